@@ -1,0 +1,164 @@
+/**
+ * The port: what Cauce needs of a store with queues. Types only. A backend serves one workflow and is a factory that
+ * returns an object literal. `cauce/testing` has the contract suite that proves the twelve laws on it.
+ */
+import type { Change } from "../core/decide.ts";
+import type { Actor, StatusKind, StoredOrder } from "../core/order.ts";
+
+export interface Backend {
+  /** What this backend can hold; checked when things are wired, never clamped. */
+  readonly limits: Limits;
+
+  /**
+   * Stores a new order and routes it to its status's queue, in one atomic step, and only then resolves.
+   * Idempotent by `key`: the same key and content give the order placed before, other content a conflict.
+   * Rejects with `limit_exceeded`, `store_full`, `store_unavailable` or `closed`.
+   */
+  place(order: NewOrder): Promise<Placed>;
+
+  /** The order as committed last, or undefined. Strongly consistent. */
+  get(id: string): Promise<StoredOrder | undefined>;
+
+  /** Newest first (by time of placing). A cursor neither repeats nor skips while orders are placed. Rejects with `invalid_cursor`. */
+  list(query: ListQuery): Promise<OrderPage>;
+
+  /**
+   * The only change of an order: compare-and-set on `before.version`, with its history entry and its next delivery in
+   * the same atomic step. `stale` when another change was first. A delivery that is in flight for `before` is
+   * consumed by a change whose `delivery` is not `keep`. Rejects with `store_full`, `store_unavailable` or `closed`.
+   */
+  commit(change: Change): Promise<"committed" | "stale">;
+
+  /**
+   * Up to `max` deliveries of one status, oldest first; in FIFO delivery at most one of each group, and none of a
+   * group whose earlier order of this status has not left it. Waits up to `waitSeconds` for the first (0: answers at
+   * once with what there is). Each is leased for `leaseSeconds`. Ends early and empty when `signal` aborts.
+   */
+  receive(options: ReceiveOptions): Promise<Delivery[]>;
+
+  /**
+   * Tells the queue of a delivery: `done` takes it off; `again` brings it back no earlier than `notBefore`
+   * (milliseconds since 1970). A delivery that a commit consumed, or whose lease has run out, is left alone.
+   */
+  settle(delivery: Delivery, verdict: Verdict): Promise<void>;
+
+  /** Orders that should have moved: waits that expired, deliveries that were lost. Oldest first. */
+  overdue(query: { limit: number; cursor?: string | undefined }): Promise<Overdue>;
+
+  /** Queues the order's delivery again if it has none; harmless if it has one. */
+  redeliver(order: StoredOrder): Promise<void>;
+
+  /** How many orders stand where, for every status that holds any that are not final. */
+  depths(): Promise<Depth[]>;
+
+  /** The failed orders, grouped by status and fingerprint, the largest group first. */
+  failures(): Promise<FailureGroup[]>;
+
+  /** Resolves when nothing is left open. Deliveries in flight come back at the next start. */
+  close(): Promise<void>;
+}
+
+export interface Limits {
+  /** The longest that `notBefore` and `expiresAt` may lie ahead, in seconds; Infinity where there is no limit. */
+  readonly longestDelaySeconds: number;
+  /** The largest `dataJson`, in bytes of UTF-8. */
+  readonly dataBytesMax: number;
+  /** The longest group key, in bytes of UTF-8. */
+  readonly groupBytesMax: number;
+  /** How late a delivery may be after its `notBefore`, in seconds, on an idle machine. */
+  readonly timingSeconds: number;
+  /** Handlers of one status at once, where the definition does not say. */
+  readonly defaultConcurrency: number;
+}
+
+export interface NewOrder {
+  readonly status: string;
+  readonly kind: StatusKind;
+  readonly dataJson: string;
+  readonly group: string | null;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  readonly expiresAt: number | null;
+  readonly by: Actor;
+  /** Hashes (hex) of the idempotency key and of the content, for a keyed placing. */
+  readonly key: { readonly keyHash: string; readonly contentHash: string } | null;
+}
+
+export type Placed =
+  | { readonly outcome: "placed"; readonly order: StoredOrder }
+  /** The key was used before with the same content: `order` as it stands now. */
+  | { readonly outcome: "repeated"; readonly order: StoredOrder }
+  /** The key was used before with other content. */
+  | { readonly outcome: "conflict"; readonly orderId: string };
+
+export interface ListQuery {
+  readonly status?: string | undefined;
+  /** True: only failed orders; false: only others. */
+  readonly failed?: boolean | undefined;
+  readonly fingerprint?: string | undefined;
+  readonly group?: string | undefined;
+  /** 1 to 1,000. */
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+export interface OrderPage {
+  readonly items: readonly StoredOrder[];
+  readonly nextCursor: string | null;
+}
+
+export interface ReceiveOptions {
+  readonly status: string;
+  readonly max: number;
+  readonly leaseSeconds: number;
+  readonly waitSeconds: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Delivery {
+  readonly orderId: string;
+  readonly status: string;
+  readonly visit: number;
+  /** Names this delivery to the backend that made it. */
+  readonly receipt: string;
+  /** It was in flight before and has not been settled: the worker died or overstayed its lease. */
+  readonly redelivered: boolean;
+  /** The queue's message id, where it has one. */
+  readonly messageId: string | null;
+}
+
+export type Verdict = { readonly verdict: "done" } | { readonly verdict: "again"; readonly notBefore: number };
+
+export interface Overdue {
+  readonly orders: readonly StoredOrder[];
+  /** Where to go on, while there is more that is overdue now. */
+  readonly nextCursor: string | null;
+  /** When the next will be overdue, in milliseconds since 1970, where the backend knows. */
+  readonly nextAt: number | null;
+}
+
+export interface Depth {
+  readonly status: string;
+  readonly kind: "handled" | "waiting";
+  /** Handled: in the queue and due. Waiting: standing in the status. */
+  readonly waiting: number;
+  readonly inFlight: number;
+  /** In the queue, not before a time. */
+  readonly delayed: number;
+  readonly failed: number;
+  /** The counts are lower bounds, where counting would cost. */
+  readonly atLeast: boolean;
+}
+
+export interface FailureGroup {
+  readonly status: string;
+  readonly fingerprint: string;
+  /** The latest message of the group. */
+  readonly message: string;
+  readonly count: number;
+  /** Since the group was last empty; milliseconds since 1970. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+}
+
+export type DeliveryMode = "standard" | "fifo";

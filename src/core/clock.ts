@@ -1,0 +1,33 @@
+/** Time, injected everywhere, so that tests move it and nothing reads the machine's clock behind their back. */
+export interface Clock {
+  /** Milliseconds since 1970 in UTC. */
+  now(): number;
+  /** Calls back once at `atMilliseconds` or soon after; the returned function cancels. Any distance in time is allowed. */
+  at(atMilliseconds: number, callback: () => void): () => void;
+}
+
+/** A number in [0, 1), injected for jitter. */
+export type Random = () => number;
+
+// setTimeout overflows at 2^31 ms (24.8 days) and fires at once; and a machine that slept must notice soon.
+const longestTimerMilliseconds = 3_600_000;
+
+/** The machine's clock. Its timers sleep at most an hour at a time and do not keep the process alive. */
+export function systemClock(): Clock {
+  return {
+    now: Date.now,
+    at(atMilliseconds, callback) {
+      let timer: NodeJS.Timeout;
+      const arm = () => {
+        const left = atMilliseconds - Date.now();
+        timer =
+          left > longestTimerMilliseconds
+            ? setTimeout(arm, longestTimerMilliseconds)
+            : setTimeout(callback, Math.max(0, left));
+        timer.unref();
+      };
+      arm();
+      return () => clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * Every code that Cauce reports, with what it means. A code is stable: programs may branch on it.
+ * The pages, the problem documents and the command line all take their codes from here.
+ */
+export const errorCodes = {
+  // The definition
+  workflow_invalid: "The workflow definition cannot work; the message names the status and the fix.",
+  app_invalid: "The handlers do not fit the workflow; the message names the status and the fix.",
+  schema_unsupported: "The schema has no JSON Schema (dates, transforms and the like), so it cannot be served.",
+  // A request
+  invalid_json: "The body is not JSON.",
+  invalid_data: "The data does not fit the workflow's schema.",
+  invalid_request: "A parameter, header or body field is not what the route takes.",
+  invalid_cursor: "The cursor is not one that a list returned.",
+  body_too_large: "The body is larger than the server takes.",
+  unsupported_media_type: "The body is not sent as application/json.",
+  idempotency_conflict: "The idempotency key was used before with other content.",
+  unauthorized: "No valid API key was sent.",
+  forbidden: "The API key's role does not allow this.",
+  route_not_found: "There is no such route.",
+  method_not_allowed: "The route does not take this method.",
+  workflow_not_found: "No workflow of that name is served here.",
+  order_not_found: "No order has that id.",
+  // A change of an order
+  transition_not_allowed: "The order may not move to that status from where it stands.",
+  being_handled: "The order is in a handled status and its handler will move it.",
+  stale: "The order changed in the meantime; read it again.",
+  not_failed: "Only failed orders can be retried.",
+  invalid_results: "The results do not fit the workflow's results schema.",
+  invalid_transition: "A handler returned a status that its status does not list in `to`.",
+  // An attempt
+  handler_failed: "The handler threw.",
+  attempt_timed_out: "The handler did not end within `timeoutSeconds`.",
+  worker_lost: "The process that ran the handler ended before the handler did.",
+  unknown_status: "The order stands in a status that the definition does not know.",
+  visits_exceeded: "The order made more transitions than `visitsMax` allows.",
+  // The store
+  limit_exceeded: "The backend cannot hold what was asked of it; the message names the limit.",
+  store_full: "The disk that holds the data is full.",
+  store_unavailable: "The store did not take the write; nothing was acknowledged.",
+  store_unreadable: "The data directory or its file cannot be opened or written.",
+  store_corrupt: "The database file is damaged or is no database.",
+  store_too_new: "The database was written by a newer version of Cauce.",
+  store_mismatch: "The database belongs to another workflow.",
+  data_in_use: "Another process owns the data directory.",
+  orders_stranded: "The definition no longer knows statuses in which orders stand.",
+  closed: "Cauce is closing and takes nothing more.",
+  // Starting
+  node_too_old: "The Node.js that runs is older than Cauce needs.",
+  app_not_loadable: "The module of the app cannot be loaded or exports no app.",
+  setting_invalid: "A flag or CAUCE_* variable is unknown or has a value that it does not take.",
+  keys_required: "A server that others can reach needs API keys.",
+  keys_invalid: "The API keys cannot be read.",
+  port_in_use: "The port is taken.",
+  address_unavailable: "The address cannot be bound on this machine.",
+  internal_error: "Something unexpected happened; the log says what.",
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** An unexpected or refused thing, with a stable `code`. Its message is one line: what is wrong, where, what to do. */
+export class CauceError extends Error {
+  readonly code: ErrorCode;
+  /** The path and message of each fault, for `invalid_data` and `invalid_results`. */
+  readonly faults: readonly Fault[] | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; faults?: readonly Fault[] } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "CauceError";
+    this.code = code;
+    this.faults = options.faults;
+  }
+}
+
+/** One fault in data: where it is (`items.0.sku`; empty for the whole) and what is wrong there. */
+export interface Fault {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Thrown by a handler: trying again cannot help. The order's attempts count as used up at once. */
+export class PermanentError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "PermanentError";
+  }
+}
+
+/** Thrown by a handler: try again after exactly `delaySeconds` (0 or more) instead of the policy's delay. It still uses up an attempt. */
+export class RetryError extends Error {
+  readonly delaySeconds: number;
+
+  constructor(options: { delaySeconds: number; message?: string; cause?: unknown }) {
+    super(
+      options.message ?? `asked to be tried again after ${options.delaySeconds} s`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    if (!Number.isFinite(options.delaySeconds) || options.delaySeconds < 0) {
+      throw new RangeError(`RetryError: delaySeconds must be 0 or more, and is ${options.delaySeconds}`);
+    }
+    this.name = "RetryError";
+    this.delaySeconds = options.delaySeconds;
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * The message without ids and numbers, so that the same fault groups under one fingerprint: UUIDs, long hex
+ * strings, quoted values and numbers become `…`, and the rest is cut to 200 characters.
+ */
+export function fingerprintOf(message: string): string {
+  return message
+    .slice(0, 1_000)
+    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi, "…")
+    .replace(/\b(?=[0-9a-z_-]*\d)[0-9a-z_-]{6,}\b/gi, "…")
+    .replace(/\d+(?:[.,:]\d+)*/g, "…")
+    .replace(/\s+/g, " ")
+    .trim()
+    .slice(0, 200);
+}
+
+const longestErrorBytes = 1_024;
+
+/** Cuts a message to 1 KB of UTF-8 without splitting a character. */
+export function cutError(message: string): string {
+  if (message.length * 3 <= longestErrorBytes) return message;
+  const bytes = Buffer.from(message, "utf8");
+  if (bytes.length <= longestErrorBytes) return message;
+  let end = longestErrorBytes - 3;
+  while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--;
+  return `${bytes.toString("utf8", 0, end)}…`;
+}

@@ -1,0 +1,126 @@
+import { CauceError } from "./errors.ts";
+import type { Order } from "./order.ts";
+import {
+  type AnyWorkflow,
+  type DataOf,
+  type FinalStatus,
+  handledStatuses,
+  type ResultsOf,
+  type StatusName,
+  statusOf,
+  type WaitingStatus,
+} from "./workflow.ts";
+
+/** What handlers log through; lines carry the order's id, status, visit and attempt by themselves. */
+export interface Log {
+  info(fields: Record<string, unknown>, message: string): void;
+  warn(fields: Record<string, unknown>, message: string): void;
+  error(fields: Record<string, unknown>, message: string): void;
+}
+
+/** What a handler gets besides the order and the app's resources. */
+export interface HandlerContext {
+  /** Aborts at `timeoutSeconds`, and when the process drains and the handler's time is up. */
+  readonly signal: AbortSignal;
+  /** `id:visit`, the same on every attempt of this visit: hand it to whatever you call outside. */
+  readonly idempotencyKey: string;
+  /** Which try this is, from 1. */
+  readonly attempt: number;
+  readonly log: Log;
+}
+
+/** A handler's answer: the next status, or that with results to merge. */
+export type Next<To extends string, Results> = To | { readonly to: To; readonly results?: Partial<Results> };
+
+/** The statuses with a handler: neither waiting nor final. */
+export type HandledName<W extends AnyWorkflow> = {
+  [K in StatusName<W>]: W["statuses"][K] extends FinalStatus | WaitingStatus | { waits: true } | { final: true }
+    ? never
+    : K;
+}[StatusName<W>];
+
+export type NextName<W extends AnyWorkflow, K extends StatusName<W>> = W["statuses"][K] extends {
+  to: readonly (infer To extends string)[];
+}
+  ? To
+  : never;
+
+export type Handler<W extends AnyWorkflow, K extends HandledName<W>, Resources> = (
+  order: Order<DataOf<W>, ResultsOf<W>, K>,
+  context: HandlerContext & Resources,
+) => Promise<Next<NextName<W, K>, ResultsOf<W>>> | Next<NextName<W, K>, ResultsOf<W>>;
+
+/** A handler whose module loads on first use. */
+export interface LazyHandler<H> {
+  readonly lazy: () => Promise<{ readonly default: H }>;
+}
+
+/** Loads a handler's module (its default export) when its status first needs it. */
+export function lazy<H>(load: () => Promise<{ readonly default: H }>): LazyHandler<H> {
+  return { lazy: load };
+}
+
+export type Handlers<W extends AnyWorkflow, Resources> = {
+  readonly [K in HandledName<W>]: Handler<W, K, Resources> | LazyHandler<Handler<W, K, Resources>>;
+};
+
+/** A workflow with its handlers: what `createCauce` runs. */
+export interface App {
+  readonly workflow: AnyWorkflow;
+  readonly handlers: Readonly<Record<string, AnyHandler | LazyHandler<AnyHandler>>>;
+  readonly resources: (() => Promise<object> | object) | undefined;
+  readonly release: ((resources: never) => Promise<void> | void) | undefined;
+}
+
+/** A handler as the engine calls it, once its types have done their work. */
+export type AnyHandler = (order: Order, context: HandlerContext & Record<string, unknown>) => unknown;
+
+export interface ImplementOptions<W extends AnyWorkflow, Resources extends object> {
+  /** Opens what handlers share (connections, clients). Called once at start; its properties join the handler's context. */
+  readonly resources?: () => Promise<Resources> | Resources;
+  /**
+   * Closes them at the end. Default: each resource's `Symbol.asyncDispose`, `Symbol.dispose` or `close()`, the last
+   * first.
+   */
+  readonly release?: (resources: NoInfer<Resources>) => Promise<void> | void;
+  /** One handler for each handled status, no more and no fewer. */
+  readonly handlers: Handlers<NoInfer<W>, NoInfer<Resources>>;
+}
+
+/** Joins a workflow and its handlers. Throws `app_invalid`, naming the status, where they do not fit. */
+export function implement<W extends AnyWorkflow, Resources extends object = Record<never, never>>(
+  workflow: W,
+  options: ImplementOptions<W, Resources>,
+): App {
+  const refuse = (what: string): never => {
+    throw new CauceError("app_invalid", `workflow "${workflow?.name}": ${what}`);
+  };
+  if (typeof workflow?.name !== "string" || typeof workflow.statuses !== "object") {
+    refuse("the first argument must be what defineWorkflow returned");
+  }
+  for (const key of Object.keys(options)) {
+    if (!["resources", "release", "handlers"].includes(key)) refuse(`implement has the unknown option "${key}"`);
+  }
+  const handlers = (options.handlers ?? {}) as unknown as App["handlers"];
+  const handled = handledStatuses(workflow);
+  for (const name of handled) {
+    if (!Object.hasOwn(handlers, name))
+      refuse(`status "${name}" has no handler; add handlers.${name}, or make it waiting or final`);
+    const handler = handlers[name];
+    if (typeof handler !== "function" && typeof handler?.lazy !== "function") {
+      refuse(`status "${name}": its handler must be a function or lazy(() => import(…))`);
+    }
+  }
+  for (const name of Object.keys(handlers)) {
+    if (handled.includes(name)) continue;
+    const status = statusOf(workflow, name);
+    if (status === undefined) refuse(`handlers.${name} has no status; remove it, or define the status`);
+    refuse(`status "${name}" is ${status?.final ? "final" : "waiting"} and takes no handler; remove handlers.${name}`);
+  }
+  return Object.freeze({
+    workflow,
+    handlers,
+    resources: options.resources,
+    release: options.release as App["release"],
+  });
+}

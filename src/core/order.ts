@@ -1,0 +1,144 @@
+/**
+ * The words, each with one meaning, here and in the API, the pages and the docs.
+ *
+ * order       one accepted request: id, data, results, status, history
+ * data        what the client sent, checked against the workflow's schema when placed, never changed
+ * results     what handlers and transitions add; merged key by key and checked at commit
+ * workflow    the statuses of one kind of order, and which may follow which
+ * status      where an order stands. Handled: a handler moves it on. Waiting: an API call moves it on, with an
+ *             optional expiry. Final: nothing does
+ * transition  a change of status
+ * visit       how many transitions an order has made; it names this stay in this status
+ * attempt     which try of the handler this is, within one visit
+ * version     counts every committed change of an order; the fence for compare-and-set
+ * delivery    a reference (order id, status, visit, receipt) that a queue hands to a worker; it carries no data
+ * verdict     what the queue is told of a delivery: done, or again not before a time
+ * failed      an order whose attempts are used up and that no `exhausted` status takes: it stays in its status,
+ *             marked with its failure, until an operator retries or moves it
+ * group       orders with the same group key; in FIFO delivery their order is kept
+ * sweep       finds orders that are overdue (a lost message, an expired wait) and delivers or moves them
+ */
+
+/** Who moved an order into a status. */
+export interface Actor {
+  readonly runtime: "node" | "lambda" | "pod";
+  /** The host's, function's or pod's name. */
+  readonly name: string;
+  /** The request that caused it: the caller's `X-Request-Id`, where one was sent. */
+  readonly requestId: string | null;
+  /** The queue's message that caused it, where the queue has message ids. */
+  readonly messageId: string | null;
+}
+
+/** Why an order is marked failed. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  /** The message without ids and numbers: the same fault gives the same fingerprint. */
+  readonly fingerprint: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** How an order entered the status in which it stands. */
+export interface Entry {
+  /** When it entered, in milliseconds since 1970. */
+  readonly at: number;
+  readonly reason: string | null;
+  /** The last failed attempt's error, cut to 1 KB. */
+  readonly error: string | null;
+  readonly by: Actor;
+  /** Hashes of the idempotency key and content of the request that moved it here; internal, never served. */
+  readonly key?: string;
+}
+
+/** One visit: a stay in one status. */
+export interface Visit extends Entry {
+  readonly status: string;
+  readonly visit: number;
+  /** How many attempts this visit used. */
+  readonly attempts: number;
+}
+
+/** What every kind of status means to a backend: whether it is delivered. */
+export type StatusKind = "handled" | "waiting" | "final";
+
+/** An order as backends store it. Times are milliseconds since 1970; `data` and `results` are JSON text. */
+export interface StoredOrder {
+  readonly id: string;
+  readonly status: string;
+  readonly kind: StatusKind;
+  readonly visit: number;
+  readonly version: number;
+  /** Attempts used in this visit. */
+  readonly attempts: number;
+  /** The last of `attempts` was recorded when it started and has no outcome yet. */
+  readonly attempting: boolean;
+  readonly dataJson: string;
+  readonly resultsJson: string;
+  readonly group: string | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** A handler may not run before this time. */
+  readonly notBefore: number | null;
+  /** When a waiting order moves on by itself. */
+  readonly expiresAt: number | null;
+  readonly failure: Failure | null;
+  /** How it entered the status in which it stands. */
+  readonly entry: Entry;
+  /** The visits that ended, oldest first: the first 10 and the last 39. */
+  readonly past: readonly Visit[];
+  /** How many ended visits `past` leaves out. */
+  readonly pastOmitted: number;
+}
+
+/** The visit that lasts. */
+export function currentVisit(order: StoredOrder): Visit {
+  return { ...order.entry, status: order.status, visit: order.visit, attempts: order.attempts };
+}
+
+export const historyFirst = 10;
+export const historyLast = 40;
+
+/** Bounds a history: the first 10 and the last 40 visits, of which the lasting one is the last. */
+export function appendPast(
+  order: Pick<StoredOrder, "past" | "pastOmitted">,
+  ended: Visit,
+): Pick<StoredOrder, "past" | "pastOmitted"> {
+  const past = [...order.past, ended];
+  const excess = past.length - (historyFirst + historyLast - 1);
+  if (excess > 0) past.splice(historyFirst, excess);
+  return { past, pastOmitted: order.pastOmitted + Math.max(0, excess) };
+}
+
+/** An order as the API and handlers show it: times in ISO 8601, `data` and `results` as values. */
+export interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> {
+  readonly id: string;
+  readonly workflow: string;
+  readonly status: Status;
+  readonly visit: number;
+  readonly version: number;
+  readonly attempts: number;
+  readonly data: Data;
+  readonly results: Results;
+  readonly group: string | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly notBefore: string | null;
+  readonly expiresAt: string | null;
+  readonly failure: { code: string; message: string; fingerprint: string; at: string } | null;
+  /** The first 10 and the last 40 visits, oldest first. */
+  readonly history: readonly HistoryEntry[];
+  /** How many visits between those the history leaves out. */
+  readonly historyOmitted: number;
+}
+
+export interface HistoryEntry {
+  readonly status: string;
+  readonly visit: number;
+  readonly at: string;
+  readonly attempts: number;
+  readonly reason: string | null;
+  readonly error: string | null;
+  readonly by: Actor;
+}

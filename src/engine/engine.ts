@@ -1,0 +1,73 @@
+/** What one running workflow offers to the floors above: the HTTP API and the library. */
+import type { Depth, FailureGroup, ListQuery, OrderPage } from "../backend/backend.ts";
+import type { ErrorCode, Fault } from "../core/errors.ts";
+import type { StoredOrder } from "../core/order.ts";
+import type { AnyWorkflow } from "../core/workflow.ts";
+
+/** An expected "no", returned and not thrown. */
+export interface Refusal {
+  readonly refused: ErrorCode;
+  readonly message: string;
+  readonly faults?: readonly Fault[];
+}
+
+export interface PlaceOptions {
+  /** 1 to 255 characters. The same key and content give the same order, for as long as the order lives. */
+  readonly idempotencyKey?: string | undefined;
+  /** The caller's request id, kept in the history. */
+  readonly requestId?: string | null | undefined;
+}
+
+export interface TransitionRequest {
+  readonly to: string;
+  /** At most 500 characters, kept in the history. */
+  readonly reason?: string | undefined;
+  readonly results?: object | undefined;
+  /** Refused with `stale` unless the order has this version. */
+  readonly expectedVersion?: number | undefined;
+}
+
+export interface RetryFilter {
+  readonly status?: string | undefined;
+  readonly fingerprint?: string | undefined;
+  readonly ids?: readonly string[] | undefined;
+  /** How many orders one call retries at most. Default 1,000. */
+  readonly limit?: number | undefined;
+  /** From an earlier answer. */
+  readonly cursor?: string | undefined;
+}
+
+export interface Engine {
+  readonly workflow: AnyWorkflow;
+  /** Refuses with `invalid_data`, `idempotency_conflict`, `limit_exceeded`. Rejects with `store_full`, `store_unavailable`, `closed`. */
+  place(
+    data: unknown,
+    options?: PlaceOptions,
+  ): Promise<{ readonly placed: boolean; readonly order: StoredOrder } | Refusal>;
+  get(id: string): Promise<StoredOrder | undefined>;
+  list(query: ListQuery): Promise<OrderPage>;
+  /**
+   * Moves a waiting or failed order. `moved` is false for a repeat of a request with the same idempotency key.
+   * Refuses with `order_not_found`, `transition_not_allowed`, `being_handled`, `stale`, `invalid_results`,
+   * `idempotency_conflict`.
+   */
+  transition(
+    id: string,
+    request: TransitionRequest,
+    options?: PlaceOptions,
+  ): Promise<{ readonly moved: boolean; readonly order: StoredOrder } | Refusal>;
+  /** Starts one failed order again. Refuses with `order_not_found`, `not_failed`, `transition_not_allowed`, `stale`. */
+  retry(id: string, options?: PlaceOptions): Promise<{ readonly order: StoredOrder } | Refusal>;
+  /** Starts failed orders again, at most `limit` a call; go on with `nextCursor`. */
+  retryMany(
+    filter: RetryFilter,
+    options?: PlaceOptions,
+  ): Promise<{ readonly retried: number; readonly nextCursor: string | null }>;
+  failures(): Promise<FailureGroup[]>;
+  /** One row for each status that is handled or waiting, in the definition's order, then any that the workflow does not know. */
+  queues(): Promise<Depth[]>;
+  /** Opens resources, refuses stranded orders with `orders_stranded`, starts the poll loops and the sweep. */
+  start(): Promise<void>;
+  /** Stops receiving, waits for what is in hand (each handler keeps its time), closes the resources. The backend stays open. */
+  stop(): Promise<void>;
+}
