@@ -2,6 +2,7 @@
  * The port: what Cauce needs of a store with queues. Types only. A backend serves one workflow and is a factory that
  * returns an object literal. `cauce/testing` has the contract suite that proves the twelve laws on it.
  */
+import type { Clock } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import type { Actor, StatusKind, StoredOrder } from "../core/order.ts";
 
@@ -67,8 +68,10 @@ export interface Limits {
   readonly groupBytesMax: number;
   /** How late a delivery may be after its `notBefore`, in seconds, on an idle machine. */
   readonly timingSeconds: number;
-  /** Handlers of one status at once, where the definition does not say. */
-  readonly defaultConcurrency: number;
+  /** The longest that one `receive` may wait, in seconds; Infinity where there is no limit. */
+  readonly longestWaitSeconds: number;
+  /** Handlers of one status at once: what a definition may ask for, and what it gets where it does not say. */
+  readonly concurrency: { readonly least: number; readonly most: number; readonly default: number };
 }
 
 export interface NewOrder {
@@ -160,5 +163,12 @@ export interface FailureGroup {
   readonly firstAt: number;
   readonly lastAt: number;
 }
+
+/** What a backend is made for; `createCauce` calls it once for each workflow. */
+export type BackendFactory = (options: {
+  readonly workflow: string;
+  readonly delivery: DeliveryMode;
+  readonly clock: Clock;
+}) => Backend | Promise<Backend>;
 
 export type DeliveryMode = "standard" | "fifo";

@@ -3,7 +3,7 @@ import type { ErrorCode, Fault } from "./errors.ts";
 import { cutError, fingerprintOf } from "./fingerprint.ts";
 import { type Actor, appendPast, currentVisit, type Failure, type StoredOrder, type Visit } from "./order.ts";
 import { retryDelaySeconds } from "./retry.ts";
-import { type AnyWorkflow, kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
+import { type AnyWorkflow, faultsOf, kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
 /** What happened to an order. */
 export type Outcome =
@@ -61,6 +61,8 @@ export interface DecideContext {
   readonly now: number;
   readonly random: Random;
   readonly by: Actor;
+  /** The largest merged results that the backend holds, in bytes of JSON. Default: no limit. */
+  readonly resultsBytesMax?: number;
 }
 
 /** What an outcome changes in an order. Pure: the same arguments give the same change. */
@@ -104,7 +106,7 @@ function moved(
       `the handler of "${order.status}" returned "${outcome.to}"; it may return ${allowed}`,
     );
   }
-  const merged = mergeResults(order, outcome.results, context.workflow);
+  const merged = mergeResults(order, outcome.results, context);
   if ("faults" in merged) return permanent("invalid_results", describeFaults(order.status, merged.faults));
   return enter(usedAttempts(order), outcome.to, { ...context, resultsJson: merged.resultsJson });
 }
@@ -177,7 +179,7 @@ function requested(
       message: `from "${order.status}" an order may move to ${list}, not to "${outcome.to}"`,
     };
   }
-  const merged = mergeResults(order, outcome.results, context.workflow);
+  const merged = mergeResults(order, outcome.results, context);
   if ("faults" in merged) {
     return { refused: "invalid_results", message: describeFaults(order.status, merged.faults), faults: merged.faults };
   }
@@ -335,7 +337,7 @@ function expiryOf(status: StatusDefinition, now: number): number | null {
 function mergeResults(
   order: StoredOrder,
   results: object | undefined,
-  workflow: AnyWorkflow,
+  { workflow, resultsBytesMax = Number.POSITIVE_INFINITY }: DecideContext,
 ): { resultsJson: string } | { faults: Fault[] } {
   if (results === undefined) return { resultsJson: order.resultsJson };
   if (results === null || typeof results !== "object" || Array.isArray(results)) {
@@ -344,25 +346,23 @@ function mergeResults(
   let merged: unknown = { ...JSON.parse(order.resultsJson), ...results };
   if (workflow.results !== undefined) {
     const parsed = workflow.results.safeParse(merged);
-    if (!parsed.success) {
-      return {
-        faults: parsed.error.issues.map((issue: { path: PropertyKey[]; message: string }) => ({
-          path: issue.path.map(String).join("."),
-          message: issue.message,
-        })),
-      };
-    }
+    if (!parsed.success) return { faults: faultsOf(parsed.error) };
     merged = parsed.data;
   }
+  let resultsJson: string;
   try {
-    return { resultsJson: JSON.stringify(merged) };
+    resultsJson = JSON.stringify(merged);
   } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return { faults: [{ path: "", message: `results are not JSON: ${reason}` }] };
+  }
+  // A UTF-16 unit takes at most three bytes of UTF-8, so most results need no count.
+  if (resultsJson.length * 3 > resultsBytesMax && Buffer.byteLength(resultsJson) > resultsBytesMax) {
     return {
-      faults: [
-        { path: "", message: `results are not JSON: ${cause instanceof Error ? cause.message : String(cause)}` },
-      ],
+      faults: [{ path: "", message: `results take more than the ${resultsBytesMax} bytes that the store holds` }],
     };
   }
+  return { resultsJson };
 }
 
 function describeFaults(status: string, faults: readonly Fault[]): string {

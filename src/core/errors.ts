@@ -1,3 +1,5 @@
+import { longestDelaySeconds } from "./retry.ts";
+
 /**
  * Every code that Cauce reports, with what it means. A code is stable: programs may branch on it.
  * The pages, the problem documents and the command line all take their codes from here.
@@ -95,8 +97,10 @@ export class RetryError extends Error {
       options.message ?? `asked to be tried again after ${options.delaySeconds} s`,
       options.cause === undefined ? undefined : { cause: options.cause },
     );
-    if (!Number.isFinite(options.delaySeconds) || options.delaySeconds < 0) {
-      throw new RangeError(`RetryError: delaySeconds must be 0 or more, and is ${options.delaySeconds}`);
+    if (!(options.delaySeconds >= 0 && options.delaySeconds <= longestDelaySeconds)) {
+      throw new RangeError(
+        `RetryError: delaySeconds must be from 0 to ${longestDelaySeconds}, and is ${options.delaySeconds}`,
+      );
     }
     this.name = "RetryError";
     this.delaySeconds = options.delaySeconds;

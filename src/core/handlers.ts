@@ -20,7 +20,7 @@ export interface Log {
 
 /** What a handler gets besides the order and the app's resources. */
 export interface HandlerContext {
-  /** Aborts at `timeoutSeconds`, and when the process drains and the handler's time is up. */
+  /** Aborts when the attempt has lasted `timeoutSeconds`; what the handler returns after that is ignored. */
   readonly signal: AbortSignal;
   /** `id:visit`, the same on every attempt of this visit: hand it to whatever you call outside. */
   readonly idempotencyKey: string;

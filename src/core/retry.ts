@@ -10,6 +10,9 @@ export interface RetryPolicy {
   readonly maxSeconds?: number;
 }
 
+/** The longest delay or expiry that a definition may ask for: 100 years, which keeps every date within ISO 8601's four-digit years. */
+export const longestDelaySeconds = 3_155_760_000;
+
 export const defaultRetry = { attempts: 5, baseSeconds: 1, maxSeconds: 300 } as const satisfies Required<RetryPolicy>;
 
 /**

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { CauceError } from "./errors.ts";
+import { CauceError, type Fault } from "./errors.ts";
 import type { StatusKind } from "./order.ts";
-import { defaultRetry, type RetryPolicy } from "./retry.ts";
+import { defaultRetry, longestDelaySeconds, type RetryPolicy } from "./retry.ts";
 
 /** A status whose handler moves the order on. */
 export interface HandledStatus<Name extends string = string> {
@@ -213,7 +213,7 @@ function checkWorkflow(options: WorkflowOptions<Record<string, StatusDefinition>
     if (status.waits) {
       if (status.expires !== undefined) {
         onlyKnown(status.expires, known.expires, `status "${name}": expires`);
-        positive(name, "expires.afterSeconds", status.expires.afterSeconds ?? null, false);
+        positive(name, "expires.afterSeconds", status.expires.afterSeconds ?? null, false, longestDelaySeconds);
         target(name, "expires.to", status.expires.to);
       }
       continue;
@@ -230,8 +230,8 @@ function checkWorkflow(options: WorkflowOptions<Record<string, StatusDefinition>
     if (status.retry !== undefined) {
       onlyKnown(status.retry, known.retry, `status "${name}": retry`);
       positive(name, "retry.attempts", status.retry.attempts, true);
-      positive(name, "retry.baseSeconds", status.retry.baseSeconds, false);
-      positive(name, "retry.maxSeconds", status.retry.maxSeconds, false);
+      positive(name, "retry.baseSeconds", status.retry.baseSeconds, false, longestDelaySeconds);
+      positive(name, "retry.maxSeconds", status.retry.maxSeconds, false, longestDelaySeconds);
     }
   }
   checkSchema(where, "data", options.data);
@@ -254,6 +254,11 @@ function checkSchema(where: string, field: string, schema: z.ZodType): void {
       { cause },
     );
   }
+}
+
+/** What is wrong with data, as paths and messages. */
+export function faultsOf(error: z.core.$ZodError): Fault[] {
+  return error.issues.map((issue) => ({ path: issue.path.map(String).join("."), message: issue.message }));
 }
 
 export function kindOf(status: StatusDefinition): StatusKind {

@@ -1,0 +1,69 @@
+import { createHash } from "node:crypto";
+
+export interface Charge {
+  /** The same key charges once: a repeat gives the first payment again. */
+  readonly idempotencyKey: string;
+  readonly amount: number;
+  readonly currency: string;
+  /** Stand in for the customer's luck: `FLAKY…` fails twice, `DOWN…` always, `DECLINE…` is declined. */
+  readonly skus: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+export type Payment = { readonly declined: false; readonly id: string } | { readonly declined: true };
+
+export type Gateway = ReturnType<typeof openGateway>;
+
+// Real gateways forget a key after a day or so; this one after as many later ones.
+const remembered = 100_000;
+
+/** A payment gateway that lives in memory and behaves like one outside: it may fail, decline, or be asked twice. */
+export function openGateway() {
+  const payments = new Map<string, Payment>();
+  const failures = new Map<string, number>();
+  let calls = 0;
+  let charges = 0;
+
+  const remember = <T>(map: Map<string, T>, key: string, value: T) => {
+    map.set(key, value);
+    const oldest = map.size > remembered ? map.keys().next().value : undefined;
+    if (oldest !== undefined) map.delete(oldest);
+    return value;
+  };
+
+  return {
+    /** How often it was asked. */
+    get calls() {
+      return calls;
+    },
+    /** How often money moved. */
+    get charges() {
+      return charges;
+    },
+    async charge({ idempotencyKey, skus, signal }: Charge): Promise<Payment> {
+      calls++;
+      signal?.throwIfAborted();
+      const earlier = payments.get(idempotencyKey);
+      if (earlier !== undefined) return earlier;
+
+      const has = (prefix: string) => skus.some((sku) => sku.startsWith(prefix));
+      if (has("DOWN")) throw new Error("the payment gateway is down");
+      if (has("FLAKY")) {
+        const failed = failures.get(idempotencyKey) ?? 0;
+        if (failed < 2) {
+          remember(failures, idempotencyKey, failed + 1);
+          throw new Error("the payment gateway did not answer");
+        }
+        failures.delete(idempotencyKey);
+      }
+      if (has("DECLINE")) return remember(payments, idempotencyKey, { declined: true });
+      charges++;
+      const id = `pay_${createHash("sha256").update(idempotencyKey).digest("hex").slice(0, 24)}`;
+      return remember(payments, idempotencyKey, { declined: false, id });
+    },
+    close() {
+      payments.clear();
+      failures.clear();
+    },
+  };
+}

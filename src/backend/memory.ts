@@ -1,0 +1,291 @@
+import { type Clock, systemClock } from "../core/clock.ts";
+import { CauceError } from "../core/errors.ts";
+import type { StoredOrder } from "../core/order.ts";
+import type { Backend, DeliveryMode, Depth, Limits, ListQuery, NewOrder } from "./backend.ts";
+import { failureGroups } from "./memory/failureGroups.ts";
+import { timeOrderedIds } from "./memory/ids.ts";
+import { queues } from "./memory/queues.ts";
+
+export interface MemoryOptions {
+  /** Taken so that `memory` itself is a `BackendFactory`; nothing is stored under it. */
+  readonly workflow?: string | undefined;
+  /** Default: the machine's clock. */
+  readonly clock?: Clock | undefined;
+  /** Default `standard`. */
+  readonly delivery?: DeliveryMode | undefined;
+}
+
+const limits: Limits = Object.freeze({
+  longestDelaySeconds: Number.POSITIVE_INFINITY,
+  dataBytesMax: 1_048_576,
+  groupBytesMax: 256,
+  timingSeconds: 0.1,
+  longestWaitSeconds: Number.POSITIVE_INFINITY,
+  concurrency: { least: 1, most: Number.POSITIVE_INFINITY, default: 100 },
+});
+
+/** An order, and where in the order of placing it stands. */
+interface Stored {
+  readonly index: number;
+  order: StoredOrder;
+}
+
+/**
+ * The reference backend, for tests and for trying things out: it keeps every law, but nothing survives its closing.
+ * Data up to 1 MiB, group keys up to 256 bytes, delays of any length. `createCauce({ backend: memory, … })` takes it
+ * as it is.
+ * Throws `setting_invalid` for an option that it does not know.
+ */
+export function memory(options: MemoryOptions = {}): Backend {
+  checkOptions(options);
+  const clock = options.clock ?? systemClock();
+  const nextId = timeOrderedIds(() => clock.now());
+  const queue = queues(clock, options.delivery ?? "standard");
+  const failures = failureGroups();
+  const placed: Stored[] = [];
+  const byId = new Map<string, Stored>();
+  /** Those that are not final: what the sweep and the counts look through. */
+  const open = new Map<string, Stored>();
+  const keys = new Map<string, { readonly stored: Stored; readonly contentHash: string }>();
+  let closed = false;
+
+  function checkOpen(): void {
+    if (closed) throw new CauceError("closed", "the memory backend is closed; open a new one");
+  }
+
+  function store(stored: Stored): void {
+    byId.set(stored.order.id, stored);
+    if (stored.order.kind === "final") open.delete(stored.order.id);
+    else open.set(stored.order.id, stored);
+  }
+
+  return {
+    limits,
+
+    async place(order) {
+      checkOpen();
+      checkLimits(order);
+      const earlier = order.key === null ? undefined : keys.get(order.key.keyHash);
+      if (earlier !== undefined) {
+        return earlier.contentHash === order.key?.contentHash
+          ? { outcome: "repeated", order: earlier.stored.order }
+          : { outcome: "conflict", orderId: earlier.stored.order.id };
+      }
+      const stored = { index: placed.length, order: firstOf(order, nextId()) };
+      placed.push(stored);
+      store(stored);
+      if (order.key !== null) keys.set(order.key.keyHash, { stored, contentHash: order.key.contentHash });
+      if (order.kind === "handled") queue.enter(stored.order);
+      return { outcome: "placed", order: stored.order };
+    },
+
+    async get(id) {
+      checkOpen();
+      return byId.get(id)?.order;
+    },
+
+    async list(query) {
+      checkOpen();
+      let index = query.cursor === undefined ? placed.length : listPosition(query.cursor, placed.length);
+      const items: StoredOrder[] = [];
+      let last = index;
+      while (--index >= 0) {
+        const { order } = placed[index] as Stored;
+        if (!matches(order, query)) continue;
+        if (items.length === query.limit) return { items, nextCursor: cursorOf("list", last) };
+        items.push(order);
+        last = index;
+      }
+      return { items, nextCursor: null };
+    },
+
+    async commit({ before, after, delivery }) {
+      checkOpen();
+      const stored = byId.get(before.id);
+      // The fence. Nothing can come between this line and the end of the method.
+      //   A reads version 4 · B reads version 4 · B commits: it is 5 · A compares 5 with 4: stale
+      if (stored === undefined || stored.order.version !== before.version) return "stale";
+      failures.replace(stored.order, after);
+      stored.order = after;
+      store(stored);
+      if (delivery === "enter") queue.enter(after);
+      else if (delivery === "again") queue.again(after);
+      else if (delivery === "end") queue.end(after.id);
+      return "committed";
+    },
+
+    async receive(receiveOptions) {
+      checkOpen();
+      return queue.receive(receiveOptions);
+    },
+
+    async settle(delivery, verdict) {
+      checkOpen();
+      queue.settle(delivery, verdict);
+    },
+
+    async overdue({ limit, cursor }) {
+      checkOpen();
+      const now = clock.now();
+      const after = cursor === undefined ? undefined : overduePosition(cursor);
+      const due: { at: number; order: StoredOrder }[] = [];
+      let nextAt: number | null = null;
+      for (const { order } of open.values()) {
+        const at = overdueAt(order, queue.stateOf(order.id) !== undefined);
+        if (at === null) continue;
+        if (at > now) nextAt = Math.min(nextAt ?? at, at);
+        else if (after === undefined || at > after.at || (at === after.at && order.id > after.id)) {
+          due.push({ at, order });
+        }
+      }
+      due.sort((a, b) => a.at - b.at || (a.order.id < b.order.id ? -1 : 1));
+      const page = due.slice(0, limit);
+      const last = page.at(-1);
+      return {
+        orders: page.map(({ order }) => order),
+        nextCursor: last !== undefined && due.length > limit ? cursorOf("overdue", last.at, last.order.id) : null,
+        nextAt,
+      };
+    },
+
+    async redeliver({ id, visit }) {
+      checkOpen();
+      const order = byId.get(id)?.order;
+      if (order === undefined || order.visit !== visit || order.kind !== "handled" || order.failure !== null) return;
+      if (queue.stateOf(id) === undefined) queue.enter(order);
+    },
+
+    async depths() {
+      checkOpen();
+      const depths = new Map<string, { -readonly [K in keyof Depth]: Depth[K] }>();
+      for (const { order } of open.values()) {
+        const kind = order.kind === "waiting" ? "waiting" : "handled";
+        const row = `${kind} ${order.status}`;
+        let depth = depths.get(row);
+        if (depth === undefined) {
+          depth = { status: order.status, kind, waiting: 0, inFlight: 0, delayed: 0, failed: 0, atLeast: false };
+          depths.set(row, depth);
+        }
+        if (order.failure !== null) depth.failed++;
+        else if (order.kind === "waiting") depth.waiting++;
+        else {
+          const state = queue.stateOf(order.id);
+          if (state === "due") depth.waiting++;
+          else if (state !== undefined) depth[state]++;
+        }
+      }
+      return [...depths.values()];
+    },
+
+    async failures() {
+      checkOpen();
+      return failures.all();
+    },
+
+    async close() {
+      closed = true;
+      queue.close();
+    },
+  };
+}
+
+function checkOptions(options: MemoryOptions): void {
+  for (const key of Object.keys(options)) {
+    if (key !== "workflow" && key !== "clock" && key !== "delivery") {
+      throw new CauceError("setting_invalid", `memory() has no option "${key}"; it takes workflow, clock and delivery`);
+    }
+  }
+  const { delivery } = options;
+  if (delivery !== undefined && delivery !== "standard" && delivery !== "fifo") {
+    throw new CauceError("setting_invalid", `memory(): delivery is "${delivery}"; use "standard" or "fifo"`);
+  }
+}
+
+function checkLimits({ dataJson, group }: NewOrder): void {
+  const dataBytes = Buffer.byteLength(dataJson);
+  if (dataBytes > limits.dataBytesMax) {
+    throw new CauceError(
+      "limit_exceeded",
+      `the data is ${dataBytes} bytes, and the memory backend holds at most ${limits.dataBytesMax}; send less`,
+    );
+  }
+  const groupBytes = group === null ? 0 : Buffer.byteLength(group);
+  if (groupBytes > limits.groupBytesMax) {
+    throw new CauceError(
+      "limit_exceeded",
+      `the group key is ${groupBytes} bytes, and may be at most ${limits.groupBytesMax}; use a shorter one`,
+    );
+  }
+}
+
+function firstOf(order: NewOrder, id: string): StoredOrder {
+  return {
+    id,
+    status: order.status,
+    kind: order.kind,
+    visit: 0,
+    version: 1,
+    attempts: 0,
+    attempting: false,
+    dataJson: order.dataJson,
+    resultsJson: "{}",
+    group: order.group,
+    createdAt: order.createdAt,
+    updatedAt: order.createdAt,
+    notBefore: null,
+    expiresAt: order.expiresAt,
+    failure: null,
+    entry: { at: order.createdAt, reason: null, error: null, by: order.by },
+    past: [],
+    pastOmitted: 0,
+  };
+}
+
+function matches(order: StoredOrder, { status, failed, fingerprint, group }: ListQuery): boolean {
+  return (
+    (status === undefined || order.status === status) &&
+    (failed === undefined || (order.failure !== null) === failed) &&
+    (fingerprint === undefined || order.failure?.fingerprint === fingerprint) &&
+    (group === undefined || order.group === group)
+  );
+}
+
+/** Since when, or from when, an order is overdue: a wait from its end, a lost delivery since its order's last change. */
+function overdueAt(order: StoredOrder, queued: boolean): number | null {
+  if (order.failure !== null) return null;
+  if (order.kind === "waiting") return order.expiresAt;
+  return queued ? null : order.updatedAt;
+}
+
+function cursorOf(...position: readonly (string | number)[]): string {
+  return Buffer.from(JSON.stringify(position)).toString("base64url");
+}
+
+function positionOf(cursor: string): unknown[] {
+  try {
+    const position: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
+    // Buffer.from skips what is not base64url, so only a cursor that comes out the same was one of ours.
+    if (Array.isArray(position) && cursorOf(...position) === cursor) return position;
+  } catch {
+    // No JSON: refused below.
+  }
+  return [];
+}
+
+function listPosition(cursor: string, length: number): number {
+  const [kind, index] = positionOf(cursor);
+  if (kind === "list" && typeof index === "number" && Number.isInteger(index) && index >= 0 && index < length) {
+    return index;
+  }
+  throw invalidCursor();
+}
+
+function overduePosition(cursor: string): { at: number; id: string } {
+  const [kind, at, id] = positionOf(cursor);
+  if (kind === "overdue" && typeof at === "number" && typeof id === "string") return { at, id };
+  throw invalidCursor();
+}
+
+function invalidCursor(): CauceError {
+  return new CauceError("invalid_cursor", "the cursor is not one that a list returned; leave it out to start anew");
+}

@@ -1,0 +1,232 @@
+import type { Row } from "./rows.ts";
+import { bucket, kindNumber, queueState } from "./schema.ts";
+import type { Statements } from "./statements.ts";
+
+/** A delivery that is out: what the writer must know to take its order further without reading it again. */
+export interface Claim {
+  readonly status: string;
+  readonly lane: string | null;
+  readonly visit: number;
+  readonly position: number;
+  version: number;
+}
+
+type Delivered = number | Row;
+
+/** Where an order stands in the queue, as columns. */
+export interface Place {
+  readonly queue: number | null;
+  readonly position: number | null;
+  readonly lane: string | null;
+  /** When it may be claimed, while it is delayed. */
+  readonly due: number | null;
+}
+
+export const unqueued: Place = { queue: null, position: null, lane: null, due: null };
+const buckets = 8;
+
+/**
+ * The queues of the statuses, over the rows of `orders`. A row that is due is `ready`, or `claimed` at once when
+ * somebody has asked for it (`grant`) and nobody is before it: on an idle or flowing queue an order is written once per
+ * hop, already claimed, and never read back. In FIFO delivery only the head of a group's lane is ready; the others are
+ * `parked`, out of the index that claiming reads, so a held group costs the others nothing.
+ */
+export function createQueues(statements: Statements) {
+  const demand = new Map<string, number>();
+  const claims = new Map<number, Claim>();
+  const counts = new Map<string, number[]>();
+  // For each status a bit for each bucket whose count changed in this batch.
+  const dirty = new Map<string, number>();
+  let position = 0;
+  let delayedChanged = false;
+  let deliveries: Delivered[] = [];
+
+  const countsOf = (status: string): number[] => {
+    let row = counts.get(status);
+    if (row === undefined) {
+      row = new Array<number>(buckets).fill(0);
+      counts.set(status, row);
+    }
+    return row;
+  };
+
+  const count = (status: string, of: number, by: number): void => {
+    const row = countsOf(status);
+    row[of] = (row[of] as number) + by;
+    dirty.set(status, (dirty.get(status) ?? 0) | (1 << of));
+    if (of === queueState.delayed) delayedChanged = true;
+  };
+
+  /** Whether the next row of this status that becomes due may be claimed at once. */
+  const wanted = (status: string): boolean => (demand.get(status) ?? 0) > 0 && countsOf(status)[queueState.ready] === 0;
+
+  const claim = (seq: number, by: Claim, delivered: Delivered): void => {
+    demand.set(by.status, (demand.get(by.status) as number) - 1);
+    claims.set(seq, by);
+    deliveries.push(delivered);
+  };
+
+  /** Makes a row that is on the disk ready, or claimed. */
+  const surface = (seq: number, by: Claim, redelivered: number): void => {
+    const now = wanted(by.status);
+    const queue = now ? queueState.claimed : queueState.ready;
+    statements.setQueue.run(queue, by.position, by.lane, null, redelivered, seq);
+    count(by.status, queue, 1);
+    if (now) claim(seq, by, statements.row.get(seq) as unknown as Row);
+  };
+
+  const queues = {
+    claims,
+
+    /** Reads where things stand; `grant`ed demand outlives it. */
+    load(): void {
+      claims.clear();
+      counts.clear();
+      dirty.clear();
+      for (const [status, of, n] of statements.counts.all() as unknown as [string, number, number][])
+        countsOf(status)[of] = n;
+      for (const [seq, status, lane, visit, version, at] of statements.claimedRows.all() as unknown as [
+        number,
+        string,
+        string | null,
+        number,
+        number,
+        number,
+      ][]) {
+        claims.set(seq, { status, lane, visit, version, position: at });
+      }
+      for (const status of counts.keys()) {
+        for (const state of Object.values(queueState)) {
+          const [last] = statements.lastPosition.get(state, status) as unknown as [number | null];
+          position = Math.max(position, last ?? 0);
+        }
+      }
+    },
+
+    grant(status: string, more: number): void {
+      demand.set(status, (demand.get(status) ?? 0) + more);
+    },
+
+    snapshotDemand: (): ReadonlyMap<string, number> => new Map(demand),
+    restoreDemand(snapshot: ReadonlyMap<string, number>): void {
+      demand.clear();
+      for (const [status, n] of snapshot) demand.set(status, n);
+    },
+
+    count,
+
+    /**
+     * The end of the queue of `status`, for a row that the caller writes. `delivered` is what goes out if it is claimed
+     * at once; undefined leaves claiming to `claimReady`.
+     */
+    join(
+      seq: number,
+      status: string,
+      lane: string | null,
+      visit: number,
+      version: number,
+      delivered?: Delivered,
+    ): Place {
+      position++;
+      let queue: number = queueState.ready;
+      if (lane !== null && statements.laneBusy.get(status, lane, seq) !== undefined) queue = queueState.parked;
+      else if (delivered !== undefined && wanted(status)) {
+        queue = queueState.claimed;
+        claim(seq, { status, lane, visit, version, position }, delivered);
+      }
+      count(status, queue, 1);
+      return { queue, position, lane, due: null };
+    },
+
+    /** The place of a row that stays at the head of its lane until `due`, or is ready when that is past. */
+    putBack(status: string, at: number, lane: string | null, due: number, now: number): Place {
+      const delayed = due > now;
+      const queue = delayed ? queueState.delayed : queueState.ready;
+      count(status, queue, 1);
+      return { queue, position: at, lane, due: delayed ? due : null };
+    },
+
+    surface,
+
+    /** The head of a lane has left it: the next one is due, unless it is delayed or out already. */
+    surfaceNext(status: string, lane: string | null, now: number): void {
+      if (lane === null) return;
+      const head = statements.laneHead.get(status, lane) as unknown as
+        | [number, number, number | null, number, number, number, number]
+        | undefined;
+      if (head === undefined || head[1] !== queueState.parked) return;
+      const [seq, , due, at, visit, version, redelivered] = head;
+      count(status, queueState.parked, -1);
+      if (due !== null && due > now) {
+        statements.setState.run(queueState.delayed, seq);
+        count(status, queueState.delayed, 1);
+      } else surface(seq, { status, lane, visit, version, position: at }, redelivered);
+    },
+
+    /** Delayed rows whose time has come. */
+    promote(now: number): void {
+      const rows = statements.due.all(now) as unknown as [
+        number,
+        string,
+        number,
+        string | null,
+        number,
+        number,
+        number,
+      ][];
+      for (const [seq, status, at, lane, visit, version, redelivered] of rows) {
+        count(status, queueState.delayed, -1);
+        surface(seq, { status, lane, visit, version, position: at }, redelivered);
+      }
+    },
+
+    /** Whether anything is ready for somebody who asked. */
+    claimable(): boolean {
+      for (const [status, n] of demand) if (n > 0 && (countsOf(status)[queueState.ready] as number) > 0) return true;
+      return false;
+    },
+
+    /** Claims ready rows, oldest first, for everybody who asked. */
+    claimReady(): void {
+      for (const [status, asked] of demand) {
+        if (asked <= 0 || countsOf(status)[queueState.ready] === 0) continue;
+        for (const row of statements.ready.all(status, asked) as unknown as [...Row, number, string | null][]) {
+          const seq = row[18];
+          statements.setState.run(queueState.claimed, seq);
+          count(status, queueState.ready, -1);
+          count(status, queueState.claimed, 1);
+          const by = { status, lane: row[21], visit: row[3], version: row[4], position: row[20] };
+          claim(seq, by, row.slice(0, 20) as Row);
+        }
+      }
+    },
+
+    /** Ends a batch: writes the counts that changed, and hands out what was claimed. */
+    flush(): { deliveries: Delivered[]; nextDelayed: number | null | undefined } {
+      for (const [status, changed] of dirty) {
+        for (const [of, n] of countsOf(status).entries())
+          if (changed & (1 << of)) statements.setCount.run(status, of, n);
+      }
+      dirty.clear();
+      const out = deliveries;
+      deliveries = [];
+      const changed = delayedChanged;
+      delayedChanged = false;
+      return { deliveries: out, nextDelayed: changed ? queues.nextDelayed() : undefined };
+    },
+
+    discard(): void {
+      deliveries = [];
+      delayedChanged = true;
+    },
+
+    nextDelayed: (): number | null => (statements.nextDue.get() as unknown as [number | null])[0],
+  };
+  return queues;
+}
+
+/** The bucket of an order that is not queued; undefined for a final one, which nobody counts. */
+export function bucketOf(kind: number, failed: boolean): number | undefined {
+  if (failed) return kind === kindNumber.waiting ? bucket.failedWaiting : bucket.failedHandled;
+  return kind === kindNumber.waiting ? bucket.waiting : undefined;
+}

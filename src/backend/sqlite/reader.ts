@@ -1,0 +1,163 @@
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { CauceError } from "../../core/errors.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { Depth, FailureGroup, ListQuery, OrderPage, Overdue } from "../backend.ts";
+import { seqOf } from "./ids.ts";
+import { columns, orderOfRow, type Row } from "./rows.ts";
+import { bucket, queueState } from "./schema.ts";
+
+/** Reads what is committed, on a connection of its own that cannot write. All reads are short: by key or by index. */
+export interface Reader {
+  get(id: string): StoredOrder | undefined;
+  list(query: ListQuery): OrderPage;
+  overdue(query: { limit: number; cursor?: string | undefined }, now: number): Overdue;
+  depths(): Depth[];
+  failures(): FailureGroup[];
+  close(): void;
+}
+
+const from = "FROM orders o";
+const joined = "CROSS JOIN order_data d ON d.seq = o.seq";
+
+export function openReader(file: string): Reader {
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
+  const prepared = new Map<string, StatementSync>();
+  const statement = (sql: string): StatementSync => {
+    let found = prepared.get(sql);
+    if (found === undefined) {
+      found = db.prepare(sql);
+      found.setReturnArrays(true);
+      prepared.set(sql, found);
+    }
+    return found;
+  };
+  const rows = (sql: string, parameters: (string | number)[]): Row[] =>
+    statement(sql).all(...parameters) as unknown as Row[];
+
+  return {
+    get(id) {
+      const seq = seqOf(id);
+      if (seq === undefined) return undefined;
+      const [row] = rows(`SELECT ${columns} ${from} ${joined} WHERE o.seq = ?`, [seq]);
+      return row !== undefined && row[0] === id ? orderOfRow(row) : undefined;
+    },
+
+    list(query) {
+      const { sql, parameters } = listSql(query);
+      const found = rows(sql, parameters);
+      const items = found.slice(0, query.limit);
+      const last = items.at(-1);
+      return {
+        items: items.map(orderOfRow),
+        nextCursor: found.length > query.limit && last !== undefined ? writeCursor([last[18]]) : null,
+      };
+    },
+
+    overdue({ limit, cursor }, now) {
+      const [expiresAt, seq] = cursor === undefined ? [0, 0] : readCursor(cursor, 2);
+      const found = rows(
+        `SELECT ${columns} ${from} INDEXED BY orders_expiry ${joined}
+         WHERE o.expires_at <= ? AND (o.expires_at, o.seq) > (?, ?) ORDER BY o.expires_at, o.seq LIMIT ?`,
+        [now, expiresAt as number, seq as number, limit],
+      );
+      const last = found.at(-1);
+      const full = found.length === limit && last !== undefined;
+      const [next] = statement("SELECT min(expires_at) FROM orders WHERE expires_at > ?").get(now) as unknown as [
+        number | null,
+      ];
+      return {
+        orders: found.map(orderOfRow),
+        nextCursor: full ? writeCursor([last[13] as number, last[18]]) : null,
+        nextAt: next,
+      };
+    },
+
+    depths() {
+      const byStatus = new Map<string, number[]>();
+      for (const [status, of, count] of statement("SELECT status, bucket, count FROM counts").all() as unknown as [
+        string,
+        number,
+        number,
+      ][]) {
+        const row = byStatus.get(status) ?? [];
+        row[of] = count;
+        byStatus.set(status, row);
+      }
+      return [...byStatus].flatMap(([status, row]) => {
+        const n = (of: number) => row[of] ?? 0;
+        const handled = {
+          waiting: n(queueState.ready) + n(queueState.parked),
+          inFlight: n(queueState.claimed),
+          delayed: n(queueState.delayed),
+          failed: n(bucket.failedHandled),
+        };
+        const waiting = { waiting: n(bucket.waiting), inFlight: 0, delayed: 0, failed: n(bucket.failedWaiting) };
+        return [
+          ...(Object.values(handled).some((count) => count > 0)
+            ? [{ status, kind: "handled" as const, ...handled, atLeast: false }]
+            : []),
+          ...(Object.values(waiting).some((count) => count > 0)
+            ? [{ status, kind: "waiting" as const, ...waiting, atLeast: false }]
+            : []),
+        ];
+      });
+    },
+
+    failures() {
+      const found = statement(
+        "SELECT status, fingerprint, message, count, first_at, last_at FROM failure_groups ORDER BY count DESC, last_at DESC",
+      ).all() as unknown as [string, string, string, number, number, number][];
+      return found.map(([status, fingerprint, message, count, firstAt, lastAt]) => ({
+        status,
+        fingerprint,
+        message,
+        count,
+        firstAt,
+        lastAt,
+      }));
+    },
+
+    close: () => db.close(),
+  };
+}
+
+/** Newest first by the integer key, along the one index that fits; the join's order is fixed, since there are no statistics. */
+function listSql({ status, failed, fingerprint, group, limit, cursor }: ListQuery): {
+  sql: string;
+  parameters: (string | number)[];
+} {
+  const conditions: string[] = [];
+  const parameters: (string | number)[] = [];
+  const where = (condition: string, ...values: (string | number)[]) => {
+    conditions.push(condition);
+    parameters.push(...values);
+  };
+  if (status !== undefined) where("o.status = ?", status);
+  if (group !== undefined) where("o.group_key = ?", group);
+  if (fingerprint !== undefined) where("o.fingerprint = ?", fingerprint);
+  else if (failed === true) where("o.fingerprint IS NOT NULL");
+  if (failed === false) where("o.fingerprint IS NULL");
+  if (cursor !== undefined) where("o.seq < ?", ...readCursor(cursor, 1));
+  let index = "NOT INDEXED";
+  if (group !== undefined) index = "INDEXED BY orders_group";
+  else if (fingerprint !== undefined) index = "INDEXED BY orders_failed_fingerprint";
+  else if (failed === true) index = `INDEXED BY ${status === undefined ? "orders_failed" : "orders_failed_status"}`;
+  else if (status !== undefined) index = "INDEXED BY orders_status";
+  const filter = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
+  // One more than asked for tells whether there is a next page.
+  parameters.push(limit + 1);
+  return { sql: `SELECT ${columns} ${from} ${index} ${joined} ${filter} ORDER BY o.seq DESC LIMIT ?`, parameters };
+}
+
+function writeCursor(values: readonly number[]): string {
+  return Buffer.from(`after:${values.join(":")}`).toString("base64url");
+}
+
+function readCursor(cursor: string, length: number): number[] {
+  const text = Buffer.from(cursor, "base64url").toString();
+  const values = text.split(":").slice(1).map(Number);
+  if (writeCursor(values) !== cursor || values.length !== length || !values.every(Number.isSafeInteger)) {
+    throw new CauceError("invalid_cursor", "the cursor is not one that a list returned; start without a cursor");
+  }
+  return values;
+}

@@ -1,0 +1,105 @@
+import type { DatabaseSync } from "node:sqlite";
+import { CauceError } from "../../core/errors.ts";
+
+/** `queue`: what the queue holds of an order; null for one that is not queued. */
+export const queueState = { ready: 1, claimed: 2, delayed: 3, parked: 4 } as const;
+/** Buckets of `counts` besides the queue's states. */
+export const bucket = { waiting: 5, failedHandled: 6, failedWaiting: 7 } as const;
+export const kindNumber = { handled: 0, waiting: 1, final: 2 } as const;
+
+/**
+ * The schema, as migrations: numbered by their place, applied forward only, each in one transaction with its number.
+ * A migration that has been released is never edited.
+ */
+const migrations: readonly string[] = [
+  `
+  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+  -- What changes of an order. One row each, rewritten by every change, so it stays small: data is kept apart.
+  CREATE TABLE orders (
+    seq          INTEGER PRIMARY KEY,
+    id           TEXT    NOT NULL,
+    status       TEXT    NOT NULL,
+    kind         INTEGER NOT NULL,
+    visit        INTEGER NOT NULL,
+    version      INTEGER NOT NULL,
+    attempts     INTEGER NOT NULL,
+    attempting   INTEGER NOT NULL,
+    queue        INTEGER,            -- 1 ready, 2 claimed, 3 delayed, 4 parked behind its group; null not queued
+    position     INTEGER,            -- the order in which it entered the queue
+    lane         TEXT,               -- its group, while it is queued in FIFO delivery
+    redelivered  INTEGER NOT NULL,
+    due          INTEGER,            -- when a delayed delivery may be claimed
+    not_before   INTEGER,
+    expires_at   INTEGER,
+    fingerprint  TEXT,               -- set exactly while the order is failed
+    failure      TEXT,
+    group_key    TEXT,
+    created_at   INTEGER NOT NULL,
+    updated_at   INTEGER NOT NULL,
+    entry        TEXT    NOT NULL,   -- how it entered its status
+    past         TEXT    NOT NULL,   -- the visits that ended: JSON objects joined by commas
+    past_omitted INTEGER NOT NULL,
+    results      TEXT    NOT NULL
+  );
+  CREATE TABLE order_data (seq INTEGER PRIMARY KEY, data TEXT NOT NULL);
+  CREATE TABLE keys (key_hash BLOB PRIMARY KEY, content_hash BLOB NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
+
+  CREATE INDEX orders_status  ON orders (status, seq);
+  CREATE INDEX orders_group   ON orders (group_key, seq)             WHERE group_key IS NOT NULL;
+  CREATE INDEX orders_queue   ON orders (queue, status, position)    WHERE queue IS NOT NULL;
+  CREATE INDEX orders_lane    ON orders (status, lane, position)     WHERE lane IS NOT NULL;
+  CREATE INDEX orders_delayed ON orders (due)                        WHERE queue = 3;
+  CREATE INDEX orders_expiry  ON orders (expires_at, seq)            WHERE expires_at IS NOT NULL;
+  CREATE INDEX orders_failed             ON orders (seq)              WHERE fingerprint IS NOT NULL;
+  CREATE INDEX orders_failed_status      ON orders (status, seq)      WHERE fingerprint IS NOT NULL;
+  CREATE INDEX orders_failed_fingerprint ON orders (fingerprint, seq) WHERE fingerprint IS NOT NULL;
+
+  -- Kept in the transaction of each change, so that depths and failures never scan orders.
+  CREATE TABLE counts (
+    status TEXT NOT NULL, bucket INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (status, bucket)
+  ) WITHOUT ROWID;
+  CREATE TABLE failure_groups (
+    status TEXT NOT NULL, fingerprint TEXT NOT NULL, message TEXT NOT NULL,
+    count INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+    PRIMARY KEY (status, fingerprint)
+  ) WITHOUT ROWID;
+  `,
+];
+
+export const schemaVersion = migrations.length;
+
+/** Brings the database up to this schema. Throws `store_too_new` or `store_mismatch`. */
+export function migrate(db: DatabaseSync, file: string, workflow: string): void {
+  const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+  if (version > schemaVersion) {
+    throw new CauceError(
+      "store_too_new",
+      `${file} has schema ${version} and this Cauce knows up to ${schemaVersion}; run the newer Cauce that wrote it`,
+    );
+  }
+  for (const [index, sql] of migrations.entries()) {
+    if (index < version) continue;
+    db.exec("BEGIN IMMEDIATE");
+    db.exec(sql);
+    db.exec(`PRAGMA user_version = ${index + 1}`);
+    db.exec("COMMIT");
+  }
+  const owner = readMeta(db, "workflow");
+  if (owner === undefined) writeMeta(db, "workflow", workflow);
+  else if (owner !== workflow) {
+    throw new CauceError(
+      "store_mismatch",
+      `${file} holds the workflow "${owner}", not "${workflow}"; give another directory`,
+    );
+  }
+}
+
+export function readMeta(db: DatabaseSync, name: string): string | undefined {
+  return (db.prepare("SELECT value FROM meta WHERE name = ?").get(name) as { value: string } | undefined)?.value;
+}
+
+export function writeMeta(db: DatabaseSync, name: string, value: string): void {
+  db.prepare("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value").run(name, value);
+}

@@ -1,0 +1,61 @@
+import type { DatabaseSync, StatementSync } from "node:sqlite";
+import { columns } from "./rows.ts";
+
+export type Statements = ReturnType<typeof prepareStatements>;
+
+/** Every statement of the writer, prepared once. */
+export function prepareStatements(db: DatabaseSync) {
+  const write = (sql: string): StatementSync => db.prepare(sql);
+  const rows = (sql: string): StatementSync => {
+    const statement = db.prepare(sql);
+    statement.setReturnArrays(true);
+    return statement;
+  };
+  const change = (past: string) =>
+    write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, attempts = ?, attempting = ?, queue = ?,
+      position = ?, lane = ?, redelivered = 0, due = ?, not_before = ?, expires_at = ?, fingerprint = ?, failure = ?,
+      updated_at = ?, entry = ?, past = ${past}, past_omitted = ?, results = coalesce(?, results) WHERE seq = ?`);
+  return {
+    begin: write("BEGIN IMMEDIATE"),
+    commit: write("COMMIT"),
+    insertOrder:
+      write(`INSERT INTO orders (seq, id, status, kind, visit, version, attempts, attempting, queue, position,
+      lane, redelivered, expires_at, group_key, created_at, updated_at, entry, past, past_omitted, results)
+      VALUES (?, ?, ?, ?, 0, 1, 0, 0, ?, ?, ?, 0, ?, ?, ?, ?, ?, '', 0, '{}')`),
+    insertData: write("INSERT INTO order_data VALUES (?, ?)"),
+    insertKey: write("INSERT INTO keys VALUES (unhex(?), unhex(?), ?)"),
+    findKey: rows(
+      "SELECT o.id, hex(k.content_hash) FROM keys k JOIN orders o ON o.seq = k.seq WHERE k.key_hash = unhex(?)",
+    ),
+    changeAppending: change("past || ?"),
+    changeReplacing: change("?"),
+    setQueue: write("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
+    setState: write("UPDATE orders SET queue = ? WHERE seq = ?"),
+    place: rows(
+      "SELECT version, status, kind, visit, queue, position, lane, due, group_key, fingerprint, redelivered FROM orders WHERE seq = ?",
+    ),
+    laneBusy: rows("SELECT 1 FROM orders WHERE status = ? AND lane = ? AND seq <> ? LIMIT 1"),
+    laneHead: rows(
+      "SELECT seq, queue, due, position, visit, version, redelivered FROM orders WHERE status = ? AND lane = ? ORDER BY position LIMIT 1",
+    ),
+    due: rows(
+      "SELECT seq, status, position, lane, visit, version, redelivered FROM orders WHERE queue = 3 AND due <= ? ORDER BY due LIMIT 500",
+    ),
+    nextDue: rows("SELECT min(due) FROM orders WHERE queue = 3"),
+    // `position` is the last column of the index, so this reads just the rows that it returns.
+    ready: rows(
+      `SELECT ${columns}, o.position, o.lane FROM orders o JOIN order_data d ON d.seq = o.seq
+       WHERE o.queue = 1 AND o.status = ? ORDER BY o.position LIMIT ?`,
+    ),
+    row: rows(`SELECT ${columns} FROM orders o JOIN order_data d ON d.seq = o.seq WHERE o.seq = ?`),
+    claimedRows: rows("SELECT seq, status, lane, visit, version, position FROM orders WHERE queue = 2"),
+    lastPosition: rows("SELECT max(position) FROM orders WHERE queue = ? AND status = ?"),
+    lastSeq: rows("SELECT coalesce(max(seq), 0) FROM orders"),
+    counts: rows("SELECT status, bucket, count FROM counts"),
+    setCount: write("INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"),
+    failed: write(`INSERT INTO failure_groups VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET
+      count = count + 1, message = excluded.message, last_at = excluded.last_at`),
+    unfailed: write("UPDATE failure_groups SET count = count - 1 WHERE status = ? AND fingerprint = ?"),
+    emptied: write("DELETE FROM failure_groups WHERE status = ? AND fingerprint = ? AND count <= 0"),
+  };
+}

@@ -1,0 +1,125 @@
+import { Command, Option } from "commander";
+import { cauceVariables } from "../runtime/env.ts";
+import { readSettings, type SettingName, settings } from "../runtime/settings.ts";
+import { diagram } from "./diagram.ts";
+import { createKeys } from "./keys.ts";
+import { loadApp } from "./loadApp.ts";
+import { exitCodes, type Output, report } from "./report.ts";
+import { version } from "./version.ts";
+import { watch } from "./watch.ts";
+
+const processOutput: Output = {
+  out: (text) => process.stdout.write(text),
+  err: (text) => process.stderr.write(text),
+};
+
+/** Runs one command and resolves to its exit code: 0 done, 1 a failure, 2 wrong usage. */
+export async function main(args: readonly string[], output: Output = processOutput): Promise<number> {
+  try {
+    await createProgram(args, output).parseAsync([...args], { from: "user" });
+    return exitCodes.done;
+  } catch (error) {
+    return report(error, output);
+  }
+}
+
+/** The commands, their flags and help. */
+export function createProgram(args: readonly string[], output: Output): Command {
+  const program = new Command("cauce")
+    .description("Takes in orders, stores each one before it answers, and processes it status by status.")
+    .version(version())
+    .exitOverride()
+    .configureOutput({ writeOut: output.out, writeErr: output.err, outputError: () => {} })
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ cauce start shop.app.ts
+  $ cauce diagram shop.app.ts > shop.mmd
+  $ cauce keys create --role intake --name webshop
+
+Exit codes: 0 done, 1 a failure, 2 wrong usage.
+An error is one line on standard error: "code: message".`,
+    );
+
+  const startCommand = program
+    .command("start")
+    .description("Serves an app's API and processes its orders, in this process, until SIGTERM or SIGINT.")
+    .argument("<app>", "module whose default export is what implement(…) returned, or an array of those")
+    .addOption(new Option("--watched").hideHelp());
+  for (const { flag, variable, default: fallback, meaning } of Object.values(settings)) {
+    if (flag === null) continue;
+    const notes = [...(fallback === null || flag === "--watch" ? [] : [`default: ${fallback}`]), variable];
+    startCommand.option(flag, `${meaning.replaceAll("`", "")} (${notes.join("; ")})`);
+  }
+  startCommand
+    .addHelpText(
+      "after",
+      `
+Each setting is a flag or the variable beside it; the flag wins. CAUCE_KEYS holds
+the lines of a keys file in its place.
+SIGTERM or SIGINT: it stops receiving, finishes what is in hand and exits with 0;
+a second signal exits at once, with 143 or 130.
+
+Examples:
+  $ cauce start shop.app.ts
+  $ cauce start shop.app.ts --watch --port 4000
+  $ cauce start shop.app.ts --delivery fifo --data /var/lib/shop
+  $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys`,
+    )
+    .action(async (app: string, { watched, ...given }: Record<string, string | boolean>) => {
+      const flags = flagsOf(given);
+      const chosen = readSettings(flags, cauceVariables());
+      if (chosen.watch && !watched) return watch(app, args, output);
+      // Loaded late: the other commands, and the process that watches, need no server and no store.
+      const { start } = await import("./start.ts");
+      return start(app, chosen, { output, watched: watched === true });
+    });
+
+  program
+    .command("diagram")
+    .description("Prints an app's workflows as Mermaid state diagrams.")
+    .argument("<app>", "module of the app, as for start")
+    .addHelpText(
+      "after",
+      `
+GitHub and many editors draw Mermaid in a \`\`\`mermaid block; https://mermaid.live draws it too.
+
+Examples:
+  $ cauce diagram shop.app.ts
+  $ cauce diagram shop.app.ts > shop.mmd`,
+    )
+    .action(async (app: string) => {
+      const apps = await loadApp(app);
+      output.out(apps.map(({ workflow }) => diagram(workflow)).join("\n"));
+    });
+
+  program
+    .command("keys")
+    .description("API keys.")
+    .command("create")
+    .description("Makes an API key. The key is shown once; a server keeps only its SHA-256.")
+    .requiredOption("--role <role>", "intake: place orders; read: every GET; operate: everything")
+    .option("--name <name>", "whose key it is (default: the role)")
+    .option("--file <file>", "append the line to this file, readable by its owner alone")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ cauce keys create --role intake --name webshop --file shop.keys
+  $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys`,
+    )
+    .action((options: { role: string; name?: string; file?: string }) => output.out(createKeys(options)));
+
+  return program;
+}
+
+/** The flags that were given, as text by the settings' names; commander names them after the flags. */
+function flagsOf(given: Readonly<Record<string, string | boolean>>): Partial<Record<SettingName, string>> {
+  const flags: Partial<Record<SettingName, string>> = {};
+  for (const [name, { flag }] of Object.entries(settings) as [SettingName, { flag: string | null }][]) {
+    const value = flag === null ? undefined : given[new Option(flag).attributeName()];
+    if (value !== undefined) flags[name] = String(value);
+  }
+  return flags;
+}

@@ -1,0 +1,40 @@
+import { CommanderError } from "commander";
+import type { CauceError } from "../core/errors.ts";
+
+/** Where the command line writes. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
+}
+
+/** Exit codes: 0 done, 1 a failure, 2 wrong usage (an unknown or wrong flag, argument or CAUCE_* variable). */
+export const exitCodes = { done: 0, failure: 1, usage: 2 } as const;
+
+/** Reports an error as one line, `code: message`, and gives the exit code. */
+export function report(error: unknown, output: Output): number {
+  if (error instanceof CommanderError) {
+    // Help and version were printed already; they are errors only when they stand in for a missing command.
+    if (error.exitCode === 0) return exitCodes.done;
+    if (error.code !== "commander.help") {
+      output.err(`setting_invalid: ${oneLine(error.message.replace(/^error: /, ""))}\n`);
+    }
+    return exitCodes.usage;
+  }
+  if (isCauceError(error)) {
+    output.err(`${error.code}: ${oneLine(error.message)}\n`);
+    return error.code === "setting_invalid" ? exitCodes.usage : exitCodes.failure;
+  }
+  output.err(
+    `internal_error: ${oneLine(error instanceof Error ? `${error.name}: ${error.message}` : String(error))}\n`,
+  );
+  return exitCodes.failure;
+}
+
+// An app may have a Cauce of its own installed, whose errors are of another class than ours.
+export function isCauceError(error: unknown): error is CauceError {
+  return error instanceof Error && error.name === "CauceError" && "code" in error;
+}
+
+export function oneLine(message: string): string {
+  return message.replace(/\s*\n\s*/g, " ").trim();
+}

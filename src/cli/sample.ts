@@ -1,0 +1,73 @@
+import { z } from "zod";
+
+interface JsonSchema {
+  readonly type?: string;
+  readonly examples?: readonly unknown[];
+  readonly default?: unknown;
+  readonly const?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly required?: readonly string[];
+  readonly items?: JsonSchema;
+  readonly prefixItems?: readonly JsonSchema[];
+  readonly minItems?: number;
+  readonly format?: string;
+  readonly minLength?: number;
+  readonly maxLength?: number;
+  readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly maximum?: number;
+}
+
+const formats: Readonly<Record<string, string>> = {
+  email: "someone@example.com",
+  uri: "https://example.com",
+  uuid: "01890a5d-ac96-774b-bcce-b302099a8057",
+  date: "2026-01-31",
+  time: "12:00:00",
+  "date-time": "2026-01-31T12:00:00Z",
+  ipv4: "192.0.2.1",
+  ipv6: "2001:db8::1",
+};
+
+/**
+ * Data that the schema takes: its own first example (`.meta({ examples: […] })`), or one made up. Undefined where the
+ * schema asks more than its JSON Schema says.
+ */
+export function sampleData(schema: z.ZodType): unknown {
+  try {
+    const sample = sampleOf(z.toJSONSchema(schema, { io: "input" }) as JsonSchema);
+    return schema.safeParse(sample).success ? sample : undefined;
+  } catch {
+    // A refinement that is asynchronous or throws: nothing can be said of it here.
+    return undefined;
+  }
+}
+
+function sampleOf(schema: JsonSchema): unknown {
+  const given = [schema.examples?.[0], schema.const, schema.enum?.[0], schema.default].find((v) => v !== undefined);
+  if (given !== undefined) return given;
+  const first = schema.anyOf?.[0] ?? schema.oneOf?.[0];
+  if (first !== undefined) return sampleOf(first);
+  switch (schema.type) {
+    case "object": {
+      const required = schema.required ?? [];
+      return Object.fromEntries(required.map((name) => [name, sampleOf(schema.properties?.[name] ?? {})]));
+    }
+    case "array": {
+      const { items = {}, minItems = 0 } = schema;
+      return schema.prefixItems?.map(sampleOf) ?? Array.from({ length: Math.max(1, minItems) }, () => sampleOf(items));
+    }
+    case "string":
+      return formats[schema.format ?? ""] ?? "text".padEnd(schema.minLength ?? 0, "x").slice(0, schema.maxLength);
+    case "integer":
+    case "number":
+      return Math.min(Math.max(1, schema.minimum ?? 1, (schema.exclusiveMinimum ?? 0) + 1), schema.maximum ?? Infinity);
+    case "boolean":
+      return true;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,207 @@
+import { inspect } from "node:util";
+import type { Backend, Delivery, Verdict } from "../backend/backend.ts";
+import type { Clock, Random } from "../core/clock.ts";
+import { type Change, type DecideContext, decide, type Outcome } from "../core/decide.ts";
+import { PermanentError, RetryError } from "../core/errors.ts";
+import type { AnyHandler, Log } from "../core/handlers.ts";
+import type { Actor, StoredOrder } from "../core/order.ts";
+import type { AnyWorkflow } from "../core/workflow.ts";
+import type { Deadlines } from "./deadlines.ts";
+import { orderOf } from "./present.ts";
+
+export interface AttemptOptions {
+  readonly workflow: AnyWorkflow;
+  readonly status: string;
+  readonly timeoutSeconds: number;
+  readonly handler: () => AnyHandler | Promise<AnyHandler>;
+  readonly resources: object;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly actor: Pick<Actor, "runtime" | "name">;
+  readonly deadlines: Deadlines;
+  /** Commits a change, waiting out a store that does not take writes; undefined when it never did. */
+  readonly commit: (change: Change) => Promise<"committed" | "stale" | undefined>;
+}
+
+/** One delivery → one verdict; undefined when nothing could be said and the lease must run out. */
+export type Attempt = (delivery: Delivery, onHandlerEnd: () => void) => Promise<Verdict | undefined>;
+
+const done: Verdict = { verdict: "done" };
+const notYetSeconds = 1;
+
+/**
+ * Runs the handler of one delivery and commits what came of it.
+ *
+ * What can fail, and what repairs it:
+ *   receive ─ get ─ (record a redelivered attempt) ─ handler ─ commit ─ settle
+ *   dies before commit   the lease runs out, the delivery comes back as redelivered, and the attempt counts
+ *   dies after commit    the delivery comes back for an earlier visit and is dropped
+ *   commit is stale      another delivery of this visit was first: its outcome stands, this one is dropped
+ */
+export function createAttempt(options: AttemptOptions): Attempt {
+  const { workflow, backend, clock, random, commit, log } = options;
+
+  const contextOf = (delivery: Delivery): DecideContext => ({
+    workflow,
+    now: clock.now(),
+    random,
+    by: { ...options.actor, requestId: null, messageId: delivery.messageId },
+    resultsBytesMax: backend.limits.dataBytesMax,
+  });
+
+  /** What to say of a delivery whose order another change reached first. */
+  const verdictOf = (order: StoredOrder | undefined, delivery: Delivery): Verdict => {
+    if (order === undefined || order.visit < delivery.visit) {
+      return { verdict: "again", notBefore: clock.now() + notYetSeconds * 1_000 };
+    }
+    const lives = order.visit === delivery.visit && order.kind === "handled" && order.failure === null;
+    return lives ? { verdict: "again", notBefore: Math.max(clock.now(), order.notBefore ?? 0) } : done;
+  };
+
+  return async (delivery, onHandlerEnd) => {
+    let order = await backend.get(delivery.orderId);
+    if (order === undefined || order.visit !== delivery.visit || order.failure !== null || order.kind !== "handled") {
+      onHandlerEnd();
+      if (order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order)) {
+        // The process may have died between the commit of the next visit and its delivery (law 3).
+        await backend.redeliver(order);
+      }
+      return verdictOf(order, delivery);
+    }
+    if (order.notBefore !== null && order.notBefore > clock.now()) {
+      onHandlerEnd();
+      return { verdict: "again", notBefore: order.notBefore };
+    }
+    if (delivery.redelivered) {
+      const decision = decide(order, { kind: "redelivered" }, contextOf(delivery));
+      if ("refused" in decision) throw new Error(`redelivered was refused: ${decision.message}`);
+      const { change } = decision;
+      const committed = await commit(change);
+      if (committed !== "committed" || change.delivery !== "keep") {
+        onHandlerEnd();
+        if (committed === undefined) return undefined;
+        if (committed === "committed") logChange(log, change);
+        return committed === "stale" ? verdictOf(await backend.get(delivery.orderId), delivery) : done;
+      }
+      order = change.after;
+    }
+    const outcome = await run(order, options);
+    onHandlerEnd();
+    const decision = decide(order, outcome, contextOf(delivery));
+    if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
+    const { change } = decision;
+    const committed = await commit(change);
+    if (committed === undefined) return undefined;
+    if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
+    if (outcome.kind !== "moved" || change.after.failure !== null) logChange(log, change);
+    return change.delivery === "again" ? { verdict: "again", notBefore: change.after.notBefore ?? clock.now() } : done;
+  };
+}
+
+function isLive(order: StoredOrder): boolean {
+  return order.kind === "handled" && order.failure === null;
+}
+
+function logChange(log: Log, { before, after }: Change): void {
+  const fields = {
+    orderId: before.id,
+    status: before.status,
+    visit: before.visit,
+    attempt: after.attempts || before.attempts + 1,
+  };
+  if (after.failure !== null)
+    log.error({ ...fields, code: after.failure.code, error: after.failure.message }, "order failed");
+  else if (after.visit > before.visit)
+    log.warn({ ...fields, to: after.status, reason: after.entry.reason }, "attempts used up");
+  else log.warn({ ...fields, error: after.entry.error, notBefore: after.notBefore }, "attempt failed");
+}
+
+/** Runs the handler until it ends or its time is up. Never rejects: whatever happens is an outcome. */
+async function run(order: StoredOrder, options: AttemptOptions): Promise<Outcome> {
+  const { status, timeoutSeconds, clock, deadlines, log } = options;
+  let controller: AbortController | undefined;
+  let timedOut: Outcome | undefined;
+  let onTimeout: ((outcome: Outcome) => void) | undefined;
+  const attempt = order.attempting ? order.attempts : order.attempts + 1;
+  const context = {
+    ...options.resources,
+    // Most handlers never look at the signal, and an AbortController costs more than the rest of the context.
+    get signal() {
+      controller ??= new AbortController();
+      if (timedOut !== undefined && !controller.signal.aborted) controller.abort(timeoutReason(timeoutSeconds));
+      return controller.signal;
+    },
+    idempotencyKey: `${order.id}:${order.visit}`,
+    attempt,
+    get log() {
+      return withFields(log, { orderId: order.id, status, visit: order.visit, attempt });
+    },
+  };
+  const deadline = {
+    at: clock.now() + timeoutSeconds * 1_000,
+    expire() {
+      timedOut = {
+        kind: "failed",
+        code: "attempt_timed_out",
+        message: `the handler of "${status}" did not end within ${timeoutSeconds} s`,
+      };
+      controller?.abort(timeoutReason(timeoutSeconds));
+      onTimeout?.(timedOut);
+    },
+  };
+  deadlines.add(deadline);
+  try {
+    const loaded = options.handler();
+    const handler = typeof loaded === "function" ? loaded : await loaded;
+    const answer = handler(orderOf(order, options.workflow.name), context);
+    if (!isPromise(answer)) return outcomeOf(answer, status);
+    const late = new Promise<Outcome>((resolve) => {
+      onTimeout = resolve;
+      if (timedOut !== undefined) resolve(timedOut);
+    });
+    return await Promise.race([answer.then((value) => outcomeOf(value, status), failureOf), late]);
+  } catch (error) {
+    return failureOf(error);
+  } finally {
+    deadlines.remove(deadline);
+  }
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+function timeoutReason(timeoutSeconds: number): DOMException {
+  return new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError");
+}
+
+function outcomeOf(answer: unknown, status: string): Outcome {
+  if (typeof answer === "string") return { kind: "moved", to: answer };
+  const next = answer as { to?: unknown; results?: object } | null | undefined;
+  if (typeof next?.to === "string") return { kind: "moved", to: next.to, results: next.results };
+  return {
+    kind: "failed",
+    code: "invalid_transition",
+    message: `the handler of "${status}" returned ${answer === null ? "null" : typeof answer}; it must return the next status or { to, results }`,
+    permanent: true,
+  };
+}
+
+function failureOf(error: unknown): Outcome {
+  const message = error instanceof Error ? `${error.message || error.name}` : inspect(error);
+  if (error instanceof PermanentError) return { kind: "failed", code: "handler_failed", message, permanent: true };
+  if (error instanceof RetryError) {
+    return { kind: "failed", code: "handler_failed", message, delaySeconds: error.delaySeconds };
+  }
+  return { kind: "failed", code: "handler_failed", message };
+}
+
+function withFields(log: Log, fields: Record<string, unknown>): Log {
+  return {
+    info: (more, message) => log.info({ ...fields, ...more }, message),
+    warn: (more, message) => log.warn({ ...fields, ...more }, message),
+    error: (more, message) => log.error({ ...fields, ...more }, message),
+  };
+}

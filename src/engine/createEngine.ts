@@ -1,0 +1,217 @@
+import type { Backend, Depth } from "../backend/backend.ts";
+import type { Clock, Random } from "../core/clock.ts";
+import { type Change, type DecideContext, decide } from "../core/decide.ts";
+import { CauceError } from "../core/errors.ts";
+import type { AnyHandler, App, LazyHandler, Log } from "../core/handlers.ts";
+import type { Actor } from "../core/order.ts";
+import {
+  type AnyWorkflow,
+  type HandledStatus,
+  handledStatuses,
+  kindOf,
+  retryOf,
+  type StatusDefinition,
+  statusOf,
+  timeoutSecondsOf,
+} from "../core/workflow.ts";
+import { createAttempt } from "./attempt.ts";
+import { createDeadlines, type Deadlines } from "./deadlines.ts";
+import type { Engine, PlaceOptions } from "./engine.ts";
+import { createIntake } from "./intake.ts";
+import { createOperate } from "./operate.ts";
+import { pause } from "./pause.ts";
+import { type Poll, startPoll } from "./poll.ts";
+import { releaseResources } from "./resources.ts";
+import { failUnknown, refuseStranded } from "./stranded.ts";
+import { createSweep } from "./sweep.ts";
+
+export interface EngineOptions {
+  readonly app: App;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly actor: Pick<Actor, "runtime" | "name">;
+  /** What `start` does about orders in statuses that the workflow does not know. Default `refuse`. */
+  readonly unknownStatuses?: "refuse" | "fail";
+}
+
+/** A lease is six times the time that an attempt may take, as AWS advises for a queue's visibility timeout. */
+const leasePerTimeout = 6;
+const commitPauseSeconds = 1;
+
+/** One workflow at work: intake, poll loops, sweep and operations over one backend. Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
+export function createEngine(options: EngineOptions): Engine {
+  const { app, backend, clock, random, log, actor } = options;
+  const { workflow } = app;
+  checkLimits(workflow, backend);
+  const stopping = new AbortController();
+  let polls: Poll[] = [];
+  let deadlines: Deadlines[] = [];
+  let resources: object | undefined;
+
+  const contextOf = (from?: PlaceOptions): DecideContext => ({
+    workflow,
+    now: clock.now(),
+    random,
+    by: { ...actor, requestId: from?.requestId ?? null, messageId: null },
+    resultsBytesMax: backend.limits.dataBytesMax,
+  });
+
+  const commit = async (change: Change) => {
+    const committed = await backend.commit(change);
+    if (committed === "committed" && change.after.expiresAt !== null) sweep.notice(change.after.expiresAt);
+    return committed;
+  };
+
+  /** A handler has run and its outcome must not be lost to a store that is full for a while. */
+  const commitPatiently = async (change: Change) => {
+    while (true) {
+      try {
+        return await commit(change);
+      } catch (error) {
+        const passing =
+          error instanceof CauceError && (error.code === "store_full" || error.code === "store_unavailable");
+        if (!passing || stopping.signal.aborted) {
+          log.error(
+            { orderId: change.before.id, error: String(error) },
+            "change not committed; the delivery comes back",
+          );
+          return undefined;
+        }
+        log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
+        await pause(clock, commitPauseSeconds, stopping.signal);
+      }
+    }
+  };
+
+  const sweep = createSweep({
+    backend,
+    clock,
+    log,
+    async apply(order, outcome) {
+      const decision = decide(order, outcome, contextOf());
+      if ("change" in decision) await commit(decision.change);
+    },
+  });
+
+  const startStatus = (status: string, opened: object): Poll => {
+    const definition = statusOf(workflow, status) as HandledStatus;
+    const timeoutSeconds = timeoutSecondsOf(definition);
+    const own = createDeadlines(clock);
+    deadlines.push(own);
+    const attempt = createAttempt({
+      workflow,
+      status,
+      timeoutSeconds,
+      handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
+      resources: opened,
+      backend,
+      clock,
+      random,
+      log,
+      actor,
+      deadlines: own,
+      commit: commitPatiently,
+    });
+    const concurrency = definition.concurrency ?? backend.limits.concurrency.default;
+    return startPoll({
+      status,
+      concurrency,
+      leaseSeconds: timeoutSeconds * leasePerTimeout,
+      backend,
+      clock,
+      attempt,
+      log,
+    });
+  };
+
+  return {
+    workflow,
+    place: createIntake({ workflow, backend, clock, actor, onExpiry: sweep.notice }),
+    get: backend.get,
+    list: backend.list,
+    ...createOperate({ backend, contextOf, commit }),
+    failures: backend.failures,
+
+    async queues() {
+      const depths = await backend.depths();
+      const rows = Object.entries(workflow.statuses as Record<string, StatusDefinition>)
+        .filter(([, status]) => kindOf(status) !== "final")
+        .map(([status, definition]) => {
+          const kind = kindOf(definition) as Depth["kind"];
+          const depth = depths.find((row) => row.status === status && row.kind === kind);
+          return depth ?? { status, kind, waiting: 0, inFlight: 0, delayed: 0, failed: 0, atLeast: false };
+        });
+      return [
+        ...rows,
+        ...depths.filter((depth) => !rows.some((row) => row.status === depth.status && row.kind === depth.kind)),
+      ];
+    },
+
+    async start() {
+      const stranded = refuseStranded(workflow, await backend.depths(), options.unknownStatuses ?? "refuse");
+      const opened = (await app.resources?.()) ?? {};
+      resources = opened;
+      await failUnknown(stranded, {
+        backend,
+        log,
+        apply: async (order) => {
+          const decision = decide(order, { kind: "unknown" }, contextOf());
+          if ("change" in decision) await commit(decision.change);
+        },
+      });
+      polls = handledStatuses(workflow).map((status) => startStatus(status, opened));
+      await sweep.run();
+    },
+
+    async stop() {
+      stopping.abort();
+      await Promise.all([sweep.stop(), ...polls.map((poll) => poll.stop())]);
+      for (const each of deadlines) each.close();
+      polls = [];
+      deadlines = [];
+      const opened = resources;
+      resources = undefined;
+      if (opened !== undefined) await releaseResources(app, opened);
+    },
+  };
+}
+
+function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): () => AnyHandler | Promise<AnyHandler> {
+  if (typeof handler === "function") return () => handler;
+  let loaded: AnyHandler | undefined;
+  return () =>
+    loaded ??
+    handler.lazy().then((module) => {
+      if (typeof module.default !== "function") {
+        throw new CauceError(
+          "app_invalid",
+          "a lazy handler's module has no function as its default export; add `export default`",
+        );
+      }
+      loaded = module.default;
+      return loaded;
+    });
+}
+
+function checkLimits(workflow: AnyWorkflow, { limits }: Backend): void {
+  for (const [name, status] of Object.entries(workflow.statuses as Record<string, StatusDefinition>)) {
+    const refuse = (what: string): never => {
+      throw new CauceError("limit_exceeded", `workflow "${workflow.name}", status "${name}": ${what}`);
+    };
+    if (status.final) continue;
+    const delays = status.waits
+      ? { "expires.afterSeconds": status.expires?.afterSeconds ?? 0 }
+      : { "retry.maxSeconds": retryOf(status).maxSeconds };
+    for (const [field, seconds] of Object.entries(delays)) {
+      if (seconds > limits.longestDelaySeconds) {
+        refuse(`${field} is ${seconds} and this backend holds a delay of at most ${limits.longestDelaySeconds} s`);
+      }
+    }
+    const { least, most } = limits.concurrency;
+    if (status.concurrency !== undefined && (status.concurrency < least || status.concurrency > most)) {
+      refuse(`concurrency is ${status.concurrency} and this backend gives ${least} to ${most}`);
+    }
+  }
+}

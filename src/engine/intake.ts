@@ -1,0 +1,103 @@
+import { hash } from "node:crypto";
+import canonicalize from "canonicalize";
+import type { Backend, NewOrder } from "../backend/backend.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Fault } from "../core/errors.ts";
+import type { Actor } from "../core/order.ts";
+import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import type { Engine, PlaceOptions, Refusal } from "./engine.ts";
+
+interface IntakeOptions {
+  readonly workflow: AnyWorkflow;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly actor: Pick<Actor, "runtime" | "name">;
+  /** Told of every wait that can expire, so that the sweep wakes in time. */
+  readonly onExpiry: (expiresAt: number) => void;
+}
+
+/** Takes orders in: checks them, stores them, and says so only then. */
+export function createIntake({ workflow, backend, clock, actor, onExpiry }: IntakeOptions): Engine["place"] {
+  const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
+  const kind = kindOf(initial);
+  const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
+
+  return async (body, options = {}) => {
+    const accepted = accept(workflow, backend, body, options);
+    if ("refused" in accepted) return accepted;
+    const now = clock.now();
+    const expiresAt = expiresAfterMilliseconds === null ? null : now + Math.ceil(expiresAfterMilliseconds);
+    const result = await backend.place({
+      status: workflow.initial,
+      kind,
+      dataJson: accepted.dataJson,
+      group: accepted.group,
+      createdAt: now,
+      expiresAt,
+      by: { runtime: actor.runtime, name: actor.name, requestId: options.requestId ?? null, messageId: null },
+      key: accepted.key,
+    });
+    if (result.outcome === "conflict") {
+      return {
+        refused: "idempotency_conflict",
+        message: `the idempotency key was used for order ${result.orderId} with other content; use a new key for a new order`,
+      };
+    }
+    const placed = result.outcome === "placed";
+    if (placed && expiresAt !== null) onExpiry(expiresAt);
+    return { placed, order: result.order };
+  };
+}
+
+/** Everything that can be refused before anything is written. */
+function accept(
+  workflow: AnyWorkflow,
+  backend: Backend,
+  body: unknown,
+  options: PlaceOptions,
+): Pick<NewOrder, "dataJson" | "group" | "key"> | Refusal {
+  let dataJson: string;
+  let group: string | null = null;
+  let key: NewOrder["key"] = null;
+  try {
+    const parsed = workflow.data.safeParse(body);
+    if (!parsed.success) {
+      return invalidData(faultsOf(parsed.error));
+    }
+    dataJson = JSON.stringify(parsed.data);
+    if (workflow.group !== undefined) group = workflow.group(parsed.data) ?? null;
+    if (options.idempotencyKey !== undefined) key = keyOf(options.idempotencyKey, body);
+  } catch (error) {
+    // Nested so deep that the stack ends, or text that has no UTF-8: the data is at fault, not the server.
+    return invalidData([
+      { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
+    ]);
+  }
+  const { dataBytesMax, groupBytesMax } = backend.limits;
+  if (dataJson.length * 3 > dataBytesMax && Buffer.byteLength(dataJson) > dataBytesMax) {
+    return {
+      refused: "limit_exceeded",
+      message: `the data takes more than the ${dataBytesMax} bytes that the store holds`,
+    };
+  }
+  if (group !== null && group.length * 3 > groupBytesMax && Buffer.byteLength(group) > groupBytesMax) {
+    return { refused: "limit_exceeded", message: `the group key takes more than ${groupBytesMax} bytes` };
+  }
+  return { dataJson, group, key };
+}
+
+function invalidData(faults: readonly Fault[]): Refusal {
+  const [first] = faults;
+  const where = first?.path ? `${first.path}: ` : "";
+  const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : "";
+  return {
+    refused: "invalid_data",
+    message: `the data does not fit the schema: ${where}${first?.message}${more}`,
+    faults,
+  };
+}
+
+/** Hashes of an idempotency key and of the canonical JSON (RFC 8785) of the content that came with it. */
+export function keyOf(idempotencyKey: string, content: unknown): { keyHash: string; contentHash: string } {
+  return { keyHash: hash("sha256", idempotencyKey), contentHash: hash("sha256", canonicalize(content) ?? "") };
+}

@@ -1,0 +1,145 @@
+import type { Backend } from "../backend/backend.ts";
+import type { Change, DecideContext, Outcome } from "../core/decide.ts";
+import { decide } from "../core/decide.ts";
+import { CauceError } from "../core/errors.ts";
+import { currentVisit, type StoredOrder } from "../core/order.ts";
+import type { Engine, PlaceOptions, Refusal } from "./engine.ts";
+import { keyOf } from "./intake.ts";
+
+interface OperateOptions {
+  readonly backend: Backend;
+  readonly contextOf: (options: PlaceOptions | undefined) => DecideContext;
+  readonly commit: (change: Change) => Promise<"committed" | "stale">;
+}
+
+/** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
+const triesWhenStale = 5;
+const defaultRetryLimit = 1_000;
+const pageSize = 200;
+
+/** What people and other systems do to orders: transitions and retries. */
+export function createOperate({
+  backend,
+  contextOf,
+  commit,
+}: OperateOptions): Pick<Engine, "transition" | "retry" | "retryMany"> {
+  const change = async (
+    id: string,
+    outcomeOf: (order: StoredOrder) => Outcome | Refusal | "repeated",
+    options: PlaceOptions | undefined,
+  ): Promise<{ moved: boolean; order: StoredOrder } | Refusal> => {
+    for (let tries = 0; tries < triesWhenStale; tries++) {
+      const order = await backend.get(id);
+      if (order === undefined) return { refused: "order_not_found", message: `no order has the id "${id}"` };
+      const outcome = outcomeOf(order);
+      if (outcome === "repeated") return { moved: false, order };
+      if ("refused" in outcome) return outcome;
+      const decision = decide(order, outcome, contextOf(options));
+      if ("refused" in decision) return decision;
+      if ((await commit(decision.change)) === "committed") return { moved: true, order: decision.change.after };
+    }
+    return { refused: "stale", message: "the order keeps changing; read it again and repeat" };
+  };
+
+  const retry: Engine["retry"] = async (id, options) => {
+    const result = await change(id, () => ({ kind: "retried" }), options);
+    return "refused" in result ? result : { order: result.order };
+  };
+
+  return {
+    transition(id, request, options) {
+      const { to, reason, results, expectedVersion } = request;
+      let key: { keyHash: string; contentHash: string } | undefined;
+      if (options?.idempotencyKey !== undefined) {
+        try {
+          key = keyOf(options.idempotencyKey, request);
+        } catch (error) {
+          const message = `the request cannot be taken: ${error instanceof Error ? error.message : String(error)}`;
+          return Promise.resolve({ refused: "invalid_results", message, faults: [{ path: "", message }] });
+        }
+      }
+      return change(
+        id,
+        (order) => {
+          const earlier = key && findKey(order, key.keyHash);
+          if (key && earlier !== undefined) {
+            if (earlier === key.contentHash) return "repeated";
+            return {
+              refused: "idempotency_conflict",
+              message: "the idempotency key was used for another transition of this order; use a new key",
+            };
+          }
+          if (expectedVersion !== undefined && expectedVersion !== order.version) {
+            return {
+              refused: "stale",
+              message: `the order has version ${order.version}, not ${expectedVersion}; read it again`,
+            };
+          }
+          return {
+            kind: "requested",
+            to,
+            reason: reason ?? null,
+            results,
+            ...(key === undefined ? {} : { key: `${key.keyHash}:${key.contentHash}` }),
+          };
+        },
+        options,
+      );
+    },
+
+    retry,
+
+    async retryMany(filter, options) {
+      const limit = filter.limit ?? defaultRetryLimit;
+      let retried = 0;
+      const one = async (id: string) => {
+        if (!("refused" in (await retry(id, options)))) retried++;
+      };
+      if (filter.ids !== undefined) {
+        for (const id of filter.ids.slice(0, limit)) {
+          const order = await backend.get(id);
+          if (order !== undefined && matches(order, filter)) await one(id);
+        }
+        return { retried, nextCursor: null };
+      }
+      let cursor = filter.cursor;
+      let left = limit;
+      while (left > 0) {
+        const page = await backend.list({
+          status: filter.status,
+          failed: true,
+          fingerprint: filter.fingerprint,
+          limit: Math.min(pageSize, left),
+          cursor,
+        });
+        await Promise.all(page.items.map((order) => one(order.id)));
+        left -= page.items.length;
+        if (page.nextCursor === null) return { retried, nextCursor: null };
+        cursor = page.nextCursor;
+      }
+      return { retried, nextCursor: cursor ?? null };
+    },
+  };
+}
+
+function matches(
+  order: StoredOrder,
+  filter: { status?: string | undefined; fingerprint?: string | undefined },
+): boolean {
+  return (
+    order.failure !== null &&
+    (filter.status === undefined || order.status === filter.status) &&
+    (filter.fingerprint === undefined || order.failure.fingerprint === filter.fingerprint)
+  );
+}
+
+/** The content hash of an earlier request with this key, looked up in the history that the order keeps. */
+function findKey(order: StoredOrder, keyHash: string): string | undefined {
+  const entry = [...order.past, currentVisit(order)].find(({ key }) => key?.startsWith(keyHash));
+  return entry?.key?.slice(keyHash.length + 1);
+}
+
+/** A refusal as the error that the library throws. */
+export function refusalError(refusal: Refusal): CauceError {
+  return new CauceError(refusal.refused, refusal.message, refusal.faults ? { faults: refusal.faults } : {});
+}

@@ -1,0 +1,92 @@
+import type { Backend, Delivery } from "../backend/backend.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/handlers.ts";
+import type { Attempt } from "./attempt.ts";
+import { pause } from "./pause.ts";
+
+export interface PollOptions {
+  readonly status: string;
+  readonly concurrency: number;
+  readonly leaseSeconds: number;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly attempt: Attempt;
+  readonly log: Log;
+}
+
+export interface Poll {
+  /** Receives no more and resolves once every attempt in hand has been committed. */
+  stop(): Promise<void>;
+}
+
+const pauseAfterErrorSeconds = 1;
+
+/** Receives the deliveries of one status and keeps at most `concurrency` handlers running. */
+export function startPoll(options: PollOptions): Poll {
+  const { status, concurrency, leaseSeconds, backend, clock, attempt, log } = options;
+  const stopping = new AbortController();
+  const waitSeconds = backend.limits.longestWaitSeconds;
+  const inHand = new Set<Promise<void>>();
+  let free = concurrency;
+  let onFree: (() => void) | undefined;
+
+  const handle = async (delivery: Delivery): Promise<void> => {
+    let released = false;
+    const release = () => {
+      if (released) return;
+      released = true;
+      free++;
+      onFree?.();
+    };
+    try {
+      const verdict = await attempt(delivery, release);
+      if (verdict !== undefined) await backend.settle(delivery, verdict);
+    } catch (error) {
+      // The delivery stays unsettled: it comes back when its lease runs out.
+      log.error(
+        { orderId: delivery.orderId, status, visit: delivery.visit, error: String(error) },
+        "delivery not settled",
+      );
+    } finally {
+      release();
+    }
+  };
+
+  const loop = async () => {
+    while (!stopping.signal.aborted) {
+      if (free === 0) {
+        await new Promise<void>((resolve) => {
+          onFree = resolve;
+        });
+        onFree = undefined;
+        continue;
+      }
+      let deliveries: Delivery[];
+      try {
+        deliveries = await backend.receive({ status, max: free, leaseSeconds, waitSeconds, signal: stopping.signal });
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        log.error({ status, error: String(error) }, "receive failed");
+        await pause(clock, pauseAfterErrorSeconds, stopping.signal);
+        continue;
+      }
+      for (const delivery of deliveries) {
+        free--;
+        const handled = handle(delivery).finally(() => inHand.delete(handled));
+        inHand.add(handled);
+      }
+      // Handlers that end at once give their slots back first, so that the next receive asks for all of them.
+      await new Promise(setImmediate);
+    }
+  };
+
+  const ended = loop();
+  return {
+    async stop() {
+      stopping.abort();
+      onFree?.();
+      await ended;
+      await Promise.all(inHand);
+    },
+  };
+}

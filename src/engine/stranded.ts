@@ -1,0 +1,52 @@
+import type { Backend, Depth } from "../backend/backend.ts";
+import { CauceError } from "../core/errors.ts";
+import type { Log } from "../core/handlers.ts";
+import type { StoredOrder } from "../core/order.ts";
+import { type AnyWorkflow, kindOf, statusOf } from "../core/workflow.ts";
+
+/**
+ * Orders that no handler and no call would ever reach, since the definition changed under them. Returns the unknown
+ * statuses that `fail` allows to be marked; throws `orders_stranded` for the rest.
+ */
+export function refuseStranded(workflow: AnyWorkflow, depths: readonly Depth[], unknown: "refuse" | "fail"): string[] {
+  const stranded: string[] = [];
+  const faults: string[] = [];
+  for (const depth of depths) {
+    const live = depth.waiting + depth.inFlight + depth.delayed;
+    if (live === 0) continue;
+    const status = statusOf(workflow, depth.status);
+    const count = `${live}${depth.atLeast ? " or more" : ""} ${live === 1 ? "order stands" : "orders stand"}`;
+    if (status === undefined) {
+      stranded.push(depth.status);
+      if (unknown === "refuse") faults.push(`${count} in "${depth.status}", which the definition no longer has`);
+    } else if (kindOf(status) !== depth.kind) {
+      faults.push(`${count} in "${depth.status}", which was ${depth.kind} and is ${kindOf(status)} now`);
+    }
+  }
+  if (faults.length > 0) {
+    throw new CauceError(
+      "orders_stranded",
+      `workflow "${workflow.name}": ${faults.join("; ")}; put the status back with retired: true until it is empty, or start with unknown statuses set to fail, which marks those orders failed`,
+    );
+  }
+  return stranded;
+}
+
+/** Marks every live order of these statuses failed with `unknown_status`. */
+export async function failUnknown(
+  statuses: readonly string[],
+  { backend, log, apply }: { backend: Backend; log: Log; apply: (order: StoredOrder) => Promise<void> },
+): Promise<void> {
+  for (const status of statuses) {
+    let cursor: string | undefined;
+    let marked = 0;
+    do {
+      const page = await backend.list({ status, failed: false, limit: 500, cursor });
+      const live = page.items.filter((order) => order.kind !== "final");
+      await Promise.all(live.map(apply));
+      marked += live.length;
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    log.error({ status, marked }, "orders marked failed: their status is not in the workflow");
+  }
+}

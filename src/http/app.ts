@@ -1,0 +1,138 @@
+import { type Context, Hono } from "hono";
+import { CauceError, type ErrorCode } from "../core/errors.ts";
+import type { Log } from "../core/handlers.ts";
+import type { Engine } from "../engine/engine.ts";
+import { type Auth, createGuard, type Guard } from "./auth.ts";
+import { createBodyReader } from "./body.ts";
+import { errorProblem, httpStatusOf, problem } from "./problem.ts";
+import { type Route, requestIdOf, serverRoutes, workflowRoutes } from "./routes.ts";
+
+export interface HttpAppOptions {
+  /** One for each workflow; its name is the first segment of the paths. */
+  readonly engines: readonly Engine[];
+  /** Who may do what; undefined: everybody may do everything. */
+  readonly auth: Auth | undefined;
+  /** Where the app is mounted: empty, or such as `/api`. Default: empty. */
+  readonly basePath?: string | undefined;
+  /** The largest body, in bytes. Default 262,144. */
+  readonly bodyBytesMax?: number | undefined;
+  readonly log: Log;
+  /** Whether `/readyz` says yes. */
+  readonly ready: () => boolean;
+}
+
+/** What servers pass along with a request. `incoming` is Node's own request, under `@hono/node-server`. */
+export interface HttpEnv {
+  readonly Bindings: { readonly incoming?: unknown };
+}
+
+/** The HTTP API of some workflows. Throws `setting_invalid` or `keys_invalid`. */
+export function createApp({
+  engines,
+  auth,
+  basePath = "",
+  bodyBytesMax = 262_144,
+  log,
+  ready,
+}: HttpAppOptions): Hono<HttpEnv> {
+  checkOptions(engines, basePath, bodyBytesMax);
+  const app = new Hono<HttpEnv>();
+  const guard = createGuard(auth);
+  const storeFaults = createStoreFaultLog(log);
+  const options = { basePath, body: createBodyReader(bodyBytesMax), onStored: storeFaults.recovered };
+
+  for (const route of serverRoutes(engines, ready)) addRoute(app, basePath, route, guard);
+  for (const engine of engines) {
+    for (const route of workflowRoutes(engine, options)) addRoute(app, basePath, route, guard);
+  }
+
+  app.notFound((context) => {
+    const { path } = context.req;
+    const allowed = allowedMethods(app, path);
+    const local = path.startsWith(`${basePath}/`) ? path.slice(basePath.length) : "";
+    if (local !== "/healthz" && local !== "/readyz") {
+      const denied = guard(context.req.raw, "any");
+      if (denied !== undefined) return denied;
+    }
+    if (allowed !== "") {
+      return problem("method_not_allowed", `${context.req.method} is not for this route; it takes ${allowed}`, {
+        headers: { Allow: allowed },
+      });
+    }
+    const name = missingWorkflow(engines, local);
+    return name === undefined
+      ? problem("route_not_found", "there is no such route; see the API reference")
+      : problem("workflow_not_found", `no workflow "${name}" is served here; check the first segment of the path`);
+  });
+
+  app.onError((error, context) => {
+    const { code, response } = errorProblem(error);
+    const { method, path, raw } = context.req;
+    const fields = { code, requestId: requestIdOf(raw.headers), method, path, error: error.message };
+    if (code === "internal_error") log.error({ ...fields, stack: error.stack }, "a request failed unexpectedly");
+    else if (httpStatusOf[code] === 503) storeFaults.failed(code, fields);
+    return response;
+  });
+
+  return app;
+}
+
+function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, answer }: Route, guard: Guard): void {
+  // Under Node's server no body is longer than its content-length says: the parser ends it there.
+  const handle = (context: Context<HttpEnv>) =>
+    answer(context.req.raw, context.req.param("id") ?? "", context.env?.incoming !== undefined);
+  const handler =
+    access === undefined ? handle : (context: Context<HttpEnv>) => guard(context.req.raw, access) ?? handle(context);
+  app.on(method, basePath + path, handler);
+}
+
+/** The methods that the path takes, as an `Allow` header has them; empty where there is no such path. */
+function allowedMethods(app: Hono<HttpEnv>, path: string): string {
+  const takes = (method: string) => app.router.match(method, path)[0].length > 0;
+  return [takes("GET") ? "GET, HEAD" : "", takes("POST") ? "POST" : ""].filter(Boolean).join(", ");
+}
+
+/** The name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */
+function missingWorkflow(engines: readonly Engine[], path: string): string | undefined {
+  const name = /^\/([a-z][A-Za-z0-9]{0,39})(?:\/[^/]+(?:\/(?:transitions|retry))?)?$/.exec(path)?.[1];
+  return name === "queues" || name === "healthz" || name === "readyz" || engines.some((e) => e.workflow.name === name)
+    ? undefined
+    : name;
+}
+
+/** A full disk meets every request: it is logged when it begins and when it is over, and not 20,000 times a second. */
+function createStoreFaultLog(log: Log) {
+  let reported: ErrorCode | undefined;
+  return {
+    failed(code: ErrorCode, fields: Record<string, unknown>): void {
+      if (code === "closed" || code === reported) return;
+      reported = code;
+      log.error(fields, "the store does not take requests");
+    },
+    recovered(): void {
+      if (reported === undefined) return;
+      reported = undefined;
+      log.info({}, "the store takes orders again");
+    },
+  };
+}
+
+function checkOptions(engines: readonly Engine[], basePath: string, bodyBytesMax: number): void {
+  if (!/^(?:\/[\w.~-]+)*$/.test(basePath)) {
+    throw new CauceError(
+      "setting_invalid",
+      `basePath is "${basePath}"; it must be empty or segments such as /api, with no slash at the end`,
+    );
+  }
+  if (!(Number.isSafeInteger(bodyBytesMax) && bodyBytesMax >= 1)) {
+    throw new CauceError(
+      "setting_invalid",
+      `bodyBytesMax is ${bodyBytesMax}; it must be a whole number of bytes from 1`,
+    );
+  }
+  const names = engines.map((engine) => engine.workflow.name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new CauceError("app_invalid", `two apps serve the workflow "${twice}"; give each workflow a name of its own`);
+  }
+}

@@ -1,0 +1,162 @@
+import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
+
+/** Reads JSON bodies and refuses what is none, or what could not be stored as it came. */
+export interface BodyReader {
+  /**
+   * The value of a body. `bounded` says that the server underneath hands over no more bytes than `content-length`
+   * names. `faultCode` is the code for a value that JSON allows and Cauce does not take. Rejects with `invalid_json`,
+   * `body_too_large`, `unsupported_media_type`, `invalid_request` or `faultCode`.
+   */
+  required(request: Request, bounded: boolean, faultCode: ErrorCode): Promise<unknown>;
+  /** The same for a body that may be left out: `{}`. */
+  optional(request: Request, bounded: boolean, faultCode: ErrorCode): Promise<unknown>;
+}
+
+type Decode = (bytes: ArrayBuffer | Uint8Array) => string;
+
+// Schemas, JSON.stringify and hashing recurse; the stack ends somewhere past 1,000 levels, so this leaves room.
+const depthMax = 256;
+
+export function createBodyReader(bytesMax: number): BodyReader {
+  // Fatal: bytes that are no UTF-8 must not be stored as something else.
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decode: Decode = (bytes) => decoder.decode(bytes);
+
+  return {
+    async required(request, bounded, faultCode) {
+      checkType(request);
+      return parse(await read(request, bounded, bytesMax), decode, faultCode);
+    },
+    async optional(request, bounded, faultCode) {
+      const bytes = await read(request, bounded, bytesMax);
+      if (bytes.byteLength === 0) return {};
+      checkType(request);
+      return parse(bytes, decode, faultCode);
+    },
+  };
+}
+
+function checkType(request: Request): void {
+  const type = request.headers.get("content-type");
+  if (type === null || type === "application/json" || isJson(type)) return;
+  throw new CauceError("unsupported_media_type", "the body must be JSON; send it with Content-Type: application/json");
+}
+
+function isJson(type: string): boolean {
+  const essence = (type.split(";", 1)[0] as string).trim().toLowerCase();
+  return essence === "" || essence === "application/json" || /^[^/\s]+\/[^/\s]+\+json$/.test(essence);
+}
+
+async function read(request: Request, bounded: boolean, bytesMax: number): Promise<ArrayBuffer | Uint8Array> {
+  const length = request.headers.get("content-length");
+  if (length !== null && Number(length) > bytesMax) throw tooLarge(bytesMax);
+  try {
+    if (!bounded || length === null) return await readCounting(request, bytesMax);
+    const bytes = await request.arrayBuffer();
+    if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax);
+    return bytes;
+  } catch (cause) {
+    // A TypeError is a body that something before Cauce has read: wiring, not the client.
+    if (cause instanceof CauceError || cause instanceof TypeError) throw cause;
+    throw new CauceError("invalid_request", "the body ended before all of it came; send it again", { cause });
+  }
+}
+
+/** Reads a body whose length nobody vouches for, and never holds more of it than the limit and one chunk. */
+async function readCounting({ body }: Request, bytesMax: number): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array();
+  const reader = body.getReader();
+  const chunks: Uint8Array[] = [];
+  let count = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return Buffer.concat(chunks, count);
+    count += value.byteLength;
+    if (count > bytesMax) {
+      // Not awaited: the answer must not depend on the source agreeing to stop.
+      reader.cancel().catch(() => {});
+      throw tooLarge(bytesMax);
+    }
+    chunks.push(value);
+  }
+}
+
+function tooLarge(bytesMax: number): CauceError {
+  return new CauceError("body_too_large", `the body is larger than the ${bytesMax} bytes that this server takes`);
+}
+
+function parse(bytes: ArrayBuffer | Uint8Array, decode: Decode, faultCode: ErrorCode): unknown {
+  let text: string;
+  try {
+    text = decode(bytes);
+  } catch {
+    throw new CauceError("invalid_json", "the body is not valid UTF-8; send JSON encoded as UTF-8");
+  }
+  if (text.length > depthMax * 2 && isDeeper(text, depthMax)) {
+    throw fault(faultCode, { path: "", message: `is nested more than ${depthMax} levels deep` });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    if (text.trim() === "") throw new CauceError("invalid_json", "the body is empty; send JSON");
+    const reason = (cause as Error).message.replace(/\s+/g, " ");
+    throw new CauceError("invalid_json", `the body is not JSON: ${reason}`);
+  }
+  // Neither can be in a value unless it is in the text, and almost no text has them.
+  if (text.includes("\\u") || text.includes("__proto__")) {
+    const found = findUnstorable(value, "");
+    if (found !== undefined) throw fault(faultCode, found);
+  }
+  return value;
+}
+
+function fault(code: ErrorCode, found: Fault): CauceError {
+  const where = found.path === "" ? "the body" : found.path;
+  return new CauceError(code, `${where} ${found.message}`, { faults: [found] });
+}
+
+/** Whether JSON text nests deeper than `most`: counts brackets outside strings. */
+function isDeeper(text: string, most: number): boolean {
+  let depth = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === 0x22) {
+      index = endOfString(text, index);
+    } else if (code === 0x5b || code === 0x7b) {
+      if (++depth > most) return true;
+    } else if (code === 0x5d || code === 0x7d) {
+      depth--;
+    }
+  }
+  return false;
+}
+
+/** The index of the quote that ends the string which starts at `start`; the text's length when none does. */
+function endOfString(text: string, start: number): number {
+  for (let index = start + 1; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === 0x5c) index++;
+    else if (code === 0x22) return index;
+  }
+  return text.length;
+}
+
+/** Half a surrogate pair has no UTF-8, and schemas drop `__proto__` in silence: neither would be stored as it came. */
+function findUnstorable(value: unknown, path: string): Fault | undefined {
+  if (typeof value === "string") {
+    return value.isWellFormed()
+      ? undefined
+      : { path, message: "has half of a surrogate pair, which no UTF-8 can hold" };
+  }
+  if (value === null || typeof value !== "object") return undefined;
+  for (const [key, inner] of Object.entries(value)) {
+    const at = path === "" ? key : `${path}.${key}`;
+    if (key === "__proto__") return { path: at, message: "is a key that is not taken; rename it" };
+    if (!key.isWellFormed())
+      return { path, message: "has a key with half of a surrogate pair, which no UTF-8 can hold" };
+    const found = findUnstorable(inner, at);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,101 @@
+/** What requests may hold, as zod schemas: every route checks with them. */
+import { z } from "zod";
+import { CauceError, type Fault } from "../core/errors.ts";
+
+const statusName = z
+  .string("must be a status's name")
+  .regex(/^[a-z][A-Za-z0-9]{0,39}$/, "must be a status's name: a small letter, then up to 39 letters and digits");
+const text = (longest: number) =>
+  z.string("must be text").min(1, "must not be empty").max(longest, `must have at most ${longest} characters`);
+const limit = z
+  .int("must be a whole number from 1 to 1000")
+  .min(1, "must be at least 1")
+  .max(1_000, "must be at most 1000");
+const fingerprint = text(1_000);
+const cursor = text(4_096);
+
+/** `GET /{workflow}` */
+export const listQuery = z.strictObject({
+  status: statusName.optional(),
+  failed: z.boolean("must be true or false").optional(),
+  fingerprint: fingerprint.optional(),
+  group: text(1_024).optional(),
+  limit: limit.default(50),
+  cursor: cursor.optional(),
+});
+
+/** The routes that take no query parameters. */
+export const noQuery = z.strictObject({});
+
+/** `POST /{workflow}/{id}/transitions` */
+export const transitionBody = z.strictObject({
+  to: statusName,
+  reason: text(500).optional(),
+  results: z.record(z.string(), z.unknown(), "must be an object").optional(),
+  expectedVersion: z.int("must be a whole number").min(0, "must be at least 0").optional(),
+});
+
+/** `POST /{workflow}/{id}/retry` */
+export const retryBody = z.strictObject({});
+
+/** `POST /{workflow}/retry` */
+export const retryManyBody = z.strictObject({
+  status: statusName.optional(),
+  fingerprint: fingerprint.optional(),
+  ids: z
+    .array(text(256), "must be a list of order ids")
+    .min(1, "must name at least one order")
+    .max(1_000, "must name at most 1000 orders")
+    .optional(),
+  limit: limit.optional(),
+  cursor: cursor.optional(),
+});
+
+/** 1 to 255 visible ASCII characters. */
+export const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
+/** 1 to 128 visible ASCII characters. */
+export const requestIdPattern = /^[\x21-\x7e]{1,128}$/;
+
+/** The value of a body, or `invalid_request` with every fault. */
+export function checkBody<Schema extends z.ZodObject>(schema: Schema, value: unknown): z.output<Schema> {
+  return check(schema, value, "the body", "the field");
+}
+
+/** The values of a URL's query, or `invalid_request` naming the parameter. */
+export function checkQuery<Schema extends z.ZodObject>(schema: Schema, url: string): z.output<Schema> {
+  const start = url.indexOf("?");
+  const given = new Map<string, unknown>();
+  for (const [name, value] of new URLSearchParams(start === -1 ? "" : url.slice(start + 1))) {
+    if (given.has(name))
+      throw new CauceError("invalid_request", `the query parameter "${name}" is given twice; give it once`);
+    given.set(name, typed(name, value));
+  }
+  return check(schema, Object.fromEntries(given), "the query", "the query parameter");
+}
+
+/** A query is text; what cannot be the parameter's type stays text, for the schema to refuse. */
+function typed(name: string, value: string): unknown {
+  if (name === "limit") return /^\d{1,9}$/.test(value) ? Number(value) : value;
+  if (name === "failed") return value === "true" ? true : value === "false" ? false : value;
+  return value;
+}
+
+function check<Schema extends z.ZodObject>(
+  schema: Schema,
+  value: unknown,
+  what: string,
+  part: string,
+): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const known = Object.keys(schema.shape);
+  const faults = parsed.error.issues.flatMap((issue): Fault[] => {
+    if (issue.code !== "unrecognized_keys") return [{ path: issue.path.map(String).join("."), message: issue.message }];
+    const takes = known.length === 0 ? "nothing" : known.join(", ");
+    return issue.keys.map((key) => ({ path: key, message: `is unknown; this route takes ${takes}` }));
+  });
+  const [first] = faults;
+  const where = first?.path ? `${part} "${first.path}" ${first.message}` : `${what} must be an object`;
+  const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : "";
+  throw new CauceError("invalid_request", `${where}${more}`, { faults });
+}

@@ -1,0 +1,186 @@
+import type { Depth, FailureGroup } from "../backend/backend.ts";
+import { CauceError } from "../core/errors.ts";
+import type { Engine } from "../engine/engine.ts";
+import { orderJson } from "../engine/present.ts";
+import type { Access } from "./auth.ts";
+import type { BodyReader } from "./body.ts";
+import {
+  checkBody,
+  checkQuery,
+  idempotencyKeyPattern,
+  listQuery,
+  noQuery,
+  requestIdPattern,
+  retryBody,
+  retryManyBody,
+  transitionBody,
+} from "./contract.ts";
+import { problem, refusalProblem } from "./problem.ts";
+
+/** One route: who may use it and what it answers. */
+export interface Route {
+  readonly method: "GET" | "POST";
+  /** Below the base path; `:id` is the only parameter. */
+  readonly path: string;
+  /** The role that a key needs; undefined for a route that needs no key. */
+  readonly access: Access | undefined;
+  answer(request: Request, id: string, bounded: boolean): Promise<Response> | Response;
+}
+
+export interface RouteOptions {
+  readonly basePath: string;
+  readonly body: BodyReader;
+  /** Told of each order that was stored. */
+  readonly onStored: () => void;
+}
+
+/** The routes of one workflow. Fixed words come before `:id`, which would take them too. */
+export function workflowRoutes(engine: Engine, { basePath, body, onStored }: RouteOptions): Route[] {
+  const { name } = engine.workflow;
+  const location = `${basePath}/${name}/`;
+  const orderNotFound = (id: string) =>
+    problem("order_not_found", `no order of "${name}" has the id "${id}"; check the id`);
+
+  return [
+    {
+      method: "POST",
+      path: `/${name}`,
+      access: "intake",
+      async answer(request, _id, bounded) {
+        const options = placeOptionsOf(request.headers);
+        const data = await body.required(request, bounded, "invalid_data");
+        const result = await engine.place(data, options);
+        if ("refused" in result) return refusalProblem(result);
+        onStored();
+        const { order } = result;
+        return new Response(orderJson(order, name), {
+          status: result.placed ? 202 : 200,
+          headers: { "Content-Type": "application/json", Location: location + order.id },
+        });
+      },
+    },
+    {
+      method: "GET",
+      path: `/${name}`,
+      access: "read",
+      async answer(request) {
+        const { items, nextCursor } = await engine.list(checkQuery(listQuery, request.url));
+        const orders = items.map((order) => orderJson(order, name));
+        return ok(`{"items":[${orders.join(",")}],"nextCursor":${JSON.stringify(nextCursor)}}`);
+      },
+    },
+    {
+      method: "GET",
+      path: `/${name}/failures`,
+      access: "read",
+      async answer(request) {
+        checkQuery(noQuery, request.url);
+        return ok(JSON.stringify({ items: (await engine.failures()).map(failureOf) }));
+      },
+    },
+    {
+      method: "POST",
+      path: `/${name}/retry`,
+      access: "operate",
+      async answer(request, _id, bounded) {
+        const filter = checkBody(retryManyBody, await body.optional(request, bounded, "invalid_request"));
+        const { retried, nextCursor } = await engine.retryMany(filter, { requestId: requestIdOf(request.headers) });
+        return ok(JSON.stringify({ retried, nextCursor }));
+      },
+    },
+    {
+      method: "GET",
+      path: `/${name}/:id`,
+      access: "read",
+      async answer(request, id) {
+        checkQuery(noQuery, request.url);
+        const order = await engine.get(id);
+        return order === undefined ? orderNotFound(id) : ok(orderJson(order, name));
+      },
+    },
+    {
+      method: "POST",
+      path: `/${name}/:id/transitions`,
+      access: "operate",
+      async answer(request, id, bounded) {
+        const options = placeOptionsOf(request.headers);
+        const wanted = checkBody(transitionBody, await body.required(request, bounded, "invalid_request"));
+        const result = await engine.transition(id, wanted, options);
+        if ("refused" in result)
+          return result.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(result);
+        return ok(orderJson(result.order, name));
+      },
+    },
+    {
+      method: "POST",
+      path: `/${name}/:id/retry`,
+      access: "operate",
+      async answer(request, id, bounded) {
+        checkBody(retryBody, await body.optional(request, bounded, "invalid_request"));
+        const result = await engine.retry(id, { requestId: requestIdOf(request.headers) });
+        if ("refused" in result)
+          return result.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(result);
+        return ok(orderJson(result.order, name));
+      },
+    },
+  ];
+}
+
+/** The routes of the server itself. */
+export function serverRoutes(engines: readonly Engine[], ready: () => boolean): Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/queues",
+      access: "read",
+      async answer(request) {
+        checkQuery(noQuery, request.url);
+        const workflows = await Promise.all(
+          engines.map(async (engine) => ({
+            workflow: engine.workflow.name,
+            queues: (await engine.queues()).map(queueOf),
+          })),
+        );
+        return ok(JSON.stringify({ workflows }));
+      },
+    },
+    { method: "GET", path: "/healthz", access: undefined, answer: () => ok('{"status":"ok"}') },
+    {
+      method: "GET",
+      path: "/readyz",
+      access: undefined,
+      answer: () => (ready() ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503)),
+    },
+  ];
+}
+
+function ok(json: string, status = 200): Response {
+  return new Response(json, { status, headers: { "Content-Type": "application/json" } });
+}
+
+/** What the headers say of a request, or undefined when they say nothing. */
+function placeOptionsOf(headers: Headers): { idempotencyKey?: string; requestId: string | null } | undefined {
+  const idempotencyKey = headers.get("idempotency-key");
+  const requestId = requestIdOf(headers);
+  if (idempotencyKey === null) return requestId === null ? undefined : { requestId };
+  if (!idempotencyKeyPattern.test(idempotencyKey)) {
+    throw new CauceError("invalid_request", "the header Idempotency-Key must be 1 to 255 visible ASCII characters");
+  }
+  return { idempotencyKey, requestId };
+}
+
+/** The caller's request id; one that does not fit is left out of account. */
+export function requestIdOf(headers: Headers): string | null {
+  const requestId = headers.get("x-request-id");
+  return requestId !== null && requestIdPattern.test(requestId) ? requestId : null;
+}
+
+const iso = (milliseconds: number) => new Date(milliseconds).toISOString();
+
+function failureOf({ status, fingerprint, message, count, firstAt, lastAt }: FailureGroup) {
+  return { status, fingerprint, message, count, firstAt: iso(firstAt), lastAt: iso(lastAt) };
+}
+
+function queueOf({ status, kind, waiting, inFlight, delayed, failed, atLeast }: Depth) {
+  return { status, kind, waiting, inFlight, delayed, failed, atLeast };
+}

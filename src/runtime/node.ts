@@ -1,0 +1,130 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { constants } from "node:os";
+import { createAdaptorServer } from "@hono/node-server";
+import { CauceError } from "../core/errors.ts";
+
+export type Fetch = (request: Request) => Response | Promise<Response>;
+
+export interface Listener {
+  readonly port: number;
+  /** Stops accepting at once, and resolves when the requests in flight are answered and every connection is closed. */
+  close(): Promise<void>;
+  /** Ends the connections that are still open, answered or not. */
+  abort(): void;
+}
+
+export interface Running {
+  start(): Promise<void>;
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const limits = {
+  // A client that sends its headers or body slower than this is cut off (408), so it cannot hold a connection for ever.
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 5_000,
+  // Longer than the 60 s for which load balancers keep a connection, or they would send into one that just closed.
+  keepAliveTimeout: 65_000,
+};
+const lastAnswersMilliseconds = 5_000;
+const idleCheckMilliseconds = 50;
+
+/** Binds `host` and `port` (0: any free one). Rejects with `port_in_use` or `address_unavailable`. */
+export async function listen(fetch: Fetch, options: { host: string; port: number }): Promise<Listener> {
+  const { host, port } = options;
+  let closing = false;
+  const server = createAdaptorServer({
+    fetch: (request: Request) => (closing ? lastAnswer(fetch, request) : fetch(request)),
+    serverOptions: limits,
+  }) as Server;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(listenError(error, host, port)));
+    server.listen(port, host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      closing = true;
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // Node closes the connections that are idle now; one that answers its last request later would stay open for
+      // as long as it is kept alive.
+      const idle = setInterval(() => server.closeIdleConnections(), idleCheckMilliseconds);
+      await closed;
+      clearInterval(idle);
+    },
+    abort: () => server.closeAllConnections(),
+  };
+}
+
+/** Answers, and has the connection closed after it: a client that never pauses would otherwise keep it open. */
+async function lastAnswer(fetch: Fetch, request: Request): Promise<Response> {
+  const response = await fetch(request);
+  response.headers.set("connection", "close");
+  return response;
+}
+
+/**
+ * Serves and processes until `stopped` resolves, then drains: the port closes and `/readyz` turns 503, requests and
+ * handlers in hand finish (each handler within its own time), the store closes. The port is bound before processing
+ * starts; whatever fails, nothing is left running.
+ */
+export async function run(
+  cauce: Running & { readonly fetch: Fetch },
+  options: { host: string; port: number; stopped: Promise<unknown>; onReady(port: number): void; onDrain(): void },
+): Promise<void> {
+  let listener: Listener | undefined;
+  try {
+    listener = await listen(cauce.fetch, options);
+    await cauce.start();
+    options.onReady(listener.port);
+    await options.stopped;
+    options.onDrain();
+  } finally {
+    const closed = listener?.close();
+    await cauce.drain();
+    const late = setTimeout(() => listener?.abort(), lastAnswersMilliseconds);
+    await closed;
+    clearTimeout(late);
+    await cauce.close();
+  }
+}
+
+/** Resolves at the first SIGTERM or SIGINT. A second one exits at once with 128 plus its number, as shells count it. */
+export function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    let first = true;
+    const onSignal = (signal: "SIGTERM" | "SIGINT") => {
+      if (!first) process.exit(128 + constants.signals[signal]);
+      first = false;
+      resolve();
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+  });
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const reasons: Record<string, () => CauceError> = {
+    EADDRINUSE: () =>
+      new CauceError(
+        "port_in_use",
+        `port ${port} on ${host} is taken; stop what listens there, or choose another port`,
+      ),
+    EADDRNOTAVAIL: () =>
+      new CauceError(
+        "address_unavailable",
+        `${host} is no address of this machine; choose one that is, such as 127.0.0.1`,
+      ),
+    ENOTFOUND: () =>
+      new CauceError(
+        "address_unavailable",
+        `the host ${host} is not known; choose an address of this machine, such as 127.0.0.1`,
+      ),
+    EACCES: () =>
+      new CauceError("address_unavailable", `port ${port} needs rights that this process lacks; choose one from 1024`),
+  };
+  const known = reasons[error.code ?? ""];
+  return known?.() ?? new CauceError("address_unavailable", `${host} port ${port} cannot be bound: ${error.message}`);
+}

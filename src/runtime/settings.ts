@@ -1,0 +1,173 @@
+import { CauceError } from "../core/errors.ts";
+
+type Parsed<T> = { readonly value: T } | { readonly fault: string };
+
+/** One setting: its flag, its variable, its default and what it means. The command line and the docs follow from these. */
+export interface Setting<T = unknown, Default extends string | null = string | null> {
+  /** As commander takes it, such as `--port <number>`; null where only the variable exists. */
+  readonly flag: string | null;
+  readonly variable: string;
+  /** As text, parsed like any other value; null for none. */
+  readonly default: Default;
+  readonly meaning: string;
+  parse(text: string): Parsed<T>;
+}
+
+/** Every setting of `cauce start`. A flag wins over the variable, the variable over the default. */
+export const settings = {
+  port: setting({
+    flag: "--port <number>",
+    variable: "CAUCE_PORT",
+    default: "3000",
+    meaning: "Port of the API; 0 takes any free one.",
+    parse: wholeNumber(0, 65_535),
+  }),
+  host: setting({
+    flag: "--host <address>",
+    variable: "CAUCE_HOST",
+    default: "127.0.0.1",
+    meaning: "Address to bind. Anything but loopback needs API keys.",
+    parse: text(/^\S+$/, "an address such as 127.0.0.1"),
+  }),
+  data: setting({
+    flag: "--data <directory>",
+    variable: "CAUCE_DATA",
+    default: "./cauce-data",
+    meaning: "Directory that holds the orders; made where it is missing.",
+    parse: text(/./, "a directory"),
+  }),
+  delivery: setting({
+    flag: "--delivery <mode>",
+    variable: "CAUCE_DELIVERY",
+    default: "standard",
+    meaning: "`standard`, or `fifo` to handle the orders of a group one after another.",
+    parse: oneOf("standard", "fifo"),
+  }),
+  keysFile: setting({
+    flag: "--keys <file>",
+    variable: "CAUCE_KEYS_FILE",
+    default: null,
+    meaning: "File with the API keys, one line each, as `cauce keys create` makes them.",
+    parse: text(/./, "a file"),
+  }),
+  keys: setting({
+    flag: null,
+    variable: "CAUCE_KEYS",
+    default: null,
+    meaning: "The lines themselves, separated by commas or newlines, in place of a file.",
+    parse: text(/./, "key lines, as `cauce keys create` prints them"),
+  }),
+  bodyBytesMax: setting({
+    flag: "--body-bytes-max <bytes>",
+    variable: "CAUCE_BODY_BYTES_MAX",
+    default: "262144",
+    meaning: "Largest body that the API takes, in bytes (256 KiB).",
+    parse: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+  }),
+  basePath: setting({
+    flag: "--base-path <path>",
+    variable: "CAUCE_BASE_PATH",
+    default: null,
+    meaning: "Path before every route, such as `/shop`.",
+    parse: text(/^(\/[A-Za-z0-9._~-]+)+$/, "a path such as /shop, without a slash at its end"),
+  }),
+  unknownStatuses: setting({
+    flag: "--unknown-statuses <action>",
+    variable: "CAUCE_UNKNOWN_STATUSES",
+    default: "refuse",
+    meaning:
+      "When orders stand in statuses that the definition no longer has: `refuse` to start, or `fail` the orders, for an operator to move.",
+    parse: oneOf("refuse", "fail"),
+  }),
+  watch: setting({
+    flag: "--watch",
+    variable: "CAUCE_WATCH",
+    default: "false",
+    meaning: "Restarts the server when the app's files change; `true` or `false` in the variable.",
+    parse: (value) => (["true", "false"].includes(value) ? { value: value === "true" } : { fault: "true or false" }),
+  }),
+};
+
+export type SettingName = keyof typeof settings;
+export type Settings = {
+  readonly [K in SettingName]: (typeof settings)[K] extends Setting<infer T, infer Default>
+    ? Default extends string
+      ? T
+      : T | undefined
+    : never;
+};
+
+/** Joins flags, variables and defaults. Throws `setting_invalid` for what is unknown or has a value that it does not take. */
+export function readSettings(
+  flags: Readonly<Partial<Record<SettingName, string>>>,
+  variables: Readonly<Record<string, string>>,
+): Settings {
+  const entries = Object.entries(settings) as [SettingName, Setting][];
+  const known = entries.map(([, { variable }]) => variable);
+  for (const name of Object.keys(variables)) {
+    if (!known.includes(name)) {
+      throw new CauceError("setting_invalid", `the variable ${name} is unknown; did you mean ${nearest(name, known)}?`);
+    }
+  }
+  if (flags.keysFile === undefined && variables.CAUCE_KEYS !== undefined && variables.CAUCE_KEYS_FILE !== undefined) {
+    throw new CauceError("setting_invalid", "CAUCE_KEYS and CAUCE_KEYS_FILE are both set; keep one of them");
+  }
+  return Object.fromEntries(
+    entries.map(([name, { flag, variable, default: fallback, parse }]) => {
+      const given = flags[name] ?? variables[variable] ?? fallback;
+      if (given === null) return [name, undefined];
+      const parsed = parse(given);
+      if ("value" in parsed) return [name, parsed.value];
+      const where = flags[name] === undefined ? variable : flag?.split(" ")[0];
+      throw new CauceError("setting_invalid", `${where} must be ${parsed.fault}, not "${given}"`);
+    }),
+  ) as unknown as Settings;
+}
+
+function setting<T, Default extends string | null>(definition: Setting<T, Default>): Setting<T, Default> {
+  return definition;
+}
+
+function wholeNumber(least: number, most: number) {
+  const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
+  return (value: string): Parsed<number> => {
+    const number = Number(value);
+    return /^\d+$/.test(value) && number >= least && number <= most
+      ? { value: number }
+      : { fault: `a whole number ${range}` };
+  };
+}
+
+function text(pattern: RegExp, what: string) {
+  return (value: string): Parsed<string> => (pattern.test(value) ? { value } : { fault: what });
+}
+
+function oneOf<const T extends string>(...values: readonly T[]) {
+  return (value: string): Parsed<T> => {
+    const found = values.find((known) => known === value);
+    return found === undefined ? { fault: values.join(" or ") } : { value: found };
+  };
+}
+
+/** The candidate that the fewest changed, added or left out letters turn `name` into. */
+export function nearest(name: string, candidates: readonly string[]): string {
+  const distances = candidates.map((candidate) => ({ candidate, distance: editDistance(name, candidate) }));
+  return distances.reduce((best, next) => (next.distance < best.distance ? next : best)).candidate;
+}
+
+function editDistance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (const [i, letter] of [...from].entries()) {
+    let previous = i + 1;
+    row = [
+      previous,
+      ...[...to].map((other, j) => {
+        const above = row[j + 1] ?? 0;
+        const diagonal = row[j] ?? 0;
+        previous = Math.min(above + 1, previous + 1, diagonal + (letter === other ? 0 : 1));
+        return previous;
+      }),
+    ];
+  }
+  return row[to.length] ?? 0;
+}

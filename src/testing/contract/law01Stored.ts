@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { CauceError } from "../../core/errors.ts";
+import type { Case } from "./case.ts";
+import { contractActor, idsOf, otherId, placedOrder } from "./trial.ts";
+import { movedTo } from "./workflow.ts";
+
+/** 1. An answer means it is stored. */
+export const stored: readonly Case[] = [
+  {
+    name: "a placed order reads back whole",
+    async run(trial) {
+      const createdAt = trial.clock.now();
+      const dataJson = '{"customerId":"c-1","items":[{"sku":"a","quantity":2}]}';
+      const newOrder = { ...trial.newOrder({ dataJson, group: "c-1" }), createdAt };
+      const order = placedOrder(await trial.backend.place(newOrder));
+      assert.deepEqual(order, {
+        id: order.id,
+        status: "received",
+        kind: "handled",
+        visit: 0,
+        version: 1,
+        attempts: 0,
+        attempting: false,
+        dataJson,
+        resultsJson: "{}",
+        group: "c-1",
+        createdAt,
+        updatedAt: createdAt,
+        notBefore: null,
+        expiresAt: null,
+        failure: null,
+        entry: { at: createdAt, reason: null, error: null, by: contractActor },
+        past: [],
+        pastOmitted: 0,
+      });
+      assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
+    name: "a placed order that waits keeps its expiry",
+    async run(trial) {
+      const expiresAt = trial.clock.now() + 5_000;
+      const order = await trial.place({ status: "parked", expiresAt });
+      assert.deepEqual([order.kind, order.expiresAt], ["waiting", expiresAt]);
+      assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
+    name: "an id that was never given reads as undefined",
+    async run(trial) {
+      const { id } = await trial.place();
+      for (const unknown of [otherId(id), `${id}0`, "nonsense", "", "💥", "__proto__", "x".repeat(1_000)]) {
+        assert.equal(await trial.backend.get(unknown), undefined, `get(${JSON.stringify(unknown.slice(0, 50))})`);
+      }
+    },
+  },
+  {
+    name: "data of every script reads back byte for byte",
+    async run(trial) {
+      const texts = [
+        '{"text":"año, Straße, 漢字, עברית, 👩‍👩‍👧, e\u0301"}',
+        '{"escaped":"\\u0000\\ud800\\n\\"\\\\"}',
+        `{"quoted":"'; DROP TABLE orders; --", "spaced" : [ 1 , 2 ]}`,
+        '{"number":12345678901234567890.123,"small":1e-400,"negativeZero":-0}',
+        '{"__proto__":1,"constructor":2,"":3}',
+        '"text"',
+        "[]",
+        "null",
+      ];
+      for (const dataJson of texts) {
+        const order = await trial.place({ dataJson });
+        assert.equal(order.dataJson, dataJson);
+        assert.equal((await trial.get(order.id)).dataJson, dataJson);
+      }
+    },
+  },
+  {
+    name: "results read back byte for byte and leave the data as it is",
+    async run(trial) {
+      const dataJson = '{"n": 1.0}';
+      const order = await trial.place({ dataJson });
+      const text = "número ✓ 漢字 '\"\\ \u0000";
+      const moved = await trial.handle(order, movedTo("priced", { text }));
+      const read = await trial.get(order.id);
+      assert.equal(read.resultsJson, JSON.stringify({ text }));
+      assert.equal(read.dataJson, dataJson);
+      const done = await trial.handle(moved, movedTo("done", { more: [1, null] }));
+      assert.deepEqual(await trial.get(done.id), done);
+      assert.deepEqual(JSON.parse(done.resultsJson), { text, more: [1, null] });
+    },
+  },
+  {
+    name: "the largest data reads back",
+    async run(trial) {
+      const { dataBytesMax } = trial.backend.limits;
+      // Two bytes each in UTF-8, so that a limit in characters shows.
+      const wide = "ñ".repeat(Math.floor((dataBytesMax - 4) / 2));
+      const dataJson = `"${wide}${"x".repeat(dataBytesMax - 2 - 2 * wide.length)}"`;
+      assert.equal(Buffer.byteLength(dataJson), dataBytesMax);
+      const order = await trial.place({ dataJson });
+      const read = await trial.get(order.id);
+      assert.ok(read.dataJson === dataJson, `${dataBytesMax} bytes of data came back changed`);
+    },
+  },
+  {
+    name: "200 orders placed at once are all there, each with its own id and data",
+    async run(trial) {
+      const texts = Array.from({ length: 200 }, (_, n) => `{"n":${n}}`);
+      const orders = await Promise.all(texts.map((dataJson) => trial.place({ dataJson })));
+      assert.equal(new Set(idsOf(orders)).size, texts.length);
+      const read = await Promise.all(orders.map((order) => trial.get(order.id)));
+      assert.deepEqual(
+        read.map((order) => order.dataJson),
+        texts,
+      );
+    },
+  },
+  {
+    name: "orders and their changes outlive a clean close",
+    needs: "closing",
+    async run(trial) {
+      const order = await trial.place({ dataJson: '{"text":"漢字"}', group: "c-1", key: "outlives" });
+      const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
+      const waiting = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 5_000 });
+      await trial.reopen();
+      assert.deepEqual(await trial.get(order.id), moved);
+      assert.deepEqual(await trial.get(waiting.id), waiting);
+    },
+  },
+  {
+    name: "what was acknowledged outlives a crash",
+    needs: "crashing",
+    async run(trial) {
+      const order = await trial.place();
+      const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
+      const other = await trial.place({ group: "c-1" });
+      await trial.crash();
+      assert.deepEqual(await trial.get(order.id), moved);
+      assert.deepEqual(await trial.get(other.id), other);
+    },
+  },
+  {
+    name: "what was acknowledged outlives a crash amid other placings",
+    needs: "crashing",
+    async run(trial) {
+      const acknowledged: string[] = [];
+      const { backend } = trial;
+      // What the crash cuts off was not acknowledged, and its outcome is nobody's business.
+      const place = async () => {
+        const { id } = placedOrder(await backend.place(trial.newOrder()));
+        acknowledged.push(id);
+        return id;
+      };
+      const placings = Array.from({ length: 100 }, place);
+      void Promise.allSettled(placings);
+      await trial.settles("the first of 100 placings", Promise.race(placings));
+      const before = [...acknowledged];
+      await trial.crash();
+      assert.ok(before.length > 0);
+      for (const id of before) await trial.get(id);
+    },
+  },
+  {
+    name: "a placing that is answered while the backend closes is stored",
+    needs: "closing",
+    async run(trial) {
+      const placings = Array.from({ length: 50 }, () => trial.backend.place(trial.newOrder()));
+      const ended = Promise.allSettled(placings);
+      await trial.reopen();
+      for (const result of await trial.settles("placings while closing", ended)) {
+        if (result.status === "fulfilled") await trial.get(placedOrder(result.value).id);
+        else assert.ok(result.reason instanceof CauceError && result.reason.code === "closed", String(result.reason));
+      }
+    },
+  },
+];

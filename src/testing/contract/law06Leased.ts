@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import type { Case } from "./case.ts";
+import { failedAttempt, movedTo, redelivered } from "./workflow.ts";
+
+const shortSeconds = 1;
+const shortMilliseconds = shortSeconds * 1_000;
+/** Longer than setTimeout can wait: its delay overflows at 24.8 days. */
+const farSeconds = 60 * 86_400;
+
+/** 6. A delivery that is not settled comes back, and one told `again` no earlier than its time. */
+export const leased: readonly Case[] = [
+  {
+    name: "a delivery that is not settled comes back when its lease has run out, as redelivered",
+    async run(trial) {
+      const order = await trial.place();
+      let leasedAt = trial.clock.now();
+      const first = await trial.receiveOne("received", shortSeconds);
+      assert.equal(first.redelivered, false);
+      const second = await trial.receiveAt("received", leasedAt + shortMilliseconds, shortSeconds);
+      leasedAt = trial.clock.now();
+      assert.deepEqual([second.orderId, second.visit, second.redelivered], [order.id, 0, true]);
+      const third = await trial.receiveAt("received", leasedAt);
+      assert.deepEqual([third.orderId, third.visit, third.redelivered], [order.id, 0, true]);
+      assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
+    name: "each delivery has a lease of its own",
+    async run(trial) {
+      await trial.place();
+      await trial.place();
+      const long = await trial.receiveOne("received", 60);
+      const leasedAt = trial.clock.now();
+      const short = await trial.receiveOne("received", shortSeconds);
+      const back = await trial.receiveAt("received", leasedAt + shortMilliseconds);
+      assert.equal(back.orderId, short.orderId);
+      assert.notEqual(back.orderId, long.orderId);
+      await trial.receiveNothing("received");
+    },
+  },
+  {
+    name: "a delivery told `again` comes no earlier than its time, and not as redelivered",
+    async run(trial) {
+      const order = await trial.place();
+      const notBefore = trial.clock.now() + shortMilliseconds;
+      await trial.backend.settle(await trial.receiveOne("received"), { verdict: "again", notBefore });
+      const second = await trial.receiveAt("received", notBefore);
+      assert.deepEqual([second.orderId, second.visit, second.redelivered], [order.id, 0, false]);
+      assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
+    name: "a delivery told `again` for a time that has passed comes at once",
+    async run(trial) {
+      const order = await trial.place();
+      const first = await trial.receiveOne("received");
+      await trial.backend.settle(first, { verdict: "again", notBefore: trial.clock.now() });
+      assert.equal((await trial.receiveOne("received")).orderId, order.id);
+    },
+  },
+  {
+    name: "a failed attempt is stored, and the next comes no earlier than the order's `notBefore`",
+    async run(trial) {
+      const order = await trial.place();
+      const failed = await trial.handle(order, failedAttempt("down", shortSeconds));
+      const read = await trial.get(order.id);
+      assert.deepEqual([read.attempts, read.entry.error, read.notBefore], [1, "down", failed.notBefore]);
+      const { orderId, visit, redelivered } = await trial.receiveAt("received", Number(failed.notBefore));
+      assert.deepEqual([orderId, visit, redelivered], [order.id, 0, false]);
+    },
+  },
+  {
+    name: "a receive that waits gets a delivery that becomes due meanwhile",
+    async run(trial) {
+      const failed = await trial.handle(await trial.place(), failedAttempt("down", shortSeconds));
+      const received = trial.backend.receive({ status: "received", max: 5, leaseSeconds: 60, waitSeconds: 30 });
+      const [delivery] = await trial.settlesInTime("the receive", received);
+      assert.equal(delivery?.orderId, failed.id);
+      assert.ok(trial.clock.now() >= Number(failed.notBefore) - 50, "the delivery came before it may");
+    },
+  },
+  {
+    name: "a delivery far ahead is not delivered now",
+    async run(trial) {
+      const seconds = Math.min(farSeconds, trial.backend.limits.longestDelaySeconds);
+      await trial.handle(await trial.place(), failedAttempt("down", seconds));
+      await trial.receiveNothing("received");
+      await trial.pass(shortSeconds);
+      await trial.receiveNothing("received");
+    },
+  },
+  {
+    name: "every worker of an order dies, and the order ends as failed after its attempts",
+    async run(trial) {
+      let order = await trial.place();
+      let leasedAt = trial.clock.now();
+      await trial.receiveOne("received", shortSeconds);
+      for (let attempt = 2; attempt <= 3; attempt++) {
+        const delivery = await trial.receiveAt("received", leasedAt + shortMilliseconds, shortSeconds);
+        leasedAt = trial.clock.now() - shortMilliseconds;
+        assert.equal(delivery.redelivered, true);
+        order = await trial.commit(order, redelivered);
+        assert.deepEqual([order.attempts, order.failure], [attempt, null]);
+      }
+      await trial.receiveAt("received", leasedAt + shortMilliseconds, shortSeconds);
+      order = await trial.commit(order, redelivered);
+      assert.equal(order.failure?.code, "worker_lost");
+      await trial.pass(shortSeconds + trial.backend.limits.timingSeconds);
+      await trial.receiveNothing("received");
+      assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
+    name: "a delivery in flight comes back after a clean close",
+    needs: "closing",
+    async run(trial) {
+      const order = await trial.place();
+      const leasedAt = trial.clock.now();
+      await trial.receiveOne("received", shortSeconds);
+      await trial.reopen();
+      // At once, or when the lease has run out, as the backend can.
+      const { orderId, visit } = await trial.receiveAt("received", Math.min(leasedAt, trial.clock.now()));
+      assert.deepEqual([orderId, visit], [order.id, 0]);
+      await trial.commit(order, movedTo("done"));
+      await trial.receiveNothing("received");
+    },
+  },
+  {
+    name: "a delivery in flight comes back after a crash, as redelivered; one that was never received does not say so",
+    needs: "crashing",
+    async run(trial) {
+      const order = await trial.place();
+      const leasedAt = trial.clock.now();
+      await trial.receiveOne("received", shortSeconds);
+      const other = await trial.place();
+      await trial.crash();
+      const redelivered = new Map<string, boolean>();
+      while (redelivered.size < 2) {
+        const delivery = await trial.receiveAt("received", leasedAt, 60);
+        redelivered.set(delivery.orderId, delivery.redelivered);
+      }
+      assert.deepEqual([redelivered.get(order.id), redelivered.get(other.id)], [true, false]);
+    },
+  },
+  {
+    name: "a delayed delivery keeps its time over a clean close",
+    needs: "closing",
+    async run(trial) {
+      const failed = await trial.handle(await trial.place(), failedAttempt("down", shortSeconds));
+      await trial.reopen();
+      const { orderId, redelivered } = await trial.receiveAt("received", Number(failed.notBefore));
+      assert.deepEqual([orderId, redelivered], [failed.id, false]);
+    },
+  },
+];

@@ -1,0 +1,274 @@
+import assert from "node:assert/strict";
+import { hash } from "node:crypto";
+import type { Backend, Delivery, DeliveryMode, ListQuery, NewOrder, Placed } from "../../backend/backend.ts";
+import type { Clock } from "../../core/clock.ts";
+import { type Change, decide, type Outcome } from "../../core/decide.ts";
+import type { Actor, StatusKind, StoredOrder } from "../../core/order.ts";
+import { kindOf, statusOf } from "../../core/workflow.ts";
+import { contractWorkflow } from "./workflow.ts";
+
+/** What one case tries a backend with. */
+export interface Trial {
+  /** The backend as it is open now. */
+  readonly backend: Backend;
+  readonly delivery: DeliveryMode;
+  readonly clock: Clock;
+  /** Closes the backend and opens its store again. */
+  reopen(): Promise<void>;
+  /** Drops the backend as SIGKILL would and opens its store again. */
+  crash(): Promise<void>;
+  /** Lets time pass. */
+  pass(seconds: number): Promise<void>;
+
+  newOrder(options?: OrderOptions): NewOrder;
+  /** Places an order that must be new. */
+  place(options?: OrderOptions): Promise<StoredOrder>;
+  get(id: string): Promise<StoredOrder>;
+  /** The change that the engine would commit. */
+  change(order: StoredOrder, outcome: Outcome): Change;
+  /** Commits that change, which must not be stale, and returns the order after. */
+  commit(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
+
+  /** Receives so many deliveries of a status, which must be due, and no more. Their leases last 60 s unless told. */
+  receive(status: string, count?: number, leaseSeconds?: number): Promise<Delivery[]>;
+  receiveOne(status: string, leaseSeconds?: number): Promise<Delivery>;
+  /** Fails when a delivery of the status comes now. */
+  receiveNothing(status: string): Promise<void>;
+  /** Waits for the one delivery that must come no earlier than `milliseconds`, and about then. */
+  receiveAt(status: string, milliseconds: number, leaseSeconds?: number): Promise<Delivery>;
+  /** Receives one delivery, which must be this order's, and commits the outcome. */
+  handle(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
+
+  /** Lists, page by page, until so many orders are there: a list may be a little behind. */
+  list(query: Omit<ListQuery, "limit" | "cursor">, count: number): Promise<StoredOrder[]>;
+  /** Asks until the answer is no longer undefined: what should be there may take a turn of the event loop. */
+  eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T>;
+  /** Waits for a promise that must settle without time passing. */
+  settles<T>(what: string, promise: Promise<T>): Promise<T>;
+  /** Lets time pass until the promise settles. */
+  settlesInTime<T>(what: string, promise: Promise<T>): Promise<T>;
+}
+
+export interface OrderOptions {
+  /** Default `received`. */
+  readonly status?: string;
+  /** Default: as the contract's workflow says, and handled for a status that it does not know. */
+  readonly kind?: StatusKind;
+  /** Default `{"n":1}`. */
+  readonly dataJson?: string;
+  readonly group?: string | null;
+  /** An idempotency key; the content's hash is that of `dataJson`. */
+  readonly key?: string;
+  readonly expiresAt?: number | null;
+}
+
+export interface TrialOptions {
+  readonly backend: () => Backend;
+  readonly reopen: () => Promise<void>;
+  readonly crash: () => Promise<void>;
+  readonly delivery: DeliveryMode;
+  readonly clock: Clock;
+  /** Moves a fake clock; undefined when time passes by itself. */
+  readonly advance: ((seconds: number) => void) | undefined;
+  readonly patienceSeconds: number;
+}
+
+export const contractActor: Actor = { runtime: "node", name: "contract", requestId: "request-1", messageId: null };
+
+const longLeaseSeconds = 60;
+/** How long one look for what should not be there lasts, where time passes by itself. */
+const lookSeconds = 0.2;
+const looks = 10;
+
+export function createTrial(options: TrialOptions): Trial {
+  const { clock, delivery, advance, patienceSeconds } = options;
+  const waitSeconds = advance ? 0 : lookSeconds;
+  // Clocks of two machines may differ a little; a fake clock is one.
+  const skewMilliseconds = advance ? 0 : 50;
+
+  const turn = (): Promise<void> => (advance ? new Promise((resolve) => setImmediate(resolve)) : pass(0.02));
+
+  async function pass(seconds: number): Promise<void> {
+    if (advance) advance(seconds);
+    else await new Promise<void>((resolve) => clock.at(clock.now() + seconds * 1_000, resolve));
+  }
+
+  function patience(): () => boolean {
+    const end = performance.now() + patienceSeconds * 1_000;
+    return () => performance.now() < end;
+  }
+
+  async function eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+    const goOn = patience();
+    for (;;) {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+      assert.ok(goOn(), `still missing: ${what}`);
+      await turn();
+    }
+  }
+
+  async function settles<T>(what: string, promise: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const giveUp = new Promise<never>((_, reject) => {
+      const error = new assert.AssertionError({ message: `did not settle: ${what}` });
+      timer = setTimeout(reject, patienceSeconds * 1_000, error);
+    });
+    try {
+      return await Promise.race([promise, giveUp]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  const trial: Trial = {
+    get backend() {
+      return options.backend();
+    },
+    delivery,
+    clock,
+    reopen: options.reopen,
+    crash: options.crash,
+    pass,
+
+    newOrder({ status = "received", kind, dataJson = '{"n":1}', group = null, key, expiresAt = null } = {}) {
+      const definition = statusOf(contractWorkflow, status);
+      return {
+        status,
+        kind: kind ?? (definition === undefined ? "handled" : kindOf(definition)),
+        dataJson,
+        group,
+        createdAt: clock.now(),
+        expiresAt,
+        by: contractActor,
+        key: key === undefined ? null : { keyHash: hash("sha256", key), contentHash: hash("sha256", dataJson) },
+      };
+    },
+
+    async place(orderOptions) {
+      return placedOrder(await trial.backend.place(trial.newOrder(orderOptions)));
+    },
+
+    async get(id) {
+      const order = await trial.backend.get(id);
+      assert.ok(order, `order ${id} was placed and is not there`);
+      return order;
+    },
+
+    change(order, outcome) {
+      const context = { workflow: contractWorkflow, now: clock.now(), random: () => 0.5, by: contractActor };
+      const decision = decide(order, outcome, context);
+      if ("refused" in decision) assert.fail(`the suite's own change was refused: ${decision.message}`);
+      return decision.change;
+    },
+
+    async commit(order, outcome) {
+      const change = trial.change(order, outcome);
+      assert.equal(await trial.backend.commit(change), "committed", `commit at version ${order.version}`);
+      return change.after;
+    },
+
+    async receive(status, count = 1, leaseSeconds = longLeaseSeconds) {
+      const taken: Delivery[] = [];
+      await eventually(`${count} deliveries of "${status}"`, async () => {
+        const max = count - taken.length;
+        const more = await trial.backend.receive({ status, max, leaseSeconds, waitSeconds });
+        assert.ok(more.length <= max, `receive({ max: ${max} }) gave ${more.length}`);
+        taken.push(...more);
+        return taken.length === count ? true : undefined;
+      });
+      for (const each of taken) assert.equal(each.status, status, "the delivery's status");
+      return taken;
+    },
+
+    async receiveOne(status, leaseSeconds) {
+      const [delivery] = await trial.receive(status, 1, leaseSeconds);
+      assert.ok(delivery);
+      return delivery;
+    },
+
+    async receiveNothing(status) {
+      for (let look = 0; look < (advance ? looks : 1); look++) {
+        const taken = await trial.backend.receive({ status, max: 10, leaseSeconds: longLeaseSeconds, waitSeconds });
+        assert.deepEqual(taken, [], `no delivery of "${status}" may come now`);
+        await turn();
+      }
+    },
+
+    async receiveAt(status, milliseconds, leaseSeconds = longLeaseSeconds) {
+      const latest = milliseconds + trial.backend.limits.timingSeconds * 1_000;
+      const stepSeconds = Math.max(0.001, (latest - clock.now()) / 8_000);
+      let goOn: (() => boolean) | undefined;
+      for (;;) {
+        const taken = await trial.backend.receive({ status, max: 10, leaseSeconds, waitSeconds });
+        const [first, ...others] = taken;
+        if (first !== undefined) {
+          assert.deepEqual(others, [], "one delivery alone should come");
+          const early = milliseconds - clock.now();
+          assert.ok(early <= skewMilliseconds, `the delivery came ${early} ms before it may`);
+          return first;
+        }
+        if (clock.now() >= latest) {
+          goOn ??= patience();
+          assert.ok(goOn(), `no delivery of "${status}" came at its time`);
+        } else if (advance) advance(Math.min(stepSeconds, Math.ceil(latest - clock.now()) / 1_000));
+        await turn();
+      }
+    },
+
+    async handle(order, outcome) {
+      const delivery = await trial.receiveOne(order.status);
+      assert.deepEqual([delivery.orderId, delivery.visit], [order.id, order.visit], "the delivery's order and visit");
+      return trial.commit(order, outcome);
+    },
+
+    async list(query, count) {
+      return eventually(`${count} orders in the list ${JSON.stringify(query)}`, async () => {
+        const items: StoredOrder[] = [];
+        let cursor: string | undefined;
+        do {
+          const page = await trial.backend.list({ ...query, limit: 7, cursor });
+          assert.ok(page.items.length <= 7, `list({ limit: 7 }) gave ${page.items.length}`);
+          items.push(...page.items);
+          cursor = page.nextCursor ?? undefined;
+        } while (cursor !== undefined);
+        return items.length === count ? items : undefined;
+      });
+    },
+
+    eventually,
+    settles,
+
+    async settlesInTime(what, promise) {
+      if (!advance) return settles(what, promise);
+      let settled = false;
+      const end = () => {
+        settled = true;
+      };
+      promise.then(end, end);
+      const goOn = patience();
+      while (!settled && goOn()) {
+        await turn();
+        if (!settled) advance(0.1);
+      }
+      assert.ok(settled, `did not settle: ${what}`);
+      return promise;
+    },
+  };
+  return trial;
+}
+
+/** The order of a placing that must have been new. */
+export function placedOrder(placed: Placed): StoredOrder {
+  if (placed.outcome !== "placed") assert.fail(`a new order was told "${placed.outcome}"`);
+  return placed.order;
+}
+
+export function idsOf(items: readonly { readonly id: string }[] | readonly { readonly orderId: string }[]): string[] {
+  return items.map((item) => ("id" in item ? item.id : item.orderId));
+}
+
+/** An id like this one that no order has. */
+export function otherId(id: string): string {
+  return `${id.slice(0, -1)}${id.endsWith("0") ? "1" : "0"}`;
+}

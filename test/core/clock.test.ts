@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import { systemClock } from "../../src/core/clock.ts";
+
+const hour = 3_600_000;
+const day = 24 * hour;
+
+/** The machine's clock under a time that the test moves, with every timer that it arms and the timers still armed. */
+function movedClock(t: TestContext, now = 1_000_000) {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"], now });
+  const armed: number[] = [];
+  const live = new Set<unknown>();
+  const { setTimeout: mockedSet, clearTimeout: mockedClear } = globalThis;
+  t.mock.method(globalThis, "setTimeout", (callback: () => void, milliseconds: number) => {
+    armed.push(milliseconds);
+    const timer = mockedSet(() => {
+      live.delete(timer);
+      callback();
+    }, milliseconds);
+    live.add(timer);
+    return timer;
+  });
+  t.mock.method(globalThis, "clearTimeout", (timer: NodeJS.Timeout) => {
+    live.delete(timer);
+    mockedClear(timer);
+  });
+  const pass = (milliseconds: number) => t.mock.timers.tick(milliseconds);
+  return { clock: systemClock(), armed, live, pass, start: now };
+}
+
+describe("systemClock", () => {
+  it("tells the machine's time", () => {
+    const before = Date.now();
+    const now = systemClock().now();
+    assert.ok(before <= now && now <= Date.now());
+  });
+
+  it("calls back once, at the time and not before", (t) => {
+    const { clock, pass, start, live } = movedClock(t);
+    const calls: number[] = [];
+    clock.at(start + 1_500, () => calls.push(clock.now()));
+    pass(1_499);
+    assert.deepEqual(calls, []);
+    pass(1);
+    assert.deepEqual(calls, [start + 1_500]);
+    pass(2 * day);
+    assert.equal(calls.length, 1);
+    assert.equal(live.size, 0);
+  });
+
+  it("calls back soon for a time that is past, but not before `at` returns", (t) => {
+    const { clock, pass, start } = movedClock(t);
+    let calls = 0;
+    clock.at(start - day, () => calls++);
+    clock.at(start, () => calls++);
+    assert.equal(calls, 0);
+    pass(1);
+    assert.equal(calls, 2);
+  });
+
+  it("does not call back at once for a time further off than setTimeout can hold, and sleeps an hour at a time", (t) => {
+    const { clock, armed, live, pass, start } = movedClock(t);
+    const calls: number[] = [];
+    const distance = 60 * day + 1_234;
+    assert.ok(distance > 2 ** 31);
+    clock.at(start + distance, () => calls.push(clock.now()));
+    for (let passed = 0; passed < distance - 1_234; passed += hour) {
+      assert.deepEqual(calls, []);
+      assert.equal(live.size, 1);
+      pass(hour);
+    }
+    pass(1_233);
+    assert.deepEqual(calls, []);
+    pass(1);
+    assert.deepEqual(calls, [start + distance]);
+    assert.equal(live.size, 0);
+    assert.ok(
+      armed.every((milliseconds) => milliseconds <= hour),
+      `the longest timer was ${Math.max(...armed)} ms`,
+    );
+    assert.equal(armed.length, 60 * 24 + 1);
+  });
+
+  it("takes a distance without end", (t) => {
+    const { clock, armed, live, pass } = movedClock(t);
+    let calls = 0;
+    const cancel = clock.at(Number.POSITIVE_INFINITY, () => calls++);
+    for (let passed = 0; passed < 2 * day; passed += hour) pass(hour);
+    assert.equal(calls, 0);
+    assert.ok(armed.every((milliseconds) => milliseconds <= hour));
+    cancel();
+    assert.equal(live.size, 0);
+  });
+
+  it("is cancelled cleanly: before the first timer, between timers, and in the last", (t) => {
+    const { clock, live, pass, start } = movedClock(t);
+    let calls = 0;
+    const far = () => clock.at(start + 30 * day, () => calls++);
+    far()();
+    const cancelMidway = far();
+    const cancelLast = clock.at(start + 2 * hour + 500, () => calls++);
+    pass(hour);
+    pass(hour);
+    pass(499);
+    assert.equal(live.size, 2);
+    cancelLast();
+    cancelMidway();
+    assert.equal(live.size, 0, "no timer is left armed");
+    for (let passed = 0; passed < 31 * day; passed += hour) pass(hour);
+    assert.equal(calls, 0);
+  });
+
+  it("may be cancelled twice, and after it called back", (t) => {
+    const { clock, pass, start, live } = movedClock(t);
+    let calls = 0;
+    const cancel = clock.at(start + 10, () => calls++);
+    pass(10);
+    cancel();
+    cancel();
+    pass(day);
+    assert.equal(calls, 1);
+    assert.equal(live.size, 0);
+  });
+
+  it("does not keep the process alive", () => {
+    const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length;
+    const before = timers();
+    const cancel = systemClock().at(Date.now() + day, () => {});
+    assert.equal(timers(), before, "an unreferenced timer is no active resource");
+    cancel();
+  });
+});
