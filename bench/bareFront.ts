@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
-import { orders } from "./lib/schema.ts";
+import { orders } from "../examples/orders/orders.workflow.ts";
 
 let random = randomBytes(8_190);
 let used = 0;

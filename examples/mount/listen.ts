@@ -8,7 +8,11 @@ export interface Shop {
 }
 
 /** Whatever serves HTTP: bind the port, then process; at the end the other way round. */
-export async function listen(server: Pick<Server, "once" | "listen" | "address" | "close">, port: number, cauce: Cauce): Promise<Shop> {
+export async function listen(
+  server: Pick<Server, "once" | "listen" | "address" | "close">,
+  port: number,
+  cauce: Cauce,
+): Promise<Shop> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, "127.0.0.1", resolve);

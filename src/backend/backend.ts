@@ -6,6 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import type { Actor, StatusKind, StoredOrder } from "../core/order.ts";
 
+/** Once closed, every call but `close` rejects with `closed`. */
 export interface Backend {
   /** What this backend can hold; checked when things are wired, never clamped. */
   readonly limits: Limits;
@@ -55,7 +56,7 @@ export interface Backend {
   /** The failed orders, grouped by status and fingerprint, the largest group first. */
   failures(): Promise<FailureGroup[]>;
 
-  /** Resolves when nothing is left open. Deliveries in flight come back at the next start. */
+  /** Resolves when nothing is left open. Deliveries in flight come back at the next start. Harmless when called again. */
   close(): Promise<void>;
 }
 

@@ -2,8 +2,8 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { Backend, DeliveryMode, Depth, Limits, ListQuery, NewOrder } from "./backend.ts";
+import { createIds } from "./ids.ts";
 import { failureGroups } from "./memory/failureGroups.ts";
-import { timeOrderedIds } from "./memory/ids.ts";
 import { queues } from "./memory/queues.ts";
 
 export interface MemoryOptions {
@@ -39,7 +39,8 @@ interface Stored {
 export function memory(options: MemoryOptions = {}): Backend {
   checkOptions(options);
   const clock = options.clock ?? systemClock();
-  const nextId = timeOrderedIds(() => clock.now());
+  const ids = createIds(0);
+  const nextId = () => ids.next(clock.now()).id;
   const queue = queues(clock, options.delivery ?? "standard");
   const failures = failureGroups();
   const placed: Stored[] = [];

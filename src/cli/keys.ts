@@ -15,7 +15,7 @@ export function createKeys(options: { role: string; name?: string; file?: string
   const name = options.name ?? role;
   const { key, sha256 } = createKey();
   const line = formatKeyLine({ name, role, sha256 });
-  if (file !== undefined) append(file, name, line);
+  if (file !== undefined) append(file, line);
   return [
     `key    ${key}`,
     `line   ${line}`,
@@ -36,13 +36,13 @@ export function readKeys(options: { keysFile: string | undefined; keys: string |
   return options.keys === undefined ? undefined : parseKeys(options.keys.replaceAll(",", "\n"), "CAUCE_KEYS");
 }
 
-function append(file: string, name: string, line: string): void {
+function append(file: string, line: string): void {
   const before = existsSync(file) ? readFile(file) : "";
-  if (before.trim() !== "" && parseKeys(before, file).keys.some((other) => other.name === name)) {
-    throw new CauceError("keys_invalid", `${file} has a key named "${name}" already; choose another with --name`);
-  }
+  const addition = `${before === "" || before.endsWith("\n") ? "" : "\n"}${line}\n`;
+  // A server would not start with a file that holds a name twice, so it is not written.
+  parseKeys(before + addition, file);
   try {
-    appendFileSync(file, `${before === "" || before.endsWith("\n") ? "" : "\n"}${line}\n`, { mode: 0o600 });
+    appendFileSync(file, addition, { mode: 0o600 });
     // The mode above holds only for a file that was made just now.
     chmodSync(file, 0o600);
   } catch (cause) {

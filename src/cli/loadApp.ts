@@ -24,7 +24,7 @@ export async function loadApp(path: string): Promise<App[]> {
     module = await import(pathToFileURL(file).href);
   } catch (error) {
     if (isCauceError(error)) throw error;
-    return refuse(whyNot(error, file), error);
+    return refuse(whyNot(error), error);
   }
   if (module.default === undefined) return refuse(`it has no default export; ${whatToExport}`);
   const apps = [module.default].flat();
@@ -37,7 +37,7 @@ export async function loadApp(path: string): Promise<App[]> {
 }
 
 /** Why an import failed and what to do, in one line: where it is known, with the file and line. */
-function whyNot(error: unknown, file: string): string {
+function whyNot(error: unknown): string {
   if (!(error instanceof Error)) return `it threw ${describe(error)} while loading; correct it`;
   const message = oneLine(error.message);
   const code = (error as NodeJS.ErrnoException).code;

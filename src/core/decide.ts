@@ -1,7 +1,7 @@
 import type { Random } from "./clock.ts";
 import type { ErrorCode, Fault } from "./errors.ts";
 import { cutError, fingerprintOf } from "./fingerprint.ts";
-import { type Actor, appendPast, currentVisit, type Failure, type StoredOrder, type Visit } from "./order.ts";
+import { type Actor, appendPast, type Failure, type StoredOrder, type Visit } from "./order.ts";
 import { retryDelaySeconds } from "./retry.ts";
 import { type AnyWorkflow, faultsOf, kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
@@ -108,7 +108,7 @@ function moved(
   }
   const merged = mergeResults(order, outcome.results, context);
   if ("faults" in merged) return permanent("invalid_results", describeFaults(order.status, merged.faults));
-  return enter(usedAttempts(order), outcome.to, { ...context, resultsJson: merged.resultsJson });
+  return enter(order, outcome.to, context, { attempts: attemptsUsed(order), resultsJson: merged.resultsJson });
 }
 
 function attemptFailed(
@@ -183,11 +183,11 @@ function requested(
   if ("faults" in merged) {
     return { refused: "invalid_results", message: describeFaults(order.status, merged.faults), faults: merged.faults };
   }
-  return enter(order, outcome.to, {
-    ...context,
+  return enter(order, outcome.to, context, {
+    attempts: order.attempts,
     resultsJson: merged.resultsJson,
     reason: outcome.reason ?? null,
-    ...(outcome.key === undefined ? {} : { key: outcome.key }),
+    key: outcome.key,
     unlimited: true,
   });
 }
@@ -201,7 +201,8 @@ function expired(order: StoredOrder, status: StatusDefinition | undefined, conte
     // The definition no longer lets it expire: it waits on.
     return changed(order, { ...order, expiresAt: null }, null, "end", context);
   }
-  return enter(order, status.expires.to, { ...context, reason: `expired after ${status.expires.afterSeconds} s` });
+  const reason = `expired after ${status.expires.afterSeconds} s`;
+  return enter(order, status.expires.to, context, { attempts: order.attempts, reason });
 }
 
 function retried(order: StoredOrder, status: StatusDefinition | undefined, context: DecideContext): Decision {
@@ -231,65 +232,74 @@ function retried(order: StoredOrder, status: StatusDefinition | undefined, conte
   );
 }
 
-interface EnterOptions extends DecideContext {
+interface Entering {
+  /** The attempts that the visit which ends has used. */
+  readonly attempts: number;
+  /** The error of its last attempt, where that one failed. */
+  readonly error?: string;
   readonly resultsJson?: string;
   readonly reason?: string | null;
-  readonly key?: string;
+  readonly key?: string | undefined;
   /** An operator's word is not bounded by `visitsMax`. */
   readonly unlimited?: boolean;
 }
 
 /** Moves an order to its next status: the new visit, the history and the next delivery are one change. */
-function enter(order: StoredOrder, to: string, options: EnterOptions): Decision {
-  const { workflow, now, by, reason = null, key } = options;
+function enter(order: StoredOrder, to: string, context: DecideContext, entering: Entering): Decision {
+  const { workflow, now, by } = context;
+  const { attempts, error = order.entry.error, reason = null, key } = entering;
   const target = statusOf(workflow, to) as StatusDefinition;
   const kind = kindOf(target);
-  if (kind !== "final" && !options.unlimited && order.visit + 1 > workflow.visitsMax) {
+  if (kind !== "final" && !entering.unlimited && order.visit + 1 > workflow.visitsMax) {
     const message = `the order made ${order.visit} transitions, which is visitsMax, and is not final; look for a loop through "${to}"`;
-    return markFailed(order, "visits_exceeded", message, options);
+    return markFailed(order, "visits_exceeded", message, context, withError({ ...order, attempts }, error ?? message));
   }
-  const ended = currentVisit(order);
-  return {
-    change: {
-      before: order,
-      after: {
-        id: order.id,
-        status: to,
-        kind,
-        visit: order.visit + 1,
-        version: order.version + 1,
-        attempts: 0,
-        attempting: false,
-        dataJson: order.dataJson,
-        resultsJson: options.resultsJson ?? order.resultsJson,
-        group: order.group,
-        createdAt: order.createdAt,
-        updatedAt: now,
-        notBefore: null,
-        expiresAt: expiryOf(target, now),
-        failure: null,
-        entry: key === undefined ? { at: now, reason, error: null, by } : { at: now, reason, error: null, by, key },
-        ...appendPast(order, ended),
-      },
-      ended,
-      delivery: kind === "handled" ? "enter" : "end",
-    },
+  const { entry } = order;
+  const ended: Visit = {
+    at: entry.at,
+    reason: entry.reason,
+    error,
+    by: entry.by,
+    ...(entry.key === undefined ? {} : { key: entry.key }),
+    status: order.status,
+    visit: order.visit,
+    attempts,
   };
+  const { past, pastOmitted } = appendPast(order, ended);
+  const after: StoredOrder = {
+    id: order.id,
+    status: to,
+    kind,
+    visit: order.visit + 1,
+    version: order.version + 1,
+    attempts: 0,
+    attempting: false,
+    dataJson: order.dataJson,
+    resultsJson: entering.resultsJson ?? order.resultsJson,
+    group: order.group,
+    createdAt: order.createdAt,
+    updatedAt: now,
+    notBefore: null,
+    expiresAt: expiryOf(target, now),
+    failure: null,
+    entry: key === undefined ? { at: now, reason, error: null, by } : { at: now, reason, error: null, by, key },
+    past,
+    pastOmitted,
+  };
+  return { change: { before: order, after, ended, delivery: kind === "handled" ? "enter" : "end" } };
 }
 
+/** The attempts are used up: on to `exhausted`, or marked failed where it stands. */
 function giveUp(
-  before: StoredOrder,
+  order: StoredOrder,
   used: StoredOrder,
   status: StatusDefinition,
-  outcome: { readonly code: string; readonly message: string },
+  { code, message }: { readonly code: string; readonly message: string },
   context: DecideContext,
 ): Decision {
-  const toStatus = status.exhausted;
-  if (toStatus !== undefined) {
-    const decision = enter(used, toStatus, { ...context, reason: `exhausted: ${cutError(outcome.message)}` });
-    return "change" in decision ? { change: { ...decision.change, before } } : decision;
-  }
-  return markFailed(before, outcome.code, outcome.message, context, used);
+  if (status.exhausted === undefined) return markFailed(order, code, message, context, used);
+  const error = cutError(message);
+  return enter(order, status.exhausted, context, { attempts: used.attempts, error, reason: `exhausted: ${error}` });
 }
 
 function markFailed(
@@ -321,9 +331,13 @@ function changed(
   };
 }
 
-/** Counts the attempt that just ended, unless it was recorded when it started. */
+/** The attempts with the one that just ended, unless that one was recorded when it started. */
+function attemptsUsed(order: StoredOrder): number {
+  return order.attempting ? order.attempts : order.attempts + 1;
+}
+
 function usedAttempts(order: StoredOrder): StoredOrder {
-  return order.attempting ? { ...order, attempting: false } : { ...order, attempts: order.attempts + 1 };
+  return { ...order, attempts: attemptsUsed(order), attempting: false };
 }
 
 function withError(order: StoredOrder, message: string): StoredOrder {

@@ -43,11 +43,14 @@ const notYetSeconds = 1;
 export function createAttempt(options: AttemptOptions): Attempt {
   const { workflow, backend, clock, random, commit, log } = options;
 
+  // One object for all deliveries without a message id: a backend may keep what it makes of it.
+  const unnamed: Actor = { ...options.actor, requestId: null, messageId: null };
+
   const contextOf = (delivery: Delivery): DecideContext => ({
     workflow,
     now: clock.now(),
     random,
-    by: { ...options.actor, requestId: null, messageId: delivery.messageId },
+    by: delivery.messageId === null ? unnamed : { ...unnamed, messageId: delivery.messageId },
     resultsBytesMax: backend.limits.dataBytesMax,
   });
 
@@ -119,54 +122,57 @@ function logChange(log: Log, { before, after }: Change): void {
 }
 
 /** Runs the handler until it ends or its time is up. Never rejects: whatever happens is an outcome. */
-async function run(order: StoredOrder, options: AttemptOptions): Promise<Outcome> {
+function run(order: StoredOrder, options: AttemptOptions): Promise<Outcome> {
   const { status, timeoutSeconds, clock, deadlines, log } = options;
-  let controller: AbortController | undefined;
-  let timedOut: Outcome | undefined;
-  let onTimeout: ((outcome: Outcome) => void) | undefined;
   const attempt = order.attempting ? order.attempts : order.attempts + 1;
-  const context = {
-    ...options.resources,
-    // Most handlers never look at the signal, and an AbortController costs more than the rest of the context.
-    get signal() {
-      controller ??= new AbortController();
-      if (timedOut !== undefined && !controller.signal.aborted) controller.abort(timeoutReason(timeoutSeconds));
-      return controller.signal;
-    },
-    idempotencyKey: `${order.id}:${order.visit}`,
-    attempt,
-    get log() {
-      return withFields(log, { orderId: order.id, status, visit: order.visit, attempt });
-    },
-  };
-  const deadline = {
-    at: clock.now() + timeoutSeconds * 1_000,
-    expire() {
-      timedOut = {
-        kind: "failed",
-        code: "attempt_timed_out",
-        message: `the handler of "${status}" did not end within ${timeoutSeconds} s`,
-      };
-      controller?.abort(timeoutReason(timeoutSeconds));
-      onTimeout?.(timedOut);
-    },
-  };
-  deadlines.add(deadline);
-  try {
-    const loaded = options.handler();
-    const handler = typeof loaded === "function" ? loaded : await loaded;
-    const answer = handler(orderOf(order, options.workflow.name), context);
-    if (!isPromise(answer)) return outcomeOf(answer, status);
-    const late = new Promise<Outcome>((resolve) => {
-      onTimeout = resolve;
-      if (timedOut !== undefined) resolve(timedOut);
-    });
-    return await Promise.race([answer.then((value) => outcomeOf(value, status), failureOf), late]);
-  } catch (error) {
-    return failureOf(error);
-  } finally {
-    deadlines.remove(deadline);
-  }
+  return new Promise((resolve) => {
+    let controller: AbortController | undefined;
+    let timedOut = false;
+    const deadline = {
+      at: clock.now() + timeoutSeconds * 1_000,
+      expire() {
+        timedOut = true;
+        controller?.abort(timeoutReason(timeoutSeconds));
+        const message = `the handler of "${status}" did not end within ${timeoutSeconds} s`;
+        resolve({ kind: "failed", code: "attempt_timed_out", message });
+      },
+    };
+    const end = (outcome: Outcome) => {
+      deadlines.remove(deadline);
+      resolve(outcome);
+    };
+    const context = {
+      ...options.resources,
+      // Most handlers never look at the signal, and an AbortController costs more than the rest of the context.
+      get signal() {
+        controller ??= new AbortController();
+        if (timedOut && !controller.signal.aborted) controller.abort(timeoutReason(timeoutSeconds));
+        return controller.signal;
+      },
+      idempotencyKey: `${order.id}:${order.visit}`,
+      attempt,
+      get log() {
+        return withFields(log, { orderId: order.id, status, visit: order.visit, attempt });
+      },
+    };
+    const call = (handler: AnyHandler) => {
+      try {
+        const answer = handler(orderOf(order, options.workflow.name), context);
+        if (!isPromise(answer)) end(outcomeOf(answer, status));
+        else
+          answer.then(
+            (value) => end(outcomeOf(value, status)),
+            (error) => end(failureOf(error)),
+          );
+      } catch (error) {
+        end(failureOf(error));
+      }
+    };
+    deadlines.add(deadline);
+    const handler = options.handler();
+    if (typeof handler === "function") call(handler);
+    else handler.then(call, (error) => end(failureOf(error)));
+  });
 }
 
 function isPromise(value: unknown): value is Promise<unknown> {

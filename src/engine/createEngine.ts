@@ -58,10 +58,15 @@ export function createEngine(options: EngineOptions): Engine {
     resultsBytesMax: backend.limits.dataBytesMax,
   });
 
-  const commit = async (change: Change) => {
-    const committed = await backend.commit(change);
-    if (committed === "committed" && change.after.expiresAt !== null) sweep.notice(change.after.expiresAt);
-    return committed;
+  // Not async: nothing expires on the way of most changes, and then there is nothing to wait for.
+  const commit = (change: Change): Promise<"committed" | "stale"> => {
+    const { expiresAt } = change.after;
+    const committing = backend.commit(change);
+    if (expiresAt === null) return committing;
+    return committing.then((committed) => {
+      if (committed === "committed") sweep.notice(expiresAt);
+      return committed;
+    });
   };
 
   /** A handler has run and its outcome must not be lost to a store that is full for a while. */

@@ -22,6 +22,9 @@ export function createIntake({ workflow, backend, clock, actor, onExpiry }: Inta
   const kind = kindOf(initial);
   const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
 
+  // One object for all requests that bring no id of their own: a backend may keep what it makes of it.
+  const nobody: Actor = { runtime: actor.runtime, name: actor.name, requestId: null, messageId: null };
+
   return async (body, options = {}) => {
     const accepted = accept(workflow, backend, body, options);
     if ("refused" in accepted) return accepted;
@@ -34,7 +37,7 @@ export function createIntake({ workflow, backend, clock, actor, onExpiry }: Inta
       group: accepted.group,
       createdAt: now,
       expiresAt,
-      by: { runtime: actor.runtime, name: actor.name, requestId: options.requestId ?? null, messageId: null },
+      by: options.requestId ? { ...nobody, requestId: options.requestId } : nobody,
       key: accepted.key,
     });
     if (result.outcome === "conflict") {

@@ -26,7 +26,8 @@ export function startPoll(options: PollOptions): Poll {
   const { status, concurrency, leaseSeconds, backend, clock, attempt, log } = options;
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
-  const inHand = new Set<Promise<void>>();
+  let inHand = 0;
+  let onEmptyHands: (() => void) | undefined;
   let free = concurrency;
   let onFree: (() => void) | undefined;
 
@@ -49,6 +50,8 @@ export function startPoll(options: PollOptions): Poll {
       );
     } finally {
       release();
+      inHand--;
+      if (inHand === 0) onEmptyHands?.();
     }
   };
 
@@ -72,11 +75,12 @@ export function startPoll(options: PollOptions): Poll {
       }
       for (const delivery of deliveries) {
         free--;
-        const handled = handle(delivery).finally(() => inHand.delete(handled));
-        inHand.add(handled);
+        inHand++;
+        void handle(delivery);
       }
-      // Handlers that end at once give their slots back first, so that the next receive asks for all of them.
-      await new Promise(setImmediate);
+      // Handlers that end at once give their slots back first (a tick comes after all microtasks), so that the next
+      // receive asks for all of them, and still in the same turn of the event loop.
+      await new Promise<void>((resolve) => process.nextTick(resolve));
     }
   };
 
@@ -86,7 +90,10 @@ export function startPoll(options: PollOptions): Poll {
       stopping.abort();
       onFree?.();
       await ended;
-      await Promise.all(inHand);
+      if (inHand === 0) return;
+      await new Promise<void>((resolve) => {
+        onEmptyHands = resolve;
+      });
     },
   };
 }

@@ -5,6 +5,7 @@ import type { Engine } from "../engine/engine.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
 import { errorProblem, httpStatusOf, problem } from "./problem.ts";
+import { fixedFirstRouter } from "./router.ts";
 import { type Route, requestIdOf, serverRoutes, workflowRoutes } from "./routes.ts";
 
 export interface HttpAppOptions {
@@ -36,7 +37,7 @@ export function createApp({
   ready,
 }: HttpAppOptions): Hono<HttpEnv> {
   checkOptions(engines, basePath, bodyBytesMax);
-  const app = new Hono<HttpEnv>();
+  const app = new Hono<HttpEnv>({ router: fixedFirstRouter() });
   const guard = createGuard(auth);
   const storeFaults = createStoreFaultLog(log);
   const options = { basePath, body: createBodyReader(bodyBytesMax), onStored: storeFaults.recovered };
@@ -78,12 +79,15 @@ export function createApp({
 }
 
 function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, answer }: Route, guard: Guard): void {
-  // Under Node's server no body is longer than its content-length says: the parser ends it there.
-  const handle = (context: Context<HttpEnv>) =>
-    answer(context.req.raw, context.req.param("id") ?? "", context.env?.incoming !== undefined);
-  const handler =
-    access === undefined ? handle : (context: Context<HttpEnv>) => guard(context.req.raw, access) ?? handle(context);
-  app.on(method, basePath + path, handler);
+  const hasId = path.includes(":id");
+  app.on(method, basePath + path, (context: Context<HttpEnv>) => {
+    const request = context.req.raw;
+    const denied = access === undefined ? undefined : guard(request, access);
+    if (denied !== undefined) return denied;
+    // Under Node's server no body is longer than its content-length says: the parser ends it there.
+    const bounded = context.env?.incoming !== undefined;
+    return answer(request, hasId ? (context.req.param("id") ?? "") : "", bounded);
+  });
 }
 
 /** The methods that the path takes, as an `Allow` header has them; empty where there is no such path. */

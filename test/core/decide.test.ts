@@ -392,6 +392,12 @@ describe("requested: the API asks to move an order", () => {
       },
     ],
     [
+      "that an earlier request moved: the history keeps that one's key and reason",
+      { status: "awaiting", entry: { key: "earlier", reason: "webhook", error: "e", at: -5 } },
+      requested("paid"),
+      { ended: { key: "earlier", reason: "webhook", error: "e", at: -5 }, entry: { reason: null, error: null } },
+    ],
+    [
       "that waits, to a final status",
       { status: "awaiting" },
       requested("rejected"),
@@ -520,6 +526,7 @@ describe("expired: an order waited as long as it may", () => {
     ["a millisecond early", { status: "awaiting", expiresAt: 1 }, expired, "stale", /does not wait/],
     ["it has no expiry", { status: "review" }, expired, "stale", /does not wait/],
     ["it was moved", { status: "paid" }, expired, "stale", /does not wait/],
+    ["it does not wait, whatever it may carry", { status: "paid", expiresAt: 0 }, expired, "stale", /does not wait/],
     ["it is final", { status: "cancelled" }, expired, "stale", /does not wait/],
     ["it failed", { status: "awaiting", failure: {}, expiresAt: 0 }, expired, "stale", /does not wait/],
   ]);
@@ -637,7 +644,13 @@ describe("visitsMax: an order that loops", () => {
       "by exhausted to another",
       { status: "checked", visit: visitsMax },
       down,
-      { status: "checked", attempts: 1, failure: { code: "visits_exceeded" }, delivery: "end" },
+      {
+        status: "checked",
+        attempts: 1,
+        entry: { error: "down" },
+        failure: { code: "visits_exceeded" },
+        delivery: "end",
+      },
     ],
     [
       "by expiry to a final one",
@@ -695,7 +708,7 @@ describe("whatever happens to whatever order", () => {
 
   function assertLawful(order: StoredOrder, outcome: Outcome, { before, after, ended, delivery }: Change): void {
     const which = `${outcome.kind} in ${order.status}`;
-    assert.equal(before.version, order.version, which);
+    assert.equal(before, order, which);
     assert.equal(after.version, order.version + 1, which);
     assert.equal(after.updatedAt, now, which);
     for (const key of ["id", "dataJson", "group", "createdAt"] as const) assert.equal(after[key], order[key], which);

@@ -1,25 +1,20 @@
 import { Worker } from "node:worker_threads";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
-import type { Answer, Exception, Field, Opened, WriterData } from "./protocol.ts";
+import { createEncoder, type Encoder } from "./codec.ts";
+import type { Answer, Opened, WriterData } from "./protocol.ts";
 
 /** Somebody who waits for an operation. */
-export interface Pending {
-  done(exception: Exception | undefined): void;
-  failed(error: CauceError): void;
-}
-
-export interface Sent {
-  readonly pending: readonly Pending[];
-  readonly answer: Answer;
+export interface Rejectable {
+  reject(error: CauceError): void;
 }
 
 /** The way to the writer's thread. Operations that come while a batch is being written make the next batch. */
-export interface Channel {
+export interface Channel<W extends Rejectable> {
   readonly lastSeq: number;
   readonly nextDelayed: number | null;
-  /** Add the fields of one operation here, then call `sent` with who waits for it. */
-  readonly ops: Field[];
-  readonly sent: (pending: Pending) => void;
+  /** Write one operation here, then call `sent` with who waits for it. */
+  readonly encoder: Encoder;
+  sent(waiting: W): void;
   grant(status: string, more: number): void;
   /** Resolves once a batch that is sent from now on has been answered, with or without operations. */
   roundTrip(): Promise<void>;
@@ -28,11 +23,11 @@ export interface Channel {
   close(): Promise<void>;
 }
 
-interface ChannelOptions {
+interface ChannelOptions<W extends Rejectable> {
   readonly data: WriterData;
   readonly now: () => number;
-  /** Called with every answer, in order, before anybody who waits hears of it. */
-  readonly onAnswer: (sent: Sent) => void;
+  /** Called with every answer, in order, and whoever waits for its operations, in theirs. */
+  readonly onAnswer: (waiting: readonly W[], answer: Answer) => void;
   /** The batch failed as a whole; whoever waited has been told. */
   readonly onFault: () => void;
 }
@@ -40,7 +35,12 @@ interface ChannelOptions {
 // Two batches on their way keep the writer busy while this thread works on the answers to the first.
 const batchesOnTheWay = 2;
 
-export async function openChannel({ data, now, onAnswer, onFault }: ChannelOptions): Promise<Channel> {
+export async function openChannel<W extends Rejectable>({
+  data,
+  now,
+  onAnswer,
+  onFault,
+}: ChannelOptions<W>): Promise<Channel<W>> {
   const worker = new Worker(new URL(import.meta.resolve("#sqliteWriter")), {
     workerData: data,
     name: `cauce ${data.workflow}`,
@@ -51,22 +51,21 @@ export async function openChannel({ data, now, onAnswer, onFault }: ChannelOptio
     throw new CauceError(opened.fault.code as ErrorCode, opened.fault.message);
   }
 
-  let ops: Field[] = [];
-  let pending: Pending[] = [];
-  let grants: Field[] = [];
+  const encoder = createEncoder();
+  let pending: W[] = [];
+  let grants: (string | number)[] = [];
   let trips: (() => void)[] = [];
   let forced = false;
   let scheduled = false;
   let closing: (() => void) | undefined;
   let broken: CauceError | undefined;
-  const onTheWay: { pending: Pending[]; trips: (() => void)[] }[] = [];
+  const onTheWay: { pending: W[]; trips: (() => void)[] }[] = [];
 
   const flush = () => {
     scheduled = false;
-    if (onTheWay.length >= batchesOnTheWay || (ops.length === 0 && grants.length === 0 && !forced)) return;
-    worker.postMessage({ ops, grants, now: now() });
+    if (onTheWay.length >= batchesOnTheWay || (encoder.empty && grants.length === 0 && !forced)) return;
+    worker.postMessage({ ops: encoder.take(), grants, now: now() });
     onTheWay.push({ pending, trips });
-    ops = [];
     pending = [];
     grants = [];
     trips = [];
@@ -79,8 +78,8 @@ export async function openChannel({ data, now, onAnswer, onFault }: ChannelOptio
     setImmediate(flush);
   };
 
-  const fail = (waiting: readonly Pending[], error: CauceError) => {
-    for (const each of waiting) each.failed(error);
+  const fail = (waiting: readonly W[], error: CauceError) => {
+    for (const each of waiting) each.reject(error);
   };
 
   worker.on("message", (answer: Answer | "closed") => {
@@ -91,10 +90,7 @@ export async function openChannel({ data, now, onAnswer, onFault }: ChannelOptio
       fail(batch.pending, new CauceError(answer.fault.code as ErrorCode, answer.fault.message));
       onFault();
     } else {
-      onAnswer({ pending: batch.pending, answer });
-      const exceptions =
-        answer.exceptions.length === 0 ? undefined : new Map(answer.exceptions.map((each) => [each.index, each]));
-      for (let index = 0; index < batch.pending.length; index++) batch.pending[index]?.done(exceptions?.get(index));
+      onAnswer(batch.pending, answer);
     }
     for (const trip of batch.trips) trip();
     schedule();
@@ -115,22 +111,19 @@ export async function openChannel({ data, now, onAnswer, onFault }: ChannelOptio
     }
     fail(pending, broken);
     for (const trip of trips) trip();
-    ops = [];
     pending = [];
     trips = [];
     closing?.();
   });
 
-  const channel: Channel = {
+  const channel: Channel<W> = {
     lastSeq: opened.lastSeq,
     nextDelayed: opened.nextDelayed,
-    get ops() {
-      return ops;
-    },
+    encoder,
     sent(waiting) {
       if (broken !== undefined) {
-        ops.length = 0;
-        waiting.failed(broken);
+        encoder.take();
+        waiting.reject(broken);
         return;
       }
       pending.push(waiting);
@@ -154,7 +147,7 @@ export async function openChannel({ data, now, onAnswer, onFault }: ChannelOptio
       schedule();
     },
     async close() {
-      while (ops.length > 0 || onTheWay.length > 0) await channel.roundTrip();
+      while (!encoder.empty || onTheWay.length > 0) await channel.roundTrip();
       if (broken !== undefined) return;
       await new Promise<void>((resolve) => {
         closing = resolve;

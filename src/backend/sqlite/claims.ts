@@ -34,6 +34,8 @@ interface ClaimsOptions {
   readonly onLeaseEnd: (seq: number, visit: number) => void;
 }
 
+export type Claims = ReturnType<typeof createClaims>;
+
 /** Who waits for deliveries, which are out, and until when. At most as many orders are held as were asked for. */
 export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOptions) {
   const held = new Map<string, Held>();
@@ -91,6 +93,8 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
   return {
     /** The order of a delivery that is out, as committed last. */
     orderOf: (id: string): StoredOrder | undefined => held.get(id)?.order,
+
+    seqOf: (id: string): number | undefined => held.get(id)?.seq,
 
     /** The writer claimed these; call `distribute` after the last of an answer. */
     add(order: StoredOrder, seq: number, redelivered: boolean): void {

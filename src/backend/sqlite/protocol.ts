@@ -1,36 +1,21 @@
-/**
- * What the front (in the caller's thread) and the writer (in a thread of its own) say to each other. Operations are
- * written flat into one array, each a code and its fields: an array of numbers and strings is the cheapest thing to
- * hand to another thread.
- */
-import type { Row } from "./rows.ts";
+/** What the front (in the caller's thread) and the writer (in a thread of its own) say to each other. */
+import type { Change } from "../../core/decide.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { NewOrder } from "../backend.ts";
+import type { Decoder, Encoder, Packed } from "./codec.ts";
+import type { EntryWriter, Row } from "./rows.ts";
+import { kindNumber } from "./schema.ts";
 
-export type Field = string | number | null;
-
-/** Each operation's code; `fieldCounts` has how many fields follow it. */
+/** Each operation's code, which comes before its fields. */
 export const op = { place: 0, commit: 1, settleDone: 2, settleAgain: 3, release: 4, promote: 5, redeliver: 6 } as const;
-
-/**
- * place        seq id status kind data group createdAt expiresAt entry keyHash contentHash
- * commit       seq version status kind visit attempts attempting notBefore expiresAt failure fingerprint updatedAt entry
- *              ended past pastOmitted results delivery
- *              `ended` is appended to the stored past, unless `past` (the whole of it, after a cut) is given;
- *              `results` null leaves the stored ones
- * settleDone   seq visit
- * settleAgain  seq visit notBefore
- * release      seq visit redelivered
- * promote      (what was delayed until now is due)
- * redeliver    seq visit
- */
-export const fieldCounts: readonly number[] = [11, 18, 2, 3, 3, 0, 2];
 
 export const deliveryCode = { enter: 0, again: 1, keep: 2, end: 3 } as const;
 
 /** One batch: one transaction. */
 export interface Batch {
-  readonly ops: readonly Field[];
+  readonly ops: Packed;
   /** Status and how many more deliveries it may get, by turns. */
-  readonly grants: readonly Field[];
+  readonly grants: readonly (string | number)[];
   /** Milliseconds since 1970, by the injected clock. */
   readonly now: number;
 }
@@ -60,3 +45,134 @@ export interface WriterData {
 export type Opened =
   | { readonly opened: true; readonly lastSeq: number; readonly nextDelayed: number | null }
   | { readonly opened: false; readonly fault: { readonly code: string; readonly message: string } };
+
+export interface PlaceOp {
+  readonly seq: number;
+  readonly id: string;
+  readonly status: string;
+  readonly kind: number;
+  readonly data: string;
+  readonly group: string | null;
+  readonly createdAt: number;
+  readonly expiresAt: number | null;
+  readonly entry: string;
+  readonly keyHash: string | null;
+  readonly contentHash: string;
+}
+
+export function encodePlace(
+  to: Encoder,
+  json: EntryWriter,
+  seq: number,
+  stored: StoredOrder,
+  key: NewOrder["key"],
+): void {
+  to.number(op.place);
+  to.number(seq);
+  to.text(stored.id);
+  to.text(stored.status);
+  to.number(kindNumber[stored.kind]);
+  to.text(stored.dataJson);
+  to.text(stored.group);
+  to.number(stored.createdAt);
+  to.number(stored.expiresAt);
+  to.text(json.entry(stored.entry));
+  to.text(key?.keyHash ?? null);
+  to.text(key?.contentHash ?? "");
+}
+
+export function decodePlace(from: Decoder): PlaceOp {
+  return {
+    seq: from.number(),
+    id: from.text(),
+    status: from.text(),
+    kind: from.number(),
+    data: from.text(),
+    group: from.textOrNull(),
+    createdAt: from.number(),
+    expiresAt: from.numberOrNull(),
+    entry: from.text(),
+    keyHash: from.textOrNull(),
+    contentHash: from.text(),
+  };
+}
+
+export interface CommitOp {
+  readonly seq: number;
+  /** To be compared with the stored one; empty where the front knows that `seq` is this order's. */
+  readonly id: string;
+  readonly version: number;
+  readonly status: string;
+  readonly kind: number;
+  readonly visit: number;
+  readonly attempts: number;
+  readonly attempting: number;
+  readonly notBefore: number | null;
+  readonly expiresAt: number | null;
+  readonly fingerprint: string | null;
+  readonly failure: string | null;
+  readonly updatedAt: number;
+  readonly entry: string;
+  /** The visit that ended, to append to the stored past, its comma included; empty for none. */
+  readonly ended: string;
+  /** The whole of the past instead, once visits have been left out of it. */
+  readonly past: string | null;
+  readonly pastOmitted: number;
+  /** Null leaves the stored ones. */
+  readonly results: string | null;
+  readonly delivery: number;
+}
+
+export function encodeCommit(
+  to: Encoder,
+  json: EntryWriter,
+  seq: number,
+  id: string,
+  { before, after, ended, delivery }: Change,
+): void {
+  const cut = after.pastOmitted > before.pastOmitted;
+  to.number(op.commit);
+  to.number(seq);
+  to.text(id);
+  to.number(before.version);
+  to.text(after.status);
+  to.number(kindNumber[after.kind]);
+  to.number(after.visit);
+  to.number(after.attempts);
+  to.number(after.attempting ? 1 : 0);
+  to.number(after.notBefore);
+  to.number(after.expiresAt);
+  to.text(after.failure?.fingerprint ?? null);
+  to.text(after.failure === null ? null : JSON.stringify(after.failure));
+  to.number(after.updatedAt);
+  to.text(json.entry(after.entry));
+  to.text(ended === null || cut ? "" : (before.past.length > 0 ? "," : "") + json.visit(ended));
+  to.text(cut ? JSON.stringify(after.past).slice(1, -1) : null);
+  to.number(after.pastOmitted);
+  to.text(after.resultsJson === before.resultsJson ? null : after.resultsJson);
+  to.number(deliveryCode[delivery]);
+}
+
+export function decodeCommit(from: Decoder): CommitOp {
+  return {
+    seq: from.number(),
+    id: from.text(),
+    version: from.number(),
+    status: from.text(),
+    kind: from.number(),
+    visit: from.number(),
+    attempts: from.number(),
+    attempting: from.number(),
+    notBefore: from.numberOrNull(),
+    expiresAt: from.numberOrNull(),
+    fingerprint: from.textOrNull(),
+    failure: from.textOrNull(),
+    updatedAt: from.number(),
+    entry: from.text(),
+    ended: from.text(),
+    past: from.textOrNull(),
+    pastOmitted: from.number(),
+    results: from.textOrNull(),
+    delivery: from.number(),
+  };
+}

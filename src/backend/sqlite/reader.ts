@@ -2,7 +2,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Depth, FailureGroup, ListQuery, OrderPage, Overdue } from "../backend.ts";
-import { seqOf } from "./ids.ts";
+import { seqOf } from "../ids.ts";
 import { columns, orderOfRow, type Row } from "./rows.ts";
 import { bucket, queueState } from "./schema.ts";
 

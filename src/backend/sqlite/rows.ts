@@ -1,4 +1,4 @@
-import type { Entry, Failure, StatusKind, StoredOrder, Visit } from "../../core/order.ts";
+import type { Actor, Entry, Failure, StatusKind, StoredOrder, Visit } from "../../core/order.ts";
 
 /** The columns that make a `StoredOrder`, in the order of `Row`. `redelivered` comes last, for deliveries. */
 export const columns =
@@ -53,3 +53,30 @@ export function orderOfRow(row: Row): StoredOrder {
     pastOmitted: row[17],
   };
 }
+
+/**
+ * Entries and visits as JSON. Two are written for every hop, and nearly all name the same few actors (the object that
+ * the engine made once), so an actor's JSON is kept for as long as the actor is.
+ */
+export function createEntryWriter() {
+  const actors = new WeakMap<Actor, string>();
+  const actorJson = (actor: Actor): string => {
+    let json = actors.get(actor);
+    if (json === undefined) {
+      json = JSON.stringify(actor);
+      actors.set(actor, json);
+    }
+    return json;
+  };
+  const textJson = (text: string | null) => (text === null ? "null" : JSON.stringify(text));
+  const fields = ({ at, reason, error, by, key }: Entry): string =>
+    `{"at":${at},"reason":${textJson(reason)},"error":${textJson(error)},"by":${actorJson(by)}` +
+    (key === undefined ? "" : `,"key":${textJson(key)}`);
+  return {
+    entry: (entry: Entry): string => `${fields(entry)}}`,
+    visit: (visit: Visit): string =>
+      `${fields(visit)},"status":"${visit.status}","visit":${visit.visit},"attempts":${visit.attempts}}`,
+  };
+}
+
+export type EntryWriter = ReturnType<typeof createEntryWriter>;

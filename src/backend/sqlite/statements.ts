@@ -31,9 +31,8 @@ export function prepareStatements(db: DatabaseSync) {
     changeReplacing: change("?"),
     setQueue: write("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
     setState: write("UPDATE orders SET queue = ? WHERE seq = ?"),
-    place: rows(
-      "SELECT version, status, kind, visit, queue, position, lane, due, group_key, fingerprint, redelivered FROM orders WHERE seq = ?",
-    ),
+    standing: write(`SELECT id, version, status, kind, visit, queue, position, lane, due, redelivered, fingerprint,
+      group_key AS "group" FROM orders WHERE seq = ?`),
     laneBusy: rows("SELECT 1 FROM orders WHERE status = ? AND lane = ? AND seq <> ? LIMIT 1"),
     laneHead: rows(
       "SELECT seq, queue, due, position, visit, version, redelivered FROM orders WHERE status = ? AND lane = ? ORDER BY position LIMIT 1",

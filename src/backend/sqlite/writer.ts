@@ -1,9 +1,20 @@
 import { DatabaseSync } from "node:sqlite";
+import { createDecoder, type Decoder } from "./codec.ts";
 import { storeFault } from "./faults.ts";
-import { type Answer, type Batch, deliveryCode, type Exception, type Field, fieldCounts, op } from "./protocol.ts";
+import {
+  type Answer,
+  type Batch,
+  type CommitOp,
+  decodeCommit,
+  decodePlace,
+  deliveryCode,
+  type Exception,
+  op,
+  type PlaceOp,
+} from "./protocol.ts";
 import { bucketOf, type Claim, createQueues, type Place, unqueued } from "./queues.ts";
 import { setDelivery } from "./relane.ts";
-import { migrate, queueState } from "./schema.ts";
+import { kindNumber, migrate, queueState } from "./schema.ts";
 import { prepareStatements } from "./statements.ts";
 
 export interface Writer {
@@ -52,39 +63,36 @@ function createWriter(
   const queues = createQueues(statements);
   queues.load();
 
-  const place = (f: readonly Field[], at: number, index: number): Exception | undefined => {
-    const seq = f[at] as number;
-    const status = f[at + 2] as string;
-    const kind = f[at + 3] as number;
-    const group = f[at + 5] as string | null;
-    const keyHash = f[at + 9] as string | null;
-    if (keyHash !== null) {
-      const found = statements.findKey.get(keyHash) as unknown as [string, string] | undefined;
+  const place = (o: PlaceOp, index: number): Exception | undefined => {
+    const { seq, status, kind, group, createdAt } = o;
+    if (o.keyHash !== null) {
+      const found = statements.findKey.get(o.keyHash) as unknown as [string, string] | undefined;
       if (found !== undefined) {
-        const same = found[1].toLowerCase() === f[at + 10];
+        const same = found[1].toLowerCase() === o.contentHash;
         return { index, is: same ? "repeated" : "conflict", orderId: found[0] };
       }
-      statements.insertKey.run(keyHash, f[at + 10] as string, seq);
+      statements.insertKey.run(o.keyHash, o.contentHash, seq);
     }
-    const queued = kind === 0 ? queues.join(seq, status, fifo ? group : null, 0, 1, index) : unqueued;
-    const standing = kind === 0 ? undefined : bucketOf(kind, false);
+    const handled = kind === kindNumber.handled;
+    const queued = handled ? queues.join(seq, status, fifo ? group : null, 0, 1, index) : unqueued;
+    const standing = handled ? undefined : bucketOf(kind, false);
     if (standing !== undefined) queues.count(status, standing, 1);
-    const createdAt = f[at + 6] as number;
+    const { queue, position, lane } = queued;
     statements.insertOrder.run(
       seq,
-      f[at + 1] as string,
+      o.id,
       status,
       kind,
-      queued.queue,
-      queued.position,
-      queued.lane,
-      f[at + 7] as number | null,
+      queue,
+      position,
+      lane,
+      o.expiresAt,
       group,
       createdAt,
       createdAt,
-      f[at + 8] as string,
+      o.entry,
     );
-    statements.insertData.run(seq, f[at + 4] as string);
+    statements.insertData.run(seq, o.data);
     return undefined;
   };
 
@@ -92,18 +100,11 @@ function createWriter(
    * Compare-and-set on `version`. The writer is alone, so between reading the version and writing the row nothing can
    * come: of two changes that were decided at one version, the second finds the first one's version and is stale.
    */
-  const commit = (f: readonly Field[], at: number, index: number, now: number): Exception | undefined => {
-    const seq = f[at] as number;
-    const version = f[at + 1] as number;
-    const status = f[at + 2] as string;
-    const kind = f[at + 3] as number;
-    const visit = f[at + 4] as number;
-    const notBefore = f[at + 7] as number | null;
-    const fingerprint = f[at + 10] as string | null;
-    const delivery = f[at + 17] as number;
+  const commit = (o: CommitOp, index: number, now: number): Exception | undefined => {
+    const { seq, version, status, kind, visit, notBefore, fingerprint, delivery } = o;
     const claim = queues.claims.get(seq);
-    const old = claim === undefined ? readPlace(seq) : ofClaim(claim);
-    if (old === undefined || old.version !== version) return { index, is: "stale" };
+    const old = claim === undefined || o.id !== "" ? read(seq) : ofClaim(claim);
+    if (old === undefined || old.version !== version || old.id !== o.id) return { index, is: "stale" };
 
     let queued: Place;
     if (delivery === deliveryCode.keep) {
@@ -122,38 +123,30 @@ function createWriter(
         const standing = bucketOf(kind, fingerprint !== null);
         if (standing !== undefined) queues.count(status, standing, 1);
       }
+      if (fingerprint !== null)
+        statements.failed.run(status, fingerprint, messageOf(o.failure), o.updatedAt, o.updatedAt);
     }
-    if (fingerprint !== null && delivery !== deliveryCode.keep) {
-      statements.failed.run(
-        status,
-        fingerprint,
-        messageOf(f[at + 9] as string),
-        f[at + 11] as number,
-        f[at + 11] as number,
-      );
-    }
-    const replaced = f[at + 14] as string | null;
-    const statement = replaced === null ? statements.changeAppending : statements.changeReplacing;
+    const statement = o.past === null ? statements.changeAppending : statements.changeReplacing;
     statement.run(
       status,
       kind,
       visit,
       version + 1,
-      f[at + 5] as number,
-      f[at + 6] as number,
+      o.attempts,
+      o.attempting,
       queued.queue,
       queued.position,
       queued.lane,
       queued.due,
       notBefore,
-      f[at + 8] as number | null,
+      o.expiresAt,
       fingerprint,
-      f[at + 9] as string | null,
-      f[at + 11] as number,
-      f[at + 12] as string,
-      replaced ?? (f[at + 13] as string | null) ?? "",
-      f[at + 15] as number,
-      f[at + 16] as string | null,
+      o.failure,
+      o.updatedAt,
+      o.entry,
+      o.past ?? o.ended,
+      o.pastOmitted,
+      o.results,
       seq,
     );
     if (old.lane !== null && (delivery === deliveryCode.enter || delivery === deliveryCode.end)) {
@@ -163,6 +156,7 @@ function createWriter(
   };
 
   interface Standing extends Place {
+    readonly id: string;
     readonly version: number;
     readonly status: string;
     readonly kind: number;
@@ -175,6 +169,7 @@ function createWriter(
   // In FIFO delivery a claimed order's lane is its group; in standard delivery nobody asks for either.
   const ofClaim = (claim: Claim): Standing => ({
     ...claim,
+    id: "",
     queue: queueState.claimed,
     due: null,
     kind: 0,
@@ -183,26 +178,7 @@ function createWriter(
     redelivered: 0,
   });
 
-  const readPlace = (seq: number): Standing | undefined => {
-    const row = statements.place.get(seq) as unknown as
-      | [
-          number,
-          string,
-          number,
-          number,
-          number | null,
-          number | null,
-          string | null,
-          number | null,
-          string | null,
-          string | null,
-          number,
-        ]
-      | undefined;
-    if (row === undefined) return undefined;
-    const [version, status, kind, visit, queue, position, lane, due, group, fingerprint, redelivered] = row;
-    return { version, status, kind, visit, queue, position, lane, due, group, fingerprint, redelivered };
-  };
+  const read = (seq: number) => statements.standing.get(seq) as unknown as Standing | undefined;
 
   const leaveStanding = (old: Standing): void => {
     const standing = bucketOf(old.kind, old.fingerprint !== null);
@@ -222,45 +198,71 @@ function createWriter(
     return claim;
   };
 
-  const apply = (f: readonly Field[], now: number): Exception[] => {
+  const settleDone = (seq: number, visit: number, now: number): void => {
+    const claim = unclaim(seq, visit);
+    if (claim === undefined) return;
+    statements.setQueue.run(null, null, null, null, 0, seq);
+    queues.surfaceNext(claim.status, claim.lane, now);
+  };
+
+  const settleAgain = (seq: number, visit: number, due: number, now: number): void => {
+    const claim = unclaim(seq, visit);
+    if (claim === undefined) return;
+    const redelivered = read(seq)?.redelivered ?? 0;
+    if (due <= now) queues.surface(seq, claim, redelivered);
+    else {
+      const { queue, position, lane } = queues.putBack(claim.status, claim.position, claim.lane, due, now);
+      statements.setQueue.run(queue, position, lane, due, redelivered, seq);
+    }
+  };
+
+  const release = (seq: number, visit: number, redelivered: number): void => {
+    const claim = unclaim(seq, visit);
+    if (claim !== undefined) queues.surface(seq, claim, redelivered);
+  };
+
+  const apply = (from: Decoder, now: number): Exception[] => {
     const exceptions: Exception[] = [];
-    for (let at = 0, index = 0; at < f.length; index++) {
-      const code = f[at++] as number;
-      let exception: Exception | undefined;
-      const seq = f[at] as number;
-      if (code === op.place) exception = place(f, at, index);
-      else if (code === op.commit) exception = commit(f, at, index, now);
-      else if (code === op.promote) queues.promote(now);
-      else if (code === op.redeliver) redeliver(seq, f[at + 1] as number);
-      else {
-        const claim = unclaim(seq, f[at + 1] as number);
-        if (claim !== undefined && code === op.settleDone) {
-          statements.setQueue.run(null, null, null, null, 0, seq);
-          queues.surfaceNext(claim.status, claim.lane, now);
-        } else if (claim !== undefined && code === op.settleAgain) {
-          const due = f[at + 2] as number;
-          if (due > now) {
-            const queued = queues.putBack(claim.status, claim.position, claim.lane, due, now);
-            statements.setQueue.run(
-              queued.queue,
-              queued.position,
-              queued.lane,
-              due,
-              readPlace(seq)?.redelivered ?? 0,
-              seq,
-            );
-          } else queues.surface(seq, claim, readPlace(seq)?.redelivered ?? 0);
-        } else if (claim !== undefined) queues.surface(seq, claim, f[at + 2] as number);
-      }
+    for (let index = 0; !from.done; index++) {
+      const exception = applyOne(from, index, now);
       if (exception !== undefined) exceptions.push(exception);
-      at += fieldCounts[code] as number;
     }
     return exceptions;
   };
 
+  const applyOne = (from: Decoder, index: number, now: number): Exception | undefined => {
+    switch (from.number()) {
+      case op.place:
+        return place(decodePlace(from), index);
+      case op.commit:
+        return commit(decodeCommit(from), index, now);
+      case op.settleDone:
+        settleDone(from.number(), from.number(), now);
+        return;
+      case op.settleAgain:
+        settleAgain(from.number(), from.number(), from.number(), now);
+        return;
+      case op.release:
+        release(from.number(), from.number(), from.number());
+        return;
+      case op.promote:
+        queues.promote(now);
+        return;
+      case op.redeliver:
+        redeliver(from.number(), from.number());
+        return;
+    }
+  };
+
   const redeliver = (seq: number, visit: number): void => {
-    const row = readPlace(seq);
-    if (row === undefined || row.visit !== visit || row.kind !== 0 || row.queue !== null || row.fingerprint !== null)
+    const row = read(seq);
+    if (
+      row === undefined ||
+      row.visit !== visit ||
+      row.kind !== kindNumber.handled ||
+      row.queue !== null ||
+      row.fingerprint !== null
+    )
       return;
     const queued = queues.join(seq, row.status, fifo ? row.group : null, visit, row.version);
     statements.setQueue.run(queued.queue, queued.position, queued.lane, null, 0, seq);
@@ -273,11 +275,11 @@ function createWriter(
 
     apply({ ops, grants, now }) {
       for (let at = 0; at < grants.length; at += 2) queues.grant(grants[at] as string, grants[at + 1] as number);
-      if (ops.length === 0 && !queues.claimable()) return { exceptions: [], deliveries: [] };
+      if (ops.numbers.length === 0 && !queues.claimable()) return { exceptions: [], deliveries: [] };
       const demand = queues.snapshotDemand();
       try {
         statements.begin.run();
-        const exceptions = apply(ops, now);
+        const exceptions = apply(createDecoder(ops), now);
         queues.claimReady();
         const { deliveries, nextDelayed } = queues.flush();
         statements.commit.run();
@@ -296,6 +298,6 @@ function createWriter(
   };
 }
 
-function messageOf(failureJson: string): string {
-  return (JSON.parse(failureJson) as { message: string }).message;
+function messageOf(failureJson: string | null): string {
+  return (JSON.parse(failureJson ?? "{}") as { message?: string }).message ?? "";
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CauceError } from "../../core/errors.ts";
 import type { Case } from "./case.ts";
-import { contractActor, idsOf, otherId, placedOrder } from "./trial.ts";
+import { contractActor, idsOf, placedOrder } from "./trial.ts";
 import { movedTo } from "./workflow.ts";
 
 /** 1. An answer means it is stored. */
@@ -49,7 +49,18 @@ export const stored: readonly Case[] = [
     name: "an id that was never given reads as undefined",
     async run(trial) {
       const { id } = await trial.place();
-      for (const unknown of [otherId(id), `${id}0`, "nonsense", "", "💥", "__proto__", "x".repeat(1_000)]) {
+      const lastChanged = `${id.slice(0, -1)}${id.endsWith("0") ? "1" : "0"}`;
+      const firstChanged = `${id.startsWith("0") ? "1" : "0"}${id.slice(1)}`;
+      for (const unknown of [
+        lastChanged,
+        firstChanged,
+        `${id}0`,
+        "nonsense",
+        "",
+        "💥",
+        "__proto__",
+        "x".repeat(1_000),
+      ]) {
         assert.equal(await trial.backend.get(unknown), undefined, `get(${JSON.stringify(unknown.slice(0, 50))})`);
       }
     },

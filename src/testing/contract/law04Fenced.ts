@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { Case } from "./case.ts";
-import { otherId } from "./trial.ts";
 import { failedAttempt, failedForGood, movedTo, redelivered, requested } from "./workflow.ts";
 
 /** 4. Every change is fenced by its version. */
@@ -78,7 +77,8 @@ export const fenced: readonly Case[] = [
     name: "a commit of an order that is not there is stale, and does not make it",
     async run(trial) {
       const order = await trial.place();
-      const id = otherId(order.id);
+      // The front of the id, since a backend may find its orders by a part of it.
+      const id = `${order.id.startsWith("0") ? "1" : "0"}${order.id.slice(1)}`;
       const change = trial.change({ ...order, id }, movedTo("priced"));
       assert.equal(await trial.backend.commit(change), "stale");
       assert.equal(await trial.backend.get(id), undefined);

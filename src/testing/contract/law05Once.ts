@@ -117,7 +117,7 @@ export const once: readonly Case[] = [
       await trial.backend.settle(first, { verdict: "done" });
       await trial.backend.settle(first, { verdict: "again", notBefore: 0 });
       // Lost to the first's `done` it would never come, and freed by its `again` too early.
-      const third = await trial.receiveAt("received", leasedAt + shortMilliseconds);
+      const third = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds });
       assert.deepEqual([third.orderId, third.redelivered], [order.id, true]);
     },
   },
@@ -127,11 +127,11 @@ export const once: readonly Case[] = [
       await trial.place();
       let leasedAt = trial.clock.now();
       const late = await trial.receiveOne("received", shortSeconds);
-      const second = await trial.receiveAt("received", leasedAt + shortMilliseconds, shortSeconds);
+      const second = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds }, shortSeconds);
       leasedAt = trial.clock.now();
       await trial.backend.settle(late, { verdict: "done" });
       await trial.backend.settle(late, { verdict: "again", notBefore: leasedAt + 3_600_000 });
-      const third = await trial.receiveAt("received", leasedAt);
+      const third = await trial.receiveWithin("received", { notBefore: leasedAt, by: leasedAt + shortMilliseconds });
       assert.deepEqual([third.orderId, third.visit, third.redelivered], [second.orderId, second.visit, true]);
       await trial.backend.settle(third, { verdict: "done" });
       await trial.receiveNothing("received");
@@ -143,7 +143,7 @@ export const once: readonly Case[] = [
       const order = await trial.place();
       const leasedAt = trial.clock.now();
       await trial.receiveOne("received", shortSeconds);
-      const second = await trial.receiveAt("received", leasedAt + shortMilliseconds);
+      const second = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds });
       assert.equal(second.orderId, order.id);
       const answers = await Promise.all([
         trial.backend.commit(trial.change(order, movedTo("priced", { by: "late" }))),
@@ -163,7 +163,7 @@ export const once: readonly Case[] = [
       const first = await trial.receiveOne("received", shortSeconds);
       const recorded = await trial.commit(order, redelivered);
       assert.equal(recorded.attempting, true);
-      const second = await trial.receiveAt("received", leasedAt + shortMilliseconds);
+      const second = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds });
       assert.deepEqual([second.orderId, second.visit, second.redelivered], [order.id, first.visit, true]);
       await trial.receiveNothing("received");
       await trial.commit(recorded, movedTo("done"));

@@ -13,6 +13,8 @@ export interface Trial {
   readonly backend: Backend;
   readonly delivery: DeliveryMode;
   readonly clock: Clock;
+  /** How many timers the backend has set on its clock. */
+  timers(): number;
   /** Closes the backend and opens its store again. */
   reopen(): Promise<void>;
   /** Drops the backend as SIGKILL would and opens its store again. */
@@ -34,8 +36,8 @@ export interface Trial {
   receiveOne(status: string, leaseSeconds?: number): Promise<Delivery>;
   /** Fails when a delivery of the status comes now. */
   receiveNothing(status: string): Promise<void>;
-  /** Waits for the one delivery that must come no earlier than `milliseconds`, and about then. */
-  receiveAt(status: string, milliseconds: number, leaseSeconds?: number): Promise<Delivery>;
+  /** Lets time pass until the next delivery, which must come between these two times. */
+  receiveWithin(status: string, within: Within, leaseSeconds?: number): Promise<Delivery>;
   /** Receives one delivery, which must be this order's, and commits the outcome. */
   handle(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
 
@@ -47,6 +49,13 @@ export interface Trial {
   settles<T>(what: string, promise: Promise<T>): Promise<T>;
   /** Lets time pass until the promise settles. */
   settlesInTime<T>(what: string, promise: Promise<T>): Promise<T>;
+}
+
+export interface Within {
+  /** Milliseconds since 1970. */
+  readonly notBefore: number;
+  /** Give or take the accuracy of the backend's timing. Default: `notBefore`. */
+  readonly by?: number;
 }
 
 export interface OrderOptions {
@@ -68,6 +77,7 @@ export interface TrialOptions {
   readonly crash: () => Promise<void>;
   readonly delivery: DeliveryMode;
   readonly clock: Clock;
+  readonly timers: () => number;
   /** Moves a fake clock; undefined when time passes by itself. */
   readonly advance: ((seconds: number) => void) | undefined;
   readonly patienceSeconds: number;
@@ -127,6 +137,7 @@ export function createTrial(options: TrialOptions): Trial {
     },
     delivery,
     clock,
+    timers: options.timers,
     reopen: options.reopen,
     crash: options.crash,
     pass,
@@ -195,23 +206,22 @@ export function createTrial(options: TrialOptions): Trial {
       }
     },
 
-    async receiveAt(status, milliseconds, leaseSeconds = longLeaseSeconds) {
-      const latest = milliseconds + trial.backend.limits.timingSeconds * 1_000;
-      const stepSeconds = Math.max(0.001, (latest - clock.now()) / 8_000);
+    async receiveWithin(status, { notBefore, by = notBefore }, leaseSeconds = longLeaseSeconds) {
+      const latest = by + trial.backend.limits.timingSeconds * 1_000;
+      const stepMilliseconds = Math.max(1, Math.ceil((latest - clock.now()) / 8));
       let goOn: (() => boolean) | undefined;
       for (;;) {
-        const taken = await trial.backend.receive({ status, max: 10, leaseSeconds, waitSeconds });
-        const [first, ...others] = taken;
-        if (first !== undefined) {
-          assert.deepEqual(others, [], "one delivery alone should come");
-          const early = milliseconds - clock.now();
+        const [delivery] = await trial.backend.receive({ status, max: 1, leaseSeconds, waitSeconds });
+        if (delivery !== undefined) {
+          const early = notBefore - clock.now();
           assert.ok(early <= skewMilliseconds, `the delivery came ${early} ms before it may`);
-          return first;
+          return delivery;
         }
-        if (clock.now() >= latest) {
+        const left = latest - clock.now();
+        if (left <= 0) {
           goOn ??= patience();
           assert.ok(goOn(), `no delivery of "${status}" came at its time`);
-        } else if (advance) advance(Math.min(stepSeconds, Math.ceil(latest - clock.now()) / 1_000));
+        } else if (advance) advance(Math.min(stepMilliseconds, left) / 1_000);
         await turn();
       }
     },
@@ -266,9 +276,4 @@ export function placedOrder(placed: Placed): StoredOrder {
 
 export function idsOf(items: readonly { readonly id: string }[] | readonly { readonly orderId: string }[]): string[] {
   return items.map((item) => ("id" in item ? item.id : item.orderId));
-}
-
-/** An id like this one that no order has. */
-export function otherId(id: string): string {
-  return `${id.slice(0, -1)}${id.endsWith("0") ? "1" : "0"}`;
 }

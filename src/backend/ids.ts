@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 
 /**
- * An order's id is a UUIDv7 whose 60 bits of time are the row's integer key, so a lookup by id is a lookup by rowid
- * and new rows always go to the end of the table: random keys cost four fifths of the throughput (docs/embedded.md).
+ * Ids that sort by the time of placing: UUIDs of version 7 (RFC 9562). Their 60 bits of time are a number of their own,
+ * `seq`, which SQLite takes as the row's integer key: a lookup by id is a lookup by rowid, and new rows always go to
+ * the end of the table. Random keys cost four fifths of the throughput (docs/embedded.md).
  *
  * seq = milliseconds since 2026 × 4,096 + a counter within the millisecond. It stays a safe integer until 2095.
  */

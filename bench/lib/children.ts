@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from "node:child_process";
+
+export interface Child {
+  readonly pid: number;
+  /** Resolves when it has ended, however. */
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  hasEnded(): boolean;
+  standardOutput(): string;
+  /** The last lines that it wrote, for an error message. */
+  lastOutput(): string;
+  /** Asks it to end, and ends it after 15 s. Resolves when it has ended. */
+  stop(): Promise<void>;
+}
+
+export type Children = ReturnType<typeof createChildren>;
+
+const graceMilliseconds = 15_000;
+const keptCharacters = 4_000;
+
+/** Every process that the bench starts, so that none outlives it. */
+export function createChildren() {
+  const running = new Set<ChildProcess>();
+  let closed = false;
+  // The last resort, when the bench itself ends unexpectedly.
+  const killAll = () => {
+    for (const child of running) child.kill("SIGKILL");
+  };
+  process.on("exit", killAll);
+
+  const stop = (child: ChildProcess, ended: Promise<unknown>) => {
+    if (!running.has(child)) return ended;
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), graceMilliseconds);
+    return ended.finally(() => clearTimeout(timer));
+  };
+
+  return {
+    async start(command: string, args: readonly string[]): Promise<Child> {
+      if (closed) throw new Error("the bench is ending and starts nothing more");
+      const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+      let standardOutput = "";
+      let output = "";
+      const keep = (text: string) => {
+        output = (output + text).slice(-keptCharacters);
+      };
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        standardOutput = (standardOutput + text).slice(-keptCharacters);
+        keep(text);
+      });
+      child.stderr.setEncoding("utf8").on("data", keep);
+      running.add(child);
+      const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+        child.on("close", (code, signal) => {
+          running.delete(child);
+          resolve({ code, signal });
+        });
+      });
+      await new Promise<void>((resolve, reject) => {
+        child.once("spawn", resolve);
+        child.once("error", (error) => {
+          running.delete(child);
+          reject(new Error(`${command} cannot be started: ${error.message}`));
+        });
+      });
+      return {
+        pid: child.pid ?? 0,
+        ended,
+        hasEnded: () => !running.has(child),
+        standardOutput: () => standardOutput,
+        lastOutput: () => output.trim(),
+        stop: async () => {
+          await stop(child, ended);
+        },
+      };
+    },
+
+    /** Runs a command to its end and gives what it printed. Rejects when it fails. */
+    async run(command: string, args: readonly string[]): Promise<string> {
+      const child = await this.start(command, args);
+      const { code, signal } = await child.ended;
+      if (code !== 0) throw new Error(`${command} ended with ${signal ?? `exit code ${code}`}: ${child.lastOutput()}`);
+      return child.standardOutput();
+    },
+
+    async stopAll(): Promise<void> {
+      closed = true;
+      await Promise.all(
+        [...running].map((child) => stop(child, new Promise((resolve) => child.once("close", resolve)))),
+      );
+      process.off("exit", killAll);
+    },
+  };
+}

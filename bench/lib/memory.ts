@@ -1,0 +1,29 @@
+import { readFileSync } from "node:fs";
+
+const settledAfterMilliseconds = 2_000;
+const everyMilliseconds = 100;
+
+/** Watches how much of a process lies in memory, once it has settled. `end` gives the most seen, in megabytes. */
+export function watchMemory(pid: number) {
+  const from = performance.now() + settledAfterMilliseconds;
+  let most = Number.NaN;
+  const timer = setInterval(() => {
+    if (performance.now() >= from) most = Math.max(Number.isNaN(most) ? 0 : most, residentMegabytes(pid));
+  }, everyMilliseconds);
+  return {
+    end(): number {
+      clearInterval(timer);
+      return most;
+    },
+  };
+}
+
+/** `VmRSS`, which only Linux tells; NaN elsewhere. */
+function residentMegabytes(pid: number): number {
+  try {
+    const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return Number(kilobytes) / 1_024;
+  } catch {
+    return Number.NaN;
+  }
+}

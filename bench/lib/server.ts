@@ -1,0 +1,48 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Child } from "./children.ts";
+import { type Client, openClient } from "./client.ts";
+
+/** A server under test. */
+export interface Server {
+  readonly url: string;
+  readonly pid: number;
+  /** From spawning it to its first ready answer. */
+  readonly startMilliseconds: number;
+  readonly client: Client;
+  /** Accepted orders that are not final. */
+  open(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+const readyWithinMilliseconds = 60_000;
+const askAgainMilliseconds = 2;
+
+/** Waits until a server that was just spawned answers that it is ready. Rejects with what it wrote if it ends first. */
+export async function ready(child: Child, url: string, spawnedAt: number): Promise<number> {
+  const client = openClient(url);
+  try {
+    for (;;) {
+      const answer = await client.get("/readyz").catch(() => undefined);
+      const passed = performance.now() - spawnedAt;
+      if (answer?.status === 200) return passed;
+      if (child.hasEnded()) throw new Error(`the server at ${url} ended: ${child.lastOutput()}`);
+      if (passed > readyWithinMilliseconds) throw new Error(`the server at ${url} is not ready: ${child.lastOutput()}`);
+      await sleep(askAgainMilliseconds);
+    }
+  } finally {
+    client.close();
+  }
+}
+
+const drainWithinMilliseconds = 120_000;
+
+/** Waits until no more than `left` orders are open. */
+export async function drained(server: Server, left = 0): Promise<void> {
+  const end = performance.now() + drainWithinMilliseconds;
+  for (;;) {
+    const open = await server.open();
+    if (open <= left) return;
+    if (performance.now() > end) throw new Error(`${open} orders are still open after ${drainWithinMilliseconds} ms`);
+    await sleep(20);
+  }
+}

@@ -1,0 +1,171 @@
+import type { Clock } from "../../core/clock.ts";
+import { CauceError } from "../../core/errors.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { Backend, Limits, NewOrder } from "../backend.ts";
+import { createIds, seqOf } from "../ids.ts";
+import type { Waiting } from "./answers.ts";
+import type { Channel } from "./channel.ts";
+import type { Claims } from "./claims.ts";
+import { storeFault } from "./faults.ts";
+import { encodeCommit, encodePlace, op } from "./protocol.ts";
+import type { Reader } from "./reader.ts";
+import { createEntryWriter } from "./rows.ts";
+
+interface FrontOptions {
+  readonly file: string;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly channel: Channel<Waiting>;
+  readonly claims: Claims;
+  readonly reader: Reader;
+}
+
+/** The port, over the writer's thread for what changes and this thread's own connection for what is read. */
+export function createFront({
+  file,
+  limits,
+  clock,
+  channel,
+  claims,
+  reader,
+}: FrontOptions): Omit<Backend, "close"> & { end(): void } {
+  const ids = createIds(channel.lastSeq);
+  const { encoder } = channel;
+  const json = createEntryWriter();
+  let closed = false;
+
+  const read = async <T>(how: () => T): Promise<T> => {
+    if (closed) throw closedError();
+    try {
+      return how();
+    } catch (error) {
+      throw storeFault(error, file);
+    }
+  };
+  const write = (encode: () => void): Promise<void> =>
+    closed
+      ? Promise.reject(closedError())
+      : new Promise<void>((resolve, reject) => {
+          encode();
+          channel.sent({ is: "other", resolve, reject });
+        });
+
+  return {
+    limits,
+
+    end() {
+      closed = true;
+    },
+
+    get(id) {
+      const order = claims.orderOf(id);
+      return order === undefined || closed ? read(() => reader.get(id)) : Promise.resolve(order);
+    },
+
+    place(order) {
+      if (closed) return Promise.reject(closedError());
+      const refused = refuseSize(order, limits);
+      if (refused !== undefined) return Promise.reject(refused);
+      return new Promise((resolve, reject) => {
+        const { seq, id } = ids.next(order.createdAt);
+        const stored = storedOrder(id, order);
+        encodePlace(encoder, json, seq, stored, order.key);
+        channel.sent({ is: "place", order: stored, seq, resolve, reject });
+      });
+    },
+
+    commit(change) {
+      if (closed) return Promise.reject(closedError());
+      const { id } = change.before;
+      const held = claims.seqOf(id);
+      const seq = held ?? seqOf(id);
+      if (seq === undefined) return Promise.resolve("stale");
+      return new Promise((resolve, reject) => {
+        encodeCommit(encoder, json, seq, held === undefined ? id : "", change);
+        channel.sent({ is: "commit", order: change.after, seq, keep: change.delivery === "keep", resolve, reject });
+      });
+    },
+
+    receive: (options) => (closed ? Promise.reject(closedError()) : claims.receive(options)),
+
+    settle(delivery, verdict) {
+      if (closed) return Promise.reject(closedError());
+      const taken = claims.take(delivery);
+      if (taken === undefined) return Promise.resolve();
+      return write(() => {
+        encoder.number(verdict.verdict === "done" ? op.settleDone : op.settleAgain);
+        encoder.number(taken.seq);
+        encoder.number(delivery.visit);
+        if (verdict.verdict === "again") encoder.number(Math.ceil(verdict.notBefore));
+      });
+    },
+
+    redeliver(order) {
+      const seq = seqOf(order.id);
+      if (seq === undefined) return Promise.resolve();
+      return write(() => {
+        encoder.number(op.redeliver);
+        encoder.number(seq);
+        encoder.number(order.visit);
+      });
+    },
+
+    list: (query) => read(() => reader.list(query)),
+    overdue: (query) => read(() => reader.overdue(query, clock.now())),
+    failures: () => read(() => reader.failures()),
+    depths: () =>
+      read(() =>
+        reader.depths().map((depth) => {
+          // Claimed, but for somebody who has gone: to those who look, it waits.
+          const spare = depth.kind === "handled" ? claims.spareOf(depth.status) : 0;
+          return { ...depth, waiting: depth.waiting + spare, inFlight: depth.inFlight - spare };
+        }),
+      ),
+  };
+}
+
+function closedError(): CauceError {
+  return new CauceError("closed", "the store is closed; nothing was written");
+}
+
+function refuseSize(order: NewOrder, { dataBytesMax, groupBytesMax }: Limits): CauceError | undefined {
+  if (exceeds(order.dataJson, dataBytesMax)) {
+    return new CauceError("limit_exceeded", `the data takes more than the ${dataBytesMax} bytes that the store holds`);
+  }
+  if (order.group !== null && exceeds(order.group, groupBytesMax)) {
+    return new CauceError(
+      "limit_exceeded",
+      `the group key takes more than the ${groupBytesMax} bytes that the store holds`,
+    );
+  }
+  return undefined;
+}
+
+/** A UTF-16 unit takes at most three bytes of UTF-8, so most texts need no count. */
+function exceeds(text: string, bytesMax: number): boolean {
+  return text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax;
+}
+
+function storedOrder(id: string, order: NewOrder): StoredOrder {
+  const { status, kind, dataJson, group, createdAt, expiresAt, by } = order;
+  return {
+    id,
+    status,
+    kind,
+    visit: 0,
+    version: 1,
+    attempts: 0,
+    attempting: false,
+    dataJson,
+    resultsJson: "{}",
+    group,
+    createdAt,
+    updatedAt: createdAt,
+    notBefore: null,
+    expiresAt,
+    failure: null,
+    entry: { at: createdAt, reason: null, error: null, by },
+    past: [],
+    pastOmitted: 0,
+  };
+}

@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import type { Depth } from "../../backend/backend.ts";
+import type { Case } from "./case.ts";
+import { idsOf, type Trial } from "./trial.ts";
+import { expired, failedAttempt, failedForGood, movedTo, requested, retried } from "./workflow.ts";
+
+/** 7. Nothing disappears. */
+export const nothingDisappears: readonly Case[] = [
+  {
+    name: "an order whose attempts are used up is marked failed where it stands, and listed",
+    async run(trial) {
+      let order = await trial.place();
+      for (let attempt = 1; attempt <= 3; attempt++) order = await trial.handle(order, failedAttempt("down", 0));
+      assert.deepEqual([order.status, order.attempts, order.failure?.message], ["received", 3, "down"]);
+      assert.deepEqual(await trial.get(order.id), order);
+      assert.deepEqual(await trial.list({ failed: true }, 1), [order]);
+      await trial.receiveNothing("received");
+    },
+  },
+  {
+    name: "an order whose attempts are used up goes to the status named in `exhausted`",
+    async run(trial) {
+      let order = await trial.handle(await trial.place(), movedTo("priced"));
+      for (let attempt = 1; attempt <= 2; attempt++) order = await trial.handle(order, failedAttempt("down", 0));
+      assert.deepEqual([order.status, order.failure], ["dropped", null]);
+      assert.deepEqual(await trial.get(order.id), order);
+      await trial.receiveNothing("priced");
+    },
+  },
+  {
+    name: "an order in a status that the workflow does not know is delivered, marked failed, and can be moved",
+    async run(trial) {
+      const order = await trial.place({ status: "forgotten" });
+      const failed = await trial.handle(order, { kind: "unknown" });
+      assert.equal(failed.failure?.code, "unknown_status");
+      assert.deepEqual(await trial.list({ status: "forgotten", failed: true }, 1), [failed]);
+      const moved = await trial.commit(failed, requested("priced"));
+      assert.equal((await trial.receiveOne("priced")).orderId, order.id);
+      assert.deepEqual(await trial.get(order.id), moved);
+    },
+  },
+  {
+    name: "failures are grouped by status and fingerprint, the largest group first, with the latest message",
+    async run(trial) {
+      const firstAt = trial.clock.now();
+      const [first, second, third] = [await trial.place(), await trial.place(), await trial.place()];
+      await trial.receive("received", 3);
+      await trial.commit(first, failedForGood("order 1001 declined"));
+      await trial.pass(0.01);
+      const other = await trial.commit(second, failedForGood("no answer"));
+      await trial.pass(0.01);
+      const last = await trial.commit(third, failedForGood("order 1002 declined"));
+      const forgotten = await trial.handle(await trial.place({ status: "forgotten" }), { kind: "unknown" });
+
+      const groups = await trial.eventually("three groups of failures", async () => {
+        const found = await trial.backend.failures();
+        return found.length === 3 && found[0]?.count === 2 ? found : undefined;
+      });
+      const [largest, ...others] = groups;
+      assert.equal(largest?.message, "order 1002 declined");
+      assert.deepEqual([largest?.status, largest?.fingerprint], ["received", last.failure?.fingerprint]);
+      assert.equal(largest?.lastAt, last.failure?.at);
+      assert.ok(largest && largest.firstAt >= firstAt && largest.firstAt < largest.lastAt);
+      for (const { failure, status } of [other, forgotten]) {
+        assert.ok(failure);
+        const { fingerprint, message, at } = failure;
+        const expected = { status, fingerprint, message, count: 1, firstAt: at, lastAt: at };
+        assert.deepEqual(
+          others.find((group) => group.status === status),
+          expected,
+        );
+      }
+    },
+  },
+  {
+    name: "a failure leaves its group when the order is retried or moved, and an empty group is gone",
+    async run(trial) {
+      const [first, second] = [await trial.place(), await trial.place()];
+      await trial.receive("received", 2);
+      const failed = await trial.commit(first, failedForGood("down"));
+      const other = await trial.commit(second, failedForGood("down"));
+      await groupSizes(trial, [2]);
+      await trial.commit(failed, retried);
+      await groupSizes(trial, [1]);
+      await trial.commit(other, requested("done"));
+      await groupSizes(trial, []);
+      assert.deepEqual(await trial.list({ failed: true }, 0), []);
+    },
+  },
+  {
+    name: "a final order keeps its data, results and history",
+    async run(trial) {
+      const order = await trial.place({ dataJson: '{"n":7}' });
+      const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
+      await trial.handle(moved, movedTo("done"));
+      const read = await trial.get(order.id);
+      assert.deepEqual([read.status, read.dataJson, read.resultsJson], ["done", '{"n":7}', '{"price":5}']);
+      assert.deepEqual(
+        read.past.map((visit) => visit.status),
+        ["received", "priced"],
+      );
+      assert.deepEqual(idsOf(await trial.list({ status: "done" }, 1)), [order.id]);
+    },
+  },
+  {
+    name: "expired waits are overdue, the oldest first, page by page, until they are moved",
+    async run(trial) {
+      const now = trial.clock.now();
+      const place = (seconds: number) => trial.place({ status: "parked", expiresAt: now + seconds * 1_000 });
+      const second = await place(1);
+      const first = await place(0.5);
+      const third = await place(1.5);
+      await trial.place({ status: "parked", expiresAt: now + 3_600_000 });
+      await trial.place({ status: "held" });
+      await trial.pass(1.6);
+      await trial.eventually("three overdue orders", async () => {
+        const { orders } = await trial.backend.overdue({ limit: 10 });
+        return orders.length === 3 ? true : undefined;
+      });
+      const ids: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await trial.backend.overdue({ limit: 1, cursor });
+        assert.ok(page.orders.length <= 1);
+        ids.push(...idsOf(page.orders));
+        cursor = page.nextCursor ?? undefined;
+      } while (cursor !== undefined && ids.length < 10);
+      assert.deepEqual(ids, [first.id, second.id, third.id]);
+
+      await trial.commit(first, expired);
+      await trial.commit(second, requested("priced"));
+      await trial.eventually("one overdue order", async () => {
+        const { orders } = await trial.backend.overdue({ limit: 10 });
+        return orders.length === 1 && orders[0]?.id === third.id ? true : undefined;
+      });
+    },
+  },
+  {
+    name: "what is overdue later is not overdue now, and the backend says when it will be, or nothing",
+    async run(trial) {
+      const now = trial.clock.now();
+      const none = await trial.backend.overdue({ limit: 10 });
+      assert.deepEqual(none, { orders: [], nextCursor: null, nextAt: null });
+      const later = await trial.place({ status: "parked", expiresAt: now + 7_200_000 });
+      const sooner = await trial.place({ status: "parked", expiresAt: now + 3_600_000 });
+      const page = await trial.backend.overdue({ limit: 10 });
+      assert.deepEqual([page.orders, page.nextCursor], [[], null]);
+      assert.ok(page.nextAt === null || page.nextAt === sooner.expiresAt, `nextAt is ${page.nextAt}`);
+      await trial.commit(sooner, requested("done"));
+      const { nextAt } = await trial.backend.overdue({ limit: 10 });
+      assert.ok(nextAt === null || nextAt === later.expiresAt, `nextAt is ${nextAt}`);
+    },
+  },
+  {
+    name: "the counts hold every order that is not final, in its status",
+    async run(trial) {
+      const orders = await Promise.all(Array.from({ length: 6 }, () => trial.place()));
+      const [flying, failing, retrying, moving] = orders;
+      assert.ok(flying && failing && retrying && moving);
+      await trial.receive("received", 6);
+      await trial.commit(failing, failedForGood("down"));
+      await trial.commit(retrying, failedAttempt("down", 3_600));
+      await trial.commit(moving, movedTo("priced"));
+      for (const order of orders.slice(4)) await trial.commit(order, movedTo("done"));
+      await trial.place({ status: "held" });
+      await trial.place({ status: "held" });
+
+      await depths(trial, [
+        { status: "held", kind: "waiting", waiting: 2, inFlight: 0, delayed: 0, failed: 0 },
+        { status: "priced", kind: "handled", waiting: 1, inFlight: 0, delayed: 0, failed: 0 },
+        { status: "received", kind: "handled", waiting: 0, inFlight: 1, delayed: 1, failed: 1 },
+      ]);
+    },
+  },
+  {
+    name: "failed orders and their counts outlive a crash",
+    needs: "crashing",
+    async run(trial) {
+      const failed = await trial.handle(await trial.place(), failedForGood("down"));
+      await trial.place({ status: "held" });
+      await trial.crash();
+      assert.deepEqual(await trial.get(failed.id), failed);
+      await groupSizes(trial, [1]);
+      await depths(trial, [
+        { status: "held", kind: "waiting", waiting: 1, inFlight: 0, delayed: 0, failed: 0 },
+        { status: "received", kind: "handled", waiting: 0, inFlight: 0, delayed: 0, failed: 1 },
+      ]);
+      await trial.receiveNothing("received");
+    },
+  },
+];
+
+async function groupSizes(trial: Trial, expected: readonly number[]): Promise<void> {
+  await trial.eventually(`groups of failures of the sizes ${JSON.stringify(expected)}`, async () => {
+    const sizes = (await trial.backend.failures()).map((group) => group.count);
+    return JSON.stringify(sizes) === JSON.stringify(expected) ? true : undefined;
+  });
+}
+
+const counts = ["waiting", "inFlight", "delayed", "failed"] as const;
+
+/** Rows may be missing where every count is 0, and a count may be too low where the row says so. */
+async function depths(trial: Trial, expected: readonly Omit<Depth, "atLeast">[]): Promise<void> {
+  let found: Depth[] = [];
+  const fits = (row: Omit<Depth, "atLeast">): boolean => {
+    const actual = found.find((depth) => depth.status === row.status && depth.kind === row.kind);
+    if (actual === undefined) return false;
+    return counts.every((count) => actual[count] === row[count] || (actual.atLeast && actual[count] < row[count]));
+  };
+  try {
+    await trial.eventually("the counts", async () => {
+      found = await trial.backend.depths();
+      const others = found.filter((depth) => !expected.some((row) => row.status === depth.status));
+      return expected.every(fits) && others.every((depth) => counts.every((count) => depth[count] === 0))
+        ? true
+        : undefined;
+    });
+  } catch {
+    assert.deepEqual(found, expected);
+  }
+}

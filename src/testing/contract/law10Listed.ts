@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import type { ListQuery } from "../../backend/backend.ts";
+import { CauceError } from "../../core/errors.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { Case } from "./case.ts";
+import { idsOf, type Trial } from "./trial.ts";
+import { failedForGood, movedTo } from "./workflow.ts";
+
+/** 10. Waiting and final statuses are never delivered. Paging a list neither repeats nor skips while orders are placed. */
+export const listed: readonly Case[] = [
+  {
+    name: "waiting and final orders are never delivered, not when they are redelivered either",
+    async run(trial) {
+      const waiting = await trial.handle(await trial.place(), movedTo("held"));
+      const final = await trial.handle(await trial.place(), movedTo("done"));
+      const placedWaiting = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 3_600_000 });
+      for (const order of [waiting, final, placedWaiting]) {
+        await trial.receiveNothing(order.status);
+        await trial.backend.redeliver(order);
+        await trial.receiveNothing(order.status);
+      }
+      await trial.receiveNothing("received");
+    },
+  },
+  {
+    name: "a wait that expires is not delivered by itself",
+    async run(trial) {
+      const order = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 500 });
+      await trial.pass(0.6);
+      await trial.receiveNothing("parked");
+      assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
+    name: "failed orders are never delivered, not when they are redelivered either",
+    async run(trial) {
+      const failed = await trial.handle(await trial.place(), failedForGood("down"));
+      await trial.backend.redeliver(failed);
+      await trial.receiveNothing("received");
+    },
+  },
+  {
+    name: "the newest comes first, page by page, each order once and whole",
+    async run(trial) {
+      const orders: StoredOrder[] = [];
+      for (let n = 0; n < 15; n++) {
+        orders.push(await trial.place());
+        await trial.pass(0.002);
+      }
+      const newestFirst = orders.toReversed();
+      assert.deepEqual(await trial.list({}, 15), newestFirst);
+      for (const limit of [1, 5, 15, 1_000]) {
+        assert.deepEqual(await pages(trial, { limit }), idsOf(newestFirst), `in pages of ${limit}`);
+      }
+    },
+  },
+  {
+    name: "paging while orders are placed neither repeats nor skips",
+    async run(trial) {
+      const orders = await Promise.all(Array.from({ length: 40 }, () => trial.place()));
+      await trial.list({}, 40);
+      const ids = await pages(trial, { limit: 3 }, async () => {
+        await Promise.all([trial.place(), trial.place()]);
+      });
+      assert.equal(new Set(ids).size, ids.length, "an order came twice");
+      const missing = idsOf(orders).filter((id) => !ids.includes(id));
+      assert.deepEqual(missing, [], "orders were skipped");
+    },
+  },
+  {
+    name: "orders placed at one moment are paged once each",
+    async run(trial) {
+      const orders = await Promise.all(Array.from({ length: 30 }, () => trial.place()));
+      await trial.list({}, 30);
+      assert.deepEqual((await pages(trial, { limit: 4 })).sort(), idsOf(orders).sort());
+    },
+  },
+  {
+    name: "every filter, and all of them together, page what fits and nothing else",
+    async run(trial) {
+      const orders: StoredOrder[] = [];
+      const groups = ["a", "b", null];
+      for (let n = 0; n < 12; n++) {
+        orders.push(await trial.place({ group: groups[n % 3] ?? null, status: n < 9 ? "received" : "held" }));
+        await trial.pass(0.002);
+      }
+      for (const [n, order] of orders.entries()) {
+        if (n >= 9) continue;
+        const outcome = n % 2 === 0 ? failedForGood(n < 5 ? "down" : "declined") : movedTo("priced");
+        orders[n] = await trial.commit(order, outcome);
+      }
+      const down = orders[0]?.failure?.fingerprint;
+      const queries: Omit<ListQuery, "limit">[] = [
+        {},
+        { status: "received" },
+        { status: "priced" },
+        { status: "held" },
+        { status: "done" },
+        { failed: true },
+        { failed: false },
+        { fingerprint: down },
+        { fingerprint: "no such" },
+        { group: "a" },
+        { group: "no such" },
+        { status: "received", failed: true, fingerprint: down, group: "a" },
+        { status: "received", failed: false },
+        { status: "held", failed: true },
+        { failed: true, group: "b" },
+        { failed: false, status: "priced", group: "a" },
+      ];
+      for (const query of queries) {
+        const expected = orders.filter((order) => fits(order, query)).toReversed();
+        assert.deepEqual(await trial.list(query, expected.length), expected, JSON.stringify(query));
+        assert.deepEqual(await pages(trial, { ...query, limit: 2 }), idsOf(expected), JSON.stringify(query));
+      }
+    },
+  },
+  {
+    name: "an order that changes is listed where it stands now",
+    async run(trial) {
+      const order = await trial.place();
+      await trial.list({ status: "received" }, 1);
+      const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
+      assert.deepEqual(await trial.list({ status: "priced" }, 1), [moved]);
+      assert.deepEqual(await trial.list({ status: "received" }, 0), []);
+    },
+  },
+  {
+    name: "a cursor that no list returned is refused",
+    async run(trial) {
+      for (let n = 0; n < 3; n++) await trial.place();
+      await trial.list({}, 3);
+      const { nextCursor } = await trial.backend.list({ limit: 1 });
+      assert.ok(nextCursor);
+      const bogus = ["", " ", "0", "-1", "1e9", "null", "%%%", "💥", "AAAA", "x".repeat(5_000), `${nextCursor}AAAA`];
+      bogus.push(btoa('{"id":"1"}'), btoa("[]"), "__proto__", "' OR 1=1 --");
+      for (const cursor of bogus) {
+        await assert.rejects(
+          trial.backend.list({ limit: 1, cursor }),
+          (error) => error instanceof CauceError && error.code === "invalid_cursor",
+          `the cursor ${JSON.stringify(cursor.slice(0, 30))}`,
+        );
+      }
+    },
+  },
+  {
+    name: "paging goes on after a crash",
+    needs: "crashing",
+    async run(trial) {
+      const orders = await Promise.all(Array.from({ length: 9 }, () => trial.place()));
+      const ids = await pages(trial, { limit: 3 }, () => trial.crash());
+      assert.deepEqual(ids.sort(), idsOf(orders).sort());
+    },
+  },
+];
+
+/** The ids of all pages; `between` runs after each page but the last. */
+async function pages(trial: Trial, query: ListQuery, between?: () => Promise<void>): Promise<string[]> {
+  const ids: string[] = [];
+  let cursor: string | undefined;
+  for (;;) {
+    const page = await trial.backend.list({ ...query, cursor });
+    assert.ok(page.items.length <= query.limit, `list({ limit: ${query.limit} }) gave ${page.items.length}`);
+    ids.push(...idsOf(page.items));
+    if (page.nextCursor === null) return ids;
+    assert.ok(ids.length < 1_000, "the pages do not end");
+    cursor = page.nextCursor;
+    await between?.();
+  }
+}
+
+function fits(order: StoredOrder, query: Omit<ListQuery, "limit">): boolean {
+  return (
+    (query.status === undefined || order.status === query.status) &&
+    (query.failed === undefined || (order.failure !== null) === query.failed) &&
+    (query.fingerprint === undefined || order.failure?.fingerprint === query.fingerprint) &&
+    (query.group === undefined || order.group === query.group)
+  );
+}

@@ -1,0 +1,11 @@
+export { type MemoryOptions, memory } from "../backend/memory.ts";
+export {
+  type BackendUnderTest,
+  backendContract,
+  type ContractCase,
+  describeBackend,
+  type OpenedBackend,
+  type Survives,
+} from "./backendContract.ts";
+export { type FakeClock, fakeClock } from "./fakeClock.ts";
+export { type ExpectedChange, type Given, type GivenContext, type GivenOrder, given, type When } from "./given.ts";

@@ -1,0 +1,72 @@
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Backend, DeliveryMode, NewOrder } from "../../../src/backend/backend.ts";
+import { sqlite } from "../../../src/backend/sqlite/index.ts";
+import type { Clock } from "../../../src/core/clock.ts";
+import type { OpenedBackend } from "../../../src/testing/backendContract.ts";
+
+export function temporaryDirectory(): { directory: string; remove(): void } {
+  const directory = mkdtempSync(join(tmpdir(), "cauce-"));
+  return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
+}
+
+export async function openSqlite(
+  directory: string,
+  options: { clock: Clock; delivery?: DeliveryMode; workflow?: string },
+): Promise<Backend> {
+  return sqlite({ directory })({ workflow: "orders", delivery: "standard", ...options });
+}
+
+/** What a killed process leaves: the files as they are now. The shared memory beside them dies with it. */
+export function copyStore(from: string, to: string): void {
+  for (const name of ["orders.db", "orders.db-wal"]) {
+    if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
+  }
+}
+
+/** A store of its own for one case of the contract. */
+export async function openForContract(options: { clock: Clock; delivery: DeliveryMode }): Promise<OpenedBackend> {
+  const folders = [temporaryDirectory()];
+  const directory = () => (folders.at(-1) as { directory: string }).directory;
+  const opened = [await openSqlite(directory(), options)];
+  const open = async () => {
+    const backend = await openSqlite(directory(), options);
+    opened.push(backend);
+    return backend;
+  };
+  return {
+    backend: opened[0] as Backend,
+    async reopen() {
+      await opened.at(-1)?.close();
+      return open();
+    },
+    async crash() {
+      const left = directory();
+      folders.push(temporaryDirectory());
+      copyStore(left, directory());
+      return open();
+    },
+    async remove() {
+      for (const backend of opened) await backend.close();
+      for (const folder of folders) folder.remove();
+    },
+  };
+}
+
+export const newOrder: NewOrder = {
+  status: "received",
+  kind: "handled",
+  dataJson: '{"n":1}',
+  group: null,
+  createdAt: Date.UTC(2026, 10, 24),
+  expiresAt: null,
+  by: { runtime: "node", name: "test", requestId: null, messageId: null },
+  key: null,
+};
+
+export async function placeOne(backend: Backend, fields: Partial<NewOrder> = {}) {
+  const placed = await backend.place({ ...newOrder, ...fields });
+  if (placed.outcome !== "placed") throw new Error(`expected a new order, got ${placed.outcome}`);
+  return placed.order;
+}

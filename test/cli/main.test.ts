@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createProgram, main } from "../../src/cli/main.ts";
+import { cauce } from "./support.ts";
+
+/** Runs a command in this process. */
+async function run(...args: string[]) {
+  let stdout = "";
+  let stderr = "";
+  const exit = await main(args, { out: (text) => (stdout += text), err: (text) => (stderr += text) });
+  return { exit, stdout, stderr };
+}
+
+describe("cauce", () => {
+  it("shows help with examples for every command, exiting with 0", async () => {
+    for (const command of [[], ["start"], ["diagram"], ["keys", "create"]]) {
+      const { exit, stdout, stderr } = await run(...command, "--help");
+      assert.equal(exit, 0);
+      assert.match(stdout, /^Usage: cauce[\s\S]*\nExamples:\n {2}\$ cauce /);
+      assert.equal(stderr, "");
+    }
+  });
+
+  it("prints its version", async () => {
+    const { exit, stdout } = await run("--version");
+    assert.equal(exit, 0);
+    assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+
+  it("shows the help on stderr when no command is given, exiting with 2", async () => {
+    for (const command of [[], ["keys"]]) {
+      const { exit, stdout, stderr } = await run(...command);
+      assert.equal(exit, 2);
+      assert.match(stderr, /^Usage: cauce/);
+      assert.equal(stdout, "");
+    }
+  });
+
+  it("refuses an unknown command in one line, exiting with 2", async () => {
+    assert.deepEqual(await run("strat"), {
+      exit: 2,
+      stdout: "",
+      stderr: "setting_invalid: unknown command 'strat' (Did you mean start?)\n",
+    });
+  });
+
+  it("is what the bin runs, with its exit code", async (t) => {
+    const help = await cauce(t, ["--help"]).ended;
+    assert.equal(help.code, 0);
+    assert.equal(help.stdout, (await run("--help")).stdout);
+    assert.equal((await cauce(t, ["strat"]).ended).code, 2);
+  });
+
+  it("has a summary for every command", () => {
+    const program = createProgram([], { out: () => {}, err: () => {} });
+    assert.deepEqual(
+      program.commands.map((command) => command.name()),
+      ["start", "diagram", "keys"],
+    );
+    for (const command of program.commands) assert.notEqual(command.description(), "");
+  });
+});

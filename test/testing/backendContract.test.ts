@@ -1,0 +1,208 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { Backend, DeliveryMode } from "../../src/backend/backend.ts";
+import { memory } from "../../src/backend/memory.ts";
+import { CauceError } from "../../src/core/errors.ts";
+import {
+  type BackendUnderTest,
+  backendContract,
+  type ContractCase,
+  describeBackend,
+} from "../../src/testing/backendContract.ts";
+import type { Fault } from "./faults/fault.ts";
+import { faults } from "./faults/faults.ts";
+
+const modes: readonly DeliveryMode[] = ["standard", "fifo"];
+/** Short, since here what is missing never comes. */
+const patienceSeconds = 0.02;
+const idOf = (each: ContractCase): string => `law ${each.law}: ${each.name}`;
+
+const open: BackendUnderTest["open"] = async ({ clock, delivery }) => {
+  const backend = memory({ clock, delivery });
+  return { backend, remove: () => backend.close() };
+};
+
+/** Which cases a backend fails. Whatever fails must fail by assertion: the suite itself may not stumble. */
+async function failing(cases: readonly ContractCase[]): Promise<string[]> {
+  const failed: string[] = [];
+  for (const each of cases) {
+    try {
+      await each.run();
+    } catch (error) {
+      assert.ok(error instanceof assert.AssertionError, `${idOf(each)}: ${error}`);
+      failed.push(idOf(each));
+    }
+  }
+  return failed;
+}
+
+describe("every case fails for a fault of its law", () => {
+  const found = new Set<string>();
+
+  const openWith =
+    (fault: Fault): BackendUnderTest["open"] =>
+    async ({ clock, delivery }) => {
+      const right = memory({ clock, delivery });
+      const backend = { ...right, ...fault.wrap(right, clock) };
+      const remove = async () => {
+        await right.close();
+        if (fault.law !== 12) await backend.close();
+      };
+      return { backend, remove };
+    };
+
+  for (const fault of faults) {
+    const { law, delivery, name } = fault;
+    test(`law ${law}, ${delivery}: ${name}`, async () => {
+      const options = { open: openWith(fault), delivery, survives: "nothing", patienceSeconds } as const;
+      const failed = await failing(backendContract(options).filter((each) => each.law === law));
+      assert.notDeepEqual(failed, []);
+      for (const id of failed) found.add(id);
+    });
+  }
+
+  test("and none is left that never failed", () => {
+    const cases = modes.flatMap((delivery) => backendContract({ open, delivery, survives: "nothing" }));
+    const never = new Set(cases.map(idOf).filter((id) => !found.has(id)));
+    assert.deepEqual([...never], []);
+  });
+});
+
+describe("with a store that survives", () => {
+  /** What opens a store and is closed, or dies, before it. */
+  function front(store: Backend): { backend: Backend; drop: () => void } {
+    const stop = new AbortController();
+    const check = () => {
+      if (stop.signal.aborted) throw new CauceError("closed", "the store goes on without this front");
+    };
+    const guarded = Object.fromEntries(
+      Object.entries(store).map(([name, call]) => [
+        name,
+        typeof call !== "function"
+          ? call
+          : async (argument: never) => {
+              check();
+              return call(argument);
+            },
+      ]),
+    ) as unknown as Backend;
+    const backend: Backend = {
+      ...guarded,
+      async receive(options) {
+        check();
+        const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+        return store.receive({ ...options, signal });
+      },
+      close: async () => stop.abort(),
+    };
+    return { backend, drop: () => stop.abort() };
+  }
+
+  const openSurvivor =
+    (after: (store: Backend) => Backend): BackendUnderTest["open"] =>
+    async ({ clock, delivery }) => {
+      const store = memory({ clock, delivery });
+      const first = front(store);
+      let latest = first;
+      const again = async () => {
+        latest.drop();
+        latest = front(after(store));
+        return latest.backend;
+      };
+      return { backend: first.backend, reopen: again, crash: again, remove: () => store.close() };
+    };
+
+  /** The cases that only a store that survives can be asked. */
+  function survivalCases(after: (store: Backend) => Backend, delivery: DeliveryMode): ContractCase[] {
+    const options = { open: openSurvivor(after), delivery, patienceSeconds };
+    const always = new Set(backendContract({ ...options, survives: "nothing" }).map(idOf));
+    return backendContract({ ...options, survives: "crashing" }).filter((each) => !always.has(idOf(each)));
+  }
+
+  for (const delivery of modes) {
+    test(`${delivery}: the cases hold for one that does`, async () => {
+      assert.deepEqual(await failing(survivalCases((store) => store, delivery)), []);
+    });
+
+    test(`${delivery}: every case fails for one that begins anew`, async () => {
+      const cases = survivalCases((store) => emptied(store), delivery);
+      assert.ok(cases.length > 10);
+      assert.deepEqual(await failing(cases), cases.map(idOf));
+    });
+  }
+
+  test("law 6 finds that what was in flight does not say so after a crash", async () => {
+    const forgetful = (store: Backend): Backend => ({
+      ...store,
+      receive: async (options) => (await store.receive(options)).map((each) => ({ ...each, redelivered: false })),
+    });
+    const failed = await failing(survivalCases(forgetful, "standard"));
+    assert.equal(failed.length, 1);
+    assert.match(failed[0] ?? "", /^law 6: a delivery in flight comes back after a crash/);
+  });
+
+  /** The same store's limits, with nothing in it. */
+  function emptied(store: Backend): Backend {
+    return {
+      ...store,
+      place: async (order) => store.place({ ...order, key: null }),
+      get: async () => undefined,
+      list: async () => ({ items: [], nextCursor: null }),
+      commit: async () => "stale",
+      receive: async () => [],
+      depths: async () => [],
+      failures: async () => [],
+      overdue: async () => ({ orders: [], nextCursor: null, nextAt: null }),
+    };
+  }
+
+  test("a store that is said to survive must be able to show it", async () => {
+    const cases = backendContract({ open, delivery: "standard", survives: "crashing" });
+    const failed = await failing(cases.filter((each) => /outlives a c/.test(each.name)));
+    assert.ok(failed.length > 2);
+  });
+});
+
+test("the cases cover all twelve laws, in both modes, and have names of their own", () => {
+  for (const delivery of modes) {
+    const cases = backendContract({ open, delivery, survives: "nothing" });
+    assert.deepEqual(
+      [...new Set(cases.map((each) => each.law))],
+      Array.from({ length: 12 }, (_, index) => index + 1),
+    );
+    assert.equal(new Set(cases.map((each) => each.name)).size, cases.length);
+  }
+});
+
+test("describeBackend registers every case of both modes, by name and law", async () => {
+  const registered = new Map<string, () => Promise<void>>();
+  describeBackend((name, run) => registered.set(name, run), "mine", { open, survives: "nothing" });
+  const count = modes.flatMap((delivery) => backendContract({ open, delivery, survives: "nothing" })).length;
+  assert.equal(registered.size, count);
+  const run = registered.get("mine · fifo · law 8: one order of a group at a time, in the order of placing");
+  assert.ok(run);
+  await run();
+});
+
+test("the store is removed after a case that fails, and the case's own error is the one that is told", async () => {
+  let removed = 0;
+  const [first] = backendContract({
+    delivery: "standard",
+    survives: "nothing",
+    open: async ({ clock }) => {
+      const right = memory({ clock });
+      const backend: Backend = { ...right, place: () => Promise.reject(new Error("no place")) };
+      return {
+        backend,
+        remove: async () => {
+          removed++;
+          await right.close();
+          throw new Error("no remove");
+        },
+      };
+    },
+  });
+  assert.ok(first);
+  await assert.rejects(first.run(), /no place/);
+  assert.equal(removed, 1);
+});

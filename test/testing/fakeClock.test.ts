@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { fakeClock } from "../../src/testing/fakeClock.ts";
+
+test("it stands still until it is advanced", () => {
+  const clock = fakeClock(1_000);
+  assert.equal(clock.now(), 1_000);
+  clock.advance(1.5);
+  assert.equal(clock.now(), 2_500);
+  clock.advance(0);
+  assert.equal(clock.now(), 2_500);
+});
+
+test("without a start it begins on 24 November 2026", () => {
+  assert.equal(new Date(fakeClock().now()).toISOString(), "2026-11-24T00:00:00.000Z");
+});
+
+test("callbacks come before advance returns, in the order of time, each at its own time", () => {
+  const clock = fakeClock(0);
+  const rung: [string, number][] = [];
+  const ring = (name: string) => () => rung.push([name, clock.now()]);
+  clock.at(300, ring("c"));
+  clock.at(100, ring("a"));
+  clock.at(200, ring("b1"));
+  clock.at(200, ring("b2"));
+  clock.at(301, ring("late"));
+  clock.advance(0.3);
+  assert.deepEqual(rung, [
+    ["a", 100],
+    ["b1", 200],
+    ["b2", 200],
+    ["c", 300],
+  ]);
+  assert.equal(clock.timers, 1);
+});
+
+test("a timer that a callback sets within the span rings too, and one past it does not", () => {
+  const clock = fakeClock(0);
+  const rung: number[] = [];
+  const again = () => {
+    rung.push(clock.now());
+    clock.at(clock.now() + 100, again);
+  };
+  clock.at(100, again);
+  clock.advance(0.35);
+  assert.deepEqual(rung, [100, 200, 300]);
+  assert.equal(clock.now(), 350);
+});
+
+test("a cancelled timer does not ring, also when another callback cancels it", () => {
+  const clock = fakeClock(0);
+  const rung: string[] = [];
+  const cancelEarly = clock.at(100, () => rung.push("early"));
+  const cancelLate = clock.at(300, () => rung.push("late"));
+  clock.at(200, () => cancelLate());
+  cancelEarly();
+  cancelEarly();
+  clock.advance(1);
+  assert.deepEqual(rung, []);
+  assert.equal(clock.timers, 0);
+});
+
+test("any distance in time is allowed", () => {
+  const clock = fakeClock(0);
+  const rung: number[] = [];
+  clock.at(100 * 86_400_000, () => rung.push(clock.now()));
+  clock.at(Number.POSITIVE_INFINITY, () => rung.push(-1));
+  clock.advance(99 * 86_400);
+  assert.deepEqual(rung, []);
+  clock.advance(2 * 86_400);
+  assert.deepEqual(rung, [100 * 86_400_000]);
+});
+
+test("a callback for a moment that has passed comes by itself, in the next turn, and not in this one", async () => {
+  const clock = fakeClock(1_000);
+  const rung: string[] = [];
+  clock.at(1_000, () => rung.push("now"));
+  const cancel = clock.at(500, () => rung.push("cancelled"));
+  cancel();
+  assert.deepEqual(rung, []);
+  await turn();
+  assert.deepEqual(rung, ["now"]);
+  clock.advance(1);
+  await turn();
+  assert.deepEqual(rung, ["now"]);
+});
+
+test("a callback that advances the clock leaves it where it moved it", () => {
+  const clock = fakeClock(0);
+  const rung: number[] = [];
+  clock.at(100, () => clock.advance(5));
+  clock.at(2_000, () => rung.push(clock.now()));
+  clock.advance(1);
+  assert.deepEqual(rung, [2_000]);
+  assert.equal(clock.now(), 5_100);
+});
+
+test("time does not go back", () => {
+  const clock = fakeClock();
+  assert.throws(() => clock.advance(-1), RangeError);
+  assert.throws(() => clock.advance(Number.NaN), RangeError);
+  assert.throws(() => clock.advance(Number.POSITIVE_INFINITY), RangeError);
+});

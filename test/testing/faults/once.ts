@@ -1,0 +1,84 @@
+import type { Delivery } from "../../../src/backend/backend.ts";
+import { deliveryOf, type Fault, standard, withExtra } from "./fault.ts";
+
+/** Against law 5. */
+export const once: readonly Fault[] = [
+  {
+    ...standard,
+    law: 5,
+    name: "a delivery in flight is given to others",
+    wrap: (right) => ({
+      async receive(options) {
+        const deliveries = await right.receive(options);
+        for (const each of deliveries) await right.settle(each, { verdict: "again", notBefore: 0 });
+        return deliveries;
+      },
+    }),
+  },
+  {
+    ...standard,
+    law: 5,
+    name: "an ended visit is delivered again",
+    wrap: (right) => {
+      const { extra, receive } = withExtra(right);
+      return {
+        receive,
+        async commit(change) {
+          const committed = await right.commit(change);
+          if (change.ended !== null) extra.push(deliveryOf(change.before));
+          return committed;
+        },
+      };
+    },
+  },
+  {
+    ...standard,
+    law: 5,
+    name: "settle looks at the order and not at the receipt",
+    wrap: (right) => {
+      const latest = new Map<string, Delivery>();
+      return {
+        async receive(options) {
+          const deliveries = await right.receive(options);
+          for (const each of deliveries) latest.set(each.orderId, each);
+          return deliveries;
+        },
+        settle: (delivery, verdict) => right.settle(latest.get(delivery.orderId) ?? delivery, verdict),
+      };
+    },
+  },
+  {
+    ...standard,
+    law: 5,
+    name: "max is passed",
+    wrap: (right) => ({ receive: (options) => right.receive({ ...options, max: options.max + 1 }) }),
+  },
+  {
+    ...standard,
+    law: 5,
+    name: "an aborted receive goes on, and takes a delivery that nobody sees",
+    wrap: (right) => ({
+      async receive({ signal, ...options }) {
+        const aborted = new Promise<Delivery[]>((resolve) => {
+          if (signal?.aborted) resolve([]);
+          else signal?.addEventListener("abort", () => resolve([]));
+        });
+        return Promise.race([aborted, right.receive(options)]);
+      },
+    }),
+  },
+  {
+    ...standard,
+    law: 5,
+    name: "abort is ignored",
+    wrap: (right) => ({ receive: ({ signal: _, ...options }) => right.receive(options) }),
+  },
+  {
+    ...standard,
+    law: 5,
+    name: "a commit that keeps the delivery ends it",
+    wrap: (right) => ({
+      commit: (change) => right.commit(change.delivery === "keep" ? { ...change, delivery: "end" } : change),
+    }),
+  },
+];

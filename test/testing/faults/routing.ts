@@ -1,0 +1,63 @@
+import { deliveryOf, type Fault, standard, withExtra } from "./fault.ts";
+
+/** Against law 3. */
+export const routing: readonly Fault[] = [
+  {
+    ...standard,
+    law: 3,
+    name: "a commit forgets to queue",
+    wrap: (right) => ({
+      commit: (change) => right.commit(change.delivery === "enter" ? { ...change, delivery: "end" } : change),
+    }),
+  },
+  {
+    ...standard,
+    law: 3,
+    name: "place forgets to queue",
+    wrap: (right) => ({
+      async place(order) {
+        const placed = await right.place(order);
+        const [taken] = await right.receive({ status: order.status, max: 1, leaseSeconds: 1, waitSeconds: 0 });
+        if (taken !== undefined) await right.settle(taken, { verdict: "done" });
+        return placed;
+      },
+    }),
+  },
+  {
+    ...standard,
+    law: 3,
+    name: "a commit queues twice",
+    wrap: (right) => {
+      const { extra, receive } = withExtra(right);
+      return {
+        receive,
+        async commit(change) {
+          const committed = await right.commit(change);
+          if (committed === "committed" && change.delivery === "enter") extra.push(deliveryOf(change.after));
+          return committed;
+        },
+      };
+    },
+  },
+  {
+    ...standard,
+    law: 3,
+    name: "redeliver does nothing",
+    wrap: () => ({ redeliver: async () => {} }),
+  },
+  {
+    ...standard,
+    law: 3,
+    name: "a receive does not wait",
+    wrap: (right) => ({ receive: (options) => right.receive({ ...options, waitSeconds: 0 }) }),
+  },
+  {
+    ...standard,
+    law: 3,
+    name: "a receive waits for ever",
+    wrap: (right) => ({
+      receive: (options) =>
+        right.receive({ ...options, waitSeconds: options.waitSeconds > 0 ? Number.POSITIVE_INFINITY : 0 }),
+    }),
+  },
+];
