@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { test } from "node:test";
+import { createEncoder } from "../../../src/backend/sqlite/codec.ts";
+import { schemaVersion } from "../../../src/backend/sqlite/schema.ts";
+import { openWriter } from "../../../src/backend/sqlite/writer.ts";
+import { fakeClock } from "../../../src/testing/fakeClock.ts";
+import { openSqlite, placeOne, temporaryDirectory } from "./support.ts";
+
+const receiveAll = { status: "received", max: 100, leaseSeconds: 60, waitSeconds: 0 };
+
+test("the writing connection itself syncs every commit of its write-ahead log", (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const writer = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
+  t.after(() => writer.close());
+  const pragma = (name: string) => Object.values(writer.db.prepare(`PRAGMA ${name}`).get() ?? {})[0];
+  assert.equal(pragma("journal_mode"), "wal");
+  assert.equal(pragma("synchronous"), 2, "2 is FULL: WAL mode with NORMAL does not sync commits");
+});
+
+test("a second owner of the same data is refused, and a free lock is taken", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const clock = fakeClock();
+  const first = await openSqlite(directory, { clock });
+  await assert.rejects(openSqlite(directory, { clock }), { code: "data_in_use" });
+  const { id } = await placeOne(first);
+  await first.close();
+  const second = await openSqlite(directory, { clock });
+  assert.equal((await second.get(id))?.id, id);
+  await second.close();
+});
+
+test("migrations are numbered, and a newer number is refused without touching the file", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const clock = fakeClock();
+  await (await openSqlite(directory, { clock })).close();
+  const file = join(directory, "orders.db");
+  const db = new DatabaseSync(file);
+  assert.equal(db.prepare("PRAGMA user_version").get()?.user_version, schemaVersion);
+  db.exec(`PRAGMA user_version = ${schemaVersion + 1}`);
+  db.close();
+  const before = readFileSync(file);
+  await assert.rejects(openSqlite(directory, { clock }), { code: "store_too_new", message: /run the newer Cauce/ });
+  assert.deepEqual(readFileSync(file), before);
+});
+
+test("the data of another workflow is refused", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const clock = fakeClock();
+  await (await openSqlite(directory, { clock })).close();
+  const db = new DatabaseSync(join(directory, "orders.db"));
+  db.exec("UPDATE meta SET value = 'claims' WHERE name = 'workflow'");
+  db.close();
+  await assert.rejects(openSqlite(directory, { clock }), { code: "store_mismatch", message: /"claims"/ });
+});
+
+test("what is no database, and what is no directory, is refused on one line", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const clock = fakeClock();
+  writeFileSync(join(directory, "orders.db"), "this is no database, whatever its name says".repeat(200));
+  await assert.rejects(openSqlite(directory, { clock }), { code: "store_corrupt" });
+  writeFileSync(join(directory, "file"), "");
+  await assert.rejects(openSqlite(join(directory, "file"), { clock }), { code: "store_unreadable" });
+  const taken = join(directory, "taken");
+  mkdirSync(join(taken, "orders.db"), { recursive: true });
+  await assert.rejects(openSqlite(taken, { clock }), (error: Error & { code: string }) => {
+    assert.equal(error.code, "store_unreadable");
+    assert.doesNotMatch(error.message, /\n/);
+    return true;
+  });
+  // Nothing that failed keeps the data locked.
+  const good = await openSqlite(join(directory, "good"), { clock });
+  await good.close();
+});
+
+test("a full disk rejects the whole batch, keeps what is stored, and goes on once there is room", (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const file = join(directory, "orders.db");
+  const writer = openWriter({ file, workflow: "orders", fifo: false });
+  t.after(() => writer.close());
+  const now = Date.UTC(2026, 10, 24);
+  const batch = (seq: number, count: number, grants: (string | number)[] = []) => {
+    const encoder = createEncoder();
+    for (let n = 0; n < count; n++) {
+      // place: seq id status kind data group createdAt expiresAt entry keyHash contentHash
+      for (const field of [0, seq + n, `id-${seq + n}`, "received", 0, "x".repeat(2_000), null]) {
+        if (typeof field === "number") encoder.number(field);
+        else encoder.text(field);
+      }
+      for (const number of [now, null]) encoder.number(number);
+      for (const text of ["{}", null, ""]) encoder.text(text);
+    }
+    return writer.apply({ ops: encoder.take(), grants, now });
+  };
+  assert.equal(batch(1, 10, ["received", 3]).deliveries.length, 3);
+  // SQLite's own limit of the file: the very code (SQLITE_FULL) and rollback of a disk that is full.
+  const { page_count: pages } = writer.db.prepare("PRAGMA page_count").get() as { page_count: number };
+  writer.db.exec(`PRAGMA max_page_count = ${pages + 4}`);
+  assert.equal(batch(100, 50, ["received", 5]).fault?.code, "store_full");
+  const count = () => writer.db.prepare("SELECT count(*) AS n FROM orders").get()?.n;
+  assert.equal(count(), 10);
+  writer.db.exec("PRAGMA max_page_count = 1000000");
+  // The five that were asked for while it was full are still asked for.
+  const answer = batch(200, 1);
+  assert.equal(answer.fault, undefined);
+  assert.equal(answer.deliveries.length, 5);
+  assert.equal(count(), 11);
+  const counted = writer.db.prepare("SELECT bucket, count FROM counts WHERE count > 0 ORDER BY bucket").all();
+  assert.deepEqual(
+    counted.map((row) => [row.bucket, row.count]),
+    [
+      [1, 3],
+      [2, 8],
+    ],
+  );
+});
+
+test("orders in the queue survive a change of delivery, both ways", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const clock = fakeClock();
+  const standard = await openSqlite(directory, { clock, delivery: "standard" });
+  const ids: string[] = [];
+  for (const group of ["a", "a", "b", null]) ids.push((await placeOne(standard, { group })).id);
+  await standard.close();
+
+  const fifo = await openSqlite(directory, { clock, delivery: "fifo" });
+  const heads = await fifo.receive(receiveAll);
+  assert.deepEqual(
+    heads.map((delivery) => delivery.orderId),
+    [ids[0], ids[2], ids[3]],
+  );
+  assert.deepEqual(await fifo.depths(), [
+    { status: "received", kind: "handled", waiting: 1, inFlight: 3, delayed: 0, failed: 0, atLeast: false },
+  ]);
+  await fifo.settle(heads[0] as (typeof heads)[0], { verdict: "again", notBefore: clock.now() + 60_000 });
+  await fifo.close();
+
+  const back = await openSqlite(directory, { clock, delivery: "standard" });
+  const all = await back.receive(receiveAll);
+  assert.deepEqual(
+    all.map((delivery) => [delivery.orderId, delivery.redelivered]),
+    [
+      [ids[1], false],
+      [ids[2], true],
+      [ids[3], true],
+    ],
+  );
+  clock.advance(61);
+  const [late] = await back.receive({ ...receiveAll, waitSeconds: Number.POSITIVE_INFINITY });
+  assert.equal(late?.orderId, ids[0]);
+  await back.close();
+});
+
+test("what nobody asked for stays on the disk: a backlog is claimed no faster than it is received", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const backend = await openSqlite(directory, { clock: fakeClock() });
+  const placed = await Promise.all(Array.from({ length: 500 }, () => placeOne(backend)));
+  const db = new DatabaseSync(join(directory, "orders.db"), { readOnly: true });
+  const claimed = () => db.prepare("SELECT count(*) AS n FROM orders WHERE queue = 2").get()?.n;
+  assert.equal(claimed(), 0);
+  const first = await backend.receive({ ...receiveAll, max: 20 });
+  assert.equal(claimed(), 20);
+  const rest = await backend.receive({ ...receiveAll, max: 1_000 });
+  assert.equal(first.length + rest.length, 500);
+  assert.deepEqual(
+    [...first, ...rest].map((delivery) => delivery.orderId),
+    placed.map((order) => order.id),
+  );
+  db.close();
+  await backend.close();
+});
+
+test("closing leaves a store that needs no repair", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const backend = await openSqlite(directory, { clock: fakeClock() });
+  await placeOne(backend);
+  await Promise.all([backend.close(), backend.close()]);
+  const db = new DatabaseSync(join(directory, "orders.db"));
+  assert.equal(db.prepare("PRAGMA integrity_check").get()?.integrity_check, "ok");
+  db.close();
+  assert.ok(statSync(join(directory, "orders.db")).size > 0);
+});
