@@ -67,8 +67,8 @@ function wholeNumber(flag: string, value: string | undefined): number | undefine
 async function installPeers(bench: Bench): Promise<void> {
   // npm writes this file last.
   if (existsSync(join(repository, "bench/node_modules/.package-lock.json"))) return;
-  bench.progress("installing what Cauce is compared with (npm --prefix bench ci) …");
-  await bench.children.run("npm", ["--prefix", join(repository, "bench"), "ci", "--no-audit", "--no-fund"]);
+  bench.progress("installing what Cauce is compared with (npm --prefix bench install) …");
+  await bench.children.run("npm", ["--prefix", join(repository, "bench"), "install", "--no-save", "--no-audit", "--no-fund"]);
 }
 
 async function measure(bench: Bench, { json, only, stored, pace }: Options): Promise<number> {

@@ -9,7 +9,7 @@ import type { Engine, PlaceOptions, Refusal, RetryFilter, TransitionRequest } fr
 import { standardErrorLog } from "./engine/log.ts";
 import { refusalError } from "./engine/operate.ts";
 import { orderOf } from "./engine/present.ts";
-import { createApp } from "./http/app.ts";
+import { createApp, type HttpEnv } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
 
 export interface CauceOptions {
@@ -42,8 +42,11 @@ export interface CauceOptions {
 
 /** Every call names the workflow first. Refusals are thrown as `CauceError` with the API's codes. */
 export interface Cauce {
-  /** Answers a standard `Request`: the whole HTTP API. */
-  fetch(request: Request): Response | Promise<Response>;
+  /**
+   * Answers a standard `Request`: the whole HTTP API. `env` is what `@hono/node-server` passes along: with it, bodies
+   * are read without counting them again.
+   */
+  fetch(request: Request, env?: HttpEnv["Bindings"]): Response | Promise<Response>;
   /** Stores an order and only then resolves. `placed` is false for a repeat of an idempotency key. */
   place(workflow: string, data: unknown, options?: PlaceOptions): Promise<{ placed: boolean; order: Order }>;
   get(workflow: string, id: string): Promise<Order | undefined>;
@@ -111,7 +114,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
   });
 
   return {
-    fetch: (request) => app.fetch(request),
+    fetch: (request, env) => app.fetch(request, env),
     async place(workflow, data, placeOptions) {
       const result = accepted(await engineOf(workflow).place(data, placeOptions));
       return { placed: result.placed, order: show(workflow, result.order) };

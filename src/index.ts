@@ -1,6 +1,7 @@
 export type { BackendFactory, DeliveryMode, Depth, FailureGroup } from "./backend/backend.ts";
 export { type Cauce, type CauceOptions, createCauce } from "./cauce.ts";
 export { type Clock, type Random, systemClock } from "./core/clock.ts";
+export { defineWorkflow } from "./core/defineWorkflow.ts";
 export { CauceError, type ErrorCode, errorCodes, type Fault, PermanentError, RetryError } from "./core/errors.ts";
 export { type App, type Handler, type HandlerContext, implement, type Log, lazy } from "./core/handlers.ts";
 export type { HistoryEntry, Order } from "./core/order.ts";
@@ -8,7 +9,6 @@ export { defaultRetry, type RetryPolicy } from "./core/retry.ts";
 export {
   type AnyWorkflow,
   type DataOf,
-  defineWorkflow,
   final,
   type ResultsOf,
   type StatusName,

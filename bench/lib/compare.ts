@@ -4,6 +4,7 @@ import { idleLatencies } from "./idle.ts";
 import type { LoadGenerator } from "./load.ts";
 import { loadWindow, type Window } from "./round.ts";
 import type { Row } from "./rows.ts";
+import { withServer } from "./server.ts";
 import { median, percentile } from "./statistics.ts";
 
 export interface Pace {
@@ -38,19 +39,17 @@ export async function compareRows(
     .map((row) => ({ row, windows: [] as Window[], idle: [] as number[] }));
   for (let round = 1; round <= pace.rounds; round++) {
     for (const { row, windows, idle } of runs) {
-      const server = await row.start(await bench.directory(row.letter));
-      const window = await loadWindow(server, generator, pace);
-      windows.push(window);
-      bench.progress(`round ${round}/${pace.rounds}  ${row.name}: ${describe(window, row)}`);
-      if (row.processes) {
+      const step = `round ${round}/${pace.rounds}  ${row.name}`;
+      await withServer(await row.start(await bench.directory(row.letter)), async (server) => {
+        const window = await loadWindow(server, generator, pace);
+        windows.push(window);
+        bench.progress(`${step}: ${describe(window, row)}`);
+        if (!row.processes) return;
         await sleep(restMilliseconds);
         const latencies = await idleLatencies(server, pace.idleOrders);
         idle.push(...latencies);
-        bench.progress(
-          `round ${round}/${pace.rounds}  ${row.name}: idle p50 ${percentile(latencies, 0.5).toFixed(2)} ms`,
-        );
-      }
-      await server.stop();
+        bench.progress(`${step}: idle p50 ${percentile(latencies, 0.5).toFixed(2)} ms`);
+      });
     }
   }
   return runs.map(({ row, windows, idle }) => ({

@@ -1,37 +1,38 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { startCauce } from "../cauce.ts";
 import { type Bench, repository } from "./bench.ts";
-import type { Pace } from "./compare.ts";
-import { describe } from "./compare.ts";
+import { describe, type Pace } from "./compare.ts";
 import { delayErrors } from "./delays.ts";
 import { heldCustomer } from "./held.ts";
 import { listLatencies } from "./lists.ts";
 import type { LoadGenerator } from "./load.ts";
 import { watchMemory } from "./memory.ts";
 import { loadWindow } from "./round.ts";
-import type { Server } from "./server.ts";
+import { type Server, withServer } from "./server.ts";
 import { median, percentile } from "./statistics.ts";
 
-/** What becomes of Cauce when much is stored, or queued, or held back. */
+/** What becomes of Cauce when much is stored, or queued, or held back. A part that failed is undefined, with a fault. */
 export interface GrowthResult {
   readonly stored: number;
   readonly held: number;
-  readonly emptyPerSecond: number;
-  readonly storedPerSecond: number;
-  readonly queuedPerSecond: number;
-  readonly ratioStored: number;
-  readonly listRequests: number;
-  readonly listP99Milliseconds: number;
+  readonly rates: Rates | undefined;
+  readonly lists: readonly number[] | undefined;
+  readonly queued: Queued | undefined;
+  readonly fifo: Rates | undefined;
+  readonly late: readonly number[] | undefined;
+  readonly faults: readonly string[];
+}
+
+/** Completed a second, medians. */
+export interface Rates {
+  readonly before: number;
+  readonly after: number;
+}
+
+export interface Queued {
   readonly startMilliseconds: number;
   readonly rssMegabytes: number;
-  readonly unheldPerSecond: number;
-  readonly heldPerSecond: number;
-  readonly ratioFifoHeld: number;
-  readonly delays: number;
-  readonly delayErrorP50Milliseconds: number;
-  readonly delayErrorP99Milliseconds: number;
-  readonly faults: readonly string[];
+  readonly completedPerSecond: number;
 }
 
 const heldOrders = 100_000;
@@ -46,57 +47,58 @@ export async function measureGrowth(
 ): Promise<GrowthResult> {
   const held = Math.min(heldOrders, stored);
   const faults: string[] = [];
-
-  const full = await prefilled(bench, "stored", [String(stored), "final", "standard"]);
-  const growth = await inTurn(bench, generator, pace, faults, [
-    { name: "empty store", start: async () => startCauce(bench, { directory: await bench.directory("empty") }) },
-    { name: `${stored} stored`, start: () => startCauce(bench, { directory: full }) },
-  ]);
-  const reading = await startCauce(bench, { directory: full });
-  const lists = await listLatencies(reading, listRequests);
-  await reading.stop();
-  bench.progress(`lists over ${stored} stored: p99 ${percentile(lists, 0.99).toFixed(2)} ms`);
-  await rm(full, { recursive: true });
-
-  const queued = await measureQueued(bench, generator, stored, pace);
-
-  const app = "bench/heldApp.ts";
-  const behind = await prefilled(bench, "held", [String(held), "queued", "fifo", heldCustomer]);
-  const fifo = await inTurn(bench, generator, pace, faults, [
-    {
-      name: "fifo, nothing held",
-      start: async () => startCauce(bench, { app, delivery: "fifo", directory: await bench.directory("fifo") }),
-    },
-    { name: `fifo, ${held} held`, start: () => startCauce(bench, { app, delivery: "fifo", directory: behind }) },
-  ]);
-
-  const late = await delayErrors(bench, delays);
-  bench.progress(`${delays} delays: p99 ${percentile(late, 0.99).toFixed(0)} ms late`);
-
-  const [emptyPerSecond = Number.NaN, storedPerSecond = Number.NaN] = growth;
-  const [unheldPerSecond = Number.NaN, heldPerSecond = Number.NaN] = fifo;
-  return {
-    stored,
-    held,
-    emptyPerSecond,
-    storedPerSecond,
-    ratioStored: storedPerSecond / emptyPerSecond,
-    listRequests,
-    listP99Milliseconds: percentile(lists, 0.99),
-    ...queued,
-    unheldPerSecond,
-    heldPerSecond,
-    ratioFifoHeld: heldPerSecond / unheldPerSecond,
-    delays,
-    delayErrorP50Milliseconds: percentile(late, 0.5),
-    delayErrorP99Milliseconds: percentile(late, 0.99),
-    faults,
+  // One part that fails must not cost the minutes that the others took.
+  const part = async <T>(name: string, measure: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await measure();
+    } catch (error) {
+      faults.push(`${name}: ${(error as Error).message}`);
+      bench.progress(`${name} failed: ${(error as Error).message}`);
+      return undefined;
+    }
   };
+
+  const full = await part("filling the store", () => prefilled(bench, "stored", [String(stored), "final", "standard"]));
+  const rates =
+    full === undefined
+      ? undefined
+      : await part("rate on a full store", () =>
+          inTurn(bench, generator, pace, faults, [
+            {
+              name: "empty store",
+              start: async () => startCauce(bench, { directory: await bench.directory("empty") }),
+            },
+            { name: `${stored} stored`, start: () => startCauce(bench, { directory: full }) },
+          ]),
+        );
+  const lists = full === undefined ? undefined : await part("lists", () => measureLists(bench, full, stored));
+
+  const queued = await part("queued", () => measureQueued(bench, generator, stored, pace));
+
+  const fifo = await part("a held group", async () => {
+    const app = "bench/heldApp.ts";
+    const behind = await prefilled(bench, "held", [String(held), "queued", "fifo", heldCustomer]);
+    return inTurn(bench, generator, pace, faults, [
+      {
+        name: "fifo, nothing held",
+        start: async () => startCauce(bench, { app, delivery: "fifo", directory: await bench.directory("fifo") }),
+      },
+      { name: `fifo, ${held} held`, start: () => startCauce(bench, { app, delivery: "fifo", directory: behind }) },
+    ]);
+  });
+
+  const late = await part("delays", async () => {
+    const errors = await delayErrors(bench, delays);
+    bench.progress(`${delays} delays: p99 ${percentile(errors, 0.99)} ms late`);
+    return errors;
+  });
+
+  return { stored, held, rates, lists, queued, fifo, late, faults };
 }
 
 async function prefilled(bench: Bench, name: string, args: readonly string[]): Promise<string> {
   const directory = await bench.directory(name);
-  const what = `filling a store with ${args.join(" ")} orders`;
+  const what = `filling a store: ${args.join(" ")}`;
   bench.progress(`${what} …`);
   const child = await bench.children.start(process.execPath, [
     "--conditions=source",
@@ -115,40 +117,50 @@ async function prefilled(bench: Bench, name: string, args: readonly string[]): P
   return directory;
 }
 
-/** The medians of several kinds of server, measured in turn. */
+/** Two kinds of server, measured in turn. */
 async function inTurn(
   bench: Bench,
   generator: LoadGenerator,
   pace: Pace,
   faults: string[],
-  kinds: readonly { readonly name: string; start(): Promise<Server> }[],
-): Promise<number[]> {
+  kinds: readonly [Kind, Kind],
+): Promise<Rates> {
   const runs = kinds.map((kind) => ({ ...kind, rates: [] as number[] }));
   for (let round = 1; round <= pace.rounds; round++) {
     for (const { name, start, rates } of runs) {
-      const server = await start();
-      const window = await loadWindow(server, generator, pace);
-      await server.stop();
+      const window = await withServer(await start(), (server) => loadWindow(server, generator, pace));
       rates.push(window.completedPerSecond);
       if (window.fault !== undefined) faults.push(`${name}: ${window.fault}`);
       bench.progress(`round ${round}/${pace.rounds}  ${name}: ${describe(window)}`);
     }
   }
-  return runs.map(({ rates }) => median(rates));
+  const [before = Number.NaN, after = Number.NaN] = runs.map(({ rates }) => median(rates));
+  return { before, after };
 }
 
-async function measureQueued(bench: Bench, generator: LoadGenerator, queued: number, pace: Pace) {
-  const directory = await prefilled(bench, "queued", [String(queued), "queued", "standard"]);
-  const server = await startCauce(bench, { directory });
-  const { startMilliseconds } = server;
-  const memory = watchMemory(server.pid);
-  const window = await loadWindow(server, generator, { ...pace, drain: false });
-  const rssMegabytes = memory.end();
-  const left = await server.open();
-  await server.stop();
-  bench.progress(
-    `${queued} queued: started in ${startMilliseconds.toFixed(0)} ms, at most ${rssMegabytes.toFixed(0)} MB, ${describe({ ...window, fault: undefined })}, ${left} still open`,
+interface Kind {
+  readonly name: string;
+  start(): Promise<Server>;
+}
+
+async function measureLists(bench: Bench, directory: string, stored: number): Promise<number[]> {
+  const latencies = await withServer(await startCauce(bench, { directory }), (server) =>
+    listLatencies(server, listRequests),
   );
-  await rm(directory, { recursive: true });
-  return { startMilliseconds, rssMegabytes, queuedPerSecond: window.completedPerSecond };
+  bench.progress(`lists over ${stored} stored: p99 ${percentile(latencies, 0.99).toFixed(2)} ms`);
+  return latencies;
+}
+
+async function measureQueued(bench: Bench, generator: LoadGenerator, queued: number, pace: Pace): Promise<Queued> {
+  const directory = await prefilled(bench, "queued", [String(queued), "queued", "standard"]);
+  return withServer(await startCauce(bench, { directory }), async (server) => {
+    const memory = watchMemory(server.pid);
+    const { completedPerSecond } = await loadWindow(server, generator, { ...pace, drain: false });
+    const { startMilliseconds } = server;
+    const measured = { startMilliseconds, rssMegabytes: memory.end(), completedPerSecond };
+    bench.progress(
+      `${queued} queued: started in ${startMilliseconds.toFixed(0)} ms, at most ${measured.rssMegabytes.toFixed(0)} MB, ${Math.round(completedPerSecond)} completed/s, ${await server.open()} still open`,
+    );
+    return measured;
+  });
 }

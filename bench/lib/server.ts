@@ -34,15 +34,22 @@ export async function ready(child: Child, url: string, spawnedAt: number): Promi
   }
 }
 
-const drainWithinMilliseconds = 120_000;
+/** Uses a server and stops it, whatever comes. */
+export async function withServer<T>(server: Server, use: (server: Server) => Promise<T>): Promise<T> {
+  try {
+    return await use(server);
+  } finally {
+    await server.stop();
+  }
+}
 
 /** Waits until no more than `left` orders are open. */
-export async function drained(server: Server, left = 0): Promise<void> {
-  const end = performance.now() + drainWithinMilliseconds;
+export async function drained(server: Server, left = 0, withinSeconds = 60): Promise<void> {
+  const end = performance.now() + withinSeconds * 1_000;
   for (;;) {
     const open = await server.open();
     if (open <= left) return;
-    if (performance.now() > end) throw new Error(`${open} orders are still open after ${drainWithinMilliseconds} ms`);
+    if (performance.now() > end) throw new Error(`${open - left} orders are still open after ${withinSeconds} s`);
     await sleep(20);
   }
 }

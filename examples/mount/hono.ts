@@ -10,9 +10,9 @@ export async function openShop(options: { port: number; directory: string }): Pr
   const { port, directory } = options;
   const cauce = await createCauce({ apps: orders, backend: sqlite({ directory }), basePath: "/shop" });
 
-  const app = new Hono();
+  const app = new Hono<{ Bindings: { incoming: unknown } }>();
   app.get("/", (c) => c.text("Welcome."));
-  app.all("/shop/*", (c) => cauce.fetch(c.req.raw));
+  app.all("/shop/*", (c) => cauce.fetch(c.req.raw, c.env));
 
   const server = createAdaptorServer({ fetch: app.fetch });
   return listen(server, port, cauce);

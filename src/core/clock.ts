@@ -19,13 +19,12 @@ export function systemClock(): Clock {
     at(atMilliseconds, callback) {
       let timer: NodeJS.Timeout;
       const arm = () => {
-        const left = atMilliseconds - Date.now();
-        timer =
-          left > longestTimerMilliseconds
-            ? setTimeout(arm, longestTimerMilliseconds)
-            : setTimeout(callback, Math.max(0, left));
+        const left = Math.max(0, atMilliseconds - Date.now());
+        timer = setTimeout(check, Math.min(left, longestTimerMilliseconds));
         timer.unref();
       };
+      // Timers run on a clock that knows nothing of the calendar: it may have been set back meanwhile.
+      const check = () => (Date.now() < atMilliseconds ? arm() : callback());
       arm();
       return () => clearTimeout(timer);
     },

@@ -1,9 +1,21 @@
-import type { Random } from "./clock.ts";
-import type { ErrorCode, Fault } from "./errors.ts";
-import { cutError, fingerprintOf } from "./fingerprint.ts";
-import { type Actor, appendPast, type Failure, type StoredOrder, type Visit } from "./order.ts";
+import {
+  type Change,
+  changed,
+  type DecideContext,
+  type Decision,
+  enter,
+  expiryOf,
+  markFailed,
+  withError,
+} from "./change.ts";
+import type { ErrorCode } from "./errors.ts";
+import { cutError } from "./fingerprint.ts";
+import type { StoredOrder } from "./order.ts";
+import { describeFaults, mergeResults } from "./results.ts";
 import { retryDelaySeconds } from "./retry.ts";
-import { type AnyWorkflow, faultsOf, kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
+import { kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
+
+export type { Change, DecideContext, Decision };
 
 /** What happened to an order. */
 export type Outcome =
@@ -35,35 +47,6 @@ export type Outcome =
   | { readonly kind: "retried" }
   /** It stands in a status that the workflow does not know. */
   | { readonly kind: "unknown" };
-
-/** One committed change of an order: the only thing that a backend ever writes after placing. */
-export interface Change {
-  /** The order as it stood. Its `version` is the fence: the change commits only if the order still has it. */
-  readonly before: StoredOrder;
-  /** The order as it stands after, with `version` one higher. */
-  readonly after: StoredOrder;
-  /** The visit that ended, when the status changed; already in `after.past`. */
-  readonly ended: Visit | null;
-  /**
-   * What becomes of its delivery, in the same commit: `enter` joins the end of the queue of `after.status`; `again`
-   * keeps its place and comes back at `after.notBefore`; `keep` leaves it in flight; `end` takes it off the queue.
-   */
-  readonly delivery: "enter" | "again" | "keep" | "end";
-}
-
-export type Decision =
-  | { readonly change: Change }
-  | { readonly refused: ErrorCode; readonly message: string; readonly faults?: readonly Fault[] };
-
-export interface DecideContext {
-  readonly workflow: AnyWorkflow;
-  /** Milliseconds since 1970. */
-  readonly now: number;
-  readonly random: Random;
-  readonly by: Actor;
-  /** The largest merged results that the backend holds, in bytes of JSON. Default: no limit. */
-  readonly resultsBytesMax?: number;
-}
 
 /** What an outcome changes in an order. Pure: the same arguments give the same change. */
 export function decide(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
@@ -117,6 +100,7 @@ function attemptFailed(
   outcome: Extract<Outcome, { kind: "failed" }>,
   context: DecideContext,
 ): Decision {
+  if (!isAttempted(order)) return notAttempted(order);
   if (status === undefined) return decide(order, { kind: "unknown" }, context);
   const used = withError(usedAttempts(order), outcome.message);
   const policy = retryOf(status.final || status.waits ? { to: [] } : status);
@@ -136,6 +120,7 @@ function attemptFailed(
  * recorded before its handler runs: a handler that kills its process ends as failed, not in a loop.
  */
 function redelivered(order: StoredOrder, status: StatusDefinition | undefined, context: DecideContext): Decision {
+  if (!isAttempted(order)) return notAttempted(order);
   if (status === undefined) return decide(order, { kind: "unknown" }, context);
   const lost = usedAttempts(order);
   const policy = retryOf(status.final || status.waits ? { to: [] } : status);
@@ -163,8 +148,8 @@ function requested(
     const why = target === undefined ? "is no status of this workflow" : "is retired and lets nothing enter";
     return { refused: "transition_not_allowed", message: `"${outcome.to}" ${why}` };
   }
-  if (order.failure === null) {
-    if (status === undefined || kindOf(status) === "handled") {
+  if (order.failure === null && status !== undefined) {
+    if (kindOf(status) === "handled") {
       return { refused: "being_handled", message: `the order is in "${order.status}", whose handler will move it` };
     }
     if (status.final)
@@ -232,63 +217,6 @@ function retried(order: StoredOrder, status: StatusDefinition | undefined, conte
   );
 }
 
-interface Entering {
-  /** The attempts that the visit which ends has used. */
-  readonly attempts: number;
-  /** The error of its last attempt, where that one failed. */
-  readonly error?: string;
-  readonly resultsJson?: string;
-  readonly reason?: string | null;
-  readonly key?: string | undefined;
-  /** An operator's word is not bounded by `visitsMax`. */
-  readonly unlimited?: boolean;
-}
-
-/** Moves an order to its next status: the new visit, the history and the next delivery are one change. */
-function enter(order: StoredOrder, to: string, context: DecideContext, entering: Entering): Decision {
-  const { workflow, now, by } = context;
-  const { attempts, error = order.entry.error, reason = null, key } = entering;
-  const target = statusOf(workflow, to) as StatusDefinition;
-  const kind = kindOf(target);
-  if (kind !== "final" && !entering.unlimited && order.visit + 1 > workflow.visitsMax) {
-    const message = `the order made ${order.visit} transitions, which is visitsMax, and is not final; look for a loop through "${to}"`;
-    return markFailed(order, "visits_exceeded", message, context, withError({ ...order, attempts }, error ?? message));
-  }
-  const { entry } = order;
-  const ended: Visit = {
-    at: entry.at,
-    reason: entry.reason,
-    error,
-    by: entry.by,
-    ...(entry.key === undefined ? {} : { key: entry.key }),
-    status: order.status,
-    visit: order.visit,
-    attempts,
-  };
-  const { past, pastOmitted } = appendPast(order, ended);
-  const after: StoredOrder = {
-    id: order.id,
-    status: to,
-    kind,
-    visit: order.visit + 1,
-    version: order.version + 1,
-    attempts: 0,
-    attempting: false,
-    dataJson: order.dataJson,
-    resultsJson: entering.resultsJson ?? order.resultsJson,
-    group: order.group,
-    createdAt: order.createdAt,
-    updatedAt: now,
-    notBefore: null,
-    expiresAt: expiryOf(target, now),
-    failure: null,
-    entry: key === undefined ? { at: now, reason, error: null, by } : { at: now, reason, error: null, by, key },
-    past,
-    pastOmitted,
-  };
-  return { change: { before: order, after, ended, delivery: kind === "handled" ? "enter" : "end" } };
-}
-
 /** The attempts are used up: on to `exhausted`, or marked failed where it stands. */
 function giveUp(
   order: StoredOrder,
@@ -302,33 +230,13 @@ function giveUp(
   return enter(order, status.exhausted, context, { attempts: used.attempts, error, reason: `exhausted: ${error}` });
 }
 
-function markFailed(
-  before: StoredOrder,
-  code: string,
-  message: string,
-  context: DecideContext,
-  used: StoredOrder = withError(before, message),
-): Decision {
-  const failure: Failure = { code, message: cutError(message), fingerprint: fingerprintOf(message), at: context.now };
-  return changed(
-    before,
-    { ...used, attempting: false, notBefore: null, expiresAt: null, failure },
-    null,
-    "end",
-    context,
-  );
+/** Only an order that a handler can have: what is said of any other comes from a delivery of the past. */
+function isAttempted(order: StoredOrder): boolean {
+  return order.kind === "handled" && order.failure === null;
 }
 
-function changed(
-  before: StoredOrder,
-  after: StoredOrder,
-  ended: Visit | null,
-  delivery: Change["delivery"],
-  context: DecideContext,
-): Decision {
-  return {
-    change: { before, after: { ...after, version: before.version + 1, updatedAt: context.now }, ended, delivery },
-  };
+function notAttempted(order: StoredOrder): Decision {
+  return { refused: "stale", message: `the order is in "${order.status}" and no handler has it` };
 }
 
 /** The attempts with the one that just ended, unless that one was recorded when it started. */
@@ -338,48 +246,4 @@ function attemptsUsed(order: StoredOrder): number {
 
 function usedAttempts(order: StoredOrder): StoredOrder {
   return { ...order, attempts: attemptsUsed(order), attempting: false };
-}
-
-function withError(order: StoredOrder, message: string): StoredOrder {
-  return { ...order, entry: { ...order.entry, error: cutError(message) } };
-}
-
-function expiryOf(status: StatusDefinition, now: number): number | null {
-  return status.waits && status.expires ? now + Math.ceil(status.expires.afterSeconds * 1_000) : null;
-}
-
-function mergeResults(
-  order: StoredOrder,
-  results: object | undefined,
-  { workflow, resultsBytesMax = Number.POSITIVE_INFINITY }: DecideContext,
-): { resultsJson: string } | { faults: Fault[] } {
-  if (results === undefined) return { resultsJson: order.resultsJson };
-  if (results === null || typeof results !== "object" || Array.isArray(results)) {
-    return { faults: [{ path: "", message: "results must be an object" }] };
-  }
-  let merged: unknown = { ...JSON.parse(order.resultsJson), ...results };
-  if (workflow.results !== undefined) {
-    const parsed = workflow.results.safeParse(merged);
-    if (!parsed.success) return { faults: faultsOf(parsed.error) };
-    merged = parsed.data;
-  }
-  let resultsJson: string;
-  try {
-    resultsJson = JSON.stringify(merged);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return { faults: [{ path: "", message: `results are not JSON: ${reason}` }] };
-  }
-  // A UTF-16 unit takes at most three bytes of UTF-8, so most results need no count.
-  if (resultsJson.length * 3 > resultsBytesMax && Buffer.byteLength(resultsJson) > resultsBytesMax) {
-    return {
-      faults: [{ path: "", message: `results take more than the ${resultsBytesMax} bytes that the store holds` }],
-    };
-  }
-  return { resultsJson };
-}
-
-function describeFaults(status: string, faults: readonly Fault[]): string {
-  const [first] = faults;
-  return `results given in "${status}" do not fit the schema: ${first?.path ? `${first.path}: ` : ""}${first?.message}`;
 }

@@ -1,16 +1,16 @@
 /**
- * The message without ids and numbers, so that the same fault groups under one fingerprint: UUIDs, long hex
- * strings, quoted values and numbers become `…`, and the rest is cut to 200 characters.
+ * The message without ids and numbers, so that the same fault groups under one fingerprint: quoted values, words with
+ * digits in them (ids, numbers, times) and long hex strings become `…`, and the rest is cut to 200 characters.
  */
 export function fingerprintOf(message: string): string {
   return message
     .slice(0, 1_000)
-    .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi, "…")
-    .replace(/\b(?=[0-9a-z_-]*\d)[0-9a-z_-]{6,}\b/gi, "…")
-    .replace(/\d+(?:[.,:]\d+)*/g, "…")
+    .replace(/"[^"]*"|(?<!\w)'[^']*'(?!\w)|`[^`]*`/g, "…")
+    .replace(/[\w-]*\d[\w-]*(?:[.,:/][\w-]*\d[\w-]*)*|\b[0-9a-f]{16,}\b/gi, "…")
     .replace(/\s+/g, " ")
     .trim()
-    .slice(0, 200);
+    .slice(0, 200)
+    .toWellFormed();
 }
 
 const longestErrorBytes = 1_024;

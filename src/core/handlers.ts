@@ -98,6 +98,14 @@ export function implement<W extends AnyWorkflow, Resources extends object = Reco
   if (typeof workflow?.name !== "string" || typeof workflow.statuses !== "object") {
     refuse("the first argument must be what defineWorkflow returned");
   }
+  if (options === null || typeof options !== "object") {
+    refuse("the second argument must be { handlers }, with one handler for each handled status");
+  }
+  for (const field of ["resources", "release"] as const) {
+    if (options[field] !== undefined && typeof options[field] !== "function") {
+      refuse(`${field} must be a function, so that nothing opens before the start`);
+    }
+  }
   for (const key of Object.keys(options)) {
     if (!["resources", "release", "handlers"].includes(key)) refuse(`implement has the unknown option "${key}"`);
   }

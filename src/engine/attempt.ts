@@ -186,7 +186,13 @@ function timeoutReason(timeoutSeconds: number): DOMException {
 function outcomeOf(answer: unknown, status: string): Outcome {
   if (typeof answer === "string") return { kind: "moved", to: answer };
   const next = answer as { to?: unknown; results?: object } | null | undefined;
-  if (typeof next?.to === "string") return { kind: "moved", to: next.to, results: next.results };
+  if (typeof next?.to === "string") {
+    // A misspelt `results` must not be lost in silence; TypeScript does not see it in what a function returns.
+    const unknown = Object.keys(next).find((key) => key !== "to" && key !== "results");
+    if (unknown === undefined) return { kind: "moved", to: next.to, results: next.results };
+    const message = `the handler of "${status}" returned the unknown key "${unknown}"; it may return the next status or { to, results }`;
+    return { kind: "failed", code: "invalid_transition", message, permanent: true };
+  }
   return {
     kind: "failed",
     code: "invalid_transition",

@@ -1,8 +1,9 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
+import { z } from "zod";
 import type { Backend, NewOrder } from "../backend/backend.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Fault } from "../core/errors.ts";
+import { CauceError, type Fault } from "../core/errors.ts";
 import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
 import type { Engine, PlaceOptions, Refusal } from "./engine.ts";
@@ -71,6 +72,10 @@ function accept(
     if (workflow.group !== undefined) group = workflow.group(parsed.data) ?? null;
     if (options.idempotencyKey !== undefined) key = keyOf(options.idempotencyKey, body);
   } catch (error) {
+    if (error instanceof z.core.$ZodAsyncError) {
+      const message = `workflow "${workflow.name}": the schema of data has an asynchronous check; checks must be synchronous`;
+      throw new CauceError("schema_unsupported", message, { cause: error });
+    }
     // Nested so deep that the stack ends, or text that has no UTF-8: the data is at fault, not the server.
     return invalidData([
       { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },

@@ -103,8 +103,7 @@ function parse(bytes: ArrayBuffer | Uint8Array, decode: Decode, faultCode: Error
     const reason = (cause as Error).message.replace(/\s+/g, " ");
     throw new CauceError("invalid_json", `the body is not JSON: ${reason}`);
   }
-  // Neither can be in a value unless it is in the text, and almost no text has them.
-  if (text.includes("\\u") || text.includes("__proto__")) {
+  if (mayBeUnstorable(text)) {
     const found = findUnstorable(value, "");
     if (found !== undefined) throw fault(faultCode, found);
   }
@@ -142,12 +141,31 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-/** Half a surrogate pair has no UTF-8, and schemas drop `__proto__` in silence: neither would be stored as it came. */
+/**
+ * A cheap look at the text, since almost no text has any of it: half a surrogate pair is written with an escape, and a
+ * number past what a number holds has an exponent of three digits or more than 200 digits before it.
+ */
+function mayBeUnstorable(text: string): boolean {
+  return (
+    text.includes("\\u") ||
+    text.includes("__proto__") ||
+    /[eE]\+?\d{3}/.test(text) ||
+    (text.length > 200 && /\d{24}/.test(text))
+  );
+}
+
+/**
+ * What would not be stored as it came: half a surrogate pair has no UTF-8, schemas drop `__proto__` in silence, and
+ * JSON.stringify makes null of a number that is infinite.
+ */
 function findUnstorable(value: unknown, path: string): Fault | undefined {
   if (typeof value === "string") {
     return value.isWellFormed()
       ? undefined
       : { path, message: "has half of a surrogate pair, which no UTF-8 can hold" };
+  }
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    return { path, message: "is a number too large to be stored; send it as a string" };
   }
   if (value === null || typeof value !== "object") return undefined;
   for (const [key, inner] of Object.entries(value)) {

@@ -37,7 +37,7 @@ export function formatKeyLine(key: StoredKey): string {
  */
 export function parseKeys(text: string, where: string): Auth {
   const keys: StoredKey[] = [];
-  const lines = text.replace(/^\uFEFF/, "").split(/\r\n|\n|\r/);
+  const lines = text.split(/\r\n|\n|\r/);
   for (const [index, line] of lines.entries()) {
     const words = line.replace(/#.*/, "").trim().split(/\s+/);
     if (words[0] === "") continue;

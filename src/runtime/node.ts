@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { createAdaptorServer } from "@hono/node-server";
 import { CauceError } from "../core/errors.ts";
 
-export type Fetch = (request: Request) => Response | Promise<Response>;
+export type Fetch = (request: Request, env: { incoming: unknown }) => Response | Promise<Response>;
 
 export interface Listener {
   readonly port: number;
@@ -36,7 +36,8 @@ export async function listen(fetch: Fetch, options: { host: string; port: number
   const { host, port } = options;
   let closing = false;
   const server = createAdaptorServer({
-    fetch: (request: Request) => (closing ? lastAnswer(fetch, request) : fetch(request)),
+    fetch: (request: Request, env: { incoming: unknown }) =>
+      closing ? lastAnswer(fetch(request, env)) : fetch(request, env),
     serverOptions: limits,
   }) as Server;
   await new Promise<void>((resolve, reject) => {
@@ -59,8 +60,8 @@ export async function listen(fetch: Fetch, options: { host: string; port: number
 }
 
 /** Answers, and has the connection closed after it: a client that never pauses would otherwise keep it open. */
-async function lastAnswer(fetch: Fetch, request: Request): Promise<Response> {
-  const response = await fetch(request);
+async function lastAnswer(answer: Response | Promise<Response>): Promise<Response> {
+  const response = await answer;
   response.headers.set("connection", "close");
   return response;
 }

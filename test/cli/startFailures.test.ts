@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -116,6 +116,8 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
   it("a database file that is damaged", async (t) => {
     const data = temporaryDirectory(t);
     const database = await usedDatabase(t, data);
+    // What the write-ahead log still holds would mend the file.
+    for (const end of ["-wal", "-shm"]) rmSync(`${database}${end}`, { force: true });
     writeFileSync(database, "this is no database, and never was one".repeat(100));
     const says = new RegExp(database);
     await fails(t, [ordersApp, "--port", "0", "--data", data], { code: "store_corrupt", says });

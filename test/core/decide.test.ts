@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import { type Change, type DecideContext, decide, type Outcome } from "../../src/core/decide.ts";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
-import { type AnyWorkflow, defineWorkflow, final, kindOf, retryOf, statusOf } from "../../src/core/workflow.ts";
+import { type AnyWorkflow, final, kindOf, retryOf, statusOf } from "../../src/core/workflow.ts";
 import { type ExpectedChange, type GivenOrder, given } from "../../src/testing/given.ts";
 
 const visitsMax = 6;

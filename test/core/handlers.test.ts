@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { type App, implement, lazy } from "../../src/core/handlers.ts";
-import { defineWorkflow, final } from "../../src/core/workflow.ts";
+import { final } from "../../src/core/workflow.ts";
 
 const orders = defineWorkflow({
   name: "orders",

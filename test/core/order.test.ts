@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import {
   appendPast,
   currentVisit,
@@ -9,7 +10,7 @@ import {
   type StoredOrder,
   type Visit,
 } from "../../src/core/order.ts";
-import { defineWorkflow, final } from "../../src/core/workflow.ts";
+import { final } from "../../src/core/workflow.ts";
 import { given } from "../../src/testing/given.ts";
 
 const looping = defineWorkflow({

@@ -1,17 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import { longestDelaySeconds } from "../../src/core/retry.ts";
-import {
-  type AnyWorkflow,
-  defineWorkflow,
-  faultsOf,
-  final,
-  handledStatuses,
-  kindOf,
-  statusOf,
-} from "../../src/core/workflow.ts";
+import { type AnyWorkflow, faultsOf, final, handledStatuses, kindOf, statusOf } from "../../src/core/workflow.ts";
 
 const data = z.object({ customerId: z.string() });
 const fine = { name: "orders", data, initial: "open", statuses: { open: { to: ["done"] }, done: final } };

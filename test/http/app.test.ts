@@ -128,6 +128,14 @@ test("a list is newest first, and its cursor goes on", async (t) => {
   assert.deepEqual(await jsonOf(await request("GET", "/orders?status=longGone")), { items: [], nextCursor: null });
 });
 
+test("a page has 50 orders where nobody says otherwise", async (t) => {
+  const { request, place } = await serving(t);
+  for (let n = 0; n < 51; n++) await place("orders", { customerId: "c-1" });
+  const page = await jsonOf<{ items: Order[]; nextCursor: unknown }>(await request("GET", "/orders"));
+  assert.equal(page.items.length, 50);
+  assert.equal(typeof page.nextCursor, "string");
+});
+
 test("a list refuses parameters that are unknown, given twice or do not fit, and names them", async (t) => {
   const { request } = await serving(t);
   const bad: [query: string, name: RegExp][] = [

@@ -11,6 +11,7 @@ test("bodies that are not JSON in UTF-8 are invalid_json", async (t) => {
   const bodies: [name: string, body: string | Buffer][] = [
     ["empty", ""],
     ["blank", " \n"],
+    ["text of two lines", "a\nb"],
     ["half", '{"customerId":'],
     ["two values", "{}{}"],
     ["a comment", '{"customerId":"c" /* no */}'],
@@ -82,16 +83,33 @@ test("__proto__ is refused as a key, however it is written, and is fine as text"
   assert.equal((Object.prototype as { admin?: unknown }).admin, undefined);
 });
 
-test("numbers past what a number holds are refused by the schema", async (t) => {
+test("numbers past what a number holds are refused, whatever the schema says of them", async (t) => {
   const { request } = await serving(t);
-  for (const total of ["1e999", "-1e999", "9".repeat(400)]) {
-    const body = `{"customerId":"c","total":${total}}`;
-    const { errors } = await problemOf(await request("POST", "/orders", { body, headers: json }), 422, "invalid_data");
-    assert.deepEqual(
-      errors?.map((fault) => fault.path),
-      ["total"],
-    );
+  const digits = "9".repeat(400);
+  for (const number of [
+    "1e999",
+    "-1E+309",
+    digits,
+    `-${digits}`,
+    `${digits}e0`,
+    `${"9".repeat(250)}.5e99`,
+    "0.1e0400",
+  ]) {
+    for (const field of ["total", "extra"]) {
+      const body = `{"customerId":"c","${field}":${number}}`;
+      const { errors } = await problemOf(
+        await request("POST", "/orders", { body, headers: json }),
+        422,
+        "invalid_data",
+      );
+      assert.deepEqual(
+        errors?.map((fault) => fault.path),
+        [field],
+      );
+    }
   }
+  const taken = await request("POST", "/orders", { body: '{"customerId":"c","extra":["1e999",1e300]}', headers: json });
+  assert.deepEqual((await jsonOf<{ data: unknown }>(taken, 202)).data, { customerId: "c", extra: ["1e999", 1e300] });
 });
 
 test("deep nesting is refused, up to the limit it is taken", async (t) => {
@@ -150,6 +168,16 @@ test("a body at the limit is taken, one byte more is not, whatever tells its len
       else assert.equal(answer.status, status);
     }
   }
+});
+
+test("a body that a server hands over whole is counted too", async (t) => {
+  const { request } = await serving(t, { bodyBytesMax: 20 });
+  const options = {
+    body: '{"customerId":"c-1234"}',
+    headers: { ...json, "content-length": "20" },
+    env: { incoming: {} },
+  };
+  await problemOf(await request("POST", "/orders", options), 413, "body_too_large");
 });
 
 test("a body that says it is too large is not read", async (t) => {

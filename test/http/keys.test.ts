@@ -19,7 +19,7 @@ test("a line that was formatted is read back", () => {
 });
 
 test("comments, blank lines, tabs, upper case, a byte order mark and any line end are read", () => {
-  const text = `\uFEFF# ours\r\n\r\n  shop\tintake   ${a.toUpperCase()}  # front end\rops operate ${b}\n`;
+  const text = `\uFEFFshop\tintake   ${a.toUpperCase()}  # front end\r\n\r\n# ours\rops operate ${b}\n`;
   assert.deepEqual(parseKeys(text, "keys.txt"), {
     keys: [
       { name: "shop", role: "intake", sha256: a },

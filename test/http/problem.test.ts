@@ -7,7 +7,7 @@ import { problemOf } from "./serving.ts";
 
 test("the reference has every code that a client can meet, with its status and meaning", () => {
   const reference = readFileSync(new URL("../../docs/reference/http.md", import.meta.url), "utf8");
-  const rows = [...reference.matchAll(/^\| `(\w+)` \| (\d{3}) \| (.*) \|$/gm)].map(([, code, status, meaning]) => [
+  const rows = [...reference.matchAll(/^\| `(\w+)` +\| (\d{3}) +\| (.*?) +\|$/gm)].map(([, code, status, meaning]) => [
     code,
     Number(status),
     meaning,

@@ -10,7 +10,7 @@ const reference = readFileSync(new URL("../../docs/reference/http.md", import.me
 /** The rows of the table whose first column has this title: cells without their backticks. */
 function rowsOf(title: string): string[][] {
   const lines = reference.split("\n");
-  const start = lines.findIndex((line) => line.startsWith(`| ${title} |`));
+  const start = lines.findIndex((line) => line.split("|")[1]?.trim() === title);
   assert.notEqual(start, -1, `no table begins with the column ${title}`);
   const rows = lines.slice(start + 2);
   return rows

@@ -2,7 +2,8 @@ import assert, { AssertionError } from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import type { Outcome } from "../../src/core/decide.ts";
-import { defineWorkflow, final } from "../../src/core/workflow.ts";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
+import { final } from "../../src/core/workflow.ts";
 import { type ExpectedChange, type GivenOrder, given } from "../../src/testing/given.ts";
 
 const orders = defineWorkflow({

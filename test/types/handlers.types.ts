@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { type App, type HandlerContext, implement, lazy } from "../../src/core/handlers.ts";
-import { type DataOf, defineWorkflow, final, type ResultsOf, type StatusName } from "../../src/core/workflow.ts";
+import { type DataOf, final, type ResultsOf, type StatusName } from "../../src/core/workflow.ts";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 /** Compiles only where both types are the same; `any` is the same as nothing but itself. */

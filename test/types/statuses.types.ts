@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { defineWorkflow, final } from "../../src/core/workflow.ts";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
+import { final } from "../../src/core/workflow.ts";
 
 const data = z.object({ customerId: z.string() });
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { implement, lazy } from "../../src/core/handlers.ts";
-import { defineWorkflow, final } from "../../src/core/workflow.ts";
+import { final } from "../../src/core/workflow.ts";
 
 const orders = defineWorkflow({
   name: "orders",

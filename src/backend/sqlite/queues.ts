@@ -25,6 +25,8 @@ export interface Place {
 export const unqueued: Place = { queue: null, position: null, lane: null, due: null };
 const buckets = 8;
 
+export type Queues = ReturnType<typeof createQueues>;
+
 /**
  * The queues of the statuses, over the rows of `orders`. A row that is due is `ready`, or `claimed` at once when
  * somebody has asked for it (`grant`) and nobody is before it: on an idle or flowing queue an order is written once per

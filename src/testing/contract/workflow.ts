@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Outcome } from "../../core/decide.ts";
-import { defineWorkflow, final } from "../../core/workflow.ts";
+import { defineWorkflow } from "../../core/defineWorkflow.ts";
+import { final } from "../../core/workflow.ts";
 
 /**
  * The workflow of the contract suite. `received` marks an order failed when its attempts are used up, `priced` moves

@@ -1,0 +1,227 @@
+import type { Decoder } from "./codec.ts";
+import {
+  type CommitOp,
+  decodeCommit,
+  decodePlace,
+  deliveryCode,
+  type Exception,
+  op,
+  type PlaceOp,
+} from "./protocol.ts";
+import { bucketOf, type Claim, type Place, type Queues, unqueued } from "./queues.ts";
+import { kindNumber, queueState } from "./schema.ts";
+import type { Statements } from "./statements.ts";
+
+/** What the writer does for each operation of a batch, within its transaction. */
+export function createOperations(statements: Statements, queues: Queues, fifo: boolean) {
+  const place = (o: PlaceOp, index: number): Exception | undefined => {
+    const { seq, status, kind, group, createdAt } = o;
+    if (o.keyHash !== null) {
+      const found = statements.findKey.get(o.keyHash) as unknown as [string, string] | undefined;
+      if (found !== undefined) {
+        const same = found[1].toLowerCase() === o.contentHash;
+        return { index, is: same ? "repeated" : "conflict", orderId: found[0] };
+      }
+      statements.insertKey.run(o.keyHash, o.contentHash, seq);
+    }
+    const handled = kind === kindNumber.handled;
+    const queued = handled ? queues.join(seq, status, fifo ? group : null, 0, 1, index) : unqueued;
+    const standing = handled ? undefined : bucketOf(kind, false);
+    if (standing !== undefined) queues.count(status, standing, 1);
+    const { queue, position, lane } = queued;
+    statements.insertOrder.run(
+      seq,
+      o.id,
+      status,
+      kind,
+      queue,
+      position,
+      lane,
+      o.expiresAt,
+      group,
+      createdAt,
+      createdAt,
+      o.entry,
+    );
+    statements.insertData.run(seq, o.data);
+    return undefined;
+  };
+
+  /**
+   * Compare-and-set on `version`. The writer is alone, so between reading the version and writing the row nothing can
+   * come: of two changes that were decided at one version, the second finds the first one's version and is stale.
+   */
+  const commit = (o: CommitOp, index: number, now: number): Exception | undefined => {
+    const { seq, version, status, kind, visit, notBefore, fingerprint, delivery } = o;
+    const claim = queues.claims.get(seq);
+    const old = claim === undefined || o.id !== "" ? read(seq) : ofClaim(claim);
+    if (old === undefined || old.version !== version || old.id !== o.id) return { index, is: "stale" };
+
+    let queued: Place;
+    if (delivery === deliveryCode.keep) {
+      queued = old;
+      if (claim !== undefined) claim.version = version + 1;
+    } else {
+      if (old.queue !== null) queues.count(old.status, old.queue, -1);
+      else leaveStanding(old);
+      queues.claims.delete(seq);
+      if (delivery === deliveryCode.enter) {
+        queued = queues.join(seq, status, fifo ? old.group : null, visit, version + 1, index);
+      } else if (delivery === deliveryCode.again && old.position !== null) {
+        queued = queues.putBack(status, old.position, old.lane, notBefore ?? now, now);
+      } else {
+        queued = unqueued;
+        const standing = bucketOf(kind, fingerprint !== null);
+        if (standing !== undefined) queues.count(status, standing, 1);
+      }
+      if (fingerprint !== null)
+        statements.failed.run(status, fingerprint, messageOf(o.failure), o.updatedAt, o.updatedAt);
+    }
+    const statement = o.past === null ? statements.changeAppending : statements.changeReplacing;
+    statement.run(
+      status,
+      kind,
+      visit,
+      version + 1,
+      o.attempts,
+      o.attempting,
+      queued.queue,
+      queued.position,
+      queued.lane,
+      queued.due,
+      notBefore,
+      o.expiresAt,
+      fingerprint,
+      o.failure,
+      o.updatedAt,
+      o.entry,
+      o.past ?? o.ended,
+      o.pastOmitted,
+      o.results,
+      seq,
+    );
+    if (old.lane !== null && (delivery === deliveryCode.enter || delivery === deliveryCode.end)) {
+      queues.surfaceNext(old.status, old.lane, now);
+    }
+    return undefined;
+  };
+
+  interface Standing extends Place {
+    readonly id: string;
+    readonly version: number;
+    readonly status: string;
+    readonly kind: number;
+    readonly visit: number;
+    readonly group: string | null;
+    readonly fingerprint: string | null;
+    readonly redelivered: number;
+  }
+
+  // In FIFO delivery a claimed order's lane is its group; in standard delivery nobody asks for either.
+  const ofClaim = (claim: Claim): Standing => ({
+    ...claim,
+    id: "",
+    queue: queueState.claimed,
+    due: null,
+    kind: 0,
+    group: claim.lane,
+    fingerprint: null,
+    redelivered: 0,
+  });
+
+  const read = (seq: number) => statements.standing.get(seq) as unknown as Standing | undefined;
+
+  const leaveStanding = (old: Standing): void => {
+    const standing = bucketOf(old.kind, old.fingerprint !== null);
+    if (standing !== undefined) queues.count(old.status, standing, -1);
+    if (old.fingerprint !== null) {
+      statements.unfailed.run(old.status, old.fingerprint);
+      statements.emptied.run(old.status, old.fingerprint);
+    }
+  };
+
+  /** Ends a claim without changing the order; undefined when it has ended already. */
+  const unclaim = (seq: number, visit: number): Claim | undefined => {
+    const claim = queues.claims.get(seq);
+    if (claim === undefined || claim.visit !== visit) return undefined;
+    queues.claims.delete(seq);
+    queues.count(claim.status, queueState.claimed, -1);
+    return claim;
+  };
+
+  const settleDone = (seq: number, visit: number, now: number): void => {
+    const claim = unclaim(seq, visit);
+    if (claim === undefined) return;
+    statements.setQueue.run(null, null, null, null, 0, seq);
+    queues.surfaceNext(claim.status, claim.lane, now);
+  };
+
+  const settleAgain = (seq: number, visit: number, due: number, now: number): void => {
+    const claim = unclaim(seq, visit);
+    if (claim === undefined) return;
+    const redelivered = read(seq)?.redelivered ?? 0;
+    if (due <= now) queues.surface(seq, claim, redelivered);
+    else {
+      const { queue, position, lane } = queues.putBack(claim.status, claim.position, claim.lane, due, now);
+      statements.setQueue.run(queue, position, lane, due, redelivered, seq);
+    }
+  };
+
+  const release = (seq: number, visit: number, redelivered: number): void => {
+    const claim = unclaim(seq, visit);
+    if (claim !== undefined) queues.surface(seq, claim, redelivered);
+  };
+
+  const apply = (from: Decoder, now: number): Exception[] => {
+    const exceptions: Exception[] = [];
+    for (let index = 0; !from.done; index++) {
+      const exception = applyOne(from, index, now);
+      if (exception !== undefined) exceptions.push(exception);
+    }
+    return exceptions;
+  };
+
+  const applyOne = (from: Decoder, index: number, now: number): Exception | undefined => {
+    switch (from.number()) {
+      case op.place:
+        return place(decodePlace(from), index);
+      case op.commit:
+        return commit(decodeCommit(from), index, now);
+      case op.settleDone:
+        settleDone(from.number(), from.number(), now);
+        return;
+      case op.settleAgain:
+        settleAgain(from.number(), from.number(), from.number(), now);
+        return;
+      case op.release:
+        release(from.number(), from.number(), from.number());
+        return;
+      case op.promote:
+        queues.promote(now);
+        return;
+      case op.redeliver:
+        redeliver(from.number(), from.number());
+        return;
+    }
+  };
+
+  const redeliver = (seq: number, visit: number): void => {
+    const row = read(seq);
+    if (
+      row === undefined ||
+      row.visit !== visit ||
+      row.kind !== kindNumber.handled ||
+      row.queue !== null ||
+      row.fingerprint !== null
+    )
+      return;
+    const queued = queues.join(seq, row.status, fifo ? row.group : null, visit, row.version);
+    statements.setQueue.run(queued.queue, queued.position, queued.lane, null, 0, seq);
+  };
+
+  return { apply };
+}
+
+function messageOf(failureJson: string | null): string {
+  return (JSON.parse(failureJson ?? "{}") as { message?: string }).message ?? "";
+}

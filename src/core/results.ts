@@ -1,0 +1,49 @@
+import type { DecideContext } from "./change.ts";
+import type { Fault } from "./errors.ts";
+import type { StoredOrder } from "./order.ts";
+import { faultsOf } from "./workflow.ts";
+
+/** The order's results with more merged in, key by key, checked against the workflow's schema. */
+export function mergeResults(
+  order: StoredOrder,
+  results: object | undefined,
+  { workflow, resultsBytesMax = Number.POSITIVE_INFINITY }: DecideContext,
+): { resultsJson: string } | { faults: Fault[] } {
+  if (results === undefined) return { resultsJson: order.resultsJson };
+  if (!isPlainObject(results))
+    return { faults: [{ path: "", message: "results must be an object of plain keys and values" }] };
+  let resultsJson: string;
+  try {
+    // What is undefined is not there, so it takes nothing away either.
+    const given = Object.entries(results).filter(([, value]) => value !== undefined);
+    let merged: unknown = { ...JSON.parse(order.resultsJson), ...Object.fromEntries(given) };
+    if (workflow.results !== undefined) {
+      const parsed = workflow.results.safeParse(merged);
+      if (!parsed.success) return { faults: faultsOf(parsed.error) };
+      merged = parsed.data;
+    }
+    resultsJson = JSON.stringify(merged);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return { faults: [{ path: "", message: `results cannot be taken: ${reason}` }] };
+  }
+  if (!resultsJson?.startsWith("{")) return { faults: [{ path: "", message: "results must be an object as JSON" }] };
+  // A UTF-16 unit takes at most three bytes of UTF-8, so most results need no count.
+  if (resultsJson.length * 3 > resultsBytesMax && Buffer.byteLength(resultsJson) > resultsBytesMax) {
+    return {
+      faults: [{ path: "", message: `results take more than the ${resultsBytesMax} bytes that the store holds` }],
+    };
+  }
+  return { resultsJson };
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (value === null || typeof value !== "object") return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+export function describeFaults(status: string, faults: readonly Fault[]): string {
+  const [first] = faults;
+  return `results given in "${status}" do not fit the schema: ${first?.path ? `${first.path}: ` : ""}${first?.message}`;
+}
