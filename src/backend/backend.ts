@@ -165,11 +165,14 @@ export interface FailureGroup {
   readonly lastAt: number;
 }
 
-/** What a backend is made for; `createCauce` calls it once for each workflow. */
-export type BackendFactory = (options: {
+/** What a backend is made for. */
+export interface BackendFactoryOptions {
   readonly workflow: string;
   readonly delivery: DeliveryMode;
   readonly clock: Clock;
-}) => Backend | Promise<Backend>;
+}
+
+/** Makes a backend; `createCauce` calls it once for each workflow. */
+export type BackendFactory = (options: BackendFactoryOptions) => Backend | Promise<Backend>;
 
 export type DeliveryMode = "standard" | "fifo";

@@ -1,16 +1,19 @@
 import type { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Placed } from "../backend.ts";
+import type { NewOrder, Placed } from "../backend.ts";
 import type { Claims } from "./claims.ts";
-import type { Answer, Exception } from "./protocol.ts";
-import { orderOfRow } from "./rows.ts";
+import { createDecoder } from "./codec.ts";
+import { type Answer, type Exception, fromRows, type Outgoing, placedEntry } from "./protocol.ts";
+import { decodeRow, orderOfRow } from "./rows.ts";
 
 /** Who waits for an operation. Records, not closures: there are four for each order. */
 export type Waiting =
   | {
       readonly is: "place";
-      readonly order: StoredOrder;
-      readonly seq: number;
+      readonly newOrder: NewOrder;
+      /** Known once the writer has given it a key. */
+      order?: StoredOrder;
+      seq?: number;
       readonly resolve: (placed: Placed | Promise<Placed>) => void;
       readonly reject: (error: CauceError) => void;
     }
@@ -26,32 +29,67 @@ export type Waiting =
     }
   | { readonly is: "other"; readonly resolve: () => void; readonly reject: (error: CauceError) => void };
 
-/** Tells everybody what the writer answered, and hands out what it claimed. */
-export function dispatch(
+/** Tells everybody what the writer answered. `claims` are the owner's; others have none. */
+export function tellAnswer(
   waiting: readonly Waiting[],
-  answer: Answer,
-  claims: Claims,
+  { exceptions, placed }: Answer,
+  claims: Pick<Claims, "committed"> | undefined,
   placedBefore: (exception: Exception) => Promise<Placed>,
 ): void {
-  const { exceptions, deliveries } = answer;
   const byIndex = exceptions.length === 0 ? undefined : new Map(exceptions.map((each) => [each.index, each]));
+  const keys = createDecoder(placed);
   for (let index = 0; index < waiting.length; index++) {
     const each = waiting[index] as Waiting;
     const exception = byIndex?.get(index);
     if (each.is === "commit") {
-      // Before the deliveries below: a commit consumes one, and the next one of the same order is in this answer.
-      if (exception === undefined) claims.committed(each.order, each.keep);
+      if (exception === undefined) claims?.committed(each.order, each.keep);
       each.resolve(exception === undefined ? "committed" : "stale");
-    } else if (each.is === "place") {
-      each.resolve(exception === undefined ? { outcome: "placed", order: each.order } : placedBefore(exception));
-    } else each.resolve();
+    } else if (each.is === "other") each.resolve();
+    else if (exception !== undefined) each.resolve(placedBefore(exception));
+    else {
+      each.seq = keys.number();
+      each.order = storedOrder(keys.text(), each.newOrder);
+      each.resolve({ outcome: "placed", order: each.order });
+    }
   }
+}
+
+/** Hands out what the writer claimed. After `tellAnswer`: a commit consumes the delivery before. */
+export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Outgoing, claims: Claims): void {
   if (deliveries.length === 0) return;
-  for (const each of deliveries) {
-    if (typeof each === "number") {
-      const { order, seq } = waiting[each] as Extract<Waiting, { seq: number }>;
+  const from = createDecoder(rows);
+  for (const index of deliveries) {
+    if (index === fromRows) {
+      const row = decodeRow(from);
+      claims.add(orderOfRow(row), row[18], row[19] === 1);
+    } else {
+      const { order, seq } = waiting[index] as { order: StoredOrder; seq: number };
       claims.add(order, seq, false);
-    } else claims.add(orderOfRow(each), each[18], each[19] === 1);
+    }
   }
   claims.distribute();
+}
+
+function storedOrder(id: string, order: NewOrder): StoredOrder {
+  const { status, kind, dataJson, group, createdAt, expiresAt } = order;
+  return {
+    id,
+    status,
+    kind,
+    visit: 0,
+    version: 1,
+    attempts: 0,
+    attempting: false,
+    dataJson,
+    resultsJson: "{}",
+    group,
+    createdAt,
+    updatedAt: createdAt,
+    notBefore: null,
+    expiresAt,
+    failure: null,
+    entry: placedEntry(order),
+    past: [],
+    pastOmitted: 0,
+  };
 }

@@ -1,8 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
-import type { StoredOrder } from "../../core/order.ts";
 import type { Backend, Limits, NewOrder } from "../backend.ts";
-import { createIds, seqOf } from "../ids.ts";
+import { seqOf } from "../ids.ts";
 import type { Waiting } from "./answers.ts";
 import type { Channel } from "./channel.ts";
 import type { Claims } from "./claims.ts";
@@ -16,7 +15,8 @@ interface FrontOptions {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly channel: Channel<Waiting>;
-  readonly claims: Claims;
+  /** The owner's; a client that only places and operates has none. */
+  readonly claims: Pick<Claims, "orderOf" | "seqOf" | "take" | "receive" | "spareOf">;
   readonly reader: Reader;
 }
 
@@ -29,7 +29,6 @@ export function createFront({
   claims,
   reader,
 }: FrontOptions): Omit<Backend, "close"> & { end(): void } {
-  const ids = createIds(channel.lastSeq);
   const { encoder } = channel;
   const json = createEntryWriter();
   let closed = false;
@@ -67,10 +66,8 @@ export function createFront({
       const refused = refuseSize(order, limits);
       if (refused !== undefined) return Promise.reject(refused);
       return new Promise((resolve, reject) => {
-        const { seq, id } = ids.next(order.createdAt);
-        const stored = storedOrder(id, order);
-        encodePlace(encoder, json, seq, stored, order.key);
-        channel.sent({ is: "place", order: stored, seq, resolve, reject });
+        encodePlace(encoder, json, order);
+        channel.sent({ is: "place", newOrder: order, resolve, reject });
       });
     },
 
@@ -144,28 +141,4 @@ function refuseSize(order: NewOrder, { dataBytesMax, groupBytesMax }: Limits): C
 /** A UTF-16 unit takes at most three bytes of UTF-8, so most texts need no count. */
 function exceeds(text: string, bytesMax: number): boolean {
   return text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax;
-}
-
-function storedOrder(id: string, order: NewOrder): StoredOrder {
-  const { status, kind, dataJson, group, createdAt, expiresAt, by } = order;
-  return {
-    id,
-    status,
-    kind,
-    visit: 0,
-    version: 1,
-    attempts: 0,
-    attempting: false,
-    dataJson,
-    resultsJson: "{}",
-    group,
-    createdAt,
-    updatedAt: createdAt,
-    notBefore: null,
-    expiresAt,
-    failure: null,
-    entry: { at: createdAt, reason: null, error: null, by },
-    past: [],
-    pastOmitted: 0,
-  };
 }

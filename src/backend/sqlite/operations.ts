@@ -1,5 +1,7 @@
-import type { Decoder } from "./codec.ts";
+import { createIds } from "../ids.ts";
+import { createEncoder, type Decoder } from "./codec.ts";
 import {
+  type Answer,
   type CommitOp,
   decodeCommit,
   decodePlace,
@@ -9,29 +11,36 @@ import {
   type PlaceOp,
 } from "./protocol.ts";
 import { bucketOf, type Claim, type Place, type Queues, unqueued } from "./queues.ts";
+import type { Row } from "./rows.ts";
 import { kindNumber, queueState } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the writer does for each operation of a batch, within its transaction. */
 export function createOperations(statements: Statements, queues: Queues, fifo: boolean) {
-  const place = (o: PlaceOp, index: number): Exception | undefined => {
-    const { seq, status, kind, group, createdAt } = o;
+  const ids = createIds((statements.lastSeq.get() as unknown as [number])[0]);
+  const placed = createEncoder();
+  const place = (o: PlaceOp, index: number, owner: boolean): Exception | undefined => {
+    const { status, kind, group, createdAt, entry } = o;
     if (o.keyHash !== null) {
       const found = statements.findKey.get(o.keyHash) as unknown as [string, string] | undefined;
       if (found !== undefined) {
         const same = found[1].toLowerCase() === o.contentHash;
         return { index, is: same ? "repeated" : "conflict", orderId: found[0] };
       }
-      statements.insertKey.run(o.keyHash, o.contentHash, seq);
     }
-    const handled = kind === kindNumber.handled;
-    const queued = handled ? queues.join(seq, status, fifo ? group : null, 0, 1, index) : unqueued;
-    const standing = handled ? undefined : bucketOf(kind, false);
+    const { seq, id } = ids.next(createdAt);
+    if (o.keyHash !== null) statements.insertKey.run(o.keyHash, o.contentHash, seq);
+    let queued = unqueued;
+    if (kind === kindNumber.handled) {
+      const delivered = owner ? index : () => placedRow(o, seq, id);
+      queued = queues.join(seq, status, fifo ? group : null, 0, 1, delivered);
+    }
+    const standing = kind === kindNumber.handled ? undefined : bucketOf(kind, false);
     if (standing !== undefined) queues.count(status, standing, 1);
     const { queue, position, lane } = queued;
     statements.insertOrder.run(
       seq,
-      o.id,
+      id,
       status,
       kind,
       queue,
@@ -41,9 +50,11 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       group,
       createdAt,
       createdAt,
-      o.entry,
+      entry,
     );
     statements.insertData.run(seq, o.data);
+    placed.number(seq);
+    placed.text(id);
     return undefined;
   };
 
@@ -51,7 +62,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
    * Compare-and-set on `version`. The writer is alone, so between reading the version and writing the row nothing can
    * come: of two changes that were decided at one version, the second finds the first one's version and is stale.
    */
-  const commit = (o: CommitOp, index: number, now: number): Exception | undefined => {
+  const commit = (o: CommitOp, index: number, owner: boolean, now: number): Exception | undefined => {
     const { seq, version, status, kind, visit, notBefore, fingerprint, delivery } = o;
     const claim = queues.claims.get(seq);
     const old = claim === undefined || o.id !== "" ? read(seq) : ofClaim(claim);
@@ -66,7 +77,8 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       else leaveStanding(old);
       queues.claims.delete(seq);
       if (delivery === deliveryCode.enter) {
-        queued = queues.join(seq, status, fifo ? old.group : null, visit, version + 1, index);
+        const lane = fifo ? old.group : null;
+        queued = queues.join(seq, status, lane, visit, version + 1, owner ? index : undefined);
       } else if (delivery === deliveryCode.again && old.position !== null) {
         queued = queues.putBack(status, old.position, old.lane, notBefore ?? now, now);
       } else {
@@ -172,21 +184,21 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     if (claim !== undefined) queues.surface(seq, claim, redelivered);
   };
 
-  const apply = (from: Decoder, now: number): Exception[] => {
+  const apply = (from: Decoder, owner: boolean, now: number): Answer => {
     const exceptions: Exception[] = [];
     for (let index = 0; !from.done; index++) {
-      const exception = applyOne(from, index, now);
+      const exception = applyOne(from, index, owner, now);
       if (exception !== undefined) exceptions.push(exception);
     }
-    return exceptions;
+    return { exceptions, placed: placed.take() };
   };
 
-  const applyOne = (from: Decoder, index: number, now: number): Exception | undefined => {
+  const applyOne = (from: Decoder, index: number, owner: boolean, now: number): Exception | undefined => {
     switch (from.number()) {
       case op.place:
-        return place(decodePlace(from), index);
+        return place(decodePlace(from), index, owner);
       case op.commit:
-        return commit(decodeCommit(from), index, now);
+        return commit(decodeCommit(from), index, owner, now);
       case op.settleDone:
         settleDone(from.number(), from.number(), now);
         return;
@@ -219,7 +231,37 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     statements.setQueue.run(queued.queue, queued.position, queued.lane, null, 0, seq);
   };
 
-  return { apply };
+  return {
+    /** All operations of one client's batch. Only the owner has the orders of its operations in hand. */
+    apply,
+    discard: () => placed.take(),
+  };
+}
+
+/** What a new order's row will hold, for a delivery to somebody who did not place it. */
+function placedRow({ status, kind, data, group, createdAt, entry }: PlaceOp, seq: number, id: string): Row {
+  return [
+    id,
+    status,
+    kind,
+    0,
+    1,
+    0,
+    0,
+    data,
+    "{}",
+    group,
+    createdAt,
+    createdAt,
+    null,
+    null,
+    null,
+    entry,
+    "",
+    0,
+    seq,
+    0,
+  ];
 }
 
 function messageOf(failureJson: string | null): string {

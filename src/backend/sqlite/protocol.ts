@@ -1,9 +1,10 @@
 /** What the front (in the caller's thread) and the writer (in a thread of its own) say to each other. */
+import type { MessagePort } from "node:worker_threads";
 import type { Change } from "../../core/decide.ts";
-import type { StoredOrder } from "../../core/order.ts";
+import type { Entry } from "../../core/order.ts";
 import type { NewOrder } from "../backend.ts";
 import type { Decoder, Encoder, Packed } from "./codec.ts";
-import type { EntryWriter, Row } from "./rows.ts";
+import type { EntryWriter } from "./rows.ts";
 import { kindNumber } from "./schema.ts";
 
 /** Each operation's code, which comes before its fields. */
@@ -11,24 +12,44 @@ export const op = { place: 0, commit: 1, settleDone: 2, settleAgain: 3, release:
 
 export const deliveryCode = { enter: 0, again: 1, keep: 2, end: 3 } as const;
 
-/** One batch: one transaction. */
+/** What one client wants done: it joins a transaction with what the other clients want at that moment. */
 export interface Batch {
   readonly ops: Packed;
-  /** Status and how many more deliveries it may get, by turns. */
+  /** Status and how many more deliveries it may get, by turns. Only the owner receives. */
   readonly grants: readonly (string | number)[];
   /** Milliseconds since 1970, by the injected clock. */
   readonly now: number;
 }
 
+/** What a client may say to the writer. */
+export type Request = Batch | { readonly connect: MessagePort } | "close";
+
+/** What came of a client's batch. */
 export interface Answer {
   /** Of the operations that did not simply succeed: their place in the batch and what happened. */
   readonly exceptions: readonly Exception[];
-  /** In the order of claiming: an operation's place in the batch (the front has that order), or a row from the disk. */
-  readonly deliveries: readonly (number | Row)[];
-  /** When the next delayed delivery is due; null for none. Undefined where it did not change. */
-  readonly nextDelayed?: number | null;
+  /** The key and id of each new order, in the order of the batch. */
+  readonly placed: Packed;
   /** The batch was rolled back. */
   readonly fault?: { readonly code: string; readonly message: string };
+}
+
+/** What goes out to the owner, whosever batch brought it about. */
+export interface Outgoing {
+  /** In the order of claiming: an operation's place in the owner's batch (whose order the owner has), or `fromRows`. */
+  readonly deliveries: readonly number[];
+  /** The orders of those that are `fromRows`. */
+  readonly rows: Packed;
+  /** When the next delayed delivery is due; null for none. Undefined where it did not change. */
+  readonly nextDelayed?: number | null | undefined;
+}
+
+export const fromRows = -1;
+
+/** The writer's answer to a batch, or, to the owner, only what goes out. */
+export interface Reply {
+  readonly answer?: Answer | undefined;
+  readonly out?: Outgoing | undefined;
 }
 
 export type Exception =
@@ -43,12 +64,10 @@ export interface WriterData {
 
 /** The writer's first message. */
 export type Opened =
-  | { readonly opened: true; readonly lastSeq: number; readonly nextDelayed: number | null }
+  | { readonly opened: true; readonly nextDelayed: number | null }
   | { readonly opened: false; readonly fault: { readonly code: string; readonly message: string } };
 
 export interface PlaceOp {
-  readonly seq: number;
-  readonly id: string;
   readonly status: string;
   readonly kind: number;
   readonly data: string;
@@ -60,31 +79,26 @@ export interface PlaceOp {
   readonly contentHash: string;
 }
 
-export function encodePlace(
-  to: Encoder,
-  json: EntryWriter,
-  seq: number,
-  stored: StoredOrder,
-  key: NewOrder["key"],
-): void {
+export function encodePlace(to: Encoder, json: EntryWriter, order: NewOrder): void {
+  const { key } = order;
   to.number(op.place);
-  to.number(seq);
-  to.text(stored.id);
-  to.text(stored.status);
-  to.number(kindNumber[stored.kind]);
-  to.text(stored.dataJson);
-  to.text(stored.group);
-  to.number(stored.createdAt);
-  to.number(stored.expiresAt);
-  to.text(json.entry(stored.entry));
+  to.text(order.status);
+  to.number(kindNumber[order.kind]);
+  to.text(order.dataJson);
+  to.text(order.group);
+  to.number(order.createdAt);
+  to.number(order.expiresAt);
+  to.text(json.entry(placedEntry(order)));
   to.text(key?.keyHash ?? null);
   to.text(key?.contentHash ?? "");
 }
 
+export function placedEntry({ createdAt, by }: NewOrder): Entry {
+  return { at: createdAt, reason: null, error: null, by };
+}
+
 export function decodePlace(from: Decoder): PlaceOp {
   return {
-    seq: from.number(),
-    id: from.text(),
     status: from.text(),
     kind: from.number(),
     data: from.text(),

@@ -1,4 +1,6 @@
-import type { Row } from "./rows.ts";
+import { createEncoder } from "./codec.ts";
+import { fromRows, type Outgoing } from "./protocol.ts";
+import { encodeRow, type Row, rowLength } from "./rows.ts";
 import { bucket, kindNumber, queueState } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 
@@ -11,6 +13,7 @@ export interface Claim {
   version: number;
 }
 
+/** An operation's place in the owner's batch, or the row. */
 type Delivered = number | Row;
 
 /** Where an order stands in the queue, as columns. */
@@ -41,7 +44,8 @@ export function createQueues(statements: Statements) {
   const dirty = new Map<string, number>();
   let position = 0;
   let delayedChanged = false;
-  let deliveries: Delivered[] = [];
+  let deliveries: number[] = [];
+  const rows = createEncoder();
 
   const countsOf = (status: string): number[] => {
     let row = counts.get(status);
@@ -65,7 +69,11 @@ export function createQueues(statements: Statements) {
   const claim = (seq: number, by: Claim, delivered: Delivered): void => {
     demand.set(by.status, (demand.get(by.status) as number) - 1);
     claims.set(seq, by);
-    deliveries.push(delivered);
+    if (typeof delivered === "number") deliveries.push(delivered);
+    else {
+      deliveries.push(fromRows);
+      encodeRow(rows, delivered);
+    }
   };
 
   /** Makes a row that is on the disk ready, or claimed. */
@@ -127,14 +135,15 @@ export function createQueues(statements: Statements) {
       lane: string | null,
       visit: number,
       version: number,
-      delivered?: Delivered,
+      delivered?: number | (() => Row),
     ): Place {
       position++;
       let queue: number = queueState.ready;
       if (lane !== null && statements.laneBusy.get(status, lane, seq) !== undefined) queue = queueState.parked;
       else if (delivered !== undefined && wanted(status)) {
         queue = queueState.claimed;
-        claim(seq, { status, lane, visit, version, position }, delivered);
+        const row = typeof delivered === "number" ? delivered : delivered();
+        claim(seq, { status, lane, visit, version, position }, row);
       }
       count(status, queue, 1);
       return { queue, position, lane, due: null };
@@ -198,13 +207,13 @@ export function createQueues(statements: Statements) {
           count(status, queueState.ready, -1);
           count(status, queueState.claimed, 1);
           const by = { status, lane: row[21], visit: row[3], version: row[4], position: row[20] };
-          claim(seq, by, row.slice(0, 20) as Row);
+          claim(seq, by, row.slice(0, rowLength) as Row);
         }
       }
     },
 
     /** Ends a batch: writes the counts that changed, and hands out what was claimed. */
-    flush(): { deliveries: Delivered[]; nextDelayed: number | null | undefined } {
+    flush(): Outgoing | undefined {
       for (const [status, changed] of dirty) {
         for (const [of, n] of countsOf(status).entries())
           if (changed & (1 << of)) statements.setCount.run(status, of, n);
@@ -214,11 +223,13 @@ export function createQueues(statements: Statements) {
       deliveries = [];
       const changed = delayedChanged;
       delayedChanged = false;
-      return { deliveries: out, nextDelayed: changed ? queues.nextDelayed() : undefined };
+      if (out.length === 0 && !changed) return undefined;
+      return { deliveries: out, rows: rows.take(), nextDelayed: changed ? queues.nextDelayed() : undefined };
     },
 
     discard(): void {
       deliveries = [];
+      rows.take();
       delayedChanged = true;
     },
 

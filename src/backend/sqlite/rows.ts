@@ -1,4 +1,5 @@
 import type { Actor, Entry, Failure, StatusKind, StoredOrder, Visit } from "../../core/order.ts";
+import type { Decoder, Encoder } from "./codec.ts";
 
 /** The columns that make a `StoredOrder`, in the order of `Row`. `redelivered` comes last, for deliveries. */
 export const columns =
@@ -28,6 +29,8 @@ export type Row = [
   redelivered: number,
 ];
 
+export const rowLength = 20;
+
 const kinds: readonly StatusKind[] = ["handled", "waiting", "final"];
 
 export function orderOfRow(row: Row): StoredOrder {
@@ -52,6 +55,39 @@ export function orderOfRow(row: Row): StoredOrder {
     past: row[16] === "" ? [] : (JSON.parse(`[${row[16]}]`) as Visit[]),
     pastOmitted: row[17],
   };
+}
+
+export function encodeRow(to: Encoder, row: Row): void {
+  for (const field of row) {
+    if (typeof field === "string") to.text(field);
+    else to.number(field);
+  }
+}
+
+/** The fields come as they were written: which may be text and null is known by their place. */
+export function decodeRow(from: Decoder): Row {
+  return [
+    from.text(),
+    from.text(),
+    from.number(),
+    from.number(),
+    from.number(),
+    from.number(),
+    from.number(),
+    from.text(),
+    from.text(),
+    from.textOrNull(),
+    from.number(),
+    from.number(),
+    from.numberOrNull(),
+    from.numberOrNull(),
+    from.textOrNull(),
+    from.text(),
+    from.text(),
+    from.number(),
+    from.number(),
+    from.number(),
+  ];
 }
 
 /**

@@ -1,9 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { MessagePort } from "node:worker_threads";
 import { CauceError } from "../../core/errors.ts";
-import type { Backend, BackendFactory, Limits, Placed } from "../backend.ts";
-import { dispatch, type Waiting } from "./answers.ts";
-import { openChannel } from "./channel.ts";
+import type { Backend, BackendFactory, BackendFactoryOptions, Limits, Placed } from "../backend.ts";
+import { handOut, tellAnswer, type Waiting } from "./answers.ts";
+import { createChannel } from "./channel.ts";
 import { createClaims } from "./claims.ts";
 import { storeFault } from "./faults.ts";
 import { createFront } from "./front.ts";
@@ -11,10 +12,22 @@ import { lockData } from "./lock.ts";
 import { type Exception, op } from "./protocol.ts";
 import { openReader, type Reader } from "./reader.ts";
 import { createTimers } from "./timers.ts";
+import { startWriter } from "./writerWorker.ts";
 
 export interface SqliteOptions {
   /** Where the data lies: a database file for each workflow. Made if it is missing. */
   readonly directory: string;
+}
+
+/** What another thread needs to use the store: hand it over with `port` in the transfer list. */
+export interface SqliteConnection {
+  readonly workflow: string;
+  readonly file: string;
+  readonly port: MessagePort;
+}
+
+export interface SqliteBackend extends Backend {
+  connect(): SqliteConnection;
 }
 
 const limits: Limits = {
@@ -33,7 +46,7 @@ const retryAfterFaultSeconds = 1;
  * The embedded backend: one SQLite file for each workflow, written by a thread of its own, owned by one process.
  * Rejects with `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
-export function sqlite({ directory }: SqliteOptions): BackendFactory {
+export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOptions) => Promise<SqliteBackend> {
   return async ({ workflow, delivery, clock }) => {
     const folder = resolve(directory);
     const file = join(folder, `${workflow}.db`);
@@ -61,55 +74,102 @@ export function sqlite({ directory }: SqliteOptions): BackendFactory {
       cancelPromotion?.();
       cancelPromotion = at === null ? undefined : timers.at(at, () => operate(op.promote));
     };
-    const placedBefore = async (exception: Exception): Promise<Placed> => {
-      if (exception.is === "stale") throw new CauceError("internal_error", "a placing was answered as stale");
-      if (exception.is === "conflict") return { outcome: "conflict", orderId: exception.orderId };
-      const order = await front.get(exception.orderId);
-      if (order !== undefined) return { outcome: "repeated", order };
-      throw new CauceError("store_unavailable", `order ${exception.orderId} could not be read back`);
-    };
     const faulty = (error: unknown): never => {
       lock.release();
       throw storeFault(error, file);
     };
-
-    const channel = await openChannel<Waiting>({
-      data: { file, workflow, fifo: delivery === "fifo" },
+    const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }).catch(faulty);
+    const channel = createChannel<Waiting>({
+      post: writer.post,
       now: clock.now,
-      onAnswer(waiting, answer) {
-        dispatch(waiting, answer, claims, placedBefore);
-        if (answer.nextDelayed !== undefined) promoteAt(answer.nextDelayed);
+      onReply(waiting, answer, out) {
+        if (answer !== undefined)
+          tellAnswer(waiting, answer, claims, (exception) => placedBefore(exception, front.get));
+        if (out === undefined) return;
+        handOut(waiting, out, claims);
+        if (out.nextDelayed !== undefined) promoteAt(out.nextDelayed);
       },
       // What was asked for is still asked for: the writer tries to claim again.
       onFault: () => timers.after(retryAfterFaultSeconds, () => channel.wake()),
-    }).catch(faulty);
+    });
+    writer.onReply(channel.receive);
+    writer.onEnd(channel.end);
     let reader: Reader;
     try {
       reader = openReader(file);
     } catch (error) {
-      await channel.close();
+      await writer.close();
       return faulty(error);
     }
     const front = createFront({ file, limits, clock, channel, claims, reader });
-    promoteAt(channel.nextDelayed);
+    promoteAt(writer.nextDelayed);
     let closing: Promise<void> | undefined;
 
     return {
       ...front,
+      connect: () => ({ workflow, file, port: writer.connect() }),
       close() {
         closing ??= (async () => {
           front.end();
           // Claimed and never handed out: nobody began it, so it goes back as it was.
           for (const { seq, visit } of claims.close()) operate(op.release, seq, visit, 0);
           timers.close();
-          await channel.close();
+          await channel.settled();
+          await writer.close();
           reader.close();
           lock.release();
         })();
         return closing;
       },
-    } satisfies Backend & { end(): void };
+    };
   };
+}
+
+/**
+ * The same store for another thread of the owner's process, which places, reads and operates there without waiting for
+ * the owner's thread; deliveries go to the owner alone. `connection` comes from the owner's `connect()`.
+ */
+export function sqliteClient({ file, port }: SqliteConnection): BackendFactory {
+  return ({ clock }) => {
+    const channel = createChannel<Waiting>({
+      post: (request) => port.postMessage(request),
+      now: clock.now,
+      onReply(waiting, answer) {
+        if (answer !== undefined)
+          tellAnswer(waiting, answer, undefined, (exception) => placedBefore(exception, front.get));
+      },
+      onFault() {},
+    });
+    port.on("message", channel.receive);
+    port.once("close", () => channel.end(new CauceError("closed", "the store is closed")));
+    const reader = openReader(file);
+    const front = createFront({ file, limits, clock, channel, claims: noClaims, reader });
+    return {
+      ...front,
+      async close() {
+        front.end();
+        await channel.settled();
+        port.close();
+        reader.close();
+      },
+    };
+  };
+}
+
+const noClaims: Parameters<typeof createFront>[0]["claims"] = {
+  orderOf: () => undefined,
+  seqOf: () => undefined,
+  take: () => undefined,
+  spareOf: () => 0,
+  receive: () => Promise.reject(new CauceError("store_unavailable", "deliveries go to the thread that owns the store")),
+};
+
+async function placedBefore(exception: Exception, get: Backend["get"]): Promise<Placed> {
+  if (exception.is === "stale") throw new CauceError("internal_error", "a placing was answered as stale");
+  if (exception.is === "conflict") return { outcome: "conflict", orderId: exception.orderId };
+  const order = await get(exception.orderId);
+  if (order !== undefined) return { outcome: "repeated", order };
+  throw new CauceError("store_unavailable", `order ${exception.orderId} could not be read back`);
 }
 
 function makeDirectory(folder: string): void {

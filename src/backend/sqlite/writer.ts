@@ -2,17 +2,25 @@ import { DatabaseSync } from "node:sqlite";
 import { createDecoder } from "./codec.ts";
 import { storeFault } from "./faults.ts";
 import { createOperations } from "./operations.ts";
-import type { Answer, Batch } from "./protocol.ts";
+import type { Answer, Batch, Outgoing } from "./protocol.ts";
 import { createQueues } from "./queues.ts";
 import { setDelivery } from "./relane.ts";
 import { migrate, queueState } from "./schema.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
 
+/** A batch, and whether the owner of the store sent it: the process's engine, which alone receives deliveries. */
+export interface Sent {
+  readonly batch: Batch;
+  readonly owner: boolean;
+}
+
 export interface Writer {
-  readonly lastSeq: number;
   readonly nextDelayed: number | null;
-  /** Applies a batch in one transaction that is on the disk when this returns; rolled back, its answer has `fault`. */
-  apply(batch: Batch): Answer;
+  /**
+   * Applies the batches in one transaction that is on the disk when this returns. Rolled back, every answer has
+   * `fault`. At most one batch may be the owner's.
+   */
+  apply(sent: readonly Sent[]): { readonly answers: readonly Answer[]; readonly out: Outgoing | undefined };
   /** For tests: the connection that writes. */
   readonly db: DatabaseSync;
   close(): void;
@@ -50,32 +58,43 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
   queues.load();
   const operations = createOperations(statements, queues, fifo);
 
+  const applyAll = (sent: readonly Sent[]) => {
+    statements.begin.run();
+    const answers = sent.map(({ batch, owner }) => operations.apply(createDecoder(batch.ops), owner, batch.now));
+    queues.claimReady();
+    const out = queues.flush();
+    statements.commit.run();
+    return { answers, out };
+  };
+
   return {
     db,
-    lastSeq: (statements.lastSeq.get() as unknown as [number])[0],
     nextDelayed: queues.nextDelayed(),
 
-    apply({ ops, grants, now }) {
-      for (let at = 0; at < grants.length; at += 2) queues.grant(grants[at] as string, grants[at + 1] as number);
-      if (ops.numbers.length === 0 && !queues.claimable()) return { exceptions: [], deliveries: [] };
+    apply(sent) {
+      for (const { batch } of sent) {
+        const { grants } = batch;
+        for (let at = 0; at < grants.length; at += 2) queues.grant(grants[at] as string, grants[at + 1] as number);
+      }
+      if (sent.every(({ batch }) => batch.ops.numbers.length === 0) && !queues.claimable()) {
+        return { answers: sent.map(() => nothing), out: undefined };
+      }
       const demand = queues.snapshotDemand();
       try {
-        statements.begin.run();
-        const exceptions = operations.apply(createDecoder(ops), now);
-        queues.claimReady();
-        const { deliveries, nextDelayed } = queues.flush();
-        statements.commit.run();
-        return nextDelayed === undefined ? { exceptions, deliveries } : { exceptions, deliveries, nextDelayed };
+        return applyAll(sent);
       } catch (error) {
         const { code, message } = storeFault(error, file);
         if (db.isTransaction) db.exec("ROLLBACK");
+        operations.discard();
         queues.discard();
         queues.restoreDemand(demand);
         queues.load();
-        return { exceptions: [], deliveries: [], fault: { code, message } };
+        return { answers: sent.map(() => ({ ...nothing, fault: { code, message } })), out: undefined };
       }
     },
 
     close: () => db.close(),
   };
 }
+
+const nothing: Answer = { exceptions: [], placed: { numbers: new Float64Array(), text: "" } };

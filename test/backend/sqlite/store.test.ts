@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { createEncoder } from "../../../src/backend/sqlite/codec.ts";
+import { encodePlace } from "../../../src/backend/sqlite/protocol.ts";
+import { createEntryWriter } from "../../../src/backend/sqlite/rows.ts";
 import { schemaVersion } from "../../../src/backend/sqlite/schema.ts";
 import { openWriter } from "../../../src/backend/sqlite/writer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
-import { openSqlite, placeOne, temporaryDirectory } from "./support.ts";
+import { newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts";
 
 const receiveAll = { status: "received", max: 100, leaseSeconds: 60, waitSeconds: 0 };
 
@@ -87,29 +89,25 @@ test("a full disk rejects the whole batch, keeps what is stored, and goes on onc
   const writer = openWriter({ file, workflow: "orders", fifo: false });
   t.after(() => writer.close());
   const now = Date.UTC(2026, 10, 24);
-  const batch = (seq: number, count: number, grants: (string | number)[] = []) => {
+  const json = createEntryWriter();
+  const batch = (count: number, grants: (string | number)[] = []) => {
     const encoder = createEncoder();
     for (let n = 0; n < count; n++) {
-      // place: seq id status kind data group createdAt expiresAt entry keyHash contentHash
-      for (const field of [0, seq + n, `id-${seq + n}`, "received", 0, "x".repeat(2_000), null]) {
-        if (typeof field === "number") encoder.number(field);
-        else encoder.text(field);
-      }
-      for (const number of [now, null]) encoder.number(number);
-      for (const text of ["{}", null, ""]) encoder.text(text);
+      encodePlace(encoder, json, { ...newOrder, dataJson: JSON.stringify("x".repeat(2_000)) });
     }
-    return writer.apply({ ops: encoder.take(), grants, now });
+    const { answers, out } = writer.apply([{ batch: { ops: encoder.take(), grants, now }, owner: true }]);
+    return { fault: answers[0]?.fault, deliveries: out?.deliveries ?? [] };
   };
-  assert.equal(batch(1, 10, ["received", 3]).deliveries.length, 3);
+  assert.equal(batch(10, ["received", 3]).deliveries.length, 3);
   // SQLite's own limit of the file: the very code (SQLITE_FULL) and rollback of a disk that is full.
   const { page_count: pages } = writer.db.prepare("PRAGMA page_count").get() as { page_count: number };
   writer.db.exec(`PRAGMA max_page_count = ${pages + 4}`);
-  assert.equal(batch(100, 50, ["received", 5]).fault?.code, "store_full");
+  assert.equal(batch(50, ["received", 5]).fault?.code, "store_full");
   const count = () => writer.db.prepare("SELECT count(*) AS n FROM orders").get()?.n;
   assert.equal(count(), 10);
   writer.db.exec("PRAGMA max_page_count = 1000000");
   // The five that were asked for while it was full are still asked for.
-  const answer = batch(200, 1);
+  const answer = batch(1);
   assert.equal(answer.fault, undefined);
   assert.equal(answer.deliveries.length, 5);
   assert.equal(count(), 11);

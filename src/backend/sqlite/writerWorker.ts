@@ -1,0 +1,53 @@
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { CauceError, type ErrorCode } from "../../core/errors.ts";
+import type { Opened, Reply, Request, WriterData } from "./protocol.ts";
+
+/** The writer's thread, as its owner holds it. */
+export interface WriterWorker {
+  readonly nextDelayed: number | null;
+  post(request: Request): void;
+  onReply(listener: (reply: Reply) => void): void;
+  /** Called once, when the thread is gone. */
+  onEnd(listener: (reason: CauceError) => void): void;
+  /** A port for another thread that writes through this writer. */
+  connect(): MessagePort;
+  close(): Promise<void>;
+}
+
+/** Starts the thread and waits until it has opened the store. Rejects with what kept it from that. */
+export async function startWriter(data: WriterData): Promise<WriterWorker> {
+  const worker = new Worker(new URL(import.meta.resolve("#sqliteWriter")), {
+    workerData: data,
+    name: `cauce ${data.workflow}`,
+  });
+  const opened = await new Promise<Opened>((resolve, reject) => {
+    worker.once("message", resolve);
+    worker.once("error", reject);
+  });
+  if (!opened.opened) {
+    await worker.terminate();
+    throw new CauceError(opened.fault.code as ErrorCode, opened.fault.message);
+  }
+  let reason = new CauceError("closed", "the store is closed");
+  worker.on("error", (cause) => {
+    const message = `the writer of ${data.file} ended: ${cause.message}; restart the process`;
+    reason = new CauceError("store_unavailable", message, { cause });
+  });
+  const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+
+  return {
+    nextDelayed: opened.nextDelayed,
+    post: (request) => worker.postMessage(request),
+    onReply: (listener) => worker.on("message", listener),
+    onEnd: (listener) => void exited.then(() => listener(reason)),
+    connect() {
+      const { port1, port2 } = new MessageChannel();
+      worker.postMessage({ connect: port1 } satisfies Request, [port1]);
+      return port2;
+    },
+    close() {
+      worker.postMessage("close" satisfies Request);
+      return exited;
+    },
+  };
+}
