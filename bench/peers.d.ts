@@ -36,7 +36,6 @@ declare module "ioredis" {
       host: string;
       port: number;
       maxRetriesPerRequest: null;
-      enableAutoPipelining: boolean;
     });
     hset(key: string, ...fieldsAndValues: (string | number)[]): Promise<number>;
     hgetall(key: string): Promise<Record<string, string>>;

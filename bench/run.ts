@@ -68,7 +68,14 @@ async function installPeers(bench: Bench): Promise<void> {
   // npm writes this file last.
   if (existsSync(join(repository, "bench/node_modules/.package-lock.json"))) return;
   bench.progress("installing what Cauce is compared with (npm --prefix bench install) …");
-  await bench.children.run("npm", ["--prefix", join(repository, "bench"), "install", "--no-save", "--no-audit", "--no-fund"]);
+  await bench.children.run("npm", [
+    "--prefix",
+    join(repository, "bench"),
+    "install",
+    "--no-save",
+    "--no-audit",
+    "--no-fund",
+  ]);
 }
 
 async function measure(bench: Bench, { json, only, stored, pace }: Options): Promise<number> {

@@ -5,12 +5,13 @@ import { CauceError } from "./core/errors.ts";
 import type { App, Log } from "./core/handlers.ts";
 import type { Actor, Order, StoredOrder } from "./core/order.ts";
 import { createEngine } from "./engine/createEngine.ts";
-import type { Engine, PlaceOptions, Refusal, RetryFilter, TransitionRequest } from "./engine/engine.ts";
+import type { Engine, PlaceOptions, Refusal, Requested, RetryFilter, TransitionRequest } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
 import { refusalError } from "./engine/operate.ts";
 import { orderOf } from "./engine/present.ts";
 import { createApp, type HttpEnv } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
+import { checkBody, listQuery, retryManyBody, transitionBody } from "./http/contract.ts";
 
 export interface CauceOptions {
   /** What `implement` returned, one or several with different workflow names. */
@@ -40,7 +41,10 @@ export interface CauceOptions {
   readonly unknownStatuses?: "refuse" | "fail" | undefined;
 }
 
-/** Every call names the workflow first. Refusals are thrown as `CauceError` with the API's codes. */
+/**
+ * Every call names the workflow first and takes what the API's route takes. Refusals are thrown as `CauceError` with
+ * the API's codes.
+ */
 export interface Cauce {
   /**
    * Answers a standard `Request`: the whole HTTP API. `env` is what `@hono/node-server` passes along: with it, bodies
@@ -52,23 +56,32 @@ export interface Cauce {
   get(workflow: string, id: string): Promise<Order | undefined>;
   list(workflow: string, query?: Partial<ListQuery>): Promise<{ items: Order[]; nextCursor: string | null }>;
   transition(workflow: string, id: string, request: TransitionRequest, options?: PlaceOptions): Promise<Order>;
-  retry(workflow: string, id: string, options?: PlaceOptions): Promise<Order>;
+  retry(workflow: string, id: string, options?: Requested): Promise<Order>;
   retryMany(workflow: string, filter: RetryFilter): Promise<{ retried: number; nextCursor: string | null }>;
   failures(workflow: string): Promise<FailureGroup[]>;
   queues(workflow: string): Promise<Depth[]>;
-  /** Starts processing. Until then orders are only taken in. */
+  /**
+   * Starts processing; until then no handler runs. Harmless when called again. When it rejects (`orders_stranded`,
+   * `app_invalid`, whatever an app's `resources` throws), nothing processes and every resource that was opened is
+   * closed; it may be called anew. Rejects with `closed` after `drain` or `close`.
+   */
   start(): Promise<void>;
-  /** Stops processing: receives nothing more, and resolves when what is in hand has ended. Intake goes on until `close`. */
+  /**
+   * Stops processing for good: receives nothing more, and resolves when what is in hand has ended and the resources are
+   * closed. Intake goes on until `close`. Harmless when called again.
+   */
   drain(): Promise<void>;
-  /** Drains, then closes the store. Nothing is left open. */
+  /** Drains, then closes the store. Nothing is left open. Harmless when called again. */
   close(): Promise<void>;
 }
 
 /**
  * Puts a Cauce together over an opened store. Reads no environment and touches no signal.
- * Rejects with `limit_exceeded`, `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`.
+ * Rejects with `app_invalid`, `setting_invalid`, `limit_exceeded`, `keys_invalid`, `data_in_use`, `store_unreadable`,
+ * `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
 export async function createCauce(options: CauceOptions): Promise<Cauce> {
+  checkOptions(options);
   const { clock = systemClock(), random = Math.random, log = standardErrorLog(), delivery = "standard" } = options;
   const actor = options.actor ?? { runtime: "node" as const, name: hostname() };
   const apps = [options.apps].flat() as readonly App[];
@@ -76,6 +89,9 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
   const backends: Backend[] = [];
   const engines = new Map<string, Engine>();
   let state: "ready" | "draining" | "closed" = "ready";
+  let starting: Promise<void> | undefined;
+  let closing: Promise<void> | undefined;
+  let app: ReturnType<typeof createApp>;
 
   try {
     for (const app of apps) {
@@ -85,6 +101,14 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       const { unknownStatuses = "refuse" } = options;
       engines.set(name, createEngine({ app, backend, clock, random, log, actor, unknownStatuses }));
     }
+    app = createApp({
+      engines: [...engines.values()],
+      auth: options.auth,
+      basePath: options.basePath ?? "",
+      bodyBytesMax: options.bodyBytesMax ?? 262_144,
+      log,
+      ready: () => state === "ready",
+    });
   } catch (error) {
     await Promise.all(backends.map((backend) => backend.close()));
     throw error;
@@ -100,22 +124,33 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
     );
   };
   const show = (workflow: string, order: StoredOrder) => orderOf(order, workflow);
+  const start = async () => {
+    try {
+      await ended(all.map((engine) => engine.start()));
+    } catch (error) {
+      // All or none: half of the workflows at work would be neither a start nor a failure.
+      await ended(all.map((engine) => engine.stop()));
+      starting = undefined;
+      throw error;
+    }
+  };
   const drain = async () => {
     if (state === "ready") state = "draining";
-    await Promise.all(all.map((engine) => engine.stop()));
+    await ended(all.map((engine) => engine.stop()));
   };
-  const app = createApp({
-    engines: all,
-    auth: options.auth,
-    basePath: options.basePath ?? "",
-    bodyBytesMax: options.bodyBytesMax ?? 262_144,
-    log,
-    ready: () => state === "ready",
-  });
+  const close = async () => {
+    try {
+      await drain();
+    } finally {
+      state = "closed";
+      await ended(backends.map((backend) => backend.close()));
+    }
+  };
 
   return {
     fetch: (request, env) => app.fetch(request, env),
     async place(workflow, data, placeOptions) {
+      checkKey(placeOptions);
       const result = accepted(await engineOf(workflow).place(data, placeOptions));
       return { placed: result.placed, order: show(workflow, result.order) };
     },
@@ -124,29 +159,70 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       return order && show(workflow, order);
     },
     async list(workflow, query = {}) {
-      const page = await engineOf(workflow).list({ limit: 50, ...query });
+      const page = await engineOf(workflow).list(checkBody(listQuery, query));
       return { items: page.items.map((order) => show(workflow, order)), nextCursor: page.nextCursor };
     },
     async transition(workflow, id, request, transitionOptions) {
-      return show(workflow, accepted(await engineOf(workflow).transition(id, request, transitionOptions)).order);
+      checkKey(transitionOptions);
+      const wanted = checkBody(transitionBody, request);
+      return show(workflow, accepted(await engineOf(workflow).transition(id, wanted, transitionOptions)).order);
     },
     async retry(workflow, id, retryOptions) {
       return show(workflow, accepted(await engineOf(workflow).retry(id, retryOptions)).order);
     },
-    retryMany: async (workflow, filter) => engineOf(workflow).retryMany(filter),
+    retryMany: async (workflow, filter) => engineOf(workflow).retryMany(checkBody(retryManyBody, filter)),
     failures: async (workflow) => engineOf(workflow).failures(),
     queues: async (workflow) => engineOf(workflow).queues(),
     async start() {
-      await Promise.all(all.map((engine) => engine.start()));
+      if (state !== "ready") throw new CauceError("closed", "drain or close was called; create a new Cauce to start");
+      await (starting ??= start());
     },
     drain,
-    async close() {
-      if (state === "closed") return;
-      await drain();
-      state = "closed";
-      await Promise.all(backends.map((backend) => backend.close()));
-    },
+    close: () => (closing ??= close()),
   };
+}
+
+/** Waits for all of it, also when a part fails, so that nothing is under way any more when it rejects. */
+async function ended(work: readonly Promise<unknown>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+const known: readonly string[] = [
+  "apps",
+  "backend",
+  "delivery",
+  "auth",
+  "basePath",
+  "bodyBytesMax",
+  "clock",
+  "random",
+  "log",
+  "actor",
+  "unknownStatuses",
+] satisfies (keyof CauceOptions)[];
+
+/** For users of plain JavaScript: a misspelt option must not be left out in silence. */
+function checkOptions(options: CauceOptions): void {
+  const refuse = (what: string): never => {
+    throw new CauceError("setting_invalid", `createCauce: ${what}`);
+  };
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key)) refuse(`there is no option "${key}"; it takes ${known.join(", ")}`);
+  }
+  const { backend, delivery = "standard", unknownStatuses = "refuse" } = options;
+  if (typeof backend !== "function") refuse("backend must be what sqlite({ directory }) returned, or memory");
+  if (delivery !== "standard" && delivery !== "fifo") refuse(`delivery is "${delivery}"; use "standard" or "fifo"`);
+  if (unknownStatuses !== "refuse" && unknownStatuses !== "fail") {
+    refuse(`unknownStatuses is "${unknownStatuses}"; use "refuse" or "fail"`);
+  }
+}
+
+function checkKey({ idempotencyKey }: PlaceOptions = {}): void {
+  if (idempotencyKey === undefined) return;
+  if (typeof idempotencyKey !== "string" || idempotencyKey === "" || idempotencyKey.length > 255) {
+    throw new CauceError("invalid_request", "idempotencyKey must be a text of 1 to 255 characters");
+  }
 }
 
 function refuseTwins(apps: readonly App[]): void {

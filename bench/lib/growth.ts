@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { startCauce } from "../cauce.ts";
 import { type Bench, repository } from "./bench.ts";
 import { describe, type Pace } from "./compare.ts";
@@ -31,6 +32,9 @@ export interface Rates {
 
 export interface Queued {
   readonly startMilliseconds: number;
+  /** The most resident while it works through the queue and takes nothing in. */
+  readonly workingMegabytes: number;
+  /** The most resident at all: at full load too. */
   readonly rssMegabytes: number;
   readonly completedPerSecond: number;
 }
@@ -38,6 +42,7 @@ export interface Queued {
 const heldOrders = 100_000;
 const listRequests = 600;
 const delays = 300;
+const workingAloneMilliseconds = 5_000;
 
 export async function measureGrowth(
   bench: Bench,
@@ -102,7 +107,7 @@ async function prefilled(bench: Bench, name: string, args: readonly string[]): P
   bench.progress(`${what} …`);
   const child = await bench.children.start(process.execPath, [
     "--conditions=source",
-    join(repository, "bench/lib/prefill.ts"),
+    join(repository, "bench/prefill.ts"),
     directory,
     ...args,
   ]);
@@ -154,12 +159,19 @@ async function measureLists(bench: Bench, directory: string, stored: number): Pr
 async function measureQueued(bench: Bench, generator: LoadGenerator, queued: number, pace: Pace): Promise<Queued> {
   const directory = await prefilled(bench, "queued", [String(queued), "queued", "standard"]);
   return withServer(await startCauce(bench, { directory }), async (server) => {
-    const memory = watchMemory(server.pid);
-    const { completedPerSecond } = await loadWindow(server, generator, { ...pace, drain: false });
     const { startMilliseconds } = server;
-    const measured = { startMilliseconds, rssMegabytes: memory.end(), completedPerSecond };
+    const memory = watchMemory(server.pid);
+    await sleep(workingAloneMilliseconds);
+    const workingMegabytes = memory.most();
+    const { completedPerSecond } = await loadWindow(server, generator, { ...pace, drain: false });
+    const measured = { startMilliseconds, workingMegabytes, rssMegabytes: memory.most(), completedPerSecond };
+    memory.end();
     bench.progress(
-      `${queued} queued: started in ${startMilliseconds.toFixed(0)} ms, at most ${measured.rssMegabytes.toFixed(0)} MB, ${Math.round(completedPerSecond)} completed/s, ${await server.open()} still open`,
+      [
+        `${queued} queued: started in ${startMilliseconds.toFixed(0)} ms`,
+        `${workingMegabytes.toFixed(0)} MB while it works, ${measured.rssMegabytes.toFixed(0)} MB at full load`,
+        `${Math.round(completedPerSecond)} completed/s, ${await server.open()} still open`,
+      ].join(", "),
     );
     return measured;
   });

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Bench } from "./bench.ts";
+import { type Bench, repository } from "./bench.ts";
 import { isInstalled } from "./rows.ts";
 
 /** What a load generator saw of one window. */
@@ -46,7 +46,7 @@ function wrk(bench: Bench): LoadGenerator {
 }
 
 function autocannon(bench: Bench): LoadGenerator {
-  const script = join(import.meta.dirname, "autocannonLoad.ts");
+  const script = join(repository, "bench/autocannonLoad.ts");
   return {
     name: "autocannon",
     async run(url, seconds) {

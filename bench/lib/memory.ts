@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 const settledAfterMilliseconds = 2_000;
 const everyMilliseconds = 100;
 
-/** Watches how much of a process lies in memory, once it has settled. `end` gives the most seen, in megabytes. */
+/** Watches how much of a process lies in memory, once it has settled. */
 export function watchMemory(pid: number) {
   const from = performance.now() + settledAfterMilliseconds;
   let most = Number.NaN;
@@ -11,10 +11,9 @@ export function watchMemory(pid: number) {
     if (performance.now() >= from) most = Math.max(Number.isNaN(most) ? 0 : most, residentMegabytes(pid));
   }, everyMilliseconds);
   return {
-    end(): number {
-      clearInterval(timer);
-      return most;
-    },
+    /** The most seen until now, in megabytes. */
+    most: () => most,
+    end: () => clearInterval(timer),
   };
 }
 

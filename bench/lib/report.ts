@@ -112,7 +112,10 @@ function goals(summary: Summary, growth: GrowthResult | undefined): string[][] {
   const { stored, held, rates, lists, queued, fifo, late } = growth;
   const change = (measured: Rates | undefined) =>
     measured === undefined ? "" : ` (${whole(measured.before)} → ${whole(measured.after)} completed/s)`;
-  const working = queued === undefined ? "" : `, while it completes ${whole(queued.completedPerSecond)}/s`;
+  const working =
+    queued === undefined
+      ? ""
+      : ` (${whole(queued.workingMegabytes)} without intake; completes ${whole(queued.completedPerSecond)}/s)`;
   const middle = late === undefined ? "" : ` (${late.length} delays, p50 ${percentile(late, 0.5)})`;
   const pages = lists === undefined ? "" : ` (${lists.length} requests)`;
   return [

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 export interface Charge {
   /** The same key charges once: a repeat gives the first payment again. */
@@ -15,7 +15,7 @@ export type Payment = { readonly declined: false; readonly id: string } | { read
 export type Gateway = ReturnType<typeof openGateway>;
 
 // Real gateways forget a key after a day or so; this one after as many later ones.
-const remembered = 100_000;
+const remembered = 10_000;
 
 /** A payment gateway that lives in memory and behaves like one outside: it may fail, decline, or be asked twice. */
 export function openGateway() {
@@ -58,7 +58,7 @@ export function openGateway() {
       }
       if (has("DECLINE")) return remember(payments, idempotencyKey, { declined: true });
       charges++;
-      const id = `pay_${createHash("sha256").update(idempotencyKey).digest("hex").slice(0, 24)}`;
+      const id = `pay_${hash("sha256", idempotencyKey).slice(0, 24)}`;
       return remember(payments, idempotencyKey, { declined: false, id });
     },
     close() {

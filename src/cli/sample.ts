@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 interface JsonSchema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly examples?: readonly unknown[];
   readonly default?: unknown;
   readonly const?: unknown;
@@ -51,7 +51,7 @@ function sampleOf(schema: JsonSchema): unknown {
   if (given !== undefined) return given;
   const first = schema.anyOf?.[0] ?? schema.oneOf?.[0];
   if (first !== undefined) return sampleOf(first);
-  switch (schema.type) {
+  switch ([schema.type].flat()[0]) {
     case "object": {
       const required = schema.required ?? [];
       return Object.fromEntries(required.map((name) => [name, sampleOf(schema.properties?.[name] ?? {})]));

@@ -1,8 +1,9 @@
 import { BlockList, isIPv6 } from "node:net";
 import { resolve } from "node:path";
-import { sqlite } from "../backend/sqlite/index.ts";
+import { type SqliteConnection, sqlite } from "../backend/sqlite/index.ts";
 import { createCauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
+import { listenInThread } from "../runtime/listenInThread.ts";
 import { run, signalled } from "../runtime/node.ts";
 import type { Settings } from "../runtime/settings.ts";
 import { watchedByParent } from "../runtime/watched.ts";
@@ -33,18 +34,20 @@ export async function start(
   }
   const apps = await loadApp(path);
   const directory = resolve(settings.data);
+  const store = sqlite({ directory });
+  const connections: SqliteConnection[] = [];
   const cauce = await createCauce({
     apps,
-    backend: sqlite({ directory }),
+    backend: async (options) => {
+      const backend = await store(options);
+      connections.push(backend.connect());
+      return backend;
+    },
     delivery,
-    auth,
-    basePath,
-    bodyBytesMax,
     unknownStatuses,
   });
   await run(cauce, {
-    host,
-    port,
+    listen: () => listenInThread({ app: path, connections, host, port, auth, basePath, bodyBytesMax }),
     stopped: watched ?? signalled(),
     onReady: (bound) => {
       const keys = auth?.keys.length ?? 0;

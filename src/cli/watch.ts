@@ -48,14 +48,20 @@ function startServer(args: readonly string[], onLoaded: (file: string) => void) 
     stdio: ["inherit", "inherit", "inherit", "ipc"],
   });
   child.on("message", (message) => onLoaded((message as FromWatched).loaded));
+  // However this process ends, the server does not outlive it, even one that hangs and would not notice.
+  const kill = () => void child.kill("SIGKILL");
+  process.once("exit", kill);
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
+    child.once("exit", (code, signal) => {
+      process.off("exit", kill);
+      resolve({ code, signal });
+    });
   });
   return {
     exited,
     async stop() {
       if (child.connected) child.send("drain" satisfies ToWatched);
-      const late = setTimeout(() => child.kill("SIGKILL"), drainMilliseconds);
+      const late = setTimeout(kill, drainMilliseconds);
       await exited;
       clearTimeout(late);
     },

@@ -2,12 +2,12 @@ import { inspect } from "node:util";
 import type { Backend, Delivery, Verdict } from "../backend/backend.ts";
 import type { Clock, Random } from "../core/clock.ts";
 import { type Change, type DecideContext, decide, type Outcome } from "../core/decide.ts";
-import { PermanentError, RetryError } from "../core/errors.ts";
+import { CauceError, PermanentError, RetryError } from "../core/errors.ts";
 import type { AnyHandler, Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import type { Deadlines } from "./deadlines.ts";
-import { orderOf } from "./present.ts";
+import { handlerOrder } from "./handlerOrder.ts";
 
 export interface AttemptOptions {
   readonly workflow: AnyWorkflow;
@@ -64,7 +64,15 @@ export function createAttempt(options: AttemptOptions): Attempt {
   };
 
   return async (delivery, onHandlerEnd) => {
-    let order = await backend.get(delivery.orderId);
+    let order: StoredOrder | undefined;
+    try {
+      order = await backend.get(delivery.orderId);
+    } catch (error) {
+      // Nothing has run, so this is no attempt: it comes again soon, and not as lost when its lease has run out.
+      onHandlerEnd();
+      log.warn({ orderId: delivery.orderId, error: String(error) }, "order not read; trying again");
+      return { verdict: "again", notBefore: clock.now() + notYetSeconds * 1_000 };
+    }
     if (order === undefined || order.visit !== delivery.visit || order.failure !== null || order.kind !== "handled") {
       onHandlerEnd();
       if (order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order)) {
@@ -126,13 +134,13 @@ function run(order: StoredOrder, options: AttemptOptions): Promise<Outcome> {
   const { status, timeoutSeconds, clock, deadlines, log } = options;
   const attempt = order.attempting ? order.attempts : order.attempts + 1;
   return new Promise((resolve) => {
-    let controller: AbortController | undefined;
+    const controller = new AbortController();
     let timedOut = false;
     const deadline = {
       at: clock.now() + timeoutSeconds * 1_000,
       expire() {
         timedOut = true;
-        controller?.abort(timeoutReason(timeoutSeconds));
+        controller.abort(new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError"));
         const message = `the handler of "${status}" did not end within ${timeoutSeconds} s`;
         resolve({ kind: "failed", code: "attempt_timed_out", message });
       },
@@ -143,21 +151,14 @@ function run(order: StoredOrder, options: AttemptOptions): Promise<Outcome> {
     };
     const context = {
       ...options.resources,
-      // Most handlers never look at the signal, and an AbortController costs more than the rest of the context.
-      get signal() {
-        controller ??= new AbortController();
-        if (timedOut && !controller.signal.aborted) controller.abort(timeoutReason(timeoutSeconds));
-        return controller.signal;
-      },
+      signal: controller.signal,
       idempotencyKey: `${order.id}:${order.visit}`,
       attempt,
-      get log() {
-        return withFields(log, { orderId: order.id, status, visit: order.visit, attempt });
-      },
+      log: withFields(log, { orderId: order.id, status, visit: order.visit, attempt }),
     };
     const call = (handler: AnyHandler) => {
       try {
-        const answer = handler(orderOf(order, options.workflow.name), context);
+        const answer = handler(handlerOrder(order, options.workflow.name), context);
         if (!isPromise(answer)) end(outcomeOf(answer, status));
         else
           answer.then(
@@ -171,7 +172,15 @@ function run(order: StoredOrder, options: AttemptOptions): Promise<Outcome> {
     deadlines.add(deadline);
     const handler = options.handler();
     if (typeof handler === "function") call(handler);
-    else handler.then(call, (error) => end(failureOf(error)));
+    else {
+      handler.then(
+        (loaded) => {
+          // Time may be up before a module has loaded: its handler would run beyond the attempts.
+          if (!timedOut) call(loaded);
+        },
+        (error) => end(failureOf(error, error instanceof CauceError ? error.code : "handler_failed")),
+      );
+    }
   });
 }
 
@@ -179,11 +188,16 @@ function isPromise(value: unknown): value is Promise<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
-function timeoutReason(timeoutSeconds: number): DOMException {
-  return new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError");
+/** Never throws, whatever the answer's getters do. */
+function outcomeOf(answer: unknown, status: string): Outcome {
+  try {
+    return read(answer, status);
+  } catch (error) {
+    return failureOf(error);
+  }
 }
 
-function outcomeOf(answer: unknown, status: string): Outcome {
+function read(answer: unknown, status: string): Outcome {
   if (typeof answer === "string") return { kind: "moved", to: answer };
   const next = answer as { to?: unknown; results?: object } | null | undefined;
   if (typeof next?.to === "string") {
@@ -201,13 +215,22 @@ function outcomeOf(answer: unknown, status: string): Outcome {
   };
 }
 
-function failureOf(error: unknown): Outcome {
-  const message = error instanceof Error ? `${error.message || error.name}` : inspect(error);
-  if (error instanceof PermanentError) return { kind: "failed", code: "handler_failed", message, permanent: true };
-  if (error instanceof RetryError) {
-    return { kind: "failed", code: "handler_failed", message, delaySeconds: error.delaySeconds };
+/** Never throws, whatever was thrown. */
+function failureOf(error: unknown, code = "handler_failed"): Outcome {
+  try {
+    const message = messageOf(error);
+    if (error instanceof PermanentError) return { kind: "failed", code, message, permanent: true };
+    if (error instanceof RetryError) return { kind: "failed", code, message, delaySeconds: error.delaySeconds };
+    return { kind: "failed", code, message };
+  } catch {
+    return { kind: "failed", code, message: "the handler threw something that has no description" };
   }
-  return { kind: "failed", code: "handler_failed", message };
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof Error) return `${error.message || error.name}`;
+  // Not as `inspect` shows it: what is quoted is left out of a fingerprint.
+  return typeof error === "string" && error !== "" ? error : inspect(error);
 }
 
 function withFields(log: Log, fields: Record<string, unknown>): Log {

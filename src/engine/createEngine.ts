@@ -16,12 +16,12 @@ import {
 } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
 import { createDeadlines, type Deadlines } from "./deadlines.ts";
-import type { Engine, PlaceOptions } from "./engine.ts";
+import type { Engine, Requested } from "./engine.ts";
 import { createIntake } from "./intake.ts";
 import { createOperate } from "./operate.ts";
 import { pause } from "./pause.ts";
 import { type Poll, startPoll } from "./poll.ts";
-import { releaseResources } from "./resources.ts";
+import { openResources, releaseResources } from "./resources.ts";
 import { failUnknown, refuseStranded } from "./stranded.ts";
 import { createSweep } from "./sweep.ts";
 
@@ -45,12 +45,14 @@ export function createEngine(options: EngineOptions): Engine {
   const { app, backend, clock, random, log, actor } = options;
   const { workflow } = app;
   checkLimits(workflow, backend);
-  const stopping = new AbortController();
+  let ending = new AbortController();
   let polls: Poll[] = [];
   let deadlines: Deadlines[] = [];
   let resources: object | undefined;
+  let started: Promise<void> | undefined;
+  let stopped: Promise<void> | undefined;
 
-  const contextOf = (from?: PlaceOptions): DecideContext => ({
+  const contextOf = (from?: Requested): DecideContext => ({
     workflow,
     now: clock.now(),
     random,
@@ -71,21 +73,22 @@ export function createEngine(options: EngineOptions): Engine {
 
   /** A handler has run and its outcome must not be lost to a store that is full for a while. */
   const commitPatiently = async (change: Change) => {
-    while (true) {
+    for (let tries = 0; ; tries++) {
       try {
         return await commit(change);
       } catch (error) {
         const passing =
           error instanceof CauceError && (error.code === "store_full" || error.code === "store_unavailable");
-        if (!passing || stopping.signal.aborted) {
+        if (!passing || ending.signal.aborted) {
           log.error(
             { orderId: change.before.id, error: String(error) },
             "change not committed; the delivery comes back",
           );
           return undefined;
         }
-        log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
-        await pause(clock, commitPauseSeconds, stopping.signal);
+        if (tries === 0)
+          log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
+        await pause(clock, commitPauseSeconds, ending.signal);
       }
     }
   };
@@ -131,6 +134,41 @@ export function createEngine(options: EngineOptions): Engine {
     });
   };
 
+  const begin = async () => {
+    ending = new AbortController();
+    const { signal } = ending;
+    const stranded = refuseStranded(workflow, await backend.depths(), options.unknownStatuses ?? "refuse");
+    const opened = await openResources(app);
+    resources = opened;
+    await failUnknown(stranded, {
+      backend,
+      log,
+      apply: async (order) => {
+        const decision = decide(order, { kind: "unknown" }, contextOf());
+        if ("change" in decision) await commit(decision.change);
+      },
+    });
+    if (signal.aborted) return;
+    polls = handledStatuses(workflow).map((status) => startStatus(status, opened));
+    await sweep.start();
+  };
+
+  const end = async () => {
+    await Promise.all(polls.map((poll) => poll.stop()));
+    for (const each of deadlines) each.close();
+    polls = [];
+    deadlines = [];
+    const opened = resources;
+    resources = undefined;
+    if (opened === undefined) return;
+    try {
+      await releaseResources(app, opened);
+    } catch (error) {
+      // Whoever stops can do nothing about it, and the store must be closed all the same.
+      log.error({ workflow: workflow.name, error: String(error) }, "resources not closed");
+    }
+  };
+
   return {
     workflow,
     place: createIntake({ workflow, backend, clock, actor, onExpiry: sweep.notice }),
@@ -154,31 +192,24 @@ export function createEngine(options: EngineOptions): Engine {
       ];
     },
 
-    async start() {
-      const stranded = refuseStranded(workflow, await backend.depths(), options.unknownStatuses ?? "refuse");
-      const opened = (await app.resources?.()) ?? {};
-      resources = opened;
-      await failUnknown(stranded, {
-        backend,
-        log,
-        apply: async (order) => {
-          const decision = decide(order, { kind: "unknown" }, contextOf());
-          if ("change" in decision) await commit(decision.change);
-        },
+    start() {
+      started ??= begin().catch(async (error) => {
+        await end();
+        started = undefined;
+        throw error;
       });
-      polls = handledStatuses(workflow).map((status) => startStatus(status, opened));
-      await sweep.run();
+      return started;
     },
 
-    async stop() {
-      stopping.abort();
-      await Promise.all([sweep.stop(), ...polls.map((poll) => poll.stop())]);
-      for (const each of deadlines) each.close();
-      polls = [];
-      deadlines = [];
-      const opened = resources;
-      resources = undefined;
-      if (opened !== undefined) await releaseResources(app, opened);
+    stop() {
+      stopped ??= (async () => {
+        ending.abort();
+        await Promise.all([sweep.stop(), started?.catch(() => {})]);
+        await end();
+        started = undefined;
+        stopped = undefined;
+      })();
+      return stopped;
     },
   };
 }
@@ -186,18 +217,26 @@ export function createEngine(options: EngineOptions): Engine {
 function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): () => AnyHandler | Promise<AnyHandler> {
   if (typeof handler === "function") return () => handler;
   let loaded: AnyHandler | undefined;
-  return () =>
-    loaded ??
-    handler.lazy().then((module) => {
-      if (typeof module.default !== "function") {
-        throw new CauceError(
-          "app_invalid",
-          "a lazy handler's module has no function as its default export; add `export default`",
-        );
-      }
-      loaded = module.default;
-      return loaded;
+  let loading: Promise<AnyHandler> | undefined;
+  const load = async () => {
+    const module = await handler.lazy();
+    if (typeof module?.default !== "function") {
+      throw new CauceError(
+        "app_invalid",
+        "a lazy handler's module has no function as its default export; add `export default`",
+      );
+    }
+    loaded = module.default;
+    return loaded;
+  };
+  const loadOnce = () => {
+    // One that failed is loaded again, by the next attempt.
+    loading ??= load().finally(() => {
+      loading = undefined;
     });
+    return loading;
+  };
+  return () => loaded ?? loadOnce();
 }
 
 function checkLimits(workflow: AnyWorkflow, { limits }: Backend): void {

@@ -11,11 +11,14 @@ export interface Refusal {
   readonly faults?: readonly Fault[];
 }
 
-export interface PlaceOptions {
-  /** 1 to 255 characters. The same key and content give the same order, for as long as the order lives. */
-  readonly idempotencyKey?: string | undefined;
+export interface Requested {
   /** The caller's request id, kept in the history. */
   readonly requestId?: string | null | undefined;
+}
+
+export interface PlaceOptions extends Requested {
+  /** 1 to 255 characters. The same key and content give the same order, for as long as the order lives. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 export interface TransitionRequest {
@@ -57,17 +60,23 @@ export interface Engine {
     options?: PlaceOptions,
   ): Promise<{ readonly moved: boolean; readonly order: StoredOrder } | Refusal>;
   /** Starts one failed order again. Refuses with `order_not_found`, `not_failed`, `transition_not_allowed`, `stale`. */
-  retry(id: string, options?: PlaceOptions): Promise<{ readonly order: StoredOrder } | Refusal>;
-  /** Starts failed orders again, at most `limit` a call; go on with `nextCursor`. */
+  retry(id: string, options?: Requested): Promise<{ readonly order: StoredOrder } | Refusal>;
+  /** Starts failed orders again, at most `limit` a call; go on with `nextCursor`. Rejects with `invalid_cursor`. */
   retryMany(
     filter: RetryFilter,
-    options?: PlaceOptions,
+    options?: Requested,
   ): Promise<{ readonly retried: number; readonly nextCursor: string | null }>;
   failures(): Promise<FailureGroup[]>;
   /** One row for each status that is handled or waiting, in the definition's order, then any that the workflow does not know. */
   queues(): Promise<Depth[]>;
-  /** Opens resources, refuses stranded orders with `orders_stranded`, starts the poll loops and the sweep. */
+  /**
+   * Opens resources, refuses stranded orders with `orders_stranded`, starts the poll loops and the sweep. Harmless when
+   * called again. When it rejects, what it opened is closed, and it may be called anew.
+   */
   start(): Promise<void>;
-  /** Stops receiving, waits for what is in hand (each handler keeps its time), closes the resources. The backend stays open. */
+  /**
+   * Stops receiving, waits for what is in hand (each handler keeps its time), closes the resources. The backend stays
+   * open. Harmless when called again.
+   */
   stop(): Promise<void>;
 }

@@ -68,7 +68,10 @@ function accept(
     if (!parsed.success) {
       return invalidData(faultsOf(parsed.error));
     }
-    dataJson = JSON.stringify(parsed.data);
+    // What it gives for undefined and for functions is no text, whatever its type says.
+    const json: string | undefined = JSON.stringify(parsed.data);
+    if (json === undefined) return invalidData([{ path: "", message: "must be a value that JSON has" }]);
+    dataJson = json;
     if (workflow.group !== undefined) group = workflow.group(parsed.data) ?? null;
     if (options.idempotencyKey !== undefined) key = keyOf(options.idempotencyKey, body);
   } catch (error) {
@@ -79,6 +82,11 @@ function accept(
     // Nested so deep that the stack ends, or text that has no UTF-8: the data is at fault, not the server.
     return invalidData([
       { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
+    ]);
+  }
+  if (group !== null && typeof group !== "string") {
+    return invalidData([
+      { path: "", message: `the workflow's group gave ${typeof group} for it, and must give a text` },
     ]);
   }
   const { dataBytesMax, groupBytesMax } = backend.limits;

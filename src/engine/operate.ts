@@ -3,12 +3,12 @@ import type { Change, DecideContext, Outcome } from "../core/decide.ts";
 import { decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
-import type { Engine, PlaceOptions, Refusal } from "./engine.ts";
+import type { Engine, Refusal, Requested } from "./engine.ts";
 import { keyOf } from "./intake.ts";
 
 interface OperateOptions {
   readonly backend: Backend;
-  readonly contextOf: (options: PlaceOptions | undefined) => DecideContext;
+  readonly contextOf: (options: Requested | undefined) => DecideContext;
   readonly commit: (change: Change) => Promise<"committed" | "stale">;
 }
 
@@ -26,7 +26,7 @@ export function createOperate({
   const change = async (
     id: string,
     outcomeOf: (order: StoredOrder) => Outcome | Refusal | "repeated",
-    options: PlaceOptions | undefined,
+    options: Requested | undefined,
   ): Promise<{ moved: boolean; order: StoredOrder } | Refusal> => {
     for (let tries = 0; tries < triesWhenStale; tries++) {
       const order = await backend.get(id);
@@ -96,11 +96,18 @@ export function createOperate({
         if (!("refused" in (await retry(id, options)))) retried++;
       };
       if (filter.ids !== undefined) {
-        for (const id of filter.ids.slice(0, limit)) {
-          const order = await backend.get(id);
-          if (order !== undefined && matches(order, filter)) await one(id);
+        const start = filter.cursor === undefined ? 0 : positionOf(filter.cursor);
+        const end = Math.min(start + limit, filter.ids.length);
+        for (let from = start; from < end; from += pageSize) {
+          const page = filter.ids.slice(from, Math.min(from + pageSize, end));
+          await Promise.all(
+            page.map(async (id) => {
+              const order = await backend.get(id);
+              if (order !== undefined && matches(order, filter)) await one(id);
+            }),
+          );
         }
-        return { retried, nextCursor: null };
+        return { retried, nextCursor: end < filter.ids.length ? `${end}` : null };
       }
       let cursor = filter.cursor;
       let left = limit;
@@ -131,6 +138,12 @@ function matches(
     (filter.status === undefined || order.status === filter.status) &&
     (filter.fingerprint === undefined || order.failure.fingerprint === filter.fingerprint)
   );
+}
+
+/** Where to go on in a list of ids. */
+function positionOf(cursor: string): number {
+  if (/^[1-9]\d{0,8}$/.test(cursor)) return Number(cursor);
+  throw new CauceError("invalid_cursor", "the cursor is not one that a retry of these ids returned; leave it out");
 }
 
 /** The content hash of an earlier request with this key, looked up in the history that the order keeps. */

@@ -85,15 +85,17 @@ export function startPoll(options: PollOptions): Poll {
   };
 
   const ended = loop();
+  const end = async (): Promise<void> => {
+    stopping.abort();
+    onFree?.();
+    await ended;
+    if (inHand === 0) return;
+    await new Promise<void>((resolve) => {
+      onEmptyHands = resolve;
+    });
+  };
+  let stopped: Promise<void> | undefined;
   return {
-    async stop() {
-      stopping.abort();
-      onFree?.();
-      await ended;
-      if (inHand === 0) return;
-      await new Promise<void>((resolve) => {
-        onEmptyHands = resolve;
-      });
-    },
+    stop: () => (stopped ??= end()),
   };
 }

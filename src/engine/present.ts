@@ -18,26 +18,22 @@ function entryOf(visit: Visit): HistoryEntry {
     attempts: visit.attempts,
     reason: visit.reason,
     error: visit.error,
-    by: visit.by,
+    by: { ...visit.by },
   };
 }
 
-function failureOf(failure: Failure | null): Order["failure"] {
+/** A failure as it is shown. */
+export function failureOf(failure: Failure | null): Order["failure"] {
   return failure === null ? null : { ...failure, at: iso(failure.at) };
 }
 
-function historyOf(order: StoredOrder): HistoryEntry[] {
+/** The visits as they are shown, the lasting one last. */
+export function historyOf(order: StoredOrder): HistoryEntry[] {
   return [...order.past.map(entryOf), entryOf(currentVisit(order))];
 }
 
-/**
- * A stored order as the library and handlers show it. What costs (`data`, `results`, `history`, the times) is made on first
- * use, anew for each caller, so that nobody sees what another did to it.
- */
+/** A stored order as the library shows it: a plain object, nobody else's. */
 export function orderOf(order: StoredOrder, workflow: string): Order {
-  let data: unknown;
-  let results: Record<string, unknown> | undefined;
-  let history: HistoryEntry[] | undefined;
   return {
     id: order.id,
     workflow,
@@ -45,25 +41,15 @@ export function orderOf(order: StoredOrder, workflow: string): Order {
     visit: order.visit,
     version: order.version,
     attempts: order.attempts,
-    get data() {
-      return (data ??= JSON.parse(order.dataJson));
-    },
-    get results() {
-      return (results ??= JSON.parse(order.resultsJson) as Record<string, unknown>);
-    },
+    data: JSON.parse(order.dataJson) as unknown,
+    results: JSON.parse(order.resultsJson) as Record<string, unknown>,
     group: order.group,
-    get createdAt() {
-      return iso(order.createdAt);
-    },
-    get updatedAt() {
-      return iso(order.updatedAt);
-    },
+    createdAt: iso(order.createdAt),
+    updatedAt: iso(order.updatedAt),
     notBefore: isoOrNull(order.notBefore),
     expiresAt: isoOrNull(order.expiresAt),
     failure: failureOf(order.failure),
-    get history() {
-      return (history ??= historyOf(order));
-    },
+    history: historyOf(order),
     historyOmitted: order.pastOmitted,
   };
 }

@@ -1,6 +1,22 @@
-import type { App } from "../core/handlers.ts";
+import { CauceError } from "../core/errors.ts";
+import type { App, HandlerContext } from "../core/handlers.ts";
 
 type Closable = { [Symbol.asyncDispose]?: unknown; [Symbol.dispose]?: unknown; close?: unknown };
+
+/** What handlers get from Cauce under these names, a resource would never reach them. */
+const taken: readonly string[] = ["signal", "idempotencyKey", "attempt", "log"] satisfies (keyof HandlerContext)[];
+
+/** Opens what the handlers of an app share. Throws `app_invalid` for a resource whose name is taken. */
+export async function openResources(app: App): Promise<object> {
+  const resources = (await app.resources?.()) ?? {};
+  const name = Object.keys(resources).find((key) => taken.includes(key));
+  if (name === undefined) return resources;
+  await releaseResources(app, resources);
+  throw new CauceError(
+    "app_invalid",
+    `workflow "${app.workflow.name}": a resource is named "${name}", which handlers get from Cauce; give it another name`,
+  );
+}
 
 /** Closes what `resources` opened: by `release`, else each resource's own way, the last first. */
 export async function releaseResources(app: App, resources: object): Promise<void> {
@@ -18,5 +34,5 @@ export async function releaseResources(app: App, resources: object): Promise<voi
       faults.push(error);
     }
   }
-  if (faults.length > 0) throw new AggregateError(faults, `resources of "${app.workflow.name}" did not close`);
+  if (faults.length > 0) throw new AggregateError(faults, faults.map(String).join("; "));
 }

@@ -11,23 +11,26 @@ import { type AnyWorkflow, kindOf, statusOf } from "../core/workflow.ts";
 export function refuseStranded(workflow: AnyWorkflow, depths: readonly Depth[], unknown: "refuse" | "fail"): string[] {
   const stranded: string[] = [];
   const faults: string[] = [];
+  const fixes = new Set<string>();
   for (const depth of depths) {
     const live = depth.waiting + depth.inFlight + depth.delayed;
     if (live === 0) continue;
     const status = statusOf(workflow, depth.status);
     const count = `${live}${depth.atLeast ? " or more" : ""} ${live === 1 ? "order stands" : "orders stand"}`;
     if (status === undefined) {
-      stranded.push(depth.status);
-      if (unknown === "refuse") faults.push(`${count} in "${depth.status}", which the definition no longer has`);
+      if (!stranded.includes(depth.status)) stranded.push(depth.status);
+      if (unknown === "fail") continue;
+      faults.push(`${count} in "${depth.status}", which the definition no longer has`);
+      fixes.add(
+        "put the status back with retired: true until it is empty, or start with unknown statuses set to fail, which marks those orders failed",
+      );
     } else if (kindOf(status) !== depth.kind) {
       faults.push(`${count} in "${depth.status}", which was ${depth.kind} and is ${kindOf(status)} now`);
+      fixes.add("give the status its old kind until it is empty, and what is new another name");
     }
   }
   if (faults.length > 0) {
-    throw new CauceError(
-      "orders_stranded",
-      `workflow "${workflow.name}": ${faults.join("; ")}; put the status back with retired: true until it is empty, or start with unknown statuses set to fail, which marks those orders failed`,
-    );
+    throw new CauceError("orders_stranded", `workflow "${workflow.name}": ${[...faults, ...fixes].join("; ")}`);
   }
   return stranded;
 }

@@ -13,10 +13,11 @@ export interface SweepOptions {
 }
 
 export interface Sweep {
-  /** Resolves when everything that is overdue now has been moved or queued. */
-  run(): Promise<void>;
-  /** An order waits until then: wake no later. */
+  /** Resolves when everything that is overdue now has been moved or queued; from then on it wakes by itself. */
+  start(): Promise<void>;
+  /** An order waits until then: wake no later, started or not, since another thread's engine may be the one that starts. */
   notice(expiresAt: number): void;
+  /** Resolves when nothing is under way. It can be started again. */
   stop(): Promise<void>;
 }
 
@@ -28,10 +29,12 @@ export function createSweep({ backend, clock, log, apply }: SweepOptions): Sweep
   let wakeAt = Number.POSITIVE_INFINITY;
   let cancel: (() => void) | undefined;
   let running: Promise<void> | undefined;
-  let stopped = false;
+  /** The time of an order came after this sweep may have passed it by. */
+  let again = false;
+  let active = true;
 
   const notice = (at: number) => {
-    if (stopped || at >= wakeAt) return;
+    if (!active || at >= wakeAt) return;
     cancel?.();
     wakeAt = at;
     cancel = clock.at(at, () => {
@@ -41,38 +44,54 @@ export function createSweep({ backend, clock, log, apply }: SweepOptions): Sweep
     });
   };
 
+  const move = (order: StoredOrder): Promise<void> =>
+    order.kind === "waiting" ? apply(order, { kind: "expired" }) : backend.redeliver(order);
+
   const sweepOnce = async () => {
     let cursor: string | undefined;
     do {
       const page = await backend.overdue({ limit: pageSize, cursor });
-      for (const order of page.orders) {
-        if (stopped) return;
-        if (order.kind === "waiting") await apply(order, { kind: "expired" });
-        else await backend.redeliver(order);
-      }
+      if (!active) return;
+      await Promise.all(page.orders.map(move));
       if (page.nextAt !== null) notice(page.nextAt);
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
   };
 
-  const run = (): Promise<void> => {
-    running ??= sweepOnce()
-      .catch((error) => {
+  const sweep = async () => {
+    do {
+      again = false;
+      try {
+        await sweepOnce();
+      } catch (error) {
         log.error({ error: String(error) }, "sweep failed");
         notice(clock.now() + pauseAfterErrorSeconds * 1_000);
-      })
-      .finally(() => {
-        running = undefined;
-      });
+      }
+    } while (again && active);
+  };
+
+  const run = (): Promise<void> => {
+    if (running !== undefined) {
+      again = true;
+      return running;
+    }
+    running = sweep().finally(() => {
+      running = undefined;
+    });
     return running;
   };
 
   return {
-    run,
+    start() {
+      active = true;
+      return run();
+    },
     notice,
     async stop() {
-      stopped = true;
+      active = false;
       cancel?.();
+      cancel = undefined;
+      wakeAt = Number.POSITIVE_INFINITY;
       await running;
     },
   };

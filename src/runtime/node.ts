@@ -12,6 +12,8 @@ export interface Listener {
   close(): Promise<void>;
   /** Ends the connections that are still open, answered or not. */
   abort(): void;
+  /** Rejects when it stops listening by itself. */
+  readonly failed?: Promise<never>;
 }
 
 export interface Running {
@@ -30,6 +32,7 @@ const limits = {
 };
 const lastAnswersMilliseconds = 5_000;
 const idleCheckMilliseconds = 50;
+const sameSignalMilliseconds = 50;
 
 /** Binds `host` and `port` (0: any free one). Rejects with `port_in_use` or `address_unavailable`. */
 export async function listen(fetch: Fetch, options: { host: string; port: number }): Promise<Listener> {
@@ -72,15 +75,20 @@ async function lastAnswer(answer: Response | Promise<Response>): Promise<Respons
  * starts; whatever fails, nothing is left running.
  */
 export async function run(
-  cauce: Running & { readonly fetch: Fetch },
-  options: { host: string; port: number; stopped: Promise<unknown>; onReady(port: number): void; onDrain(): void },
+  cauce: Running,
+  options: {
+    listen(): Promise<Listener>;
+    readonly stopped: Promise<unknown>;
+    onReady(port: number): void;
+    onDrain(): void;
+  },
 ): Promise<void> {
   let listener: Listener | undefined;
   try {
-    listener = await listen(cauce.fetch, options);
+    listener = await options.listen();
     await cauce.start();
     options.onReady(listener.port);
-    await options.stopped;
+    await Promise.race([options.stopped, ...(listener.failed === undefined ? [] : [listener.failed])]);
     options.onDrain();
   } finally {
     const closed = listener?.close();
@@ -92,13 +100,16 @@ export async function run(
   }
 }
 
-/** Resolves at the first SIGTERM or SIGINT. A second one exits at once with 128 plus its number, as shells count it. */
+/**
+ * Resolves at the first SIGTERM or SIGINT. A second one exits at once with 128 plus its number, as shells count it.
+ * Ctrl+C under npm comes twice within a millisecond or so, from the terminal and from npm: that is one signal.
+ */
 export function signalled(): Promise<void> {
   return new Promise((resolve) => {
-    let first = true;
+    let firstAt: number | undefined;
     const onSignal = (signal: "SIGTERM" | "SIGINT") => {
-      if (!first) process.exit(128 + constants.signals[signal]);
-      first = false;
+      firstAt ??= performance.now();
+      if (performance.now() - firstAt > sameSignalMilliseconds) process.exit(128 + constants.signals[signal]);
       resolve();
     };
     process.on("SIGTERM", onSignal);

@@ -51,7 +51,7 @@ export function cauce(t: TestContext, args: readonly string[], options: { env?: 
   const ended = new Promise<Ended>((resolve) => {
     child.once("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
-  t.after(async () => {
+  atEnd(t, async () => {
     child.kill("SIGKILL");
     await ended;
   });
@@ -77,10 +77,23 @@ export function cauce(t: TestContext, args: readonly string[], options: { env?: 
   };
 }
 
+const cleanups = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** Cleans up when the test ends, the last thing first: a process goes before the directory that it writes to. */
+export function atEnd(t: TestContext, cleanup: () => unknown): void {
+  const earlier = cleanups.get(t);
+  if (earlier !== undefined) return void earlier.unshift(cleanup);
+  const all = [cleanup];
+  cleanups.set(t, all);
+  t.after(async () => {
+    for (const clean of all) await clean();
+  });
+}
+
 /** An empty directory that goes when the test ends. */
 export function temporaryDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), "cauce-cli-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  atEnd(t, () => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 

@@ -53,7 +53,7 @@ it("4 fingerprint ids of growing length", () =>
 it("4b fingerprint decimals", () => assert.equal(fingerprintOf("took 99999.5 ms"), fingerprintOf("took 123456.5 ms")));
 it("4c fingerprint quoted values", () =>
   assert.equal(fingerprintOf('no user "alice"'), fingerprintOf('no user "bob"')));
-it("4d fingerprint well formed", () => assert.ok(fingerprintOf("x".repeat(199) + "😀").isWellFormed()));
+it("4d fingerprint well formed", () => assert.ok(fingerprintOf(`${"x".repeat(199)}😀`).isWellFormed()));
 it("4e fingerprint negative", () => assert.equal(fingerprintOf("stock is -5"), fingerprintOf("stock is 5")));
 it("4f hex without digits", () =>
   assert.equal(fingerprintOf("no blob deadbeefdeadbeefdeadbeef"), fingerprintOf("no blob 9f86d081884c7d659a2feaa0")));

@@ -2,7 +2,7 @@ import type { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { NewOrder, Placed } from "../backend.ts";
 import type { Claims } from "./claims.ts";
-import { createDecoder } from "./codec.ts";
+import { createDecoder, detached } from "./codec.ts";
 import { type Answer, type Exception, fromRows, type Outgoing, placedEntry } from "./protocol.ts";
 import { decodeRow, orderOfRow } from "./rows.ts";
 
@@ -48,7 +48,7 @@ export function tellAnswer(
     else if (exception !== undefined) each.resolve(placedBefore(exception));
     else {
       each.seq = keys.number();
-      each.order = storedOrder(keys.text(), each.newOrder);
+      each.order = storedOrder(detached(keys.text()), each.newOrder);
       each.resolve({ outcome: "placed", order: each.order });
     }
   }

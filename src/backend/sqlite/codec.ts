@@ -60,6 +60,14 @@ export interface Decoder {
   textOrNull(): string | null;
 }
 
+/**
+ * A copy of a short text that somebody may keep. What a decoder gives is a view of the whole batch's text, and whoever
+ * keeps an order's id would keep the batch with it.
+ */
+export function detached(text: string): string {
+  return ` ${text}`.slice(1);
+}
+
 export function createDecoder({ numbers, text }: Packed): Decoder {
   let at = 0;
   let textAt = 0;

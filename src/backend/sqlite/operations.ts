@@ -71,7 +71,10 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     let queued: Place;
     if (delivery === deliveryCode.keep) {
       queued = old;
-      if (claim !== undefined) claim.version = version + 1;
+      if (claim !== undefined) {
+        claim.version = version + 1;
+        claim.plain = false;
+      }
     } else {
       if (old.queue !== null) queues.count(old.status, old.queue, -1);
       else leaveStanding(old);
@@ -89,6 +92,22 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       if (fingerprint !== null)
         statements.failed.run(status, fingerprint, messageOf(o.failure), o.updatedAt, o.updatedAt);
     }
+    if (claim?.plain && isPlain(o)) {
+      statements.hop.run(
+        status,
+        kind,
+        visit,
+        version + 1,
+        queued.queue,
+        queued.position,
+        o.updatedAt,
+        o.entry,
+        o.ended,
+        o.results,
+        seq,
+      );
+      return undefined;
+    }
     const statement = o.past === null ? statements.changeAppending : statements.changeReplacing;
     statement.run(
       status,
@@ -104,6 +123,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       notBefore,
       o.expiresAt,
       fingerprint,
+      fingerprint === null ? null : status,
       o.failure,
       o.updatedAt,
       o.entry,
@@ -236,6 +256,20 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     apply,
     discard: () => placed.take(),
   };
+}
+
+/** A move that leaves nothing behind but the new status. */
+function isPlain(o: CommitOp): boolean {
+  return (
+    (o.delivery === deliveryCode.enter || o.delivery === deliveryCode.end) &&
+    o.attempts === 0 &&
+    o.attempting === 0 &&
+    o.notBefore === null &&
+    o.expiresAt === null &&
+    o.failure === null &&
+    o.past === null &&
+    o.pastOmitted === 0
+  );
 }
 
 /** What a new order's row will hold, for a delivery to somebody who did not place it. */

@@ -11,6 +11,8 @@ export interface Claim {
   readonly visit: number;
   readonly position: number;
   version: number;
+  /** Its row has no delay, failure, expiry, attempt or lane: the next hop need not take any back. */
+  plain: boolean;
 }
 
 /** An operation's place in the owner's batch, or the row. */
@@ -103,7 +105,7 @@ export function createQueues(statements: Statements) {
         number,
         number,
       ][]) {
-        claims.set(seq, { status, lane, visit, version, position: at });
+        claims.set(seq, { status, lane, visit, version, position: at, plain: false });
       }
       for (const status of counts.keys()) {
         for (const state of Object.values(queueState)) {
@@ -143,7 +145,7 @@ export function createQueues(statements: Statements) {
       else if (delivered !== undefined && wanted(status)) {
         queue = queueState.claimed;
         const row = typeof delivered === "number" ? delivered : delivered();
-        claim(seq, { status, lane, visit, version, position }, row);
+        claim(seq, { status, lane, visit, version, position, plain: lane === null }, row);
       }
       count(status, queue, 1);
       return { queue, position, lane, due: null };
@@ -171,11 +173,13 @@ export function createQueues(statements: Statements) {
       if (due !== null && due > now) {
         statements.setState.run(queueState.delayed, seq);
         count(status, queueState.delayed, 1);
-      } else surface(seq, { status, lane, visit, version, position: at }, redelivered);
+      } else surface(seq, { status, lane, visit, version, position: at, plain: false }, redelivered);
     },
 
     /** Delayed rows whose time has come. */
     promote(now: number): void {
+      // Also when nothing was due yet: whoever asked has no timer any longer and must hear of the next.
+      delayedChanged = true;
       const rows = statements.due.all(now) as unknown as [
         number,
         string,
@@ -187,7 +191,7 @@ export function createQueues(statements: Statements) {
       ][];
       for (const [seq, status, at, lane, visit, version, redelivered] of rows) {
         count(status, queueState.delayed, -1);
-        surface(seq, { status, lane, visit, version, position: at }, redelivered);
+        surface(seq, { status, lane, visit, version, position: at, plain: false }, redelivered);
       }
     },
 
@@ -206,7 +210,7 @@ export function createQueues(statements: Statements) {
           statements.setState.run(queueState.claimed, seq);
           count(status, queueState.ready, -1);
           count(status, queueState.claimed, 1);
-          const by = { status, lane: row[21], visit: row[3], version: row[4], position: row[20] };
+          const by = { status, lane: row[21], visit: row[3], version: row[4], position: row[20], plain: false };
           claim(seq, by, row.slice(0, rowLength) as Row);
         }
       }

@@ -132,7 +132,7 @@ function listSql({ status, failed, fingerprint, group, limit, cursor }: ListQuer
     conditions.push(condition);
     parameters.push(...values);
   };
-  if (status !== undefined) where("o.status = ?", status);
+  if (status !== undefined) where(failed === true ? "o.failed_status = ?" : "o.status = ?", status);
   if (group !== undefined) where("o.group_key = ?", group);
   if (fingerprint !== undefined) where("o.fingerprint = ?", fingerprint);
   else if (failed === true) where("o.fingerprint IS NOT NULL");

@@ -1,5 +1,5 @@
 import type { Actor, Entry, Failure, StatusKind, StoredOrder, Visit } from "../../core/order.ts";
-import type { Decoder, Encoder } from "./codec.ts";
+import { type Decoder, detached, type Encoder } from "./codec.ts";
 
 /** The columns that make a `StoredOrder`, in the order of `Row`. `redelivered` comes last, for deliveries. */
 export const columns =
@@ -45,7 +45,7 @@ export function orderOfRow(row: Row): StoredOrder {
     attempting: row[6] === 1,
     dataJson: row[7],
     resultsJson: row[8],
-    group: row[9],
+    group: row[9] === null ? null : detached(row[9]),
     createdAt: row[10],
     updatedAt: row[11],
     notBefore: row[12],
@@ -67,7 +67,7 @@ export function encodeRow(to: Encoder, row: Row): void {
 /** The fields come as they were written: which may be text and null is known by their place. */
 export function decodeRow(from: Decoder): Row {
   return [
-    from.text(),
+    detached(from.text()),
     from.text(),
     from.number(),
     from.number(),
@@ -90,18 +90,20 @@ export function decodeRow(from: Decoder): Row {
   ];
 }
 
+const actorsKept = 4;
+
 /**
- * Entries and visits as JSON. Two are written for every hop, and nearly all name the same few actors (the object that
- * the engine made once), so an actor's JSON is kept for as long as the actor is.
+ * Entries and visits as JSON. Two are written for every hop, and nearly all name the same few actors (the objects that
+ * the engine made once), so the JSON of the last few is kept.
  */
 export function createEntryWriter() {
-  const actors = new WeakMap<Actor, string>();
+  const recent: { readonly actor: Actor; readonly json: string }[] = [];
+  let oldest = 0;
   const actorJson = (actor: Actor): string => {
-    let json = actors.get(actor);
-    if (json === undefined) {
-      json = JSON.stringify(actor);
-      actors.set(actor, json);
-    }
+    for (const each of recent) if (each.actor === actor) return each.json;
+    const json = JSON.stringify(actor);
+    recent[oldest] = { actor, json };
+    oldest = (oldest + 1) % actorsKept;
     return json;
   };
   const textJson = (text: string | null) => (text === null ? "null" : JSON.stringify(text));

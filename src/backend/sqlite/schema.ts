@@ -33,6 +33,7 @@ const migrations: readonly string[] = [
     not_before   INTEGER,
     expires_at   INTEGER,
     fingerprint  TEXT,               -- set exactly while the order is failed
+    failed_status TEXT,              -- its status, set exactly while it is failed
     failure      TEXT,
     group_key    TEXT,
     created_at   INTEGER NOT NULL,
@@ -45,14 +46,15 @@ const migrations: readonly string[] = [
   CREATE TABLE order_data (seq INTEGER PRIMARY KEY, data TEXT NOT NULL);
   CREATE TABLE keys (key_hash BLOB PRIMARY KEY, content_hash BLOB NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
 
+  -- A hop sets only the columns that it must (see \`statements.ts\`): an index none of whose columns is set costs it nothing.
   CREATE INDEX orders_status  ON orders (status, seq);
   CREATE INDEX orders_group   ON orders (group_key, seq)             WHERE group_key IS NOT NULL;
   CREATE INDEX orders_queue   ON orders (queue, status, position)    WHERE queue IS NOT NULL;
   CREATE INDEX orders_lane    ON orders (status, lane, position)     WHERE lane IS NOT NULL;
-  CREATE INDEX orders_delayed ON orders (due)                        WHERE queue = 3;
+  CREATE INDEX orders_delayed ON orders (due)                        WHERE due IS NOT NULL;
   CREATE INDEX orders_expiry  ON orders (expires_at, seq)            WHERE expires_at IS NOT NULL;
   CREATE INDEX orders_failed             ON orders (seq)              WHERE fingerprint IS NOT NULL;
-  CREATE INDEX orders_failed_status      ON orders (status, seq)      WHERE fingerprint IS NOT NULL;
+  CREATE INDEX orders_failed_status      ON orders (failed_status, seq) WHERE failed_status IS NOT NULL;
   CREATE INDEX orders_failed_fingerprint ON orders (fingerprint, seq) WHERE fingerprint IS NOT NULL;
 
   -- Kept in the transaction of each change, so that depths and failures never scan orders.

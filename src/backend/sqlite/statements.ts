@@ -13,7 +13,8 @@ export function prepareStatements(db: DatabaseSync) {
   };
   const change = (past: string) =>
     write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, attempts = ?, attempting = ?, queue = ?,
-      position = ?, lane = ?, redelivered = 0, due = ?, not_before = ?, expires_at = ?, fingerprint = ?, failure = ?,
+      position = ?, lane = ?, redelivered = 0, due = ?, not_before = ?, expires_at = ?, fingerprint = ?,
+      failed_status = ?, failure = ?,
       updated_at = ?, entry = ?, past = ${past}, past_omitted = ?, results = coalesce(?, results) WHERE seq = ?`);
   return {
     begin: write("BEGIN IMMEDIATE"),
@@ -29,6 +30,9 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     changeAppending: change("past || ?"),
     changeReplacing: change("?"),
+    // The hop of an order that has no delay, failure, expiry, attempt or lane before or after it: nearly every change.
+    hop: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, queue = ?, position = ?, updated_at = ?,
+      entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
     setQueue: write("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
     setState: write("UPDATE orders SET queue = ? WHERE seq = ?"),
     standing: write(`SELECT id, version, status, kind, visit, queue, position, lane, due, redelivered, fingerprint,
@@ -38,9 +42,9 @@ export function prepareStatements(db: DatabaseSync) {
       "SELECT seq, queue, due, position, visit, version, redelivered FROM orders WHERE status = ? AND lane = ? ORDER BY position LIMIT 1",
     ),
     due: rows(
-      "SELECT seq, status, position, lane, visit, version, redelivered FROM orders WHERE queue = 3 AND due <= ? ORDER BY due LIMIT 500",
+      "SELECT seq, status, position, lane, visit, version, redelivered FROM orders WHERE queue = 3 AND due IS NOT NULL AND due <= ? ORDER BY due LIMIT 500",
     ),
-    nextDue: rows("SELECT min(due) FROM orders WHERE queue = 3"),
+    nextDue: rows("SELECT min(due) FROM orders WHERE queue = 3 AND due IS NOT NULL"),
     // `position` is the last column of the index, so this reads just the rows that it returns.
     ready: rows(
       `SELECT ${columns}, o.position, o.lane FROM orders o JOIN order_data d ON d.seq = o.seq

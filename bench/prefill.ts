@@ -1,15 +1,15 @@
 /**
  * Fills a store over the backend's port, faster than HTTP would: COUNT orders, final or still queued in their first
  * status; all of one group where GROUP is given.
- * Usage: node --conditions=source bench/lib/prefill.ts DIRECTORY COUNT final|queued standard|fifo [GROUP]
+ * Usage: node --conditions=source bench/prefill.ts DIRECTORY COUNT final|queued standard|fifo [GROUP]
  */
 
-import { orders } from "../../examples/orders/orders.workflow.ts";
-import type { DeliveryMode } from "../../src/backend/backend.ts";
-import { sqlite } from "../../src/backend/sqlite/index.ts";
-import { decide } from "../../src/core/decide.ts";
-import { type Random, systemClock } from "../../src/index.ts";
-import { sampleOrder } from "./sampleOrders.ts";
+import { orders } from "../examples/orders/orders.workflow.ts";
+import type { Backend, DeliveryMode } from "../src/backend/backend.ts";
+import { sqlite } from "../src/backend/sqlite/index.ts";
+import { decide } from "../src/core/decide.ts";
+import { type Random, systemClock } from "../src/index.ts";
+import { sampleOrder } from "./lib/sampleOrders.ts";
 
 const [directory = "", count, until, delivery, group] = process.argv.slice(2);
 const total = Number(count);
@@ -19,9 +19,7 @@ const hops = until === "final" ? ["approved", "paid", "shipped"] : [];
 const clock = systemClock();
 const random: Random = Math.random;
 const by = { runtime: "node", name: "bench", requestId: null, messageId: null } as const;
-const backend = await sqlite({ directory })({ workflow: "orders", delivery: delivery as DeliveryMode, clock });
-
-async function fill(): Promise<void> {
+async function fillOne(backend: Backend): Promise<void> {
   const sample = sampleOrder();
   const data = group === undefined ? sample : { ...sample, customerId: group };
   const placed = await backend.place({
@@ -45,21 +43,29 @@ async function fill(): Promise<void> {
   }
 }
 
-let started = 0;
-let done = 0;
-const reportEvery = Math.ceil(total / 10);
-await Promise.all(
-  Array.from({ length: concurrency }, async () => {
+async function fillAll(): Promise<void> {
+  const backend = await sqlite({ directory })({ workflow: "orders", delivery: delivery as DeliveryMode, clock });
+  let started = 0;
+  let done = 0;
+  const reportEvery = Math.ceil(total / 10);
+  const fillInTurn = async () => {
     while (started < total) {
       started += 1;
-      await fill();
+      await fillOne(backend);
       done += 1;
       if (done % reportEvery === 0) console.log(done);
     }
-  }),
-);
+  };
+  await Promise.all(Array.from({ length: concurrency }, fillInTurn));
 
-const open = (await backend.depths()).reduce((sum, depth) => sum + depth.waiting + depth.inFlight + depth.delayed, 0);
-const expected = until === "final" ? 0 : total;
-await backend.close();
-if (open !== expected) throw new Error(`${open} orders are open, not ${expected}`);
+  const depths = await backend.depths();
+  await backend.close();
+  const open = depths.reduce((sum, { waiting, inFlight, delayed }) => sum + waiting + inFlight + delayed, 0);
+  const expected = until === "final" ? 0 : total;
+  if (open !== expected) throw new Error(`${open} orders are open, not ${expected}`);
+}
+
+await fillAll().catch((error: Error) => {
+  console.error(error.message);
+  process.exit(1);
+});

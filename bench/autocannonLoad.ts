@@ -1,7 +1,7 @@
-/** The load where wrk is not installed. Usage: node bench/lib/autocannonLoad.ts URL SECONDS CONNECTIONS */
+/** The load where wrk is not installed. Usage: node bench/autocannonLoad.ts URL SECONDS CONNECTIONS */
 import autocannon from "autocannon";
-import type { Load } from "./load.ts";
-import { sampleOrder } from "./sampleOrders.ts";
+import type { Load } from "./lib/load.ts";
+import { sampleOrder } from "./lib/sampleOrders.ts";
 
 const [url = "", seconds, connections] = process.argv.slice(2);
 const requestsEach = 150;

@@ -1,0 +1,16 @@
+import { type Cauce, CauceError } from "cauce";
+
+// #region webhook
+/** What the document service calls when a payslip has come in; it may call twice, or late. */
+export async function onPayslip(cauce: Cauce, event: { id: string; loanId: string }): Promise<"taken" | "too late"> {
+  const request = { to: "assessing", reason: "the payslip is here" };
+  try {
+    await cauce.transition("loans", event.loanId, request, { idempotencyKey: event.id });
+    return "taken";
+  } catch (error) {
+    const expected = ["transition_not_allowed", "being_handled"];
+    if (error instanceof CauceError && expected.includes(error.code)) return "too late";
+    throw error;
+  }
+}
+// #endregion

@@ -1,0 +1,32 @@
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+
+/** One run of a handler, as the handler itself has noted it. */
+export interface Run {
+  readonly id: string;
+  readonly visit: number;
+  readonly attempt: number;
+}
+
+/** Appends a line with one write, so that a line is there or not, and outlives the process that wrote it. */
+export function openHandlerLog(file: string | undefined) {
+  if (file === undefined) throw new Error("no file is named for the handlers' runs");
+  const descriptor = openSync(file, "a");
+  return {
+    ran: ({ idempotencyKey, attempt }: { idempotencyKey: string; attempt: number }) =>
+      void writeSync(descriptor, `${idempotencyKey} ${attempt}\n`),
+    close: () => closeSync(descriptor),
+  };
+}
+
+export type HandlerLog = ReturnType<typeof openHandlerLog>;
+
+/** The handlers' own notes, in the order in which they ran. Throws on a line that is none. */
+export function readRuns(file: string): Run[] {
+  const lines = readFileSync(file, "utf8").split("\n");
+  if (lines.pop() !== "") throw new Error(`${file} ends within a line`);
+  return lines.map((line) => {
+    const [, id, visit, attempt] = /^(\S+):(\d+) (\d+)$/.exec(line) ?? [];
+    if (id === undefined) throw new Error(`${file} has the line ${JSON.stringify(line)}`);
+    return { id, visit: Number(visit), attempt: Number(attempt) };
+  });
+}

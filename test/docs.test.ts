@@ -1,0 +1,297 @@
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { describe, it } from "node:test";
+import { defineWorkflow, errorCodes, final } from "cauce";
+import { memory } from "cauce/testing";
+import type { Command } from "commander";
+import { z } from "zod";
+import { diagram } from "../src/cli/diagram.ts";
+import { loadApp } from "../src/cli/loadApp.ts";
+import { createProgram } from "../src/cli/main.ts";
+import { defaultRetry, retryDelaySeconds } from "../src/core/retry.ts";
+import { settings } from "../src/runtime/settings.ts";
+import { lockedPackages } from "./docs/lock.ts";
+import { anchorOf, type Page, readPage, readPages, readText, regionOf, root, tableRows } from "./docs/markdown.ts";
+import { storeFacts } from "./docs/store.ts";
+
+// What the docs say is so: whatever they name exists, and what they show is what the code does. The tour of the README
+// and the samples are run in test/docs.
+
+const pages = readPages();
+const facts = await storeFacts();
+const text = (code: string) => code.replaceAll("\\|", "|");
+
+/** Inline code and what shells are shown, as words. */
+function wordsOf(page: Page): string[] {
+  const shells = page.fences.filter(({ language }) => language === "sh" || language === "console" || language === "");
+  return [...page.spans, ...shells.map(({ body }) => body)].flatMap((code) => code.split(/[\s'"()[\]{},;=]+/));
+}
+
+/** Every inline code and every word of the docs that fits, with its page. */
+function named(pattern: RegExp): { name: string; page: string }[] {
+  return pages.flatMap((page) =>
+    wordsOf(page).flatMap((word) => {
+      const name = pattern.exec(word)?.[0];
+      return name === undefined ? [] : [{ name, page: page.path }];
+    }),
+  );
+}
+
+function assertKnown(found: readonly { name: string; page: string }[], known: Iterable<string>, least: number): void {
+  const all = new Set(known);
+  assert.ok(found.length >= least, `the docs name ${found.length}, and should name at least ${least}`);
+  assert.deepEqual(
+    found.filter(({ name }) => !all.has(name)),
+    [],
+  );
+}
+
+describe("what the docs show", () => {
+  const fences = pages.flatMap((page) => page.fences);
+
+  it("in TypeScript is a file, or a region of one", () => {
+    const samples = fences.filter(({ language }) => /^(ts|typescript|js|javascript|tsx)$/.test(language));
+    assert.ok(samples.length > 10);
+    for (const { body, comment, at } of samples) {
+      const [, path = "", region] = /^sample: ([^#\s]+)(?:#(\S+))?$/.exec(comment) ?? [];
+      assert.ok(path.startsWith("examples/"), `${at}: the line before names the sample's source`);
+      const source = readText(path);
+      assert.equal(body, region === undefined ? source.trim() : regionOf(source, region), at);
+    }
+  });
+
+  it("as the drawing of an app is what cauce diagram prints", async () => {
+    const drawings = fences.filter(({ comment }) => comment.startsWith("diagram: "));
+    assert.ok(drawings.length > 1);
+    for (const { body, comment, at } of drawings) {
+      const apps = await loadApp(join(root, comment.slice("diagram: ".length)));
+      assert.equal(body, apps.map(({ workflow }) => diagram(workflow).trimEnd()).join("\n"), at);
+    }
+  });
+
+  it("has a language, for whoever colours it", () => {
+    assert.deepEqual(
+      fences.filter(({ language, at }) => language === "" && !at.startsWith("docs/reference/")).map(({ at }) => at),
+      [],
+    );
+  });
+
+  it("has no comment that leads nowhere", () => {
+    const known = /^(sample: |diagram: |tour$|applied: )/;
+    for (const { path, text } of pages) {
+      const comments = [...text.matchAll(/<!-- (.*?) -->/g)].map(([, comment = ""]) => comment);
+      const used = fences.filter(({ at, comment }) => at.startsWith(`${path}:`) && known.test(comment)).length;
+      // CONTRIBUTING tells of them in inline code.
+      const told =
+        pages.find((page) => page.path === path)?.spans.filter((span) => span.startsWith("<!-- ")).length ?? 0;
+      assert.equal(comments.length, used + told, path);
+    }
+  });
+});
+
+describe("what the docs name exists:", () => {
+  it("links, and the headings that they lead to", () => {
+    const anchors = new Map(
+      pages.map(({ path, text }) => [
+        path,
+        [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading)),
+      ]),
+    );
+    for (const { path, links } of pages) {
+      for (const link of links) {
+        if (/^https:\/\//.test(link)) continue;
+        const [to = "", anchor] = link.split("#");
+        const target = to === "" ? path : posix.join(dirname(path), to);
+        assert.ok(existsSync(join(root, target)), `${path} links to ${link}`);
+        if (anchor !== undefined) assert.ok(anchors.get(target)?.includes(anchor), `${path} links to ${link}`);
+      }
+    }
+  });
+
+  it("files and folders", () => {
+    const found = named(/^(src|test|examples|docs|bench|scripts|bin|\.ci)\/[\w./-]*[\w/]$/);
+    assert.ok(found.length > 30);
+    // Made by a run, and ignored by git.
+    const made = ["bench/cauce-data"];
+    for (const { name, page } of found) {
+      assert.ok(made.includes(name) || existsSync(join(root, name)), `${page} names ${name}`);
+    }
+    const files = readdirSync(join(root, "src"), { recursive: true }).map((file) => `/${String(file)}`);
+    for (const page of pages.filter(({ path }) => /^docs\/(architecture|embedded)\.md$/.test(path))) {
+      for (const span of page.spans.filter((span) => /^[\w/.-]+\.ts$/.test(span) && !existsSync(join(root, span)))) {
+        assert.ok(
+          files.some((file) => file.endsWith(`/${span}`)),
+          `${page.path} names ${span}`,
+        );
+      }
+    }
+  });
+
+  it("npm scripts", () => {
+    const { scripts } = JSON.parse(readText("package.json")) as { scripts: Record<string, string> };
+    const found = pages.flatMap(({ path: page, text }) =>
+      [...text.matchAll(/npm (?:run ([\w:]+)|(start|test)\b)/g)].map(([, run, own]) => ({
+        name: run ?? own ?? "",
+        page,
+      })),
+    );
+    assertKnown(found, Object.keys(scripts), 10);
+  });
+
+  it("error codes, and the store's columns, tables and indexes", () => {
+    const pragmas = ["journal_mode", "wal_autocheckpoint", "user_version", "integrity_check", "locking_mode"];
+    const found = named(/^[a-z]+(?:_[a-z]+)+$/);
+    assertKnown(found, [...Object.keys(errorCodes), ...facts.names, ...pragmas, "node_modules"], 50);
+  });
+
+  it("flags", () => {
+    const own = Object.values(settings).flatMap(({ flag }) => flag?.split(" ")[0] ?? []);
+    const program = createProgram([], { out: () => {}, err: () => {} });
+    const everywhere = ["--help", "--version"];
+    const ofScripts = ["bench/run.ts", "scripts/crash.ts"].flatMap(
+      (path) => readText(path).match(/--[a-z][a-z-]*/g) ?? [],
+    );
+    const ofNode = ["--conditions", "--test"];
+    const known = [...own, ...flagsOf(program), ...everywhere, ...ofScripts, ...ofNode];
+    assertKnown(named(/^--[a-z][\w-]*/), known, 20);
+  });
+
+  it("variables", () => {
+    const known = Object.values(settings).map(({ variable }) => variable);
+    assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), known, 10);
+  });
+});
+
+function flagsOf(command: Command): string[] {
+  return [...command.options.flatMap(({ long }) => long ?? []), ...command.commands.flatMap(flagsOf)];
+}
+
+describe("docs/architecture.md", () => {
+  const page = readPage("docs/architecture.md");
+
+  it("has the words of src/core/order.ts", () => {
+    const glossary = /^\/\*\*\n([\s\S]*?)\*\//.exec(readText("src/core/order.ts"))?.[1] ?? "";
+    const words = new Map<string, string>();
+    for (const line of glossary.split("\n").map((line) => line.replace(/^ \* ?/, ""))) {
+      const [, word, meaning] = /^(\w+) {2,}(.+)$/.exec(line) ?? [];
+      const last = [...words.keys()].at(-1);
+      if (word !== undefined && meaning !== undefined) words.set(word, meaning);
+      else if (/^ {4,}\S/.test(line) && last !== undefined) words.set(last, `${words.get(last)} ${line.trim()}`);
+    }
+    const rows = tableRows(page.text, "word", "meaning").map(([word, meaning = ""]) => [
+      word,
+      meaning.replaceAll("*", ""),
+    ]);
+    assert.ok(words.size > 10);
+    assert.deepEqual(rows, [...words]);
+  });
+
+  it("has every law, and every method of the port", () => {
+    const laws = [...page.text.matchAll(/^(\d+)\. \*\*/gm)].slice(0, 12).map(([, number]) => Number(number));
+    assert.deepEqual(
+      laws,
+      Array.from({ length: 12 }, (_, index) => index + 1),
+    );
+    assert.equal(readdirSync(join(root, "src/testing/contract")).filter((name) => /^law\d/.test(name)).length, 12);
+    const methods = tableRows(page.text, "method", "promise").map(([method = ""]) => method.replaceAll("`", ""));
+    assert.deepEqual(methods.sort(), Object.keys(memory()).sort());
+  });
+
+  it("has every folder of src", () => {
+    const folders = readdirSync(join(root, "src")).filter((name) => statSync(join(root, "src", name)).isDirectory());
+    for (const folder of folders) assert.ok(page.text.includes(`\`src/${folder}\``), folder);
+  });
+});
+
+describe("docs/writing-a-workflow.md", () => {
+  const page = readPage("docs/writing-a-workflow.md");
+
+  it("says rightly which types data may have", () => {
+    const rows = tableRows(page.text, "taken");
+    assert.ok(rows.length > 4);
+    const define = (expression: string) => {
+      const schema = new Function("z", `return ${expression}`)(z) as z.ZodType;
+      defineWorkflow({
+        name: "typed",
+        data: z.object({ field: schema }),
+        initial: "open",
+        statuses: { open: { to: ["done"] }, done: final },
+      });
+    };
+    const expressions = (cell = "") => [...cell.matchAll(/`(z\..+?)`/g)].map(([, expression = ""]) => text(expression));
+    for (const [taken, refused] of rows) {
+      assert.ok(expressions(taken).length > 0 && expressions(refused).length > 0);
+      for (const expression of expressions(taken)) define(expression);
+      for (const expression of expressions(refused)) {
+        assert.throws(() => define(expression), { code: "schema_unsupported" }, expression);
+      }
+    }
+  });
+
+  it("prints the delays of the default policy", () => {
+    const rows = tableRows(page.text, "after failed attempt");
+    let sum = 0;
+    const expected = rows.map((_, index) => {
+      const ceiling = retryDelaySeconds(defaultRetry, index + 1, () => 1);
+      sum += ceiling;
+      return [String(index + 1), ...[ceiling, sum, sum / 2].map(duration)];
+    });
+    assert.ok(rows.length > defaultRetry.attempts);
+    assert.deepEqual(rows, expected);
+    const { attempts, baseSeconds, maxSeconds } = defaultRetry;
+    assert.ok(
+      page.text.includes(`{ attempts: ${attempts}, baseSeconds: ${baseSeconds}, maxSeconds: ${maxSeconds} }`),
+      "the policy itself",
+    );
+  });
+});
+
+function duration(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  const rest = seconds - 60 * minutes;
+  return [minutes > 0 ? `${minutes} min` : "", rest > 0 ? `${rest} s` : ""].filter(Boolean).join(" ");
+}
+
+describe("docs/embedded.md", () => {
+  const page = readPage("docs/embedded.md");
+
+  it("has every table, column and index of the store", () => {
+    for (const name of facts.names) assert.ok(page.spans.includes(name), `docs/embedded.md names ${name}`);
+  });
+
+  it("has the limits and numbers of the code", () => {
+    for (const [what, number] of facts.numbers) {
+      assert.ok(page.text.includes(number), `docs/embedded.md says that ${what} is ${number}`);
+    }
+  });
+});
+
+describe("docs/decisions/dependencies.md", () => {
+  it("has every dependency, with its licence and what it brings along", () => {
+    const page = readText("docs/decisions/dependencies.md");
+    const rows = tableRows(page, "package", "licence").map(([name = "", licence = "", , brings = ""]) => ({
+      name: /`(.+?)`/.exec(name)?.[1] ?? "",
+      licence,
+      packages: /\b(\d+) packages/.exec(brings)?.[1],
+    }));
+    const locked = [...lockedPackages("."), ...lockedPackages("bench")];
+    assert.deepEqual(rows.map(({ name }) => name).sort(), locked.map(({ name }) => name).sort());
+    for (const { name, licence, packages } of rows) {
+      const found = locked.find((each) => each.name === name);
+      assert.equal(licence, found?.licence, `the licence of ${name}`);
+      if (packages !== undefined) assert.equal(Number(packages), found?.brings, `what ${name} brings along`);
+    }
+  });
+});
+
+describe("docs/README.md", () => {
+  it("leads to every page", () => {
+    const { links } = readPage("docs/README.md");
+    for (const { path } of pages.filter(
+      ({ path }) => path.startsWith("docs/") && !path.startsWith("docs/decisions/"),
+    )) {
+      if (path !== "docs/README.md") assert.ok(links.includes(posix.relative("docs", path)), path);
+    }
+  });
+});

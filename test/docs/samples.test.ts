@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { type App, type Cauce, createCauce, type Order } from "cauce";
+import { sqlite } from "cauce/sqlite";
+import { type FakeClock, fakeClock, memory } from "cauce/testing";
+import { apply, openLoans } from "../../examples/docs/embed.ts";
+import loans from "../../examples/docs/loans.app.ts";
+import parcels from "../../examples/docs/parcels.app.ts";
+import * as tickets from "../../examples/docs/tickets.ts";
+import { onPayslip } from "../../examples/docs/webhook.ts";
+import { readText, root } from "./markdown.ts";
+
+// Every sample of the docs does what they say. The testing guide's sample is a test itself: it registers its own.
+await import("../../examples/docs/loans.test.ts");
+
+const log = { info: () => {}, warn: () => {}, error: () => {} };
+
+async function open(t: TestContext, apps: App, clock: FakeClock = fakeClock()): Promise<Cauce> {
+  const cauce = await createCauce({ apps, backend: memory, clock, log });
+  t.after(() => cauce.close());
+  await cauce.start();
+  return cauce;
+}
+
+async function until(cauce: Cauce, order: Order, wanted: (order: Order) => boolean): Promise<Order> {
+  for (;;) {
+    const now = await cauce.get(order.workflow, order.id);
+    if (now !== undefined && wanted(now)) return now;
+    await new Promise(setImmediate);
+  }
+}
+
+const reaches = (cauce: Cauce, order: Order, status: string) => until(cauce, order, (now) => now.status === status);
+
+async function directory(t: TestContext): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "cauce-docs-"));
+  t.after(() => rm(path, { recursive: true }));
+  return path;
+}
+
+describe("examples/docs", () => {
+  it("holds no file that is not run here", async () => {
+    const importers = ["test/docs/samples.test.ts", "examples/docs/loans.app.ts"].map(readText).join("\n");
+    for (const name of await readdir(join(root, "examples/docs"))) {
+      assert.ok(importers.includes(`/${name}")`) || importers.includes(`/${name}";`), `examples/docs/${name} is run`);
+    }
+  });
+
+  it("parcels: labelled, then delivered by a call or returned by time", async (t) => {
+    const clock = fakeClock();
+    const cauce = await open(t, parcels, clock);
+    const place = async () => (await cauce.place("parcels", { address: "1 Quay St", weightKilograms: 2 })).order;
+    const [first, second] = [await place(), await place()];
+    const labelled = await reaches(cauce, first, "labelled");
+    assert.equal(labelled.results.label, `LABEL-${first.id.slice(-12)}`);
+    await cauce.transition("parcels", first.id, { to: "delivered" });
+    await reaches(cauce, second, "labelled");
+    clock.advance(14 * 86_400);
+    await reaches(cauce, second, "returned");
+  });
+
+  it("loans: what the agency refuses goes to the desk, and a poor score is declined", async (t) => {
+    const cauce = await open(t, loans);
+    const place = async (applicantId: string) =>
+      (await cauce.place("loans", { applicantId, email: "ada@example.com", amount: 500 })).order;
+    const unknown = await reaches(cauce, await place("UNKNOWN-1"), "deskReview");
+    assert.equal(unknown.history.at(-1)?.reason, "exhausted: the agency does not know UNKNOWN-1");
+    assert.equal(unknown.history[1]?.attempts, 1);
+    const poor = await reaches(cauce, await place("POOR-1"), "declined");
+    assert.deepEqual(poor.results, { score: 420 });
+  });
+
+  it("webhook: taken once however often it comes, and told when it is too late", async (t) => {
+    const cauce = await open(t, loans);
+    const data = { applicantId: "PAYSLIP-1", email: "ada@example.com", amount: 500 };
+    const { order } = await cauce.place("loans", data);
+    await reaches(cauce, order, "awaitingPayslip");
+    assert.equal(await onPayslip(cauce, { id: "event-1", loanId: order.id }), "taken");
+    const paid = await reaches(cauce, order, "paidOut");
+    assert.equal(await onPayslip(cauce, { id: "event-1", loanId: order.id }), "taken");
+    assert.equal(await onPayslip(cauce, { id: "event-2", loanId: order.id }), "too late");
+    assert.equal((await cauce.get("loans", order.id))?.version, paid.version);
+    await assert.rejects(onPayslip(cauce, { id: "event-3", loanId: "nobody" }), { code: "order_not_found" });
+  });
+
+  it("embed: an application that is sent twice is one order", async (t) => {
+    const cauce = await openLoans(await directory(t));
+    try {
+      const application = { formId: "form-1", applicantId: "a-1", email: "ada@example.com" };
+      const [, id = ""] = /^thank you, your number is (\S+)$/.exec(await apply(cauce, application)) ?? [];
+      const order = await cauce.get("loans", id);
+      assert.ok(order);
+      await reaches(cauce, order, "paidOut");
+      assert.equal(await apply(cauce, application), "we have it already: it is paidOut");
+    } finally {
+      await cauce.close();
+    }
+  });
+
+  it("tickets: a status that is taken out at once strands its orders, one that retires first does not", async (t) => {
+    const path = await directory(t);
+    const clock = fakeClock();
+    const openTickets = (apps: App) => createCauce({ apps, backend: sqlite({ directory: path }), clock, log });
+
+    const before = await openTickets(tickets.before);
+    await before.start();
+    const { order } = await before.place("tickets", { text: "it does not work" });
+    await until(before, order, ({ status, notBefore }) => status === "sorting" && notBefore !== null);
+    await before.close();
+
+    const tooSoon = await openTickets(tickets.after);
+    await assert.rejects(tooSoon.start(), { code: "orders_stranded" });
+    await tooSoon.close();
+
+    const retiring = await openTickets(tickets.retiring);
+    await retiring.start();
+    clock.advance(3_600);
+    await reaches(retiring, order, "triaged");
+    await retiring.close();
+
+    const after = await openTickets(tickets.after);
+    await after.start();
+    await after.close();
+  });
+});

@@ -1,0 +1,80 @@
+import type { Page } from "./markdown.ts";
+
+/** A command of a page's tour, and what the page shows of its output. */
+export interface Step {
+  readonly command: string;
+  readonly shown: string;
+}
+
+export interface CurlRequest {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: readonly [string, string][];
+  readonly body: string | undefined;
+}
+
+export interface ShownAnswer {
+  readonly status: number;
+  readonly headers: readonly [string, string][];
+  /** Empty where nothing of it is shown. */
+  readonly body: string;
+}
+
+/** The commands of all fences marked `<!-- tour -->`, in their order: `$ ` begins one, `\` carries it to the next line. */
+export function stepsOf(page: Page): Step[] {
+  const steps: Step[] = [];
+  for (const fence of page.fences.filter(({ comment }) => comment === "tour")) {
+    for (const part of fence.body.split(/^\$ /m).slice(1)) {
+      const [command = "", ...shown] = part.replace(/\\\n\s*/g, "").split("\n");
+      steps.push({ command: command.trim(), shown: shown.join("\n").trim() });
+    }
+  }
+  return steps;
+}
+
+/** What a curl command would send. Throws for whatever it does not know of curl. */
+export function parseCurl(command: string): CurlRequest {
+  const [name, ...words] = wordsOf(command);
+  if (name !== "curl") throw new Error(`no curl command: ${command}`);
+  const headers: [string, string][] = [];
+  const urls: string[] = [];
+  let method: string | undefined;
+  let body: string | undefined;
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word === "-i") continue;
+    if (word === "-X") method = words.shift();
+    else if (word === "-d") body = words.shift();
+    else if (word === "-H") headers.push(headerOf(words.shift() ?? ""));
+    else if (word.startsWith("-")) throw new Error(`the tour's test does not know ${word} of curl`);
+    else urls.push(word);
+  }
+  const [url] = urls;
+  if (url === undefined || urls.length > 1) throw new Error(`one address, please: ${command}`);
+  return { url, method: method ?? (body === undefined ? "GET" : "POST"), headers, body };
+}
+
+/** What a page shows of a `curl -i`: the status line, some headers, and the beginning of the body. */
+export function parseAnswer(shown: string): ShownAnswer {
+  const [first = "", ...lines] = shown.split("\n");
+  const status = /^HTTP\/1\.1 (\d{3}) [A-Z]/.exec(first)?.[1];
+  if (status === undefined) throw new Error(`an answer begins with its status line, and not with ${first}`);
+  const start = lines.findIndex((line) => line.startsWith("{"));
+  const headers = lines.slice(0, start < 0 ? lines.length : start).map(headerOf);
+  return { status: Number(status), headers, body: start < 0 ? "" : lines.slice(start).join("\n") };
+}
+
+function headerOf(line: string): [string, string] {
+  const colon = line.indexOf(": ");
+  if (colon < 0) throw new Error(`no header: ${line}`);
+  return [line.slice(0, colon).toLowerCase(), line.slice(colon + 2)];
+}
+
+function wordsOf(command: string): string[] {
+  const words = command.match(/(?:'[^']*'|[^\s'])+/g) ?? [];
+  return words.map((word) => {
+    const bare = word.replace(/'([^']*)'/g, "$1");
+    // Nothing here that a shell would expand outside of single quotes.
+    if (/["$`\\]/.test(word.replace(/'[^']*'/g, ""))) throw new Error(`only single quotes, please: ${word}`);
+    return bare;
+  });
+}

@@ -1,0 +1,346 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import type { Backend, Delivery, ReceiveOptions, Verdict } from "../../src/backend/backend.ts";
+import { memory } from "../../src/backend/memory.ts";
+import { CauceError } from "../../src/core/errors.ts";
+import { final } from "../../src/core/workflow.ts";
+import type { Attempt } from "../../src/engine/attempt.ts";
+import { startPoll } from "../../src/engine/poll.ts";
+import { fakeClock } from "../../src/testing/fakeClock.ts";
+import { actor, appOf, engineOf, isIn, keptLog, quiet, workflowOf } from "./support.ts";
+
+interface Attempted {
+  readonly delivery: Delivery;
+  /** The handler has ended; its outcome is still to be committed. */
+  handled(): void;
+  settle(verdict?: Verdict): void;
+  fail(error: unknown): void;
+}
+
+/** A poll over a memory, whose attempts the test ends. */
+function polling(t: TestContext, options: { concurrency?: number; around?: (backend: Backend) => Backend } = {}) {
+  const { concurrency = 2, around = (backend) => backend } = options;
+  const clock = fakeClock();
+  const inner = memory({ clock });
+  const receives: ReceiveOptions[] = [];
+  const settled: [string, Verdict["verdict"]][] = [];
+  const onSettle = new Set<() => void>();
+  const backend = around({
+    ...inner,
+    receive(receive) {
+      receives.push(receive);
+      return inner.receive(receive);
+    },
+    async settle(delivery, verdict) {
+      await inner.settle(delivery, verdict);
+      settled.push([delivery.orderId, verdict.verdict]);
+      for (const look of onSettle) look();
+    },
+  });
+  const attempted: Attempted[] = [];
+  const onAttempt = new Set<() => void>();
+  const attempt: Attempt = (delivery, handled) =>
+    new Promise((settle, fail) => {
+      attempted.push({ delivery, handled, settle, fail });
+      for (const look of onAttempt) look();
+    });
+  const kept = keptLog();
+  const poll = startPoll({
+    status: "received",
+    concurrency,
+    leaseSeconds: 60,
+    backend,
+    clock,
+    attempt,
+    log: kept.log,
+  });
+  t.after(async () => {
+    for (const each of attempted) each.settle({ verdict: "done" });
+    await poll.stop();
+    await inner.close();
+    assert.equal(clock.timers, 0);
+  });
+  const reached = (looks: Set<() => void>, isSo: () => boolean) =>
+    new Promise<void>((resolve) => {
+      const look = () => {
+        if (!isSo()) return;
+        looks.delete(look);
+        resolve();
+      };
+      looks.add(look);
+      look();
+    });
+  return {
+    ...kept,
+    clock,
+    poll,
+    receives,
+    settled,
+    attempted,
+    async place(count = 1): Promise<string[]> {
+      const order = { status: "received", kind: "handled", dataJson: "{}", group: null, expiresAt: null } as const;
+      const by = { ...actor, requestId: null, messageId: null };
+      const ids: string[] = [];
+      for (let n = 0; n < count; n++) {
+        const placed = await inner.place({ ...order, createdAt: clock.now(), by, key: null });
+        ids.push(placed.outcome === "placed" ? placed.order.id : assert.fail());
+      }
+      return ids;
+    },
+    /** Resolves with the attempt of this number, from 1. */
+    async nth(number: number): Promise<Attempted> {
+      await reached(onAttempt, () => attempted.length >= number);
+      return attempted[number - 1] ?? assert.fail();
+    },
+    settledCount: (count: number) => reached(onSettle, () => settled.length >= count),
+  };
+}
+
+const done: Verdict = { verdict: "done" };
+
+describe("a poll", () => {
+  test("keeps as many handlers running as `concurrency` says, and fills each place that becomes free", async (t) => {
+    const { place, nth, attempted, settled, settledCount, receives } = polling(t, { concurrency: 3 });
+    const ids = await place(8);
+    await nth(3);
+    await quiet();
+    assert.equal(attempted.length, 3);
+    for (let ended = 1; ended <= 5; ended++) {
+      attempted[ended - 1]?.settle(done);
+      await nth(3 + ended);
+      await quiet();
+      assert.equal(attempted.length, 3 + ended, "one ends, one begins");
+    }
+    for (const each of attempted) each.settle(done);
+    await settledCount(8);
+    assert.deepEqual(
+      attempted.map(({ delivery }) => delivery.orderId),
+      ids,
+      "the oldest first",
+    );
+    assert.deepEqual(settled.map(([id]) => id).toSorted(), ids.toSorted());
+    for (const { max, status } of receives) {
+      assert.ok(max >= 1 && max <= 3, `it asked for ${max}`);
+      assert.equal(status, "received");
+    }
+  });
+
+  test("fills a place as soon as its handler has ended, while the outcome is being committed", async (t) => {
+    const { place, nth, attempted } = polling(t, { concurrency: 1 });
+    await place(2);
+    const first = await nth(1);
+    await quiet();
+    assert.equal(attempted.length, 1);
+    first.handled();
+    await nth(2);
+    first.handled();
+    await quiet();
+    assert.equal(attempted.length, 2);
+    first.settle(done);
+  });
+
+  test("counts a place once, however often its handler is said to have ended", async (t) => {
+    const { place, nth, attempted } = polling(t, { concurrency: 1 });
+    await place(4);
+    const first = await nth(1);
+    for (let times = 0; times < 3; times++) first.handled();
+    first.settle(done);
+    await nth(2);
+    await quiet();
+    assert.equal(attempted.length, 2);
+  });
+
+  test("tells the queue what the attempt says: done, again at a time, or nothing", async (t) => {
+    const { place, nth, settled, settledCount, clock, attempted } = polling(t, { concurrency: 3 });
+    const [one, two, three] = await place(3);
+    (await nth(1)).settle(done);
+    (await nth(2)).settle({ verdict: "again", notBefore: clock.now() + 5_000 });
+    (await nth(3)).settle(undefined);
+    await settledCount(2);
+    await quiet();
+    assert.deepEqual(settled, [
+      [one, "done"],
+      [two, "again"],
+    ]);
+    clock.advance(5);
+    assert.deepEqual([(await nth(4)).delivery.orderId, attempted[3]?.delivery.redelivered], [two, false]);
+    clock.advance(55);
+    const back = await nth(5);
+    assert.deepEqual([back.delivery.orderId, back.delivery.redelivered], [three, true], "its lease ran out");
+  });
+
+  test("leaves a delivery alone whose attempt broke, says so, and uses its place again", async (t) => {
+    const { place, nth, logged, settled, clock } = polling(t, { concurrency: 1 });
+    const [broken, next] = await place(2);
+    (await nth(1)).fail(new Error("decide threw"));
+    const line = await logged("delivery not settled");
+    assert.deepEqual(
+      [line.level, line.fields.orderId, line.fields.visit, line.fields.error],
+      ["error", broken, 0, "Error: decide threw"],
+    );
+    const second = await nth(2);
+    assert.equal(second.delivery.orderId, next);
+    second.settle(done);
+    assert.deepEqual(settled, []);
+    clock.advance(60);
+    assert.equal((await nth(3)).delivery.orderId, broken);
+  });
+
+  test("says so when the queue does not take the verdict", async (t) => {
+    const { place, nth, logged } = polling(t, {
+      around: (backend) => ({ ...backend, settle: () => Promise.reject(new CauceError("store_unavailable", "busy")) }),
+    });
+    const [id] = await place();
+    (await nth(1)).settle(done);
+    const line = await logged("delivery not settled");
+    assert.deepEqual([line.fields.orderId, line.fields.error], [id, "CauceError: busy"]);
+  });
+
+  test("pauses a second after a receive that failed, and goes on", async (t) => {
+    let faults = 2;
+    let asked = 0;
+    const { place, nth, logged, lines, clock } = polling(t, {
+      around: (backend) => ({
+        ...backend,
+        receive(options) {
+          asked++;
+          return faults-- > 0 ? Promise.reject(new CauceError("store_unavailable", "busy")) : backend.receive(options);
+        },
+      }),
+    });
+    await place();
+    await logged("receive failed");
+    clock.advance(0.999);
+    await quiet();
+    assert.equal(asked, 1);
+    clock.advance(0.001);
+    await logged("receive failed", 2);
+    await quiet();
+    assert.equal(asked, 2);
+    clock.advance(1);
+    await nth(1);
+    assert.deepEqual(
+      lines.map(({ level, fields }) => [level, fields.status, fields.error]),
+      Array(2).fill(["error", "received", "CauceError: busy"]),
+    );
+  });
+
+  test("waits in one receive for as long as nothing comes, with no timer of its own", async (t) => {
+    const { place, nth, receives, clock } = polling(t);
+    await quiet();
+    assert.deepEqual(
+      receives.map(({ max, waitSeconds, leaseSeconds }) => [max, waitSeconds, leaseSeconds]),
+      [[2, Number.POSITIVE_INFINITY, 60]],
+    );
+    assert.equal(clock.timers, 0);
+    clock.advance(30 * 86_400);
+    await quiet();
+    assert.equal(receives.length, 1);
+    await place();
+    (await nth(1)).settle(done);
+  });
+
+  test("asks for no longer a wait than the backend gives", async (t) => {
+    const { receives } = polling(t, {
+      around: (backend) => ({ ...backend, limits: { ...backend.limits, longestWaitSeconds: 20 } }),
+    });
+    await quiet();
+    assert.equal(receives[0]?.waitSeconds, 20);
+  });
+});
+
+describe("stopping a poll", () => {
+  test("receives nothing more and waits for the attempts in hand, their commits included", async (t) => {
+    const { place, nth, poll, receives, attempted } = polling(t, { concurrency: 1 });
+    const ids = await place(2);
+    const first = await nth(1);
+    let stopped = false;
+    const stopping = poll.stop().then(() => {
+      stopped = true;
+    });
+    first.handled();
+    await quiet();
+    assert.equal(stopped, false, "the handler has ended, its outcome is not yet committed");
+    first.settle(done);
+    await stopping;
+    const asked = receives.length;
+    await quiet();
+    assert.deepEqual([receives.length, attempted.map(({ delivery }) => delivery.orderId)], [asked, ids.slice(0, 1)]);
+  });
+
+  test("ends the receive that waits", async (t) => {
+    const { poll, place, attempted } = polling(t);
+    await quiet();
+    await poll.stop();
+    await place();
+    await quiet();
+    assert.equal(attempted.length, 0);
+  });
+
+  test("ends the pause after a fault", async (t) => {
+    const { poll, logged, clock } = polling(t, {
+      around: (backend) => ({ ...backend, receive: () => Promise.reject(new Error("busy")) }),
+    });
+    await logged("receive failed");
+    assert.equal(clock.timers, 1);
+    await poll.stop();
+    assert.equal(clock.timers, 0);
+  });
+
+  test("says nothing of a receive that its end made fail", async (t) => {
+    const { poll, lines } = polling(t, {
+      around: (backend) => ({
+        ...backend,
+        receive: ({ signal }) =>
+          new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted")))),
+      }),
+    });
+    await poll.stop();
+    assert.deepEqual(lines, []);
+  });
+
+  test("twice is stopping once, and both are told", async (t) => {
+    const { place, nth, poll } = polling(t);
+    await place();
+    const first = await nth(1);
+    const both = Promise.all([poll.stop(), poll.stop()]);
+    first.settle(done);
+    await both;
+    await poll.stop();
+  });
+
+  test("still attempts what a receive that was under way brings", async (t) => {
+    const brought = Promise.withResolvers<Delivery[]>();
+    const { place, nth, poll, settled } = polling(t, {
+      around: (backend) => ({ ...backend, receive: () => brought.promise }),
+    });
+    const [orderId = ""] = await place();
+    const stopping = poll.stop();
+    brought.resolve([{ orderId, status: "received", visit: 0, receipt: "r", redelivered: false, messageId: null }]);
+    (await nth(1)).settle(done);
+    await stopping;
+    assert.deepEqual(settled, [[orderId, "done"]]);
+  });
+});
+
+test("a thousand orders through two statuses never run more handlers of one status than its concurrency", async (t) => {
+  const workflow = workflowOf({
+    received: { to: ["priced"], concurrency: 7 },
+    priced: { to: ["done"], concurrency: 1 },
+    done: final,
+  });
+  const running = { received: 0, priced: 0 };
+  const most = { received: 0, priced: 0 };
+  const handlerOf = (status: keyof typeof running, to: string) => async () => {
+    most[status] = Math.max(most[status], ++running[status]);
+    await new Promise(setImmediate);
+    running[status]--;
+    return to;
+  };
+  const app = appOf(workflow, { received: handlerOf("received", "priced"), priced: handlerOf("priced", "done") });
+  const { engine, place, until } = engineOf(t, app);
+  await engine.start();
+  const orders = await Promise.all(Array.from({ length: 1_000 }, () => place()));
+  for (const { id } of orders) await until(id, isIn("done"));
+  assert.deepEqual(most, { received: 7, priced: 1 });
+});

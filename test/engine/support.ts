@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import { z } from "zod";
+import type { Backend, DeliveryMode } from "../../src/backend/backend.ts";
+import { memory } from "../../src/backend/memory.ts";
+import type { Random } from "../../src/core/clock.ts";
+import type { Change } from "../../src/core/decide.ts";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
+import { CauceError, type ErrorCode } from "../../src/core/errors.ts";
+import { type AnyHandler, type App, implement, type LazyHandler, type Log } from "../../src/core/handlers.ts";
+import type { Order, StoredOrder } from "../../src/core/order.ts";
+import type { AnyWorkflow, StatusDefinition } from "../../src/core/workflow.ts";
+import { createEngine } from "../../src/engine/createEngine.ts";
+import type { Engine, PlaceOptions, Refusal } from "../../src/engine/engine.ts";
+import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
+
+export const actor = { runtime: "node", name: "test" } as const;
+
+export interface Line {
+  readonly level: "info" | "warn" | "error";
+  readonly fields: Record<string, unknown>;
+  readonly message: string;
+}
+
+/** A log that keeps its lines. */
+export function keptLog() {
+  const lines: Line[] = [];
+  const waiting = new Set<() => void>();
+  const write = (level: Line["level"]) => (fields: Record<string, unknown>, message: string) => {
+    lines.push({ level, fields, message });
+    for (const look of waiting) look();
+  };
+  const log: Log = { info: write("info"), warn: write("warn"), error: write("error") };
+  return {
+    log,
+    lines,
+    of: (message: string) => lines.filter((line) => line.message === message),
+    /** Resolves with the line of this message and number, from 1, as soon as it is there. */
+    logged(message: string, number = 1): Promise<Line> {
+      return new Promise((resolve) => {
+        const look = () => {
+          const line = lines.filter((each) => each.message === message)[number - 1];
+          if (line === undefined) return;
+          waiting.delete(look);
+          resolve(line);
+        };
+        waiting.add(look);
+        look();
+      });
+    },
+  };
+}
+
+export interface Call {
+  readonly order: Order;
+  readonly context: Parameters<AnyHandler>[1];
+  answer(value: unknown): void;
+  fail(error: unknown): void;
+}
+
+/** A handler whose calls the test answers, one by one. */
+export function controlled() {
+  const calls: Call[] = [];
+  const waiting = new Set<() => void>();
+  const handler: AnyHandler = (order, context) =>
+    new Promise((answer, fail) => {
+      calls.push({ order, context, answer, fail });
+      for (const look of waiting) look();
+    });
+  return {
+    handler,
+    calls,
+    /** Resolves with the call of this number, from 1, as soon as it is made. */
+    call(number: number): Promise<Call> {
+      return new Promise((resolve) => {
+        const look = () => {
+          const call = calls[number - 1];
+          if (call === undefined) return;
+          waiting.delete(look);
+          resolve(call);
+        };
+        waiting.add(look);
+        look();
+      });
+    },
+  };
+}
+
+type WorkflowParts = Partial<Pick<AnyWorkflow, "name" | "data" | "results" | "group" | "visitsMax">>;
+
+/** A workflow that takes any data and starts in the first of the statuses. */
+export function workflowOf(statuses: Readonly<Record<string, StatusDefinition>>, parts: WorkflowParts = {}) {
+  const [initial] = Object.keys(statuses);
+  const options = { name: "orders", data: z.looseObject({}), initial, statuses, ...parts };
+  return defineWorkflow(options as unknown as Parameters<typeof defineWorkflow>[0]) as AnyWorkflow;
+}
+
+export type AppParts = { readonly resources?: () => unknown; readonly release?: (resources: object) => unknown };
+
+/** Joins any handlers to a workflow: what TypeScript would refuse is what JavaScript may bring. */
+export function appOf(
+  workflow: AnyWorkflow,
+  handlers: Readonly<Record<string, AnyHandler | LazyHandler<AnyHandler>>> = {},
+  parts: AppParts = {},
+): App {
+  return implement(workflow, { handlers: handlers as never, ...(parts as object) });
+}
+
+export interface Options {
+  /** Default: one that stands still, and that must have no timer left at the end. */
+  readonly clock?: FakeClock;
+  readonly random?: Random;
+  readonly delivery?: DeliveryMode;
+  readonly unknownStatuses?: "refuse" | "fail";
+  /** An opened backend, which stays open. Default: a memory of its own, closed at the end. */
+  readonly backend?: Backend;
+  /** Puts something around the backend. */
+  readonly around?: (backend: Backend) => Backend;
+}
+
+/** An engine over a backend, ended when the test ends. */
+export function engineOf(t: TestContext, app: App, options: Options = {}) {
+  const {
+    clock = fakeClock(),
+    random = () => 0.5,
+    unknownStatuses = "refuse",
+    around = (backend) => backend,
+  } = options;
+  const kept = keptLog();
+  const own = options.backend === undefined ? memory({ clock, delivery: options.delivery }) : undefined;
+  const changes: Change[] = [];
+  const watching = new Set<() => void>();
+  const inner = around(own ?? (options.backend as Backend));
+  const backend: Backend = {
+    ...inner,
+    async commit(change) {
+      const committed = await inner.commit(change);
+      if (committed === "committed") {
+        changes.push(change);
+        for (const look of watching) look();
+      }
+      return committed;
+    },
+  };
+  const engine = createEngine({ app, backend, clock, random, log: kept.log, actor, unknownStatuses });
+  t.after(async () => {
+    await engine.stop();
+    if (own === undefined) return;
+    await own.close();
+    assert.equal(clock.timers, 0, "timers left on the clock");
+  });
+
+  const get = async (id: string): Promise<StoredOrder> => {
+    const order = await engine.get(id);
+    assert.ok(order, `order ${id} is not there`);
+    return order;
+  };
+
+  return {
+    ...kept,
+    clock,
+    engine,
+    backend,
+    /** Every change that was committed, in order. */
+    changes,
+    get,
+    /** Places an order that must be taken. */
+    async place(data: unknown = {}, placeOptions?: PlaceOptions): Promise<StoredOrder> {
+      return taken(await engine.place(data, placeOptions)).order;
+    },
+    /** Resolves with the order as soon as a change has made it so. */
+    async until(id: string, isSo: (order: StoredOrder) => boolean): Promise<StoredOrder> {
+      for (;;) {
+        const changed = new Promise<void>((resolve) => {
+          const look = () => {
+            watching.delete(look);
+            resolve();
+          };
+          watching.add(look);
+        });
+        const order = await get(id);
+        if (isSo(order)) return order;
+        await changed;
+      }
+    },
+  };
+}
+
+export type Running = ReturnType<typeof engineOf>;
+
+/** What an engine took. */
+export function taken<T extends object>(result: T | Refusal): T {
+  if ("refused" in result) assert.fail(`refused with ${result.refused}: ${result.message}`);
+  return result;
+}
+
+/** What an engine refused, with this code and a message of one line. */
+export function refused(result: object | Refusal, code: ErrorCode): Refusal {
+  if (!("refused" in result)) assert.fail(`not refused with ${code}`);
+  assert.equal(result.refused, code, result.message);
+  assert.match(result.message, /^[^\n]+$/);
+  return result;
+}
+
+/** The check of a `CauceError` with this code, for `assert.throws` and `assert.rejects`. */
+export function cauceError(code: ErrorCode, message = /^[^\n]+$/) {
+  return (error: unknown): true => {
+    assert.ok(error instanceof CauceError, `no CauceError: ${error}`);
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, message);
+    return true;
+  };
+}
+
+/** Lets everything happen that needs no time to pass: for showing that nothing does. */
+export async function quiet(): Promise<void> {
+  for (let turns = 0; turns < 10; turns++) await turn();
+}
+
+/** The statuses of an order's visits, oldest first. */
+export function pathOf(order: StoredOrder): string[] {
+  return [...order.past.map(({ status }) => status), order.status];
+}
+
+export function resultsOf(order: StoredOrder): unknown {
+  return JSON.parse(order.resultsJson);
+}
+
+export const isFailed = (order: StoredOrder): boolean => order.failure !== null;
+export const isIn = (status: string) => (order: StoredOrder) => order.status === status;
+
+export type { Engine };

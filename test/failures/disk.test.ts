@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import type { Order } from "cauce";
+import { readRuns } from "../../scripts/crash/handlerLog.ts";
+import type { ServerOptions } from "../../scripts/crash/server.ts";
+import { runsVariable } from "./apps/filling.ts";
+import { type Disk, limitedFiles, smallDisk, whyNoLimitedFiles, whyNoSmallDisk } from "./disks.ts";
+import { appFile, gate, getOrder, place, serve, stop, temporaryDirectory, waitFor } from "./support.ts";
+
+/** Posts until one order is refused. Gives those that were taken, and the refusal. */
+async function postUntilRefused(url: string): Promise<{ taken: string[]; refusal: Response }> {
+  const taken: string[] = [];
+  for (let n = 0; n < 1_000; n++) {
+    const response = await fetch(`${url}/filling`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ padding: "p".repeat(20_000) }),
+    });
+    if (response.status !== 202) return { taken, refusal: response };
+    taken.push(`/filling/${((await response.json()) as Order).id}`);
+  }
+  throw new Error("the disk does not become full");
+}
+
+function fillingServer(t: TestContext, diskOf: (data: string) => Disk) {
+  const directory = temporaryDirectory(t);
+  const data = join(directory, "data");
+  const runs = join(directory, "runs");
+  mkdirSync(data);
+  const disk = diskOf(data);
+  const options: ServerOptions = {
+    app: appFile("filling"),
+    directory: data,
+    env: { [runsVariable]: runs },
+    ...(disk.through === undefined ? {} : { through: disk.through }),
+  };
+  const runsOf = (path: string) => readRuns(runs).filter(({ id }) => path.endsWith(id)).length;
+  return { disk, options, runsOf };
+}
+
+/** With one order done and one in hand, no more is taken in, until there is room again. */
+async function fillsUp(t: TestContext, diskOf: (data: string) => Disk, expected: { code: string; retryAfter: string }) {
+  const { disk, options, runsOf } = fillingServer(t, diskOf);
+  const held = await gate(t);
+  const server = serve(t, options);
+  const url = await server.address;
+  const done = await place(url, "filling", {});
+  await waitFor(url, done, ({ status }) => status === "done");
+  const inHand = await place(url, "filling", { url: held.url });
+  await held.asked(1);
+
+  disk.fill(server);
+  const { taken, refusal } = await postUntilRefused(url);
+  assert.equal(refusal.status, 503);
+  assert.equal(refusal.headers.get("retry-after"), expected.retryAfter);
+  assert.equal(refusal.headers.get("content-type"), "application/problem+json");
+  assert.equal(((await refusal.json()) as { code: string }).code, expected.code);
+  const acknowledged = [done, inHand, ...taken];
+  for (const path of acknowledged) await getOrder(url, path);
+  held.open();
+  await server.wrote(new RegExp(`the store takes no writes; trying again.*${inHand.slice("/filling/".length)}`));
+  assert.equal((await getOrder(url, inHand)).status, "open");
+  return { disk, options, runsOf, server, url, inHand, acknowledged };
+}
+
+describe("a disk that takes no more", { concurrency: 3, timeout: 120_000 }, () => {
+  it("full: 503 with Retry-After, and all goes on once there is room", { skip: whyNoSmallDisk() }, async (t) => {
+    const full = await fillsUp(t, smallDisk, { code: "store_full", retryAfter: "30" });
+    const { disk, server, url, acknowledged, runsOf, inHand } = full;
+    disk.free(server);
+    const later = await place(url, "filling", {});
+    for (const path of [...acknowledged, later]) await waitFor(url, path, ({ status }) => status === "done");
+    for (const path of [inHand, later]) assert.equal(runsOf(path), 1);
+    const { stderr } = await stop(server);
+    for (const line of stderr.trimEnd().split("\n")) JSON.parse(line);
+  });
+
+  it("failing: 503 with Retry-After, and all goes on once writes succeed", { skip: whyNoLimitedFiles() }, async (t) => {
+    const full = await fillsUp(t, limitedFiles, { code: "store_unavailable", retryAfter: "1" });
+    const { disk, server, url, acknowledged, runsOf, inHand } = full;
+    disk.free(server);
+    const later = await place(url, "filling", {});
+    for (const path of [...acknowledged, later]) await waitFor(url, path, ({ status }) => status === "done");
+    for (const path of [inHand, later]) assert.equal(runsOf(path), 1);
+    await stop(server);
+  });
+
+  for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+    it(`${signal} meanwhile: everything acknowledged is there at the next start`, {
+      skip: whyNoLimitedFiles(),
+    }, async (t) => {
+      const { options, server, acknowledged } = await fillsUp(t, limitedFiles, {
+        code: "store_unavailable",
+        retryAfter: "1",
+      });
+      if (signal === "SIGTERM") await stop(server);
+      else {
+        server.kill(signal);
+        await server.ended;
+      }
+      const next = serve(t, options);
+      const url = await next.address;
+      for (const path of acknowledged) await waitFor(url, path, ({ status }) => status === "done");
+      await stop(next);
+    });
+  }
+});

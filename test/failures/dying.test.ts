@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { readRuns } from "../../scripts/crash/handlerLog.ts";
+import type { Ended, ServerOptions } from "../../scripts/crash/server.ts";
+import { runsVariable } from "./apps/dying.ts";
+import { appFile, gate, getOrder, place, serve, stop, superviseUntil, temporaryDirectory, waitFor } from "./support.ts";
+
+function dyingServer(t: TestContext, env: Record<string, string> = {}) {
+  const directory = temporaryDirectory(t);
+  const runs = join(directory, "runs");
+  const options: ServerOptions = {
+    app: appFile("dying"),
+    directory: join(directory, "data"),
+    env: { ...env, [runsVariable]: runs },
+  };
+  return {
+    options,
+    attemptsOf: (path: string) => readRuns(runs).flatMap((run) => (path.endsWith(run.id) ? run.attempt : [])),
+  };
+}
+
+interface Case {
+  readonly workflow: "queued" | "once";
+  readonly does: "exit" | "allocate";
+  readonly env?: Record<string, string>;
+  readonly attempts: readonly number[];
+  readonly died: (end: Ended) => void;
+}
+
+/** One order whose handler ends the process, between two others and three more: each waits for the one before. */
+async function diesAndIsMarked(t: TestContext, { workflow, does, env, attempts, died }: Case) {
+  const { options, attemptsOf } = dyingServer(t, env);
+  const held = await gate(t);
+  const first = serve(t, options);
+  const firstUrl = await first.address;
+  const before = await place(firstUrl, workflow, { does: "wait", url: held.url });
+  await held.asked(1);
+  const deadly = await place(firstUrl, workflow, { does });
+  const behind: string[] = [];
+  for (let n = 0; n < 3; n++) behind.push(await place(firstUrl, workflow, { does: "nothing" }));
+  held.open();
+  const firstEnd = await first.ended;
+
+  const { server, url, ends } = await superviseUntil(t, options, async (alive) => {
+    await waitFor(alive, deadly, ({ failure }) => failure !== null);
+    for (const path of behind) await waitFor(alive, path, ({ status }) => status === "done");
+  });
+  const order = await getOrder(url, deadly);
+  assert.equal(order.failure?.code, "worker_lost");
+  assert.equal(order.status, "open");
+  assert.equal(order.attempts, attempts.length);
+  assert.deepEqual(attemptsOf(deadly), attempts);
+  for (const end of [firstEnd, ...ends]) died(end);
+  assert.equal(1 + ends.length, attempts.length);
+
+  assert.equal((await getOrder(url, before)).status, "done");
+  for (const path of [before, ...behind]) assert.deepEqual(attemptsOf(path), [1], path);
+  await place(url, workflow, { does: "nothing" });
+  await stop(server);
+}
+
+const exits = ({ code }: Ended) => assert.equal(code, 9);
+
+describe("a handler that ends its process", { concurrency: 2, timeout: 120_000 }, () => {
+  it("with process.exit: its order is marked failed after its attempts, and the others go on", (t) =>
+    diesAndIsMarked(t, { workflow: "queued", does: "exit", attempts: [1, 2, 3], died: exits }));
+
+  it("with process.exit and one attempt: it runs once", (t) =>
+    diesAndIsMarked(t, { workflow: "once", does: "exit", attempts: [1], died: exits }));
+
+  it("by using up the memory: its order is marked failed after its attempts, and the others go on", (t) =>
+    diesAndIsMarked(t, {
+      workflow: "queued",
+      does: "allocate",
+      env: { NODE_OPTIONS: "--max-old-space-size=64" },
+      attempts: [1, 2, 3],
+      died: ({ code, signal, stderr }) => {
+        assert.ok(signal === "SIGABRT" || code === 134, `${signal} ${code}`);
+        assert.match(stderr, /heap out of memory/);
+      },
+    }));
+
+  const todo =
+    "a death counts as an attempt of every order in hand, and they are in hand together again at the next start";
+  it("does not take the orders with it that were in hand beside it", { todo }, async (t) => {
+    const { options } = dyingServer(t);
+    const held = await gate(t);
+    const first = serve(t, options);
+    const firstUrl = await first.address;
+    const beside: string[] = [];
+    for (let n = 0; n < 5; n++) beside.push(await place(firstUrl, "together", { does: "wait", url: held.url }));
+    await held.asked(beside.length);
+    // The process may end before its answer is written.
+    await place(firstUrl, "together", { does: "exit" }).catch(() => {});
+    await first.ended;
+    // From now on they end at once, if they are let.
+    held.open();
+    const ended = async (url: string) => {
+      for (const path of beside)
+        await waitFor(url, path, ({ status, failure }) => status === "done" || failure !== null);
+    };
+    const { server, url } = await superviseUntil(t, options, ended);
+    for (const path of beside) {
+      const { status, failure } = await getOrder(url, path);
+      assert.deepEqual({ status, failure }, { status: "done", failure: null }, path);
+    }
+    await stop(server);
+  });
+});
