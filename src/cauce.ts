@@ -110,7 +110,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       ready: () => state === "ready",
     });
   } catch (error) {
-    await Promise.all(backends.map((backend) => backend.close()));
+    await Promise.allSettled(backends.map((backend) => backend.close()));
     throw error;
   }
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { type FSWatcher, watch as watchDirectory } from "node:fs";
 import { dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { signalled } from "../runtime/node.ts";
+import { atExit, signalled } from "../runtime/node.ts";
 import type { FromWatched, ToWatched } from "../runtime/watched.ts";
 import type { Output } from "./report.ts";
 
@@ -50,10 +50,10 @@ function startServer(args: readonly string[], onLoaded: (file: string) => void) 
   child.on("message", (message) => onLoaded((message as FromWatched).loaded));
   // However this process ends, the server does not outlive it, even one that hangs and would not notice.
   const kill = () => void child.kill("SIGKILL");
-  process.once("exit", kill);
+  const release = atExit(kill);
   const exited = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
     child.once("exit", (code, signal) => {
-      process.off("exit", kill);
+      release();
       resolve({ code, signal });
     });
   });

@@ -117,6 +117,12 @@ export function signalled(): Promise<void> {
   });
 }
 
+/** Calls back when this process ends, however it ends by itself; the returned function forgets it. */
+export function atExit(callback: () => void): () => void {
+  process.once("exit", callback);
+  return () => process.off("exit", callback);
+}
+
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   const reasons: Record<string, () => CauceError> = {
     EADDRINUSE: () =>

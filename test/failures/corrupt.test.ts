@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
 import type { Server, ServerOptions } from "../../scripts/crash/server.ts";
 import { runsVariable } from "./apps/filling.ts";
-import { appFile, gate, place, serve, temporaryDirectory, waitFor } from "./support.ts";
+import { appFile, gate, place, serve, stop, temporaryDirectory, waitFor } from "./support.ts";
 
 const pageBytes = 4_096;
 
@@ -94,6 +94,19 @@ describe("a database whose bytes were overwritten while it was stopped", { concu
     const url = await server.address;
     const refused = await serves(server, url, paths);
     assert.ok(refused > 0 && refused < paths.length / 2, `${refused} refused`);
+  });
+
+  // SQLite takes a damaged log for one that ends there: what comes after is gone, and nobody is told.
+  const todo = "the connection that reads is closed last, and it cannot move the log into the database";
+  it("leaves no log to be damaged when it was stopped in order", { todo }, async (t) => {
+    const directory = temporaryDirectory(t);
+    const data = join(directory, "data");
+    const runs = join(directory, "runs");
+    const server = serve(t, { app: appFile("filling"), directory: data, env: { [runsVariable]: runs } });
+    await place(await server.address, "filling", {});
+    await stop(server);
+    const log = statSync(join(data, "filling.db-wal"), { throwIfNoEntry: false });
+    assert.equal(log?.size ?? 0, 0);
   });
 
   for (const [from, to] of [

@@ -7,6 +7,7 @@ import {
   decodePlace,
   deliveryCode,
   type Exception,
+  isPlain,
   op,
   type PlaceOp,
 } from "./protocol.ts";
@@ -256,20 +257,6 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     apply,
     discard: () => placed.take(),
   };
-}
-
-/** A move that leaves nothing behind but the new status. */
-function isPlain(o: CommitOp): boolean {
-  return (
-    (o.delivery === deliveryCode.enter || o.delivery === deliveryCode.end) &&
-    o.attempts === 0 &&
-    o.attempting === 0 &&
-    o.notBefore === null &&
-    o.expiresAt === null &&
-    o.failure === null &&
-    o.past === null &&
-    o.pastOmitted === 0
-  );
 }
 
 /** What a new order's row will hold, for a delivery to somebody who did not place it. */

@@ -190,3 +190,17 @@ export function decodeCommit(from: Decoder): CommitOp {
     delivery: from.number(),
   };
 }
+
+/** A move that leaves nothing behind but the new status. */
+export function isPlain(o: CommitOp): boolean {
+  return (
+    (o.delivery === deliveryCode.enter || o.delivery === deliveryCode.end) &&
+    o.attempts === 0 &&
+    o.attempting === 0 &&
+    o.notBefore === null &&
+    o.expiresAt === null &&
+    o.failure === null &&
+    o.past === null &&
+    o.pastOmitted === 0
+  );
+}

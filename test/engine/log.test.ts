@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { standardErrorLog } from "../../src/engine/log.ts";
+
+/** What a log writes to standard error, which nobody sees meanwhile. */
+function written(t: TestContext): string[] {
+  const lines: string[] = [];
+  t.mock.method(process.stderr, "write", (line: string) => lines.push(line) > 0);
+  return lines;
+}
+
+test("it writes a JSON line for each warning and error, and nothing for what is only informative", (t) => {
+  const lines = written(t);
+  const log = standardErrorLog();
+  log.info({ n: 1 }, "all is well");
+  log.warn({ orderId: "1", status: "paid" }, "attempt failed");
+  log.error({}, "order failed");
+  const [warning, error, ...more] = lines.map((line) => JSON.parse(line));
+  const { time, ...rest } = warning;
+  assert.deepEqual(rest, { level: "warn", message: "attempt failed", orderId: "1", status: "paid" });
+  assert.equal(new Date(time).toISOString(), time);
+  assert.deepEqual([error.level, error.message, more], ["error", "order failed", []]);
+  for (const line of lines) assert.match(line, /^[^\n]+\n$/);
+});
+
+test("it takes what JSON has no word for: an attempt must not fail for what it logs", (t) => {
+  const lines = written(t);
+  const log = standardErrorLog();
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+  log.error({ error: new TypeError("no such customer"), amount: 5n }, "one");
+  log.warn({ circular }, "two");
+  const [one, two] = lines.map((line) => JSON.parse(line));
+  assert.match(one.error, /^TypeError: no such customer\n {4}at /);
+  assert.equal(one.amount, "5");
+  assert.deepEqual([two.level, two.message], ["warn", "two"]);
+  assert.match(two.fields, /^not written: .*circular/);
+});

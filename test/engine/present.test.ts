@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { StoredOrder } from "../../src/core/order.ts";
+import { orderJson, orderOf } from "../../src/engine/present.ts";
+
+const by = { runtime: "node", name: "test", requestId: null, messageId: null } as const;
+const at = Date.UTC(2026, 10, 24);
+
+const placed: StoredOrder = {
+  id: "019d0000-0000-7000-8000-000000000000",
+  status: "received",
+  kind: "handled",
+  visit: 0,
+  version: 1,
+  attempts: 0,
+  attempting: false,
+  dataJson: '{"n":1}',
+  resultsJson: "{}",
+  group: null,
+  createdAt: at,
+  updatedAt: at,
+  notBefore: null,
+  expiresAt: null,
+  failure: null,
+  entry: { at, reason: null, error: null, by },
+  past: [],
+  pastOmitted: 0,
+};
+
+const awkward = 'a "quoted" \\ text\nover two lines, with \u0000, € and \ud800';
+const full: StoredOrder = {
+  ...placed,
+  status: "paid",
+  visit: 2,
+  version: 7,
+  attempts: 3,
+  attempting: true,
+  dataJson: JSON.stringify({ note: awkward, items: [1, null, { deep: [] }] }),
+  resultsJson: '{"paymentId":"pay_1"}',
+  group: awkward,
+  updatedAt: at + 5_001,
+  notBefore: at + 6_000,
+  expiresAt: at + 3_155_760_000_000,
+  failure: { code: "handler_failed", message: awkward, fingerprint: awkward, at: at + 5_001 },
+  entry: { at: at + 2_000, reason: awkward, error: awkward, by: { ...by, name: awkward }, key: "hash:hash" },
+  past: [
+    { at, reason: null, error: null, by: { ...by, requestId: awkward }, status: "received", visit: 0, attempts: 1 },
+    {
+      at: at + 1,
+      reason: "r",
+      error: "e",
+      by: { ...by, messageId: "m" },
+      key: "hash:hash",
+      status: "held",
+      visit: 1,
+      attempts: 2,
+    },
+  ],
+  pastOmitted: 12,
+};
+
+describe("an order as handlers and the library see it", () => {
+  test("has its times in ISO 8601 in UTC, its data as values, its history with the visit that lasts", () => {
+    const order = orderOf(full, "orders");
+    assert.deepEqual(
+      [order.createdAt, order.updatedAt, order.notBefore, order.expiresAt, order.failure?.at],
+      [
+        "2026-11-24T00:00:00.000Z",
+        "2026-11-24T00:00:05.001Z",
+        "2026-11-24T00:00:06.000Z",
+        "2126-11-24T00:00:00.000Z",
+        "2026-11-24T00:00:05.001Z",
+      ],
+    );
+    assert.deepEqual(
+      [order.data, order.results, order.workflow],
+      [JSON.parse(full.dataJson), { paymentId: "pay_1" }, "orders"],
+    );
+    assert.deepEqual(
+      order.history.map(({ status, visit, attempts }) => [status, visit, attempts]),
+      [
+        ["received", 0, 1],
+        ["held", 1, 2],
+        ["paid", 2, 3],
+      ],
+    );
+    assert.equal(order.historyOmitted, 12);
+  });
+
+  test("can be spread, listed and made JSON of, as if it were plain", () => {
+    const order = orderOf(full, "orders");
+    assert.deepEqual({ ...order }, JSON.parse(JSON.stringify(order)));
+    assert.deepEqual(structuredClone(order).data, order.data);
+  });
+
+  test("is each reader's own", () => {
+    const [mine, yours] = [orderOf(full, "orders"), orderOf(full, "orders")];
+    assert.equal(mine.data, mine.data, "what one reader does to it stays there");
+    Object.assign(mine.data as object, { note: "mine" });
+    Object.assign(mine.results, { paymentId: "mine" });
+    for (const visit of mine.history) Object.assign(visit.by, { name: "mine" });
+    assert.deepEqual(JSON.parse(JSON.stringify(yours)), JSON.parse(orderJson(full, "orders")));
+    assert.equal(full.entry.by.name, awkward);
+  });
+});
+
+describe("an order as JSON", () => {
+  const orders: [string, StoredOrder][] = [
+    ["new", placed],
+    ["with everything, and awkward text", full],
+    ["changed since it entered", { ...placed, updatedAt: at + 1 }],
+    ["entered when it last changed", { ...placed, updatedAt: at + 1, entry: { ...placed.entry, at: at + 1 } }],
+    ["with data that is no object", { ...placed, dataJson: '"text"' }],
+    ["with an empty group", { ...placed, group: "" }],
+  ];
+  for (const [what, order] of orders) {
+    test(`says what the object says: ${what}`, () => {
+      assert.deepEqual(JSON.parse(orderJson(order, "orders")), JSON.parse(JSON.stringify(orderOf(order, "orders"))));
+      assert.doesNotMatch(orderJson(order, "orders"), /hash:hash|attempting/, "what is internal stays inside");
+    });
+  }
+});

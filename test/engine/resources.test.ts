@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { App } from "../../src/core/handlers.ts";
+import { final } from "../../src/core/workflow.ts";
+import { openResources, releaseResources } from "../../src/engine/resources.ts";
+import { type AppParts, appOf, cauceError, workflowOf } from "./support.ts";
+
+const workflow = workflowOf({ parked: { to: ["done"], waits: true }, done: final });
+const withParts = (parts: AppParts): App => appOf(workflow, {}, parts);
+
+describe("opening", () => {
+  test("gives what the app's function gives, or nothing where it has none", async () => {
+    const resources = { db: 1 };
+    assert.equal(await openResources(withParts({ resources: async () => resources })), resources);
+    assert.equal(await openResources(withParts({ resources: () => resources })), resources);
+    assert.deepEqual(await openResources(withParts({ resources: () => undefined })), {});
+    assert.deepEqual(await openResources(appOf(workflow)), {});
+  });
+
+  test("refuses a name that handlers get from Cauce, and closes what was opened", async () => {
+    for (const name of ["signal", "idempotencyKey", "attempt", "log"]) {
+      let closed = 0;
+      const app = withParts({ resources: () => ({ [name]: { close: () => closed++ } }) });
+      await assert.rejects(openResources(app), cauceError("app_invalid", new RegExp(`"orders".*"${name}"`)));
+      assert.equal(closed, 1);
+    }
+  });
+});
+
+describe("closing", () => {
+  test("uses each resource's own way, the last first, one after the other", async () => {
+    const closed: string[] = [];
+    const close = (name: string) => async () => {
+      closed.push(`${name} begins`);
+      await new Promise(setImmediate);
+      closed.push(`${name} ends`);
+    };
+    const resources = {
+      first: { [Symbol.asyncDispose]: close("first"), close: () => assert.fail("closed twice") },
+      second: { [Symbol.dispose]: () => closed.push("second"), close: () => assert.fail("closed twice") },
+      third: { close: close("third") },
+      settings: { retries: 3 },
+      name: "a text",
+      nothing: null,
+      missing: undefined,
+    };
+    await releaseResources(appOf(workflow), resources);
+    assert.deepEqual(closed, ["third begins", "third ends", "second", "first begins", "first ends"]);
+  });
+
+  test("is called on the resource itself", async () => {
+    class Connection {
+      isOpen = true;
+      close() {
+        this.isOpen = false;
+      }
+    }
+    const db = new Connection();
+    await releaseResources(appOf(workflow), { db });
+    assert.equal(db.isOpen, false);
+  });
+
+  test("is the app's own `release`, where it has one", async () => {
+    const resources = { db: { close: () => assert.fail("the app closes it") } };
+    const released: object[] = [];
+    await releaseResources(withParts({ release: async (each) => void released.push(each) }), resources);
+    assert.deepEqual(released, [resources]);
+  });
+
+  test("of one that fails does not keep the others open, and every reason is told", async () => {
+    const closed: string[] = [];
+    const resources = {
+      first: { close: () => closed.push("first") },
+      second: { close: () => Promise.reject(new Error("socket hung up")) },
+      third: {
+        close() {
+          throw new Error("already closed");
+        },
+      },
+    };
+    await assert.rejects(releaseResources(appOf(workflow), resources), (error: AggregateError) => {
+      assert.match(error.message, /already closed.*socket hung up/);
+      assert.equal(error.errors.length, 2);
+      return true;
+    });
+    assert.deepEqual(closed, ["first"]);
+  });
+});
