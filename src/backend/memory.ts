@@ -18,7 +18,7 @@ export interface MemoryOptions {
 const limits: Limits = Object.freeze({
   longestDelaySeconds: Number.POSITIVE_INFINITY,
   dataBytesMax: 1_048_576,
-  groupBytesMax: 256,
+  groupBytesMax: 1_024,
   timingSeconds: 0.1,
   longestWaitSeconds: Number.POSITIVE_INFINITY,
   concurrency: { least: 1, most: Number.POSITIVE_INFINITY, default: 100 },

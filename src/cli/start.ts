@@ -36,11 +36,13 @@ export async function start(
   const directory = resolve(settings.data);
   const store = sqlite({ directory });
   const connections: SqliteConnection[] = [];
+  const failures: Promise<never>[] = [];
   const cauce = await createCauce({
     apps,
     backend: async (options) => {
       const backend = await store(options);
       connections.push(backend.connect());
+      failures.push(backend.failed);
       return backend;
     },
     delivery,
@@ -48,7 +50,7 @@ export async function start(
   });
   await run(cauce, {
     listen: () => listenInThread({ app: path, connections, host, port, auth, basePath, bodyBytesMax }),
-    stopped: watched ?? signalled(),
+    stopped: Promise.race([watched ?? signalled(), ...failures]),
     onReady: (bound) => {
       const keys = auth?.keys.length ?? 0;
       output.out(announce({ version: version(), apps, host, port: bound, basePath, directory, delivery, keys }));

@@ -102,7 +102,7 @@ export interface WorkflowOptions<S extends Statuses<S>, Data extends z.ZodType, 
   readonly data: Data;
   /** A zod schema of the merged results. Default: any JSON object. */
   readonly results?: Results;
-  /** The group key of an order, from its data; null for none. At most 256 characters. Default: no group. */
+  /** The group key of an order, from its data; null for none. As long as the backend holds: 1,024 bytes on SQLite. Default: no group. */
   readonly group?: (data: z.output<NoInfer<Data>>) => string | null | undefined;
   /** Where orders start. */
   readonly initial: Extract<keyof NoInfer<S>, string>;

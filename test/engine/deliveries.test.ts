@@ -11,7 +11,7 @@ import { createAttempt } from "../../src/engine/attempt.ts";
 import { createDeadlines } from "../../src/engine/deadlines.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { copyStore, openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
-import { actor, appOf, controlled, engineOf, isFailed, isIn, keptLog, quiet, workflowOf } from "./support.ts";
+import { actor, appOf, atEnd, controlled, engineOf, isFailed, isIn, keptLog, quiet, workflowOf } from "./support.ts";
 
 const workflow = workflowOf({
   received: { to: ["priced", "held"], timeoutSeconds: 10, retry: { attempts: 3, baseSeconds: 4 } },
@@ -262,7 +262,7 @@ describe("an attempt whose worker died", () => {
 
   test("each time ends as worker_lost after the policy's attempts, and holds up no other order", async (t) => {
     const folders = [temporaryDirectory()];
-    t.after(() => {
+    atEnd(t, () => {
       for (const folder of folders) folder.remove();
     });
     const clock = fakeClock();
@@ -271,6 +271,7 @@ describe("an attempt whose worker died", () => {
     for (let life = 1; life <= 4; life++) {
       const { directory } = folders.at(-1) ?? assert.fail();
       const backend = await openSqlite(directory, { clock });
+      atEnd(t, () => backend.close());
       const deadly = controlled();
       const received: AnyHandler = (order, context) => {
         if (!(order.data as { deadly?: boolean }).deadly) return "priced";

@@ -10,6 +10,7 @@ import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
 import {
   actor,
   appOf,
+  atEnd,
   cauceError,
   controlled,
   engineOf,
@@ -99,6 +100,10 @@ describe("a transition", () => {
     });
     const clock = fakeClock();
     const backend = memory({ clock });
+    atEnd(t, async () => {
+      await backend.close();
+      assert.equal(clock.timers, 0);
+    });
     for (const to of ["done", "rejected"]) {
       // An older definition marked it failed; this one has learned where such orders go.
       const older = workflowOf({ received: { to: ["done"], retry: { attempts: 1 } }, done: final });
@@ -116,8 +121,6 @@ describe("a transition", () => {
       const { order } = taken(await engine.transition(id, { to }));
       assert.deepEqual([order.status, order.failure, order.past[0]?.error], [to, null, "down"]);
     }
-    await backend.close();
-    assert.equal(clock.timers, 0);
   });
 
   test("with results that do not fit is refused with each fault, and changes nothing", async (t) => {
@@ -162,8 +165,12 @@ for (const store of ["memory", "sqlite"] as const) {
   test(`of many transitions of one order at once exactly one moves it (${store})`, async (t) => {
     const clock = fakeClock();
     const { directory, remove } = temporaryDirectory();
-    t.after(remove);
+    atEnd(t, remove);
     const backend = store === "memory" ? memory({ clock }) : await openSqlite(directory, { clock });
+    atEnd(t, async () => {
+      await backend.close();
+      assert.equal(clock.timers, 0);
+    });
     const { engine, place, get, changes } = reviewing(t, { clock, backend });
     const { id, version } = await place();
     const results = await Promise.all(
@@ -174,8 +181,6 @@ for (const store of ["memory", "sqlite"] as const) {
     );
     assert.equal(results.filter((result) => !("refused" in result)).length, 1);
     assert.deepEqual([changes.length, (await get(id)).version], [1, 2]);
-    await backend.close();
-    assert.equal(clock.timers, 0);
   });
 }
 

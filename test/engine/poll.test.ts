@@ -7,7 +7,7 @@ import { final } from "../../src/core/workflow.ts";
 import type { Attempt } from "../../src/engine/attempt.ts";
 import { startPoll } from "../../src/engine/poll.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { actor, appOf, engineOf, isIn, keptLog, quiet, workflowOf } from "./support.ts";
+import { actor, appOf, atEnd, engineOf, isIn, keptLog, quiet, workflowOf } from "./support.ts";
 
 interface Attempted {
   readonly delivery: Delivery;
@@ -54,7 +54,7 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
     attempt,
     log: kept.log,
   });
-  t.after(async () => {
+  atEnd(t, async () => {
     for (const each of attempted) each.settle({ verdict: "done" });
     await poll.stop();
     await inner.close();

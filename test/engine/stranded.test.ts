@@ -7,7 +7,7 @@ import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
 import { refuseStranded } from "../../src/engine/stranded.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
 import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
-import { appOf, cauceError, engineOf, isFailed, isIn, quiet, refused, taken, workflowOf } from "./support.ts";
+import { appOf, atEnd, cauceError, engineOf, isFailed, isIn, quiet, refused, taken, workflowOf } from "./support.ts";
 
 const before = workflowOf({
   received: { to: ["packed", "review", "shipped"], retry: { attempts: 1 } },
@@ -21,7 +21,7 @@ async function changing(t: TestContext, store: "memory" | "sqlite" = "memory") {
   const clock = fakeClock();
   const { directory, remove } = temporaryDirectory();
   const backend = store === "memory" ? memory({ clock }) : await openSqlite(directory, { clock });
-  t.after(async () => {
+  atEnd(t, async () => {
     await backend.close();
     remove();
     assert.equal(clock.timers, 0);

@@ -15,6 +15,22 @@ import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine, PlaceOptions, Refusal } from "../../src/engine/engine.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
 
+const endings = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** Closes something when the test ends; what was opened last is closed first, unlike with `t.after`. */
+export function atEnd(t: TestContext, close: () => unknown): void {
+  const known = endings.get(t);
+  if (known !== undefined) {
+    known.push(close);
+    return;
+  }
+  const closes = [close];
+  endings.set(t, closes);
+  t.after(async () => {
+    for (const each of closes.reverse()) await each();
+  });
+}
+
 export const actor = { runtime: "node", name: "test" } as const;
 
 export interface Line {
@@ -144,7 +160,7 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
     },
   };
   const engine = createEngine({ app, backend, clock, random, log: kept.log, actor, unknownStatuses });
-  t.after(async () => {
+  atEnd(t, async () => {
     await engine.stop();
     if (own === undefined) return;
     await own.close();

@@ -8,7 +8,7 @@ import { final } from "../../src/core/workflow.ts";
 import { createSweep } from "../../src/engine/sweep.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
-import { actor, appOf, engineOf, isFailed, isIn, keptLog, quiet, taken, workflowOf } from "./support.ts";
+import { actor, appOf, atEnd, engineOf, isFailed, isIn, keptLog, quiet, taken, workflowOf } from "./support.ts";
 
 const hours = 3_600;
 const days = 24 * hours;
@@ -133,9 +133,10 @@ describe("a wait that expires", () => {
 
   test("while nothing ran comes at the next start, and one that is still ahead at its time", async (t) => {
     const { directory, remove } = temporaryDirectory();
-    t.after(remove);
+    atEnd(t, remove);
     const clock = fakeClock();
     const first = await openSqlite(directory, { clock });
+    atEnd(t, () => first.close());
     const before = engineOf(t, appOf(review), { clock, backend: first });
     await before.engine.start();
     const { id: early } = await before.place();
@@ -147,6 +148,7 @@ describe("a wait that expires", () => {
 
     clock.advance(71 * hours);
     const second = await openSqlite(directory, { clock });
+    atEnd(t, () => second.close());
     const after = engineOf(t, appOf(review), { clock, backend: second });
     await after.engine.start();
     assert.equal((await after.get(early)).status, "rejected", "at once");
@@ -238,7 +240,7 @@ function sweeping(t: TestContext, around: (backend: Backend) => Backend = (backe
       await inner.commit({ before: order, after, ended: null, delivery: "end" });
     },
   });
-  t.after(async () => {
+  atEnd(t, async () => {
     await sweep.stop();
     await inner.close();
     assert.equal(clock.timers, 0);

@@ -27,7 +27,10 @@ export interface SqliteConnection {
 }
 
 export interface SqliteBackend extends Backend {
+  /** What another thread needs to write through this store: see `sqliteClient`. */
   connect(): SqliteConnection;
+  /** Rejects with `store_unavailable` when the writer's thread ends by itself; only a new process helps then. */
+  readonly failed: Promise<never>;
 }
 
 const limits: Limits = {
@@ -78,6 +81,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       lock.release();
       throw storeFault(error, file);
     };
+    let closing: Promise<void> | undefined;
     const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }).catch(faulty);
     const channel = createChannel<Waiting>({
       post: writer.post,
@@ -94,6 +98,11 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     });
     writer.onReply(channel.receive);
     writer.onEnd(channel.end);
+    const failed = new Promise<never>((_, reject) => {
+      writer.onEnd((reason) => closing ?? reject(reason));
+    });
+    // Whoever runs the process hears of it; a library's user learns it from the calls that are rejected.
+    failed.catch(() => {});
     let reader: Reader;
     try {
       reader = openReader(file);
@@ -103,10 +112,10 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     }
     const front = createFront({ file, limits, clock, channel, claims, reader });
     promoteAt(writer.nextDelayed);
-    let closing: Promise<void> | undefined;
 
     return {
       ...front,
+      failed,
       connect: () => ({ workflow, file, port: writer.connect() }),
       close() {
         closing ??= (async () => {
@@ -115,8 +124,9 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
           for (const { seq, visit } of claims.close()) operate(op.release, seq, visit, 0);
           timers.close();
           await channel.settled();
-          await writer.close();
+          // The last connection to close folds the write-ahead log into the file, which one that only reads cannot.
           reader.close();
+          await writer.close();
           lock.release();
         })();
         return closing;
@@ -141,12 +151,17 @@ export function sqliteClient({ file, port }: SqliteConnection): BackendFactory {
       onFault() {},
     });
     port.on("message", channel.receive);
-    port.once("close", () => channel.end(new CauceError("closed", "the store is closed")));
+    let closing = false;
+    port.once("close", () => {
+      const gone = new CauceError("store_unavailable", `the writer of ${file} has ended; restart the process`);
+      channel.end(closing ? new CauceError("closed", "the store is closed") : gone);
+    });
     const reader = openReader(file);
     const front = createFront({ file, limits, clock, channel, claims: noClaims, reader });
     return {
       ...front,
       async close() {
+        closing = true;
         front.end();
         await channel.settled();
         port.close();
