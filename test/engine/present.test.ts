@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { StoredOrder } from "../../src/core/order.ts";
+import { handlerOrder } from "../../src/engine/handlerOrder.ts";
 import { orderJson, orderOf } from "../../src/engine/present.ts";
 
 const by = { runtime: "node", name: "test", requestId: null, messageId: null } as const;
@@ -59,7 +60,7 @@ const full: StoredOrder = {
   pastOmitted: 12,
 };
 
-describe("an order as handlers and the library see it", () => {
+describe("an order as the library shows it", () => {
   test("has its times in ISO 8601 in UTC, its data as values, its history with the visit that lasts", () => {
     const order = orderOf(full, "orders");
     assert.deepEqual(
@@ -87,10 +88,10 @@ describe("an order as handlers and the library see it", () => {
     assert.equal(order.historyOmitted, 12);
   });
 
-  test("can be spread, listed and made JSON of, as if it were plain", () => {
+  test("is plain: it can be spread and copied", () => {
     const order = orderOf(full, "orders");
     assert.deepEqual({ ...order }, JSON.parse(JSON.stringify(order)));
-    assert.deepEqual(structuredClone(order).data, order.data);
+    assert.deepEqual(structuredClone(order), order);
   });
 
   test("is each reader's own", () => {
@@ -101,6 +102,34 @@ describe("an order as handlers and the library see it", () => {
     for (const visit of mine.history) Object.assign(visit.by, { name: "mine" });
     assert.deepEqual(JSON.parse(JSON.stringify(yours)), JSON.parse(orderJson(full, "orders")));
     assert.equal(full.entry.by.name, awkward);
+  });
+});
+
+describe("an order as its handler gets it", () => {
+  const handled = { ...full, failure: null, expiresAt: null };
+
+  test("says in every field what the library says, and in its JSON", () => {
+    const shown = orderOf(handled, "orders");
+    const order = handlerOrder(handled, "orders");
+    for (const [field, value] of Object.entries(shown)) {
+      assert.deepEqual(order[field as keyof typeof order], value, field);
+    }
+    assert.deepEqual(JSON.parse(JSON.stringify(order)), JSON.parse(orderJson(handled, "orders")));
+    assert.equal(handlerOrder(placed, "orders").notBefore, null);
+  });
+
+  test("is each attempt's own", () => {
+    const [mine, yours] = [handlerOrder(handled, "orders"), handlerOrder(handled, "orders")];
+    Object.assign(mine.data as object, { note: "mine" });
+    Object.assign(mine.results, { paymentId: "mine" });
+    for (const visit of mine.history) Object.assign(visit.by, { name: "mine" });
+    assert.deepEqual(
+      [(mine.data as { note: string }).note, mine.results.paymentId, mine.history[0]?.by.name],
+      ["mine", "mine", "mine"],
+      "what a handler does to its order stays there",
+    );
+    const expected = orderOf(handled, "orders");
+    assert.deepEqual([yours.data, yours.results, yours.history], [expected.data, expected.results, expected.history]);
   });
 });
 

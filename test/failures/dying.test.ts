@@ -81,9 +81,7 @@ describe("a handler that ends its process", { concurrency: 2, timeout: 120_000 }
       },
     }));
 
-  const todo =
-    "a death counts as an attempt of every order in hand, and they are in hand together again at the next start";
-  it("does not take the orders with it that were in hand beside it", { todo }, async (t) => {
+  it("does not take the orders with it that were in hand beside it", async (t) => {
     const { options } = dyingServer(t);
     const held = await gate(t);
     const first = serve(t, options);

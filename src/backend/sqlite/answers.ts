@@ -5,6 +5,7 @@ import type { Claims } from "./claims.ts";
 import { createDecoder, detached } from "./codec.ts";
 import { type Answer, type Exception, fromRows, type Outgoing, placedEntry } from "./protocol.ts";
 import { decodeRow, orderOfRow } from "./rows.ts";
+import { redelivery } from "./schema.ts";
 
 /** Who waits for an operation. Records, not closures: there are four for each order. */
 export type Waiting =
@@ -61,7 +62,7 @@ export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Outgo
   for (const index of deliveries) {
     if (index === fromRows) {
       const row = decodeRow(from);
-      claims.add(orderOfRow(row), row[18], row[19] === 1);
+      claims.add(orderOfRow(row), row[18], row[19] !== redelivery.no);
     } else {
       const { order, seq } = waiting[index] as { order: StoredOrder; seq: number };
       claims.add(order, seq, false);

@@ -13,7 +13,7 @@ import {
 } from "./protocol.ts";
 import { bucketOf, type Claim, type Place, type Queues, unqueued } from "./queues.ts";
 import type { Row } from "./rows.ts";
-import { kindNumber, queueState } from "./schema.ts";
+import { kindNumber, queueState, redelivery } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the writer does for each operation of a batch, within its transaction. */
@@ -79,7 +79,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     } else {
       if (old.queue !== null) queues.count(old.status, old.queue, -1);
       else leaveStanding(old);
-      queues.claims.delete(seq);
+      queues.unclaim(seq);
       if (delivery === deliveryCode.enter) {
         const lane = fifo ? old.group : null;
         queued = queues.join(seq, status, lane, visit, version + 1, owner ? index : undefined);
@@ -177,7 +177,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
   const unclaim = (seq: number, visit: number): Claim | undefined => {
     const claim = queues.claims.get(seq);
     if (claim === undefined || claim.visit !== visit) return undefined;
-    queues.claims.delete(seq);
+    queues.unclaim(seq);
     queues.count(claim.status, queueState.claimed, -1);
     return claim;
   };
@@ -192,7 +192,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
   const settleAgain = (seq: number, visit: number, due: number, now: number): void => {
     const claim = unclaim(seq, visit);
     if (claim === undefined) return;
-    const redelivered = read(seq)?.redelivered ?? 0;
+    const redelivered = Math.min(read(seq)?.redelivered ?? 0, redelivery.leaseEnded);
     if (due <= now) queues.surface(seq, claim, redelivered);
     else {
       const { queue, position, lane } = queues.putBack(claim.status, claim.position, claim.lane, due, now);

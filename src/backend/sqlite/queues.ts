@@ -30,6 +30,9 @@ export interface Place {
 export const unqueued: Place = { queue: null, position: null, lane: null, due: null };
 const buckets = 8;
 
+// Handlers that end their process mostly do so at once; one that lasts longer no longer keeps the others waiting.
+const trialMilliseconds = 250;
+
 export type Queues = ReturnType<typeof createQueues>;
 
 /**
@@ -45,6 +48,10 @@ export function createQueues(statements: Statements) {
   // For each status a bit for each bucket whose count changed in this batch.
   const dirty = new Map<string, number>();
   let position = 0;
+  // Orders that were in hand when the process died, which one of them may have caused. They are claimed alone, one
+  // after another: the next death then names its culprit, and costs the others no attempt.
+  let suspects = 0;
+  let tried: { readonly seq: number; readonly at: number } | undefined;
   let delayedChanged = false;
   let deliveries: number[] = [];
   const rows = createEncoder();
@@ -66,7 +73,33 @@ export function createQueues(statements: Statements) {
   };
 
   /** Whether the next row of this status that becomes due may be claimed at once. */
-  const wanted = (status: string): boolean => (demand.get(status) ?? 0) > 0 && countsOf(status)[queueState.ready] === 0;
+  const wanted = (status: string): boolean =>
+    suspects === 0 && (demand.get(status) ?? 0) > 0 && countsOf(status)[queueState.ready] === 0;
+
+  const claimRow = (status: string, row: [...Row, number, string | null]): void => {
+    const seq = row[18];
+    statements.setState.run(queueState.claimed, seq);
+    count(status, queueState.ready, -1);
+    count(status, queueState.claimed, 1);
+    const by = { status, lane: row[21], visit: row[3], version: row[4], position: row[20], plain: false };
+    claim(seq, by, row.slice(0, rowLength) as Row);
+  };
+
+  /** Claims the next suspect that somebody asks for, unless the one before is still being tried. */
+  const claimSuspect = (now: number): void => {
+    if (tried !== undefined) {
+      if (now < tried.at + trialMilliseconds) return;
+      suspects--;
+      tried = undefined;
+    }
+    for (const row of statements.suspects.iterate() as Iterable<unknown> as Iterable<[...Row, number, string | null]>) {
+      if ((demand.get(row[1]) ?? 0) <= 0) continue;
+      tried = { seq: row[18], at: now };
+      delayedChanged = true;
+      claimRow(row[1], row);
+      return;
+    }
+  };
 
   const claim = (seq: number, by: Claim, delivered: Delivered): void => {
     demand.set(by.status, (demand.get(by.status) as number) - 1);
@@ -93,6 +126,8 @@ export function createQueues(statements: Statements) {
     /** Reads where things stand; `grant`ed demand outlives it. */
     load(): void {
       claims.clear();
+      tried = undefined;
+      suspects = (statements.suspectCount.get() as unknown as [number])[0];
       counts.clear();
       dirty.clear();
       for (const [status, of, n] of statements.counts.all() as unknown as [string, number, number][])
@@ -202,16 +237,13 @@ export function createQueues(statements: Statements) {
     },
 
     /** Claims ready rows, oldest first, for everybody who asked. */
-    claimReady(): void {
+    claimReady(now: number): void {
+      if (suspects > 0) claimSuspect(now);
+      if (suspects > 0) return;
       for (const [status, asked] of demand) {
         if (asked <= 0 || countsOf(status)[queueState.ready] === 0) continue;
         for (const row of statements.ready.all(status, asked) as unknown as [...Row, number, string | null][]) {
-          const seq = row[18];
-          statements.setState.run(queueState.claimed, seq);
-          count(status, queueState.ready, -1);
-          count(status, queueState.claimed, 1);
-          const by = { status, lane: row[21], visit: row[3], version: row[4], position: row[20], plain: false };
-          claim(seq, by, row.slice(0, rowLength) as Row);
+          claimRow(status, row);
         }
       }
     },
@@ -237,7 +269,20 @@ export function createQueues(statements: Statements) {
       delayedChanged = true;
     },
 
-    nextDelayed: (): number | null => (statements.nextDue.get() as unknown as [number | null])[0],
+    /** When the writer should be woken next: something is due, or the suspect that is tried has shown itself harmless. */
+    nextDelayed(): number | null {
+      const [due] = statements.nextDue.get() as unknown as [number | null];
+      if (tried === undefined) return due;
+      return Math.min(due ?? Number.POSITIVE_INFINITY, tried.at + trialMilliseconds);
+    },
+
+    /** A claim has ended. */
+    unclaim(seq: number): void {
+      claims.delete(seq);
+      if (tried?.seq !== seq) return;
+      suspects--;
+      tried = undefined;
+    },
   };
   return queues;
 }

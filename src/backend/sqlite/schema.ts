@@ -3,6 +3,8 @@ import { CauceError } from "../../core/errors.ts";
 
 /** `queue`: what the queue holds of an order; null for one that is not queued. */
 export const queueState = { ready: 1, claimed: 2, delayed: 3, parked: 4 } as const;
+/** `redelivered`: why an order is delivered again. */
+export const redelivery = { no: 0, leaseEnded: 1, processDied: 2 } as const;
 /** Buckets of `counts` besides the queue's states. */
 export const bucket = { waiting: 5, failedHandled: 6, failedWaiting: 7 } as const;
 export const kindNumber = { handled: 0, waiting: 1, final: 2 } as const;
@@ -28,7 +30,7 @@ const migrations: readonly string[] = [
     queue        INTEGER,            -- 1 ready, 2 claimed, 3 delayed, 4 parked behind its group; null not queued
     position     INTEGER,            -- the order in which it entered the queue
     lane         TEXT,               -- its group, while it is queued in FIFO delivery
-    redelivered  INTEGER NOT NULL,
+    redelivered  INTEGER NOT NULL,   -- 1 its lease ended, 2 the process died with it in hand
     due          INTEGER,            -- when a delayed delivery may be claimed
     not_before   INTEGER,
     expires_at   INTEGER,
@@ -50,6 +52,7 @@ const migrations: readonly string[] = [
   CREATE INDEX orders_status  ON orders (status, seq);
   CREATE INDEX orders_group   ON orders (group_key, seq)             WHERE group_key IS NOT NULL;
   CREATE INDEX orders_queue   ON orders (queue, status, position)    WHERE queue IS NOT NULL;
+  CREATE INDEX orders_suspect ON orders (position)                   WHERE redelivered = 2;
   CREATE INDEX orders_lane    ON orders (status, lane, position)     WHERE lane IS NOT NULL;
   CREATE INDEX orders_delayed ON orders (due)                        WHERE due IS NOT NULL;
   CREATE INDEX orders_expiry  ON orders (expires_at, seq)            WHERE expires_at IS NOT NULL;

@@ -50,6 +50,11 @@ export function prepareStatements(db: DatabaseSync) {
       `SELECT ${columns}, o.position, o.lane FROM orders o JOIN order_data d ON d.seq = o.seq
        WHERE o.queue = 1 AND o.status = ? ORDER BY o.position LIMIT ?`,
     ),
+    suspects: rows(
+      `SELECT ${columns}, o.position, o.lane FROM orders o INDEXED BY orders_suspect JOIN order_data d ON d.seq = o.seq
+       WHERE o.redelivered = 2 AND o.queue = 1 ORDER BY o.position`,
+    ),
+    suspectCount: rows("SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1"),
     row: rows(`SELECT ${columns} FROM orders o JOIN order_data d ON d.seq = o.seq WHERE o.seq = ?`),
     claimedRows: rows("SELECT seq, status, lane, visit, version, position FROM orders WHERE queue = 2"),
     lastPosition: rows("SELECT max(position) FROM orders WHERE queue = ? AND status = ?"),

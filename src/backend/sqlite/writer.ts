@@ -5,7 +5,7 @@ import { createOperations } from "./operations.ts";
 import type { Answer, Batch, Outgoing } from "./protocol.ts";
 import { createQueues } from "./queues.ts";
 import { setDelivery } from "./relane.ts";
-import { migrate, queueState } from "./schema.ts";
+import { migrate, queueState, redelivery } from "./schema.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
 
 /** A batch, and whether the owner of the store sent it: the process's engine, which alone receives deliveries. */
@@ -40,7 +40,7 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
     const statements = prepareStatements(db);
     // Whoever held these is gone, since this process owns the store: they come back at once, and their attempt counts.
     db.exec(`BEGIN IMMEDIATE;
-      UPDATE orders SET queue = ${queueState.ready}, redelivered = 1 WHERE queue = ${queueState.claimed};
+      UPDATE orders SET queue = ${queueState.ready}, redelivered = ${redelivery.processDied} WHERE queue = ${queueState.claimed};
       INSERT INTO counts SELECT status, ${queueState.ready}, count FROM counts WHERE bucket = ${queueState.claimed} AND count > 0
         ON CONFLICT DO UPDATE SET count = count + excluded.count;
       UPDATE counts SET count = 0 WHERE bucket = ${queueState.claimed};
@@ -61,7 +61,7 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
   const applyAll = (sent: readonly Sent[]) => {
     statements.begin.run();
     const answers = sent.map(({ batch, owner }) => operations.apply(createDecoder(batch.ops), owner, batch.now));
-    queues.claimReady();
+    queues.claimReady(Math.max(...sent.map(({ batch }) => batch.now)));
     const out = queues.flush();
     statements.commit.run();
     return { answers, out };
