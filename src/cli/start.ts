@@ -1,10 +1,9 @@
 import { BlockList, isIPv6 } from "node:net";
 import { resolve } from "node:path";
-import { type SqliteConnection, sqlite } from "../backend/sqlite/index.ts";
+import { sqlite } from "../backend/sqlite/index.ts";
 import { createCauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
-import { listenInThread } from "../runtime/listenInThread.ts";
-import { run, signalled } from "../runtime/node.ts";
+import { listen, run, signalled } from "../runtime/node.ts";
 import type { Settings } from "../runtime/settings.ts";
 import { watchedByParent } from "../runtime/watched.ts";
 import { announce } from "./announce.ts";
@@ -35,21 +34,22 @@ export async function start(
   const apps = await loadApp(path);
   const directory = resolve(settings.data);
   const store = sqlite({ directory });
-  const connections: SqliteConnection[] = [];
   const failures: Promise<never>[] = [];
   const cauce = await createCauce({
     apps,
     backend: async (options) => {
       const backend = await store(options);
-      connections.push(backend.connect());
       failures.push(backend.failed);
       return backend;
     },
     delivery,
+    auth,
+    basePath,
+    bodyBytesMax,
     unknownStatuses,
   });
   await run(cauce, {
-    listen: () => listenInThread({ app: path, connections, host, port, auth, basePath, bodyBytesMax }),
+    listen: () => listen(cauce.fetch, { host, port }),
     stopped: Promise.race([watched ?? signalled(), ...failures]),
     onReady: (bound) => {
       const keys = auth?.keys.length ?? 0;

@@ -12,8 +12,6 @@ export interface Listener {
   close(): Promise<void>;
   /** Ends the connections that are still open, answered or not. */
   abort(): void;
-  /** Rejects when it stops listening by itself. */
-  readonly failed?: Promise<never>;
 }
 
 export interface Running {
@@ -88,7 +86,7 @@ export async function run(
     listener = await options.listen();
     await cauce.start();
     options.onReady(listener.port);
-    await Promise.race([options.stopped, ...(listener.failed === undefined ? [] : [listener.failed])]);
+    await options.stopped;
     options.onDrain();
   } finally {
     const closed = listener?.close();

@@ -3,7 +3,7 @@ import type { StoredOrder } from "../../core/order.ts";
 import type { NewOrder, Placed } from "../backend.ts";
 import type { Claims } from "./claims.ts";
 import { createDecoder, detached } from "./codec.ts";
-import { type Answer, type Exception, fromRows, type Outgoing, placedEntry } from "./protocol.ts";
+import { type Answer, type Exception, fromRows, placedEntry } from "./protocol.ts";
 import { decodeRow, orderOfRow } from "./rows.ts";
 import { redelivery } from "./schema.ts";
 
@@ -30,11 +30,11 @@ export type Waiting =
     }
   | { readonly is: "other"; readonly resolve: () => void; readonly reject: (error: CauceError) => void };
 
-/** Tells everybody what the writer answered. `claims` are the owner's; others have none. */
+/** Tells everybody what the writer answered. */
 export function tellAnswer(
   waiting: readonly Waiting[],
   { exceptions, placed }: Answer,
-  claims: Pick<Claims, "committed"> | undefined,
+  claims: Claims,
   placedBefore: (exception: Exception) => Promise<Placed>,
 ): void {
   const byIndex = exceptions.length === 0 ? undefined : new Map(exceptions.map((each) => [each.index, each]));
@@ -43,7 +43,7 @@ export function tellAnswer(
     const each = waiting[index] as Waiting;
     const exception = byIndex?.get(index);
     if (each.is === "commit") {
-      if (exception === undefined) claims?.committed(each.order, each.keep);
+      if (exception === undefined) claims.committed(each.order, each.keep);
       each.resolve(exception === undefined ? "committed" : "stale");
     } else if (each.is === "other") each.resolve();
     else if (exception !== undefined) each.resolve(placedBefore(exception));
@@ -56,7 +56,7 @@ export function tellAnswer(
 }
 
 /** Hands out what the writer claimed. After `tellAnswer`: a commit consumes the delivery before. */
-export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Outgoing, claims: Claims): void {
+export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Answer, claims: Claims): void {
   if (deliveries.length === 0) return;
   const from = createDecoder(rows);
   for (const index of deliveries) {

@@ -1,13 +1,13 @@
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
 import { createEncoder, type Encoder } from "./codec.ts";
-import type { Answer, Outgoing, Reply, Request } from "./protocol.ts";
+import type { Answer, Request } from "./protocol.ts";
 
 /** Somebody who waits for an operation. */
 export interface Rejectable {
   reject(error: CauceError): void;
 }
 
-/** A client's way to the writer's thread. Operations that come while a batch is being written make the next batch. */
+/** The way to the writer's thread. Operations that come while a batch is being written make the next batch. */
 export interface Channel<W extends Rejectable> {
   /** Write one operation here, then call `sent` with who waits for it. */
   readonly encoder: Encoder;
@@ -19,8 +19,8 @@ export interface Channel<W extends Rejectable> {
   wake(): void;
   /** Resolves when everything sent has been answered. */
   settled(): Promise<void>;
-  /** The writer's reply. */
-  receive(reply: Reply): void;
+  /** The writer's answer to the oldest batch on its way. */
+  receive(answer: Answer): void;
   /** The writer is gone: whoever waits is told why, and so is whoever comes. */
   end(reason: CauceError): void;
 }
@@ -29,7 +29,7 @@ interface ChannelOptions<W extends Rejectable> {
   readonly post: (request: Request) => void;
   readonly now: () => number;
   /** Called with every answer, in order, and whoever waits for its operations, in theirs. */
-  readonly onReply: (waiting: readonly W[], answer: Answer | undefined, out: Outgoing | undefined) => void;
+  readonly onAnswer: (waiting: readonly W[], answer: Answer) => void;
   /** The batch failed as a whole; whoever waited has been told. */
   readonly onFault: () => void;
 }
@@ -38,7 +38,7 @@ interface ChannelOptions<W extends Rejectable> {
 const batchesOnTheWay = 2;
 
 export function createChannel<W extends Rejectable>(options: ChannelOptions<W>): Channel<W> {
-  const { post, now, onReply, onFault } = options;
+  const { post, now, onAnswer, onFault } = options;
   const encoder = createEncoder();
   let pending: W[] = [];
   let grants: (string | number)[] = [];
@@ -99,13 +99,14 @@ export function createChannel<W extends Rejectable>(options: ChannelOptions<W>):
     async settled() {
       while (ended === undefined && (!encoder.empty || onTheWay.length > 0)) await channel.roundTrip();
     },
-    receive({ answer, out }) {
-      const batch = answer === undefined ? undefined : onTheWay.shift();
-      if (answer?.fault !== undefined) {
-        fail(batch?.pending ?? [], new CauceError(answer.fault.code as ErrorCode, answer.fault.message));
+    receive(answer) {
+      const batch = onTheWay.shift();
+      if (batch === undefined) return;
+      if (answer.fault !== undefined) {
+        fail(batch.pending, new CauceError(answer.fault.code as ErrorCode, answer.fault.message));
         onFault();
-      } else onReply(batch?.pending ?? [], answer, out);
-      for (const trip of batch?.trips ?? []) trip();
+      } else onAnswer(batch.pending, answer);
+      for (const trip of batch.trips) trip();
       schedule();
     },
     end(reason) {

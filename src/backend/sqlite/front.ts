@@ -15,8 +15,7 @@ interface FrontOptions {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly channel: Channel<Waiting>;
-  /** The owner's; a client that only places and operates has none. */
-  readonly claims: Pick<Claims, "orderOf" | "seqOf" | "take" | "receive" | "spareOf">;
+  readonly claims: Claims;
   readonly reader: Reader;
 }
 

@@ -1,1 +1,1 @@
-export { type SqliteBackend, type SqliteConnection, type SqliteOptions, sqlite, sqliteClient } from "./sqlite.ts";
+export { type SqliteBackend, type SqliteOptions, sqlite } from "./sqlite.ts";

@@ -12,7 +12,6 @@ import {
   type PlaceOp,
 } from "./protocol.ts";
 import { bucketOf, type Claim, type Place, type Queues, unqueued } from "./queues.ts";
-import type { Row } from "./rows.ts";
 import { kindNumber, queueState, redelivery } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 
@@ -20,7 +19,7 @@ import type { Statements } from "./statements.ts";
 export function createOperations(statements: Statements, queues: Queues, fifo: boolean) {
   const ids = createIds((statements.lastSeq.get() as unknown as [number])[0]);
   const placed = createEncoder();
-  const place = (o: PlaceOp, index: number, owner: boolean): Exception | undefined => {
+  const place = (o: PlaceOp, index: number): Exception | undefined => {
     const { status, kind, group, createdAt, entry } = o;
     if (o.keyHash !== null) {
       const found = statements.findKey.get(o.keyHash) as unknown as [string, string] | undefined;
@@ -33,8 +32,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     if (o.keyHash !== null) statements.insertKey.run(o.keyHash, o.contentHash, seq);
     let queued = unqueued;
     if (kind === kindNumber.handled) {
-      const delivered = owner ? index : () => placedRow(o, seq, id);
-      queued = queues.join(seq, status, fifo ? group : null, 0, 1, delivered);
+      queued = queues.join(seq, status, fifo ? group : null, 0, 1, index);
     }
     const standing = kind === kindNumber.handled ? undefined : bucketOf(kind, false);
     if (standing !== undefined) queues.count(status, standing, 1);
@@ -63,7 +61,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
    * Compare-and-set on `version`. The writer is alone, so between reading the version and writing the row nothing can
    * come: of two changes that were decided at one version, the second finds the first one's version and is stale.
    */
-  const commit = (o: CommitOp, index: number, owner: boolean, now: number): Exception | undefined => {
+  const commit = (o: CommitOp, index: number, now: number): Exception | undefined => {
     const { seq, version, status, kind, visit, notBefore, fingerprint, delivery } = o;
     const claim = queues.claims.get(seq);
     const old = claim === undefined || o.id !== "" ? read(seq) : ofClaim(claim);
@@ -82,7 +80,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       queues.unclaim(seq);
       if (delivery === deliveryCode.enter) {
         const lane = fifo ? old.group : null;
-        queued = queues.join(seq, status, lane, visit, version + 1, owner ? index : undefined);
+        queued = queues.join(seq, status, lane, visit, version + 1, index);
       } else if (delivery === deliveryCode.again && old.position !== null) {
         queued = queues.putBack(status, old.position, old.lane, notBefore ?? now, now);
       } else {
@@ -205,21 +203,21 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     if (claim !== undefined) queues.surface(seq, claim, redelivered);
   };
 
-  const apply = (from: Decoder, owner: boolean, now: number): Answer => {
+  const apply = (from: Decoder, now: number): Pick<Answer, "exceptions" | "placed"> => {
     const exceptions: Exception[] = [];
     for (let index = 0; !from.done; index++) {
-      const exception = applyOne(from, index, owner, now);
+      const exception = applyOne(from, index, now);
       if (exception !== undefined) exceptions.push(exception);
     }
     return { exceptions, placed: placed.take() };
   };
 
-  const applyOne = (from: Decoder, index: number, owner: boolean, now: number): Exception | undefined => {
+  const applyOne = (from: Decoder, index: number, now: number): Exception | undefined => {
     switch (from.number()) {
       case op.place:
-        return place(decodePlace(from), index, owner);
+        return place(decodePlace(from), index);
       case op.commit:
-        return commit(decodeCommit(from), index, owner, now);
+        return commit(decodeCommit(from), index, now);
       case op.settleDone:
         settleDone(from.number(), from.number(), now);
         return;
@@ -253,36 +251,9 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
   };
 
   return {
-    /** All operations of one client's batch. Only the owner has the orders of its operations in hand. */
     apply,
     discard: () => placed.take(),
   };
-}
-
-/** What a new order's row will hold, for a delivery to somebody who did not place it. */
-function placedRow({ status, kind, data, group, createdAt, entry }: PlaceOp, seq: number, id: string): Row {
-  return [
-    id,
-    status,
-    kind,
-    0,
-    1,
-    0,
-    0,
-    data,
-    "{}",
-    group,
-    createdAt,
-    createdAt,
-    null,
-    null,
-    null,
-    entry,
-    "",
-    0,
-    seq,
-    0,
-  ];
 }
 
 function messageOf(failureJson: string | null): string {

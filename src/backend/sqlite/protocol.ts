@@ -1,5 +1,4 @@
 /** What the front (in the caller's thread) and the writer (in a thread of its own) say to each other. */
-import type { MessagePort } from "node:worker_threads";
 import type { Change } from "../../core/decide.ts";
 import type { Entry } from "../../core/order.ts";
 import type { NewOrder } from "../backend.ts";
@@ -12,45 +11,35 @@ export const op = { place: 0, commit: 1, settleDone: 2, settleAgain: 3, release:
 
 export const deliveryCode = { enter: 0, again: 1, keep: 2, end: 3 } as const;
 
-/** What one client wants done: it joins a transaction with what the other clients want at that moment. */
+/** One batch: one transaction. */
 export interface Batch {
   readonly ops: Packed;
-  /** Status and how many more deliveries it may get, by turns. Only the owner receives. */
+  /** Status and how many more deliveries it may get, by turns. */
   readonly grants: readonly (string | number)[];
   /** Milliseconds since 1970, by the injected clock. */
   readonly now: number;
 }
 
-/** What a client may say to the writer. */
-export type Request = Batch | { readonly connect: MessagePort } | "close";
+/** What the front may say to the writer. */
+export type Request = Batch | "close";
 
-/** What came of a client's batch. */
+/** What came of a batch, and what goes out with it. */
 export interface Answer {
   /** Of the operations that did not simply succeed: their place in the batch and what happened. */
   readonly exceptions: readonly Exception[];
   /** The key and id of each new order, in the order of the batch. */
   readonly placed: Packed;
+  /** In the order of claiming: an operation's place in the batch (whose order the front has), or `fromRows`. */
+  readonly deliveries: readonly number[];
+  /** The orders of those that are `fromRows`. */
+  readonly rows: Packed;
+  /** When the writer should be woken next; null for never. Undefined where it did not change. */
+  readonly nextDelayed?: number | null | undefined;
   /** The batch was rolled back. */
   readonly fault?: { readonly code: string; readonly message: string };
 }
 
-/** What goes out to the owner, whosever batch brought it about. */
-export interface Outgoing {
-  /** In the order of claiming: an operation's place in the owner's batch (whose order the owner has), or `fromRows`. */
-  readonly deliveries: readonly number[];
-  /** The orders of those that are `fromRows`. */
-  readonly rows: Packed;
-  /** When the next delayed delivery is due; null for none. Undefined where it did not change. */
-  readonly nextDelayed?: number | null | undefined;
-}
-
 export const fromRows = -1;
-
-/** The writer's answer to a batch, or, to the owner, only what goes out. */
-export interface Reply {
-  readonly answer?: Answer | undefined;
-  readonly out?: Outgoing | undefined;
-}
 
 export type Exception =
   | { readonly index: number; readonly is: "stale" }

@@ -1,5 +1,5 @@
 import { createEncoder } from "./codec.ts";
-import { fromRows, type Outgoing } from "./protocol.ts";
+import { type Answer, fromRows } from "./protocol.ts";
 import { encodeRow, type Row, rowLength } from "./rows.ts";
 import { bucket, kindNumber, queueState } from "./schema.ts";
 import type { Statements } from "./statements.ts";
@@ -15,7 +15,7 @@ export interface Claim {
   plain: boolean;
 }
 
-/** An operation's place in the owner's batch, or the row. */
+/** An operation's place in the batch, or the row. */
 type Delivered = number | Row;
 
 /** Where an order stands in the queue, as columns. */
@@ -166,21 +166,13 @@ export function createQueues(statements: Statements) {
      * The end of the queue of `status`, for a row that the caller writes. `delivered` is what goes out if it is claimed
      * at once; undefined leaves claiming to `claimReady`.
      */
-    join(
-      seq: number,
-      status: string,
-      lane: string | null,
-      visit: number,
-      version: number,
-      delivered?: number | (() => Row),
-    ): Place {
+    join(seq: number, status: string, lane: string | null, visit: number, version: number, delivered?: number): Place {
       position++;
       let queue: number = queueState.ready;
       if (lane !== null && statements.laneBusy.get(status, lane, seq) !== undefined) queue = queueState.parked;
       else if (delivered !== undefined && wanted(status)) {
         queue = queueState.claimed;
-        const row = typeof delivered === "number" ? delivered : delivered();
-        claim(seq, { status, lane, visit, version, position, plain: lane === null }, row);
+        claim(seq, { status, lane, visit, version, position, plain: lane === null }, delivered);
       }
       count(status, queue, 1);
       return { queue, position, lane, due: null };
@@ -249,7 +241,7 @@ export function createQueues(statements: Statements) {
     },
 
     /** Ends a batch: writes the counts that changed, and hands out what was claimed. */
-    flush(): Outgoing | undefined {
+    flush(): Pick<Answer, "deliveries" | "rows" | "nextDelayed"> {
       for (const [status, changed] of dirty) {
         for (const [of, n] of countsOf(status).entries())
           if (changed & (1 << of)) statements.setCount.run(status, of, n);
@@ -259,7 +251,6 @@ export function createQueues(statements: Statements) {
       deliveries = [];
       const changed = delayedChanged;
       delayedChanged = false;
-      if (out.length === 0 && !changed) return undefined;
       return { deliveries: out, rows: rows.take(), nextDelayed: changed ? queues.nextDelayed() : undefined };
     },
 

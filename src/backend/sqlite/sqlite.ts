@@ -1,8 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { MessagePort } from "node:worker_threads";
 import { CauceError } from "../../core/errors.ts";
-import type { Backend, BackendFactory, BackendFactoryOptions, Limits, Placed } from "../backend.ts";
+import type { Backend, BackendFactoryOptions, Limits, Placed } from "../backend.ts";
 import { handOut, tellAnswer, type Waiting } from "./answers.ts";
 import { createChannel } from "./channel.ts";
 import { createClaims } from "./claims.ts";
@@ -19,16 +18,7 @@ export interface SqliteOptions {
   readonly directory: string;
 }
 
-/** What another thread needs to use the store: hand it over with `port` in the transfer list. */
-export interface SqliteConnection {
-  readonly workflow: string;
-  readonly file: string;
-  readonly port: MessagePort;
-}
-
 export interface SqliteBackend extends Backend {
-  /** What another thread needs to write through this store: see `sqliteClient`. */
-  connect(): SqliteConnection;
   /** Rejects with `store_unavailable` when the writer's thread ends by itself; only a new process helps then. */
   readonly failed: Promise<never>;
 }
@@ -86,17 +76,15 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     const channel = createChannel<Waiting>({
       post: writer.post,
       now: clock.now,
-      onReply(waiting, answer, out) {
-        if (answer !== undefined)
-          tellAnswer(waiting, answer, claims, (exception) => placedBefore(exception, front.get));
-        if (out === undefined) return;
-        handOut(waiting, out, claims);
-        if (out.nextDelayed !== undefined) promoteAt(out.nextDelayed);
+      onAnswer(waiting, answer) {
+        tellAnswer(waiting, answer, claims, (exception) => placedBefore(exception, front.get));
+        handOut(waiting, answer, claims);
+        if (answer.nextDelayed !== undefined) promoteAt(answer.nextDelayed);
       },
       // What was asked for is still asked for: the writer tries to claim again.
       onFault: () => timers.after(retryAfterFaultSeconds, () => channel.wake()),
     });
-    writer.onReply(channel.receive);
+    writer.onAnswer(channel.receive);
     writer.onEnd(channel.end);
     const failed = new Promise<never>((_, reject) => {
       writer.onEnd((reason) => closing ?? reject(reason));
@@ -116,7 +104,6 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     return {
       ...front,
       failed,
-      connect: () => ({ workflow, file, port: writer.connect() }),
       close() {
         closing ??= (async () => {
           front.end();
@@ -134,50 +121,6 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     };
   };
 }
-
-/**
- * The same store for another thread of the owner's process, which places, reads and operates there without waiting for
- * the owner's thread; deliveries go to the owner alone. `connection` comes from the owner's `connect()`.
- */
-export function sqliteClient({ file, port }: SqliteConnection): BackendFactory {
-  return ({ clock }) => {
-    const channel = createChannel<Waiting>({
-      post: (request) => port.postMessage(request),
-      now: clock.now,
-      onReply(waiting, answer) {
-        if (answer !== undefined)
-          tellAnswer(waiting, answer, undefined, (exception) => placedBefore(exception, front.get));
-      },
-      onFault() {},
-    });
-    port.on("message", channel.receive);
-    let closing = false;
-    port.once("close", () => {
-      const gone = new CauceError("store_unavailable", `the writer of ${file} has ended; restart the process`);
-      channel.end(closing ? new CauceError("closed", "the store is closed") : gone);
-    });
-    const reader = openReader(file);
-    const front = createFront({ file, limits, clock, channel, claims: noClaims, reader });
-    return {
-      ...front,
-      async close() {
-        closing = true;
-        front.end();
-        await channel.settled();
-        port.close();
-        reader.close();
-      },
-    };
-  };
-}
-
-const noClaims: Parameters<typeof createFront>[0]["claims"] = {
-  orderOf: () => undefined,
-  seqOf: () => undefined,
-  take: () => undefined,
-  spareOf: () => 0,
-  receive: () => Promise.reject(new CauceError("store_unavailable", "deliveries go to the thread that owns the store")),
-};
 
 async function placedBefore(exception: Exception, get: Backend["get"]): Promise<Placed> {
   if (exception.is === "stale") throw new CauceError("internal_error", "a placing was answered as stale");

@@ -2,25 +2,16 @@ import { DatabaseSync } from "node:sqlite";
 import { createDecoder } from "./codec.ts";
 import { storeFault } from "./faults.ts";
 import { createOperations } from "./operations.ts";
-import type { Answer, Batch, Outgoing } from "./protocol.ts";
+import type { Answer, Batch } from "./protocol.ts";
 import { createQueues } from "./queues.ts";
 import { setDelivery } from "./relane.ts";
 import { migrate, queueState, redelivery } from "./schema.ts";
 import { prepareStatements, type Statements } from "./statements.ts";
 
-/** A batch, and whether the owner of the store sent it: the process's engine, which alone receives deliveries. */
-export interface Sent {
-  readonly batch: Batch;
-  readonly owner: boolean;
-}
-
 export interface Writer {
   readonly nextDelayed: number | null;
-  /**
-   * Applies the batches in one transaction that is on the disk when this returns. Rolled back, every answer has
-   * `fault`. At most one batch may be the owner's.
-   */
-  apply(sent: readonly Sent[]): { readonly answers: readonly Answer[]; readonly out: Outgoing | undefined };
+  /** Applies a batch in one transaction that is on the disk when this returns; rolled back, its answer has `fault`. */
+  apply(batch: Batch): Answer;
   /** For tests: the connection that writes. */
   readonly db: DatabaseSync;
   close(): void;
@@ -58,30 +49,26 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
   queues.load();
   const operations = createOperations(statements, queues, fifo);
 
-  const applyAll = (sent: readonly Sent[]) => {
+  const transact = ({ ops, now }: Batch): Answer => {
     statements.begin.run();
-    const answers = sent.map(({ batch, owner }) => operations.apply(createDecoder(batch.ops), owner, batch.now));
-    queues.claimReady(Math.max(...sent.map(({ batch }) => batch.now)));
+    const { exceptions, placed } = operations.apply(createDecoder(ops), now);
+    queues.claimReady(now);
     const out = queues.flush();
     statements.commit.run();
-    return { answers, out };
+    return { exceptions, placed, ...out };
   };
 
   return {
     db,
     nextDelayed: queues.nextDelayed(),
 
-    apply(sent) {
-      for (const { batch } of sent) {
-        const { grants } = batch;
-        for (let at = 0; at < grants.length; at += 2) queues.grant(grants[at] as string, grants[at + 1] as number);
-      }
-      if (sent.every(({ batch }) => batch.ops.numbers.length === 0) && !queues.claimable()) {
-        return { answers: sent.map(() => nothing), out: undefined };
-      }
+    apply(batch) {
+      const { ops, grants } = batch;
+      for (let at = 0; at < grants.length; at += 2) queues.grant(grants[at] as string, grants[at + 1] as number);
+      if (ops.numbers.length === 0 && !queues.claimable()) return nothing;
       const demand = queues.snapshotDemand();
       try {
-        return applyAll(sent);
+        return transact(batch);
       } catch (error) {
         const { code, message } = storeFault(error, file);
         if (db.isTransaction) db.exec("ROLLBACK");
@@ -89,7 +76,7 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
         queues.discard();
         queues.restoreDemand(demand);
         queues.load();
-        return { answers: sent.map(() => ({ ...nothing, fault: { code, message } })), out: undefined };
+        return { ...nothing, fault: { code, message } };
       }
     },
 
@@ -97,4 +84,5 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
   };
 }
 
-const nothing: Answer = { exceptions: [], placed: { numbers: new Float64Array(), text: "" } };
+const empty = { numbers: new Float64Array(), text: "" };
+const nothing: Answer = { exceptions: [], placed: empty, deliveries: [], rows: empty };

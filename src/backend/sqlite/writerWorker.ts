@@ -1,16 +1,14 @@
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
-import type { Opened, Reply, Request, WriterData } from "./protocol.ts";
+import type { Answer, Opened, Request, WriterData } from "./protocol.ts";
 
-/** The writer's thread, as its owner holds it. */
+/** The writer's thread. */
 export interface WriterWorker {
   readonly nextDelayed: number | null;
   post(request: Request): void;
-  onReply(listener: (reply: Reply) => void): void;
+  onAnswer(listener: (answer: Answer) => void): void;
   /** Called once, when the thread is gone. */
   onEnd(listener: (reason: CauceError) => void): void;
-  /** A port for another thread that writes through this writer. */
-  connect(): MessagePort;
   close(): Promise<void>;
 }
 
@@ -38,13 +36,8 @@ export async function startWriter(data: WriterData): Promise<WriterWorker> {
   return {
     nextDelayed: opened.nextDelayed,
     post: (request) => worker.postMessage(request),
-    onReply: (listener) => worker.on("message", listener),
+    onAnswer: (listener) => worker.on("message", listener),
     onEnd: (listener) => void exited.then(() => listener(reason)),
-    connect() {
-      const { port1, port2 } = new MessageChannel();
-      worker.postMessage({ connect: port1 } satisfies Request, [port1]);
-      return port2;
-    },
     close() {
       worker.postMessage("close" satisfies Request);
       return exited;
