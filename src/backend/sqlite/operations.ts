@@ -12,13 +12,28 @@ import {
   type PlaceOp,
 } from "./protocol.ts";
 import { bucketOf, type Claim, type Place, type Queues, unqueued } from "./queues.ts";
-import { kindNumber, queueState, redelivery } from "./schema.ts";
+import { blockSize, kindNumber, queueState, redelivery } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the writer does for each operation of a batch, within its transaction. */
 export function createOperations(statements: Statements, queues: Queues, fifo: boolean) {
   const ids = createIds((statements.lastSeq.get() as unknown as [number])[0]);
   const placed = createEncoder();
+  let block = 1;
+  let filled = 0;
+  const loadBlock = (): void => {
+    [block] = statements.lastBlock.get() as unknown as [number];
+    [filled] = statements.blockCount.get(block) as unknown as [number];
+  };
+  loadBlock();
+  const nextBlock = (): number => {
+    if (filled === blockSize) {
+      block++;
+      filled = 0;
+    }
+    filled++;
+    return block;
+  };
   const place = (o: PlaceOp, index: number): Exception | undefined => {
     const { status, kind, group, createdAt, entry } = o;
     if (o.keyHash !== null) {
@@ -47,6 +62,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       lane,
       o.expiresAt,
       group,
+      group === null ? null : nextBlock(),
       createdAt,
       createdAt,
       entry,
@@ -252,7 +268,11 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
 
   return {
     apply,
-    discard: () => placed.take(),
+    /** Forgets what was rolled back. */
+    discard(): void {
+      placed.take();
+      loadBlock();
+    },
   };
 }
 

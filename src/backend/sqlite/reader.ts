@@ -34,6 +34,12 @@ export function openReader(file: string): Reader {
   const rows = (sql: string, parameters: (string | number)[]): Row[] =>
     statement(sql).all(...parameters) as unknown as Row[];
 
+  /** The block of the newest order with a group that came before; 0 where there is none. */
+  const newestBlock = (before: number): number => {
+    const sql = "SELECT block FROM orders WHERE seq < ? AND block IS NOT NULL ORDER BY seq DESC LIMIT 1";
+    return (statement(sql).get(before) as unknown as [number] | undefined)?.[0] ?? 0;
+  };
+
   return {
     get(id) {
       const seq = seqOf(id);
@@ -43,13 +49,22 @@ export function openReader(file: string): Reader {
     },
 
     list(query) {
-      const { sql, parameters } = listSql(query);
-      const found = rows(sql, parameters);
-      const items = found.slice(0, query.limit);
+      const { limit, group, cursor } = query;
+      const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : (readCursor(cursor, 1)[0] as number);
+      const { sql, parameters } = listSql(query, before);
+      let found: Row[] = [];
+      // One more than asked for tells whether there is a next page.
+      if (group === undefined) found = rows(sql, [...parameters, limit + 1]);
+      else {
+        for (let block = newestBlock(before); block > 0 && found.length <= limit; block--) {
+          found.push(...rows(sql, [block, ...parameters, limit + 1 - found.length]));
+        }
+      }
+      const items = found.slice(0, limit);
       const last = items.at(-1);
       return {
         items: items.map(orderOfRow),
-        nextCursor: found.length > query.limit && last !== undefined ? writeCursor([last[18]]) : null,
+        nextCursor: found.length > limit && last !== undefined ? writeCursor([last[18]]) : null,
       };
     },
 
@@ -121,32 +136,35 @@ export function openReader(file: string): Reader {
   };
 }
 
-/** Newest first by the integer key, along the one index that fits; the join's order is fixed, since there are no statistics. */
-function listSql({ status, failed, fingerprint, group, limit, cursor }: ListQuery): {
-  sql: string;
-  parameters: (string | number)[];
-} {
+/**
+ * Newest first by the integer key, along the one index that fits; the join's order is fixed, since there are no
+ * statistics. Its parameters come before the limit, and for a group after the block.
+ */
+function listSql(
+  { status, failed, fingerprint, group }: ListQuery,
+  before: number,
+): { sql: string; parameters: (string | number)[] } {
   const conditions: string[] = [];
   const parameters: (string | number)[] = [];
   const where = (condition: string, ...values: (string | number)[]) => {
     conditions.push(condition);
     parameters.push(...values);
   };
+  if (group !== undefined) where("o.block = ? AND o.group_key = ?", group);
   if (status !== undefined) where(failed === true ? "o.failed_status = ?" : "o.status = ?", status);
-  if (group !== undefined) where("o.group_key = ?", group);
   if (fingerprint !== undefined) where("o.fingerprint = ?", fingerprint);
   else if (failed === true) where("o.fingerprint IS NOT NULL");
   if (failed === false) where("o.fingerprint IS NULL");
-  if (cursor !== undefined) where("o.seq < ?", ...readCursor(cursor, 1));
+  where("o.seq < ?", before);
   let index = "NOT INDEXED";
   if (group !== undefined) index = "INDEXED BY orders_group";
   else if (fingerprint !== undefined) index = "INDEXED BY orders_failed_fingerprint";
   else if (failed === true) index = `INDEXED BY ${status === undefined ? "orders_failed" : "orders_failed_status"}`;
   else if (status !== undefined) index = "INDEXED BY orders_status";
-  const filter = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
-  // One more than asked for tells whether there is a next page.
-  parameters.push(limit + 1);
-  return { sql: `SELECT ${columns} ${from} ${index} ${joined} ${filter} ORDER BY o.seq DESC LIMIT ?`, parameters };
+  return {
+    sql: `SELECT ${columns} ${from} ${index} ${joined} WHERE ${conditions.join(" AND ")} ORDER BY o.seq DESC LIMIT ?`,
+    parameters,
+  };
 }
 
 function writeCursor(values: readonly number[]): string {

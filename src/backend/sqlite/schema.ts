@@ -38,6 +38,7 @@ const migrations: readonly string[] = [
     failed_status TEXT,              -- its status, set exactly while it is failed
     failure      TEXT,
     group_key    TEXT,
+    block        INTEGER,            -- orders with a group, in blocks of 2,048 as they came
     created_at   INTEGER NOT NULL,
     updated_at   INTEGER NOT NULL,
     entry        TEXT    NOT NULL,   -- how it entered its status
@@ -50,7 +51,8 @@ const migrations: readonly string[] = [
 
   -- A hop sets only the columns that it must (see \`statements.ts\`): an index none of whose columns is set costs it nothing.
   CREATE INDEX orders_status  ON orders (status, seq);
-  CREATE INDEX orders_group   ON orders (group_key, seq)             WHERE group_key IS NOT NULL;
+  -- By block first: groups come in any order, and an index by group alone would be written all over.
+  CREATE INDEX orders_group   ON orders (block, group_key, seq)      WHERE block IS NOT NULL;
   CREATE INDEX orders_queue   ON orders (queue, status, position)    WHERE queue IS NOT NULL;
   CREATE INDEX orders_suspect ON orders (position)                   WHERE redelivered = 2;
   CREATE INDEX orders_lane    ON orders (status, lane, position)     WHERE lane IS NOT NULL;
@@ -74,6 +76,9 @@ const migrations: readonly string[] = [
 ];
 
 export const schemaVersion = migrations.length;
+
+/** How many orders of a block: few enough that its part of the index stays in a few pages, enough that a list looks into few blocks. */
+export const blockSize = 2_048;
 
 /** Brings the database up to this schema. Throws `store_too_new` or `store_mismatch`. */
 export function migrate(db: DatabaseSync, file: string, workflow: string): void {

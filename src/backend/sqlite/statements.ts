@@ -21,8 +21,8 @@ export function prepareStatements(db: DatabaseSync) {
     commit: write("COMMIT"),
     insertOrder:
       write(`INSERT INTO orders (seq, id, status, kind, visit, version, attempts, attempting, queue, position,
-      lane, redelivered, expires_at, group_key, created_at, updated_at, entry, past, past_omitted, results)
-      VALUES (?, ?, ?, ?, 0, 1, 0, 0, ?, ?, ?, 0, ?, ?, ?, ?, ?, '', 0, '{}')`),
+      lane, redelivered, expires_at, group_key, block, created_at, updated_at, entry, past, past_omitted, results)
+      VALUES (?, ?, ?, ?, 0, 1, 0, 0, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, '', 0, '{}')`),
     insertData: write("INSERT INTO order_data VALUES (?, ?)"),
     insertKey: write("INSERT INTO keys VALUES (unhex(?), unhex(?), ?)"),
     findKey: rows(
@@ -58,6 +58,8 @@ export function prepareStatements(db: DatabaseSync) {
     row: rows(`SELECT ${columns} FROM orders o JOIN order_data d ON d.seq = o.seq WHERE o.seq = ?`),
     claimedRows: rows("SELECT seq, status, lane, visit, version, position FROM orders WHERE queue = 2"),
     lastPosition: rows("SELECT max(position) FROM orders WHERE queue = ? AND status = ?"),
+    lastBlock: rows("SELECT coalesce(max(block), 1) FROM orders"),
+    blockCount: rows("SELECT count(*) FROM orders INDEXED BY orders_group WHERE block = ?"),
     lastSeq: rows("SELECT coalesce(max(seq), 0) FROM orders"),
     counts: rows("SELECT status, bucket, count FROM counts"),
     setCount: write("INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"),
