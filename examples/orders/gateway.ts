@@ -14,22 +14,32 @@ export type Payment = { readonly declined: false; readonly id: string } | { read
 
 export type Gateway = ReturnType<typeof openGateway>;
 
-// Real gateways forget a key after a day or so; this one after as many later ones.
+// Real gateways forget a key after a day or so; this one after at least as many later ones.
 const remembered = 10_000;
+
+/** Remembers what was set last, and forgets the oldest half at a time. */
+function createMemory<T>() {
+  let recent = new Map<string, T>();
+  let older = new Map<string, T>();
+  return {
+    get: (key: string): T | undefined => recent.get(key) ?? older.get(key),
+    set(key: string, value: T): T {
+      if (recent.size >= remembered) {
+        older = recent;
+        recent = new Map();
+      }
+      recent.set(key, value);
+      return value;
+    },
+  };
+}
 
 /** A payment gateway that lives in memory and behaves like one outside: it may fail, decline, or be asked twice. */
 export function openGateway() {
-  const payments = new Map<string, Payment>();
-  const failures = new Map<string, number>();
+  const payments = createMemory<Payment>();
+  const failures = createMemory<number>();
   let calls = 0;
   let charges = 0;
-
-  const remember = <T>(map: Map<string, T>, key: string, value: T) => {
-    map.set(key, value);
-    const oldest = map.size > remembered ? map.keys().next().value : undefined;
-    if (oldest !== undefined) map.delete(oldest);
-    return value;
-  };
 
   return {
     /** How often it was asked. */
@@ -51,19 +61,14 @@ export function openGateway() {
       if (has("FLAKY")) {
         const failed = failures.get(idempotencyKey) ?? 0;
         if (failed < 2) {
-          remember(failures, idempotencyKey, failed + 1);
+          failures.set(idempotencyKey, failed + 1);
           throw new Error("the payment gateway did not answer");
         }
-        failures.delete(idempotencyKey);
       }
-      if (has("DECLINE")) return remember(payments, idempotencyKey, { declined: true });
+      if (has("DECLINE")) return payments.set(idempotencyKey, { declined: true });
       charges++;
       const id = `pay_${hash("sha256", idempotencyKey).slice(0, 24)}`;
-      return remember(payments, idempotencyKey, { declined: false, id });
-    },
-    close() {
-      payments.clear();
-      failures.clear();
+      return payments.set(idempotencyKey, { declined: false, id });
     },
   };
 }

@@ -22,7 +22,7 @@ export interface Encoder {
 export function createEncoder(): Encoder {
   let numbers = new Float64Array(4_096);
   let used = 0;
-  let texts: string[] = [];
+  let text = "";
 
   const push = (value: number) => {
     if (used === numbers.length) {
@@ -37,12 +37,12 @@ export function createEncoder(): Encoder {
     number: (value) => push(value ?? none),
     text(value) {
       push(value?.length ?? none);
-      if (value !== null) texts.push(value);
+      if (value !== null) text += value;
     },
     take() {
-      const packed = { numbers: numbers.slice(0, used), text: texts.join("") };
+      const packed = { numbers: numbers.slice(0, used), text };
       used = 0;
-      texts = [];
+      text = "";
       return packed;
     },
     get empty() {
