@@ -34,8 +34,8 @@ interface ChannelOptions<W extends Rejectable> {
   readonly onFault: () => void;
 }
 
-// Two batches on their way keep the writer busy while this thread works on the answers to the first.
-const batchesOnTheWay = 2;
+// One that is written, one that waits for it, and one more while this thread is still at the answers: measured.
+const batchesOnTheWay = 3;
 
 export function createChannel<W extends Rejectable>(options: ChannelOptions<W>): Channel<W> {
   const { post, now, onAnswer, onFault } = options;
