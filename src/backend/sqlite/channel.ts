@@ -36,6 +36,7 @@ interface ChannelOptions<W extends Rejectable> {
 
 // One that is written, one that waits for it, and one more while this thread is still at the answers: measured.
 const batchesOnTheWay = 3;
+const fewOperations = 2;
 
 export function createChannel<W extends Rejectable>(options: ChannelOptions<W>): Channel<W> {
   const { post, now, onAnswer, onFault } = options;
@@ -45,6 +46,7 @@ export function createChannel<W extends Rejectable>(options: ChannelOptions<W>):
   let trips: (() => void)[] = [];
   let forced = false;
   let scheduled = false;
+  let lastCount = 0;
   let ended: CauceError | undefined;
   const onTheWay: { pending: W[]; trips: (() => void)[] }[] = [];
 
@@ -52,17 +54,20 @@ export function createChannel<W extends Rejectable>(options: ChannelOptions<W>):
     scheduled = false;
     if (onTheWay.length >= batchesOnTheWay || (encoder.empty && grants.length === 0 && !forced)) return;
     post({ ops: encoder.take(), grants, now: now() });
+    lastCount = pending.length;
     onTheWay.push({ pending, trips });
     pending = [];
     grants = [];
     trips = [];
     forced = false;
   };
-  // Not at once: what the same turn of the event loop brings (requests, handlers that end) joins the batch.
+  // Not at once: what the same turn of the event loop brings (requests, handlers that end) joins the batch. When hardly
+  // anything comes, nothing else is to be waited for, and the tick after this turn's promises is sooner.
   const schedule = () => {
     if (scheduled || ended !== undefined || onTheWay.length >= batchesOnTheWay) return;
     scheduled = true;
-    setImmediate(flush);
+    if (onTheWay.length === 0 && lastCount <= fewOperations) process.nextTick(flush);
+    else setImmediate(flush);
   };
   const fail = (waiting: readonly W[], error: CauceError) => {
     for (const each of waiting) each.reject(error);
