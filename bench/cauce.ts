@@ -24,6 +24,7 @@ export async function startCauce(bench: Bench, options: CauceServerOptions): Pro
   const spawnedAt = performance.now();
   const child = await bench.children.start(process.execPath, [
     "--conditions=source",
+    "--max-semi-space-size=16",
     join(repository, "bin/cauce.js"),
     "start",
     join(repository, app),

@@ -18,6 +18,8 @@ export interface Reader {
 
 const from = "FROM orders o";
 const joined = "CROSS JOIN order_data d ON d.seq = o.seq";
+const bySeq = `SELECT ${columns} ${from} ${joined} WHERE o.seq = ?`;
+const blocksAtOnce = 64;
 
 export function openReader(file: string): Reader {
   const db = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
@@ -40,26 +42,47 @@ export function openReader(file: string): Reader {
     return (statement(sql).get(before) as unknown as [number] | undefined)?.[0] ?? 0;
   };
 
+  /**
+   * Looks for a group block by block, the newest first: into one block, then into two at once, into four, and so on, so
+   * that neither a large group nor one with few orders costs more than it must.
+   */
+  const seqsOfGroup = (query: ListQuery, group: string, before: number, limit: number): number[] => {
+    const { conditions, parameters } = filtersOf(query, before);
+    const sql = `WITH RECURSIVE blocks (n) AS (SELECT ? UNION ALL SELECT n - 1 FROM blocks WHERE n > ?)
+      SELECT o.seq FROM blocks b CROSS JOIN orders o INDEXED BY orders_group
+      WHERE o.block = b.n AND o.group_key = ? AND ${conditions.join(" AND ")} ORDER BY o.seq DESC LIMIT ?`;
+    const found: number[] = [];
+    let width = 1;
+    for (
+      let newest = newestBlock(before);
+      newest > 0 && found.length < limit;
+      newest -= width, width = Math.min(width * 2, blocksAtOnce)
+    ) {
+      const oldest = Math.max(1, newest - width + 1);
+      const seqs = statement(sql).all(newest, oldest, group, ...parameters, limit - found.length) as unknown as [
+        number,
+      ][];
+      for (const [seq] of seqs) found.push(seq);
+    }
+    return found;
+  };
+
   return {
     get(id) {
       const seq = seqOf(id);
       if (seq === undefined) return undefined;
-      const [row] = rows(`SELECT ${columns} ${from} ${joined} WHERE o.seq = ?`, [seq]);
+      const [row] = rows(bySeq, [seq]);
       return row !== undefined && row[0] === id ? orderOfRow(row) : undefined;
     },
 
     list(query) {
       const { limit, group, cursor } = query;
       const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : (readCursor(cursor, 1)[0] as number);
-      const { sql, parameters } = listSql(query, before);
-      let found: Row[] = [];
       // One more than asked for tells whether there is a next page.
-      if (group === undefined) found = rows(sql, [...parameters, limit + 1]);
-      else {
-        for (let block = newestBlock(before); block > 0 && found.length <= limit; block--) {
-          found.push(...rows(sql, [block, ...parameters, limit + 1 - found.length]));
-        }
-      }
+      const found =
+        group === undefined
+          ? rows(...listSql(query, before, limit + 1))
+          : seqsOfGroup(query, group, before, limit + 1).flatMap((seq) => rows(bySeq, [seq]));
       const items = found.slice(0, limit);
       const last = items.at(-1);
       return {
@@ -136,35 +159,35 @@ export function openReader(file: string): Reader {
   };
 }
 
-/**
- * Newest first by the integer key, along the one index that fits; the join's order is fixed, since there are no
- * statistics. Its parameters come before the limit, and for a group after the block.
- */
-function listSql(
-  { status, failed, fingerprint, group }: ListQuery,
-  before: number,
-): { sql: string; parameters: (string | number)[] } {
+/** Newest first by the integer key, along the one index that fits; the join's order is fixed, since there are no statistics. */
+function listSql(query: ListQuery, before: number, limit: number): [sql: string, parameters: (string | number)[]] {
+  const { status, failed, fingerprint } = query;
+  const { conditions, parameters } = filtersOf(query, before);
+  let index = "NOT INDEXED";
+  if (fingerprint !== undefined) index = "INDEXED BY orders_failed_fingerprint";
+  else if (failed === true) index = `INDEXED BY ${status === undefined ? "orders_failed" : "orders_failed_status"}`;
+  else if (status !== undefined) index = "INDEXED BY orders_status";
+  const where = conditions.join(" AND ");
+  return [
+    `SELECT ${columns} ${from} ${index} ${joined} WHERE ${where} ORDER BY o.seq DESC LIMIT ?`,
+    [...parameters, limit],
+  ];
+}
+
+/** Every filter but the group, and the cursor. */
+function filtersOf({ status, failed, fingerprint }: ListQuery, before: number) {
   const conditions: string[] = [];
   const parameters: (string | number)[] = [];
   const where = (condition: string, ...values: (string | number)[]) => {
     conditions.push(condition);
     parameters.push(...values);
   };
-  if (group !== undefined) where("o.block = ? AND o.group_key = ?", group);
   if (status !== undefined) where(failed === true ? "o.failed_status = ?" : "o.status = ?", status);
   if (fingerprint !== undefined) where("o.fingerprint = ?", fingerprint);
   else if (failed === true) where("o.fingerprint IS NOT NULL");
   if (failed === false) where("o.fingerprint IS NULL");
   where("o.seq < ?", before);
-  let index = "NOT INDEXED";
-  if (group !== undefined) index = "INDEXED BY orders_group";
-  else if (fingerprint !== undefined) index = "INDEXED BY orders_failed_fingerprint";
-  else if (failed === true) index = `INDEXED BY ${status === undefined ? "orders_failed" : "orders_failed_status"}`;
-  else if (status !== undefined) index = "INDEXED BY orders_status";
-  return {
-    sql: `SELECT ${columns} ${from} ${index} ${joined} WHERE ${conditions.join(" AND ")} ORDER BY o.seq DESC LIMIT ?`,
-    parameters,
-  };
+  return { conditions, parameters };
 }
 
 function writeCursor(values: readonly number[]): string {

@@ -19,7 +19,8 @@ export interface Writer {
 
 // A batch dirties the same few pages again and again; a checkpoint copies each once, so fewer checkpoints cost less.
 const checkpointPages = 8_192;
-const cacheKibibytes = 65_536;
+// All writing is at the ends of tables and indexes, so a few pages serve.
+const cacheKibibytes = 8_192;
 
 /** Opens the store for writing: durable on return of every commit, migrated, and with nothing in flight. */
 export function openWriter({ file, workflow, fifo }: { file: string; workflow: string; fifo: boolean }): Writer {

@@ -16,6 +16,8 @@ export interface WriterWorker {
 export async function startWriter(data: WriterData): Promise<WriterWorker> {
   const worker = new Worker(new URL(import.meta.resolve("#sqliteWriter")), {
     workerData: data,
+    // Batches come and go; a larger young generation would only keep more of their garbage.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
     name: `cauce ${data.workflow}`,
   });
   const opened = await new Promise<Opened>((resolve, reject) => {
