@@ -5,7 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import "./checkNode.js";
 
 // An order lives for milliseconds; without this the heap grows to many times what is alive before it is collected.
-setFlagsFromString("--heap-growing-percent=30");
+setFlagsFromString("--heap-growing-percent=100");
 
 const { main } = await import("#cli");
 process.exit(await main(process.argv.slice(2)));

@@ -55,23 +55,33 @@ export function orderOf(order: StoredOrder, workflow: string): Order {
 }
 
 /**
- * A stored order as JSON text. `data` and `results` go in as they are stored, and what can hold no character that JSON
+ * Stored orders as JSON text. `data` and `results` go in as they are stored, and what can hold no character that JSON
  * escapes (ids, the names of statuses and workflows, times) goes in as it is: this is on the way of every placing.
  */
-export function orderJson(order: StoredOrder, workflow: string): string {
-  const createdAt = iso(order.createdAt);
-  const updatedAt = order.updatedAt === order.createdAt ? createdAt : iso(order.updatedAt);
-  const past = order.past.map((visit) => `${visitJson(visit, iso(visit.at))},`).join("");
-  const { entry } = order;
-  const current = visitJson(currentVisit(order), entry.at === order.updatedAt ? updatedAt : iso(entry.at));
-  return (
-    `{"id":"${order.id}","workflow":"${workflow}","status":"${order.status}","visit":${order.visit},` +
-    `"version":${order.version},"attempts":${order.attempts},"data":${order.dataJson},"results":${order.resultsJson},` +
-    `"group":${order.group === null ? "null" : JSON.stringify(order.group)},"createdAt":"${createdAt}",` +
-    `"updatedAt":"${updatedAt}","notBefore":${timeJson(order.notBefore)},"expiresAt":${timeJson(order.expiresAt)},` +
-    `"failure":${order.failure === null ? "null" : JSON.stringify(failureOf(order.failure))},` +
-    `"history":[${past}${current}],"historyOmitted":${order.pastOmitted}}`
-  );
+export function createOrderJson(workflow: string): (order: StoredOrder) => string {
+  // Under load many orders carry the same millisecond, and writing a date costs as much as the rest of the order.
+  let lastAt = Number.NaN;
+  let lastText = "";
+  const time = (milliseconds: number): string => {
+    if (milliseconds !== lastAt) {
+      lastText = iso(milliseconds);
+      lastAt = milliseconds;
+    }
+    return lastText;
+  };
+
+  return (order) => {
+    const past = order.past.map((visit) => `${visitJson(visit, iso(visit.at))},`).join("");
+    const current = visitJson(currentVisit(order), time(order.entry.at));
+    return (
+      `{"id":"${order.id}","workflow":"${workflow}","status":"${order.status}","visit":${order.visit},` +
+      `"version":${order.version},"attempts":${order.attempts},"data":${order.dataJson},"results":${order.resultsJson},` +
+      `"group":${textJson(order.group)},"createdAt":"${time(order.createdAt)}",` +
+      `"updatedAt":"${time(order.updatedAt)}","notBefore":${timeJson(order.notBefore)},"expiresAt":${timeJson(order.expiresAt)},` +
+      `"failure":${order.failure === null ? "null" : JSON.stringify(failureOf(order.failure))},` +
+      `"history":[${past}${current}],"historyOmitted":${order.pastOmitted}}`
+    );
+  };
 }
 
 function timeJson(milliseconds: number | null): string {

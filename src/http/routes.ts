@@ -1,7 +1,7 @@
 import type { Depth, FailureGroup } from "../backend/backend.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
-import { orderJson } from "../engine/present.ts";
+import { createOrderJson } from "../engine/present.ts";
 import type { Access } from "./auth.ts";
 import type { BodyReader } from "./body.ts";
 import {
@@ -37,6 +37,7 @@ export interface RouteOptions {
 /** The routes of one workflow. Fixed words come before `:id`, which would take them too. */
 export function workflowRoutes(engine: Engine, { basePath, body, onStored }: RouteOptions): Route[] {
   const { name } = engine.workflow;
+  const orderJson = createOrderJson(name);
   const location = `${basePath}/${name}/`;
   const orderNotFound = (id: string) =>
     problem("order_not_found", `no order of "${name}" has the id "${id}"; check the id`);
@@ -53,7 +54,7 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
         if ("refused" in result) return refusalProblem(result);
         onStored();
         const { order } = result;
-        return new Response(orderJson(order, name), {
+        return new Response(orderJson(order), {
           status: result.placed ? 202 : 200,
           headers: { "Content-Type": "application/json", Location: location + order.id },
         });
@@ -65,7 +66,7 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       access: "read",
       async answer(request) {
         const { items, nextCursor } = await engine.list(checkQuery(listQuery, request.url));
-        const orders = items.map((order) => orderJson(order, name));
+        const orders = items.map((order) => orderJson(order));
         return ok(`{"items":[${orders.join(",")}],"nextCursor":${JSON.stringify(nextCursor)}}`);
       },
     },
@@ -95,7 +96,7 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       async answer(request, id) {
         checkQuery(noQuery, request.url);
         const order = await engine.get(id);
-        return order === undefined ? orderNotFound(id) : ok(orderJson(order, name));
+        return order === undefined ? orderNotFound(id) : ok(orderJson(order));
       },
     },
     {
@@ -108,7 +109,7 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
         const result = await engine.transition(id, wanted, options);
         if ("refused" in result)
           return result.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(result);
-        return ok(orderJson(result.order, name));
+        return ok(orderJson(result.order));
       },
     },
     {
@@ -120,7 +121,7 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
         const result = await engine.retry(id, { requestId: requestIdOf(request.headers) });
         if ("refused" in result)
           return result.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(result);
-        return ok(orderJson(result.order, name));
+        return ok(orderJson(result.order));
       },
     },
   ];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { handlerOrder } from "../../src/engine/handlerOrder.ts";
-import { orderJson, orderOf } from "../../src/engine/present.ts";
+import { createOrderJson, orderOf } from "../../src/engine/present.ts";
 
 const by = { runtime: "node", name: "test", requestId: null, messageId: null } as const;
 const at = Date.UTC(2026, 10, 24);
@@ -100,7 +100,7 @@ describe("an order as the library shows it", () => {
     Object.assign(mine.data as object, { note: "mine" });
     Object.assign(mine.results, { paymentId: "mine" });
     for (const visit of mine.history) Object.assign(visit.by, { name: "mine" });
-    assert.deepEqual(JSON.parse(JSON.stringify(yours)), JSON.parse(orderJson(full, "orders")));
+    assert.deepEqual(JSON.parse(JSON.stringify(yours)), JSON.parse(createOrderJson("orders")(full)));
     assert.equal(full.entry.by.name, awkward);
   });
 });
@@ -114,7 +114,7 @@ describe("an order as its handler gets it", () => {
     for (const [field, value] of Object.entries(shown)) {
       assert.deepEqual(order[field as keyof typeof order], value, field);
     }
-    assert.deepEqual(JSON.parse(JSON.stringify(order)), JSON.parse(orderJson(handled, "orders")));
+    assert.deepEqual(JSON.parse(JSON.stringify(order)), JSON.parse(createOrderJson("orders")(handled)));
     assert.equal(handlerOrder(placed, "orders").notBefore, null);
   });
 
@@ -144,8 +144,11 @@ describe("an order as JSON", () => {
   ];
   for (const [what, order] of orders) {
     test(`says what the object says: ${what}`, () => {
-      assert.deepEqual(JSON.parse(orderJson(order, "orders")), JSON.parse(JSON.stringify(orderOf(order, "orders"))));
-      assert.doesNotMatch(orderJson(order, "orders"), /hash:hash|attempting/, "what is internal stays inside");
+      assert.deepEqual(
+        JSON.parse(createOrderJson("orders")(order)),
+        JSON.parse(JSON.stringify(orderOf(order, "orders"))),
+      );
+      assert.doesNotMatch(createOrderJson("orders")(order), /hash:hash|attempting/, "what is internal stays inside");
     });
   }
 });
