@@ -4,7 +4,18 @@ import { describe, it, type TestContext } from "node:test";
 import { readRuns } from "../../scripts/crash/handlerLog.ts";
 import type { Ended, ServerOptions } from "../../scripts/crash/server.ts";
 import { runsVariable } from "./apps/dying.ts";
-import { appFile, gate, getOrder, place, serve, stop, superviseUntil, temporaryDirectory, waitFor } from "./support.ts";
+import {
+  appFile,
+  gate,
+  getOrder,
+  place,
+  serve,
+  stop,
+  superviseUntil,
+  temporaryDirectory,
+  waitFor,
+  waitForQueues,
+} from "./support.ts";
 
 function dyingServer(t: TestContext, env: Record<string, string> = {}) {
   const directory = temporaryDirectory(t);
@@ -97,6 +108,8 @@ describe("a handler that ends its process", { concurrency: 2, timeout: 120_000 }
     const ended = async (url: string) => {
       for (const path of beside)
         await waitFor(url, path, ({ status, failure }) => status === "done" || failure !== null);
+      // Nor does the server live on before the deadly order has had its last attempt.
+      await waitForQueues(url, "together", ({ waiting, inFlight, delayed }) => waiting + inFlight + delayed === 0);
     };
     const { server, url } = await superviseUntil(t, options, ended);
     for (const path of beside) {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Order } from "cauce";
+import type { Depth, Order } from "cauce";
 import { describeEnd, type Ended, type Server, type ServerOptions, startServer } from "../../scripts/crash/server.ts";
 
 export const ordersApp = fileURLToPath(new URL("../../examples/orders/orders.app.ts", import.meta.url));
@@ -109,6 +109,20 @@ export async function waitFor(url: string, path: string, wanted: (order: Order) 
   for (;;) {
     const order = await getOrder(url, path);
     if (wanted(order)) return order;
+    await delay(10);
+  }
+}
+
+/** Follows the queues of a workflow until each is as wanted. */
+export async function waitForQueues(url: string, workflow: string, wanted: (depth: Depth) => boolean): Promise<void> {
+  for (;;) {
+    const response = await fetch(`${url}/queues`);
+    const body = await response.text();
+    assert.equal(response.status, 200, body);
+    const { workflows } = JSON.parse(body) as { workflows: { workflow: string; queues: Depth[] }[] };
+    const queues = workflows.find((one) => one.workflow === workflow)?.queues;
+    assert.ok(queues !== undefined && queues.length > 0, body);
+    if (queues.every(wanted)) return;
     await delay(10);
   }
 }
