@@ -6,7 +6,7 @@ import { CauceError, PermanentError, RetryError } from "../core/errors.ts";
 import type { AnyHandler, Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
-import type { Deadlines } from "./deadlines.ts";
+import type { Deadline, Deadlines } from "./deadlines.ts";
 import { handlerOrder } from "./handlerOrder.ts";
 
 export interface AttemptOptions {
@@ -136,8 +136,10 @@ function run(order: StoredOrder, options: AttemptOptions): Promise<Outcome> {
   return new Promise((resolve) => {
     const controller = new AbortController();
     let timedOut = false;
-    const deadline = {
+    const deadline: Deadline = {
       at: clock.now() + timeoutSeconds * 1_000,
+      earlier: undefined,
+      later: undefined,
       expire() {
         timedOut = true;
         controller.abort(new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError"));

@@ -13,7 +13,8 @@ describe("deadlines", () => {
     const expired: [string, number][] = [];
     const add = (name: string, afterSeconds = 10): Deadline => {
       const at = clock.now() + afterSeconds * 1_000;
-      const deadline = { at, expire: () => void expired.push([name, clock.now()]) };
+      const expire = () => void expired.push([name, clock.now()]);
+      const deadline: Deadline = { at, expire, earlier: undefined, later: undefined };
       deadlines.add(deadline);
       return deadline;
     };

@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Delivery, ReceiveOptions } from "../backend.ts";
+import { createShortLivedMap } from "./shortLived.ts";
 
 /** A delivery that is claimed, with its order, so that nobody reads it again. */
 interface Held {
@@ -38,7 +39,7 @@ export type Claims = ReturnType<typeof createClaims>;
 
 /** Who waits for deliveries, which are out, and until when. At most as many orders are held as were asked for. */
 export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOptions) {
-  const held = new Map<string, Held>();
+  const held = createShortLivedMap<string, Held>();
   const lines = new Map<string, Line>();
   let receipts = 0;
   let leaseCheckAt = Number.POSITIVE_INFINITY;
@@ -71,10 +72,10 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
     leaseCheckAt = Number.POSITIVE_INFINITY;
     const now = clock.now();
     let next = Number.POSITIVE_INFINITY;
-    for (const [id, each] of held) {
+    for (const each of held.values()) {
       if (each.leaseUntil > now) next = Math.min(next, each.leaseUntil);
       else {
-        held.delete(id);
+        held.delete(each.delivery.orderId);
         onLeaseEnd(each.seq, each.delivery.visit);
       }
     }

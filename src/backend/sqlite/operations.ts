@@ -221,7 +221,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
 
   const apply = (from: Decoder, now: number): Pick<Answer, "exceptions" | "placed"> => {
     const exceptions: Exception[] = [];
-    for (let index = 0; !from.done; index++) {
+    for (let index = 0; !from.done(); index++) {
       const exception = applyOne(from, index, now);
       if (exception !== undefined) exceptions.push(exception);
     }

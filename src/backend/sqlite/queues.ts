@@ -2,6 +2,7 @@ import { createEncoder } from "./codec.ts";
 import { type Answer, fromRows } from "./protocol.ts";
 import { encodeRow, type Row, rowLength } from "./rows.ts";
 import { bucket, kindNumber, queueState } from "./schema.ts";
+import { createShortLivedMap } from "./shortLived.ts";
 import type { Statements } from "./statements.ts";
 
 /** A delivery that is out: what the writer must know to take its order further without reading it again. */
@@ -43,7 +44,7 @@ export type Queues = ReturnType<typeof createQueues>;
  */
 export function createQueues(statements: Statements) {
   const demand = new Map<string, number>();
-  const claims = new Map<number, Claim>();
+  const claims = createShortLivedMap<number, Claim>();
   const counts = new Map<string, number[]>();
   // For each status a bit for each bucket whose count changed in this batch.
   const dirty = new Map<string, number>();
