@@ -1,4 +1,5 @@
 /** What the front (in the caller's thread) and the writer (in a thread of its own) say to each other. */
+import type { MessagePort } from "node:worker_threads";
 import type { Change } from "../../core/decide.ts";
 import type { Entry } from "../../core/order.ts";
 import type { NewOrder } from "../backend.ts";
@@ -49,6 +50,10 @@ export interface WriterData {
   readonly file: string;
   readonly workflow: string;
   readonly fifo: boolean;
+  /** Batches come in here, and answers go out. */
+  readonly port: MessagePort;
+  /** One number: how many batches have been answered, for whoever waits for it. */
+  readonly answered: Int32Array;
 }
 
 /** The writer's first message. */

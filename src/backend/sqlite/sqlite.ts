@@ -75,6 +75,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }).catch(faulty);
     const channel = createChannel<Waiting>({
       post: writer.post,
+      answerWithin: writer.answerWithin,
       now: clock.now,
       onAnswer(waiting, answer) {
         tellAnswer(waiting, answer, claims, (exception) => placedBefore(exception, front.get));

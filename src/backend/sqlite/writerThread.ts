@@ -6,17 +6,21 @@ import { openWriter, type Writer } from "./writer.ts";
 
 if (parentPort !== null) run(parentPort, workerData as WriterData);
 
-function run(port: MessagePort, data: WriterData): void {
-  const writer = open(port, data);
+function run(parent: MessagePort, data: WriterData): void {
+  const { port, answered } = data;
+  const writer = open(parent, data);
   if (writer === undefined) return;
   port.on("message", (request: Request) => {
-    if (request !== "close") port.postMessage(writer.apply(request));
-    else {
+    if (request === "close") {
       port.close();
       writer.close();
+      return;
     }
+    port.postMessage(writer.apply(request));
+    Atomics.add(answered, 0, 1);
+    Atomics.notify(answered, 0);
   });
-  port.postMessage({ opened: true, nextDelayed: writer.nextDelayed } satisfies Opened);
+  parent.postMessage({ opened: true, nextDelayed: writer.nextDelayed } satisfies Opened);
 }
 
 function open(port: MessagePort, data: WriterData): Writer | undefined {

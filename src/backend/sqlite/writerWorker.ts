@@ -1,11 +1,13 @@
-import { Worker } from "node:worker_threads";
+import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
-import type { Answer, Opened, Request, WriterData } from "./protocol.ts";
+import type { Answer, Batch, Opened, Request, WriterData } from "./protocol.ts";
 
 /** The writer's thread. */
 export interface WriterWorker {
   readonly nextDelayed: number | null;
-  post(request: Request): void;
+  post(batch: Batch): void;
+  /** Holds this thread until the answer to the only batch on its way is there; undefined when it takes longer. */
+  answerWithin(milliseconds: number): Answer | undefined;
   onAnswer(listener: (answer: Answer) => void): void;
   /** Called once, when the thread is gone. */
   onEnd(listener: (reason: CauceError) => void): void;
@@ -13,9 +15,12 @@ export interface WriterWorker {
 }
 
 /** Starts the thread and waits until it has opened the store. Rejects with what kept it from that. */
-export async function startWriter(data: WriterData): Promise<WriterWorker> {
+export async function startWriter(data: Omit<WriterData, "port" | "answered">): Promise<WriterWorker> {
+  const { port1: port, port2 } = new MessageChannel();
+  const answered = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const worker = new Worker(new URL(import.meta.resolve("#sqliteWriter")), {
-    workerData: data,
+    workerData: { ...data, port: port2, answered } satisfies WriterData,
+    transferList: [port2],
     // Batches come and go; a larger young generation would only keep more of their garbage.
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
     name: `cauce ${data.workflow}`,
@@ -35,13 +40,23 @@ export async function startWriter(data: WriterData): Promise<WriterWorker> {
   });
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
 
+  let posted = 0;
+
   return {
     nextDelayed: opened.nextDelayed,
-    post: (request) => worker.postMessage(request),
-    onAnswer: (listener) => worker.on("message", listener),
+    post(batch) {
+      port.postMessage(batch satisfies Request);
+      posted = (posted + 1) | 0;
+    },
+    answerWithin(milliseconds) {
+      const seen = Atomics.load(answered, 0);
+      if (seen !== posted) Atomics.wait(answered, 0, seen, milliseconds);
+      return receiveMessageOnPort(port)?.message as Answer | undefined;
+    },
+    onAnswer: (listener) => port.on("message", listener),
     onEnd: (listener) => void exited.then(() => listener(reason)),
     close() {
-      worker.postMessage("close" satisfies Request);
+      port.postMessage("close" satisfies Request);
       return exited;
     },
   };
