@@ -14,9 +14,7 @@ export function mergeResults(
     return { faults: [{ path: "", message: "results must be an object of plain keys and values" }] };
   let resultsJson: string;
   try {
-    // What is undefined is not there, so it takes nothing away either.
-    const given = Object.entries(results).filter(([, value]) => value !== undefined);
-    let merged: unknown = { ...JSON.parse(order.resultsJson), ...Object.fromEntries(given) };
+    let merged: unknown = { ...JSON.parse(order.resultsJson), ...withoutUndefined(results) };
     if (workflow.results !== undefined) {
       const parsed = workflow.results.safeParse(merged);
       if (!parsed.success) return { faults: faultsOf(parsed.error) };
@@ -35,6 +33,12 @@ export function mergeResults(
     };
   }
   return { resultsJson };
+}
+
+/** What is undefined is not there, so it takes nothing away either. */
+function withoutUndefined(results: object): object {
+  if (!Object.values(results).includes(undefined)) return results;
+  return Object.fromEntries(Object.entries(results).filter(([, value]) => value !== undefined));
 }
 
 function isPlainObject(value: unknown): value is object {

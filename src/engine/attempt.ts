@@ -1,26 +1,16 @@
-import { inspect } from "node:util";
 import type { Backend, Delivery, Verdict } from "../backend/backend.ts";
-import type { Clock, Random } from "../core/clock.ts";
-import { type Change, type DecideContext, decide, type Outcome } from "../core/decide.ts";
-import { CauceError, PermanentError, RetryError } from "../core/errors.ts";
-import type { AnyHandler, Log } from "../core/handlers.ts";
+import type { Random } from "../core/clock.ts";
+import { type Change, type DecideContext, decide } from "../core/decide.ts";
+import type { Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
-import type { Deadline, Deadlines } from "./deadlines.ts";
-import { handlerOrder } from "./handlerOrder.ts";
+import { type RunOptions, runHandler } from "./runHandler.ts";
 
-export interface AttemptOptions {
+export interface AttemptOptions extends RunOptions {
   readonly workflow: AnyWorkflow;
-  readonly status: string;
-  readonly timeoutSeconds: number;
-  readonly handler: () => AnyHandler | Promise<AnyHandler>;
-  readonly resources: object;
   readonly backend: Backend;
-  readonly clock: Clock;
   readonly random: Random;
-  readonly log: Log;
   readonly actor: Pick<Actor, "runtime" | "name">;
-  readonly deadlines: Deadlines;
   /** Commits a change, waiting out a store that does not take writes; undefined when it never did. */
   readonly commit: (change: Change) => Promise<"committed" | "stale" | undefined>;
 }
@@ -98,7 +88,8 @@ export function createAttempt(options: AttemptOptions): Attempt {
       }
       order = change.after;
     }
-    const outcome = await run(order, options);
+    const running = runHandler(order, options);
+    const outcome = running instanceof Promise ? await running : running;
     onHandlerEnd();
     const decision = decide(order, outcome, contextOf(delivery));
     if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
@@ -127,118 +118,4 @@ function logChange(log: Log, { before, after }: Change): void {
   else if (after.visit > before.visit)
     log.warn({ ...fields, to: after.status, reason: after.entry.reason }, "attempts used up");
   else log.warn({ ...fields, error: after.entry.error, notBefore: after.notBefore }, "attempt failed");
-}
-
-/** Runs the handler until it ends or its time is up. Never rejects: whatever happens is an outcome. */
-function run(order: StoredOrder, options: AttemptOptions): Promise<Outcome> {
-  const { status, timeoutSeconds, clock, deadlines, log } = options;
-  const attempt = order.attempting ? order.attempts : order.attempts + 1;
-  return new Promise((resolve) => {
-    const controller = new AbortController();
-    let timedOut = false;
-    const deadline: Deadline = {
-      at: clock.now() + timeoutSeconds * 1_000,
-      earlier: undefined,
-      later: undefined,
-      expire() {
-        timedOut = true;
-        controller.abort(new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError"));
-        const message = `the handler of "${status}" did not end within ${timeoutSeconds} s`;
-        resolve({ kind: "failed", code: "attempt_timed_out", message });
-      },
-    };
-    const end = (outcome: Outcome) => {
-      deadlines.remove(deadline);
-      resolve(outcome);
-    };
-    const context = {
-      ...options.resources,
-      signal: controller.signal,
-      idempotencyKey: `${order.id}:${order.visit}`,
-      attempt,
-      log: withFields(log, { orderId: order.id, status, visit: order.visit, attempt }),
-    };
-    const call = (handler: AnyHandler) => {
-      try {
-        const answer = handler(handlerOrder(order, options.workflow.name), context);
-        if (!isPromise(answer)) end(outcomeOf(answer, status));
-        else
-          answer.then(
-            (value) => end(outcomeOf(value, status)),
-            (error) => end(failureOf(error)),
-          );
-      } catch (error) {
-        end(failureOf(error));
-      }
-    };
-    deadlines.add(deadline);
-    const handler = options.handler();
-    if (typeof handler === "function") call(handler);
-    else {
-      handler.then(
-        (loaded) => {
-          // Time may be up before a module has loaded: its handler would run beyond the attempts.
-          if (!timedOut) call(loaded);
-        },
-        (error) => end(failureOf(error, error instanceof CauceError ? error.code : "handler_failed")),
-      );
-    }
-  });
-}
-
-function isPromise(value: unknown): value is Promise<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
-}
-
-/** Never throws, whatever the answer's getters do. */
-function outcomeOf(answer: unknown, status: string): Outcome {
-  try {
-    return read(answer, status);
-  } catch (error) {
-    return failureOf(error);
-  }
-}
-
-function read(answer: unknown, status: string): Outcome {
-  if (typeof answer === "string") return { kind: "moved", to: answer };
-  const next = answer as { to?: unknown; results?: object } | null | undefined;
-  if (typeof next?.to === "string") {
-    // A misspelt `results` must not be lost in silence; TypeScript does not see it in what a function returns.
-    const unknown = Object.keys(next).find((key) => key !== "to" && key !== "results");
-    if (unknown === undefined) return { kind: "moved", to: next.to, results: next.results };
-    const message = `the handler of "${status}" returned the unknown key "${unknown}"; it may return the next status or { to, results }`;
-    return { kind: "failed", code: "invalid_transition", message, permanent: true };
-  }
-  return {
-    kind: "failed",
-    code: "invalid_transition",
-    message: `the handler of "${status}" returned ${answer === null ? "null" : typeof answer}; it must return the next status or { to, results }`,
-    permanent: true,
-  };
-}
-
-/** Never throws, whatever was thrown. */
-function failureOf(error: unknown, code = "handler_failed"): Outcome {
-  try {
-    const message = messageOf(error);
-    if (error instanceof PermanentError) return { kind: "failed", code, message, permanent: true };
-    if (error instanceof RetryError) return { kind: "failed", code, message, delaySeconds: error.delaySeconds };
-    return { kind: "failed", code, message };
-  } catch {
-    return { kind: "failed", code, message: "the handler threw something that has no description" };
-  }
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof Error) return `${error.message || error.name}`;
-  // Not as `inspect` shows it: what is quoted is left out of a fingerprint.
-  return typeof error === "string" && error !== "" ? error : inspect(error);
-}
-
-function withFields(log: Log, fields: Record<string, unknown>): Log {
-  return {
-    info: (more, message) => log.info({ ...fields, ...more }, message),
-    warn: (more, message) => log.warn({ ...fields, ...more }, message),
-    error: (more, message) => log.error({ ...fields, ...more }, message),
-  };
 }

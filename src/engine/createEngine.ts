@@ -72,23 +72,21 @@ export function createEngine(options: EngineOptions): Engine {
   };
 
   /** A handler has run and its outcome must not be lost to a store that is full for a while. */
-  const commitPatiently = async (change: Change) => {
-    for (let tries = 0; ; tries++) {
+  const commitPatiently = (change: Change) => commit(change).catch((error: unknown) => commitAgain(change, error));
+
+  const commitAgain = async (change: Change, first: unknown): Promise<"committed" | "stale" | undefined> => {
+    for (let error = first, tries = 0; ; tries++) {
+      if (!isPassing(error) || ending.signal.aborted) {
+        log.error({ orderId: change.before.id, error: String(error) }, "change not committed; the delivery comes back");
+        return undefined;
+      }
+      if (tries === 0)
+        log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
+      await pause(clock, commitPauseSeconds, ending.signal);
       try {
         return await commit(change);
-      } catch (error) {
-        const passing =
-          error instanceof CauceError && (error.code === "store_full" || error.code === "store_unavailable");
-        if (!passing || ending.signal.aborted) {
-          log.error(
-            { orderId: change.before.id, error: String(error) },
-            "change not committed; the delivery comes back",
-          );
-          return undefined;
-        }
-        if (tries === 0)
-          log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
-        await pause(clock, commitPauseSeconds, ending.signal);
+      } catch (next) {
+        error = next;
       }
     }
   };
@@ -258,4 +256,9 @@ function checkLimits(workflow: AnyWorkflow, { limits }: Backend): void {
       refuse(`concurrency is ${status.concurrency} and this backend gives ${least} to ${most}`);
     }
   }
+}
+
+/** A store that is full or away for a while, and may take the same again. */
+function isPassing(error: unknown): error is CauceError {
+  return error instanceof CauceError && (error.code === "store_full" || error.code === "store_unavailable");
 }

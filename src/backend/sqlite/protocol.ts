@@ -155,7 +155,7 @@ export function encodeCommit(
   to.number(after.updatedAt);
   to.text(json.entry(after.entry));
   to.text(ended === null || cut ? "" : (before.past.length > 0 ? "," : "") + json.visit(ended));
-  to.text(cut ? JSON.stringify(after.past).slice(1, -1) : null);
+  to.text(cut ? after.past.map(json.visit).join(",") : null);
   to.number(after.pastOmitted);
   to.text(after.resultsJson === before.resultsJson ? null : after.resultsJson);
   to.number(deliveryCode[delivery]);

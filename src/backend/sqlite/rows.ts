@@ -51,8 +51,8 @@ export function orderOfRow(row: Row): StoredOrder {
     notBefore: row[12],
     expiresAt: row[13],
     failure: failure === null ? null : (JSON.parse(failure) as Failure),
-    entry: JSON.parse(row[15]) as Entry,
-    past: row[16] === "" ? [] : (JSON.parse(`[${row[16]}]`) as Visit[]),
+    entry: entryOf(JSON.parse(row[15]) as StoredEntry),
+    past: row[16] === "" ? [] : (JSON.parse(`[${row[16]}]`) as StoredVisit[]).map(visitOf),
     pastOmitted: row[17],
   };
 }
@@ -90,30 +90,60 @@ export function decodeRow(from: Decoder): Row {
   ];
 }
 
+/**
+ * How entries and visits lie in the store: arrays, without the nulls at their end. A row is rewritten by every hop and
+ * carries its past, so its length counts: as objects with their keys they made rows of more than twice the size.
+ */
+type StoredActor = [runtime: Actor["runtime"], name: string, requestId?: string | null, messageId?: string | null];
+type StoredEntry = [at: number, by: StoredActor, reason?: string | null, error?: string | null, key?: string];
+type StoredVisit = [status: string, visit: number, attempts: number, ...entry: StoredEntry];
+
+function entryOf([
+  at,
+  [runtime, name, requestId = null, messageId = null],
+  reason = null,
+  error = null,
+  key,
+]: StoredEntry): Entry {
+  const by: Actor = { runtime, name, requestId, messageId };
+  return key === undefined ? { at, reason, error, by } : { at, reason, error, by, key };
+}
+
+function visitOf([status, visit, attempts, ...entry]: StoredVisit): Visit {
+  return { ...entryOf(entry), status, visit, attempts };
+}
+
+function storedActor({ runtime, name, requestId, messageId }: Actor): StoredActor {
+  if (messageId !== null) return [runtime, name, requestId, messageId];
+  return requestId === null ? [runtime, name] : [runtime, name, requestId];
+}
+
 const actorsKept = 4;
 
 /**
- * Entries and visits as JSON. Two are written for every hop, and nearly all name the same few actors (the objects that
- * the engine made once), so the JSON of the last few is kept.
+ * Entries and visits as the store's JSON. Two are written for every hop, and nearly all name the same few actors (the
+ * objects that the engine made once), so the JSON of the last few is kept.
  */
 export function createEntryWriter() {
   const recent: { readonly actor: Actor; readonly json: string }[] = [];
   let oldest = 0;
   const actorJson = (actor: Actor): string => {
     for (const each of recent) if (each.actor === actor) return each.json;
-    const json = JSON.stringify(actor);
+    const json = JSON.stringify(storedActor(actor));
     recent[oldest] = { actor, json };
     oldest = (oldest + 1) % actorsKept;
     return json;
   };
-  const textJson = (text: string | null) => (text === null ? "null" : JSON.stringify(text));
-  const fields = ({ at, reason, error, by, key }: Entry): string =>
-    `{"at":${at},"reason":${textJson(reason)},"error":${textJson(error)},"by":${actorJson(by)}` +
-    (key === undefined ? "" : `,"key":${textJson(key)}`);
+  const fields = ({ at, reason, error, by, key }: Entry): string => {
+    const start = `${at},${actorJson(by)}`;
+    if (key !== undefined) return `${start},${JSON.stringify(reason)},${JSON.stringify(error)},${JSON.stringify(key)}`;
+    if (error !== null) return `${start},${JSON.stringify(reason)},${JSON.stringify(error)}`;
+    return reason === null ? start : `${start},${JSON.stringify(reason)}`;
+  };
   return {
-    entry: (entry: Entry): string => `${fields(entry)}}`,
-    visit: (visit: Visit): string =>
-      `${fields(visit)},"status":"${visit.status}","visit":${visit.visit},"attempts":${visit.attempts}}`,
+    entry: (entry: Entry): string => `[${fields(entry)}]`,
+    // A status's name has nothing that JSON escapes.
+    visit: (visit: Visit): string => `["${visit.status}",${visit.visit},${visit.attempts},${fields(visit)}]`,
   };
 }
 

@@ -41,8 +41,8 @@ const migrations: readonly string[] = [
     block        INTEGER,            -- orders with a group, in blocks of 2,048 as they came
     created_at   INTEGER NOT NULL,
     updated_at   INTEGER NOT NULL,
-    entry        TEXT    NOT NULL,   -- how it entered its status
-    past         TEXT    NOT NULL,   -- the visits that ended: JSON objects joined by commas
+    entry        TEXT    NOT NULL,   -- how it entered its status: a JSON array, see \`rows.ts\`
+    past         TEXT    NOT NULL,   -- the visits that ended: JSON arrays joined by commas
     past_omitted INTEGER NOT NULL,
     results      TEXT    NOT NULL
   );

@@ -1,0 +1,144 @@
+import { inspect } from "node:util";
+import type { Clock } from "../core/clock.ts";
+import type { Outcome } from "../core/decide.ts";
+import { CauceError, PermanentError, RetryError } from "../core/errors.ts";
+import type { AnyHandler, HandlerContext, Log } from "../core/handlers.ts";
+import type { StoredOrder } from "../core/order.ts";
+import type { Deadline, Deadlines } from "./deadlines.ts";
+import { handlerOrder } from "./handlerOrder.ts";
+
+export interface RunOptions {
+  readonly workflow: { readonly name: string };
+  readonly status: string;
+  readonly timeoutSeconds: number;
+  readonly handler: () => AnyHandler | Promise<AnyHandler>;
+  readonly resources: object;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly deadlines: Deadlines;
+}
+
+/**
+ * Runs the handler until it ends or its time is up. Never throws and never rejects: whatever happens is an outcome, and
+ * of a handler that answers without a promise it is there at once.
+ */
+export function runHandler(order: StoredOrder, options: RunOptions): Outcome | Promise<Outcome> {
+  const { status, timeoutSeconds, clock } = options;
+  const at = clock.now() + timeoutSeconds * 1_000;
+  const controller = new AbortController();
+  const context = contextOf(order, controller.signal, options);
+
+  const outcomeOfCall = (handler: AnyHandler): Outcome | Promise<Outcome> => {
+    try {
+      const answer = handler(handlerOrder(order, options.workflow.name), context);
+      if (!isPromise(answer)) return outcomeOf(answer, status);
+      return Promise.resolve(answer).then(
+        (value) => outcomeOf(value, status),
+        (error) => failureOf(error),
+      );
+    } catch (error) {
+      return failureOf(error);
+    }
+  };
+
+  const handler = options.handler();
+  const running =
+    typeof handler === "function"
+      ? outcomeOfCall(handler)
+      : handler.then(
+          // Time may be up before a module has loaded: its handler would run beyond the attempts.
+          (loaded) => (controller.signal.aborted ? timedOut(options) : outcomeOfCall(loaded)),
+          (error) => failureOf(error, error instanceof CauceError ? error.code : "handler_failed"),
+        );
+  if (!isPromise(running)) return running;
+
+  return new Promise((resolve) => {
+    const deadline: Deadline = {
+      at,
+      earlier: undefined,
+      later: undefined,
+      expire() {
+        controller.abort(new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError"));
+        resolve(timedOut(options));
+      },
+    };
+    options.deadlines.add(deadline);
+    void running.then((outcome) => {
+      options.deadlines.remove(deadline);
+      resolve(outcome);
+    });
+  });
+}
+
+function timedOut({ status, timeoutSeconds }: RunOptions): Outcome {
+  const message = `the handler of "${status}" did not end within ${timeoutSeconds} s`;
+  return { kind: "failed", code: "attempt_timed_out", message };
+}
+
+function contextOf(order: StoredOrder, signal: AbortSignal, { status, resources, log }: RunOptions) {
+  const attempt = order.attempting ? order.attempts : order.attempts + 1;
+  return {
+    ...resources,
+    signal,
+    idempotencyKey: `${order.id}:${order.visit}`,
+    attempt,
+    log: withFields(log, { orderId: order.id, status, visit: order.visit, attempt }),
+  } satisfies HandlerContext;
+}
+
+function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+/** Never throws, whatever the answer's getters do. */
+function outcomeOf(answer: unknown, status: string): Outcome {
+  try {
+    return read(answer, status);
+  } catch (error) {
+    return failureOf(error);
+  }
+}
+
+function read(answer: unknown, status: string): Outcome {
+  if (typeof answer === "string") return { kind: "moved", to: answer };
+  const next = answer as { to?: unknown; results?: object } | null | undefined;
+  if (typeof next?.to === "string") {
+    // A misspelt `results` must not be lost in silence; TypeScript does not see it in what a function returns.
+    const unknown = Object.keys(next).find((key) => key !== "to" && key !== "results");
+    if (unknown === undefined) return { kind: "moved", to: next.to, results: next.results };
+    const message = `the handler of "${status}" returned the unknown key "${unknown}"; it may return the next status or { to, results }`;
+    return { kind: "failed", code: "invalid_transition", message, permanent: true };
+  }
+  return {
+    kind: "failed",
+    code: "invalid_transition",
+    message: `the handler of "${status}" returned ${answer === null ? "null" : typeof answer}; it must return the next status or { to, results }`,
+    permanent: true,
+  };
+}
+
+/** Never throws, whatever was thrown. */
+function failureOf(error: unknown, code = "handler_failed"): Outcome {
+  try {
+    const message = messageOf(error);
+    if (error instanceof PermanentError) return { kind: "failed", code, message, permanent: true };
+    if (error instanceof RetryError) return { kind: "failed", code, message, delaySeconds: error.delaySeconds };
+    return { kind: "failed", code, message };
+  } catch {
+    return { kind: "failed", code, message: "the handler threw something that has no description" };
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof Error) return `${error.message || error.name}`;
+  // Not as `inspect` shows it: what is quoted is left out of a fingerprint.
+  return typeof error === "string" && error !== "" ? error : inspect(error);
+}
+
+function withFields(log: Log, fields: Record<string, unknown>): Log {
+  return {
+    info: (more, message) => log.info({ ...fields, ...more }, message),
+    warn: (more, message) => log.warn({ ...fields, ...more }, message),
+    error: (more, message) => log.error({ ...fields, ...more }, message),
+  };
+}
