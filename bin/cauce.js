@@ -1,7 +1,13 @@
 #!/usr/bin/env -S node --max-semi-space-size=16
 // Plain JavaScript on purpose, like checkNode.js: on a Node that is too old, that one speaks and ends the process
 // before anything newer is read.
+import { setFlagsFromString } from "node:v8";
 import "./checkNode.js";
+
+// For what comes from now on: the heap grows no further than to twice what is alive, and the writer's thread gets the
+// young generation that it asks for, not the main thread's of 16 MB.
+setFlagsFromString("--heap-growing-percent=100");
+setFlagsFromString("--max-semi-space-size=0");
 
 const { main } = await import("#cli");
 process.exit(await main(process.argv.slice(2)));

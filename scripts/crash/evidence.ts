@@ -75,7 +75,9 @@ export function readStore(directory: string): StoredRow[] {
     }[];
     return rows.map(({ id, status, visit, version, attempts, fingerprint, past, data }) => {
       const { ref, group, flaky } = JSON.parse(data) as { ref: string; group: string; flaky: boolean };
-      const ended = JSON.parse(`[${past}]`) as VisitMade[];
+      // The store keeps a visit as an array that begins with these three.
+      const stored = JSON.parse(`[${past}]`) as [status: string, visit: number, attempts: number][];
+      const ended = stored.map(([status, visit, attempts]) => ({ status, visit, attempts }));
       const history = [...ended, { status, visit, attempts }];
       return { id, ref, group, flaky, status, visit, version, failed: fingerprint !== null, history };
     });

@@ -38,7 +38,7 @@ const migrations: readonly string[] = [
     failed_status TEXT,              -- its status, set exactly while it is failed
     failure      TEXT,
     group_key    TEXT,
-    block        INTEGER,            -- orders with a group, in blocks of 2,048 as they came
+    block        INTEGER,            -- orders with a group, in blocks of 4,096 as they came
     created_at   INTEGER NOT NULL,
     updated_at   INTEGER NOT NULL,
     entry        TEXT    NOT NULL,   -- how it entered its status: a JSON array, see \`rows.ts\`
@@ -78,7 +78,7 @@ const migrations: readonly string[] = [
 export const schemaVersion = migrations.length;
 
 /** How many orders of a block: few enough that its part of the index stays in a few pages, enough that a list looks into few blocks. */
-export const blockSize = 2_048;
+export const blockSize = 4_096;
 
 /** Brings the database up to this schema. Throws `store_too_new` or `store_mismatch`. */
 export function migrate(db: DatabaseSync, file: string, workflow: string): void {
