@@ -49,8 +49,9 @@ export async function startWriter(data: Omit<WriterData, "port" | "answered">): 
       posted = (posted + 1) | 0;
     },
     answerWithin(milliseconds) {
-      const seen = Atomics.load(answered, 0);
-      if (seen !== posted) Atomics.wait(answered, 0, seen, milliseconds);
+      // The writer counts an answer just after it has sent it, so the first count may still be of the one before.
+      for (let seen = Atomics.load(answered, 0); seen !== posted; seen = Atomics.load(answered, 0))
+        if (Atomics.wait(answered, 0, seen, milliseconds) === "timed-out") break;
       return receiveMessageOnPort(port)?.message as Answer | undefined;
     },
     onAnswer: (listener) => port.on("message", listener),

@@ -7,6 +7,7 @@ import { createEncoder } from "../../../src/backend/sqlite/codec.ts";
 import { encodePlace } from "../../../src/backend/sqlite/protocol.ts";
 import { createEntryWriter } from "../../../src/backend/sqlite/rows.ts";
 import { schemaVersion } from "../../../src/backend/sqlite/schema.ts";
+import { prepareStatements } from "../../../src/backend/sqlite/statements.ts";
 import { openWriter } from "../../../src/backend/sqlite/writer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts";
@@ -21,6 +22,24 @@ test("the writing connection itself syncs every commit of its write-ahead log", 
   const pragma = (name: string) => Object.values(writer.db.prepare(`PRAGMA ${name}`).get() ?? {})[0];
   assert.equal(pragma("journal_mode"), "wal");
   assert.equal(pragma("synchronous"), 2, "2 is FULL: WAL mode with NORMAL does not sync commits");
+});
+
+test("no statement of the writer reads every order, whatever is stored", (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const { db, close } = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
+  t.after(close);
+  const table = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'orders'").get()?.rootpage;
+  const walks = Object.entries(prepareStatements(db)).filter(([, { sourceSQL }]) => {
+    const program = db.prepare(`EXPLAIN ${sourceSQL}`).all() as { opcode: string; p1: number; p2: number }[];
+    const cursors = program.filter(({ opcode, p2 }) => opcode === "OpenRead" && p2 === table).map(({ p1 }) => p1);
+    return program.some(({ opcode, p1 }) => /^(Next|Prev)$/.test(opcode) && cursors.includes(p1));
+  });
+  // The largest key is the last row, where that walk begins and ends.
+  assert.deepEqual(
+    walks.map(([name]) => name),
+    ["lastSeq"],
+  );
 });
 
 test("a second owner of the same data is refused, and a free lock is taken", async (t) => {
