@@ -9,7 +9,7 @@ import type { Engine, PlaceOptions, Refusal, Requested, RetryFilter, TransitionR
 import { standardErrorLog } from "./engine/log.ts";
 import { refusalError } from "./engine/operate.ts";
 import { orderOf } from "./engine/present.ts";
-import { createApp, type HttpEnv } from "./http/app.ts";
+import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
 import { checkBody, listQuery, retryManyBody, transitionBody } from "./http/contract.ts";
 
@@ -47,10 +47,10 @@ export interface CauceOptions {
  */
 export interface Cauce {
   /**
-   * Answers a standard `Request`: the whole HTTP API. `env` is what `@hono/node-server` passes along: with it, bodies
-   * are read without counting them again.
+   * Answers a standard `Request`: the whole HTTP API. `env` is what the server passes along; a `readBody` in it is a
+   * shorter way to the body of a request that has a `content-length`.
    */
-  fetch(request: Request, env?: HttpEnv["Bindings"]): Response | Promise<Response>;
+  fetch(request: Request, env?: object): Response | Promise<Response>;
   /** Stores an order and only then resolves. `placed` is false for a repeat of an idempotency key. */
   place(workflow: string, data: unknown, options?: PlaceOptions): Promise<{ placed: boolean; order: Order }>;
   get(workflow: string, id: string): Promise<Order | undefined>;

@@ -10,9 +10,9 @@ export async function openShop(options: { port: number; directory: string }): Pr
   const { port, directory } = options;
   const cauce = await createCauce({ apps: orders, backend: sqlite({ directory }), basePath: "/shop" });
 
-  const app = new Hono<{ Bindings: { incoming: unknown } }>();
+  const app = new Hono();
   app.get("/", (c) => c.text("Welcome."));
-  app.all("/shop/*", (c) => cauce.fetch(c.req.raw, c.env));
+  app.all("/shop/*", (c) => cauce.fetch(c.req.raw));
 
   const server = createAdaptorServer({ fetch: app.fetch });
   return listen(server, port, cauce);

@@ -3,7 +3,7 @@ import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
-import { createBodyReader } from "./body.ts";
+import { createBodyReader, type ReadBody } from "./body.ts";
 import { errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { fixedFirstRouter } from "./router.ts";
 import { type Route, requestIdOf, serverRoutes, workflowRoutes } from "./routes.ts";
@@ -22,9 +22,9 @@ export interface HttpAppOptions {
   readonly ready: () => boolean;
 }
 
-/** What servers pass along with a request. `incoming` is Node's own request, under `@hono/node-server`. */
+/** What a server may pass along with a request. */
 export interface HttpEnv {
-  readonly Bindings: { readonly incoming?: unknown };
+  readonly Bindings: { readonly readBody?: ReadBody };
 }
 
 /** The HTTP API of some workflows. Throws `setting_invalid` or `keys_invalid`. */
@@ -84,9 +84,7 @@ function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, 
     const request = context.req.raw;
     const denied = access === undefined ? undefined : guard(request, access);
     if (denied !== undefined) return denied;
-    // Under Node's server no body is longer than its content-length says: the parser ends it there.
-    const bounded = context.env?.incoming !== undefined;
-    return answer(request, hasId ? (context.req.param("id") ?? "") : "", bounded);
+    return answer(request, hasId ? (context.req.param("id") ?? "") : "", context.env?.readBody);
   });
 }
 

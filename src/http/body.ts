@@ -1,18 +1,23 @@
 import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
 
+/**
+ * A shorter way to a body's bytes than its `Request`, from a server that ends a body where its `content-length` does.
+ * Rejects when the body ends before that.
+ */
+export type ReadBody = () => Promise<Uint8Array>;
+
 /** Reads JSON bodies and refuses what is none, or what could not be stored as it came. */
 export interface BodyReader {
   /**
-   * The value of a body. `bounded` says that the server underneath hands over no more bytes than `content-length`
-   * names. `faultCode` is the code for a value that JSON allows and Cauce does not take. Rejects with `invalid_json`,
+   * The value of a body, read with `readBody` where there is one. `faultCode` is the code for a value that JSON allows and Cauce does not take. Rejects with `invalid_json`,
    * `body_too_large`, `unsupported_media_type`, `invalid_request` or `faultCode`.
    */
-  required(request: Request, bounded: boolean, faultCode: ErrorCode): Promise<unknown>;
+  required(request: Request, readBody: ReadBody | undefined, faultCode: ErrorCode): Promise<unknown>;
   /** The same for a body that may be left out: `{}`. */
-  optional(request: Request, bounded: boolean, faultCode: ErrorCode): Promise<unknown>;
+  optional(request: Request, readBody: ReadBody | undefined, faultCode: ErrorCode): Promise<unknown>;
 }
 
-type Decode = (bytes: ArrayBuffer | Uint8Array) => string;
+type Decode = (bytes: Uint8Array) => string;
 
 // Schemas, JSON.stringify and hashing recurse; the stack ends somewhere past 1,000 levels, so this leaves room.
 const depthMax = 256;
@@ -23,12 +28,12 @@ export function createBodyReader(bytesMax: number): BodyReader {
   const decode: Decode = (bytes) => decoder.decode(bytes);
 
   return {
-    async required(request, bounded, faultCode) {
+    async required(request, readBody, faultCode) {
       checkType(request);
-      return parse(await read(request, bounded, bytesMax), decode, faultCode);
+      return parse(await read(request, readBody, bytesMax), decode, faultCode);
     },
-    async optional(request, bounded, faultCode) {
-      const bytes = await read(request, bounded, bytesMax);
+    async optional(request, readBody, faultCode) {
+      const bytes = await read(request, readBody, bytesMax);
       if (bytes.byteLength === 0) return {};
       checkType(request);
       return parse(bytes, decode, faultCode);
@@ -47,12 +52,12 @@ function isJson(type: string): boolean {
   return essence === "" || essence === "application/json" || /^[^/\s]+\/[^/\s]+\+json$/.test(essence);
 }
 
-async function read(request: Request, bounded: boolean, bytesMax: number): Promise<ArrayBuffer | Uint8Array> {
+async function read(request: Request, readBody: ReadBody | undefined, bytesMax: number): Promise<Uint8Array> {
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > bytesMax) throw tooLarge(bytesMax);
   try {
-    if (!bounded || length === null) return await readCounting(request, bytesMax);
-    const bytes = await request.arrayBuffer();
+    if (readBody === undefined || length === null) return await readCounting(request, bytesMax);
+    const bytes = await readBody();
     if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax);
     return bytes;
   } catch (cause) {
@@ -85,7 +90,7 @@ function tooLarge(bytesMax: number): CauceError {
   return new CauceError("body_too_large", `the body is larger than the ${bytesMax} bytes that this server takes`);
 }
 
-function parse(bytes: ArrayBuffer | Uint8Array, decode: Decode, faultCode: ErrorCode): unknown {
+function parse(bytes: Uint8Array, decode: Decode, faultCode: ErrorCode): unknown {
   let text: string;
   try {
     text = decode(bytes);

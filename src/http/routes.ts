@@ -3,7 +3,7 @@ import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createOrderJson } from "../engine/present.ts";
 import type { Access } from "./auth.ts";
-import type { BodyReader } from "./body.ts";
+import type { BodyReader, ReadBody } from "./body.ts";
 import {
   checkBody,
   checkQuery,
@@ -24,7 +24,7 @@ export interface Route {
   readonly path: string;
   /** The role that a key needs; undefined for a route that needs no key. */
   readonly access: Access | undefined;
-  answer(request: Request, id: string, bounded: boolean): Promise<Response> | Response;
+  answer(request: Request, id: string, readBody?: ReadBody): Promise<Response> | Response;
 }
 
 export interface RouteOptions {
@@ -47,9 +47,9 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       method: "POST",
       path: `/${name}`,
       access: "intake",
-      async answer(request, _id, bounded) {
+      async answer(request, _id, readBody) {
         const options = placeOptionsOf(request.headers);
-        const data = await body.required(request, bounded, "invalid_data");
+        const data = await body.required(request, readBody, "invalid_data");
         const result = await engine.place(data, options);
         if ("refused" in result) return refusalProblem(result);
         onStored();
@@ -83,8 +83,8 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       method: "POST",
       path: `/${name}/retry`,
       access: "operate",
-      async answer(request, _id, bounded) {
-        const filter = checkBody(retryManyBody, await body.optional(request, bounded, "invalid_request"));
+      async answer(request, _id, readBody) {
+        const filter = checkBody(retryManyBody, await body.optional(request, readBody, "invalid_request"));
         const { retried, nextCursor } = await engine.retryMany(filter, { requestId: requestIdOf(request.headers) });
         return ok(JSON.stringify({ retried, nextCursor }));
       },
@@ -103,9 +103,9 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       method: "POST",
       path: `/${name}/:id/transitions`,
       access: "operate",
-      async answer(request, id, bounded) {
+      async answer(request, id, readBody) {
         const options = placeOptionsOf(request.headers);
-        const wanted = checkBody(transitionBody, await body.required(request, bounded, "invalid_request"));
+        const wanted = checkBody(transitionBody, await body.required(request, readBody, "invalid_request"));
         const result = await engine.transition(id, wanted, options);
         if ("refused" in result)
           return result.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(result);
@@ -116,8 +116,8 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       method: "POST",
       path: `/${name}/:id/retry`,
       access: "operate",
-      async answer(request, id, bounded) {
-        checkBody(retryBody, await body.optional(request, bounded, "invalid_request"));
+      async answer(request, id, readBody) {
+        checkBody(retryBody, await body.optional(request, readBody, "invalid_request"));
         const result = await engine.retry(id, { requestId: requestIdOf(request.headers) });
         if ("refused" in result)
           return result.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(result);

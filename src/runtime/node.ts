@@ -1,10 +1,10 @@
-import type { Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { constants } from "node:os";
 import { createAdaptorServer } from "@hono/node-server";
 import { CauceError } from "../core/errors.ts";
 
-export type Fetch = (request: Request, env: { incoming: unknown }) => Response | Promise<Response>;
+export type Fetch = (request: Request, env: { readBody(): Promise<Uint8Array> }) => Response | Promise<Response>;
 
 export interface Listener {
   readonly port: number;
@@ -37,8 +37,11 @@ export async function listen(fetch: Fetch, options: { host: string; port: number
   const { host, port } = options;
   let closing = false;
   const server = createAdaptorServer({
-    fetch: (request: Request, env: { incoming: unknown }) =>
-      closing ? lastAnswer(fetch(request, env)) : fetch(request, env),
+    fetch(request: Request, env: { incoming: unknown }) {
+      const incoming = env.incoming as IncomingMessage;
+      const answer = fetch(request, { readBody: () => readBody(incoming) });
+      return closing ? lastAnswer(answer) : answer;
+    },
     serverOptions: limits,
   }) as Server;
   await new Promise<void>((resolve, reject) => {
@@ -58,6 +61,16 @@ export async function listen(fetch: Fetch, options: { host: string; port: number
     },
     abort: () => server.closeAllConnections(),
   };
+}
+
+/** All bytes of a body, without the stream and the copy that a `Request` makes of them. Node's parser ends it where its length says. */
+function readBody(incoming: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+    incoming.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    incoming.on("error", reject);
+  });
 }
 
 /** Answers, and has the connection closed after it: a client that never pauses would otherwise keep it open. */

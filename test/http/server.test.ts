@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { request as httpRequest, type IncomingMessage, type Server } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
-import { serve } from "@hono/node-server";
 import type { Order } from "../../src/core/order.ts";
-import type { HttpEnv } from "../../src/http/app.ts";
+import { type Fetch, listen } from "../../src/runtime/node.ts";
 import { jsonOf, problemOf, serving } from "./serving.ts";
 
 /** The app behind Node's own server on a free port of loopback. Closed when the test ends. */
@@ -13,22 +12,21 @@ async function listening(t: TestContext) {
   const { app, lines, request } = await serving(t);
   /** What the app answered, in the order of the requests. */
   const answers: Promise<Response>[] = [];
-  const server = await new Promise<Server>((resolve) => {
-    const fetch = (request: Request, env: HttpEnv["Bindings"]) => {
-      const answer = Promise.resolve(app.fetch(request, env));
-      answers.push(answer);
-      return answer;
-    };
-    const started = serve({ fetch, port: 0, hostname: "127.0.0.1" }, () => resolve(started as Server));
-  });
+  const arrived = Promise.withResolvers<void>();
+  const fetch: Fetch = (request, env) => {
+    arrived.resolve();
+    const answer = Promise.resolve(app.fetch(request, env));
+    answers.push(answer);
+    return answer;
+  };
+  const server = await listen(fetch, { port: 0, host: "127.0.0.1" });
   t.after(async () => {
-    const closed = once(server, "close");
-    server.close();
-    server.closeAllConnections();
+    const closed = server.close();
+    server.abort();
     await closed;
   });
-  const { port } = server.address() as AddressInfo;
-  return { server, port, origin: `http://127.0.0.1:${port}`, lines, answers, request };
+  const { port } = server;
+  return { port, arrived: arrived.promise, origin: `http://127.0.0.1:${port}`, lines, answers, request };
 }
 
 /** Sends without ever ending, as fast as the server reads, until it answers. */
@@ -110,9 +108,8 @@ for (const [name, head] of [
   ["chunks", "Transfer-Encoding: chunked"],
 ] as const) {
   test(`a client that hangs up within a body of ${name} stores nothing and is no error of the server`, async (t) => {
-    const { port, server, answers, lines, request } = await listening(t);
+    const { port, arrived, answers, lines, request } = await listening(t);
     const socket = connect(port, "127.0.0.1");
-    const arrived = once(server, "request");
     const part = '{"customerId":"c-1"}';
     const sent = head.startsWith("Transfer") ? `${part.length.toString(16)}\r\n${part}\r\n` : part;
     socket.write(`POST /orders HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${head}\r\n\r\n${sent}`);

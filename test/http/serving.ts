@@ -54,8 +54,8 @@ export interface RequestOptions {
   readonly json?: unknown;
   readonly body?: RequestInit["body"];
   readonly headers?: Record<string, string>;
-  /** What the server passes along, such as Node's own request. */
-  readonly env?: { incoming?: unknown };
+  /** What the server passes along. */
+  readonly env?: { readBody(): Promise<Uint8Array> };
 }
 
 export interface Problem {

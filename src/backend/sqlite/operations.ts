@@ -108,6 +108,22 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
         statements.failed.run(status, fingerprint, messageOf(o.failure), o.updatedAt, o.updatedAt);
     }
     if (claim?.plain && isPlain(o)) {
+      if (queued.queue === queueState.claimed) {
+        const { position } = queued;
+        statements.hopInHand.run(
+          status,
+          kind,
+          visit,
+          version + 1,
+          position,
+          o.updatedAt,
+          o.entry,
+          o.ended,
+          o.results,
+          seq,
+        );
+        return undefined;
+      }
       statements.hop.run(
         status,
         kind,

@@ -142,9 +142,10 @@ export function createQueues(statements: Statements) {
         number,
       ][]) {
         claims.set(seq, { status, lane, visit, version, position: at, plain: false });
+        position = Math.max(position, at);
       }
       for (const status of counts.keys()) {
-        for (const state of Object.values(queueState)) {
+        for (const state of [queueState.ready, queueState.delayed, queueState.parked]) {
           const [last] = statements.lastPosition.get(state, status) as unknown as [number | null];
           position = Math.max(position, last ?? 0);
         }

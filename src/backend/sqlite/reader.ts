@@ -166,12 +166,15 @@ function listSql(query: ListQuery, before: number, limit: number): [sql: string,
   let index = "NOT INDEXED";
   if (fingerprint !== undefined) index = "INDEXED BY orders_failed_fingerprint";
   else if (failed === true) index = `INDEXED BY ${status === undefined ? "orders_failed" : "orders_failed_status"}`;
-  else if (status !== undefined) index = "INDEXED BY orders_status";
   const where = conditions.join(" AND ");
-  return [
-    `SELECT ${columns} ${from} ${index} ${joined} WHERE ${where} ORDER BY o.seq DESC LIMIT ?`,
-    [...parameters, limit],
-  ];
+  const all = (by: string, also = "") => `SELECT ${columns} ${from} ${by} ${joined} WHERE ${also}${where}`;
+  if (index === "NOT INDEXED" && status !== undefined) {
+    // One statement, so one moment: an order that is taken in hand meanwhile is neither missed nor met twice.
+    const inHand = all("INDEXED BY orders_hand", "o.queue = 2 AND ");
+    const others = all("INDEXED BY orders_status", "o.queue IS NOT 2 AND ");
+    return [`${others} UNION ALL ${inHand} ORDER BY o.seq DESC LIMIT ?`, [...parameters, ...parameters, limit]];
+  }
+  return [`${all(index)} ORDER BY o.seq DESC LIMIT ?`, [...parameters, limit]];
 }
 
 /** Every filter but the group, and the cursor. */

@@ -49,11 +49,14 @@ const migrations: readonly string[] = [
   CREATE TABLE order_data (seq INTEGER PRIMARY KEY, data TEXT NOT NULL);
   CREATE TABLE keys (key_hash BLOB PRIMARY KEY, content_hash BLOB NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
 
-  -- A hop sets only the columns that it must (see \`statements.ts\`): an index none of whose columns is set costs it nothing.
-  CREATE INDEX orders_status  ON orders (status, seq);
+  -- A hop sets only the columns that it must (see \`statements.ts\`): an index none of whose columns is set costs it nothing,
+  -- and one whose condition does not hold before and after costs next to nothing. Orders in hand are few and move all the
+  -- time, so they are in \`orders_hand\` alone, which has nothing that a hop from hand to hand sets.
+  CREATE INDEX orders_hand    ON orders (queue)                      WHERE queue = 2;
+  CREATE INDEX orders_status  ON orders (status, seq)                WHERE queue IS NOT 2;
   -- By block first: groups come in any order, and an index by group alone would be written all over.
   CREATE INDEX orders_group   ON orders (block, group_key, seq)      WHERE block IS NOT NULL;
-  CREATE INDEX orders_queue   ON orders (queue, status, position)    WHERE queue IS NOT NULL;
+  CREATE INDEX orders_queue   ON orders (queue, status, position)    WHERE queue <> 2;
   CREATE INDEX orders_suspect ON orders (position)                   WHERE redelivered = 2;
   CREATE INDEX orders_lane    ON orders (status, lane, position)     WHERE lane IS NOT NULL;
   CREATE INDEX orders_delayed ON orders (due)                        WHERE due IS NOT NULL;

@@ -33,6 +33,9 @@ export function prepareStatements(db: DatabaseSync) {
     // The hop of an order that has no delay, failure, expiry, attempt or lane before or after it: nearly every change.
     hop: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, queue = ?, position = ?, updated_at = ?,
       entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
+    // From hand to hand: the order is claimed before and after, so its queue is not set.
+    hopInHand: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, position = ?, updated_at = ?,
+      entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
     setQueue: write("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
     setState: write("UPDATE orders SET queue = ? WHERE seq = ?"),
     standing: write(`SELECT id, version, status, kind, visit, queue, position, lane, due, redelivered, fingerprint,
@@ -48,7 +51,7 @@ export function prepareStatements(db: DatabaseSync) {
     // `position` is the last column of the index, so this reads just the rows that it returns.
     ready: rows(
       `SELECT ${columns}, o.position, o.lane FROM orders o JOIN order_data d ON d.seq = o.seq
-       WHERE o.queue = 1 AND o.status = ? ORDER BY o.position LIMIT ?`,
+       WHERE o.queue = 1 AND o.queue <> 2 AND o.status = ? ORDER BY o.position LIMIT ?`,
     ),
     suspects: rows(
       `SELECT ${columns}, o.position, o.lane FROM orders o INDEXED BY orders_suspect JOIN order_data d ON d.seq = o.seq
@@ -56,8 +59,10 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     suspectCount: rows("SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1"),
     row: rows(`SELECT ${columns} FROM orders o JOIN order_data d ON d.seq = o.seq WHERE o.seq = ?`),
-    claimedRows: rows("SELECT seq, status, lane, visit, version, position FROM orders WHERE queue = 2"),
-    lastPosition: rows("SELECT max(position) FROM orders WHERE queue = ? AND status = ?"),
+    claimedRows: rows(
+      "SELECT seq, status, lane, visit, version, position FROM orders INDEXED BY orders_hand WHERE queue = 2",
+    ),
+    lastPosition: rows("SELECT max(position) FROM orders WHERE queue = ? AND queue <> 2 AND status = ?"),
     // Says what the index of groups says of itself; without that SQLite reads every order.
     lastBlock: rows("SELECT coalesce(max(block), 1) FROM orders WHERE block IS NOT NULL"),
     blockCount: rows("SELECT count(*) FROM orders INDEXED BY orders_group WHERE block = ?"),

@@ -116,6 +116,24 @@ export const listed: readonly Case[] = [
     },
   },
   {
+    name: "orders in a worker's hand, delayed and waiting for a worker are one list",
+    async run(trial) {
+      const orders: StoredOrder[] = [];
+      for (let n = 0; n < 12; n++) {
+        orders.push(await trial.place({ group: `g-${n}` }));
+        await trial.pass(0.002);
+      }
+      const newestFirst = orders.toReversed();
+      const taken = await trial.receive("received", 8);
+      for (const delivery of taken.filter((_, n) => n % 2 === 0)) {
+        await trial.backend.settle(delivery, { verdict: "again", notBefore: trial.clock.now() + 3_600_000 });
+      }
+      assert.deepEqual(await trial.list({ status: "received" }, 12), newestFirst);
+      assert.deepEqual(await pages(trial, { status: "received", limit: 5 }), idsOf(newestFirst));
+      assert.deepEqual(await pages(trial, { status: "received", failed: false, limit: 1 }), idsOf(newestFirst));
+    },
+  },
+  {
     name: "an order that changes is listed where it stands now",
     async run(trial) {
       const order = await trial.place();
