@@ -15,7 +15,9 @@ export const errorCodes = {
   invalid_request: "A parameter, header or body field is not what the route takes.",
   invalid_cursor: "The cursor is not one that a list returned.",
   body_too_large: "The body is larger than the server takes.",
-  unsupported_media_type: "The body is not sent as application/json.",
+  request_timed_out: "The body did not come within the time that the server allows.",
+  unsupported_media_type:
+    "The body is not sent as application/json, or as application/x-ndjson where the route takes that.",
   idempotency_conflict: "The idempotency key was used before with other content.",
   unauthorized: "No valid API key was sent.",
   forbidden: "The API key's role does not allow this.",

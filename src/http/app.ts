@@ -3,10 +3,10 @@ import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
-import { createBodyReader, type ReadBody } from "./body.ts";
-import { errorProblem, httpStatusOf, problem } from "./problem.ts";
+import { createBodyReader } from "./body.ts";
+import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { fixedFirstRouter } from "./router.ts";
-import { type Route, requestIdOf, serverRoutes, workflowRoutes } from "./routes.ts";
+import { type Route, requestIdOf, type ServerHelp, serverRoutes, workflowRoutes } from "./routes.ts";
 
 export interface HttpAppOptions {
   /** One for each workflow; its name is the first segment of the paths. */
@@ -22,9 +22,8 @@ export interface HttpAppOptions {
   readonly ready: () => boolean;
 }
 
-/** What a server may pass along with a request. */
 export interface HttpEnv {
-  readonly Bindings: { readonly readBody?: ReadBody };
+  readonly Bindings: ServerHelp;
 }
 
 /** The HTTP API of some workflows. Throws `setting_invalid` or `keys_invalid`. */
@@ -40,7 +39,25 @@ export function createApp({
   const app = new Hono<HttpEnv>({ router: fixedFirstRouter() });
   const guard = createGuard(auth);
   const storeFaults = createStoreFaultLog(log);
-  const options = { basePath, body: createBodyReader(bodyBytesMax), onStored: storeFaults.recovered };
+  const report = (error: unknown, { method, url, headers }: Request): void => {
+    const { code } = errorFields(error);
+    const fields = {
+      code,
+      requestId: requestIdOf(headers),
+      method,
+      path: new URL(url).pathname,
+      error: messageOf(error),
+    };
+    if (code === "internal_error") log.error({ ...fields, stack: stackOf(error) }, "a request failed unexpectedly");
+    else if (httpStatusOf[code] === 503) storeFaults.failed(code, fields);
+  };
+  const options = {
+    basePath,
+    body: createBodyReader(bodyBytesMax),
+    bodyBytesMax,
+    onStored: storeFaults.recovered,
+    onError: report,
+  };
 
   for (const route of serverRoutes(engines, ready)) addRoute(app, basePath, route, guard);
   for (const engine of engines) {
@@ -67,16 +84,14 @@ export function createApp({
   });
 
   app.onError((error, context) => {
-    const { code, response } = errorProblem(error);
-    const { method, path, raw } = context.req;
-    const fields = { code, requestId: requestIdOf(raw.headers), method, path, error: error.message };
-    if (code === "internal_error") log.error({ ...fields, stack: error.stack }, "a request failed unexpectedly");
-    else if (httpStatusOf[code] === 503) storeFaults.failed(code, fields);
-    return response;
+    report(error, context.req.raw);
+    return errorProblem(error).response;
   });
 
   return app;
 }
+
+const noHelp: ServerHelp = {};
 
 function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, answer }: Route, guard: Guard): void {
   const hasId = path.includes(":id");
@@ -84,7 +99,7 @@ function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, 
     const request = context.req.raw;
     const denied = access === undefined ? undefined : guard(request, access);
     if (denied !== undefined) return denied;
-    return answer(request, hasId ? (context.req.param("id") ?? "") : "", context.env?.readBody);
+    return answer(request, hasId ? (context.req.param("id") ?? "") : "", context.env ?? noHelp);
   });
 }
 
@@ -101,6 +116,9 @@ function missingWorkflow(engines: readonly Engine[], path: string): string | und
     ? undefined
     : name;
 }
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+const stackOf = (error: unknown) => (error instanceof Error ? error.stack : undefined);
 
 /** A full disk meets every request: it is logged when it begins and when it is over, and not 20,000 times a second. */
 function createStoreFaultLog(log: Log) {

@@ -1,10 +1,10 @@
 import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
 
 /**
- * A shorter way to a body's bytes than its `Request`, from a server that ends a body where its `content-length` does.
- * Rejects when the body ends before that.
+ * A shorter way to a body's bytes than its `Request`; undefined once there are more than `bytesMax`. Rejects when the
+ * client hangs up before the end.
  */
-export type ReadBody = () => Promise<Uint8Array>;
+export type ReadBody = (bytesMax: number) => Promise<Uint8Array | undefined>;
 
 /** Reads JSON bodies and refuses what is none, or what could not be stored as it came. */
 export interface BodyReader {
@@ -56,9 +56,8 @@ async function read(request: Request, readBody: ReadBody | undefined, bytesMax: 
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > bytesMax) throw tooLarge(bytesMax);
   try {
-    if (readBody === undefined || length === null) return await readCounting(request, bytesMax);
-    const bytes = await readBody();
-    if (bytes.byteLength > bytesMax) throw tooLarge(bytesMax);
+    const bytes = await (readBody === undefined ? readCounting(request, bytesMax) : readBody(bytesMax));
+    if (bytes === undefined) throw tooLarge(bytesMax);
     return bytes;
   } catch (cause) {
     // A TypeError is a body that something before Cauce has read: wiring, not the client.
@@ -68,7 +67,7 @@ async function read(request: Request, readBody: ReadBody | undefined, bytesMax: 
 }
 
 /** Reads a body whose length nobody vouches for, and never holds more of it than the limit and one chunk. */
-async function readCounting({ body }: Request, bytesMax: number): Promise<Uint8Array> {
+async function readCounting({ body }: Request, bytesMax: number): Promise<Uint8Array | undefined> {
   if (body === null) return new Uint8Array();
   const reader = body.getReader();
   const chunks: Uint8Array[] = [];
@@ -80,13 +79,13 @@ async function readCounting({ body }: Request, bytesMax: number): Promise<Uint8A
     if (count > bytesMax) {
       // Not awaited: the answer must not depend on the source agreeing to stop.
       reader.cancel().catch(() => {});
-      throw tooLarge(bytesMax);
+      return undefined;
     }
     chunks.push(value);
   }
 }
 
-function tooLarge(bytesMax: number): CauceError {
+export function tooLarge(bytesMax: number): CauceError {
   return new CauceError("body_too_large", `the body is larger than the ${bytesMax} bytes that this server takes`);
 }
 
@@ -95,8 +94,17 @@ function parse(bytes: Uint8Array, decode: Decode, faultCode: ErrorCode): unknown
   try {
     text = decode(bytes);
   } catch {
-    throw new CauceError("invalid_json", "the body is not valid UTF-8; send JSON encoded as UTF-8");
+    throw notUtf8();
   }
+  return parseText(text, faultCode);
+}
+
+export function notUtf8(): CauceError {
+  return new CauceError("invalid_json", "the body is not valid UTF-8; send JSON encoded as UTF-8");
+}
+
+/** The value of JSON text. Throws `invalid_json`, or `faultCode` for what JSON allows and Cauce does not take. */
+export function parseText(text: string, faultCode: ErrorCode): unknown {
   if (text.length > depthMax * 2 && isDeeper(text, depthMax)) {
     throw fault(faultCode, { path: "", message: `is nested more than ${depthMax} levels deep` });
   }

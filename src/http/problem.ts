@@ -12,6 +12,7 @@ export const httpStatusOf = {
   invalid_request: 400,
   invalid_cursor: 400,
   body_too_large: 413,
+  request_timed_out: 408,
   unsupported_media_type: 415,
   idempotency_conflict: 409,
   unauthorized: 401,
@@ -76,36 +77,55 @@ export interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** An error as `application/problem+json` (RFC 9457). `type` is about:blank, so `title` is the status's phrase and `code` is what programs branch on. */
+/** The fields of an error. `type` is about:blank, so `title` is the status's phrase and `code` is what programs branch on. */
+export function problemBody(code: HttpErrorCode, detail: string, errors?: readonly Fault[]) {
+  const status = httpStatusOf[code];
+  return { type: "about:blank", title: STATUS_CODES[status], status, detail, code, errors };
+}
+
+/** An error as `application/problem+json` (RFC 9457). */
 export function problem(code: HttpErrorCode, detail: string, { errors, headers }: ProblemOptions = {}): Response {
   const status = httpStatusOf[code];
   const seconds = retryAfterSeconds[code];
-  return new Response(
-    JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status, detail, code, errors }),
-    {
-      status,
-      headers: {
-        "Content-Type": "application/problem+json",
-        ...(seconds === undefined ? undefined : { "Retry-After": String(seconds) }),
-        ...headers,
-      },
+  return new Response(JSON.stringify(problemBody(code, detail, errors)), {
+    status,
+    headers: {
+      "Content-Type": "application/problem+json",
+      ...(seconds === undefined ? undefined : { "Retry-After": String(seconds) }),
+      ...headers,
     },
-  );
+  });
 }
 
 /** An engine's expected "no". */
 export function refusalProblem(refusal: Refusal): Response {
-  if (!isHttpErrorCode(refusal.refused)) throw new CauceError(refusal.refused, refusal.message);
-  return problem(refusal.refused, refusal.message, { errors: refusal.faults });
+  const { code, detail, errors } = refusalFields(refusal);
+  return problem(code, detail, { errors });
 }
 
-/** Whatever was thrown. What is the server's fault is described by its code alone: its message may name paths. */
+/** Whatever was thrown. */
 export function errorProblem(error: unknown): { readonly code: HttpErrorCode; readonly response: Response } {
+  const { code, detail, errors } = errorFields(error);
+  return { code, response: problem(code, detail, { errors }) };
+}
+
+export interface ProblemFields {
+  readonly code: HttpErrorCode;
+  readonly detail: string;
+  readonly errors?: readonly Fault[] | undefined;
+}
+
+/** What a problem says of a refusal. Throws the refusal that no client should meet. */
+export function refusalFields({ refused, message, faults }: Refusal): ProblemFields {
+  if (!isHttpErrorCode(refused)) throw new CauceError(refused, message);
+  return { code: refused, detail: message, errors: faults };
+}
+
+/** What a problem says of an error. What is the server's fault is described by its code alone: its message may name paths. */
+export function errorFields(error: unknown): ProblemFields {
   if (!(error instanceof CauceError) || !isHttpErrorCode(error.code)) {
-    return { code: "internal_error", response: problem("internal_error", errorCodes.internal_error) };
+    return { code: "internal_error", detail: errorCodes.internal_error };
   }
-  const { code } = error;
-  const response =
-    httpStatusOf[code] < 500 ? problem(code, error.message, { errors: error.faults }) : problem(code, errorCodes[code]);
-  return { code, response };
+  const { code, message, faults } = error;
+  return httpStatusOf[code] < 500 ? { code, detail: message, errors: faults } : { code, detail: errorCodes[code] };
 }

@@ -3,6 +3,7 @@ import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import { createOrderJson } from "../engine/present.ts";
 import type { Access } from "./auth.ts";
+import { answersOf } from "./batch.ts";
 import type { BodyReader, ReadBody } from "./body.ts";
 import {
   checkBody,
@@ -17,6 +18,14 @@ import {
 } from "./contract.ts";
 import { problem, refusalProblem } from "./problem.ts";
 
+/** What the server underneath may offer for a request. */
+export interface ServerHelp {
+  /** A shorter way to the body. */
+  readonly readBody?: ReadBody;
+  /** Takes the time limit from a body that may be as long as it likes; one that stands still is cut off all the same. */
+  readonly takeTime?: () => void;
+}
+
 /** One route: who may use it and what it answers. */
 export interface Route {
   readonly method: "GET" | "POST";
@@ -24,18 +33,24 @@ export interface Route {
   readonly path: string;
   /** The role that a key needs; undefined for a route that needs no key. */
   readonly access: Access | undefined;
-  answer(request: Request, id: string, readBody?: ReadBody): Promise<Response> | Response;
+  answer(request: Request, id: string, help: ServerHelp): Promise<Response> | Response;
 }
 
 export interface RouteOptions {
   readonly basePath: string;
   readonly body: BodyReader;
+  readonly bodyBytesMax: number;
   /** Told of each order that was stored. */
   readonly onStored: () => void;
+  /** Told of an error that is the server's fault and was answered in a line. */
+  readonly onError: (error: unknown, request: Request) => void;
 }
 
 /** The routes of one workflow. Fixed words come before `:id`, which would take them too. */
-export function workflowRoutes(engine: Engine, { basePath, body, onStored }: RouteOptions): Route[] {
+export function workflowRoutes(
+  engine: Engine,
+  { basePath, body, bodyBytesMax, onStored, onError }: RouteOptions,
+): Route[] {
   const { name } = engine.workflow;
   const orderJson = createOrderJson(name);
   const location = `${basePath}/${name}/`;
@@ -47,7 +62,7 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       method: "POST",
       path: `/${name}`,
       access: "intake",
-      async answer(request, _id, readBody) {
+      async answer(request, _id, { readBody }) {
         const options = placeOptionsOf(request.headers);
         const data = await body.required(request, readBody, "invalid_data");
         const result = await engine.place(data, options);
@@ -58,6 +73,26 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
           status: result.placed ? 202 : 200,
           headers: { "Content-Type": "application/json", Location: location + order.id },
         });
+      },
+    },
+    {
+      method: "POST",
+      path: `/${name}/batch`,
+      access: "intake",
+      answer(request, _id, { takeTime }) {
+        checkLinesType(request.headers.get("content-type"));
+        const requestId = requestIdOf(request.headers);
+        const headers = { "Content-Type": linesType };
+        if (request.body === null) return new Response("", { headers });
+        takeTime?.();
+        const answers = answersOf(request.body, {
+          engine,
+          bytesMax: bodyBytesMax,
+          requestId,
+          onStored,
+          onError: (error) => onError(error, request),
+        });
+        return new Response(ReadableStream.from(answers), { headers });
       },
     },
     {
@@ -83,7 +118,7 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       method: "POST",
       path: `/${name}/retry`,
       access: "operate",
-      async answer(request, _id, readBody) {
+      async answer(request, _id, { readBody }) {
         const filter = checkBody(retryManyBody, await body.optional(request, readBody, "invalid_request"));
         const { retried, nextCursor } = await engine.retryMany(filter, { requestId: requestIdOf(request.headers) });
         return ok(JSON.stringify({ retried, nextCursor }));
@@ -103,7 +138,7 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       method: "POST",
       path: `/${name}/:id/transitions`,
       access: "operate",
-      async answer(request, id, readBody) {
+      async answer(request, id, { readBody }) {
         const options = placeOptionsOf(request.headers);
         const wanted = checkBody(transitionBody, await body.required(request, readBody, "invalid_request"));
         const result = await engine.transition(id, wanted, options);
@@ -116,7 +151,7 @@ export function workflowRoutes(engine: Engine, { basePath, body, onStored }: Rou
       method: "POST",
       path: `/${name}/:id/retry`,
       access: "operate",
-      async answer(request, id, readBody) {
+      async answer(request, id, { readBody }) {
         checkBody(retryBody, await body.optional(request, readBody, "invalid_request"));
         const result = await engine.retry(id, { requestId: requestIdOf(request.headers) });
         if ("refused" in result)
@@ -153,6 +188,14 @@ export function serverRoutes(engines: readonly Engine[], ready: () => boolean): 
       answer: () => (ready() ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503)),
     },
   ];
+}
+
+const linesType = "application/x-ndjson";
+
+function checkLinesType(type: string | null): void {
+  const essence = type?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+  if (["", linesType, "application/ndjson", "application/jsonl"].includes(essence)) return;
+  throw new CauceError("unsupported_media_type", `a batch is lines of JSON; send it with Content-Type: ${linesType}`);
 }
 
 function ok(json: string, status = 200): Response {

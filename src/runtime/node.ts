@@ -3,8 +3,15 @@ import type { AddressInfo } from "node:net";
 import { constants } from "node:os";
 import { createAdaptorServer } from "@hono/node-server";
 import { CauceError } from "../core/errors.ts";
+import { createBodies } from "./bodies.ts";
 
-export type Fetch = (request: Request, env: { readBody(): Promise<Uint8Array> }) => Response | Promise<Response>;
+/** What this server offers for a request: a shorter way to its body, and more time for it. */
+export interface Help {
+  readBody(bytesMax: number): Promise<Uint8Array | undefined>;
+  takeTime(): void;
+}
+
+export type Fetch = (request: Request, help: Help) => Response | Promise<Response>;
 
 export interface Listener {
   readonly port: number;
@@ -21,31 +28,45 @@ export interface Running {
 }
 
 const limits = {
-  // A client that sends its headers or body slower than this is cut off (408), so it cannot hold a connection for ever.
+  // A client that sends its headers slower than this is cut off (408), so it cannot hold a connection for ever. For
+  // bodies see `bodies.ts`.
   headersTimeout: 10_000,
-  requestTimeout: 60_000,
+  requestTimeout: 0,
   connectionsCheckingInterval: 5_000,
   // Longer than the 60 s for which load balancers keep a connection, or they would send into one that just closed.
   keepAliveTimeout: 65_000,
 };
+const bodySeconds = 60;
 const lastAnswersMilliseconds = 5_000;
 const idleCheckMilliseconds = 50;
 const sameSignalMilliseconds = 50;
 
-/** Binds `host` and `port` (0: any free one). Rejects with `port_in_use` or `address_unavailable`. */
-export async function listen(fetch: Fetch, options: { host: string; port: number }): Promise<Listener> {
+/**
+ * Binds `host` and `port` (0: any free one). A body must come within `bodySeconds` (default 60). Rejects with `port_in_use` or `address_unavailable`.
+ */
+export async function listen(
+  fetch: Fetch,
+  options: { host: string; port: number; bodySeconds?: number },
+): Promise<Listener> {
   const { host, port } = options;
+  const bodies = createBodies({ seconds: options.bodySeconds ?? bodySeconds });
   let closing = false;
   const server = createAdaptorServer({
     fetch(request: Request, env: { incoming: unknown }) {
       const incoming = env.incoming as IncomingMessage;
-      const answer = fetch(request, { readBody: () => readBody(incoming) });
+      const answer = fetch(request, {
+        readBody: (bytesMax) => bodies.read(incoming, bytesMax),
+        takeTime: () => bodies.follow(incoming),
+      });
       return closing ? lastAnswer(answer) : answer;
     },
     serverOptions: limits,
   }) as Server;
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(error, host, port)));
+    server.once("error", (error) => {
+      bodies.close();
+      reject(listenError(error, host, port));
+    });
     server.listen(port, host, resolve);
   });
   return {
@@ -58,19 +79,10 @@ export async function listen(fetch: Fetch, options: { host: string; port: number
       const idle = setInterval(() => server.closeIdleConnections(), idleCheckMilliseconds);
       await closed;
       clearInterval(idle);
+      bodies.close();
     },
     abort: () => server.closeAllConnections(),
   };
-}
-
-/** All bytes of a body, without the stream and the copy that a `Request` makes of them. Node's parser ends it where its length says. */
-function readBody(incoming: IncomingMessage): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
-    incoming.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    incoming.on("error", reject);
-  });
 }
 
 /** Answers, and has the connection closed after it: a client that never pauses would otherwise keep it open. */

@@ -10,6 +10,7 @@ import { final } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
+import type { ServerHelp } from "../../src/http/routes.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
 /** Starts in a handled status; a customer whose id starts with `BAD` fails for good. */
@@ -55,7 +56,7 @@ export interface RequestOptions {
   readonly body?: RequestInit["body"];
   readonly headers?: Record<string, string>;
   /** What the server passes along. */
-  readonly env?: { readBody(): Promise<Uint8Array> };
+  readonly env?: ServerHelp;
 }
 
 export interface Problem {
