@@ -30,7 +30,8 @@ function freezeStatuses<S extends object>(statuses: S): S {
 }
 
 const namePattern = /^[a-z][A-Za-z0-9]{0,39}$/;
-const reservedNames = new Set([
+/** The first segments of the server's own routes: no workflow has one of these as its name. */
+export const reservedNames: ReadonlySet<string> = new Set([
   "healthz",
   "readyz",
   "queues",

@@ -1,9 +1,13 @@
 import { type Context, Hono } from "hono";
+import type { Clock } from "../core/clock.ts";
+import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Observation } from "../engine/observation.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
+import { observedRoutes } from "./observed.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { fixedFirstRouter } from "./router.ts";
 import { type Route, requestIdOf, type ServerHelp, serverRoutes, workflowRoutes } from "./routes.ts";
@@ -18,6 +22,9 @@ export interface HttpAppOptions {
   /** The largest body, in bytes. Default 262,144. */
   readonly bodyBytesMax?: number | undefined;
   readonly log: Log;
+  readonly clock: Clock;
+  /** What `/events`, `/stats` and `/metrics` tell. */
+  readonly observation: Observation;
   /** Whether `/readyz` says yes. */
   readonly ready: () => boolean;
 }
@@ -33,6 +40,8 @@ export function createApp({
   basePath = "",
   bodyBytesMax = 262_144,
   log,
+  clock,
+  observation,
   ready,
 }: HttpAppOptions): Hono<HttpEnv> {
   checkOptions(engines, basePath, bodyBytesMax);
@@ -60,6 +69,7 @@ export function createApp({
   };
 
   for (const route of serverRoutes(engines, ready)) addRoute(app, basePath, route, guard);
+  for (const route of observedRoutes(engines, observation, clock)) addRoute(app, basePath, route, guard);
   for (const engine of engines) {
     for (const route of workflowRoutes(engine, options)) addRoute(app, basePath, route, guard);
   }
@@ -112,7 +122,7 @@ function allowedMethods(app: Hono<HttpEnv>, path: string): string {
 /** The name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */
 function missingWorkflow(engines: readonly Engine[], path: string): string | undefined {
   const name = /^\/([a-z][A-Za-z0-9]{0,39})(?:\/[^/]+(?:\/(?:transitions|retry))?)?$/.exec(path)?.[1];
-  return name === "queues" || name === "healthz" || name === "readyz" || engines.some((e) => e.workflow.name === name)
+  return name === undefined || reservedNames.has(name) || engines.some((e) => e.workflow.name === name)
     ? undefined
     : name;
 }
