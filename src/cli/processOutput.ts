@@ -1,24 +1,24 @@
 import { createInterface } from "node:readline/promises";
 import { text } from "node:stream/consumers";
+import { isatty } from "node:tty";
 import { styleText } from "node:util";
 import type { Output } from "./report.ts";
 
 /** Where a command writes in a process of its own. */
 export function processOutput(): Output {
-  const { stdin, stdout, stderr } = process;
   const closing = new AbortController();
   // Whoever reads may have seen enough. Without a listener that is an exception, with a stack for a message.
-  stdout.on("error", (error) => closing.abort(error));
-  stderr.on("error", () => {});
+  process.stdout.on("error", (error) => closing.abort(error));
+  process.stderr.on("error", () => {});
   return {
-    out: (text) => void stdout.write(text),
-    err: (text) => void stderr.write(text),
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
     closed: closing.signal,
-    terminal: stdout.isTTY === true,
+    terminal: isatty(1),
     // It knows NO_COLOR, FORCE_COLOR and what is no terminal.
-    colours: styleText("bold", "x", { stream: stdout }) !== "x",
-    ask: stdin.isTTY && stderr.isTTY ? ask : undefined,
-    input: () => text(stdin),
+    colours: styleText("bold", "x", { stream: process.stdout }) !== "x",
+    ask: isatty(0) && isatty(2) ? ask : undefined,
+    input: () => text(process.stdin),
   };
 }
 

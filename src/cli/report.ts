@@ -44,6 +44,10 @@ export function isCauceError(error: unknown): error is CauceError {
   return error instanceof Error && error.name === "CauceError" && "code" in error;
 }
 
+/** A message on one line, without control characters: what a server quotes may hold any, and would move a terminal's cursor. */
 export function oneLine(message: string): string {
-  return message.replace(/\s*\n\s*/g, " ").trim();
+  return message
+    .replace(/\s*\n\s*/g, " ")
+    .replace(/\p{Cc}+/gu, " ")
+    .trim();
 }

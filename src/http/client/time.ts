@@ -29,8 +29,17 @@ export function pause(clock: Clock, seconds: number, signal: AbortSignal | undef
   });
 }
 
-/** A signal that aborts after `seconds`, or with the one given; `passed` tells which. `clear` ends it without aborting. */
-export function deadline(clock: Clock, seconds: number, signal: AbortSignal | undefined) {
+export interface Deadline {
+  /** Aborts when the time is over, or with the caller's own signal. */
+  readonly signal: AbortSignal;
+  /** The time is over, and the caller did not abort before. */
+  readonly passed: boolean;
+  /** Ends it without aborting. */
+  clear(): void;
+}
+
+/** A limit of `seconds` from now. */
+export function deadline(clock: Clock, seconds: number, signal: AbortSignal | undefined): Deadline {
   const own = new AbortController();
   const clear = clock.at(clock.now() + seconds * 1_000, () => own.abort());
   return {
