@@ -57,6 +57,12 @@ export const errorCodes = {
   keys_invalid: "The API keys cannot be read.",
   port_in_use: "The port is taken.",
   address_unavailable: "The address cannot be bound on this machine.",
+  // Calling a server
+  unreachable: "The server gave no answer, or what stands before it cannot reach it.",
+  unexpected_answer: "The answer is not one of Cauce's; the URL leads to something else.",
+  wait_timed_out: "The order did not come to the awaited status in time.",
+  order_failed: "The order failed before it came to the awaited status.",
+  order_ended: "The order came to a final status other than the awaited one.",
   internal_error: "Something unexpected happened; the log says what.",
 } as const;
 

@@ -49,6 +49,11 @@ export const httpStatusOf = {
   keys_invalid: null,
   port_in_use: null,
   address_unavailable: null,
+  unreachable: null,
+  unexpected_answer: null,
+  wait_timed_out: null,
+  order_failed: null,
+  order_ended: null,
   internal_error: 500,
 } as const satisfies Record<ErrorCode, number | null>;
 
