@@ -55,6 +55,8 @@ export const errorCodes = {
   keys_invalid: "The API keys cannot be read.",
   port_in_use: "The port is taken.",
   address_unavailable: "The address cannot be bound on this machine.",
+  // The user's tests
+  not_at_rest: "A test waits for a handler that does not end, and no time passes that would end it.",
   internal_error: "Something unexpected happened; the log says what.",
 } as const;
 

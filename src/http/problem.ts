@@ -48,6 +48,7 @@ export const httpStatusOf = {
   keys_invalid: null,
   port_in_use: null,
   address_unavailable: null,
+  not_at_rest: null,
   internal_error: 500,
 } as const satisfies Record<ErrorCode, number | null>;
 
