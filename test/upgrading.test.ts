@@ -138,6 +138,37 @@ describe("a status is added", () => {
   });
 });
 
+describe("what may follow, `exhausted` and visitsMax are changed", () => {
+  it("a handler that returns what may no longer follow fails at once, and `exhausted` is where it says now", async (t) => {
+    const { start, clock } = deployments(t);
+    const first = await start(app(base, { packed: down }));
+    const ids = [await place(first, { n: 0 }), await place(first, { n: 1 })];
+    for (const id of ids) await until(first, id, isDelayed);
+    await first.close();
+    const packed: AnyHandler = () => "sent";
+    const statuses = { ...base, packed: { to: ["asked"], retry: hourly } };
+    const second = await start(app(statuses, { packed }));
+    clock.advance(3_600);
+    for (const id of ids) assert.equal((await fails(second, id)).failure?.code, "invalid_transition");
+    await second.close();
+    const third = await start(app({ ...statuses, packed: { ...statuses.packed, exhausted: "sent" } }, { packed }));
+    for (const id of ids) await third.retry("orders", id);
+    for (const id of ids) assert.match((await reaches(third, id, "sent")).history.at(-1)?.reason ?? "", /^exhausted/);
+  });
+
+  it("an order that has made more transitions than visitsMax allows now fails at the next", async (t) => {
+    const { start, clock } = deployments(t);
+    const first = await start(app(base, { packed: down }));
+    const id = await place(first);
+    await until(first, id, isDelayed);
+    await first.close();
+    const second = await start(app({ ...base, packed: { to: ["asked"] } }, {}, { visitsMax: 1 }));
+    clock.advance(3_600);
+    const { status, failure } = await fails(second, id);
+    assert.deepEqual([status, failure?.code], ["packed", "visits_exceeded"]);
+  });
+});
+
 describe("a status is retired", () => {
   it("keeps its handler, its delays and its expiry, lets nothing enter, and goes once it is empty", async (t) => {
     const { start, deploy, clock } = deployments(t);
@@ -280,12 +311,12 @@ describe("a status is removed with orders in it", () => {
 describe("the data schema is tightened", () => {
   it("orders that are there keep their data and are handled; what is placed is checked, a repeat too", async (t) => {
     const { start, clock } = deployments(t);
-    const loose = { data: z.object({ n: z.int(), note: z.string().optional() }) };
+    const loose = { data: z.object({ n: z.int(), gone: z.string().optional() }) };
     const strict = { data: z.object({ n: z.int().max(9), note: z.string().default("none") }) };
     const first = await start(app(base, { packed: down }, loose));
     const key = { idempotencyKey: "k" };
     const id = (await first.place("orders", { n: 10 }, key)).order.id;
-    const small = (await first.place("orders", { n: 1 }, { idempotencyKey: "s" })).order.id;
+    const small = (await first.place("orders", { n: 1, gone: "x" }, { idempotencyKey: "s" })).order.id;
     await until(first, id, isDelayed);
     await until(first, small, isDelayed);
     await first.close();
@@ -297,8 +328,8 @@ describe("the data schema is tightened", () => {
     };
     const second = await start(app(base, { packed }, strict));
     // A repeat whose content still fits is the order that is there: what counts is the content as it came.
-    const repeat = await second.place("orders", { n: 1 }, { idempotencyKey: "s" });
-    assert.deepEqual([repeat.placed, repeat.order.id, repeat.order.data], [false, small, { n: 1 }]);
+    const repeat = await second.place("orders", { n: 1, gone: "x" }, { idempotencyKey: "s" });
+    assert.deepEqual([repeat.placed, repeat.order.id, repeat.order.data], [false, small, { n: 1, gone: "x" }]);
     // One whose content no longer fits is refused like any other, and nothing is placed.
     await assert.rejects(second.place("orders", { n: 10 }, key), cauceError("invalid_data"));
     clock.advance(3_600);
@@ -306,8 +337,8 @@ describe("the data schema is tightened", () => {
     await reaches(second, small, "sent");
     assert.deepEqual(
       seen.toSorted((a, b) => (a as { n: number }).n - (b as { n: number }).n),
-      [{ n: 1 }, { n: 10 }],
-      "no default is filled in",
+      [{ n: 1, gone: "x" }, { n: 10 }],
+      "no default is filled in and no key is dropped",
     );
     assert.equal((await second.list("orders")).items.length, 2);
   });
