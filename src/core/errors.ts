@@ -63,6 +63,8 @@ export const errorCodes = {
   wait_timed_out: "The order did not come to the awaited status in time.",
   order_failed: "The order failed before it came to the awaited status.",
   order_ended: "The order came to a final status other than the awaited one.",
+  // The user's tests
+  not_at_rest: "A test waits for a handler that does not end, and no time passes that would end it.",
   internal_error: "Something unexpected happened; the log says what.",
 } as const;
 

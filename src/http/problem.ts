@@ -54,6 +54,7 @@ export const httpStatusOf = {
   wait_timed_out: null,
   order_failed: null,
   order_ended: null,
+  not_at_rest: null,
   internal_error: 500,
 } as const satisfies Record<ErrorCode, number | null>;
 

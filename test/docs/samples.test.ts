@@ -15,8 +15,9 @@ import { onPayslip } from "../../examples/docs/webhook.ts";
 import { listen } from "../../src/runtime/node.ts";
 import { readText, root } from "./markdown.ts";
 
-// Every sample of the docs does what they say. The testing guide's sample is a test itself: it registers its own.
+// Every sample of the docs does what they say. The testing guide's samples are tests themselves: they register their own.
 await import("../../examples/docs/loans.test.ts");
+await import("../../examples/docs/contract.test.ts");
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
 

@@ -93,13 +93,17 @@ export function createQueues(statements: Statements) {
       suspects--;
       tried = undefined;
     }
+    let isAny = false;
     for (const row of statements.suspects.iterate() as Iterable<unknown> as Iterable<[...Row, number, string | null]>) {
+      isAny = true;
       if ((demand.get(row[1]) ?? 0) <= 0) continue;
       tried = { seq: row[18], at: now };
       delayedChanged = true;
       claimRow(row[1], row);
       return;
     }
+    // Those that were moved before they were tried: their status may be gone, and then nobody asks for them.
+    if (!isAny) suspects = 0;
   };
 
   const claim = (seq: number, by: Claim, delivered: Delivered): void => {
