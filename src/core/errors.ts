@@ -25,6 +25,8 @@ export const errorCodes = {
   method_not_allowed: "The route does not take this method.",
   workflow_not_found: "No workflow of that name is served here.",
   order_not_found: "No order has that id.",
+  status_not_found: "The workflow has no such status.",
+  status_not_handled: "The status has no handler, so there is nothing to pause.",
   // A change of an order
   transition_not_allowed: "The order may not move to that status from where it stands.",
   being_handled: "The order is in a handled status and its handler will move it.",

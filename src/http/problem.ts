@@ -21,6 +21,8 @@ export const httpStatusOf = {
   method_not_allowed: 405,
   workflow_not_found: 404,
   order_not_found: 404,
+  status_not_found: 404,
+  status_not_handled: 409,
   transition_not_allowed: 409,
   being_handled: 409,
   stale: 409,
