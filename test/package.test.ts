@@ -82,14 +82,25 @@ describe("the package", { timeout: 120_000 }, () => {
   });
 
   it("serves a workflow in plain JavaScript", async (t) => {
-    const url = await serve(t, project, "npx", "cauce", "start", "shop.app.js", "--data", "shop-data", "--port", "0");
+    const { url } = await serve(
+      t,
+      project,
+      "npx",
+      "cauce",
+      "start",
+      "shop.app.js",
+      "--data",
+      "shop-data",
+      "--port",
+      "0",
+    );
     const shipped = await orderAt(url, "shop", { sku: "TEA-1", quantity: 2 }, "shipped");
     assert.match(String(shipped.results.parcel), /^PARCEL-/);
     await orderAt(url, "shop", { sku: "NONE", quantity: 1 }, "refused");
   });
 
   it("serves a workflow in TypeScript, which Node strips", async (t) => {
-    const url = await serve(
+    const { url } = await serve(
       t,
       project,
       "npx",
@@ -143,15 +154,19 @@ describe("the package", { timeout: 120_000 }, () => {
       assert.match(tested, /\bpass 2\b/);
       assert.match(tested, /\bfail 0\b/);
       if (language === "typescript") await run(shop, "npm", "run", "typecheck");
-      const url = await serve(t, shop, "npm", "start", "--", "--port", "0");
+      const { server, url } = await serve(t, shop, "npm", "start", "--", "--port", "0");
       const items = [{ sku: "TEA-1", quantity: 2, unitPrice: 4.5 }];
       await orderAt(url, "orders", { customerId: "c-1", items }, "shipped");
+      server.kill("SIGTERM");
+      const { code, text } = await server.ended;
+      assert.match(text, /Drained\.\n$/);
+      assert.equal(code, 0);
     });
   }
 });
 
-/** Starts a server, and gives its address; when the test ends, Ctrl+C stops it, and it has drained. */
-async function serve(t: TestContext, directory: string, command: string, ...args: readonly string[]): Promise<string> {
+/** Starts a server, and gives its address; when the test ends, Ctrl+C stops it if it is still there, and it has drained. */
+async function serve(t: TestContext, directory: string, command: string, ...args: readonly string[]) {
   const server = begin(directory, command, ...args);
   t.after(async () => {
     server.killAll("SIGINT");
@@ -160,7 +175,7 @@ async function serve(t: TestContext, directory: string, command: string, ...args
     clearTimeout(late);
     assert.match(text, /Drained\.\n/);
   });
-  return String((await server.wrote(/listens on (http:\S+)/))[1]);
+  return { server, url: String((await server.wrote(/listens on (http:\S+)/))[1]) };
 }
 
 /** Places an order over HTTP, and gives it once it stands in a status. */

@@ -13,6 +13,7 @@ const files = [
   { name: "orders.app.ts", says: "a handler for each status that needs one" },
   { name: "orders.test.ts", says: "what npm test runs" },
   { name: "README.md", says: "how to go on" },
+  { name: "exec.cmd", says: "lets npm start run on Windows as it does elsewhere" },
   { name: ".gitignore", says: "leaves out what is installed, and the orders" },
 ];
 const settings = { name: "tsconfig.json", says: "for the editor and npm run typecheck" };
@@ -90,7 +91,8 @@ function packageOf(directory: string, language: Language): string {
     type: "module",
     engines: { node: ">=24" },
     scripts: {
-      start: `cauce start ${app}`,
+      // Without exec, a shell would stand between npm and the server, and keep npm's signals to itself.
+      start: `exec cauce start ${app}`,
       test: "node --test",
       ...(language === "typescript" ? { typecheck: "tsc" } : {}),
     },

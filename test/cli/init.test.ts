@@ -64,6 +64,7 @@ describe("cauce init", () => {
     assert.deepEqual(Object.keys(written), [
       ".gitignore",
       "README.md",
+      "exec.cmd",
       "orders.app.js",
       "orders.test.js",
       "orders.workflow.js",
