@@ -55,6 +55,8 @@ export const errorCodes = {
   node_too_old: "The Node.js that runs is older than Cauce needs.",
   app_not_loadable: "The module of the app cannot be loaded or exports no app.",
   setting_invalid: "A flag or CAUCE_* variable is unknown or has a value that it does not take.",
+  directory_not_empty: "The directory that a workflow is to be written into holds files.",
+  directory_unusable: "The directory that a workflow is to be written into cannot be made, read or written.",
   keys_required: "A server that others can reach needs API keys.",
   keys_invalid: "The API keys cannot be read.",
   port_in_use: "The port is taken.",

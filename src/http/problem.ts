@@ -47,6 +47,8 @@ export const httpStatusOf = {
   node_too_old: null,
   app_not_loadable: null,
   setting_invalid: null,
+  directory_not_empty: null,
+  directory_unusable: null,
   keys_required: null,
   keys_invalid: null,
   port_in_use: null,
