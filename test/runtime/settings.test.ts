@@ -104,7 +104,7 @@ describe("the settings", () => {
       const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
       assert.deepEqual(
         without.map((command) => command.name()),
-        ["start", "diagram", "keys"],
+        ["start", "init", "diagram", "keys"],
       );
     }
   });
