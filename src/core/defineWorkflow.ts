@@ -30,7 +30,8 @@ function freezeStatuses<S extends object>(statuses: S): S {
 }
 
 const namePattern = /^[a-z][A-Za-z0-9]{0,39}$/;
-const reservedNames = new Set([
+/** First segments of paths that the server keeps for itself, now or later. */
+export const reservedNames: ReadonlySet<string> = new Set([
   "healthz",
   "readyz",
   "queues",

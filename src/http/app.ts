@@ -1,9 +1,11 @@
 import { type Context, Hono } from "hono";
+import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Engine } from "../engine/engine.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
+import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { fixedFirstRouter } from "./router.ts";
 import { type Route, requestIdOf, type ServerHelp, serverRoutes, workflowRoutes } from "./routes.ts";
@@ -59,7 +61,12 @@ export function createApp({
     onError: report,
   };
 
-  for (const route of serverRoutes(engines, ready)) addRoute(app, basePath, route, guard);
+  const ofServer = [
+    ...serverRoutes(engines, ready),
+    ...referenceRoutes({ engines, basePath, secured: auth !== undefined }),
+  ];
+  const open = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));
+  for (const route of ofServer) addRoute(app, basePath, route, guard);
   for (const engine of engines) {
     for (const route of workflowRoutes(engine, options)) addRoute(app, basePath, route, guard);
   }
@@ -68,7 +75,7 @@ export function createApp({
     const { path } = context.req;
     const allowed = allowedMethods(app, path);
     const local = path.startsWith(`${basePath}/`) ? path.slice(basePath.length) : "";
-    if (local !== "/healthz" && local !== "/readyz") {
+    if (!open.has(local)) {
       const denied = guard(context.req.raw, "any");
       if (denied !== undefined) return denied;
     }
@@ -112,7 +119,7 @@ function allowedMethods(app: Hono<HttpEnv>, path: string): string {
 /** The name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */
 function missingWorkflow(engines: readonly Engine[], path: string): string | undefined {
   const name = /^\/([a-z][A-Za-z0-9]{0,39})(?:\/[^/]+(?:\/(?:transitions|retry))?)?$/.exec(path)?.[1];
-  return name === "queues" || name === "healthz" || name === "readyz" || engines.some((e) => e.workflow.name === name)
+  return name === undefined || reservedNames.has(name) || engines.some((e) => e.workflow.name === name)
     ? undefined
     : name;
 }
