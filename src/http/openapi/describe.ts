@@ -53,8 +53,9 @@ export type Share = (name: string, response: object) => object;
 export function operationOf(route: RouteDescription, secured: boolean, share: Share): object {
   const { access, body, errors, parameters = [] } = route;
   const guarded = secured && access !== undefined;
-  const given = [
+  const given: RouteErrorCode[] = [
     ...errors,
+    "headers_too_large",
     ...(guarded ? (["unauthorized"] as const) : []),
     ...(guarded && access !== "any" ? (["forbidden"] as const) : []),
   ];

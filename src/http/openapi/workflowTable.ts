@@ -98,7 +98,7 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
         ...(examples.data === undefined
           ? {}
           : { example: `${JSON.stringify({ idempotencyKey: "k-1", data: examples.data })}\n` }),
-        required: true,
+        required: false,
       },
       answers: {
         200: {
