@@ -7,6 +7,7 @@ import type { Actor, Order, StoredOrder } from "./core/order.ts";
 import { createEngine } from "./engine/createEngine.ts";
 import type { Engine, PlaceOptions, Refusal, Requested, RetryFilter, TransitionRequest } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
+import { createObservation } from "./engine/observation.ts";
 import { refusalError } from "./engine/operate.ts";
 import { orderOf } from "./engine/present.ts";
 import { createApp } from "./http/app.ts";
@@ -86,6 +87,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
   const actor = options.actor ?? { runtime: "node" as const, name: hostname() };
   const apps = [options.apps].flat() as readonly App[];
   refuseTwins(apps);
+  const observation = createObservation({ clock, stream: Date.now().toString(36) });
   const backends: Backend[] = [];
   const engines = new Map<string, Engine>();
   let state: "ready" | "draining" | "closed" = "ready";
@@ -96,10 +98,12 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
   try {
     for (const app of apps) {
       const { name } = app.workflow;
-      const backend = await options.backend({ workflow: name, delivery, clock });
+      const onBatch = observation.onBatchOf(name);
+      const backend = await options.backend({ workflow: name, delivery, clock, onBatch });
       backends.push(backend);
       const { unknownStatuses = "refuse" } = options;
-      engines.set(name, createEngine({ app, backend, clock, random, log, actor, unknownStatuses }));
+      const observer = observation.observerOf(name, await backend.depths());
+      engines.set(name, createEngine({ app, backend, clock, random, log, actor, observer, unknownStatuses }));
     }
     app = createApp({
       engines: [...engines.values()],
@@ -107,6 +111,8 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       basePath: options.basePath ?? "",
       bodyBytesMax: options.bodyBytesMax ?? 262_144,
       log,
+      clock,
+      observation,
       ready: () => state === "ready",
     });
   } catch (error) {
@@ -137,6 +143,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
   const drain = async () => {
     if (state === "ready") state = "draining";
     await ended(all.map((engine) => engine.stop()));
+    observation.events.end();
   };
   const close = async () => {
     try {

@@ -325,7 +325,7 @@ describe("what is wired", () => {
     }
   });
 
-  test("is told to every backend: its workflow, the delivery, the clock", async (t) => {
+  test("is told to every backend: its workflow, the delivery, the clock, and whom to tell of batches", async (t) => {
     const told: unknown[] = [];
     const { clock } = await opened(t, {
       delivery: "fifo",
@@ -334,10 +334,13 @@ describe("what is wired", () => {
         return memory(options);
       },
     });
-    assert.deepEqual(told, [
-      { workflow: "orders", delivery: "fifo", clock },
-      { workflow: "claims", delivery: "fifo", clock },
-    ]);
+    assert.deepEqual(
+      told.map((options) => ({ ...(options as object), onBatch: undefined })),
+      [
+        { workflow: "orders", delivery: "fifo", clock, onBatch: undefined },
+        { workflow: "claims", delivery: "fifo", clock, onBatch: undefined },
+      ],
+    );
   });
 });
 

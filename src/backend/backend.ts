@@ -150,6 +150,8 @@ export interface Depth {
   /** In the queue, not before a time. */
   readonly delayed: number;
   readonly failed: number;
+  /** When the order that is next in the queue changed last, in milliseconds since 1970; null where none waits there. */
+  readonly oldestWaitingAt: number | null;
   /** The counts are lower bounds, where counting would cost. */
   readonly atLeast: boolean;
 }
@@ -170,6 +172,8 @@ export interface BackendFactoryOptions {
   readonly workflow: string;
   readonly delivery: DeliveryMode;
   readonly clock: Clock;
+  /** Told of each of the store's transactions, by backends that have such: its operations, and how long it took to be on disk. */
+  readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;
 }
 
 /** Makes a backend; `createCauce` calls it once for each workflow. */

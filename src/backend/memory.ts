@@ -1,8 +1,9 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
-import type { Backend, DeliveryMode, Depth, Limits, ListQuery, NewOrder } from "./backend.ts";
+import type { Backend, DeliveryMode, Limits, ListQuery, NewOrder } from "./backend.ts";
 import { createIds } from "./ids.ts";
+import { depthsOf } from "./memory/depths.ts";
 import { failureGroups } from "./memory/failureGroups.ts";
 import { queues } from "./memory/queues.ts";
 
@@ -158,24 +159,10 @@ export function memory(options: MemoryOptions = {}): Backend {
 
     async depths() {
       checkOpen();
-      const depths = new Map<string, { -readonly [K in keyof Depth]: Depth[K] }>();
-      for (const { order } of open.values()) {
-        const kind = order.kind === "waiting" ? "waiting" : "handled";
-        const row = `${kind} ${order.status}`;
-        let depth = depths.get(row);
-        if (depth === undefined) {
-          depth = { status: order.status, kind, waiting: 0, inFlight: 0, delayed: 0, failed: 0, atLeast: false };
-          depths.set(row, depth);
-        }
-        if (order.failure !== null) depth.failed++;
-        else if (order.kind === "waiting") depth.waiting++;
-        else {
-          const state = queue.stateOf(order.id);
-          if (state === "due") depth.waiting++;
-          else if (state !== undefined) depth[state]++;
-        }
-      }
-      return [...depths.values()];
+      return depthsOf(
+        [...open.values()].map(({ order }) => order),
+        queue.stateOf,
+      );
     },
 
     async failures() {
@@ -192,7 +179,7 @@ export function memory(options: MemoryOptions = {}): Backend {
 
 function checkOptions(options: MemoryOptions): void {
   for (const key of Object.keys(options)) {
-    if (key !== "workflow" && key !== "clock" && key !== "delivery") {
+    if (key !== "workflow" && key !== "clock" && key !== "delivery" && key !== "onBatch") {
       throw new CauceError("setting_invalid", `memory() has no option "${key}"; it takes workflow, clock and delivery`);
     }
   }

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { sqlite } from "../backend/sqlite/index.ts";
 import { createCauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
+import { openLog } from "../runtime/log.ts";
 import { listen, run, signalled } from "../runtime/node.ts";
 import type { Settings } from "../runtime/settings.ts";
 import { watchedByParent } from "../runtime/watched.ts";
@@ -11,6 +12,8 @@ import { readKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
 import type { Output } from "./report.ts";
 import { version } from "./version.ts";
+
+const standardError = 2;
 
 /**
  * Loads the app, opens its store, binds the port and then processes, until it is told to stop; resolves when it has
@@ -34,6 +37,7 @@ export async function start(
   const apps = await loadApp(path);
   const directory = resolve(settings.data);
   const store = sqlite({ directory });
+  const log = openLog({ level: settings.logLevel, to: standardError });
   const failures: Promise<never>[] = [];
   const cauce = await createCauce({
     apps,
@@ -47,6 +51,7 @@ export async function start(
     basePath,
     bodyBytesMax,
     unknownStatuses,
+    log,
   });
   await run(cauce, {
     listen: () => listen(cauce.fetch, { host, port }),
@@ -57,6 +62,7 @@ export async function start(
     },
     onDrain: () => output.out("\nDraining: no new requests; finishing what is in hand.\n"),
   });
+  log.close();
   output.out("Drained.\n");
 }
 

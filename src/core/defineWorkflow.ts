@@ -30,7 +30,7 @@ function freezeStatuses<S extends object>(statuses: S): S {
 }
 
 const namePattern = /^[a-z][A-Za-z0-9]{0,39}$/;
-/** First segments of paths that the server keeps for itself, now or later. */
+/** The first segments of the server's own routes: no workflow has one of these as its name. */
 export const reservedNames: ReadonlySet<string> = new Set([
   "healthz",
   "readyz",

@@ -4,6 +4,7 @@ import { type Change, type DecideContext, decide } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
+import { type EndedAttempt, type Observer, outcomeOf } from "./observer.ts";
 import { type RunOptions, runHandler } from "./runHandler.ts";
 
 export interface AttemptOptions extends RunOptions {
@@ -13,6 +14,7 @@ export interface AttemptOptions extends RunOptions {
   readonly actor: Pick<Actor, "runtime" | "name">;
   /** Commits a change, waiting out a store that does not take writes; undefined when it never did. */
   readonly commit: (change: Change) => Promise<"committed" | "stale" | undefined>;
+  readonly observer: Observer;
 }
 
 /** One delivery → one verdict; undefined when nothing could be said and the lease must run out. */
@@ -31,7 +33,7 @@ const notYetSeconds = 1;
  *   commit is stale      another delivery of this visit was first: its outcome stands, this one is dropped
  */
 export function createAttempt(options: AttemptOptions): Attempt {
-  const { workflow, backend, clock, random, commit, log } = options;
+  const { workflow, backend, clock, random, commit, observer, log } = options;
 
   // One object for all deliveries without a message id: a backend may keep what it makes of it.
   const unnamed: Actor = { ...options.actor, requestId: null, messageId: null };
@@ -51,6 +53,11 @@ export function createAttempt(options: AttemptOptions): Attempt {
     }
     const lives = order.visit === delivery.visit && order.kind === "handled" && order.failure === null;
     return lives ? { verdict: "again", notBefore: Math.max(clock.now(), order.notBefore ?? 0) } : done;
+  };
+
+  const tell = (change: Change, attempt: EndedAttempt): void => {
+    observer.changed(change, attempt);
+    logAttempt(log, change, attempt);
   };
 
   return async (delivery, onHandlerEnd) => {
@@ -80,16 +87,18 @@ export function createAttempt(options: AttemptOptions): Attempt {
       if ("refused" in decision) throw new Error(`redelivered was refused: ${decision.message}`);
       const { change } = decision;
       const committed = await commit(change);
+      if (committed === "committed") tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 });
       if (committed !== "committed" || change.delivery !== "keep") {
         onHandlerEnd();
         if (committed === undefined) return undefined;
-        if (committed === "committed") logChange(log, change);
         return committed === "stale" ? verdictOf(await backend.get(delivery.orderId), delivery) : done;
       }
       order = change.after;
     }
+    const startedAt = clock.now();
     const running = runHandler(order, options);
     const outcome = running instanceof Promise ? await running : running;
+    const milliseconds = clock.now() - startedAt;
     onHandlerEnd();
     const decision = decide(order, outcome, contextOf(delivery));
     if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
@@ -97,7 +106,7 @@ export function createAttempt(options: AttemptOptions): Attempt {
     const committed = await commit(change);
     if (committed === undefined) return undefined;
     if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
-    if (outcome.kind !== "moved" || change.after.failure !== null) logChange(log, change);
+    tell(change, { outcome: outcomeOf(change, outcome.kind === "moved"), milliseconds });
     return change.delivery === "again" ? { verdict: "again", notBefore: change.after.notBefore ?? clock.now() } : done;
   };
 }
@@ -106,14 +115,18 @@ function isLive(order: StoredOrder): boolean {
   return order.kind === "handled" && order.failure === null;
 }
 
-function logChange(log: Log, { before, after }: Change): void {
+/** One line for each attempt. What it says of the order is where it stands, never its data. */
+function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds }: EndedAttempt): void {
   const fields = {
     orderId: before.id,
     status: before.status,
     visit: before.visit,
-    attempt: after.attempts || before.attempts + 1,
+    attempt: before.attempting ? before.attempts : before.attempts + 1,
+    milliseconds,
+    outcome,
   };
-  if (after.failure !== null)
+  if (outcome === "moved") log.info({ ...fields, to: after.status }, "attempt done");
+  else if (after.failure !== null)
     log.error({ ...fields, code: after.failure.code, error: after.failure.message }, "order failed");
   else if (after.visit > before.visit)
     log.warn({ ...fields, to: after.status, reason: after.entry.reason }, "attempts used up");

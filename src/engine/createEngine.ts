@@ -18,6 +18,7 @@ import { createAttempt } from "./attempt.ts";
 import { createDeadlines, type Deadlines } from "./deadlines.ts";
 import type { Engine, Requested } from "./engine.ts";
 import { createIntake } from "./intake.ts";
+import { type Observer, unobserved } from "./observer.ts";
 import { createOperate } from "./operate.ts";
 import { pause } from "./pause.ts";
 import { type Poll, startPoll } from "./poll.ts";
@@ -32,6 +33,8 @@ export interface EngineOptions {
   readonly random: Random;
   readonly log: Log;
   readonly actor: Pick<Actor, "runtime" | "name">;
+  /** Told of every order that is stored and every change that is committed. */
+  readonly observer?: Observer | undefined;
   /** What `start` does about orders in statuses that the workflow does not know. Default `refuse`. */
   readonly unknownStatuses?: "refuse" | "fail";
 }
@@ -42,7 +45,7 @@ const commitPauseSeconds = 1;
 
 /** One workflow at work: intake, poll loops, sweep and operations over one backend. Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
 export function createEngine(options: EngineOptions): Engine {
-  const { app, backend, clock, random, log, actor } = options;
+  const { app, backend, clock, random, log, actor, observer = unobserved } = options;
   const { workflow } = app;
   checkLimits(workflow, backend);
   let ending = new AbortController();
@@ -71,6 +74,13 @@ export function createEngine(options: EngineOptions): Engine {
     });
   };
 
+  /** A change that no attempt made. */
+  const commitOther = async (change: Change): Promise<"committed" | "stale"> => {
+    const committed = await commit(change);
+    if (committed === "committed") observer.changed(change, undefined);
+    return committed;
+  };
+
   /** A handler has run and its outcome must not be lost to a store that is full for a while. */
   const commitPatiently = (change: Change) => commit(change).catch((error: unknown) => commitAgain(change, error));
 
@@ -97,7 +107,7 @@ export function createEngine(options: EngineOptions): Engine {
     log,
     async apply(order, outcome) {
       const decision = decide(order, outcome, contextOf());
-      if ("change" in decision) await commit(decision.change);
+      if ("change" in decision) await commitOther(decision.change);
     },
   });
 
@@ -119,6 +129,7 @@ export function createEngine(options: EngineOptions): Engine {
       actor,
       deadlines: own,
       commit: commitPatiently,
+      observer,
     });
     const concurrency = definition.concurrency ?? backend.limits.concurrency.default;
     return startPoll({
@@ -143,7 +154,7 @@ export function createEngine(options: EngineOptions): Engine {
       log,
       apply: async (order) => {
         const decision = decide(order, { kind: "unknown" }, contextOf());
-        if ("change" in decision) await commit(decision.change);
+        if ("change" in decision) await commitOther(decision.change);
       },
     });
     if (signal.aborted) return;
@@ -169,10 +180,10 @@ export function createEngine(options: EngineOptions): Engine {
 
   return {
     workflow,
-    place: createIntake({ workflow, backend, clock, actor, onExpiry: sweep.notice }),
+    place: createIntake({ workflow, backend, clock, actor, observer, onExpiry: sweep.notice }),
     get: backend.get,
     list: backend.list,
-    ...createOperate({ backend, contextOf, commit }),
+    ...createOperate({ backend, contextOf, commit: commitOther }),
     failures: backend.failures,
 
     async queues() {
@@ -182,7 +193,18 @@ export function createEngine(options: EngineOptions): Engine {
         .map(([status, definition]) => {
           const kind = kindOf(definition) as Depth["kind"];
           const depth = depths.find((row) => row.status === status && row.kind === kind);
-          return depth ?? { status, kind, waiting: 0, inFlight: 0, delayed: 0, failed: 0, atLeast: false };
+          return (
+            depth ?? {
+              status,
+              kind,
+              waiting: 0,
+              inFlight: 0,
+              delayed: 0,
+              failed: 0,
+              oldestWaitingAt: null,
+              atLeast: false,
+            }
+          );
         });
       return [
         ...rows,

@@ -7,18 +7,20 @@ import { CauceError, type Fault } from "../core/errors.ts";
 import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
 import type { Engine, PlaceOptions, Refusal } from "./engine.ts";
+import type { Observer } from "./observer.ts";
 
 interface IntakeOptions {
   readonly workflow: AnyWorkflow;
   readonly backend: Backend;
   readonly clock: Clock;
   readonly actor: Pick<Actor, "runtime" | "name">;
+  readonly observer: Observer;
   /** Told of every wait that can expire, so that the sweep wakes in time. */
   readonly onExpiry: (expiresAt: number) => void;
 }
 
 /** Takes orders in: checks them, stores them, and says so only then. */
-export function createIntake({ workflow, backend, clock, actor, onExpiry }: IntakeOptions): Engine["place"] {
+export function createIntake({ workflow, backend, clock, actor, observer, onExpiry }: IntakeOptions): Engine["place"] {
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
   const kind = kindOf(initial);
   const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
@@ -48,7 +50,10 @@ export function createIntake({ workflow, backend, clock, actor, onExpiry }: Inta
       };
     }
     const placed = result.outcome === "placed";
-    if (placed && expiresAt !== null) onExpiry(expiresAt);
+    if (placed) {
+      observer.placed(result.order);
+      if (expiresAt !== null) onExpiry(expiresAt);
+    }
     return { placed, order: result.order };
   };
 }

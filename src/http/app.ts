@@ -1,10 +1,13 @@
 import { type Context, Hono } from "hono";
+import type { Clock } from "../core/clock.ts";
 import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Observation } from "../engine/observation.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
+import { observedRoutes } from "./observed.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { fixedFirstRouter } from "./router.ts";
@@ -20,6 +23,9 @@ export interface HttpAppOptions {
   /** The largest body, in bytes. Default 262,144. */
   readonly bodyBytesMax?: number | undefined;
   readonly log: Log;
+  readonly clock: Clock;
+  /** What `/events`, `/stats` and `/metrics` tell. */
+  readonly observation: Observation;
   /** Whether `/readyz` says yes. */
   readonly ready: () => boolean;
 }
@@ -35,6 +41,8 @@ export function createApp({
   basePath = "",
   bodyBytesMax = 262_144,
   log,
+  clock,
+  observation,
   ready,
 }: HttpAppOptions): Hono<HttpEnv> {
   checkOptions(engines, basePath, bodyBytesMax);
@@ -63,6 +71,7 @@ export function createApp({
 
   const ofServer = [
     ...serverRoutes(engines, ready),
+    ...observedRoutes(engines, observation, clock),
     ...referenceRoutes({ engines, basePath, secured: auth !== undefined }),
   ];
   const open = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));

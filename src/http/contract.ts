@@ -2,10 +2,10 @@
 import { z } from "zod";
 import { CauceError, type Fault } from "../core/errors.ts";
 
-const statusName = z
+export const statusName = z
   .string("must be a status's name")
   .regex(/^[a-z][A-Za-z0-9]{0,39}$/, "must be a status's name: a small letter, then up to 39 letters and digits");
-const text = (longest: number) =>
+export const text = (longest: number) =>
   z.string("must be text").min(1, "must not be empty").max(longest, `must have at most ${longest} characters`);
 const limit = z
   .int("must be a whole number from 1 to 1000")
@@ -75,7 +75,7 @@ export function checkQuery<Schema extends z.ZodObject>(schema: Schema, url: stri
 
 /** A query is text; what cannot be the parameter's type stays text, for the schema to refuse. */
 function typed(name: string, value: string): unknown {
-  if (name === "limit") return /^\d{1,9}$/.test(value) ? Number(value) : value;
+  if (name === "limit" || name === "minutes") return /^\d{1,9}$/.test(value) ? Number(value) : value;
   if (name === "failed") return value === "true" ? true : value === "false" ? false : value;
   return value;
 }

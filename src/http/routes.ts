@@ -198,7 +198,7 @@ function checkLinesType(type: string | null): void {
   throw new CauceError("unsupported_media_type", `a batch is lines of JSON; send it with Content-Type: ${linesType}`);
 }
 
-function ok(json: string, status = 200): Response {
+export function ok(json: string, status = 200): Response {
   return new Response(json, { status, headers: { "Content-Type": "application/json" } });
 }
 
@@ -225,6 +225,7 @@ function failureOf({ status, fingerprint, message, count, firstAt, lastAt }: Fai
   return { status, fingerprint, message, count, firstAt: iso(firstAt), lastAt: iso(lastAt) };
 }
 
-function queueOf({ status, kind, waiting, inFlight, delayed, failed, atLeast }: Depth) {
-  return { status, kind, waiting, inFlight, delayed, failed, atLeast };
+function queueOf({ status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt, atLeast }: Depth) {
+  const oldest = oldestWaitingAt === null ? null : iso(oldestWaitingAt);
+  return { status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt: oldest, atLeast };
 }

@@ -1,4 +1,5 @@
 import { CauceError } from "../core/errors.ts";
+import { logLevels } from "./logLevels.ts";
 
 type Parsed<T> = { readonly value: T } | { readonly fault: string };
 
@@ -78,6 +79,13 @@ export const settings = {
     meaning:
       "When orders stand in statuses that the definition no longer has: `refuse` to start, or `fail` the orders, for an operator to move.",
     parse: oneOf("refuse", "fail"),
+  }),
+  logLevel: setting({
+    flag: "--log-level <level>",
+    variable: "CAUCE_LOG_LEVEL",
+    default: "info",
+    meaning: "`info`: a JSON line on standard error for each attempt; `warn`: only what went wrong; `error`; `silent`.",
+    parse: oneOf(...logLevels),
   }),
   watch: setting({
     flag: "--watch",

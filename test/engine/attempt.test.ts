@@ -409,6 +409,7 @@ describe("what a handler gets", () => {
       { level: "info", fields: { ...fields, amount: 5 }, message: "asking the gateway" },
       { level: "warn", fields: { ...fields, orderId: "mine" }, message: "slow" },
       { level: "error", fields, message: "gone" },
+      { level: "info", fields: { ...fields, milliseconds: 0, outcome: "moved", to: "done" }, message: "attempt done" },
     ]);
   });
 

@@ -9,6 +9,7 @@ import type { StoredOrder } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createAttempt } from "../../src/engine/attempt.ts";
 import { createDeadlines } from "../../src/engine/deadlines.ts";
+import { unobserved } from "../../src/engine/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { copyStore, openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
 import { actor, appOf, atEnd, controlled, engineOf, isFailed, isIn, keptLog, quiet, workflowOf } from "./support.ts";
@@ -52,6 +53,7 @@ function attempting(
     log: kept.log,
     actor,
     deadlines,
+    observer: unobserved,
     commit: (change) => {
       events.push("commit");
       return backend.commit(change);

@@ -7,6 +7,7 @@ import { CauceError } from "../../src/core/errors.ts";
 import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createIntake } from "../../src/engine/intake.ts";
+import { unobserved } from "../../src/engine/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { actor, cauceError, refused, taken, workflowOf } from "./support.ts";
 
@@ -36,7 +37,14 @@ function intakeOf(workflow: AnyWorkflow = plain, limits: Partial<Limits> = {}): 
       return inner.place(order);
     },
   };
-  const place = createIntake({ workflow, backend, clock, actor, onExpiry: (at) => void expiries.push(at) });
+  const place = createIntake({
+    workflow,
+    backend,
+    clock,
+    actor,
+    observer: unobserved,
+    onExpiry: (at) => void expiries.push(at),
+  });
   return { place, backend, sent, expiries, clock };
 }
 
@@ -200,11 +208,18 @@ test("a store that takes nothing rejects, and the caller is not told that the or
   const { backend, clock } = intakeOf();
   for (const code of ["store_full", "store_unavailable"] as const) {
     const full: Backend = { ...backend, place: () => Promise.reject(new CauceError(code, "the disk is full")) };
-    const place = createIntake({ workflow: plain, backend: full, clock, actor, onExpiry: () => {} });
+    const place = createIntake({
+      workflow: plain,
+      backend: full,
+      clock,
+      actor,
+      observer: unobserved,
+      onExpiry: () => {},
+    });
     await assert.rejects(place({ customerId: "c-1" }), cauceError(code));
   }
   await backend.close();
-  const place = createIntake({ workflow: plain, backend, clock, actor, onExpiry: () => {} });
+  const place = createIntake({ workflow: plain, backend, clock, actor, observer: unobserved, onExpiry: () => {} });
   await assert.rejects(place({ customerId: "c-1" }), cauceError("closed"));
 });
 

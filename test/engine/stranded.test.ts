@@ -60,7 +60,17 @@ async function placed(
 }
 
 function depth(status: string, kind: Depth["kind"], counts: Partial<Depth>): Depth {
-  return { status, kind, waiting: 0, inFlight: 0, delayed: 0, failed: 0, atLeast: false, ...counts };
+  return {
+    status,
+    kind,
+    waiting: 0,
+    inFlight: 0,
+    delayed: 0,
+    failed: 0,
+    oldestWaitingAt: null,
+    atLeast: false,
+    ...counts,
+  };
 }
 
 describe("refuseStranded", () => {

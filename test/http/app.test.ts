@@ -4,7 +4,7 @@ import { CauceError } from "../../src/core/errors.ts";
 import type { Order } from "../../src/core/order.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createApp } from "../../src/http/app.ts";
-import { jsonOf, problemOf, serving } from "./serving.ts";
+import { jsonOf, parts, problemOf, serving } from "./serving.ts";
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -295,7 +295,7 @@ test("queues show every workflow", async (t) => {
   const { request, place } = await serving(t);
   await place("orders", { customerId: "c-1" });
   await place("claims", { text: "wet" });
-  const none = { inFlight: 0, delayed: 0, failed: 0, atLeast: false };
+  const none = { inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, atLeast: false };
   assert.deepEqual(await jsonOf(await request("GET", "/queues")), {
     workflows: [
       { workflow: "orders", queues: [{ status: "received", kind: "handled", waiting: 1, ...none }] },
@@ -375,6 +375,7 @@ test("a store that does not take writes gives 503, and is logged once until it d
     },
   };
   const app = createApp({
+    ...parts(),
     engines: [faulty],
     auth: undefined,
     log: { ...log, info: (_, message) => lines.push(message), error: (fields) => lines.push(`${fields.code}`) },
@@ -399,6 +400,7 @@ test("what nobody expected is a 500 that reveals nothing, and is logged with the
   const { engines } = await serving(t);
   const [orders] = engines as [Engine, Engine];
   const app = createApp({
+    ...parts(),
     engines: [{ ...orders, get: () => Promise.reject(new Error("secret in /etc")) }],
     auth: undefined,
     log: { ...log, error: (fields) => errors.push(fields) },
@@ -414,7 +416,7 @@ test("what nobody expected is a 500 that reveals nothing, and is logged with the
 
 test("options that cannot work are refused", async (t) => {
   const { engines } = await serving(t);
-  const base = { engines, auth: undefined, log, ready: () => true };
+  const base = { ...parts(), engines, auth: undefined, log, ready: () => true };
   const [orders] = engines as [Engine, Engine];
   for (const basePath of ["api", "/api/", "/", "/a b", "/:id", "/*"]) {
     assert.throws(() => createApp({ ...base, basePath }), { code: "setting_invalid" }, basePath);

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { createApp } from "../../src/http/app.ts";
 import { createKey, type Role } from "../../src/http/keys.ts";
-import { problemOf, serving } from "./serving.ts";
+import { parts, problemOf, serving } from "./serving.ts";
 
 const reference = readFileSync(new URL("../../docs/reference/http.md", import.meta.url), "utf8");
 
@@ -39,6 +39,7 @@ const table = rowsOf("route");
 test("the reference lists every route, and no other", async (t) => {
   const { engines } = await serving(t);
   const app = createApp({
+    ...parts(),
     engines: engines.slice(0, 1),
     auth: undefined,
     log: { info: () => {}, warn: () => {}, error: () => {} },

@@ -9,6 +9,7 @@ import type { Order } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
+import { createObservation } from "../../src/engine/observation.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
 import type { ServerHelp } from "../../src/http/routes.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
@@ -68,8 +69,17 @@ export interface Problem {
   readonly errors?: readonly { path: string; message: string }[];
 }
 
+/** What an app needs that a test does not look at. */
+export function parts() {
+  const clock = fakeClock();
+  return { clock, observation: createObservation({ clock, stream: "s" }) };
+}
+
 /** The HTTP app over two real engines on the memory backend, with time standing still. Closed when the test ends. */
-export async function serving(t: TestContext, options: Partial<Omit<HttpAppOptions, "engines" | "log">> = {}) {
+export async function serving(
+  t: TestContext,
+  options: Partial<Omit<HttpAppOptions, "engines" | "log" | "clock" | "observation">> = {},
+) {
   const clock = fakeClock();
   const lines: Line[] = [];
   const waiting: { message: string; resolve: () => void }[] = [];
@@ -80,16 +90,26 @@ export async function serving(t: TestContext, options: Partial<Omit<HttpAppOptio
   };
   const log = { info: write("info"), warn: write("warn"), error: write("error") };
   const backends = [orders, claims].map((app) => ({ app, backend: memory({ clock }) }));
-  const engines: Engine[] = backends.map(({ app, backend }) =>
-    createEngine({ app, backend, clock, random: () => 0.5, log, actor: { runtime: "node", name: "test" } }),
-  );
+  const observation = createObservation({ clock, stream: "s" });
+  const engines: Engine[] = backends.map(({ app, backend }) => {
+    const observer = observation.observerOf(app.workflow.name, []);
+    return createEngine({
+      app,
+      backend,
+      clock,
+      random: () => 0.5,
+      log,
+      actor: { runtime: "node", name: "test" },
+      observer,
+    });
+  });
   t.after(async () => {
     for (const engine of engines) await engine.stop();
     for (const { backend } of backends) await backend.close();
     assert.equal(clock.timers, 0);
   });
   const { basePath = "" } = options;
-  const app = createApp({ auth: undefined, ready: () => true, ...options, engines, log });
+  const app = createApp({ auth: undefined, ready: () => true, ...options, engines, log, clock, observation });
 
   const request = async (method: string, path: string, { json, body, headers, env }: RequestOptions = {}) => {
     const sent = json === undefined ? body : JSON.stringify(json);
@@ -102,6 +122,7 @@ export async function serving(t: TestContext, options: Partial<Omit<HttpAppOptio
   return {
     app,
     clock,
+    observation,
     engines,
     lines,
     request,

@@ -36,6 +36,8 @@ export interface Answer {
   readonly rows: Packed;
   /** When the writer should be woken next; null for never. Undefined where it did not change. */
   readonly nextDelayed?: number | null | undefined;
+  /** How long the transaction took. */
+  readonly milliseconds: number;
   /** The batch was rolled back. */
   readonly fault?: { readonly code: string; readonly message: string };
 }

@@ -19,6 +19,8 @@ export interface Reader {
 const from = "FROM orders o";
 const joined = "CROSS JOIN order_data d ON d.seq = o.seq";
 const bySeq = `SELECT ${columns} ${from} ${joined} WHERE o.seq = ?`;
+const oldestReady =
+  "SELECT updated_at FROM orders WHERE queue = 1 AND queue <> 2 AND status = ? ORDER BY position LIMIT 1";
 const blocksAtOnce = 64;
 
 export function openReader(file: string): Reader {
@@ -123,6 +125,10 @@ export function openReader(file: string): Reader {
       }
       return [...byStatus].flatMap(([status, row]) => {
         const n = (of: number) => row[of] ?? 0;
+        const [oldest] =
+          n(queueState.ready) === 0
+            ? [null]
+            : ((statement(oldestReady).get(status) ?? [null]) as unknown as [number | null]);
         const handled = {
           waiting: n(queueState.ready) + n(queueState.parked),
           inFlight: n(queueState.claimed),
@@ -132,10 +138,10 @@ export function openReader(file: string): Reader {
         const waiting = { waiting: n(bucket.waiting), inFlight: 0, delayed: 0, failed: n(bucket.failedWaiting) };
         return [
           ...(Object.values(handled).some((count) => count > 0)
-            ? [{ status, kind: "handled" as const, ...handled, atLeast: false }]
+            ? [{ status, kind: "handled" as const, ...handled, oldestWaitingAt: oldest, atLeast: false }]
             : []),
           ...(Object.values(waiting).some((count) => count > 0)
-            ? [{ status, kind: "waiting" as const, ...waiting, atLeast: false }]
+            ? [{ status, kind: "waiting" as const, ...waiting, oldestWaitingAt: null, atLeast: false }]
             : []),
         ];
       });

@@ -40,7 +40,7 @@ const retryAfterFaultSeconds = 1;
  * Rejects with `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
 export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOptions) => Promise<SqliteBackend> {
-  return async ({ workflow, delivery, clock }) => {
+  return async ({ workflow, delivery, clock, onBatch }) => {
     const folder = resolve(directory);
     const file = join(folder, `${workflow}.db`);
     makeDirectory(folder);
@@ -80,6 +80,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       onAnswer(waiting, answer) {
         tellAnswer(waiting, answer, claims, (exception) => placedBefore(exception, front.get));
         handOut(waiting, answer, claims);
+        if (waiting.length > 0) onBatch?.(waiting.length, answer.milliseconds);
         if (answer.nextDelayed !== undefined) promoteAt(answer.nextDelayed);
       },
       // What was asked for is still asked for: the writer tries to claim again.

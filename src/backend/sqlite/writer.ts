@@ -51,12 +51,13 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
   const operations = createOperations(statements, queues, fifo);
 
   const transact = ({ ops, now }: Batch): Answer => {
+    const startedAt = performance.now();
     statements.begin.run();
     const { exceptions, placed } = operations.apply(createDecoder(ops), now);
     queues.claimReady(now);
     const out = queues.flush();
     statements.commit.run();
-    return { exceptions, placed, ...out };
+    return { exceptions, placed, ...out, milliseconds: performance.now() - startedAt };
   };
 
   return {
@@ -86,4 +87,4 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
 }
 
 const empty = { numbers: new Float64Array(), text: "" };
-const nothing: Answer = { exceptions: [], placed: empty, deliveries: [], rows: empty };
+const nothing: Answer = { exceptions: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };

@@ -46,6 +46,16 @@ export interface RouteDescription {
 /** Routes by method and path: `GET /orders/{id}`. */
 export type RouteTable = Readonly<Record<string, RouteDescription>>;
 
+/** The parameters of a query that a schema checks. */
+export function queryOf(schema: JsonSchema, descriptions: Readonly<Record<string, string>>): Parameter[] {
+  return Object.entries(schema.properties as Readonly<Record<string, JsonSchema>>).map(([name, schema]) => ({
+    in: "query",
+    name,
+    description: descriptions[name] ?? "",
+    schema,
+  }));
+}
+
 /** Keeps a response that many operations give under a name, and gives the reference to it. */
 export type Share = (name: string, response: object) => object;
 

@@ -1,5 +1,6 @@
-import { refTo } from "./components.ts";
-import type { Content, RouteTable } from "./describe.ts";
+import { eventsQuery, statsQuery } from "../observed.ts";
+import { inlineSchema, refTo } from "./components.ts";
+import { type Content, queryOf, type RouteTable } from "./describe.ts";
 
 const unwell = ["internal_error", "store_unavailable", "store_unreadable", "store_corrupt", "closed"] as const;
 const json = (name: string, example?: unknown): Content => ({ type: "application/json", schema: refTo(name), example });
@@ -7,7 +8,6 @@ const tag = "server";
 
 /** The routes of the server itself. */
 export function serverTable(workflows: readonly string[]): RouteTable {
-  const workflow = { type: "string", enum: workflows };
   return {
     "GET /queues": {
       operationId: "queues",
@@ -25,9 +25,11 @@ export function serverTable(workflows: readonly string[]): RouteTable {
       description:
         "Server-sent events: `event: transition`, `id:` a cursor. After `Last-Event-ID` the stream goes on where it was; when the window no longer holds that, `event: gap` comes first. Comment lines keep it alive.",
       parameters: [
-        { in: "query", name: "workflow", description: "Only this workflow.", schema: workflow },
-        { in: "query", name: "status", description: "Only transitions into this status.", schema: { type: "string" } },
-        { in: "query", name: "order", description: "Only the order with this id.", schema: { type: "string" } },
+        ...queryOf(inlineSchema(eventsQuery), {
+          workflow: `Only this workflow: ${workflows.join(", ")}.`,
+          status: "Only transitions into this status.",
+          order: "Only the order with this id.",
+        }),
         {
           in: "header",
           name: "Last-Event-ID",
@@ -41,21 +43,14 @@ export function serverTable(workflows: readonly string[]): RouteTable {
           content: { type: "text/event-stream", schema: { type: "string" }, itemSchema: refTo("Transition") },
         },
       },
-      errors: ["invalid_request", ...unwell],
+      errors: ["invalid_request", "workflow_not_found", ...unwell],
     },
     "GET /stats": {
       operationId: "stats",
       tag,
       access: "read",
       summary: "What happened, minute by minute, the oldest first",
-      parameters: [
-        {
-          in: "query",
-          name: "minutes",
-          description: "How many minutes back.",
-          schema: { type: "integer", minimum: 1, maximum: 1_440, default: 60 },
-        },
-      ],
+      parameters: queryOf(inlineSchema(statsQuery), { minutes: "How many minutes back." }),
       answers: { 200: { description: "The minutes.", content: json("Stats") } },
       errors: ["invalid_request", ...unwell],
     },
@@ -65,7 +60,7 @@ export function serverTable(workflows: readonly string[]): RouteTable {
       access: "read",
       summary: "Metrics for Prometheus",
       answers: { 200: { description: "The metrics.", content: { type: "text/plain", schema: { type: "string" } } } },
-      errors: unwell,
+      errors: ["invalid_request", ...unwell],
     },
     "GET /healthz": {
       operationId: "healthz",

@@ -1,6 +1,6 @@
 import { idempotencyKeyPattern, listQuery, retryBody, retryManyBody } from "../contract.ts";
 import { inlineSchema, type JsonSchema, refTo } from "./components.ts";
-import type { Answer, Parameter, RouteErrorCode, RouteTable } from "./describe.ts";
+import { type Answer, type Parameter, queryOf, type RouteErrorCode, type RouteTable } from "./describe.ts";
 import type { WorkflowSchemas } from "./workflowSchemas.ts";
 
 const id: Parameter = {
@@ -209,13 +209,4 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
       description: "Harmless when repeated.",
     },
   };
-}
-
-function queryOf(schema: JsonSchema, descriptions: Readonly<Record<string, string>>): Parameter[] {
-  return Object.entries(schema.properties as Readonly<Record<string, JsonSchema>>).map(([name, schema]) => ({
-    in: "query",
-    name,
-    description: descriptions[name] ?? "",
-    schema,
-  }));
 }

@@ -173,6 +173,23 @@ export const nothingDisappears: readonly Case[] = [
     },
   },
   {
+    name: "the depths say how long the next in a queue has waited",
+    async run(trial) {
+      const first = await trial.place();
+      await trial.pass(2);
+      await trial.place();
+      const oldest = async () =>
+        (await trial.backend.depths()).find(({ status }) => status === "received")?.oldestWaitingAt ?? null;
+      await trial.eventually("the first that was placed", async () =>
+        (await oldest()) === first.updatedAt ? true : undefined,
+      );
+      await trial.receive("received", 2);
+      await trial.eventually("nobody, once all are in hand", async () =>
+        (await oldest()) === null ? true : undefined,
+      );
+    },
+  },
+  {
     name: "failed orders and their counts outlive a crash",
     needs: "crashing",
     async run(trial) {
@@ -200,9 +217,9 @@ async function groupSizes(trial: Trial, expected: readonly number[]): Promise<vo
 const counts = ["waiting", "inFlight", "delayed", "failed"] as const;
 
 /** Rows may be missing where every count is 0, and a count may be too low where the row says so. */
-async function depths(trial: Trial, expected: readonly Omit<Depth, "atLeast">[]): Promise<void> {
+async function depths(trial: Trial, expected: readonly Omit<Depth, "atLeast" | "oldestWaitingAt">[]): Promise<void> {
   let found: Depth[] = [];
-  const fits = (row: Omit<Depth, "atLeast">): boolean => {
+  const fits = (row: Omit<Depth, "atLeast" | "oldestWaitingAt">): boolean => {
     const actual = found.find((depth) => depth.status === row.status && depth.kind === row.kind);
     if (actual === undefined) return false;
     return counts.every((count) => actual[count] === row[count] || (actual.atLeast && actual[count] < row[count]));

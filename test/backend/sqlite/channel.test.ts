@@ -6,7 +6,7 @@ import type { Answer, Batch } from "../../../src/backend/sqlite/protocol.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 
 const empty = { numbers: new Float64Array(), text: "" };
-const answer: Answer = { exceptions: [], placed: empty, deliveries: [], rows: empty };
+const answer: Answer = { exceptions: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
 
 /** A channel whose writer answers when the test says so, or where it is waited for. */
 function opened({ answersAtOnce }: { answersAtOnce: boolean }) {

@@ -155,7 +155,16 @@ test("orders in the queue survive a change of delivery, both ways", async (t) =>
     [ids[0], ids[2], ids[3]],
   );
   assert.deepEqual(await fifo.depths(), [
-    { status: "received", kind: "handled", waiting: 1, inFlight: 3, delayed: 0, failed: 0, atLeast: false },
+    {
+      status: "received",
+      kind: "handled",
+      waiting: 1,
+      inFlight: 3,
+      delayed: 0,
+      failed: 0,
+      oldestWaitingAt: clock.now(),
+      atLeast: false,
+    },
   ]);
   await fifo.settle(heads[0] as (typeof heads)[0], { verdict: "again", notBefore: clock.now() + 60_000 });
   await fifo.close();

@@ -4,7 +4,7 @@ import { CauceError } from "../../../src/core/errors.ts";
 import type { Engine } from "../../../src/engine/engine.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { createKey } from "../../../src/http/keys.ts";
-import { type RequestOptions, serving } from "../serving.ts";
+import { parts, type RequestOptions, serving } from "../serving.ts";
 import { at, checkerOf, documentOf, type Json, type OpenApi, operationsOf, referenceTo } from "./reading.ts";
 
 const log = { info() {}, warn() {}, error() {} };
@@ -137,6 +137,12 @@ test("what every route answers is what the document says", async (t) => {
 
   await ask("GET /queues", 200);
   await ask("GET /queues", 400, { query: "?a=b" });
+  await ask("GET /stats", 200, { query: "?minutes=5" });
+  await ask("GET /stats", 400, { query: "?minutes=0" });
+  await ask("GET /metrics", 200);
+  await ask("GET /metrics", 400, { query: "?a=b" });
+  await ask("GET /events", 400, { query: "?a=b" });
+  await ask("GET /events", 404, { query: "?workflow=none" });
   await ask("GET /healthz", 200);
   await ask("GET /readyz", 200);
   const served = await ask("GET /openapi.json", 200);
@@ -149,6 +155,21 @@ test("what every route answers is what the document says", async (t) => {
     if (role !== "any" && role !== "read")
       await ask(route, 403, { headers: { authorization: `Bearer ${reader.key}` } });
   }
+});
+
+test("an event is what the document says", async (t) => {
+  const { engines, request, place } = await serving(t);
+  const document = documentOf(engines.map(({ workflow }) => workflow));
+  const response = await request("GET", "/events");
+  assert.equal(response.headers.get("content-type"), "text/event-stream");
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  assert.ok(reader);
+  await reader.read();
+  const read = reader.read();
+  await place("claims", { text: "wet" });
+  const data = /^data: (.+)$/m.exec((await read).value ?? "")?.[1] ?? "";
+  assert.equal(checkerOf(closed(document))("#/components/schemas/Transition", JSON.parse(data)), null);
+  await reader.cancel();
 });
 
 test("what a server answers that cannot is what the document says", async (t) => {
@@ -164,7 +185,7 @@ test("what a server answers that cannot is what the document says", async (t) =>
       throw error;
     };
     const broken: Engine = { ...engine, place: fails, get: fails, list: fails, retryMany: fails };
-    const app = createApp({ engines: [broken], auth, log, ready: () => false });
+    const app = createApp({ engines: [broken], auth, log, ready: () => false, ...parts() });
     const { ask } = asking(document, async (method, path, { json, headers } = {}) =>
       app.fetch(
         new Request(`http://localhost${path}`, {

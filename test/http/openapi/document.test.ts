@@ -5,6 +5,7 @@ import { orders } from "../../../examples/orders/orders.workflow.ts";
 import { defineWorkflow } from "../../../src/core/defineWorkflow.ts";
 import { type AnyWorkflow, final } from "../../../src/core/workflow.ts";
 import { createApp } from "../../../src/http/app.ts";
+import { observedRoutes } from "../../../src/http/observed.ts";
 import { referenceRoutes } from "../../../src/http/openapi/routes.ts";
 import { httpStatusOf } from "../../../src/http/problem.ts";
 import { serverRoutes, workflowRoutes } from "../../../src/http/routes.ts";
@@ -16,16 +17,13 @@ const notYet: readonly string[] = [
   "DELETE /{workflow}/{}",
   "POST /{workflow}/queues/{}/pause",
   "POST /{workflow}/queues/{}/resume",
-  "GET /events",
-  "GET /stats",
-  "GET /metrics",
 ];
 const codesNotYet: readonly string[] = ["status_not_found", "status_not_handled", "order_not_final"];
 
 const anyNames = (route: string) => route.replace(/\{\w+\}|:\w+/g, "{}").replace(" /orders", " /{workflow}");
 
 test("every route of the server is described with its role, and no other", async (t) => {
-  const { engines } = await serving(t);
+  const { engines, clock, observation } = await serving(t);
   const [engine] = engines;
   assert.ok(engine);
   const body = { required: async () => ({}), optional: async () => ({}) };
@@ -33,6 +31,7 @@ test("every route of the server is described with its role, and no other", async
     [
       ...workflowRoutes(engine, { basePath: "", body, bodyBytesMax: 1, onStored() {}, onError() {} }),
       ...serverRoutes([engine], () => true),
+      ...observedRoutes([engine], observation, clock),
       ...referenceRoutes({ engines: [engine], basePath: "", secured: true }),
     ].map(({ method, path, access }) => [anyNames(`${method} ${path}`), access ?? "none"]),
   );
@@ -46,7 +45,7 @@ test("every route of the server is described with its role, and no other", async
   assert.deepEqual(described, served);
 
   const log = { info() {}, warn() {}, error() {} };
-  const app = createApp({ engines: [engine], auth: undefined, log, ready: () => true });
+  const app = createApp({ engines: [engine], auth: undefined, log, clock, observation, ready: () => true });
   assert.deepEqual(
     new Set(app.routes.map(({ method, path }) => anyNames(`${method} ${path}`))),
     new Set(served.keys()),

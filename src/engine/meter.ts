@@ -1,0 +1,184 @@
+import type { Depth } from "../backend/backend.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Change } from "../core/decide.ts";
+import type { StoredOrder } from "../core/order.ts";
+import { createHistogram, type Histogram, observe, quantile } from "./histogram.ts";
+import type { AttemptOutcome, EndedAttempt, Observer } from "./observer.ts";
+
+/** What has been counted of one status since the start. */
+export interface StatusTotals {
+  /** Orders that came into it: placed or moved. */
+  entered: number;
+  /** Orders that moved on from it. */
+  left: number;
+  /** Orders that stand in it now. */
+  depth: number;
+  readonly attempts: Record<AttemptOutcome, number>;
+  /** Transitions from here, by the status that they lead to. */
+  readonly to: Map<string, number>;
+  /** How long orders stood in it that have left it. */
+  readonly time: Histogram;
+}
+
+export interface Totals {
+  placed: number;
+  finished: number;
+  readonly statuses: ReadonlyMap<string, StatusTotals>;
+}
+
+/** One status in one minute. */
+export interface StatusMinute {
+  readonly status: string;
+  readonly entered: number;
+  readonly left: number;
+  /** Of the orders that left it, how long they stood in it; null where none did. */
+  readonly timeInStatusP50Seconds: number | null;
+  readonly timeInStatusP99Seconds: number | null;
+  /** Orders that stood in it at the end of the minute. */
+  readonly depth: number;
+}
+
+export interface Minute {
+  /** When it began, in milliseconds since 1970. */
+  readonly at: number;
+  readonly placed: number;
+  readonly finished: number;
+  readonly attempts: Readonly<Record<AttemptOutcome, number>>;
+  readonly statuses: readonly StatusMinute[];
+}
+
+/** Counts what one workflow does, for metrics and statistics. */
+export interface Meter extends Observer {
+  readonly totals: Totals;
+  /** The last `count` minutes, the oldest first, the lasting one last; fewer where it has not counted for so long. */
+  minutes(count: number): Minute[];
+}
+
+export const minutesMax = 1_440;
+const minuteMilliseconds = 60_000;
+
+interface Lasting {
+  readonly totals: StatusTotals;
+  entered: number;
+  left: number;
+  readonly attempts: Record<AttemptOutcome, number>;
+  time: Histogram;
+}
+
+/**
+ * One set of counters, which `/metrics` and `/stats` both read. A minute ends with the first event after it, or when
+ * somebody asks: no timer runs, and a minute in which nothing happened is made when it is asked for. What is kept of a
+ * minute that has ended is its numbers alone.
+ */
+export function createMeter({ clock, depths }: { clock: Clock; depths: readonly Depth[] }): Meter {
+  const statuses = new Map<string, StatusTotals>();
+  const lasting = new Map<string, Lasting>();
+  const totals: Totals & { placed: number; finished: number } = { placed: 0, finished: 0, statuses };
+  const past: Minute[] = [];
+  let at = minuteOf(clock.now());
+  let placed = 0;
+  let finished = 0;
+
+  const statusOf = (status: string): Lasting => {
+    let found = lasting.get(status);
+    if (found === undefined) {
+      const kept = { entered: 0, left: 0, depth: 0, attempts: noAttempts(), to: new Map(), time: createHistogram() };
+      statuses.set(status, kept);
+      found = { totals: kept, entered: 0, left: 0, attempts: noAttempts(), time: createHistogram() };
+      lasting.set(status, found);
+    }
+    return found;
+  };
+  for (const { status, waiting, inFlight, delayed, failed } of depths) {
+    statusOf(status).totals.depth += waiting + inFlight + delayed + failed;
+  }
+
+  const lastingMinute = (): Minute => {
+    const attempts = noAttempts();
+    const rows: StatusMinute[] = [];
+    for (const [status, { totals: all, entered, left, attempts: own, time }] of lasting) {
+      for (const outcome of outcomes) attempts[outcome] += own[outcome];
+      rows.push({
+        status,
+        entered,
+        left,
+        timeInStatusP50Seconds: seconds(quantile(time, 0.5)),
+        timeInStatusP99Seconds: seconds(quantile(time, 0.99)),
+        depth: all.depth,
+      });
+    }
+    return { at, placed, finished, attempts, statuses: rows };
+  };
+
+  /** Ends the minutes that are over at `now`. */
+  const roll = (now: number): void => {
+    if (now < at + minuteMilliseconds) return;
+    past.push(lastingMinute());
+    placed = 0;
+    finished = 0;
+    for (const each of lasting.values()) {
+      each.entered = 0;
+      each.left = 0;
+      for (const outcome of outcomes) each.attempts[outcome] = 0;
+      if (each.time.count > 0) each.time = createHistogram();
+    }
+    const next = minuteOf(now);
+    // Nothing happened in between, and what stood where it stood is the same in all of them.
+    const idle = Math.min(minutesMax, (next - at) / minuteMilliseconds - 1);
+    for (let n = idle; n > 0; n--) {
+      at = next - n * minuteMilliseconds;
+      past.push(lastingMinute());
+    }
+    at = next;
+    if (past.length > minutesMax) past.splice(0, past.length - minutesMax);
+  };
+
+  const enter = ({ status, kind }: StoredOrder): void => {
+    const to = statusOf(status);
+    to.entered++;
+    to.totals.entered++;
+    if (kind === "final") {
+      finished++;
+      totals.finished++;
+    } else to.totals.depth++;
+  };
+
+  return {
+    totals,
+
+    placed(order) {
+      roll(order.createdAt);
+      placed++;
+      totals.placed++;
+      enter(order);
+    },
+
+    changed({ before, after }: Change, attempt: EndedAttempt | undefined) {
+      roll(after.updatedAt);
+      const from = statusOf(before.status);
+      if (attempt !== undefined) {
+        from.attempts[attempt.outcome]++;
+        from.totals.attempts[attempt.outcome]++;
+      }
+      if (after.visit === before.visit) return;
+      const milliseconds = after.entry.at - before.entry.at;
+      from.left++;
+      from.totals.left++;
+      if (before.kind !== "final") from.totals.depth--;
+      from.totals.to.set(after.status, (from.totals.to.get(after.status) ?? 0) + 1);
+      observe(from.time, milliseconds);
+      observe(from.totals.time, milliseconds);
+      enter(after);
+    },
+
+    minutes(count) {
+      roll(clock.now());
+      return [...past.slice(past.length - Math.min(past.length, count - 1)), lastingMinute()];
+    },
+  };
+}
+
+const outcomes = ["moved", "retried", "failed"] as const satisfies readonly AttemptOutcome[];
+const noAttempts = (): Record<AttemptOutcome, number> => ({ moved: 0, retried: 0, failed: 0 });
+const minuteOf = (milliseconds: number) => Math.floor(milliseconds / minuteMilliseconds) * minuteMilliseconds;
+const seconds = (milliseconds: number | null) => (milliseconds === null ? null : milliseconds / 1_000);

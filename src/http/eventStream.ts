@@ -1,0 +1,116 @@
+import type { Clock } from "../core/clock.ts";
+import type { Events, TransitionEvent } from "../engine/events.ts";
+
+export interface EventFilter {
+  readonly workflow?: string | undefined;
+  readonly status?: string | undefined;
+  readonly order?: string | undefined;
+}
+
+export interface EventStreamOptions {
+  readonly events: Events;
+  readonly filter: EventFilter;
+  /** The `Last-Event-ID` that the reader sent. */
+  readonly lastEventId: string | null;
+  readonly clock: Clock;
+}
+
+const eventsAtOnce = 512;
+// Proxies drop connections that say nothing for a minute, some for half of one.
+const silenceMilliseconds = 15_000;
+const reconnectMilliseconds = 2_000;
+
+/**
+ * Transitions as server-sent events. The reader pulls: while it does not read, nothing is made for it and nothing is
+ * kept, and when it reads again it is told what it missed.
+ */
+export function eventStream({ events, filter, lastEventId, clock }: EventStreamOptions): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  events.open();
+  let { number, gap } = startOf(events, lastEventId);
+  let greeted = false;
+  let forget: (() => void) | undefined;
+
+  /** The text of what there is now; empty when nothing of interest happened. */
+  const take = (): string => {
+    let text = greeted ? "" : `retry: ${reconnectMilliseconds}\n\n`;
+    greeted = true;
+    if (gap) text += gapText(null);
+    gap = false;
+    for (let looked = 0; looked < eventsAtOnce * 8; looked += eventsAtOnce) {
+      const { missed, events: found, upTo } = events.after(number, eventsAtOnce);
+      if (missed > 0) text += gapText(missed);
+      for (const event of found) if (fits(event, filter)) text += eventText(event, events.stream);
+      number = upTo;
+      if (text !== "" || found.length < eventsAtOnce) break;
+    }
+    return text;
+  };
+
+  /** Resolves to true at the next event, to false when it has been quiet for a while. */
+  const next = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const end = (happened: boolean) => {
+        forget?.();
+        forget = undefined;
+        resolve(happened);
+      };
+      const forgetEvent = events.onNext(() => end(true));
+      const forgetTime = clock.at(clock.now() + silenceMilliseconds, () => end(false));
+      forget = () => {
+        forgetEvent();
+        forgetTime();
+      };
+    });
+
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        for (;;) {
+          const text = take();
+          if (text !== "") {
+            controller.enqueue(encoder.encode(text));
+            return;
+          }
+          if (events.ended) {
+            controller.close();
+            return;
+          }
+          if (number >= events.last && !(await next())) {
+            controller.enqueue(encoder.encode(": still here\n\n"));
+            return;
+          }
+        }
+      },
+      cancel: () => forget?.(),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Where to begin. An id of another stream is one from before a restart: what came since is not known. */
+function startOf(events: Events, lastEventId: string | null): { number: number; gap: boolean } {
+  if (lastEventId === null || lastEventId === "") return { number: events.last, gap: false };
+  const [, stream, digits] = /^([\da-z]+)-(\d{1,15})$/.exec(lastEventId) ?? [];
+  const number = Number(digits);
+  if (stream !== events.stream || !(number <= events.last)) return { number: 0, gap: true };
+  return { number, gap: false };
+}
+
+function fits(event: TransitionEvent, { workflow, status, order }: EventFilter): boolean {
+  return (
+    (workflow === undefined || event.workflow === workflow) &&
+    (status === undefined || event.status === status) &&
+    (order === undefined || event.orderId === order)
+  );
+}
+
+/** `missed` events are not held any longer; null where nobody knows how many. */
+function gapText(missed: number | null): string {
+  return `event: gap\ndata: {"missed":${missed}}\n\n`;
+}
+
+function eventText({ number, workflow, orderId, status, from, visit, version, at }: TransitionEvent, stream: string) {
+  const data = { workflow, order: orderId, status, from, visit, version, at: new Date(at).toISOString() };
+  return `event: transition\nid: ${stream}-${number}\ndata: ${JSON.stringify(data)}\n\n`;
+}

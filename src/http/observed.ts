@@ -1,0 +1,85 @@
+import { z } from "zod";
+import type { Clock } from "../core/clock.ts";
+import { CauceError } from "../core/errors.ts";
+import type { Engine } from "../engine/engine.ts";
+import { minutesMax } from "../engine/meter.ts";
+import type { Observation } from "../engine/observation.ts";
+import { checkQuery, noQuery, statusName, text } from "./contract.ts";
+import { eventStream } from "./eventStream.ts";
+import type { Metrics } from "./metrics.ts";
+import { ok, type Route } from "./routes.ts";
+
+/** `GET /events` */
+export const eventsQuery = z.strictObject({
+  workflow: text(40).optional(),
+  status: statusName.optional(),
+  order: text(256).optional(),
+});
+
+/** `GET /stats` */
+export const statsQuery = z.strictObject({
+  minutes: z
+    .int(`must be a whole number from 1 to ${minutesMax}`)
+    .min(1, "must be at least 1")
+    .max(minutesMax, `must be at most ${minutesMax}`)
+    .default(60),
+});
+
+/** What happens, as it happens, by the minute and in all. */
+export function observedRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
+  let metrics: Promise<Metrics> | undefined;
+  return [
+    {
+      method: "GET",
+      path: "/events",
+      access: "read",
+      answer(request) {
+        const filter = checkQuery(eventsQuery, request.url);
+        if (filter.workflow !== undefined && !engines.some(({ workflow }) => workflow.name === filter.workflow)) {
+          throw new CauceError("workflow_not_found", `no workflow "${filter.workflow}" is served here`);
+        }
+        const lastEventId = request.headers.get("last-event-id");
+        return new Response(eventStream({ events: observation.events, filter, lastEventId, clock }), {
+          headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
+        });
+      },
+    },
+    {
+      method: "GET",
+      path: "/stats",
+      access: "read",
+      answer(request) {
+        const { minutes } = checkQuery(statsQuery, request.url);
+        return ok(JSON.stringify({ minutes: statsOf(observation, minutes) }));
+      },
+    },
+    {
+      method: "GET",
+      path: "/metrics",
+      access: "read",
+      async answer(request) {
+        checkQuery(noQuery, request.url);
+        // Loaded with the first scrape.
+        metrics ??= import("./metrics.ts").then(({ createMetrics }) => createMetrics(engines, observation));
+        const { contentType, text } = await metrics;
+        return new Response(await text(), { headers: { "Content-Type": contentType } });
+      },
+    },
+  ];
+}
+
+/** The minutes of all workflows, side by side. */
+export function statsOf({ meters }: Observation, minutes: number) {
+  const byMinute = new Map<number, object[]>();
+  for (const [workflow, meter] of meters) {
+    for (const { at, ...minute } of meter.minutes(minutes)) {
+      const rows = byMinute.get(at) ?? [];
+      byMinute.set(at, rows);
+      rows.push({ workflow, ...minute });
+    }
+  }
+  return [...byMinute]
+    .sort(([a], [b]) => a - b)
+    .slice(-minutes)
+    .map(([at, workflows]) => ({ at: new Date(at).toISOString(), workflows }));
+}
