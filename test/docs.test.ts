@@ -10,7 +10,7 @@ import { diagram } from "../src/cli/diagram.ts";
 import { loadApp } from "../src/cli/loadApp.ts";
 import { createProgram } from "../src/cli/main.ts";
 import { defaultRetry, retryDelaySeconds } from "../src/core/retry.ts";
-import { settings } from "../src/runtime/settings.ts";
+import { clientSettings, settings } from "../src/runtime/settings.ts";
 import { lockedPackages } from "./docs/lock.ts";
 import { anchorOf, type Page, readPage, readPages, readText, regionOf, root, tableRows } from "./docs/markdown.ts";
 import { storeFacts } from "./docs/store.ts";
@@ -139,10 +139,13 @@ describe("what the docs name exists:", () => {
     assertKnown(found, Object.keys(scripts), 10);
   });
 
-  it("error codes, and the store's columns, tables and indexes", () => {
+  it("error codes, metrics, and the store's columns, tables and indexes", () => {
     const pragmas = ["journal_mode", "wal_autocheckpoint", "user_version", "integrity_check", "locking_mode"];
     const found = named(/^[a-z]+(?:_[a-z]+)+$/);
-    assertKnown(found, [...Object.keys(errorCodes), ...facts.names, ...pragmas, "node_modules"], 50);
+    const metrics = readText("src/http/metrics.ts").match(/(?<=")(?:cauce|process)_[a-z_]+(?=")/g) ?? [];
+    const labels = ["in_flight"];
+    const known = [...Object.keys(errorCodes), ...facts.names, ...pragmas, ...metrics, ...labels, "node_modules"];
+    assertKnown(found, known, 50);
   });
 
   it("flags", () => {
@@ -158,7 +161,7 @@ describe("what the docs name exists:", () => {
   });
 
   it("variables", () => {
-    const known = Object.values(settings).map(({ variable }) => variable);
+    const known = Object.values({ ...settings, ...clientSettings }).map(({ variable }) => variable);
     assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), known, 10);
   });
 });

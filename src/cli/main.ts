@@ -1,22 +1,21 @@
 import { Command, Option } from "commander";
 import { cauceVariables } from "../runtime/env.ts";
-import { readSettings, type SettingName, settings } from "../runtime/settings.ts";
+import { readSettings, settings } from "../runtime/settings.ts";
 import { diagram } from "./diagram.ts";
+import { addOptions, flagsOf } from "./flags.ts";
 import { createKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
+import { addOrderCommands } from "./orders/commands.ts";
+import { isBrokenPipe, processOutput } from "./processOutput.ts";
 import { exitCodes, type Output, report } from "./report.ts";
 import { version } from "./version.ts";
 import { watch } from "./watch.ts";
 
-const processOutput: Output = {
-  out: (text) => process.stdout.write(text),
-  err: (text) => process.stderr.write(text),
-};
-
 /** Runs one command and resolves to its exit code: 0 done, 1 a failure, 2 wrong usage. */
-export async function main(args: readonly string[], output: Output = processOutput): Promise<number> {
+export async function main(args: readonly string[], output: Output = processOutput()): Promise<number> {
   try {
     await createProgram(args, output).parseAsync([...args], { from: "user" });
+    if (output.closed?.aborted && !isBrokenPipe(output.closed.reason)) throw output.closed.reason;
     return exitCodes.done;
   } catch (error) {
     return report(error, output);
@@ -37,6 +36,8 @@ Examples:
   $ cauce start shop.app.ts
   $ cauce diagram shop.app.ts > shop.mmd
   $ cauce keys create --role intake --name webshop
+  $ cauce place '{"customerId":"c-1"}'
+  $ cauce queues --watch
 
 Exit codes: 0 done, 1 a failure, 2 wrong usage.
 An error is one line on standard error: "code: message".`,
@@ -47,11 +48,7 @@ An error is one line on standard error: "code: message".`,
     .description("Serves an app's API and processes its orders, in this process, until SIGTERM or SIGINT.")
     .argument("<app>", "module whose default export is what implement(…) returned, or an array of those")
     .addOption(new Option("--watched").hideHelp());
-  for (const { flag, variable, default: fallback, meaning } of Object.values(settings)) {
-    if (flag === null) continue;
-    const notes = [...(fallback === null || flag === "--watch" ? [] : [`default: ${fallback}`]), variable];
-    startCommand.option(flag, `${meaning.replaceAll("`", "")} (${notes.join("; ")})`);
-  }
+  addOptions(startCommand, settings);
   startCommand
     .addHelpText(
       "after",
@@ -68,8 +65,7 @@ Examples:
   $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys`,
     )
     .action(async (app: string, { watched, ...given }: Record<string, string | boolean>) => {
-      const flags = flagsOf(given);
-      const chosen = readSettings(flags, cauceVariables());
+      const chosen = readSettings(flagsOf(settings, given), cauceVariables());
       if (chosen.watch && !watched) return watch(app, args, output);
       // Loaded late: the other commands, and the process that watches, need no server and no store.
       const { start } = await import("./start.ts");
@@ -111,15 +107,6 @@ Examples:
     )
     .action((options: { role: string; name?: string; file?: string }) => output.out(createKeys(options)));
 
+  addOrderCommands(program, output);
   return program;
-}
-
-/** The flags that were given, as text by the settings' names; commander names them after the flags. */
-function flagsOf(given: Readonly<Record<string, string | boolean>>): Partial<Record<SettingName, string>> {
-  const flags: Partial<Record<SettingName, string>> = {};
-  for (const [name, { flag }] of Object.entries(settings) as [SettingName, { flag: string | null }][]) {
-    const value = flag === null ? undefined : given[new Option(flag).attributeName()];
-    if (value !== undefined) flags[name] = String(value);
-  }
-  return flags;
 }

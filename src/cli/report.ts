@@ -5,6 +5,15 @@ import type { CauceError } from "../core/errors.ts";
 export interface Output {
   out(text: string): void;
   err(text: string): void;
+  /** Aborts when nobody reads any more what is written: `cauce list --all | head`. Its reason is why. */
+  readonly closed?: AbortSignal;
+  /** Standard output is a terminal, on which a table can be drawn again in its place. */
+  readonly terminal?: boolean;
+  readonly colours?: boolean;
+  /** Asks the person at the terminal; not there without one. An empty answer stands for none. */
+  readonly ask?: ((question: string) => Promise<string>) | undefined;
+  /** All of standard input. */
+  readonly input?: () => Promise<string>;
 }
 
 /** Exit codes: 0 done, 1 a failure, 2 wrong usage (an unknown or wrong flag, argument or CAUCE_* variable). */
@@ -35,6 +44,10 @@ export function isCauceError(error: unknown): error is CauceError {
   return error instanceof Error && error.name === "CauceError" && "code" in error;
 }
 
+/** A message on one line, without control characters: what a server quotes may hold any, and would move a terminal's cursor. */
 export function oneLine(message: string): string {
-  return message.replace(/\s*\n\s*/g, " ").trim();
+  return message
+    .replace(/\s*\n\s*/g, " ")
+    .replace(/\p{Cc}+/gu, " ")
+    .trim();
 }

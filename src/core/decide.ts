@@ -148,12 +148,15 @@ function requested(
     const why = target === undefined ? "is no status of this workflow" : "is retired and lets nothing enter";
     return { refused: "transition_not_allowed", message: `"${outcome.to}" ${why}` };
   }
-  if (order.failure === null && status !== undefined) {
-    if (kindOf(status) === "handled") {
+  if (order.failure === null) {
+    // What ended has ended, whatever its status has become since: no handler and no expiry will ever reach it.
+    if (order.kind === "final" || status?.final) {
+      const tense = status?.final ? "is" : "was";
+      return { refused: "transition_not_allowed", message: `the order is in "${order.status}", which ${tense} final` };
+    }
+    if (status !== undefined && kindOf(status) === "handled") {
       return { refused: "being_handled", message: `the order is in "${order.status}", whose handler will move it` };
     }
-    if (status.final)
-      return { refused: "transition_not_allowed", message: `the order is in "${order.status}", which is final` };
   }
   const allowed =
     status === undefined ? undefined : [...(status.to ?? []), ...(status.exhausted ? [status.exhausted] : [])];

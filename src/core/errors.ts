@@ -26,6 +26,8 @@ export const errorCodes = {
   method_not_allowed: "The route does not take this method.",
   workflow_not_found: "No workflow of that name is served here.",
   order_not_found: "No order has that id.",
+  status_not_found: "The workflow has no such status.",
+  status_not_handled: "The status has no handler, so there is nothing to pause.",
   // A change of an order
   transition_not_allowed: "The order may not move to that status from where it stands.",
   being_handled: "The order is in a handled status and its handler will move it.",
@@ -58,6 +60,14 @@ export const errorCodes = {
   keys_invalid: "The API keys cannot be read.",
   port_in_use: "The port is taken.",
   address_unavailable: "The address cannot be bound on this machine.",
+  // Calling a server
+  unreachable: "The server gave no answer, or what stands before it cannot reach it.",
+  unexpected_answer: "The answer is not one of Cauce's; the URL leads to something else.",
+  wait_timed_out: "The order did not come to the awaited status in time.",
+  order_failed: "The order failed before it came to the awaited status.",
+  order_ended: "The order came to a final status other than the awaited one.",
+  // The user's tests
+  not_at_rest: "A test waits for a handler that does not end, and no time passes that would end it.",
   internal_error: "Something unexpected happened; the log says what.",
 } as const;
 

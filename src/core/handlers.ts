@@ -65,10 +65,10 @@ export type Handlers<W extends AnyWorkflow, Resources> = {
 };
 
 /** A workflow with its handlers: what `createCauce` runs. */
-export interface App {
-  readonly workflow: AnyWorkflow;
+export interface App<W extends AnyWorkflow = AnyWorkflow, Resources extends object = object> {
+  readonly workflow: W;
   readonly handlers: Readonly<Record<string, AnyHandler | LazyHandler<AnyHandler>>>;
-  readonly resources: (() => Promise<object> | object) | undefined;
+  readonly resources: (() => Promise<Resources> | Resources) | undefined;
   readonly release: ((resources: never) => Promise<void> | void) | undefined;
 }
 
@@ -91,7 +91,7 @@ export interface ImplementOptions<W extends AnyWorkflow, Resources extends objec
 export function implement<W extends AnyWorkflow, Resources extends object = Record<never, never>>(
   workflow: W,
   options: ImplementOptions<W, Resources>,
-): App {
+): App<NoInfer<W>, NoInfer<Resources>> {
   const refuse = (what: string): never => {
     throw new CauceError("app_invalid", `workflow "${workflow?.name}": ${what}`);
   };

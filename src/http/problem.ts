@@ -22,6 +22,8 @@ export const httpStatusOf = {
   method_not_allowed: 405,
   workflow_not_found: 404,
   order_not_found: 404,
+  status_not_found: 404,
+  status_not_handled: 409,
   transition_not_allowed: 409,
   being_handled: 409,
   stale: 409,
@@ -50,6 +52,12 @@ export const httpStatusOf = {
   keys_invalid: null,
   port_in_use: null,
   address_unavailable: null,
+  unreachable: null,
+  unexpected_answer: null,
+  wait_timed_out: null,
+  order_failed: null,
+  order_ended: null,
+  not_at_rest: null,
   internal_error: 500,
 } as const satisfies Record<ErrorCode, number | null>;
 

@@ -1,5 +1,5 @@
 import type { Result, Router } from "hono/router";
-import { RegExpRouter } from "hono/router/reg-exp-router";
+import { TrieRouter } from "hono/router/trie-router";
 
 /**
  * Looks a fixed path up before any pattern is tried. Hono's fast router takes no `/orders/failures` beside
@@ -9,7 +9,7 @@ import { RegExpRouter } from "hono/router/reg-exp-router";
 export function fixedFirstRouter<T>(): Router<T> {
   const fixed = new Map<string, Map<string, Result<T>>>();
   const paths = new Set<string>();
-  const patterns = new RegExpRouter<T>();
+  const patterns = new TrieRouter<T>();
   return {
     name: "FixedFirstRouter",
     add(method, path, handler) {

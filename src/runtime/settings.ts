@@ -11,6 +11,8 @@ export interface Setting<T = unknown, Default extends string | null = string | n
   /** As text, parsed like any other value; null for none. */
   readonly default: Default;
   readonly meaning: string;
+  /** Never repeated in an error. */
+  readonly secret?: true;
   parse(text: string): Parsed<T>;
 }
 
@@ -96,9 +98,40 @@ export const settings = {
   }),
 };
 
+/** Every setting of the commands that call a server, such as `cauce list`. */
+export const clientSettings = {
+  url: setting({
+    flag: "--url <url>",
+    variable: "CAUCE_URL",
+    default: "http://127.0.0.1:3000",
+    meaning: "Address of the server, its base path included.",
+    parse: text(/^https?:\/\/\S+$/, "an address such as http://127.0.0.1:3000"),
+  }),
+  key: setting({
+    flag: "--key <key>",
+    variable: "CAUCE_API_KEY",
+    default: null,
+    meaning: "API key, as `cauce keys create` showed it.",
+    secret: true,
+    parse: text(/^[\x21-\x7e]+$/, "an API key, as `cauce keys create` showed it"),
+  }),
+  workflow: setting({
+    flag: "--workflow <name>",
+    variable: "CAUCE_WORKFLOW",
+    default: null,
+    meaning: "Workflow of the orders; needed where the server has several.",
+    parse: text(/^[a-z][A-Za-z0-9]{0,39}$/, "a workflow's name"),
+  }),
+};
+
 export type SettingName = keyof typeof settings;
-export type Settings = {
-  readonly [K in SettingName]: (typeof settings)[K] extends Setting<infer T, infer Default>
+export type Settings = Values<typeof settings>;
+export type ClientSettingName = keyof typeof clientSettings;
+export type ClientSettings = Values<typeof clientSettings>;
+
+/** A value for each setting of a table; undefined where there may be none. */
+type Values<Table> = {
+  readonly [K in keyof Table]: Table[K] extends Setting<infer T, infer Default>
     ? Default extends string
       ? T
       : T | undefined
@@ -110,26 +143,46 @@ export function readSettings(
   flags: Readonly<Partial<Record<SettingName, string>>>,
   variables: Readonly<Record<string, string>>,
 ): Settings {
-  const entries = Object.entries(settings) as [SettingName, Setting][];
-  const known = entries.map(([, { variable }]) => variable);
+  const values = readTable(settings, flags, variables);
+  if (flags.keysFile === undefined && variables.CAUCE_KEYS !== undefined && variables.CAUCE_KEYS_FILE !== undefined) {
+    throw new CauceError("setting_invalid", "CAUCE_KEYS and CAUCE_KEYS_FILE are both set; keep one of them");
+  }
+  return values;
+}
+
+/** As `readSettings`, for the commands that call a server. */
+export function readClientSettings(
+  flags: Readonly<Partial<Record<ClientSettingName, string>>>,
+  variables: Readonly<Record<string, string>>,
+): ClientSettings {
+  return readTable(clientSettings, flags, variables);
+}
+
+function readTable<Table extends Readonly<Record<string, Setting>>>(
+  table: Table,
+  flags: Readonly<Partial<Record<keyof Table & string, string>>>,
+  variables: Readonly<Record<string, string>>,
+): Values<Table> {
+  // One environment serves every command, so each knows the variables of all.
+  const known = [settings, clientSettings].flatMap((all) =>
+    Object.values<Setting>(all).map(({ variable }) => variable),
+  );
   for (const name of Object.keys(variables)) {
     if (!known.includes(name)) {
       throw new CauceError("setting_invalid", `the variable ${name} is unknown; did you mean ${nearest(name, known)}?`);
     }
   }
-  if (flags.keysFile === undefined && variables.CAUCE_KEYS !== undefined && variables.CAUCE_KEYS_FILE !== undefined) {
-    throw new CauceError("setting_invalid", "CAUCE_KEYS and CAUCE_KEYS_FILE are both set; keep one of them");
-  }
   return Object.fromEntries(
-    entries.map(([name, { flag, variable, default: fallback, parse }]) => {
+    Object.entries(table).map(([name, { flag, variable, default: fallback, parse, secret }]) => {
       const given = flags[name] ?? variables[variable] ?? fallback;
       if (given === null) return [name, undefined];
       const parsed = parse(given);
       if ("value" in parsed) return [name, parsed.value];
       const where = flags[name] === undefined ? variable : flag?.split(" ")[0];
-      throw new CauceError("setting_invalid", `${where} must be ${parsed.fault}, not "${given}"`);
+      const shown = secret ? "" : `, not "${given}"`;
+      throw new CauceError("setting_invalid", `${where} must be ${parsed.fault}${shown}`);
     }),
-  ) as unknown as Settings;
+  ) as Values<Table>;
 }
 
 function setting<T, Default extends string | null>(definition: Setting<T, Default>): Setting<T, Default> {

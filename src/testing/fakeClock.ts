@@ -7,6 +7,8 @@ export interface FakeClock extends Clock {
   advance(seconds: number): void;
   /** How many callbacks are still to come: 0 once everything that uses the clock is closed. */
   readonly timers: number;
+  /** When the next callback comes, in milliseconds since 1970; null when none is to come. */
+  readonly nextAt: number | null;
 }
 
 interface Timer {
@@ -40,6 +42,15 @@ export function fakeClock(startMilliseconds: number = Date.UTC(2026, 10, 24)): F
 
     get timers() {
       return timersSet;
+    },
+
+    get nextAt() {
+      let next = timers.peek();
+      while (next?.isSet === false) {
+        timers.pop();
+        next = timers.peek();
+      }
+      return next?.at ?? null;
     },
 
     at(atMilliseconds, callback) {

@@ -1,4 +1,5 @@
 export { type MemoryOptions, memory } from "../backend/memory.ts";
+export type { Attempt } from "./attempts.ts";
 export {
   type BackendUnderTest,
   backendContract,
@@ -9,3 +10,10 @@ export {
 } from "./backendContract.ts";
 export { type FakeClock, fakeClock } from "./fakeClock.ts";
 export { type ExpectedChange, type Given, type GivenContext, type GivenOrder, given, type When } from "./given.ts";
+export {
+  type OrderOf,
+  type TestWorkflowOptions,
+  type TransitionOf,
+  testWorkflow,
+  type WorkflowTest,
+} from "./testWorkflow.ts";

@@ -430,6 +430,27 @@ describe("requested: the API asks to move an order", () => {
   checkRefused([
     ["that a handler will move", { status: "paid" }, requested("shipped"), "being_handled", /"paid"/],
     ["that is final", { status: "shipped" }, requested("paid"), "transition_not_allowed", /"shipped", which is final/],
+    [
+      "that ended in a status that is handled by now",
+      { status: "paid", kind: "final" },
+      requested("shipped"),
+      "transition_not_allowed",
+      /"paid", which was final/,
+    ],
+    [
+      "that ended in a status that waits by now",
+      { status: "awaiting", kind: "final" },
+      requested("paid"),
+      "transition_not_allowed",
+      /"awaiting", which was final/,
+    ],
+    [
+      "that ended in a status that is gone",
+      { status: "gone", kind: "final" },
+      requested("paid"),
+      "transition_not_allowed",
+      /"gone", which was final/,
+    ],
     ["to a status that is none", { status: "awaiting" }, requested("nowhere"), "transition_not_allowed", /"nowhere"/],
     [
       "to a name of every object",

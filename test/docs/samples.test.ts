@@ -6,15 +6,18 @@ import { describe, it, type TestContext } from "node:test";
 import { type App, type Cauce, createCauce, type Order } from "cauce";
 import { sqlite } from "cauce/sqlite";
 import { type FakeClock, fakeClock, memory } from "cauce/testing";
+import { amountAtTheDesk, approve, borrow, loansClient } from "../../examples/docs/client.ts";
 import { apply, openLoans } from "../../examples/docs/embed.ts";
 import loans from "../../examples/docs/loans.app.ts";
 import parcels from "../../examples/docs/parcels.app.ts";
 import * as tickets from "../../examples/docs/tickets.ts";
 import { onPayslip } from "../../examples/docs/webhook.ts";
+import { listen } from "../../src/runtime/node.ts";
 import { readText, root } from "./markdown.ts";
 
-// Every sample of the docs does what they say. The testing guide's sample is a test itself: it registers its own.
+// Every sample of the docs does what they say. The testing guide's samples are tests themselves: they register their own.
 await import("../../examples/docs/loans.test.ts");
+await import("../../examples/docs/contract.test.ts");
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -98,6 +101,30 @@ describe("examples/docs", () => {
     } finally {
       await cauce.close();
     }
+  });
+
+  it("client: borrows, sees what is at the desk, and decides once", async (t) => {
+    const cauce = await open(t, loans);
+    const listener = await listen(cauce.fetch, { host: "127.0.0.1", port: 0 });
+    t.after(() => {
+      listener.abort();
+      return listener.close();
+    });
+    const client = loansClient(`http://127.0.0.1:${listener.port}/loans`);
+    const form = { id: "form-1", applicantId: "a-1", amount: 500 };
+    assert.equal(await borrow(client, form), "paidOut");
+    assert.equal(await borrow(client, form), "paidOut");
+    assert.equal(
+      await borrow(client, { id: "form-2", applicantId: "UNKNOWN-1", amount: 700 }),
+      "a person will look at it",
+    );
+    assert.equal(await amountAtTheDesk(client), 700);
+    const { items } = await client.list({ status: "deskReview" });
+    const [order] = items;
+    assert.ok(items.length === 1 && order !== undefined);
+    assert.equal(await approve(client, order.id, order.version), "approved");
+    assert.equal(await approve(client, order.id, order.version), "look at it again");
+    await client.waitFor(order.id, "paidOut", { timeoutSeconds: 10 });
   });
 
   it("tickets: a status that is taken out at once strands its orders, one that retires first does not", async (t) => {

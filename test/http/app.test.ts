@@ -295,7 +295,7 @@ test("queues show every workflow", async (t) => {
   const { request, place } = await serving(t);
   await place("orders", { customerId: "c-1" });
   await place("claims", { text: "wet" });
-  const none = { inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, atLeast: false };
+  const none = { inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, paused: false, atLeast: false };
   assert.deepEqual(await jsonOf(await request("GET", "/queues")), {
     workflows: [
       { workflow: "orders", queues: [{ status: "received", kind: "handled", waiting: 1, ...none }] },

@@ -4,9 +4,18 @@ import { describe, it } from "node:test";
 import { Option } from "commander";
 import { createProgram } from "../../src/cli/main.ts";
 import { cauceVariables } from "../../src/runtime/env.ts";
-import { nearest, readSettings, type Setting, settings } from "../../src/runtime/settings.ts";
+import {
+  clientSettings,
+  nearest,
+  readClientSettings,
+  readSettings,
+  type Setting,
+  settings,
+} from "../../src/runtime/settings.ts";
 
-const all: Setting[] = Object.values(settings);
+const ofStart: Setting[] = Object.values(settings);
+const ofClients: Setting[] = Object.values(clientSettings);
+const all = [...ofStart, ...ofClients];
 
 describe("readSettings", () => {
   it("takes a flag over a variable, and a variable over the default", () => {
@@ -59,15 +68,45 @@ describe("readSettings", () => {
   });
 });
 
+describe("readClientSettings", () => {
+  it("joins flags, variables and defaults", () => {
+    assert.deepEqual(readClientSettings({}, {}), { url: "http://127.0.0.1:3000", key: undefined, workflow: undefined });
+    const variables = { CAUCE_URL: "https://a/shop", CAUCE_API_KEY: "cauce_x", CAUCE_WORKFLOW: "orders" };
+    assert.deepEqual(readClientSettings({}, variables), { url: "https://a/shop", key: "cauce_x", workflow: "orders" });
+    assert.equal(readClientSettings({ url: "http://b" }, variables).url, "http://b");
+  });
+
+  it("shares the environment with cauce start, and its refusals", () => {
+    readSettings({}, { CAUCE_URL: "http://a", CAUCE_API_KEY: "x", CAUCE_WORKFLOW: "orders" });
+    readClientSettings({}, { CAUCE_PORT: "4000", CAUCE_WATCH: "true" });
+    for (const read of [readSettings, readClientSettings]) {
+      assert.throws(() => read({}, { CAUCE_ULR: "x" }), { message: /did you mean CAUCE_URL\?$/ });
+    }
+    assert.throws(() => readClientSettings({ url: "localhost:3000" }, {}), { message: /^--url must be an address/ });
+  });
+
+  it("never repeats a key", () => {
+    assert.throws(() => readClientSettings({}, { CAUCE_API_KEY: "se cret" }), {
+      message: "CAUCE_API_KEY must be an API key, as `cauce keys create` showed it",
+    });
+  });
+});
+
 describe("the settings", () => {
-  it("are the flags of cauce start, no more and no fewer", () => {
+  it("are the flags of cauce start, no more and no fewer, and of every command that calls a server", () => {
     const program = createProgram([], { out: () => {}, err: () => {} });
-    const start = program.commands.find((command) => command.name() === "start");
-    const shown = start?.options.filter(({ hidden }) => !hidden).map(({ flags }) => flags);
+    const shown = (name: string) => program.commands.find((command) => command.name() === name)?.options ?? [];
     assert.deepEqual(
-      shown,
-      all.flatMap(({ flag }) => flag ?? []),
+      shown("start").flatMap(({ hidden, flags }) => (hidden ? [] : flags)),
+      ofStart.flatMap(({ flag }) => flag ?? []),
     );
+    for (const { flag } of ofClients) {
+      const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
+      assert.deepEqual(
+        without.map((command) => command.name()),
+        ["start", "diagram", "keys"],
+      );
+    }
   });
 
   it("have defaults that they themselves take", () => {
@@ -78,13 +117,13 @@ describe("the settings", () => {
 
   it("name a variable after its flag", () => {
     for (const { flag, variable } of all) {
-      if (flag === null || variable === "CAUCE_KEYS_FILE") continue;
+      if (flag === null || ["CAUCE_KEYS_FILE", "CAUCE_API_KEY"].includes(variable)) continue;
       const words = new Option(flag).name().replaceAll("-", "_").toUpperCase();
       assert.equal(variable, `CAUCE_${words}`);
     }
   });
 
-  it("are the table in docs/reference/settings.md, row for row", () => {
+  it("are the tables in docs/reference/settings.md, row for row", () => {
     const page = readFileSync(new URL("../../docs/reference/settings.md", import.meta.url), "utf8");
     // The formatter pads the columns.
     const narrow = (line: string) => line.replace(/ +/g, " ").replace(/-{3,}/g, "---");
@@ -93,11 +132,15 @@ describe("the settings", () => {
       .filter((line) => line.startsWith("|"))
       .map(narrow);
     const code = (text: string | null) => (text === null ? "none" : `\`${text}\``);
-    const expected = all.map(
-      ({ flag, variable, default: fallback, meaning }) =>
-        `| ${code(flag)} | ${code(variable)} | ${code(fallback)} | ${meaning} |`,
-    );
-    assert.deepEqual(rows, ["| flag | variable | default | meaning |", "| --- | --- | --- | --- |", ...expected]);
+    const tableOf = (settings: Setting[]) => [
+      "| flag | variable | default | meaning |",
+      "| --- | --- | --- | --- |",
+      ...settings.map(
+        ({ flag, variable, default: fallback, meaning }) =>
+          `| ${code(flag)} | ${code(variable)} | ${code(fallback)} | ${meaning} |`,
+      ),
+    ];
+    assert.deepEqual(rows, [...tableOf(ofStart), ...tableOf(ofClients)]);
   });
 });
 

@@ -102,3 +102,15 @@ test("time does not go back", () => {
   assert.throws(() => clock.advance(Number.NaN), RangeError);
   assert.throws(() => clock.advance(Number.POSITIVE_INFINITY), RangeError);
 });
+
+test("it tells when the next callback comes, and not of one that was cancelled", () => {
+  const clock = fakeClock(0);
+  assert.equal(clock.nextAt, null);
+  const cancel = clock.at(100, () => {});
+  clock.at(200, () => {});
+  assert.equal(clock.nextAt, 100);
+  cancel();
+  assert.equal(clock.nextAt, 200);
+  clock.advance(1);
+  assert.equal(clock.nextAt, null);
+});

@@ -99,20 +99,17 @@ export function putSharedAnswers(components: Components): void {
   });
   components.put(
     "Queue",
-    object(
-      {
-        status: statusName,
-        kind: { ...text, enum: ["handled", "waiting"] },
-        waiting: { ...count, description: "Handled: in the queue and due. Waiting: standing in the status." },
-        inFlight: { ...count, description: "With a handler." },
-        delayed: { ...count, description: "In the queue, not before a time." },
-        failed: count,
-        oldestWaitingAt: { ...orNull(time), description: "Since when the one that waits longest has waited." },
-        atLeast: { type: "boolean", description: "The counts are lower bounds." },
-        paused: { type: "boolean", description: "No handler starts until the status is resumed." },
-      },
-      { optional: ["paused"] },
-    ),
+    object({
+      status: statusName,
+      kind: { ...text, enum: ["handled", "waiting"] },
+      waiting: { ...count, description: "Handled: in the queue and due. Waiting: standing in the status." },
+      inFlight: { ...count, description: "With a handler." },
+      delayed: { ...count, description: "In the queue, not before a time." },
+      failed: count,
+      oldestWaitingAt: { ...orNull(time), description: "Since when the one that waits longest has waited." },
+      atLeast: { type: "boolean", description: "The counts are lower bounds." },
+      paused: { type: "boolean", description: "No handler starts until the status is resumed." },
+    }),
   );
   components.put("Queues", object({ workflows: list(object({ workflow: text, queues: list(refTo("Queue")) })) }));
   components.put("Health", object({ status: { ...text, enum: ["ok", "unavailable"] } }));

@@ -1,4 +1,4 @@
-import { idempotencyKeyPattern, listQuery, retryBody, retryManyBody } from "../contract.ts";
+import { idempotencyKeyPattern, listQuery, noBody, retryManyBody } from "../contract.ts";
 import { inlineSchema, type JsonSchema, refTo } from "./components.ts";
 import { type Answer, type Parameter, queryOf, type RouteErrorCode, type RouteTable } from "./describe.ts";
 import type { WorkflowSchemas } from "./workflowSchemas.ts";
@@ -62,8 +62,15 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
     access: "operate" as const,
     summary,
     parameters: [status],
+    body: { ...json(inlineSchema(noBody), {}), required: false },
     answers: { 200: { description: "The status's row of `GET /queues`.", content: json(refTo("Queue")) } },
-    errors: ["status_not_found", "status_not_handled", ...unwritable] satisfies RouteErrorCode[],
+    errors: [
+      ...badBody,
+      "invalid_request",
+      "status_not_found",
+      "status_not_handled",
+      ...unwritable,
+    ] satisfies RouteErrorCode[],
   });
 
   return {
@@ -187,7 +194,7 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
       access: "operate",
       summary: "Start a failed order again",
       parameters: [id, requestId],
-      body: { ...json(inlineSchema(retryBody), {}), required: false },
+      body: { ...json(inlineSchema(noBody), {}), required: false },
       answers: { 200: theOrder("The order, started again.") },
       errors: [
         ...badBody,

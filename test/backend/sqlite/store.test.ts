@@ -162,7 +162,8 @@ test("orders in the queue survive a change of delivery, both ways", async (t) =>
       inFlight: 3,
       delayed: 0,
       failed: 0,
-      oldestWaitingAt: clock.now(),
+      oldestWaitingAt: null,
+      paused: false,
       atLeast: false,
     },
   ]);

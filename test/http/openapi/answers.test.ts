@@ -49,7 +49,7 @@ function asking(
     async ask(route: string, status: number, options: RequestOptions & { query?: string; id?: string } = {}) {
       const [method = "", template = ""] = route.split(" ");
       const { query = "", id = "none", ...rest } = options;
-      const path = template.replace("{id}", id) + query;
+      const path = template.replace(/\{\w+\}/, id) + query;
       const headers = { authorization: `Bearer ${key.key}`, ...rest.headers };
       const response = await request(method, path, { ...rest, headers });
       const text = await response.text();
@@ -135,6 +135,12 @@ test("what every route answers is what the document says", async (t) => {
   await ask("POST /claims/{id}/retry", 409, { id: claim.id });
   await ask("POST /orders/{id}/retry", 400, { id: failed.id, json: { a: 1 } });
 
+  for (const action of ["pause", "resume"]) {
+    await ask(`POST /orders/queues/{status}/${action}`, 200, { id: "received" });
+    await ask(`POST /orders/queues/{status}/${action}`, 404);
+    await ask(`POST /claims/queues/{status}/${action}`, 409, { id: "filed" });
+    await ask(`POST /orders/queues/{status}/${action}`, 400, { id: "received", json: { a: 1 } });
+  }
   await ask("GET /queues", 200);
   await ask("GET /queues", 400, { query: "?a=b" });
   await ask("GET /stats", 200, { query: "?minutes=5" });
