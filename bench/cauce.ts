@@ -22,14 +22,18 @@ export async function startCauce(bench: Bench, options: CauceServerOptions): Pro
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const spawnedAt = performance.now();
-  const child = await bench.children.start(process.execPath, [
-    "--conditions=source",
-    "--max-semi-space-size=16",
-    join(repository, "bin/cauce.js"),
-    "start",
-    join(repository, app),
-    ...["--port", String(port), "--data", directory, "--delivery", delivery],
-  ]);
+  const child = await bench.children.start(
+    process.execPath,
+    [
+      "--conditions=source",
+      "--max-semi-space-size=16",
+      join(repository, "bin/cauce.js"),
+      "start",
+      join(repository, app),
+      ...["--port", String(port), "--data", directory, "--delivery", delivery],
+    ],
+    { log: `${directory}.log` },
+  );
   const startMilliseconds = await ready(child, url, spawnedAt);
   const client = openClient(url);
   return {

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { measureBatch } from "./lib/batch.ts";
 import { type Bench, openBench, repository } from "./lib/bench.ts";
 import { compareRows, type Pace } from "./lib/compare.ts";
 import { measureGrowth } from "./lib/growth.ts";
@@ -85,9 +86,12 @@ async function measure(bench: Bench, { json, only, stored, pace }: Options): Pro
   const rows = rowsOf(bench).filter(({ letter }) => only.includes(letter));
   for (const { name, missing } of rows) if (missing !== undefined) bench.progress(`${name}: ${missing}`);
   const results = await compareRows(bench, generator, rows, pace);
+  const batch = only.includes("b")
+    ? await measureBatch(bench, { rounds: pace.rounds, lines: pace.seconds * 40_000 })
+    : undefined;
   const growth = stored === undefined ? undefined : await measureGrowth(bench, generator, stored, pace);
-  console.log(`\n${report({ rows, results, growth, generator, pace, root: bench.root })}\n`);
-  if (json) console.log(JSON.stringify(summarize(results, growth)));
+  console.log(`\n${report({ rows, results, batch, growth, generator, pace, root: bench.root })}\n`);
+  if (json) console.log(JSON.stringify(summarize(results, batch, growth)));
   const faults = [...results.flatMap((result) => result.faults), ...(growth?.faults ?? [])];
   return faults.length === 0 ? 0 : 1;
 }

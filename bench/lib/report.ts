@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { arch, cpus, platform, release, totalmem } from "node:os";
 import { resolve } from "node:path";
+import type { BatchResult } from "./batch.ts";
 import type { Pace, RowResult } from "./compare.ts";
 import type { GrowthResult, Rates } from "./growth.ts";
 import { connections, type LoadGenerator } from "./load.ts";
@@ -17,6 +18,7 @@ export interface Summary {
   readonly idleP50Milliseconds: number | null;
   readonly idleP99Milliseconds: number | null;
   readonly idleRatioToBullmq: number | null;
+  readonly batchPerSecond: number | null;
   readonly ratioStored?: number | null;
   readonly listP99Milliseconds?: number | null;
   readonly startMilliseconds?: number | null;
@@ -25,7 +27,11 @@ export interface Summary {
   readonly ratioFifoHeld?: number | null;
 }
 
-export function summarize(results: readonly RowResult[], growth: GrowthResult | undefined): Summary {
+export function summarize(
+  results: readonly RowResult[],
+  batch: BatchResult | undefined,
+  growth: GrowthResult | undefined,
+): Summary {
   const of = (letter: string) => results.find(({ row }) => row.letter === letter);
   const [bare, cauce, bullmq] = [of("a"), of("b"), of("c")];
   const summary = {
@@ -37,6 +43,7 @@ export function summarize(results: readonly RowResult[], growth: GrowthResult | 
     idleP50Milliseconds: rounded(cauce?.idleP50Milliseconds, 2),
     idleP99Milliseconds: rounded(cauce?.idleP99Milliseconds, 2),
     idleRatioToBullmq: rounded(quotient(cauce?.idleP50Milliseconds, bullmq?.idleP50Milliseconds), 3),
+    batchPerSecond: rounded(batch?.perSecond, 0),
   };
   if (growth === undefined) return summary;
   const { rates, lists, queued, fifo, late } = growth;
@@ -62,6 +69,7 @@ function rounded(value: number | undefined, digits: number): number | null {
 export interface Run {
   readonly rows: readonly Row[];
   readonly results: readonly RowResult[];
+  readonly batch: BatchResult | undefined;
   readonly growth: GrowthResult | undefined;
   readonly generator: LoadGenerator;
   readonly pace: Pace;
@@ -69,8 +77,8 @@ export interface Run {
 }
 
 /** A run as Markdown, ready for the README. */
-export function report({ rows, results, growth, generator, pace, root }: Run): string {
-  const summary = summarize(results, growth);
+export function report({ rows, results, batch, growth, generator, pace, root }: Run): string {
+  const summary = summarize(results, batch, growth);
   const header = ["", "completed/s", "rounds", "unfinished at most", "POST p99 ms", "idle p50 ms", "idle p99 ms"];
   const comparison = rows.map((row) => {
     const result = results.find((each) => each.row === row);
@@ -92,12 +100,12 @@ export function report({ rows, results, growth, generator, pace, root }: Run): s
   return [
     machine(generator, pace, root),
     table(header, comparison),
-    table(["", "measured", "to reach"], goals(summary, growth)),
+    table(["", "measured", "to reach"], goals(summary, batch, growth)),
     ...(faults.length === 0 ? [] : [faults.map((fault) => `- does not count: ${fault}`).join("\n")]),
   ].join("\n\n");
 }
 
-function goals(summary: Summary, growth: GrowthResult | undefined): string[][] {
+function goals(summary: Summary, batch: BatchResult | undefined, growth: GrowthResult | undefined): string[][] {
   const goal = (name: string, value: number | null | undefined, digits: number, to: string) => [
     name,
     value === null || value === undefined ? "–" : value.toFixed(digits),
@@ -107,6 +115,16 @@ function goals(summary: Summary, growth: GrowthResult | undefined): string[][] {
     goal("Cauce / bare front", summary.ratioToBareFront, 2, "≥ 0.70"),
     goal("Cauce / BullMQ", summary.ratioToBullmq, 2, "≥ 4.00"),
     goal("idle p50, Cauce / BullMQ", summary.idleRatioToBullmq, 2, "≤ 0.50"),
+    ...(batch === undefined
+      ? []
+      : [
+          goal(
+            `batch intake, orders/s (${whole(batch.workingPerSecond)} while handlers work)`,
+            summary.batchPerSecond,
+            0,
+            "≥ 50000",
+          ),
+        ]),
   ];
   if (growth === undefined) return lines;
   const { stored, held, rates, lists, queued, fifo, late } = growth;
