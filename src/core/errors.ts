@@ -16,6 +16,7 @@ export const errorCodes = {
   invalid_cursor: "The cursor is not one that a list returned.",
   body_too_large: "The body is larger than the server takes.",
   request_timed_out: "The body did not come within the time that the server allows.",
+  headers_too_large: "The path and headers are larger than the server takes.",
   unsupported_media_type:
     "The body is not sent as application/json, or as application/x-ndjson where the route takes that.",
   idempotency_conflict: "The idempotency key was used before with other content.",

@@ -13,6 +13,7 @@ export const httpStatusOf = {
   invalid_cursor: 400,
   body_too_large: 413,
   request_timed_out: 408,
+  headers_too_large: 431,
   unsupported_media_type: 415,
   idempotency_conflict: 409,
   unauthorized: 401,

@@ -431,3 +431,16 @@ test("options that cannot work are refused", async (t) => {
   const keys = [{ name: "a", role: "read" as const, sha256: "short" }];
   assert.throws(() => createApp({ ...base, auth: { keys } }), { code: "keys_invalid" });
 });
+
+test("the word of a route is no order's id for other methods either", async (t) => {
+  const { request } = await serving(t);
+  for (const [method, path, allow] of [
+    ["GET", "/orders/retry", "POST"],
+    ["GET", "/orders/batch", "POST"],
+    ["POST", "/orders/failures", "GET, HEAD"],
+  ] as const) {
+    const response = await request(method, path);
+    assert.equal(response.headers.get("allow"), allow);
+    await problemOf(response, 405, "method_not_allowed");
+  }
+});

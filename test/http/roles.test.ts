@@ -90,7 +90,7 @@ for (const [route = "", ...answers] of table) {
         const { detail } = await problemOf(response, 403, "forbidden");
         assert.match(detail, new RegExp(`"${caller}"`));
       } else {
-        assert.equal(response.status, status);
+        assert.equal(response.status, status, response.status === status ? "" : await response.text());
         // A stream of events has no end of its own.
         await response.body?.cancel();
       }

@@ -35,6 +35,7 @@ describe("readSettings", () => {
       bodyBytesMax: 262_144,
       basePath: undefined,
       unknownStatuses: "refuse",
+      logLevel: "info",
       watch: false,
     });
   });
