@@ -10,7 +10,7 @@ import { diagram } from "../src/cli/diagram.ts";
 import { loadApp } from "../src/cli/loadApp.ts";
 import { createProgram } from "../src/cli/main.ts";
 import { defaultRetry, retryDelaySeconds } from "../src/core/retry.ts";
-import { settings } from "../src/runtime/settings.ts";
+import { clientVariables, settings } from "../src/runtime/settings.ts";
 import { lockedPackages } from "./docs/lock.ts";
 import { anchorOf, type Page, readPage, readPages, readText, regionOf, root, tableRows } from "./docs/markdown.ts";
 import { storeFacts } from "./docs/store.ts";
@@ -158,7 +158,7 @@ describe("what the docs name exists:", () => {
   });
 
   it("variables", () => {
-    const known = Object.values(settings).map(({ variable }) => variable);
+    const known = [...Object.values(settings).map(({ variable }) => variable), ...clientVariables];
     assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), known, 10);
   });
 });

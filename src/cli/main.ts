@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { cauceVariables } from "../runtime/env.ts";
 import { readSettings, type SettingName, settings } from "../runtime/settings.ts";
 import { diagram } from "./diagram.ts";
+import { addImportCommand } from "./import/command.ts";
 import { createKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
 import { exitCodes, type Output, report } from "./report.ts";
@@ -110,6 +111,8 @@ Examples:
   $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys`,
     )
     .action((options: { role: string; name?: string; file?: string }) => output.out(createKeys(options)));
+
+  addImportCommand(program, output);
 
   return program;
 }

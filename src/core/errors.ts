@@ -57,6 +57,14 @@ export const errorCodes = {
   keys_invalid: "The API keys cannot be read.",
   port_in_use: "The port is taken.",
   address_unavailable: "The address cannot be bound on this machine.",
+  // Calling a server
+  unreachable: "The server gave no answer, or what stands before it cannot reach it.",
+  unexpected_answer: "The answer is not one of Cauce's; the URL leads to something else.",
+  // An import
+  import_refused: "Some lines of the import were refused; a file has each with its problem.",
+  import_unreadable: "The file to import, its progress or its refused lines cannot be read or written.",
+  import_mismatch: "The file or its import is not the one of which the progress tells.",
+  interrupted: "The command was told to stop before it was done.",
   internal_error: "Something unexpected happened; the log says what.",
 } as const;
 

@@ -49,6 +49,12 @@ export const httpStatusOf = {
   keys_invalid: null,
   port_in_use: null,
   address_unavailable: null,
+  unreachable: null,
+  unexpected_answer: null,
+  import_refused: null,
+  import_unreadable: null,
+  import_mismatch: null,
+  interrupted: null,
   internal_error: 500,
 } as const satisfies Record<ErrorCode, number | null>;
 

@@ -88,6 +88,9 @@ export const settings = {
   }),
 };
 
+/** The variables of the commands that call a server. One environment serves every command, so each knows those of all. */
+export const clientVariables: readonly string[] = ["CAUCE_URL", "CAUCE_API_KEY", "CAUCE_WORKFLOW"];
+
 export type SettingName = keyof typeof settings;
 export type Settings = {
   readonly [K in SettingName]: (typeof settings)[K] extends Setting<infer T, infer Default>
@@ -103,7 +106,7 @@ export function readSettings(
   variables: Readonly<Record<string, string>>,
 ): Settings {
   const entries = Object.entries(settings) as [SettingName, Setting][];
-  const known = entries.map(([, { variable }]) => variable);
+  const known = [...entries.map(([, { variable }]) => variable), ...clientVariables];
   for (const name of Object.keys(variables)) {
     if (!known.includes(name)) {
       throw new CauceError("setting_invalid", `the variable ${name} is unknown; did you mean ${nearest(name, known)}?`);
