@@ -38,6 +38,7 @@ Examples:
   $ cauce start shop.app.ts
   $ cauce diagram shop.app.ts > shop.mmd
   $ cauce keys create --role intake --name webshop
+  $ cauce import orders.ndjson
 
 Exit codes: 0 done, 1 a failure, 2 wrong usage.
 An error is one line on standard error: "code: message".`,

@@ -13,7 +13,7 @@ async function run(...args: string[]) {
 
 describe("cauce", () => {
   it("shows help with examples for every command, exiting with 0", async () => {
-    for (const command of [[], ["start"], ["diagram"], ["keys", "create"]]) {
+    for (const command of [[], ["start"], ["diagram"], ["keys", "create"], ["import"]]) {
       const { exit, stdout, stderr } = await run(...command, "--help");
       assert.equal(exit, 0);
       assert.match(stdout, /^Usage: cauce[\s\S]*\nExamples:\n {2}\$ cauce /);
@@ -55,7 +55,7 @@ describe("cauce", () => {
     const program = createProgram([], { out: () => {}, err: () => {} });
     assert.deepEqual(
       program.commands.map((command) => command.name()),
-      ["start", "diagram", "keys"],
+      ["start", "diagram", "keys", "import"],
     );
     for (const command of program.commands) assert.notEqual(command.description(), "");
   });

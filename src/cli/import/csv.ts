@@ -61,6 +61,8 @@ export async function* csvRows(chunks: AsyncIterable<Buffer>, options: CsvOption
   };
   const parser = parse({
     bom: true,
+    // Both, since a file that was edited on two systems may have both.
+    record_delimiter: ["\r\n", "\n"],
     delimiter,
     // A quote inside of a cell stands for itself, as spreadsheets read it.
     relax_quotes: true,

@@ -9,7 +9,7 @@ import { deliver } from "./deliver.ts";
 import { type Format, nameOf, rowsOf } from "./format.ts";
 import { hasChanged, type Input, openInput } from "./input.ts";
 import { createMeter, type Meter } from "./meter.ts";
-import { type Beginning, beginningOf, readProgress, writeProgress } from "./progressFile.ts";
+import { type Beginning, beginningOf, checkWritable, readProgress, writeProgress } from "./progressFile.ts";
 import { openRefused } from "./refusedFile.ts";
 import { createSender } from "./sender.ts";
 import { createTally, type Tally } from "./tally.ts";
@@ -88,13 +88,13 @@ export async function importFile(options: ImportOptions, surroundings: Surroundi
     batches.close();
     if (input.kind === "stream") input.stream.destroy();
     meter.stop();
+    refused.close();
     const counts = tally.counts();
     // What stopped before its first line leaves nothing that another run would have to agree with.
     if (counts.lines > 0 || !failed) {
-      save(!failed && !stop.aborted);
       output.out(options.json ? `${JSON.stringify(counts)}\n` : `${describeCounts(counts)}\n`);
+      save(!failed && !stop.aborted);
     }
-    refused.close();
   }
   if (stop.aborted) throw interrupted(input, options, tally, stop.reason);
   if (await hasChanged(input))
@@ -122,7 +122,10 @@ async function sendAll(
   const { target, retrySeconds } = options;
   const sender = createSender({ url: `${target.url}/batch`, key: target.key, idleSeconds });
   // Not a race with each batch: a promise that outlives them all would keep every one of them in memory.
-  stop.addEventListener("abort", () => batches.close());
+  stop.addEventListener("abort", () => {
+    batches.close();
+    meter.note("stopping: waits for the answers to what was sent");
+  });
   const onTrouble = (what: string) =>
     meter.note(`${target.url}: ${what}; tries again until ${retrySeconds} s have passed without an answer`);
   let savedAt = performance.now();
@@ -149,6 +152,7 @@ async function sendAll(
 function begin(input: Input, options: ImportOptions, progressPath: string): Beginning {
   const { source, target, format, restart } = options;
   if (input.kind === "stream") return { source: source ?? `import-${randomUUID()}`, from: undefined };
+  checkWritable(progressPath);
   const progress = restart ? undefined : readProgress(progressPath);
   return beginningOf(input, progress, { source, target: target.url, format: nameOf(format) });
 }

@@ -1,4 +1,5 @@
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { CauceError } from "../../core/errors.ts";
 import type { Input } from "./input.ts";
 
@@ -51,9 +52,22 @@ export function writeProgress(path: string, progress: Progress): void {
     writeFileSync(next, `${JSON.stringify(progress, undefined, 2)}\n`);
     renameSync(next, path);
   } catch (error) {
-    const { code = String(error) } = error as NodeJS.ErrnoException;
-    throw new CauceError("import_unreadable", `${path} cannot be written (${code}); name another with --progress`);
+    throw unwritable(path, error);
   }
+}
+
+/** So that it is not found out after the first second. Throws `import_unreadable`. */
+export function checkWritable(path: string): void {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+}
+
+function unwritable(path: string, error: unknown): CauceError {
+  const { code = String(error) } = error as NodeJS.ErrnoException;
+  return new CauceError("import_unreadable", `${path} cannot be written (${code}); name another with --progress`);
 }
 
 /**
