@@ -153,8 +153,8 @@ function begin(input: Input, options: ImportOptions, progressPath: string): Begi
   const { source, target, format, restart } = options;
   if (input.kind === "stream") return { source: source ?? `import-${randomUUID()}`, from: undefined };
   checkWritable(progressPath);
-  const progress = restart ? undefined : readProgress(progressPath);
-  return beginningOf(input, progress, { source, target: target.url, format: nameOf(format) });
+  const progress = readProgress(progressPath, { restart });
+  return beginningOf(input, progress, { source, target: target.url, format: nameOf(format), restart });
 }
 
 function pathsOf({ file, progressFile, refusedFile }: ImportOptions): { progress: string; refused: string } {

@@ -34,14 +34,15 @@ export interface Beginning {
   readonly from: Progress | undefined;
 }
 
-/** Throws `import_unreadable`. */
-export function readProgress(path: string): Progress | undefined {
+/** Undefined where there is none. Throws `import_unreadable` for what is no progress, unless that does not matter. */
+export function readProgress(path: string, { restart }: { restart: boolean }): Progress | undefined {
   try {
     const value = JSON.parse(readFileSync(path, "utf8")) as Progress;
     if (typeof value?.source === "string" && Number.isSafeInteger(value.bytes)) return value;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
   }
+  if (restart) return undefined;
   throw new CauceError("import_unreadable", `${path} cannot be read as progress; begin anew with --restart`);
 }
 
@@ -77,7 +78,7 @@ function unwritable(path: string, error: unknown): CauceError {
 export function beginningOf(
   file: Extract<Input, { kind: "file" }>,
   progress: Progress | undefined,
-  wanted: { source: string | undefined; target: string; format: string },
+  wanted: { source: string | undefined; target: string; format: string; restart: boolean },
 ): Beginning {
   const same = progress !== undefined && progress.sha256 === file.sha256;
   // As many bits as a UUID has; the whole of it would make every request a fifth larger.
@@ -86,7 +87,8 @@ export function beginningOf(
   const refuse = (what: string): never => {
     throw new CauceError("import_mismatch", what);
   };
-  if (progress === undefined) return { source, from: undefined };
+  // The same file under the keys that it had: beginning anew must not place it twice.
+  if (progress === undefined || wanted.restart) return { source, from: undefined };
   if (!same) {
     if (wanted.source !== undefined) return { source, from: undefined };
     return refuse(

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { CauceError } from "../../core/errors.ts";
 import type { Problem, Row } from "./row.ts";
 
@@ -13,7 +13,8 @@ export interface RefusedFile {
 
 /** Keeps the first `bytes` of what an earlier run wrote. Throws `import_unreadable`. */
 export function openRefused(path: string, options: { bytes: number; delimiter: string }): RefusedFile {
-  let { bytes } = options;
+  // Somebody may have taken it away since.
+  let bytes = Math.min(options.bytes, statSync(path, { throwIfNoEntry: false })?.size ?? 0);
   let file: number | undefined;
   let waiting = "";
   const attempt = <T>(work: () => T): T => {

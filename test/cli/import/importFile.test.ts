@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { describe, it } from "node:test";
@@ -94,6 +94,23 @@ describe("an import", () => {
     assert.deepEqual(third.counts, { placed: 3, repeated: 0, refused: 0, lines: 3 });
   });
 
+  it("begins anew under the keys that the file had, also without the file of refused lines", async (t) => {
+    const { url, orders } = await serving(t);
+    const path = file(t, `{"bad":1}\n${linesOf(2)}`);
+    await runImport(url, path, { source: "mine" });
+    const counts = { placed: 0, repeated: 2, refused: 1, lines: 3 };
+    assert.deepEqual((await runImport(url, path, { restart: true })).counts, counts);
+    assert.deepEqual((await runImport(url, path)).counts, counts);
+    const progress = JSON.parse(readFileSync(`${path}.cauce-progress`, "utf8"));
+    writeFileSync(
+      `${path}.cauce-progress`,
+      JSON.stringify({ ...progress, complete: false, repeated: 1, line: 2, bytes: 40 }),
+    );
+    rmSync(`${path}.refused.ndjson`);
+    assert.deepEqual((await runImport(url, path)).counts, counts);
+    assert.equal((await orders()).length, 2);
+  });
+
   it("takes envelopes with the keys that they bring, and gives one to those without", async (t) => {
     const { url, orders } = await serving(t);
     const lines = [
@@ -127,6 +144,8 @@ describe("an import", () => {
     assert.ok(placed >= 11_999 && placed < 20_000, `${placed} orders`);
     assert.deepEqual(counts, { placed, repeated: 0, refused: 1, lines: placed + 1 });
 
+    // What a run that died wrote past its progress is not kept.
+    appendFileSync(`${path}.refused.ndjson`, '{"line":9}\n');
     const second = await runImport(url, path);
     assert.match(second.stderr, new RegExp(`^goes on after line ${placed + 1}, `));
     assert.equal(second.code, "import_refused");
@@ -147,7 +166,7 @@ describe("an import", () => {
     await first;
     const progress = `${path}.cauce-progress`;
     // As if it had been stopped half way.
-    const half = { ...JSON.parse(readFileSync(progress, "utf8")), complete: false, line: 1, bytes: 28, placed: 1 };
+    const half = { ...JSON.parse(readFileSync(progress, "utf8")), complete: false, line: 1, bytes: 30, placed: 1 };
     writeFileSync(progress, JSON.stringify(half));
     for (const [other, options] of [
       [`${base}/others`, {}],
