@@ -131,7 +131,7 @@ describe("what the docs name exists:", () => {
   it("npm scripts", () => {
     const { scripts } = JSON.parse(readText("package.json")) as { scripts: Record<string, string> };
     const found = pages.flatMap(({ path: page, text }) =>
-      [...text.matchAll(/npm (?:run ([\w:]+)|(start|test)\b)/g)].map(([, run, own]) => ({
+      [...text.matchAll(/npm (?:run ([\w:-]+)|(start|test)\b)/g)].map(([, run, own]) => ({
         name: run ?? own ?? "",
         page,
       })),

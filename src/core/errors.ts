@@ -70,6 +70,11 @@ export const errorCodes = {
   order_ended: "The order came to a final status other than the awaited one.",
   // The user's tests
   not_at_rest: "A test waits for a handler that does not end, and no time passes that would end it.",
+  // An import
+  import_refused: "Some lines of the import were refused; a file has each with its problem.",
+  import_unreadable: "The file to import, its progress or its refused lines cannot be read or written.",
+  import_mismatch: "The file or its import is not the one of which the progress tells.",
+  interrupted: "The command was told to stop before it was done.",
   internal_error: "Something unexpected happened; the log says what.",
 } as const;
 

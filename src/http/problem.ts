@@ -60,6 +60,10 @@ export const httpStatusOf = {
   order_failed: null,
   order_ended: null,
   not_at_rest: null,
+  import_refused: null,
+  import_unreadable: null,
+  import_mismatch: null,
+  interrupted: null,
   internal_error: 500,
 } as const satisfies Record<ErrorCode, number | null>;
 

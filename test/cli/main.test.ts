@@ -63,6 +63,7 @@ describe("cauce", () => {
       [
         ...["start", "init", "diagram", "keys"],
         ...["place", "show", "list", "queues", "failures", "retry", "transition", "pause", "resume", "remove"],
+        "import",
       ],
     );
     for (const command of program.commands) assert.notEqual(command.description(), "");
