@@ -12,12 +12,15 @@ import {
   type PlaceOp,
 } from "./protocol.ts";
 import { bucketOf, type Claim, type Place, type Queues, unqueued } from "./queues.ts";
+import { createRemoval } from "./removal.ts";
 import { blockSize, kindNumber, queueState, redelivery } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the writer does for each operation of a batch, within its transaction. */
 export function createOperations(statements: Statements, queues: Queues, fifo: boolean) {
-  const ids = createIds((statements.lastSeq.get() as unknown as [number])[0]);
+  const [lastRemoved] = (statements.lastRemoved.get() ?? [0]) as unknown as [number];
+  const ids = createIds(Math.max((statements.lastSeq.get() as unknown as [number])[0], lastRemoved));
+  const removal = createRemoval(statements);
   const placed = createEncoder();
   let block = 1;
   let filled = 0;
@@ -67,7 +70,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       createdAt,
       entry,
     );
-    statements.insertData.run(seq, o.data);
+    statements.insertData.run(seq, o.data, o.keyHash);
     placed.number(seq);
     placed.text(id);
     return undefined;
@@ -265,6 +268,10 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       case op.redeliver:
         redeliver(from.number(), from.number());
         return;
+      case op.remove:
+        return removal.remove(index, from.number(), from.text());
+      case op.removeFinal:
+        return removal.walk(index, from.number(), from.number(), from.number(), from.number());
     }
   };
 

@@ -8,7 +8,17 @@ import type { EntryWriter } from "./rows.ts";
 import { kindNumber } from "./schema.ts";
 
 /** Each operation's code, which comes before its fields. */
-export const op = { place: 0, commit: 1, settleDone: 2, settleAgain: 3, release: 4, promote: 5, redeliver: 6 } as const;
+export const op = {
+  place: 0,
+  commit: 1,
+  settleDone: 2,
+  settleAgain: 3,
+  release: 4,
+  promote: 5,
+  redeliver: 6,
+  remove: 7,
+  removeFinal: 8,
+} as const;
 
 export const deliveryCode = { enter: 0, again: 1, keep: 2, end: 3 } as const;
 
@@ -45,8 +55,10 @@ export interface Answer {
 export const fromRows = -1;
 
 export type Exception =
-  | { readonly index: number; readonly is: "stale" }
-  | { readonly index: number; readonly is: "repeated" | "conflict"; readonly orderId: string };
+  | { readonly index: number; readonly is: "stale" | "not_found" | "not_final" }
+  | { readonly index: number; readonly is: "repeated" | "conflict"; readonly orderId: string }
+  /** What a walk over old orders came to; `lastSeq` is the last one that it looked at, null when there are no more. */
+  | { readonly index: number; readonly is: "walked"; readonly removed: number; readonly lastSeq: number | null };
 
 export interface WriterData {
   readonly file: string;

@@ -32,6 +32,8 @@ export const closed: readonly Case[] = [
         settle: () => backend.settle(delivery, { verdict: "done" }),
         overdue: () => backend.overdue({ limit: 1 }),
         redeliver: () => backend.redeliver(order),
+        remove: () => backend.remove(order.id),
+        removeFinal: () => backend.removeFinal({ before: 0, limit: 1 }),
         depths: () => backend.depths(),
         failures: () => backend.failures(),
       };
