@@ -35,6 +35,8 @@ describe("readSettings", () => {
       bodyBytesMax: 262_144,
       basePath: undefined,
       unknownStatuses: "refuse",
+      retentionDays: undefined,
+      logLevel: "info",
       watch: false,
     });
   });
@@ -55,6 +57,13 @@ describe("readSettings", () => {
     assert.throws(() => readSettings({ delivery: "FIFO" }, {}), refused(/^--delivery/));
     assert.throws(() => readSettings({ unknownStatuses: "drop" }, {}), refused(/^--unknown-statuses/));
     assert.throws(() => readSettings({}, { CAUCE_WATCH: "yes" }), refused(/^CAUCE_WATCH/));
+    for (const days of ["0", "1.5", "36501", "ever"]) {
+      assert.throws(
+        () => readSettings({ retentionDays: days }, {}),
+        refused(/^--retention-days must be a whole number/),
+      );
+    }
+    assert.equal(readSettings({}, { CAUCE_RETENTION_DAYS: "30" }).retentionDays, 30);
     for (const basePath of ["shop", "/", "/shop/", "/sh op", "/a//b"]) {
       assert.throws(() => readSettings({ basePath }, {}), refused(/^--base-path/), basePath);
     }
