@@ -165,6 +165,14 @@ export function readClientSettings(
   return readTable(clientSettings, flags, variables);
 }
 
+/** As `readSettings`, for `cauce backup`. */
+export function readBackupSettings(
+  flags: Readonly<Partial<Record<"data" | "workflow", string>>>,
+  variables: Readonly<Record<string, string>>,
+) {
+  return readTable({ data: settings.data, workflow: clientSettings.workflow }, flags, variables);
+}
+
 function readTable<Table extends Readonly<Record<string, Setting>>>(
   table: Table,
   flags: Readonly<Partial<Record<keyof Table & string, string>>>,

@@ -112,7 +112,8 @@ describe("the settings", () => {
     for (const { flag } of ofClients) {
       const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
       assert.deepEqual(
-        without.map((command) => command.name()),
+        // It reads the store itself, and has the one flag that names a workflow.
+        without.map((command) => command.name()).filter((name) => name !== "backup"),
         ["start", "diagram", "keys"],
       );
     }
