@@ -1,14 +1,15 @@
 import type { Result, Router } from "hono/router";
-import { RegExpRouter } from "hono/router/reg-exp-router";
+import { TrieRouter } from "hono/router/trie-router";
 
 /**
- * Looks a fixed path up before any pattern is tried. Hono's fast router takes no `/orders/failures` beside
- * `/orders/:id`, and would leave every request to its slow one. A fixed path has one handler, so this is for an app
+ * Looks a fixed path up before any pattern is tried. Hono's fast routers take neither `/orders/failures` beside
+ * `/orders/:id` nor `/orders/queues/:id/pause` beside `/orders/:id/retry`, and what every order takes must not go through
+ * the slow one. A fixed path has one handler, so this is for an app
  * without middleware.
  */
 export function fixedFirstRouter<T>(): Router<T> {
   const fixed = new Map<string, Map<string, Result<T>>>();
-  const patterns = new RegExpRouter<T>();
+  const patterns = new TrieRouter<T>();
   return {
     name: "FixedFirstRouter",
     add(method, path, handler) {

@@ -308,12 +308,15 @@ test("a retry of an order that has not failed is refused", async (t) => {
 
 test("queues show every workflow", async (t) => {
   const { request, place } = await serving(t);
-  await place("orders", { customerId: "c-1" });
+  const { updatedAt } = await place("orders", { customerId: "c-1" });
   await place("claims", { text: "wet" });
   const none = { inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, atLeast: false };
   assert.deepEqual(await jsonOf(await request("GET", "/queues")), {
     workflows: [
-      { workflow: "orders", queues: [{ status: "received", kind: "handled", waiting: 1, ...none }] },
+      {
+        workflow: "orders",
+        queues: [{ status: "received", kind: "handled", waiting: 1, ...none, oldestWaitingAt: updatedAt }],
+      },
       { workflow: "claims", queues: [{ status: "filed", kind: "waiting", waiting: 1, ...none }] },
     ],
   });
