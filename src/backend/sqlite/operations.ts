@@ -8,6 +8,7 @@ import {
   deliveryCode,
   type Exception,
   isPlain,
+  messageOf,
   op,
   type PlaceOp,
 } from "./protocol.ts";
@@ -18,9 +19,8 @@ import type { Statements } from "./statements.ts";
 
 /** What the writer does for each operation of a batch, within its transaction. */
 export function createOperations(statements: Statements, queues: Queues, fifo: boolean) {
-  const [lastRemoved] = (statements.lastRemoved.get() ?? [0]) as unknown as [number];
-  const ids = createIds(Math.max((statements.lastSeq.get() as unknown as [number])[0], lastRemoved));
   const removal = createRemoval(statements);
+  const ids = createIds(removal.lastSeq());
   const placed = createEncoder();
   let block = 1;
   let filled = 0;
@@ -297,8 +297,4 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       loadBlock();
     },
   };
-}
-
-function messageOf(failureJson: string | null): string {
-  return (JSON.parse(failureJson ?? "{}") as { message?: string }).message ?? "";
 }

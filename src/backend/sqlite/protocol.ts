@@ -212,3 +212,8 @@ export function isPlain(o: CommitOp): boolean {
     o.pastOmitted === 0
   );
 }
+
+/** The message in a commit's `failure`. */
+export function messageOf(failureJson: string | null): string {
+  return (JSON.parse(failureJson ?? "{}") as { message?: string }).message ?? "";
+}

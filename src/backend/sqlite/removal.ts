@@ -18,6 +18,13 @@ export function createRemoval(statements: Statements) {
   };
 
   return {
+    /** The last key that was given, to a row that is there or was removed. */
+    lastSeq(): number {
+      const [removed] = (statements.lastRemoved.get() ?? [0]) as unknown as [number];
+      const [last] = statements.lastSeq.get() as unknown as [number];
+      return Math.max(last, removed);
+    },
+
     remove(index: number, seq: number, id: string): Exception | undefined {
       const found = statements.standing.get(seq) as unknown as { id: string; kind: number } | undefined;
       if (found === undefined || found.id !== id) return { index, is: "not_found" };
