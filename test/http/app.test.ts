@@ -351,7 +351,7 @@ test("what is not there says what is missing", async (t) => {
   }
   for (const [method, path, allow] of [
     ["PUT", "/orders", "GET, HEAD, POST"],
-    ["PATCH", "/orders/1", "GET, HEAD"],
+    ["PATCH", "/orders/1", "GET, HEAD, DELETE"],
     ["PROPFIND", "/orders/1", "GET, HEAD"],
     ["GET", "/orders/1/transitions", "POST"],
     ["DELETE", "/orders/failures", "GET, HEAD"],
