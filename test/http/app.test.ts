@@ -352,9 +352,9 @@ test("what is not there says what is missing", async (t) => {
   for (const [method, path, allow] of [
     ["PUT", "/orders", "GET, HEAD, POST"],
     ["PATCH", "/orders/1", "GET, HEAD, DELETE"],
-    ["PROPFIND", "/orders/1", "GET, HEAD"],
+    ["PROPFIND", "/orders/1", "GET, HEAD, DELETE"],
     ["GET", "/orders/1/transitions", "POST"],
-    ["DELETE", "/orders/failures", "GET, HEAD"],
+    ["POST", "/orders/failures", "GET, HEAD, DELETE"],
     ["POST", "/queues", "GET, HEAD"],
     ["POST", "/healthz", "GET, HEAD"],
   ] as const) {
