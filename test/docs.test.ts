@@ -140,7 +140,15 @@ describe("what the docs name exists:", () => {
   });
 
   it("error codes, metrics, and the store's columns, tables and indexes", () => {
-    const pragmas = ["journal_mode", "wal_autocheckpoint", "user_version", "integrity_check", "locking_mode"];
+    const pragmas = [
+      "journal_mode",
+      "wal_autocheckpoint",
+      "user_version",
+      "integrity_check",
+      "quick_check",
+      "secure_delete",
+      "locking_mode",
+    ];
     const found = named(/^[a-z]+(?:_[a-z]+)+$/);
     const metrics = readText("src/http/metrics.ts").match(/(?<=")(?:cauce|process)_[a-z_]+(?=")/g) ?? [];
     const labels = ["in_flight"];

@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { cauceVariables } from "../runtime/env.ts";
 import { readSettings, settings } from "../runtime/settings.ts";
+import { addBackupCommand } from "./backup.ts";
 import { diagram } from "./diagram.ts";
 import { addOptions, flagsOf } from "./flags.ts";
 import { addImportCommand } from "./import/command.ts";
@@ -130,6 +131,7 @@ Examples:
     )
     .action((options: { role: string; name?: string; file?: string }) => output.out(createKeys(options)));
 
+  addBackupCommand(program, output);
   addOrderCommands(program, output);
   addImportCommand(program, output);
 

@@ -32,6 +32,7 @@ export const errorCodes = {
   transition_not_allowed: "The order may not move to that status from where it stands.",
   being_handled: "The order is in a handled status and its handler will move it.",
   stale: "The order changed in the meantime; read it again.",
+  order_not_final: "Only orders in a final status are removed.",
   not_failed: "Only failed orders can be retried.",
   invalid_results: "The results do not fit the workflow's results schema.",
   invalid_transition: "A handler returned a status that its status does not list in `to`.",

@@ -122,7 +122,7 @@ function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, 
 /** The methods that the path takes, as an `Allow` header has them; empty where there is no such path. */
 function allowedMethods(app: Hono<HttpEnv>, path: string): string {
   const takes = (method: string) => app.router.match(method, path)[0].length > 0;
-  return [takes("GET") ? "GET, HEAD" : "", takes("POST") ? "POST" : ""].filter(Boolean).join(", ");
+  return [takes("GET") ? "GET, HEAD" : "", ...["POST", "DELETE"].filter(takes)].filter(Boolean).join(", ");
 }
 
 /** The name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */

@@ -27,6 +27,7 @@ export const httpStatusOf = {
   transition_not_allowed: 409,
   being_handled: 409,
   stale: 409,
+  order_not_final: 409,
   not_failed: 409,
   invalid_results: 422,
   invalid_transition: null,

@@ -28,7 +28,7 @@ export interface ServerHelp {
 
 /** One route: who may use it and what it answers. */
 export interface Route {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** Below the base path; `:id` is the only parameter. */
   readonly path: string;
   /** The role that a key needs; undefined for a route that needs no key. */
@@ -144,6 +144,17 @@ export function workflowRoutes(
         checkQuery(noQuery, request.url);
         const order = await engine.get(id);
         return order === undefined ? orderNotFound(id) : ok(orderJson(order));
+      },
+    },
+    {
+      method: "DELETE",
+      path: `/${name}/:id`,
+      access: "operate",
+      async answer(request, id) {
+        checkQuery(noQuery, request.url);
+        const refused = await engine.remove(id, { requestId: requestIdOf(request.headers) });
+        if (refused === undefined) return new Response(null, { status: 204 });
+        return refused.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(refused);
       },
     },
     {

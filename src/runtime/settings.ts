@@ -82,6 +82,13 @@ export const settings = {
       "When orders stand in statuses that the definition no longer has: `refuse` to start, or `fail` the orders, for an operator to move.",
     parse: oneOf("refuse", "fail"),
   }),
+  retentionDays: setting({
+    flag: "--retention-days <days>",
+    variable: "CAUCE_RETENTION_DAYS",
+    default: null,
+    meaning: "Removes orders that many days after they came to a final status; without it they stay.",
+    parse: wholeNumber(1, 36_500),
+  }),
   logLevel: setting({
     flag: "--log-level <level>",
     variable: "CAUCE_LOG_LEVEL",
@@ -156,6 +163,14 @@ export function readClientSettings(
   variables: Readonly<Record<string, string>>,
 ): ClientSettings {
   return readTable(clientSettings, flags, variables);
+}
+
+/** As `readSettings`, for `cauce backup`. */
+export function readBackupSettings(
+  flags: Readonly<Partial<Record<"data" | "workflow", string>>>,
+  variables: Readonly<Record<string, string>>,
+) {
+  return readTable({ data: settings.data, workflow: clientSettings.workflow }, flags, variables);
 }
 
 function readTable<Table extends Readonly<Record<string, Setting>>>(

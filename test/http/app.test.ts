@@ -229,6 +229,21 @@ test("a transition is refused with its reason", async (t) => {
   await problemOf(await request("POST", path), 400, "invalid_json");
 });
 
+test("a final order is removed, and no other", async (t) => {
+  const { request, place } = await serving(t);
+  const { id } = await place("claims", { text: "wet" }, { "idempotency-key": "k-1" });
+  const path = `/claims/${id}`;
+  await problemOf(await request("DELETE", path), 409, "order_not_final");
+  await request("POST", `${path}/transitions`, { json: { to: "paid" } });
+  await problemOf(await request("DELETE", `${path}?force=true`), 400, "invalid_request");
+  const removed = await request("DELETE", path);
+  assert.deepEqual([removed.status, await removed.text()], [204, ""]);
+  await problemOf(await request("GET", path), 404, "order_not_found");
+  await problemOf(await request("DELETE", path), 404, "order_not_found");
+  await problemOf(await request("DELETE", "/claims/failures"), 404, "order_not_found");
+  assert.notEqual((await place("claims", { text: "dry" }, { "idempotency-key": "k-1" })).id, id);
+});
+
 test("failures are listed and retried, one and many", async (t) => {
   const { request, place, start, logged } = await serving(t);
   await start();
@@ -336,10 +351,10 @@ test("what is not there says what is missing", async (t) => {
   }
   for (const [method, path, allow] of [
     ["PUT", "/orders", "GET, HEAD, POST"],
-    ["PATCH", "/orders/1", "GET, HEAD"],
-    ["PROPFIND", "/orders/1", "GET, HEAD"],
+    ["PATCH", "/orders/1", "GET, HEAD, DELETE"],
+    ["PROPFIND", "/orders/1", "GET, HEAD, DELETE"],
     ["GET", "/orders/1/transitions", "POST"],
-    ["DELETE", "/orders/failures", "GET, HEAD"],
+    ["POST", "/orders/failures", "GET, HEAD, DELETE"],
     ["POST", "/queues", "GET, HEAD"],
     ["POST", "/healthz", "GET, HEAD"],
   ] as const) {

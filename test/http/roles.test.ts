@@ -67,8 +67,15 @@ for (const [route = "", ...answers] of table) {
       const failed = await place("orders", { customerId: "BAD-1" });
       await failure;
 
+      if (route.startsWith("DELETE"))
+        await request("POST", `/claims/${claim.id}/transitions`, {
+          json: { to: "paid" },
+          headers: headersOf("operate"),
+        });
+
       const bodies: Record<string, { id: string; workflow: string; json?: object }> = {
         "POST /{workflow}": { workflow: "claims", id: claim.id, json: { text: "more" } },
+        "DELETE /{workflow}/{id}": { workflow: "claims", id: claim.id },
         "POST /{workflow}/{id}/transitions": { workflow: "claims", id: claim.id, json: { to: "paid" } },
       };
       const { workflow, id, json } = bodies[route] ?? { workflow: "orders", id: failed.id };
