@@ -17,7 +17,7 @@ export const errorCodes = {
   body_too_large: "The body is larger than the server takes.",
   request_timed_out: "The body did not come within the time that the server allows.",
   unsupported_media_type:
-    "The body is not sent as application/json, or as application/x-ndjson where the route takes that.",
+    "The body is not sent as application/json, or as application/x-ndjson where the route takes that, or is compressed.",
   idempotency_conflict: "The idempotency key was used before with other content.",
   unauthorized: "No valid API key was sent.",
   forbidden: "The API key's role does not allow this.",

@@ -7,6 +7,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Observation } from "../engine/observation.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
+import { checkQuery, noQuery } from "./contract.ts";
 import { observedRoutes } from "./observed.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { fixedFirstRouter } from "./router.ts";
@@ -109,6 +110,8 @@ function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, 
     const request = context.req.raw;
     const denied = access === undefined ? undefined : guard(request, access);
     if (denied !== undefined) return denied;
+    // A parameter that does nothing must not look as if it did; GET routes check their own.
+    if (method !== "GET" && request.url.includes("?")) checkQuery(noQuery, request.url);
     return answer(request, hasId ? (context.req.param("id") ?? "") : "", context.env ?? noHelp);
   });
 }

@@ -10,7 +10,7 @@ export interface StoredKey {
   /** Whose it is; 1 to 64 letters, digits and `. _ @ -`. */
   readonly name: string;
   readonly role: Role;
-  /** The SHA-256 of the key, in hex. */
+  /** The SHA-256 of the key, in hex. Only keys that `cauce keys create` made are taken. */
   readonly sha256: string;
 }
 
@@ -19,9 +19,12 @@ export interface Auth {
   readonly keys: readonly StoredKey[];
 }
 
+/** What every key begins with: it tells a key from other text, in a log as in a search for leaked secrets. */
+export const keyPrefix = "cauce_";
+
 /** Makes a random 256-bit key. Show `key` once; keep only `sha256`. */
 export function createKey(): { key: string; sha256: string } {
-  const key = `cauce_${randomBytes(32).toString("base64url")}`;
+  const key = `${keyPrefix}${randomBytes(32).toString("base64url")}`;
   return { key, sha256: hash("sha256", key) };
 }
 
