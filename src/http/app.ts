@@ -4,6 +4,7 @@ import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Engine } from "../engine/engine.ts";
+import { stackOf } from "../engine/log.ts";
 import type { Observation } from "../engine/observation.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
@@ -131,7 +132,6 @@ function missingWorkflow(engines: readonly Engine[], path: string): string | und
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
-const stackOf = (error: unknown) => (error instanceof Error ? error.stack : undefined);
 
 /** A full disk meets every request: it is logged when it begins and when it is over, and not 20,000 times a second. */
 function createStoreFaultLog(log: Log) {

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { z } from "zod";
+import { memory } from "../../src/backend/memory.ts";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { CauceError } from "../../src/core/errors.ts";
+import { implement } from "../../src/core/handlers.ts";
 import type { Order } from "../../src/core/order.ts";
+import { final } from "../../src/core/workflow.ts";
+import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createApp } from "../../src/http/app.ts";
+import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { jsonOf, parts, problemOf, serving } from "./serving.ts";
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
@@ -450,6 +457,37 @@ test("what nobody expected is a 500 that reveals nothing, and is logged with the
   assert.equal(errors.length, 1);
   assert.equal(errors[0]?.requestId, "r-7");
   assert.equal(errors[0]?.error, "secret in /etc");
+});
+
+test("a group function that throws is a 500, of an order as of a line, logged with where it threw", async (t) => {
+  const clock = fakeClock();
+  const backend = memory({ clock });
+  t.after(() => backend.close());
+  const app = implement(
+    defineWorkflow({
+      name: "orders",
+      data: z.object({ customer: z.object({ id: z.string() }).optional() }),
+      group: (data) => (data.customer as { id: string }).id,
+      initial: "open",
+      statuses: { open: { to: ["done"], waits: true }, done: final },
+    }),
+    { handlers: {} },
+  );
+  const errors: Record<string, unknown>[] = [];
+  const kept = { ...log, error: (fields: Record<string, unknown>) => errors.push(fields) };
+  const actor = { runtime: "node", name: "test" } as const;
+  const engine = createEngine({ app, backend, clock, random: Math.random, log: kept, actor });
+  const served = createApp({ ...parts(), engines: [engine], auth: undefined, log: kept, ready: () => true });
+  const send = (path: string, body: string) => served.request(path, { method: "POST", body: Buffer.from(body) });
+  const problem = await problemOf(await send("/orders", "{}"), 500, "internal_error");
+  assert.doesNotMatch(JSON.stringify(problem), /group|undefined/);
+  const [line = ""] = (await (await send("/orders/batch", '{"data":{}}\n')).text()).split("\n");
+  assert.deepEqual([JSON.parse(line).status, JSON.parse(line).problem.code], [500, "internal_error"]);
+  assert.equal(errors.length, 2);
+  for (const { error, stack } of errors) {
+    assert.match(String(error), /workflow "orders": group threw .*reading 'id'/);
+    assert.match(String(stack), /caused by: TypeError: .*\n +at .*app\.test\.ts:\d+/);
+  }
 });
 
 test("options that cannot work are refused", async (t) => {
