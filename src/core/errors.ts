@@ -50,6 +50,7 @@ export const errorCodes = {
   orders_stranded: "The definition no longer knows statuses in which orders stand.",
   closed: "Cauce is closing and takes nothing more.",
   // Starting
+  resources_failed: "The app's `resources` threw; the message names the workflow and says why.",
   node_too_old: "The Node.js that runs is older than Cauce needs.",
   app_not_loadable: "The module of the app cannot be loaded or exports no app.",
   setting_invalid: "A flag or CAUCE_* variable is unknown or has a value that it does not take.",
