@@ -61,6 +61,9 @@ export interface Cauce {
   retryMany(workflow: string, filter: RetryFilter): Promise<{ retried: number; nextCursor: string | null }>;
   failures(workflow: string): Promise<FailureGroup[]>;
   queues(workflow: string): Promise<Depth[]>;
+  /** Stops a handled status, over restarts too, until `resume`: what is in hand ends, and nothing of it begins. */
+  pause(workflow: string, status: string): Promise<Depth>;
+  resume(workflow: string, status: string): Promise<Depth>;
   /**
    * Starts processing; until then no handler runs. Harmless when called again. When it rejects (`orders_stranded`,
    * `app_invalid`; `resources_failed`, whose `cause` is what the app threw), nothing processes and every resource that
@@ -180,6 +183,8 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
     retryMany: async (workflow, filter) => engineOf(workflow).retryMany(checkBody(retryManyBody, filter)),
     failures: async (workflow) => engineOf(workflow).failures(),
     queues: async (workflow) => engineOf(workflow).queues(),
+    pause: async (workflow, status) => accepted(await engineOf(workflow).setPaused(status, true)),
+    resume: async (workflow, status) => accepted(await engineOf(workflow).setPaused(status, false)),
     async start() {
       if (state !== "ready") throw new CauceError("closed", "drain or close was called; create a new Cauce to start");
       await (starting ??= start());

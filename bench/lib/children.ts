@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
 
 export interface Child {
   readonly pid: number;
@@ -35,19 +36,22 @@ export function createChildren() {
   };
 
   return {
-    async start(command: string, args: readonly string[]): Promise<Child> {
+    /** `log`: a file that standard error goes to, for a process that writes a lot there; reading it would cost the bench. */
+    async start(command: string, args: readonly string[], { log }: { log?: string } = {}): Promise<Child> {
       if (closed) throw new Error("the bench is ending and starts nothing more");
-      const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+      const file = log === undefined ? undefined : openSync(log, "a");
+      const child = spawn(command, args, { stdio: ["ignore", "pipe", file ?? "pipe"] });
+      if (file !== undefined) closeSync(file);
       let standardOutput = "";
       let output = "";
       const keep = (text: string) => {
         output = (output + text).slice(-keptCharacters);
       };
-      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      child.stdout?.setEncoding("utf8").on("data", (text: string) => {
         standardOutput = (standardOutput + text).slice(-keptCharacters);
         keep(text);
       });
-      child.stderr.setEncoding("utf8").on("data", keep);
+      child.stderr?.setEncoding("utf8").on("data", keep);
       running.add(child);
       const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
         child.on("close", (code, signal) => {
@@ -67,7 +71,7 @@ export function createChildren() {
         ended,
         hasEnded: () => !running.has(child),
         standardOutput: () => standardOutput,
-        lastOutput: () => output.trim(),
+        lastOutput: () => (output + (log === undefined ? "" : readFileSync(log, "utf8").slice(-keptCharacters))).trim(),
         stop: async () => {
           await stop(child, ended);
         },

@@ -50,7 +50,16 @@ export interface Backend {
   /** Queues the order's delivery again if it has none; harmless if it has one. */
   redeliver(order: StoredOrder): Promise<void>;
 
-  /** How many orders stand where, for every status that holds any that are not final. */
+  /**
+   * Stops the deliveries of one status, until it is resumed; kept in the store. What is in flight stays there, what
+   * would be delivered waits. Harmless when repeated. Rejects with `store_full`, `store_unavailable` or `closed`.
+   */
+  pause(status: string): Promise<void>;
+
+  /** Lets the deliveries of a paused status go on. Harmless when repeated. Rejects as `pause` does. */
+  resume(status: string): Promise<void>;
+
+  /** How many orders stand where, for every status that holds any that are not final, and every one that is paused. */
   depths(): Promise<Depth[]>;
 
   /** The failed orders, grouped by status and fingerprint, the largest group first. */
@@ -152,6 +161,8 @@ export interface Depth {
   readonly failed: number;
   /** When the order that is next in the queue changed last, in milliseconds since 1970; null where none waits there. */
   readonly oldestWaitingAt: number | null;
+  /** Nothing of this status is delivered until it is resumed. */
+  readonly paused: boolean;
   /** The counts are lower bounds, where counting would cost. */
   readonly atLeast: boolean;
 }

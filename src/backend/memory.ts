@@ -157,11 +157,21 @@ export function memory(options: MemoryOptions = {}): Backend {
       if (queue.stateOf(id) === undefined) queue.enter(order);
     },
 
+    async pause(status) {
+      checkOpen();
+      queue.pause(status);
+    },
+
+    async resume(status) {
+      checkOpen();
+      queue.resume(status);
+    },
+
     async depths() {
       checkOpen();
       return depthsOf(
         [...open.values()].map(({ order }) => order),
-        queue.stateOf,
+        queue,
       );
     },
 

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 import type { App } from "../core/handlers.ts";
-import { sampleData } from "./sample.ts";
+import { sampleData } from "../core/sample.ts";
 
 export interface Announcement {
   readonly version: string;

@@ -3,6 +3,7 @@ import { cauceVariables } from "../runtime/env.ts";
 import { readSettings, settings } from "../runtime/settings.ts";
 import { diagram } from "./diagram.ts";
 import { addOptions, flagsOf } from "./flags.ts";
+import { init } from "./init.ts";
 import { createKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
 import { addOrderCommands } from "./orders/commands.ts";
@@ -33,6 +34,7 @@ export function createProgram(args: readonly string[], output: Output): Command 
       "after",
       `
 Examples:
+  $ cauce init shop
   $ cauce start shop.app.ts
   $ cauce diagram shop.app.ts > shop.mmd
   $ cauce keys create --role intake --name webshop
@@ -71,6 +73,25 @@ Examples:
       const { start } = await import("./start.ts");
       return start(app, chosen, { output, watched: watched === true });
     });
+
+  program
+    .command("init")
+    .description("Writes a workflow, its handlers, a test and a package.json into an empty directory.")
+    .argument("<dir>", "the directory; it is made if it is missing")
+    .addOption(
+      new Option("--typescript", "in TypeScript, which Node 24 runs as it is (default)").conflicts("javascript"),
+    )
+    .option("--javascript", "in JavaScript")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ cauce init shop
+  $ cauce init shop --javascript`,
+    )
+    .action((directory: string, { javascript }: { javascript?: true }) =>
+      output.out(init(directory, javascript ? "javascript" : "typescript")),
+    );
 
   program
     .command("diagram")

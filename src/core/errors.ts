@@ -16,8 +16,9 @@ export const errorCodes = {
   invalid_cursor: "The cursor is not one that a list returned.",
   body_too_large: "The body is larger than the server takes.",
   request_timed_out: "The body did not come within the time that the server allows.",
+  headers_too_large: "The path and headers are larger than the server takes.",
   unsupported_media_type:
-    "The body is not sent as application/json, or as application/x-ndjson where the route takes that, or is compressed.",
+    "The body's type is none that the route takes, such as application/json, or it is compressed.",
   idempotency_conflict: "The idempotency key was used before with other content.",
   unauthorized: "No valid API key was sent.",
   forbidden: "The API key's role does not allow this.",
@@ -25,6 +26,8 @@ export const errorCodes = {
   method_not_allowed: "The route does not take this method.",
   workflow_not_found: "No workflow of that name is served here.",
   order_not_found: "No order has that id.",
+  status_not_found: "The workflow has no such status.",
+  status_not_handled: "The status has no handler, so there is nothing to pause.",
   // A change of an order
   transition_not_allowed: "The order may not move to that status from where it stands.",
   being_handled: "The order is in a handled status and its handler will move it.",
@@ -54,6 +57,8 @@ export const errorCodes = {
   node_too_old: "The Node.js that runs is older than Cauce needs.",
   app_not_loadable: "The module of the app cannot be loaded or exports no app.",
   setting_invalid: "A flag or CAUCE_* variable is unknown or has a value that it does not take.",
+  directory_not_empty: "The directory that a workflow is to be written into holds files.",
+  directory_unusable: "The directory that a workflow is to be written into cannot be made, read or written.",
   keys_required: "A server that others can reach needs API keys.",
   keys_invalid: "The API keys cannot be read.",
   port_in_use: "The port is taken.",

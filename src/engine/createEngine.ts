@@ -1,4 +1,4 @@
-import type { Backend, Depth } from "../backend/backend.ts";
+import type { Backend } from "../backend/backend.ts";
 import type { Clock, Random } from "../core/clock.ts";
 import { type Change, type DecideContext, decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
@@ -8,7 +8,6 @@ import {
   type AnyWorkflow,
   type HandledStatus,
   handledStatuses,
-  kindOf,
   retryOf,
   type StatusDefinition,
   statusOf,
@@ -23,6 +22,7 @@ import { createOperate } from "./operate.ts";
 import { pause } from "./pause.ts";
 import { type Poll, startPoll } from "./poll.ts";
 import { openResources, releaseResources } from "./resources.ts";
+import { createStanding } from "./standing.ts";
 import { failUnknown, refuseStranded } from "./stranded.ts";
 import { createSweep } from "./sweep.ts";
 
@@ -186,31 +186,7 @@ export function createEngine(options: EngineOptions): Engine {
     ...createOperate({ backend, contextOf, commit: commitOther }),
     failures: backend.failures,
 
-    async queues() {
-      const depths = await backend.depths();
-      const rows = Object.entries(workflow.statuses as Record<string, StatusDefinition>)
-        .filter(([, status]) => kindOf(status) !== "final")
-        .map(([status, definition]) => {
-          const kind = kindOf(definition) as Depth["kind"];
-          const depth = depths.find((row) => row.status === status && row.kind === kind);
-          return (
-            depth ?? {
-              status,
-              kind,
-              waiting: 0,
-              inFlight: 0,
-              delayed: 0,
-              failed: 0,
-              oldestWaitingAt: null,
-              atLeast: false,
-            }
-          );
-        });
-      return [
-        ...rows,
-        ...depths.filter((depth) => !rows.some((row) => row.status === depth.status && row.kind === depth.kind)),
-      ];
-    },
+    ...createStanding({ workflow, backend, log }),
 
     start() {
       started ??= begin().catch(async (error) => {

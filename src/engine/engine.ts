@@ -67,6 +67,11 @@ export interface Engine {
     options?: Requested,
   ): Promise<{ readonly retried: number; readonly nextCursor: string | null }>;
   failures(): Promise<FailureGroup[]>;
+  /**
+   * Stops a handled status, or lets it go on: no handler of it begins while it is paused, over restarts too. Resolves to
+   * its row of `queues`. Refuses with `status_not_found`, `status_not_handled`.
+   */
+  setPaused(status: string, paused: boolean): Promise<Depth | Refusal>;
   /** One row for each status that is handled or waiting, in the definition's order, then any that the workflow does not know. */
   queues(): Promise<Depth[]>;
   /**

@@ -10,6 +10,7 @@ import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
 import { checkQuery, noQuery } from "./contract.ts";
 import { observedRoutes } from "./observed.ts";
+import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { fixedFirstRouter } from "./router.ts";
 import { type Route, requestIdOf, type ServerHelp, serverRoutes, workflowRoutes } from "./routes.ts";
@@ -70,8 +71,13 @@ export function createApp({
     onError: report,
   };
 
-  for (const route of serverRoutes(engines, ready)) addRoute(app, basePath, route, guard);
-  for (const route of observedRoutes(engines, observation, clock)) addRoute(app, basePath, route, guard);
+  const ofServer = [
+    ...serverRoutes(engines, ready),
+    ...observedRoutes(engines, observation, clock),
+    ...referenceRoutes({ engines, basePath, secured: auth !== undefined }),
+  ];
+  const open = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));
+  for (const route of ofServer) addRoute(app, basePath, route, guard);
   for (const engine of engines) {
     for (const route of workflowRoutes(engine, options)) addRoute(app, basePath, route, guard);
   }
@@ -80,7 +86,7 @@ export function createApp({
     const { path } = context.req;
     const allowed = allowedMethods(app, path);
     const local = path.startsWith(`${basePath}/`) ? path.slice(basePath.length) : "";
-    if (local !== "/healthz" && local !== "/readyz") {
+    if (!open.has(local)) {
       const denied = guard(context.req.raw, "any");
       if (denied !== undefined) return denied;
     }

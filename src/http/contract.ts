@@ -35,8 +35,8 @@ export const transitionBody = z.strictObject({
   expectedVersion: z.int("must be a whole number").min(0, "must be at least 0").optional(),
 });
 
-/** `POST /{workflow}/{id}/retry` */
-export const retryBody = z.strictObject({});
+/** The routes whose body may be left out: `POST /{workflow}/{id}/retry`, `POST /{workflow}/queues/{status}/pause`, … */
+export const noBody = z.strictObject({});
 
 /** `POST /{workflow}/retry` */
 export const retryManyBody = z.strictObject({

@@ -10,9 +10,9 @@ import {
   checkQuery,
   idempotencyKeyPattern,
   listQuery,
+  noBody,
   noQuery,
   requestIdPattern,
-  retryBody,
   retryManyBody,
   transitionBody,
 } from "./contract.ts";
@@ -124,6 +124,18 @@ export function workflowRoutes(
         return ok(JSON.stringify({ retried, nextCursor }));
       },
     },
+    ...(["pause", "resume"] as const).map(
+      (action): Route => ({
+        method: "POST",
+        path: `/${name}/queues/:id/${action}`,
+        access: "operate",
+        async answer(request, status, { readBody }) {
+          checkBody(noBody, await body.optional(request, readBody, "invalid_request"));
+          const result = await engine.setPaused(status, action === "pause");
+          return "refused" in result ? refusalProblem(result) : ok(JSON.stringify(queueOf(result)));
+        },
+      }),
+    ),
     {
       method: "GET",
       path: `/${name}/:id`,
@@ -152,7 +164,7 @@ export function workflowRoutes(
       path: `/${name}/:id/retry`,
       access: "operate",
       async answer(request, id, { readBody }) {
-        checkBody(retryBody, await body.optional(request, readBody, "invalid_request"));
+        checkBody(noBody, await body.optional(request, readBody, "invalid_request"));
         const result = await engine.retry(id, { requestId: requestIdOf(request.headers) });
         if ("refused" in result)
           return result.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(result);
@@ -226,7 +238,7 @@ function failureOf({ status, fingerprint, message, count, firstAt, lastAt }: Fai
   return { status, fingerprint, message, count, firstAt: iso(firstAt), lastAt: iso(lastAt) };
 }
 
-function queueOf({ status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt, atLeast }: Depth) {
+function queueOf({ status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt, paused, atLeast }: Depth) {
   const oldest = oldestWaitingAt === null ? null : iso(oldestWaitingAt);
-  return { status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt: oldest, atLeast };
+  return { status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt: oldest, paused, atLeast };
 }

@@ -9,11 +9,11 @@ export interface OpenLog extends Log {
 }
 
 // Written in large pieces, since a write for each of 30,000 lines a second would cost more than making them.
-const pieceBytes = 16_384;
+const pieceBytes = 8_192;
 const flushMilliseconds = 50;
 
-/** JSON lines to a file descriptor or a file, by pino. A line is on its way within 50 ms, and at the end of the process at once. */
-export function openLog({ level, to }: { level: LogLevel; to: number | string }): OpenLog {
+/** JSON lines to a file descriptor, by pino. A line is on its way within 50 ms, and at the end of the process at once. */
+export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog {
   const stream = pino.destination({ dest: to, sync: false, minLength: pieceBytes });
   let lastAt = 0;
   let lastTime = "";

@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { createAdaptorServer } from "@hono/node-server";
 import { CauceError } from "../core/errors.ts";
 import { createBodies } from "./bodies.ts";
+import { answerUnreadable } from "./unreadable.ts";
 
 /** What this server offers for a request: a shorter way to its body, and more time for it. */
 export interface Help {
@@ -62,6 +63,7 @@ export async function listen(
     },
     serverOptions: limits,
   }) as Server;
+  server.on("clientError", answerUnreadable);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
       bodies.close();

@@ -4,7 +4,7 @@ import { defineWorkflow, final, implement } from "cauce";
 import { z } from "zod";
 import ordersApp from "../../examples/orders/orders.app.ts";
 import { type Announcement, announce } from "../../src/cli/announce.ts";
-import { sampleData } from "../../src/cli/sample.ts";
+import { sampleData } from "../../src/core/sample.ts";
 
 const announcement: Announcement = {
   version: "1.2.3",

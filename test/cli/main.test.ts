@@ -61,7 +61,7 @@ describe("cauce", () => {
     assert.deepEqual(
       program.commands.map((command) => command.name()),
       [
-        ...["start", "diagram", "keys"],
+        ...["start", "init", "diagram", "keys"],
         ...["place", "show", "list", "queues", "failures", "retry", "transition", "pause", "resume", "remove"],
       ],
     );

@@ -422,7 +422,15 @@ test("queues have a row for each status that is not final, in the definition's o
   await until(fails.id, isFailed);
   await until(retries?.id ?? "", (order) => order.attempts === 1);
   const last = await received.call(4);
-  const empty = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, atLeast: false };
+  const empty = {
+    waiting: 0,
+    inFlight: 0,
+    delayed: 0,
+    failed: 0,
+    oldestWaitingAt: null,
+    paused: false,
+    atLeast: false,
+  };
   assert.deepEqual(await engine.queues(), [
     { ...empty, status: "received", kind: "handled", waiting: 1, inFlight: 1, delayed: 1, failed: 1 },
     { ...empty, status: "review", kind: "waiting", waiting: 1 },

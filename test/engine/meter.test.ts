@@ -20,6 +20,7 @@ function metering() {
         delayed: 1,
         failed: 2,
         oldestWaitingAt: null,
+        paused: false,
         atLeast: false,
       },
     ],

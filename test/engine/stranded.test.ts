@@ -68,6 +68,7 @@ function depth(status: string, kind: Depth["kind"], counts: Partial<Depth>): Dep
     delayed: 0,
     failed: 0,
     oldestWaitingAt: null,
+    paused: false,
     atLeast: false,
     ...counts,
   };

@@ -338,12 +338,15 @@ test("a retry of an order that has not failed is refused", async (t) => {
 
 test("queues show every workflow", async (t) => {
   const { request, place } = await serving(t);
-  await place("orders", { customerId: "c-1" });
+  const { updatedAt } = await place("orders", { customerId: "c-1" });
   await place("claims", { text: "wet" });
-  const none = { inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, atLeast: false };
+  const none = { inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, paused: false, atLeast: false };
   assert.deepEqual(await jsonOf(await request("GET", "/queues")), {
     workflows: [
-      { workflow: "orders", queues: [{ status: "received", kind: "handled", waiting: 1, ...none }] },
+      {
+        workflow: "orders",
+        queues: [{ status: "received", kind: "handled", waiting: 1, ...none, oldestWaitingAt: updatedAt }],
+      },
       { workflow: "claims", queues: [{ status: "filed", kind: "waiting", waiting: 1, ...none }] },
     ],
   });
@@ -503,4 +506,17 @@ test("options that cannot work are refused", async (t) => {
   assert.throws(() => createApp({ ...base, engines: [orders, orders] }), { code: "app_invalid" });
   const keys = [{ name: "a", role: "read" as const, sha256: "short" }];
   assert.throws(() => createApp({ ...base, auth: { keys } }), { code: "keys_invalid" });
+});
+
+test("the word of a route is no order's id for other methods either", async (t) => {
+  const { request } = await serving(t);
+  for (const [method, path, allow] of [
+    ["GET", "/orders/retry", "POST"],
+    ["GET", "/orders/batch", "POST"],
+    ["POST", "/orders/failures", "GET, HEAD"],
+  ] as const) {
+    const response = await request(method, path);
+    assert.equal(response.headers.get("allow"), allow);
+    await problemOf(response, 405, "method_not_allowed");
+  }
 });

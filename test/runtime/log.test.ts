@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -10,7 +10,7 @@ function logging(t: TestContext, level: LogLevel) {
   const directory = mkdtempSync(join(tmpdir(), "cauce-log-"));
   t.after(() => rmSync(directory, { recursive: true }));
   const file = join(directory, "log");
-  return { log: openLog({ level, to: file }), text: () => readFileSync(file, "utf8") };
+  return { log: openLog({ level, to: openSync(file, "w") }), text: () => readFileSync(file, "utf8") };
 }
 
 test("a line has its level, time and fields; what JSON has no word for does not stop it", (t) => {

@@ -35,6 +35,7 @@ describe("readSettings", () => {
       bodyBytesMax: 262_144,
       basePath: undefined,
       unknownStatuses: "refuse",
+      logLevel: "info",
       watch: false,
     });
   });
@@ -108,7 +109,7 @@ describe("the settings", () => {
       const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
       assert.deepEqual(
         without.map((command) => command.name()),
-        ["start", "diagram", "keys"],
+        ["start", "init", "diagram", "keys"],
       );
     }
   });

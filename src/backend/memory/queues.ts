@@ -48,12 +48,18 @@ export interface Queues {
   stateOf(orderId: string): "due" | "delayed" | "inFlight" | undefined;
   receive(options: ReceiveOptions): Promise<Delivery[]>;
   settle(delivery: Delivery, verdict: Verdict): void;
+  /** Nothing of the status is handed out, until it is resumed. */
+  pause(status: string): void;
+  resume(status: string): void;
+  /** The statuses that are paused. */
+  paused(): ReadonlySet<string>;
   /** Answers the receives that wait, with nothing, and cancels every timer. */
   close(): void;
 }
 
 export function queues(clock: Clock, delivery: DeliveryMode): Queues {
   const byStatus = new Map<string, Queue>();
+  const paused = new Set<string>();
   const byOrder = new Map<string, Queued>();
   const times = heap<{ readonly at: number; readonly queued: Queued }>((a, b) => a.at < b.at);
   let positions = 0;
@@ -142,7 +148,7 @@ export function queues(clock: Clock, delivery: DeliveryMode): Queues {
 
   function take(queue: Queue, options: ReceiveOptions): Delivery[] {
     const taken: Delivery[] = [];
-    while (taken.length < options.max) {
+    while (taken.length < options.max && !paused.has(queue.status)) {
       const queued = queue.heads.pop();
       if (queued === undefined) break;
       if (queued.state !== "due") continue;
@@ -257,6 +263,15 @@ export function queues(clock: Clock, delivery: DeliveryMode): Queues {
       else delay(queued, verdict.notBefore);
       serve();
     },
+
+    pause: (status) => void paused.add(status),
+
+    resume(status) {
+      paused.delete(status);
+      wake();
+    },
+
+    paused: () => paused,
 
     close() {
       alarm?.cancel();

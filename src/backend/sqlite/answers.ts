@@ -3,7 +3,7 @@ import type { StoredOrder } from "../../core/order.ts";
 import type { NewOrder, Placed } from "../backend.ts";
 import type { Claims } from "./claims.ts";
 import { createDecoder, detached } from "./codec.ts";
-import { type Answer, type Exception, fromRows, placedEntry } from "./protocol.ts";
+import { type Answer, dropped, type Exception, fromRows, placedEntry } from "./protocol.ts";
 import { decodeRow, orderOfRow } from "./rows.ts";
 import { redelivery } from "./schema.ts";
 
@@ -60,10 +60,11 @@ export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Answe
   if (deliveries.length === 0) return;
   const from = createDecoder(rows);
   for (const index of deliveries) {
-    if (index === fromRows) {
+    if (index === dropped.row) decodeRow(from);
+    else if (index === fromRows) {
       const row = decodeRow(from);
       claims.add(orderOfRow(row), row[18], row[19] !== redelivery.no);
-    } else {
+    } else if (index !== dropped.operation) {
       const { order, seq } = waiting[index] as { order: StoredOrder; seq: number };
       claims.add(order, seq, false);
     }

@@ -125,16 +125,26 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
     committed(after: StoredOrder, keep: boolean): void {
       const each = held.get(after.id);
       if (each === undefined) return;
-      if (keep) each.order = after;
-      else held.delete(after.id);
+      if (keep) {
+        each.order = after;
+        return;
+      }
+      held.delete(after.id);
+      if (each.leaseUntil < Number.POSITIVE_INFINITY) return;
+      // Nobody had been given it yet.
+      const { spare } = lineOf(each.delivery.status);
+      spare.splice(spare.indexOf(each), 1);
     },
 
-    /** Ends a delivery; undefined when it has ended before. */
-    take(delivery: Delivery): { seq: number } | undefined {
+    /** The delivery, while it is out. */
+    outOf(delivery: Delivery): { seq: number } | undefined {
       const each = held.get(delivery.orderId);
-      if (each === undefined || each.delivery.receipt !== delivery.receipt) return undefined;
-      held.delete(delivery.orderId);
-      return each;
+      return each?.delivery.receipt === delivery.receipt ? each : undefined;
+    },
+
+    /** The delivery is settled. */
+    settled(delivery: Delivery): void {
+      if (held.get(delivery.orderId)?.delivery.receipt === delivery.receipt) held.delete(delivery.orderId);
     },
 
     async receive(options: ReceiveOptions): Promise<Delivery[]> {
@@ -171,16 +181,25 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
     /** How many claimed deliveries nobody has been given yet. */
     spareOf: (status: string): number => lines.get(status)?.spare.length ?? 0,
 
-    /** Ends everybody who waits; returns what was claimed and never handed out. */
-    close(): { seq: number; visit: number }[] {
+    /** Ends everybody who waits, and asks for nothing more. What is claimed already may still come: see `takeSpare`. */
+    close(): void {
       closed = true;
       cancelLeaseCheck?.();
-      const spare: { seq: number; visit: number }[] = [];
-      for (const line of lines.values()) {
+      for (const [status, line] of lines) {
         for (const waiter of line.waiters.splice(0)) waiter.end([]);
-        spare.push(...line.spare.splice(0).map((each) => ({ seq: each.seq, visit: each.delivery.visit })));
+        ask(status, line);
       }
-      return spare;
+    },
+
+    /** Takes what was claimed and never handed out: of one status, or of all. */
+    takeSpare(status?: string): { seq: number; visit: number }[] {
+      const from = status === undefined ? [...lines.values()] : [lineOf(status)];
+      return from.flatMap((line) =>
+        line.spare.splice(0).map(({ seq, delivery }) => {
+          held.delete(delivery.orderId);
+          return { seq, visit: delivery.visit };
+        }),
+      );
     },
   };
 }

@@ -17,6 +17,8 @@ interface FrontOptions {
   readonly channel: Channel<Waiting>;
   readonly claims: Claims;
   readonly reader: Reader;
+  /** Gives back what was claimed and never handed out. */
+  readonly giveBack: (spare: readonly { seq: number; visit: number }[]) => void;
 }
 
 /** The port, over the writer's thread for what changes and this thread's own connection for what is read. */
@@ -27,6 +29,7 @@ export function createFront({
   channel,
   claims,
   reader,
+  giveBack,
 }: FrontOptions): Omit<Backend, "close"> & { end(): void } {
   const { encoder } = channel;
   const json = createEntryWriter();
@@ -86,14 +89,15 @@ export function createFront({
 
     settle(delivery, verdict) {
       if (closed) return Promise.reject(closedError());
-      const taken = claims.take(delivery);
-      if (taken === undefined) return Promise.resolve();
+      const out = claims.outOf(delivery);
+      if (out === undefined) return Promise.resolve();
+      // Held until it is written: where the store refuses, the lease is what brings it back.
       return write(() => {
         encoder.number(verdict.verdict === "done" ? op.settleDone : op.settleAgain);
-        encoder.number(taken.seq);
+        encoder.number(out.seq);
         encoder.number(delivery.visit);
         if (verdict.verdict === "again") encoder.number(Math.ceil(verdict.notBefore));
-      });
+      }).then(() => claims.settled(delivery));
     },
 
     redeliver(order) {
@@ -105,6 +109,20 @@ export function createFront({
         encoder.number(order.visit);
       });
     },
+
+    async pause(status) {
+      await write(() => {
+        encoder.number(op.pause);
+        encoder.text(status);
+      });
+      giveBack(claims.takeSpare(status));
+    },
+
+    resume: (status) =>
+      write(() => {
+        encoder.number(op.resume);
+        encoder.text(status);
+      }),
 
     list: (query) => read(() => reader.list(query)),
     overdue: (query) => read(() => reader.overdue(query, clock.now())),

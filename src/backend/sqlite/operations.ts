@@ -1,4 +1,5 @@
 import { createIds } from "../ids.ts";
+import { createBlocks } from "./blocks.ts";
 import { createEncoder, type Decoder } from "./codec.ts";
 import {
   type Answer,
@@ -10,30 +11,18 @@ import {
   isPlain,
   op,
   type PlaceOp,
+  released,
 } from "./protocol.ts";
 import { bucketOf, type Claim, type Place, type Queues, unqueued } from "./queues.ts";
-import { blockSize, kindNumber, queueState, redelivery } from "./schema.ts";
+import { kindNumber, queueState, redelivery } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the writer does for each operation of a batch, within its transaction. */
 export function createOperations(statements: Statements, queues: Queues, fifo: boolean) {
   const ids = createIds((statements.lastSeq.get() as unknown as [number])[0]);
   const placed = createEncoder();
-  let block = 1;
-  let filled = 0;
-  const loadBlock = (): void => {
-    [block] = statements.lastBlock.get() as unknown as [number];
-    [filled] = statements.blockCount.get(block) as unknown as [number];
-  };
-  loadBlock();
-  const nextBlock = (): number => {
-    if (filled === blockSize) {
-      block++;
-      filled = 0;
-    }
-    filled++;
-    return block;
-  };
+  const blocks = createBlocks(statements);
+
   const place = (o: PlaceOp, index: number): Exception | undefined => {
     const { status, kind, group, createdAt, entry } = o;
     if (o.keyHash !== null) {
@@ -62,7 +51,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       lane,
       o.expiresAt,
       group,
-      group === null ? null : nextBlock(),
+      group === null ? null : blocks.next(),
       createdAt,
       createdAt,
       entry,
@@ -110,7 +99,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     if (claim?.plain && isPlain(o)) {
       if (queued.queue === queueState.claimed) {
         const { position } = queued;
-        statements.hopInHand.run(
+        statements.hopClaimed.run(
           status,
           kind,
           visit,
@@ -177,7 +166,6 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     readonly visit: number;
     readonly group: string | null;
     readonly fingerprint: string | null;
-    readonly redelivered: number;
   }
 
   // In FIFO delivery a claimed order's lane is its group; in standard delivery nobody asks for either.
@@ -189,10 +177,10 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     kind: 0,
     group: claim.lane,
     fingerprint: null,
-    redelivered: 0,
   });
 
-  const read = (seq: number) => statements.standing.get(seq) as unknown as Standing | undefined;
+  const read = (seq: number) =>
+    statements.standing.get(seq) as unknown as (Standing & { readonly redelivered: number }) | undefined;
 
   const leaveStanding = (old: Standing): void => {
     const standing = bucketOf(old.kind, old.fingerprint !== null);
@@ -230,9 +218,10 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     }
   };
 
-  const release = (seq: number, visit: number, redelivered: number): void => {
+  const release = (seq: number, visit: number, why: number): void => {
     const claim = unclaim(seq, visit);
-    if (claim !== undefined) queues.surface(seq, claim, redelivered);
+    if (claim === undefined) return;
+    queues.surface(seq, claim, why === released.asItWas ? (read(seq)?.redelivered ?? redelivery.no) : why);
   };
 
   const apply = (from: Decoder, now: number): Pick<Answer, "exceptions" | "placed"> => {
@@ -265,6 +254,12 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       case op.redeliver:
         redeliver(from.number(), from.number());
         return;
+      case op.pause:
+        queues.pause(from.text());
+        return;
+      case op.resume:
+        queues.resume(from.text());
+        return;
     }
   };
 
@@ -287,7 +282,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     /** Forgets what was rolled back. */
     discard(): void {
       placed.take();
-      loadBlock();
+      blocks.load();
     },
   };
 }

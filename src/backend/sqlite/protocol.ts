@@ -8,7 +8,20 @@ import type { EntryWriter } from "./rows.ts";
 import { kindNumber } from "./schema.ts";
 
 /** Each operation's code, which comes before its fields. */
-export const op = { place: 0, commit: 1, settleDone: 2, settleAgain: 3, release: 4, promote: 5, redeliver: 6 } as const;
+export const op = {
+  place: 0,
+  commit: 1,
+  settleDone: 2,
+  settleAgain: 3,
+  release: 4,
+  promote: 5,
+  redeliver: 6,
+  pause: 7,
+  resume: 8,
+} as const;
+
+/** What `release` says of a delivery: its lease ended, or nobody had begun it and it goes back as it was. */
+export const released = { asItWas: -1, leaseEnded: 1 } as const;
 
 export const deliveryCode = { enter: 0, again: 1, keep: 2, end: 3 } as const;
 
@@ -43,6 +56,8 @@ export interface Answer {
 }
 
 export const fromRows = -1;
+/** A delivery that ended in the batch in which it began: its row is there and goes to nobody. */
+export const dropped = { row: -2, operation: -3 } as const;
 
 export type Exception =
   | { readonly index: number; readonly is: "stale" }

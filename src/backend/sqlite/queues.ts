@@ -1,9 +1,10 @@
 import { createEncoder } from "./codec.ts";
-import { type Answer, fromRows } from "./protocol.ts";
+import { type Answer, dropped, fromRows } from "./protocol.ts";
 import { encodeRow, type Row, rowLength } from "./rows.ts";
 import { bucket, kindNumber, queueState } from "./schema.ts";
 import { createShortLivedMap } from "./shortLived.ts";
 import type { Statements } from "./statements.ts";
+import { createSuspects, type QueuedRow } from "./suspects.ts";
 
 /** A delivery that is out: what the writer must know to take its order further without reading it again. */
 export interface Claim {
@@ -12,6 +13,8 @@ export interface Claim {
   readonly visit: number;
   readonly position: number;
   version: number;
+  /** Its place among this batch's deliveries, if it was claimed in this batch. */
+  delivered?: { readonly batch: number; readonly place: number };
   /** Its row has no delay, failure, expiry, attempt or lane: the next hop need not take any back. */
   plain: boolean;
 }
@@ -31,9 +34,6 @@ export interface Place {
 export const unqueued: Place = { queue: null, position: null, lane: null, due: null };
 const buckets = 8;
 
-// Handlers that end their process mostly do so at once; one that lasts longer no longer keeps the others waiting.
-const trialMilliseconds = 250;
-
 export type Queues = ReturnType<typeof createQueues>;
 
 /**
@@ -48,13 +48,12 @@ export function createQueues(statements: Statements) {
   const counts = new Map<string, number[]>();
   // For each status a bit for each bucket whose count changed in this batch.
   const dirty = new Map<string, number>();
+  const suspects = createSuspects(statements);
   let position = 0;
-  // Orders that were in hand when the process died, which one of them may have caused. They are claimed alone, one
-  // after another: the next death then names its culprit, and costs the others no attempt.
-  let suspects = 0;
-  let tried: { readonly seq: number; readonly at: number } | undefined;
+  const paused = new Set<string>();
   let delayedChanged = false;
   let deliveries: number[] = [];
+  let batch = 0;
   const rows = createEncoder();
 
   const countsOf = (status: string): number[] => {
@@ -75,9 +74,9 @@ export function createQueues(statements: Statements) {
 
   /** Whether the next row of this status that becomes due may be claimed at once. */
   const wanted = (status: string): boolean =>
-    suspects === 0 && (demand.get(status) ?? 0) > 0 && countsOf(status)[queueState.ready] === 0;
+    !suspects.hold() && isAsked(status) && countsOf(status)[queueState.ready] === 0;
 
-  const claimRow = (status: string, row: [...Row, number, string | null]): void => {
+  const claimRow = (status: string, row: QueuedRow): void => {
     const seq = row[18];
     statements.setState.run(queueState.claimed, seq);
     count(status, queueState.ready, -1);
@@ -86,29 +85,12 @@ export function createQueues(statements: Statements) {
     claim(seq, by, row.slice(0, rowLength) as Row);
   };
 
-  /** Claims the next suspect that somebody asks for, unless the one before is still being tried. */
-  const claimSuspect = (now: number): void => {
-    if (tried !== undefined) {
-      if (now < tried.at + trialMilliseconds) return;
-      suspects--;
-      tried = undefined;
-    }
-    let isAny = false;
-    for (const row of statements.suspects.iterate() as Iterable<unknown> as Iterable<[...Row, number, string | null]>) {
-      isAny = true;
-      if ((demand.get(row[1]) ?? 0) <= 0) continue;
-      tried = { seq: row[18], at: now };
-      delayedChanged = true;
-      claimRow(row[1], row);
-      return;
-    }
-    // Those that were moved before they were tried: their status may be gone, and then nobody asks for them.
-    if (!isAny) suspects = 0;
-  };
+  const isAsked = (status: string) => (demand.get(status) ?? 0) > 0 && !paused.has(status);
 
   const claim = (seq: number, by: Claim, delivered: Delivered): void => {
     demand.set(by.status, (demand.get(by.status) as number) - 1);
     claims.set(seq, by);
+    by.delivered = { batch, place: deliveries.length };
     if (typeof delivered === "number") deliveries.push(delivered);
     else {
       deliveries.push(fromRows);
@@ -122,7 +104,7 @@ export function createQueues(statements: Statements) {
     const queue = now ? queueState.claimed : queueState.ready;
     statements.setQueue.run(queue, by.position, by.lane, null, redelivered, seq);
     count(by.status, queue, 1);
-    if (now) claim(seq, by, statements.row.get(seq) as unknown as Row);
+    if (now) claim(seq, { ...by, plain: false }, statements.row.get(seq) as unknown as Row);
   };
 
   const queues = {
@@ -131,8 +113,9 @@ export function createQueues(statements: Statements) {
     /** Reads where things stand; `grant`ed demand outlives it. */
     load(): void {
       claims.clear();
-      tried = undefined;
-      suspects = (statements.suspectCount.get() as unknown as [number])[0];
+      suspects.load();
+      paused.clear();
+      for (const [status] of statements.paused.all() as unknown as [string][]) paused.add(status);
       counts.clear();
       dirty.clear();
       for (const [status, of, n] of statements.counts.all() as unknown as [string, number, number][])
@@ -230,20 +213,33 @@ export function createQueues(statements: Statements) {
 
     /** Whether anything is ready for somebody who asked. */
     claimable(): boolean {
-      for (const [status, n] of demand) if (n > 0 && (countsOf(status)[queueState.ready] as number) > 0) return true;
+      for (const status of demand.keys()) {
+        if (isAsked(status) && (countsOf(status)[queueState.ready] as number) > 0) return true;
+      }
       return false;
     },
 
     /** Claims ready rows, oldest first, for everybody who asked. */
     claimReady(now: number): void {
-      if (suspects > 0) claimSuspect(now);
-      if (suspects > 0) return;
+      const isTried = suspects.claimNext(now, isAsked, (row) => claimRow(row[1], row));
+      if (isTried) delayedChanged = true;
+      if (suspects.hold()) return;
       for (const [status, asked] of demand) {
-        if (asked <= 0 || countsOf(status)[queueState.ready] === 0) continue;
-        for (const row of statements.ready.all(status, asked) as unknown as [...Row, number, string | null][]) {
+        if (asked <= 0 || paused.has(status) || countsOf(status)[queueState.ready] === 0) continue;
+        for (const row of statements.ready.all(status, asked) as unknown as QueuedRow[]) {
           claimRow(status, row);
         }
       }
+    },
+
+    /** From here on nothing of this status is claimed, until it is resumed. What is in hand stays there. */
+    pause(status: string): void {
+      statements.pause.run(status);
+      paused.add(status);
+    },
+    resume(status: string): void {
+      statements.resume.run(status);
+      paused.delete(status);
     },
 
     /** Ends a batch: writes the counts that changed, and hands out what was claimed. */
@@ -255,6 +251,7 @@ export function createQueues(statements: Statements) {
       dirty.clear();
       const out = deliveries;
       deliveries = [];
+      batch++;
       const changed = delayedChanged;
       delayedChanged = false;
       return { deliveries: out, rows: rows.take(), nextDelayed: changed ? queues.nextDelayed() : undefined };
@@ -262,6 +259,7 @@ export function createQueues(statements: Statements) {
 
     discard(): void {
       deliveries = [];
+      batch++;
       rows.take();
       delayedChanged = true;
     },
@@ -269,16 +267,20 @@ export function createQueues(statements: Statements) {
     /** When the writer should be woken next: something is due, or the suspect that is tried has shown itself harmless. */
     nextDelayed(): number | null {
       const [due] = statements.nextDue.get() as unknown as [number | null];
-      if (tried === undefined) return due;
-      return Math.min(due ?? Number.POSITIVE_INFINITY, tried.at + trialMilliseconds);
+      const harmlessAt = suspects.harmlessAt();
+      return harmlessAt === undefined ? due : Math.min(due ?? Number.POSITIVE_INFINITY, harmlessAt);
     },
 
-    /** A claim has ended. */
+    /** A claim has ended. If it began in this batch too, nobody is to hear of it: what it would hand out is past. */
     unclaim(seq: number): void {
+      const ended = claims.get(seq);
+      if (ended?.delivered?.batch === batch) {
+        const { place } = ended.delivered;
+        deliveries[place] = deliveries[place] === fromRows ? dropped.row : dropped.operation;
+        demand.set(ended.status, (demand.get(ended.status) ?? 0) + 1);
+      }
       claims.delete(seq);
-      if (tried?.seq !== seq) return;
-      suspects--;
-      tried = undefined;
+      suspects.ended(seq);
     },
   };
   return queues;

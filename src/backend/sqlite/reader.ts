@@ -38,10 +38,17 @@ export function openReader(file: string): Reader {
   const rows = (sql: string, parameters: (string | number)[]): Row[] =>
     statement(sql).all(...parameters) as unknown as Row[];
 
-  /** The block of the newest order with a group that came before; 0 where there is none. */
+  /**
+   * The block in which to begin: that of the last order of the page before, else the newest there is; 0 where there is
+   * none. A later one than needed costs a lookup and finds nothing.
+   */
   const newestBlock = (before: number): number => {
-    const sql = "SELECT block FROM orders WHERE seq < ? AND block IS NOT NULL ORDER BY seq DESC LIMIT 1";
-    return (statement(sql).get(before) as unknown as [number] | undefined)?.[0] ?? 0;
+    const [own] = (statement("SELECT block FROM orders WHERE seq = ?").get(before) ?? [null]) as unknown as [
+      number | null,
+    ];
+    if (own !== null) return own;
+    const newest = "SELECT coalesce(max(block), 0) FROM orders WHERE block IS NOT NULL";
+    return (statement(newest).get() as unknown as [number])[0];
   };
 
   /**
@@ -123,6 +130,10 @@ export function openReader(file: string): Reader {
         row[of] = count;
         byStatus.set(status, row);
       }
+      const paused = new Set(
+        (statement("SELECT status FROM paused").all() as unknown as [string][]).map(([status]) => status),
+      );
+      for (const status of paused) if (!byStatus.has(status)) byStatus.set(status, []);
       return [...byStatus].flatMap(([status, row]) => {
         const n = (of: number) => row[of] ?? 0;
         const [oldest] =
@@ -137,11 +148,20 @@ export function openReader(file: string): Reader {
         };
         const waiting = { waiting: n(bucket.waiting), inFlight: 0, delayed: 0, failed: n(bucket.failedWaiting) };
         return [
-          ...(Object.values(handled).some((count) => count > 0)
-            ? [{ status, kind: "handled" as const, ...handled, oldestWaitingAt: oldest, atLeast: false }]
+          ...(Object.values(handled).some((count) => count > 0) || paused.has(status)
+            ? [
+                {
+                  status,
+                  kind: "handled" as const,
+                  ...handled,
+                  oldestWaitingAt: oldest,
+                  paused: paused.has(status),
+                  atLeast: false,
+                },
+              ]
             : []),
           ...(Object.values(waiting).some((count) => count > 0)
-            ? [{ status, kind: "waiting" as const, ...waiting, oldestWaitingAt: null, atLeast: false }]
+            ? [{ status, kind: "waiting" as const, ...waiting, oldestWaitingAt: null, paused: false, atLeast: false }]
             : []),
         ];
       });
@@ -176,7 +196,7 @@ function listSql(query: ListQuery, before: number, limit: number): [sql: string,
   const all = (by: string, also = "") => `SELECT ${columns} ${from} ${by} ${joined} WHERE ${also}${where}`;
   if (index === "NOT INDEXED" && status !== undefined) {
     // One statement, so one moment: an order that is taken in hand meanwhile is neither missed nor met twice.
-    const inHand = all("INDEXED BY orders_hand", "o.queue = 2 AND ");
+    const inHand = all("INDEXED BY orders_claimed", "o.queue = 2 AND ");
     const others = all("INDEXED BY orders_status", "o.queue IS NOT 2 AND ");
     return [`${others} UNION ALL ${inHand} ORDER BY o.seq DESC LIMIT ?`, [...parameters, ...parameters, limit]];
   }

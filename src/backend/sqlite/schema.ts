@@ -51,8 +51,8 @@ const migrations: readonly string[] = [
 
   -- A hop sets only the columns that it must (see \`statements.ts\`): an index none of whose columns is set costs it nothing,
   -- and one whose condition does not hold before and after costs next to nothing. Orders in hand are few and move all the
-  -- time, so they are in \`orders_hand\` alone, which has nothing that a hop from hand to hand sets.
-  CREATE INDEX orders_hand    ON orders (queue)                      WHERE queue = 2;
+  -- time, so they are in \`orders_claimed\` alone, which has nothing that a hop from hand to hand sets.
+  CREATE INDEX orders_claimed    ON orders (queue)                      WHERE queue = 2;
   CREATE INDEX orders_status  ON orders (status, seq)                WHERE queue IS NOT 2;
   -- By block first: groups come in any order, and an index by group alone would be written all over.
   CREATE INDEX orders_group   ON orders (block, group_key, seq)      WHERE block IS NOT NULL;
@@ -70,6 +70,7 @@ const migrations: readonly string[] = [
     status TEXT NOT NULL, bucket INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (status, bucket)
   ) WITHOUT ROWID;
+  CREATE TABLE paused (status TEXT PRIMARY KEY) WITHOUT ROWID;
   CREATE TABLE failure_groups (
     status TEXT NOT NULL, fingerprint TEXT NOT NULL, message TEXT NOT NULL,
     count INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,

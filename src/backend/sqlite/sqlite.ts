@@ -8,7 +8,7 @@ import { makeDirectory } from "./directory.ts";
 import { storeFault } from "./faults.ts";
 import { createFront } from "./front.ts";
 import { lockData } from "./lock.ts";
-import { type Exception, op } from "./protocol.ts";
+import { type Exception, op, released } from "./protocol.ts";
 import { openReader, type Reader } from "./reader.ts";
 import { createTimers } from "./timers.ts";
 import { startWriter } from "./writerWorker.ts";
@@ -60,8 +60,12 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       clock,
       grant: (status, more) => channel.grant(status, more),
       roundTrip: () => channel.roundTrip(),
-      onLeaseEnd: (seq, visit) => operate(op.release, seq, visit, 1),
+      onLeaseEnd: (seq, visit) => operate(op.release, seq, visit, released.leaseEnded),
     });
+    /** Claimed and never handed out: nobody began it, so it goes back as it was. */
+    const giveBack = (spare: readonly { seq: number; visit: number }[]): void => {
+      for (const { seq, visit } of spare) operate(op.release, seq, visit, released.asItWas);
+    };
     let cancelPromotion: (() => void) | undefined;
     const promoteAt = (at: number | null) => {
       cancelPromotion?.();
@@ -100,7 +104,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       await writer.close();
       return faulty(error);
     }
-    const front = createFront({ file, limits, clock, channel, claims, reader });
+    const front = createFront({ file, limits, clock, channel, claims, reader, giveBack });
     promoteAt(writer.nextDelayed);
 
     return {
@@ -109,9 +113,11 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       close() {
         closing ??= (async () => {
           front.end();
-          // Claimed and never handed out: nobody began it, so it goes back as it was.
-          for (const { seq, visit } of claims.close()) operate(op.release, seq, visit, 0);
+          claims.close();
           timers.close();
+          // What was claimed before the writer heard of it is here once everything is answered.
+          await channel.settled();
+          giveBack(claims.takeSpare());
           await channel.settled();
           // The last connection to close folds the write-ahead log into the file, which one that only reads cannot.
           reader.close();

@@ -34,7 +34,7 @@ export function prepareStatements(db: DatabaseSync) {
     hop: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, queue = ?, position = ?, updated_at = ?,
       entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
     // From hand to hand: the order is claimed before and after, so its queue is not set.
-    hopInHand: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, position = ?, updated_at = ?,
+    hopClaimed: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, position = ?, updated_at = ?,
       entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
     setQueue: write("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
     setState: write("UPDATE orders SET queue = ? WHERE seq = ?"),
@@ -48,6 +48,7 @@ export function prepareStatements(db: DatabaseSync) {
       "SELECT seq, status, position, lane, visit, version, redelivered FROM orders WHERE queue = 3 AND due IS NOT NULL AND due <= ? ORDER BY due LIMIT 500",
     ),
     nextDue: rows("SELECT min(due) FROM orders WHERE queue = 3 AND due IS NOT NULL"),
+    // `queue <> 2` is what the index says of itself; SQLite takes it for these rows only where it reads the same words.
     // `position` is the last column of the index, so this reads just the rows that it returns.
     ready: rows(
       `SELECT ${columns}, o.position, o.lane FROM orders o JOIN order_data d ON d.seq = o.seq
@@ -60,13 +61,16 @@ export function prepareStatements(db: DatabaseSync) {
     suspectCount: rows("SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1"),
     row: rows(`SELECT ${columns} FROM orders o JOIN order_data d ON d.seq = o.seq WHERE o.seq = ?`),
     claimedRows: rows(
-      "SELECT seq, status, lane, visit, version, position FROM orders INDEXED BY orders_hand WHERE queue = 2",
+      "SELECT seq, status, lane, visit, version, position FROM orders INDEXED BY orders_claimed WHERE queue = 2",
     ),
     lastPosition: rows("SELECT max(position) FROM orders WHERE queue = ? AND queue <> 2 AND status = ?"),
     // Says what the index of groups says of itself; without that SQLite reads every order.
     lastBlock: rows("SELECT coalesce(max(block), 1) FROM orders WHERE block IS NOT NULL"),
     blockCount: rows("SELECT count(*) FROM orders INDEXED BY orders_group WHERE block = ?"),
     lastSeq: rows("SELECT coalesce(max(seq), 0) FROM orders"),
+    paused: rows("SELECT status FROM paused"),
+    pause: write("INSERT INTO paused VALUES (?) ON CONFLICT DO NOTHING"),
+    resume: write("DELETE FROM paused WHERE status = ?"),
     counts: rows("SELECT status, bucket, count FROM counts"),
     setCount: write("INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"),
     failed: write(`INSERT INTO failure_groups VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET

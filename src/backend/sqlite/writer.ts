@@ -32,7 +32,7 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
     const statements = prepareStatements(db);
     // Whoever held these is gone, since this process owns the store: they come back at once, and their attempt counts.
     db.exec(`BEGIN IMMEDIATE;
-      UPDATE orders INDEXED BY orders_hand SET queue = ${queueState.ready}, redelivered = ${redelivery.processDied} WHERE queue = ${queueState.claimed};
+      UPDATE orders INDEXED BY orders_claimed SET queue = ${queueState.ready}, redelivered = ${redelivery.processDied} WHERE queue = ${queueState.claimed};
       INSERT INTO counts SELECT status, ${queueState.ready}, count FROM counts WHERE bucket = ${queueState.claimed} AND count > 0
         ON CONFLICT DO UPDATE SET count = count + excluded.count;
       UPDATE counts SET count = 0 WHERE bucket = ${queueState.claimed};

@@ -217,9 +217,12 @@ async function groupSizes(trial: Trial, expected: readonly number[]): Promise<vo
 const counts = ["waiting", "inFlight", "delayed", "failed"] as const;
 
 /** Rows may be missing where every count is 0, and a count may be too low where the row says so. */
-async function depths(trial: Trial, expected: readonly Omit<Depth, "atLeast" | "oldestWaitingAt">[]): Promise<void> {
+async function depths(
+  trial: Trial,
+  expected: readonly Omit<Depth, "atLeast" | "oldestWaitingAt" | "paused">[],
+): Promise<void> {
   let found: Depth[] = [];
-  const fits = (row: Omit<Depth, "atLeast" | "oldestWaitingAt">): boolean => {
+  const fits = (row: Omit<Depth, "atLeast" | "oldestWaitingAt" | "paused">): boolean => {
     const actual = found.find((depth) => depth.status === row.status && depth.kind === row.kind);
     if (actual === undefined) return false;
     return counts.every((count) => actual[count] === row[count] || (actual.atLeast && actual[count] < row[count]));

@@ -4,7 +4,7 @@ import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Case } from "./case.ts";
 import { idsOf, type Trial } from "./trial.ts";
-import { failedForGood, movedTo } from "./workflow.ts";
+import { failedAttempt, failedForGood, movedTo } from "./workflow.ts";
 
 /** 10. Waiting and final statuses are never delivered. Paging a list neither repeats nor skips while orders are placed. */
 export const listed: readonly Case[] = [
@@ -37,6 +37,64 @@ export const listed: readonly Case[] = [
       const failed = await trial.handle(await trial.place(), failedForGood("down"));
       await trial.backend.redeliver(failed);
       await trial.receiveNothing("received");
+    },
+  },
+  {
+    name: "nothing of a paused status is delivered until it is resumed, and the others go on",
+    async run(trial) {
+      const isPaused = async () =>
+        (await trial.backend.depths()).find(({ status, kind }) => status === "received" && kind === "handled")?.paused;
+      const before = await trial.place();
+      await trial.backend.pause("received");
+      await trial.backend.pause("received");
+      await trial.eventually("paused", async () => (await isPaused()) || undefined);
+      const after = await trial.place();
+      await trial.receiveNothing("received");
+      await trial.handle(await trial.place({ status: "priced" }), movedTo("done"));
+      const waiting = trial.backend.receive({ status: "received", max: 2, leaseSeconds: 60, waitSeconds: 60 });
+      await trial.backend.resume("received");
+      await trial.backend.resume("received");
+      const first = await trial.settles("a receive that waited", waiting);
+      const others = first.length < 2 ? await trial.receive("received", 2 - first.length) : [];
+      assert.deepEqual(
+        [...first, ...others].map(({ orderId }) => orderId),
+        [before.id, after.id],
+      );
+      await trial.eventually("not paused", async () => ((await isPaused()) ? undefined : true));
+    },
+  },
+  {
+    name: "what is in flight when its status is paused ends as if it were not",
+    async run(trial) {
+      const order = await trial.place();
+      const delivery = await trial.receiveOne("received");
+      await trial.backend.pause("received");
+      const moved = await trial.commit(order, movedTo("priced"));
+      await trial.backend.settle(delivery, { verdict: "done" });
+      assert.equal((await trial.receiveOne("priced")).orderId, moved.id);
+      const again = await trial.place();
+      await trial.backend.resume("received");
+      await trial.handle(again, failedAttempt("down", 1));
+      await trial.backend.pause("received");
+      await trial.pass(2);
+      await trial.receiveNothing("received");
+      await trial.backend.resume("received");
+      assert.equal((await trial.receiveOne("received")).orderId, again.id);
+    },
+  },
+  {
+    name: "a pause outlives a crash, and holds up no other status",
+    needs: "crashing",
+    async run(trial) {
+      await trial.place();
+      await trial.receiveOne("received");
+      await trial.backend.pause("received");
+      await trial.crash();
+      const priced = await trial.place({ status: "priced" });
+      await trial.receiveNothing("received");
+      assert.equal((await trial.receiveOne("priced")).orderId, priced.id);
+      await trial.backend.resume("received");
+      assert.equal((await trial.receiveOne("received")).redelivered, true);
     },
   },
   {

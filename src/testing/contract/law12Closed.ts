@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Backend } from "../../backend/backend.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { Case } from "./case.ts";
+import { idsOf } from "./trial.ts";
 import { failedAttempt, movedTo } from "./workflow.ts";
 
 /** 12. Closing leaves nothing behind. After every other case, too, no timer may be left. */
@@ -34,6 +35,8 @@ export const closed: readonly Case[] = [
         redeliver: () => backend.redeliver(order),
         depths: () => backend.depths(),
         failures: () => backend.failures(),
+        pause: () => backend.pause("received"),
+        resume: () => backend.resume("received"),
       };
       for (const [name, call] of Object.entries(calls)) {
         const refused = assert.rejects(
@@ -42,6 +45,26 @@ export const closed: readonly Case[] = [
           `${name} after close`,
         );
         await trial.settles(`${name} after close`, refused);
+      }
+    },
+  },
+  {
+    name: "what nobody was given yet is no attempt: after closing it comes as it would have come",
+    needs: "closing",
+    async run(trial) {
+      for (const turns of [0, 1, 2, 3]) {
+        const orders = Promise.all(Array.from({ length: 5 }, () => trial.place()));
+        const wanted = trial.backend.receive({ status: "received", max: 10, leaseSeconds: 60, waitSeconds: 60 });
+        for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+        const closed = trial.backend.close();
+        const handed = new Set((await trial.settles("the receive", wanted)).map(({ orderId }) => orderId));
+        const placed = idsOf(await trial.settles("the placings", orders));
+        await trial.settles("close", closed);
+        await trial.reopen();
+        for (const delivery of await trial.receive("received", placed.length)) {
+          if (!handed.has(delivery.orderId)) assert.equal(delivery.redelivered, false, `after ${turns} turns`);
+          await trial.commit(await trial.get(delivery.orderId), movedTo("done"));
+        }
       }
     },
   },

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -40,6 +41,19 @@ test("no statement of the writer reads every order, whatever is stored", (t) => 
     walks.map(([name]) => name),
     ["lastSeq"],
   );
+});
+
+test("a program that is given on the command line can open a store", (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const program = `
+    import { sqlite } from "cauce/sqlite";
+    import { systemClock } from "cauce";
+    const store = await sqlite({ directory: process.argv[1] })({ workflow: "orders", delivery: "standard", clock: systemClock() });
+    await store.close();
+    console.log("closed");`;
+  const flags = ["--conditions=source", "--input-type=module", "--eval", program, directory];
+  assert.equal(execFileSync(process.execPath, flags, { encoding: "utf8" }), "closed\n");
 });
 
 test("a second owner of the same data is refused, and a free lock is taken", async (t) => {
@@ -162,7 +176,8 @@ test("orders in the queue survive a change of delivery, both ways", async (t) =>
       inFlight: 3,
       delayed: 0,
       failed: 0,
-      oldestWaitingAt: clock.now(),
+      oldestWaitingAt: null,
+      paused: false,
       atLeast: false,
     },
   ]);

@@ -1,0 +1,47 @@
+import type { Backend, Depth } from "../backend/backend.ts";
+import type { Log } from "../core/handlers.ts";
+import { type AnyWorkflow, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import type { Engine } from "./engine.ts";
+
+interface StandingOptions {
+  readonly workflow: AnyWorkflow;
+  readonly backend: Backend;
+  readonly log: Log;
+}
+
+const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, paused: false, atLeast: false };
+
+/** Where orders stand, status by status, and whether a status is let go on. */
+export function createStanding({ workflow, backend, log }: StandingOptions): Pick<Engine, "queues" | "setPaused"> {
+  const queues = async (): Promise<Depth[]> => {
+    const depths = await backend.depths();
+    const rows = Object.entries(workflow.statuses as Record<string, StatusDefinition>)
+      .filter(([, status]) => kindOf(status) !== "final")
+      .map(([status, definition]): Depth => {
+        const kind = kindOf(definition) as Depth["kind"];
+        return depths.find((row) => row.status === status && row.kind === kind) ?? { status, kind, ...none };
+      });
+    return [
+      ...rows,
+      ...depths.filter((depth) => !rows.some((row) => row.status === depth.status && row.kind === depth.kind)),
+    ];
+  };
+
+  return {
+    queues,
+
+    async setPaused(status, paused) {
+      const definition = statusOf(workflow, status);
+      if (definition === undefined) {
+        return { refused: "status_not_found", message: `workflow "${workflow.name}" has no status "${status}"` };
+      }
+      if (kindOf(definition) !== "handled") {
+        const message = `"${status}" has no handler, so nothing of it is delivered that could be paused`;
+        return { refused: "status_not_handled", message };
+      }
+      await (paused ? backend.pause(status) : backend.resume(status));
+      log.info({ status }, paused ? "status paused" : "status resumed");
+      return (await queues()).find((row) => row.status === status && row.kind === "handled") as Depth;
+    },
+  };
+}

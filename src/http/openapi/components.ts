@@ -1,0 +1,112 @@
+import { z } from "zod";
+
+/** A JSON Schema (draft 2020-12), as OpenAPI 3.1 has it. */
+export interface JsonSchema {
+  readonly [keyword: string]: unknown;
+}
+
+export interface Components {
+  /** Everything that was put, by name. */
+  readonly schemas: Readonly<Record<string, JsonSchema>>;
+  /** Keeps a schema under a name, and gives the reference to it. */
+  put(name: string, schema: JsonSchema): JsonSchema;
+  /** Keeps what a zod schema takes (`input`) or gives (`output`), with everything that it refers to under `name.…`. */
+  putZod(name: string, schema: z.ZodType, io: "input" | "output"): JsonSchema;
+  drop(name: string): void;
+}
+
+const prefix = "#/components/schemas/";
+
+/** A reference to a schema that was or will be put. */
+export function refTo(name: string): JsonSchema {
+  return { $ref: prefix + name };
+}
+
+/** The schemas of one document. */
+export function createComponents(): Components {
+  const schemas: Record<string, JsonSchema> = {};
+  const put = (name: string, schema: JsonSchema): JsonSchema => {
+    schemas[name] = schema;
+    return refTo(name);
+  };
+
+  return {
+    schemas,
+    put,
+    drop(name) {
+      delete schemas[name];
+    },
+    putZod(name, schema, io) {
+      const { $schema: _, $defs = {}, ...root } = jsonSchemaOf(schema, io) as JsonSchema & { $defs?: JsonSchema };
+      const names = new Map<string, string>();
+      for (const id of Object.keys($defs)) {
+        const wanted = `${name}.${id.replace(/[^A-Za-z0-9_-]/g, "_")}`;
+        let own = wanted;
+        // Two ids that differ only in what a name may not hold.
+        for (let count = 2; [...names.values()].includes(own); count++) own = `${wanted}_${count}`;
+        names.set(id, own);
+      }
+      const moved = (reference: unknown) => {
+        if (reference === "#") return prefix + name;
+        const id = typeof reference === "string" ? reference.replace("#/$defs/", "") : "";
+        // Inside a pointer a slash is ~1 and a tilde ~0 (RFC 6901).
+        const target = names.get(id.replaceAll("~1", "/").replaceAll("~0", "~"));
+        return target === undefined ? reference : prefix + target;
+      };
+      for (const [id, definition] of Object.entries($defs)) {
+        put(names.get(id) as string, movedIn(definition as JsonSchema, moved));
+      }
+      return put(name, movedIn(root, moved));
+    },
+  };
+}
+
+/** The schema without its dialect and definitions, for what is small and refers to nothing. */
+export function inlineSchema(schema: z.ZodType): JsonSchema {
+  const { $schema: _, ...rest } = jsonSchemaOf(schema, "input");
+  return rest;
+}
+
+function jsonSchemaOf(schema: z.ZodType, io: "input" | "output"): JsonSchema {
+  return z.toJSONSchema(schema, {
+    io,
+    override({ zodSchema, jsonSchema }) {
+      const { def } = zodSchema._zod;
+      // Plain objects drop what they do not know. Zod calls their output closed, which would make two schemas of nearly
+      // every one, and tell clients that no field may ever be added.
+      if (def.type === "object" && (def as z.core.$ZodObjectDef).catchall === undefined)
+        delete jsonSchema.additionalProperties;
+    },
+  }) as JsonSchema;
+}
+
+const ofSchema = [
+  "additionalProperties",
+  "contains",
+  "contentSchema",
+  "else",
+  "if",
+  "items",
+  "not",
+  "propertyNames",
+  "then",
+  "unevaluatedItems",
+  "unevaluatedProperties",
+];
+const ofSchemas = ["allOf", "anyOf", "oneOf", "prefixItems", "dependentSchemas", "patternProperties", "properties"];
+
+/** The same schema with every reference moved. Goes where schemas are and nowhere else: an example may have a `$ref` of its own. */
+function movedIn(schema: JsonSchema, moved: (reference: unknown) => unknown): JsonSchema {
+  const inner = (value: unknown): unknown =>
+    value !== null && typeof value === "object" ? movedIn(value as JsonSchema, moved) : value;
+  const entries = Object.entries(schema).flatMap(([keyword, value]): [string, unknown][] => {
+    // What zod calls an id names the definition, and is no keyword of JSON Schema.
+    if (keyword === "id") return [];
+    if (keyword === "$ref") return [[keyword, moved(value)]];
+    if (ofSchema.includes(keyword)) return [[keyword, inner(value)]];
+    if (!ofSchemas.includes(keyword) || value === null || typeof value !== "object") return [[keyword, value]];
+    if (Array.isArray(value)) return [[keyword, value.map(inner)]];
+    return [[keyword, Object.fromEntries(Object.entries(value).map(([name, part]) => [name, inner(part)]))]];
+  });
+  return Object.fromEntries(entries);
+}

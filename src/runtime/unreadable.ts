@@ -1,0 +1,41 @@
+import { maxHeaderSize } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type HttpErrorCode, problemBody } from "../http/problem.ts";
+
+/**
+ * Answers what Node could not read as a request (`clientError` of its server), and closes the connection. Node's own
+ * answer has no body, and clients branch on the code of a problem.
+ */
+export function answerUnreadable(error: NodeJS.ErrnoException, stream: Duplex): void {
+  const socket = stream as Socket & { _httpMessage?: { headersSent: boolean } | null };
+  // What comes after the beginning of an answer belongs to no request that could be answered.
+  if (!socket.writable || error.code === "ECONNRESET" || socket._httpMessage?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  const problem = problemBody(...faultOf(error.code));
+  const body = JSON.stringify(problem);
+  const head = [
+    `HTTP/1.1 ${problem.status} ${problem.title}`,
+    "Content-Type: application/problem+json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+  ];
+  // Whatever else the client sends must not keep the connection.
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+function faultOf(code: string | undefined): [HttpErrorCode, string] {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return [
+        "headers_too_large",
+        `the path and headers are larger than the ${maxHeaderSize} bytes that this server takes`,
+      ];
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return ["request_timed_out", "the headers did not come within the time that this server allows; send it again"];
+    default:
+      return ["invalid_request", "this is no HTTP request that the server can read"];
+  }
+}

@@ -1,0 +1,17 @@
+import { implement } from "cauce";
+import { orders } from "./orders.workflow.ts";
+
+const reviewAbove = 1_000;
+
+export default implement(orders, {
+  handlers: {
+    received: ({ data }) => {
+      const total = data.items.reduce((sum, { quantity, unitPrice }) => sum + quantity * unitPrice, 0);
+      return { to: total > reviewAbove ? "review" : "approved", results: { total } };
+    },
+
+    // Here the carrier would be called, with `signal`, and with `idempotencyKey`, so that a repeated attempt sends one
+    // parcel. A handler that throws is tried again, as often as `retry` in the workflow says.
+    approved: async ({ id }) => ({ to: "shipped", results: { trackingNumber: `PARCEL-${id.slice(-12)}` } }),
+  },
+});

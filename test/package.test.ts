@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { begin, bytesIn, npmInstall, pack, root, run, typescript } from "./package/support.ts";
+
+// The package as others get it: built, packed, installed into projects of their own, and used there.
+
+const consumer = join(root, "test/package/consumer");
+const bytesMax = 30_000_000;
+const packagesMax = 60;
+
+interface Description {
+  readonly version: string;
+  readonly bin: Readonly<Record<string, string>>;
+  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+const readJson = (path: string) => JSON.parse(readFileSync(path, "utf8"));
+
+describe("the package", { timeout: 120_000 }, () => {
+  let directory: string;
+  let tarball: string;
+  let project: string;
+  let installed: string;
+  const description: Description = readJson(join(root, "package.json"));
+
+  before(async () => {
+    directory = mkdtempSync(join(tmpdir(), "cauce-package-"));
+    tarball = await pack(directory);
+    project = join(directory, "project");
+    installed = join(project, "node_modules/cauce");
+    mkdirSync(project);
+    writeFileSync(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }));
+    await npmInstall(project, tarball, `zod@${description.devDependencies.zod}`);
+    cpSync(consumer, project, { recursive: true });
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  it("has nothing that publint finds wrong", async () => {
+    const { buffer, byteOffset, byteLength } = readFileSync(tarball);
+    const bytes = buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
+    const { messages, pkg } = await publint({ pack: { tarball: bytes }, strict: true });
+    assert.deepEqual(
+      messages.map((message) => formatMessage(message, pkg)),
+      [],
+    );
+  });
+
+  it("has each file that its exports, imports and bin name, with its types", () => {
+    const { exports, bin } = readJson(join(installed, "package.json")) as Description;
+    assert.deepEqual(exports, description.exports);
+    const modules = Object.values(exports).flatMap((entry) => (typeof entry === "string" ? [] : [entry]));
+    assert.ok(modules.length > 2);
+    for (const { default: file = "" } of modules) {
+      assert.ok(existsSync(join(installed, file)), file);
+      assert.ok(existsSync(join(installed, file.replace(/\.js$/, ".d.ts"))), `the types of ${file}`);
+    }
+    for (const file of Object.values(bin)) assert.ok(existsSync(join(installed, file)), file);
+  });
+
+  it("holds what is to be shipped and nothing else", () => {
+    const expected = ["CHANGELOG.md", "LICENSE", "README.md", "bin", "dist", "package.json", "templates"];
+    assert.deepEqual(readdirSync(installed).sort(), expected);
+    const built = readdirSync(join(installed, "dist"), { recursive: true, encoding: "utf8" });
+    assert.deepEqual(
+      built.filter((file) => /\.test\.|(?<!\.d)\.ts$/.test(file)),
+      [],
+    );
+  });
+
+  it(`takes under ${bytesMax / 1_000_000} MB and ${packagesMax} packages in an empty project`, () => {
+    const { packages } = readJson(join(project, "node_modules/.package-lock.json"));
+    const count = Object.keys(packages).length;
+    assert.ok(count > 1 && count <= packagesMax, `${count} packages`);
+    const bytes = bytesIn(join(project, "node_modules"));
+    assert.ok(bytes > 1_000_000 && bytes < bytesMax, `${bytes} bytes`);
+  });
+
+  it("serves a workflow in plain JavaScript", async (t) => {
+    const { url } = await serve(
+      t,
+      project,
+      "npx",
+      "cauce",
+      "start",
+      "shop.app.js",
+      "--data",
+      "shop-data",
+      "--port",
+      "0",
+    );
+    const shipped = await orderAt(url, "shop", { sku: "TEA-1", quantity: 2 }, "shipped");
+    assert.match(String(shipped.results.parcel), /^PARCEL-/);
+    await orderAt(url, "shop", { sku: "NONE", quantity: 1 }, "refused");
+  });
+
+  it("serves a workflow in TypeScript, which Node strips", async (t) => {
+    const { url } = await serve(
+      t,
+      project,
+      "npx",
+      "cauce",
+      "start",
+      "claims.app.ts",
+      "--data",
+      "claims-data",
+      "--port",
+      "0",
+    );
+    const paid = await orderAt(url, "claims", { policy: "p-1", amount: 500 }, "paid");
+    assert.deepEqual(paid.results, { paid: 500 });
+    await orderAt(url, "claims", { policy: "p-1", amount: 5_000 }, "assessing");
+  });
+
+  it("is a library, too", async () => {
+    const printed = await run(project, process.execPath, "main.ts");
+    assert.equal(printed, "true received 200\n");
+  });
+
+  const resolutions = { node16: "node16", bundler: "esnext" };
+  for (const [moduleResolution, module] of Object.entries(resolutions)) {
+    it(`has types that hold under moduleResolution ${moduleResolution}, and refuse wrong code`, async () => {
+      const compilerOptions = {
+        target: "es2024",
+        lib: ["es2024", "esnext.disposable"],
+        module,
+        moduleResolution,
+        // Of this repository: the project installed no types of Node.
+        typeRoots: [join(root, "node_modules/@types")],
+        types: ["node"],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        allowImportingTsExtensions: true,
+        noEmit: true,
+      };
+      const config = `tsconfig.${moduleResolution}.json`;
+      writeFileSync(join(project, config), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
+      await run(project, process.execPath, typescript, "-p", config);
+    });
+  }
+
+  for (const language of ["typescript", "javascript"]) {
+    it(`writes a project in ${language} that installs, passes its test and starts`, async (t) => {
+      const shop = join(directory, language);
+      await run(project, "npx", "cauce", "init", shop, `--${language}`);
+      assert.equal(readJson(join(shop, "package.json")).dependencies.cauce, description.version);
+      await npmInstall(shop, tarball);
+      const tested = await run(shop, "npm", "test");
+      assert.match(tested, /\bpass 2\b/);
+      assert.match(tested, /\bfail 0\b/);
+      if (language === "typescript") await run(shop, "npm", "run", "typecheck");
+      const { server, url } = await serve(t, shop, "npm", "start", "--", "--port", "0");
+      const items = [{ sku: "TEA-1", quantity: 2, unitPrice: 4.5 }];
+      await orderAt(url, "orders", { customerId: "c-1", items }, "shipped");
+      server.kill("SIGTERM");
+      const { code, text } = await server.ended;
+      assert.match(text, /Drained\.\n$/);
+      assert.equal(code, 0);
+    });
+  }
+});
+
+/** Starts a server, and gives its address; when the test ends, Ctrl+C stops it if it is still there, and it has drained. */
+async function serve(t: TestContext, directory: string, command: string, ...args: readonly string[]) {
+  const server = begin(directory, command, ...args);
+  t.after(async () => {
+    server.killAll("SIGINT");
+    const late = setTimeout(() => server.killAll("SIGKILL"), 10_000);
+    const { text } = await server.ended;
+    clearTimeout(late);
+    assert.match(text, /Drained\.\n/);
+  });
+  return { server, url: String((await server.wrote(/listens on (http:\S+)/))[1]) };
+}
+
+/** Places an order over HTTP, and gives it once it stands in a status. */
+async function orderAt(url: string, workflow: string, data: unknown, status: string) {
+  const headers = { "content-type": "application/json" };
+  const placed = await fetch(`${url}/${workflow}`, { method: "POST", headers, body: JSON.stringify(data) });
+  assert.equal(placed.status, 202, await placed.clone().text());
+  const at = new URL(String(placed.headers.get("location")), url);
+  for (;;) {
+    const order = (await (await fetch(at)).json()) as { status: string; results: Record<string, unknown> };
+    if (order.status === status) return order;
+  }
+}

@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("../../", import.meta.url));
+export const typescript = fileURLToPath(import.meta.resolve("typescript/package.json")).replace(
+  /package\.json$/,
+  "bin/tsc",
+);
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Standard output and standard error, as they came. */
+  readonly text: string;
+}
+
+/** A command in a directory, in a process group of its own. */
+export function begin(directory: string, command: string, ...args: readonly string[]) {
+  const child = spawn(command, args, {
+    cwd: directory,
+    env: environment(),
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  let text = "";
+  let heard = () => {};
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+      heard();
+    });
+  }
+  // Closed once whoever holds its output is gone: what it started, too.
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => resolve({ code, signal, text }));
+  });
+  return {
+    ended,
+    /** Sends a signal to the command alone. */
+    kill: (signal: NodeJS.Signals) => void child.kill(signal),
+    /** Sends a signal to it and to all that it started, as a terminal does; gone already is fine. */
+    killAll(signal: NodeJS.Signals) {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, signal);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+    },
+    /** Resolves to the first match in what it wrote; rejects if it ends without one. */
+    wrote(pattern: RegExp): Promise<RegExpExecArray> {
+      return new Promise((resolve, reject) => {
+        heard = () => {
+          const match = pattern.exec(text);
+          if (match !== null) resolve(match);
+        };
+        heard();
+        ended.then(({ code }) => reject(new Error(`ended with ${code} and without ${pattern}: ${text}`)), reject);
+      });
+    },
+  };
+}
+
+/** Runs a command to its end, and gives what it wrote. Rejects unless it exits with 0. */
+export async function run(directory: string, command: string, ...args: readonly string[]): Promise<string> {
+  const { code, signal, text } = await begin(directory, command, ...args).ended;
+  assert.equal(code, 0, `${command} ${args.join(" ")} in ${directory} ended with ${signal ?? code}: ${text}`);
+  return text;
+}
+
+/** Installs what the directory's package.json asks for, and `packages`; from npm's cache where it has them. */
+export function npmInstall(directory: string, ...packages: readonly string[]): Promise<string> {
+  const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+  return run(directory, "npm", "install", ...quiet, ...packages);
+}
+
+/** Builds the package as it would be published, and gives the path of its tarball. */
+export async function pack(directory: string): Promise<string> {
+  const staged = join(directory, "package");
+  mkdirSync(staged);
+  const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: string[] };
+  // A folder that stands on its own: the repository's `dist` is left alone, and nothing old lies in this one.
+  for (const name of ["package.json", ...files.filter((name) => name !== "dist")]) {
+    cpSync(join(root, name), join(staged, name), { recursive: true });
+  }
+  const config = join(root, "tsconfig.build.json");
+  await run(root, process.execPath, typescript, "-p", config, "--outDir", join(staged, "dist"));
+  await run(staged, "npm", "pack", "--ignore-scripts", "--loglevel=error", "--pack-destination", directory);
+  const [tarball] = readdirSync(directory).filter((name) => name.endsWith(".tgz"));
+  assert.ok(tarball);
+  return join(directory, tarball);
+}
+
+/** How many bytes the files of a directory have. */
+export function bytesIn(directory: string): number {
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .reduce((bytes, { parentPath, name }) => bytes + statSync(join(parentPath, name)).size, 0);
+}
+
+/** What a person's shell would have: this Node first, and nothing of the npm and the test runner around this test. */
+function environment(): NodeJS.ProcessEnv {
+  const around =
+    /^(CAUCE_|NODE_TEST_|NODE_OPTIONS$|npm_(lifecycle|package)_|npm_config_local_prefix$|npm_command$|INIT_CWD$)/;
+  const kept = Object.entries(process.env).filter(([name]) => !around.test(name));
+  const path = [dirname(process.execPath), process.env.PATH].join(delimiter);
+  return { ...Object.fromEntries(kept), PATH: path };
+}
