@@ -73,8 +73,8 @@ export interface Cauce {
   resume(workflow: string, status: string): Promise<Depth>;
   /**
    * Starts processing; until then no handler runs. Harmless when called again. When it rejects (`orders_stranded`,
-   * `app_invalid`, whatever an app's `resources` throws), nothing processes and every resource that was opened is
-   * closed; it may be called anew. Rejects with `closed` after `drain` or `close`.
+   * `app_invalid`; `resources_failed`, whose `cause` is what the app threw), nothing processes and every resource that
+   * was opened is closed; it may be called anew. Rejects with `closed` after `drain` or `close`.
    */
   start(): Promise<void>;
   /**

@@ -18,7 +18,7 @@ export const errorCodes = {
   request_timed_out: "The body did not come within the time that the server allows.",
   headers_too_large: "The path and headers are larger than the server takes.",
   unsupported_media_type:
-    "The body is not sent as application/json, or as application/x-ndjson where the route takes that.",
+    "The body's type is none that the route takes, such as application/json, or it is compressed.",
   idempotency_conflict: "The idempotency key was used before with other content.",
   unauthorized: "No valid API key was sent.",
   forbidden: "The API key's role does not allow this.",
@@ -54,6 +54,7 @@ export const errorCodes = {
   orders_stranded: "The definition no longer knows statuses in which orders stand.",
   closed: "Cauce is closing and takes nothing more.",
   // Starting
+  resources_failed: "The app's `resources` threw; the message names the workflow and says why.",
   node_too_old: "The Node.js that runs is older than Cauce needs.",
   app_not_loadable: "The module of the app cannot be loaded or exports no app.",
   setting_invalid: "A flag or CAUCE_* variable is unknown or has a value that it does not take.",

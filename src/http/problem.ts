@@ -46,6 +46,7 @@ export const httpStatusOf = {
   data_in_use: null,
   orders_stranded: null,
   closed: 503,
+  resources_failed: null,
   node_too_old: null,
   app_not_loadable: null,
   setting_invalid: null,

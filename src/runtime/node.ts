@@ -148,6 +148,12 @@ export function atExit(callback: () => void): () => void {
   return () => process.off("exit", callback);
 }
 
+/** Calls back when nothing is left that this process waits for, just before it would end; the returned function forgets it. */
+export function whenIdle(callback: () => void): () => void {
+  process.once("beforeExit", callback);
+  return () => process.off("beforeExit", callback);
+}
+
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
   const reasons: Record<string, () => CauceError> = {
     EADDRINUSE: () =>

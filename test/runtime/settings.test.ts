@@ -46,6 +46,10 @@ describe("readSettings", () => {
       code: "setting_invalid",
       message: "the variable CAUCE_HOTS is unknown; did you mean CAUCE_HOST?",
     });
+    assert.throws(() => readSettings({}, { CAUCE_FOO: "x" }), {
+      code: "setting_invalid",
+      message: /^the variable CAUCE_FOO is unknown; there are CAUCE_PORT, .*CAUCE_URL/,
+    });
   });
 
   it("refuses a value that a setting does not take, naming where it came from", () => {
@@ -159,7 +163,8 @@ describe("nearest", () => {
     const names = ["CAUCE_PORT", "CAUCE_HOST", "CAUCE_KEYS", "CAUCE_KEYS_FILE"];
     assert.equal(nearest("CAUCE_PRT", names), "CAUCE_PORT");
     assert.equal(nearest("CAUCE_KEYFILE", names), "CAUCE_KEYS_FILE");
-    assert.equal(nearest("CAUCE_", names), "CAUCE_PORT");
+    assert.equal(nearest("CAUCE_PROT", names), "CAUCE_PORT");
+    for (const far of ["CAUCE_", "CAUCE_FOO", "CAUCE_SPORTS_CENTRE"]) assert.equal(nearest(far, names), undefined, far);
   });
 });
 

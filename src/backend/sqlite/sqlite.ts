@@ -1,10 +1,10 @@
-import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CauceError } from "../../core/errors.ts";
 import type { Backend, BackendFactoryOptions, Limits, NewOrder, Placed } from "../backend.ts";
 import { handOut, tellAnswer, type Waiting } from "./answers.ts";
 import { createChannel } from "./channel.ts";
 import { createClaims } from "./claims.ts";
+import { makeDirectory } from "./directory.ts";
 import { storeFault } from "./faults.ts";
 import { createFront } from "./front.ts";
 import { lockData } from "./lock.ts";
@@ -142,15 +142,4 @@ async function placedBefore(
   if (order !== undefined) return { outcome: "repeated", order };
   // It was removed since, and its key with it.
   return place(newOrder);
-}
-
-function makeDirectory(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CauceError("store_unreadable", `${folder} cannot be made a directory (${reason}); give another one`, {
-      cause,
-    });
-  }
 }

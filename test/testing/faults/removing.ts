@@ -1,8 +1,16 @@
 import type { Backend } from "../../../src/backend/backend.ts";
 import { type Fault, standard } from "./fault.ts";
 
-/** Against law 7, of removal. */
+/** Against law 7, of removal and of the depths. */
 export const removing: readonly Fault[] = [
+  {
+    ...standard,
+    law: 7,
+    name: "nobody knows how long the next in the queue has waited",
+    wrap: (right) => ({
+      depths: async () => (await right.depths()).map((depth) => ({ ...depth, oldestWaitingAt: null })),
+    }),
+  },
   {
     ...standard,
     law: 7,
