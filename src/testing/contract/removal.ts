@@ -121,9 +121,11 @@ export const removal: readonly Case[] = [
     name: "ids are not given twice, also when the newest order was removed before the store was opened again",
     needs: "closing",
     async run(trial) {
+      const kept = await trial.place({ status: "held" });
       const order = await finish(trial, { status: "held" });
       assert.equal(await trial.backend.remove(order.id), "removed");
       await trial.reopen();
+      await trial.get(kept.id);
       const next = await trial.place();
       assert.ok(next.id > order.id && next.id.slice(0, 18) !== order.id.slice(0, 18), `${order.id}, then ${next.id}`);
     },
