@@ -59,6 +59,12 @@ export interface Backend {
   /** Lets the deliveries of a paused status go on. Harmless when repeated. Rejects as `pause` does. */
   resume(status: string): Promise<void>;
 
+  /**
+   * Writes something small that is no order's, and only then resolves: the store takes writes. Rejects with
+   * `store_full`, `store_unavailable` or `closed`, as a placing would.
+   */
+  probe(): Promise<void>;
+
   /** How many orders stand where, for every status that holds any that are not final, and every one that is paused. */
   depths(): Promise<Depth[]>;
 

@@ -167,6 +167,10 @@ export function memory(options: MemoryOptions = {}): Backend {
       queue.resume(status);
     },
 
+    async probe() {
+      checkOpen();
+    },
+
     async depths() {
       checkOpen();
       return depthsOf(

@@ -124,6 +124,8 @@ export function createFront({
         encoder.text(status);
       }),
 
+    probe: () => write(() => encoder.number(op.probe)),
+
     list: (query) => read(() => reader.list(query)),
     overdue: (query) => read(() => reader.overdue(query, clock.now())),
     failures: () => read(() => reader.failures()),

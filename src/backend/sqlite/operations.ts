@@ -260,6 +260,9 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       case op.resume:
         queues.resume(from.text());
         return;
+      case op.probe:
+        statements.probed.run(now);
+        return;
     }
   };
 

@@ -18,6 +18,7 @@ export const op = {
   redeliver: 6,
   pause: 7,
   resume: 8,
+  probe: 9,
 } as const;
 
 /** What `release` says of a delivery: its lease ended, or nobody had begun it and it goes back as it was. */
