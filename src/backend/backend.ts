@@ -71,6 +71,12 @@ export interface Backend {
    */
   removeFinal(query: RemoveQuery): Promise<Removal>;
 
+  /**
+   * Writes something small that is no order's, and only then resolves: the store takes writes. Rejects with
+   * `store_full`, `store_unavailable` or `closed`, as a placing would.
+   */
+  probe(): Promise<void>;
+
   /** How many orders stand where, for every status that holds any that are not final, and every one that is paused. */
   depths(): Promise<Depth[]>;
 

@@ -202,6 +202,10 @@ export function memory(options: MemoryOptions = {}): Backend {
       return { removed, nextCursor: end < placed.length ? cursorOf("remove", end) : null };
     },
 
+    async probe() {
+      checkOpen();
+    },
+
     async depths() {
       checkOpen();
       return depthsOf(

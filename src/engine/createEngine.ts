@@ -24,6 +24,7 @@ import { type Poll, startPoll } from "./poll.ts";
 import { openResources, releaseResources } from "./resources.ts";
 import { createRetention } from "./retention.ts";
 import { createStanding } from "./standing.ts";
+import { createStoreHealth } from "./storeHealth.ts";
 import { failUnknown, refuseStranded } from "./stranded.ts";
 import { createSweep } from "./sweep.ts";
 
@@ -51,6 +52,7 @@ export function createEngine(options: EngineOptions): Engine {
   const { app, backend, clock, random, log, actor, observer = unobserved } = options;
   const { workflow } = app;
   checkLimits(workflow, backend);
+  const health = createStoreHealth({ backend, clock });
   let ending = new AbortController();
   let polls: Poll[] = [];
   let deadlines: Deadlines[] = [];
@@ -89,6 +91,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   const commitAgain = async (change: Change, first: unknown): Promise<"committed" | "stale" | undefined> => {
     for (let error = first, tries = 0; ; tries++) {
+      health.refused(error);
       if (!isPassing(error) || ending.signal.aborted) {
         log.error({ orderId: change.before.id, error: String(error) }, "change not committed; the delivery comes back");
         return undefined;
@@ -97,7 +100,9 @@ export function createEngine(options: EngineOptions): Engine {
         log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
       await pause(clock, commitPauseSeconds, ending.signal);
       try {
-        return await commit(change);
+        const committed = await commit(change);
+        health.took();
+        return committed;
       } catch (next) {
         error = next;
       }
@@ -190,7 +195,8 @@ export function createEngine(options: EngineOptions): Engine {
 
   return {
     workflow,
-    place: createIntake({ workflow, backend, clock, actor, observer, onExpiry: sweep.notice }),
+    place: createIntake({ workflow, backend, clock, actor, observer, health, onExpiry: sweep.notice }),
+    takesWrites: health.takesWrites,
     get: backend.get,
     list: backend.list,
     ...createOperate({ backend, contextOf, commit: commitOther, log, onRemoved: observer.removed }),

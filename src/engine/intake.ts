@@ -1,13 +1,14 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { z } from "zod";
-import type { Backend, NewOrder } from "../backend/backend.ts";
+import type { Backend, NewOrder, Placed } from "../backend/backend.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
 import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
 import type { Engine, PlaceOptions, Refusal } from "./engine.ts";
 import type { Observer } from "./observer.ts";
+import type { StoreHealth } from "./storeHealth.ts";
 
 interface IntakeOptions {
   readonly workflow: AnyWorkflow;
@@ -15,12 +16,21 @@ interface IntakeOptions {
   readonly clock: Clock;
   readonly actor: Pick<Actor, "runtime" | "name">;
   readonly observer: Observer;
+  readonly health: Pick<StoreHealth, "took" | "refused">;
   /** Told of every wait that can expire, so that the sweep wakes in time. */
   readonly onExpiry: (expiresAt: number) => void;
 }
 
 /** Takes orders in: checks them, stores them, and says so only then. */
-export function createIntake({ workflow, backend, clock, actor, observer, onExpiry }: IntakeOptions): Engine["place"] {
+export function createIntake({
+  workflow,
+  backend,
+  clock,
+  actor,
+  observer,
+  health,
+  onExpiry,
+}: IntakeOptions): Engine["place"] {
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
   const kind = kindOf(initial);
   const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
@@ -33,16 +43,24 @@ export function createIntake({ workflow, backend, clock, actor, observer, onExpi
     if ("refused" in accepted) return accepted;
     const now = clock.now();
     const expiresAt = expiresAfterMilliseconds === null ? null : now + Math.ceil(expiresAfterMilliseconds);
-    const result = await backend.place({
-      status: workflow.initial,
-      kind,
-      dataJson: accepted.dataJson,
-      group: accepted.group,
-      createdAt: now,
-      expiresAt,
-      by: options.requestId ? { ...nobody, requestId: options.requestId } : nobody,
-      key: accepted.key,
-    });
+    let result: Placed;
+    try {
+      result = await backend.place({
+        status: workflow.initial,
+        kind,
+        dataJson: accepted.dataJson,
+        group: accepted.group,
+        createdAt: now,
+        expiresAt,
+        by: options.requestId ? { ...nobody, requestId: options.requestId } : nobody,
+        key: accepted.key,
+      });
+    } catch (error) {
+      health.refused(error);
+      throw error;
+    }
+    // Of a key that is known nothing was written.
+    if (result.outcome === "placed") health.took();
     if (result.outcome === "conflict") {
       return {
         refused: "idempotency_conflict",

@@ -28,7 +28,7 @@ export interface HttpAppOptions {
   readonly clock: Clock;
   /** What `/events`, `/stats` and `/metrics` tell. */
   readonly observation: Observation;
-  /** Whether `/readyz` says yes. */
+  /** Whether `/readyz` says yes, as long as the stores take writes. */
   readonly ready: () => boolean;
 }
 
@@ -71,8 +71,15 @@ export function createApp({
     onError: report,
   };
 
+  const takesOrders = async (): Promise<boolean> => {
+    if (!ready()) return false;
+    const takes = (await Promise.all(engines.map((engine) => engine.takesWrites()))).every(Boolean);
+    if (takes) storeFaults.recovered();
+    return takes;
+  };
+
   const ofServer = [
-    ...serverRoutes(engines, ready),
+    ...serverRoutes(engines, takesOrders),
     ...observedRoutes(engines, observation, clock),
     ...referenceRoutes({ engines, basePath, secured: auth !== undefined }),
   ];

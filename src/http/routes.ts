@@ -186,7 +186,7 @@ export function workflowRoutes(
 }
 
 /** The routes of the server itself. */
-export function serverRoutes(engines: readonly Engine[], ready: () => boolean): Route[] {
+export function serverRoutes(engines: readonly Engine[], ready: () => boolean | Promise<boolean>): Route[] {
   return [
     {
       method: "GET",
@@ -208,7 +208,7 @@ export function serverRoutes(engines: readonly Engine[], ready: () => boolean): 
       method: "GET",
       path: "/readyz",
       access: undefined,
-      answer: () => (ready() ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503)),
+      answer: async () => ((await ready()) ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503)),
     },
   ];
 }

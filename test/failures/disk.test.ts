@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Order } from "cauce";
 import { readRuns } from "../../scripts/crash/handlerLog.ts";
 import type { ServerOptions } from "../../scripts/crash/server.ts";
@@ -22,6 +23,11 @@ async function postUntilRefused(url: string): Promise<{ taken: string[]; refusal
     taken.push(`/filling/${((await response.json()) as Order).id}`);
   }
   throw new Error("the disk does not become full");
+}
+
+/** Resolves when the server says that it takes orders, before any is sent to it. */
+async function untilReady(url: string): Promise<void> {
+  while ((await fetch(`${url}/readyz`)).status !== 200) await delay(50);
 }
 
 function fillingServer(t: TestContext, diskOf: (data: string) => Disk) {
@@ -60,8 +66,10 @@ async function fillsUp(t: TestContext, diskOf: (data: string) => Disk, expected:
   const acknowledged = [done, inHand, ...taken];
   for (const path of acknowledged) await getOrder(url, path);
   held.open();
-  await server.wrote(new RegExp(`the store takes no writes; trying again.*${inHand.slice("/filling/".length)}`));
+  await server.wrote(new RegExp(`${inHand.slice("/filling/".length)}.*the store takes no writes; trying again`));
   assert.equal((await getOrder(url, inHand)).status, "open");
+  // It is not the load balancer's turn to send orders, and it is not this server's end either.
+  assert.deepEqual([(await fetch(`${url}/readyz`)).status, (await fetch(`${url}/healthz`)).status], [503, 200]);
   return { disk, options, runsOf, server, url, inHand, acknowledged };
 }
 
@@ -70,6 +78,7 @@ describe("a disk that takes no more", { concurrency: 3, timeout: 120_000 }, () =
     const full = await fillsUp(t, smallDisk, { code: "store_full", retryAfter: "30" });
     const { disk, server, url, acknowledged, runsOf, inHand } = full;
     disk.free(server);
+    await untilReady(url);
     const later = await place(url, "filling", {});
     for (const path of [...acknowledged, later]) await waitFor(url, path, ({ status }) => status === "done");
     for (const path of [inHand, later]) assert.equal(runsOf(path), 1);
@@ -81,6 +90,7 @@ describe("a disk that takes no more", { concurrency: 3, timeout: 120_000 }, () =
     const full = await fillsUp(t, limitedFiles, { code: "store_unavailable", retryAfter: "1" });
     const { disk, server, url, acknowledged, runsOf, inHand } = full;
     disk.free(server);
+    await untilReady(url);
     const later = await place(url, "filling", {});
     for (const path of [...acknowledged, later]) await waitFor(url, path, ({ status }) => status === "done");
     for (const path of [inHand, later]) assert.equal(runsOf(path), 1);

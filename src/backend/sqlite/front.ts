@@ -151,6 +151,8 @@ export function createFront({
       });
     },
 
+    probe: () => write(() => encoder.number(op.probe)),
+
     list: (query) => read(() => reader.list(query)),
     overdue: (query) => read(() => reader.overdue(query, clock.now())),
     failures: () => read(() => reader.failures()),

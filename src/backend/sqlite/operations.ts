@@ -267,6 +267,9 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
         return removal.remove(index, from.number(), from.text());
       case op.removeFinal:
         return removal.walk(index, from.number(), from.number(), from.number(), from.number());
+      case op.probe:
+        statements.probed.run(now);
+        return;
     }
   };
 

@@ -20,6 +20,7 @@ export const op = {
   resume: 8,
   remove: 9,
   removeFinal: 10,
+  probe: 11,
 } as const;
 
 /** What `release` says of a delivery: its lease ended, or nobody had begun it and it goes back as it was. */

@@ -81,6 +81,8 @@ export function prepareStatements(db: DatabaseSync) {
     walk: rows("SELECT seq, kind, updated_at FROM orders WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?"),
     counts: rows("SELECT status, bucket, count FROM counts"),
     setCount: write("INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"),
+    // A transaction that changes no page writes nothing, and a full disk would not be noticed.
+    probed: write("INSERT INTO meta VALUES ('probed', ?) ON CONFLICT DO UPDATE SET value = excluded.value"),
     failed: write(`INSERT INTO failure_groups VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET
       count = count + 1, message = excluded.message, last_at = excluded.last_at`),
     unfailed: write("UPDATE failure_groups SET count = count - 1 WHERE status = ? AND fingerprint = ?"),

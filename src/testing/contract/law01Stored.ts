@@ -86,6 +86,16 @@ export const stored: readonly Case[] = [
     },
   },
   {
+    name: "a probe resolves where orders can be stored, and changes none",
+    async run(trial) {
+      const order = await trial.place({ group: "c-1" });
+      const before = [await trial.backend.list({ limit: 10 }), await trial.backend.depths()];
+      await trial.settles("two probes", Promise.all([trial.backend.probe(), trial.backend.probe()]));
+      assert.deepEqual([await trial.backend.list({ limit: 10 }), await trial.backend.depths()], before);
+      assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
     name: "results read back byte for byte and leave the data as it is",
     async run(trial) {
       const dataJson = '{"n": 1.0}';

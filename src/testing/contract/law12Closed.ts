@@ -39,6 +39,7 @@ export const closed: readonly Case[] = [
         failures: () => backend.failures(),
         pause: () => backend.pause("received"),
         resume: () => backend.resume("received"),
+        probe: () => backend.probe(),
       };
       for (const [name, call] of Object.entries(calls)) {
         const refused = assert.rejects(
