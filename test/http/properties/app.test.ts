@@ -55,7 +55,10 @@ const query = fc
     ),
     { maxLength: 3 },
   )
-  .map((pairs) => new URLSearchParams(pairs.map(([name, value]) => [name.toWellFormed(), value.toWellFormed()])))
+  .map(
+    (pairs) =>
+      new URLSearchParams(pairs.map(([name, value]): [string, string] => [name.toWellFormed(), value.toWellFormed()])),
+  )
   .map((pairs) => (pairs.size === 0 ? "" : `?${pairs}`));
 
 test("whatever the body, an order is stored as it was sent or refused as a problem", async (t) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { jsonOf, serving } from "../serving.ts";
-import { assertUnpolluted, dataText, hostileText, jsonText, nestedText } from "./hostile.ts";
+import { assertUnpolluted, lineBytes } from "./hostile.ts";
 
 interface Answer {
   readonly line: number;
@@ -12,27 +12,6 @@ interface Answer {
 }
 
 const headers = { "content-type": "application/x-ndjson" };
-const withoutLineEnds = (text: string) => text.replaceAll("\n", " ");
-
-const line = fc.oneof(
-  { weight: 3, arbitrary: dataText.map((data) => `{"data":${data}}`) },
-  {
-    weight: 2,
-    arbitrary: fc.constantFrom("k-1", "k-2").map((key) => `{"data":{"customerId":"c"},"idempotencyKey":"${key}"}`),
-  },
-  fc.tuple(jsonText, jsonText).map(([data, key]) => `{"data":${data},"idempotencyKey":${key}}`),
-  fc
-    .tuple(hostileText, jsonText)
-    .map(([name, value]) => `{"data":{"customerId":"c"},${JSON.stringify(name)}:${value}}`),
-  nestedText,
-  hostileText.map(withoutLineEnds),
-  fc.constantFrom("", " ", "\r", "\uFEFF", "{", `{"data":{"customerId":"${"x".repeat(3_000)}"}}`),
-);
-const lineBytes = fc.oneof(
-  { weight: 5, arbitrary: line.map((text) => Buffer.from(text)) },
-  fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0x0a ? 0xff : byte)))),
-);
-
 /** A body in pieces whose sizes come round and round. */
 function pieces(body: Buffer, sizes: readonly number[]): ReadableStream<Uint8Array> {
   return ReadableStream.from(

@@ -48,6 +48,28 @@ export const dataText = fc
   .tuple(fc.oneof({ weight: 4, arbitrary: jsonText }, nestedText), hostileText)
   .map(([extra, key]) => `{"customerId":"c-1","extra":${extra},${JSON.stringify(key)}:1}`);
 
+const withoutLineEnds = (text: string) => text.replaceAll("\n", " ");
+
+const line = fc.oneof(
+  { weight: 3, arbitrary: dataText.map((data) => `{"data":${data}}`) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom("k-1", "k-2").map((key) => `{"data":{"customerId":"c"},"idempotencyKey":"${key}"}`),
+  },
+  fc.tuple(jsonText, jsonText).map(([data, key]) => `{"data":${data},"idempotencyKey":${key}}`),
+  fc
+    .tuple(hostileText, jsonText)
+    .map(([name, value]) => `{"data":{"customerId":"c"},${JSON.stringify(name)}:${value}}`),
+  nestedText,
+  hostileText.map(withoutLineEnds),
+  fc.constantFrom("", " ", "\r", "\uFEFF", "{", `{"data":{"customerId":"${"x".repeat(3_000)}"}}`),
+);
+/** A line of a batch, which may be none. */
+export const lineBytes = fc.oneof(
+  { weight: 5, arbitrary: line.map((text) => Buffer.from(text)) },
+  fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0x0a ? 0xff : byte)))),
+);
+
 export function assertUnpolluted(): void {
   const keys: string[] = [];
   for (const key in {}) keys.push(key);

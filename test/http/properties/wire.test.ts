@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import fc from "fast-check";
-import { assertFair, fairText, hostileText, serving } from "./hostile.ts";
+import { assertFair, fairText, hostileText, lineBytes, serving } from "./hostile.ts";
 
 /** Everything that comes until the connection is closed. */
 async function textOf(socket: Socket): Promise<string> {
@@ -37,7 +37,7 @@ const post = (path: string, headers: string, body: string) =>
 const order = '{"customerId":"c-1"}';
 const batch = `{"data":${order}}\n{"data":${order}}\n`;
 
-/** How often each order is in the whole list. */
+/** The ids in the whole list, page by page. */
 async function listed(origin: string): Promise<string[]> {
   const ids: string[] = [];
   for (let cursor = ""; ; ) {
@@ -113,6 +113,48 @@ test("a body that is shorter or longer than its length stores an order at most o
     }),
     { numRuns: 60, examples: [[0], [0], [1], [-1]] },
   );
+  assert.deepEqual((await listed(origin)).sort(), answered.sort());
+});
+
+test("a batch cut anywhere on its way is stored as far as it was answered", async (t) => {
+  const { origin, open } = await serving(t);
+  const answered: string[] = [];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(lineBytes, { minLength: 1, maxLength: 8 }),
+      fc.array(fc.nat(1_000), { maxLength: 6 }),
+      async (lines, cuts) => {
+        const body = Buffer.concat(lines.flatMap((line) => [line, Buffer.from("\n")]));
+        const socket = open().setNoDelay();
+        const text = textOf(socket);
+        socket.write(
+          "POST /orders/batch HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\n" +
+            `Connection: close\r\nContent-Length: ${body.length}\r\n\r\n`,
+        );
+        const places = cuts.map((cut) => Math.floor((cut / 1_000) * body.length)).sort((a, b) => a - b);
+        let from = 0;
+        for (const to of [...places, body.length]) {
+          const part = body.subarray(from, to);
+          from = to;
+          if (part.length > 0) await new Promise<void>((resolve) => socket.write(part, () => resolve()));
+        }
+        const answers = [...(await text).matchAll(/^\{"line":\d+,.*$/gm)].map(
+          ([line]) => JSON.parse(line) as { line: number; status: number; order?: { id: string } },
+        );
+        const blank = (n: number) => lines[n - 1]?.toString().trim() === "";
+        assert.deepEqual(
+          answers.map(({ line }) => line).filter((n) => !blank(n)),
+          lines.map((_, n) => n + 1).filter((n) => !blank(n)),
+        );
+        for (const { status, order } of answers) {
+          assert.ok(status < 500);
+          if (status === 202) answered.push(order?.id ?? "");
+        }
+      },
+    ),
+    { numRuns: 80 },
+  );
+  assert.ok(answered.length > 0);
   assert.deepEqual((await listed(origin)).sort(), answered.sort());
 });
 
