@@ -90,7 +90,7 @@ test("whatever the body, an order is stored as it was sent or refused as a probl
       }
       assertUnpolluted();
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
   for (const [id, text] of stored) assert.equal(await (await request("GET", `/orders/${id}`)).text(), text);
   assert.ok(stored.size > 0);
@@ -191,7 +191,7 @@ test("every route answers any method, path, query, header and body", async (t) =
       else await fairText(response);
       assertUnpolluted();
     }),
-    { numRuns: 1_500 },
+    { numRuns: 900 },
   );
   assert.deepEqual(
     lines.filter(({ message }) => message === "a request failed unexpectedly"),
@@ -224,6 +224,6 @@ test("a cursor that was changed is refused, or a page like any other", async (t)
       await fairText(await request("POST", "/orders/retry", { json: { cursor: cursor.toWellFormed() } }));
       await fairText(await request("POST", "/orders/retry", { json: { ids: ["x"], cursor: cursor.toWellFormed() } }));
     }),
-    { numRuns: 400 },
+    { numRuns: 250 },
   );
 });

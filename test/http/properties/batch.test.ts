@@ -70,7 +70,7 @@ test("however lines are cut, each is answered in its order, and what is answered
         assertUnpolluted();
       },
     ),
-    { numRuns: 250 },
+    { numRuns: 150 },
   );
   assert.ok(stored.size > 0);
   for (let cursor = ""; ; ) {

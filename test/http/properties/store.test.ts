@@ -20,7 +20,7 @@ test("what a store on disk answered 202 is in it as it was sent, and nothing els
       // -0 has no JSON of its own.
       if (response.status === 202) stored.set(JSON.parse(text).id, JSON.parse(JSON.stringify(JSON.parse(body))));
     }),
-    { numRuns: 400 },
+    { numRuns: 250 },
   );
   assert.ok(stored.size > 0);
   const { items } = (await (await ask("/orders?limit=1000")).json()) as { items: { id: string; data: unknown }[] };
@@ -75,6 +75,6 @@ test("a store on disk takes any filter, cursor and id for what it is", async (t)
         await fairText(await ask(`/orders/${escaped(id)}/${action}`, { method: "POST", body, headers: json }));
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   );
 });
