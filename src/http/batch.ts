@@ -3,7 +3,7 @@ import type { Engine } from "../engine/engine.ts";
 import { parseText } from "./body.ts";
 import { idempotencyKeyPattern } from "./contract.ts";
 import { type Line, linesOf } from "./lines.ts";
-import { errorFields, httpStatusOf, type ProblemFields, refusalFields } from "./problem.ts";
+import { errorFields, httpStatusOf, oneLine, type ProblemFields, refusalFields } from "./problem.ts";
 
 export interface BatchOptions {
   readonly engine: Engine;
@@ -54,7 +54,7 @@ async function answerLine({ number, text }: Line, options: BatchOptions): Promis
 }
 
 function refused(line: number, { code, detail, errors }: ProblemFields): string {
-  return `${JSON.stringify({ line, status: httpStatusOf[code], problem: { code, detail, errors } })}\n`;
+  return `${JSON.stringify({ line, status: httpStatusOf[code], problem: { code, detail: oneLine(detail), errors } })}\n`;
 }
 
 const shape = 'a line must be {"data": …} with an optional "idempotencyKey"';

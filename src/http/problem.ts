@@ -97,7 +97,12 @@ export interface ProblemOptions {
 /** The fields of an error. `type` is about:blank, so `title` is the status's phrase and `code` is what programs branch on. */
 export function problemBody(code: HttpErrorCode, detail: string, errors?: readonly Fault[]) {
   const status = httpStatusOf[code];
-  return { type: "about:blank", title: STATUS_CODES[status], status, detail, code, errors };
+  return { type: "about:blank", title: STATUS_CODES[status], status, detail: oneLine(detail), code, errors };
+}
+
+/** A detail may quote what the client sent, line ends and all. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
 }
 
 /** An error as `application/problem+json` (RFC 9457). */

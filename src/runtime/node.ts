@@ -1,10 +1,10 @@
-import type { IncomingMessage, Server } from "node:http";
+import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { constants } from "node:os";
-import { createAdaptorServer } from "@hono/node-server";
+import { getRequestListener } from "@hono/node-server";
 import { CauceError } from "../core/errors.ts";
 import { createBodies } from "./bodies.ts";
-import { answerUnreadable } from "./unreadable.ts";
+import { addressProblem, answerUnreadable } from "./unreadable.ts";
 
 /** What this server offers for a request: a shorter way to its body, and more time for it. */
 export interface Help {
@@ -36,6 +36,8 @@ const limits = {
   connectionsCheckingInterval: 5_000,
   // Longer than the 60 s for which load balancers keep a connection, or they would send into one that just closed.
   keepAliveTimeout: 65_000,
+  // Node's own answer to a request without a Host has no body; `errorHandler` has one.
+  requireHostHeader: false,
 };
 const bodySeconds = 60;
 const lastAnswersMilliseconds = 5_000;
@@ -52,18 +54,24 @@ export async function listen(
   const { host, port } = options;
   const bodies = createBodies({ seconds: options.bodySeconds ?? bodySeconds });
   let closing = false;
-  const server = createAdaptorServer({
-    fetch(request: Request, env: { incoming: unknown }) {
-      const incoming = env.incoming as IncomingMessage;
-      const answer = fetch(request, {
-        readBody: (bytesMax) => bodies.read(incoming, bytesMax),
-        takeTime: () => bodies.follow(incoming),
-      });
-      return closing ? lastAnswer(answer) : answer;
-    },
-    serverOptions: limits,
-  }) as Server;
+  const listener = (request: Request, env: { incoming: unknown }) => {
+    const incoming = env.incoming as IncomingMessage;
+    const answer = fetch(request, {
+      readBody: (bytesMax) => bodies.read(incoming, bytesMax),
+      takeTime: () => bodies.follow(incoming),
+    });
+    return closing ? lastAnswer(answer) : answer;
+  };
+  const server = createServer(limits, getRequestListener(listener, { errorHandler: addressProblem }));
   server.on("clientError", answerUnreadable);
+  // Without these, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, both without a word.
+  server.on("connect", (_request, socket) =>
+    answerUnreadable(
+      { code: "CONNECT" },
+      socket.on("error", () => {}),
+    ),
+  );
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
       bodies.close();

@@ -31,6 +31,12 @@ const problems = [
     431,
     "headers_too_large",
   ],
+  ["a request without a Host", "GET / HTTP/1.1\r\n\r\n", 400, "invalid_request"],
+  ["an old request without a Host", "GET / HTTP/1.0\r\n\r\n", 400, "invalid_request"],
+  ["a Host that is none", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "invalid_request"],
+  ["a path that is none", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid_request"],
+  ["an address that is none", "GET http://a:b:c/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid_request"],
+  ["a request for a tunnel", "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid_request"],
   ["what is no HTTP", "hello\r\n\r\n", 400, "invalid_request"],
   ["a length that is no number", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400, "invalid_request"],
   [
@@ -58,3 +64,8 @@ for (const [what, sent, status, code] of problems) {
     assert.deepEqual([problem.status, problem.code], [status, code]);
   });
 }
+
+test("an Expect that nobody knows is passed over", async () => {
+  const text = await answerTo("GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n");
+  assert.match(text, /^HTTP\/1\.1 200 /);
+});

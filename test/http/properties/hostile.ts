@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import fc from "fast-check";
+import { z } from "zod";
+import { sqlite } from "../../../src/backend/sqlite/index.ts";
+import { createCauce } from "../../../src/cauce.ts";
+import { defineWorkflow } from "../../../src/core/defineWorkflow.ts";
+import { implement } from "../../../src/core/handlers.ts";
+import { final } from "../../../src/core/workflow.ts";
+import { httpStatusOf } from "../../../src/http/problem.ts";
+import { listen } from "../../../src/runtime/node.ts";
+import { fakeClock } from "../../../src/testing/fakeClock.ts";
+
+/** Any text that JavaScript can hold, halves of surrogate pairs and the keys that pollute prototypes among it. */
+export const hostileText = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 12 }),
+  fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 6 }).map((codes) => String.fromCharCode(...codes)),
+  fc.constantFrom("__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "\u2028", "\0", ""),
+);
+
+/** The text of any JSON value: keys may come twice, numbers may be huge, texts may be no Unicode. */
+export const jsonText = fc.letrec<{ value: string }>((tie) => ({
+  value: fc.oneof(
+    { depthSize: "small", withCrossShrink: true },
+    fc.constantFrom("null", "true", "false", "-0", "1e999", "-1E+400", "1e-999", "9".repeat(400), "0.1e0400"),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
+    hostileText.map((text) => JSON.stringify(text)),
+    fc.array(tie("value"), { maxLength: 4 }).map((values) => `[${values.join(",")}]`),
+    fc
+      .array(fc.tuple(hostileText, tie("value")), { maxLength: 4 })
+      .map((entries) => `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(",")}}`),
+  ),
+})).value;
+
+/** A value nested so deep. */
+export const nestedText = fc
+  .tuple(fc.constantFrom(1, 100, 254, 255, 256, 257, 5_000, 60_000), fc.boolean())
+  .map(([depth, lists]) =>
+    lists ? `${"[".repeat(depth)}${"]".repeat(depth)}` : `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`,
+  );
+
+/** Data of an order that the schema takes, when what is in `extra` can be stored. */
+export const dataText = fc
+  .tuple(fc.oneof({ weight: 4, arbitrary: jsonText }, nestedText), hostileText)
+  .map(([extra, key]) => `{"customerId":"c-1","extra":${extra},${JSON.stringify(key)}:1}`);
+
+const withoutLineEnds = (text: string) => text.replaceAll("\n", " ");
+
+const line = fc.oneof(
+  { weight: 3, arbitrary: dataText.map((data) => `{"data":${data}}`) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom("k-1", "k-2").map((key) => `{"data":{"customerId":"c"},"idempotencyKey":"${key}"}`),
+  },
+  fc.tuple(jsonText, jsonText).map(([data, key]) => `{"data":${data},"idempotencyKey":${key}}`),
+  fc
+    .tuple(hostileText, jsonText)
+    .map(([name, value]) => `{"data":{"customerId":"c"},${JSON.stringify(name)}:${value}}`),
+  nestedText,
+  hostileText.map(withoutLineEnds),
+  fc.constantFrom("", " ", "\r", "\uFEFF", "{", `{"data":{"customerId":"${"x".repeat(3_000)}"}}`),
+);
+/** A line of a batch, which may be none. */
+export const lineBytes = fc.oneof(
+  { weight: 5, arbitrary: line.map((text) => Buffer.from(text)) },
+  fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0x0a ? 0xff : byte)))),
+);
+
+export function assertUnpolluted(): void {
+  const keys: string[] = [];
+  for (const key in {}) keys.push(key);
+  assert.deepEqual(keys, []);
+  assert.equal(({} as { admin?: unknown }).admin, undefined);
+}
+
+/** That an answer is no fault of the server, and a problem with a known code where it is a refusal. Returns its text. */
+export async function fairText(response: Response): Promise<string> {
+  const text = await response.text();
+  assertFair(response.status, response.headers.get("content-type") ?? "", text);
+  return text;
+}
+
+export function assertFair(status: number, type: string, text: string): void {
+  assert.ok(status >= 200 && status < 500, `${status}: ${text}`);
+  if (status < 400) return;
+  assert.equal(type, "application/problem+json");
+  const problem = JSON.parse(text) as { status: number; code: keyof typeof httpStatusOf; detail: string };
+  assert.equal(problem.status, status);
+  assert.equal(httpStatusOf[problem.code], status, problem.code);
+  assert.match(problem.detail, /^[^\p{Cc}\u2028\u2029]+$/u);
+}
+
+const orders = implement(
+  defineWorkflow({
+    name: "orders",
+    data: z.looseObject({ customerId: z.string() }),
+    initial: "received",
+    statuses: { received: { to: ["shipped"], waits: true }, shipped: final },
+  }),
+  { handlers: {} },
+);
+
+/** A server on a free port of loopback over a store on disk, with time standing still. Closed when the test ends. */
+export async function serving(t: TestContext, { bodySeconds }: { bodySeconds?: number } = {}) {
+  const directory = await mkdtemp(join(tmpdir(), "cauce-hostile-"));
+  const clock = fakeClock();
+  const errors: string[] = [];
+  const note = (_fields: object, message: string) => void errors.push(message);
+  const cauce = await createCauce({
+    apps: orders,
+    backend: sqlite({ directory }),
+    clock,
+    log: { info: () => {}, warn: note, error: note },
+  });
+  const server = await listen((request, help) => cauce.fetch(request, help), {
+    host: "127.0.0.1",
+    port: 0,
+    ...(bodySeconds === undefined ? undefined : { bodySeconds }),
+  });
+  const sockets = new Set<Socket>();
+  let closed = false;
+  const close = async () => {
+    if (closed) return;
+    closed = true;
+    for (const socket of sockets) socket.destroy();
+    const ended = server.close();
+    server.abort();
+    await ended;
+    await cauce.close();
+    await rm(directory, { recursive: true });
+    assert.equal(clock.timers, 0);
+    assert.deepEqual(errors, []);
+  };
+  t.after(close);
+  const { port } = server;
+  return {
+    cauce,
+    clock,
+    close,
+    origin: `http://127.0.0.1:${port}`,
+    /** A connection that is destroyed at the end. */
+    open(): Socket {
+      const socket = connect(port, "127.0.0.1");
+      sockets.add(socket);
+      // The server hangs up on whoever misbehaves, with data still on its way.
+      socket.on("error", () => {});
+      socket.on("close", () => sockets.delete(socket));
+      return socket;
+    },
+    async assertServes(): Promise<void> {
+      const response = await fetch(`http://127.0.0.1:${port}/healthz`);
+      assert.equal(await response.text(), '{"status":"ok"}');
+    },
+  };
+}
