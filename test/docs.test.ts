@@ -80,7 +80,7 @@ describe("what the docs show", () => {
   });
 
   it("has no comment that leads nowhere", () => {
-    const known = /^(sample: |diagram: |tour$|applied: )/;
+    const known = /^(sample: |diagram: |tour$|walk$|applied: )/;
     for (const { path, text } of pages) {
       const comments = [...text.matchAll(/<!-- (.*?) -->/g)].map(([, comment = ""]) => comment);
       const used = fences.filter(({ at, comment }) => at.startsWith(`${path}:`) && known.test(comment)).length;
