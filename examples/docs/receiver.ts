@@ -17,9 +17,10 @@ export function payslipReceiver(client: Client<typeof loans>, secret: string): H
       return c.text("taken");
     } catch (error) {
       // The order has gone elsewhere, or never was: sending the event again would change nothing.
-      const settled = ["transition_not_allowed", "being_handled", "order_not_found"];
+      const settled = ["transition_not_allowed", "order_not_found"];
       if (error instanceof ClientError && settled.includes(error.code)) return c.text(`ignored: ${error.code}`);
-      // Anything else may pass. An answer above 499 makes the service send it again, under the same id.
+      // Anything else may pass, also `being_handled`: the event may be faster than the handler that makes the order wait
+      // for it. An answer above 499 makes the service send it again, under the same id.
       return c.text("try again later", 503);
     }
   });

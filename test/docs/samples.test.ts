@@ -185,10 +185,13 @@ describe("examples/docs", () => {
 
   it("receiver: takes what is signed, once, and asks for what may pass to be sent again", async (t) => {
     const cauce = await open(t, loans);
-    const { order } = await cauce.place("loans", { applicantId: "PAYSLIP-1", email: "ada@example.com", amount: 500 });
+    const data = { applicantId: "PAYSLIP-1", email: "ada@example.com", amount: 500 };
+    const { order } = await cauce.place("loans", data);
+    const { order: busy } = await cauce.place("loans", { ...data, applicantId: "BUSY-1" });
     await reaches(cauce, order, "awaitingPayslip");
-    const send = (client: Client<typeof loans.workflow>, id: string, secret = "s3cret") => {
-      const body = JSON.stringify({ id, loanId: order.id });
+    await until(cauce, busy, ({ notBefore }) => notBefore !== null);
+    const send = (client: Client<typeof loans.workflow>, id: string, loanId = order.id, secret = "s3cret") => {
+      const body = JSON.stringify({ id, loanId });
       const signature = createHmac("sha256", secret).update(body).digest("hex");
       const request = { method: "POST", body, headers: { "x-signature": signature } };
       return payslipReceiver(client, "s3cret").request("/payslips", request);
@@ -198,13 +201,15 @@ describe("examples/docs", () => {
       return `${status} ${text}`;
     };
     const client = loansClient(`${await serve(t, cauce)}/loans`);
-    assert.equal(await answer(send(client, "event-1", "another")), "401 not signed by us");
+    assert.equal(await answer(send(client, "event-1", order.id, "another")), "401 not signed by us");
     assert.equal(await answer(send(client, "event-1")), "200 taken");
     await reaches(cauce, order, "paidOut");
     assert.equal(await answer(send(client, "event-1")), "200 taken");
     assert.equal(await answer(send(client, "event-2")), "200 ignored: transition_not_allowed");
+    assert.equal(await answer(send(client, "event-3", busy.id)), "503 try again later");
+    assert.equal(await answer(send(client, "event-4", "nobody")), "200 ignored: order_not_found");
     const away = createClient<typeof loans.workflow>({ url: "http://127.0.0.1:1/loans", retries: 0 });
-    assert.equal(await answer(send(away, "event-3")), "503 try again later");
+    assert.equal(await answer(send(away, "event-5")), "503 try again later");
   });
 
   it("tickets: a status that is taken out at once strands its orders, one that retires first does not", async (t) => {
