@@ -15,10 +15,12 @@ export interface CauceServerOptions {
   /** The app's module, from the repository's root. Default: the example. */
   readonly app?: string;
   readonly delivery?: "standard" | "fifo";
+  /** Default `info`, as shipped. */
+  readonly logLevel?: "info" | "silent";
 }
 
 export async function startCauce(bench: Bench, options: CauceServerOptions): Promise<Server> {
-  const { directory, app = "examples/orders/orders.app.ts", delivery = "standard" } = options;
+  const { directory, app = "examples/orders/orders.app.ts", delivery = "standard", logLevel = "info" } = options;
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const spawnedAt = performance.now();
@@ -30,7 +32,7 @@ export async function startCauce(bench: Bench, options: CauceServerOptions): Pro
       join(repository, "bin/cauce.js"),
       "start",
       join(repository, app),
-      ...["--port", String(port), "--data", directory, "--delivery", delivery],
+      ...["--port", String(port), "--data", directory, "--delivery", delivery, "--log-level", logLevel],
     ],
     { log: `${directory}.log` },
   );

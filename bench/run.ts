@@ -7,6 +7,7 @@ import { type Bench, openBench, repository } from "./lib/bench.ts";
 import { compareRows, type Pace } from "./lib/compare.ts";
 import { measureGrowth } from "./lib/growth.ts";
 import { loadGenerator } from "./lib/load.ts";
+import { measureObserved } from "./lib/observed.ts";
 import { report, summarize } from "./lib/report.ts";
 import { rowsOf } from "./lib/rows.ts";
 
@@ -18,6 +19,7 @@ Rows: (a) a bare front that stores nothing, (b) Cauce, (c) BullMQ on Redis.
   --seconds N    length of each round's load window (default 10, with --quick 4)
   --only a,b,c   only these rows
   --stored N     also measure Cauce with N orders stored, and with N queued (such as 1000000)
+  --observed     also measure what counting, logging, scraping and reading events cost
   --json         one last line of JSON
   --help         this text
 
@@ -30,6 +32,7 @@ interface Options {
   readonly json: boolean;
   readonly only: readonly string[];
   readonly stored: number | undefined;
+  readonly observed: boolean;
   readonly pace: Pace;
 }
 
@@ -40,6 +43,7 @@ function readOptions(args: string[]): Options | "help" {
       help: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
+      observed: { type: "boolean", default: false },
       only: { type: "string", default: "a,b,c" },
       seconds: { type: "string" },
       stored: { type: "string" },
@@ -54,6 +58,7 @@ function readOptions(args: string[]): Options | "help" {
     json: values.json,
     only,
     stored: wholeNumber("--stored", values.stored),
+    observed: values.observed,
     pace: { rounds: 3, seconds, warmUpSeconds: values.quick ? 2 : 4, idleOrders: values.quick ? 70 : 200 },
   };
 }
@@ -79,7 +84,7 @@ async function installPeers(bench: Bench): Promise<void> {
   ]);
 }
 
-async function measure(bench: Bench, { json, only, stored, pace }: Options): Promise<number> {
+async function measure(bench: Bench, { json, only, stored, observed: isObserved, pace }: Options): Promise<number> {
   await installPeers(bench);
   const generator = loadGenerator(bench);
   bench.progress(`load by ${generator.name}; data in ${bench.root}`);
@@ -89,9 +94,10 @@ async function measure(bench: Bench, { json, only, stored, pace }: Options): Pro
   const batch = only.includes("b")
     ? await measureBatch(bench, { rounds: pace.rounds, lines: pace.seconds * 40_000 })
     : undefined;
+  const observed = isObserved ? await measureObserved(bench, generator, pace) : undefined;
   const growth = stored === undefined ? undefined : await measureGrowth(bench, generator, stored, pace);
-  console.log(`\n${report({ rows, results, batch, growth, generator, pace, root: bench.root })}\n`);
-  if (json) console.log(JSON.stringify(summarize(results, batch, growth)));
+  console.log(`\n${report({ rows, results, batch, growth, observed, generator, pace, root: bench.root })}\n`);
+  if (json) console.log(JSON.stringify(summarize(results, batch, growth, observed)));
   const faults = [...results.flatMap((result) => result.faults), ...(growth?.faults ?? [])];
   return faults.length === 0 ? 0 : 1;
 }

@@ -40,6 +40,11 @@ export interface CauceOptions {
    * `orders_stranded`; `fail` marks them failed with `unknown_status`, for an operator to move.
    */
   readonly unknownStatuses?: "refuse" | "fail" | undefined;
+  /**
+   * Orders in a final status are removed that many days after their last change: at start and then every hour. A whole
+   * number from 1 to 36,500. Default: they stay.
+   */
+  readonly retentionDays?: number | undefined;
 }
 
 /**
@@ -59,6 +64,8 @@ export interface Cauce {
   transition(workflow: string, id: string, request: TransitionRequest, options?: PlaceOptions): Promise<Order>;
   retry(workflow: string, id: string, options?: Requested): Promise<Order>;
   retryMany(workflow: string, filter: RetryFilter): Promise<{ retried: number; nextCursor: string | null }>;
+  /** Erases a final order, with its data, history and idempotency key. Rejects with `order_not_found`, `order_not_final`. */
+  remove(workflow: string, id: string, options?: Requested): Promise<void>;
   failures(workflow: string): Promise<FailureGroup[]>;
   queues(workflow: string): Promise<Depth[]>;
   /** Stops a handled status, over restarts too, until `resume`: what is in hand ends, and nothing of it begins. */
@@ -66,8 +73,8 @@ export interface Cauce {
   resume(workflow: string, status: string): Promise<Depth>;
   /**
    * Starts processing; until then no handler runs. Harmless when called again. When it rejects (`orders_stranded`,
-   * `app_invalid`, whatever an app's `resources` throws), nothing processes and every resource that was opened is
-   * closed; it may be called anew. Rejects with `closed` after `drain` or `close`.
+   * `app_invalid`; `resources_failed`, whose `cause` is what the app threw), nothing processes and every resource that
+   * was opened is closed; it may be called anew. Rejects with `closed` after `drain` or `close`.
    */
   start(): Promise<void>;
   /**
@@ -104,9 +111,12 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       const onBatch = observation.onBatchOf(name);
       const backend = await options.backend({ workflow: name, delivery, clock, onBatch });
       backends.push(backend);
-      const { unknownStatuses = "refuse" } = options;
+      const { unknownStatuses = "refuse", retentionDays } = options;
       const observer = observation.observerOf(name, await backend.depths());
-      engines.set(name, createEngine({ app, backend, clock, random, log, actor, observer, unknownStatuses }));
+      engines.set(
+        name,
+        createEngine({ app, backend, clock, random, log, actor, observer, unknownStatuses, retentionDays }),
+      );
     }
     app = createApp({
       engines: [...engines.values()],
@@ -181,6 +191,10 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       return show(workflow, accepted(await engineOf(workflow).retry(id, retryOptions)).order);
     },
     retryMany: async (workflow, filter) => engineOf(workflow).retryMany(checkBody(retryManyBody, filter)),
+    async remove(workflow, id, removeOptions) {
+      const refused = await engineOf(workflow).remove(id, removeOptions);
+      if (refused !== undefined) throw refusalError(refused);
+    },
     failures: async (workflow) => engineOf(workflow).failures(),
     queues: async (workflow) => engineOf(workflow).queues(),
     pause: async (workflow, status) => accepted(await engineOf(workflow).setPaused(status, true)),
@@ -212,6 +226,7 @@ const known: readonly string[] = [
   "log",
   "actor",
   "unknownStatuses",
+  "retentionDays",
 ] satisfies (keyof CauceOptions)[];
 
 /** For users of plain JavaScript: a misspelt option must not be left out in silence. */
@@ -227,6 +242,10 @@ function checkOptions(options: CauceOptions): void {
   if (delivery !== "standard" && delivery !== "fifo") refuse(`delivery is "${delivery}"; use "standard" or "fifo"`);
   if (unknownStatuses !== "refuse" && unknownStatuses !== "fail") {
     refuse(`unknownStatuses is "${unknownStatuses}"; use "refuse" or "fail"`);
+  }
+  const { retentionDays = 1 } = options;
+  if (!(Number.isInteger(retentionDays) && retentionDays >= 1 && retentionDays <= 36_500)) {
+    refuse(`retentionDays is ${retentionDays}; it must be a whole number from 1 to 36,500, or be left out`);
   }
 }
 

@@ -264,6 +264,7 @@ describe("what is wired", () => {
       ["app_invalid", { ...base, apps: ordersWorkflow }, /what implement returned/],
       ["setting_invalid", { ...base, deliveries: "fifo" }, /no option "deliveries"; it takes apps, backend, delivery/],
       ["setting_invalid", { ...base, delivery: "FIFO" }, /delivery is "FIFO"/],
+      ["setting_invalid", { ...base, retentionDays: 0 }, /retentionDays is 0; it must be a whole number from 1/],
       ["setting_invalid", { ...base, unknownStatuses: "drop" }, /unknownStatuses is "drop"/],
       ["setting_invalid", { apps: orders, backend: memory() }, /backend must be/],
       ["setting_invalid", { apps: orders }, /backend must be/],

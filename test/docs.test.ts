@@ -133,7 +133,7 @@ describe("what the docs name exists:", () => {
   it("npm scripts", () => {
     const { scripts } = JSON.parse(readText("package.json")) as { scripts: Record<string, string> };
     const found = pages.flatMap(({ path: page, text }) =>
-      [...text.matchAll(/npm (?:run ([\w:]+)|(start|test)\b)/g)].map(([, run, own]) => ({
+      [...text.matchAll(/npm (?:run ([\w:-]+)|(start|test)\b)/g)].map(([, run, own]) => ({
         name: run ?? own ?? "",
         page,
       })),
@@ -142,7 +142,15 @@ describe("what the docs name exists:", () => {
   });
 
   it("error codes, metrics, and the store's columns, tables and indexes", () => {
-    const pragmas = ["journal_mode", "wal_autocheckpoint", "user_version", "integrity_check", "locking_mode"];
+    const pragmas = [
+      "journal_mode",
+      "wal_autocheckpoint",
+      "user_version",
+      "integrity_check",
+      "quick_check",
+      "secure_delete",
+      "locking_mode",
+    ];
     const found = named(/^[a-z]+(?:_[a-z]+)+$/);
     const metrics = readText("src/http/metrics.ts").match(/(?<=")(?:cauce|process)_[a-z_]+(?=")/g) ?? [];
     const labels = ["in_flight"];

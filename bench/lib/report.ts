@@ -5,6 +5,7 @@ import type { BatchResult } from "./batch.ts";
 import type { Pace, RowResult } from "./compare.ts";
 import type { GrowthResult, Rates } from "./growth.ts";
 import { connections, type LoadGenerator } from "./load.ts";
+import type { ObservedResult } from "./observed.ts";
 import type { Row } from "./rows.ts";
 import { median, percentile } from "./statistics.ts";
 
@@ -19,6 +20,9 @@ export interface Summary {
   readonly idleP99Milliseconds: number | null;
   readonly idleRatioToBullmq: number | null;
   readonly batchPerSecond: number | null;
+  /** What counting takes of an order's time at full load, from 0 to 1. */
+  readonly countingShare?: number | null;
+  readonly ratioObserved?: number | null;
   readonly ratioStored?: number | null;
   readonly listP99Milliseconds?: number | null;
   readonly startMilliseconds?: number | null;
@@ -31,10 +35,11 @@ export function summarize(
   results: readonly RowResult[],
   batch: BatchResult | undefined,
   growth: GrowthResult | undefined,
+  observed: ObservedResult | undefined,
 ): Summary {
   const of = (letter: string) => results.find(({ row }) => row.letter === letter);
   const [bare, cauce, bullmq] = [of("a"), of("b"), of("c")];
-  const summary = {
+  const summary: { -readonly [K in keyof Summary]: Summary[K] } = {
     bareFrontPerSecond: rounded(bare?.completedPerSecond, 0),
     completedPerSecond: rounded(cauce?.completedPerSecond, 0),
     bullmqCompletedPerSecond: rounded(bullmq?.completedPerSecond, 0),
@@ -45,6 +50,10 @@ export function summarize(
     idleRatioToBullmq: rounded(quotient(cauce?.idleP50Milliseconds, bullmq?.idleP50Milliseconds), 3),
     batchPerSecond: rounded(batch?.perSecond, 0),
   };
+  if (observed !== undefined) {
+    summary.countingShare = rounded((observed.microseconds * observed.unobserved) / 1e6, 4);
+    summary.ratioObserved = rounded(quotient(observed.observed, observed.unobserved), 3);
+  }
   if (growth === undefined) return summary;
   const { rates, lists, queued, fifo, late } = growth;
   return {
@@ -71,14 +80,15 @@ export interface Run {
   readonly results: readonly RowResult[];
   readonly batch: BatchResult | undefined;
   readonly growth: GrowthResult | undefined;
+  readonly observed: ObservedResult | undefined;
   readonly generator: LoadGenerator;
   readonly pace: Pace;
   readonly root: string;
 }
 
 /** A run as Markdown, ready for the README. */
-export function report({ rows, results, batch, growth, generator, pace, root }: Run): string {
-  const summary = summarize(results, batch, growth);
+export function report({ rows, results, batch, growth, observed, generator, pace, root }: Run): string {
+  const summary = summarize(results, batch, growth, observed);
   const header = ["", "completed/s", "rounds", "unfinished at most", "POST p99 ms", "idle p50 ms", "idle p99 ms"];
   const comparison = rows.map((row) => {
     const result = results.find((each) => each.row === row);
@@ -100,12 +110,17 @@ export function report({ rows, results, batch, growth, generator, pace, root }: 
   return [
     machine(generator, pace, root),
     table(header, comparison),
-    table(["", "measured", "to reach"], goals(summary, batch, growth)),
+    table(["", "measured", "to reach"], goals(summary, batch, growth, observed)),
     ...(faults.length === 0 ? [] : [faults.map((fault) => `- does not count: ${fault}`).join("\n")]),
   ].join("\n\n");
 }
 
-function goals(summary: Summary, batch: BatchResult | undefined, growth: GrowthResult | undefined): string[][] {
+function goals(
+  summary: Summary,
+  batch: BatchResult | undefined,
+  growth: GrowthResult | undefined,
+  observed: ObservedResult | undefined,
+): string[][] {
   const goal = (name: string, value: number | null | undefined, digits: number, to: string) => [
     name,
     value === null || value === undefined ? "–" : value.toFixed(digits),
@@ -126,6 +141,22 @@ function goals(summary: Summary, batch: BatchResult | undefined, growth: GrowthR
           ),
         ]),
   ];
+  if (observed !== undefined) {
+    lines.push(
+      goal(
+        `counting, share of an order's time at full load (${observed.microseconds.toFixed(2)} µs)`,
+        summary.countingShare,
+        4,
+        "≤ 0.03",
+      ),
+      goal(
+        `rate with a log, a scrape a second and a reader of events / without (${whole(observed.unobserved)} → ${whole(observed.observed)})`,
+        summary.ratioObserved,
+        2,
+        "–",
+      ),
+    );
+  }
   if (growth === undefined) return lines;
   const { stored, held, rates, lists, queued, fifo, late } = growth;
   const change = (measured: Rates | undefined) =>

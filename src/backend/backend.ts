@@ -59,6 +59,18 @@ export interface Backend {
   /** Lets the deliveries of a paused status go on. Harmless when repeated. Rejects as `pause` does. */
   resume(status: string): Promise<void>;
 
+  /**
+   * Erases a final order with its data, history and idempotency key, in one atomic step; `not_final` for any other,
+   * which is left as it is. Rejects with `store_full`, `store_unavailable` or `closed`.
+   */
+  remove(id: string): Promise<"removed" | "not_found" | "not_final">;
+
+  /**
+   * Erases final orders whose last change lies before a time, oldest first. One call looks at about `limit` orders, so
+   * that nobody else waits long: go on with `nextCursor` until it is null. Rejects as `remove` does, and with `invalid_cursor`.
+   */
+  removeFinal(query: RemoveQuery): Promise<Removal>;
+
   /** How many orders stand where, for every status that holds any that are not final, and every one that is paused. */
   depths(): Promise<Depth[]>;
 
@@ -148,6 +160,20 @@ export interface Overdue {
   readonly nextCursor: string | null;
   /** When the next will be overdue, in milliseconds since 1970, where the backend knows. */
   readonly nextAt: number | null;
+}
+
+export interface RemoveQuery {
+  /** Milliseconds since 1970. */
+  readonly before: number;
+  /** How many orders to look at, 1 to 1,000. */
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+}
+
+export interface Removal {
+  /** How many orders this call erased. */
+  readonly removed: number;
+  readonly nextCursor: string | null;
 }
 
 export interface Depth {

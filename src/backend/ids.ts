@@ -35,6 +35,11 @@ export function createIds(lastSeq: number): Ids {
   };
 }
 
+/** The first key of orders that are placed at this time. Never later than the key of any that is. */
+export function firstSeqOf(milliseconds: number): number {
+  return Math.max(0, (Math.floor(milliseconds) - epochMilliseconds) * perMillisecond);
+}
+
 function idOf(seq: number, randomHex: string): string {
   const milliseconds = epochMilliseconds + Math.floor(seq / perMillisecond);
   const time = milliseconds.toString(16).padStart(12, "0");

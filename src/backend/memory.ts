@@ -3,6 +3,7 @@ import { CauceError } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { Backend, DeliveryMode, Limits, ListQuery, NewOrder } from "./backend.ts";
 import { createIds } from "./ids.ts";
+import { cursorOf, indexOf, overduePosition } from "./memory/cursor.ts";
 import { depthsOf } from "./memory/depths.ts";
 import { failureGroups } from "./memory/failureGroups.ts";
 import { queues } from "./memory/queues.ts";
@@ -28,6 +29,7 @@ const limits: Limits = Object.freeze({
 /** An order, and where in the order of placing it stands. */
 interface Stored {
   readonly index: number;
+  readonly keyHash: string | null;
   order: StoredOrder;
 }
 
@@ -44,7 +46,8 @@ export function memory(options: MemoryOptions = {}): Backend {
   const nextId = () => ids.next(clock.now()).id;
   const queue = queues(clock, options.delivery ?? "standard");
   const failures = failureGroups();
-  const placed: Stored[] = [];
+  /** In the order of placing; a removed order leaves its place empty, so that cursors keep theirs. */
+  const placed: (Stored | undefined)[] = [];
   const byId = new Map<string, Stored>();
   /** Those that are not final: what the sweep and the counts look through. */
   const open = new Map<string, Stored>();
@@ -61,6 +64,12 @@ export function memory(options: MemoryOptions = {}): Backend {
     else open.set(stored.order.id, stored);
   }
 
+  function erase({ index, keyHash, order }: Stored): void {
+    placed[index] = undefined;
+    byId.delete(order.id);
+    if (keyHash !== null) keys.delete(keyHash);
+  }
+
   return {
     limits,
 
@@ -73,7 +82,11 @@ export function memory(options: MemoryOptions = {}): Backend {
           ? { outcome: "repeated", order: earlier.stored.order }
           : { outcome: "conflict", orderId: earlier.stored.order.id };
       }
-      const stored = { index: placed.length, order: firstOf(order, nextId()) };
+      const stored = {
+        index: placed.length,
+        keyHash: order.key?.keyHash ?? null,
+        order: firstOf(order, nextId()),
+      };
       placed.push(stored);
       store(stored);
       if (order.key !== null) keys.set(order.key.keyHash, { stored, contentHash: order.key.contentHash });
@@ -88,12 +101,12 @@ export function memory(options: MemoryOptions = {}): Backend {
 
     async list(query) {
       checkOpen();
-      let index = query.cursor === undefined ? placed.length : listPosition(query.cursor, placed.length);
+      let index = query.cursor === undefined ? placed.length : indexOf("list", query.cursor, placed.length);
       const items: StoredOrder[] = [];
       let last = index;
       while (--index >= 0) {
-        const { order } = placed[index] as Stored;
-        if (!matches(order, query)) continue;
+        const order = placed[index]?.order;
+        if (order === undefined || !matches(order, query)) continue;
         if (items.length === query.limit) return { items, nextCursor: cursorOf("list", last) };
         items.push(order);
         last = index;
@@ -165,6 +178,28 @@ export function memory(options: MemoryOptions = {}): Backend {
     async resume(status) {
       checkOpen();
       queue.resume(status);
+    },
+
+    async remove(id) {
+      checkOpen();
+      const stored = byId.get(id);
+      if (stored === undefined) return "not_found";
+      if (stored.order.kind !== "final") return "not_final";
+      erase(stored);
+      return "removed";
+    },
+
+    async removeFinal({ before, limit, cursor }) {
+      checkOpen();
+      const start = cursor === undefined ? 0 : indexOf("remove", cursor, placed.length);
+      const end = Math.min(start + limit, placed.length);
+      let removed = 0;
+      for (const stored of placed.slice(start, end)) {
+        if (stored === undefined || stored.order.kind !== "final" || stored.order.updatedAt >= before) continue;
+        erase(stored);
+        removed++;
+      }
+      return { removed, nextCursor: end < placed.length ? cursorOf("remove", end) : null };
     },
 
     async depths() {
@@ -253,37 +288,4 @@ function overdueAt(order: StoredOrder, queued: boolean): number | null {
   if (order.failure !== null) return null;
   if (order.kind === "waiting") return order.expiresAt;
   return queued ? null : order.updatedAt;
-}
-
-function cursorOf(...position: readonly (string | number)[]): string {
-  return Buffer.from(JSON.stringify(position)).toString("base64url");
-}
-
-function positionOf(cursor: string): unknown[] {
-  try {
-    const position: unknown = JSON.parse(Buffer.from(cursor, "base64url").toString());
-    // Buffer.from skips what is not base64url, so only a cursor that comes out the same was one of ours.
-    if (Array.isArray(position) && cursorOf(...position) === cursor) return position;
-  } catch {
-    // No JSON: refused below.
-  }
-  return [];
-}
-
-function listPosition(cursor: string, length: number): number {
-  const [kind, index] = positionOf(cursor);
-  if (kind === "list" && typeof index === "number" && Number.isInteger(index) && index >= 0 && index < length) {
-    return index;
-  }
-  throw invalidCursor();
-}
-
-function overduePosition(cursor: string): { at: number; id: string } {
-  const [kind, at, id] = positionOf(cursor);
-  if (kind === "overdue" && typeof at === "number" && typeof id === "string") return { at, id };
-  throw invalidCursor();
-}
-
-function invalidCursor(): CauceError {
-  return new CauceError("invalid_cursor", "the cursor is not one that a list returned; leave it out to start anew");
 }

@@ -1,10 +1,21 @@
 import { appendFileSync, chmodSync, existsSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { CauceError } from "../core/errors.ts";
-import { type Auth, createKey, formatKeyLine, parseKeys, type Role, roles } from "../http/keys.ts";
+import {
+  type Auth,
+  createKey,
+  formatKeyLine,
+  keyNameMeaning,
+  keyNamePattern,
+  parseKeyLines,
+  parseKeys,
+  type Role,
+  roles,
+} from "../http/keys.ts";
 
 /**
- * Makes a key and says how to use it; with `file`, appends its line there. Throws `setting_invalid` for an unknown
- * role, `keys_invalid` for a name that is taken or cannot be used, or a file that cannot be read or written.
+ * Makes a key and says how to use it; with `file`, appends its line there. Throws `setting_invalid` for a role or a
+ * name that cannot be one, `keys_invalid` for a name that is taken, or a file that cannot be read or written.
  */
 export function createKeys(options: { role: string; name?: string; file?: string }): string {
   const { file } = options;
@@ -13,9 +24,12 @@ export function createKeys(options: { role: string; name?: string; file?: string
     throw new CauceError("setting_invalid", `--role must be one of ${roles.join(", ")}, not "${options.role}"`);
   }
   const name = options.name ?? role;
+  if (!keyNamePattern.test(name)) {
+    throw new CauceError("setting_invalid", `--name must be ${keyNameMeaning}, not "${name}"`);
+  }
   const { key, sha256 } = createKey();
   const line = formatKeyLine({ name, role, sha256 });
-  if (file !== undefined) append(file, line);
+  if (file !== undefined) append(file, name, line);
   return [
     `key    ${key}`,
     `line   ${line}`,
@@ -32,15 +46,24 @@ export function createKeys(options: { role: string; name?: string; file?: string
 
 /** The keys that a server is to accept, from a file or from the lines themselves. Throws `keys_invalid`. */
 export function readKeys(options: { keysFile: string | undefined; keys: string | undefined }): Auth | undefined {
-  if (options.keysFile !== undefined) return parseKeys(readFile(options.keysFile), options.keysFile);
+  const { keysFile } = options;
+  if (keysFile !== undefined) {
+    const keys = parseKeyLines(readFile(keysFile), keysFile);
+    if (keys.length > 0) return { keys };
+    const fix = `add one with: cauce keys create --role operate --file ${keysFile}`;
+    throw new CauceError("keys_invalid", `${keysFile}: there is no key in it; ${fix}`);
+  }
   return options.keys === undefined ? undefined : parseKeys(options.keys.replaceAll(",", "\n"), "CAUCE_KEYS");
 }
 
-function append(file: string, line: string): void {
+function append(file: string, name: string, line: string): void {
   const before = existsSync(file) ? readFile(file) : "";
+  // A server would not start with a file that is wrong or holds a name twice, so nothing is added to it.
+  if (parseKeyLines(before, file).some((key) => key.name === name)) {
+    const fix = "choose another with --name, or take its line out";
+    throw new CauceError("keys_invalid", `${file}: there is a key named "${name}" in it already; ${fix}`);
+  }
   const addition = `${before === "" || before.endsWith("\n") ? "" : "\n"}${line}\n`;
-  // A server would not start with a file that holds a name twice, so it is not written.
-  parseKeys(before + addition, file);
   try {
     appendFileSync(file, addition, { mode: 0o600 });
     // The mode above holds only for a file that was made just now.
@@ -58,11 +81,12 @@ function readFile(file: string): string {
   }
 }
 
-function unusable(file: string, verb: string, cause: unknown): CauceError {
+function unusable(file: string, verb: "read" | "written", cause: unknown): CauceError {
   const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
-  const fix =
-    code === "ENOENT"
-      ? "there is no such file or directory; cauce keys create --file makes one"
-      : `it cannot be ${verb} (${code}); check the path and its rights`;
-  return new CauceError("keys_invalid", `${file}: ${fix}`, { cause });
+  const missing =
+    verb === "read"
+      ? `there is no such file; cauce keys create --role operate --file ${file} makes one`
+      : `there is no directory ${dirname(file)}; make it, or give another path`;
+  const what = code === "ENOENT" ? missing : `it cannot be ${verb} (${code}); check the path and its rights`;
+  return new CauceError("keys_invalid", `${file}: ${what}`, { cause });
 }

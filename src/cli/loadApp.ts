@@ -3,9 +3,13 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
+import { whenIdle } from "../runtime/node.ts";
 import { isCauceError, oneLine } from "./report.ts";
 
 const whatToExport = "its default export must be what implement(…) returned, or an array of those";
+
+const neverLoads =
+  "it never ends loading: a top-level await, in it or in a module that it imports, waits for what never comes; take it out, or open in `resources` what it waits for";
 
 /**
  * Imports the module of an app and returns its default export, one or several. Throws `app_not_loadable`, or what
@@ -21,9 +25,9 @@ export async function loadApp(path: string): Promise<App[]> {
 
   let module: { readonly default?: unknown };
   try {
-    module = await import(pathToFileURL(file).href);
+    module = await importEnding(pathToFileURL(file).href);
   } catch (error) {
-    if (isCauceError(error)) throw error;
+    if (isCauceError(error)) return error.message === neverLoads ? refuse(neverLoads) : Promise.reject(error);
     return refuse(whyNot(error), error);
   }
   if (module.default === undefined) return refuse(`it has no default export; ${whatToExport}`);
@@ -34,6 +38,19 @@ export async function loadApp(path: string): Promise<App[]> {
     refuse(`its default export ${apps.length > 1 ? `at index ${index} ` : ""}is ${describe(app)}; ${whatToExport}`);
   }
   return apps as App[];
+}
+
+/** Imports a module; rejects where it waits for what can no longer come, which Node answers by ending the process. */
+async function importEnding(url: string): Promise<{ readonly default?: unknown }> {
+  let forget = () => {};
+  const idle = new Promise<never>((_, reject) => {
+    forget = whenIdle(() => reject(new CauceError("app_not_loadable", neverLoads)));
+  });
+  try {
+    return await Promise.race([import(url), idle]);
+  } finally {
+    forget();
+  }
 }
 
 /** Why an import failed and what to do, in one line: where it is known, with the file and line. */

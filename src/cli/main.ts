@@ -1,8 +1,10 @@
 import { Command, Option } from "commander";
 import { cauceVariables } from "../runtime/env.ts";
 import { readSettings, settings } from "../runtime/settings.ts";
+import { addBackupCommand } from "./backup.ts";
 import { diagram } from "./diagram.ts";
 import { addOptions, flagsOf } from "./flags.ts";
+import { addImportCommand } from "./import/command.ts";
 import { init } from "./init.ts";
 import { createKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
@@ -40,6 +42,7 @@ Examples:
   $ cauce keys create --role intake --name webshop
   $ cauce place '{"customerId":"c-1"}'
   $ cauce queues --watch
+  $ cauce import orders.ndjson
 
 Exit codes: 0 done, 1 a failure, 2 wrong usage.
 An error is one line on standard error: "code: message".`,
@@ -128,6 +131,9 @@ Examples:
     )
     .action((options: { role: string; name?: string; file?: string }) => output.out(createKeys(options)));
 
+  addBackupCommand(program, output);
   addOrderCommands(program, output);
+  addImportCommand(program, output);
+
   return program;
 }

@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { CommanderError } from "commander";
 import type { CauceError } from "../core/errors.ts";
 
@@ -31,6 +32,8 @@ export function report(error: unknown, output: Output): number {
   }
   if (isCauceError(error)) {
     output.err(`${error.code}: ${oneLine(error.message)}\n`);
+    // As shells count it.
+    if (error.code === "interrupted") return 128 + constants.signals[error.cause as NodeJS.Signals];
     return error.code === "setting_invalid" ? exitCodes.usage : exitCodes.failure;
   }
   output.err(

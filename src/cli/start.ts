@@ -24,7 +24,7 @@ export async function start(
   settings: Settings,
   options: { output: Output; watched: boolean },
 ): Promise<void> {
-  const { host, port, delivery, bodyBytesMax, basePath, unknownStatuses } = settings;
+  const { host, port, delivery, bodyBytesMax, basePath, unknownStatuses, retentionDays } = settings;
   const { output } = options;
   const watched = options.watched ? watchedByParent() : undefined;
   const auth = readKeys(settings);
@@ -51,6 +51,7 @@ export async function start(
     basePath,
     bodyBytesMax,
     unknownStatuses,
+    retentionDays,
     log,
   });
   await run(cauce, {

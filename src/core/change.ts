@@ -20,7 +20,11 @@ export interface Change {
 }
 
 export type Decision =
-  | { readonly change: Change }
+  | {
+      readonly change: Change;
+      /** The code of the failure with which the order went to `exhausted`: nothing of the order has it, so the log does. */
+      readonly exhaustedBy?: string;
+    }
   | { readonly refused: ErrorCode; readonly message: string; readonly faults?: readonly Fault[] };
 
 export interface DecideContext {

@@ -30,6 +30,8 @@ export type Outcome =
       readonly permanent?: boolean;
       /** Asked for by a `RetryError`; else the policy decides. */
       readonly delaySeconds?: number;
+      /** Where it was thrown, for the log alone: no change has it. */
+      readonly stack?: string | undefined;
     }
   /** It was delivered again without an outcome of the attempt before: that attempt's worker died. */
   | { readonly kind: "redelivered" }
@@ -230,7 +232,9 @@ function giveUp(
 ): Decision {
   if (status.exhausted === undefined) return markFailed(order, code, message, context, used);
   const error = cutError(message);
-  return enter(order, status.exhausted, context, { attempts: used.attempts, error, reason: `exhausted: ${error}` });
+  const entering = { attempts: used.attempts, error, reason: `exhausted: ${error}` };
+  const decision = enter(order, status.exhausted, context, entering);
+  return "change" in decision && decision.change.after.failure === null ? { ...decision, exhaustedBy: code } : decision;
 }
 
 /** Only an order that a handler can have: what is said of any other comes from a delivery of the past. */

@@ -18,7 +18,7 @@ export const errorCodes = {
   request_timed_out: "The body did not come within the time that the server allows.",
   headers_too_large: "The path and headers are larger than the server takes.",
   unsupported_media_type:
-    "The body is not sent as application/json, or as application/x-ndjson where the route takes that.",
+    "The body's type is none that the route takes, such as application/json, or it is compressed.",
   idempotency_conflict: "The idempotency key was used before with other content.",
   unauthorized: "No valid API key was sent.",
   forbidden: "The API key's role does not allow this.",
@@ -32,6 +32,7 @@ export const errorCodes = {
   transition_not_allowed: "The order may not move to that status from where it stands.",
   being_handled: "The order is in a handled status and its handler will move it.",
   stale: "The order changed in the meantime; read it again.",
+  order_not_final: "Only orders in a final status are removed.",
   not_failed: "Only failed orders can be retried.",
   invalid_results: "The results do not fit the workflow's results schema.",
   invalid_transition: "A handler returned a status that its status does not list in `to`.",
@@ -53,6 +54,7 @@ export const errorCodes = {
   orders_stranded: "The definition no longer knows statuses in which orders stand.",
   closed: "Cauce is closing and takes nothing more.",
   // Starting
+  resources_failed: "The app's `resources` threw; the message names the workflow and says why.",
   node_too_old: "The Node.js that runs is older than Cauce needs.",
   app_not_loadable: "The module of the app cannot be loaded or exports no app.",
   setting_invalid: "A flag or CAUCE_* variable is unknown or has a value that it does not take.",
@@ -70,6 +72,11 @@ export const errorCodes = {
   order_ended: "The order came to a final status other than the awaited one.",
   // The user's tests
   not_at_rest: "A test waits for a handler that does not end, and no time passes that would end it.",
+  // An import
+  import_refused: "Some lines of the import were refused; a file has each with its problem.",
+  import_unreadable: "The file to import, its progress or its refused lines cannot be read or written.",
+  import_mismatch: "The file or its import is not the one of which the progress tells.",
+  interrupted: "The command was told to stop before it was done.",
   internal_error: "Something unexpected happened; the log says what.",
 } as const;
 

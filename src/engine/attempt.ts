@@ -55,9 +55,9 @@ export function createAttempt(options: AttemptOptions): Attempt {
     return lives ? { verdict: "again", notBefore: Math.max(clock.now(), order.notBefore ?? 0) } : done;
   };
 
-  const tell = (change: Change, attempt: EndedAttempt): void => {
+  const tell = (change: Change, attempt: EndedAttempt, why: Why): void => {
     observer.changed(change, attempt);
-    logAttempt(log, change, attempt);
+    logAttempt(log, change, attempt, why);
   };
 
   return async (delivery, onHandlerEnd) => {
@@ -85,9 +85,11 @@ export function createAttempt(options: AttemptOptions): Attempt {
     if (delivery.redelivered) {
       const decision = decide(order, { kind: "redelivered" }, contextOf(delivery));
       if ("refused" in decision) throw new Error(`redelivered was refused: ${decision.message}`);
-      const { change } = decision;
+      const { change, exhaustedBy } = decision;
       const committed = await commit(change);
-      if (committed === "committed") tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 });
+      if (committed === "committed") {
+        tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
+      }
       if (committed !== "committed" || change.delivery !== "keep") {
         onHandlerEnd();
         if (committed === undefined) return undefined;
@@ -102,11 +104,14 @@ export function createAttempt(options: AttemptOptions): Attempt {
     onHandlerEnd();
     const decision = decide(order, outcome, contextOf(delivery));
     if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
-    const { change } = decision;
+    const { change, exhaustedBy } = decision;
     const committed = await commit(change);
     if (committed === undefined) return undefined;
     if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
-    tell(change, { outcome: outcomeOf(change, outcome.kind === "moved"), milliseconds });
+    // A handler that returned what it may not has not moved its order, though `exhausted` has.
+    const moved = outcome.kind === "moved" && exhaustedBy === undefined;
+    const stack = outcome.kind === "failed" ? outcome.stack : undefined;
+    tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
     return change.delivery === "again" ? { verdict: "again", notBefore: change.after.notBefore ?? clock.now() } : done;
   };
 }
@@ -115,8 +120,16 @@ function isLive(order: StoredOrder): boolean {
   return order.kind === "handled" && order.failure === null;
 }
 
-/** One line for each attempt. What it says of the order is where it stands, never its data. */
-function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds }: EndedAttempt): void {
+/** What is said of an attempt in the log alone. */
+interface Why {
+  /** The code of the failure with which the order went to `exhausted`. */
+  readonly exhaustedBy?: string | undefined;
+  /** Where the handler threw. */
+  readonly stack?: string | undefined;
+}
+
+/** One line for each attempt. What Cauce says of the order is where it stands, never its data. */
+function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds }: EndedAttempt, why: Why): void {
   const fields = {
     orderId: before.id,
     status: before.status,
@@ -125,10 +138,22 @@ function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds
     milliseconds,
     outcome,
   };
-  if (outcome === "moved") log.info({ ...fields, to: after.status }, "attempt done");
-  else if (after.failure !== null)
-    log.error({ ...fields, code: after.failure.code, error: after.failure.message }, "order failed");
-  else if (after.visit > before.visit)
-    log.warn({ ...fields, to: after.status, reason: after.entry.reason }, "attempts used up");
-  else log.warn({ ...fields, error: after.entry.error, notBefore: after.notBefore }, "attempt failed");
+  if (outcome === "moved") {
+    log.info({ ...fields, to: after.status }, "attempt done");
+    return;
+  }
+  const { exhaustedBy } = why;
+  const stack = why.stack === undefined ? undefined : { stack: why.stack };
+  if (after.failure !== null) {
+    const { code, message } = after.failure;
+    log.error({ ...fields, code, error: message, ...stack }, "order failed");
+  } else if (after.visit > before.visit) {
+    log.warn(
+      { ...fields, to: after.status, code: exhaustedBy, reason: after.entry.reason, ...stack },
+      "attempts used up",
+    );
+  } else {
+    const notBefore = after.notBefore === null ? null : new Date(after.notBefore).toISOString();
+    log.warn({ ...fields, error: after.entry.error, notBefore, ...stack }, "attempt failed");
+  }
 }

@@ -22,6 +22,7 @@ import { createOperate } from "./operate.ts";
 import { pause } from "./pause.ts";
 import { type Poll, startPoll } from "./poll.ts";
 import { openResources, releaseResources } from "./resources.ts";
+import { createRetention } from "./retention.ts";
 import { createStanding } from "./standing.ts";
 import { failUnknown, refuseStranded } from "./stranded.ts";
 import { createSweep } from "./sweep.ts";
@@ -37,6 +38,8 @@ export interface EngineOptions {
   readonly observer?: Observer | undefined;
   /** What `start` does about orders in statuses that the workflow does not know. Default `refuse`. */
   readonly unknownStatuses?: "refuse" | "fail";
+  /** Final orders are removed that many days after their last change. Default: never. */
+  readonly retentionDays?: number | undefined;
 }
 
 /** A lease is six times the time that an attempt may take, as AWS advises for a queue's visibility timeout. */
@@ -111,6 +114,12 @@ export function createEngine(options: EngineOptions): Engine {
     },
   });
 
+  const { retentionDays: days } = options;
+  const retention =
+    days === undefined
+      ? undefined
+      : createRetention({ workflow: workflow.name, days, backend, clock, log, onRemoved: observer.removed });
+
   const startStatus = (status: string, opened: object): Poll => {
     const definition = statusOf(workflow, status) as HandledStatus;
     const timeoutSeconds = timeoutSecondsOf(definition);
@@ -160,6 +169,7 @@ export function createEngine(options: EngineOptions): Engine {
     if (signal.aborted) return;
     polls = handledStatuses(workflow).map((status) => startStatus(status, opened));
     await sweep.start();
+    if (!signal.aborted) retention?.start();
   };
 
   const end = async () => {
@@ -183,7 +193,7 @@ export function createEngine(options: EngineOptions): Engine {
     place: createIntake({ workflow, backend, clock, actor, observer, onExpiry: sweep.notice }),
     get: backend.get,
     list: backend.list,
-    ...createOperate({ backend, contextOf, commit: commitOther }),
+    ...createOperate({ backend, contextOf, commit: commitOther, log, onRemoved: observer.removed }),
     failures: backend.failures,
 
     ...createStanding({ workflow, backend, log }),
@@ -201,6 +211,7 @@ export function createEngine(options: EngineOptions): Engine {
       stopped ??= (async () => {
         ending.abort();
         await Promise.all([sweep.stop(), started?.catch(() => {})]);
+        await retention?.stop();
         await end();
         started = undefined;
         stopped = undefined;

@@ -66,6 +66,8 @@ export interface Engine {
     filter: RetryFilter,
     options?: Requested,
   ): Promise<{ readonly retried: number; readonly nextCursor: string | null }>;
+  /** Erases a final order. Undefined when it is gone; refuses with `order_not_found`, `order_not_final`. */
+  remove(id: string, options?: Requested): Promise<Refusal | undefined>;
   failures(): Promise<FailureGroup[]>;
   /**
    * Stops a handled status, or lets it go on: no handler of it begins while it is paused, over restarts too. Resolves to

@@ -77,21 +77,17 @@ function accept(
     const json: string | undefined = JSON.stringify(parsed.data);
     if (json === undefined) return invalidData([{ path: "", message: "must be a value that JSON has" }]);
     dataJson = json;
-    if (workflow.group !== undefined) group = workflow.group(parsed.data) ?? null;
+    if (workflow.group !== undefined) group = groupOf(workflow, workflow.group, parsed.data);
     if (options.idempotencyKey !== undefined) key = keyOf(options.idempotencyKey, body);
   } catch (error) {
     if (error instanceof z.core.$ZodAsyncError) {
       const message = `workflow "${workflow.name}": the schema of data has an asynchronous check; checks must be synchronous`;
       throw new CauceError("schema_unsupported", message, { cause: error });
     }
+    if (error instanceof CauceError) throw error;
     // Nested so deep that the stack ends, or text that has no UTF-8: the data is at fault, not the server.
     return invalidData([
       { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
-    ]);
-  }
-  if (group !== null && typeof group !== "string") {
-    return invalidData([
-      { path: "", message: `the workflow's group gave ${typeof group} for it, and must give a text` },
     ]);
   }
   const { dataBytesMax, groupBytesMax } = backend.limits;
@@ -105,6 +101,21 @@ function accept(
     return { refused: "limit_exceeded", message: `the group key takes more than ${groupBytesMax} bytes` };
   }
   return { dataJson, group, key };
+}
+
+/** Throws `workflow_invalid`: the data fits the schema, so a group that cannot be told from it is the app's fault. */
+function groupOf(workflow: AnyWorkflow, group: (data: never) => unknown, data: unknown): string | null {
+  const refuse = (what: string, cause?: unknown): never => {
+    throw new CauceError("workflow_invalid", `workflow "${workflow.name}": group ${what}`, { cause });
+  };
+  let found: unknown;
+  try {
+    found = group(data as never) ?? null;
+  } catch (cause) {
+    return refuse(`threw for data that fits the schema: ${cause instanceof Error ? cause.message : cause}`, cause);
+  }
+  if (found === null || typeof found === "string") return found;
+  return refuse(`gave ${typeof found} for data that fits the schema; it must give a text, or undefined for no group`);
 }
 
 function invalidData(faults: readonly Fault[]): Refusal {

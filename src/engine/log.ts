@@ -13,6 +13,25 @@ export function standardErrorLog(): Log {
   return { info: () => {}, warn: write("warn"), error: write("error") };
 }
 
+const longestStack = 8_192;
+
+/**
+ * Where an error arose, with what caused it, for a log; undefined for what is no `Error`. Never throws, whatever the
+ * error's getters do.
+ */
+export function stackOf(error: unknown): string | undefined {
+  try {
+    const stacks: string[] = [];
+    // A cause may be its own cause.
+    for (let each = error; each instanceof Error && stacks.length < 5; each = each.cause) {
+      stacks.push(String(each.stack ?? each.name));
+    }
+    return stacks.length === 0 ? undefined : stacks.join("\ncaused by: ").slice(0, longestStack);
+  } catch {
+    return undefined;
+  }
+}
+
 function lineOf(head: object, fields: object): string {
   try {
     return JSON.stringify({ ...head, ...fields }, (_key, value: unknown) => {

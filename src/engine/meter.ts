@@ -23,6 +23,8 @@ export interface StatusTotals {
 export interface Totals {
   placed: number;
   finished: number;
+  /** Erased: by an operator or because of their age. */
+  removed: number;
   readonly statuses: ReadonlyMap<string, StatusTotals>;
 }
 
@@ -73,7 +75,7 @@ interface Lasting {
 export function createMeter({ clock, depths }: { clock: Clock; depths: readonly Depth[] }): Meter {
   const statuses = new Map<string, StatusTotals>();
   const lasting = new Map<string, Lasting>();
-  const totals: Totals & { placed: number; finished: number } = { placed: 0, finished: 0, statuses };
+  const totals: Totals & { placed: number; finished: number } = { placed: 0, finished: 0, removed: 0, statuses };
   const past: Minute[] = [];
   let at = minuteOf(clock.now());
   let placed = 0;
@@ -169,6 +171,10 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
       observe(from.time, milliseconds);
       observe(from.totals.time, milliseconds);
       enter(after);
+    },
+
+    removed(count) {
+      totals.removed += count;
     },
 
     minutes(count) {

@@ -47,6 +47,7 @@ export function createObservation({ clock, stream }: { clock: Clock; stream: str
           meter.changed(change, attempt);
           events.changed(workflow, change);
         },
+        removed: meter.removed,
       };
     },
     onBatchOf(workflow) {

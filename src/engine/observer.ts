@@ -5,7 +5,7 @@ import type { StoredOrder } from "../core/order.ts";
 export type AttemptOutcome = "moved" | "retried" | "failed";
 
 /** For whoever does not look on. */
-export const unobserved: Observer = { placed() {}, changed() {} };
+export const unobserved: Observer = { placed() {}, changed() {}, removed() {} };
 
 export interface EndedAttempt {
   readonly outcome: AttemptOutcome;
@@ -19,6 +19,8 @@ export interface Observer {
   placed(order: StoredOrder): void;
   /** A change was committed; `attempt` is the handler's run that it came of, if one. */
   changed(change: Change, attempt: EndedAttempt | undefined): void;
+  /** So many orders were erased. */
+  removed(count: number): void;
 }
 
 /** What an attempt's change says of its outcome. */

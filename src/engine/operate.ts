@@ -2,6 +2,7 @@ import type { Backend } from "../backend/backend.ts";
 import type { Change, DecideContext, Outcome } from "../core/decide.ts";
 import { decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
+import type { Log } from "../core/handlers.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
 import type { Engine, Refusal, Requested } from "./engine.ts";
 import { keyOf } from "./intake.ts";
@@ -10,6 +11,9 @@ interface OperateOptions {
   readonly backend: Backend;
   readonly contextOf: (options: Requested | undefined) => DecideContext;
   readonly commit: (change: Change) => Promise<"committed" | "stale">;
+  readonly log: Log;
+  /** Told of each order that was erased. */
+  readonly onRemoved: (count: number) => void;
 }
 
 /** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
@@ -17,12 +21,14 @@ const triesWhenStale = 5;
 const defaultRetryLimit = 1_000;
 const pageSize = 200;
 
-/** What people and other systems do to orders: transitions and retries. */
+/** What people and other systems do to orders: transitions, retries and removal. */
 export function createOperate({
   backend,
   contextOf,
   commit,
-}: OperateOptions): Pick<Engine, "transition" | "retry" | "retryMany"> {
+  log,
+  onRemoved,
+}: OperateOptions): Pick<Engine, "transition" | "retry" | "retryMany" | "remove"> {
   const change = async (
     id: string,
     outcomeOf: (order: StoredOrder) => Outcome | Refusal | "repeated",
@@ -88,6 +94,21 @@ export function createOperate({
     },
 
     retry,
+
+    async remove(id, options) {
+      const removed = await backend.remove(id);
+      if (removed === "not_found") return { refused: "order_not_found", message: `no order has the id "${id}"` };
+      if (removed === "not_final") {
+        return {
+          refused: "order_not_final",
+          message: "only an order in a final status is removed; move it to one first, or wait until it is there",
+        };
+      }
+      onRemoved(1);
+      // The order cannot say any more who removed it.
+      log.info({ orderId: id, requestId: options?.requestId ?? null }, "order removed");
+      return undefined;
+    },
 
     async retryMany(filter, options) {
       const limit = filter.limit ?? defaultRetryLimit;

@@ -6,9 +6,21 @@ type Closable = { [Symbol.asyncDispose]?: unknown; [Symbol.dispose]?: unknown; c
 /** What handlers get from Cauce under these names, a resource would never reach them. */
 const taken: readonly string[] = ["signal", "idempotencyKey", "attempt", "log"] satisfies (keyof HandlerContext)[];
 
-/** Opens what the handlers of an app share. Throws `app_invalid` for a resource whose name is taken. */
+/**
+ * Opens what the handlers of an app share. Rejects with `resources_failed`, or `app_invalid` for a resource whose name
+ * is taken.
+ */
 export async function openResources(app: App): Promise<object> {
-  const resources = (await app.resources?.()) ?? {};
+  let resources: object;
+  try {
+    resources = (await app.resources?.()) ?? {};
+  } catch (cause) {
+    throw new CauceError(
+      "resources_failed",
+      `workflow "${app.workflow.name}": its \`resources\` did not open (${cause}); see that what it opens can be reached, and start again`,
+      { cause },
+    );
+  }
   const name = Object.keys(resources).find((key) => taken.includes(key));
   if (name === undefined) return resources;
   await releaseResources(app, resources);

@@ -6,6 +6,7 @@ import type { AnyHandler, HandlerContext, Log } from "../core/handlers.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import { handlerOrder } from "./handlerOrder.ts";
+import { stackOf } from "./log.ts";
 
 export interface RunOptions {
   readonly workflow: { readonly name: string };
@@ -120,10 +121,10 @@ function read(answer: unknown, status: string): Outcome {
 /** Never throws, whatever was thrown. */
 function failureOf(error: unknown, code = "handler_failed"): Outcome {
   try {
-    const message = messageOf(error);
-    if (error instanceof PermanentError) return { kind: "failed", code, message, permanent: true };
-    if (error instanceof RetryError) return { kind: "failed", code, message, delaySeconds: error.delaySeconds };
-    return { kind: "failed", code, message };
+    const failed = { kind: "failed", code, message: messageOf(error), stack: stackOf(error) } as const;
+    if (error instanceof PermanentError) return { ...failed, permanent: true };
+    if (error instanceof RetryError) return { ...failed, delaySeconds: error.delaySeconds };
+    return failed;
   } catch {
     return { kind: "failed", code, message: "the handler threw something that has no description" };
   }

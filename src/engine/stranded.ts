@@ -22,7 +22,7 @@ export function refuseStranded(workflow: AnyWorkflow, depths: readonly Depth[], 
       if (unknown === "fail") continue;
       faults.push(`${count} in "${depth.status}", which the definition no longer has`);
       fixes.add(
-        "put the status back with retired: true until it is empty, or start with unknown statuses set to fail, which marks those orders failed",
+        'put the status back with retired: true until it is empty, or start with --unknown-statuses fail (in the library unknownStatuses: "fail"), which marks those orders failed',
       );
     } else if (kindOf(status) !== depth.kind) {
       faults.push(`${count} in "${depth.status}", which was ${depth.kind} and is ${kindOf(status)} now`);

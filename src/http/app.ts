@@ -4,9 +4,11 @@ import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Engine } from "../engine/engine.ts";
+import { stackOf } from "../engine/log.ts";
 import type { Observation } from "../engine/observation.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
+import { checkQuery, noQuery } from "./contract.ts";
 import { observedRoutes } from "./observed.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
@@ -115,6 +117,8 @@ function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, 
     const request = context.req.raw;
     const denied = access === undefined ? undefined : guard(request, access);
     if (denied !== undefined) return denied;
+    // A parameter that does nothing must not look as if it did; GET routes check their own.
+    if (method !== "GET" && request.url.includes("?")) checkQuery(noQuery, request.url);
     return answer(request, hasId ? (context.req.param("id") ?? "") : "", context.env ?? noHelp);
   });
 }
@@ -122,7 +126,7 @@ function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, 
 /** The methods that the path takes, as an `Allow` header has them; empty where there is no such path. */
 function allowedMethods(app: Hono<HttpEnv>, path: string): string {
   const takes = (method: string) => app.router.match(method, path)[0].length > 0;
-  return [takes("GET") ? "GET, HEAD" : "", takes("POST") ? "POST" : ""].filter(Boolean).join(", ");
+  return [takes("GET") ? "GET, HEAD" : "", ...["POST", "DELETE"].filter(takes)].filter(Boolean).join(", ");
 }
 
 /** The name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */
@@ -134,7 +138,6 @@ function missingWorkflow(engines: readonly Engine[], path: string): string | und
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
-const stackOf = (error: unknown) => (error instanceof Error ? error.stack : undefined);
 
 /** A full disk meets every request: it is logged when it begins and when it is over, and not 20,000 times a second. */
 function createStoreFaultLog(log: Log) {

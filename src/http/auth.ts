@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from "node:crypto";
-import { type Auth, checkKey, type Role } from "./keys.ts";
+import { type Auth, checkKey, keyPrefix, type Role } from "./keys.ts";
 import { problem } from "./problem.ts";
 
 export type { Auth } from "./keys.ts";
@@ -25,16 +25,23 @@ export function createGuard(auth: Auth | undefined): Guard {
     if (key === undefined) {
       return problem("unauthorized", "send an API key as Authorization: Bearer <key>", challenge);
     }
+    // A hash in the file may be that of "1" or of a word; a key that Cauce made cannot be guessed.
+    if (!key.startsWith(keyPrefix)) return unknownKey();
     const digest = hash("sha256", key, "buffer");
     let role: Role | undefined;
     // No early exit: the time taken says nothing of which key came near, or of how many there are before it.
     for (const stored of keys) {
       if (timingSafeEqual(stored.digest, digest)) role = stored.role;
     }
-    if (role === undefined) return problem("unauthorized", "the API key is not one that this server knows", challenge);
+    if (role === undefined) return unknownKey();
     if (access === "any" || role === access || role === "operate") return undefined;
-    return problem("forbidden", `the API key's role is "${role}"; this route needs "${access}" or "operate"`);
+    const needed = access === "operate" ? '"operate"' : `"${access}" or "operate"`;
+    return problem("forbidden", `the API key's role is "${role}"; this route needs ${needed}`);
   };
+}
+
+function unknownKey(): Response {
+  return problem("unauthorized", "the API key is not one that this server knows", challenge);
 }
 
 function bearerOf(authorization: string | null): string | undefined {

@@ -42,9 +42,20 @@ export function createBodyReader(bytesMax: number): BodyReader {
 }
 
 function checkType(request: Request): void {
+  checkEncoding(request.headers);
   const type = request.headers.get("content-type");
   if (type === null || type === "application/json" || isJson(type)) return;
   throw new CauceError("unsupported_media_type", "the body must be JSON; send it with Content-Type: application/json");
+}
+
+/** Throws `unsupported_media_type` for a body that is compressed: read as it is, it would be no JSON. */
+export function checkEncoding(headers: Headers): void {
+  const encoding = headers.get("content-encoding")?.trim().toLowerCase() ?? "";
+  if (encoding === "" || encoding === "identity") return;
+  throw new CauceError(
+    "unsupported_media_type",
+    "the body has a Content-Encoding; send it as it is, without compressing it",
+  );
 }
 
 function isJson(type: string): boolean {

@@ -66,8 +66,12 @@ export function checkQuery<Schema extends z.ZodObject>(schema: Schema, url: stri
   const start = url.indexOf("?");
   const given = new Map<string, unknown>();
   for (const [name, value] of new URLSearchParams(start === -1 ? "" : url.slice(start + 1))) {
-    if (given.has(name))
-      throw new CauceError("invalid_request", `the query parameter "${name}" is given twice; give it once`);
+    if (given.has(name)) {
+      const message = "is given twice; give it once";
+      throw new CauceError("invalid_request", `the query parameter "${name}" ${message}`, {
+        faults: [{ path: name, message }],
+      });
+    }
     given.set(name, typed(name, value));
   }
   return check(schema, Object.fromEntries(given), "the query", "the query parameter");

@@ -10,7 +10,7 @@ export interface StoredKey {
   /** Whose it is; 1 to 64 letters, digits and `. _ @ -`. */
   readonly name: string;
   readonly role: Role;
-  /** The SHA-256 of the key, in hex. */
+  /** The SHA-256 of the key, in hex. Only keys that `cauce keys create` made are taken. */
   readonly sha256: string;
 }
 
@@ -19,9 +19,15 @@ export interface Auth {
   readonly keys: readonly StoredKey[];
 }
 
+export const keyNamePattern = /^[\w.@-]{1,64}$/;
+export const keyNameMeaning = "1 to 64 letters, digits and . _ @ -";
+
+/** What every key begins with: it tells a key from other text, in a log as in a search for leaked secrets. */
+export const keyPrefix = "cauce_";
+
 /** Makes a random 256-bit key. Show `key` once; keep only `sha256`. */
 export function createKey(): { key: string; sha256: string } {
-  const key = `cauce_${randomBytes(32).toString("base64url")}`;
+  const key = `${keyPrefix}${randomBytes(32).toString("base64url")}`;
   return { key, sha256: hash("sha256", key) };
 }
 
@@ -36,6 +42,13 @@ export function formatKeyLine(key: StoredKey): string {
  * named in messages. Throws `keys_invalid`, with the line and the fix, and never repeats what might be a secret.
  */
 export function parseKeys(text: string, where: string): Auth {
+  const keys = parseKeyLines(text, where);
+  if (keys.length === 0) throw invalid(where, "there is no key; add one with: cauce keys create --role operate");
+  return { keys };
+}
+
+/** As `parseKeys`, for a file that may hold no key yet. */
+export function parseKeyLines(text: string, where: string): StoredKey[] {
   const keys: StoredKey[] = [];
   const lines = text.split(/\r\n|\n|\r/);
   for (const [index, line] of lines.entries()) {
@@ -55,15 +68,12 @@ export function parseKeys(text: string, where: string): Auth {
     }
     keys.push(key);
   }
-  if (keys.length === 0) throw invalid(where, "there is no key; add one with: cauce keys create --role operate");
-  return { keys };
+  return keys;
 }
 
 /** Throws `keys_invalid` unless the key is one that a server can use. */
 export function checkKey(key: { name: string; role: string; sha256: string }, at: string): asserts key is StoredKey {
-  if (!/^[\w.@-]{1,64}$/.test(key.name)) {
-    throw invalid(at, "the name must be 1 to 64 letters, digits and . _ @ -");
-  }
+  if (!keyNamePattern.test(key.name)) throw invalid(at, `the name must be ${keyNameMeaning}`);
   if (!roles.some((role) => role === key.role)) {
     throw invalid(at, `the role of "${key.name}" must be one of ${roles.join(", ")}`);
   }

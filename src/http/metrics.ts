@@ -82,6 +82,14 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
   counter("cauce_orders_placed_total", "Orders that were stored.", ["workflow"], function* () {
     for (const [workflow, { totals }] of observation.meters) yield [{ workflow }, totals.placed];
   });
+  counter(
+    "cauce_orders_removed_total",
+    "Orders that were erased: by request, or because of their age.",
+    ["workflow"],
+    function* () {
+      for (const [workflow, { totals }] of observation.meters) yield [{ workflow }, totals.removed];
+    },
+  );
   counter("cauce_transitions_total", "Transitions that were committed.", ["workflow", "from", "to"], function* () {
     for (const { workflow, status, each } of statuses()) {
       for (const [to, count] of each.to) yield [{ workflow, from: status, to }, count];

@@ -27,6 +27,7 @@ export const httpStatusOf = {
   transition_not_allowed: 409,
   being_handled: 409,
   stale: 409,
+  order_not_final: 409,
   not_failed: 409,
   invalid_results: 422,
   invalid_transition: null,
@@ -45,6 +46,7 @@ export const httpStatusOf = {
   data_in_use: null,
   orders_stranded: null,
   closed: 503,
+  resources_failed: null,
   node_too_old: null,
   app_not_loadable: null,
   setting_invalid: null,
@@ -60,6 +62,10 @@ export const httpStatusOf = {
   order_failed: null,
   order_ended: null,
   not_at_rest: null,
+  import_refused: null,
+  import_unreadable: null,
+  import_mismatch: null,
+  interrupted: null,
   internal_error: 500,
 } as const satisfies Record<ErrorCode, number | null>;
 

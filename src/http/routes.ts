@@ -4,7 +4,7 @@ import type { Engine } from "../engine/engine.ts";
 import { createOrderJson } from "../engine/present.ts";
 import type { Access } from "./auth.ts";
 import { answersOf } from "./batch.ts";
-import type { BodyReader, ReadBody } from "./body.ts";
+import { type BodyReader, checkEncoding, type ReadBody } from "./body.ts";
 import {
   checkBody,
   checkQuery,
@@ -28,7 +28,7 @@ export interface ServerHelp {
 
 /** One route: who may use it and what it answers. */
 export interface Route {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** Below the base path; `:id` is the only parameter. */
   readonly path: string;
   /** The role that a key needs; undefined for a route that needs no key. */
@@ -80,7 +80,7 @@ export function workflowRoutes(
       path: `/${name}/batch`,
       access: "intake",
       answer(request, _id, { takeTime }) {
-        checkLinesType(request.headers.get("content-type"));
+        checkLinesType(request.headers);
         const requestId = requestIdOf(request.headers);
         const headers = { "Content-Type": linesType };
         if (request.body === null) return new Response("", { headers });
@@ -147,6 +147,17 @@ export function workflowRoutes(
       },
     },
     {
+      method: "DELETE",
+      path: `/${name}/:id`,
+      access: "operate",
+      async answer(request, id) {
+        checkQuery(noQuery, request.url);
+        const refused = await engine.remove(id, { requestId: requestIdOf(request.headers) });
+        if (refused === undefined) return new Response(null, { status: 204 });
+        return refused.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(refused);
+      },
+    },
+    {
       method: "POST",
       path: `/${name}/:id/transitions`,
       access: "operate",
@@ -204,8 +215,9 @@ export function serverRoutes(engines: readonly Engine[], ready: () => boolean): 
 
 const linesType = "application/x-ndjson";
 
-function checkLinesType(type: string | null): void {
-  const essence = type?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+function checkLinesType(headers: Headers): void {
+  checkEncoding(headers);
+  const essence = headers.get("content-type")?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (["", linesType, "application/ndjson", "application/jsonl"].includes(essence)) return;
   throw new CauceError("unsupported_media_type", `a batch is lines of JSON; send it with Content-Type: ${linesType}`);
 }

@@ -126,16 +126,16 @@ export async function run(
 }
 
 /**
- * Resolves at the first SIGTERM or SIGINT. A second one exits at once with 128 plus its number, as shells count it.
+ * Resolves at the first SIGTERM or SIGINT, to its name. A second one exits at once with 128 plus its number, as shells count it.
  * Ctrl+C under npm comes twice within a millisecond or so, from the terminal and from npm: that is one signal.
  */
-export function signalled(): Promise<void> {
+export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
   return new Promise((resolve) => {
     let firstAt: number | undefined;
     const onSignal = (signal: "SIGTERM" | "SIGINT") => {
       firstAt ??= performance.now();
       if (performance.now() - firstAt > sameSignalMilliseconds) process.exit(128 + constants.signals[signal]);
-      resolve();
+      resolve(signal);
     };
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);
@@ -146,6 +146,12 @@ export function signalled(): Promise<void> {
 export function atExit(callback: () => void): () => void {
   process.once("exit", callback);
   return () => process.off("exit", callback);
+}
+
+/** Calls back when nothing is left that this process waits for, just before it would end; the returned function forgets it. */
+export function whenIdle(callback: () => void): () => void {
+  process.once("beforeExit", callback);
+  return () => process.off("beforeExit", callback);
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {

@@ -82,6 +82,13 @@ export const settings = {
       "When orders stand in statuses that the definition no longer has: `refuse` to start, or `fail` the orders, for an operator to move.",
     parse: oneOf("refuse", "fail"),
   }),
+  retentionDays: setting({
+    flag: "--retention-days <days>",
+    variable: "CAUCE_RETENTION_DAYS",
+    default: null,
+    meaning: "Removes orders that many days after they came to a final status; without it they stay.",
+    parse: wholeNumber(1, 36_500),
+  }),
   logLevel: setting({
     flag: "--log-level <level>",
     variable: "CAUCE_LOG_LEVEL",
@@ -158,6 +165,14 @@ export function readClientSettings(
   return readTable(clientSettings, flags, variables);
 }
 
+/** As `readSettings`, for `cauce backup`. */
+export function readBackupSettings(
+  flags: Readonly<Partial<Record<"data" | "workflow", string>>>,
+  variables: Readonly<Record<string, string>>,
+) {
+  return readTable({ data: settings.data, workflow: clientSettings.workflow }, flags, variables);
+}
+
 function readTable<Table extends Readonly<Record<string, Setting>>>(
   table: Table,
   flags: Readonly<Partial<Record<keyof Table & string, string>>>,
@@ -169,7 +184,9 @@ function readTable<Table extends Readonly<Record<string, Setting>>>(
   );
   for (const name of Object.keys(variables)) {
     if (!known.includes(name)) {
-      throw new CauceError("setting_invalid", `the variable ${name} is unknown; did you mean ${nearest(name, known)}?`);
+      const near = nearest(name, known);
+      const hint = near === undefined ? `there are ${known.join(", ")}` : `did you mean ${near}?`;
+      throw new CauceError("setting_invalid", `the variable ${name} is unknown; ${hint}`);
     }
   }
   return Object.fromEntries(
@@ -210,25 +227,32 @@ function oneOf<const T extends string>(...values: readonly T[]) {
   };
 }
 
-/** The candidate that the fewest changed, added or left out letters turn `name` into. */
-export function nearest(name: string, candidates: readonly string[]): string {
-  const distances = candidates.map((candidate) => ({ candidate, distance: editDistance(name, candidate) }));
-  return distances.reduce((best, next) => (next.distance < best.distance ? next : best)).candidate;
+const prefix = "CAUCE_";
+
+/** The variable that was meant: one that a slip in at most every third letter of its name, or one, turns into this. */
+export function nearest(name: string, candidates: readonly string[]): string | undefined {
+  const own = name.slice(prefix.length);
+  const distances = candidates.map((candidate) => ({
+    candidate,
+    distance: editDistance(own, candidate.slice(prefix.length)),
+  }));
+  const best = distances.reduce((least, next) => (next.distance < least.distance ? next : least));
+  return best.distance <= Math.max(1, own.length / 3) ? best.candidate : undefined;
 }
 
+/** How many letters are changed, added, left out, or swapped with the next one. */
 function editDistance(from: string, to: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (const [i, letter] of [...from].entries()) {
-    let previous = i + 1;
-    row = [
-      previous,
-      ...[...to].map((other, j) => {
-        const above = row[j + 1] ?? 0;
-        const diagonal = row[j] ?? 0;
-        previous = Math.min(above + 1, previous + 1, diagonal + (letter === other ? 0 : 1));
-        return previous;
-      }),
-    ];
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const changed = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
+      const swapped = from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1] ? (before[j - 2] ?? i) + 1 : changed;
+      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, changed, swapped));
+    }
+    before = row;
+    row = next;
   }
   return row[to.length] ?? 0;
 }

@@ -108,7 +108,7 @@ const silent: Log = { info: () => {}, warn: () => {}, error: () => {} };
  * assert.equal(order.status, "shipped");
  * ```
  *
- * Rejects with `setting_invalid`, `app_invalid`, `limit_exceeded`, and with whatever the app's `resources` throws.
+ * Rejects with `setting_invalid`, `app_invalid`, `limit_exceeded`, and `resources_failed` where the app's `resources` throws.
  */
 export async function testWorkflow<W extends AnyWorkflow, Resources extends object>(
   app: App<W, Resources>,

@@ -29,6 +29,7 @@ describe("cauce keys create", () => {
     assert.equal(code, 2);
     assert.match(stderr, /^setting_invalid: --role must be one of intake, read, operate, not "admin"\n$/);
     assert.equal((await cauce(t, ["keys", "create"]).ended).code, 2);
+    assert.equal((await cauce(t, ["keys", "create", "--role", "read", "--name", "a b"]).ended).code, 2);
   });
 
   it("appends to a file that its owner alone can read, and never the key itself", (t) => {
@@ -53,9 +54,21 @@ describe("cauce keys create", () => {
     const file = join(temporaryDirectory(t), "keys");
     createKeys({ role: "intake", file });
     const before = readFileSync(file, "utf8");
-    assert.throws(() => createKeys({ role: "intake", file }), { code: "keys_invalid", message: /line 2.*"intake"/ });
-    assert.throws(() => createKeys({ role: "intake", name: "two words", file }), { code: "keys_invalid" });
+    assert.throws(() => createKeys({ role: "intake", file }), {
+      code: "keys_invalid",
+      message: /: there is a key named "intake" in it already; choose another with --name/,
+    });
+    for (const name of ["two words", "", "x".repeat(65)]) {
+      const refusal = { code: "setting_invalid", message: /^--name must be 1 to 64 letters/ };
+      assert.throws(() => createKeys({ role: "intake", name, file }), refusal, name);
+      assert.throws(() => createKeys({ role: "intake", name }), refusal, name);
+    }
     assert.equal(readFileSync(file, "utf8"), before);
+    const gone = join(file, "..", "gone");
+    assert.throws(() => createKeys({ role: "read", file: join(gone, "keys") }), {
+      code: "keys_invalid",
+      message: `${join(gone, "keys")}: there is no directory ${gone}; make it, or give another path`,
+    });
     assert.throws(() => createKeys({ role: "read", file: join(file, "x") }), { code: "keys_invalid" });
   });
 });
@@ -71,6 +84,19 @@ describe("readKeys", () => {
         ["a", "b"],
       );
     }
+  });
+
+  it("says how to put the first key into a file that has none", (t) => {
+    const file = join(temporaryDirectory(t), "keys");
+    for (const text of ["", "# nobody yet\n"]) {
+      writeFileSync(file, text);
+      assert.throws(() => readKeys({ keysFile: file, keys: undefined }), {
+        code: "keys_invalid",
+        message: new RegExp(`cauce keys create --role operate --file ${file}$`),
+      });
+    }
+    createKeys({ role: "operate", file });
+    assert.equal(readKeys({ keysFile: file, keys: undefined })?.keys.length, 1);
   });
 
   it("has none where none are set", () => {

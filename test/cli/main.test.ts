@@ -61,8 +61,9 @@ describe("cauce", () => {
     assert.deepEqual(
       program.commands.map((command) => command.name()),
       [
-        ...["start", "init", "diagram", "keys"],
+        ...["start", "init", "diagram", "keys", "backup"],
         ...["place", "show", "list", "queues", "failures", "retry", "transition", "pause", "resume", "remove"],
+        "import",
       ],
     );
     for (const command of program.commands) assert.notEqual(command.description(), "");

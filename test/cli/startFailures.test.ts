@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
 import type { ErrorCode } from "cauce";
-import { cauce, ordersApp, temporaryDirectory } from "./support.ts";
+import { cauce, ordersApp, temporaryDirectory, tinyAppSource } from "./support.ts";
+
+const noProc = existsSync("/proc/self") ? false : "there is no /proc on this system";
 
 interface Expected {
   readonly exit?: number;
@@ -47,6 +49,23 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
     await fails(t, [file, ...working(t)], { code: "app_not_loadable", says: /app\.ts: there is no such file/ });
     writeFileSync(file, "export default {\n  a: 1,,\n}\n");
     await fails(t, [file, ...working(t)], { code: "app_not_loadable", says: /syntax error at .*app\.ts:2\b/ });
+  });
+
+  it("a module that never ends loading", async (t) => {
+    const file = join(temporaryDirectory(t), "app.mjs");
+    writeFileSync(file, "await new Promise(() => {});\nexport default 1;\n");
+    await fails(t, [file, ...working(t)], { code: "app_not_loadable", says: /app\.mjs: it never ends loading.*await/ });
+  });
+
+  it("resources that do not open", async (t) => {
+    const file = join(temporaryDirectory(t), "app.ts");
+    const source = tinyAppSource();
+    const resources = 'resources: () => { throw new Error("no db"); }';
+    writeFileSync(file, source.replace("{ handlers:", `{ ${resources}, handlers:`));
+    await fails(t, [file, ...working(t)], {
+      code: "resources_failed",
+      says: /workflow "tiny": its `resources` did not open \(Error: no db\); see that/,
+    });
   });
 
   it("a port that is taken, and lets go of the data", async (t) => {
@@ -90,6 +109,12 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
     for (const data of [file, join(file, "data")]) {
       const says = new RegExp(file);
       await fails(t, [ordersApp, "--port", "0", "--data", data], { code: "store_unreadable", says });
+    }
+  });
+
+  it("a data directory where the system makes none, at once", { skip: noProc, timeout: 20_000 }, async (t) => {
+    for (const data of ["/proc/foo", "/proc/foo/bar"]) {
+      await fails(t, [ordersApp, "--port", "0", "--data", data], { code: "store_unreadable", says: /\/proc\/foo/ });
     }
   });
 

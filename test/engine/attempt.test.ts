@@ -148,12 +148,14 @@ describe("the next status", () => {
   });
 
   test("a failed order of a status with `exhausted` goes there at once, with the reason", async (t) => {
-    const { engine, place, until } = engineOf(t, appOf(saved, { received: () => "elsewhere" }));
+    const { engine, place, until, logged } = engineOf(t, appOf(saved, { received: () => "elsewhere" }));
     await engine.start();
     const order = await until((await place()).id, isIn("rejected"));
     assert.equal(order.failure, null);
     assert.equal(order.past[0]?.attempts, 1);
     assert.match(order.entry.reason ?? "", /^exhausted: the handler of "received" returned "elsewhere"/);
+    const { code, outcome } = (await logged("attempts used up")).fields;
+    assert.deepEqual([code, outcome], ["invalid_transition", "failed"]);
   });
 
   test("an order that loops is marked failed at `visitsMax`, and can still become final", async (t) => {
@@ -230,6 +232,49 @@ describe("a failed attempt", () => {
     );
   });
 
+  test("is logged with its stack and causes, which are never stored, and with the time of the next", async (t) => {
+    const received: AnyHandler = () => {
+      throw new Error("down", { cause: new Error("connect ECONNREFUSED") });
+    };
+    const { engine, place, changes, clock, logged } = engineOf(t, appOf(one, { received }));
+    await engine.start();
+    await place({ secret: "4711" });
+    const { fields } = await logged("attempt failed");
+    assert.match(String(fields.stack), /^Error: down\n +at .*attempt\.test\.ts:\d+/);
+    assert.match(String(fields.stack), /\ncaused by: Error: connect ECONNREFUSED\n +at .*attempt\.test\.ts:\d+/);
+    assert.doesNotMatch(JSON.stringify(fields), /4711/);
+    assert.equal(fields.notBefore, new Date(clock.now() + 2_000).toISOString());
+    clock.advance(2);
+    await logged("attempt failed", 2);
+    clock.advance(4);
+    assert.match(String((await logged("order failed")).fields.stack), /^Error: down\n/);
+    assert.equal(changes.length, 3);
+    assert.doesNotMatch(JSON.stringify(changes), /attempt\.test\.ts|caused by/);
+  });
+
+  test("that threw no Error has no stack, and a hostile one harms nothing", async (t) => {
+    const circular = new Error("round");
+    circular.cause = circular;
+    const hostile = Object.defineProperty(new Error("mean"), "stack", {
+      get() {
+        throw new Error("no stack");
+      },
+    });
+    for (const [thrown, hasStack] of [
+      ["text", false],
+      [circular, true],
+      [hostile, false],
+    ] as const) {
+      const received: AnyHandler = () => {
+        throw thrown;
+      };
+      const { engine, place, logged } = engineOf(t, appOf(impatient, { received }));
+      await engine.start();
+      await place();
+      assert.equal("stack" in (await logged("order failed")).fields, hasStack);
+    }
+  });
+
   test("counts, with its error in the history, when a later one succeeds", async (t) => {
     const received: AnyHandler = (_order, { attempt }) => {
       if (attempt < 3) throw new Error(`down ${attempt}`);
@@ -256,7 +301,8 @@ describe("a failed attempt", () => {
       [null, "exhausted: down", 2, "down"],
     );
     await quiet();
-    assert.deepEqual(of("attempts used up")[0]?.fields.to, "rejected");
+    const { to, code, outcome } = of("attempts used up")[0]?.fields ?? {};
+    assert.deepEqual([to, code, outcome], ["rejected", "handler_failed", "failed"]);
   });
 
   test("with a PermanentError is the last one at once", async (t) => {

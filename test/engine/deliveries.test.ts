@@ -318,12 +318,13 @@ describe("an attempt whose worker died", () => {
       rejected: final,
     });
     const app = appOf(saved, { received: () => assert.fail("its attempts are used up") });
-    const { engine, backend, place, until, clock } = engineOf(t, app);
+    const { engine, backend, place, until, clock, logged } = engineOf(t, app);
     const { id } = await place();
     await backend.receive({ status: "received", max: 1, leaseSeconds: 60, waitSeconds: 0 });
     await engine.start();
     clock.advance(60);
     const order = await until(id, (each) => isFailed(each) || each.status === "rejected");
+    assert.equal((await logged("attempts used up")).fields.code, "worker_lost");
     assert.deepEqual([order.status, order.past[0]?.attempts], ["rejected", 1]);
     assert.match(order.entry.reason ?? "", /^exhausted: the process that ran the handler ended/);
   });

@@ -103,17 +103,6 @@ describe("refused before anything is written", () => {
     ["nothing, where anything goes", undefined, workflowOf(statuses, { data: z.unknown() }), [""]],
     ["a function, where anything goes", () => 1, workflowOf(statuses, { data: z.unknown() }), [""]],
     ["a bigint, where anything goes", { n: 1n }, workflowOf(statuses, { data: z.unknown() }), [""]],
-    [
-      "data whose group throws",
-      {},
-      workflowOf(statuses, {
-        group: () => {
-          throw new Error("no customer");
-        },
-      }),
-      [""],
-    ],
-    ["data whose group is no text", {}, workflowOf(statuses, { group: () => 7 as unknown as string }), [""]],
     ["data that is nested too deep", nested(50_000), workflowOf(statuses, { data: z.unknown() }), [""]],
   ];
   for (const [what, body, workflow, paths] of invalid) {
@@ -128,6 +117,27 @@ describe("refused before anything is written", () => {
       assert.deepEqual(sent, []);
     });
   }
+
+  test("a group that throws or is no text is the app's fault, not the data's", async () => {
+    const thrown = new Error("no customer");
+    for (const [group, message, cause] of [
+      [
+        () => {
+          throw thrown;
+        },
+        /workflow "orders": group threw .*: no customer$/,
+        thrown,
+      ],
+      [() => 7 as unknown as string, /workflow "orders": group gave number .*must give a text/, undefined],
+    ] as const) {
+      const { place, sent } = intakeOf(workflowOf(statuses, { group }));
+      await assert.rejects(place({}, { idempotencyKey: "k" }), (error: Error) => {
+        assert.equal(error.cause, cause);
+        return cauceError("workflow_invalid", message)(error);
+      });
+      assert.deepEqual(sent, []);
+    }
+  });
 
   test("data and groups that the backend cannot hold, counted in bytes, with the limit in the message", async () => {
     const workflow = workflowOf(statuses, { group: (body) => (body as { g?: string }).g });

@@ -423,3 +423,20 @@ test("while its handler has it, nobody else can move an order", async (t) => {
   call.answer("done");
   await until(id, isIn("done"));
 });
+
+describe("removal", () => {
+  test("erases a final order, and says so in the log, since its history is gone", async (t) => {
+    const { engine, place, of } = reviewing(t);
+    const { id } = await place();
+    refused((await engine.remove(id)) ?? {}, "order_not_final");
+    taken(await engine.transition(id, { to: "rejected" }));
+    assert.equal(await engine.remove(id, { requestId: "r-1" }), undefined);
+    assert.equal(await engine.get(id), undefined);
+    assert.deepEqual(
+      of("order removed").map(({ fields }) => fields),
+      [{ orderId: id, requestId: "r-1" }],
+    );
+    refused((await engine.remove(id)) ?? {}, "order_not_found");
+    refused(await engine.transition(id, { to: "rejected" }), "order_not_found");
+  });
+});

@@ -17,6 +17,21 @@ describe("opening", () => {
     assert.deepEqual(await openResources(appOf(workflow)), {});
   });
 
+  test("that throws or rejects says which workflow's it was and keeps why", async () => {
+    const reason = new Error("no db");
+    for (const resources of [
+      () => Promise.reject(reason),
+      () => {
+        throw reason;
+      },
+    ]) {
+      await assert.rejects(openResources(withParts({ resources })), (error: Error) => {
+        assert.equal(error.cause, reason);
+        return cauceError("resources_failed", /^workflow "orders": its `resources` .*no db/)(error);
+      });
+    }
+  });
+
   test("refuses a name that handlers get from Cauce, and closes what was opened", async () => {
     for (const name of ["signal", "idempotencyKey", "attempt", "log"]) {
       let closed = 0;

@@ -101,7 +101,7 @@ describe("refuseStranded", () => {
       '3 orders stand in "packed", which was waiting and is handled now; ' +
       '4 orders stand in "review", which was handled and is waiting now; ' +
       '5 orders stand in "shipped", which was handled and is final now; ' +
-      "put the status back with retired: true until it is empty, or start with unknown statuses set to fail, which marks those orders failed; " +
+      'put the status back with retired: true until it is empty, or start with --unknown-statuses fail (in the library unknownStatuses: "fail"), which marks those orders failed; ' +
       "give the status its old kind until it is empty, and what is new another name";
     assert.throws(() => refuseStranded(before, depths, "refuse"), { code: "orders_stranded", message });
   });

@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { z } from "zod";
+import { memory } from "../../src/backend/memory.ts";
+import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { CauceError } from "../../src/core/errors.ts";
+import { implement } from "../../src/core/handlers.ts";
 import type { Order } from "../../src/core/order.ts";
+import { final } from "../../src/core/workflow.ts";
+import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createApp } from "../../src/http/app.ts";
+import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { jsonOf, parts, problemOf, serving } from "./serving.ts";
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
@@ -155,11 +163,48 @@ test("a list refuses parameters that are unknown, given twice or do not fit, and
   for (const [query, name] of bad) {
     const { detail, errors } = await problemOf(await request("GET", `/orders?${query}`), 400, "invalid_request");
     assert.match(detail, name, query);
-    assert.ok(errors === undefined || errors.length === 1);
+    assert.equal(errors?.length, 1, query);
   }
   await problemOf(await request("GET", "/orders?cursor=nonsense"), 400, "invalid_cursor");
   for (const path of ["/orders/some-id?x=1", "/orders/failures?limit=5", "/queues?x=1"]) {
     await problemOf(await request("GET", path), 400, "invalid_request");
+  }
+});
+
+test("a query where a route takes none is refused, and nothing is done", async (t) => {
+  const { request, place } = await serving(t);
+  const { id } = await place("claims", { text: "wet" });
+  for (const [path, json] of [
+    ["/orders?x=1", { customerId: "c-1" }],
+    ["/orders/batch?x=1", undefined],
+    [`/claims/${id}/transitions?to=paid`, { to: "paid" }],
+    [`/claims/${id}/retry?x=1`, {}],
+    ["/orders/retry?status=received", {}],
+  ] as const) {
+    const problem = await problemOf(await request("POST", path, { json }), 400, "invalid_request");
+    assert.match(problem.detail, /the query parameter "\w+" is unknown; this route takes nothing/);
+    assert.equal(problem.errors?.length, 1);
+  }
+  assert.deepEqual(await jsonOf(await request("GET", "/orders")), { items: [], nextCursor: null });
+  assert.equal((await jsonOf<Order>(await request("GET", `/claims/${id}`))).status, "filed");
+});
+
+test("a compressed body is refused as such, of an order as of a batch", async (t) => {
+  const { request } = await serving(t);
+  const json = { customerId: "c-1" };
+  for (const encoding of ["gzip", "br", "identity, gzip"]) {
+    const headers = { "content-encoding": encoding };
+    for (const sent of [
+      await request("POST", "/orders", { body: gzipSync(JSON.stringify(json)), headers }),
+      await request("POST", "/orders/retry", { json: {}, headers }),
+      await request("POST", "/orders/batch", { body: gzipSync('{"data":{}}\n'), headers }),
+    ]) {
+      const { detail } = await problemOf(sent, 415, "unsupported_media_type");
+      assert.match(detail, /Content-Encoding/);
+    }
+  }
+  for (const encoding of ["identity", "Identity", ""]) {
+    assert.equal((await request("POST", "/orders", { json, headers: { "content-encoding": encoding } })).status, 202);
   }
 });
 
@@ -227,6 +272,21 @@ test("a transition is refused with its reason", async (t) => {
     assert.match(detail, name);
   }
   await problemOf(await request("POST", path), 400, "invalid_json");
+});
+
+test("a final order is removed, and no other", async (t) => {
+  const { request, place } = await serving(t);
+  const { id } = await place("claims", { text: "wet" }, { "idempotency-key": "k-1" });
+  const path = `/claims/${id}`;
+  await problemOf(await request("DELETE", path), 409, "order_not_final");
+  await request("POST", `${path}/transitions`, { json: { to: "paid" } });
+  await problemOf(await request("DELETE", `${path}?force=true`), 400, "invalid_request");
+  const removed = await request("DELETE", path);
+  assert.deepEqual([removed.status, await removed.text()], [204, ""]);
+  await problemOf(await request("GET", path), 404, "order_not_found");
+  await problemOf(await request("DELETE", path), 404, "order_not_found");
+  await problemOf(await request("DELETE", "/claims/failures"), 404, "order_not_found");
+  assert.notEqual((await place("claims", { text: "dry" }, { "idempotency-key": "k-1" })).id, id);
 });
 
 test("failures are listed and retried, one and many", async (t) => {
@@ -336,10 +396,10 @@ test("what is not there says what is missing", async (t) => {
   }
   for (const [method, path, allow] of [
     ["PUT", "/orders", "GET, HEAD, POST"],
-    ["PATCH", "/orders/1", "GET, HEAD"],
-    ["PROPFIND", "/orders/1", "GET, HEAD"],
+    ["PATCH", "/orders/1", "GET, HEAD, DELETE"],
+    ["PROPFIND", "/orders/1", "GET, HEAD, DELETE"],
     ["GET", "/orders/1/transitions", "POST"],
-    ["DELETE", "/orders/failures", "GET, HEAD"],
+    ["POST", "/orders/failures", "GET, HEAD, DELETE"],
     ["POST", "/queues", "GET, HEAD"],
     ["POST", "/healthz", "GET, HEAD"],
   ] as const) {
@@ -415,6 +475,37 @@ test("what nobody expected is a 500 that reveals nothing, and is logged with the
   assert.equal(errors.length, 1);
   assert.equal(errors[0]?.requestId, "r-7");
   assert.equal(errors[0]?.error, "secret in /etc");
+});
+
+test("a group function that throws is a 500, of an order as of a line, logged with where it threw", async (t) => {
+  const clock = fakeClock();
+  const backend = memory({ clock });
+  t.after(() => backend.close());
+  const app = implement(
+    defineWorkflow({
+      name: "orders",
+      data: z.object({ customer: z.object({ id: z.string() }).optional() }),
+      group: (data) => (data.customer as { id: string }).id,
+      initial: "open",
+      statuses: { open: { to: ["done"], waits: true }, done: final },
+    }),
+    { handlers: {} },
+  );
+  const errors: Record<string, unknown>[] = [];
+  const kept = { ...log, error: (fields: Record<string, unknown>) => errors.push(fields) };
+  const actor = { runtime: "node", name: "test" } as const;
+  const engine = createEngine({ app, backend, clock, random: Math.random, log: kept, actor });
+  const served = createApp({ ...parts(), engines: [engine], auth: undefined, log: kept, ready: () => true });
+  const send = (path: string, body: string) => served.request(path, { method: "POST", body: Buffer.from(body) });
+  const problem = await problemOf(await send("/orders", "{}"), 500, "internal_error");
+  assert.doesNotMatch(JSON.stringify(problem), /group|undefined/);
+  const [line = ""] = (await (await send("/orders/batch", '{"data":{}}\n')).text()).split("\n");
+  assert.deepEqual([JSON.parse(line).status, JSON.parse(line).problem.code], [500, "internal_error"]);
+  assert.equal(errors.length, 2);
+  for (const { error, stack } of errors) {
+    assert.match(String(error), /workflow "orders": group threw .*reading 'id'/);
+    assert.match(String(stack), /caused by: TypeError: .*\n +at .*app\.test\.ts:\d+/);
+  }
 });
 
 test("options that cannot work are refused", async (t) => {

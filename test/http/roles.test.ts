@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { createApp } from "../../src/http/app.ts";
-import { createKey, type Role } from "../../src/http/keys.ts";
+import { createKey, parseKeys, type Role } from "../../src/http/keys.ts";
 import { parts, problemOf, serving } from "./serving.ts";
 
 const reference = readFileSync(new URL("../../docs/reference/http.md", import.meta.url), "utf8");
@@ -67,8 +68,15 @@ for (const [route = "", ...answers] of table) {
       const failed = await place("orders", { customerId: "BAD-1" });
       await failure;
 
+      if (route.startsWith("DELETE"))
+        await request("POST", `/claims/${claim.id}/transitions`, {
+          json: { to: "paid" },
+          headers: headersOf("operate"),
+        });
+
       const bodies: Record<string, { id: string; workflow: string; json?: object }> = {
         "POST /{workflow}": { workflow: "claims", id: claim.id, json: { text: "more" } },
+        "DELETE /{workflow}/{id}": { workflow: "claims", id: claim.id },
         "POST /{workflow}/{id}/transitions": { workflow: "claims", id: claim.id, json: { to: "paid" } },
       };
       const { workflow, id, json } = bodies[route] ?? { workflow: "orders", id: failed.id };
@@ -89,6 +97,8 @@ for (const [route = "", ...answers] of table) {
       } else if (status === 403) {
         const { detail } = await problemOf(response, 403, "forbidden");
         assert.match(detail, new RegExp(`"${caller}"`));
+        // Each role that would do is named once.
+        assert.doesNotMatch(detail, /"operate" or "operate"/);
       } else {
         assert.equal(response.status, status, response.status === status ? "" : await response.text());
         // A stream of events has no end of its own.
@@ -132,6 +142,23 @@ test("keys that do not fit get 401", async (t) => {
     assert.ok(!JSON.stringify(problem).includes(key), "a key is never repeated");
   }
   assert.equal((await request("GET", "/orders", { headers: { authorization: `bearer  ${key} ` } })).status, 200);
+});
+
+test("a key that Cauce did not make gets 401, also where its hash stands in the file", async (t) => {
+  const keys = ["1", "password"].map((key) => ({ name: key, role: "operate" as const, sha256: hash("sha256", key) }));
+  const { request } = await serving(t, { auth: { keys } });
+  for (const { name } of keys) {
+    const response = await request("GET", "/orders", { headers: { authorization: `Bearer ${name}` } });
+    await problemOf(response, 401, "unauthorized");
+  }
+});
+
+test("the key file of the reference has no key that a reader could use", () => {
+  const [, sample = ""] = /```\n(# shop's front end\n[^`]+)```/.exec(reference) ?? [];
+  const { keys } = parseKeys(sample, "the sample");
+  const guesses = Array.from({ length: 1_000 }, (_, n) => String(n)).concat("key", "secret", "password", "test", "");
+  const known = new Set(guesses.map((guess) => hash("sha256", guess)));
+  for (const { name, sha256 } of keys) assert.ok(!known.has(sha256), name);
 });
 
 test("without credentials nobody learns which routes and workflows there are", async (t) => {

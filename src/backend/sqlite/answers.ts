@@ -1,8 +1,9 @@
 import type { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { NewOrder, Placed } from "../backend.ts";
+import type { NewOrder, Placed, Removal } from "../backend.ts";
 import type { Claims } from "./claims.ts";
 import { createDecoder, detached } from "./codec.ts";
+import { writeCursor } from "./cursor.ts";
 import { type Answer, dropped, type Exception, fromRows, placedEntry } from "./protocol.ts";
 import { decodeRow, orderOfRow } from "./rows.ts";
 import { redelivery } from "./schema.ts";
@@ -28,6 +29,16 @@ export type Waiting =
       readonly resolve: (committed: "committed" | "stale") => void;
       readonly reject: (error: CauceError) => void;
     }
+  | {
+      readonly is: "remove";
+      readonly resolve: (removed: "removed" | "not_found" | "not_final") => void;
+      readonly reject: (error: CauceError) => void;
+    }
+  | {
+      readonly is: "removeFinal";
+      readonly resolve: (removal: Removal) => void;
+      readonly reject: (error: CauceError) => void;
+    }
   | { readonly is: "other"; readonly resolve: () => void; readonly reject: (error: CauceError) => void };
 
 /** Tells everybody what the writer answered. */
@@ -35,7 +46,7 @@ export function tellAnswer(
   waiting: readonly Waiting[],
   { exceptions, placed }: Answer,
   claims: Claims,
-  placedBefore: (exception: Exception) => Promise<Placed>,
+  placedBefore: (exception: Exception, newOrder: NewOrder) => Promise<Placed>,
 ): void {
   const byIndex = exceptions.length === 0 ? undefined : new Map(exceptions.map((each) => [each.index, each]));
   const keys = createDecoder(placed);
@@ -46,13 +57,26 @@ export function tellAnswer(
       if (exception === undefined) claims.committed(each.order, each.keep);
       each.resolve(exception === undefined ? "committed" : "stale");
     } else if (each.is === "other") each.resolve();
-    else if (exception !== undefined) each.resolve(placedBefore(exception));
+    else if (each.is === "remove") each.resolve(removedOf(exception));
+    else if (each.is === "removeFinal") each.resolve(removalOf(exception));
+    else if (exception !== undefined) each.resolve(placedBefore(exception, each.newOrder));
     else {
       each.seq = keys.number();
       each.order = storedOrder(detached(keys.text()), each.newOrder);
       each.resolve({ outcome: "placed", order: each.order });
     }
   }
+}
+
+function removedOf(exception: Exception | undefined): "removed" | "not_found" | "not_final" {
+  if (exception === undefined) return "removed";
+  return exception.is === "not_final" ? "not_final" : "not_found";
+}
+
+function removalOf(exception: Exception | undefined): Removal {
+  if (exception?.is !== "walked") return { removed: 0, nextCursor: null };
+  const { removed, lastSeq } = exception;
+  return { removed, nextCursor: lastSeq === null ? null : writeCursor([lastSeq]) };
 }
 
 /** Hands out what the writer claimed. After `tellAnswer`: a commit consumes the delivery before. */

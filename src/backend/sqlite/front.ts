@@ -1,10 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { Backend, Limits, NewOrder } from "../backend.ts";
-import { seqOf } from "../ids.ts";
+import { firstSeqOf, seqOf } from "../ids.ts";
 import type { Waiting } from "./answers.ts";
 import type { Channel } from "./channel.ts";
 import type { Claims } from "./claims.ts";
+import { readCursor } from "./cursor.ts";
 import { storeFault } from "./faults.ts";
 import { encodeCommit, encodePlace, op } from "./protocol.ts";
 import type { Reader } from "./reader.ts";
@@ -123,6 +124,32 @@ export function createFront({
         encoder.number(op.resume);
         encoder.text(status);
       }),
+
+    remove(id) {
+      if (closed) return Promise.reject(closedError());
+      const seq = seqOf(id);
+      if (seq === undefined) return Promise.resolve("not_found");
+      return new Promise((resolve, reject) => {
+        encoder.number(op.remove);
+        encoder.number(seq);
+        encoder.text(id);
+        channel.sent({ is: "remove", resolve, reject });
+      });
+    },
+
+    async removeFinal({ before, limit, cursor }) {
+      if (closed) throw closedError();
+      const after = cursor === undefined ? -1 : (readCursor(cursor, 1)[0] as number);
+      return new Promise((resolve, reject) => {
+        encoder.number(op.removeFinal);
+        encoder.number(after);
+        // Placed later, so changed later too.
+        encoder.number(firstSeqOf(before));
+        encoder.number(before);
+        encoder.number(limit);
+        channel.sent({ is: "removeFinal", resolve, reject });
+      });
+    },
 
     list: (query) => read(() => reader.list(query)),
     overdue: (query) => read(() => reader.overdue(query, clock.now())),

@@ -9,17 +9,20 @@ import {
   deliveryCode,
   type Exception,
   isPlain,
+  messageOf,
   op,
   type PlaceOp,
   released,
 } from "./protocol.ts";
 import { bucketOf, type Claim, type Place, type Queues, unqueued } from "./queues.ts";
+import { createRemoval } from "./removal.ts";
 import { kindNumber, queueState, redelivery } from "./schema.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the writer does for each operation of a batch, within its transaction. */
 export function createOperations(statements: Statements, queues: Queues, fifo: boolean) {
-  const ids = createIds((statements.lastSeq.get() as unknown as [number])[0]);
+  const removal = createRemoval(statements);
+  const ids = createIds(removal.lastSeq());
   const placed = createEncoder();
   const blocks = createBlocks(statements);
 
@@ -56,7 +59,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       createdAt,
       entry,
     );
-    statements.insertData.run(seq, o.data);
+    statements.insertData.run(seq, o.data, o.keyHash);
     placed.number(seq);
     placed.text(id);
     return undefined;
@@ -260,6 +263,10 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       case op.resume:
         queues.resume(from.text());
         return;
+      case op.remove:
+        return removal.remove(index, from.number(), from.text());
+      case op.removeFinal:
+        return removal.walk(index, from.number(), from.number(), from.number(), from.number());
     }
   };
 
@@ -285,8 +292,4 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       blocks.load();
     },
   };
-}
-
-function messageOf(failureJson: string | null): string {
-  return (JSON.parse(failureJson ?? "{}") as { message?: string }).message ?? "";
 }

@@ -18,6 +18,8 @@ export const op = {
   redeliver: 6,
   pause: 7,
   resume: 8,
+  remove: 9,
+  removeFinal: 10,
 } as const;
 
 /** What `release` says of a delivery: its lease ended, or nobody had begun it and it goes back as it was. */
@@ -60,8 +62,10 @@ export const fromRows = -1;
 export const dropped = { row: -2, operation: -3 } as const;
 
 export type Exception =
-  | { readonly index: number; readonly is: "stale" }
-  | { readonly index: number; readonly is: "repeated" | "conflict"; readonly orderId: string };
+  | { readonly index: number; readonly is: "stale" | "not_found" | "not_final" }
+  | { readonly index: number; readonly is: "repeated" | "conflict"; readonly orderId: string }
+  /** What a walk over old orders came to; `lastSeq` is the last one that it looked at, null when there are no more. */
+  | { readonly index: number; readonly is: "walked"; readonly removed: number; readonly lastSeq: number | null };
 
 export interface WriterData {
   readonly file: string;
@@ -214,4 +218,9 @@ export function isPlain(o: CommitOp): boolean {
     o.past === null &&
     o.pastOmitted === 0
   );
+}
+
+/** The message in a commit's `failure`. */
+export function messageOf(failureJson: string | null): string {
+  return (JSON.parse(failureJson ?? "{}") as { message?: string }).message ?? "";
 }

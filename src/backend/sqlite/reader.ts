@@ -1,8 +1,8 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Depth, FailureGroup, ListQuery, OrderPage, Overdue } from "../backend.ts";
 import { seqOf } from "../ids.ts";
+import { readCursor, writeCursor } from "./cursor.ts";
 import { columns, orderOfRow, type Row } from "./rows.ts";
 import { bucket, queueState } from "./schema.ts";
 
@@ -51,6 +51,10 @@ export function openReader(file: string): Reader {
     return (statement(newest).get() as unknown as [number])[0];
   };
 
+  /** Blocks whose orders were all removed are not looked into. */
+  const oldestBlock = (): number =>
+    (statement("SELECT coalesce(min(block), 1) FROM orders WHERE block IS NOT NULL").get() as unknown as [number])[0];
+
   /**
    * Looks for a group block by block, the newest first: into one block, then into two at once, into four, and so on, so
    * that neither a large group nor one with few orders costs more than it must.
@@ -61,13 +65,14 @@ export function openReader(file: string): Reader {
       SELECT o.seq FROM blocks b CROSS JOIN orders o INDEXED BY orders_group
       WHERE o.block = b.n AND o.group_key = ? AND ${conditions.join(" AND ")} ORDER BY o.seq DESC LIMIT ?`;
     const found: number[] = [];
+    const first = oldestBlock();
     let width = 1;
     for (
       let newest = newestBlock(before);
-      newest > 0 && found.length < limit;
+      newest >= first && found.length < limit;
       newest -= width, width = Math.min(width * 2, blocksAtOnce)
     ) {
-      const oldest = Math.max(1, newest - width + 1);
+      const oldest = Math.max(first, newest - width + 1);
       const seqs = statement(sql).all(newest, oldest, group, ...parameters, limit - found.length) as unknown as [
         number,
       ][];
@@ -217,17 +222,4 @@ function filtersOf({ status, failed, fingerprint }: ListQuery, before: number) {
   if (failed === false) where("o.fingerprint IS NULL");
   where("o.seq < ?", before);
   return { conditions, parameters };
-}
-
-function writeCursor(values: readonly number[]): string {
-  return Buffer.from(`after:${values.join(":")}`).toString("base64url");
-}
-
-function readCursor(cursor: string, length: number): number[] {
-  const text = Buffer.from(cursor, "base64url").toString();
-  const values = text.split(":").slice(1).map(Number);
-  if (writeCursor(values) !== cursor || values.length !== length || !values.every(Number.isSafeInteger)) {
-    throw new CauceError("invalid_cursor", "the cursor is not one that a list returned; start without a cursor");
-  }
-  return values;
 }

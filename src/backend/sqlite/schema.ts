@@ -46,7 +46,8 @@ const migrations: readonly string[] = [
     past_omitted INTEGER NOT NULL,
     results      TEXT    NOT NULL
   );
-  CREATE TABLE order_data (seq INTEGER PRIMARY KEY, data TEXT NOT NULL);
+  -- What never changes. \`key_hash\` leads from an order to its row in \`keys\`, which goes when the order is removed.
+  CREATE TABLE order_data (seq INTEGER PRIMARY KEY, data TEXT NOT NULL, key_hash BLOB);
   CREATE TABLE keys (key_hash BLOB PRIMARY KEY, content_hash BLOB NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
 
   -- A hop sets only the columns that it must (see \`statements.ts\`): an index none of whose columns is set costs it nothing,

@@ -1,10 +1,10 @@
-import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CauceError } from "../../core/errors.ts";
-import type { Backend, BackendFactoryOptions, Limits, Placed } from "../backend.ts";
+import type { Backend, BackendFactoryOptions, Limits, NewOrder, Placed } from "../backend.ts";
 import { handOut, tellAnswer, type Waiting } from "./answers.ts";
 import { createChannel } from "./channel.ts";
 import { createClaims } from "./claims.ts";
+import { makeDirectory } from "./directory.ts";
 import { storeFault } from "./faults.ts";
 import { createFront } from "./front.ts";
 import { lockData } from "./lock.ts";
@@ -82,7 +82,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       answerWithin: writer.answerWithin,
       now: clock.now,
       onAnswer(waiting, answer) {
-        tellAnswer(waiting, answer, claims, (exception) => placedBefore(exception, front.get));
+        tellAnswer(waiting, answer, claims, (exception, newOrder) => placedBefore(exception, newOrder, front));
         handOut(waiting, answer, claims);
         if (waiting.length > 0) onBatch?.(waiting.length, answer.milliseconds);
         if (answer.nextDelayed !== undefined) promoteAt(answer.nextDelayed);
@@ -130,21 +130,16 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
   };
 }
 
-async function placedBefore(exception: Exception, get: Backend["get"]): Promise<Placed> {
-  if (exception.is === "stale") throw new CauceError("internal_error", "a placing was answered as stale");
+async function placedBefore(
+  exception: Exception,
+  newOrder: NewOrder,
+  { get, place }: Pick<Backend, "get" | "place">,
+): Promise<Placed> {
+  if (exception.is !== "conflict" && exception.is !== "repeated")
+    throw new CauceError("internal_error", `a placing was answered as ${exception.is}`);
   if (exception.is === "conflict") return { outcome: "conflict", orderId: exception.orderId };
   const order = await get(exception.orderId);
   if (order !== undefined) return { outcome: "repeated", order };
-  throw new CauceError("store_unavailable", `order ${exception.orderId} could not be read back`);
-}
-
-function makeDirectory(folder: string): void {
-  try {
-    mkdirSync(folder, { recursive: true });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CauceError("store_unreadable", `${folder} cannot be made a directory (${reason}); give another one`, {
-      cause,
-    });
-  }
+  // It was removed since, and its key with it.
+  return place(newOrder);
 }

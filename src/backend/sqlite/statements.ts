@@ -23,7 +23,7 @@ export function prepareStatements(db: DatabaseSync) {
       write(`INSERT INTO orders (seq, id, status, kind, visit, version, attempts, attempting, queue, position,
       lane, redelivered, expires_at, group_key, block, created_at, updated_at, entry, past, past_omitted, results)
       VALUES (?, ?, ?, ?, 0, 1, 0, 0, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, '', 0, '{}')`),
-    insertData: write("INSERT INTO order_data VALUES (?, ?)"),
+    insertData: write("INSERT INTO order_data VALUES (?, ?, unhex(?))"),
     insertKey: write("INSERT INTO keys VALUES (unhex(?), unhex(?), ?)"),
     findKey: rows(
       "SELECT o.id, hex(k.content_hash) FROM keys k JOIN orders o ON o.seq = k.seq WHERE k.key_hash = unhex(?)",
@@ -71,6 +71,14 @@ export function prepareStatements(db: DatabaseSync) {
     paused: rows("SELECT status FROM paused"),
     pause: write("INSERT INTO paused VALUES (?) ON CONFLICT DO NOTHING"),
     resume: write("DELETE FROM paused WHERE status = ?"),
+    lastRemoved: rows("SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_removed'"),
+    setLastRemoved: write(
+      "INSERT INTO meta VALUES ('last_removed', CAST(? AS INTEGER)) ON CONFLICT DO UPDATE SET value = excluded.value",
+    ),
+    removeKey: write("DELETE FROM keys WHERE key_hash = (SELECT key_hash FROM order_data WHERE seq = ?)"),
+    removeData: write("DELETE FROM order_data WHERE seq = ?"),
+    removeOrder: write("DELETE FROM orders WHERE seq = ?"),
+    walk: rows("SELECT seq, kind, updated_at FROM orders WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?"),
     counts: rows("SELECT status, bucket, count FROM counts"),
     setCount: write("INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"),
     failed: write(`INSERT INTO failure_groups VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT DO UPDATE SET

@@ -27,7 +27,7 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
   const db = new DatabaseSync(file, { timeout: 5_000 });
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
-      PRAGMA cache_size = -${cacheKibibytes}; PRAGMA temp_store = MEMORY;`);
+      PRAGMA cache_size = -${cacheKibibytes}; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
     migrate(db, file, workflow);
     const statements = prepareStatements(db);
     // Whoever held these is gone, since this process owns the store: they come back at once, and their attempt counts.

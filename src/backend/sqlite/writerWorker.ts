@@ -24,6 +24,7 @@ export async function startWriter(data: Omit<WriterData, "port" | "answered">): 
     // Batches come and go; a larger young generation would only keep more of their garbage.
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
     name: `cauce ${data.workflow}`,
+    execArgv: conditionsOf(process.execArgv),
   });
   const opened = await new Promise<Opened>((resolve, reject) => {
     worker.once("message", resolve);
@@ -61,4 +62,11 @@ export async function startWriter(data: Omit<WriterData, "port" | "answered">): 
       return exited;
     },
   };
+}
+
+/** Of Node's own flags those that say where modules are found; others may be for a main program alone, as `--eval` is. */
+function conditionsOf(flags: readonly string[]): string[] {
+  return flags.filter(
+    (flag, index) => /^(?:-C|--conditions)(?:=|$)/.test(flag) || /^(?:-C|--conditions)$/.test(flags[index - 1] ?? ""),
+  );
 }

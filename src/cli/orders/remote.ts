@@ -14,6 +14,7 @@ export type RemoteFlags = Readonly<Record<string, unknown>>;
 
 export interface Server {
   readonly url: string;
+  readonly key: string | undefined;
   /** The workflow that was asked for; undefined for none. */
   readonly workflow: string | undefined;
   queues(): Promise<readonly WorkflowQueues[]>;
@@ -44,6 +45,7 @@ export function serverOf(flags: RemoteFlags): Server {
   const options = { apiKey: settings.key, retries };
   return {
     url,
+    key: settings.key,
     workflow: settings.workflow,
     queues: () => readQueues(createConnection(options), url),
     client: (workflow) => createClient({ url: `${url}/${workflow}`, ...options }),
@@ -56,7 +58,8 @@ export async function clientOf(flags: RemoteFlags): Promise<Client<AnyWorkflow>>
   return server.client(server.workflow ?? (await onlyWorkflow(server)));
 }
 
-async function onlyWorkflow(server: Server): Promise<string> {
+/** The only workflow of a server. */
+export async function onlyWorkflow(server: Server): Promise<string> {
   const names = await server.queues().then(
     (workflows) => workflows.map(({ workflow }) => workflow),
     (error: unknown) => {

@@ -6,7 +6,7 @@ import { meaningOf } from "./answers.ts";
 import { type JsonSchema, refTo } from "./components.ts";
 
 /** Codes of routes that a server may have. */
-export type RouteErrorCode = HttpErrorCode | "order_not_final";
+export type RouteErrorCode = HttpErrorCode;
 
 export interface Content {
   readonly type: string;

@@ -11,6 +11,7 @@ import { backlog } from "./law09Backlog.ts";
 import { listed } from "./law10Listed.ts";
 import { limited } from "./law11Limits.ts";
 import { closed } from "./law12Closed.ts";
+import { removal } from "./removal.ts";
 
 /** The cases of the twelve laws, in their order. */
 export const laws: readonly (readonly Case[])[] = [
@@ -20,7 +21,7 @@ export const laws: readonly (readonly Case[])[] = [
   fenced,
   once,
   leased,
-  nothingDisappears,
+  [...nothingDisappears, ...removal],
   grouped,
   backlog,
   listed,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -35,11 +36,24 @@ test("no statement of the writer reads every order, whatever is stored", (t) => 
     const cursors = program.filter(({ opcode, p2 }) => opcode === "OpenRead" && p2 === table).map(({ p1 }) => p1);
     return program.some(({ opcode, p1 }) => /^(Next|Prev)$/.test(opcode) && cursors.includes(p1));
   });
-  // The largest key is the last row, where that walk begins and ends.
+  // The largest key is the last row, where that walk begins and ends; a removal's walk ends after so many rows.
   assert.deepEqual(
     walks.map(([name]) => name),
-    ["lastSeq"],
+    ["lastSeq", "walk"],
   );
+});
+
+test("a program that is given on the command line can open a store", (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const program = `
+    import { sqlite } from "cauce/sqlite";
+    import { systemClock } from "cauce";
+    const store = await sqlite({ directory: process.argv[1] })({ workflow: "orders", delivery: "standard", clock: systemClock() });
+    await store.close();
+    console.log("closed");`;
+  const flags = ["--conditions=source", "--input-type=module", "--eval", program, directory];
+  assert.equal(execFileSync(process.execPath, flags, { encoding: "utf8" }), "closed\n");
 });
 
 test("a second owner of the same data is refused, and a free lock is taken", async (t) => {

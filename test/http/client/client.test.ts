@@ -43,6 +43,19 @@ describe("a client", () => {
     );
   });
 
+  it("erases an order once it is final", async (t) => {
+    const { url } = await served(t);
+    const client = createClient<typeof parcels>({ url: `${url}/parcels` });
+    const { order } = await client.place({ to: "Ada" }, { idempotencyKey: "k-1" });
+    await client.waitFor(order.id, "held", { timeoutSeconds: 10 });
+    await assert.rejects(client.remove(order.id), { code: "order_not_final", status: 409 });
+    await client.transition(order.id, { to: "sent" });
+    assert.equal(await client.remove(order.id), undefined);
+    assert.equal(await client.get(order.id), undefined);
+    await assert.rejects(client.remove(order.id), { code: "order_not_found", status: 404 });
+    assert.equal((await client.place({ to: "Bob" }, { idempotencyKey: "k-1" })).placed, true);
+  });
+
   it("lists a page, and iterates over all of them, filtered", async (t) => {
     const { url } = await served(t, { basePath: "/shop/api" });
     const client = createClient<typeof parcelsApp>({ url: `${url}/parcels/` });

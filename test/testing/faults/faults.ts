@@ -8,6 +8,7 @@ import { leases } from "./leases.ts";
 import { lists } from "./lists.ts";
 import { once } from "./once.ts";
 import { placing } from "./placing.ts";
+import { removing } from "./removing.ts";
 import { routing } from "./routing.ts";
 
 export const faults: readonly Fault[] = [
@@ -17,6 +18,7 @@ export const faults: readonly Fault[] = [
   ...once,
   ...leases,
   ...disappearing,
+  ...removing,
   ...groups,
   ...backlog,
   ...lists,

@@ -8,6 +8,47 @@ export const lists: readonly Fault[] = [
   {
     ...standard,
     law: 10,
+    name: "pausing does nothing",
+    wrap: () => ({ pause: async () => {} }),
+  },
+  {
+    ...standard,
+    law: 10,
+    name: "a pause takes away what is in flight",
+    wrap: (right) => {
+      let isPaused = false;
+      return {
+        async pause(status) {
+          isPaused = true;
+          await right.pause(status);
+        },
+        commit: async (change) => (isPaused ? "stale" : right.commit(change)),
+      };
+    },
+  },
+  {
+    ...standard,
+    law: 10,
+    name: "orders in a worker's hand are left out of lists by status",
+    wrap: (right) => {
+      const taken = new Set<string>();
+      return {
+        async receive(options) {
+          const deliveries = await right.receive(options);
+          for (const { orderId } of deliveries) taken.add(orderId);
+          return deliveries;
+        },
+        async list(query) {
+          const page = await right.list(query);
+          if (query.status === undefined) return page;
+          return { ...page, items: page.items.filter(({ id, visit }) => visit > 0 || !taken.has(id)) };
+        },
+      };
+    },
+  },
+  {
+    ...standard,
+    law: 10,
     name: "final and waiting orders are delivered",
     wrap: (right) => {
       const { extra, receive } = withExtra(right);

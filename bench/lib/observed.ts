@@ -1,0 +1,116 @@
+import { get } from "node:http";
+import orders from "../../examples/orders/orders.app.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { type Change, decide } from "../../src/core/decide.ts";
+import type { StoredOrder } from "../../src/core/order.ts";
+import { createObservation } from "../../src/engine/observation.ts";
+import { startCauce } from "../cauce.ts";
+import type { Bench } from "./bench.ts";
+import type { Pace } from "./compare.ts";
+import type { LoadGenerator } from "./load.ts";
+import { loadWindow } from "./round.ts";
+import type { Server } from "./server.ts";
+import { withServer } from "./server.ts";
+import { median } from "./statistics.ts";
+
+export interface ObservedResult {
+  /** What counting costs an order with three hops, in microseconds: counters, minutes, and events with a reader. */
+  readonly microseconds: number;
+  /** Completed a second: without a log and with nobody looking on, and with all of it. */
+  readonly unobserved: number;
+  readonly observed: number;
+}
+
+const countedOrders = 200_000;
+
+/**
+ * What it costs to look on. Counting is always on, so it is measured by itself, to be put beside the time that an order
+ * takes at full load; the log, a scrape of `/metrics` each second and a reader of `/events` are measured as rates, with
+ * and without, in turn.
+ */
+export async function measureObserved(bench: Bench, generator: LoadGenerator, pace: Pace): Promise<ObservedResult> {
+  const microseconds = countingMicroseconds();
+  bench.progress(`counting costs ${microseconds.toFixed(2)} µs an order`);
+  const without: number[] = [];
+  const withAll: number[] = [];
+  for (let round = 1; round <= pace.rounds; round++) {
+    for (const [rates, logLevel] of [
+      [without, "silent"],
+      [withAll, "info"],
+    ] as const) {
+      const started = await startCauce(bench, { directory: await bench.directory("observed"), logLevel });
+      const rate = await withServer(started, async (server) => {
+        const stop = rates === withAll ? lookOn(server) : () => {};
+        try {
+          return (await loadWindow(server, generator, pace)).completedPerSecond;
+        } finally {
+          stop();
+        }
+      });
+      rates.push(rate);
+      bench.progress(`observed ${round}/${pace.rounds}, log ${logLevel}: ${Math.round(rate)} completed/s`);
+    }
+  }
+  return { microseconds, unobserved: median(without), observed: median(withAll) };
+}
+
+/** Scrapes each second and reads all events, until it is stopped. */
+function lookOn({ url }: Server): () => void {
+  const reader = get(`${url}/events`, (response) => response.resume());
+  reader.on("error", () => {});
+  const timer = setInterval(() => {
+    get(`${url}/metrics`, (response) => response.resume()).on("error", () => {});
+  }, 1_000);
+  return () => {
+    clearInterval(timer);
+    reader.destroy();
+  };
+}
+
+/** The observer alone, over the changes of orders that go through three handlers. */
+function countingMicroseconds(): number {
+  const { workflow } = orders;
+  const observation = createObservation({ clock: systemClock(), stream: "bench" });
+  const observer = observation.observerOf(workflow.name, []);
+  observation.events.open();
+  const by = { runtime: "node", name: "bench", requestId: null, messageId: null } as const;
+  const now = Date.now();
+  const placed = { ...sample, createdAt: now, updatedAt: now, entry: { at: now, reason: null, error: null, by } };
+  const changes: Change[] = [];
+  let order: StoredOrder = placed;
+  for (const to of ["approved", "paid", "shipped"]) {
+    const decision = decide(order, { kind: "moved", to }, { workflow, now: now + 3, random: () => 0.5, by });
+    if (!("change" in decision)) throw new Error(decision.message);
+    changes.push(decision.change);
+    order = decision.change.after;
+  }
+  const attempt = { outcome: "moved", milliseconds: 1 } as const;
+  const count = () => {
+    for (let n = 0; n < countedOrders; n++) {
+      observer.placed(placed);
+      for (const change of changes) observer.changed(change, attempt);
+    }
+  };
+  count();
+  const startedAt = performance.now();
+  count();
+  return ((performance.now() - startedAt) * 1_000) / countedOrders;
+}
+
+const sample: Omit<StoredOrder, "createdAt" | "updatedAt" | "entry"> = {
+  id: "01a20da9-e704-7019-90d8-495bca9553e4",
+  status: "received",
+  kind: "handled",
+  visit: 0,
+  version: 1,
+  attempts: 0,
+  attempting: false,
+  dataJson: "{}",
+  resultsJson: "{}",
+  group: null,
+  notBefore: null,
+  expiresAt: null,
+  failure: null,
+  past: [],
+  pastOmitted: 0,
+};

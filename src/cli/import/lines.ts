@@ -1,0 +1,93 @@
+import { isUtf8 } from "node:buffer";
+import type { Envelope } from "./envelope.ts";
+import { type Position, type Prepared, type Row, rowOf } from "./row.ts";
+
+export interface LinesOptions {
+  readonly envelope: Envelope;
+  readonly keyOf: (line: number) => string;
+  /** Where the first chunk begins. */
+  readonly start: Position;
+  /** No more than this of a line, and one chunk, is ever held; longer lines are refused. */
+  readonly lineBytesMax: number;
+}
+
+const newline = 0x0a;
+
+/** The rows of newline-delimited JSON, in groups as they come. */
+export async function* lineRows(chunks: AsyncIterable<Buffer>, options: LinesOptions): AsyncGenerator<Row[]> {
+  const { envelope, keyOf, lineBytesMax } = options;
+  let { line, bytes: end } = options.start;
+  let started: Buffer[] = [];
+  let startedBytes = 0;
+  let tooLong = false;
+
+  const add = (rows: Row[], text: string, bytes: number, fault?: Prepared): void => {
+    line++;
+    end += bytes;
+    if (fault === undefined && text.trim() === "") return;
+    rows.push(rowOf({ line, endLine: line, end, raw: text }, fault ?? envelope(text, keyOf(line))));
+  };
+  /** Whole lines, without the last one's newline. */
+  const addAll = (rows: Row[], block: Buffer): void => {
+    if (!isUtf8(block)) {
+      for (let from = 0; from <= block.length; ) {
+        const to = block.indexOf(newline, from);
+        const bytes = block.subarray(from, to < 0 ? block.length : to);
+        add(rows, bytes.toString(), bytes.length + 1, isUtf8(bytes) ? undefined : notUtf8);
+        from += bytes.length + 1;
+      }
+      return;
+    }
+    const whole = block.toString();
+    const ascii = whole.length === block.length;
+    // Some editors put a byte order mark before the first line.
+    const lines = (end === 0 ? whole.replace(/^\ufeff/, "") : whole).split("\n");
+    if (whole.charCodeAt(0) === 0xfeff && end === 0) end += 3;
+    for (const text of lines) add(rows, text, (ascii ? text.length : Buffer.byteLength(text)) + 1);
+  };
+  const keep = (rest: Buffer): void => {
+    startedBytes += rest.length;
+    tooLong ||= startedBytes > lineBytesMax;
+    // Past the limit only the count goes on, until the line ends.
+    if (tooLong) started = [];
+    else if (rest.length > 0) started.push(rest);
+  };
+  const refuseLong = (rows: Row[], rest: number): void => {
+    const detail = `the line takes more than ${lineBytesMax} bytes`;
+    add(rows, "", startedBytes + rest, { problem: { code: "body_too_large", detail } });
+    startedBytes = 0;
+    tooLong = false;
+  };
+
+  for await (let chunk of chunks) {
+    const rows: Row[] = [];
+    if (tooLong) {
+      const first = chunk.indexOf(newline);
+      if (first < 0) {
+        keep(chunk);
+        continue;
+      }
+      refuseLong(rows, first + 1);
+      chunk = chunk.subarray(first + 1);
+    }
+    const last = chunk.lastIndexOf(newline);
+    if (last >= 0) {
+      const head = chunk.subarray(0, last);
+      const block = startedBytes === 0 ? head : Buffer.concat([...started, head]);
+      started = [];
+      startedBytes = 0;
+      addAll(rows, block);
+    }
+    keep(chunk.subarray(last + 1));
+    if (rows.length > 0) yield rows;
+  }
+  const rows: Row[] = [];
+  if (tooLong) refuseLong(rows, 0);
+  // No newline ends it.
+  else if (startedBytes > 0) addAll(rows, Buffer.concat(started));
+  if (rows.length > 0) yield rows;
+}
+
+const notUtf8: Prepared = {
+  problem: { code: "invalid_json", detail: "the line is not UTF-8; save the file as UTF-8" },
+};

@@ -1,0 +1,142 @@
+import { once } from "node:events";
+import http from "node:http";
+import https from "node:https";
+import { CauceError, type ErrorCode } from "../../core/errors.ts";
+import type { Problem } from "./row.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly problem?: Problem;
+}
+
+export interface Request {
+  readonly bodies: readonly string[];
+  /** Once it is aborted, nothing more is sent; what was sent is still answered. */
+  readonly stop: AbortSignal;
+  /** Told of each answer, in the order of the bodies. */
+  readonly onAnswer: (index: number, answer: Answer) => void;
+  /** Told after a handful of answers came. */
+  readonly onAnswers: () => void;
+}
+
+export interface Sender {
+  /**
+   * One request. Resolves when all that was sent is answered, or to why it was not; sending the rest again can help.
+   * Throws where it cannot: what the server answers to the request as a whole, or `unexpected_answer`.
+   */
+  send(request: Request): Promise<{ readonly broken: string | undefined }>;
+  close(): void;
+}
+
+// As much as the server reads at once.
+const pieceCharacters = 65_536;
+const problemBytesMax = 65_536;
+
+/** Sends lines to a workflow's batch route over one connection, which is used again. */
+export function createSender(options: { url: string; key: string | undefined; idleSeconds: number }): Sender {
+  const { url, key, idleSeconds } = options;
+  const { Agent, request } = new URL(url).protocol === "https:" ? https : http;
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const headers = { "content-type": "application/x-ndjson", ...(key && { authorization: `Bearer ${key}` }) };
+
+  return {
+    async send({ bodies, stop, onAnswer, onAnswers }) {
+      const outgoing = request(url, { method: "POST", agent, headers });
+      outgoing.setTimeout(idleSeconds * 1_000, () =>
+        outgoing.destroy(new Error(`the server was silent for ${idleSeconds} s`)),
+      );
+      let broken: string | undefined;
+      const closed = new Promise<void>((resolve) => outgoing.once("close", resolve));
+      outgoing.on("error", (error: NodeJS.ErrnoException) => (broken ??= error.code ?? error.message));
+      const answered = Promise.race([once(outgoing, "response"), closed]).then(
+        (given) => (given === undefined ? 0 : readAnswers(given[0], { url, onAnswer, onAnswers })),
+        () => 0,
+      );
+      // Awaited below; until then nobody else would hear of it.
+      answered.catch(() => outgoing.destroy());
+      const sent = await write(outgoing, bodies, { stop, closed });
+      const answers = await answered;
+      await closed;
+      if (answers < sent) broken ??= "the answers ended early";
+      return { broken: answers < sent ? broken : undefined };
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+/** Gives how many bodies were sent. */
+async function write(
+  outgoing: http.ClientRequest,
+  bodies: readonly string[],
+  { stop, closed }: { stop: AbortSignal; closed: Promise<void> },
+): Promise<number> {
+  let at = 0;
+  while (at < bodies.length && !stop.aborted && !outgoing.destroyed) {
+    let piece = "";
+    while (at < bodies.length && piece.length < pieceCharacters) piece += `${bodies[at++]}\n`;
+    if (outgoing.write(piece)) continue;
+    await Promise.race([new Promise<void>((resolve) => outgoing.once("drain", resolve)), closed]);
+  }
+  outgoing.end();
+  return at;
+}
+
+async function readAnswers(
+  response: http.IncomingMessage,
+  { url, onAnswer, onAnswers }: Pick<Request, "onAnswer" | "onAnswers"> & { url: string },
+): Promise<number> {
+  const { statusCode = 0 } = response;
+  if (statusCode !== 200) return refused(response, url);
+  if (!response.headers["content-type"]?.startsWith("application/x-ndjson")) throw unexpected(url, "no lines of JSON");
+  let index = 0;
+  let rest = "";
+  response.setEncoding("utf8");
+  try {
+    for await (const text of response) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) onAnswer(index++, parseAnswer(line, url));
+      onAnswers();
+    }
+  } catch (error) {
+    if (error instanceof CauceError) throw error;
+    // Cut off: the answers that came count, and the request tells why.
+  }
+  return index;
+}
+
+function parseAnswer(line: string, url: string): Answer {
+  // Most lines are of this shape, and reading the whole of each would take half of the client's time.
+  const status = /^\{"line":\d+,"status":(20[02]),/.exec(line)?.[1];
+  if (status !== undefined) return { status: Number(status) };
+  try {
+    const answer = JSON.parse(line) as Answer;
+    if (typeof answer.status === "number") return answer;
+  } catch {}
+  throw unexpected(url, `the line ${line.slice(0, 100)}`);
+}
+
+/** For an answer to the request as a whole: throws, but for those after which the same request may be taken. */
+async function refused(response: http.IncomingMessage, url: string): Promise<number> {
+  const { statusCode = 0 } = response;
+  let text = "";
+  response.setEncoding("utf8");
+  try {
+    for await (const chunk of response) {
+      if (text.length < problemBytesMax) text += chunk;
+    }
+  } catch {}
+  if (statusCode >= 500 || statusCode === 408 || statusCode === 429) return 0;
+  let problem: Partial<Problem> | undefined;
+  try {
+    problem = JSON.parse(text) as Partial<Problem>;
+  } catch {}
+  if (typeof problem?.code !== "string" || typeof problem.detail !== "string") {
+    throw unexpected(url, `status ${statusCode}`);
+  }
+  throw new CauceError(problem.code as ErrorCode, problem.detail);
+}
+
+function unexpected(url: string, what: string): CauceError {
+  return new CauceError("unexpected_answer", `${url} answered ${what}, as Cauce does not; check --url`);
+}

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import type { StoredOrder } from "../../core/order.ts";
+import type { Case } from "./case.ts";
+import { idsOf, type OrderOptions, placedOrder, type Trial } from "./trial.ts";
+import { failedAttempt, failedForGood, movedTo, requested } from "./workflow.ts";
+
+/** 7, of removal: only what is final is ever removed, and then all of it. */
+export const removal: readonly Case[] = [
+  {
+    name: "a final order is removed: nothing finds it any more, and it cannot be removed or changed again",
+    async run(trial) {
+      const kept = await finish(trial);
+      const held = await trial.place({ status: "held", group: "g" });
+      const change = trial.change(held, requested("priced"));
+      const order = await trial.commit(held, requested("done"));
+      assert.equal(await trial.backend.remove(order.id), "removed");
+      assert.equal(await trial.backend.get(order.id), undefined);
+      assert.deepEqual(idsOf(await trial.list({}, 1)), [kept.id]);
+      assert.deepEqual(idsOf(await trial.list({ status: "done" }, 1)), [kept.id]);
+      assert.deepEqual(await trial.list({ group: "g" }, 0), []);
+      assert.equal(await trial.backend.remove(order.id), "not_found");
+      assert.equal(await trial.backend.commit({ ...change, before: order }), "stale");
+      assert.equal(await trial.backend.get(order.id), undefined);
+    },
+  },
+  {
+    name: "an id that no order has is not found, whatever it looks like",
+    async run(trial) {
+      const order = await finish(trial);
+      const last = order.id.at(-1) === "0" ? "1" : "0";
+      for (const id of ["", "nobody", `${order.id.slice(0, -1)}${last}`, `${order.id}0`]) {
+        assert.equal(await trial.backend.remove(id), "not_found", id);
+      }
+      assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
+    name: "an order that is not final is not removed: queued, in flight, delayed, waiting, failed",
+    async run(trial) {
+      const orders = await unfinished(trial);
+      for (const order of orders) assert.equal(await trial.backend.remove(order.id), "not_final", order.status);
+      await trial.pass(1);
+      assert.equal(await removeAll(trial, trial.clock.now()), 0);
+      for (const order of orders) assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
+    name: "removal changes no depth and no count of failures, and what is queued goes on",
+    async run(trial) {
+      const [queued] = await unfinished(trial);
+      assert.ok(queued);
+      const last = await finish(trial);
+      const seen = async () => [await trial.backend.depths(), await trial.backend.failures()];
+      const before = await seen();
+      await trial.backend.remove(last.id);
+      await trial.pass(0.1);
+      await removeAll(trial, trial.clock.now());
+      assert.deepEqual(await seen(), before);
+      await trial.handle(queued, movedTo("done"));
+    },
+  },
+  {
+    name: "an idempotency key lasts as long as its order: after removal it places anew",
+    async run(trial) {
+      const first = await finish(trial, { key: "k", dataJson: '{"n":1}' });
+      const repeat = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
+      assert.equal(repeat.outcome, "repeated");
+      assert.equal(await trial.backend.remove(first.id), "removed");
+      const next = placedOrder(await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":2}' })));
+      assert.notEqual(next.id, first.id);
+      const other = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
+      assert.deepEqual(other, { outcome: "conflict", orderId: next.id });
+    },
+  },
+  {
+    name: "a list goes on from a cursor whose order was removed",
+    async run(trial) {
+      const orders: StoredOrder[] = [];
+      for (let n = 0; n < 4; n++) orders.push(await finish(trial));
+      const [first, second, third] = orders;
+      assert.ok(first && second && third);
+      await trial.list({}, 4);
+      const page = await trial.backend.list({ limit: 2 });
+      assert.ok(page.nextCursor !== null);
+      await trial.backend.remove(third.id);
+      await trial.list({}, 3);
+      const next = await trial.backend.list({ limit: 2, cursor: page.nextCursor });
+      assert.deepEqual(idsOf(next.items), [second.id, first.id]);
+    },
+  },
+  {
+    name: "final orders that changed last before a time are removed, page by page, and no others",
+    async run(trial) {
+      const open = await unfinished(trial);
+      const old = [await finish(trial, { key: "k" }), await finish(trial), await finish(trial)];
+      const late = await trial.place();
+      await trial.pass(1);
+      const before = trial.clock.now();
+      await trial.pass(0.1);
+      const finishedLate = await trial.commit(late, movedTo("done"));
+      const young = await finish(trial);
+      assert.equal(await removeAll(trial, old[0]?.updatedAt ?? 0), 0);
+
+      assert.equal(await removeAll(trial, before), old.length);
+      for (const { id } of old) assert.equal(await trial.backend.get(id), undefined);
+      for (const order of [...open, finishedLate, young]) assert.deepEqual(await trial.get(order.id), order);
+      placedOrder(await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":9}' })));
+      assert.equal(await removeAll(trial, before), 0);
+    },
+  },
+  {
+    name: "a removal's cursor is one that a removal returned",
+    async run(trial) {
+      await assert.rejects(trial.backend.removeFinal({ before: 0, limit: 1, cursor: "nonsense" }), (error) => {
+        assert.equal((error as { code?: string }).code, "invalid_cursor");
+        return true;
+      });
+    },
+  },
+  {
+    name: "ids are not given twice, also when the newest order was removed before the store was opened again",
+    needs: "closing",
+    async run(trial) {
+      const kept = await trial.place({ status: "held" });
+      const order = await finish(trial, { status: "held" });
+      assert.equal(await trial.backend.remove(order.id), "removed");
+      await trial.reopen();
+      await trial.get(kept.id);
+      const next = await trial.place();
+      assert.ok(next.id > order.id && next.id.slice(0, 18) !== order.id.slice(0, 18), `${order.id}, then ${next.id}`);
+    },
+  },
+  {
+    name: "removal outlives a crash",
+    needs: "crashing",
+    async run(trial) {
+      const order = await finish(trial, { key: "k", group: "g" });
+      const open = await trial.place({ status: "held" });
+      assert.equal(await trial.backend.remove(order.id), "removed");
+      await trial.crash();
+      assert.equal(await trial.backend.get(order.id), undefined);
+      assert.deepEqual(idsOf(await trial.list({}, 1)), [open.id]);
+      placedOrder(await trial.backend.place(trial.newOrder({ key: "k" })));
+    },
+  },
+];
+
+/** An order that has come to a final status. */
+async function finish(trial: Trial, options: OrderOptions = {}): Promise<StoredOrder> {
+  return trial.commit(await trial.place({ status: "held", ...options }), requested("done"));
+}
+
+/** One order of each kind that must stay; the first is in the queue. */
+async function unfinished(trial: Trial): Promise<StoredOrder[]> {
+  const [delayed, failed, flying] = [await trial.place(), await trial.place(), await trial.place()];
+  await trial.receive("received", 3);
+  return [
+    await trial.place({ status: "priced" }),
+    await trial.commit(delayed, failedAttempt("down", 3_600)),
+    await trial.commit(failed, failedForGood("down")),
+    flying,
+    await trial.place({ status: "held" }),
+    await trial.place({ status: "parked", expiresAt: trial.clock.now() + 3_600_000 }),
+  ];
+}
+
+/** Removes page by page, and gives how many. */
+async function removeAll(trial: Trial, before: number): Promise<number> {
+  let all = 0;
+  let cursor: string | undefined;
+  for (let calls = 0; calls < 50; calls++) {
+    const { removed: count, nextCursor } = await trial.backend.removeFinal({ before, limit: 2, cursor });
+    assert.ok(count <= 2, `removeFinal({ limit: 2 }) removed ${count}`);
+    all += count;
+    if (nextCursor === null) return all;
+    cursor = nextCursor;
+  }
+  assert.fail("removeFinal has no end");
+}

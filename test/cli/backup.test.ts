@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { crashApp } from "../../scripts/crash/server.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import { openSqlite, placeOne } from "../backend/sqlite/support.ts";
+import { onSmallDisk, whyNoSmallDisk } from "../failures/disks.ts";
+import { place, serve, stop, waitFor } from "../failures/support.ts";
+import { cauce, temporaryDirectory } from "./support.ts";
+
+const bin = fileURLToPath(new URL("../../bin/cauce.js", import.meta.url));
+
+describe("cauce backup", () => {
+  for (const delivery of ["standard", "fifo"] as const) {
+    it(`copies a server under load, ${delivery}: what was acknowledged before is in the copy, and finishes`, async (t) => {
+      const directory = temporaryDirectory(t);
+      const [data, restored, copy] = ["data", "restored", "copy.db"].map((name) => join(directory, name)) as [
+        string,
+        string,
+        string,
+      ];
+      const options = { app: crashApp, delivery, env: { CRASH_HANDLER_LOG: join(directory, "runs") } };
+      const server = serve(t, { ...options, directory: data });
+      const url = await server.address;
+      const acknowledged: string[] = [];
+      let loading = true;
+      const load = Promise.all(
+        Array.from({ length: 8 }, async (_, client) => {
+          for (let n = 0; loading; n++) {
+            const order = { ref: `${client}-${n}`, group: `g-${n % 5}`, flaky: n % 10 === 0 };
+            acknowledged.push(await place(url, "crash", order));
+          }
+        }),
+      );
+      while (acknowledged.length < 300) await delay(5);
+      const before = [...acknowledged];
+      const { code, stdout, stderr } = await cauce(t, ["backup", copy, "--data", data]).ended;
+      assert.deepEqual([code, stderr], [0, ""]);
+      assert.match(stdout, /copy\.db holds [\d,]+ orders of "crash"\.\n\nTo restore it: stop the server, /);
+      loading = false;
+      await load;
+      server.kill("SIGKILL");
+      await server.ended;
+      assert.deepEqual(
+        readdirSync(directory).filter((name) => name.includes("copy")),
+        ["copy.db"],
+      );
+
+      mkdirSync(restored);
+      copyFileSync(copy, join(restored, "crash.db"));
+      const again = serve(t, { ...options, directory: restored });
+      const there = await again.address;
+      for (const path of before) {
+        const order = await waitFor(there, path, ({ status }) => status === "sent");
+        assert.deepEqual(
+          order.history.map(({ status }) => status),
+          ["received", "checked", "packed", "sent"],
+        );
+      }
+      await stop(again);
+      const db = new DatabaseSync(join(restored, "crash.db"));
+      assert.deepEqual({ ...db.prepare("PRAGMA integrity_check").get() }, { integrity_check: "ok" });
+      db.close();
+    });
+  }
+
+  it("refuses what it cannot do in one line, and makes no file", async (t) => {
+    const directory = temporaryDirectory(t);
+    const data = join(directory, "data");
+    for (const workflow of ["claims", "orders"]) {
+      const backend = await openSqlite(data, { clock: systemClock(), workflow });
+      await placeOne(backend);
+      await backend.close();
+    }
+    writeFileSync(join(data, "broken.db"), "this is no database");
+    writeFileSync(join(directory, "there.db"), "mine");
+    const to = join(directory, "copy.db");
+    for (const [args, exit, message] of [
+      [[to], 2, /^setting_invalid: .* holds several workflows; choose one with --workflow: broken, claims, orders\n$/],
+      [[to, "--workflow", "nobody"], 1, /^store_unreadable: .*nobody\.db does not exist/],
+      [[to, "--workflow", "../x"], 2, /^setting_invalid: --workflow/],
+      [[to, "--workflow", "broken"], 1, /^store_corrupt: /],
+      [[join(directory, "there.db"), "--workflow", "orders"], 2, /^setting_invalid: .*there\.db exists already/],
+      [[join(directory, "no", "copy.db"), "--workflow", "orders"], 1, /^store_unreadable: /],
+      [[], 2, /^setting_invalid: missing required argument 'file'/],
+    ] as const) {
+      const { code, stdout, stderr } = await cauce(t, ["backup", ...args, "--data", data]).ended;
+      assert.match(stderr, message);
+      assert.deepEqual([code, stdout], [exit, ""]);
+    }
+    assert.deepEqual(readdirSync(directory).sort(), ["data", "there.db"]);
+    const forced = cauce(t, ["backup", join(directory, "there.db"), "--force", "--data", data, "--workflow", "orders"]);
+    assert.match((await forced.ended).stdout, /there\.db holds 1 orders of "orders"/);
+  });
+
+  it("leaves no half file when the disk is full", { skip: whyNoSmallDisk() }, async (t) => {
+    const directory = temporaryDirectory(t);
+    const data = join(directory, "data");
+    const small = join(directory, "small");
+    mkdirSync(small);
+    const backend = await openSqlite(data, { clock: systemClock() });
+    const dataJson = JSON.stringify({ padding: "p".repeat(50_000) });
+    await Promise.all(Array.from({ length: 40 }, () => placeOne(backend, { dataJson })));
+    await backend.close();
+    const [command = "", ...args] = onSmallDisk(small, 512);
+    const script = '"$@"; echo "exit $?"; ls -A "$0"';
+    const run = [process.execPath, "--conditions=source", bin, "backup", join(small, "copy.db"), "--data", data];
+    const { stdout, stderr } = spawnSync(command, [...args, "sh", "-c", script, small, ...run], { encoding: "utf8" });
+    assert.match(stderr, /^store_full: .*copy\.db cannot grow: the disk is full/);
+    assert.equal(stdout, "exit 1\n");
+  });
+});

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { dataEnvelope } from "../../../src/cli/import/envelope.ts";
+import { lineRows } from "../../../src/cli/import/lines.ts";
+import type { Row } from "../../../src/cli/import/row.ts";
+
+const text = Buffer.from(`\ufeff{"a":1}\r\n\n \n{"é":"✓"}\n"${"x".repeat(60)}"\n"${"y".repeat(30)}"\n7`);
+
+async function rowsOf(bytes: Buffer, chunkBytes: number, start = { bytes: 0, line: 0 }): Promise<Row[]> {
+  async function* chunks() {
+    for (let at = start.bytes; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
+  }
+  const rows: Row[] = [];
+  const options = { envelope: dataEnvelope, keyOf: (line: number) => `k:${line}`, start, lineBytesMax: 40 };
+  for await (const group of lineRows(chunks(), options)) rows.push(...group);
+  return rows;
+}
+
+describe("lines", () => {
+  it("are the same however the bytes are cut, with where each ends", async () => {
+    const expected = [
+      [1, text.indexOf("\n") + 1, '{"idempotencyKey":"k:1","data":{"a":1}\r}'],
+      [4, text.indexOf("\n", 16) + 1, '{"idempotencyKey":"k:4","data":{"é":"✓"}}'],
+      [5, text.lastIndexOf('"y') - 31 + 1, ""],
+      [6, text.length - 1, `{"idempotencyKey":"k:6","data":"${"y".repeat(30)}"}`],
+    ] as const;
+    for (let chunkBytes = 1; chunkBytes <= 41; chunkBytes++) {
+      const rows = await rowsOf(text, chunkBytes);
+      const found = rows.slice(0, 4).map(({ line, end, body }) => [line, end, body]);
+      // Past the limit a line is refused; how far past decides the size of a chunk.
+      if (chunkBytes < 20) assert.deepEqual(found[2], [5, text.indexOf('\n"y') + 1, ""]);
+      assert.deepEqual(
+        [found[0], found[1], found[3]],
+        [expected[0], expected[1], expected[3]],
+        `in pieces of ${chunkBytes}`,
+      );
+      assert.deepEqual([rows[4]?.line, rows[4]?.body], [7, '{"idempotencyKey":"k:7","data":7}']);
+    }
+  });
+
+  it("go on from the end of any", async () => {
+    const all = await rowsOf(text, 8);
+    for (const [index, { line, end }] of all.entries()) {
+      const rest = await rowsOf(text, 8, { bytes: end, line });
+      assert.deepEqual(rest, all.slice(index + 1));
+    }
+  });
+});
