@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { describe, it } from "node:test";
-import { defineWorkflow, errorCodes, final } from "cauce";
+import { defineWorkflow, type ErrorCode, errorCodes, final } from "cauce";
 import { memory } from "cauce/testing";
 import type { Command } from "commander";
 import { z } from "zod";
@@ -10,6 +10,7 @@ import { diagram } from "../src/cli/diagram.ts";
 import { loadApp } from "../src/cli/loadApp.ts";
 import { createProgram } from "../src/cli/main.ts";
 import { defaultRetry, retryDelaySeconds } from "../src/core/retry.ts";
+import { httpStatusOf } from "../src/http/problem.ts";
 import { clientSettings, settings } from "../src/runtime/settings.ts";
 import { lockedPackages } from "./docs/lock.ts";
 import { anchorOf, type Page, readPage, readPages, readText, regionOf, root, tableRows } from "./docs/markdown.ts";
@@ -50,8 +51,9 @@ function assertKnown(found: readonly { name: string; page: string }[], known: It
 describe("what the docs show", () => {
   const fences = pages.flatMap((page) => page.fences);
 
-  it("in TypeScript is a file, or a region of one", () => {
-    const samples = fences.filter(({ language }) => /^(ts|typescript|js|javascript|tsx)$/.test(language));
+  it("in TypeScript, or as a sample, is a file or a region of one", () => {
+    const code = /^(ts|typescript|js|javascript|tsx)$/;
+    const samples = fences.filter(({ language, comment }) => code.test(language) || comment.startsWith("sample: "));
     assert.ok(samples.length > 10);
     for (const { body, comment, at } of samples) {
       const [, path = "", region] = /^sample: ([^#\s]+)(?:#(\S+))?$/.exec(comment) ?? [];
@@ -78,7 +80,7 @@ describe("what the docs show", () => {
   });
 
   it("has no comment that leads nowhere", () => {
-    const known = /^(sample: |diagram: |tour$|applied: )/;
+    const known = /^(sample: |diagram: |tour$|walk$|applied: )/;
     for (const { path, text } of pages) {
       const comments = [...text.matchAll(/<!-- (.*?) -->/g)].map(([, comment = ""]) => comment);
       const used = fences.filter(({ at, comment }) => at.startsWith(`${path}:`) && known.test(comment)).length;
@@ -163,8 +165,10 @@ describe("what the docs name exists:", () => {
     const ofScripts = ["bench/run.ts", "scripts/crash.ts"].flatMap(
       (path) => readText(path).match(/--[a-z][a-z-]*/g) ?? [],
     );
-    const ofNode = ["--conditions", "--test"];
-    const known = [...own, ...flagsOf(program), ...everywhere, ...ofScripts, ...ofNode];
+    const ofNode = ["--conditions", "--test", "--max-semi-space-size"];
+    // What docs/service.md asks of useradd, npm, systemctl, journalctl and curl.
+    const ofOthers = "--system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay";
+    const known = [...own, ...flagsOf(program), ...everywhere, ...ofScripts, ...ofNode, ...ofOthers.split(" ")];
     assertKnown(named(/^--[a-z][\w-]*/), known, 20);
   });
 
@@ -239,6 +243,10 @@ describe("docs/writing-a-workflow.md", () => {
       }
     }
   });
+});
+
+describe("docs/retries.md", () => {
+  const page = readPage("docs/retries.md");
 
   it("prints the delays of the default policy", () => {
     const rows = tableRows(page.text, "after failed attempt");
@@ -293,6 +301,39 @@ describe("docs/decisions/dependencies.md", () => {
       assert.equal(licence, found?.licence, `the licence of ${name}`);
       if (packages !== undefined) assert.equal(Number(packages), found?.brings, `what ${name} brings along`);
     }
+  });
+});
+
+describe("docs/reference/errors.md", () => {
+  it("has every code once, with its status and what it means", () => {
+    const page = readPage("docs/reference/errors.md");
+    const rows = tableRows(page.text, "code", "status", "meaning", "where it is met", "what to do");
+    const expected = Object.entries(errorCodes).map(([code, meaning]) => {
+      return [`\`${code}\``, String(httpStatusOf[code as ErrorCode] ?? ""), meaning];
+    });
+    assert.deepEqual(rows.map((row) => row.slice(0, 3)).sort(), expected.sort());
+    for (const row of rows) assert.ok(row.length === 5 && row.every((cell, at) => at === 1 || cell !== ""), row[0]);
+  });
+});
+
+describe("README.es.md", () => {
+  it("says what README.md says: as many headings, the same code and the same links", () => {
+    const [english, spanish] = [readPage("README.md"), readPage("README.es.md")];
+    const levels = ({ text }: Page) => [...text.matchAll(/^(#+) /gm)].map(([, level]) => level);
+    const codes = ({ fences }: Page) => fences.map(({ language, comment, body }) => ({ language, comment, body }));
+    // A heading has its own name in each language, and each page leads to the other.
+    const targets = ({ links }: Page) =>
+      links.filter((link) => !/^README(\.es)?\.md$/.test(link)).map((link) => link.replace(/^#.*/, "#"));
+    assert.deepEqual(levels(spanish), levels(english));
+    assert.deepEqual(codes(spanish), codes(english));
+    assert.deepEqual(targets(spanish).sort(), targets(english).sort());
+    assert.deepEqual(
+      spanish.spans.filter((span) => !english.spans.includes(span)),
+      [],
+    );
+    assert.ok(spanish.links.includes("README.md") && english.links.includes("README.es.md"));
+    const { files } = JSON.parse(readText("package.json")) as { files: string[] };
+    assert.ok(files.includes("README.md") && files.includes("README.es.md"));
   });
 });
 

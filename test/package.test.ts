@@ -64,7 +64,16 @@ describe("the package", { timeout: 120_000 }, () => {
   });
 
   it("holds what is to be shipped and nothing else", () => {
-    const expected = ["CHANGELOG.md", "LICENSE", "README.md", "bin", "dist", "package.json", "templates"];
+    const expected = [
+      "CHANGELOG.md",
+      "LICENSE",
+      "README.es.md",
+      "README.md",
+      "bin",
+      "dist",
+      "package.json",
+      "templates",
+    ];
     assert.deepEqual(readdirSync(installed).sort(), expected);
     const built = readdirSync(join(installed, "dist"), { recursive: true, encoding: "utf8" });
     assert.deepEqual(

@@ -8,8 +8,8 @@ export async function onPayslip(cauce: Cauce, event: { id: string; loanId: strin
     await cauce.transition("loans", event.loanId, request, { idempotencyKey: event.id });
     return "taken";
   } catch (error) {
-    const expected = ["transition_not_allowed", "being_handled"];
-    if (error instanceof CauceError && expected.includes(error.code)) return "too late";
+    if (error instanceof CauceError && error.code === "transition_not_allowed") return "too late";
+    // Also `being_handled`: whoever answers the service lets it call again.
     throw error;
   }
 }

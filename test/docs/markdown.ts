@@ -29,7 +29,9 @@ export function readPages(): Page[] {
   const docs = readdirSync(join(root, "docs"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(".md"))
     .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join("/"));
-  return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", ...docs.sort()].map(readPage);
+  return ["README.md", "README.es.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", ...docs.sort()].map(
+    readPage,
+  );
 }
 
 export function readPage(path: string): Page {

@@ -1,15 +1,23 @@
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { type App, type Cauce, createCauce, type Order } from "cauce";
+import { type Client, createClient } from "cauce/http";
 import { sqlite } from "cauce/sqlite";
 import { type FakeClock, fakeClock, memory } from "cauce/testing";
+import { sendRows } from "../../examples/docs/batch.ts";
 import { amountAtTheDesk, approve, borrow, loansClient } from "../../examples/docs/client.ts";
 import { apply, openLoans } from "../../examples/docs/embed.ts";
 import loans from "../../examples/docs/loans.app.ts";
 import parcels from "../../examples/docs/parcels.app.ts";
+import { paymentsApp } from "../../examples/docs/payments.ts";
+import { payslipReceiver } from "../../examples/docs/receiver.ts";
 import * as tickets from "../../examples/docs/tickets.ts";
 import { onPayslip } from "../../examples/docs/webhook.ts";
 import { listen } from "../../src/runtime/node.ts";
@@ -37,6 +45,16 @@ async function until(cauce: Cauce, order: Order, wanted: (order: Order) => boole
 }
 
 const reaches = (cauce: Cauce, order: Order, status: string) => until(cauce, order, (now) => now.status === status);
+
+/** Serves it until the test ends; gives its address. */
+async function serve(t: TestContext, cauce: Cauce): Promise<string> {
+  const listener = await listen(cauce.fetch, { host: "127.0.0.1", port: 0 });
+  t.after(() => {
+    listener.abort();
+    return listener.close();
+  });
+  return `http://127.0.0.1:${listener.port}`;
+}
 
 async function directory(t: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "cauce-docs-"));
@@ -105,12 +123,7 @@ describe("examples/docs", () => {
 
   it("client: borrows, sees what is at the desk, and decides once", async (t) => {
     const cauce = await open(t, loans);
-    const listener = await listen(cauce.fetch, { host: "127.0.0.1", port: 0 });
-    t.after(() => {
-      listener.abort();
-      return listener.close();
-    });
-    const client = loansClient(`http://127.0.0.1:${listener.port}/loans`);
+    const client = loansClient(`${await serve(t, cauce)}/loans`);
     const form = { id: "form-1", applicantId: "a-1", amount: 500 };
     assert.equal(await borrow(client, form), "paidOut");
     assert.equal(await borrow(client, form), "paidOut");
@@ -125,6 +138,78 @@ describe("examples/docs", () => {
     assert.equal(await approve(client, order.id, order.version), "approved");
     assert.equal(await approve(client, order.id, order.version), "look at it again");
     await client.waitFor(order.id, "paidOut", { timeoutSeconds: 10 });
+  });
+
+  it("payments: a charge whose answer was lost is asked for again, and made once", async (t) => {
+    const charges = new Map<string, string>();
+    const keys: string[] = [];
+    const service = createServer((request, response) => {
+      const key = String(request.headers["idempotency-key"]);
+      keys.push(key);
+      const id = charges.get(key) ?? `charge-${charges.size + 1}`;
+      charges.set(key, id);
+      request.resume();
+      // The money has moved, and the first answer is lost on its way.
+      if (keys.length === 1) request.socket.destroy();
+      else response.end(JSON.stringify({ id }));
+    });
+    service.listen(0, "127.0.0.1");
+    await once(service, "listening");
+    t.after(() => {
+      service.closeAllConnections();
+      service.close();
+    });
+    const { port } = service.address() as AddressInfo;
+    const clock = fakeClock();
+    const cauce = await open(t, paymentsApp(`http://127.0.0.1:${port}`), clock);
+    const { order } = await cauce.place("payments", { card: "c-1", cents: 900 });
+    await until(cauce, order, ({ notBefore }) => notBefore !== null);
+    clock.advance(60);
+    const { results } = await reaches(cauce, order, "charged");
+    assert.deepEqual(results, { chargeId: "charge-1" });
+    assert.deepEqual(keys, [`${order.id}:0`, `${order.id}:0`]);
+    assert.equal(charges.size, 1);
+  });
+
+  it("batch: sent twice it is placed once, and a bad row fails alone", async (t) => {
+    const cauce = await open(t, parcels);
+    const url = `${await serve(t, cauce)}/parcels`;
+    const rows = ["row-1", "row-2", "row-3"].map((key, at) => ({
+      key,
+      data: { address: "1 Quay St", weightKilograms: at === 1 ? -1 : 2 },
+    }));
+    const statuses = async () => (await sendRows(url, rows)).map(({ status }) => status);
+    assert.deepEqual(await statuses(), [202, 422, 202]);
+    assert.deepEqual(await statuses(), [200, 422, 200]);
+  });
+
+  it("receiver: takes what is signed, once, and asks for what may pass to be sent again", async (t) => {
+    const cauce = await open(t, loans);
+    const data = { applicantId: "PAYSLIP-1", email: "ada@example.com", amount: 500 };
+    const { order } = await cauce.place("loans", data);
+    const { order: busy } = await cauce.place("loans", { ...data, applicantId: "BUSY-1" });
+    await reaches(cauce, order, "awaitingPayslip");
+    await until(cauce, busy, ({ notBefore }) => notBefore !== null);
+    const send = (client: Client<typeof loans.workflow>, id: string, loanId = order.id, secret = "s3cret") => {
+      const body = JSON.stringify({ id, loanId });
+      const signature = createHmac("sha256", secret).update(body).digest("hex");
+      const request = { method: "POST", body, headers: { "x-signature": signature } };
+      return payslipReceiver(client, "s3cret").request("/payslips", request);
+    };
+    const answer = async (response: Response | Promise<Response>) => {
+      const { status, text } = { status: (await response).status, text: await (await response).text() };
+      return `${status} ${text}`;
+    };
+    const client = loansClient(`${await serve(t, cauce)}/loans`);
+    assert.equal(await answer(send(client, "event-1", order.id, "another")), "401 not signed by us");
+    assert.equal(await answer(send(client, "event-1")), "200 taken");
+    await reaches(cauce, order, "paidOut");
+    assert.equal(await answer(send(client, "event-1")), "200 taken");
+    assert.equal(await answer(send(client, "event-2")), "200 ignored: transition_not_allowed");
+    assert.equal(await answer(send(client, "event-3", busy.id)), "503 try again later");
+    assert.equal(await answer(send(client, "event-4", "nobody")), "200 ignored: order_not_found");
+    const away = createClient<typeof loans.workflow>({ url: "http://127.0.0.1:1/loans", retries: 0 });
+    assert.equal(await answer(send(away, "event-5")), "503 try again later");
   });
 
   it("tickets: a status that is taken out at once strands its orders, one that retires first does not", async (t) => {

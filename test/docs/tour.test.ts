@@ -10,46 +10,39 @@ import { createCauce } from "cauce";
 import { memory } from "cauce/testing";
 import { atEnd, cauce, type Process, temporaryDirectory } from "../cli/support.ts";
 import { sampleOrder } from "../examples/support.ts";
-import { readPage, readText, root } from "./markdown.ts";
+import { readPage, readPages, readText, root } from "./markdown.ts";
 import { applyDiff } from "./patch.ts";
 import { assertShown, parseShown, wildcard } from "./shown.ts";
-import { type CurlRequest, parseAnswer, parseCurl, type ShownAnswer, stepsOf } from "./tour.ts";
+import { type CurlRequest, parseAnswer, parseCurl, type ShownAnswer, type Step, stepsOf } from "./tour.ts";
 
-// The README is what a newcomer trusts first, so everything it shows is done here, with real parts.
+// The README is what a newcomer trusts first, so everything that it and the guide show of a server is done here, with
+// real parts.
 
 const readme = readPage("README.md");
 const shownAddress = "http://127.0.0.1:3000";
 const patienceMilliseconds = 30_000;
 
-describe("the tour of the README", () => {
-  it("shows what a server answers, before and after it was killed", async (t) => {
-    const steps = stepsOf(readme);
-    const curls = steps.filter(({ command }) => command.startsWith("curl "));
-    assert.ok(curls.length > 8, "the tour is there");
-    assert.equal(steps.filter(({ command }) => command.startsWith("kill -9 ")).length, 1);
+describe("what the pages show of npm start", () => {
+  const toured = [
+    { path: "README.md", curls: 3, kills: 1 },
+    { path: "docs/retries.md", curls: 10, kills: 0 },
+    { path: "docs/waiting.md", curls: 3, kills: 0 },
+  ];
 
-    const data = temporaryDirectory(t);
-    /** What an id is in this run, by how it is shown. */
-    const ids = new Map<string, string>();
-    let server: Process | undefined;
-    let address = "";
-    for (const { command, shown } of steps) {
-      if (command === "npm start") {
-        assert.equal(server, undefined, "one server at a time");
-        server = start(t, data);
-        address = await server.address();
-        const [output] = await server.wrote(/[\s\S]*Ctrl\+C[\s\S]*/);
-        assert.match(output.replaceAll(address, shownAddress), wildcard(shown.replace(/\n…$/, "…")));
-      } else if (command.startsWith("kill -9 ")) {
-        server?.kill("SIGKILL");
-        assert.equal((await server?.ended)?.signal, "SIGKILL");
-        server = undefined;
-      } else {
-        const request = parseCurl(inThisRun(command, ids).replace(shownAddress, address));
-        await answers(request, parseAnswer(shown), ids);
-      }
-    }
+  it("is all of it", () => {
+    const found = readPages().filter((page) => page.path !== "README.es.md" && stepsOf(page).length > 0);
+    assert.deepEqual(found.map(({ path }) => path).sort(), toured.map(({ path }) => path).sort());
   });
+
+  for (const { path, curls, kills } of toured) {
+    it(`in ${path} is what a server answers`, async (t) => {
+      const steps = stepsOf(readPage(path));
+      const beginning = (text: string) => steps.filter(({ command }) => command.startsWith(text)).length;
+      assert.ok(beginning("curl ") >= curls, "the tour is there");
+      assert.equal(beginning("kill -9 "), kills);
+      await takeTour(t, steps);
+    });
+  }
 
   it("is checked: what is not so is found", () => {
     const order = { id: "01a2", status: "shipped", history: [{ status: "paid" }, { status: "shipped" }] };
@@ -108,6 +101,30 @@ describe("the status that the README adds", () => {
     assert.throws(() => applyDiff(diff("+B"), () => "a\na\n"), /fits x\.ts \d times/);
   });
 });
+
+async function takeTour(t: TestContext, steps: readonly Step[]): Promise<void> {
+  const data = temporaryDirectory(t);
+  /** What an id is in this run, by how it is shown. */
+  const ids = new Map<string, string>();
+  let server: Process | undefined;
+  let address = "";
+  for (const { command, shown } of steps) {
+    if (command === "npm start") {
+      assert.equal(server, undefined, "one server at a time");
+      server = start(t, data);
+      address = await server.address();
+      const [output] = await server.wrote(/[\s\S]*Ctrl\+C[\s\S]*/);
+      assert.match(output.replaceAll(address, shownAddress), wildcard(shown.replace(/\n…$/, "…")));
+    } else if (command.startsWith("kill -9 ")) {
+      server?.kill("SIGKILL");
+      assert.equal((await server?.ended)?.signal, "SIGKILL");
+      server = undefined;
+    } else {
+      const request = parseCurl(inThisRun(command, ids).replace(shownAddress, address));
+      await answers(request, parseAnswer(shown), ids);
+    }
+  }
+}
 
 /** What `npm start` runs, on data of its own and a free port. */
 function start(t: TestContext, data: string): Process {

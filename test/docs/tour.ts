@@ -22,14 +22,18 @@ export interface ShownAnswer {
 
 /** The commands of all fences marked `<!-- tour -->`, in their order: `$ ` begins one, `\` carries it to the next line. */
 export function stepsOf(page: Page): Step[] {
-  const steps: Step[] = [];
-  for (const fence of page.fences.filter(({ comment }) => comment === "tour")) {
-    for (const part of fence.body.split(/^\$ /m).slice(1)) {
+  return page.fences.filter(({ comment }) => comment === "tour").flatMap(({ body }) => stepsIn(body));
+}
+
+/** The commands of one fence. */
+export function stepsIn(body: string): Step[] {
+  return body
+    .split(/^\$ /m)
+    .slice(1)
+    .map((part) => {
       const [command = "", ...shown] = part.replace(/\\\n\s*/g, "").split("\n");
-      steps.push({ command: command.trim(), shown: shown.join("\n").trim() });
-    }
-  }
-  return steps;
+      return { command: command.trim(), shown: shown.join("\n").trim() };
+    });
 }
 
 /** What a curl command would send. Throws for whatever it does not know of curl. */
@@ -69,7 +73,8 @@ function headerOf(line: string): [string, string] {
   return [line.slice(0, colon).toLowerCase(), line.slice(colon + 2)];
 }
 
-function wordsOf(command: string): string[] {
+/** The words of a command, single quotes taken off. Throws for what a shell would expand. */
+export function wordsOf(command: string): string[] {
   const words = command.match(/(?:'[^']*'|[^\s'])+/g) ?? [];
   return words.map((word) => {
     const bare = word.replace(/'([^']*)'/g, "$1");

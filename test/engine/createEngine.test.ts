@@ -432,7 +432,16 @@ test("queues have a row for each status that is not final, in the definition's o
     atLeast: false,
   };
   assert.deepEqual(await engine.queues(), [
-    { ...empty, status: "received", kind: "handled", waiting: 1, inFlight: 1, delayed: 1, failed: 1 },
+    {
+      ...empty,
+      oldestWaitingAt: clock.now(),
+      status: "received",
+      kind: "handled",
+      waiting: 1,
+      inFlight: 1,
+      delayed: 1,
+      failed: 1,
+    },
     { ...empty, status: "review", kind: "waiting", waiting: 1 },
     { ...empty, status: "packed", kind: "handled" },
     { ...empty, status: "gone", kind: "waiting", failed: 1 },

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { dirname, join } from "node:path";
+import { it, type TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { atEnd, cauce, type Process, temporaryDirectory } from "../cli/support.ts";
+import { readPage, root } from "./markdown.ts";
+import { applyDiff } from "./patch.ts";
+import { wildcard } from "./shown.ts";
+import { parseAnswer, parseCurl, stepsIn, wordsOf } from "./tour.ts";
+
+// docs/tour.md, walked from its first line to its last: each command is run and each change is made, in their order.
+
+const shownAddress = "http://127.0.0.1:3000";
+const patienceMilliseconds = 30_000;
+/** What only looks is run again until it shows what the page shows, since orders take their time. */
+const looks = ["show", "list", "failures", "queues"];
+
+it("docs/tour.md shows what happens", { timeout: 120_000 }, async (t) => {
+  const walk = createWalk(t, await freePort());
+  for (const { comment, body, at } of readPage("docs/tour.md").fences) {
+    if (comment === "applied: shop") await walk.change(body);
+    else if (comment === "walk") for (const { command, shown } of stepsIn(body)) await walk.run(command, shown);
+    else assert.fail(`${at}: nothing runs this`);
+  }
+  await walk.end();
+});
+
+function createWalk(t: TestContext, port: number) {
+  const shop = join(temporaryDirectory(t), "shop");
+  const address = `http://127.0.0.1:${port}`;
+  const options = { env: { CAUCE_URL: address } };
+  /** What an id is in this run, by how it is shown. */
+  const ids = new Map<string, string>();
+  /** What goes on in another terminal has to have shown by the end. */
+  const elsewhere: { readonly command: string; readonly shown: string; readonly said: () => string }[] = [];
+  let server: Process | undefined;
+  let starts = 0;
+
+  const inThisRun = (text: string) => [...ids].reduce((changed, [shown, id]) => changed.replaceAll(shown, id), text);
+
+  function assertSaid(said: string, shown: string, command: string): void {
+    const told = said.replaceAll(address, shownAddress).replaceAll(String(port), "3000");
+    // Columns are as wide as what is in them.
+    const plain = (text: string) =>
+      text
+        .trim()
+        .replace(/[ ─]+/g, " ")
+        .replace(/ *\n */g, "\n");
+    const wanted = plain(inThisRun(shown)).replace(/\n…$/, "…");
+    assert.match(plain(told), wildcard(wanted), command);
+  }
+
+  async function started(): Promise<void> {
+    starts++;
+    await server?.wrote(new RegExp(`(?:listens on [\\s\\S]*?Ctrl\\+C[\\s\\S]*?){${starts}}`));
+  }
+
+  async function runCauce(args: readonly string[], shown: string, command: string): Promise<void> {
+    const until = Date.now() + patienceMilliseconds;
+    for (;;) {
+      const { code, stdout, stderr } = await cauce(t, args, options).ended;
+      assert.equal(code, 0, `${command}: ${stderr}`);
+      const [, learned] = /^placed (\S+…\S+)$/.exec(shown) ?? [];
+      if (learned !== undefined) ids.set(learned, /^placed (\S+)\n$/.exec(stdout)?.[1] ?? "");
+      try {
+        return assertSaid(stdout, shown, command);
+      } catch (error) {
+        if (!looks.includes(args[0] ?? "") || Date.now() > until) throw error;
+        await delay(100);
+      }
+    }
+  }
+
+  return {
+    async run(command: string, shown: string): Promise<void> {
+      const [program, ...words] = wordsOf(inThisRun(command)).filter((word, at) => at !== 1 || word !== "cauce");
+      const [name, first, ...rest] = words;
+      if (command === "cd shop") return;
+      if (command === "npm install") return install(shop);
+      if (command === "npm test") return assertSaid(await testOf(shop), shown, command);
+      if (program === "curl" && name === "-N") {
+        const said = await listen(t, String(first).replace(shownAddress, address));
+        elsewhere.push({ command, shown, said });
+      } else if (program === "curl") {
+        const { url, method } = parseCurl(command.replace(shownAddress, address));
+        const expected = parseAnswer(shown);
+        const response = await fetch(url, { method });
+        await response.text();
+        assert.equal(response.status, expected.status, command);
+        for (const [header, value] of expected.headers) assert.equal(response.headers.get(header), value, command);
+      } else if (name === "init" && first === "shop") await runCauce(["init", shop], shown, command);
+      else if (name === "start") {
+        const app = join(shop, first ?? "");
+        server = cauce(t, ["start", app, ...rest, "--port", String(port), "--data", join(shop, "cauce-data")]);
+        await started();
+        assertSaid((await server.wrote(/[\s\S]*/))[0], shown, command);
+      } else if (words.includes("--watch")) {
+        const { wrote } = cauce(t, words, options);
+        const [said] = await wrote(/[\s\S]*review[^\n]*\n/);
+        assertSaid(said, shown, command);
+      } else {
+        assert.equal(program, "npx", `the walk does not know ${command}`);
+        await runCauce(words, shown, command);
+      }
+    },
+    /** A change that is saved; the server starts anew. */
+    async change(diff: string): Promise<void> {
+      await this.end();
+      for (const [path, text] of applyDiff(diff, (path) => readFileSync(join(shop, path), "utf8"))) {
+        writeFileSync(join(shop, path), text);
+      }
+      await started();
+    },
+    /** Whatever goes on elsewhere has shown what the page says. */
+    async end(): Promise<void> {
+      const until = Date.now() + patienceMilliseconds;
+      for (const { command, shown, said } of elsewhere.splice(0)) {
+        while (Date.now() < until && !said().includes('"review"')) await delay(20);
+        assertSaid(said(), `${shown}\n…`, command);
+      }
+    },
+  };
+}
+
+/** As `npm install` does, with this repository in place of the package; test/package.test.ts installs the real one. */
+function install(shop: string): void {
+  mkdirSync(join(shop, "node_modules/@types"), { recursive: true });
+  symlinkSync(root, join(shop, "node_modules/cauce"), "dir");
+  for (const name of ["zod", "@types/node"]) {
+    const directory = dirname(fileURLToPath(import.meta.resolve(`${name}/package.json`)));
+    symlinkSync(directory, join(shop, "node_modules", name), "dir");
+  }
+}
+
+async function testOf(shop: string): Promise<string> {
+  // Within a test, node --test would report to its parent instead of to people.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const args = ["--conditions=source", "--test", "--test-reporter=spec"];
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, args, { cwd: shop, env }, (error, stdout) => {
+      if (error === null) resolve(stdout);
+      else reject(new Error(stdout, { cause: error }));
+    });
+  });
+}
+
+/** Reads a stream until the test ends or the server does; gives what has come so far. */
+async function listen(t: TestContext, url: string): Promise<() => string> {
+  const ending = new AbortController();
+  const response = await fetch(url, { signal: ending.signal });
+  const decoder = new TextDecoder();
+  let text = "";
+  const read = async () => {
+    for await (const chunk of response.body ?? []) text += decoder.decode(chunk, { stream: true });
+  };
+  const done = read().catch(() => {});
+  atEnd(t, () => {
+    ending.abort();
+    return done;
+  });
+  return () => text;
+}
+
+/** The server keeps its address over its restarts, so a port is chosen beforehand. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
