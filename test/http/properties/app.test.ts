@@ -108,7 +108,7 @@ test("whatever the body, an order is stored as it was sent or refused as a probl
 });
 
 test("every route answers any method, path, query, header and body", async (t) => {
-  const key = "a-key-that-may-do-all-there-is-to-do";
+  const key = "cauce_a-key-that-may-do-all-there-is-to-do";
   const auth = { keys: [{ name: "all", role: "operate" as const, sha256: hash("sha256", key) }] };
   const { request, lines, place, start } = await serving(t, { auth });
   const authorization = `Bearer ${key}`;
