@@ -5,9 +5,6 @@ import { type HttpErrorCode, httpStatusOf } from "../problem.ts";
 import { meaningOf } from "./answers.ts";
 import { type JsonSchema, refTo } from "./components.ts";
 
-/** Codes of routes that a server may have. */
-export type RouteErrorCode = HttpErrorCode;
-
 export interface Content {
   readonly type: string;
   readonly schema: JsonSchema;
@@ -40,7 +37,7 @@ export interface RouteDescription {
   readonly parameters?: readonly Parameter[];
   readonly body?: Content & { readonly required: boolean; readonly description?: string };
   readonly answers: Readonly<Record<number, Answer>>;
-  readonly errors: readonly RouteErrorCode[];
+  readonly errors: readonly HttpErrorCode[];
 }
 
 /** Routes by method and path: `GET /orders/{id}`. */
@@ -63,7 +60,7 @@ export type Share = (name: string, response: object) => object;
 export function operationOf(route: RouteDescription, secured: boolean, share: Share): object {
   const { access, body, errors, parameters = [] } = route;
   const guarded = secured && access !== undefined;
-  const given: RouteErrorCode[] = [
+  const given: HttpErrorCode[] = [
     ...errors,
     "headers_too_large",
     ...(guarded ? (["unauthorized"] as const) : []),
@@ -128,7 +125,7 @@ const problemHeaders: Readonly<Record<number, Answer["headers"]>> = {
 const statusOf: Readonly<Record<string, number | null>> = httpStatusOf;
 
 /** The problems of some codes, by status. A status that has an answer of its own keeps it. */
-function problemsOf(given: readonly RouteErrorCode[], answers: RouteDescription["answers"], share: Share): object {
+function problemsOf(given: readonly HttpErrorCode[], answers: RouteDescription["answers"], share: Share): object {
   const byStatus = new Map<number, string[]>();
   for (const code of given) {
     const status = statusOf[code];

@@ -1,6 +1,7 @@
 import { idempotencyKeyPattern, listQuery, noBody, retryManyBody } from "../contract.ts";
+import type { HttpErrorCode } from "../problem.ts";
 import { inlineSchema, type JsonSchema, refTo } from "./components.ts";
-import { type Answer, type Parameter, queryOf, type RouteErrorCode, type RouteTable } from "./describe.ts";
+import { type Answer, type Parameter, queryOf, type RouteTable } from "./describe.ts";
 import type { WorkflowSchemas } from "./workflowSchemas.ts";
 
 const id: Parameter = {
@@ -70,7 +71,7 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
       "status_not_found",
       "status_not_handled",
       ...unwritable,
-    ] satisfies RouteErrorCode[],
+    ] satisfies HttpErrorCode[],
   });
 
   return {
