@@ -37,6 +37,35 @@ test("a line has its level, time and fields; what JSON has no word for does not 
   assert.equal(end, "");
 });
 
+test("fields of every kind and odd messages are lines of JSON, in the order in which they were written", (t) => {
+  const { log, text } = logging(t, "info");
+  const fields = [
+    { text: '"\n\\ \u2028 \ud800 漢', none: null, missing: undefined, not: Number.NaN, yes: true },
+    { error: new Error("down"), status: "paid" },
+    {},
+    { missing: undefined },
+  ];
+  for (const [n, each] of fields.entries()) log.info(each, `line ${n} "quoted"`);
+  log.info({ status: "paid" }, undefined as unknown as string);
+  for (let n = 0; n < 1_000; n++) log.info({ n, padding: "x".repeat(200) }, "many");
+  log.close();
+  const lines = text()
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  const { level, time, message, ...first } = lines[0];
+  assert.deepEqual([level, message, typeof time], ["info", 'line 0 "quoted"', "string"]);
+  assert.deepEqual(first, { text: '"\n\\ \u2028 \ud800 漢', none: null, not: null, yes: true });
+  assert.deepEqual(
+    lines.slice(1, 5).map((line) => line.message),
+    ['line 1 "quoted"', 'line 2 "quoted"', 'line 3 "quoted"', undefined],
+  );
+  assert.deepEqual(
+    lines.slice(5).map((line) => line.n),
+    Array.from({ length: 1_000 }, (_, n) => n),
+  );
+});
+
 test("a level writes itself and what is worse", (t) => {
   for (const [level, expected] of [
     ["info", ["info", "warn", "error"]],
