@@ -326,7 +326,7 @@ describe("what is wired", () => {
     }
   });
 
-  test("is told to every backend: its workflow, the delivery, the clock, and whom to tell of batches", async (t) => {
+  test("is told to every backend: its workflow, the delivery, the clock, the leases, and whom to tell of batches", async (t) => {
     const told: unknown[] = [];
     const { clock } = await opened(t, {
       delivery: "fifo",
@@ -338,8 +338,8 @@ describe("what is wired", () => {
     assert.deepEqual(
       told.map((options) => ({ ...(options as object), onBatch: undefined })),
       [
-        { workflow: "orders", delivery: "fifo", clock, onBatch: undefined },
-        { workflow: "claims", delivery: "fifo", clock, onBatch: undefined },
+        { workflow: "orders", delivery: "fifo", clock, onBatch: undefined, leaseSeconds: { received: 180 } },
+        { workflow: "claims", delivery: "fifo", clock, onBatch: undefined, leaseSeconds: { filed: 180 } },
       ],
     );
   });

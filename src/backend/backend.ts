@@ -217,6 +217,8 @@ export interface BackendFactoryOptions {
   readonly clock: Clock;
   /** Told of each of the store's transactions, by backends that have such: its operations, and how long it took to be on disk. */
   readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;
+  /** Each handled status, and for how long its deliveries are leased, in seconds. */
+  readonly leaseSeconds?: Readonly<Record<string, number>> | undefined;
 }
 
 /** Makes a backend; `createCauce` calls it once for each workflow. */

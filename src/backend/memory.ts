@@ -228,7 +228,7 @@ export function memory(options: MemoryOptions = {}): Backend {
 
 function checkOptions(options: MemoryOptions): void {
   for (const key of Object.keys(options)) {
-    if (key !== "workflow" && key !== "clock" && key !== "delivery" && key !== "onBatch") {
+    if (key !== "workflow" && key !== "clock" && key !== "delivery" && key !== "onBatch" && key !== "leaseSeconds") {
       throw new CauceError("setting_invalid", `memory() has no option "${key}"; it takes workflow, clock and delivery`);
     }
   }

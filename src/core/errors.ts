@@ -50,6 +50,8 @@ export const errorCodes = {
   store_corrupt: "The database file is damaged or is no database.",
   store_too_new: "The database was written by a newer version of Cauce.",
   store_mismatch: "The database belongs to another workflow.",
+  store_denied: "The store's service does not allow it: credentials or permissions are missing.",
+  store_missing: "A table, topic or queue of the store is not there.",
   data_in_use: "Another process owns the data directory.",
   orders_stranded: "The definition no longer knows statuses in which orders stand.",
   closed: "Cauce is closing and takes nothing more.",

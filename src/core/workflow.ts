@@ -140,6 +140,14 @@ export function timeoutSecondsOf(status: HandledStatus): number {
   return status.timeoutSeconds ?? defaultTimeoutSeconds;
 }
 
+/** A lease is six times the time that an attempt may take, as AWS advises for a queue's visibility timeout. */
+const leasePerTimeout = 6;
+
+/** How long a delivery of the status is leased, in seconds. */
+export function leaseSecondsOf(status: HandledStatus): number {
+  return timeoutSecondsOf(status) * leasePerTimeout;
+}
+
 export function retryOf(status: HandledStatus): Required<RetryPolicy> {
   // Field by field: a spread would let an explicit undefined take the place of a default.
   const { attempts, baseSeconds, maxSeconds } = status.retry ?? {};

@@ -8,6 +8,7 @@ import {
   type AnyWorkflow,
   type HandledStatus,
   handledStatuses,
+  leaseSecondsOf,
   retryOf,
   type StatusDefinition,
   statusOf,
@@ -43,8 +44,6 @@ export interface EngineOptions {
   readonly retentionDays?: number | undefined;
 }
 
-/** A lease is six times the time that an attempt may take, as AWS advises for a queue's visibility timeout. */
-const leasePerTimeout = 6;
 const commitPauseSeconds = 1;
 
 /** One workflow at work: intake, poll loops, sweep and operations over one backend. Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
@@ -149,7 +148,7 @@ export function createEngine(options: EngineOptions): Engine {
     return startPoll({
       status,
       concurrency,
-      leaseSeconds: timeoutSeconds * leasePerTimeout,
+      leaseSeconds: leaseSecondsOf(definition),
       backend,
       clock,
       attempt,

@@ -43,6 +43,8 @@ export const httpStatusOf = {
   store_corrupt: 503,
   store_too_new: null,
   store_mismatch: null,
+  store_denied: 503,
+  store_missing: 503,
   data_in_use: null,
   orders_stranded: null,
   closed: 503,
@@ -84,6 +86,8 @@ const retryAfterSeconds: Partial<Record<HttpErrorCode, number>> = {
   store_unavailable: 1,
   store_full: 30,
   store_unreadable: 30,
+  store_denied: 30,
+  store_missing: 30,
   store_corrupt: 30,
   closed: 5,
 };

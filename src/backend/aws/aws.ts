@@ -1,0 +1,168 @@
+import { CauceError } from "../../core/errors.ts";
+import type { Backend, BackendFactoryOptions, Limits, NewOrder } from "../backend.ts";
+import { destroyClients, openClients } from "./clients.ts";
+import { createCounting } from "./counts.ts";
+import { createDeliveries } from "./deliveries.ts";
+import { createFlights } from "./flights.ts";
+import { createGroups } from "./groups.ts";
+import { createList } from "./lists.ts";
+import { resourceNames } from "./names.ts";
+import { createOrders } from "./orders.ts";
+import { createSweeping } from "./overdue.ts";
+import { createParts } from "./parts.ts";
+import { createReceiving } from "./receiving.ts";
+import { openRegistry } from "./registry.ts";
+import { createRemoving } from "./removing.ts";
+import { createResources } from "./resources.ts";
+import { openTable } from "./table.ts";
+
+export interface AwsOptions {
+  /** Part of every resource's name: `orders-table-dev`. Default `dev`. */
+  readonly stage?: string | undefined;
+  /** Default: by the pattern, in the queues' account and Region. */
+  readonly topicArn?: string | undefined;
+  /** Default: looked for by the pattern. */
+  readonly queueUrl?: ((status: string) => string | undefined) | undefined;
+  /** Partitions of the index for each kind of standing; the table's own count only grows. Default 8. */
+  readonly shards?: number | undefined;
+  /** How often whoever sweeps does so, in seconds: the accuracy of times that no message keeps. Default 60. */
+  readonly sweepSeconds?: number | undefined;
+  /** How long one call waits for messages, in whole seconds from 1 to 20. A process takes as long to close. Default 5. */
+  readonly pollSeconds?: number | undefined;
+  /** Told of what is repaired later: a message that the topic did not take, one that Cauce did not write. */
+  readonly onWarning?: ((fields: Record<string, unknown>, message: string) => void) | undefined;
+}
+
+/** A message that is lost comes again after the lease of its status and so much more, in seconds. */
+const lostAfterLeaseSeconds = 30;
+const usualLeaseSeconds = 180;
+
+/**
+ * The backend on DynamoDB, SNS and SQS. The resources must be there. Region, credentials and endpoints come from the
+ * environment, as the AWS SDK reads them.
+ * Rejects with `store_missing`, `store_denied`, `store_unavailable`.
+ */
+export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) => Promise<Backend> {
+  const { stage = "dev", shards = 8, sweepSeconds = 60, pollSeconds = 5, onWarning = () => {} } = options;
+  return async ({ workflow, delivery: mode, clock, leaseSeconds = {} }) => {
+    const limits = limitsOf(sweepSeconds);
+    const names = resourceNames(workflow, stage, mode);
+    const clients = openClients();
+    const table = openTable(clients.dynamo, names.table);
+    const registry = await openRegistry(table, clock, shards).catch((error) => {
+      destroyClients(clients);
+      throw error;
+    });
+    const handled = Object.keys(leaseSeconds);
+    const { queueOf, topic } = createResources({
+      clients,
+      names,
+      mode,
+      topicArn: options.topicArn,
+      queueUrl: options.queueUrl,
+      anyStatus: handled[0] ?? "",
+    });
+    const lostSecondsOf = (status: string) => (leaseSeconds[status] ?? usualLeaseSeconds) + lostAfterLeaseSeconds;
+    const parts = createParts(table, clock);
+    const flights = createFlights(clock);
+    const groups = createGroups();
+    const deliveries = createDeliveries({
+      ...{ mode, clock, table, flights, groups },
+      onForeign: (messageId) =>
+        onWarning({ messageId }, "a message that Cauce did not write; it is left to the dead letters"),
+    });
+    const orders = createOrders({
+      ...{ mode, clock, table, parts, registry, topic, deliveries, lostSecondsOf },
+      onUnpublished: (orderId, error) =>
+        onWarning({ orderId, error: String(error) }, "message not published; the sweep delivers the order"),
+    });
+    const list = createList(table, registry, orders);
+    const receiving = createReceiving({ clock, registry, groups, deliveries, queueOf, pollSeconds });
+    const sweeping = createSweeping({ clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf });
+    const counting = createCounting({ mode, clock, table, registry, handled, queueOf });
+    const removing = createRemoving(table, registry, parts, orders);
+    const under = new Set<Promise<unknown>>();
+    let closing: Promise<void> | undefined;
+
+    /** A call of the open backend; closing waits for those that are under way. */
+    const whileOpen =
+      <Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) =>
+      async (...args: Args): Promise<Result> => {
+        if (closing !== undefined)
+          throw new CauceError("closed", `the backend of "${workflow}" is closed; open a new one`);
+        const running = call(...args);
+        under.add(running);
+        try {
+          return await running;
+        } finally {
+          under.delete(running);
+        }
+      };
+
+    const setPaused = async (status: string, paused: boolean): Promise<void> => {
+      await registry.setPaused(status, paused);
+      counting.forget();
+      receiving.resumed();
+    };
+
+    return {
+      limits,
+      place: whileOpen(async (order) => {
+        checkLimits(order, limits);
+        return orders.place(order);
+      }),
+      get: whileOpen(orders.get),
+      list: whileOpen(list),
+      commit: whileOpen(orders.commit),
+      receive: whileOpen(receiving.receive),
+      settle: whileOpen(deliveries.settle),
+      overdue: whileOpen(sweeping.overdue),
+      redeliver: whileOpen(sweeping.redeliver),
+      pause: whileOpen((status) => setPaused(status, true)),
+      resume: whileOpen((status) => setPaused(status, false)),
+      remove: whileOpen(removing.remove),
+      removeFinal: whileOpen(removing.removeFinal),
+      probe: whileOpen(registry.probe),
+      depths: whileOpen(async () => structuredClone(await counting.depths())),
+      failures: whileOpen(counting.failures),
+      close() {
+        closing ??= (async () => {
+          await receiving.close();
+          await Promise.allSettled([...under]);
+          destroyClients(clients);
+        })();
+        return closing;
+      },
+    };
+  };
+}
+
+function limitsOf(sweepSeconds: number): Limits {
+  return {
+    longestDelaySeconds: Number.POSITIVE_INFINITY,
+    // An item of DynamoDB holds 400 KB, its names included.
+    dataBytesMax: 390_000,
+    groupBytesMax: 256,
+    timingSeconds: sweepSeconds,
+    longestWaitSeconds: Number.POSITIVE_INFINITY,
+    // An event source mapping's least and most (docs/aws.md).
+    concurrency: { least: 2, most: 1_000, default: 100 },
+  };
+}
+
+function checkLimits({ dataJson, group }: NewOrder, { dataBytesMax, groupBytesMax }: Limits): void {
+  const dataBytes = Buffer.byteLength(dataJson);
+  if (dataBytes > dataBytesMax) {
+    throw new CauceError(
+      "limit_exceeded",
+      `the data is ${dataBytes} bytes, and this backend holds at most ${dataBytesMax}; send less`,
+    );
+  }
+  const groupBytes = group === null ? 0 : Buffer.byteLength(group);
+  if (groupBytes > groupBytesMax) {
+    throw new CauceError(
+      "limit_exceeded",
+      `the group key is ${groupBytes} bytes, and may be at most ${groupBytesMax}; use a shorter one`,
+    );
+  }
+}

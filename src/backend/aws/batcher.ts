@@ -1,0 +1,92 @@
+export interface Batcher<In, Out> {
+  /** Joins the next call. */
+  add(item: In): Promise<Out>;
+  /**
+   * Says that an item may be added soon: the next call waits for it, for a few milliseconds at most. The function that
+   * it returns says that it has been added, or never will be.
+   */
+  expect(): () => void;
+}
+
+export interface BatcherOptions<In, Out> {
+  /** How many items one call takes. */
+  readonly most: number;
+  /** One call. Resolves to an outcome for each item, in order; what it rejects with goes to every item. */
+  readonly send: (items: readonly In[]) => Promise<readonly Outcome<Out>[]>;
+}
+
+export type Outcome<Out> = { readonly value: Out } | { readonly error: unknown };
+
+// The slowest of a batch of ten conditional writes comes some milliseconds after the first.
+const expectMilliseconds = 15;
+
+/**
+ * Gathers what is asked for in one turn of the event loop into calls that take many. Where more of the kind is on its
+ * way (the publishes of ten commits, say), the call waits for it.
+ */
+export function createBatcher<In, Out>({ most, send }: BatcherOptions<In, Out>): Batcher<In, Out> {
+  interface Waiting {
+    readonly item: In;
+    readonly resolve: (value: Out) => void;
+    readonly reject: (error: unknown) => void;
+  }
+  let waiting: Waiting[] = [];
+  let expected = 0;
+  let looking = false;
+  let patience: NodeJS.Timeout | undefined;
+
+  const run = async (batch: readonly Waiting[]): Promise<void> => {
+    try {
+      const outcomes = await send(batch.map(({ item }) => item));
+      for (const [n, { resolve, reject }] of batch.entries()) {
+        const outcome = outcomes[n];
+        if (outcome === undefined) reject(new Error(`${outcomes.length} outcomes for ${batch.length} items`));
+        else if ("error" in outcome) reject(outcome.error);
+        else resolve(outcome.value);
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  };
+
+  const flush = (): void => {
+    clearTimeout(patience);
+    patience = undefined;
+    const all = waiting;
+    waiting = [];
+    for (let from = 0; from < all.length; from += most) void run(all.slice(from, from + most));
+  };
+
+  const look = (): void => {
+    looking = false;
+    if (waiting.length === 0) return;
+    if (expected === 0) flush();
+    else patience ??= setTimeout(flush, expectMilliseconds);
+  };
+
+  const lookSoon = (): void => {
+    if (looking) return;
+    looking = true;
+    setImmediate(look);
+  };
+
+  return {
+    add(item) {
+      return new Promise((resolve, reject) => {
+        waiting.push({ item, resolve, reject });
+        if (waiting.length >= most) flush();
+        else lookSoon();
+      });
+    },
+    expect() {
+      let open = true;
+      expected++;
+      return () => {
+        if (!open) return;
+        open = false;
+        expected--;
+        lookSoon();
+      };
+    },
+  };
+}

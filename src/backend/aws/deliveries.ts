@@ -1,0 +1,162 @@
+import type { Message } from "@aws-sdk/client-sqs";
+import type { Clock } from "../../core/clock.ts";
+import type { Backend, Delivery, DeliveryMode } from "../backend.ts";
+import type { Flight, Flights } from "./flights.ts";
+import type { Groups } from "./groups.ts";
+import { attributes, numberOf, orderPart, type Seen, textOf } from "./item.ts";
+import { referenceOf } from "./messages.ts";
+import { delaySecondsMax, type Queue, visibilitySecondsMax } from "./queue.ts";
+import type { Table } from "./table.ts";
+
+export interface DeliveriesOptions {
+  readonly mode: DeliveryMode;
+  readonly clock: Clock;
+  readonly table: Table;
+  readonly flights: Flights;
+  readonly groups: Groups;
+  /** Told of a message that Cauce did not write: it is left to the queue's dead letters. */
+  readonly onForeign: (messageId: string) => void;
+}
+
+export interface Deliveries extends Pick<Backend, "settle"> {
+  /** What came of one call, as deliveries: none of a group but its first. */
+  accept(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
+  /** Those of a group that became its first since, their leases begun anew. */
+  takeReady(queue: Queue, most: number, leaseSeconds: number): Promise<Delivery[]>;
+  /** The visit is over: its message goes. */
+  consume(id: string, visit: number): Promise<void>;
+  /** What the write of a failed attempt says of the message that comes again. */
+  seenOf(id: string, visit: number): Seen | null;
+  /** The visit's message comes again. */
+  postpone(id: string, visit: number, notBefore: number): Promise<void>;
+}
+
+export function createDeliveries(options: DeliveriesOptions): Deliveries {
+  const { mode, clock, table, flights, groups } = options;
+
+  const secondsUntil = (at: number): number => Math.max(0, Math.ceil((at - clock.now()) / 1_000));
+
+  /** Off the queue, and then the next of its group. */
+  const take = async (flight: Flight): Promise<void> => {
+    flights.end(flight);
+    await flight.queue.delete(flight.receipt);
+    groups.left(flight);
+  };
+
+  /**
+   * Standard: a new message with the delay, then the old one goes; a long invisibility would count as in flight, of
+   * which a queue holds 120,000. Past 15 minutes there is no message, and the sweep brings the delivery.
+   *   dies between the two   the old message comes back when its lease ends, finds `notBefore`, and is put off again
+   * FIFO: the message itself is invisible until then, and holds back its group.
+   */
+  const again = async (flight: Flight, notBefore: number): Promise<void> => {
+    flights.end(flight);
+    const seconds = secondsUntil(notBefore);
+    if (mode === "fifo") {
+      const back = groups.stays(flight);
+      for (const each of back) flights.end(each);
+      await flight.queue.changeVisibility(flight.receipt, Math.min(seconds, visibilitySecondsMax));
+      await Promise.all(back.map((each) => each.queue.changeVisibility(each.receipt, 0)));
+      return;
+    }
+    if (seconds <= delaySecondsMax) {
+      const reference = { ...flight.reference, group: null };
+      await flight.queue.send(reference, { delaySeconds: seconds, suffix: "" });
+    }
+    await flight.queue.delete(flight.receipt);
+  };
+
+  /** Whether a message's earlier receives all came to an end that the order tells of: then no worker died. */
+  const isAccountedFor = async ({ reference, messageId, receives }: Flight): Promise<boolean> => {
+    const item = await table.read({ id: reference.id, part: orderPart });
+    if (item === undefined || textOf(item, attributes.seenMessage) !== messageId) return false;
+    return (numberOf(item, attributes.seenReceives) as number) >= receives - 1;
+  };
+
+  const deliveryOf = async (flight: Flight): Promise<Delivery> => {
+    const { reference, messageId, receipt, receives } = flight;
+    const { id, status, visit } = reference;
+    const redelivered = receives > 1 && !(await isAccountedFor(flight));
+    return { orderId: id, status, visit, receipt, redelivered, messageId };
+  };
+
+  return {
+    async accept(queue, status, messages, leaseSeconds) {
+      const leaseEndsAt = clock.now() + leaseSeconds * 1_000;
+      const arrived: Flight[] = [];
+      for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
+        const reference = referenceOf(Body);
+        if (reference === undefined || ReceiptHandle === undefined) {
+          options.onForeign(MessageId);
+          continue;
+        }
+        arrived.push({
+          reference: { ...reference, status },
+          queue,
+          messageId: MessageId,
+          receipt: ReceiptHandle,
+          receives: Number(Attributes.ApproximateReceiveCount ?? 1),
+          groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
+          leaseEndsAt,
+        });
+      }
+      const heads = groups.arrive(arrived);
+      for (const flight of heads) flights.add(flight);
+      return Promise.all(heads.map(deliveryOf));
+    },
+
+    async takeReady(queue, most, leaseSeconds) {
+      const leaseEndsAt = clock.now() + leaseSeconds * 1_000;
+      const lasting = groups.takeReady(queue.url, most).filter((flight) => flight.leaseEndsAt > clock.now());
+      return Promise.all(
+        lasting.map(async (flight) => {
+          await queue.changeVisibility(flight.receipt, leaseSeconds);
+          const renewed = { ...flight, leaseEndsAt };
+          flights.add(renewed);
+          return deliveryOf(renewed);
+        }),
+      );
+    },
+
+    async settle({ receipt }, verdict) {
+      const flight = flights.byReceipt(receipt);
+      if (flight === undefined) return;
+      if (verdict.verdict === "done") return take(flight);
+      if (mode === "fifo") {
+        // The receive that ends here must not look like a worker that died.
+        const { id, visit } = flight.reference;
+        await table.update({
+          Key: { id: { S: id }, part: { S: orderPart } },
+          UpdateExpression: "SET #sm = :message, #sn = :receives",
+          ConditionExpression: "#vi = :visit",
+          ExpressionAttributeNames: {
+            "#sm": attributes.seenMessage,
+            "#sn": attributes.seenReceives,
+            "#vi": attributes.visit,
+          },
+          ExpressionAttributeValues: {
+            ":message": { S: flight.messageId },
+            ":receives": { N: String(flight.receives) },
+            ":visit": { N: String(visit) },
+          },
+        });
+      }
+      await again(flight, verdict.notBefore);
+    },
+
+    async consume(id, visit) {
+      await Promise.all(flights.of(id, visit).map(take));
+    },
+
+    seenOf(id, visit) {
+      const flight = flights.of(id, visit)[0];
+      return flight === undefined ? null : { messageId: flight.messageId, receives: flight.receives };
+    },
+
+    async postpone(id, visit, notBefore) {
+      const [first, ...others] = flights.of(id, visit);
+      await Promise.all(others.map(take));
+      if (first !== undefined) await again(first, notBefore);
+    },
+  };
+}

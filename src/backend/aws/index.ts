@@ -1,0 +1,1 @@
+export { type AwsOptions, aws } from "./aws.ts";

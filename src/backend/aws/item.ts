@@ -1,0 +1,244 @@
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
+import type { StatusKind, StoredOrder } from "../../core/order.ts";
+import type { NewOrder } from "../backend.ts";
+import { decodeHistory, encodeHistory } from "./history.ts";
+
+export type Item = Record<string, AttributeValue>;
+
+/**
+ * The attributes of an order's item. DynamoDB counts names too, so they are short: `id` and `part` are the table's key,
+ * `ix` and `so` the index's; those from `st` to `so` are what the index projects (docs/aws.md).
+ */
+export const attributes = {
+  status: "st",
+  kind: "ki",
+  visit: "vi",
+  updatedAt: "ua",
+  notBefore: "nb",
+  /** When the sweep looks at it next: a delivery that may be lost, or a wait that expires. */
+  due: "du",
+  /** How many messages the sweep has added in this visit. */
+  swept: "sc",
+  group: "gr",
+  failureFingerprint: "fp",
+  failureMessage: "fm",
+  failureAt: "fa",
+  version: "ve",
+  attempts: "at",
+  attempting: "ag",
+  data: "da",
+  /** Whether the data is an item of its own. */
+  dataPart: "dp",
+  results: "re",
+  /** The name of the item that holds the results. */
+  resultsPart: "rp",
+  createdAt: "ca",
+  expiresAt: "ex",
+  failureCode: "fc",
+  history: "hi",
+  omitted: "om",
+  keyHash: "kh",
+  contentHash: "ch",
+  /** Names the write, so that a repeat of it knows its own. */
+  nonce: "no",
+  /** The queue's message whose receives are all accounted for, and how many they were. */
+  seenMessage: "sm",
+  seenReceives: "sn",
+  /** A removed order's id is never given again, where its idempotency key would lead to it. */
+  removed: "rm",
+} as const;
+
+/** What the index projects beside its keys and the table's. */
+export const projected: readonly string[] = [
+  ...["status", "kind", "visit", "updatedAt", "notBefore", "due", "swept", "group"],
+  ...["failureFingerprint", "failureMessage", "failureAt"],
+].map((name) => attributes[name as keyof typeof attributes]);
+
+export const indexName = "standing";
+export const orderPart = "o";
+
+/** What an item holds beside its order and that changes with it. */
+export interface Marks {
+  /** Names the write. */
+  readonly nonce: string;
+  /** The index's partition. */
+  readonly partition: string;
+  readonly due: number | null;
+  readonly seen: Seen | null;
+  /** The item that holds the results, where they are too large for this one. */
+  readonly resultsPart: string | null;
+}
+
+export interface Seen {
+  readonly messageId: string;
+  readonly receives: number;
+}
+
+const kinds: Readonly<Record<StatusKind, string>> = { handled: "h", waiting: "w", final: "f" };
+const kindOf: Readonly<Record<string, StatusKind>> = { h: "handled", w: "waiting", f: "final" };
+
+const a = attributes;
+
+/** What never changes of an order: written when it is placed. */
+export function encodeFixed(order: StoredOrder, key: NewOrder["key"], dataPart: string | null): Item {
+  return present({
+    id: { S: order.id },
+    part: { S: orderPart },
+    so: { S: sortOf(order) },
+    [a.group]: text(order.group),
+    [a.createdAt]: number(order.createdAt),
+    [a.data]: dataPart === null ? text(order.dataJson) : undefined,
+    [a.dataPart]: text(dataPart),
+    [a.keyHash]: key === null ? undefined : { B: Buffer.from(key.keyHash, "hex") },
+    [a.contentHash]: key === null ? undefined : { B: Buffer.from(key.contentHash, "hex") },
+  });
+}
+
+/** What every write of an order sets anew; undefined for what it takes off. */
+export function encodeChanging(order: StoredOrder, marks: Marks): Record<string, AttributeValue | undefined> {
+  const { failure } = order;
+  const inline = marks.resultsPart === null && order.resultsJson !== "{}";
+  return {
+    ix: { S: marks.partition },
+    [a.status]: { S: order.status },
+    [a.kind]: { S: kinds[order.kind] },
+    [a.visit]: number(order.visit),
+    [a.updatedAt]: number(order.updatedAt),
+    [a.notBefore]: number(order.notBefore),
+    [a.due]: number(marks.due),
+    [a.swept]: undefined,
+    [a.failureFingerprint]: text(failure?.fingerprint ?? null),
+    [a.failureMessage]: text(failure?.message ?? null),
+    [a.failureAt]: number(failure?.at ?? null),
+    [a.failureCode]: text(failure?.code ?? null),
+    [a.version]: number(order.version),
+    [a.attempts]: number(order.attempts),
+    [a.attempting]: order.attempting ? { BOOL: true } : undefined,
+    [a.results]: inline ? text(order.resultsJson) : undefined,
+    [a.resultsPart]: text(marks.resultsPart),
+    [a.expiresAt]: number(order.expiresAt),
+    [a.history]: text(encodeHistory(order)),
+    [a.omitted]: order.pastOmitted > 0 ? number(order.pastOmitted) : undefined,
+    [a.nonce]: text(marks.nonce),
+    [a.seenMessage]: text(marks.seen?.messageId ?? null),
+    [a.seenReceives]: number(marks.seen?.receives ?? null),
+  };
+}
+
+/** An update that sets what is there and takes off what is undefined. */
+export function settingAll(changing: Record<string, AttributeValue | undefined>) {
+  const names = Object.keys(changing);
+  const placeholders = (some: readonly string[]) => some.map((name) => `#${name}`);
+  const kept = names.filter((name) => changing[name] !== undefined);
+  const taken = names.filter((name) => changing[name] === undefined);
+  const set = `SET ${kept.map((name) => `#${name} = :${name}`).join(", ")}`;
+  return {
+    UpdateExpression: taken.length === 0 ? set : `${set} REMOVE ${placeholders(taken).join(", ")}`,
+    ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+    ExpressionAttributeValues: Object.fromEntries(kept.map((name) => [`:${name}`, changing[name] as AttributeValue])),
+  };
+}
+
+export function present(item: Record<string, AttributeValue | undefined>): Item {
+  return Object.fromEntries(Object.entries(item).filter(([, value]) => value !== undefined)) as Item;
+}
+
+function text(value: string | null): AttributeValue | undefined {
+  return value === null ? undefined : { S: value };
+}
+
+function number(value: number | null): AttributeValue | undefined {
+  return value === null ? undefined : { N: String(value) };
+}
+
+/** The names of the items that hold what this one does not. */
+export function partsOf(item: Item): { readonly dataPart: string | null; readonly resultsPart: string | null } {
+  return { dataPart: textOf(item, attributes.dataPart), resultsPart: textOf(item, attributes.resultsPart) };
+}
+
+/** The order of an item; `large` holds what stands in items of their own. */
+export function decodeOrder(item: Item, large: { readonly data?: string; readonly results?: string }): StoredOrder {
+  const createdAt = numberOf(item, a.createdAt) as number;
+  const failureAt = numberOf(item, a.failureAt);
+  return {
+    id: textOf(item, "id") as string,
+    status: textOf(item, a.status) as string,
+    kind: kindOf[textOf(item, a.kind) as string] as StatusKind,
+    visit: numberOf(item, a.visit) as number,
+    version: numberOf(item, a.version) as number,
+    attempts: numberOf(item, a.attempts) as number,
+    attempting: item[a.attempting]?.BOOL === true,
+    dataJson: large.data ?? (textOf(item, a.data) as string),
+    resultsJson: large.results ?? textOf(item, a.results) ?? "{}",
+    group: textOf(item, a.group),
+    createdAt,
+    updatedAt: numberOf(item, a.updatedAt) as number,
+    notBefore: numberOf(item, a.notBefore),
+    expiresAt: numberOf(item, a.expiresAt),
+    failure:
+      failureAt === null
+        ? null
+        : {
+            code: textOf(item, a.failureCode) as string,
+            message: textOf(item, a.failureMessage) as string,
+            fingerprint: textOf(item, a.failureFingerprint) as string,
+            at: failureAt,
+          },
+    ...decodeHistory(textOf(item, a.history) as string, createdAt),
+    pastOmitted: numberOf(item, a.omitted) ?? 0,
+  };
+}
+
+/** An entry of the index: what lists, sweep and counts go by. */
+export interface Standing {
+  readonly id: string;
+  readonly sort: string;
+  readonly status: string;
+  readonly kind: StatusKind;
+  readonly visit: number;
+  readonly updatedAt: number;
+  readonly notBefore: number | null;
+  readonly due: number | null;
+  readonly failure: { readonly fingerprint: string; readonly message: string; readonly at: number } | null;
+}
+
+export function decodeStanding(item: Item): Standing {
+  const at = numberOf(item, a.failureAt);
+  return {
+    id: textOf(item, "id") as string,
+    sort: textOf(item, "so") as string,
+    status: textOf(item, a.status) as string,
+    kind: kindOf[textOf(item, a.kind) as string] as StatusKind,
+    visit: numberOf(item, a.visit) as number,
+    updatedAt: numberOf(item, a.updatedAt) as number,
+    notBefore: numberOf(item, a.notBefore),
+    due: numberOf(item, a.due),
+    failure:
+      at === null
+        ? null
+        : {
+            fingerprint: textOf(item, a.failureFingerprint) as string,
+            message: textOf(item, a.failureMessage) as string,
+            at,
+          },
+  };
+}
+
+export function textOf(item: Item, name: string): string | null {
+  return item[name]?.S ?? null;
+}
+
+export function numberOf(item: Item, name: string): number | null {
+  const text = item[name]?.N;
+  return text === undefined ? null : Number(text);
+}
+
+export function hexOf(item: Item, name: string): string | null {
+  const bytes = item[name]?.B;
+  return bytes === undefined ? null : Buffer.from(bytes).toString("hex");
+}
+
+/** Sorts by the time of placing, then by id; never changes. */
+export function sortOf({ createdAt, id }: Pick<StoredOrder, "createdAt" | "id">): string {
+  return `${String(createdAt).padStart(15, "0")}${id}`;
+}

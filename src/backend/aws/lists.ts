@@ -1,0 +1,136 @@
+import { CauceError } from "../../core/errors.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { Backend, ListQuery } from "../backend.ts";
+import { attributes as a, decodeStanding, type Item, indexName, type Standing } from "./item.ts";
+import type { Orders } from "./orders.ts";
+import type { Registry } from "./registry.ts";
+import type { Table } from "./table.ts";
+
+/** Entries of a partition of the index, page by page. */
+export interface Walk {
+  readonly partition: string;
+  readonly backward?: boolean;
+  /** Begins behind this entry, in the direction of the walk. */
+  readonly after?: string | undefined;
+  /** Ends at this entry, itself included. */
+  readonly through?: string | undefined;
+  readonly filter?: Filter | undefined;
+  /** How many entries one call looks at. */
+  readonly limit: number;
+}
+
+export interface Filter {
+  readonly expression: string;
+  readonly names: Record<string, string>;
+  readonly values: Item;
+}
+
+export interface WalkPage {
+  readonly entries: readonly Standing[];
+  /** The last entry that was looked at, where there are more. */
+  readonly next: string | undefined;
+}
+
+export async function walkIndex(table: Table, walk: Walk): Promise<WalkPage> {
+  const { partition, backward = false, after, through, filter, limit } = walk;
+  const values: Item = { ":ix": { S: partition }, ...filter?.values };
+  let keys = "ix = :ix";
+  if (after !== undefined) {
+    keys += backward ? " AND so < :after" : " AND so > :after";
+    values[":after"] = { S: after };
+  }
+  const { items, next } = await table.query({
+    IndexName: indexName,
+    KeyConditionExpression: keys,
+    ExpressionAttributeValues: values,
+    ...(filter === undefined ? {} : { FilterExpression: filter.expression, ExpressionAttributeNames: filter.names }),
+    ScanIndexForward: !backward,
+    Limit: limit,
+  });
+  const entries = items.map(decodeStanding);
+  const within = through === undefined ? entries : entries.filter(({ sort }) => sort <= through);
+  return { entries: within, next: within.length < entries.length ? undefined : next?.so?.S };
+}
+
+const cursorPattern = /^\d{15}[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** How many entries one list looks at in one partition, where a filter leaves few: then the page is short. */
+const looksMost = 5_000;
+const looksPerCall = 500;
+
+/** Newest first: the partitions of the index are each in the order of placing, and are merged. */
+export function createList(table: Table, registry: Registry, orders: Orders): Backend["list"] {
+  return async (query) => {
+    const { limit } = query;
+    const from = query.cursor === undefined ? undefined : placeOf(query.cursor);
+    await registry.refresh();
+    const filter = filterOf(query);
+    const perCall = filter === undefined ? limit + 1 : Math.max(limit + 1, looksPerCall);
+    let horizon: string | undefined;
+    const found = await Promise.all(
+      partitionsOf(registry, query).map(async (partition) => {
+        const entries: Standing[] = [];
+        for (let after = from, looked = 0; entries.length <= limit; ) {
+          const page = await walkIndex(table, { partition, backward: true, after, filter, limit: perCall });
+          entries.push(...page.entries);
+          after = page.next;
+          looked += perCall;
+          if (after === undefined) break;
+          if (looked >= looksMost) {
+            // Older entries of other partitions must wait until this one has been looked through as far.
+            if (horizon === undefined || after > horizon) horizon = after;
+            break;
+          }
+        }
+        return entries;
+      }),
+    );
+    const seen = new Map(found.flat().map((entry) => [entry.sort, entry]));
+    const sorts = [...seen.keys()].filter((sort) => horizon === undefined || sort >= horizon);
+    sorts.sort((x, y) => (x < y ? 1 : -1));
+    const page = sorts.slice(0, limit);
+    const next = sorts.length > limit ? page.at(-1) : horizon;
+    const items = await Promise.all(page.map((sort) => orders.get((seen.get(sort) as Standing).id)));
+    return {
+      items: items.filter((order): order is StoredOrder => order !== undefined && fits(order, query)),
+      nextCursor: next === undefined ? null : Buffer.from(`l${next}`).toString("base64url"),
+    };
+  };
+}
+
+function placeOf(cursor: string): string {
+  const text = Buffer.from(cursor, "base64url").toString();
+  const place = text.slice(1);
+  const known = text.startsWith("l") && cursorPattern.test(place);
+  if (known && Buffer.from(text).toString("base64url") === cursor) return place;
+  throw new CauceError("invalid_cursor", "the cursor is not one that a list returned; leave it out to start anew");
+}
+
+function partitionsOf(registry: Registry, { status, failed, fingerprint }: ListQuery): readonly string[] {
+  if (failed === true || fingerprint !== undefined) return failed === false ? [] : registry.failed();
+  const others = [...registry.open(), ...registry.final(status)];
+  return failed === false ? others : [...others, ...registry.failed()];
+}
+
+function filterOf({ status, fingerprint, group }: ListQuery): Filter | undefined {
+  const wanted = [
+    [a.status, status],
+    [a.failureFingerprint, fingerprint],
+    [a.group, group],
+  ].filter((pair): pair is [string, string] => pair[1] !== undefined);
+  if (wanted.length === 0) return undefined;
+  return {
+    expression: wanted.map(([name]) => `#${name} = :${name}`).join(" AND "),
+    names: Object.fromEntries(wanted.map(([name]) => [`#${name}`, name])),
+    values: Object.fromEntries(wanted.map(([name, value]) => [`:${name}`, { S: value }])),
+  };
+}
+
+/** The index may be a little behind: what is answered fits as it stands now. */
+function fits(order: StoredOrder, { status, failed, fingerprint, group }: ListQuery): boolean {
+  return (
+    (status === undefined || order.status === status) &&
+    (failed === undefined || (order.failure !== null) === failed) &&
+    (fingerprint === undefined || order.failure?.fingerprint === fingerprint) &&
+    (group === undefined || order.group === group)
+  );
+}

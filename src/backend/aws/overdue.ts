@@ -1,0 +1,169 @@
+import type { Clock } from "../../core/clock.ts";
+import { CauceError } from "../../core/errors.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { Backend } from "../backend.ts";
+import type { Flights } from "./flights.ts";
+import { attributes as a, numberOf, orderPart, type Standing } from "./item.ts";
+import { walkIndex } from "./lists.ts";
+import type { Orders } from "./orders.ts";
+import type { Parts } from "./parts.ts";
+import type { Queue } from "./queue.ts";
+import type { Registry } from "./registry.ts";
+import type { Table } from "./table.ts";
+
+export interface SweepingOptions {
+  readonly clock: Clock;
+  readonly table: Table;
+  readonly registry: Registry;
+  readonly parts: Parts;
+  readonly orders: Orders;
+  readonly flights: Flights;
+  readonly queueOf: (status: string) => Promise<Queue>;
+  readonly lostSecondsOf: (status: string) => number;
+}
+
+/** How many entries of each shard one step looks at: about half of what one call of DynamoDB reads. */
+const stepLooks = 2_000;
+/** How many steps one call makes before it answers, so that a sweep that is ended goes on where it stood. */
+const stepsMost = 50;
+/** After so many doublings of the time between two messages it grows no more: about a day for the usual lease. */
+const doublingsMost = 9;
+
+/** Where a sweep stands: behind which entry each shard's step begins, and what of the step was given before. */
+interface Place {
+  readonly behind: readonly (string | null)[];
+  readonly given: readonly [number, string] | null;
+}
+
+/**
+ * Looks through the entries of the index that are open, all shards side by side in the order of placing, for those whose
+ * time has come: `due`, which every write of an order sets to when its delivery would be lost or its wait is over.
+ */
+export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue" | "redeliver"> {
+  const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf } = options;
+
+  return {
+    async overdue({ limit, cursor }) {
+      await registry.refresh();
+      const shards = registry.open();
+      let place = cursor === undefined ? start(shards.length) : placeOf(cursor);
+      if (cursor === undefined) await parts.sweep();
+      for (let steps = 0; steps < stepsMost; steps++) {
+        const { entries, behind } = await step(place, shards);
+        const due = entries.filter((entry) => isAfter(entry, place.given)).sort(byDue);
+        const given = due.slice(0, limit);
+        const last = given.at(-1);
+        const ended = behind.every((each) => each === null);
+        const rest: Place | undefined =
+          last !== undefined && due.length > limit
+            ? { behind: place.behind, given: [last.due as number, last.id] }
+            : ended
+              ? undefined
+              : { behind, given: null };
+        if (given.length > 0 || rest === undefined) {
+          return {
+            orders: await stillDue(given),
+            nextCursor: rest === undefined ? null : cursorOf(rest),
+            nextAt: null,
+          };
+        }
+        place = rest;
+      }
+      return { orders: [], nextCursor: cursorOf(place), nextAt: null };
+    },
+
+    /**
+     * mark ─ send
+     *   another sweeper was first   the mark's condition fails, and nothing is sent
+     *   dies after the mark         the next message comes after twice the time
+     */
+    async redeliver({ id, visit }) {
+      const item = await orders.readItem(id);
+      const order = item === undefined ? undefined : await orders.decode(item);
+      if (item === undefined || order === undefined || order.visit !== visit) return;
+      if (order.kind !== "handled" || order.failure !== null) return;
+      const now = clock.now();
+      if ((order.notBefore ?? 0) > now || flights.of(id, visit).length > 0) return;
+      const swept = numberOf(item, a.swept) ?? 0;
+      if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
+      const seconds = lostSecondsOf(order.status) * 2 ** Math.min(swept + 1, doublingsMost);
+      const marked = await table.update({
+        Key: { id: { S: id }, part: { S: orderPart } },
+        UpdateExpression: "SET #sc = :next, #du = :due",
+        ConditionExpression: `#ve = :version AND ${swept === 0 ? "attribute_not_exists(#sc)" : "#sc = :swept"}`,
+        ExpressionAttributeNames: { "#sc": a.swept, "#du": a.due, "#ve": a.version },
+        ExpressionAttributeValues: {
+          ":next": { N: String(swept + 1) },
+          ":due": { N: String(now + seconds * 1_000) },
+          ":version": { N: String(order.version) },
+          ...(swept === 0 ? {} : { ":swept": { N: String(swept) } }),
+        },
+      });
+      if (marked === undefined) return;
+      const queue = await queueOf(order.status);
+      await queue.send(order, { delaySeconds: 0, suffix: `:s${order.version}.${swept + 1}` });
+    },
+  };
+
+  async function step(place: Place, shards: readonly string[]) {
+    const now = String(clock.now());
+    const filter = {
+      expression: "#du <= :now",
+      names: { "#du": a.due },
+      values: { ":now": { N: now } },
+    };
+    const pages = await Promise.all(
+      shards.map((partition, shard) => {
+        const after = place.behind[shard];
+        if (after === null) return { entries: [], next: undefined };
+        return walkIndex(table, { partition, after: after === "" ? undefined : after, filter, limit: stepLooks });
+      }),
+    );
+    return { entries: pages.flatMap(({ entries }) => entries), behind: pages.map(({ next }) => next ?? null) };
+  }
+
+  /** The index may be a little behind what the orders are. */
+  async function stillDue(entries: readonly Standing[]): Promise<StoredOrder[]> {
+    const now = clock.now();
+    const found = await Promise.all(
+      entries.map(async ({ id }) => {
+        const item = await orders.readItem(id);
+        if (item === undefined || (numberOf(item, a.due) ?? Number.POSITIVE_INFINITY) > now) return undefined;
+        return orders.get(id);
+      }),
+    );
+    return found.filter((order) => order !== undefined);
+  }
+}
+
+function start(shards: number): Place {
+  return { behind: Array.from({ length: shards }, () => ""), given: null };
+}
+
+function byDue(x: Standing, y: Standing): number {
+  return (x.due as number) - (y.due as number) || (x.id < y.id ? -1 : 1);
+}
+
+function isAfter({ due, id }: Standing, given: Place["given"]): boolean {
+  if (given === null) return true;
+  const [at, last] = given;
+  return (due as number) > at || (due === at && id > last);
+}
+
+function cursorOf(place: Place): string {
+  return Buffer.from(JSON.stringify([place.behind, place.given])).toString("base64url");
+}
+
+function placeOf(cursor: string): Place {
+  try {
+    const [behind, given] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as [
+      Place["behind"],
+      Place["given"],
+    ];
+    if (Array.isArray(behind) && behind.every((each) => each === null || typeof each === "string"))
+      return { behind, given };
+  } catch {
+    // Said below.
+  }
+  throw new CauceError("invalid_cursor", "the cursor is not one that `overdue` returned; leave it out to start anew");
+}

@@ -1,0 +1,157 @@
+import { hash } from "node:crypto";
+import type { Clock } from "../../core/clock.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import { type Item, orderPart, partsOf, textOf } from "./item.ts";
+import type { Key, Table } from "./table.ts";
+
+/**
+ * Data and results that would make every write of their order dearer are items of their own, written once under a name
+ * that includes the version, before the write that names them.
+ *
+ *   note ─ part ─ order's write ─ note taken off
+ *   dies after the note    an hour later the sweep finds the note and no part: the note goes
+ *   dies after the part    the sweep finds that no order names the part and gives it a time to live; then the note goes
+ *   dies after the write   the sweep finds the part named: the note goes
+ */
+export interface Parts {
+  /** Puts what is large beside the order, before the write that names it. */
+  write(order: StoredOrder): Promise<Written>;
+  /** The order's data and results, where they are items of their own; undefined when a later write replaced them. */
+  read(item: Item): Promise<{ data?: string; results?: string } | undefined>;
+  /** Takes off what no order names any more. */
+  erase(id: string, part: string): Promise<void>;
+  /** Every part of an order, named or not. */
+  eraseAll(id: string): Promise<void>;
+  /** Looks after what processes that died left. */
+  sweep(): Promise<void>;
+}
+
+export interface Written {
+  /** Null where they stand in the order's item, or (data) were written when it was placed. */
+  readonly dataPart: string | null;
+  readonly resultsPart: string | null;
+  /** The order's write took place. Where it did not, the sweep takes the parts. */
+  named(): Promise<void>;
+}
+
+/**
+ * From how many bytes on data and results stand apart. Every one of an order's four writes pays for each KB of its
+ * item; a part is paid for once, and read once a visit at a fifth of the price (docs/decisions/0012).
+ */
+export const inlineBytesMax = 600;
+const noteSeconds = 3_600;
+const timeToLiveSeconds = 86_400;
+const noteShards = 16;
+const pageLimit = 100;
+
+export function createParts(table: Table, clock: Clock): Parts {
+  const noteOf = (id: string, part: string, at: number): Key => {
+    const shard = Number.parseInt(hash("sha256", id).slice(0, 8), 16) % noteShards;
+    return { id: `#parts#${shard}`, part: `${String(at).padStart(15, "0")} ${id} ${part}` };
+  };
+  const eraseKey = ({ id, part }: Key) => table.erase({ Key: { id: { S: id }, part: { S: part } } });
+
+  const put = async (id: string, part: string, text: string): Promise<() => Promise<void>> => {
+    const note = noteOf(id, part, clock.now());
+    await table.put({ Item: { id: { S: note.id }, part: { S: note.part } } });
+    await table.put({ Item: { id: { S: id }, part: { S: part }, te: { S: text } } });
+    return async () => {
+      await eraseKey(note);
+    };
+  };
+
+  /** A part that no order names gets a time to live, unless one names it by now. */
+  const settle = async (note: Key): Promise<void> => {
+    const [, id = "", part = ""] = note.part.split(" ");
+    const order = await table.read({ id, part: orderPart });
+    const { dataPart, resultsPart } = order === undefined ? { dataPart: null, resultsPart: null } : partsOf(order);
+    if (part !== dataPart && part !== resultsPart) {
+      const expiresAt = Math.floor(clock.now() / 1_000) + timeToLiveSeconds;
+      await table.update({
+        Key: { id: { S: id }, part: { S: part } },
+        UpdateExpression: "SET tl = :at",
+        ConditionExpression: "attribute_exists(id)",
+        ExpressionAttributeValues: { ":at": { N: String(expiresAt) } },
+      });
+    }
+    await eraseKey(note);
+  };
+
+  return {
+    async write(order) {
+      const taken: (() => Promise<void>)[] = [];
+      let dataPart: string | null = null;
+      let resultsPart: string | null = null;
+      if (order.version === 1 && Buffer.byteLength(order.dataJson) > inlineBytesMax) {
+        dataPart = "d1";
+        taken.push(await put(order.id, dataPart, order.dataJson));
+      }
+      if (order.resultsJson.length * 3 > inlineBytesMax && Buffer.byteLength(order.resultsJson) > inlineBytesMax) {
+        // Two writers of one version would share a name, and only one of them will be named.
+        resultsPart = `r${order.version}-${hash("sha256", order.resultsJson).slice(0, 16)}`;
+        taken.push(await put(order.id, resultsPart, order.resultsJson));
+      }
+      const named = async () => {
+        await Promise.all(taken.map((off) => off()));
+      };
+      return { dataPart, resultsPart, named };
+    },
+
+    async read(item) {
+      const id = textOf(item, "id") as string;
+      const { dataPart, resultsPart } = partsOf(item);
+      const large: { data?: string; results?: string } = {};
+      const [data, results] = await Promise.all(
+        [dataPart, resultsPart].map((part) => (part === null ? undefined : table.read({ id, part }))),
+      );
+      if (dataPart !== null) {
+        const text = data && textOf(data, "te");
+        if (typeof text !== "string") return undefined;
+        large.data = text;
+      }
+      if (resultsPart !== null) {
+        const text = results && textOf(results, "te");
+        if (typeof text !== "string") return undefined;
+        large.results = text;
+      }
+      return large;
+    },
+
+    async erase(id, part) {
+      await eraseKey({ id, part });
+    },
+
+    async eraseAll(id) {
+      for (let next: Item | undefined; ; ) {
+        const page = await table.query({
+          KeyConditionExpression: "id = :id",
+          ExpressionAttributeValues: { ":id": { S: id } },
+          ProjectionExpression: "part",
+          ConsistentRead: true,
+          ...(next === undefined ? {} : { ExclusiveStartKey: next }),
+        });
+        for (const item of page.items) {
+          const part = textOf(item, "part") as string;
+          if (part !== orderPart) await eraseKey({ id, part });
+        }
+        next = page.next;
+        if (next === undefined) return;
+      }
+    },
+
+    async sweep() {
+      const before = String(clock.now() - noteSeconds * 1_000).padStart(15, "0");
+      const shards = Array.from({ length: noteShards }, (_, shard) => `#parts#${shard}`);
+      await Promise.all(
+        shards.map(async (id) => {
+          const { items } = await table.query({
+            KeyConditionExpression: "id = :id AND part < :before",
+            ExpressionAttributeValues: { ":id": { S: id }, ":before": { S: before } },
+            Limit: pageLimit,
+          });
+          for (const item of items) await settle({ id, part: textOf(item, "part") as string });
+        }),
+      );
+    },
+  };
+}

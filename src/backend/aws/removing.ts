@@ -1,0 +1,73 @@
+import { CauceError } from "../../core/errors.ts";
+import type { Backend } from "../backend.ts";
+import { attributes as a, type Item, orderPart } from "./item.ts";
+import { walkIndex } from "./lists.ts";
+import type { Orders } from "./orders.ts";
+import type { Parts } from "./parts.ts";
+import type { Registry } from "./registry.ts";
+import type { Table } from "./table.ts";
+
+const cursorPattern = /^(\d{1,6}) (\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?$/;
+
+/**
+ * An order's parts go first, then the order: where that is cut off, the next removal goes on. Of an order with an
+ * idempotency key its id stays, and nothing else, since the same key leads to it again.
+ */
+export function createRemoving(
+  table: Table,
+  registry: Registry,
+  parts: Parts,
+  orders: Orders,
+): Pick<Backend, "remove" | "removeFinal"> {
+  const removeItem = async (item: Item): Promise<boolean> => {
+    const id = item.id as { S: string };
+    const ConditionExpression = "#ki = :final AND #ve = :version AND attribute_not_exists(#fa)";
+    const condition = {
+      ConditionExpression,
+      ExpressionAttributeNames: { "#ki": a.kind, "#ve": a.version, "#fa": a.failureAt },
+      ExpressionAttributeValues: { ":final": { S: "f" }, ":version": item[a.version] as { N: string } },
+    };
+    await parts.eraseAll(id.S);
+    const key = { id, part: { S: orderPart } };
+    return item[a.keyHash] === undefined
+      ? table.erase({ Key: key, ...condition })
+      : table.put({ Item: { ...key, [a.removed]: { BOOL: true } }, ...condition });
+  };
+
+  return {
+    async remove(id) {
+      for (;;) {
+        const item = await orders.readItem(id);
+        if (item === undefined) return "not_found";
+        if (item[a.kind]?.S !== "f" || item[a.failureAt] !== undefined) return "not_final";
+        if (await removeItem(item)) return "removed";
+        // It changed or went in between, so it is looked at again.
+      }
+    },
+
+    async removeFinal({ before, limit, cursor }) {
+      await registry.refresh();
+      const partitions = registry.final();
+      const [, at = "0", after] = cursor === undefined ? [] : (cursorPattern.exec(cursor) ?? refuse());
+      const index = Number(at);
+      const partition = partitions[index];
+      if (partition === undefined) return { removed: 0, nextCursor: null };
+      const page = await walkIndex(table, { partition, after, limit });
+      const old = page.entries.filter(({ updatedAt }) => updatedAt < before);
+      const removed = await Promise.all(
+        old.map(async ({ id }) => {
+          const item = await orders.readItem(id);
+          if (item === undefined || item[a.kind]?.S !== "f" || Number(item[a.updatedAt]?.N) >= before) return false;
+          return removeItem(item);
+        }),
+      );
+      const next = page.next === undefined ? `${index + 1} ` : `${index} ${page.next}`;
+      const ended = page.next === undefined && index + 1 >= partitions.length;
+      return { removed: removed.filter(Boolean).length, nextCursor: ended ? null : next };
+    },
+  };
+}
+
+function refuse(): never {
+  throw new CauceError("invalid_cursor", "the cursor is not one that a removal returned; leave it out to start anew");
+}

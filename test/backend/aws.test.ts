@@ -1,0 +1,51 @@
+import { after, before, describe, it } from "node:test";
+import { type AwsOptions, aws } from "../../src/backend/aws/index.ts";
+import type { Backend } from "../../src/backend/backend.ts";
+import { describeBackend } from "../../src/testing/index.ts";
+import { createStack, startEmulators } from "./aws/emulators.ts";
+
+const workflow = "contract";
+/** The contract's statuses; the contract looks into queues of those that are never delivered, too. */
+const statuses = ["received", "priced", "forgotten", "held", "parked", "done"];
+const leaseSeconds = Object.fromEntries(statuses.map((status) => [status, 60]));
+let stages = 0;
+
+// Each case has a stack of its own and waits for time to pass: side by side they take a twelfth of the time.
+describe("aws", { concurrency: 12 }, () => {
+  let emulators: { stop(): Promise<void> };
+  before(async () => {
+    emulators = await startEmulators();
+  });
+  after(() => emulators.stop());
+
+  describeBackend(it, "aws", {
+    survives: "crashing",
+    clock: "real",
+    async open({ clock, delivery }) {
+      const stage = `t${++stages}`;
+      const stack = await createStack({ workflow, stage, mode: delivery, statuses });
+      const options: AwsOptions = { stage, ...stack, sweepSeconds: 2, pollSeconds: 1, shards: 2 };
+      const open = () => aws(options)({ workflow, delivery, clock, leaseSeconds });
+      const first = await open();
+      const opened: Backend[] = [first];
+      const next = async (): Promise<Backend> => {
+        const backend = await open();
+        opened.push(backend);
+        return backend;
+      };
+      return {
+        backend: first,
+        async reopen() {
+          await opened.at(-1)?.close();
+          return next();
+        },
+        // All that a process of its own would take with it is what it remembers, and nobody asks this one again.
+        crash: next,
+        async remove() {
+          for (const backend of opened) await backend.close();
+          await stack.remove();
+        },
+      };
+    },
+  });
+});
