@@ -4,7 +4,7 @@ import { type Clock, type Random, systemClock } from "./core/clock.ts";
 import { CauceError } from "./core/errors.ts";
 import type { App, Log } from "./core/handlers.ts";
 import type { Actor, Order, StoredOrder } from "./core/order.ts";
-import { type AnyWorkflow, type HandledStatus, handledStatuses, leaseSecondsOf, statusOf } from "./core/workflow.ts";
+import { leasesOf } from "./core/workflow.ts";
 import { createEngine } from "./engine/createEngine.ts";
 import type { Engine, PlaceOptions, Refusal, Requested, RetryFilter, TransitionRequest } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
@@ -110,7 +110,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
     for (const app of apps) {
       const { name } = app.workflow;
       const onBatch = observation.onBatchOf(name);
-      const leaseSeconds = leaseSecondsByStatus(app.workflow);
+      const leaseSeconds = leasesOf(app.workflow);
       const backend = await options.backend({ workflow: name, delivery, clock, onBatch, leaseSeconds });
       backends.push(backend);
       const { unknownStatuses = "refuse", retentionDays } = options;
@@ -256,13 +256,6 @@ function checkKey({ idempotencyKey }: PlaceOptions = {}): void {
   if (typeof idempotencyKey !== "string" || idempotencyKey === "" || idempotencyKey.length > 255) {
     throw new CauceError("invalid_request", "idempotencyKey must be a text of 1 to 255 characters");
   }
-}
-
-function leaseSecondsByStatus(workflow: AnyWorkflow): Record<string, number> {
-  const handled = handledStatuses(workflow);
-  return Object.fromEntries(
-    handled.map((status) => [status, leaseSecondsOf(statusOf(workflow, status) as HandledStatus)]),
-  );
 }
 
 function refuseTwins(apps: readonly App[]): void {

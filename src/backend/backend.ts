@@ -94,6 +94,8 @@ export interface Limits {
   readonly dataBytesMax: number;
   /** The longest group key, in bytes of UTF-8. */
   readonly groupBytesMax: number;
+  /** How often the sweep must look, in seconds; Infinity where `overdue` says when the next is due. */
+  readonly sweepSeconds: number;
   /** How late a delivery may be after its `notBefore`, in seconds, on an idle machine. */
   readonly timingSeconds: number;
   /** The longest that one `receive` may wait, in seconds; Infinity where there is no limit. */
@@ -154,6 +156,11 @@ export interface Delivery {
   readonly receipt: string;
   /** It was in flight before and has not been settled: the worker died or overstayed its lease. */
   readonly redelivered: boolean;
+  /**
+   * What was in flight before may never have reached a handler (a throttled function, a message put back with its
+   * group): unless the order tells of an attempt that began, none is counted as lost.
+   */
+  readonly unattended?: boolean | undefined;
   /** The queue's message id, where it has one. */
   readonly messageId: string | null;
 }

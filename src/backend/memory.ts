@@ -21,6 +21,7 @@ const limits: Limits = Object.freeze({
   longestDelaySeconds: Number.POSITIVE_INFINITY,
   dataBytesMax: 1_048_576,
   groupBytesMax: 1_024,
+  sweepSeconds: Number.POSITIVE_INFINITY,
   timingSeconds: 0.1,
   longestWaitSeconds: Number.POSITIVE_INFINITY,
   concurrency: { least: 1, most: Number.POSITIVE_INFINITY, default: 100 },

@@ -34,7 +34,11 @@ export type Outcome =
       readonly stack?: string | undefined;
     }
   /** It was delivered again without an outcome of the attempt before: that attempt's worker died. */
-  | { readonly kind: "redelivered" }
+  | {
+      readonly kind: "redelivered";
+      /** The attempt before may never have begun: it counts only where the order tells that it did. */
+      readonly unattended?: boolean | undefined;
+    }
   /** The API asked to move it. */
   | {
       readonly kind: "requested";
@@ -59,7 +63,7 @@ export function decide(order: StoredOrder, outcome: Outcome, context: DecideCont
     case "failed":
       return attemptFailed(order, status, outcome, context);
     case "redelivered":
-      return redelivered(order, status, context);
+      return redelivered(order, status, outcome, context);
     case "requested":
       return requested(order, status, outcome, context);
     case "expired":
@@ -121,9 +125,17 @@ function attemptFailed(
  * The attempt before this delivery has no outcome, so its worker died, and it counts. The one that starts now is
  * recorded before its handler runs: a handler that kills its process ends as failed, not in a loop.
  */
-function redelivered(order: StoredOrder, status: StatusDefinition | undefined, context: DecideContext): Decision {
+function redelivered(
+  order: StoredOrder,
+  status: StatusDefinition | undefined,
+  { unattended }: Extract<Outcome, { kind: "redelivered" }>,
+  context: DecideContext,
+): Decision {
   if (!isAttempted(order)) return notAttempted(order);
   if (status === undefined) return decide(order, { kind: "unknown" }, context);
+  if (unattended && !order.attempting) {
+    return changed(order, { ...order, attempts: order.attempts + 1, attempting: true }, null, "keep", context);
+  }
   const lost = usedAttempts(order);
   const policy = retryOf(status.final || status.waits ? { to: [] } : status);
   const message = "the process that ran the handler ended before the handler did";

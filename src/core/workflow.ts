@@ -148,6 +148,14 @@ export function leaseSecondsOf(status: HandledStatus): number {
   return timeoutSecondsOf(status) * leasePerTimeout;
 }
 
+/** The leases of every handled status, in seconds: what a backend is told of them. */
+export function leasesOf(workflow: AnyWorkflow): Record<string, number> {
+  const statuses = handledStatuses(workflow);
+  return Object.fromEntries(
+    statuses.map((status) => [status, leaseSecondsOf(statusOf(workflow, status) as HandledStatus)]),
+  );
+}
+
 export function retryOf(status: HandledStatus): Required<RetryPolicy> {
   // Field by field: a spread would let an explicit undefined take the place of a default.
   const { attempts, baseSeconds, maxSeconds } = status.retry ?? {};

@@ -83,7 +83,7 @@ export function createAttempt(options: AttemptOptions): Attempt {
       return { verdict: "again", notBefore: order.notBefore };
     }
     if (delivery.redelivered) {
-      const decision = decide(order, { kind: "redelivered" }, contextOf(delivery));
+      const decision = decide(order, { kind: "redelivered", unattended: delivery.unattended }, contextOf(delivery));
       if ("refused" in decision) throw new Error(`redelivered was refused: ${decision.message}`);
       const { change, exhaustedBy } = decision;
       const committed = await commit(change);

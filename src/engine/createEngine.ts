@@ -9,15 +9,14 @@ import {
   type HandledStatus,
   handledStatuses,
   leaseSecondsOf,
-  retryOf,
-  type StatusDefinition,
   statusOf,
   timeoutSecondsOf,
 } from "../core/workflow.ts";
-import { createAttempt } from "./attempt.ts";
+import { type Attempt, createAttempt } from "./attempt.ts";
 import { createDeadlines, type Deadlines } from "./deadlines.ts";
-import type { Engine, Requested } from "./engine.ts";
+import type { Engine, Requested, StartOptions } from "./engine.ts";
 import { createIntake } from "./intake.ts";
+import { checkLimits } from "./limits.ts";
 import { type Observer, unobserved } from "./observer.ts";
 import { createOperate } from "./operate.ts";
 import { pause } from "./pause.ts";
@@ -40,6 +39,13 @@ export interface EngineOptions {
   readonly observer?: Observer | undefined;
   /** What `start` does about orders in statuses that the workflow does not know. Default `refuse`. */
   readonly unknownStatuses?: "refuse" | "fail";
+  /**
+   * How long a handler's outcome waits for a store that takes no writes, in seconds; then its delivery comes back.
+   * Default: until the engine stops.
+   */
+  readonly commitPatienceSeconds?: number | undefined;
+  /** Whether expiries wake the sweep. Default true; false where somebody else sweeps. */
+  readonly wakes?: boolean | undefined;
   /** Final orders are removed that many days after their last change. Default: never. */
   readonly retentionDays?: number | undefined;
 }
@@ -73,7 +79,7 @@ export function createEngine(options: EngineOptions): Engine {
     const committing = backend.commit(change);
     if (expiresAt === null) return committing;
     return committing.then((committed) => {
-      if (committed === "committed") sweep.notice(expiresAt);
+      if (committed === "committed") noticeExpiry(expiresAt);
       return committed;
     });
   };
@@ -89,9 +95,10 @@ export function createEngine(options: EngineOptions): Engine {
   const commitPatiently = (change: Change) => commit(change).catch((error: unknown) => commitAgain(change, error));
 
   const commitAgain = async (change: Change, first: unknown): Promise<"committed" | "stale" | undefined> => {
+    const until = clock.now() + (options.commitPatienceSeconds ?? Number.POSITIVE_INFINITY) * 1_000;
     for (let error = first, tries = 0; ; tries++) {
       health.refused(error);
-      if (!isPassing(error) || ending.signal.aborted) {
+      if (!isPassing(error) || ending.signal.aborted || clock.now() >= until) {
         log.error({ orderId: change.before.id, error: String(error) }, "change not committed; the delivery comes back");
         return undefined;
       }
@@ -118,21 +125,21 @@ export function createEngine(options: EngineOptions): Engine {
     },
   });
 
+  const noticeExpiry = options.wakes === false ? () => {} : sweep.notice;
+
   const { retentionDays: days } = options;
   const retention =
     days === undefined
       ? undefined
       : createRetention({ workflow: workflow.name, days, backend, clock, log, onRemoved: observer.removed });
 
-  const startStatus = (status: string, opened: object): Poll => {
-    const definition = statusOf(workflow, status) as HandledStatus;
-    const timeoutSeconds = timeoutSecondsOf(definition);
+  const attemptOf = (status: string, opened: object): Attempt => {
     const own = createDeadlines(clock);
     deadlines.push(own);
-    const attempt = createAttempt({
+    return createAttempt({
       workflow,
       status,
-      timeoutSeconds,
+      timeoutSeconds: timeoutSecondsOf(statusOf(workflow, status) as HandledStatus),
       handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
       resources: opened,
       backend,
@@ -144,19 +151,23 @@ export function createEngine(options: EngineOptions): Engine {
       commit: commitPatiently,
       observer,
     });
-    const concurrency = definition.concurrency ?? backend.limits.concurrency.default;
+  };
+
+  const startStatus = (status: string, opened: object): Poll => {
+    const definition = statusOf(workflow, status) as HandledStatus;
     return startPoll({
       status,
-      concurrency,
+      concurrency: definition.concurrency ?? backend.limits.concurrency.default,
       leaseSeconds: leaseSecondsOf(definition),
       backend,
       clock,
-      attempt,
+      attempt: attemptOf(status, opened),
       log,
     });
   };
 
-  const begin = async () => {
+  const begin = async ({ statuses, sweeps = true }: StartOptions) => {
+    const wanted = statusesToPoll(workflow, statuses);
     ending = new AbortController();
     const { signal } = ending;
     const stranded = refuseStranded(workflow, await backend.depths(), options.unknownStatuses ?? "refuse");
@@ -171,7 +182,8 @@ export function createEngine(options: EngineOptions): Engine {
       },
     });
     if (signal.aborted) return;
-    polls = handledStatuses(workflow).map((status) => startStatus(status, opened));
+    polls = wanted.map((status) => startStatus(status, opened));
+    if (!sweeps) return;
     await sweep.start();
     if (!signal.aborted) retention?.start();
   };
@@ -194,7 +206,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   return {
     workflow,
-    place: createIntake({ workflow, backend, clock, actor, observer, health, onExpiry: sweep.notice }),
+    place: createIntake({ workflow, backend, clock, actor, observer, health, onExpiry: noticeExpiry }),
     takesWrites: health.takesWrites,
     get: backend.get,
     list: backend.list,
@@ -203,8 +215,22 @@ export function createEngine(options: EngineOptions): Engine {
 
     ...createStanding({ workflow, backend, log }),
 
-    start() {
-      started ??= begin().catch(async (error) => {
+    async attend() {
+      ending = new AbortController();
+      const opened = await openResources(app);
+      resources = opened;
+      const attempts = new Map(handledStatuses(workflow).map((status) => [status, attemptOf(status, opened)]));
+      return (delivery, onHandlerEnd) => {
+        const attempt = attempts.get(delivery.status);
+        if (attempt !== undefined) return attempt(delivery, onHandlerEnd);
+        throw new CauceError("status_not_handled", `"${delivery.status}" is no handled status of "${workflow.name}"`);
+      };
+    },
+
+    sweep: sweep.once,
+
+    start(startOptions = {}) {
+      started ??= begin(startOptions).catch(async (error) => {
         await end();
         started = undefined;
         throw error;
@@ -224,6 +250,20 @@ export function createEngine(options: EngineOptions): Engine {
       return stopped;
     },
   };
+}
+
+function statusesToPoll(workflow: AnyWorkflow, wanted: readonly string[] | undefined): readonly string[] {
+  const handled = handledStatuses(workflow);
+  if (wanted === undefined) return handled;
+  for (const status of wanted) {
+    if (handled.includes(status)) continue;
+    const known = statusOf(workflow, status) !== undefined;
+    throw new CauceError(
+      known ? "status_not_handled" : "status_not_found",
+      `"${status}" is ${known ? "not handled" : "no status"} in "${workflow.name}"; there is ${handled.join(", ")}`,
+    );
+  }
+  return wanted;
 }
 
 function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): () => AnyHandler | Promise<AnyHandler> {
@@ -249,27 +289,6 @@ function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): () => AnyHandl
     return loading;
   };
   return () => loaded ?? loadOnce();
-}
-
-function checkLimits(workflow: AnyWorkflow, { limits }: Backend): void {
-  for (const [name, status] of Object.entries(workflow.statuses as Record<string, StatusDefinition>)) {
-    const refuse = (what: string): never => {
-      throw new CauceError("limit_exceeded", `workflow "${workflow.name}", status "${name}": ${what}`);
-    };
-    if (status.final) continue;
-    const delays = status.waits
-      ? { "expires.afterSeconds": status.expires?.afterSeconds ?? 0 }
-      : { "retry.maxSeconds": retryOf(status).maxSeconds };
-    for (const [field, seconds] of Object.entries(delays)) {
-      if (seconds > limits.longestDelaySeconds) {
-        refuse(`${field} is ${seconds} and this backend holds a delay of at most ${limits.longestDelaySeconds} s`);
-      }
-    }
-    const { least, most } = limits.concurrency;
-    if (status.concurrency !== undefined && (status.concurrency < least || status.concurrency > most)) {
-      refuse(`concurrency is ${status.concurrency} and this backend gives ${least} to ${most}`);
-    }
-  }
 }
 
 /** A store that is full or away for a while, and may take the same again. */

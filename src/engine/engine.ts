@@ -3,6 +3,7 @@ import type { Depth, FailureGroup, ListQuery, OrderPage } from "../backend/backe
 import type { ErrorCode, Fault } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
+import type { Attempt } from "./attempt.ts";
 
 /** An expected "no", returned and not thrown. */
 export interface Refusal {
@@ -38,6 +39,13 @@ export interface RetryFilter {
   readonly limit?: number | undefined;
   /** From an earlier answer. */
   readonly cursor?: string | undefined;
+}
+
+export interface StartOptions {
+  /** The handled statuses to poll. Default: all. */
+  readonly statuses?: readonly string[] | undefined;
+  /** Whether to sweep, and to remove what the retention lets go. Default true. */
+  readonly sweeps?: boolean | undefined;
 }
 
 export interface Engine {
@@ -80,9 +88,20 @@ export interface Engine {
   takesWrites(): Promise<boolean>;
   /**
    * Opens resources, refuses stranded orders with `orders_stranded`, starts the poll loops and the sweep. Harmless when
-   * called again. When it rejects, what it opened is closed, and it may be called anew.
+   * called again. When it rejects, what it opened is closed, and it may be called anew. Rejects with `status_not_found`,
+   * `status_not_handled` for a status to poll that is none.
    */
-  start(): Promise<void>;
+  start(options?: StartOptions): Promise<void>;
+  /**
+   * Opens resources, and gives what tries one delivery: for whoever is handed deliveries, as a Lambda function is.
+   * Nothing polls and nothing sweeps. `stop` closes the resources.
+   */
+  attend(): Promise<Attempt>;
+  /**
+   * Looks once through what is overdue: moves waits that expired, queues what was lost. Goes on while it is told to, and
+   * resolves to how many orders it saw to.
+   */
+  sweep(goOn: () => boolean): Promise<number>;
   /**
    * Stops receiving, waits for what is in hand (each handler keeps its time), closes the resources. The backend stays
    * open. Harmless when called again.

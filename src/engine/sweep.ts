@@ -17,6 +17,8 @@ export interface Sweep {
   start(): Promise<void>;
   /** An order waits until then: wake no later, started or not, since another thread's engine may be the one that starts. */
   notice(expiresAt: number): void;
+  /** Looks through what is overdue once, and resolves to how many orders it moved or queued. Rejects as the backend does. */
+  once(goOn: () => boolean): Promise<number>;
   /** Resolves when nothing is under way. It can be started again. */
   stop(): Promise<void>;
 }
@@ -47,15 +49,24 @@ export function createSweep({ backend, clock, log, apply }: SweepOptions): Sweep
   const move = (order: StoredOrder): Promise<void> =>
     order.kind === "waiting" ? apply(order, { kind: "expired" }) : backend.redeliver(order);
 
-  const sweepOnce = async () => {
+  const once = async (goOn: () => boolean): Promise<number> => {
+    let swept = 0;
     let cursor: string | undefined;
     do {
       const page = await backend.overdue({ limit: pageSize, cursor });
-      if (!active) return;
+      if (!goOn()) return swept;
       await Promise.all(page.orders.map(move));
+      swept += page.orders.length;
       if (page.nextAt !== null) notice(page.nextAt);
       cursor = page.nextCursor ?? undefined;
-    } while (cursor !== undefined);
+    } while (cursor !== undefined && goOn());
+    return swept;
+  };
+
+  const sweepOnce = async () => {
+    await once(() => active);
+    const { sweepSeconds } = backend.limits;
+    if (sweepSeconds !== Number.POSITIVE_INFINITY) notice(clock.now() + sweepSeconds * 1_000);
   };
 
   const sweep = async () => {
@@ -87,6 +98,7 @@ export function createSweep({ backend, clock, log, apply }: SweepOptions): Sweep
       return run();
     },
     notice,
+    once,
     async stop() {
       active = false;
       cancel?.();

@@ -333,6 +333,18 @@ describe("redelivered: the attempt before has no outcome", () => {
         ended: null,
       },
     ],
+    [
+      "one that may never have begun does not count, and the one that starts is recorded",
+      { attempts: 0 },
+      { kind: "redelivered", unattended: true },
+      { attempts: 1, attempting: true, delivery: "keep" },
+    ],
+    [
+      "one that is known to have begun counts, whatever else is not known",
+      { attempts: 2, attempting: true },
+      { kind: "redelivered", unattended: true },
+      { attempts: 3, delivery: "keep" },
+    ],
     ["a recorded one counts once", { attempts: 2, attempting: true }, redelivered, { attempts: 3, delivery: "keep" }],
     [
       "the lost attempt was the last: marked failed",

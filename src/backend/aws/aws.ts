@@ -143,6 +143,7 @@ function limitsOf(sweepSeconds: number): Limits {
     // An item of DynamoDB holds 400 KB, its names included.
     dataBytesMax: 390_000,
     groupBytesMax: 256,
+    sweepSeconds,
     timingSeconds: sweepSeconds,
     longestWaitSeconds: Number.POSITIVE_INFINITY,
     // An event source mapping's least and most (docs/aws.md).

@@ -77,7 +77,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     const { reference, messageId, receipt, receives } = flight;
     const { id, status, visit } = reference;
     const redelivered = receives > 1 && !(await isAccountedFor(flight));
-    return { orderId: id, status, visit, receipt, redelivered, messageId };
+    return { orderId: id, status, visit, receipt, redelivered, unattended: true, messageId };
   };
 
   return {

@@ -28,6 +28,7 @@ const limits: Limits = {
   // A row of SQLite holds a gigabyte; this is what one process can still read, check and write without a long pause.
   dataBytesMax: 16_777_216,
   groupBytesMax: 1_024,
+  sweepSeconds: Number.POSITIVE_INFINITY,
   timingSeconds: 0.1,
   longestWaitSeconds: Number.POSITIVE_INFINITY,
   concurrency: { least: 1, most: 10_000, default: 100 },
