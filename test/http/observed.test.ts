@@ -102,6 +102,29 @@ test("a quiet stream says that it is there, and ends when the server does; nothi
   assert.equal(await last, undefined);
 });
 
+test("only so many read events at once: one more is refused until one of them goes", async (t) => {
+  const { request, observation } = await serving(t);
+  // What has no reader takes no place.
+  for (let n = 0; n < 150; n++) assert.equal((await request(n % 2 ? "HEAD" : "GET", "/events")).status, 200);
+  const readers = [];
+  for (let n = 0; n < 100; n++) {
+    const reader = reading(await request("GET", "/events"));
+    await reader.next();
+    readers.push(reader);
+  }
+  const refused = await request("GET", "/events");
+  assert.equal(refused.headers.get("retry-after"), "10");
+  await problemOf(refused, 503, "too_many_readers");
+  await readers.pop()?.cancel();
+  const next = reading(await request("GET", "/events"));
+  await next.next();
+  await problemOf(await request("GET", "/events"), 503, "too_many_readers");
+  const ends = [...readers, next].map((reader) => reader.next());
+  observation.events.end();
+  assert.deepEqual([...new Set(await Promise.all(ends))], [undefined]);
+  assert.equal((await request("GET", "/events")).status, 200);
+});
+
 test("what events, statistics and metrics do not take", async (t) => {
   const { request } = await serving(t);
   await problemOf(await request("GET", "/events?workflow=nope"), 404, "workflow_not_found");

@@ -43,7 +43,7 @@ export function serverTable(workflows: readonly string[]): RouteTable {
           content: { type: "text/event-stream", schema: { type: "string" }, itemSchema: refTo("Transition") },
         },
       },
-      errors: ["invalid_request", "workflow_not_found", ...unwell],
+      errors: ["invalid_request", "workflow_not_found", "too_many_readers", ...unwell],
     },
     "GET /stats": {
       operationId: "stats",
