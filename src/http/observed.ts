@@ -86,7 +86,7 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
 }
 
 /** The minutes of all workflows, side by side. */
-export function statsOf({ meters }: Observation, minutes: number) {
+function statsOf({ meters }: Observation, minutes: number) {
   const byMinute = new Map<number, object[]>();
   for (const [workflow, meter] of meters) {
     for (const { at, ...minute } of meter.minutes(minutes)) {

@@ -75,7 +75,7 @@ export type HttpErrorCode = {
   [Code in ErrorCode]: (typeof httpStatusOf)[Code] extends null ? never : Code;
 }[ErrorCode];
 
-export function isHttpErrorCode(code: ErrorCode): code is HttpErrorCode {
+function isHttpErrorCode(code: ErrorCode): code is HttpErrorCode {
   return httpStatusOf[code] !== null;
 }
 
