@@ -163,6 +163,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       await drain();
     } finally {
       state = "closed";
+      observation.close();
       await ended(backends.map((backend) => backend.close()));
     }
   };

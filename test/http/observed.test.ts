@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { test } from "node:test";
 import type { Order } from "../../src/core/order.ts";
 import { jsonOf, problemOf, serving } from "./serving.ts";
@@ -192,4 +193,25 @@ test("metrics are what Prometheus reads", async (t) => {
   // A second scrape counts nothing twice.
   const again = await (await request("GET", "/metrics")).text();
   assert.ok(again.includes('cauce_orders_placed_total{workflow="orders"} 1\n'));
+});
+
+test("a scrape reads each store once, and what it measures with ends when everything closes", async (t) => {
+  const { request, engines, observation } = await serving(t);
+  const reads = engines.map((engine) => t.mock.method(engine, "queues"));
+  const disable = t.mock.method(Object.getPrototypeOf(monitorEventLoopDelay()), "disable");
+  await request("GET", "/metrics");
+  await request("GET", "/metrics");
+  assert.deepEqual(
+    reads.map(({ mock }) => mock.callCount()),
+    [2, 2],
+  );
+  assert.equal(disable.mock.callCount(), 0);
+  observation.close();
+  observation.close();
+  assert.equal(disable.mock.callCount(), 1);
+  // The first scrape of all may come after it.
+  const late = await serving(t);
+  late.observation.close();
+  assert.equal((await late.request("GET", "/metrics")).status, 200);
+  assert.equal(disable.mock.callCount(), 2);
 });
