@@ -111,7 +111,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       const onBatch = observation.onBatchOf(name);
       const backend = await options.backend({ workflow: name, delivery, clock, onBatch });
       backends.push(backend);
-      const { unknownStatuses = "refuse", retentionDays } = options;
+      const { unknownStatuses, retentionDays } = options;
       const observer = observation.observerOf(name, await backend.depths());
       engines.set(
         name,
@@ -121,8 +121,8 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
     app = createApp({
       engines: [...engines.values()],
       auth: options.auth,
-      basePath: options.basePath ?? "",
-      bodyBytesMax: options.bodyBytesMax ?? 262_144,
+      basePath: options.basePath,
+      bodyBytesMax: options.bodyBytesMax,
       log,
       clock,
       observation,

@@ -38,7 +38,7 @@ export interface EngineOptions {
   /** Told of every order that is stored and every change that is committed. */
   readonly observer?: Observer | undefined;
   /** What `start` does about orders in statuses that the workflow does not know. Default `refuse`. */
-  readonly unknownStatuses?: "refuse" | "fail";
+  readonly unknownStatuses?: "refuse" | "fail" | undefined;
   /** Final orders are removed that many days after their last change. Default: never. */
   readonly retentionDays?: number | undefined;
 }

@@ -1,8 +1,7 @@
 import { eventsQuery, statsQuery } from "../observed.ts";
 import { inlineSchema, refTo } from "./components.ts";
-import { type Content, queryOf, type RouteTable } from "./describe.ts";
+import { type Content, queryOf, type RouteTable, unwell } from "./describe.ts";
 
-const unwell = ["internal_error", "store_unavailable", "store_unreadable", "store_corrupt", "closed"] as const;
 const json = (name: string, example?: unknown): Content => ({ type: "application/json", schema: refTo(name), example });
 const tag = "server";
 
