@@ -6,10 +6,10 @@ import type { App, Log } from "./core/handlers.ts";
 import type { Actor, Order, StoredOrder } from "./core/order.ts";
 import { leasesOf } from "./core/workflow.ts";
 import { createEngine } from "./engine/createEngine.ts";
-import type { Engine, PlaceOptions, Refusal, Requested, RetryFilter, TransitionRequest } from "./engine/engine.ts";
+import type { Engine, PlaceOptions, Requested, RetryFilter, TransitionRequest } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
 import { createObservation } from "./engine/observation.ts";
-import { refusalError } from "./engine/operate.ts";
+import { accepted, refusalError } from "./engine/operate.ts";
 import { orderOf } from "./engine/present.ts";
 import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
@@ -54,8 +54,8 @@ export interface CauceOptions {
  */
 export interface Cauce {
   /**
-   * Answers a standard `Request`: the whole HTTP API. `env` is what the server passes along; a `readBody` in it is a
-   * shorter way to the body of a request that has a `content-length`.
+   * Answers a standard `Request`: the whole HTTP API. `env` is what the server passes along, and may be left out: a
+   * `readBody` in it is a shorter way to a body's bytes, and a `takeTime` takes the time limit from a batch's body.
    */
   fetch(request: Request, env?: object): Response | Promise<Response>;
   /** Stores an order and only then resolves. `placed` is false for a repeat of an idempotency key. */
@@ -113,7 +113,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       const leaseSeconds = leasesOf(app.workflow);
       const backend = await options.backend({ workflow: name, delivery, clock, onBatch, leaseSeconds });
       backends.push(backend);
-      const { unknownStatuses = "refuse", retentionDays } = options;
+      const { unknownStatuses, retentionDays } = options;
       const observer = observation.observerOf(name, await backend.depths());
       engines.set(
         name,
@@ -123,8 +123,8 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
     app = createApp({
       engines: [...engines.values()],
       auth: options.auth,
-      basePath: options.basePath ?? "",
-      bodyBytesMax: options.bodyBytesMax ?? 262_144,
+      basePath: options.basePath,
+      bodyBytesMax: options.bodyBytesMax,
       log,
       clock,
       observation,
@@ -165,6 +165,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       await drain();
     } finally {
       state = "closed";
+      observation.close();
       await ended(backends.map((backend) => backend.close()));
     }
   };
@@ -266,9 +267,4 @@ function refuseTwins(apps: readonly App[]): void {
     if (names.indexOf(name) !== index)
       throw new CauceError("app_invalid", `two apps have the workflow name "${name}"; give each its own`);
   }
-}
-
-function accepted<T extends object>(result: T | Refusal): T {
-  if ("refused" in result) throw refusalError(result);
-  return result;
 }

@@ -4,6 +4,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { type Change, decide } from "../../src/core/decide.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { createObservation } from "../../src/engine/observation.ts";
+import { given } from "../../src/testing/given.ts";
 import { startCauce } from "../cauce.ts";
 import type { Bench } from "./bench.ts";
 import type { Pace } from "./compare.ts";
@@ -75,7 +76,7 @@ function countingMicroseconds(): number {
   observation.events.open();
   const by = { runtime: "node", name: "bench", requestId: null, messageId: null } as const;
   const now = Date.now();
-  const placed = { ...sample, createdAt: now, updatedAt: now, entry: { at: now, reason: null, error: null, by } };
+  const { order: placed } = given(workflow, { id: "01a20da9-e704-7019-90d8-495bca9553e4" }, { now, by });
   const changes: Change[] = [];
   let order: StoredOrder = placed;
   for (const to of ["approved", "paid", "shipped"]) {
@@ -96,21 +97,3 @@ function countingMicroseconds(): number {
   count();
   return ((performance.now() - startedAt) * 1_000) / countedOrders;
 }
-
-const sample: Omit<StoredOrder, "createdAt" | "updatedAt" | "entry"> = {
-  id: "01a20da9-e704-7019-90d8-495bca9553e4",
-  status: "received",
-  kind: "handled",
-  visit: 0,
-  version: 1,
-  attempts: 0,
-  attempting: false,
-  dataJson: "{}",
-  resultsJson: "{}",
-  group: null,
-  notBefore: null,
-  expiresAt: null,
-  failure: null,
-  past: [],
-  pastOmitted: 0,
-};

@@ -28,6 +28,7 @@ export const errorCodes = {
   order_not_found: "No order has that id.",
   status_not_found: "The workflow has no such status.",
   status_not_handled: "The status has no handler, so there is nothing to pause.",
+  too_many_readers: "As many readers of events are connected as the server has room for.",
   // A change of an order
   transition_not_allowed: "The order may not move to that status from where it stands.",
   being_handled: "The order is in a handled status and its handler will move it.",

@@ -134,7 +134,7 @@ export function handledStatuses(workflow: AnyWorkflow): string[] {
     .map(([name]) => name);
 }
 
-export const defaultTimeoutSeconds = 30;
+const defaultTimeoutSeconds = 30;
 
 export function timeoutSecondsOf(status: HandledStatus): number {
   return status.timeoutSeconds ?? defaultTimeoutSeconds;

@@ -38,7 +38,7 @@ export interface EngineOptions {
   /** Told of every order that is stored and every change that is committed. */
   readonly observer?: Observer | undefined;
   /** What `start` does about orders in statuses that the workflow does not know. Default `refuse`. */
-  readonly unknownStatuses?: "refuse" | "fail";
+  readonly unknownStatuses?: "refuse" | "fail" | undefined;
   /**
    * How long a handler's outcome waits for a store that takes no writes, in seconds; then its delivery comes back.
    * Default: until the engine stops.
@@ -58,6 +58,13 @@ export function createEngine(options: EngineOptions): Engine {
   const { workflow } = app;
   checkLimits(workflow, backend);
   const health = createStoreHealth({ backend, clock });
+  const watched: Backend = {
+    ...backend,
+    pause: (status) => health.watch(backend.pause(status)),
+    resume: (status) => health.watch(backend.resume(status)),
+    remove: (id) => health.watch(backend.remove(id)),
+    removeFinal: (query) => health.watch(backend.removeFinal(query)),
+  };
   let ending = new AbortController();
   let polls: Poll[] = [];
   let deadlines: Deadlines[] = [];
@@ -86,9 +93,14 @@ export function createEngine(options: EngineOptions): Engine {
 
   /** A change that no attempt made. */
   const commitOther = async (change: Change): Promise<"committed" | "stale"> => {
-    const committed = await commit(change);
-    if (committed === "committed") observer.changed(change, undefined);
-    return committed;
+    try {
+      const committed = await commit(change);
+      if (committed === "committed") observer.changed(change, undefined);
+      return committed;
+    } catch (error) {
+      health.refused(error);
+      throw error;
+    }
   };
 
   /** A handler has run and its outcome must not be lost to a store that is full for a while. */
@@ -131,7 +143,7 @@ export function createEngine(options: EngineOptions): Engine {
   const retention =
     days === undefined
       ? undefined
-      : createRetention({ workflow: workflow.name, days, backend, clock, log, onRemoved: observer.removed });
+      : createRetention({ workflow: workflow.name, days, backend: watched, clock, log, onRemoved: observer.removed });
 
   const attemptOf = (status: string, opened: object): Attempt => {
     const own = createDeadlines(clock);
@@ -210,10 +222,10 @@ export function createEngine(options: EngineOptions): Engine {
     takesWrites: health.takesWrites,
     get: backend.get,
     list: backend.list,
-    ...createOperate({ backend, contextOf, commit: commitOther, log, onRemoved: observer.removed }),
+    ...createOperate({ backend: watched, contextOf, commit: commitOther, log, onRemoved: observer.removed }),
     failures: backend.failures,
 
-    ...createStanding({ workflow, backend, log }),
+    ...createStanding({ workflow, backend: watched, log }),
 
     async attend() {
       ending = new AbortController();

@@ -52,14 +52,14 @@ export interface Minute {
 /** Counts what one workflow does, for metrics and statistics. */
 export interface Meter extends Observer {
   readonly totals: Totals;
-  /** The last `count` minutes, the oldest first, the lasting one last; fewer where it has not counted for so long. */
+  /** The last `count` minutes, the oldest first, the current one last; fewer where it has not counted for so long. */
   minutes(count: number): Minute[];
 }
 
 export const minutesMax = 1_440;
 const minuteMilliseconds = 60_000;
 
-interface Lasting {
+interface Current {
   readonly totals: StatusTotals;
   entered: number;
   left: number;
@@ -74,20 +74,20 @@ interface Lasting {
  */
 export function createMeter({ clock, depths }: { clock: Clock; depths: readonly Depth[] }): Meter {
   const statuses = new Map<string, StatusTotals>();
-  const lasting = new Map<string, Lasting>();
+  const current = new Map<string, Current>();
   const totals: Totals & { placed: number; finished: number } = { placed: 0, finished: 0, removed: 0, statuses };
   const past: Minute[] = [];
   let at = minuteOf(clock.now());
   let placed = 0;
   let finished = 0;
 
-  const statusOf = (status: string): Lasting => {
-    let found = lasting.get(status);
+  const statusOf = (status: string): Current => {
+    let found = current.get(status);
     if (found === undefined) {
       const kept = { entered: 0, left: 0, depth: 0, attempts: noAttempts(), to: new Map(), time: createHistogram() };
       statuses.set(status, kept);
       found = { totals: kept, entered: 0, left: 0, attempts: noAttempts(), time: createHistogram() };
-      lasting.set(status, found);
+      current.set(status, found);
     }
     return found;
   };
@@ -95,10 +95,10 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
     statusOf(status).totals.depth += waiting + inFlight + delayed + failed;
   }
 
-  const lastingMinute = (): Minute => {
+  const currentMinute = (): Minute => {
     const attempts = noAttempts();
     const rows: StatusMinute[] = [];
-    for (const [status, { totals: all, entered, left, attempts: own, time }] of lasting) {
+    for (const [status, { totals: all, entered, left, attempts: own, time }] of current) {
       for (const outcome of outcomes) attempts[outcome] += own[outcome];
       rows.push({
         status,
@@ -115,10 +115,10 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
   /** Ends the minutes that are over at `now`. */
   const roll = (now: number): void => {
     if (now < at + minuteMilliseconds) return;
-    past.push(lastingMinute());
+    past.push(currentMinute());
     placed = 0;
     finished = 0;
-    for (const each of lasting.values()) {
+    for (const each of current.values()) {
       each.entered = 0;
       each.left = 0;
       for (const outcome of outcomes) each.attempts[outcome] = 0;
@@ -129,7 +129,7 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
     const idle = Math.min(minutesMax, (next - at) / minuteMilliseconds - 1);
     for (let n = idle; n > 0; n--) {
       at = next - n * minuteMilliseconds;
-      past.push(lastingMinute());
+      past.push(currentMinute());
     }
     at = next;
     if (past.length > minutesMax) past.splice(0, past.length - minutesMax);
@@ -179,7 +179,7 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
 
     minutes(count) {
       roll(clock.now());
-      return [...past.slice(past.length - Math.min(past.length, count - 1)), lastingMinute()];
+      return [...past.slice(past.length - Math.min(past.length, count - 1)), currentMinute()];
     },
   };
 }

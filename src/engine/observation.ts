@@ -21,6 +21,10 @@ export interface Observation {
   observerOf(workflow: string, depths: readonly Depth[]): Observer;
   /** For one workflow's store: called with every transaction. */
   onBatchOf(workflow: string): (operations: number, milliseconds: number) => void;
+  /** For what somebody who looks on has opened: called when everything closes. */
+  onClose(callback: () => void): void;
+  /** Ends the stream of events and closes what was opened to look on. Harmless when called again. */
+  close(): void;
 }
 
 // A reader that reconnects within a second or so misses nothing at full load; with a day's few orders, a day.
@@ -30,6 +34,8 @@ export function createObservation({ clock, stream }: { clock: Clock; stream: str
   const events = createEvents({ window: eventWindow, stream });
   const meters = new Map<string, Meter>();
   const stores = new Map<string, StoreTotals>();
+  const closing = new Set<() => void>();
+  let closed = false;
   return {
     now: clock.now,
     events,
@@ -57,6 +63,16 @@ export function createObservation({ clock, stream }: { clock: Clock; stream: str
         observe(totals.milliseconds, milliseconds);
         observe(totals.operations, operations);
       };
+    },
+    onClose(callback) {
+      if (closed) callback();
+      else closing.add(callback);
+    },
+    close() {
+      closed = true;
+      events.end();
+      for (const callback of closing) callback();
+      closing.clear();
     },
   };
 }

@@ -8,6 +8,8 @@ export interface StoreHealth {
   took(): void;
   /** A write was rejected; what says nothing of the store is left out of account. */
   refused(error: unknown): void;
+  /** The same write; `refused` is told where it is rejected. */
+  watch<T>(write: Promise<T>): Promise<T>;
   /**
    * False from the first write that was refused until one succeeds. Meanwhile it writes something itself, at most once
    * a second: whoever is asked to send no orders could not tell otherwise that they would be taken again. Never rejects.
@@ -40,13 +42,20 @@ export function createStoreHealth({ backend, clock }: { backend: Pick<Backend, "
     }
   };
 
+  const refused = (error: unknown): void => {
+    if (error instanceof CauceError && faults.has(error.code)) faulty = true;
+  };
+
   return {
     took() {
       faulty = false;
     },
-    refused(error) {
-      if (error instanceof CauceError && faults.has(error.code)) faulty = true;
-    },
+    refused,
+    watch: (write) =>
+      write.catch((error: unknown) => {
+        refused(error);
+        throw error;
+      }),
     async takesWrites() {
       if (!faulty) return true;
       // A clock that is set back must not put the next probe off by as much.

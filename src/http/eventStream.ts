@@ -13,6 +13,10 @@ export interface EventStreamOptions {
   /** The `Last-Event-ID` that the reader sent. */
   readonly lastEventId: string | null;
   readonly clock: Clock;
+  /** Called with the first read: an answer that nobody reads costs nothing. */
+  readonly onBegin: () => void;
+  /** Called once after it, when the reader has gone or the stream has ended. */
+  readonly onEnd: () => void;
 }
 
 const eventsAtOnce = 512;
@@ -24,7 +28,8 @@ const reconnectMilliseconds = 2_000;
  * Transitions as server-sent events. The reader pulls: while it does not read, nothing is made for it and nothing is
  * kept, and when it reads again it is told what it missed.
  */
-export function eventStream({ events, filter, lastEventId, clock }: EventStreamOptions): ReadableStream<Uint8Array> {
+export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
+  const { events, filter, lastEventId, clock, onBegin, onEnd } = options;
   const encoder = new TextEncoder();
   events.open();
   let { number, gap } = startOf(events, lastEventId);
@@ -66,6 +71,7 @@ export function eventStream({ events, filter, lastEventId, clock }: EventStreamO
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        if (!greeted) onBegin();
         for (;;) {
           const text = take();
           if (text !== "") {
@@ -74,6 +80,7 @@ export function eventStream({ events, filter, lastEventId, clock }: EventStreamO
           }
           if (events.ended) {
             controller.close();
+            onEnd();
             return;
           }
           if (number >= events.last && !(await next())) {
@@ -82,7 +89,10 @@ export function eventStream({ events, filter, lastEventId, clock }: EventStreamO
           }
         }
       },
-      cancel: () => forget?.(),
+      cancel() {
+        forget?.();
+        if (greeted) onEnd();
+      },
     },
     { highWaterMark: 0 },
   );

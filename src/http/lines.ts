@@ -49,8 +49,9 @@ export async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: numbe
   const reader = body.getReader();
   try {
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
+      const value = await chunkOf(reader);
+      if (value === "gone") return;
+      if (value === "ended") break;
       const last = value.lastIndexOf(newline);
       if (last < 0) {
         keep(value);
@@ -83,10 +84,19 @@ export async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: numbe
     const lines: Line[] = [];
     if (startedBytes > 0) add(lines, end(new Uint8Array()));
     if (lines.length > 0) yield lines;
-  } catch (error) {
-    if (error instanceof TypeError) throw error;
   } finally {
     // Not awaited: ending must not depend on the source agreeing to stop.
     reader.cancel().catch(() => {});
+  }
+}
+
+/** A client that hangs up is no error; a TypeError is a body that something before Cauce has read: wiring. */
+async function chunkOf(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | "ended" | "gone"> {
+  try {
+    const { done, value } = await reader.read();
+    return done ? "ended" : value;
+  } catch (error) {
+    if (error instanceof TypeError) throw error;
+    return "gone";
   }
 }

@@ -24,6 +24,8 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
   const registry = new Registry();
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
+  // It runs a timer, which would outlive the server in a process that goes on.
+  observation.onClose(() => lag.disable());
 
   const counter = (name: string, help: string, labelNames: string[], values: () => Iterable<[Labels, number]>) => {
     new Counter({
@@ -37,21 +39,15 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
       },
     });
   };
-  const gauge = (
-    name: string,
-    help: string,
-    labelNames: string[],
-    values: () => Promise<[Labels, number][]> | [Labels, number][],
-  ) => {
+  const gauge = (name: string, help: string, labelNames: string[], values: () => Iterable<[Labels, number]>) => {
     new Gauge({
       name,
       help,
       labelNames,
       registers: [registry],
-      async collect() {
-        const found = await values();
+      collect() {
         this.reset();
-        for (const [labels, value] of found) this.set(labels, value);
+        for (const [labels, value] of values()) this.set(labels, value);
       },
     });
   };
@@ -134,20 +130,20 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
     },
   );
 
-  const rows = async () =>
-    (
-      await Promise.all(
-        engines.map(async (engine) =>
-          (await engine.queues()).map((row) => ({ ...row, workflow: engine.workflow.name })),
-        ),
-      )
-    ).flat();
+  const readRows = async () => {
+    const ofEach = engines.map(async (engine) =>
+      (await engine.queues()).map((row) => ({ ...row, workflow: engine.workflow.name })),
+    );
+    return (await Promise.all(ofEach)).flat();
+  };
+  // One reading of the stores for all that a scrape says of queues.
+  let rows: Awaited<ReturnType<typeof readRows>> = [];
   gauge(
     "cauce_queue_depth",
     "Orders that stand in a status, by what they wait for.",
     ["workflow", "status", "state"],
-    async () =>
-      (await rows()).flatMap(({ workflow, status, waiting, inFlight, delayed, failed }) =>
+    () =>
+      rows.flatMap(({ workflow, status, waiting, inFlight, delayed, failed }) =>
         Object.entries({ waiting, in_flight: inFlight, delayed, failed }).map(([state, count]): [Labels, number] => [
           { workflow, status, state },
           count,
@@ -158,10 +154,10 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
     "cauce_oldest_waiting_age_seconds",
     "How long ago the order that is first in a status's queue last changed; 0 where the queue is empty.",
     ["workflow", "status"],
-    async () =>
-      (await rows())
+    () =>
+      rows
         .filter(({ kind }) => kind === "handled")
-        .map(({ workflow, status, oldestWaitingAt }) => [
+        .map(({ workflow, status, oldestWaitingAt }): [Labels, number] => [
           { workflow, status },
           oldestWaitingAt === null ? 0 : Math.max(0, observation.now() - oldestWaitingAt) / 1_000,
         ]),
@@ -182,7 +178,13 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
     yield [{}, (user + system) / 1e6];
   });
 
-  return { contentType: registry.contentType, text: () => registry.metrics() };
+  return {
+    contentType: registry.contentType,
+    async text() {
+      rows = await readRows();
+      return registry.metrics();
+    },
+  };
 }
 
 function rowsOf(name: string, labels: Labels, counted: Histogram, { factor, from, to }: typeof timeBuckets) {

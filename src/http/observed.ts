@@ -7,7 +7,12 @@ import type { Observation } from "../engine/observation.ts";
 import { checkQuery, noQuery, statusName, text } from "./contract.ts";
 import { eventStream } from "./eventStream.ts";
 import type { Metrics } from "./metrics.ts";
+import { problem } from "./problem.ts";
 import { ok, type Route } from "./routes.ts";
+
+// Every event is made into text once for each reader, on the thread that takes orders in. More than this many are not
+// people with dashboards, and something that shares one reader should stand between.
+const eventReadersMax = 100;
 
 /** `GET /events` */
 export const eventsQuery = z.strictObject({
@@ -28,6 +33,7 @@ export const statsQuery = z.strictObject({
 /** What happens, as it happens, by the minute and in all. */
 export function observedRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
   let metrics: Promise<Metrics> | undefined;
+  let eventReaders = 0;
   return [
     {
       method: "GET",
@@ -38,8 +44,19 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
         if (filter.workflow !== undefined && !engines.some(({ workflow }) => workflow.name === filter.workflow)) {
           throw new CauceError("workflow_not_found", `no workflow "${filter.workflow}" is served here`);
         }
-        const lastEventId = request.headers.get("last-event-id");
-        return new Response(eventStream({ events: observation.events, filter, lastEventId, clock }), {
+        if (eventReaders >= eventReadersMax) {
+          const detail = `${eventReaders} readers of events are connected, which is the most; close one, or read orders by their lists`;
+          return problem("too_many_readers", detail);
+        }
+        const stream = eventStream({
+          events: observation.events,
+          filter,
+          lastEventId: request.headers.get("last-event-id"),
+          clock,
+          onBegin: () => void eventReaders++,
+          onEnd: () => void eventReaders--,
+        });
+        return new Response(stream, {
           headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
         });
       },
@@ -69,7 +86,7 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
 }
 
 /** The minutes of all workflows, side by side. */
-export function statsOf({ meters }: Observation, minutes: number) {
+function statsOf({ meters }: Observation, minutes: number) {
   const byMinute = new Map<number, object[]>();
   for (const [workflow, meter] of meters) {
     for (const { at, ...minute } of meter.minutes(minutes)) {

@@ -24,6 +24,7 @@ export const httpStatusOf = {
   order_not_found: 404,
   status_not_found: 404,
   status_not_handled: 409,
+  too_many_readers: 503,
   transition_not_allowed: 409,
   being_handled: 409,
   stale: 409,
@@ -76,12 +77,12 @@ export type HttpErrorCode = {
   [Code in ErrorCode]: (typeof httpStatusOf)[Code] extends null ? never : Code;
 }[ErrorCode];
 
-export function isHttpErrorCode(code: ErrorCode): code is HttpErrorCode {
+function isHttpErrorCode(code: ErrorCode): code is HttpErrorCode {
   return httpStatusOf[code] !== null;
 }
 
-// How long a client should stay away, in seconds: a busy store recovers at once, a disk is emptied by a person, and a
-// server that closes is replaced.
+// How long a client should stay away, in seconds: a busy store recovers at once, a disk is emptied by a person, a
+// server that closes is replaced, and a reader goes when somebody closes a page.
 const retryAfterSeconds: Partial<Record<HttpErrorCode, number>> = {
   store_unavailable: 1,
   store_full: 30,
@@ -90,6 +91,7 @@ const retryAfterSeconds: Partial<Record<HttpErrorCode, number>> = {
   store_missing: 30,
   store_corrupt: 30,
   closed: 5,
+  too_many_readers: 10,
 };
 
 export interface ProblemOptions {

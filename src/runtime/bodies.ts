@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { endWithProblem } from "./unreadable.ts";
 
 /** Reads bodies off Node's requests, and cuts off whoever takes too long to send one. */
 export interface Bodies {
@@ -20,9 +21,6 @@ interface Watched {
 }
 
 const checks = 12;
-const timeout =
-  "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\nConnection: close\r\n\r\n" +
-  '{"type":"about:blank","title":"Request Timeout","status":408,"code":"request_timed_out","detail":"the body did not come in time; send it again"}';
 
 /**
  * Node has a limit for a whole request (`requestTimeout`), and no way to take it from one whose body is a stream; so it
@@ -42,8 +40,8 @@ export function createBodies({ seconds }: { seconds: number }): Bodies {
         } else if (check >= each.until) {
           watched.delete(incoming);
           // One that is answered already, line by line, is just broken off.
-          if (each.bytes === undefined) incoming.socket.end(timeout, () => incoming.socket.destroy());
-          else incoming.socket.destroy();
+          if (each.bytes !== undefined) incoming.socket.destroy();
+          else endWithProblem(incoming.socket, "request_timed_out", "the body did not come in time; send it again");
         }
       }
     },

@@ -15,7 +15,12 @@ export function answerUnreadable(error: { readonly code?: string | undefined }, 
     socket.destroy();
     return;
   }
-  const problem = problemBody(...faultOf(error.code));
+  endWithProblem(socket, ...faultOf(error.code));
+}
+
+/** The last answer of a connection, past Node's own: for where it has no response to write to, or will not have one. */
+export function endWithProblem(socket: Socket, code: HttpErrorCode, detail: string): void {
+  const problem = problemBody(code, detail);
   const body = JSON.stringify(problem);
   const head = [
     `HTTP/1.1 ${problem.status} ${problem.title}`,

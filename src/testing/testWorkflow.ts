@@ -16,8 +16,8 @@ import {
   timeoutSecondsOf,
 } from "../core/workflow.ts";
 import { createEngine } from "../engine/createEngine.ts";
-import type { PlaceOptions, Refusal, TransitionRequest } from "../engine/engine.ts";
-import { refusalError } from "../engine/operate.ts";
+import type { PlaceOptions, TransitionRequest } from "../engine/engine.ts";
+import { accepted } from "../engine/operate.ts";
 import { orderOf } from "../engine/present.ts";
 import { checkBody, transitionBody } from "../http/contract.ts";
 import { createAtRest } from "./atRest.ts";
@@ -234,11 +234,6 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
     [Symbol.asyncDispose]: () => test.close(),
   };
   return test;
-}
-
-function accepted<T extends object>(result: T | Refusal): T {
-  if ("refused" in result) throw refusalError(result);
-  return result;
 }
 
 function notAtRest(workflow: AnyWorkflow, { id, status }: Order, patienceSeconds: number): CauceError {

@@ -89,3 +89,41 @@ test("an engine's store is in fault from a placing or a handler's change on, and
   await until(id, isIn("done"));
   assert.equal(await engine.takesWrites(), true);
 });
+
+test("what an operator changes says it too, and a change that was refused for another reason does not", async (t) => {
+  let full = false;
+  const refuse = () => Promise.reject(new CauceError("store_full", "the disk is full"));
+  const workflow = workflowOf({ open: { to: ["asked"] }, asked: { to: ["done"], waits: true }, done: final });
+  const { engine, place, until, clock } = engineOf(t, appOf(workflow, { open: () => "asked" }), {
+    around: (backend) => ({
+      ...backend,
+      commit: (change) => (full ? refuse() : backend.commit(change)),
+      remove: (id) => (full ? refuse() : backend.remove(id)),
+      pause: (status) => (full ? refuse() : backend.pause(status)),
+      resume: (status) => (full ? refuse() : backend.resume(status)),
+      probe: () => (full ? refuse() : backend.probe()),
+    }),
+  });
+  const { id } = await place();
+  const { id: other } = await place();
+  await engine.start();
+  await until(id, isIn("asked"));
+  await until(other, isIn("asked"));
+  await engine.transition(other, { to: "done" });
+  for (const change of [
+    () => engine.transition(id, { to: "done" }),
+    () => engine.remove(other),
+    () => engine.setPaused("open", true),
+    () => engine.setPaused("open", false),
+  ]) {
+    full = true;
+    await assert.rejects(change(), { code: "store_full" });
+    assert.equal(await engine.takesWrites(), false, String(change));
+    full = false;
+    clock.advance(1);
+    assert.equal(await engine.takesWrites(), true);
+  }
+  assert.equal((await engine.remove(id))?.refused, "order_not_final");
+  full = true;
+  assert.equal(await engine.takesWrites(), true);
+});

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { test } from "node:test";
 import type { Order } from "../../src/core/order.ts";
 import { jsonOf, problemOf, serving } from "./serving.ts";
@@ -102,6 +103,29 @@ test("a quiet stream says that it is there, and ends when the server does; nothi
   assert.equal(await last, undefined);
 });
 
+test("only so many read events at once: one more is refused until one of them goes", async (t) => {
+  const { request, observation } = await serving(t);
+  // What has no reader takes no place.
+  for (let n = 0; n < 150; n++) assert.equal((await request(n % 2 ? "HEAD" : "GET", "/events")).status, 200);
+  const readers = [];
+  for (let n = 0; n < 100; n++) {
+    const reader = reading(await request("GET", "/events"));
+    await reader.next();
+    readers.push(reader);
+  }
+  const refused = await request("GET", "/events");
+  assert.equal(refused.headers.get("retry-after"), "10");
+  await problemOf(refused, 503, "too_many_readers");
+  await readers.pop()?.cancel();
+  const next = reading(await request("GET", "/events"));
+  await next.next();
+  await problemOf(await request("GET", "/events"), 503, "too_many_readers");
+  const ends = [...readers, next].map((reader) => reader.next());
+  observation.events.end();
+  assert.deepEqual([...new Set(await Promise.all(ends))], [undefined]);
+  assert.equal((await request("GET", "/events")).status, 200);
+});
+
 test("what events, statistics and metrics do not take", async (t) => {
   const { request } = await serving(t);
   await problemOf(await request("GET", "/events?workflow=nope"), 404, "workflow_not_found");
@@ -169,4 +193,25 @@ test("metrics are what Prometheus reads", async (t) => {
   // A second scrape counts nothing twice.
   const again = await (await request("GET", "/metrics")).text();
   assert.ok(again.includes('cauce_orders_placed_total{workflow="orders"} 1\n'));
+});
+
+test("a scrape reads each store once, and what it measures with ends when everything closes", async (t) => {
+  const { request, engines, observation } = await serving(t);
+  const reads = engines.map((engine) => t.mock.method(engine, "queues"));
+  const disable = t.mock.method(Object.getPrototypeOf(monitorEventLoopDelay()), "disable");
+  await request("GET", "/metrics");
+  await request("GET", "/metrics");
+  assert.deepEqual(
+    reads.map(({ mock }) => mock.callCount()),
+    [2, 2],
+  );
+  assert.equal(disable.mock.callCount(), 0);
+  observation.close();
+  observation.close();
+  assert.equal(disable.mock.callCount(), 1);
+  // The first scrape of all may come after it.
+  const late = await serving(t);
+  late.observation.close();
+  assert.equal((await late.request("GET", "/metrics")).status, 200);
+  assert.equal(disable.mock.callCount(), 2);
 });

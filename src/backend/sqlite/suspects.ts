@@ -7,8 +7,6 @@ export type QueuedRow = [...Row, number, string | null];
 // Handlers that end their process mostly do so at once; one that lasts longer no longer keeps the others waiting.
 const trialMilliseconds = 250;
 
-export type Suspects = ReturnType<typeof createSuspects>;
-
 /**
  * Orders that were in hand when the process died, which one of them may have caused. They are claimed alone, one after
  * another: the next death then names its culprit, and costs the others no attempt. Which they are the rows say; here is

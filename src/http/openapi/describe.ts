@@ -43,6 +43,9 @@ export interface RouteDescription {
 /** Routes by method and path: `GET /orders/{id}`. */
 export type RouteTable = Readonly<Record<string, RouteDescription>>;
 
+/** What any route that asks the store or the engine may meet. */
+export const unwell = ["internal_error", "store_unavailable", "store_unreadable", "store_corrupt", "closed"] as const;
+
 /** The parameters of a query that a schema checks. */
 export function queryOf(schema: JsonSchema, descriptions: Readonly<Record<string, string>>): Parameter[] {
   return Object.entries(schema.properties as Readonly<Record<string, JsonSchema>>).map(([name, schema]) => ({

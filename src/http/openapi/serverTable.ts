@@ -1,8 +1,7 @@
 import { eventsQuery, statsQuery } from "../observed.ts";
 import { inlineSchema, refTo } from "./components.ts";
-import { type Content, queryOf, type RouteTable } from "./describe.ts";
+import { type Content, queryOf, type RouteTable, unwell } from "./describe.ts";
 
-const unwell = ["internal_error", "store_unavailable", "store_unreadable", "store_corrupt", "closed"] as const;
 const json = (name: string, example?: unknown): Content => ({ type: "application/json", schema: refTo(name), example });
 const tag = "server";
 
@@ -43,7 +42,7 @@ export function serverTable(workflows: readonly string[]): RouteTable {
           content: { type: "text/event-stream", schema: { type: "string" }, itemSchema: refTo("Transition") },
         },
       },
-      errors: ["invalid_request", "workflow_not_found", ...unwell],
+      errors: ["invalid_request", "workflow_not_found", "too_many_readers", ...unwell],
     },
     "GET /stats": {
       operationId: "stats",

@@ -1,7 +1,7 @@
 import { idempotencyKeyPattern, listQuery, noBody, retryManyBody } from "../contract.ts";
 import type { HttpErrorCode } from "../problem.ts";
 import { inlineSchema, type JsonSchema, refTo } from "./components.ts";
-import { type Answer, type Parameter, queryOf, type RouteTable } from "./describe.ts";
+import { type Answer, type Parameter, queryOf, type RouteTable, unwell } from "./describe.ts";
 import type { WorkflowSchemas } from "./workflowSchemas.ts";
 
 const id: Parameter = {
@@ -30,7 +30,6 @@ const requestId: Parameter = {
   schema: { type: "string" },
 };
 
-const unwell = ["internal_error", "store_unavailable", "store_unreadable", "store_corrupt", "closed"] as const;
 const unwritable = ["store_full", ...unwell] as const;
 const badBody = ["invalid_json", "body_too_large", "unsupported_media_type", "request_timed_out"] as const;
 
