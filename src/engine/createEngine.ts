@@ -19,7 +19,7 @@ import { createIntake } from "./intake.ts";
 import { checkLimits } from "./limits.ts";
 import { type Observer, unobserved } from "./observer.ts";
 import { createOperate } from "./operate.ts";
-import { pause } from "./pause.ts";
+import { createPatience } from "./patience.ts";
 import { type Poll, startPoll } from "./poll.ts";
 import { openResources, releaseResources } from "./resources.ts";
 import { createRetention } from "./retention.ts";
@@ -49,8 +49,6 @@ export interface EngineOptions {
   /** Final orders are removed that many days after their last change. Default: never. */
   readonly retentionDays?: number | undefined;
 }
-
-const commitPauseSeconds = 1;
 
 /** One workflow at work: intake, poll loops, sweep and operations over one backend. Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
 export function createEngine(options: EngineOptions): Engine {
@@ -103,29 +101,14 @@ export function createEngine(options: EngineOptions): Engine {
     }
   };
 
-  /** A handler has run and its outcome must not be lost to a store that is full for a while. */
-  const commitPatiently = (change: Change) => commit(change).catch((error: unknown) => commitAgain(change, error));
-
-  const commitAgain = async (change: Change, first: unknown): Promise<"committed" | "stale" | undefined> => {
-    const until = clock.now() + (options.commitPatienceSeconds ?? Number.POSITIVE_INFINITY) * 1_000;
-    for (let error = first, tries = 0; ; tries++) {
-      health.refused(error);
-      if (!isPassing(error) || ending.signal.aborted || clock.now() >= until) {
-        log.error({ orderId: change.before.id, error: String(error) }, "change not committed; the delivery comes back");
-        return undefined;
-      }
-      if (tries === 0)
-        log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
-      await pause(clock, commitPauseSeconds, ending.signal);
-      try {
-        const committed = await commit(change);
-        health.took();
-        return committed;
-      } catch (next) {
-        error = next;
-      }
-    }
-  };
+  const commitPatiently = createPatience({
+    commit,
+    clock,
+    log,
+    health,
+    patienceSeconds: options.commitPatienceSeconds ?? Number.POSITIVE_INFINITY,
+    ending: () => ending.signal,
+  });
 
   const sweep = createSweep({
     backend,
@@ -301,9 +284,4 @@ function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): () => AnyHandl
     return loading;
   };
   return () => loaded ?? loadOnce();
-}
-
-/** A store that is full or away for a while, and may take the same again. */
-function isPassing(error: unknown): error is CauceError {
-  return error instanceof CauceError && (error.code === "store_full" || error.code === "store_unavailable");
 }

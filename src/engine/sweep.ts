@@ -79,6 +79,8 @@ export function createSweep({ backend, clock, log, apply }: SweepOptions): Sweep
         notice(clock.now() + pauseAfterErrorSeconds * 1_000);
       }
     } while (again && active);
+    // In the same turn as the look at `again`: who asks from now on begins a sweep of his own.
+    running = undefined;
   };
 
   const run = (): Promise<void> => {
@@ -86,9 +88,7 @@ export function createSweep({ backend, clock, log, apply }: SweepOptions): Sweep
       again = true;
       return running;
     }
-    running = sweep().finally(() => {
-      running = undefined;
-    });
+    running = sweep();
     return running;
   };
 
