@@ -17,6 +17,7 @@ import { createAttempt } from "./attempt.ts";
 import { createDeadlines, type Deadlines } from "./deadlines.ts";
 import type { Engine, Requested } from "./engine.ts";
 import { createIntake } from "./intake.ts";
+import { textOf } from "./log.ts";
 import { type Observer, unobserved } from "./observer.ts";
 import { createOperate } from "./operate.ts";
 import { pause } from "./pause.ts";
@@ -189,7 +190,7 @@ export function createEngine(options: EngineOptions): Engine {
       await releaseResources(app, opened);
     } catch (error) {
       // Whoever stops can do nothing about it, and the store must be closed all the same.
-      log.error({ workflow: workflow.name, error: String(error) }, "resources not closed");
+      log.error({ workflow: workflow.name, error: textOf(error) }, "resources not closed");
     }
   };
 
