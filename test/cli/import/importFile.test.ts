@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { describe, it } from "node:test";
@@ -68,6 +68,27 @@ describe("an import", () => {
     assert.equal(refused[1].problem.errors[0].path, "customer");
     const numbers = (await orders()).map(({ data }) => (data as { number: number }).number);
     assert.deepEqual(numbers, [1, 0]);
+  });
+
+  it("whose refused lines cannot be written goes on with those, and leaves a device where it is", async (t) => {
+    const { url } = await serving(t);
+    const path = file(t, `${linesOf(1)}{"customer":7}\n${linesOf(1, 1)}`);
+    const full = `${path}.full`;
+    symlinkSync("/dev/full", full);
+    const first = await runImport(url, path, { refusedFile: full });
+    assert.equal(first.code, "import_unreadable");
+    assert.match(first.message, /\.full cannot be written \(ENOSPC\); name another with --refused$/);
+    assert.deepEqual([readlinkSync(full), first.counts?.refused ?? 0], ["/dev/full", 0]);
+    const second = await runImport(url, path);
+    assert.deepEqual([second.code, second.counts?.refused], ["import_refused", 1]);
+    assert.deepEqual(
+      jsonLines(`${path}.refused.ndjson`).map(({ line }) => line),
+      [2],
+    );
+    const nothing = `${path}.null`;
+    symlinkSync("/dev/null", nothing);
+    const third = await runImport(url, path, { refusedFile: nothing });
+    assert.deepEqual([third.code, third.counts?.refused, readlinkSync(nothing)], ["import_refused", 1, "/dev/null"]);
   });
 
   it("of an edited file stops, and then takes what is new or corrected and nothing else", async (t) => {
