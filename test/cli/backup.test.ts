@@ -132,6 +132,22 @@ describe("cauce backup", () => {
     assert.deepEqual([filesOf(data), filesOf(other)], before);
   });
 
+  it("removes what a backup that was killed left, and leaves that of one that runs", async (t) => {
+    const directory = temporaryDirectory(t);
+    const data = join(directory, "data");
+    const backend = await openSqlite(data, { clock: systemClock() });
+    await placeOne(backend);
+    await backend.close();
+    const ended = spawnSync(process.execPath, ["--eval", ""]).pid;
+    const kept = [`.copy.db.${process.pid}.partial`, `.other.db.${ended}.partial`];
+    for (const name of [`.copy.db.${ended}.partial`, `.copy.db.${ended}.partial-journal`, ...kept]) {
+      writeFileSync(join(directory, name), "half");
+    }
+    const { code, stderr } = await cauce(t, ["backup", join(directory, "copy.db"), "--data", data]).ended;
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.deepEqual(readdirSync(directory).sort(), [...kept, "copy.db", "data"].sort());
+  });
+
   it("leaves no half file when the disk is full", { skip: whyNoSmallDisk() }, async (t) => {
     const directory = temporaryDirectory(t);
     const data = join(directory, "data");

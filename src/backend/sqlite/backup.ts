@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../core/errors.ts";
@@ -32,6 +32,7 @@ export async function backupStore({ directory, workflow, to, onProgress }: Backu
   const target = resolve(to);
   refuseStore(target, directory);
   const partial = join(dirname(target), `.${basename(target)}.${process.pid}.partial`);
+  removeAbandoned(target);
   try {
     await copy(file, partial, onProgress);
     const orders = check(partial, workflow);
@@ -57,6 +58,26 @@ function refuseStore(target: string, directory: string): void {
   const isData = realpathSync(folder) === realpathSync(directory) || existsSync(join(folder, `${name}.lock`));
   if (!isData) return;
   throw new CauceError("setting_invalid", `${target} would be a store of a server's data; give a file elsewhere`);
+}
+
+/** What backups to the same file left that were killed: each is as large as the store, and nobody else removes it. */
+function removeAbandoned(target: string): void {
+  const folder = dirname(target);
+  if (!existsSync(folder)) return;
+  const start = `.${basename(target)}.`;
+  for (const name of readdirSync(folder)) {
+    const [, pid] =
+      (name.startsWith(start) && /^(\d+)\.partial(?:-journal|-wal|-shm)?$/.exec(name.slice(start.length))) || [];
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(folder, name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
+  }
 }
 
 async function copy(file: string, partial: string, onProgress: BackupOptions["onProgress"]): Promise<void> {
