@@ -91,6 +91,26 @@ describe("an import", () => {
     assert.deepEqual([third.code, third.counts?.refused, readlinkSync(nothing)], ["import_refused", 1, "/dev/null"]);
   });
 
+  it("of CSV that was stopped before its first line keeps the header and the numbers of the lines", async (t) => {
+    const header = "customer,number:number\n";
+    const format = { kind: "csv", delimiter: ",", columns: undefined } as const;
+    for (const headerBytes of [0, header.length]) {
+      const { url, orders } = await serving(t);
+      const path = file(t, `${header}ada,1\nbob,2\n`, "orders.csv");
+      const stopped = await runImport(url, path, { format, stop: AbortSignal.abort("SIGINT") });
+      assert.equal(stopped.code, "interrupted");
+      // How much was read by then is up to the disk.
+      const progress = JSON.parse(readFileSync(`${path}.cauce-progress`, "utf8"));
+      assert.equal(progress.bytes, 0);
+      writeFileSync(`${path}.cauce-progress`, JSON.stringify({ ...progress, headerBytes }));
+      const { counts } = await runImport(url, path, { format });
+      assert.deepEqual(counts, { placed: 2, repeated: 0, refused: 0, lines: 2 });
+      const again = await runImport(url, path, { format });
+      assert.deepEqual(again.counts, { placed: 0, repeated: 2, refused: 0, lines: 2 });
+      assert.equal((await orders()).length, 2);
+    }
+  });
+
   it("of an edited file stops, and then takes what is new or corrected and nothing else", async (t) => {
     const { url, orders } = await serving(t);
     const path = file(t, `{"customer":"a","number":1}\n{"customer":"b"}\n{"customer":"c","number":3}\n`);
