@@ -1,9 +1,10 @@
 import type { Backend, Delivery, Verdict } from "../backend/backend.ts";
 import type { Random } from "../core/clock.ts";
-import { type Change, type DecideContext, decide } from "../core/decide.ts";
+import { type Change, type DecideContext, type Decision, decide, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
+import { textOf } from "./log.ts";
 import { type EndedAttempt, type Observer, outcomeOf } from "./observer.ts";
 import { type RunOptions, runHandler } from "./runHandler.ts";
 
@@ -102,7 +103,7 @@ export function createAttempt(options: AttemptOptions): Attempt {
     const outcome = running instanceof Promise ? await running : running;
     const milliseconds = clock.now() - startedAt;
     onHandlerEnd();
-    const decision = decide(order, outcome, contextOf(delivery));
+    const decision = decideOn(order, outcome, contextOf(delivery));
     if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
     const { change, exhaustedBy } = decision;
     const committed = await commit(change);
@@ -114,6 +115,16 @@ export function createAttempt(options: AttemptOptions): Attempt {
     tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
     return change.delivery === "again" ? { verdict: "again", notBefore: change.after.notBefore ?? clock.now() } : done;
   };
+}
+
+/** Results can throw while they are read, and what has no text even while that is told: the handler is at fault then. */
+function decideOn(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
+  try {
+    return decide(order, outcome, context);
+  } catch (error) {
+    const message = `the results given in "${order.status}" cannot be read: ${textOf(error)}`;
+    return decide(order, { kind: "failed", code: "invalid_results", message, permanent: true }, context);
+  }
 }
 
 function isLive(order: StoredOrder): boolean {

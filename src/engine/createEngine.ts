@@ -17,6 +17,7 @@ import { createDeadlines, type Deadlines } from "./deadlines.ts";
 import type { Engine, Requested, StartOptions } from "./engine.ts";
 import { createIntake } from "./intake.ts";
 import { checkLimits } from "./limits.ts";
+import { textOf } from "./log.ts";
 import { type Observer, unobserved } from "./observer.ts";
 import { createOperate } from "./operate.ts";
 import { createPatience } from "./patience.ts";
@@ -195,7 +196,7 @@ export function createEngine(options: EngineOptions): Engine {
       await releaseResources(app, opened);
     } catch (error) {
       // Whoever stops can do nothing about it, and the store must be closed all the same.
-      log.error({ workflow: workflow.name, error: String(error) }, "resources not closed");
+      log.error({ workflow: workflow.name, error: textOf(error) }, "resources not closed");
     }
   };
 

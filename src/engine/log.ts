@@ -32,6 +32,15 @@ export function stackOf(error: unknown): string | undefined {
   }
 }
 
+/** Whatever was thrown, as text. Never throws: what has no text of its own must not end whoever logs it. */
+export function textOf(error: unknown): string {
+  try {
+    return String(error);
+  } catch {
+    return "something that has no description";
+  }
+}
+
 function lineOf(head: object, fields: object): string {
   try {
     return JSON.stringify({ ...head, ...fields }, (_key, value: unknown) => {

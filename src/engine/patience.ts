@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
+import { textOf } from "./log.ts";
 import { pause } from "./pause.ts";
 import type { StoreHealth } from "./storeHealth.ts";
 
@@ -30,7 +31,7 @@ export function createPatience(options: PatienceOptions) {
     for (let error = first, tries = 0; ; tries++) {
       health.refused(error);
       if (!isPassing(error) || ending().aborted || clock.now() >= until) {
-        log.error({ orderId: change.before.id, error: String(error) }, "change not committed; the delivery comes back");
+        log.error({ orderId: change.before.id, error: textOf(error) }, "change not committed; the delivery comes back");
         return undefined;
       }
       if (tries === 0)

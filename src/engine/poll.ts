@@ -2,6 +2,7 @@ import type { Backend, Delivery } from "../backend/backend.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Attempt } from "./attempt.ts";
+import { textOf } from "./log.ts";
 import { pause } from "./pause.ts";
 
 export interface PollOptions {
@@ -45,7 +46,7 @@ export function startPoll(options: PollOptions): Poll {
     } catch (error) {
       // The delivery stays unsettled: it comes back when its lease runs out.
       log.error(
-        { orderId: delivery.orderId, status, visit: delivery.visit, error: String(error) },
+        { orderId: delivery.orderId, status, visit: delivery.visit, error: textOf(error) },
         "delivery not settled",
       );
     } finally {
@@ -69,7 +70,7 @@ export function startPoll(options: PollOptions): Poll {
         deliveries = await backend.receive({ status, max: free, leaseSeconds, waitSeconds, signal: stopping.signal });
       } catch (error) {
         if (stopping.signal.aborted) return;
-        log.error({ status, error: String(error) }, "receive failed");
+        log.error({ status, error: textOf(error) }, "receive failed");
         await pause(clock, pauseAfterErrorSeconds, stopping.signal);
         continue;
       }

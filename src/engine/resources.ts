@@ -1,5 +1,6 @@
 import { CauceError } from "../core/errors.ts";
 import type { App, HandlerContext } from "../core/handlers.ts";
+import { textOf } from "./log.ts";
 
 type Closable = { [Symbol.asyncDispose]?: unknown; [Symbol.dispose]?: unknown; close?: unknown };
 
@@ -17,7 +18,7 @@ export async function openResources(app: App): Promise<object> {
   } catch (cause) {
     throw new CauceError(
       "resources_failed",
-      `workflow "${app.workflow.name}": its \`resources\` did not open (${cause}); see that what it opens can be reached, and start again`,
+      `workflow "${app.workflow.name}": its \`resources\` did not open (${textOf(cause)}); see that what it opens can be reached, and start again`,
       { cause },
     );
   }
@@ -46,5 +47,5 @@ export async function releaseResources(app: App, resources: object): Promise<voi
       faults.push(error);
     }
   }
-  if (faults.length > 0) throw new AggregateError(faults, faults.map(String).join("; "));
+  if (faults.length > 0) throw new AggregateError(faults, faults.map(textOf).join("; "));
 }

@@ -4,6 +4,7 @@ import type { Outcome } from "../core/decide.ts";
 import { CauceError, PermanentError, RetryError } from "../core/errors.ts";
 import type { AnyHandler, HandlerContext, Log } from "../core/handlers.ts";
 import type { StoredOrder } from "../core/order.ts";
+import { longestDelaySeconds } from "../core/retry.ts";
 import type { Deadline, Deadlines } from "./deadlines.ts";
 import { handlerOrder } from "./handlerOrder.ts";
 import { stackOf } from "./log.ts";
@@ -103,10 +104,12 @@ function outcomeOf(answer: unknown, status: string): Outcome {
 function read(answer: unknown, status: string): Outcome {
   if (typeof answer === "string") return { kind: "moved", to: answer };
   const next = answer as { to?: unknown; results?: object } | null | undefined;
-  if (typeof next?.to === "string") {
+  // Each is read once: a getter may give something else the next time.
+  const to = next?.to;
+  if (typeof to === "string") {
     // A misspelt `results` must not be lost in silence; TypeScript does not see it in what a function returns.
-    const unknown = Object.keys(next).find((key) => key !== "to" && key !== "results");
-    if (unknown === undefined) return { kind: "moved", to: next.to, results: next.results };
+    const unknown = Object.keys(next as object).find((key) => key !== "to" && key !== "results");
+    if (unknown === undefined) return { kind: "moved", to, results: next?.results };
     const message = `the handler of "${status}" returned the unknown key "${unknown}"; it may return the next status or { to, results }`;
     return { kind: "failed", code: "invalid_transition", message, permanent: true };
   }
@@ -123,11 +126,18 @@ function failureOf(error: unknown, code = "handler_failed"): Outcome {
   try {
     const failed = { kind: "failed", code, message: messageOf(error), stack: stackOf(error) } as const;
     if (error instanceof PermanentError) return { ...failed, permanent: true };
-    if (error instanceof RetryError) return { ...failed, delaySeconds: error.delaySeconds };
+    // It was checked when the error was made; one that was changed since leaves it to the policy.
+    if (error instanceof RetryError && isDelay(error.delaySeconds)) {
+      return { ...failed, delaySeconds: error.delaySeconds };
+    }
     return failed;
   } catch {
     return { kind: "failed", code, message: "the handler threw something that has no description" };
   }
+}
+
+function isDelay(seconds: unknown): seconds is number {
+  return typeof seconds === "number" && seconds >= 0 && seconds <= longestDelaySeconds;
 }
 
 function messageOf(error: unknown): string {

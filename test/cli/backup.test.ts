@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
@@ -96,6 +96,56 @@ describe("cauce backup", () => {
     assert.deepEqual(readdirSync(directory).sort(), ["data", "there.db"]);
     const forced = cauce(t, ["backup", join(directory, "there.db"), "--force", "--data", data, "--workflow", "orders"]);
     assert.match((await forced.ended).stdout, /there\.db holds 1 orders of "orders"/);
+  });
+
+  it("never takes the place of a store, whose server would go on writing to what is gone", async (t) => {
+    const directory = temporaryDirectory(t);
+    const [data, other] = [join(directory, "data"), join(directory, "other")];
+    for (const [at, workflow] of [
+      [data, "orders"],
+      [data, "claims"],
+      [other, "orders"],
+    ] as const) {
+      const backend = await openSqlite(at, { clock: systemClock(), workflow });
+      await placeOne(backend);
+      await backend.close();
+    }
+    const linked = join(directory, "linked");
+    symlinkSync(data, linked);
+    const filesOf = (at: string) =>
+      readdirSync(at).map((name) => [name, statSync(join(at, name)).ino, statSync(join(at, name)).size]);
+    const before = [filesOf(data), filesOf(other)];
+    for (const to of [
+      join(data, "orders.db"),
+      join(data, "claims.db"),
+      join(data, "new.db"),
+      join(data, "orders.db-wal"),
+      join(data, "orders.lock"),
+      join(linked, "orders.db"),
+      join(other, "orders.db"),
+    ]) {
+      const run = cauce(t, ["backup", to, "--force", "--data", data, "--workflow", "orders"]);
+      const { code, stdout, stderr } = await run.ended;
+      assert.match(stderr, /^setting_invalid: .* would be a store of a server's data; give a file elsewhere\n$/);
+      assert.deepEqual([code, stdout], [2, ""], to);
+    }
+    assert.deepEqual([filesOf(data), filesOf(other)], before);
+  });
+
+  it("removes what a backup that was killed left, and leaves that of one that runs", async (t) => {
+    const directory = temporaryDirectory(t);
+    const data = join(directory, "data");
+    const backend = await openSqlite(data, { clock: systemClock() });
+    await placeOne(backend);
+    await backend.close();
+    const ended = spawnSync(process.execPath, ["--eval", ""]).pid;
+    const kept = [`.copy.db.${process.pid}.partial`, `.other.db.${ended}.partial`];
+    for (const name of [`.copy.db.${ended}.partial`, `.copy.db.${ended}.partial-journal`, ...kept]) {
+      writeFileSync(join(directory, name), "half");
+    }
+    const { code, stderr } = await cauce(t, ["backup", join(directory, "copy.db"), "--data", data]).ended;
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.deepEqual(readdirSync(directory).sort(), [...kept, "copy.db", "data"].sort());
   });
 
   it("leaves no half file when the disk is full", { skip: whyNoSmallDisk() }, async (t) => {

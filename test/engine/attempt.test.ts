@@ -62,6 +62,19 @@ describe("the next status", () => {
         throw new Error("no price");
       },
     };
+    const nameless = {
+      toJSON() {
+        throw Object.create(null);
+      },
+    };
+    const hidden = new Proxy(
+      {},
+      {
+        getPrototypeOf() {
+          throw Object.create(null);
+        },
+      },
+    );
     const bad: [unknown, RegExp][] = [
       [{ price: "5" }, /price: /],
       [{ note: "x".repeat(100) }, /more than the 64 bytes/],
@@ -71,6 +84,8 @@ describe("the next status", () => {
       [{ other: 1n }, /fit the schema/],
       [{ other: circular }, /fit the schema/],
       [hostile, /no price/],
+      [{ other: nameless }, /cannot be read: /],
+      [hidden, /cannot be read: something that has no description/],
     ];
     const loose = { ...two, results: z.looseObject({ price: z.number(), note: z.string() }).partial() };
     for (const [results, message] of bad) {
@@ -126,6 +141,19 @@ describe("the next status", () => {
         ["error", "invalid_transition", order.id],
       );
     }
+  });
+
+  test("what was returned is read once: a getter may give something else the next time", async (t) => {
+    let reads = 0;
+    const received: AnyHandler = () => ({
+      get to() {
+        reads++;
+        return reads === 1 ? "done" : (Symbol("done") as never);
+      },
+    });
+    const { engine, place, until } = engineOf(t, appOf(one, { received }));
+    await engine.start();
+    assert.equal((await until((await place()).id, isIn("done"))).version, 2);
   });
 
   test("an answer that cannot be read is a failed attempt, and the attempts after it go on", async (t) => {
@@ -342,6 +370,20 @@ describe("a failed attempt", () => {
     (await received.call(2)).fail(new RetryError({ delaySeconds: 0 }));
     (await received.call(3)).fail(new RetryError({ delaySeconds: 5 }));
     assert.equal((await until(id, isFailed)).attempts, 3, "it still uses up an attempt");
+  });
+
+  test("with a RetryError whose delay was changed since is tried again after the policy's", async (t) => {
+    for (const delaySeconds of [Number.NaN, "soon", null, -1, Number.POSITIVE_INFINITY]) {
+      const received = controlled();
+      const { engine, place, until, clock } = engineOf(t, appOf(one, { received: received.handler }), {
+        random: () => 1,
+      });
+      await engine.start();
+      const { id } = await place();
+      (await received.call(1)).fail(Object.assign(new RetryError({ delaySeconds: 90 }), { delaySeconds }));
+      const order = await until(id, (each) => each.attempts === 1);
+      assert.equal(order.notBefore, clock.now() + 4_000);
+    }
   });
 
   test("may have thrown anything at all", async (t) => {

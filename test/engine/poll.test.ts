@@ -169,22 +169,27 @@ describe("a poll", () => {
     assert.deepEqual([back.delivery.orderId, back.delivery.redelivered], [three, true], "its lease ran out");
   });
 
-  test("leaves a delivery alone whose attempt broke, says so, and uses its place again", async (t) => {
-    const { place, nth, logged, settled, clock } = polling(t, { concurrency: 1 });
-    const [broken, next] = await place(2);
-    (await nth(1)).fail(new Error("decide threw"));
-    const line = await logged("delivery not settled");
-    assert.deepEqual(
-      [line.level, line.fields.orderId, line.fields.visit, line.fields.error],
-      ["error", broken, 0, "Error: decide threw"],
-    );
-    const second = await nth(2);
-    assert.equal(second.delivery.orderId, next);
-    second.settle(done);
-    assert.deepEqual(settled, []);
-    clock.advance(60);
-    assert.equal((await nth(3)).delivery.orderId, broken);
-  });
+  for (const [what, error, told] of [
+    ["broke", new Error("decide threw"), "Error: decide threw"],
+    ["broke with what has no text", Object.create(null), "something that has no description"],
+  ] as const) {
+    test(`leaves a delivery alone whose attempt ${what}, says so, and uses its place again`, async (t) => {
+      const { place, nth, logged, settled, clock } = polling(t, { concurrency: 1 });
+      const [broken, next] = await place(2);
+      (await nth(1)).fail(error);
+      const line = await logged("delivery not settled");
+      assert.deepEqual(
+        [line.level, line.fields.orderId, line.fields.visit, line.fields.error],
+        ["error", broken, 0, told],
+      );
+      const second = await nth(2);
+      assert.equal(second.delivery.orderId, next);
+      second.settle(done);
+      assert.deepEqual(settled, []);
+      clock.advance(60);
+      assert.equal((await nth(3)).delivery.orderId, broken);
+    });
+  }
 
   test("says so when the queue does not take the verdict", async (t) => {
     const { place, nth, logged } = polling(t, {

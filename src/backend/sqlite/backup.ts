@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../core/errors.ts";
@@ -21,7 +21,8 @@ const pagesAtOnce = 2_048;
 /**
  * Copies a workflow's store as it is at this moment, while its server runs and writes, and gives how many orders the
  * copy holds. It is checked and on the disk before it gets its name. Rejects with `store_unreadable`, `store_corrupt`,
- * `store_mismatch`, `store_full`, `store_unavailable`, and leaves nothing behind then.
+ * `store_mismatch`, `store_full`, `store_unavailable`, `setting_invalid` where the copy would take a store's place, and
+ * leaves nothing behind then.
  */
 export async function backupStore({ directory, workflow, to, onProgress }: BackupOptions): Promise<{ orders: number }> {
   const file = join(resolve(directory), `${workflow}.db`);
@@ -29,7 +30,9 @@ export async function backupStore({ directory, workflow, to, onProgress }: Backu
     throw new CauceError("store_unreadable", `${file} does not exist; name the server's data directory with --data`);
   }
   const target = resolve(to);
+  refuseStore(target, directory);
   const partial = join(dirname(target), `.${basename(target)}.${process.pid}.partial`);
+  removeAbandoned(target);
   try {
     await copy(file, partial, onProgress);
     const orders = check(partial, workflow);
@@ -41,6 +44,39 @@ export async function backupStore({ directory, workflow, to, onProgress }: Backu
     throw storeFault(error, target);
   } finally {
     for (const end of ["", "-journal", "-wal", "-shm"]) rmSync(partial + end, { force: true });
+  }
+}
+
+/**
+ * Whoever has a store open goes on writing to it when another file takes its name, and all that it acknowledges from
+ * then on is gone with it. A server that runs or ran has its lock beside its store.
+ */
+function refuseStore(target: string, directory: string): void {
+  const [, name] = /^(.*)\.(?:db|db-wal|db-shm|lock|lock-journal)$/.exec(basename(target)) ?? [];
+  const folder = dirname(target);
+  if (name === undefined || !existsSync(folder)) return;
+  const isData = realpathSync(folder) === realpathSync(directory) || existsSync(join(folder, `${name}.lock`));
+  if (!isData) return;
+  throw new CauceError("setting_invalid", `${target} would be a store of a server's data; give a file elsewhere`);
+}
+
+/** What backups to the same file left that were killed: each is as large as the store, and nobody else removes it. */
+function removeAbandoned(target: string): void {
+  const folder = dirname(target);
+  if (!existsSync(folder)) return;
+  const start = `.${basename(target)}.`;
+  for (const name of readdirSync(folder)) {
+    const [, pid] =
+      (name.startsWith(start) && /^(\d+)\.partial(?:-journal|-wal|-shm)?$/.exec(name.slice(start.length))) || [];
+    if (pid !== undefined && !isRunning(Number(pid))) rmSync(join(folder, name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }
 

@@ -21,14 +21,15 @@ export function rowsOf(
   onHeader: (bytes: number) => void,
 ): AsyncIterable<Row[]> {
   const keyOf = (line: number) => `${source}:${line}`;
-  const start = from === undefined ? undefined : { bytes: from.bytes, line: from.line };
+  // Where no line had an outcome yet, the header is still to come, and the first line's number with it.
+  const start = from === undefined || from.bytes === 0 ? undefined : { bytes: from.bytes, line: from.line };
   if (format.kind !== "csv") {
     const envelope = format.kind === "data" ? dataEnvelope : ownEnvelope;
     const chunks = chunksOf(input, start && { from: 0, to: start.bytes });
     return lineRows(chunks, { envelope, keyOf, start: start ?? { bytes: 0, line: 0 }, lineBytesMax });
   }
   const { delimiter, columns } = format;
-  const chunks = chunksOf(input, from && { from: from.headerBytes, to: from.bytes });
+  const chunks = chunksOf(input, start && { from: from?.headerBytes ?? 0, to: start.bytes });
   return csvRows(chunks, { columns, delimiter, keyOf, start, lineBytesMax, onHeader });
 }
 

@@ -28,7 +28,11 @@ export async function* lineRows(chunks: AsyncIterable<Buffer>, options: LinesOpt
     rows.push(rowOf({ line, endLine: line, end, raw: text }, fault ?? envelope(text, keyOf(line))));
   };
   /** Whole lines, without the last one's newline. */
-  const addAll = (rows: Row[], block: Buffer): void => {
+  const addAll = (rows: Row[], from: Buffer): void => {
+    // Some editors put a byte order mark before the first line.
+    const marked = end === 0 && from[0] === 0xef && from[1] === 0xbb && from[2] === 0xbf;
+    const block = marked ? from.subarray(3) : from;
+    if (marked) end = 3;
     if (!isUtf8(block)) {
       for (let from = 0; from <= block.length; ) {
         const to = block.indexOf(newline, from);
@@ -40,10 +44,7 @@ export async function* lineRows(chunks: AsyncIterable<Buffer>, options: LinesOpt
     }
     const whole = block.toString();
     const ascii = whole.length === block.length;
-    // Some editors put a byte order mark before the first line.
-    const lines = (end === 0 ? whole.replace(/^\ufeff/, "") : whole).split("\n");
-    if (whole.charCodeAt(0) === 0xfeff && end === 0) end += 3;
-    for (const text of lines) add(rows, text, (ascii ? text.length : Buffer.byteLength(text)) + 1);
+    for (const text of whole.split("\n")) add(rows, text, (ascii ? text.length : Buffer.byteLength(text)) + 1);
   };
   const keep = (rest: Buffer): void => {
     startedBytes += rest.length;

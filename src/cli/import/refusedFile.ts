@@ -13,8 +13,11 @@ export interface RefusedFile {
 
 /** Keeps the first `bytes` of what an earlier run wrote. Throws `import_unreadable`. */
 export function openRefused(path: string, options: { bytes: number; delimiter: string }): RefusedFile {
+  const found = statSync(path, { throwIfNoEntry: false });
+  // Devices and pipes are only written to: a user with the right to would take /dev/null away from everybody.
+  const special = found !== undefined && !found.isFile() && !found.isDirectory();
   // Somebody may have taken it away since.
-  let bytes = Math.min(options.bytes, statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+  let bytes = special ? 0 : Math.min(options.bytes, found?.size ?? 0);
   let file: number | undefined;
   let waiting = "";
   const attempt = <T>(work: () => T): T => {
@@ -28,11 +31,11 @@ export function openRefused(path: string, options: { bytes: number; delimiter: s
   const open = (): number => {
     // Not "a": what a run that died wrote past its progress is written again.
     const opened = openSync(path, bytes === 0 ? "w" : "r+");
-    ftruncateSync(opened, bytes);
+    if (!special) ftruncateSync(opened, bytes);
     return opened;
   };
-  if (bytes === 0) attempt(() => rmSync(path, { force: true }));
-  else file = attempt(open);
+  if (bytes > 0) file = attempt(open);
+  else if (!special) attempt(() => rmSync(path, { force: true }));
 
   return {
     add({ line, raw }, { code, detail, errors }) {
@@ -45,10 +48,10 @@ export function openRefused(path: string, options: { bytes: number; delimiter: s
       waiting = "";
       const to = (file ??= attempt(open));
       for (let at = 0; at < buffer.length; ) {
-        const written = attempt(() => writeSync(to, buffer, at, buffer.length - at, bytes));
-        at += written;
-        bytes += written;
+        at += attempt(() => writeSync(to, buffer, at, buffer.length - at, special ? null : bytes + at));
       }
+      // All or nothing: after a half line the next run would go on behind it.
+      bytes += buffer.length;
     },
     get bytes() {
       return bytes;

@@ -21,16 +21,18 @@ export function createTally(from: Progress | undefined, refused: RefusedFile): T
     take(rows, first) {
       let at = first;
       for (let row = rows[at]; row?.outcome !== undefined; row = rows[++at]) {
-        if (row.outcome === "placed") placed++;
-        else if (row.outcome === "repeated") repeated++;
-        else {
-          refusals++;
-          refused.add(row, row.outcome);
-        }
-        bytes = row.end;
-        line = row.endLine;
+        if (typeof row.outcome !== "string") refused.add(row, row.outcome);
       }
+      // First: a line that could not be written down must come again, so it does not count.
       refused.flush();
+      for (let counted = first; counted < at; counted++) {
+        const { outcome, end, endLine } = rows[counted] as Row;
+        if (outcome === "placed") placed++;
+        else if (outcome === "repeated") repeated++;
+        else refusals++;
+        bytes = end;
+        line = endLine;
+      }
       return at;
     },
     counts() {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { describe, it } from "node:test";
@@ -68,6 +68,47 @@ describe("an import", () => {
     assert.equal(refused[1].problem.errors[0].path, "customer");
     const numbers = (await orders()).map(({ data }) => (data as { number: number }).number);
     assert.deepEqual(numbers, [1, 0]);
+  });
+
+  it("whose refused lines cannot be written goes on with those, and leaves a device where it is", async (t) => {
+    const { url } = await serving(t);
+    const path = file(t, `${linesOf(1)}{"customer":7}\n${linesOf(1, 1)}`);
+    const full = `${path}.full`;
+    symlinkSync("/dev/full", full);
+    const first = await runImport(url, path, { refusedFile: full });
+    assert.equal(first.code, "import_unreadable");
+    assert.match(first.message, /\.full cannot be written \(ENOSPC\); name another with --refused$/);
+    assert.deepEqual([readlinkSync(full), first.counts?.refused ?? 0], ["/dev/full", 0]);
+    const second = await runImport(url, path);
+    assert.deepEqual([second.code, second.counts?.refused], ["import_refused", 1]);
+    assert.deepEqual(
+      jsonLines(`${path}.refused.ndjson`).map(({ line }) => line),
+      [2],
+    );
+    const nothing = `${path}.null`;
+    symlinkSync("/dev/null", nothing);
+    const third = await runImport(url, path, { refusedFile: nothing });
+    assert.deepEqual([third.code, third.counts?.refused, readlinkSync(nothing)], ["import_refused", 1, "/dev/null"]);
+  });
+
+  it("of CSV that was stopped before its first line keeps the header and the numbers of the lines", async (t) => {
+    const header = "customer,number:number\n";
+    const format = { kind: "csv", delimiter: ",", columns: undefined } as const;
+    for (const headerBytes of [0, header.length]) {
+      const { url, orders } = await serving(t);
+      const path = file(t, `${header}ada,1\nbob,2\n`, "orders.csv");
+      const stopped = await runImport(url, path, { format, stop: AbortSignal.abort("SIGINT") });
+      assert.equal(stopped.code, "interrupted");
+      // How much was read by then is up to the disk.
+      const progress = JSON.parse(readFileSync(`${path}.cauce-progress`, "utf8"));
+      assert.equal(progress.bytes, 0);
+      writeFileSync(`${path}.cauce-progress`, JSON.stringify({ ...progress, headerBytes }));
+      const { counts } = await runImport(url, path, { format });
+      assert.deepEqual(counts, { placed: 2, repeated: 0, refused: 0, lines: 2 });
+      const again = await runImport(url, path, { format });
+      assert.deepEqual(again.counts, { placed: 0, repeated: 2, refused: 0, lines: 2 });
+      assert.equal((await orders()).length, 2);
+    }
   });
 
   it("of an edited file stops, and then takes what is new or corrected and nothing else", async (t) => {

@@ -38,6 +38,13 @@ describe("lines", () => {
     }
   });
 
+  it("begin behind a byte order mark, also where another line is no UTF-8", async () => {
+    const bytes = Buffer.concat([Buffer.from('\ufeff{"a":1}\n"'), Buffer.from([0xe9]), Buffer.from('"\n')]);
+    const [first, second] = await rowsOf(bytes, 1_024);
+    assert.deepEqual([first?.body, first?.end], ['{"idempotencyKey":"k:1","data":{"a":1}}', 11]);
+    assert.deepEqual([second?.line, second?.end, second?.body], [2, bytes.length, ""]);
+  });
+
   it("go on from the end of any", async () => {
     const all = await rowsOf(text, 8);
     for (const [index, { line, end }] of all.entries()) {
