@@ -34,6 +34,11 @@ export interface CauceOptions {
   readonly random?: Random | undefined;
   /** Default: warnings and errors as JSON lines on standard error. */
   readonly log?: Log | undefined;
+  /**
+   * Whether `/events`, `/stats` and `/metrics` tell what happens here; false where a process sees one request, as a
+   * function does, and they answer 501. Default true.
+   */
+  readonly observed?: boolean | undefined;
   /** Who the history says moved an order. Default: runtime `node` and the host's name. */
   readonly actor?: Pick<Actor, "runtime" | "name"> | undefined;
   /**
@@ -98,7 +103,8 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
   const actor = options.actor ?? { runtime: "node" as const, name: hostname() };
   const apps = [options.apps].flat() as readonly App[];
   refuseTwins(apps);
-  const observation = createObservation({ clock, stream: Date.now().toString(36) });
+  const observation =
+    options.observed === false ? undefined : createObservation({ clock, stream: Date.now().toString(36) });
   const backends: Backend[] = [];
   const engines = new Map<string, Engine>();
   let state: "ready" | "draining" | "closed" = "ready";
@@ -109,12 +115,12 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
   try {
     for (const app of apps) {
       const { name } = app.workflow;
-      const onBatch = observation.onBatchOf(name);
+      const onBatch = observation?.onBatchOf(name);
       const leaseSeconds = leasesOf(app.workflow);
       const backend = await options.backend({ workflow: name, delivery, clock, onBatch, leaseSeconds });
       backends.push(backend);
       const { unknownStatuses, retentionDays } = options;
-      const observer = observation.observerOf(name, await backend.depths());
+      const observer = observation?.observerOf(name, await backend.depths());
       engines.set(
         name,
         createEngine({ app, backend, clock, random, log, actor, observer, unknownStatuses, retentionDays }),
@@ -158,14 +164,14 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
   const drain = async () => {
     if (state === "ready") state = "draining";
     await ended(all.map((engine) => engine.stop()));
-    observation.events.end();
+    observation?.events.end();
   };
   const close = async () => {
     try {
       await drain();
     } finally {
       state = "closed";
-      observation.close();
+      observation?.close();
       await ended(backends.map((backend) => backend.close()));
     }
   };

@@ -29,6 +29,7 @@ export const errorCodes = {
   status_not_found: "The workflow has no such status.",
   status_not_handled: "The status has no handler, so there is nothing to pause.",
   too_many_readers: "As many readers of events are connected as the server has room for.",
+  not_available_here: "The platform that serves this cannot answer the route.",
   // A change of an order
   transition_not_allowed: "The order may not move to that status from where it stands.",
   being_handled: "The order is in a handled status and its handler will move it.",

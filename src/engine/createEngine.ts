@@ -45,8 +45,6 @@ export interface EngineOptions {
    * Default: until the engine stops.
    */
   readonly commitPatienceSeconds?: number | undefined;
-  /** Whether expiries wake the sweep. Default true; false where somebody else sweeps. */
-  readonly wakes?: boolean | undefined;
   /** Final orders are removed that many days after their last change. Default: never. */
   readonly retentionDays?: number | undefined;
 }
@@ -121,7 +119,8 @@ export function createEngine(options: EngineOptions): Engine {
     },
   });
 
-  const noticeExpiry = options.wakes === false ? () => {} : sweep.notice;
+  // A backend that is swept every so often says of each order by itself when it is due.
+  const noticeExpiry = backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? sweep.notice : () => {};
 
   const { retentionDays: days } = options;
   const retention =

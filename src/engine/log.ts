@@ -7,10 +7,15 @@ export type { Log } from "../core/handlers.ts";
  * it is given: a field that JSON has no word for must not fail the attempt that logs it.
  */
 export function standardErrorLog(): Log {
+  return { ...jsonLog((line) => process.stderr.write(line)), info: () => {} };
+}
+
+/** A log of JSON lines, for whoever writes them. It takes whatever it is given. */
+export function jsonLog(put: (line: string) => void): Log {
   const write = (level: string) => (fields: Record<string, unknown>, message: string) => {
-    process.stderr.write(`${lineOf({ level, time: new Date().toISOString(), message }, fields)}\n`);
+    put(`${lineOf({ level, time: new Date().toISOString(), message }, fields)}\n`);
   };
-  return { info: () => {}, warn: write("warn"), error: write("error") };
+  return { info: write("info"), warn: write("warn"), error: write("error") };
 }
 
 const longestStack = 8_192;

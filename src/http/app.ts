@@ -26,8 +26,8 @@ export interface HttpAppOptions {
   readonly bodyBytesMax?: number | undefined;
   readonly log: Log;
   readonly clock: Clock;
-  /** What `/events`, `/stats` and `/metrics` tell. */
-  readonly observation: Observation;
+  /** What `/events`, `/stats` and `/metrics` tell; undefined where each process sees too little to tell it. */
+  readonly observation: Observation | undefined;
   /** Whether `/readyz` says yes, as long as the stores take writes. */
   readonly ready: () => boolean;
 }

@@ -30,6 +30,9 @@ export async function* answersOf(body: ReadableStream<Uint8Array>, options: Batc
   const oldest = async () => encoder.encode((await (storing.shift() as Promise<string[]>)).join(""));
   for await (const lines of linesOf(body, options.bytesMax)) {
     storing.push(Promise.all(lines.map((line) => answerLine(line, options))));
+    // Now the store hears of this group by itself, and writes it while the next is read: together they would be one
+    // transaction, and one thread would wait for the other.
+    await new Promise((resolve) => setImmediate(resolve));
     if (storing.length === groupsAtOnce) yield await oldest();
   }
   while (storing.length > 0) yield await oldest();

@@ -31,7 +31,12 @@ export const statsQuery = z.strictObject({
 });
 
 /** What happens, as it happens, by the minute and in all. */
-export function observedRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
+export function observedRoutes(
+  engines: readonly Engine[],
+  observation: Observation | undefined,
+  clock: Clock,
+): Route[] {
+  if (observation === undefined) return ["/events", "/stats", "/metrics"].map(notHere);
   let metrics: Promise<Metrics> | undefined;
   let eventReaders = 0;
   return [
@@ -83,6 +88,17 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
       },
     },
   ];
+}
+
+/** A function lives for a moment and sees one request: there is no process whose orders it could tell of. */
+function notHere(path: string): Route {
+  return {
+    method: "GET",
+    path,
+    access: "read",
+    answer: () =>
+      problem("not_available_here", `${path} is not available on Lambda; look at the stack's CloudWatch metrics and logs`),
+  };
 }
 
 /** The minutes of all workflows, side by side. */

@@ -25,6 +25,7 @@ export const httpStatusOf = {
   status_not_found: 404,
   status_not_handled: 409,
   too_many_readers: 503,
+  not_available_here: 501,
   transition_not_allowed: 409,
   being_handled: 409,
   stale: 409,

@@ -1,8 +1,13 @@
-/** The environment's CAUCE_* variables. Nothing else in Cauce reads `process.env`. */
+/** The environment's CAUCE_* variables. This file alone reads `process.env`. */
 export function cauceVariables(): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
     if (name.startsWith("CAUCE_") && value !== undefined) found[name] = value;
   }
   return found;
+}
+
+/** The name under which Lambda runs this process. */
+export function functionName(): string {
+  return process.env.AWS_LAMBDA_FUNCTION_NAME ?? "function";
 }

@@ -1,5 +1,6 @@
+import type { Message } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../core/errors.ts";
-import type { Backend, BackendFactoryOptions, Limits, NewOrder } from "../backend.ts";
+import type { Backend, BackendFactoryOptions, Delivery, Limits, NewOrder } from "../backend.ts";
 import { destroyClients, openClients } from "./clients.ts";
 import { createCounting } from "./counts.ts";
 import { createDeliveries } from "./deliveries.ts";
@@ -33,6 +34,16 @@ export interface AwsOptions {
   readonly onWarning?: ((fields: Record<string, unknown>, message: string) => void) | undefined;
 }
 
+export interface AwsBackend extends Backend {
+  /**
+   * Takes messages that a Lambda event source received as deliveries, a group's in their order. Whoever hands them over
+   * takes them off the queue once they are done. A message that Cauce did not write is left out.
+   */
+  adopt(status: string, messages: readonly Message[]): Promise<Delivery[]>;
+  /** A delivery that was never begun comes again at once. */
+  giveBack(delivery: Delivery): Promise<void>;
+}
+
 /** A message that is lost comes again after the lease of its status and so much more, in seconds. */
 const lostAfterLeaseSeconds = 30;
 const usualLeaseSeconds = 180;
@@ -42,7 +53,7 @@ const usualLeaseSeconds = 180;
  * environment, as the AWS SDK reads them.
  * Rejects with `store_missing`, `store_denied`, `store_unavailable`.
  */
-export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) => Promise<Backend> {
+export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) => Promise<AwsBackend> {
   const { stage = "dev", shards = 8, sweepSeconds = 60, pollSeconds = 5, onWarning = () => {} } = options;
   return async ({ workflow, delivery: mode, clock, leaseSeconds = {} }) => {
     const limits = limitsOf(sweepSeconds);
@@ -115,6 +126,11 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       list: whileOpen(list),
       commit: whileOpen(orders.commit),
       receive: whileOpen(receiving.receive),
+      adopt: whileOpen(async (status, messages) => {
+        const seconds = leaseSeconds[status] ?? usualLeaseSeconds;
+        return deliveries.adopt(await queueOf(status), status, messages, seconds);
+      }),
+      giveBack: whileOpen(deliveries.giveBack),
       settle: whileOpen(deliveries.settle),
       overdue: whileOpen(sweeping.overdue),
       redeliver: whileOpen(sweeping.redeliver),

@@ -21,6 +21,10 @@ export interface DeliveriesOptions {
 export interface Deliveries extends Pick<Backend, "settle"> {
   /** What came of one call, as deliveries: none of a group but its first. */
   accept(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
+  /** What somebody else received and will take off: all of it, a group's messages in their order. */
+  adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
+  /** It was never begun: it comes again at once. */
+  giveBack(delivery: Delivery): Promise<void>;
   /** Those of a group that became its first since, their leases begun anew. */
   takeReady(queue: Queue, most: number, leaseSeconds: number): Promise<Delivery[]>;
   /** The visit is over: its message goes. */
@@ -39,6 +43,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   /** Off the queue, and then the next of its group. */
   const take = async (flight: Flight): Promise<void> => {
     flights.end(flight);
+    if (flight.brought) return;
     await flight.queue.delete(flight.receipt);
     groups.left(flight);
   };
@@ -63,7 +68,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       const reference = { ...flight.reference, group: null };
       await flight.queue.send(reference, { delaySeconds: seconds, suffix: "" });
     }
-    await flight.queue.delete(flight.receipt);
+    if (!flight.brought) await flight.queue.delete(flight.receipt);
   };
 
   /** Whether a message's earlier receives all came to an end that the order tells of: then no worker died. */
@@ -80,8 +85,13 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     return { orderId: id, status, visit, receipt, redelivered, unattended: true, messageId };
   };
 
-  return {
-    async accept(queue, status, messages, leaseSeconds) {
+  const flightsOf = (
+    queue: Queue,
+    status: string,
+    messages: readonly Message[],
+    leaseSeconds: number,
+    brought: boolean,
+  ): Flight[] => {
       const leaseEndsAt = clock.now() + leaseSeconds * 1_000;
       const arrived: Flight[] = [];
       for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
@@ -97,10 +107,29 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
           receipt: ReceiptHandle,
           receives: Number(Attributes.ApproximateReceiveCount ?? 1),
           groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
+          brought,
           leaseEndsAt,
         });
       }
-      const heads = groups.arrive(arrived);
+      return arrived;
+  };
+
+  return {
+    async adopt(queue, status, messages, leaseSeconds) {
+      const brought = flightsOf(queue, status, messages, leaseSeconds, true);
+      for (const flight of brought) flights.add(flight);
+      return Promise.all(brought.map(deliveryOf));
+    },
+
+    async giveBack({ receipt }) {
+      const flight = flights.byReceipt(receipt);
+      if (flight === undefined) return;
+      flights.end(flight);
+      await flight.queue.changeVisibility(receipt, 0);
+    },
+
+    async accept(queue, status, messages, leaseSeconds) {
+      const heads = groups.arrive(flightsOf(queue, status, messages, leaseSeconds, false));
       for (const flight of heads) flights.add(flight);
       return Promise.all(heads.map(deliveryOf));
     },

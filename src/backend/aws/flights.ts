@@ -12,6 +12,8 @@ export interface Flight {
   readonly receives: number;
   /** The queue's group in FIFO delivery. */
   readonly groupId: string | null;
+  /** The message is taken off by whoever brought it, once he is told that it is done: a Lambda event source. */
+  readonly brought: boolean;
   /** Milliseconds since 1970; after that it may be in other hands. */
   readonly leaseEndsAt: number;
 }

@@ -1,1 +1,2 @@
-export { type AwsOptions, aws } from "./aws.ts";
+export { type AwsBackend, type AwsOptions, aws } from "./aws.ts";
+export { resourceNames, type ResourceNames } from "./names.ts";

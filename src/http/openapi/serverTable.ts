@@ -42,7 +42,7 @@ export function serverTable(workflows: readonly string[]): RouteTable {
           content: { type: "text/event-stream", schema: { type: "string" }, itemSchema: refTo("Transition") },
         },
       },
-      errors: ["invalid_request", "workflow_not_found", "too_many_readers", ...unwell],
+      errors: ["invalid_request", "workflow_not_found", "too_many_readers", "not_available_here", ...unwell],
     },
     "GET /stats": {
       operationId: "stats",

@@ -1,0 +1,62 @@
+import { type AwsBackend, aws, resourceNames } from "../../backend/aws/index.ts";
+import { systemClock } from "../../core/clock.ts";
+import type { App, Log } from "../../core/handlers.ts";
+import { leasesOf } from "../../core/workflow.ts";
+import { createEngine } from "../../engine/createEngine.ts";
+import type { Engine } from "../../engine/engine.ts";
+import type { LambdaSettings } from "./settings.ts";
+
+export interface OpenEngine {
+  readonly app: App;
+  readonly engine: Engine;
+  readonly backend: AwsBackend;
+}
+
+/** What a function knows of itself: Lambda gives it the invocation, and the environment its name. */
+export interface Invocation {
+  readonly awsRequestId: string;
+  getRemainingTimeInMillis(): number;
+}
+
+/** The backend as a function's environment describes it. */
+export function lambdaBackend(settings: LambdaSettings, log: Log) {
+  const { stage, topicArn, queueUrlBase, delivery } = settings;
+  return (workflow: string) => {
+    const names = resourceNames(workflow, stage, delivery);
+    const queueUrl =
+      queueUrlBase === undefined ? undefined : (status: string) => `${queueUrlBase}${names.queue(status)}`;
+    return aws({ stage, topicArn, queueUrl, onWarning: log.warn });
+  };
+}
+
+/** One engine for each app, over the stack's backend: nothing polls, nothing sweeps by itself. */
+export async function openEngines(
+  apps: App | readonly App[],
+  settings: LambdaSettings,
+  { log, name }: { readonly log: Log; readonly name: string },
+): Promise<OpenEngine[]> {
+  const clock = systemClock();
+  const backendOf = lambdaBackend(settings, log);
+  return Promise.all(
+    ([apps].flat() as readonly App[]).map(async (app) => {
+      const { workflow } = app;
+      const backend = await backendOf(workflow.name)({
+        workflow: workflow.name,
+        delivery: settings.delivery,
+        clock,
+        leaseSeconds: leasesOf(workflow),
+      });
+      const engine = createEngine({
+        app,
+        backend,
+        clock,
+        random: Math.random,
+        log,
+        actor: { runtime: "lambda", name },
+        // The function's time is the patience: a delivery that is not settled comes back.
+        commitPatienceSeconds: 0,
+      });
+      return { app, engine, backend };
+    }),
+  );
+}

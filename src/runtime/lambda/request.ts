@@ -1,0 +1,83 @@
+import { type Cauce, createCauce } from "../../cauce.ts";
+import type { App } from "../../core/handlers.ts";
+import { jsonLog } from "../../engine/log.ts";
+import { problem } from "../../http/problem.ts";
+import { cauceVariables, functionName } from "../env.ts";
+import { lambdaBackend } from "./engines.ts";
+import { lambdaAuth, lambdaSettings } from "./settings.ts";
+
+// Lambda's payloads end at 6 MB, and a body that is no text comes as base64, a third longer.
+const bytesMax = 4_194_304;
+
+/** What an HTTP API hands to a function (payload format 2.0). */
+export interface HttpEvent {
+  readonly rawPath: string;
+  readonly rawQueryString: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body?: string | undefined;
+  readonly isBase64Encoded: boolean;
+  readonly requestContext: {
+    readonly domainName: string;
+    readonly requestId: string;
+    readonly http: { readonly method: string };
+  };
+}
+
+export interface HttpAnswer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly isBase64Encoded: boolean;
+}
+
+/** The handler of the request function: the HTTP API over the stack's backend. */
+export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) => Promise<HttpAnswer> {
+  const log = jsonLog((line) => process.stdout.write(line));
+  const settings = lambdaSettings(cauceVariables());
+  const auth = lambdaAuth(settings);
+  const backendOf = lambdaBackend(settings, log);
+  let opening: Promise<Cauce> | undefined;
+  return async (event) => {
+    opening ??= createCauce({
+      apps,
+      backend: (options) => backendOf(options.workflow)(options),
+      delivery: settings.delivery,
+      auth,
+      log,
+      actor: { runtime: "lambda", name: functionName() },
+      observed: false,
+    });
+    const cauce = await opening.catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    });
+    const request = requestOf(event);
+    const bytes = Number(request.headers.get("content-length"));
+    if (bytes > bytesMax) {
+      return answerOf(problem("body_too_large", `the body is ${bytes} bytes, and a function takes at most ${bytesMax}; send less at once`));
+    }
+    return answerOf(await cauce.fetch(request));
+  };
+}
+
+/** The event as a standard request. Where the client sent no request id, API Gateway's is taken. */
+export function requestOf(event: HttpEvent): Request {
+  const { rawPath, rawQueryString, body, isBase64Encoded, requestContext } = event;
+  const { method } = requestContext.http;
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(event.headers)) if (value !== undefined) headers.set(name, value);
+  if (!headers.has("x-request-id")) headers.set("x-request-id", requestContext.requestId);
+  const query = rawQueryString === "" ? "" : `?${rawQueryString}`;
+  const bytes = body === undefined || method === "GET" || method === "HEAD" ? null : Buffer.from(body, isBase64Encoded ? "base64" : "utf8");
+  if (bytes !== null) headers.set("content-length", String(bytes.byteLength));
+  return new Request(`https://${requestContext.domainName}${rawPath}${query}`, { method, headers, body: bytes });
+}
+
+export async function answerOf(response: Response): Promise<HttpAnswer> {
+  return {
+    statusCode: response.status,
+    headers: Object.fromEntries(response.headers),
+    body: await response.text(),
+    isBase64Encoded: false,
+  };
+}

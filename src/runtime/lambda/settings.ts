@@ -1,0 +1,62 @@
+import { CauceError } from "../../core/errors.ts";
+import type { DeliveryMode } from "../../backend/backend.ts";
+import { type Auth, parseKeys } from "../../http/keys.ts";
+
+/** What a function's environment says: the stack sets it. */
+export interface LambdaSettings {
+  readonly stage: string;
+  readonly delivery: DeliveryMode;
+  readonly topicArn: string | undefined;
+  /** Where queues are: `https://sqs.eu-west-1.amazonaws.com/123456789012/`. */
+  readonly queueUrlBase: string | undefined;
+  readonly keys: string | undefined;
+  readonly public: boolean;
+  readonly retentionDays: number | undefined;
+}
+
+const variables: readonly string[] = [
+  "CAUCE_DELIVERY",
+  "CAUCE_KEYS",
+  "CAUCE_PUBLIC",
+  "CAUCE_QUEUE_URL_BASE",
+  "CAUCE_RETENTION_DAYS",
+  "CAUCE_STAGE",
+  "CAUCE_TOPIC_ARN",
+];
+
+/** Throws `setting_invalid` for a variable that is unknown or has a value that it does not take. */
+export function lambdaSettings(environment: Readonly<Record<string, string>>): LambdaSettings {
+  for (const name of Object.keys(environment)) {
+    if (!variables.includes(name)) {
+      throw new CauceError("setting_invalid", `${name} is no setting of a function; there is ${variables.join(", ")}`);
+    }
+  }
+  const { CAUCE_DELIVERY: delivery = "standard", CAUCE_PUBLIC: open = "false" } = environment;
+  if (delivery !== "standard" && delivery !== "fifo") throw invalid("CAUCE_DELIVERY", delivery, "standard or fifo");
+  if (open !== "true" && open !== "false") throw invalid("CAUCE_PUBLIC", open, "true or false");
+  const days = environment.CAUCE_RETENTION_DAYS;
+  const retentionDays = days === undefined ? undefined : Number(days);
+  if (retentionDays !== undefined && !(Number.isInteger(retentionDays) && retentionDays >= 1 && retentionDays <= 36_500)) {
+    throw invalid("CAUCE_RETENTION_DAYS", String(days), "a whole number from 1 to 36500");
+  }
+  return {
+    stage: environment.CAUCE_STAGE ?? "dev",
+    delivery,
+    topicArn: environment.CAUCE_TOPIC_ARN,
+    queueUrlBase: environment.CAUCE_QUEUE_URL_BASE,
+    keys: environment.CAUCE_KEYS,
+    public: open === "true",
+    retentionDays,
+  };
+}
+
+/** Who may call. Throws `keys_required` where nobody said that everybody may. */
+export function lambdaAuth({ keys, public: open }: LambdaSettings): Auth | undefined {
+  if (keys !== undefined) return parseKeys(keys.replaceAll(",", "\n"), "CAUCE_KEYS");
+  if (open) return undefined;
+  throw new CauceError("keys_required", "the function has no API keys; set CAUCE_KEYS, or CAUCE_PUBLIC=true to serve everybody");
+}
+
+function invalid(name: string, value: string, what: string): CauceError {
+  return new CauceError("setting_invalid", `${name} is "${value}"; it must be ${what}`);
+}
