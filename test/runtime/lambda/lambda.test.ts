@@ -39,9 +39,9 @@ async function functions(t: TestContext, delivery: DeliveryMode, received: (does
     handlers: {
       received: async (order) => {
         await received(order.data.does);
-        return "packed";
+        return "packed" as const;
       },
-      packed: async () => "sent",
+      packed: async () => "sent" as const,
     },
   });
   const environment = {
