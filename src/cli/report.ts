@@ -8,6 +8,8 @@ export interface Output {
   err(text: string): void;
   /** Aborts when nobody reads any more what is written: `cauce list --all | head`. Its reason is why. */
   readonly closed?: AbortSignal;
+  /** Resolves once the reader has taken all that was written, or is gone. A pipe that is full holds the rest back. */
+  readonly taken?: () => Promise<void>;
   /** Standard output is a terminal, on which a table can be drawn again in its place. */
   readonly terminal?: boolean;
   readonly colours?: boolean;
