@@ -33,7 +33,9 @@ export function report(error: unknown, output: Output): number {
     return exitCodes.usage;
   }
   if (isCauceError(error)) {
-    output.err(`${error.code}: ${oneLine(error.message)}\n`);
+    // A server says how HTTP takes the key; here it is a flag.
+    const how = error.code === "unauthorized" ? "; --key or CAUCE_API_KEY takes the key" : "";
+    output.err(`${error.code}: ${oneLine(error.message)}${how}\n`);
     // As shells count it.
     if (error.code === "interrupted") return 128 + constants.signals[error.cause as NodeJS.Signals];
     return error.code === "setting_invalid" ? exitCodes.usage : exitCodes.failure;
