@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { CauceError } from "../core/errors.ts";
@@ -36,6 +36,9 @@ interface BackupFlags {
 async function backup(file: string, { force, ...flags }: BackupFlags, output: Output): Promise<void> {
   const { data, workflow: named } = readBackupSettings(flags, cauceVariables());
   const directory = resolve(data);
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new CauceError("setting_invalid", `${file} is a directory; give the name of a file in it`);
+  }
   if (existsSync(file) && force !== true) {
     throw new CauceError("setting_invalid", `${file} exists already; give another name, or --force to replace it`);
   }

@@ -18,10 +18,14 @@ import { watch } from "./watch.ts";
 export async function main(args: readonly string[], output: Output = processOutput()): Promise<number> {
   try {
     await createProgram(args, output).parseAsync([...args], { from: "user" });
+    await output.taken?.();
     if (output.closed?.aborted && !isBrokenPipe(output.closed.reason)) throw output.closed.reason;
     return exitCodes.done;
   } catch (error) {
-    return report(error, output);
+    const exitCode = report(error, output);
+    // The process ends with this, and would take along what a full pipe has not yet let through.
+    await output.taken?.();
+    return exitCode;
   }
 }
 

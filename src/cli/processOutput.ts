@@ -14,12 +14,18 @@ export function processOutput(): Output {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     closed: closing.signal,
+    taken: async () => void (await Promise.all([taken(process.stdout), taken(process.stderr)])),
     terminal: isatty(1),
     // It knows NO_COLOR, FORCE_COLOR and what is no terminal.
     colours: styleText("bold", "x", { stream: process.stdout }) !== "x",
     ask: isatty(0) && isatty(2) ? ask : undefined,
     input: () => text(process.stdin),
   };
+}
+
+function taken(stream: NodeJS.WriteStream): Promise<void> {
+  // Called after what was written before, and with an error where the reader is gone.
+  return new Promise((resolve) => void stream.write("", () => resolve()));
 }
 
 /** Whether writing failed because the reader is gone, and not because of the disk or device. */

@@ -8,6 +8,8 @@ export interface Output {
   err(text: string): void;
   /** Aborts when nobody reads any more what is written: `cauce list --all | head`. Its reason is why. */
   readonly closed?: AbortSignal;
+  /** Resolves once the reader has taken all that was written, or is gone. A pipe that is full holds the rest back. */
+  readonly taken?: () => Promise<void>;
   /** Standard output is a terminal, on which a table can be drawn again in its place. */
   readonly terminal?: boolean;
   readonly colours?: boolean;
@@ -31,7 +33,9 @@ export function report(error: unknown, output: Output): number {
     return exitCodes.usage;
   }
   if (isCauceError(error)) {
-    output.err(`${error.code}: ${oneLine(error.message)}\n`);
+    // A server says how HTTP takes the key; here it is a flag.
+    const how = error.code === "unauthorized" ? "; --key or CAUCE_API_KEY takes the key" : "";
+    output.err(`${error.code}: ${oneLine(error.message)}${how}\n`);
     // As shells count it.
     if (error.code === "interrupted") return 128 + constants.signals[error.cause as NodeJS.Signals];
     return error.code === "setting_invalid" ? exitCodes.usage : exitCodes.failure;

@@ -122,6 +122,8 @@ function checkWorkflow(options: WorkflowOptions<Record<string, StatusDefinition>
       continue;
     }
     onlyKnown(status, status.waits ? known.waiting : known.handled, `status "${name}"`);
+    const given: unknown = status.to;
+    if (typeof given === "string") refuse(`status "${name}": to must be a list, such as [${JSON.stringify(given)}]`);
     if (!Array.isArray(status.to) || status.to.length === 0) {
       refuse(`status "${name}": to must list at least one status; if nothing leaves it, make it final`);
     }

@@ -87,6 +87,7 @@ describe("cauce backup", () => {
       [[to, "--workflow", "broken"], 1, /^store_corrupt: /],
       [[join(directory, "there.db"), "--workflow", "orders"], 2, /^setting_invalid: .*there\.db exists already/],
       [[join(directory, "no", "copy.db"), "--workflow", "orders"], 1, /^store_unreadable: /],
+      [[data, "--force", "--workflow", "orders"], 2, /^setting_invalid: .* is a directory; give the name of a file in/],
       [[], 2, /^setting_invalid: missing required argument 'file'/],
     ] as const) {
       const { code, stdout, stderr } = await cauce(t, ["backup", ...args, "--data", data]).ended;

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { createProgram, main } from "../../src/cli/main.ts";
-import { cauce } from "./support.ts";
+import { cauce, temporaryDirectory } from "./support.ts";
+
+const index = fileURLToPath(new URL("../../src/index.ts", import.meta.url));
 
 /** Runs a command in this process. */
 async function run(...args: string[]) {
@@ -54,6 +59,21 @@ describe("cauce", () => {
     assert.equal(help.code, 0);
     assert.equal(help.stdout, (await run("--help")).stdout);
     assert.equal((await cauce(t, ["strat"]).ended).code, 2);
+  });
+
+  it("ends when all of a long output is taken, and not before", async (t) => {
+    // Far more than a pipe holds.
+    const app = join(temporaryDirectory(t), "long.app.ts");
+    const source = `import { z } from ${JSON.stringify(import.meta.resolve("zod"))};
+      import { defineWorkflow, final, implement } from ${JSON.stringify(index)};
+      const to = Array.from({ length: 10_000 }, (_, number) => "ofSomeLength" + number);
+      const statuses = { first: { to, waits: true }, ...Object.fromEntries(to.map((name) => [name, final])) };
+      export default implement(defineWorkflow({ name: "long", data: z.object({}), initial: "first", statuses }), { handlers: {} });`;
+    writeFileSync(app, source);
+    const { code, stdout, stderr } = await cauce(t, ["diagram", app]).ended;
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.ok(stdout.length > 500_000, `${stdout.length} characters`);
+    assert.equal(stdout, (await run("diagram", app)).stdout);
   });
 
   it("has a summary for every command", () => {

@@ -161,7 +161,7 @@ describe("defineWorkflow", () => {
         /make it final/,
       ],
       ["an empty to", () => defineOpen({ to: [] }), /status "open": to must list at least one status/],
-      ["a to that is text", () => defineOpen({ to: "done" }), /status "open": to must list at least one status/],
+      ["a to that is text", () => defineOpen({ to: "done" }), /status "open": to must be a list, such as \["done"\]$/],
       [
         "a to that is no status",
         () => defineOpen({ to: ["done", "gone"] }),

@@ -43,6 +43,8 @@ export function createMeter(options: MeterOptions): Meter {
     bar.start(totalBytes, start.bytes, { lines: number(start.lines), refused: 0, rate: "–", left: "–" });
     return {
       update(bytes, { lines, refused }) {
+        // Nothing has been taken yet: a rate of 0 would leave days to go.
+        if (bytes === start.bytes) return;
         const perSecond = (bytes - start.bytes) / Math.max((performance.now() - startedAt) / 1_000, 0.001);
         const left = timeOf((totalBytes - bytes) / Math.max(perSecond, 1));
         bar.update(bytes, { lines: number(lines), refused: number(refused), rate: number(rate(lines)), left });

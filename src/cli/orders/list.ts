@@ -33,6 +33,8 @@ export async function list(flags: Flags, output: Output): Promise<void> {
     cursor = page.nextCursor ?? undefined;
     if (flags.json) for (const order of page.items) output.out(jsonLine(order));
     else if (page.items.length > 0) output.out(await drawn(page.items, output));
+    // No page is asked for before the last one is taken: a slow reader would fill the memory.
+    await output.taken?.();
   } while (flags.all && cursor !== undefined && !output.closed?.aborted);
   if (flags.json) return;
   if (count === 0) output.err("No order matches.\n");

@@ -17,7 +17,10 @@ export async function retry(id: string | undefined, flags: Flags, output: Output
   const { fingerprint, status } = flags;
   const filtered = fingerprint !== undefined || status !== undefined;
   if ([id !== undefined, filtered, flags.all === true].filter(Boolean).length !== 1) {
-    throw new CauceError("setting_invalid", "say what to retry: an order's id, --fingerprint and --status, or --all");
+    throw new CauceError(
+      "setting_invalid",
+      "say what to retry, in one way alone: an order's id, --all, or --fingerprint and --status (one of them or both)",
+    );
   }
   const client = await clientOf(flags);
   if (id !== undefined) {

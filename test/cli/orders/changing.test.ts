@@ -127,7 +127,7 @@ describe("cauce retry", () => {
     for (const args of [[], ["ID", "--all"], ["--all", "--status", "held"], ["ID", "--fingerprint", "x"]]) {
       const { exit, stderr } = await run(url, ["retry", ...args]);
       assert.equal(exit, 2, args.join(" "));
-      assert.match(stderr, /^setting_invalid: say what to retry: [^\n]+\n$/);
+      assert.match(stderr, /^setting_invalid: say what to retry, in one way alone: [^\n]+\n$/);
     }
     assert.equal(await failed(), 1);
   });
@@ -232,7 +232,7 @@ describe("the server that a command calls", () => {
     const { key, sha256 } = createKey();
     const { url } = await served(t, { auth: parseKeys(`shop intake ${sha256}`, "test") });
     const place = (...args: string[]) => run(url, ["place", '{"to":"Ada"}', ...args]);
-    assert.match((await place()).stderr, /^unauthorized: /);
+    assert.match((await place()).stderr, /^unauthorized: [^\n]+; --key or CAUCE_API_KEY takes the key\n$/);
     assert.match((await place("--key", key)).stderr, /^forbidden: [^\n]+; give the workflow with --workflow\n$/);
     assert.equal((await place("--key", key, "--workflow", "parcels")).exit, 0);
     const wrong = await place("--key", "secret key");

@@ -1,0 +1,18 @@
+import assert from "node:assert/strict";
+import { Writable } from "node:stream";
+import { describe, it } from "node:test";
+import { createMeter } from "../../../src/cli/import/meter.ts";
+
+describe("the bar of an import", () => {
+  it("tells no rate, and no time that is left, before anything was taken", () => {
+    let drawn = "";
+    const stream = new Writable({ write: (chunk, _encoding, done) => done(void (drawn += chunk)) });
+    const terminal = Object.assign(stream, { isTTY: true, columns: 120 }) as unknown as NodeJS.WriteStream;
+    const output = { out: () => {}, err: () => {} };
+    const meter = createMeter({ output, terminal, totalBytes: 1_000_000, start: { bytes: 100, lines: 1 } });
+    meter.update(100, { placed: 1, repeated: 0, refused: 0, lines: 1, seconds: 1 });
+    meter.stop();
+    assert.match(drawn, /1 lines, 0 refused \| – a second \| – left/);
+    assert.doesNotMatch(drawn, /\b0 a second|\d s left/);
+  });
+});
