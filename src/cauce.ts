@@ -233,6 +233,7 @@ const known: readonly string[] = [
   "clock",
   "random",
   "log",
+  "observed",
   "actor",
   "unknownStatuses",
   "retentionDays",

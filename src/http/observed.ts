@@ -97,7 +97,10 @@ function notHere(path: string): Route {
     path,
     access: "read",
     answer: () =>
-      problem("not_available_here", `${path} is not available on Lambda; look at the stack's CloudWatch metrics and logs`),
+      problem(
+        "not_available_here",
+        `${path} is not available on Lambda; look at the stack's CloudWatch metrics and logs`,
+      ),
   };
 }
 

@@ -92,26 +92,26 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     leaseSeconds: number,
     brought: boolean,
   ): Flight[] => {
-      const leaseEndsAt = clock.now() + leaseSeconds * 1_000;
-      const arrived: Flight[] = [];
-      for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
-        const reference = referenceOf(Body);
-        if (reference === undefined || ReceiptHandle === undefined) {
-          options.onForeign(MessageId);
-          continue;
-        }
-        arrived.push({
-          reference: { ...reference, status },
-          queue,
-          messageId: MessageId,
-          receipt: ReceiptHandle,
-          receives: Number(Attributes.ApproximateReceiveCount ?? 1),
-          groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
-          brought,
-          leaseEndsAt,
-        });
+    const leaseEndsAt = clock.now() + leaseSeconds * 1_000;
+    const arrived: Flight[] = [];
+    for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
+      const reference = referenceOf(Body);
+      if (reference === undefined || ReceiptHandle === undefined) {
+        options.onForeign(MessageId);
+        continue;
       }
-      return arrived;
+      arrived.push({
+        reference: { ...reference, status },
+        queue,
+        messageId: MessageId,
+        receipt: ReceiptHandle,
+        receives: Number(Attributes.ApproximateReceiveCount ?? 1),
+        groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
+        brought,
+        leaseEndsAt,
+      });
+    }
+    return arrived;
   };
 
   return {

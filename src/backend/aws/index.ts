@@ -1,2 +1,2 @@
 export { type AwsBackend, type AwsOptions, aws } from "./aws.ts";
-export { resourceNames, type ResourceNames } from "./names.ts";
+export { type ResourceNames, resourceNames } from "./names.ts";

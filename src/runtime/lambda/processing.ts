@@ -126,7 +126,10 @@ async function serve(
   await Promise.all(
     deliveries.slice(begun).map((delivery) =>
       desk.backend.giveBack(delivery).catch((error: unknown) => {
-        log.warn({ orderId: delivery.orderId, error: String(error) }, "message not given back; it comes when its time is up");
+        log.warn(
+          { orderId: delivery.orderId, error: String(error) },
+          "message not given back; it comes when its time is up",
+        );
       }),
     ),
   );

@@ -54,7 +54,12 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
     const request = requestOf(event);
     const bytes = Number(request.headers.get("content-length"));
     if (bytes > bytesMax) {
-      return answerOf(problem("body_too_large", `the body is ${bytes} bytes, and a function takes at most ${bytesMax}; send less at once`));
+      return answerOf(
+        problem(
+          "body_too_large",
+          `the body is ${bytes} bytes, and a function takes at most ${bytesMax}; send less at once`,
+        ),
+      );
     }
     return answerOf(await cauce.fetch(request));
   };
@@ -68,7 +73,10 @@ export function requestOf(event: HttpEvent): Request {
   for (const [name, value] of Object.entries(event.headers)) if (value !== undefined) headers.set(name, value);
   if (!headers.has("x-request-id")) headers.set("x-request-id", requestContext.requestId);
   const query = rawQueryString === "" ? "" : `?${rawQueryString}`;
-  const bytes = body === undefined || method === "GET" || method === "HEAD" ? null : Buffer.from(body, isBase64Encoded ? "base64" : "utf8");
+  const bytes =
+    body === undefined || method === "GET" || method === "HEAD"
+      ? null
+      : Buffer.from(body, isBase64Encoded ? "base64" : "utf8");
   if (bytes !== null) headers.set("content-length", String(bytes.byteLength));
   return new Request(`https://${requestContext.domainName}${rawPath}${query}`, { method, headers, body: bytes });
 }

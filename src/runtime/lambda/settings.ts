@@ -1,5 +1,5 @@
-import { CauceError } from "../../core/errors.ts";
 import type { DeliveryMode } from "../../backend/backend.ts";
+import { CauceError } from "../../core/errors.ts";
 import { type Auth, parseKeys } from "../../http/keys.ts";
 
 /** What a function's environment says: the stack sets it. */
@@ -36,7 +36,10 @@ export function lambdaSettings(environment: Readonly<Record<string, string>>): L
   if (open !== "true" && open !== "false") throw invalid("CAUCE_PUBLIC", open, "true or false");
   const days = environment.CAUCE_RETENTION_DAYS;
   const retentionDays = days === undefined ? undefined : Number(days);
-  if (retentionDays !== undefined && !(Number.isInteger(retentionDays) && retentionDays >= 1 && retentionDays <= 36_500)) {
+  if (
+    retentionDays !== undefined &&
+    !(Number.isInteger(retentionDays) && retentionDays >= 1 && retentionDays <= 36_500)
+  ) {
     throw invalid("CAUCE_RETENTION_DAYS", String(days), "a whole number from 1 to 36500");
   }
   return {
@@ -54,7 +57,10 @@ export function lambdaSettings(environment: Readonly<Record<string, string>>): L
 export function lambdaAuth({ keys, public: open }: LambdaSettings): Auth | undefined {
   if (keys !== undefined) return parseKeys(keys.replaceAll(",", "\n"), "CAUCE_KEYS");
   if (open) return undefined;
-  throw new CauceError("keys_required", "the function has no API keys; set CAUCE_KEYS, or CAUCE_PUBLIC=true to serve everybody");
+  throw new CauceError(
+    "keys_required",
+    "the function has no API keys; set CAUCE_KEYS, or CAUCE_PUBLIC=true to serve everybody",
+  );
 }
 
 function invalid(name: string, value: string, what: string): CauceError {

@@ -32,7 +32,11 @@ interface Shown {
 }
 
 /** A stack and the three functions over it, as Lambda would run them. */
-async function functions(t: TestContext, delivery: DeliveryMode, received: (does: string | undefined) => Promise<void> = async () => {}) {
+async function functions(
+  t: TestContext,
+  delivery: DeliveryMode,
+  received: (does: string | undefined) => Promise<void> = async () => {},
+) {
   const stage = `l${++stages}`;
   const stack = await createStack({ workflow: workflow.name, stage, mode: delivery, statuses });
   const app = implement(workflow, {
@@ -150,7 +154,10 @@ describe("the functions", () => {
     const lines = [{ data: { customer: "a" } }, { data: {} }, { data: { customer: "b" } }];
     const type = { "content-type": "application/x-ndjson" };
     const answer = await call("POST", "/parcels/batch", lines.map((line) => JSON.stringify(line)).join("\n"), type);
-    const answered = answer.body.trim().split("\n").map((line) => JSON.parse(line).status);
+    const answered = answer.body
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).status);
     assert.deepEqual(answered, [202, 422, 202]);
     const large = await call("POST", "/parcels/batch", `${JSON.stringify(lines[0])}\n`.repeat(150_000), type);
     assert.deepEqual([large.statusCode, large.json().code], [413, "body_too_large"]);
@@ -195,14 +202,19 @@ describe("the functions", () => {
       seen.push(does);
       if (does === "a1") throw new Error("down");
     });
-    const orders = [];
+    const orders: Shown[] = [];
     for (const does of ["a1", "a2", "b1"]) orders.push(await place({ customer: does.slice(0, 1), does }));
     // The queue hands several of one group to one invocation; the emulator gives one at a time, so the second is made.
     const event = await receive("received", 2);
-    const [first, , ] = event.Records;
+    const [first] = event.Records;
     const head = event.Records.find(({ body }) => JSON.parse(body).id === orders[0]?.id);
     assert.ok(first && head);
-    const follower = { ...head, messageId: randomUUID(), receiptHandle: `${head.receiptHandle}`, body: JSON.stringify({ id: orders[1]?.id, visit: 0 }) };
+    const follower = {
+      ...head,
+      messageId: randomUUID(),
+      receiptHandle: `${head.receiptHandle}`,
+      body: JSON.stringify({ id: orders[1]?.id, visit: 0 }),
+    };
     const answer = await processing({ Records: [...event.Records, follower] }, invocation());
     assert.deepEqual(seen.toSorted(), ["a1", "b1"]);
     assert.deepEqual(
