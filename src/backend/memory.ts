@@ -1,12 +1,13 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
-import type { Backend, DeliveryMode, Limits, ListQuery, NewOrder } from "./backend.ts";
+import type { Backend, DeliveryMode, Limits, ListQuery } from "./backend.ts";
 import { createIds } from "./ids.ts";
 import { cursorOf, indexOf, overduePosition } from "./memory/cursor.ts";
 import { depthsOf } from "./memory/depths.ts";
 import { failureGroups } from "./memory/failureGroups.ts";
 import { queues } from "./memory/queues.ts";
+import { firstOf, refuseSize } from "./newOrder.ts";
 
 export interface MemoryOptions {
   /** Taken so that `memory` itself is a `BackendFactory`; nothing is stored under it. */
@@ -76,7 +77,8 @@ export function memory(options: MemoryOptions = {}): Backend {
 
     async place(order) {
       checkOpen();
-      checkLimits(order);
+      const refused = refuseSize(order, limits);
+      if (refused !== undefined) throw refused;
       const earlier = order.key === null ? undefined : keys.get(order.key.keyHash);
       if (earlier !== undefined) {
         return earlier.contentHash === order.key?.contentHash
@@ -237,46 +239,6 @@ function checkOptions(options: MemoryOptions): void {
   if (delivery !== undefined && delivery !== "standard" && delivery !== "fifo") {
     throw new CauceError("setting_invalid", `memory(): delivery is "${delivery}"; use "standard" or "fifo"`);
   }
-}
-
-function checkLimits({ dataJson, group }: NewOrder): void {
-  const dataBytes = Buffer.byteLength(dataJson);
-  if (dataBytes > limits.dataBytesMax) {
-    throw new CauceError(
-      "limit_exceeded",
-      `the data is ${dataBytes} bytes, and the memory backend holds at most ${limits.dataBytesMax}; send less`,
-    );
-  }
-  const groupBytes = group === null ? 0 : Buffer.byteLength(group);
-  if (groupBytes > limits.groupBytesMax) {
-    throw new CauceError(
-      "limit_exceeded",
-      `the group key is ${groupBytes} bytes, and may be at most ${limits.groupBytesMax}; use a shorter one`,
-    );
-  }
-}
-
-function firstOf(order: NewOrder, id: string): StoredOrder {
-  return {
-    id,
-    status: order.status,
-    kind: order.kind,
-    visit: 0,
-    version: 1,
-    attempts: 0,
-    attempting: false,
-    dataJson: order.dataJson,
-    resultsJson: "{}",
-    group: order.group,
-    createdAt: order.createdAt,
-    updatedAt: order.createdAt,
-    notBefore: null,
-    expiresAt: order.expiresAt,
-    failure: null,
-    entry: { at: order.createdAt, reason: null, error: null, by: order.by },
-    past: [],
-    pastOmitted: 0,
-  };
 }
 
 function matches(order: StoredOrder, { status, failed, fingerprint, group }: ListQuery): boolean {

@@ -1,6 +1,7 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../core/errors.ts";
-import type { Backend, BackendFactoryOptions, Delivery, Limits, NewOrder } from "../backend.ts";
+import type { Backend, BackendFactoryOptions, Delivery, Limits } from "../backend.ts";
+import { refuseSize } from "../newOrder.ts";
 import { destroyClients, openClients } from "./clients.ts";
 import { createCounting } from "./counts.ts";
 import { createDeliveries } from "./deliveries.ts";
@@ -119,7 +120,8 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     return {
       limits,
       place: whileOpen(async (order) => {
-        checkLimits(order, limits);
+        const refused = refuseSize(order, limits);
+        if (refused !== undefined) throw refused;
         return orders.place(order);
       }),
       get: whileOpen(orders.get),
@@ -139,7 +141,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       remove: whileOpen(removing.remove),
       removeFinal: whileOpen(removing.removeFinal),
       probe: whileOpen(registry.probe),
-      depths: whileOpen(async () => structuredClone(await counting.depths())),
+      depths: whileOpen(counting.depths),
       failures: whileOpen(counting.failures),
       close() {
         closing ??= (async () => {
@@ -165,21 +167,4 @@ function limitsOf(sweepSeconds: number): Limits {
     // An event source mapping's least and most (docs/aws.md).
     concurrency: { least: 2, most: 1_000, default: 100 },
   };
-}
-
-function checkLimits({ dataJson, group }: NewOrder, { dataBytesMax, groupBytesMax }: Limits): void {
-  const dataBytes = Buffer.byteLength(dataJson);
-  if (dataBytes > dataBytesMax) {
-    throw new CauceError(
-      "limit_exceeded",
-      `the data is ${dataBytes} bytes, and this backend holds at most ${dataBytesMax}; send less`,
-    );
-  }
-  const groupBytes = group === null ? 0 : Buffer.byteLength(group);
-  if (groupBytes > groupBytesMax) {
-    throw new CauceError(
-      "limit_exceeded",
-      `the group key is ${groupBytes} bytes, and may be at most ${groupBytesMax}; use a shorter one`,
-    );
-  }
 }

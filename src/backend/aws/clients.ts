@@ -22,7 +22,12 @@ export function openClients(): Clients {
   const options = {
     retryMode: "standard",
     maxAttempts: 4,
-    requestHandler: { connectionTimeout: connectMilliseconds, requestTimeout: tryMilliseconds },
+    requestHandler: {
+      connectionTimeout: connectMilliseconds,
+      requestTimeout: tryMilliseconds,
+      // Without it the SDK only warns, and a try that hangs takes all of the call's time.
+      throwOnRequestTimeout: true,
+    },
   };
   return { dynamo: new DynamoDBClient(options), sns: new SNSClient(options), sqs: new SQSClient(options) };
 }

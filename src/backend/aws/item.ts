@@ -1,5 +1,5 @@
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
-import type { StatusKind, StoredOrder } from "../../core/order.ts";
+import type { Failure, StatusKind, StoredOrder } from "../../core/order.ts";
 import type { NewOrder } from "../backend.ts";
 import { decodeHistory, encodeHistory } from "./history.ts";
 
@@ -159,7 +159,7 @@ export function partsOf(item: Item): { readonly dataPart: string | null; readonl
 /** The order of an item; `large` holds what stands in items of their own. */
 export function decodeOrder(item: Item, large: { readonly data?: string; readonly results?: string }): StoredOrder {
   const createdAt = numberOf(item, a.createdAt) as number;
-  const failureAt = numberOf(item, a.failureAt);
+  const failure = failureOf(item);
   return {
     id: textOf(item, "id") as string,
     status: textOf(item, a.status) as string,
@@ -175,15 +175,7 @@ export function decodeOrder(item: Item, large: { readonly data?: string; readonl
     updatedAt: numberOf(item, a.updatedAt) as number,
     notBefore: numberOf(item, a.notBefore),
     expiresAt: numberOf(item, a.expiresAt),
-    failure:
-      failureAt === null
-        ? null
-        : {
-            code: textOf(item, a.failureCode) as string,
-            message: textOf(item, a.failureMessage) as string,
-            fingerprint: textOf(item, a.failureFingerprint) as string,
-            at: failureAt,
-          },
+    failure: failure === null ? null : { code: textOf(item, a.failureCode) as string, ...failure },
     ...decodeHistory(textOf(item, a.history) as string, createdAt),
     pastOmitted: numberOf(item, a.omitted) ?? 0,
   };
@@ -199,11 +191,10 @@ export interface Standing {
   readonly updatedAt: number;
   readonly notBefore: number | null;
   readonly due: number | null;
-  readonly failure: { readonly fingerprint: string; readonly message: string; readonly at: number } | null;
+  readonly failure: Omit<Failure, "code"> | null;
 }
 
 export function decodeStanding(item: Item): Standing {
-  const at = numberOf(item, a.failureAt);
   return {
     id: textOf(item, "id") as string,
     sort: textOf(item, "so") as string,
@@ -213,15 +204,16 @@ export function decodeStanding(item: Item): Standing {
     updatedAt: numberOf(item, a.updatedAt) as number,
     notBefore: numberOf(item, a.notBefore),
     due: numberOf(item, a.due),
-    failure:
-      at === null
-        ? null
-        : {
-            fingerprint: textOf(item, a.failureFingerprint) as string,
-            message: textOf(item, a.failureMessage) as string,
-            at,
-          },
+    failure: failureOf(item),
   };
+}
+
+/** What the index, too, tells of a failure. */
+function failureOf(item: Item): Omit<Failure, "code"> | null {
+  const at = numberOf(item, a.failureAt);
+  if (at === null) return null;
+  const fingerprint = textOf(item, a.failureFingerprint) as string;
+  return { message: textOf(item, a.failureMessage) as string, fingerprint, at };
 }
 
 export function textOf(item: Item, name: string): string | null {

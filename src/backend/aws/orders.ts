@@ -4,6 +4,7 @@ import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Backend, DeliveryMode, NewOrder, Placed } from "../backend.ts";
 import { createIds } from "../ids.ts";
+import { firstOf } from "../newOrder.ts";
 import type { Deliveries } from "./deliveries.ts";
 import {
   attributes as a,
@@ -218,27 +219,4 @@ function keyedId(keyHash: string, generation: number): string {
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   const hex = bytes.toString("hex", 0, 16);
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
-}
-
-function firstOf(order: NewOrder, id: string): StoredOrder {
-  return {
-    id,
-    status: order.status,
-    kind: order.kind,
-    visit: 0,
-    version: 1,
-    attempts: 0,
-    attempting: false,
-    dataJson: order.dataJson,
-    resultsJson: "{}",
-    group: order.group,
-    createdAt: order.createdAt,
-    updatedAt: order.createdAt,
-    notBefore: null,
-    expiresAt: order.expiresAt,
-    failure: null,
-    entry: { at: order.createdAt, reason: null, error: null, by: order.by },
-    past: [],
-    pastOmitted: 0,
-  };
 }

@@ -1,7 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
-import type { Backend, Limits, NewOrder } from "../backend.ts";
+import type { Backend, Limits } from "../backend.ts";
 import { firstSeqOf, seqOf } from "../ids.ts";
+import { refuseSize } from "../newOrder.ts";
 import type { Waiting } from "./answers.ts";
 import type { Channel } from "./channel.ts";
 import type { Claims } from "./claims.ts";
@@ -169,22 +170,4 @@ export function createFront({
 
 function closedError(): CauceError {
   return new CauceError("closed", "the store is closed; nothing was written");
-}
-
-function refuseSize(order: NewOrder, { dataBytesMax, groupBytesMax }: Limits): CauceError | undefined {
-  if (exceeds(order.dataJson, dataBytesMax)) {
-    return new CauceError("limit_exceeded", `the data takes more than the ${dataBytesMax} bytes that the store holds`);
-  }
-  if (order.group !== null && exceeds(order.group, groupBytesMax)) {
-    return new CauceError(
-      "limit_exceeded",
-      `the group key takes more than the ${groupBytesMax} bytes that the store holds`,
-    );
-  }
-  return undefined;
-}
-
-/** A UTF-16 unit takes at most three bytes of UTF-8, so most texts need no count. */
-function exceeds(text: string, bytesMax: number): boolean {
-  return text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax;
 }

@@ -11,7 +11,6 @@ export interface LambdaSettings {
   readonly queueUrlBase: string | undefined;
   readonly keys: string | undefined;
   readonly public: boolean;
-  readonly retentionDays: number | undefined;
 }
 
 const variables: readonly string[] = [
@@ -19,7 +18,6 @@ const variables: readonly string[] = [
   "CAUCE_KEYS",
   "CAUCE_PUBLIC",
   "CAUCE_QUEUE_URL_BASE",
-  "CAUCE_RETENTION_DAYS",
   "CAUCE_STAGE",
   "CAUCE_TOPIC_ARN",
 ];
@@ -34,22 +32,17 @@ export function lambdaSettings(environment: Readonly<Record<string, string>>): L
   const { CAUCE_DELIVERY: delivery = "standard", CAUCE_PUBLIC: open = "false" } = environment;
   if (delivery !== "standard" && delivery !== "fifo") throw invalid("CAUCE_DELIVERY", delivery, "standard or fifo");
   if (open !== "true" && open !== "false") throw invalid("CAUCE_PUBLIC", open, "true or false");
-  const days = environment.CAUCE_RETENTION_DAYS;
-  const retentionDays = days === undefined ? undefined : Number(days);
-  if (
-    retentionDays !== undefined &&
-    !(Number.isInteger(retentionDays) && retentionDays >= 1 && retentionDays <= 36_500)
-  ) {
-    throw invalid("CAUCE_RETENTION_DAYS", String(days), "a whole number from 1 to 36500");
+  const queueUrlBase = environment.CAUCE_QUEUE_URL_BASE;
+  if (queueUrlBase !== undefined && !/^https?:\/\/\S+\/$/.test(queueUrlBase)) {
+    throw invalid("CAUCE_QUEUE_URL_BASE", queueUrlBase, "the start of every queue's URL, up to its last slash");
   }
   return {
     stage: environment.CAUCE_STAGE ?? "dev",
     delivery,
     topicArn: environment.CAUCE_TOPIC_ARN,
-    queueUrlBase: environment.CAUCE_QUEUE_URL_BASE,
+    queueUrlBase,
     keys: environment.CAUCE_KEYS,
     public: open === "true",
-    retentionDays,
   };
 }
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync } from "node:fs";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { main } from "../../../src/cli/main.ts";
 import { createKey, formatKeyLine } from "../../../src/http/keys.ts";
 import { cauce, type Ended, temporaryDirectory } from "../support.ts";
@@ -20,14 +20,19 @@ async function numbersAt(url: string): Promise<number[]> {
 
 const numbers = (count: number) => Array.from({ length: count }, (_, number) => number);
 
+/** An import of 20,000 lines that waits for the answers to what came after 12,000. */
+async function halfway(t: TestContext) {
+  const gate = gateAfter(12_000);
+  const { base, url } = await serving(t, gate);
+  const args = ["import", file(t, linesOf(20_000)), "--url", base, "--json"];
+  const first = cauce(t, args);
+  await gate.reached;
+  return { gate, url, args, first };
+}
+
 describe("cauce import", () => {
   it("stops at SIGINT with 130, and the same command goes on", async (t) => {
-    const gate = gateAfter(12_000);
-    const { base, url } = await serving(t, gate);
-    const path = file(t, linesOf(20_000));
-    const args = ["import", path, "--url", base, "--json"];
-    const first = cauce(t, args);
-    await gate.reached;
+    const { gate, url, args, first } = await halfway(t);
     first.kill("SIGINT");
     await first.wrote(/^stopping: /m);
     gate.open();
@@ -42,12 +47,7 @@ describe("cauce import", () => {
   });
 
   it("that was killed goes on, placing nothing twice and leaving nothing out", async (t) => {
-    const gate = gateAfter(12_000);
-    const { base, url } = await serving(t, gate);
-    const path = file(t, linesOf(20_000));
-    const args = ["import", path, "--url", base, "--json"];
-    const first = cauce(t, args);
-    await gate.reached;
+    const { gate, url, args, first } = await halfway(t);
     first.kill("SIGKILL");
     await first.ended;
     gate.open();
