@@ -32,16 +32,19 @@ export function createStanding({ workflow, backend, log }: StandingOptions): Pic
 
     async setPaused(status, paused) {
       const definition = statusOf(workflow, status);
-      if (definition === undefined) {
+      const row = async () => (await queues()).find((each) => each.status === status && each.kind === "handled");
+      // A pause outlives its status: what the workflow no longer knows is let go on all the same.
+      const isLeft = async () => !paused && (await row())?.paused === true;
+      if (definition === undefined && !(await isLeft())) {
         return { refused: "status_not_found", message: `workflow "${workflow.name}" has no status "${status}"` };
       }
-      if (kindOf(definition) !== "handled") {
+      if (definition !== undefined && kindOf(definition) !== "handled" && !(await isLeft())) {
         const message = `"${status}" has no handler, so nothing of it is delivered that could be paused`;
         return { refused: "status_not_handled", message };
       }
       await (paused ? backend.pause(status) : backend.resume(status));
       log.info({ status }, paused ? "status paused" : "status resumed");
-      return (await queues()).find((row) => row.status === status && row.kind === "handled") as Depth;
+      return (await row()) ?? { status, kind: "handled", ...none };
     },
   };
 }

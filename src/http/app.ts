@@ -104,7 +104,7 @@ export function createApp({
     }
     const name = missingWorkflow(engines, local);
     return name === undefined
-      ? problem("route_not_found", "there is no such route; see the API reference")
+      ? problem("route_not_found", `there is no such route; ${basePath}/docs has them all`)
       : problem("workflow_not_found", `no workflow "${name}" is served here; check the first segment of the path`);
   });
 

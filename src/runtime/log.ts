@@ -14,7 +14,12 @@ const flushMilliseconds = 50;
 
 /** JSON lines to a file descriptor, by pino. A line is on its way within 50 ms, and at the end of the process at once. */
 export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog {
-  const destination = pino.destination({ dest: to, sync: false });
+  const destination = pino.destination({
+    dest: to,
+    sync: false,
+    minLength: pieceCharacters,
+    maxWrite: 4 * pieceCharacters,
+  });
   // Gathered here: the destination would count all that it holds again for each line, which takes longer than the line.
   let piece = "";
   const writePiece = (): void => {
@@ -47,6 +52,7 @@ export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog
     flushing ??= setTimeout(() => {
       flushing = undefined;
       writePiece();
+      destination.flush();
     }, flushMilliseconds);
   };
   const flushNow = (): void => {

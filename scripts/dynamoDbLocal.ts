@@ -1,0 +1,116 @@
+/** Runs the contract of the AWS backend on DynamoDB Local, where Java and Maven are at hand. `--help` says how. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const version = "3.3.1";
+const mainClass = "software.amazon.dynamodb.services.local.main.ServerRunner";
+const help = `Usage: npm run test:dynamodb-local
+
+Runs test/backend/aws.test.ts with DynamoDB Local ${version} in the place of the emulator that npm brings.
+Maven fetches it under node_modules/.cache the first time; its licence lets nobody hand it on.
+
+  --help        this text
+
+Exit codes: 0 everything passed, or Java or Maven cannot be had (it says which); 1 something failed, 2 wrong usage.
+`;
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const directory = join(root, "node_modules/.cache/dynamodb-local", version);
+const startSeconds = 60;
+const fetchSeconds = 300;
+
+const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>cauce</groupId><artifactId>dynamodb-local</artifactId><version>1</version>
+  <dependencies><dependency>
+    <groupId>software.amazon.dynamodb</groupId><artifactId>DynamoDBLocal</artifactId><version>${version}</version>
+  </dependency></dependencies>
+</project>
+`;
+
+/** Where its libraries are, fetched where they are not; or why they cannot be had. */
+function findLibraries(): { libraries: string } | { missing: string } {
+  if (spawnSync("java", ["-version"]).status !== 0) return { missing: "there is no Java on this machine" };
+  const libraries = join(directory, "lib");
+  const jar = join(libraries, `DynamoDBLocal-${version}.jar`);
+  if (existsSync(jar)) return { libraries };
+  if (spawnSync("mvn", ["-version"]).status !== 0) return { missing: "there is no Maven on this machine" };
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, "pom.xml"), pom);
+  const words = ["-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", "-DincludeScope=runtime"];
+  const fetched = spawnSync("mvn", words, { cwd: directory, encoding: "utf8", timeout: fetchSeconds * 1_000 });
+  if (fetched.status === 0 && existsSync(jar)) return { libraries };
+  return { missing: `Maven did not fetch it: ${(fetched.stdout ?? "").split("\n")[0] || "it gave no reason"}` };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts it, and resolves once it answers. */
+async function startServer(libraries: string): Promise<{ url: string; server: ChildProcess }> {
+  const port = await freePort();
+  const words = [`-Djava.library.path=${libraries}`, "-cp", `${libraries}/*`, mainClass];
+  const server = spawn("java", [...words, "-inMemory", "-port", String(port), "-disableTelemetry"], {
+    stdio: "ignore",
+  });
+  const url = `http://127.0.0.1:${port}`;
+  for (const end = performance.now() + startSeconds * 1_000; performance.now() < end; ) {
+    if (server.exitCode !== null) throw new Error(`DynamoDB Local ended with ${server.exitCode} before it answered`);
+    // Any answer will do: without a signature it is a 400.
+    if (
+      await fetch(url).then(
+        () => true,
+        () => false,
+      )
+    )
+      return { url, server };
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  server.kill();
+  throw new Error(`DynamoDB Local did not answer within ${startSeconds} s`);
+}
+
+async function main(): Promise<number> {
+  const found = findLibraries();
+  if ("missing" in found) {
+    console.log(`not run on DynamoDB Local: ${found.missing}`);
+    return 0;
+  }
+  const { url, server } = await startServer(found.libraries);
+  try {
+    const words = ["--conditions=source", "--test", "--test-timeout=300000", "test/backend/aws.test.ts"];
+    const env = { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: url };
+    const { status } = spawnSync(process.execPath, words, {
+      cwd: root,
+      env,
+      encoding: "utf8",
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    console.log(
+      status === 0 ? `the contract passed on DynamoDB Local ${version}` : "the contract failed on DynamoDB Local",
+    );
+    return status === 0 ? 0 : 1;
+  } finally {
+    server.kill();
+  }
+}
+
+const { values } = (() => {
+  try {
+    return parseArgs({ options: { help: { type: "boolean", default: false } } });
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(2);
+  }
+})();
+if (values.help) console.log(help);
+else process.exitCode = await main();
