@@ -6,10 +6,11 @@ import type { App, Log } from "./core/handlers.ts";
 import type { Actor, Order, StoredOrder } from "./core/order.ts";
 import { leasesOf } from "./core/workflow.ts";
 import { createEngine } from "./engine/createEngine.ts";
-import type { Engine, PlaceOptions, Requested, RetryFilter, TransitionRequest } from "./engine/engine.ts";
+import type { Engine, PlaceOptions, Requested, RetryFilter, StartOptions, TransitionRequest } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
 import { createObservation } from "./engine/observation.ts";
 import { accepted, refusalError } from "./engine/operate.ts";
+import { checkStartOptions, polledStatuses } from "./engine/polled.ts";
 import { orderOf } from "./engine/present.ts";
 import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
@@ -18,7 +19,10 @@ import { checkBody, listQuery, retryManyBody, transitionBody } from "./http/cont
 export interface CauceOptions {
   /** What `implement` returned, one or several with different workflow names. */
   readonly apps: App | readonly App[];
-  /** Where orders are stored: `sqlite({ directory })` from `cauce/sqlite`, or `memory` from `cauce/testing`. */
+  /**
+   * Where orders are stored: `sqlite({ directory })` from `cauce/sqlite`, `aws({ stage })` from `cauce/aws`, or `memory`
+   * from `cauce/testing`.
+   */
   readonly backend: BackendFactory;
   /** `fifo` keeps the order of each group, one at a time within a status. Default `standard`. */
   readonly delivery?: DeliveryMode | undefined;
@@ -81,8 +85,12 @@ export interface Cauce {
    * Starts processing; until then no handler runs. Harmless when called again. When it rejects (`orders_stranded`,
    * `app_invalid`; `resources_failed`, whose `cause` is what the app threw), nothing processes and every resource that
    * was opened is closed; it may be called anew. Rejects with `closed` after `drain` or `close`.
+   *
+   * Several processes over one store (`cauce/aws`) may share the work: `statuses` are the only ones polled here, and a
+   * workflow that handles none of them stays untouched (one that nobody handles: `status_not_found`,
+   * `status_not_handled`); with `sweeps` false another process sweeps, and removes what `retentionDays` lets go.
    */
-  start(): Promise<void>;
+  start(options?: StartOptions): Promise<void>;
   /**
    * Stops processing for good: receives nothing more, and resolves when what is in hand has ended and the resources are
    * closed. Intake goes on until `close`. Harmless when called again.
@@ -151,9 +159,14 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
     );
   };
   const show = (workflow: string, order: StoredOrder) => orderOf(order, workflow);
-  const start = async () => {
+  const start = async ({ statuses, sweeps = true }: StartOptions) => {
     try {
-      await ended(all.map((engine) => engine.start()));
+      const workflows = all.map(({ workflow }) => workflow);
+      const polled = polledStatuses(workflows, statuses);
+      // Where nothing is polled and nothing swept, no resource has to be opened.
+      const starting = all.map((engine, index) => [engine, polled[index] ?? []] as const);
+      const wanted = starting.filter(([, own]) => sweeps || own.length > 0);
+      await ended(wanted.map(([engine, own]) => engine.start({ statuses: own, sweeps })));
     } catch (error) {
       // All or none: half of the workflows at work would be neither a start nor a failure.
       await ended(all.map((engine) => engine.stop()));
@@ -208,9 +221,10 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
     queues: async (workflow) => engineOf(workflow).queues(),
     pause: async (workflow, status) => accepted(await engineOf(workflow).setPaused(status, true)),
     resume: async (workflow, status) => accepted(await engineOf(workflow).setPaused(status, false)),
-    async start() {
+    async start(startOptions = {}) {
+      checkStartOptions(startOptions);
       if (state !== "ready") throw new CauceError("closed", "drain or close was called; create a new Cauce to start");
-      await (starting ??= start());
+      await (starting ??= start(startOptions));
     },
     drain,
     close: () => (closing ??= close()),

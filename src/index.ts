@@ -14,5 +14,5 @@ export {
   type StatusName,
   type Workflow,
 } from "./core/workflow.ts";
-export type { PlaceOptions, RetryFilter, TransitionRequest } from "./engine/engine.ts";
+export type { PlaceOptions, RetryFilter, StartOptions, TransitionRequest } from "./engine/engine.ts";
 export type { Auth } from "./http/auth.ts";

@@ -411,6 +411,36 @@ describe("starting", () => {
     assert.deepEqual(events, []);
   });
 
+  test("polls the statuses that it is told, of every workflow that has them, and leaves the others untouched", async (t) => {
+    const events: string[] = [];
+    const { cauce, until } = await opened(t, { apps: [orders, claims, noted(events, "third")] });
+    for (const options of [{ status: ["filed"] }, { statuses: "filed" }, { sweeps: "no" }]) {
+      await assert.rejects(cauce.start(options as object), cauceError("setting_invalid", /^start: /));
+    }
+    await assert.rejects(
+      cauce.start({ statuses: ["filed", "gone"] }),
+      cauceError("status_not_found", /^"gone" is no status in "orders", "claims", "third"; there is received, filed$/),
+    );
+    await assert.rejects(cauce.start({ statuses: ["review"] }), cauceError("status_not_handled", /"review"/));
+    await cauce.start({ statuses: ["received"], sweeps: false });
+    const { order: claim } = await cauce.place("claims", {});
+    const { order } = await cauce.place("orders", {});
+    await until("orders", order.id, isIn("done"));
+    await quiet();
+    assert.equal((await cauce.get("claims", claim.id))?.status, "filed");
+    assert.deepEqual(events, [], "no resource was opened for nothing");
+  });
+
+  test("without sweeps leaves a wait that is over to another process", async (t) => {
+    const { cauce, clock, until } = await opened(t, { apps: orders });
+    await cauce.start({ sweeps: false });
+    const { order } = await cauce.place("orders", { to: "review" });
+    await until("orders", order.id, isIn("review"));
+    await clock.advance(120);
+    await quiet();
+    assert.equal((await cauce.get("orders", order.id))?.status, "review");
+  });
+
   test("refuses a definition that strands orders, and says which", async (t) => {
     const { directory, remove } = temporaryDirectory();
     atEnd(t, remove);

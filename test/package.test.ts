@@ -12,6 +12,7 @@ import { begin, bytesIn, npmInstall, pack, root, run, typescript } from "./packa
 const consumer = join(root, "test/package/consumer");
 const bytesMax = 30_000_000;
 const packagesMax = 60;
+const resolutions = { node16: "node16", bundler: "esnext" };
 
 interface Description {
   readonly version: string;
@@ -126,27 +127,51 @@ describe("the package", { timeout: 120_000 }, () => {
     await orderAt(url, "claims", { policy: "p-1", amount: 5_000 }, "assessing");
   });
 
+  it("names the packages that the backend on AWS lacks, and how they come", async () => {
+    for (const command of ["start", "sweep"]) {
+      const { code, text } = await begin(project, "npx", "cauce", command, "shop.app.js", "--backend", "aws").ended;
+      const names = "@aws-sdk/client-dynamodb @aws-sdk/client-sns @aws-sdk/client-sqs";
+      assert.match(text, new RegExp(`^setting_invalid: .*is not installed; run npm install ${names}$`, "m"));
+      assert.equal(code, 2);
+    }
+  });
+
+  it("has types of cauce/aws and cauce/lambda that hold where the SDK is installed", async () => {
+    const shop = join(directory, "aws");
+    mkdirSync(shop);
+    writeFileSync(join(shop, "package.json"), JSON.stringify({ private: true, type: "module" }));
+    const sdk = ["dynamodb", "sns", "sqs"].map((name) => `@aws-sdk/client-${name}`);
+    const versions = sdk.map((name) => `${name}@${description.devDependencies[name]}`);
+    await npmInstall(shop, tarball, `zod@${description.devDependencies.zod}`, ...versions);
+    cpSync(join(consumer, "claims.app.ts"), join(shop, "claims.app.ts"));
+    writeFileSync(
+      join(shop, "functions.ts"),
+      `import { type Cauce, createCauce } from "cauce";
+import { type AwsBackend, aws } from "cauce/aws";
+import { processingHandler, requestHandler, sweepHandler } from "cauce/lambda";
+import claims from "./claims.app.ts";
+export const opened: Promise<Cauce> = createCauce({ apps: claims, backend: aws({ stage: "prod" }) });
+export const give = (backend: AwsBackend) => backend.giveBack;
+export const handlers = [requestHandler(claims), processingHandler(claims), sweepHandler(claims)];
+// @ts-expect-error a stage is a text
+aws({ stage: 1 });
+`,
+    );
+    for (const [moduleResolution, module] of Object.entries(resolutions)) {
+      const config = `tsconfig.${moduleResolution}.json`;
+      writeFileSync(join(shop, config), JSON.stringify({ compilerOptions: strictly(module, moduleResolution) }));
+      await run(shop, process.execPath, typescript, "-p", config);
+    }
+  });
+
   it("is a library, too", async () => {
     const printed = await run(project, process.execPath, "main.ts");
     assert.equal(printed, "true received 200\n");
   });
 
-  const resolutions = { node16: "node16", bundler: "esnext" };
   for (const [moduleResolution, module] of Object.entries(resolutions)) {
     it(`has types that hold under moduleResolution ${moduleResolution}, and refuse wrong code`, async () => {
-      const compilerOptions = {
-        target: "es2024",
-        lib: ["es2024", "esnext.disposable"],
-        module,
-        moduleResolution,
-        // Of this repository: the project installed no types of Node.
-        typeRoots: [join(root, "node_modules/@types")],
-        types: ["node"],
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        allowImportingTsExtensions: true,
-        noEmit: true,
-      };
+      const compilerOptions = strictly(module, moduleResolution);
       const config = `tsconfig.${moduleResolution}.json`;
       writeFileSync(join(project, config), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
       await run(project, process.execPath, typescript, "-p", config);
@@ -173,6 +198,23 @@ describe("the package", { timeout: 120_000 }, () => {
     });
   }
 });
+
+/** The options of a strict project. */
+function strictly(module: string, moduleResolution: string) {
+  return {
+    target: "es2024",
+    lib: ["es2024", "esnext.disposable"],
+    module,
+    moduleResolution,
+    // Of this repository: the project installed no types of Node.
+    typeRoots: [join(root, "node_modules/@types")],
+    types: ["node"],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    allowImportingTsExtensions: true,
+    noEmit: true,
+  };
+}
 
 /** Starts a server, and gives its address; when the test ends, Ctrl+C stops it if it is still there, and it has drained. */
 async function serve(t: TestContext, directory: string, command: string, ...args: readonly string[]) {

@@ -8,24 +8,27 @@ export interface Announcement {
   readonly host: string;
   readonly port: number;
   readonly basePath: string | undefined;
-  readonly directory: string;
   readonly delivery: string;
+  /** Where the orders are, as rows of a name and what it is. */
+  readonly store: readonly (readonly [string, string])[];
+  /** `work`: nothing but its health is served. */
+  readonly role: "api" | "work" | "all";
   /** How many API keys there are; 0: everything is open. */
   readonly keys: number;
 }
 
 /** What a server says of itself once it runs: where it is, and what to try. */
 export function announce(announcement: Announcement): string {
-  const { apps, port, directory, delivery, keys } = announcement;
+  const { apps, port, store, delivery, role, keys } = announcement;
   const host = reachableHost(announcement.host);
   const base = `http://${isIPv6(host) ? `[${host}]` : host}:${port}${announcement.basePath ?? ""}`;
   const everywhere = host === announcement.host ? "" : ` (and every other address of this machine)`;
   const rows = [
-    ...apps.map(({ workflow }) => [workflow.name, `${base}/${workflow.name}`]),
-    ["delivery", delivery],
-    ["data", directory],
-    ["keys", keys === 0 ? "none; only this machine can reach it" : String(keys)],
-  ] as const;
+    ...(role === "work" ? [] : apps.map(({ workflow }) => [workflow.name, `${base}/${workflow.name}`] as const)),
+    ["delivery", delivery] as const,
+    ...store,
+    ["keys", keys === 0 ? "none; only this machine can reach it" : String(keys)] as const,
+  ].filter(([name]) => role !== "work" || name !== "keys");
   const width = Math.max(...rows.map(([name]) => name.length)) + 3;
   const header = keys === 0 ? "" : ` -H 'authorization: Bearer KEY'`;
   const [first] = apps;
@@ -34,9 +37,13 @@ export function announce(announcement: Announcement): string {
     "",
     ...rows.map(([name, value]) => `  ${name.padEnd(width)}${value}`),
     "",
-    "Place an order, and see where it stands:",
-    ...apps.map(({ workflow }) => `  ${curl(`${base}/${workflow.name}`, header, sampleData(workflow.data))}`),
-    `  curl${header} ${base}/${first?.workflow.name}`,
+    ...(role === "work"
+      ? ["It works, and serves no API: /healthz and /readyz alone."]
+      : [
+          "Place an order, and see where it stands:",
+          ...apps.map(({ workflow }) => `  ${curl(`${base}/${workflow.name}`, header, sampleData(workflow.data))}`),
+          `  curl${header} ${base}/${first?.workflow.name}`,
+        ]),
     "",
     "Ctrl+C stops it; what is in hand is finished first.",
     "",

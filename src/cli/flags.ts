@@ -1,14 +1,16 @@
 import { type Command, Option } from "commander";
-import type { Setting } from "../runtime/settings.ts";
+import type { Setting } from "../runtime/setting.ts";
 
 type Table = Readonly<Record<string, Setting>>;
 
 /** Gives a command a flag for each setting that has one. */
 export function addOptions(command: Command, table: Table): void {
-  for (const { flag, variable, default: fallback, meaning } of Object.values(table)) {
+  for (const { flag, variable, default: fallback, meaning, repeatable } of Object.values(table)) {
     if (flag === null) continue;
     const notes = [...(fallback === null || flag === "--watch" ? [] : [`default: ${fallback}`]), variable];
-    command.option(flag, `${meaning.replaceAll("`", "")} (${notes.join("; ")})`);
+    const option = new Option(flag, `${meaning.replaceAll("`", "")} (${notes.join("; ")})`);
+    if (repeatable) option.argParser((value, before) => (before === undefined ? value : `${before},${value}`));
+    command.addOption(option);
   }
 }
 

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { cauceVariables } from "../runtime/env.ts";
-import { readSettings, settings } from "../runtime/settings.ts";
+import { readSettings, readSweepSettings, settings, sweepSettings } from "../runtime/settings.ts";
 import { addBackupCommand } from "./backup.ts";
 import { diagram } from "./diagram.ts";
 import { addOptions, flagsOf } from "./flags.ts";
@@ -71,7 +71,8 @@ Examples:
   $ cauce start shop.app.ts
   $ cauce start shop.app.ts --watch --port 4000
   $ cauce start shop.app.ts --delivery fifo --data /var/lib/shop
-  $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys`,
+  $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys
+  $ cauce start shop.app.ts --backend aws --stage prod --role work --status paid`,
     )
     .action(async (app: string, { watched, ...given }: Record<string, string | boolean>) => {
       const chosen = readSettings(flagsOf(settings, given), cauceVariables());
@@ -79,6 +80,29 @@ Examples:
       // Loaded late: the other commands, and the process that watches, need no server and no store.
       const { start } = await import("./start.ts");
       return start(app, chosen, { output, watched: watched === true });
+    });
+
+  const sweepCommand = program
+    .command("sweep")
+    .description("Delivers once what was lost and moves what waited too long, on AWS: for a schedule.")
+    .argument("<app>", "module of the app, as for start");
+  addOptions(sweepCommand, sweepSettings);
+  sweepCommand
+    .option("--json", "print one line of JSON")
+    .addHelpText(
+      "after",
+      `
+Needed each minute where no process has the role all. Several at once do no harm.
+SIGINT or SIGTERM end it after the step at hand.
+
+Examples:
+  $ cauce sweep shop.app.ts --backend aws --stage prod
+  $ cauce sweep shop.app.ts --backend aws --json`,
+    )
+    .action(async (app: string, { json, ...given }: Record<string, string | boolean>) => {
+      const chosen = readSweepSettings(flagsOf(sweepSettings, given), cauceVariables());
+      const { sweep } = await import("./sweep.ts");
+      return sweep(app, chosen, json === true, output);
     });
 
   program

@@ -1,13 +1,16 @@
 import { BlockList, isIPv6 } from "node:net";
 import { resolve } from "node:path";
-import { sqlite } from "../backend/sqlite/index.ts";
-import { createCauce } from "../cauce.ts";
+import type { BackendFactory } from "../backend/backend.ts";
+import { type Cauce, createCauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
+import type { App, Log } from "../core/handlers.ts";
+import { problem } from "../http/problem.ts";
 import { openLog } from "../runtime/log.ts";
-import { listen, run, signalled } from "../runtime/node.ts";
+import { type Fetch, listen, run, signalled } from "../runtime/node.ts";
 import type { Settings } from "../runtime/settings.ts";
 import { watchedByParent } from "../runtime/watched.ts";
 import { announce } from "./announce.ts";
+import { awsRows, awsStore } from "./awsStore.ts";
 import { readKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
 import type { Output } from "./report.ts";
@@ -24,28 +27,23 @@ export async function start(
   settings: Settings,
   options: { output: Output; watched: boolean },
 ): Promise<void> {
-  const { host, port, delivery, bodyBytesMax, basePath, unknownStatuses, retentionDays } = settings;
+  const { host, port, role, delivery, bodyBytesMax, basePath, unknownStatuses, retentionDays } = settings;
   const { output } = options;
   const watched = options.watched ? watchedByParent() : undefined;
   const auth = readKeys(settings);
-  if (auth === undefined && !isLoopback(host)) {
+  if (auth === undefined && role !== "work" && !isLoopback(host)) {
     throw new CauceError(
       "keys_required",
       `a server on ${host} can be reached from outside; make a key with "cauce keys create --role operate --file FILE" and give it with --keys FILE, or bind 127.0.0.1`,
     );
   }
   const apps = await loadApp(path);
-  const directory = resolve(settings.data);
-  const store = sqlite({ directory });
   const log = openLog({ level: settings.logLevel, to: standardError });
   const failures: Promise<never>[] = [];
+  const { backend, rows } = await storeOf(apps, settings, log, failures);
   const cauce = await createCauce({
     apps,
-    backend: async (options) => {
-      const backend = await store(options);
-      failures.push(backend.failed);
-      return backend;
-    },
+    backend,
     delivery,
     auth,
     basePath,
@@ -54,17 +52,69 @@ export async function start(
     retentionDays,
     log,
   });
-  await run(cauce, {
-    listen: () => listen(cauce.fetch, { host, port }),
-    stopped: Promise.race([watched ?? signalled(), ...failures]),
-    onReady: (bound) => {
-      const keys = auth?.keys.length ?? 0;
-      output.out(announce({ version: version(), apps, host, port: bound, basePath, directory, delivery, keys }));
+  const { start, fetch } = partsOf(role, settings.status, cauce, basePath);
+  await run(
+    { ...cauce, start },
+    {
+      listen: () => listen(fetch, { host, port }),
+      stopped: Promise.race([watched ?? signalled(), ...failures]),
+      onReady: (bound) => {
+        const keys = auth?.keys.length ?? 0;
+        output.out(
+          announce({ version: version(), apps, host, port: bound, basePath, delivery, store: rows, role, keys }),
+        );
+      },
+      onDrain: () => output.out("\nDraining: no new requests; finishing what is in hand.\n"),
     },
-    onDrain: () => output.out("\nDraining: no new requests; finishing what is in hand.\n"),
-  });
+  );
   log.close();
   output.out("Drained.\n");
+}
+
+/** The chosen store, and what the announcement says of it; `failures` gets what rejects when a SQLite file fails. */
+async function storeOf(
+  apps: readonly App[],
+  settings: Settings,
+  log: Log,
+  failures: Promise<never>[],
+): Promise<{ readonly backend: BackendFactory; readonly rows: readonly (readonly [string, string])[] }> {
+  if (settings.backend === "aws") {
+    const rows = [...awsRows(apps, settings, settings.status), ["role", settings.role] as const];
+    return { backend: await awsStore(apps, settings, log), rows };
+  }
+  const { sqlite } = await import("../backend/sqlite/index.ts");
+  const directory = resolve(settings.data);
+  const store = sqlite({ directory });
+  const backend: BackendFactory = async (options) => {
+    const opened = await store(options);
+    failures.push(opened.failed);
+    return opened;
+  };
+  return { backend, rows: [["data", directory]] };
+}
+
+/** What a role starts and serves. */
+function partsOf(
+  role: Settings["role"],
+  statuses: readonly string[] | undefined,
+  cauce: Cauce,
+  basePath = "",
+): { start(): Promise<void>; readonly fetch: Fetch } {
+  const { fetch } = cauce;
+  if (role === "all") return { start: () => cauce.start(), fetch };
+  // It never starts: no resource is opened, since no handler runs.
+  if (role === "api") return { start: async () => {}, fetch };
+  const health = [`${basePath}/healthz`, `${basePath}/readyz`];
+  return {
+    start: () => cauce.start({ statuses, sweeps: false }),
+    fetch: (request, help) =>
+      health.includes(new URL(request.url).pathname)
+        ? fetch(request, help)
+        : problem(
+            "route_not_found",
+            `this process works and serves ${health.join(" and ")} alone; ask one with --role api`,
+          ),
+  };
 }
 
 /** Whether only this machine can reach the address: 127.0.0.0/8, ::1 and `localhost`. */

@@ -4,14 +4,7 @@ import { type Change, type DecideContext, decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { AnyHandler, App, LazyHandler, Log } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
-import {
-  type AnyWorkflow,
-  type HandledStatus,
-  handledStatuses,
-  leaseSecondsOf,
-  statusOf,
-  timeoutSecondsOf,
-} from "../core/workflow.ts";
+import { type HandledStatus, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
 import { type Attempt, createAttempt } from "./attempt.ts";
 import { createDeadlines, type Deadlines } from "./deadlines.ts";
 import type { Engine, Requested, StartOptions } from "./engine.ts";
@@ -22,6 +15,7 @@ import { type Observer, unobserved } from "./observer.ts";
 import { createOperate } from "./operate.ts";
 import { createPatience } from "./patience.ts";
 import { type Poll, startPoll } from "./poll.ts";
+import { polledStatuses } from "./polled.ts";
 import { openResources, releaseResources } from "./resources.ts";
 import { createRetention } from "./retention.ts";
 import { createStanding } from "./standing.ts";
@@ -162,7 +156,7 @@ export function createEngine(options: EngineOptions): Engine {
   };
 
   const begin = async ({ statuses, sweeps = true }: StartOptions) => {
-    const wanted = statusesToPoll(workflow, statuses);
+    const [wanted = []] = polledStatuses([workflow], statuses);
     ending = new AbortController();
     const { signal } = ending;
     const stranded = refuseStranded(workflow, await backend.depths(), options.unknownStatuses ?? "refuse");
@@ -178,7 +172,8 @@ export function createEngine(options: EngineOptions): Engine {
     });
     if (signal.aborted) return;
     polls = wanted.map((status) => startStatus(status, opened));
-    if (!sweeps) return;
+    // Stopped and not only left: it would wake by itself for each order that waits.
+    if (!sweeps) return sweep.stop();
     await sweep.start();
     if (!signal.aborted) retention?.start();
   };
@@ -245,20 +240,6 @@ export function createEngine(options: EngineOptions): Engine {
       return stopped;
     },
   };
-}
-
-function statusesToPoll(workflow: AnyWorkflow, wanted: readonly string[] | undefined): readonly string[] {
-  const handled = handledStatuses(workflow);
-  if (wanted === undefined) return handled;
-  for (const status of wanted) {
-    if (handled.includes(status)) continue;
-    const known = statusOf(workflow, status) !== undefined;
-    throw new CauceError(
-      known ? "status_not_handled" : "status_not_found",
-      `"${status}" is ${known ? "not handled" : "no status"} in "${workflow.name}"; there is ${handled.join(", ")}`,
-    );
-  }
-  return wanted;
 }
 
 function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): () => AnyHandler | Promise<AnyHandler> {

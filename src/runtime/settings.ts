@@ -1,23 +1,60 @@
 import { CauceError } from "../core/errors.ts";
 import { logLevels } from "./logLevels.ts";
-
-type Parsed<T> = { readonly value: T } | { readonly fault: string };
-
-/** One setting: its flag, its variable, its default and what it means. The command line and the docs follow from these. */
-export interface Setting<T = unknown, Default extends string | null = string | null> {
-  /** As commander takes it, such as `--port <number>`; null where only the variable exists. */
-  readonly flag: string | null;
-  readonly variable: string;
-  /** As text, parsed like any other value; null for none. */
-  readonly default: Default;
-  readonly meaning: string;
-  /** Never repeated in an error. */
-  readonly secret?: true;
-  parse(text: string): Parsed<T>;
-}
+import { nearest } from "./nearest.ts";
+import { oneOf, type Setting, setting, statuses, text, wholeNumber } from "./setting.ts";
 
 /** Every setting of `cauce start`. A flag wins over the variable, the variable over the default. */
 export const settings = {
+  backend: setting({
+    flag: "--backend <name>",
+    variable: "CAUCE_BACKEND",
+    default: "sqlite",
+    meaning: "Where orders are stored: `sqlite`, or `aws` for DynamoDB, SNS and SQS.",
+    parse: oneOf("sqlite", "aws"),
+  }),
+  role: setting({
+    flag: "--role <role>",
+    variable: "CAUCE_ROLE",
+    default: "all",
+    meaning:
+      "`api` serves the API, `work` runs handlers, `all` does both and sweeps. On SQLite one process owns the data: `all` alone.",
+    parse: oneOf("api", "work", "all"),
+  }),
+  status: setting({
+    flag: "--status <status>",
+    variable: "CAUCE_STATUS",
+    default: null,
+    meaning: "With the role `work`: the statuses to work on, separated by commas or one a flag. Without it, all.",
+    repeatable: true,
+    parse: statuses,
+  }),
+  stage: setting({
+    flag: "--stage <stage>",
+    variable: "CAUCE_STAGE",
+    default: "dev",
+    meaning: "Part of the names on AWS, as in `orders-table-dev`.",
+    parse: text(/^[A-Za-z0-9-]{1,32}$/, "1 to 32 letters, digits and hyphens"),
+  }),
+  topicArn: setting({
+    flag: "--topic-arn <arn>",
+    variable: "CAUCE_TOPIC_ARN",
+    default: null,
+    meaning: "ARN of the workflow's topic. Without it, it follows from the names.",
+    parse: text(
+      /^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?$/,
+      "a topic's ARN such as arn:aws:sns:eu-west-1:123456789012:orders-topic-dev",
+    ),
+  }),
+  queueUrlBase: setting({
+    flag: "--queue-url-base <url>",
+    variable: "CAUCE_QUEUE_URL_BASE",
+    default: null,
+    meaning: "What a queue's URL begins with, before its name. Without it, queues are looked for by name.",
+    parse: text(
+      /^https?:\/\/\S+\/$/,
+      "an address that ends in /, such as https://sqs.eu-west-1.amazonaws.com/123456789012/",
+    ),
+  }),
   port: setting({
     flag: "--port <number>",
     variable: "CAUCE_PORT",
@@ -131,6 +168,17 @@ export const clientSettings = {
   }),
 };
 
+/** Those of `cauce sweep`. */
+export const sweepSettings = {
+  backend: settings.backend,
+  stage: settings.stage,
+  topicArn: settings.topicArn,
+  queueUrlBase: settings.queueUrlBase,
+  delivery: settings.delivery,
+  logLevel: settings.logLevel,
+};
+
+export type SweepSettings = Values<typeof sweepSettings>;
 export type SettingName = keyof typeof settings;
 export type Settings = Values<typeof settings>;
 export type ClientSettingName = keyof typeof clientSettings;
@@ -154,7 +202,21 @@ export function readSettings(
   if (flags.keysFile === undefined && variables.CAUCE_KEYS !== undefined && variables.CAUCE_KEYS_FILE !== undefined) {
     throw new CauceError("setting_invalid", "CAUCE_KEYS and CAUCE_KEYS_FILE are both set; keep one of them");
   }
+  checkBackend(values, (name) => placeOf(settings, name, flags));
   return values;
+}
+
+/** As `readSettings`, for `cauce sweep`, which needs no more than to reach the store. */
+export function readSweepSettings(
+  flags: Readonly<Partial<Record<keyof typeof sweepSettings, string>>>,
+  variables: Readonly<Record<string, string>>,
+): SweepSettings {
+  const values = readTable(sweepSettings, flags, variables);
+  if (values.backend === "aws") return values;
+  throw new CauceError(
+    "setting_invalid",
+    "cauce sweep is for --backend aws: on SQLite the process that owns the data sweeps by itself",
+  );
 }
 
 /** As `readSettings`, for the commands that call a server. */
@@ -190,69 +252,42 @@ function readTable<Table extends Readonly<Record<string, Setting>>>(
     }
   }
   return Object.fromEntries(
-    Object.entries(table).map(([name, { flag, variable, default: fallback, parse, secret }]) => {
+    Object.entries(table).map(([name, { variable, default: fallback, parse, secret }]) => {
       const given = flags[name] ?? variables[variable] ?? fallback;
       if (given === null) return [name, undefined];
       const parsed = parse(given);
       if ("value" in parsed) return [name, parsed.value];
-      const where = flags[name] === undefined ? variable : flag?.split(" ")[0];
+      const where = placeOf(table, name, flags);
       const shown = secret ? "" : `, not "${given}"`;
       throw new CauceError("setting_invalid", `${where} must be ${parsed.fault}${shown}`);
     }),
   ) as Values<Table>;
 }
 
-function setting<T, Default extends string | null>(definition: Setting<T, Default>): Setting<T, Default> {
-  return definition;
+/** Where a value was given: its flag, else its variable. */
+function placeOf(
+  table: Readonly<Record<string, Setting>>,
+  name: string,
+  flags: Readonly<Record<string, string | undefined>>,
+): string {
+  const { flag = null, variable = name } = table[name] ?? {};
+  return flags[name] === undefined ? variable : (flag?.split(" ")[0] ?? variable);
 }
 
-function wholeNumber(least: number, most: number) {
-  const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
-  return (value: string): Parsed<number> => {
-    const number = Number(value);
-    return /^\d+$/.test(value) && number >= least && number <= most
-      ? { value: number }
-      : { fault: `a whole number ${range}` };
+/** Refuses what means nothing in its place, which would look as if it did something. */
+function checkBackend({ backend, role, status, ...others }: Settings, where: (name: SettingName) => string): void {
+  const refuse = (name: SettingName, why: string): never => {
+    throw new CauceError("setting_invalid", `${where(name)} ${why}`);
   };
-}
-
-function text(pattern: RegExp, what: string) {
-  return (value: string): Parsed<string> => (pattern.test(value) ? { value } : { fault: what });
-}
-
-function oneOf<const T extends string>(...values: readonly T[]) {
-  return (value: string): Parsed<T> => {
-    const found = values.find((known) => known === value);
-    return found === undefined ? { fault: values.join(" or ") } : { value: found };
-  };
-}
-
-const prefix = "CAUCE_";
-
-/** The variable that was meant: one that a slip in at most every third letter of its name, or one, turns into this. */
-export function nearest(name: string, candidates: readonly string[]): string | undefined {
-  const own = name.slice(prefix.length);
-  const distances = candidates.map((candidate) => ({
-    candidate,
-    distance: editDistance(own, candidate.slice(prefix.length)),
-  }));
-  const best = distances.reduce((least, next) => (next.distance < least.distance ? next : least));
-  return best.distance <= Math.max(1, own.length / 3) ? best.candidate : undefined;
-}
-
-/** How many letters are changed, added, left out, or swapped with the next one. */
-function editDistance(from: string, to: string): number {
-  let before: number[] = [];
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const changed = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      const swapped = from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1] ? (before[j - 2] ?? i) + 1 : changed;
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, changed, swapped));
+  if (backend === "sqlite") {
+    if (role !== "all") {
+      refuse("role", `is "${role}", which is for --backend aws: one process owns a SQLite file, and does everything`);
     }
-    before = row;
-    row = next;
+    for (const name of ["topicArn", "queueUrlBase"] as const) {
+      if (others[name] !== undefined) refuse(name, "is for --backend aws; leave it out, or choose that backend");
+    }
   }
-  return row[to.length] ?? 0;
+  if (status !== undefined && role !== "work") {
+    refuse("status", `is for the role work, and the role is ${role}; leave it out, or give --role work`);
+  }
 }

@@ -12,7 +12,8 @@ const announcement: Announcement = {
   host: "127.0.0.1",
   port: 3_000,
   basePath: undefined,
-  directory: "/var/lib/shop",
+  store: [["data", "/var/lib/shop"]],
+  role: "all",
   delivery: "standard",
   keys: 0,
 };
@@ -62,6 +63,15 @@ Ctrl+C stops it; what is in hand is finished first.
     assert.match(everywhere, /keys +2\n/);
     assert.match(everywhere, /curl -H 'authorization: Bearer KEY' http/);
     assert.match(announce({ ...announcement, host: "::1" }), /listens on http:\/\/\[::1\]:3000\n/);
+  });
+
+  it("says of a worker that it serves nothing to place orders with", () => {
+    const text = announce({ ...announcement, role: "work", store: [["queues", "orders-paid-dev"]] });
+    assert.match(
+      text,
+      /listens on http:\/\/127\.0\.0\.1:3000\n\n {2}delivery +standard\n {2}queues +orders-paid-dev\n\nIt works/,
+    );
+    assert.doesNotMatch(text, /curl|keys/);
   });
 
   it("says where an example would come from, if none can be made up", () => {

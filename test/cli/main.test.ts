@@ -81,7 +81,7 @@ describe("cauce", () => {
     assert.deepEqual(
       program.commands.map((command) => command.name()),
       [
-        ...["start", "init", "diagram", "keys", "backup"],
+        ...["start", "sweep", "init", "diagram", "keys", "backup"],
         ...["place", "show", "list", "queues", "failures", "retry", "transition", "pause", "resume", "remove"],
         "import",
       ],

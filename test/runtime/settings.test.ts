@@ -4,13 +4,15 @@ import { describe, it } from "node:test";
 import { Option } from "commander";
 import { createProgram } from "../../src/cli/main.ts";
 import { cauceVariables } from "../../src/runtime/env.ts";
+import { nearest } from "../../src/runtime/nearest.ts";
+import type { Setting } from "../../src/runtime/setting.ts";
 import {
   clientSettings,
-  nearest,
   readClientSettings,
   readSettings,
-  type Setting,
+  readSweepSettings,
   settings,
+  sweepSettings,
 } from "../../src/runtime/settings.ts";
 
 const ofStart: Setting[] = Object.values(settings);
@@ -26,6 +28,12 @@ describe("readSettings", () => {
 
   it("has these defaults", () => {
     assert.deepEqual(readSettings({}, {}), {
+      backend: "sqlite",
+      role: "all",
+      status: undefined,
+      stage: "dev",
+      topicArn: undefined,
+      queueUrlBase: undefined,
       port: 3_000,
       host: "127.0.0.1",
       data: "./cauce-data",
@@ -48,7 +56,7 @@ describe("readSettings", () => {
     });
     assert.throws(() => readSettings({}, { CAUCE_FOO: "x" }), {
       code: "setting_invalid",
-      message: /^the variable CAUCE_FOO is unknown; there are CAUCE_PORT, .*CAUCE_URL/,
+      message: /^the variable CAUCE_FOO is unknown; there are CAUCE_BACKEND, .*CAUCE_URL/,
     });
   });
 
@@ -72,6 +80,46 @@ describe("readSettings", () => {
       assert.throws(() => readSettings({ basePath }, {}), refused(/^--base-path/), basePath);
     }
     for (const basePath of ["/shop", "/a/b-c"]) assert.equal(readSettings({ basePath }, {}).basePath, basePath);
+  });
+
+  it("takes the backend on AWS, its roles and several statuses", () => {
+    const queueUrlBase = "https://sqs.eu-west-1.amazonaws.com/123456789012/";
+    const read = readSettings(
+      { backend: "aws", role: "work", status: "paid, received" },
+      { CAUCE_QUEUE_URL_BASE: queueUrlBase },
+    );
+    assert.deepEqual([read.backend, read.role, read.status], ["aws", "work", ["paid", "received"]]);
+    assert.equal(read.queueUrlBase, queueUrlBase);
+    const given: readonly (readonly [Parameters<typeof readSettings>[0], RegExp])[] = [
+      [{ backend: "dynamo" }, /^--backend must be sqlite or aws, not "dynamo"$/],
+      [{ role: "worker" }, /^--role must be api or work or all/],
+      [{ status: "paid,," }, /^--status must be names of statuses/],
+      [{ stage: "a b" }, /^--stage must be/],
+      [{ topicArn: "orders-topic-dev" }, /^--topic-arn must be a topic's ARN/],
+      [{ queueUrlBase: "https://sqs.eu-west-1.amazonaws.com/1" }, /^--queue-url-base must be .* ends in \//],
+    ];
+    for (const [flags, message] of given) {
+      const read = () => readSettings({ backend: "aws", role: "work", ...flags }, {});
+      assert.throws(read, { code: "setting_invalid", message });
+    }
+  });
+
+  it("refuses what means nothing in its place, naming where it came from", () => {
+    const refused = (message: RegExp) => ({ code: "setting_invalid", message });
+    for (const role of ["api", "work"]) {
+      assert.throws(() => readSettings({ role }, {}), refused(/^--role is "(api|work)", .*one process owns a SQLite/));
+      assert.throws(() => readSettings({}, { CAUCE_ROLE: role }), refused(/^CAUCE_ROLE is/));
+    }
+    for (const role of ["api", "all"]) {
+      const flags = { backend: "aws", role, status: "paid" };
+      assert.throws(() => readSettings(flags, {}), refused(/^--status is for the role work/));
+    }
+    const topicArn = "arn:aws:sns:eu-west-1:123456789012:orders-topic-dev";
+    assert.throws(() => readSettings({ topicArn }, {}), refused(/^--topic-arn is for --backend aws/));
+    assert.throws(
+      () => readSettings({}, { CAUCE_QUEUE_URL_BASE: "http://sqs/" }),
+      refused(/^CAUCE_QUEUE_URL_BASE is for --backend aws/),
+    );
   });
 
   it("refuses two sources of keys, unless a flag decides", () => {
@@ -105,6 +153,27 @@ describe("readClientSettings", () => {
   });
 });
 
+describe("readSweepSettings", () => {
+  it("reads what reaches the store, whatever role the environment is for", () => {
+    const variables = { CAUCE_BACKEND: "aws", CAUCE_STAGE: "prod", CAUCE_ROLE: "work", CAUCE_STATUS: "paid" };
+    assert.deepEqual(readSweepSettings({ stage: "test" }, variables), {
+      backend: "aws",
+      stage: "test",
+      topicArn: undefined,
+      queueUrlBase: undefined,
+      delivery: "standard",
+      logLevel: "info",
+    });
+  });
+
+  it("refuses SQLite, whose owner sweeps", () => {
+    assert.throws(() => readSweepSettings({}, {}), {
+      code: "setting_invalid",
+      message: /^cauce sweep is for --backend aws/,
+    });
+  });
+});
+
 describe("the settings", () => {
   it("are the flags of cauce start, no more and no fewer, and of every command that calls a server", () => {
     const program = createProgram([], { out: () => {}, err: () => {} });
@@ -113,12 +182,16 @@ describe("the settings", () => {
       shown("start").flatMap(({ hidden, flags }) => (hidden ? [] : flags)),
       ofStart.flatMap(({ flag }) => flag ?? []),
     );
+    assert.deepEqual(
+      shown("sweep").flatMap(({ flags }) => (flags === "--json" ? [] : flags)),
+      Object.values(sweepSettings).map(({ flag }) => flag),
+    );
     for (const { flag } of ofClients) {
       const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
       assert.deepEqual(
         // It reads the store itself, and has the one flag that names a workflow.
         without.map((command) => command.name()).filter((name) => name !== "backup"),
-        ["start", "init", "diagram", "keys"],
+        ["start", "sweep", "init", "diagram", "keys"],
       );
     }
   });

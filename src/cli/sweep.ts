@@ -1,0 +1,57 @@
+import { hostname } from "node:os";
+import type { Backend } from "../backend/backend.ts";
+import { systemClock } from "../core/clock.ts";
+import { CauceError } from "../core/errors.ts";
+import { leasesOf } from "../core/workflow.ts";
+import { createEngine } from "../engine/createEngine.ts";
+import { openLog } from "../runtime/log.ts";
+import { signalled } from "../runtime/node.ts";
+import type { SweepSettings } from "../runtime/settings.ts";
+import { awsStore } from "./awsStore.ts";
+import { loadApp } from "./loadApp.ts";
+import type { Output } from "./report.ts";
+
+const standardError = 2;
+
+/**
+ * Sweeps each workflow of an app once, and says how many orders it saw to. A signal ends it after the step at hand
+ * (`interrupted`); what it left is due still, and the next sweep sees to it.
+ */
+export async function sweep(path: string, settings: SweepSettings, json: boolean, output: Output): Promise<void> {
+  const apps = await loadApp(path);
+  const log = openLog({ level: settings.logLevel, to: standardError });
+  const store = await awsStore(apps, settings, log);
+  const clock = systemClock();
+  const actor = { runtime: "node" as const, name: hostname() };
+  let stopped: string | undefined;
+  void signalled().then((signal) => {
+    stopped = signal;
+  });
+  const opened: Backend[] = [];
+  let swept = 0;
+  try {
+    for (const app of apps) {
+      const { workflow } = app;
+      const backend = await store({
+        workflow: workflow.name,
+        delivery: settings.delivery,
+        clock,
+        leaseSeconds: leasesOf(workflow),
+      });
+      opened.push(backend);
+      if (stopped !== undefined) break;
+      const engine = createEngine({ app, backend, clock, random: Math.random, log, actor });
+      swept += await engine.sweep(() => stopped === undefined);
+    }
+  } finally {
+    await Promise.allSettled(opened.map((backend) => backend.close()));
+    log.close();
+  }
+  output.out(
+    json ? `${JSON.stringify({ swept })}\n` : `Saw to ${swept} overdue ${swept === 1 ? "order" : "orders"}.\n`,
+  );
+  if (stopped === undefined) return;
+  throw new CauceError("interrupted", "stopped before it had looked at everything; the next sweep does", {
+    cause: stopped,
+  });
+}
