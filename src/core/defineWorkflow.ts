@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { CauceError } from "./errors.ts";
 import { longestDelaySeconds } from "./retry.ts";
 import type { StatusDefinition, Statuses, Workflow, WorkflowOptions } from "./workflow.ts";

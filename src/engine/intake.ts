@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
-import { z } from "zod";
+import { $ZodAsyncError } from "zod/v4/core";
 import type { Backend, NewOrder, Placed } from "../backend/backend.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
@@ -98,7 +98,7 @@ function accept(
     if (workflow.group !== undefined) group = groupOf(workflow, workflow.group, parsed.data);
     if (options.idempotencyKey !== undefined) key = keyOf(options.idempotencyKey, body);
   } catch (error) {
-    if (error instanceof z.core.$ZodAsyncError) {
+    if (error instanceof $ZodAsyncError) {
       const message = `workflow "${workflow.name}": the schema of data has an asynchronous check; checks must be synchronous`;
       throw new CauceError("schema_unsupported", message, { cause: error });
     }

@@ -1,5 +1,5 @@
 /** What requests may hold, as zod schemas: every route checks with them. */
-import { z } from "zod";
+import * as z from "zod";
 import { CauceError, type Fault } from "../core/errors.ts";
 
 export const statusName = z

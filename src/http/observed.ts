@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -6,7 +6,7 @@ import { minutesMax } from "../engine/meter.ts";
 import type { Observation } from "../engine/observation.ts";
 import { checkQuery, noQuery, statusName, text } from "./contract.ts";
 import { eventStream } from "./eventStream.ts";
-import type { Metrics } from "./metrics.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { ok, type Route } from "./routes.ts";
 
@@ -82,7 +82,7 @@ export function observedRoutes(
       async answer(request) {
         checkQuery(noQuery, request.url);
         // Loaded with the first scrape.
-        metrics ??= import("./metrics.ts").then(({ createMetrics }) => createMetrics(engines, observation));
+        metrics ??= createMetrics(engines, observation);
         const { contentType, text } = await metrics;
         return new Response(await text(), { headers: { "Content-Type": contentType } });
       },

@@ -1,6 +1,8 @@
 import type { Engine } from "../../engine/engine.ts";
+import { docsPage } from "../docsPage/docsPage.ts";
 import type { Route } from "../routes.ts";
 import { version } from "../version.ts";
+import { openApiDocument } from "./document.ts";
 
 export interface ReferenceOptions {
   readonly engines: readonly Engine[];
@@ -10,12 +12,12 @@ export interface ReferenceOptions {
 }
 
 /**
- * `GET /openapi.json` and the page `GET /docs`. Each is made at its first request and kept as text, and what makes it is
- * loaded then: a server that nobody asks for its reference pays nothing for it.
+ * `GET /openapi.json` and the page `GET /docs`, each made at its first request and kept. What makes them is imported as
+ * everything is: one `import()` of what uses zod would keep a bundler from leaving out the parts of zod that nobody uses.
  */
 export function referenceRoutes({ engines, basePath, secured }: ReferenceOptions): Route[] {
-  let document: Promise<string> | undefined;
-  let page: Promise<{ html: string; headers: Readonly<Record<string, string>> }> | undefined;
+  let document: string | undefined;
+  let page: ReturnType<typeof docsPage> | undefined;
   const workflows = engines.map(({ workflow }) => workflow);
 
   return [
@@ -23,20 +25,18 @@ export function referenceRoutes({ engines, basePath, secured }: ReferenceOptions
       method: "GET",
       path: "/openapi.json",
       access: "any",
-      async answer() {
-        document ??= import("./document.ts").then(({ openApiDocument }) =>
-          JSON.stringify(openApiDocument({ workflows, basePath, secured, version: version() })),
-        );
-        return new Response(await document, { headers: { "Content-Type": "application/json" } });
+      answer() {
+        document ??= JSON.stringify(openApiDocument({ workflows, basePath, secured, version: version() }));
+        return new Response(document, { headers: { "Content-Type": "application/json" } });
       },
     },
     {
       method: "GET",
       path: "/docs",
       access: undefined,
-      async answer() {
-        page ??= import("../docsPage/docsPage.ts").then(({ docsPage }) => docsPage());
-        const { html, headers } = await page;
+      answer() {
+        page ??= docsPage();
+        const { html, headers } = page;
         return new Response(html, { headers });
       },
     },

@@ -2,8 +2,13 @@ import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk
 import type { Invocation, SqsAnswer, SqsEvent, SqsRecord } from "../../../src/runtime/lambda/index.ts";
 
 /** What an event source mapping does: receives, invokes, and takes off what is not answered as failed. */
-export function createEventSource(options: { readonly queueUrl: string; readonly visibilitySeconds?: number }) {
-  const sqs = new SQSClient();
+export function createEventSource(options: {
+  readonly queueUrl: string;
+  readonly visibilitySeconds?: number;
+  /** Default: what the environment says when it receives for the first time. */
+  readonly endpoint?: string;
+}) {
+  const sqs = new SQSClient(options.endpoint === undefined ? {} : { endpoint: options.endpoint });
   const { queueUrl, visibilitySeconds = 30 } = options;
   const queue = queueUrl.split("/").at(-1);
   return {

@@ -1,0 +1,7 @@
+import { openClients } from "../../src/backend/aws/clients.ts";
+import { requestHandler } from "../../src/runtime/lambda/index.ts";
+import { app } from "./app.ts";
+
+export const handler = requestHandler(app);
+// The handler makes its clients with the first request; a start pays for them either way, so they count here.
+export const clients = openClients();
