@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { CreateTableCommand, DeleteTableCommand, DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
 
 const version = "3.3.1";
 const mainClass = "software.amazon.dynamodb.services.local.main.ServerRunner";
@@ -22,6 +23,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const directory = join(root, "node_modules/.cache/dynamodb-local", version);
 const startSeconds = 60;
 const fetchSeconds = 300;
+const warmUpWrites = 3_000;
+const writesAtOnce = 20;
 
 const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -79,6 +82,30 @@ async function startServer(libraries: string): Promise<{ url: string; server: Ch
   throw new Error(`DynamoDB Local did not answer within ${startSeconds} s`);
 }
 
+/** Java compiles what it runs often: without this the first cases of 200 writes at once meet a server that needs seconds. */
+async function warmUp(url: string): Promise<void> {
+  const dynamo = new DynamoDBClient({
+    endpoint: url,
+    region: "us-east-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  });
+  const TableName = "warmUp";
+  await dynamo.send(
+    new CreateTableCommand({
+      TableName,
+      BillingMode: "PAY_PER_REQUEST",
+      AttributeDefinitions: [{ AttributeName: "id", AttributeType: "S" }],
+      KeySchema: [{ AttributeName: "id", KeyType: "HASH" }],
+    }),
+  );
+  for (let n = 0; n < warmUpWrites; n += writesAtOnce) {
+    const ids = Array.from({ length: writesAtOnce }, (_, m) => String(n + m));
+    await Promise.all(ids.map((id) => dynamo.send(new PutItemCommand({ TableName, Item: { id: { S: id } } }))));
+  }
+  await dynamo.send(new DeleteTableCommand({ TableName }));
+  dynamo.destroy();
+}
+
 async function main(): Promise<number> {
   const found = findLibraries();
   if ("missing" in found) {
@@ -87,6 +114,7 @@ async function main(): Promise<number> {
   }
   const { url, server } = await startServer(found.libraries);
   try {
+    await warmUp(url);
     const words = ["--conditions=source", "--test", "--test-timeout=300000", "test/backend/aws.test.ts"];
     const env = { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: url };
     const { status } = spawnSync(process.execPath, words, {

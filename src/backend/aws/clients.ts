@@ -12,7 +12,8 @@ export interface Clients {
 /** How long one call may take with all its tries, in milliseconds: after that the caller is told 503 (law 1). */
 export const callMilliseconds = 10_000;
 const tryMilliseconds = 3_000;
-const connectMilliseconds = 2_000;
+// A request that waits for a free socket counts as one that does not connect, so there are as many as may be wanted.
+const socketsMost = 256;
 
 /**
  * The three clients, with the SDK's standard retry mode. Region, credentials and endpoints come from the environment,
@@ -23,10 +24,12 @@ export function openClients(): Clients {
     retryMode: "standard",
     maxAttempts: 4,
     requestHandler: {
-      connectionTimeout: connectMilliseconds,
+      connectionTimeout: tryMilliseconds,
       requestTimeout: tryMilliseconds,
       // Without it the SDK only warns, and a try that hangs takes all of the call's time.
       throwOnRequestTimeout: true,
+      httpAgent: { maxSockets: socketsMost },
+      httpsAgent: { maxSockets: socketsMost },
     },
   };
   return { dynamo: new DynamoDBClient(options), sns: new SNSClient(options), sqs: new SQSClient(options) };
