@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --max-semi-space-size=16
 // Plain JavaScript on purpose, like checkNode.js: on a Node that is too old, that one speaks and ends the process
 // before anything newer is read.
+import { enableCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 import "./checkNode.js";
 
@@ -8,6 +9,9 @@ import "./checkNode.js";
 // young generation that it asks for, not the main thread's of 16 MB.
 setFlagsFromString("--heap-growing-percent=100");
 setFlagsFromString("--max-semi-space-size=0");
+
+// A command starts in about half the time when what it loads was compiled by an earlier one.
+enableCompileCache();
 
 const { main } = await import("#cli");
 process.exit(await main(process.argv.slice(2)));
