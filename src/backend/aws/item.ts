@@ -55,6 +55,8 @@ export const projected: readonly string[] = [
 ].map((name) => attributes[name as keyof typeof attributes]);
 
 export const indexName = "standing";
+/** Of parts that no order names: when DynamoDB takes them off, in seconds since 1970. */
+export const timeToLiveAttribute = "tl";
 export const orderPart = "o";
 
 /** What an item holds beside its order and that changes with it. */

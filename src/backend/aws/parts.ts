@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { type Item, orderPart, partsOf, textOf } from "./item.ts";
+import { type Item, orderPart, partsOf, textOf, timeToLiveAttribute } from "./item.ts";
 import type { Key, Table } from "./table.ts";
 
 /**
@@ -69,7 +69,7 @@ export function createParts(table: Table, clock: Clock): Parts {
       const expiresAt = Math.floor(clock.now() / 1_000) + timeToLiveSeconds;
       await table.update({
         Key: { id: { S: id }, part: { S: part } },
-        UpdateExpression: "SET tl = :at",
+        UpdateExpression: `SET ${timeToLiveAttribute} = :at`,
         ConditionExpression: "attribute_exists(id)",
         ExpressionAttributeValues: { ":at": { N: String(expiresAt) } },
       });

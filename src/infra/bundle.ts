@@ -1,0 +1,84 @@
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { buildSync, type Metafile } from "esbuild";
+import type { App } from "../core/handlers.ts";
+import type { FunctionPlan, FunctionRole } from "./topology.ts";
+
+/** The file that a function's `Handler` names: `index.handler`. */
+export const bundleFile = "index.mjs";
+
+export interface BundleOptions {
+  /** The module whose default export is the app. */
+  readonly module: string;
+  readonly app: App;
+  readonly plan: FunctionPlan;
+  /** Where the bundle goes: a folder of its own. */
+  readonly directory: string;
+}
+
+const factories: Readonly<Record<FunctionRole, string>> = {
+  request: "requestHandler",
+  processing: "processingHandler",
+  sweep: "sweepHandler",
+};
+
+// Some of the SDK's packages are CommonJS and ask for Node's modules by `require`.
+const banner = 'import{createRequire as cauceRequire}from"node:module";const require=cauceRequire(import.meta.url);';
+// Run from its sources, Cauce bundles its sources.
+const conditions = import.meta.url.endsWith(".ts") ? ["source"] : [];
+
+/**
+ * One function as one minified file. A lazy handler of a status that the function does not serve stays out of it, where
+ * nothing else of the app imports its module. Throws what esbuild reports.
+ */
+export function bundleFunction({ module, app, plan, directory }: BundleOptions): Metafile {
+  mkdirSync(directory, { recursive: true });
+  const build = (external: readonly string[], write: boolean): Metafile =>
+    buildSync({
+      stdin: {
+        contents: `import app from ${JSON.stringify(module)};\nimport { ${factories[plan.role]} as handlerOf } from "cauce/lambda";\nexport const handler = handlerOf(app);\n`,
+        resolveDir: dirname(module),
+        loader: "ts",
+      },
+      outfile: join(directory, bundleFile),
+      absWorkingDir: dirname(module),
+      ...{ bundle: true, minify: true, metafile: true, platform: "node", target: "node24", format: "esm", write },
+      conditions,
+      mainFields: ["module", "main"],
+      external: [...external],
+      banner: { js: banner },
+      logLevel: "silent",
+    }).metafile as Metafile;
+  const others = Object.keys(app.handlers).filter((status) => !plan.statuses.includes(status));
+  const leftOut = others.length === 0 ? [] : leaveOut(build([], false), app, plan.statuses);
+  return build(
+    leftOut.map((file) => join(dirname(module), file)),
+    true,
+  );
+}
+
+/** The modules of lazy handlers that only statuses other than these load. */
+export function leaveOut({ inputs }: Pick<Metafile, "inputs">, app: App, kept: readonly string[]): string[] {
+  const loads = new Map<string, string[]>();
+  for (const [status, handler] of Object.entries(app.handlers)) {
+    if (typeof handler === "function") continue;
+    for (const specifier of specifiersOf(String(handler.lazy))) {
+      loads.set(specifier, [...(loads.get(specifier) ?? []), status]);
+    }
+  }
+  const records = Object.values(inputs).flatMap(({ imports }) => imports);
+  return [...loads].flatMap(([specifier, statuses]) => {
+    if (statuses.some((status) => kept.includes(status))) return [];
+    const files = new Set(records.filter(({ original }) => original === specifier).map(({ path }) => path));
+    const [file] = files;
+    // The same text may mean another module elsewhere, and the module may be wanted for something else: then it stays.
+    if (file === undefined || files.size > 1) return [];
+    const importing = records.filter(({ path }) => path === file);
+    const lazily = importing.filter(({ kind, original }) => kind === "dynamic-import" && original === specifier);
+    return lazily.length === importing.length && importing.length <= statuses.length ? [file] : [];
+  });
+}
+
+function specifiersOf(source: string): string[] {
+  return [...source.matchAll(/\bimport\(\s*(["'`])(.+?)\1\s*\)/g)].map(([, , specifier]) => specifier as string);
+}

@@ -1,0 +1,2 @@
+export type { Throttle } from "./api.ts";
+export { Cauce, type CauceProps } from "./cauce.ts";
