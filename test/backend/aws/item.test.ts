@@ -32,7 +32,7 @@ describe("an order's item", () => {
   it("gives the order back where its data and results stand apart, and holds neither", () => {
     fc.assert(
       fc.property(anyOrder, (order) => {
-        const item = itemOf(order, { ...marks, resultsPart: "r2-0" }, "d1");
+        const item = itemOf(order, { ...marks, resultsPart: "r2-0" }, "d-0");
         assert.deepEqual([item[attributes.data], item[attributes.results]], [undefined, undefined]);
         assert.deepEqual(decodeOrder(item, { data: order.dataJson, results: order.resultsJson }), order);
       }),
