@@ -70,7 +70,10 @@ describe("an order's item", () => {
           ...changes,
           ...{ id: before.id, group: before.group, createdAt: before.createdAt, dataJson: before.dataJson },
         };
-        const item = itemOf(before, { ...marks, due: 5, seen: { messageId: "m", receives: 2 }, resultsPart: "r1-0" });
+        const item = {
+          ...itemOf(before, { ...marks, due: 5, seen: { messageId: "m", receives: 2 }, resultsPart: "r1-0" }),
+          [attributes.swept]: { N: "3" },
+        };
         const { UpdateExpression, ExpressionAttributeNames, ExpressionAttributeValues } = settingAll(
           encodeChanging(after, marks),
         );

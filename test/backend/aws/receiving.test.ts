@@ -115,6 +115,22 @@ describe("receiving", () => {
     assert.deepEqual(told, ["d in 0 s"]);
   });
 
+  it("that is closed waits for a call that somebody waits for, too", async () => {
+    const { calls, told, receiving } = receivingOf("standard");
+    const waiting = receiving.receive(asked);
+    await still();
+    let closed = false;
+    const closing = receiving.close().then(() => {
+      closed = true;
+    });
+    await still();
+    assert.equal(closed, false);
+    calls[0]?.answer([message("a")]);
+    assert.deepEqual(idsOf(await waiting), ["a"]);
+    await closing;
+    assert.deepEqual(told, []);
+  });
+
   it("closes where the last call failed", async () => {
     const { calls, told, receiving } = await withCallForNobody();
     told.length = 0;
