@@ -7,6 +7,7 @@ import {
   decodeStanding,
   encodeChanging,
   encodeFixed,
+  type Item,
   type Marks,
   present,
   projected,
@@ -70,7 +71,7 @@ describe("an order's item", () => {
           ...changes,
           ...{ id: before.id, group: before.group, createdAt: before.createdAt, dataJson: before.dataJson },
         };
-        const item = {
+        const item: Item = {
           ...itemOf(before, { ...marks, due: 5, seen: { messageId: "m", receives: 2 }, resultsPart: "r1-0" }),
           [attributes.swept]: { N: "3" },
         };
