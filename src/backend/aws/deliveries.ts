@@ -58,8 +58,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     flights.end(flight);
     const seconds = secondsUntil(notBefore);
     if (mode === "fifo") {
-      const back = groups.stays(flight);
-      for (const each of back) flights.end(each);
+      // Those whose lease has run out meanwhile come by themselves, and SQS refuses to be told of them.
+      const back = groups.stays(flight).filter(({ leaseEndsAt }) => leaseEndsAt > clock.now());
       await flight.queue.changeVisibility(flight.receipt, Math.min(seconds, visibilitySecondsMax));
       await Promise.all(back.map((each) => each.queue.changeVisibility(each.receipt, 0)));
       return;

@@ -116,7 +116,7 @@ export function createOrders(options: OrdersOptions): Orders {
     if (order.kind === "final") await registry.noteFinal(order.status);
     const arrived = order.kind === "handled" ? (await topic()).expect() : () => {};
     try {
-      const written = await parts.write(order);
+      const written = await parts.write(order, nonce);
       const marks = { nonce, partition: registry.partitionOf(order), due: dueOf(order), seen: null, ...written };
       const stored = await table.put({
         Item: { ...encodeFixed(order, newOrder.key, written.dataPart), ...present(encodeChanging(order, marks)) },
@@ -176,7 +176,7 @@ export function createOrders(options: OrdersOptions): Orders {
       const arrived = delivery === "enter" ? (await topic()).expect() : () => {};
       try {
         const nonce = nonceOf(change);
-        const written = await parts.write(after);
+        const written = await parts.write(after, nonce);
         const seen = delivery === "again" ? deliveries.seenOf(before.id, before.visit) : null;
         const marks = { nonce, partition: registry.partitionOf(after), due: dueOf(after), seen, ...written };
         const update = settingAll(encodeChanging(after, marks));

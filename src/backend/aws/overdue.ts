@@ -86,7 +86,7 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
       if ((order.notBefore ?? 0) > now || flights.of(id, visit).length > 0) return;
       const swept = numberOf(item, a.swept) ?? 0;
       if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
-      const seconds = lostSecondsOf(order.status) * 2 ** Math.min(swept + 1, doublingsMost);
+      const seconds = secondsAfter(swept + 1, lostSecondsOf(order.status));
       const marked = await table.update({
         Key: { id: { S: id }, part: { S: orderPart } },
         UpdateExpression: "SET #sc = :next, #du = :due",
@@ -134,6 +134,11 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
     );
     return found.filter((order) => order !== undefined);
   }
+}
+
+/** How long after so many messages the sweep looks again, where a delivery counts as lost after `lostSeconds`. */
+export function secondsAfter(messages: number, lostSeconds: number): number {
+  return lostSeconds * 2 ** Math.min(messages, doublingsMost);
 }
 
 function start(shards: number): Place {

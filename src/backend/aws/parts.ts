@@ -6,7 +6,7 @@ import type { Key, Table } from "./table.ts";
 
 /**
  * Data and results that would make every write of their order dearer are items of their own, written once under a name
- * that includes the version, before the write that names them.
+ * that no other write of the order has, before the write that names them.
  *
  *   note ─ part ─ order's write ─ note taken off
  *   dies after the note    an hour later the sweep finds the note and no part: the note goes
@@ -14,8 +14,8 @@ import type { Key, Table } from "./table.ts";
  *   dies after the write   the sweep finds the part named: the note goes
  */
 export interface Parts {
-  /** Puts what is large beside the order, before the write that names it. */
-  write(order: StoredOrder): Promise<Written>;
+  /** Puts what is large beside the order, before the write that names it; `nonce` is that write's own name. */
+  write(order: StoredOrder, nonce: string): Promise<Written>;
   /** The order's data and results, where they are items of their own; undefined when a later write replaced them. */
   read(item: Item): Promise<{ data?: string; results?: string } | undefined>;
   /** Takes off what no order names any more. */
@@ -78,17 +78,18 @@ export function createParts(table: Table, clock: Clock): Parts {
   };
 
   return {
-    async write(order) {
+    async write(order, nonce) {
       const taken: (() => Promise<void>)[] = [];
       let dataPart: string | null = null;
       let resultsPart: string | null = null;
       if (order.version === 1 && Buffer.byteLength(order.dataJson) > inlineBytesMax) {
-        dataPart = "d1";
+        // Two placings with one idempotency key have one id, and their data may differ.
+        dataPart = `d-${nonce}`;
         taken.push(await put(order.id, dataPart, order.dataJson));
       }
       if (order.resultsJson.length * 3 > inlineBytesMax && Buffer.byteLength(order.resultsJson) > inlineBytesMax) {
-        // Two writers of one version would share a name, and only one of them will be named.
-        resultsPart = `r${order.version}-${hash("sha256", order.resultsJson).slice(0, 16)}`;
+        // Of two writers of one version only one will be named.
+        resultsPart = `r${order.version}-${nonce}`;
         taken.push(await put(order.id, resultsPart, order.resultsJson));
       }
       const named = async () => {
