@@ -90,8 +90,11 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     });
     const list = createList(table, registry, orders);
     const receiving = createReceiving({ clock, registry, groups, deliveries, queueOf, pollSeconds });
-    const sweeping = createSweeping({ clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf });
     const counting = createCounting({ mode, clock, table, registry, handled, queueOf });
+    const sweeping = createSweeping({
+      ...{ clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf },
+      keepCounts: counting.keep,
+    });
     const removing = createRemoving(table, registry, parts, orders);
     const under = new Set<Promise<unknown>>();
     let closing: Promise<void> | undefined;

@@ -53,6 +53,7 @@ export async function openEngines(
         random: Math.random,
         log,
         actor: { runtime: "lambda", name },
+        retentionDays: settings.retentionDays,
         // The function's time is the patience: a delivery that is not settled comes back.
         commitPatienceSeconds: 0,
       });

@@ -1,6 +1,7 @@
 import type { DeliveryMode } from "../../backend/backend.ts";
 import { CauceError } from "../../core/errors.ts";
 import { type Auth, parseKeys } from "../../http/keys.ts";
+import { retentionDays } from "../setting.ts";
 
 /** What a function's environment says: the stack sets it. */
 export interface LambdaSettings {
@@ -11,6 +12,8 @@ export interface LambdaSettings {
   readonly queueUrlBase: string | undefined;
   readonly keys: string | undefined;
   readonly public: boolean;
+  /** For the sweep: final orders go so many days after their last change. */
+  readonly retentionDays: number | undefined;
 }
 
 const variables: readonly string[] = [
@@ -18,6 +21,7 @@ const variables: readonly string[] = [
   "CAUCE_KEYS",
   "CAUCE_PUBLIC",
   "CAUCE_QUEUE_URL_BASE",
+  "CAUCE_RETENTION_DAYS",
   "CAUCE_STAGE",
   "CAUCE_TOPIC_ARN",
 ];
@@ -43,7 +47,15 @@ export function lambdaSettings(environment: Readonly<Record<string, string>>): L
     queueUrlBase,
     keys: environment.CAUCE_KEYS,
     public: open === "true",
+    retentionDays: daysOf(environment.CAUCE_RETENTION_DAYS),
   };
+}
+
+function daysOf(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const parsed = retentionDays(given);
+  if ("value" in parsed) return parsed.value;
+  throw invalid("CAUCE_RETENTION_DAYS", given, parsed.fault);
 }
 
 /** Who may call. Throws `keys_required` where nobody said that everybody may. */

@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { z } from "zod";
+import { aws } from "../../../src/backend/aws/index.ts";
 import type { DeliveryMode } from "../../../src/backend/backend.ts";
 import { defineWorkflow, final, implement, PermanentError } from "../../../src/index.ts";
 import { processingHandler, requestHandler, type SqsEvent, sweepHandler } from "../../../src/runtime/lambda/index.ts";
+import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { createStack, startEmulators } from "../../backend/aws/emulators.ts";
+import { newOrder } from "../../backend/sqlite/support.ts";
 import { createEventSource, invocation } from "./eventSource.ts";
 
 const workflow = defineWorkflow({
@@ -102,7 +105,7 @@ async function functions(
     await settle(status, event, answer);
     return answer.batchItemFailures.length;
   };
-  return { call, place, get, receive, settle, handle, processing, sweep, sources };
+  return { stage, call, place, get, receive, settle, handle, processing, sweep, sources };
 }
 
 describe("the functions", () => {
@@ -247,5 +250,23 @@ describe("the functions", () => {
     const { sweep } = await functions(t, "standard");
     assert.deepEqual(await sweep({}, invocation()), { swept: 0 });
     assert.deepEqual(await sweep({}, invocation(100)), { swept: 0 });
+  });
+
+  it("remove what is older than the retention, as long as there is time", async (t) => {
+    process.env.CAUCE_RETENTION_DAYS = "2";
+    t.after(() => {
+      delete process.env.CAUCE_RETENTION_DAYS;
+    });
+    const { call, sweep, stage } = await functions(t, "standard");
+    const clock = fakeClock(Date.now() - 3 * 86_400_000);
+    const backend = await aws({ stage })({ workflow: workflow.name, delivery: "standard", clock });
+    const placed = await backend.place({ ...newOrder, status: "sent", kind: "final", createdAt: clock.now() });
+    await backend.close();
+    assert.ok("order" in placed);
+    const path = `/parcels/${placed.order.id}`;
+    assert.deepEqual(await sweep({}, invocation(100)), { swept: 0, removed: 0 });
+    assert.equal((await call("GET", path)).statusCode, 200);
+    assert.deepEqual(await sweep({}, invocation()), { swept: 0, removed: 1 });
+    assert.equal((await call("GET", path)).statusCode, 404);
   });
 });
