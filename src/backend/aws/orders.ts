@@ -122,7 +122,7 @@ export function createOrders(options: OrdersOptions): Orders {
         Item: { ...encodeFixed(order, newOrder.key, written.dataPart), ...present(encodeChanging(order, marks)) },
         ConditionExpression: "attribute_not_exists(id)",
       });
-      if (stored) await written.named();
+      if (stored) await written.named(null);
       else {
         const item = await table.read({ id, part: orderPart });
         if (item === undefined || item[a.removed] !== undefined) return "removed";
@@ -187,11 +187,8 @@ export function createOrders(options: OrdersOptions): Orders {
           ExpressionAttributeValues: { ...update.ExpressionAttributeValues, ":before": { N: String(before.version) } },
           ReturnValues: "UPDATED_OLD",
         });
-        if (replaced !== undefined) {
-          await written.named();
-          const old = partsOf(replaced).resultsPart;
-          if (old !== null && old !== written.resultsPart) await parts.erase(after.id, old);
-        } else if (!(await isOwn(after.id, nonce))) return "stale";
+        if (replaced !== undefined) await written.named(partsOf(replaced).resultsPart);
+        else if (!(await isOwn(after.id, nonce))) return "stale";
         if (delivery === "enter") {
           // Started again in the same visit, it is another message.
           const suffix = after.visit === before.visit ? `:v${after.version}` : "";

@@ -217,6 +217,19 @@ describe("parts of an order", { concurrency: 8 }, () => {
     });
   }
 
+  it("that a dying process had replaced, and not yet taken off, are seen to by the sweep", async (t) => {
+    const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
+    const order = await placed({});
+    await commit(withResults(order, large("old")));
+    const newer = withResults({ ...order, version: 2 }, large("new"));
+    await assert.rejects(as(dyingBefore(table, 4)).commit(newer), /the process ended/);
+    assert.equal((await partsOf(order.id)).length, 2);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    assert.deepEqual(await partsOf(order.id), [{ text: large("new"), secondsToLive: undefined }]);
+    assert.deepEqual([await notes(), (await get(order.id))?.resultsJson], [0, large("new")]);
+  });
+
   it("of a placing that dies are seen to as well", async (t) => {
     const { as, table, clock, parts, notes } = await ordersOf(t);
     const dying = as(dyingBefore(table, 3));
