@@ -1,4 +1,4 @@
-import { type Cauce, createCauce } from "../../cauce.ts";
+import { type Cauce, openCauce } from "../../cauce.ts";
 import type { App } from "../../core/handlers.ts";
 import { jsonLog } from "../../engine/log.ts";
 import { problem } from "../../http/problem.ts";
@@ -38,14 +38,13 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
   const backendOf = lambdaBackend(settings, log);
   let opening: Promise<Cauce> | undefined;
   return async (event) => {
-    opening ??= createCauce({
+    opening ??= openCauce({
       apps,
       backend: (options) => backendOf(options.workflow)(options),
       delivery: settings.delivery,
       auth,
       log,
       actor: { runtime: "lambda", name: functionName() },
-      observed: false,
     });
     const cauce = await opening.catch((error: unknown) => {
       opening = undefined;
