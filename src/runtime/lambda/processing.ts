@@ -4,7 +4,9 @@ import type { App, Log } from "../../core/handlers.ts";
 import { type HandledStatus, handledStatuses, statusOf, timeoutSecondsOf } from "../../core/workflow.ts";
 import type { Attempt } from "../../engine/attempt.ts";
 import { jsonLog } from "../../engine/log.ts";
+import { type Observer, unobserved } from "../../engine/observer.ts";
 import { cauceVariables, functionName } from "../env.ts";
+import { createFigures, type Figures } from "./emf.ts";
 import { type Invocation, type OpenEngine, openEngines } from "./engines.ts";
 import { type LambdaSettings, lambdaSettings } from "./settings.ts";
 
@@ -28,6 +30,7 @@ export interface SqsAnswer {
 
 /** What serves one status's queue. */
 interface Desk {
+  readonly workflow: string;
   readonly status: string;
   readonly timeoutSeconds: number;
   readonly backend: OpenEngine["backend"];
@@ -49,16 +52,23 @@ export function processingHandler(
 ): (event: SqsEvent, invocation: Invocation) => Promise<SqsAnswer> {
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
+  const figures = createFigures(settings, (line) => process.stdout.write(line));
   let opening: Promise<ReadonlyMap<string, Desk>> | undefined;
   return async ({ Records }, invocation) => {
-    opening ??= openDesks(apps, settings, log);
+    opening ??= openDesks(apps, settings, log, figures);
     const desks = await opening.catch((error: unknown) => {
       opening = undefined;
       throw error;
     });
     const failed = await Promise.all(
-      [...batchesOf(Records, settings.delivery === "fifo")].map((batch) => serve(batch, desks, invocation, log)),
+      [...batchesOf(Records, settings.delivery === "fifo")].map(async (batch) => {
+        const desk = deskOf(batch, desks, log);
+        const ids = desk === undefined ? idsOf(batch) : await serve(batch, desk, invocation, log);
+        if (desk !== undefined) figures.add("MessagesNotDone", ids.length, desk);
+        return ids;
+      }),
     );
+    figures.write();
     return { batchItemFailures: failed.flat().map((itemIdentifier) => ({ itemIdentifier })) };
   };
 }
@@ -67,18 +77,35 @@ async function openDesks(
   apps: App | readonly App[],
   settings: LambdaSettings,
   log: Log,
+  figures: Figures,
 ): Promise<ReadonlyMap<string, Desk>> {
   const desks = new Map<string, Desk>();
-  for (const { app, engine, backend } of await openEngines(apps, settings, { log, name: functionName() })) {
+  const observerOf = (workflow: string) => attemptObserver(workflow, figures);
+  for (const { app, engine, backend } of await openEngines(apps, settings, { log, name: functionName(), observerOf })) {
     const { workflow } = app;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
     const attempt = await engine.attend();
     for (const status of handledStatuses(workflow)) {
       const timeoutSeconds = timeoutSecondsOf(statusOf(workflow, status) as HandledStatus);
-      desks.set(names.queue(status), { status, timeoutSeconds, backend, attempt, fifo: settings.delivery === "fifo" });
+      const own = { workflow: workflow.name, status, timeoutSeconds, backend, attempt };
+      desks.set(names.queue(status), { ...own, fifo: settings.delivery === "fifo" });
     }
   }
   return desks;
+}
+
+const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "AttemptsFailed" } as const;
+
+/** Counts what the attempts of one workflow came to. */
+function attemptObserver(workflow: string, figures: Figures): Observer {
+  return {
+    ...unobserved,
+    changed({ before: { status } }, attempt) {
+      if (attempt === undefined) return;
+      figures.add(metricOf[attempt.outcome], 1, { workflow, status });
+      figures.add("AttemptMilliseconds", attempt.milliseconds, { workflow, status });
+    },
+  };
 }
 
 /** What is served in turn: in FIFO delivery a group of one queue, else each record by itself. */
@@ -92,20 +119,19 @@ function batchesOf(records: readonly SqsRecord[], fifo: boolean): Iterable<SqsRe
   return batches.values();
 }
 
-/** Serves records in turn, and gives the ids of those that are not done. */
-async function serve(
-  records: readonly SqsRecord[],
-  desks: ReadonlyMap<string, Desk>,
-  invocation: Invocation,
-  log: Log,
-): Promise<string[]> {
-  const ids = records.map(({ messageId }) => messageId);
+const idsOf = (records: readonly SqsRecord[]) => records.map(({ messageId }) => messageId);
+
+/** What serves the queue that the records came from, if anything does. */
+function deskOf(records: readonly SqsRecord[], desks: ReadonlyMap<string, Desk>, log: Log): Desk | undefined {
   const queue = records[0]?.eventSourceARN.split(":").at(-1) ?? "";
   const desk = desks.get(queue);
-  if (desk === undefined) {
-    log.error({ queue }, "this function has no handler for the queue; its messages come again");
-    return ids;
-  }
+  if (desk === undefined) log.error({ queue }, "this function has no handler for the queue; its messages come again");
+  return desk;
+}
+
+/** Serves records in turn, and gives the ids of those that are not done. */
+async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invocation, log: Log): Promise<string[]> {
+  const ids = idsOf(records);
   let deliveries: readonly Delivery[] = [];
   let begun = 0;
   try {
@@ -120,7 +146,8 @@ async function serve(
       ids.splice(ids.indexOf(delivery.messageId as string), 1);
     }
   } catch (error) {
-    log.error({ queue, error: String(error) }, "delivery not settled; it comes again");
+    const { workflow, status } = desk;
+    log.error({ workflow, status, error: String(error) }, "delivery not settled; it comes again");
   }
   // They were received and never begun: nobody should wait for their invisibility to end.
   await Promise.all(

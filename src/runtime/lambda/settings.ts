@@ -11,11 +11,14 @@ export interface LambdaSettings {
   readonly queueUrlBase: string | undefined;
   readonly keys: string | undefined;
   readonly public: boolean;
+  /** Whether figures for CloudWatch are written into the log. */
+  readonly metrics: boolean;
 }
 
 const variables: readonly string[] = [
   "CAUCE_DELIVERY",
   "CAUCE_KEYS",
+  "CAUCE_METRICS",
   "CAUCE_PUBLIC",
   "CAUCE_QUEUE_URL_BASE",
   "CAUCE_STAGE",
@@ -29,9 +32,13 @@ export function lambdaSettings(environment: Readonly<Record<string, string>>): L
       throw new CauceError("setting_invalid", `${name} is no setting of a function; there is ${variables.join(", ")}`);
     }
   }
-  const { CAUCE_DELIVERY: delivery = "standard", CAUCE_PUBLIC: open = "false" } = environment;
+  const { CAUCE_DELIVERY: delivery = "standard" } = environment;
   if (delivery !== "standard" && delivery !== "fifo") throw invalid("CAUCE_DELIVERY", delivery, "standard or fifo");
-  if (open !== "true" && open !== "false") throw invalid("CAUCE_PUBLIC", open, "true or false");
+  const yesOrNo = (name: string, fallback: boolean): boolean => {
+    const value = environment[name] ?? String(fallback);
+    if (value !== "true" && value !== "false") throw invalid(name, value, "true or false");
+    return value === "true";
+  };
   const queueUrlBase = environment.CAUCE_QUEUE_URL_BASE;
   if (queueUrlBase !== undefined && !/^https?:\/\/\S+\/$/.test(queueUrlBase)) {
     throw invalid("CAUCE_QUEUE_URL_BASE", queueUrlBase, "the start of every queue's URL, up to its last slash");
@@ -42,7 +49,8 @@ export function lambdaSettings(environment: Readonly<Record<string, string>>): L
     topicArn: environment.CAUCE_TOPIC_ARN,
     queueUrlBase,
     keys: environment.CAUCE_KEYS,
-    public: open === "true",
+    public: yesOrNo("CAUCE_PUBLIC", false),
+    metrics: yesOrNo("CAUCE_METRICS", true),
   };
 }
 

@@ -7,6 +7,7 @@ describe("a function's settings", () => {
   it("have defaults, but for who may call", () => {
     const settings = lambdaSettings({});
     assert.deepEqual([settings.stage, settings.delivery, settings.public], ["dev", "standard", false]);
+    assert.equal(settings.metrics, true);
     assert.throws(() => lambdaAuth(settings), { code: "keys_required" });
     assert.equal(lambdaAuth(lambdaSettings({ CAUCE_PUBLIC: "true" })), undefined);
   });
@@ -29,6 +30,7 @@ describe("a function's settings", () => {
 
   for (const [name, value] of [
     ["CAUCE_DELIVERY", "lifo"],
+    ["CAUCE_METRICS", "no"],
     ["CAUCE_PUBLIC", "yes"],
     ["CAUCE_QUEUE_URL_BASE", "https://sqs.eu-west-1.amazonaws.com/123456789012"],
     ["CAUCE_QUEUE_URL_BASE", "queues/"],
