@@ -11,7 +11,6 @@ export const units = {
   AttemptsFailed: "Count",
   AttemptMilliseconds: "Milliseconds",
   MessagesNotDone: "Count",
-  OrdersSwept: "Count",
 } as const;
 
 export type Metric = keyof typeof units;

@@ -15,7 +15,8 @@ export interface LambdaSettings {
   readonly metrics: boolean;
 }
 
-const variables: readonly string[] = [
+/** Every variable that a function reads. */
+export const lambdaVariables: readonly string[] = [
   "CAUCE_DELIVERY",
   "CAUCE_KEYS",
   "CAUCE_METRICS",
@@ -28,8 +29,11 @@ const variables: readonly string[] = [
 /** Throws `setting_invalid` for a variable that is unknown or has a value that it does not take. */
 export function lambdaSettings(environment: Readonly<Record<string, string>>): LambdaSettings {
   for (const name of Object.keys(environment)) {
-    if (!variables.includes(name)) {
-      throw new CauceError("setting_invalid", `${name} is no setting of a function; there is ${variables.join(", ")}`);
+    if (!lambdaVariables.includes(name)) {
+      throw new CauceError(
+        "setting_invalid",
+        `${name} is no setting of a function; there is ${lambdaVariables.join(", ")}`,
+      );
     }
   }
   const { CAUCE_DELIVERY: delivery = "standard" } = environment;
