@@ -4,7 +4,7 @@ import type { Backend, BackendFactoryOptions, Delivery, Limits } from "../backen
 import { refuseSize } from "../newOrder.ts";
 import { destroyClients, openClients } from "./clients.ts";
 import { createCounting } from "./counts.ts";
-import { createDeliveries } from "./deliveries.ts";
+import { type Adopted, createDeliveries } from "./deliveries.ts";
 import { createFlights } from "./flights.ts";
 import { createGroups } from "./groups.ts";
 import { createList } from "./lists.ts";
@@ -40,7 +40,7 @@ export interface AwsBackend extends Backend {
    * Takes messages that a Lambda event source received as deliveries, a group's in their order. Whoever hands them over
    * takes them off the queue once they are done. A message that Cauce did not write is left out.
    */
-  adopt(status: string, messages: readonly Message[]): Promise<Delivery[]>;
+  adopt(status: string, messages: readonly Message[]): Promise<Adopted[]>;
   /** A delivery that was never begun comes again at once. */
   giveBack(delivery: Delivery): Promise<void>;
 }

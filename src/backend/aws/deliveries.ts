@@ -18,11 +18,19 @@ export interface DeliveriesOptions {
   readonly onForeign: (messageId: string) => void;
 }
 
+/** A delivery of a message that somebody else received. */
+export interface Adopted extends Delivery {
+  /** Its order's last attempt began and told of no end: its handler may end the process. */
+  readonly suspect: boolean;
+  /** The queue's group in FIFO delivery. */
+  readonly groupId: string | null;
+}
+
 export interface Deliveries extends Pick<Backend, "settle"> {
   /** What came of one call, as deliveries: none of a group but its first. */
   accept(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
   /** What somebody else received and will take off: all of it, a group's messages in their order. */
-  adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
+  adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Adopted[]>;
   /** It was never begun: it comes again at once. */
   giveBack(delivery: Delivery): Promise<void>;
   /** Those of a group that became its first since, their leases begun anew. */
@@ -71,18 +79,26 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     if (!flight.brought) await flight.queue.delete(flight.receipt);
   };
 
-  /** Whether a message's earlier receives all came to an end that the order tells of: then no worker died. */
-  const isAccountedFor = async ({ reference, messageId, receives }: Flight): Promise<boolean> => {
+  /** What a message's earlier receives came to, as far as the order tells. */
+  const earlierOf = async (flight: Flight): Promise<{ readonly redelivered: boolean; readonly suspect: boolean }> => {
+    const { reference, messageId, receives } = flight;
+    if (receives === 1) return { redelivered: false, suspect: false };
     const item = await table.read({ id: reference.id, part: orderPart });
-    if (item === undefined || textOf(item, attributes.seenMessage) !== messageId) return false;
-    return (numberOf(item, attributes.seenReceives) as number) >= receives - 1;
+    if (item === undefined) return { redelivered: true, suspect: false };
+    // All of them ended in an orderly way: then no worker died.
+    const accountedFor =
+      textOf(item, attributes.seenMessage) === messageId &&
+      (numberOf(item, attributes.seenReceives) as number) >= receives - 1;
+    return { redelivered: !accountedFor, suspect: item[attributes.attempting]?.BOOL === true };
   };
 
-  const deliveryOf = async (flight: Flight): Promise<Delivery> => {
-    const { reference, messageId, receipt, receives } = flight;
+  const deliveryOf = async (flight: Flight): Promise<Adopted> => {
+    const { reference, messageId, receipt, groupId } = flight;
     const { id, status, visit } = reference;
-    const redelivered = receives > 1 && !(await isAccountedFor(flight));
-    return { orderId: id, status, visit, receipt, redelivered, unattended: true, messageId };
+    return {
+      ...{ orderId: id, status, visit, receipt, messageId, groupId, unattended: true },
+      ...(await earlierOf(flight)),
+    };
   };
 
   const flightsOf = (

@@ -1,6 +1,7 @@
 import type { App } from "../../core/handlers.ts";
 import { jsonLog } from "../../engine/log.ts";
 import { cauceVariables, functionName } from "../env.ts";
+import { createFigures } from "./emf.ts";
 import { type Invocation, type OpenEngine, openEngines } from "./engines.ts";
 import { lambdaSettings } from "./settings.ts";
 
@@ -21,6 +22,7 @@ export interface Swept {
 export function sweepHandler(apps: App | readonly App[]): (event: unknown, invocation: Invocation) => Promise<Swept> {
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
+  const figures = createFigures(settings, (line) => process.stdout.write(line));
   let opening: Promise<OpenEngine[]> | undefined;
   return async (_event, invocation) => {
     opening ??= openEngines(apps, settings, { log, name: functionName() });
@@ -35,7 +37,9 @@ export function sweepHandler(apps: App | readonly App[]): (event: unknown, invoc
       const seen = await engine.sweep(goOn);
       if (seen > 0) log.info({ workflow: app.workflow.name, orders: seen }, "overdue orders seen to");
       swept += seen;
+      figures.add("OrdersSwept", seen, { workflow: app.workflow.name });
     }
+    figures.write();
     for (const { engine } of engines) removed += await engine.removeOld(goOn);
     return settings.retentionDays === undefined ? { swept } : { swept, removed };
   };
