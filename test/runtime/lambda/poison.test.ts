@@ -24,8 +24,7 @@ interface Ended {
 }
 
 /** A stack, and its event source, which gives one message at a time to a processing function in a process of its own. */
-async function mapping(t: TestContext, delivery: DeliveryMode) {
-  const stage = `p-${delivery}`;
+async function mapping(t: TestContext, delivery: DeliveryMode, stage = `p-${delivery}`) {
   const stack = await createStack({ workflow: workflow.name, stage, mode: delivery, statuses: ["received"] });
   const queueUrl = stack.queueUrl("received") as string;
   const cauce = await createCauce({ apps: app, backend: aws({ stage, ...stack }), delivery });
@@ -55,7 +54,7 @@ async function mapping(t: TestContext, delivery: DeliveryMode) {
     return { code, signal, answer: code === 0 ? (JSON.parse(said) as SqsAnswer) : undefined };
   };
   return {
-    place: async (data: { customer: string; dies?: "exit" | "abort" }) =>
+    place: async (data: { customer: string; dies?: "exit" | "abort"; slow?: boolean }) =>
       (await cauce.place(workflow.name, data)).order.id,
     get: async (id: string) => {
       const order = await cauce.get(workflow.name, id);
@@ -63,10 +62,10 @@ async function mapping(t: TestContext, delivery: DeliveryMode) {
       return order;
     },
     /** The next message, which comes back in a few seconds where its function is to be killed. */
-    async receive(killed: boolean): Promise<SqsEvent> {
+    async receive(killed: boolean, count = 1): Promise<SqsEvent> {
       for (;;) {
-        const event = await (killed ? short : long).receive(1);
-        if (event.Records.length > 0) return event;
+        const event = await (killed ? short : long).receive(count);
+        if (event.Records.length === count) return event;
       }
     },
     /** A function gets it: which order it was of, and how the function ended. One that died has answered nothing. */
@@ -85,7 +84,7 @@ async function mapping(t: TestContext, delivery: DeliveryMode) {
   };
 }
 
-describe("an order that kills its function", { concurrency: 2 }, () => {
+describe("an order that kills its function", { concurrency: 3 }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
@@ -124,6 +123,17 @@ describe("an order that kills its function", { concurrency: 2 }, () => {
       assert.equal(await left(), 0);
     });
   }
+
+  it("takes no more than one attempt from those that were in its batch", async (t) => {
+    const { place, get, receive, invoke, left } = await mapping(t, "standard", "p-beside");
+    const deadly = await place({ customer: "a", dies: "exit" });
+    const beside = [await place({ customer: "b", slow: true }), await place({ customer: "c", slow: true })];
+    for (let run = 0; run < 3; run++) assert.equal((await invoke(await receive(true, 3))).code, 3);
+    assert.deepEqual((await invoke(await receive(false, 3))).answer, { batchItemFailures: [] });
+    assert.equal((await get(deadly)).failure?.code, "worker_lost");
+    for (const id of beside) assert.equal((await get(id)).status, "done");
+    assert.equal(await left(), 0);
+  });
 });
 
 const answered: Ended = { code: 0, signal: null, answer: { batchItemFailures: [] } };

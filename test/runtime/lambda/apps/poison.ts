@@ -4,10 +4,13 @@ import { defineWorkflow, final, implement } from "../../../../src/index.ts";
 import { processingHandler, type SqsEvent } from "../../../../src/runtime/lambda/index.ts";
 import { invocation } from "../eventSource.ts";
 
-/** An order of `dies` ends the process of its handler, each time. Two attempts, so it runs three times. */
+/**
+ * An order of `dies` ends the process of its handler, each time. Two attempts, so it runs three times. One that is
+ * `slow` is still at it when another beside it does so.
+ */
 export const workflow = defineWorkflow({
   name: "poisoned",
-  data: z.object({ customer: z.string(), dies: z.enum(["exit", "abort"]).optional() }),
+  data: z.object({ customer: z.string(), dies: z.enum(["exit", "abort"]).optional(), slow: z.boolean().optional() }),
   group: (data) => data.customer,
   initial: "received",
   statuses: {
@@ -21,6 +24,7 @@ export const app = implement(workflow, {
     received: async ({ data }) => {
       if (data.dies === "exit") process.exit(3);
       if (data.dies === "abort") process.abort();
+      if (data.slow) await new Promise((resolve) => setTimeout(resolve, 500));
       return "done" as const;
     },
   },
