@@ -12,6 +12,7 @@ import { resourceNames } from "./names.ts";
 import { createOrders } from "./orders.ts";
 import { createSweeping } from "./overdue.ts";
 import { createParts } from "./parts.ts";
+import { visibilitySecondsMax } from "./queue.ts";
 import { createReceiving } from "./receiving.ts";
 import { openRegistry } from "./registry.ts";
 import { createRemoving } from "./removing.ts";
@@ -57,6 +58,7 @@ const usualLeaseSeconds = 180;
 export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) => Promise<AwsBackend> {
   const { stage = "dev", shards = 8, sweepSeconds = 60, pollSeconds = 5, onWarning = () => {} } = options;
   return async ({ workflow, delivery: mode, clock, leaseSeconds = {} }) => {
+    refuseLeases(workflow, leaseSeconds);
     const limits = limitsOf(sweepSeconds);
     const names = resourceNames(workflow, stage, mode);
     const clients = openClients();
@@ -156,6 +158,15 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       },
     };
   };
+}
+
+/** Throws `limit_exceeded` where a status's deliveries are leased for longer than SQS can. */
+function refuseLeases(workflow: string, leaseSeconds: Readonly<Record<string, number>>): void {
+  for (const [status, seconds] of Object.entries(leaseSeconds)) {
+    if (seconds <= visibilitySecondsMax) continue;
+    const what = `its timeoutSeconds make a lease of ${seconds} s, and SQS holds one of at most ${visibilitySecondsMax} s`;
+    throw new CauceError("limit_exceeded", `workflow "${workflow}", status "${status}": ${what}; set a sixth of that`);
+  }
 }
 
 function limitsOf(sweepSeconds: number): Limits {

@@ -5,7 +5,7 @@ import type { Flight, Flights } from "./flights.ts";
 import type { Groups } from "./groups.ts";
 import { attributes, numberOf, orderPart, type Seen, textOf } from "./item.ts";
 import { referenceOf } from "./messages.ts";
-import { delaySecondsMax, type Queue, visibilitySecondsMax } from "./queue.ts";
+import { delaySecondsMax, type Queue, visibilitySecondsLeft } from "./queue.ts";
 import type { Table } from "./table.ts";
 
 export interface DeliveriesOptions {
@@ -60,7 +60,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
    * Standard: a new message with the delay, then the old one goes; a long invisibility would count as in flight, of
    * which a queue holds 120,000. Past 15 minutes there is no message, and the sweep brings the delivery.
    *   dies between the two   the old message comes back when its lease ends, finds `notBefore`, and is put off again
-   * FIFO: the message itself is invisible until then, and holds back its group.
+   * FIFO: the message itself is invisible until then, or as long as SQS lets it, and holds back its group.
    */
   const again = async (flight: Flight, notBefore: number): Promise<void> => {
     flights.end(flight);
@@ -68,7 +68,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     if (mode === "fifo") {
       // Those whose lease has run out meanwhile come by themselves, and SQS refuses to be told of them.
       const back = groups.stays(flight).filter(({ leaseEndsAt }) => leaseEndsAt > clock.now());
-      await flight.queue.changeVisibility(flight.receipt, Math.min(seconds, visibilitySecondsMax));
+      const most = visibilitySecondsLeft(flight.receivedAt, clock.now());
+      await flight.queue.changeVisibility(flight.receipt, Math.min(seconds, most));
       await Promise.all(back.map((each) => each.queue.changeVisibility(each.receipt, 0)));
       return;
     }
@@ -108,7 +109,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     leaseSeconds: number,
     brought: boolean,
   ): Flight[] => {
-    const leaseEndsAt = clock.now() + leaseSeconds * 1_000;
+    const receivedAt = clock.now();
+    const leaseEndsAt = receivedAt + leaseSeconds * 1_000;
     const arrived: Flight[] = [];
     for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
       const reference = referenceOf(Body);
@@ -124,6 +126,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         receives: Number(Attributes.ApproximateReceiveCount ?? 1),
         groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
         brought,
+        receivedAt,
         leaseEndsAt,
       });
     }
@@ -151,12 +154,13 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     },
 
     async takeReady(queue, most, leaseSeconds) {
-      const leaseEndsAt = clock.now() + leaseSeconds * 1_000;
-      const lasting = groups.takeReady(queue.url, most).filter((flight) => flight.leaseEndsAt > clock.now());
+      const now = clock.now();
+      const lasting = groups.takeReady(queue.url, most).filter((flight) => flight.leaseEndsAt > now);
       return Promise.all(
         lasting.map(async (flight) => {
-          await queue.changeVisibility(flight.receipt, leaseSeconds);
-          const renewed = { ...flight, leaseEndsAt };
+          const seconds = Math.min(Math.ceil(leaseSeconds), visibilitySecondsLeft(flight.receivedAt, now));
+          await queue.changeVisibility(flight.receipt, seconds);
+          const renewed = { ...flight, leaseEndsAt: now + seconds * 1_000 };
           flights.add(renewed);
           return deliveryOf(renewed);
         }),

@@ -20,7 +20,7 @@ import {
   textOf,
 } from "./item.ts";
 import type { Parts } from "./parts.ts";
-import { delaySecondsMax } from "./queue.ts";
+import { delaySecondsMax, retentionSecondsMax } from "./queue.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
 import type { Topic } from "./topic.ts";
@@ -60,14 +60,21 @@ export function createOrders(options: OrdersOptions): Orders {
     return known;
   };
 
+  /**
+   * Whether a message brings the order then: a standard queue delays for 15 minutes, and a FIFO queue keeps what is in it
+   * for 14 days. Past that the sweep brings it, at its time.
+   */
+  const keepsUntil = ({ entry }: StoredOrder, notBefore: number): boolean =>
+    mode === "standard"
+      ? notBefore - clock.now() <= delaySecondsMax * 1_000
+      : notBefore - entry.at <= retentionSecondsMax * 1_000;
+
   /** When the sweep looks at an order next. */
   const dueOf = (order: StoredOrder): number | null => {
     if (order.failure !== null || order.kind === "final") return null;
     if (order.kind === "waiting") return order.expiresAt;
     const { notBefore } = order;
-    // Past 15 minutes there is no message in a standard queue: the sweep brings it, at its time.
-    if (mode === "standard" && notBefore !== null && notBefore - clock.now() > delaySecondsMax * 1_000)
-      return notBefore;
+    if (notBefore !== null && !keepsUntil(order, notBefore)) return notBefore;
     return Math.max(order.updatedAt, notBefore ?? 0) + lostSecondsOf(order.status) * 1_000;
   };
 

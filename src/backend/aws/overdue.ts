@@ -28,7 +28,7 @@ export interface SweepingOptions {
 }
 
 /** How many entries of each shard one step looks at: about half of what one call of DynamoDB reads. */
-const stepLooks = 2_000;
+export const stepLooks = 2_000;
 /** How many steps one call makes before it answers, so that a sweep that is ended goes on where it stood. */
 const stepsMost = 50;
 /** How many values one `IN` of DynamoDB takes. */

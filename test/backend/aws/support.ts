@@ -41,7 +41,7 @@ export function flight(url: string, groupId: string | null, fields: Partial<Flig
     queue: { url } as Queue,
     messageId: randomUUID(),
     receipt: randomUUID(),
-    ...{ receives: 1, groupId, brought: false, leaseEndsAt: Number.POSITIVE_INFINITY },
+    ...{ receives: 1, groupId, brought: false, receivedAt: 0, leaseEndsAt: Number.POSITIVE_INFINITY },
     ...fields,
   };
 }
