@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { defineWorkflow, final, implement, RetryError } from "../src/index.ts";
 
 const delays = defineWorkflow({

@@ -15,6 +15,8 @@ import { orderOf } from "./engine/present.ts";
 import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
 import { checkBody, listQuery, retryManyBody, transitionBody } from "./http/contract.ts";
+import { observedRoutes } from "./http/observed.ts";
+import { unobservedRoutes } from "./http/unobserved.ts";
 
 export interface CauceOptions {
   /** What `implement` returned, one or several with different workflow names. */
@@ -106,15 +108,23 @@ export interface Cauce {
  * `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
 export async function createCauce(options: CauceOptions): Promise<Cauce> {
+  return openCauce(options, options.observed === false ? undefined : watch);
+}
+
+/** What looks on while orders move, and the routes that tell of it. */
+const watch = { createObservation, observedRoutes };
+
+/** As `createCauce`, which brings a watch: a function has none, and its bundle nothing of one. */
+export async function openCauce(options: CauceOptions, watching?: typeof watch): Promise<Cauce> {
   checkOptions(options);
   const { clock = systemClock(), random = Math.random, log = standardErrorLog(), delivery = "standard" } = options;
   const actor = options.actor ?? { runtime: "node" as const, name: hostname() };
   const apps = [options.apps].flat() as readonly App[];
   refuseTwins(apps);
-  const observation =
-    options.observed === false ? undefined : createObservation({ clock, stream: Date.now().toString(36) });
+  const observation = watching?.createObservation({ clock, stream: Date.now().toString(36) });
   const backends: Backend[] = [];
   const engines = new Map<string, Engine>();
+  const all: Engine[] = [];
   let state: "ready" | "draining" | "closed" = "ready";
   let starting: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
@@ -129,19 +139,18 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
       backends.push(backend);
       const { unknownStatuses, retentionDays } = options;
       const observer = observation?.observerOf(name, await backend.depths());
-      engines.set(
-        name,
-        createEngine({ app, backend, clock, random, log, actor, observer, unknownStatuses, retentionDays }),
-      );
+      const own = { backend, clock, random, log, actor, observer, unknownStatuses, retentionDays };
+      const engine = createEngine({ app, ...own });
+      engines.set(name, engine);
+      all.push(engine);
     }
     app = createApp({
-      engines: [...engines.values()],
+      engines: all,
       auth: options.auth,
       basePath: options.basePath,
       bodyBytesMax: options.bodyBytesMax,
       log,
-      clock,
-      observation,
+      observed: observation && watching ? watching.observedRoutes(all, observation, clock) : unobservedRoutes(),
       ready: () => state === "ready",
     });
   } catch (error) {
@@ -149,7 +158,6 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
     throw error;
   }
 
-  const all = [...engines.values()];
   const engineOf = (workflow: string): Engine => {
     const engine = engines.get(workflow);
     if (engine !== undefined) return engine;

@@ -1,5 +1,5 @@
 import { defineWorkflow, final } from "cauce";
-import { z } from "zod";
+import * as z from "zod";
 
 const item = z.object({ sku: z.string().min(1), quantity: z.int().min(1), unitPrice: z.number().min(0) });
 

@@ -11,6 +11,8 @@ import { loadApp } from "../src/cli/loadApp.ts";
 import { createProgram } from "../src/cli/main.ts";
 import { defaultRetry, retryDelaySeconds } from "../src/core/retry.ts";
 import { httpStatusOf } from "../src/http/problem.ts";
+import { units } from "../src/runtime/lambda/emf.ts";
+import { lambdaVariables } from "../src/runtime/lambda/settings.ts";
 import { clientSettings, settings } from "../src/runtime/settings.ts";
 import { lockedPackages } from "./docs/lock.ts";
 import { anchorOf, type Page, readPage, readPages, readText, regionOf, root, tableRows } from "./docs/markdown.ts";
@@ -174,7 +176,28 @@ describe("what the docs name exists:", () => {
 
   it("variables", () => {
     const known = Object.values({ ...settings, ...clientSettings }).map(({ variable }) => variable);
-    assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), known, 10);
+    assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), [...known, ...lambdaVariables], 10);
+  });
+
+  it("the functions' variables, all of them", () => {
+    const rows = tableRows(readPage("docs/aws.md").text, "variable", "what it says", "default");
+    assert.deepEqual(
+      rows.map(([variable = ""]) => variable.replaceAll("`", "")).toSorted(),
+      lambdaVariables.toSorted(),
+    );
+  });
+
+  it("the functions' metrics, all of them, with their units", () => {
+    const rows = tableRows(
+      readPage("docs/aws.md").text,
+      "metric",
+      "unit",
+      "dimensions",
+      "written by",
+      "what it counts",
+    );
+    const named = rows.map(([metric = "", unit = ""]) => [metric.replaceAll("`", ""), unit]);
+    assert.deepEqual(Object.fromEntries(named), units);
   });
 });
 

@@ -44,3 +44,23 @@ export function dollarsPerMillion(usage: Usage): Readonly<Record<string, number>
     SQS: usage.sqsRequests * prices.sqsPerMillion,
   };
 }
+
+/** Read units of one pass over open orders: each query pays for what it looks at, by 4 KB, and half for not being consistent. */
+export function sweepUnits(pass: {
+  readonly orders: number;
+  readonly shards: number;
+  readonly entryBytes: number;
+  readonly looks: number;
+  /** Those that find nothing. */
+  readonly otherQueries: number;
+}): number {
+  const { orders, shards, entryBytes, looks } = pass;
+  const unitsOf = (entries: number) => Math.max(1, Math.ceil((entries * entryBytes) / 4_096)) / 2;
+  const inShard = orders / shards;
+  const full = Math.floor(inShard / looks);
+  return shards * (full * unitsOf(looks) + unitsOf(inShard - full * looks)) + pass.otherQueries * unitsOf(0);
+}
+
+export function sweepDollars(readUnits: number): number {
+  return (readUnits * prices.readUnitsPerMillion) / 1_000_000;
+}

@@ -1,5 +1,5 @@
 import { defineWorkflow, final } from "cauce";
-import { z } from "zod";
+import * as z from "zod";
 
 // #region data
 const data = z.object({

@@ -1,5 +1,5 @@
 import { defineWorkflow, final, implement } from "cauce";
-import { z } from "zod";
+import * as z from "zod";
 
 const parcels = defineWorkflow({
   name: "parcels",

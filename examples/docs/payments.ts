@@ -1,5 +1,5 @@
 import { defineWorkflow, final, implement, PermanentError } from "cauce";
-import { z } from "zod";
+import * as z from "zod";
 
 const payments = defineWorkflow({
   name: "payments",

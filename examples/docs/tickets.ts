@@ -1,5 +1,5 @@
 import { defineWorkflow, final, implement, RetryError } from "cauce";
-import { z } from "zod";
+import * as z from "zod";
 
 const data = z.object({ text: z.string() });
 

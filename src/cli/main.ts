@@ -97,7 +97,7 @@ SIGINT or SIGTERM end it after the step at hand.
 
 Examples:
   $ cauce sweep shop.app.ts --backend aws --stage prod
-  $ cauce sweep shop.app.ts --backend aws --json`,
+  $ cauce sweep shop.app.ts --backend aws --retention-days 30 --json`,
     )
     .action(async (app: string, { json, ...given }: Record<string, string | boolean>) => {
       const chosen = readSweepSettings(flagsOf(sweepSettings, given), cauceVariables());

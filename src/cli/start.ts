@@ -17,6 +17,8 @@ import type { Output } from "./report.ts";
 import { version } from "./version.ts";
 
 const standardError = 2;
+const health = ["/healthz", "/readyz"];
+const observed = ["/metrics", "/stats"];
 
 /**
  * Loads the app, opens its store, binds the port and then processes, until it is told to stop; resolves when it has
@@ -52,7 +54,8 @@ export async function start(
     retentionDays,
     log,
   });
-  const { start, fetch } = partsOf(role, settings.status, cauce, basePath);
+  const isReadable = auth !== undefined || isLoopback(host);
+  const { start, fetch } = partsOf({ role, statuses: settings.status, cauce, basePath, isReadable });
   await run(
     { ...cauce, start },
     {
@@ -93,26 +96,31 @@ async function storeOf(
   return { backend, rows: [["data", directory]] };
 }
 
-/** What a role starts and serves. */
-function partsOf(
-  role: Settings["role"],
-  statuses: readonly string[] | undefined,
-  cauce: Cauce,
-  basePath = "",
-): { start(): Promise<void>; readonly fetch: Fetch } {
+/**
+ * What a role starts and serves. A worker tells of itself and takes no orders; what its counts tell is for those with a
+ * key, or on this machine (`isReadable`).
+ */
+function partsOf(options: {
+  readonly role: Settings["role"];
+  readonly statuses: readonly string[] | undefined;
+  readonly cauce: Cauce;
+  readonly basePath: string | undefined;
+  readonly isReadable: boolean;
+}): { start(): Promise<void>; readonly fetch: Fetch } {
+  const { role, statuses, cauce, basePath = "", isReadable } = options;
   const { fetch } = cauce;
   if (role === "all") return { start: () => cauce.start(), fetch };
   // It never starts: no resource is opened, since no handler runs.
   if (role === "api") return { start: async () => {}, fetch };
-  const health = [`${basePath}/healthz`, `${basePath}/readyz`];
+  const served = [...health, ...(isReadable ? observed : [])].map((path) => `${basePath}${path}`);
   return {
     start: () => cauce.start({ statuses, sweeps: false }),
     fetch: (request, help) =>
-      health.includes(new URL(request.url).pathname)
+      served.includes(new URL(request.url).pathname)
         ? fetch(request, help)
         : problem(
             "route_not_found",
-            `this process works and serves ${health.join(" and ")} alone; ask one with --role api`,
+            `this process works and serves ${served.join(", ")} alone; ask one with --role api for the rest${isReadable ? "" : `, and give this one keys for ${observed.join(" and ")}`}`,
           ),
   };
 }

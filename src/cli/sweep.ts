@@ -14,7 +14,7 @@ import type { Output } from "./report.ts";
 const standardError = 2;
 
 /**
- * Sweeps each workflow of an app once, and says how many orders it saw to. A signal ends it after the step at hand
+ * Sweeps each workflow of an app once, removes what is too old, and says how many orders it saw to. A signal ends it after the step at hand
  * (`interrupted`); what it left is due still, and the next sweep sees to it.
  */
 export async function sweep(path: string, settings: SweepSettings, json: boolean, output: Output): Promise<void> {
@@ -28,7 +28,10 @@ export async function sweep(path: string, settings: SweepSettings, json: boolean
     stopped = signal;
   });
   const opened: Backend[] = [];
+  const goOn = () => stopped === undefined;
+  const { retentionDays } = settings;
   let swept = 0;
+  let removed = 0;
   try {
     for (const app of apps) {
       const { workflow } = app;
@@ -39,19 +42,26 @@ export async function sweep(path: string, settings: SweepSettings, json: boolean
         leaseSeconds: leasesOf(workflow),
       });
       opened.push(backend);
-      if (stopped !== undefined) break;
-      const engine = createEngine({ app, backend, clock, random: Math.random, log, actor });
-      swept += await engine.sweep(() => stopped === undefined);
+      if (!goOn()) break;
+      const engine = createEngine({ app, backend, clock, random: Math.random, log, actor, retentionDays });
+      swept += await engine.sweep(goOn);
+      if (goOn()) removed += await engine.removeOld(goOn);
     }
   } finally {
     await Promise.allSettled(opened.map((backend) => backend.close()));
     log.close();
   }
-  output.out(
-    json ? `${JSON.stringify({ swept })}\n` : `Saw to ${swept} overdue ${swept === 1 ? "order" : "orders"}.\n`,
-  );
+  const found = retentionDays === undefined ? { swept } : { swept, removed };
+  output.out(json ? `${JSON.stringify(found)}\n` : sentence(found));
   if (stopped === undefined) return;
   throw new CauceError("interrupted", "stopped before it had looked at everything; the next sweep does", {
     cause: stopped,
   });
+}
+
+function sentence({ swept, removed }: { readonly swept: number; readonly removed?: number }): string {
+  const saw = `Saw to ${swept} overdue ${swept === 1 ? "order" : "orders"}`;
+  return removed === undefined
+    ? `${saw}.\n`
+    : `${saw}, and removed ${removed} old ${removed === 1 ? "one" : "ones"}.\n`;
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { CauceError } from "./errors.ts";
+import { isPlain } from "./plainSchema.ts";
 import { longestDelaySeconds } from "./retry.ts";
 import type { StatusDefinition, Statuses, Workflow, WorkflowOptions } from "./workflow.ts";
 
@@ -163,6 +164,7 @@ function checkSchema(where: string, field: string, schema: z.ZodType): void {
   if (typeof (schema as { safeParse?: unknown } | undefined)?.safeParse !== "function") {
     throw new CauceError("workflow_invalid", `${where}: ${field} must be a zod schema`);
   }
+  if (isPlain(schema)) return;
   try {
     z.toJSONSchema(schema, {
       override({ zodSchema }) {

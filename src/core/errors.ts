@@ -61,7 +61,7 @@ export const errorCodes = {
   resources_failed: "The app's `resources` threw; the message names the workflow and says why.",
   node_too_old: "The Node.js that runs is older than Cauce needs.",
   app_not_loadable: "The module of the app cannot be loaded or exports no app.",
-  setting_invalid: "A flag or CAUCE_* variable is unknown or has a value that it does not take.",
+  setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.",
   directory_not_empty: "The directory that a workflow is to be written into holds files.",
   directory_unusable: "The directory that a workflow is to be written into cannot be made, read or written.",
   keys_required: "A server that others can reach needs API keys.",

@@ -218,6 +218,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
 
     sweep: sweep.once,
+    removeOld: async (goOn) => retention?.once(goOn) ?? 0,
 
     start(startOptions = {}) {
       started ??= begin(startOptions).catch(async (error) => {

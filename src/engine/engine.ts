@@ -103,6 +103,11 @@ export interface Engine {
    */
   sweep(goOn: () => boolean): Promise<number>;
   /**
+   * Removes once the final orders that `retentionDays` lets go, none without it. Goes on while it is told to, and
+   * resolves to how many it removed. For whoever does not `start`, which removes them by itself.
+   */
+  removeOld(goOn: () => boolean): Promise<number>;
+  /**
    * Stops receiving, waits for what is in hand (each handler keeps its time), closes the resources. The backend stays
    * open. Harmless when called again.
    */

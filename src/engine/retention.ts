@@ -17,6 +17,8 @@ export interface RetentionOptions {
 export interface Retention {
   /** Begins at once, then every hour. Harmless when called again. */
   start(): void;
+  /** Removes once what is too old, as long as it is told to go on, and resolves to how many. Rejects as the backend does. */
+  once(goOn: () => boolean): Promise<number>;
   /** Resolves when nothing is under way. It can be started again. */
   stop(): Promise<void>;
 }
@@ -34,23 +36,34 @@ export function createRetention({ workflow, days, backend, clock, log, onRemoved
   let ending: AbortController | undefined;
   let running: Promise<void> | undefined;
 
-  const removeOld = async (signal: AbortSignal): Promise<void> => {
+  const remove = async (goOn: () => boolean, between?: () => Promise<void>): Promise<number> => {
     const before = clock.now() - days * dayMilliseconds;
     let all = 0;
     try {
       let cursor: string | undefined;
-      while (!signal.aborted) {
+      while (goOn()) {
         const { removed, nextCursor } = await backend.removeFinal({ before, limit: ordersAtOnce, cursor });
         all += removed;
         if (removed > 0) onRemoved(removed);
         if (nextCursor === null) break;
         cursor = nextCursor;
-        await pause(clock, pauseSeconds, signal);
+        await between?.();
       }
+    } finally {
+      if (all > 0) log.info({ workflow, removed: all, retentionDays: days }, "old orders removed");
+    }
+    return all;
+  };
+
+  const removeOld = async (signal: AbortSignal): Promise<void> => {
+    try {
+      await remove(
+        () => !signal.aborted,
+        () => pause(clock, pauseSeconds, signal),
+      );
     } catch (error) {
       log.error({ workflow, error: String(error) }, "old orders not removed; the next try is in an hour");
     }
-    if (all > 0) log.info({ workflow, removed: all, retentionDays: days }, "old orders removed");
   };
 
   const run = (signal: AbortSignal): void => {
@@ -61,6 +74,7 @@ export function createRetention({ workflow, days, backend, clock, log, onRemoved
   };
 
   return {
+    once: (goOn) => remove(goOn),
     start() {
       if (ending !== undefined) return;
       ending = new AbortController();

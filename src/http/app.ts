@@ -1,15 +1,13 @@
-import { type Context, Hono } from "hono";
-import type { Clock } from "../core/clock.ts";
+import type { Context } from "hono";
+import { HonoBase } from "hono/hono-base";
 import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Engine } from "../engine/engine.ts";
 import { stackOf } from "../engine/log.ts";
-import type { Observation } from "../engine/observation.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
 import { checkQuery, noQuery } from "./contract.ts";
-import { observedRoutes } from "./observed.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { fixedFirstRouter } from "./router.ts";
@@ -25,9 +23,8 @@ export interface HttpAppOptions {
   /** The largest body, in bytes. Default 262,144. */
   readonly bodyBytesMax?: number | undefined;
   readonly log: Log;
-  readonly clock: Clock;
-  /** What `/events`, `/stats` and `/metrics` tell; undefined where each process sees too little to tell it. */
-  readonly observation: Observation | undefined;
+  /** `/events`, `/stats` and `/metrics`: `observedRoutes`, or `unobservedRoutes` where a process sees too little to tell. */
+  readonly observed: readonly Route[];
   /** Whether `/readyz` says yes, as long as the stores take writes. */
   readonly ready: () => boolean;
 }
@@ -43,12 +40,11 @@ export function createApp({
   basePath = "",
   bodyBytesMax = 262_144,
   log,
-  clock,
-  observation,
+  observed,
   ready,
-}: HttpAppOptions): Hono<HttpEnv> {
+}: HttpAppOptions): HonoBase<HttpEnv> {
   checkOptions(engines, basePath, bodyBytesMax);
-  const app = new Hono<HttpEnv>({ router: fixedFirstRouter() });
+  const app = new HonoBase<HttpEnv>({ router: fixedFirstRouter() });
   const guard = createGuard(auth);
   const storeFaults = createStoreFaultLog(log);
   const report = (error: unknown, { method, url, headers }: Request): void => {
@@ -80,7 +76,7 @@ export function createApp({
 
   const ofServer = [
     ...serverRoutes(engines, takesOrders),
-    ...observedRoutes(engines, observation, clock),
+    ...observed,
     ...referenceRoutes({ engines, basePath, secured: auth !== undefined }),
   ];
   const open = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));
@@ -118,7 +114,12 @@ export function createApp({
 
 const noHelp: ServerHelp = {};
 
-function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, answer }: Route, guard: Guard): void {
+function addRoute(
+  app: HonoBase<HttpEnv>,
+  basePath: string,
+  { method, path, access, answer }: Route,
+  guard: Guard,
+): void {
   const hasId = path.includes(":id");
   app.on(method, basePath + path, (context: Context<HttpEnv>) => {
     const request = context.req.raw;
@@ -131,7 +132,7 @@ function addRoute(app: Hono<HttpEnv>, basePath: string, { method, path, access, 
 }
 
 /** The methods that the path takes, as an `Allow` header has them; empty where there is no such path. */
-function allowedMethods(app: Hono<HttpEnv>, path: string): string {
+function allowedMethods(app: HonoBase<HttpEnv>, path: string): string {
   const takes = (method: string) => app.router.match(method, path)[0].length > 0;
   return [takes("GET") ? "GET, HEAD" : "", ...["POST", "DELETE"].filter(takes)].filter(Boolean).join(", ");
 }

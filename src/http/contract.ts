@@ -1,55 +1,83 @@
 /** What requests may hold, as zod schemas: every route checks with them. */
 import * as z from "zod";
 import { CauceError, type Fault } from "../core/errors.ts";
+import { minutesMax } from "../engine/meter.ts";
 
-export const statusName = z
-  .string("must be a status's name")
-  .regex(/^[a-z][A-Za-z0-9]{0,39}$/, "must be a status's name: a small letter, then up to 39 letters and digits");
-export const text = (longest: number) =>
+/** Made when it is first asked for: the start of a function pays for no schema of a route that nobody calls. */
+function later<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
+}
+
+const statusName = later(() =>
+  z
+    .string("must be a status's name")
+    .regex(/^[a-z][A-Za-z0-9]{0,39}$/, "must be a status's name: a small letter, then up to 39 letters and digits"),
+);
+const text = (longest: number) =>
   z.string("must be text").min(1, "must not be empty").max(longest, `must have at most ${longest} characters`);
-const limit = z
-  .int("must be a whole number from 1 to 1000")
-  .min(1, "must be at least 1")
-  .max(1_000, "must be at most 1000");
-const fingerprint = text(1_000);
-const cursor = text(4_096);
+const wholeNumber = (most: number) => {
+  const message = `must be a whole number from 1 to ${most}`;
+  return z.int(message).min(1, "must be at least 1").max(most, `must be at most ${most}`);
+};
+const limitMost = 1_000;
+const fingerprint = () => text(1_000);
+const cursor = () => text(4_096);
 
 /** `GET /{workflow}` */
-export const listQuery = z.strictObject({
-  status: statusName.optional(),
-  failed: z.boolean("must be true or false").optional(),
-  fingerprint: fingerprint.optional(),
-  group: text(1_024).optional(),
-  limit: limit.default(50),
-  cursor: cursor.optional(),
-});
+export const listQuery = later(() =>
+  z.strictObject({
+    status: statusName().optional(),
+    failed: z.boolean("must be true or false").optional(),
+    fingerprint: fingerprint().optional(),
+    group: text(1_024).optional(),
+    limit: wholeNumber(limitMost).default(50),
+    cursor: cursor().optional(),
+  }),
+);
 
 /** The routes that take no query parameters. */
-export const noQuery = z.strictObject({});
+export const noQuery = later(() => z.strictObject({}));
 
 /** `POST /{workflow}/{id}/transitions` */
-export const transitionBody = z.strictObject({
-  to: statusName,
-  reason: text(500).optional(),
-  results: z.record(z.string(), z.unknown(), "must be an object").optional(),
-  expectedVersion: z.int("must be a whole number").min(0, "must be at least 0").optional(),
-});
+export const transitionBody = later(() =>
+  z.strictObject({
+    to: statusName(),
+    reason: text(500).optional(),
+    results: z.record(z.string(), z.unknown(), "must be an object").optional(),
+    expectedVersion: z.int("must be a whole number").min(0, "must be at least 0").optional(),
+  }),
+);
 
 /** The routes whose body may be left out: `POST /{workflow}/{id}/retry`, `POST /{workflow}/queues/{status}/pause`, … */
-export const noBody = z.strictObject({});
+export const noBody = noQuery;
 
 /** `POST /{workflow}/retry` */
-export const retryManyBody = z.strictObject({
-  status: statusName.optional(),
-  fingerprint: fingerprint.optional(),
-  ids: z
-    .array(text(256), "must be a list of order ids")
-    .min(1, "must name at least one order")
-    .max(1_000, "must name at most 1000 orders")
-    .optional(),
-  limit: limit.optional(),
-  cursor: cursor.optional(),
-});
+export const retryManyBody = later(() =>
+  z.strictObject({
+    status: statusName().optional(),
+    fingerprint: fingerprint().optional(),
+    ids: z
+      .array(text(256), "must be a list of order ids")
+      .min(1, "must name at least one order")
+      .max(1_000, "must name at most 1000 orders")
+      .optional(),
+    limit: wholeNumber(limitMost).optional(),
+    cursor: cursor().optional(),
+  }),
+);
+
+/** `GET /events` */
+export const eventsQuery = later(() =>
+  z.strictObject({
+    workflow: text(40).optional(),
+    status: statusName().optional(),
+    order: text(256).optional(),
+  }),
+);
+
+/** `GET /stats` */
+export const statsQuery = later(() => z.strictObject({ minutes: wholeNumber(minutesMax).default(60) }));
 
 /** 1 to 255 visible ASCII characters. */
 export const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
@@ -57,12 +85,12 @@ export const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
 export const requestIdPattern = /^[\x21-\x7e]{1,128}$/;
 
 /** The value of a body, or `invalid_request` with every fault. */
-export function checkBody<Schema extends z.ZodObject>(schema: Schema, value: unknown): z.output<Schema> {
-  return check(schema, value, "the body", "the field");
+export function checkBody<Schema extends z.ZodObject>(schema: () => Schema, value: unknown): z.output<Schema> {
+  return check(schema(), value, "the body", "the field");
 }
 
 /** The values of a URL's query, or `invalid_request` naming the parameter. */
-export function checkQuery<Schema extends z.ZodObject>(schema: Schema, url: string): z.output<Schema> {
+export function checkQuery<Schema extends z.ZodObject>(schema: () => Schema, url: string): z.output<Schema> {
   const start = url.indexOf("?");
   const given = new Map<string, unknown>();
   for (const [name, value] of new URLSearchParams(start === -1 ? "" : url.slice(start + 1))) {
@@ -74,7 +102,7 @@ export function checkQuery<Schema extends z.ZodObject>(schema: Schema, url: stri
     }
     given.set(name, typed(name, value));
   }
-  return check(schema, Object.fromEntries(given), "the query", "the query parameter");
+  return check(schema(), Object.fromEntries(given), "the query", "the query parameter");
 }
 
 /** A query is text; what cannot be the parameter's type stays text, for the schema to refuse. */

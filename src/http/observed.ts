@@ -1,10 +1,8 @@
-import * as z from "zod";
 import type { Clock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
-import { minutesMax } from "../engine/meter.ts";
 import type { Observation } from "../engine/observation.ts";
-import { checkQuery, noQuery, statusName, text } from "./contract.ts";
+import { checkQuery, eventsQuery, noQuery, statsQuery } from "./contract.ts";
 import { eventStream } from "./eventStream.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
@@ -14,29 +12,8 @@ import { ok, type Route } from "./routes.ts";
 // people with dashboards, and something that shares one reader should stand between.
 const eventReadersMax = 100;
 
-/** `GET /events` */
-export const eventsQuery = z.strictObject({
-  workflow: text(40).optional(),
-  status: statusName.optional(),
-  order: text(256).optional(),
-});
-
-/** `GET /stats` */
-export const statsQuery = z.strictObject({
-  minutes: z
-    .int(`must be a whole number from 1 to ${minutesMax}`)
-    .min(1, "must be at least 1")
-    .max(minutesMax, `must be at most ${minutesMax}`)
-    .default(60),
-});
-
 /** What happens, as it happens, by the minute and in all. */
-export function observedRoutes(
-  engines: readonly Engine[],
-  observation: Observation | undefined,
-  clock: Clock,
-): Route[] {
-  if (observation === undefined) return ["/events", "/stats", "/metrics"].map(notHere);
+export function observedRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
   let metrics: Promise<Metrics> | undefined;
   let eventReaders = 0;
   return [
@@ -88,20 +65,6 @@ export function observedRoutes(
       },
     },
   ];
-}
-
-/** A function lives for a moment and sees one request: there is no process whose orders it could tell of. */
-function notHere(path: string): Route {
-  return {
-    method: "GET",
-    path,
-    access: "read",
-    answer: () =>
-      problem(
-        "not_available_here",
-        `${path} is not available on Lambda; look at the stack's CloudWatch metrics and logs`,
-      ),
-  };
 }
 
 /** The minutes of all workflows, side by side. */

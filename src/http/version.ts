@@ -1,15 +1,2 @@
-import { readFileSync } from "node:fs";
-
-/** What Cauce's own package.json says. It lies two floors up from here, in the sources and in `dist` alike. */
-export function description(): {
-  readonly version: string;
-  readonly peerDependencies: Readonly<Record<string, string>>;
-  readonly devDependencies: Readonly<Record<string, string>>;
-} {
-  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-}
-
-/** Cauce's own version. */
-export function version(): string {
-  return description().version;
-}
+/** Cauce's own version, as package.json says it; written down here too, since a bundle of one file has no package.json. */
+export const version = "0.1.0";

@@ -29,6 +29,8 @@ export function wholeNumber(least: number, most: number) {
   };
 }
 
+export const retentionDays = wholeNumber(1, 36_500);
+
 export function text(pattern: RegExp, what: string) {
   return (value: string): Parsed<string> => (pattern.test(value) ? { value } : { fault: what });
 }

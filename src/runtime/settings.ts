@@ -1,7 +1,7 @@
 import { CauceError } from "../core/errors.ts";
 import { logLevels } from "./logLevels.ts";
 import { nearest } from "./nearest.ts";
-import { oneOf, type Setting, setting, statuses, text, wholeNumber } from "./setting.ts";
+import { oneOf, retentionDays, type Setting, setting, statuses, text, wholeNumber } from "./setting.ts";
 
 /** Every setting of `cauce start`. A flag wins over the variable, the variable over the default. */
 export const settings = {
@@ -124,7 +124,7 @@ export const settings = {
     variable: "CAUCE_RETENTION_DAYS",
     default: null,
     meaning: "Removes orders that many days after they came to a final status; without it they stay.",
-    parse: wholeNumber(1, 36_500),
+    parse: retentionDays,
   }),
   logLevel: setting({
     flag: "--log-level <level>",
@@ -175,6 +175,7 @@ export const sweepSettings = {
   topicArn: settings.topicArn,
   queueUrlBase: settings.queueUrlBase,
   delivery: settings.delivery,
+  retentionDays: settings.retentionDays,
   logLevel: settings.logLevel,
 };
 

@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import { it } from "node:test";
-import { bundles, functions } from "../../bench/aws/bundle.ts";
+import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
+import { handled, workflow } from "../../bench/aws/app.ts";
+import { type Bundle, bundles, functions } from "../../bench/aws/bundle.ts";
+import type { HttpAnswer } from "../../src/runtime/lambda/index.ts";
+import { createStack, startEmulators } from "../backend/aws/emulators.ts";
 
 /** In bytes, with some room: the request function's bundle as it is, and those of the other two. */
-const bytesMost = { request: 900_000, processing: 760_000, sweep: 760_000 };
+const bytesMost = { request: 820_000, processing: 760_000, sweep: 760_000 };
 
 it("the functions' bundles hold no more than they need", async (t) => {
   const { of, remove } = await bundles(functions);
@@ -17,4 +25,51 @@ it("the functions' bundles hold no more than they need", async (t) => {
     );
     assert.deepEqual(languages, [], entry);
   }
+});
+
+/** Starts the bundle in a process of its own and asks it for each path in turn. */
+async function answersOf({ path }: Bundle, stage: string, paths: readonly string[]): Promise<HttpAnswer[]> {
+  const script = `
+    const { handler } = await import(${JSON.stringify(pathToFileURL(path).href)});
+    const answers = [];
+    for (const rawPath of ${JSON.stringify(paths)}) {
+      const requestContext = { domainName: "api.example", requestId: "r", http: { method: "GET" } };
+      answers.push(await handler({ rawPath, rawQueryString: "", headers: {}, isBase64Encoded: false, requestContext }));
+    }
+    process.stdout.write("\\n" + JSON.stringify(answers), () => process.exit());`;
+  const env = { ...process.env, CAUCE_PUBLIC: "true", CAUCE_STAGE: stage };
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script], {
+    env,
+    cwd: dirname(path),
+    maxBuffer: 10_000_000,
+  });
+  return JSON.parse(stdout.split("\n").at(-1) ?? "");
+}
+
+/** On the emulators, since a function reads its store before it answers anything. */
+it("the request function is one file, and serves the description of the API and its page from it", async (t) => {
+  const emulators = await startEmulators();
+  const stage = "onefile";
+  const stack = await createStack({ workflow: workflow.name, stage, mode: "standard", statuses: handled });
+  t.after(async () => {
+    await stack.remove();
+    await emulators.stop();
+  });
+  const { of, remove } = await bundles(["request"]);
+  t.after(remove);
+  const bundle = of.get("request");
+  assert.ok(bundle);
+  assert.deepEqual(await readdir(dirname(bundle.path)), ["request.mjs"]);
+  const [description, page] = await answersOf(bundle, stage, ["/openapi.json", "/docs"]);
+  assert.equal(description?.statusCode, 200, description?.body);
+  const { info, paths } = JSON.parse(description.body);
+  assert.match(info.version, /^\d+\.\d+\.\d+/);
+  assert.ok("post" in paths["/orders"]);
+  assert.equal(page?.statusCode, 200, page?.body);
+  const [style] = /<style>[^<]+<\/style>/.exec(page.body) ?? [];
+  const [script] = /<script type="module">[\s\S]+<\/script>/.exec(page.body) ?? [];
+  assert.match(style ?? "", /\.route/);
+  assert.match(script ?? "", /fetch\("openapi\.json"/);
+  // Nothing lies beside the page but the description.
+  assert.doesNotMatch(page.body, /<link[^>]* href="(?!data:)|<script[^>]* src=|\bimport\b\s*[({"]/);
 });

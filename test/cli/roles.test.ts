@@ -1,61 +1,11 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
-import { after, before, describe, it, type TestContext } from "node:test";
-import { DynamoDBClient, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
-import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import { attributes, orderPart } from "../../src/backend/aws/item.ts";
-import { createStack, startEmulators } from "../backend/aws/emulators.ts";
+import { after, before, describe, it } from "node:test";
+import { startEmulators } from "../backend/aws/emulators.ts";
 import { waitFor } from "../examples/support.ts";
-import { atEnd, cauce, post, temporaryDirectory } from "./support.ts";
+import { gate, place, relayApp, staged } from "./stage.ts";
+import { cauce, temporaryDirectory } from "./support.ts";
 
-const relayApp = join(import.meta.dirname, "fixtures/relay.app.ts");
 const ended = ({ status }: { status: string }) => status === "done";
-
-/** A stack of its own in the emulators, and how processes are started over it. */
-async function staged(t: TestContext, stage: string) {
-  const stack = await createStack({ workflow: "relay", stage, mode: "standard", statuses: ["open", "checked"] });
-  atEnd(t, () => stack.remove());
-  // The emulator names queues by a host that does not exist.
-  const queues = `${process.env.AWS_ENDPOINT_URL_SQS}/000000000000/`;
-  const choice = ["--backend", "aws", "--stage", stage, "--queue-url-base", queues];
-  return {
-    stack,
-    start: (...flags: string[]) => cauce(t, ["start", relayApp, "--port", "0", ...choice, ...flags]),
-    sweep: (...flags: string[]) => cauce(t, ["sweep", relayApp, ...choice, ...flags]),
-  };
-}
-
-/** A URL that holds whoever asks it, until the test lets the request go. */
-async function gate(t: TestContext) {
-  const requests: ServerResponse[] = [];
-  const waiting: (() => void)[] = [];
-  const server = createServer((_request, response) => {
-    requests.push(response);
-    for (const resolve of waiting.splice(0)) resolve();
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  atEnd(t, () => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    async asked(times: number): Promise<ServerResponse> {
-      while (requests.length < times) await new Promise<void>((resolve) => waiting.push(resolve));
-      return requests[times - 1] as ServerResponse;
-    },
-  };
-}
-
-async function place(address: string, data: object): Promise<URL> {
-  const placed = await post(`${address}/relay`, data);
-  assert.equal(placed.status, 202, await placed.clone().text());
-  return new URL(String(placed.headers.get("location")), address);
-}
 
 describe("the roles on AWS", { concurrency: 3, timeout: 60_000 }, () => {
   let emulators: { stop(): Promise<void> };
@@ -119,41 +69,63 @@ describe("the roles on AWS", { concurrency: 3, timeout: 60_000 }, () => {
     assert.ok(await waitFor(location, ended));
   });
 
-  it("leave what was lost to a sweep, which brings it back", async (t) => {
-    const { start, sweep, stack } = await staged(t, "lost");
-    const address = await start("--role", "api").address();
-    const location = await place(address, {});
-    const sqs = new SQSClient();
-    const dynamo = new DynamoDBClient();
-    atEnd(t, () => {
-      sqs.destroy();
-      dynamo.destroy();
-    });
-    const QueueUrl = stack.queueUrl("open");
-    const { Messages: [message] = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, WaitTimeSeconds: 10 }));
-    await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: message?.ReceiptHandle }));
+  it("keep a group's order in FIFO delivery, over several workers and one that does all", async (t) => {
+    const { start } = await staged(t, "fifo", "fifo");
+    const held = await gate(t);
+    const api = start("--role", "api");
+    const address = await api.address();
+    await api.wrote(/delivery +fifo\n/);
+    await api.wrote(/topic +relay-topic-fifo\.fifo\n/);
+    const first = await place(address, { group: "a", at: "checked", url: held.url });
+    const second = await place(address, { group: "a" });
+    const other = await place(address, { group: "b" });
+    const workers = [start("--role", "work"), start("--role", "work"), start()];
+    for (const worker of workers) await worker.address();
+    const request = await held.asked(1);
+    assert.ok(await waitFor(second, ({ status }) => status === "checked"));
+    assert.ok(await waitFor(other, ended), "another group goes on");
+    const behind = await waitFor(second, () => true);
+    assert.deepEqual([behind.status, behind.attempts], ["checked", 0], "it waits behind the first of its group");
+    request.end();
+    const [one, two] = [await waitFor(first, ended), await waitFor(second, ended)];
+    const left = ({ history }: typeof one) => Date.parse(String(history[2]?.at));
+    assert.ok(left(one) <= left(two), "the first left the status first");
+    for (const process of [api, ...workers]) process.kill("SIGTERM");
+    for (const process of [api, ...workers]) assert.equal((await process.ended).code, 0);
+  });
 
-    const early = await sweep("--json").ended;
-    assert.deepEqual([early.code, early.stdout], [0, '{"swept":0}\n'], "it is not lost before its lease is over");
-    // As if its time had passed.
-    await dynamo.send(
-      new UpdateItemCommand({
-        TableName: "relay-table-lost",
-        Key: { id: { S: location.pathname.split("/").at(-1) ?? "" }, part: { S: orderPart } },
-        UpdateExpression: "SET #due = :past",
-        ExpressionAttributeNames: { "#due": attributes.due },
-        ExpressionAttributeValues: { ":past": { N: String(Date.now() - 1_000) } },
-      }),
-    );
-    const { code, stdout, stderr } = await sweep().ended;
-    assert.deepEqual([code, stdout, stderr], [0, "Saw to 1 overdue order.\n", ""]);
-    await start("--role", "work").address();
-    assert.ok(await waitFor(location, ended));
+  it("let a worker tell of itself, to those on its machine or with a key", async (t) => {
+    const { start } = await staged(t, "told");
+    const worker = await start("--role", "work").address();
+    for (const path of ["/healthz", "/readyz", "/metrics", "/stats"]) {
+      assert.equal((await fetch(worker + path)).status, 200, path);
+    }
+    assert.match(await (await fetch(`${worker}/metrics`)).text(), /^cauce_/m);
+    for (const path of ["/relay", "/queues", "/events", "/docs", "/"]) {
+      const answer = await fetch(worker + path);
+      assert.equal(answer.status, 404, path);
+      assert.match(((await answer.json()) as { detail: string }).detail, /serves \/healthz, .*\/stats alone/);
+    }
+
+    const outside = start("--role", "work", "--host", "0.0.0.0");
+    const open = (await outside.address()).replace("0.0.0.0", "127.0.0.1");
+    assert.equal((await fetch(`${open}/healthz`)).status, 200);
+    assert.equal((await fetch(`${open}/metrics`)).status, 404, "nobody without a key may read from outside");
+
+    const file = `${temporaryDirectory(t)}/keys`;
+    const made = await cauce(t, ["keys", "create", "--role", "read", "--file", file]).ended;
+    const key = /cauce_\S+/.exec(made.stdout)?.[0];
+    const keyed = start("--role", "work", "--host", "0.0.0.0", "--keys", file);
+    const locked = (await keyed.address()).replace("0.0.0.0", "127.0.0.1");
+    assert.equal((await fetch(`${locked}/readyz`)).status, 200);
+    assert.equal((await fetch(`${locked}/metrics`)).status, 401);
+    assert.equal((await fetch(`${locked}/metrics`, { headers: { authorization: `Bearer ${key}` } })).status, 200);
   });
 
   it("refuse what cannot work in one line with a code", async (t) => {
     const { start, sweep } = await staged(t, "refused");
     const topicArn = "arn:aws:sns:us-east-1:000000000000:relay-topic-refused";
+    const noRegion = { AWS_REGION: undefined, AWS_CONFIG_FILE: "/nonexistent" };
     const cases = [
       [
         start("--role", "work", "--status", "gone"),
@@ -163,6 +135,11 @@ describe("the roles on AWS", { concurrency: 3, timeout: 60_000 }, () => {
       [start("--role", "work", "--status", "done"), 1, /^status_not_handled: "done" is not handled in "relay"/],
       [start("--role", "api", "--status", "open"), 2, /^setting_invalid: --status is for the role work/],
       [start("--stage", "elsewhere"), 1, /^store_missing: .*relay-table-elsewhere/],
+      [
+        cauce(t, ["start", relayApp, "--backend", "aws"], { env: noRegion }),
+        2,
+        /^setting_invalid: table relay-table-dev failed: Region is missing; set AWS_REGION, as in AWS_REGION=eu-west-1\n/,
+      ],
       [sweep("--backend", "sqlite"), 2, /^setting_invalid: cauce sweep is for --backend aws/],
       [sweep("--stage", "elsewhere"), 1, /^store_missing: .*relay-table-elsewhere/],
       [cauce(t, ["start", relayApp, "--role", "work"]), 2, /^setting_invalid: --role is "work"/],

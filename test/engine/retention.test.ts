@@ -44,6 +44,19 @@ function retaining(t: TestContext, days: number, around: (right: Backend) => Par
 }
 
 describe("retention", () => {
+  test("removes once when asked, as long as it is told to go on", async (t) => {
+    const { clock, backend, retention, place, of, removals } = retaining(t, 2);
+    const orders = [];
+    for (let n = 0; n < 3; n++) orders.push(await place());
+    clock.advance(2 * day + 0.001);
+    assert.equal(await retention.once(() => false), 0);
+    assert.ok(await backend.get(orders[0]?.id ?? ""));
+    assert.equal(await retention.once(() => true), 3);
+    assert.deepEqual([removals, of("old orders removed").length], [[3], 1]);
+    for (const { id } of orders) assert.equal(await backend.get(id), undefined);
+    assert.equal(await retention.once(() => true), 0);
+  });
+
   test("removes what is older at start and then every hour, and says how much it was", async (t) => {
     const { clock, backend, retention, place, of, finish, removals } = retaining(t, 2);
     const old = await place();

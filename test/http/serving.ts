@@ -11,6 +11,7 @@ import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createObservation } from "../../src/engine/observation.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
+import { observedRoutes } from "../../src/http/observed.ts";
 import type { ServerHelp } from "../../src/http/routes.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
@@ -72,13 +73,13 @@ export interface Problem {
 /** What an app needs that a test does not look at. */
 export function parts() {
   const clock = fakeClock();
-  return { clock, observation: createObservation({ clock, stream: "s" }) };
+  return { observed: observedRoutes([], createObservation({ clock, stream: "s" }), clock) };
 }
 
 /** The HTTP app over two real engines on the memory backend, with time standing still. Closed when the test ends. */
 export async function serving(
   t: TestContext,
-  options: Partial<Omit<HttpAppOptions, "engines" | "log" | "clock" | "observation">> = {},
+  options: Partial<Omit<HttpAppOptions, "engines" | "log" | "observed">> = {},
 ) {
   const clock = fakeClock();
   const lines: Line[] = [];
@@ -109,7 +110,8 @@ export async function serving(
     assert.equal(clock.timers, 0);
   });
   const { basePath = "" } = options;
-  const app = createApp({ auth: undefined, ready: () => true, ...options, engines, log, clock, observation });
+  const observed = observedRoutes(engines, observation, clock);
+  const app = createApp({ auth: undefined, ready: () => true, ...options, engines, log, observed });
 
   const request = async (method: string, path: string, { json, body, headers, env }: RequestOptions = {}) => {
     const sent = json === undefined ? body : JSON.stringify(json);

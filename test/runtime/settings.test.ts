@@ -162,6 +162,7 @@ describe("readSweepSettings", () => {
       topicArn: undefined,
       queueUrlBase: undefined,
       delivery: "standard",
+      retentionDays: undefined,
       logLevel: "info",
     });
   });

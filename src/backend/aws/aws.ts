@@ -4,7 +4,7 @@ import type { Backend, BackendFactoryOptions, Delivery, Limits } from "../backen
 import { refuseSize } from "../newOrder.ts";
 import { destroyClients, openClients } from "./clients.ts";
 import { createCounting } from "./counts.ts";
-import { createDeliveries } from "./deliveries.ts";
+import { type Adopted, createDeliveries } from "./deliveries.ts";
 import { createFlights } from "./flights.ts";
 import { createGroups } from "./groups.ts";
 import { createList } from "./lists.ts";
@@ -12,6 +12,7 @@ import { resourceNames } from "./names.ts";
 import { createOrders } from "./orders.ts";
 import { createSweeping } from "./overdue.ts";
 import { createParts } from "./parts.ts";
+import { visibilitySecondsMax } from "./queue.ts";
 import { createReceiving } from "./receiving.ts";
 import { openRegistry } from "./registry.ts";
 import { createRemoving } from "./removing.ts";
@@ -40,7 +41,7 @@ export interface AwsBackend extends Backend {
    * Takes messages that a Lambda event source received as deliveries, a group's in their order. Whoever hands them over
    * takes them off the queue once they are done. A message that Cauce did not write is left out.
    */
-  adopt(status: string, messages: readonly Message[]): Promise<Delivery[]>;
+  adopt(status: string, messages: readonly Message[]): Promise<Adopted[]>;
   /** A delivery that was never begun comes again at once. */
   giveBack(delivery: Delivery): Promise<void>;
 }
@@ -57,6 +58,7 @@ const usualLeaseSeconds = 180;
 export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) => Promise<AwsBackend> {
   const { stage = "dev", shards = 8, sweepSeconds = 60, pollSeconds = 5, onWarning = () => {} } = options;
   return async ({ workflow, delivery: mode, clock, leaseSeconds = {} }) => {
+    refuseLeases(workflow, leaseSeconds);
     const limits = limitsOf(sweepSeconds);
     const names = resourceNames(workflow, stage, mode);
     const clients = openClients();
@@ -90,8 +92,11 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     });
     const list = createList(table, registry, orders);
     const receiving = createReceiving({ clock, registry, groups, deliveries, queueOf, pollSeconds });
-    const sweeping = createSweeping({ clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf });
     const counting = createCounting({ mode, clock, table, registry, handled, queueOf });
+    const sweeping = createSweeping({
+      ...{ clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf },
+      keepCounts: counting.keep,
+    });
     const removing = createRemoving(table, registry, parts, orders);
     const under = new Set<Promise<unknown>>();
     let closing: Promise<void> | undefined;
@@ -153,6 +158,15 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       },
     };
   };
+}
+
+/** Throws `limit_exceeded` where a status's deliveries are leased for longer than SQS can. */
+function refuseLeases(workflow: string, leaseSeconds: Readonly<Record<string, number>>): void {
+  for (const [status, seconds] of Object.entries(leaseSeconds)) {
+    if (seconds <= visibilitySecondsMax) continue;
+    const what = `its timeoutSeconds make a lease of ${seconds} s, and SQS holds one of at most ${visibilitySecondsMax} s`;
+    throw new CauceError("limit_exceeded", `workflow "${workflow}", status "${status}": ${what}; set a sixth of that`);
+  }
 }
 
 function limitsOf(sweepSeconds: number): Limits {

@@ -3,8 +3,9 @@ import type { Backend, DeliveryMode, Depth, FailureGroup } from "../backend.ts";
 import type { Standing } from "./item.ts";
 import { walkIndex } from "./lists.ts";
 import type { Counts, Queue } from "./queue.ts";
-import type { Registry } from "./registry.ts";
-import type { Table } from "./table.ts";
+import { metaId, type Registry } from "./registry.ts";
+import type { Key, Table } from "./table.ts";
+import { countedMost, decodeRows, encodeRows, isFull, type Row, tallied } from "./tally.ts";
 
 export interface CountingOptions {
   readonly mode: DeliveryMode;
@@ -14,45 +15,79 @@ export interface CountingOptions {
   /** The handled statuses that have a queue. */
   readonly handled: readonly string[];
   readonly queueOf: (status: string) => Promise<Queue>;
+  /** From how many orders on what the sweep kept is taken. Default 1,000. */
+  readonly fewMost?: number | undefined;
+  /** Past so many, a sweep leaves out the rest of a status. Default 10,000. */
+  readonly countMost?: number | undefined;
 }
 
+const keptKey: Key = { id: metaId, part: "counts" };
 const freshSeconds = 5;
-/** So many entries of the index are counted; past that the counts are lower bounds. */
-const countedMost = 10_000;
-const countedPerCall = 1_000;
+/** So many entries of a partition are counted at once, and so many open and failed orders whenever they are asked for. */
+const page = 1_000;
+/** What a sweep kept is taken for so long, in seconds: one that has stopped says nothing of now. */
+const keptSeconds = 3_600;
 
-/** Depths and failures: from the queues' attributes and the index, asked for once in 5 s at most. */
-export function createCounting(options: CountingOptions): Pick<Backend, "depths" | "failures"> & { forget(): void } {
-  const { mode, clock, table, registry, handled, queueOf } = options;
+/**
+ * Depths and failures, asked for once in 5 s at most. While there are few orders they are counted in the index; past
+ * that the depths are those that the sweep kept in one item, and the queues' attributes (docs/decisions/0015).
+ */
+export interface Counting extends Pick<Backend, "depths" | "failures"> {
+  /** What a sweep counted of the open orders in one pass over all of them; adds the failed ones. */
+  keep(open: readonly Row[]): Promise<void>;
+  forget(): void;
+}
+
+export function createCounting(options: CountingOptions): Counting {
+  const { mode, clock, table, registry, handled, queueOf, fewMost = page, countMost = countedMost } = options;
   let known: { readonly at: number; readonly depths: Promise<Depth[]> } | undefined;
 
-  /** Every entry of these partitions, up to a number. */
-  const entriesOf = async (partitions: readonly string[]): Promise<{ entries: Standing[]; all: boolean }> => {
-    const most = Math.ceil(countedMost / partitions.length);
+  /** Every entry of these partitions, up to a number of each. */
+  const entriesOf = async (
+    partitions: readonly string[],
+    mostEach: number,
+  ): Promise<{ entries: Standing[]; all: boolean }> => {
     const found = await Promise.all(
       partitions.map(async (partition) => {
         const entries: Standing[] = [];
         let after: string | undefined;
         do {
-          const page = await walkIndex(table, { partition, after, limit: Math.min(most, countedPerCall) });
-          entries.push(...page.entries);
-          after = page.next;
-        } while (after !== undefined && entries.length < most);
+          const { entries: more, next } = await walkIndex(table, { partition, after, limit: Math.min(mostEach, page) });
+          entries.push(...more);
+          after = next;
+        } while (after !== undefined && entries.length < mostEach);
         return { entries, all: after === undefined };
       }),
     );
     return { entries: found.flatMap(({ entries }) => entries), all: found.every(({ all }) => all) };
   };
+  const failedEntries = () => {
+    const partitions = registry.failed();
+    return entriesOf(partitions, Math.ceil(countedMost / partitions.length));
+  };
+
+  const countNow = async (): Promise<Counted> => {
+    const [open, failed] = await Promise.all([entriesOf(registry.open(), page), entriesOf(registry.failed(), page)]);
+    return { rows: tallied([], [...open.entries, ...failed.entries], clock.now()), all: open.all && failed.all };
+  };
+
+  /** What the last full pass kept; undefined where that is few enough to count, or long ago. */
+  const keptCount = async (): Promise<Counted | undefined> => {
+    const item = await table.read(keptKey);
+    const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
+    const orders = rows.reduce((sum, { standing, delayed, failed }) => sum + standing + delayed + failed, 0);
+    if (orders <= fewMost || Number(item?.at?.N) < clock.now() - keptSeconds * 1_000) return undefined;
+    return { rows, all: item?.all?.BOOL === true };
+  };
 
   const count = async (): Promise<Depth[]> => {
-    await registry.refresh();
-    const [open, failed, paused, ...queued] = await Promise.all([
-      entriesOf(registry.open()),
-      entriesOf(registry.failed()),
-      registry.paused(),
+    const [, kept, ...queued] = await Promise.all([
+      registry.refresh(),
+      keptCount(),
       ...handled.map(async (status) => [status, await (await queueOf(status)).counts()] as const),
     ]);
-    return depthsOf({ open, failed, paused, queued: new Map(queued), now: clock.now(), mode });
+    const counted = kept ?? (await countNow());
+    return depthsOf({ counted, paused: await registry.paused(), queued: new Map(queued), mode, countMost });
   };
 
   return {
@@ -72,55 +107,69 @@ export function createCounting(options: CountingOptions): Pick<Backend, "depths"
     },
     async failures() {
       await registry.refresh();
-      return failureGroups((await entriesOf(registry.failed())).entries);
+      return failureGroups((await failedEntries()).entries);
+    },
+    async keep(open) {
+      const now = clock.now();
+      const { entries, all } = await failedEntries();
+      await table.put({
+        Item: {
+          id: { S: keptKey.id },
+          part: { S: keptKey.part },
+          rows: { S: JSON.stringify(encodeRows(tallied(open, entries, now))) },
+          all: { BOOL: all },
+          at: { N: String(now) },
+        },
+      });
     },
   };
 }
 
 export interface Counted {
-  readonly open: { readonly entries: readonly Standing[]; readonly all: boolean };
-  readonly failed: { readonly entries: readonly Standing[]; readonly all: boolean };
-  readonly paused: ReadonlySet<string>;
-  readonly queued: ReadonlyMap<string, Counts>;
-  readonly now: number;
-  readonly mode: DeliveryMode;
+  readonly rows: readonly Row[];
+  /** Nothing was left out, but of rows that are full. */
+  readonly all: boolean;
 }
 
-export function depthsOf({ open, failed, paused, queued, now, mode }: Counted): Depth[] {
-  const rows = new Map<string, { -readonly [Field in keyof Depth]: Depth[Field] }>();
-  const atLeast = !open.all || !failed.all;
-  const rowOf = (status: string, kind: Depth["kind"]) => {
-    const key = `${kind} ${status}`;
-    const row = rows.get(key) ?? {
-      status,
-      kind,
-      ...{ waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null },
-      paused: kind === "handled" && paused.has(status),
-      atLeast,
-    };
-    rows.set(key, row);
-    return row;
-  };
-  for (const status of paused) rowOf(status, "handled");
-  for (const { status, kind, notBefore, updatedAt } of open.entries) {
-    if (kind === "waiting") rowOf(status, "waiting").waiting++;
-    else {
-      const row = rowOf(status, "handled");
-      if ((notBefore ?? 0) > now) row.delayed++;
-      else row.oldestWaitingAt = Math.min(row.oldestWaitingAt ?? updatedAt, updatedAt);
-    }
-  }
-  for (const { status, kind } of failed.entries) rowOf(status, kind === "waiting" ? "waiting" : "handled").failed++;
-  for (const [status, { waiting, inFlight }] of queued) {
-    const row = rows.get(`handled ${status}`);
-    if (row === undefined && waiting + inFlight === 0) continue;
-    const counted = rowOf(status, "handled");
-    counted.waiting = waiting;
-    // In FIFO what is put off is a message in flight, with its group behind it.
-    counted.inFlight = mode === "fifo" ? Math.max(0, inFlight - counted.delayed) : inFlight;
-  }
-  for (const row of rows.values()) if (row.kind === "handled" && row.waiting === 0) row.oldestWaitingAt = null;
-  return [...rows.values()].sort((x, y) => (x.status < y.status ? -1 : 1));
+export interface CountedAndQueued {
+  readonly counted: Counted;
+  readonly paused: ReadonlySet<string>;
+  readonly queued: ReadonlyMap<string, Counts>;
+  readonly mode: DeliveryMode;
+  readonly countMost: number;
+}
+
+export function depthsOf({ counted, paused, queued, mode, countMost }: CountedAndQueued): Depth[] {
+  const rowOf = (kind: Depth["kind"], status: string): Row =>
+    counted.rows.find((row) => row.kind === kind && row.status === status) ?? emptyRow(kind, status);
+  const messages = [...queued].filter(([, { waiting, inFlight }]) => waiting + inFlight > 0).map(([status]) => status);
+  const handled = counted.rows.filter(({ kind }) => kind === "handled").map(({ status }) => status);
+  const rows = [
+    ...counted.rows.filter(({ kind }) => kind === "waiting"),
+    ...[...new Set([...handled, ...paused, ...messages])].map((status) => rowOf("handled", status)),
+  ];
+  return rows
+    .map((row): Depth => {
+      const { kind, status, standing, delayed, oldestAt, failed } = row;
+      // A waiting status has no queue, and one that left the definition none that is known.
+      const { waiting, inFlight } = (kind === "handled" ? queued.get(status) : undefined) ?? {
+        waiting: standing,
+        inFlight: 0,
+      };
+      return {
+        ...{ status, kind, waiting, delayed, failed },
+        // In FIFO what is put off is a message in flight, with its group behind it.
+        inFlight: mode === "fifo" ? Math.max(0, inFlight - delayed) : inFlight,
+        oldestWaitingAt: kind === "handled" && waiting > 0 ? oldestAt : null,
+        paused: kind === "handled" && paused.has(status),
+        atLeast: !counted.all || isFull(row, countMost),
+      };
+    })
+    .sort((x, y) => (x.status < y.status ? -1 : 1));
+}
+
+function emptyRow(kind: Row["kind"], status: string): Row {
+  return { kind, status, standing: 0, delayed: 0, oldestAt: null, failed: 0 };
 }
 
 export function failureGroups(entries: readonly Standing[]): FailureGroup[] {

@@ -5,7 +5,7 @@ import type { Flight, Flights } from "./flights.ts";
 import type { Groups } from "./groups.ts";
 import { attributes, numberOf, orderPart, type Seen, textOf } from "./item.ts";
 import { referenceOf } from "./messages.ts";
-import { delaySecondsMax, type Queue, visibilitySecondsMax } from "./queue.ts";
+import { delaySecondsMax, type Queue, visibilitySecondsLeft } from "./queue.ts";
 import type { Table } from "./table.ts";
 
 export interface DeliveriesOptions {
@@ -18,11 +18,19 @@ export interface DeliveriesOptions {
   readonly onForeign: (messageId: string) => void;
 }
 
+/** A delivery of a message that somebody else received. */
+export interface Adopted extends Delivery {
+  /** Its order's last attempt began and told of no end: its handler may end the process. */
+  readonly suspect: boolean;
+  /** The queue's group in FIFO delivery. */
+  readonly groupId: string | null;
+}
+
 export interface Deliveries extends Pick<Backend, "settle"> {
   /** What came of one call, as deliveries: none of a group but its first. */
   accept(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
   /** What somebody else received and will take off: all of it, a group's messages in their order. */
-  adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
+  adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Adopted[]>;
   /** It was never begun: it comes again at once. */
   giveBack(delivery: Delivery): Promise<void>;
   /** Those of a group that became its first since, their leases begun anew. */
@@ -52,15 +60,16 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
    * Standard: a new message with the delay, then the old one goes; a long invisibility would count as in flight, of
    * which a queue holds 120,000. Past 15 minutes there is no message, and the sweep brings the delivery.
    *   dies between the two   the old message comes back when its lease ends, finds `notBefore`, and is put off again
-   * FIFO: the message itself is invisible until then, and holds back its group.
+   * FIFO: the message itself is invisible until then, or as long as SQS lets it, and holds back its group.
    */
   const again = async (flight: Flight, notBefore: number): Promise<void> => {
     flights.end(flight);
     const seconds = secondsUntil(notBefore);
     if (mode === "fifo") {
-      const back = groups.stays(flight);
-      for (const each of back) flights.end(each);
-      await flight.queue.changeVisibility(flight.receipt, Math.min(seconds, visibilitySecondsMax));
+      // Those whose lease has run out meanwhile come by themselves, and SQS refuses to be told of them.
+      const back = groups.stays(flight).filter(({ leaseEndsAt }) => leaseEndsAt > clock.now());
+      const most = visibilitySecondsLeft(flight.receivedAt, clock.now());
+      await flight.queue.changeVisibility(flight.receipt, Math.min(seconds, most));
       await Promise.all(back.map((each) => each.queue.changeVisibility(each.receipt, 0)));
       return;
     }
@@ -71,18 +80,26 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     if (!flight.brought) await flight.queue.delete(flight.receipt);
   };
 
-  /** Whether a message's earlier receives all came to an end that the order tells of: then no worker died. */
-  const isAccountedFor = async ({ reference, messageId, receives }: Flight): Promise<boolean> => {
+  /** What a message's earlier receives came to, as far as the order tells. */
+  const earlierOf = async (flight: Flight): Promise<{ readonly redelivered: boolean; readonly suspect: boolean }> => {
+    const { reference, messageId, receives } = flight;
+    if (receives === 1) return { redelivered: false, suspect: false };
     const item = await table.read({ id: reference.id, part: orderPart });
-    if (item === undefined || textOf(item, attributes.seenMessage) !== messageId) return false;
-    return (numberOf(item, attributes.seenReceives) as number) >= receives - 1;
+    if (item === undefined) return { redelivered: true, suspect: false };
+    // All of them ended in an orderly way: then no worker died.
+    const accountedFor =
+      textOf(item, attributes.seenMessage) === messageId &&
+      (numberOf(item, attributes.seenReceives) as number) >= receives - 1;
+    return { redelivered: !accountedFor, suspect: item[attributes.attempting]?.BOOL === true };
   };
 
-  const deliveryOf = async (flight: Flight): Promise<Delivery> => {
-    const { reference, messageId, receipt, receives } = flight;
+  const deliveryOf = async (flight: Flight): Promise<Adopted> => {
+    const { reference, messageId, receipt, groupId } = flight;
     const { id, status, visit } = reference;
-    const redelivered = receives > 1 && !(await isAccountedFor(flight));
-    return { orderId: id, status, visit, receipt, redelivered, unattended: true, messageId };
+    return {
+      ...{ orderId: id, status, visit, receipt, messageId, groupId, unattended: true },
+      ...(await earlierOf(flight)),
+    };
   };
 
   const flightsOf = (
@@ -92,7 +109,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     leaseSeconds: number,
     brought: boolean,
   ): Flight[] => {
-    const leaseEndsAt = clock.now() + leaseSeconds * 1_000;
+    const receivedAt = clock.now();
+    const leaseEndsAt = receivedAt + leaseSeconds * 1_000;
     const arrived: Flight[] = [];
     for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
       const reference = referenceOf(Body);
@@ -108,6 +126,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         receives: Number(Attributes.ApproximateReceiveCount ?? 1),
         groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
         brought,
+        receivedAt,
         leaseEndsAt,
       });
     }
@@ -135,12 +154,13 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     },
 
     async takeReady(queue, most, leaseSeconds) {
-      const leaseEndsAt = clock.now() + leaseSeconds * 1_000;
-      const lasting = groups.takeReady(queue.url, most).filter((flight) => flight.leaseEndsAt > clock.now());
+      const now = clock.now();
+      const lasting = groups.takeReady(queue.url, most).filter((flight) => flight.leaseEndsAt > now);
       return Promise.all(
         lasting.map(async (flight) => {
-          await queue.changeVisibility(flight.receipt, leaseSeconds);
-          const renewed = { ...flight, leaseEndsAt };
+          const seconds = Math.min(Math.ceil(leaseSeconds), visibilitySecondsLeft(flight.receivedAt, now));
+          await queue.changeVisibility(flight.receipt, seconds);
+          const renewed = { ...flight, leaseEndsAt: now + seconds * 1_000 };
           flights.add(renewed);
           return deliveryOf(renewed);
         }),

@@ -14,6 +14,8 @@ export interface Flight {
   readonly groupId: string | null;
   /** The message is taken off by whoever brought it, once he is told that it is done: a Lambda event source. */
   readonly brought: boolean;
+  /** When it came here, in milliseconds since 1970. */
+  readonly receivedAt: number;
   /** Milliseconds since 1970; after that it may be in other hands. */
   readonly leaseEndsAt: number;
 }

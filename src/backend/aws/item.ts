@@ -234,5 +234,10 @@ export function hexOf(item: Item, name: string): string | null {
 
 /** Sorts by the time of placing, then by id; never changes. */
 export function sortOf({ createdAt, id }: Pick<StoredOrder, "createdAt" | "id">): string {
-  return `${String(createdAt).padStart(15, "0")}${id}`;
+  return `${sortBefore(createdAt)}${id}`;
+}
+
+/** Behind all that were placed before a time, and before all that were placed then or later. */
+export function sortBefore(at: number): string {
+  return String(at).padStart(15, "0");
 }

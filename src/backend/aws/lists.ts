@@ -12,7 +12,7 @@ export interface Walk {
   readonly backward?: boolean;
   /** Begins behind this entry, in the direction of the walk. */
   readonly after?: string | undefined;
-  /** Ends at this entry, itself included. */
+  /** Goes forward as far as here. */
   readonly through?: string | undefined;
   readonly filter?: Filter | undefined;
   /** How many entries one call looks at. */
@@ -33,9 +33,15 @@ export interface WalkPage {
 
 export async function walkIndex(table: Table, walk: Walk): Promise<WalkPage> {
   const { partition, backward = false, after, through, filter, limit } = walk;
+  if (after !== undefined && through !== undefined && after >= through) return { entries: [], next: undefined };
   const values: Item = { ":ix": { S: partition }, ...filter?.values };
   let keys = "ix = :ix";
-  if (after !== undefined) {
+  if (through !== undefined) {
+    keys += " AND so BETWEEN :after AND :through";
+    // All entries are of one length, so nothing lies between an entry and the same with more behind it.
+    values[":after"] = { S: `${after ?? ""} ` };
+    values[":through"] = { S: through };
+  } else if (after !== undefined) {
     keys += backward ? " AND so < :after" : " AND so > :after";
     values[":after"] = { S: after };
   }
@@ -47,9 +53,7 @@ export async function walkIndex(table: Table, walk: Walk): Promise<WalkPage> {
     ScanIndexForward: !backward,
     Limit: limit,
   });
-  const entries = items.map(decodeStanding);
-  const within = through === undefined ? entries : entries.filter(({ sort }) => sort <= through);
-  return { entries: within, next: within.length < entries.length ? undefined : next?.so?.S };
+  return { entries: items.map(decodeStanding), next: next?.so?.S };
 }
 
 const cursorPattern = /^\d{15}[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

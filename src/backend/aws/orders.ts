@@ -20,7 +20,7 @@ import {
   textOf,
 } from "./item.ts";
 import type { Parts } from "./parts.ts";
-import { delaySecondsMax } from "./queue.ts";
+import { delaySecondsMax, retentionSecondsMax } from "./queue.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
 import type { Topic } from "./topic.ts";
@@ -60,14 +60,21 @@ export function createOrders(options: OrdersOptions): Orders {
     return known;
   };
 
+  /**
+   * Whether a message brings the order then: a standard queue delays for 15 minutes, and a FIFO queue keeps what is in it
+   * for 14 days. Past that the sweep brings it, at its time.
+   */
+  const keepsUntil = ({ entry }: StoredOrder, notBefore: number): boolean =>
+    mode === "standard"
+      ? notBefore - clock.now() <= delaySecondsMax * 1_000
+      : notBefore - entry.at <= retentionSecondsMax * 1_000;
+
   /** When the sweep looks at an order next. */
   const dueOf = (order: StoredOrder): number | null => {
     if (order.failure !== null || order.kind === "final") return null;
     if (order.kind === "waiting") return order.expiresAt;
     const { notBefore } = order;
-    // Past 15 minutes there is no message in a standard queue: the sweep brings it, at its time.
-    if (mode === "standard" && notBefore !== null && notBefore - clock.now() > delaySecondsMax * 1_000)
-      return notBefore;
+    if (notBefore !== null && !keepsUntil(order, notBefore)) return notBefore;
     return Math.max(order.updatedAt, notBefore ?? 0) + lostSecondsOf(order.status) * 1_000;
   };
 
@@ -116,13 +123,13 @@ export function createOrders(options: OrdersOptions): Orders {
     if (order.kind === "final") await registry.noteFinal(order.status);
     const arrived = order.kind === "handled" ? (await topic()).expect() : () => {};
     try {
-      const written = await parts.write(order);
+      const written = await parts.write(order, nonce);
       const marks = { nonce, partition: registry.partitionOf(order), due: dueOf(order), seen: null, ...written };
       const stored = await table.put({
         Item: { ...encodeFixed(order, newOrder.key, written.dataPart), ...present(encodeChanging(order, marks)) },
         ConditionExpression: "attribute_not_exists(id)",
       });
-      if (stored) await written.named();
+      if (stored) await written.named(null);
       else {
         const item = await table.read({ id, part: orderPart });
         if (item === undefined || item[a.removed] !== undefined) return "removed";
@@ -176,7 +183,7 @@ export function createOrders(options: OrdersOptions): Orders {
       const arrived = delivery === "enter" ? (await topic()).expect() : () => {};
       try {
         const nonce = nonceOf(change);
-        const written = await parts.write(after);
+        const written = await parts.write(after, nonce);
         const seen = delivery === "again" ? deliveries.seenOf(before.id, before.visit) : null;
         const marks = { nonce, partition: registry.partitionOf(after), due: dueOf(after), seen, ...written };
         const update = settingAll(encodeChanging(after, marks));
@@ -187,11 +194,8 @@ export function createOrders(options: OrdersOptions): Orders {
           ExpressionAttributeValues: { ...update.ExpressionAttributeValues, ":before": { N: String(before.version) } },
           ReturnValues: "UPDATED_OLD",
         });
-        if (replaced !== undefined) {
-          await written.named();
-          const old = partsOf(replaced).resultsPart;
-          if (old !== null && old !== written.resultsPart) await parts.erase(after.id, old);
-        } else if (!(await isOwn(after.id, nonce))) return "stale";
+        if (replaced !== undefined) await written.named(partsOf(replaced).resultsPart);
+        else if (!(await isOwn(after.id, nonce))) return "stale";
         if (delivery === "enter") {
           // Started again in the same visit, it is another message.
           const suffix = after.visit === before.visit ? `:v${after.version}` : "";

@@ -4,12 +4,13 @@ import type { StoredOrder } from "../../core/order.ts";
 import type { Backend } from "../backend.ts";
 import type { Flights } from "./flights.ts";
 import { attributes as a, numberOf, orderPart, type Standing } from "./item.ts";
-import { walkIndex } from "./lists.ts";
+import { type Filter, walkIndex } from "./lists.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
 import type { Queue } from "./queue.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
+import { countedMost, decodeRows, encodeRows, isFull, type Row, tallied } from "./tally.ts";
 
 export interface SweepingOptions {
   readonly clock: Clock;
@@ -20,27 +21,39 @@ export interface SweepingOptions {
   readonly flights: Flights;
   readonly queueOf: (status: string) => Promise<Queue>;
   readonly lostSecondsOf: (status: string) => number;
+  /** Told at the end of each pass over all open orders how many of them stand where. */
+  readonly keepCounts: (rows: readonly Row[]) => Promise<void>;
+  /** Past so many, no more orders of a status are counted. Default 10,000. */
+  readonly countMost?: number | undefined;
 }
 
 /** How many entries of each shard one step looks at: about half of what one call of DynamoDB reads. */
-const stepLooks = 2_000;
+export const stepLooks = 2_000;
 /** How many steps one call makes before it answers, so that a sweep that is ended goes on where it stood. */
 const stepsMost = 50;
+/** How many values one `IN` of DynamoDB takes. */
+const inMost = 100;
 /** After so many doublings of the time between two messages it grows no more: about a day for the usual lease. */
 const doublingsMost = 9;
 
-/** Where a sweep stands: behind which entry each shard's step begins, and what of the step was given before. */
+/**
+ * Where a sweep stands: behind which entry each shard's step begins, what of the step was given before, and how many
+ * orders were counted before the step.
+ */
 interface Place {
   readonly behind: readonly (string | null)[];
   readonly given: readonly [number, string] | null;
+  readonly rows: readonly Row[];
 }
 
 /**
  * Looks through the entries of the index that are open, all shards side by side in the order of placing, for those whose
- * time has come: `due`, which every write of an order sets to when its delivery would be lost or its wait is over.
+ * time has come: `due`, which every write of an order sets to when its delivery would be lost or its wait is over. It
+ * counts them by the way, since each of them is read anyhow.
  */
 export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue" | "redeliver"> {
-  const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf } = options;
+  const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf, keepCounts } = options;
+  const { countMost = countedMost } = options;
 
   return {
     async overdue({ limit, cursor }) {
@@ -49,17 +62,21 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
       let place = cursor === undefined ? start(shards.length) : placeOf(cursor);
       if (cursor === undefined) await parts.sweep();
       for (let steps = 0; steps < stepsMost; steps++) {
-        const { entries, behind } = await step(place, shards);
-        const due = entries.filter((entry) => isAfter(entry, place.given)).sort(byDue);
+        const now = clock.now();
+        const { entries, behind } = await step(place, shards, now);
+        const due = entries.filter((entry) => isDue(entry, now) && isAfter(entry, place.given)).sort(byDue);
         const given = due.slice(0, limit);
         const last = given.at(-1);
         const ended = behind.every((each) => each === null);
-        const rest: Place | undefined =
-          last !== undefined && due.length > limit
-            ? { behind: place.behind, given: [last.due as number, last.id] }
-            : ended
-              ? undefined
-              : { behind, given: null };
+        const again = last !== undefined && due.length > limit;
+        // A step that is looked at again is counted once, when it is left.
+        const rows = again ? place.rows : tallied(place.rows, entries, now);
+        const rest: Place | undefined = again
+          ? { behind: place.behind, given: [last.due as number, last.id], rows }
+          : ended
+            ? undefined
+            : { behind, given: null, rows };
+        if (rest === undefined) await keepCounts(rows);
         if (given.length > 0 || rest === undefined) {
           return {
             orders: await stillDue(given),
@@ -86,7 +103,7 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
       if ((order.notBefore ?? 0) > now || flights.of(id, visit).length > 0) return;
       const swept = numberOf(item, a.swept) ?? 0;
       if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
-      const seconds = lostSecondsOf(order.status) * 2 ** Math.min(swept + 1, doublingsMost);
+      const seconds = secondsAfter(swept + 1, lostSecondsOf(order.status));
       const marked = await table.update({
         Key: { id: { S: id }, part: { S: orderPart } },
         UpdateExpression: "SET #sc = :next, #du = :due",
@@ -105,13 +122,11 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
     },
   };
 
-  async function step(place: Place, shards: readonly string[]) {
-    const now = String(clock.now());
-    const filter = {
-      expression: "#du <= :now",
-      names: { "#du": a.due },
-      values: { ":now": { N: now } },
-    };
+  async function step(place: Place, shards: readonly string[], now: number) {
+    const filter = dueOrOther(
+      place.rows.filter((row) => isFull(row, countMost)),
+      now,
+    );
     const pages = await Promise.all(
       shards.map((partition, shard) => {
         const after = place.behind[shard];
@@ -136,8 +151,32 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
   }
 }
 
+/** How long after so many messages the sweep looks again, where a delivery counts as lost after `lostSeconds`. */
+export function secondsAfter(messages: number, lostSeconds: number): number {
+  return lostSeconds * 2 ** Math.min(messages, doublingsMost);
+}
+
 function start(shards: number): Place {
-  return { behind: Array.from({ length: shards }, () => ""), given: null };
+  return { behind: Array.from({ length: shards }, () => ""), given: null, rows: [] };
+}
+
+/** What is due, and what is still to be counted: entries of a row that is full need not come over the network. */
+function dueOrOther(full: readonly Row[], now: number): Filter | undefined {
+  if (full.length === 0) return undefined;
+  const left = full.slice(0, inMost);
+  const names = left.map((_, n) => `:st${n}`);
+  return {
+    expression: `#du <= :now OR NOT #st IN (${names.join(", ")})`,
+    names: { "#du": a.due, "#st": a.status },
+    values: {
+      ":now": { N: String(now) },
+      ...Object.fromEntries(left.map(({ status }, n) => [`:st${n}`, { S: status }])),
+    },
+  };
+}
+
+function isDue({ due }: Standing, now: number): boolean {
+  return due !== null && due <= now;
 }
 
 function byDue(x: Standing, y: Standing): number {
@@ -151,17 +190,23 @@ function isAfter({ due, id }: Standing, given: Place["given"]): boolean {
 }
 
 function cursorOf(place: Place): string {
-  return Buffer.from(JSON.stringify([place.behind, place.given])).toString("base64url");
+  return Buffer.from(JSON.stringify([place.behind, place.given, encodeRows(place.rows)])).toString("base64url");
 }
 
 function placeOf(cursor: string): Place {
   try {
-    const [behind, given] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as [
+    const [behind, given, counted] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as [
       Place["behind"],
       Place["given"],
+      unknown,
     ];
-    if (Array.isArray(behind) && behind.every((each) => each === null || typeof each === "string"))
-      return { behind, given };
+    const rows = decodeRows(counted);
+    if (
+      Array.isArray(behind) &&
+      behind.every((each) => each === null || typeof each === "string") &&
+      rows !== undefined
+    )
+      return { behind, given, rows };
   } catch {
     // Said below.
   }

@@ -1,25 +1,23 @@
 import { hash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { type Item, orderPart, partsOf, textOf, timeToLiveAttribute } from "./item.ts";
+import { attributes, type Item, numberOf, orderPart, partsOf, textOf, timeToLiveAttribute } from "./item.ts";
 import type { Key, Table } from "./table.ts";
 
 /**
  * Data and results that would make every write of their order dearer are items of their own, written once under a name
- * that includes the version, before the write that names them.
+ * that no other write of the order has, before the write that names them.
  *
  *   note ─ part ─ order's write ─ note taken off
  *   dies after the note    an hour later the sweep finds the note and no part: the note goes
  *   dies after the part    the sweep finds that no order names the part and gives it a time to live; then the note goes
- *   dies after the write   the sweep finds the part named: the note goes
+ *   dies after the write   the sweep finds the part named: the note goes, and the results that it took the place of
  */
 export interface Parts {
-  /** Puts what is large beside the order, before the write that names it. */
-  write(order: StoredOrder): Promise<Written>;
+  /** Puts what is large beside the order, before the write that names it; `nonce` is that write's own name. */
+  write(order: StoredOrder, nonce: string): Promise<Written>;
   /** The order's data and results, where they are items of their own; undefined when a later write replaced them. */
   read(item: Item): Promise<{ data?: string; results?: string } | undefined>;
-  /** Takes off what no order names any more. */
-  erase(id: string, part: string): Promise<void>;
   /** Every part of an order, named or not. */
   eraseAll(id: string): Promise<void>;
   /** Looks after what processes that died left. */
@@ -30,8 +28,8 @@ export interface Written {
   /** Null where they stand in the order's item, or (data) were written when it was placed. */
   readonly dataPart: string | null;
   readonly resultsPart: string | null;
-  /** The order's write took place. Where it did not, the sweep takes the parts. */
-  named(): Promise<void>;
+  /** The order's write took place, and named no longer `replaced`. Where it did not, the sweep takes the parts. */
+  named(replaced: string | null): Promise<void>;
 }
 
 /**
@@ -74,24 +72,42 @@ export function createParts(table: Table, clock: Clock): Parts {
         ExpressionAttributeValues: { ":at": { N: String(expiresAt) } },
       });
     }
+    if (order !== undefined) await eraseOlder(id, resultsPart, numberOf(order, attributes.version) ?? 0);
     await eraseKey(note);
   };
 
+  /** Results of a version that the order has passed: no write can name them any more. */
+  const eraseOlder = async (id: string, named: string | null, version: number): Promise<void> => {
+    const { items } = await table.query({
+      KeyConditionExpression: "id = :id AND begins_with(part, :results)",
+      ExpressionAttributeValues: { ":id": { S: id }, ":results": { S: "r" } },
+      ProjectionExpression: "part",
+      Limit: pageLimit,
+    });
+    for (const item of items) {
+      const part = textOf(item, "part") as string;
+      if (part !== named && Number.parseInt(part.slice(1), 10) <= version) await eraseKey({ id, part });
+    }
+  };
+
   return {
-    async write(order) {
+    async write(order, nonce) {
       const taken: (() => Promise<void>)[] = [];
       let dataPart: string | null = null;
       let resultsPart: string | null = null;
       if (order.version === 1 && Buffer.byteLength(order.dataJson) > inlineBytesMax) {
-        dataPart = "d1";
+        // Two placings with one idempotency key have one id, and their data may differ.
+        dataPart = `d-${nonce}`;
         taken.push(await put(order.id, dataPart, order.dataJson));
       }
       if (order.resultsJson.length * 3 > inlineBytesMax && Buffer.byteLength(order.resultsJson) > inlineBytesMax) {
-        // Two writers of one version would share a name, and only one of them will be named.
-        resultsPart = `r${order.version}-${hash("sha256", order.resultsJson).slice(0, 16)}`;
+        // Of two writers of one version only one will be named.
+        resultsPart = `r${order.version}-${nonce}`;
         taken.push(await put(order.id, resultsPart, order.resultsJson));
       }
-      const named = async () => {
+      const named = async (replaced: string | null) => {
+        // First what was replaced: as long as the note stands, the sweep sees to it.
+        if (replaced !== null && replaced !== resultsPart) await eraseKey({ id: order.id, part: replaced });
         await Promise.all(taken.map((off) => off()));
       };
       return { dataPart, resultsPart, named };
@@ -115,10 +131,6 @@ export function createParts(table: Table, clock: Clock): Parts {
         large.results = text;
       }
       return large;
-    },
-
-    async erase(id, part) {
-      await eraseKey({ id, part });
     },
 
     async eraseAll(id) {

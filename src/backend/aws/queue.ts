@@ -13,9 +13,18 @@ import { createBatcher, type Outcome } from "./batcher.ts";
 import { call } from "./clients.ts";
 import { bodyOf, fifoFields, type Reference, statusAttribute } from "./messages.ts";
 
-/** Within SQS's limits: 15 minutes a delay, 12 hours a visibility. */
+/** Within SQS's limits: 15 minutes a delay, 12 hours a visibility, 14 days in the queue. */
 export const delaySecondsMax = 900;
 export const visibilitySecondsMax = 43_200;
+export const retentionSecondsMax = 1_209_600;
+/** The 12 hours count from the receive, and SQS refuses more: so much is left for what passed before a message got here. */
+const underwaySeconds = 600;
+
+/** How long a message that came here at `receivedAt` (milliseconds since 1970) may be made invisible from `now` on. */
+export function visibilitySecondsLeft(receivedAt: number, now: number): number {
+  const passedSeconds = Math.ceil((now - receivedAt) / 1_000);
+  return Math.max(0, visibilitySecondsMax - underwaySeconds - passedSeconds);
+}
 
 export interface Counts {
   readonly waiting: number;

@@ -26,7 +26,8 @@ export interface Registry {
 
 /** How long what other processes changed may go unseen, in seconds. */
 const freshSeconds = 5;
-const metaId = "#meta";
+/** Under which the table tells of itself. */
+export const metaId = "#meta";
 
 export async function openRegistry(table: Table, clock: Clock, shardsAtLeast: number): Promise<Registry> {
   let shards = shardsAtLeast;

@@ -1,6 +1,6 @@
 import { CauceError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
-import { attributes as a, type Item, orderPart } from "./item.ts";
+import { attributes as a, type Item, orderPart, sortBefore } from "./item.ts";
 import { walkIndex } from "./lists.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
@@ -52,7 +52,8 @@ export function createRemoving(
       const index = Number(at);
       const partition = partitions[index];
       if (partition === undefined) return { removed: 0, nextCursor: null };
-      const page = await walkIndex(table, { partition, after, limit });
+      // No order changes before it is placed, and they stand in the order of placing: younger ones need no look.
+      const page = await walkIndex(table, { partition, after, through: sortBefore(before), limit });
       const old = page.entries.filter(({ updatedAt }) => updatedAt < before);
       const removed = await Promise.all(
         old.map(async ({ id }) => {

@@ -1,20 +1,28 @@
 import { hash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { frame } from "./frame.ts";
+import { nodesScript } from "./nodes.ts";
+import { pageScript } from "./page.ts";
+import { schemaScript } from "./schema.ts";
+import { style } from "./style.ts";
+import { styleInside } from "./styleInside.ts";
 
 /**
  * The page that shows `/openapi.json`: one text with its style and script in it. The policy lets the browser run that
  * script and talk to this server, and nothing else, so the page works offline and sends a key nowhere.
+ *
+ * Its parts are texts in modules and not files beside them, so that a bundle of one file serves it. Each stands as the
+ * browser gets it, so none may have a backtick or a placeholder.
  */
 export function docsPage(): { html: string; headers: Readonly<Record<string, string>> } {
-  const [frame, style] = [textOf("page.html"), textOf("page.css")];
-  const script = ["nodes.js", "schema.js", "page.js"].map((name) => alone(textOf(name))).join("\n");
+  const css = `${style}\n${styleInside}`;
+  const script = [nodesScript, schemaScript, pageScript].join("\n");
   const html = frame
-    .replace("<style></style>", () => `<style>${style}</style>`)
+    .replace("<style></style>", () => `<style>${css}</style>`)
     .replace("<script></script>", () => `<script type="module">${script}</script>`);
   const policy = [
     "default-src 'none'",
     `script-src '${digestOf(script)}'`,
-    `style-src '${digestOf(style)}'`,
+    `style-src '${digestOf(css)}'`,
     "connect-src 'self'",
     "img-src data:",
     "base-uri 'none'",
@@ -31,15 +39,6 @@ export function docsPage(): { html: string; headers: Readonly<Record<string, str
       "Cache-Control": "no-cache",
     },
   };
-}
-
-function textOf(name: string): string {
-  return readFileSync(new URL(name, import.meta.url), "utf8");
-}
-
-/** A module without its imports and exports: the page holds them all, one after the other, as one. */
-function alone(module: string): string {
-  return module.replace(/^import [^;]*;\n/gm, "").replace(/^export /gm, "");
 }
 
 function digestOf(text: string): string {

@@ -1,5 +1,4 @@
 import type { Engine } from "../../engine/engine.ts";
-import { docsPage } from "../docsPage/docsPage.ts";
 import type { Route } from "../routes.ts";
 import { version } from "../version.ts";
 import { openApiDocument } from "./document.ts";
@@ -12,12 +11,12 @@ export interface ReferenceOptions {
 }
 
 /**
- * `GET /openapi.json` and the page `GET /docs`, each made at its first request and kept. What makes them is imported as
- * everything is: one `import()` of what uses zod would keep a bundler from leaving out the parts of zod that nobody uses.
+ * `GET /openapi.json` and the page `GET /docs`, each made at its first request and kept. What makes the document is imported
+ * as everything is: one `import()` of what uses zod would keep a bundler from leaving out the parts of zod that nobody uses.
  */
 export function referenceRoutes({ engines, basePath, secured }: ReferenceOptions): Route[] {
   let document: string | undefined;
-  let page: ReturnType<typeof docsPage> | undefined;
+  let page: Promise<{ html: string; headers: Readonly<Record<string, string>> }> | undefined;
   const workflows = engines.map(({ workflow }) => workflow);
 
   return [
@@ -26,7 +25,7 @@ export function referenceRoutes({ engines, basePath, secured }: ReferenceOptions
       path: "/openapi.json",
       access: "any",
       answer() {
-        document ??= JSON.stringify(openApiDocument({ workflows, basePath, secured, version: version() }));
+        document ??= JSON.stringify(openApiDocument({ workflows, basePath, secured, version }));
         return new Response(document, { headers: { "Content-Type": "application/json" } });
       },
     },
@@ -34,9 +33,9 @@ export function referenceRoutes({ engines, basePath, secured }: ReferenceOptions
       method: "GET",
       path: "/docs",
       access: undefined,
-      answer() {
-        page ??= docsPage();
-        const { html, headers } = page;
+      async answer() {
+        page ??= import("../docsPage/docsPage.ts").then(({ docsPage }) => docsPage());
+        const { html, headers } = await page;
         return new Response(html, { headers });
       },
     },

@@ -1,4 +1,4 @@
-import { eventsQuery, statsQuery } from "../observed.ts";
+import { eventsQuery, statsQuery } from "../contract.ts";
 import { inlineSchema, refTo } from "./components.ts";
 import { type Content, queryOf, type RouteTable, unwell } from "./describe.ts";
 
@@ -24,7 +24,7 @@ export function serverTable(workflows: readonly string[]): RouteTable {
       description:
         "Server-sent events: `event: transition`, `id:` a cursor. After `Last-Event-ID` the stream goes on where it was; when the window no longer holds that, `event: gap` comes first. Comment lines keep it alive.",
       parameters: [
-        ...queryOf(inlineSchema(eventsQuery), {
+        ...queryOf(inlineSchema(eventsQuery()), {
           workflow: `Only this workflow: ${workflows.join(", ")}.`,
           status: "Only transitions into this status.",
           order: "Only the order with this id.",
@@ -49,7 +49,7 @@ export function serverTable(workflows: readonly string[]): RouteTable {
       tag,
       access: "read",
       summary: "What happened, minute by minute, the oldest first",
-      parameters: queryOf(inlineSchema(statsQuery), { minutes: "How many minutes back." }),
+      parameters: queryOf(inlineSchema(statsQuery()), { minutes: "How many minutes back." }),
       answers: { 200: { description: "The minutes.", content: json("Stats") } },
       errors: ["invalid_request", ...unwell],
     },

@@ -97,7 +97,7 @@ function resultsOf(components: Components, { name, results }: AnyWorkflow): Json
 
 function putTransition(components: Components, workflow: AnyWorkflow): JsonSchema {
   const { name } = workflow;
-  const body = inlineSchema(transitionBody);
+  const body = inlineSchema(transitionBody());
   const properties = body.properties as Readonly<Record<string, JsonSchema>>;
   return components.put(`${name}.TransitionRequest`, {
     ...body,

@@ -62,7 +62,7 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
     access: "operate" as const,
     summary,
     parameters: [status],
-    body: { ...json(inlineSchema(noBody), {}), required: false },
+    body: { ...json(inlineSchema(noBody()), {}), required: false },
     answers: { 200: { description: "The status's row of `GET /queues`.", content: json(refTo("Queue")) } },
     errors: [
       ...badBody,
@@ -121,7 +121,7 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
       summary: "List orders, the newest first",
       description:
         "A cursor neither repeats nor skips while orders are placed. Parameters that are unknown or given twice are refused.",
-      parameters: queryOf(inlineSchema(listQuery), listParameters),
+      parameters: queryOf(inlineSchema(listQuery()), listParameters),
       answers: {
         200: {
           description: "A page of orders.",
@@ -147,7 +147,7 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
       description:
         "Those that match everything given, at most `limit` in one call. Call again with `nextCursor` until it is null.",
       parameters: [requestId],
-      body: { ...json(inlineSchema(retryManyBody), { limit: 100 }), required: false },
+      body: { ...json(inlineSchema(retryManyBody()), { limit: 100 }), required: false },
       answers: { 200: { description: "How many started again.", content: json(refTo("Retried")) } },
       errors: [...badBody, "invalid_request", "invalid_cursor", ...unwritable],
     },
@@ -194,7 +194,7 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
       access: "operate",
       summary: "Start a failed order again",
       parameters: [id, requestId],
-      body: { ...json(inlineSchema(noBody), {}), required: false },
+      body: { ...json(inlineSchema(noBody()), {}), required: false },
       answers: { 200: theOrder("The order, started again.") },
       errors: [
         ...badBody,

@@ -4,6 +4,7 @@ import type { App, Log } from "../../core/handlers.ts";
 import { leasesOf } from "../../core/workflow.ts";
 import { createEngine } from "../../engine/createEngine.ts";
 import type { Engine } from "../../engine/engine.ts";
+import type { Observer } from "../../engine/observer.ts";
 import type { LambdaSettings } from "./settings.ts";
 
 export interface OpenEngine {
@@ -33,7 +34,7 @@ export function lambdaBackend(settings: LambdaSettings, log: Log) {
 export async function openEngines(
   apps: App | readonly App[],
   settings: LambdaSettings,
-  { log, name }: { readonly log: Log; readonly name: string },
+  { log, name, observerOf }: { readonly log: Log; readonly name: string; observerOf?(workflow: string): Observer },
 ): Promise<OpenEngine[]> {
   const clock = systemClock();
   const backendOf = lambdaBackend(settings, log);
@@ -53,6 +54,8 @@ export async function openEngines(
         random: Math.random,
         log,
         actor: { runtime: "lambda", name },
+        retentionDays: settings.retentionDays,
+        observer: observerOf?.(workflow.name),
         // The function's time is the patience: a delivery that is not settled comes back.
         commitPatienceSeconds: 0,
       });

@@ -1,10 +1,11 @@
-import { resourceNames } from "../../backend/aws/index.ts";
-import type { Delivery } from "../../backend/backend.ts";
+import { type Adopted, resourceNames } from "../../backend/aws/index.ts";
 import type { App, Log } from "../../core/handlers.ts";
 import { type HandledStatus, handledStatuses, statusOf, timeoutSecondsOf } from "../../core/workflow.ts";
 import type { Attempt } from "../../engine/attempt.ts";
 import { jsonLog } from "../../engine/log.ts";
+import { type Observer, unobserved } from "../../engine/observer.ts";
 import { cauceVariables, functionName } from "../env.ts";
+import { createFigures, type Figures } from "./emf.ts";
 import { type Invocation, type OpenEngine, openEngines } from "./engines.ts";
 import { type LambdaSettings, lambdaSettings } from "./settings.ts";
 
@@ -28,6 +29,7 @@ export interface SqsAnswer {
 
 /** What serves one status's queue. */
 interface Desk {
+  readonly workflow: string;
   readonly status: string;
   readonly timeoutSeconds: number;
   readonly backend: OpenEngine["backend"];
@@ -40,8 +42,8 @@ interface Desk {
 const afterMilliseconds = 1_000;
 
 /**
- * The handler of a processing function: a standard batch at once, in FIFO delivery the groups at once and each in turn.
- * Nothing starts with less than the status's `timeoutSeconds` left. What is not done is answered as failed, alone; where
+ * The handler of a processing function: a standard batch at once, in FIFO delivery the groups at once and each in turn;
+ * what may have killed a function before, after the others and by itself. Nothing starts with less than the status's `timeoutSeconds` left. What is not done is answered as failed, alone; where
  * one of a group is not done, neither are those behind it, and they go back at once.
  */
 export function processingHandler(
@@ -49,16 +51,23 @@ export function processingHandler(
 ): (event: SqsEvent, invocation: Invocation) => Promise<SqsAnswer> {
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
+  const figures = createFigures(settings, (line) => process.stdout.write(line));
   let opening: Promise<ReadonlyMap<string, Desk>> | undefined;
   return async ({ Records }, invocation) => {
-    opening ??= openDesks(apps, settings, log);
+    opening ??= openDesks(apps, settings, log, figures);
     const desks = await opening.catch((error: unknown) => {
       opening = undefined;
       throw error;
     });
     const failed = await Promise.all(
-      [...batchesOf(Records, settings.delivery === "fifo")].map((batch) => serve(batch, desks, invocation, log)),
+      [...batchesOf(Records)].map(async (batch) => {
+        const desk = deskOf(batch, desks, log);
+        const ids = desk === undefined ? idsOf(batch) : await serve(batch, desk, invocation, log);
+        if (desk !== undefined) figures.add("MessagesNotDone", ids.length, desk);
+        return ids;
+      }),
     );
+    figures.write();
     return { batchItemFailures: failed.flat().map((itemIdentifier) => ({ itemIdentifier })) };
   };
 }
@@ -67,64 +76,103 @@ async function openDesks(
   apps: App | readonly App[],
   settings: LambdaSettings,
   log: Log,
+  figures: Figures,
 ): Promise<ReadonlyMap<string, Desk>> {
   const desks = new Map<string, Desk>();
-  for (const { app, engine, backend } of await openEngines(apps, settings, { log, name: functionName() })) {
+  const observerOf = (workflow: string) => attemptObserver(workflow, figures);
+  for (const { app, engine, backend } of await openEngines(apps, settings, { log, name: functionName(), observerOf })) {
     const { workflow } = app;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
     const attempt = await engine.attend();
     for (const status of handledStatuses(workflow)) {
       const timeoutSeconds = timeoutSecondsOf(statusOf(workflow, status) as HandledStatus);
-      desks.set(names.queue(status), { status, timeoutSeconds, backend, attempt, fifo: settings.delivery === "fifo" });
+      const own = { workflow: workflow.name, status, timeoutSeconds, backend, attempt };
+      desks.set(names.queue(status), { ...own, fifo: settings.delivery === "fifo" });
     }
   }
   return desks;
 }
 
-/** What is served in turn: in FIFO delivery a group of one queue, else each record by itself. */
-function batchesOf(records: readonly SqsRecord[], fifo: boolean): Iterable<SqsRecord[]> {
-  if (!fifo) return records.map((record) => [record]);
+const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "AttemptsFailed" } as const;
+
+/** Counts what the attempts of one workflow came to. */
+function attemptObserver(workflow: string, figures: Figures): Observer {
+  return {
+    ...unobserved,
+    changed({ before: { status } }, attempt) {
+      if (attempt === undefined) return;
+      figures.add(metricOf[attempt.outcome], 1, { workflow, status });
+      figures.add("AttemptMilliseconds", attempt.milliseconds, { workflow, status });
+    },
+  };
+}
+
+/** The records by their queue. */
+function batchesOf(records: readonly SqsRecord[]): Iterable<SqsRecord[]> {
   const batches = new Map<string, SqsRecord[]>();
   for (const record of records) {
-    const key = `${record.eventSourceARN} ${record.attributes.MessageGroupId}`;
-    batches.set(key, [...(batches.get(key) ?? []), record]);
+    batches.set(record.eventSourceARN, [...(batches.get(record.eventSourceARN) ?? []), record]);
   }
   return batches.values();
 }
 
-/** Serves records in turn, and gives the ids of those that are not done. */
-async function serve(
-  records: readonly SqsRecord[],
-  desks: ReadonlyMap<string, Desk>,
-  invocation: Invocation,
-  log: Log,
-): Promise<string[]> {
-  const ids = records.map(({ messageId }) => messageId);
+/** What is served in turn, each lane by itself: in FIFO delivery a group, else each delivery alone. */
+function lanesOf(deliveries: readonly Adopted[], fifo: boolean): readonly (readonly Adopted[])[] {
+  if (!fifo) return deliveries.map((delivery) => [delivery]);
+  const lanes = new Map<string | null, Adopted[]>();
+  for (const delivery of deliveries) lanes.set(delivery.groupId, [...(lanes.get(delivery.groupId) ?? []), delivery]);
+  return [...lanes.values()];
+}
+
+const idsOf = (records: readonly SqsRecord[]) => records.map(({ messageId }) => messageId);
+
+/** What serves the queue that the records came from, if anything does. */
+function deskOf(records: readonly SqsRecord[], desks: ReadonlyMap<string, Desk>, log: Log): Desk | undefined {
   const queue = records[0]?.eventSourceARN.split(":").at(-1) ?? "";
   const desk = desks.get(queue);
-  if (desk === undefined) {
-    log.error({ queue }, "this function has no handler for the queue; its messages come again");
-    return ids;
-  }
-  let deliveries: readonly Delivery[] = [];
-  let begun = 0;
-  try {
-    deliveries = await desk.backend.adopt(desk.status, records.map(messageOf));
-    for (const delivery of deliveries) {
-      if (invocation.getRemainingTimeInMillis() < desk.timeoutSeconds * 1_000 + afterMilliseconds) break;
-      begun++;
-      const verdict = await desk.attempt(delivery, () => {});
-      if (verdict === undefined) break;
-      await desk.backend.settle(delivery, verdict);
-      if (verdict.verdict === "again" && desk.fifo) break;
-      ids.splice(ids.indexOf(delivery.messageId as string), 1);
+  if (desk === undefined) log.error({ queue }, "this function has no handler for the queue; its messages come again");
+  return desk;
+}
+
+/** Serves one queue's records, and gives the ids of those that are not done. */
+async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invocation, log: Log): Promise<string[]> {
+  const { workflow, status } = desk;
+  const left = new Set(idsOf(records));
+  const notSettled = (error: unknown): void => {
+    log.error({ workflow, status, error: String(error) }, "delivery not settled; it comes again");
+  };
+  const begun = new Set<Adopted>();
+  const serveLane = async (lane: readonly Adopted[]): Promise<void> => {
+    try {
+      for (const delivery of lane) {
+        if (invocation.getRemainingTimeInMillis() < desk.timeoutSeconds * 1_000 + afterMilliseconds) return;
+        begun.add(delivery);
+        const verdict = await desk.attempt(delivery, () => {});
+        if (verdict === undefined) return;
+        await desk.backend.settle(delivery, verdict);
+        if (verdict.verdict === "again" && desk.fifo) return;
+        left.delete(delivery.messageId as string);
+      }
+    } catch (error) {
+      notSettled(error);
     }
+  };
+  let deliveries: readonly Adopted[];
+  try {
+    deliveries = await desk.backend.adopt(status, records.map(messageOf));
   } catch (error) {
-    log.error({ queue, error: String(error) }, "delivery not settled; it comes again");
+    notSettled(error);
+    return [...left];
   }
+  const lanes = lanesOf(deliveries, desk.fifo);
+  const isSuspect = (lane: readonly Adopted[]) => lane.some(({ suspect }) => suspect);
+  await Promise.all(lanes.filter((lane) => !isSuspect(lane)).map(serveLane));
+  // One at a time: a handler that kills the function must not take an attempt from those beside it each time.
+  for (const lane of lanes.filter(isSuspect)) await serveLane(lane);
   // They were received and never begun: nobody should wait for their invisibility to end.
+  const unbegun = deliveries.filter((delivery) => !begun.has(delivery));
   await Promise.all(
-    deliveries.slice(begun).map((delivery) =>
+    unbegun.map((delivery) =>
       desk.backend.giveBack(delivery).catch((error: unknown) => {
         log.warn(
           { orderId: delivery.orderId, error: String(error) },
@@ -133,7 +181,7 @@ async function serve(
       }),
     ),
   );
-  return ids;
+  return [...left];
 }
 
 function messageOf({ messageId, receiptHandle, body, attributes }: SqsRecord) {

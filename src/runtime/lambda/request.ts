@@ -1,8 +1,9 @@
-import { type Cauce, createCauce } from "../../cauce.ts";
+import { type Cauce, openCauce } from "../../cauce.ts";
 import type { App } from "../../core/handlers.ts";
 import { jsonLog } from "../../engine/log.ts";
-import { problem } from "../../http/problem.ts";
+import { errorFields, errorProblem, httpStatusOf, problem } from "../../http/problem.ts";
 import { cauceVariables, functionName } from "../env.ts";
+import { createFigures, type Figures } from "./emf.ts";
 import { lambdaBackend } from "./engines.ts";
 import { lambdaAuth, lambdaSettings } from "./settings.ts";
 
@@ -36,33 +37,66 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
   const settings = lambdaSettings(cauceVariables());
   const auth = lambdaAuth(settings);
   const backendOf = lambdaBackend(settings, log);
+  const figures = createFigures(settings, (line) => process.stdout.write(line));
+  const workflows = ([apps].flat() as readonly App[]).map(({ workflow }) => workflow.name);
   let opening: Promise<Cauce> | undefined;
-  return async (event) => {
-    opening ??= createCauce({
+  const open = () => {
+    opening ??= openCauce({
       apps,
       backend: (options) => backendOf(options.workflow)(options),
       delivery: settings.delivery,
       auth,
       log,
       actor: { runtime: "lambda", name: functionName() },
-      observed: false,
     });
-    const cauce = await opening.catch((error: unknown) => {
+    return opening.catch((error: unknown) => {
       opening = undefined;
       throw error;
     });
+  };
+  const respond = async (event: HttpEvent): Promise<Response> => {
+    let cauce: Cauce;
+    try {
+      cauce = await open();
+    } catch (error) {
+      // A store that cannot be reached is no fault of the function: whoever called is told to call again.
+      if (httpStatusOf[errorFields(error).code] !== 503) throw error;
+      log.error({ error: String(error) }, "the store is not open; the next request tries again");
+      return errorProblem(error).response;
+    }
     const request = requestOf(event);
     const bytes = Number(request.headers.get("content-length"));
-    if (bytes > bytesMax) {
-      return answerOf(
-        problem(
-          "body_too_large",
-          `the body is ${bytes} bytes, and a function takes at most ${bytesMax}; send less at once`,
-        ),
-      );
-    }
-    return answerOf(await cauce.fetch(request));
+    if (bytes <= bytesMax) return cauce.fetch(request);
+    return problem(
+      "body_too_large",
+      `the body is ${bytes} bytes, and a function takes at most ${bytesMax}; send less at once`,
+    );
   };
+  return async (event) => {
+    const answer = await answerOf(await respond(event));
+    countPlacings(figures, workflows, event, answer);
+    figures.write();
+    return answer;
+  };
+}
+
+/** Orders that the request asked to place: what came of them stands in its answer, for a batch line by line. */
+function countPlacings(
+  figures: Figures,
+  workflows: readonly string[],
+  { rawPath, requestContext }: HttpEvent,
+  { statusCode, body }: HttpAnswer,
+): void {
+  const [, workflow = "", batch] = /^\/(\w+)(\/batch)?$/.exec(rawPath) ?? [];
+  if (requestContext.http.method !== "POST" || !workflows.includes(workflow)) return;
+  const statuses =
+    batch === undefined || statusCode !== 200
+      ? [statusCode]
+      : [...body.matchAll(/^\{"line":\d+,"status":(\d{3})/gm)].map(([, status]) => Number(status));
+  const count = (least: number, most: number) => statuses.filter((each) => each >= least && each <= most).length;
+  figures.add("OrdersPlaced", count(202, 202), { workflow });
+  figures.add("OrdersRepeated", count(200, 200), { workflow });
+  figures.add("OrdersRefused", count(400, 499), { workflow });
 }
 
 /** The event as a standard request. Where the client sent no request id, API Gateway's is taken. */

@@ -1,6 +1,7 @@
 import type { DeliveryMode } from "../../backend/backend.ts";
 import { CauceError } from "../../core/errors.ts";
 import { type Auth, parseKeys } from "../../http/keys.ts";
+import { retentionDays } from "../setting.ts";
 
 /** What a function's environment says: the stack sets it. */
 export interface LambdaSettings {
@@ -11,13 +12,20 @@ export interface LambdaSettings {
   readonly queueUrlBase: string | undefined;
   readonly keys: string | undefined;
   readonly public: boolean;
+  /** Whether figures for CloudWatch are written into the log. */
+  readonly metrics: boolean;
+  /** For the sweep: final orders go so many days after their last change. */
+  readonly retentionDays: number | undefined;
 }
 
-const variables: readonly string[] = [
+/** Every variable that a function reads. */
+export const lambdaVariables: readonly string[] = [
   "CAUCE_DELIVERY",
   "CAUCE_KEYS",
+  "CAUCE_METRICS",
   "CAUCE_PUBLIC",
   "CAUCE_QUEUE_URL_BASE",
+  "CAUCE_RETENTION_DAYS",
   "CAUCE_STAGE",
   "CAUCE_TOPIC_ARN",
 ];
@@ -25,13 +33,20 @@ const variables: readonly string[] = [
 /** Throws `setting_invalid` for a variable that is unknown or has a value that it does not take. */
 export function lambdaSettings(environment: Readonly<Record<string, string>>): LambdaSettings {
   for (const name of Object.keys(environment)) {
-    if (!variables.includes(name)) {
-      throw new CauceError("setting_invalid", `${name} is no setting of a function; there is ${variables.join(", ")}`);
+    if (!lambdaVariables.includes(name)) {
+      throw new CauceError(
+        "setting_invalid",
+        `${name} is no setting of a function; there is ${lambdaVariables.join(", ")}`,
+      );
     }
   }
-  const { CAUCE_DELIVERY: delivery = "standard", CAUCE_PUBLIC: open = "false" } = environment;
+  const { CAUCE_DELIVERY: delivery = "standard" } = environment;
   if (delivery !== "standard" && delivery !== "fifo") throw invalid("CAUCE_DELIVERY", delivery, "standard or fifo");
-  if (open !== "true" && open !== "false") throw invalid("CAUCE_PUBLIC", open, "true or false");
+  const yesOrNo = (name: string, fallback: boolean): boolean => {
+    const value = environment[name] ?? String(fallback);
+    if (value !== "true" && value !== "false") throw invalid(name, value, "true or false");
+    return value === "true";
+  };
   const queueUrlBase = environment.CAUCE_QUEUE_URL_BASE;
   if (queueUrlBase !== undefined && !/^https?:\/\/\S+\/$/.test(queueUrlBase)) {
     throw invalid("CAUCE_QUEUE_URL_BASE", queueUrlBase, "the start of every queue's URL, up to its last slash");
@@ -42,8 +57,17 @@ export function lambdaSettings(environment: Readonly<Record<string, string>>): L
     topicArn: environment.CAUCE_TOPIC_ARN,
     queueUrlBase,
     keys: environment.CAUCE_KEYS,
-    public: open === "true",
+    public: yesOrNo("CAUCE_PUBLIC", false),
+    metrics: yesOrNo("CAUCE_METRICS", true),
+    retentionDays: daysOf(environment.CAUCE_RETENTION_DAYS),
   };
+}
+
+function daysOf(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const parsed = retentionDays(given);
+  if ("value" in parsed) return parsed.value;
+  throw invalid("CAUCE_RETENTION_DAYS", given, parsed.fault);
 }
 
 /** Who may call. Throws `keys_required` where nobody said that everybody may. */

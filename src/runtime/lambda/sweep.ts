@@ -1,18 +1,28 @@
 import type { App } from "../../core/handlers.ts";
 import { jsonLog } from "../../engine/log.ts";
 import { cauceVariables, functionName } from "../env.ts";
+import { createFigures } from "./emf.ts";
 import { type Invocation, type OpenEngine, openEngines } from "./engines.ts";
 import { lambdaSettings } from "./settings.ts";
 
 /** What one step of the sweep takes at most, with room: after that the next invocation goes on. */
 const stepMilliseconds = 15_000;
 
-/** The handler of the function that the schedule calls: looks once through what is overdue, as long as its time lasts. */
-export function sweepHandler(
-  apps: App | readonly App[],
-): (event: unknown, invocation: Invocation) => Promise<{ readonly swept: number }> {
+export interface Swept {
+  /** How many overdue orders were moved or queued. */
+  readonly swept: number;
+  /** How many old orders were removed, where `CAUCE_RETENTION_DAYS` lets any go. */
+  readonly removed?: number;
+}
+
+/**
+ * The handler of the function that the schedule calls: looks once through what is overdue, then removes what is too
+ * old, as long as its time lasts.
+ */
+export function sweepHandler(apps: App | readonly App[]): (event: unknown, invocation: Invocation) => Promise<Swept> {
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
+  const figures = createFigures(settings, (line) => process.stdout.write(line));
   let opening: Promise<OpenEngine[]> | undefined;
   return async (_event, invocation) => {
     opening ??= openEngines(apps, settings, { log, name: functionName() });
@@ -20,12 +30,17 @@ export function sweepHandler(
       opening = undefined;
       throw error;
     });
+    const goOn = () => invocation.getRemainingTimeInMillis() > stepMilliseconds;
     let swept = 0;
+    let removed = 0;
     for (const { app, engine } of engines) {
-      const seen = await engine.sweep(() => invocation.getRemainingTimeInMillis() > stepMilliseconds);
+      const seen = await engine.sweep(goOn);
       if (seen > 0) log.info({ workflow: app.workflow.name, orders: seen }, "overdue orders seen to");
       swept += seen;
+      figures.add("OrdersSwept", seen, { workflow: app.workflow.name });
     }
-    return { swept };
+    figures.write();
+    for (const { engine } of engines) removed += await engine.removeOld(goOn);
+    return settings.retentionDays === undefined ? { swept } : { swept, removed };
   };
 }

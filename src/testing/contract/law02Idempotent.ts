@@ -37,6 +37,16 @@ export const idempotent: readonly Case[] = [
     },
   },
   {
+    name: "other content leaves the order its own where both are large",
+    async run(trial) {
+      const large = (letter: string) => JSON.stringify({ text: letter.repeat(20_000) });
+      const order = await trial.place({ key: "k", dataJson: large("a") });
+      const other = await trial.backend.place(trial.newOrder({ key: "k", dataJson: large("b") }));
+      assert.deepEqual(other, { outcome: "conflict", orderId: order.id });
+      assert.deepEqual(await trial.get(order.id), order);
+    },
+  },
+  {
     name: "50 placings at once with one key give one order and one delivery",
     async run(trial) {
       const placings = Array.from({ length: 50 }, () => trial.backend.place(trial.newOrder({ key: "k" })));

@@ -18,11 +18,12 @@ test("every route of the server is described with its role, and no other", async
   const [engine] = engines;
   assert.ok(engine);
   const body = { required: async () => ({}), optional: async () => ({}) };
+  const observed = observedRoutes([engine], observation, clock);
   const served = new Map(
     [
       ...workflowRoutes(engine, { basePath: "", body, bodyBytesMax: 1, onStored() {}, onError() {} }),
       ...serverRoutes([engine], () => true),
-      ...observedRoutes([engine], observation, clock),
+      ...observed,
       ...referenceRoutes({ engines: [engine], basePath: "", secured: true }),
     ].map(({ method, path, access }) => [anyNames(`${method} ${path}`), access ?? "none"]),
   );
@@ -31,7 +32,7 @@ test("every route of the server is described with its role, and no other", async
   assert.deepEqual(described, served);
 
   const log = { info() {}, warn() {}, error() {} };
-  const app = createApp({ engines: [engine], auth: undefined, log, clock, observation, ready: () => true });
+  const app = createApp({ engines: [engine], auth: undefined, log, observed, ready: () => true });
   assert.deepEqual(
     new Set(app.routes.map(({ method, path }) => anyNames(`${method} ${path}`))),
     new Set(served.keys()),

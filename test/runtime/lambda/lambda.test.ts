@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { z } from "zod";
+import { aws } from "../../../src/backend/aws/index.ts";
 import type { DeliveryMode } from "../../../src/backend/backend.ts";
 import { defineWorkflow, final, implement, PermanentError } from "../../../src/index.ts";
 import { processingHandler, requestHandler, type SqsEvent, sweepHandler } from "../../../src/runtime/lambda/index.ts";
+import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { createStack, startEmulators } from "../../backend/aws/emulators.ts";
+import { newOrder } from "../../backend/sqlite/support.ts";
 import { createEventSource, invocation } from "./eventSource.ts";
 
 const workflow = defineWorkflow({
@@ -102,7 +105,21 @@ async function functions(
     await settle(status, event, answer);
     return answer.batchItemFailures.length;
   };
-  return { call, place, get, receive, settle, handle, processing, sweep, sources };
+  return { app, stage, call, place, get, receive, settle, handle, processing, sweep, sources };
+}
+
+/** The figures that functions write from now on, without their heads. */
+function figuresOf(t: TestContext): Record<string, unknown>[] {
+  const figures: Record<string, unknown>[] = [];
+  const { stdout } = process;
+  const write = stdout.write.bind(stdout) as (...given: unknown[]) => boolean;
+  t.mock.method(stdout, "write", (...given: unknown[]) => {
+    if (!String(given[0]).startsWith('{"_aws"')) return write(...given);
+    const { _aws, stage, ...members } = JSON.parse(String(given[0]));
+    figures.push(members);
+    return true;
+  });
+  return figures;
 }
 
 describe("the functions", () => {
@@ -243,9 +260,92 @@ describe("the functions", () => {
     assert.deepEqual(answer.batchItemFailures, [{ itemIdentifier: "m-2" }]);
   });
 
+  it("write what came of attempts and placings for CloudWatch", async (t) => {
+    const { call, receive, processing } = await functions(t, "standard", async (does) => {
+      if (does === "fail") throw new Error("down");
+      if (does === "refuse") throw new PermanentError("never");
+    });
+    const figures = figuresOf(t);
+    const key = { "idempotency-key": "k-1" };
+    for (const data of [{ customer: "a" }, { customer: "a" }, {}]) await call("POST", "/parcels", data, key);
+    const type = { "content-type": "application/x-ndjson" };
+    const lines = [
+      { data: { customer: "a", does: "fail" } },
+      { data: { customer: "a", does: "refuse" } },
+      { data: { customer: "a" }, idempotencyKey: "k-1" },
+      { data: {} },
+    ];
+    await call("POST", "/parcels/batch", lines.map((line) => JSON.stringify(line)).join("\n"), type);
+    await call("GET", "/parcels");
+    const workflow = "parcels";
+    assert.deepEqual(figures.splice(0), [
+      { workflow, OrdersPlaced: 1 },
+      { workflow, OrdersRepeated: 1 },
+      { workflow, OrdersRefused: 1 },
+      { workflow, OrdersPlaced: 2, OrdersRepeated: 1, OrdersRefused: 1 },
+    ]);
+
+    const event = await receive("received", 3);
+    await processing(event, invocation(1_000));
+    assert.deepEqual(figures.splice(0), [{ workflow, status: "received", MessagesNotDone: 3 }]);
+    await processing(event, invocation());
+    const [{ AttemptMilliseconds, ...counts } = {}, ...more] = figures;
+    assert.deepEqual(counts, {
+      ...{ workflow, status: "received" },
+      ...{ AttemptsMoved: 1, AttemptsRetried: 1, AttemptsFailed: 1 },
+    });
+    assert.equal((AttemptMilliseconds as number[]).length, 3);
+    assert.deepEqual(more, []);
+  });
+
+  it("write no figures where CAUCE_METRICS is false", async (t) => {
+    process.env.CAUCE_METRICS = "false";
+    t.after(() => delete process.env.CAUCE_METRICS);
+    const { place, handle } = await functions(t, "standard");
+    const figures = figuresOf(t);
+    await place({ customer: "a" });
+    await handle("received", 1);
+    assert.deepEqual(figures, []);
+  });
+
+  it("answer 503 while the store cannot be opened, and try again with the next request", async (t) => {
+    const { app } = await functions(t, "standard");
+    const stage = "later";
+    process.env.CAUCE_STAGE = stage;
+    const request = requestHandler(app);
+    const requestContext = { domainName: "api.example", requestId: "gateway-1", http: { method: "GET" } };
+    const event = { rawPath: "/parcels", rawQueryString: "", headers: {}, isBase64Encoded: false, requestContext };
+    const missing = await request(event);
+    assert.deepEqual([missing.statusCode, JSON.parse(missing.body).code], [503, "store_missing"]);
+    const stack = await createStack({ workflow: workflow.name, stage, mode: "standard", statuses });
+    try {
+      assert.equal((await request(event)).statusCode, 200);
+    } finally {
+      await stack.remove();
+    }
+  });
+
   it("sweep once, as long as there is time", async (t) => {
     const { sweep } = await functions(t, "standard");
     assert.deepEqual(await sweep({}, invocation()), { swept: 0 });
     assert.deepEqual(await sweep({}, invocation(100)), { swept: 0 });
+  });
+
+  it("remove what is older than the retention, as long as there is time", async (t) => {
+    process.env.CAUCE_RETENTION_DAYS = "2";
+    t.after(() => {
+      delete process.env.CAUCE_RETENTION_DAYS;
+    });
+    const { call, sweep, stage } = await functions(t, "standard");
+    const clock = fakeClock(Date.now() - 3 * 86_400_000);
+    const backend = await aws({ stage })({ workflow: workflow.name, delivery: "standard", clock });
+    const placed = await backend.place({ ...newOrder, status: "sent", kind: "final", createdAt: clock.now() });
+    await backend.close();
+    assert.ok("order" in placed);
+    const path = `/parcels/${placed.order.id}`;
+    assert.deepEqual(await sweep({}, invocation(100)), { swept: 0, removed: 0 });
+    assert.equal((await call("GET", path)).statusCode, 200);
+    assert.deepEqual(await sweep({}, invocation()), { swept: 0, removed: 1 });
+    assert.equal((await call("GET", path)).statusCode, 404);
   });
 });

@@ -7,7 +7,10 @@ describe("a function's settings", () => {
   it("have defaults, but for who may call", () => {
     const settings = lambdaSettings({});
     assert.deepEqual([settings.stage, settings.delivery, settings.public], ["dev", "standard", false]);
+    assert.equal(settings.metrics, true);
     assert.throws(() => lambdaAuth(settings), { code: "keys_required" });
+    assert.equal(settings.retentionDays, undefined);
+    assert.equal(lambdaSettings({ CAUCE_RETENTION_DAYS: "30" }).retentionDays, 30);
     assert.equal(lambdaAuth(lambdaSettings({ CAUCE_PUBLIC: "true" })), undefined);
   });
 
@@ -29,7 +32,9 @@ describe("a function's settings", () => {
 
   for (const [name, value] of [
     ["CAUCE_DELIVERY", "lifo"],
+    ["CAUCE_METRICS", "no"],
     ["CAUCE_PUBLIC", "yes"],
+    ["CAUCE_RETENTION_DAYS", "0.5"],
     ["CAUCE_QUEUE_URL_BASE", "https://sqs.eu-west-1.amazonaws.com/123456789012"],
     ["CAUCE_QUEUE_URL_BASE", "queues/"],
     ["CAUCE_STAEG", "prod"],

@@ -1,20 +1,18 @@
-// JSON Schemas as lists to unfold.
-import { el, inline, unfolding } from "./nodes.js";
-
-/** The document that the page shows. */
-export const shown = { api: {} };
+/** JSON Schemas as lists to unfold. */
+export const schemaScript = `/** The document that the page shows. */
+const shown = { api: {} };
 
 /** What a reference leads to; anything else is what it is. */
-export function resolved(value) {
+function resolved(value) {
   if (typeof value?.$ref !== "string") return value ?? {};
   const path = value.$ref.slice(2).split("/");
   return path.reduce((inner, part) => inner?.[part], shown.api) ?? {};
 }
 
-export const nameOf = (schema) => schema.$ref?.split("/").at(-1);
+const nameOf = (schema) => schema.$ref?.split("/").at(-1);
 
-/** A schema in a few words: `list of orders.Item`, `text or null`. */
-export function typeOf(schema) {
+/** A schema in a few words: "list of orders.Item", "text or null". */
+function typeOf(schema) {
   if (schema === true) return "anything";
   if (schema.$ref) return nameOf(schema);
   if ("const" in schema) return JSON.stringify(schema.const);
@@ -23,17 +21,17 @@ export function typeOf(schema) {
   if (choices) return choices.map(typeOf).join(" | ");
   if (schema.type === "array") {
     return schema.prefixItems
-      ? `[${schema.prefixItems.map(typeOf).join(", ")}]`
-      : `array of ${typeOf(schema.items ?? true)}`;
+      ? "[" + schema.prefixItems.map(typeOf).join(", ") + "]"
+      : "array of " + typeOf(schema.items ?? true);
   }
   if (schema.type === "object" && typeof schema.additionalProperties === "object") {
-    return `object of ${typeOf(schema.additionalProperties)}`;
+    return "object of " + typeOf(schema.additionalProperties);
   }
   return [schema.type ?? "anything"].flat().join(" | ");
 }
 
 /** What else a schema asks of a value. */
-export function limitsOf(schema) {
+function limitsOf(schema) {
   const said = [
     ["format", schema.format],
     ["pattern", schema.pattern],
@@ -52,12 +50,12 @@ export function limitsOf(schema) {
     : el(
         "span",
         { class: "limits" },
-        said.map(([word, value]) => el("span", {}, `${word} `, el("code", {}, String(value)))),
+        said.map(([word, value]) => el("span", {}, word + " ", el("code", {}, String(value)))),
       );
 }
 
 /** The schemas inside a schema that are worth opening. */
-export function partsOf(schema) {
+function partsOf(schema) {
   const target = resolved(schema);
   const parts = [];
   const optional = (name) => !(target.required ?? []).includes(name);
@@ -65,7 +63,7 @@ export function partsOf(schema) {
     parts.push({ name, part, optional: optional(name) });
   if (typeof target.additionalProperties === "object")
     parts.push({ name: "any key", part: target.additionalProperties });
-  for (const [index, part] of (target.prefixItems ?? []).entries()) parts.push({ name: `item ${index}`, part });
+  for (const [index, part] of (target.prefixItems ?? []).entries()) parts.push({ name: "item " + index, part });
   if (typeof target.items === "object") parts.push({ name: "each item", part: target.items });
   for (const part of [target.allOf, target.anyOf, target.oneOf].flatMap((list) => list ?? [])) {
     if (partsOf(part).length > 0) parts.push({ name: nameOf(part) ?? "one of", part });
@@ -74,7 +72,7 @@ export function partsOf(schema) {
 }
 
 /** A schema as a list of its parts. What is inside a part is made when it is opened, so schemas may hold themselves. */
-export function schemaList(schema) {
+function schemaList(schema) {
   const parts = partsOf(schema);
   if (parts.length === 0) return el("p", { class: "type" }, typeOf(resolved(schema)), " ", limitsOf(resolved(schema)));
   return el(
@@ -101,3 +99,4 @@ export function schemaList(schema) {
     }),
   );
 }
+`;

@@ -1,11 +1,8 @@
-// What /docs runs in the browser: reads openapi.json, which lies beside the page, and shows it.
-import { el, inline, prose, sample, unfolding } from "./nodes.js";
-import { limitsOf, resolved, schemaList, shown, typeOf } from "./schema.js";
-
-const byId = (id) => document.getElementById(id);
+/** What /docs runs in the browser: reads openapi.json, which lies beside the page, and shows it. */
+export const pageScript = String.raw`const byId = (id) => document.getElementById(id);
 
 const pretty = (value) => (typeof value === "string" ? value.trimEnd() : JSON.stringify(value, null, 2));
-const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+const quoted = (text) => "'" + text.replaceAll("'", "'\\''") + "'";
 
 /** The command that calls a route, with the example as its body. */
 function curlOf(method, path, route) {
@@ -16,11 +13,12 @@ function curlOf(method, path, route) {
     (name) => name === "text/event-stream",
   );
   const example = typeof content?.example === "string" ? content.example.trimEnd() : JSON.stringify(content?.example);
+  const usual = method === "get" || (method === "post" && example);
   return [
-    `curl${streamed ? " -N" : ""}${method === "get" || (method === "post" && example) ? "" : ` -X ${method.toUpperCase()}`} ${quoted(url)}`,
+    "curl" + (streamed ? " -N" : "") + (usual ? "" : " -X " + method.toUpperCase()) + " " + quoted(url),
     route.security?.length > 0 ? "-H 'authorization: Bearer KEY'" : "",
-    example ? `-H 'content-type: ${type}'` : "",
-    example ? `--data-binary ${quoted(example)}` : "",
+    example ? "-H 'content-type: " + type + "'" : "",
+    example ? "--data-binary " + quoted(example) : "",
   ]
     .filter(Boolean)
     .join(" \\\n  ");
@@ -48,7 +46,7 @@ function parametersOf(parameters) {
           {},
           el("code", { class: "name" }, name),
           " ",
-          el("span", { class: "type" }, `${where}, ${typeOf(schema)}`),
+          el("span", { class: "type" }, where + ", " + typeOf(schema)),
           required ? null : el("span", { class: "optional" }, "optional"),
           limitsOf(schema),
           el("div", { class: "said" }, inline(description)),
@@ -74,12 +72,12 @@ function answersOf(answers) {
             el("p", { class: "said" }, "Header ", el("code", {}, name), ": ", inline(header.description)),
           ),
           Object.entries(content).map(([type, { schema, example, "x-item-schema": item }]) => [
-            unfolding([type, " ", el("span", { class: "type" }, item ? `each: ${typeOf(item)}` : typeOf(schema))], () =>
+            unfolding([type, " ", el("span", { class: "type" }, item ? "each: " + typeOf(item) : typeOf(schema))], () =>
               schemaList(item ?? schema),
             ),
             example === undefined
               ? null
-              : unfolding("Example", () => sample(pretty(example), `the example of ${status}`)),
+              : unfolding("Example", () => sample(pretty(example), "the example of " + status)),
           ]),
         ),
       ),
@@ -108,7 +106,7 @@ function routeOf({ method, path, route }) {
     el(
       "h3",
       {},
-      el("span", { class: `method ${method}` }, method.toUpperCase()),
+      el("span", { class: "method " + method }, method.toUpperCase()),
       " ",
       el("code", { class: "path" }, path),
     ),
@@ -138,11 +136,11 @@ function show() {
   const routes = Object.entries(api.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, route]) => ({ method, path, route })),
   );
-  document.title = `${api.info.title}: API reference`;
+  document.title = api.info.title + ": API reference";
   byId("title").textContent = api.info.title;
   byId("about").replaceChildren(
     ...inline(api.info.description),
-    ` Version ${api.info.version}; the same for programs: `,
+    " Version " + api.info.version + "; the same for programs: ",
     el("a", { href: "openapi.json" }, "openapi.json"),
     ".",
   );
@@ -153,8 +151,8 @@ function show() {
       {},
       el(
         "a",
-        { href: `#${route.operationId}` },
-        el("span", { class: `method ${method}` }, method.toUpperCase()),
+        { href: "#" + route.operationId },
+        el("span", { class: "method " + method }, method.toUpperCase()),
         el("span", {}, path),
       ),
     );
@@ -171,8 +169,8 @@ function show() {
     ...groups.map(({ tag, own }) =>
       el(
         "section",
-        { "aria-labelledby": `tag-${tag.name}` },
-        el("h2", { id: `tag-${tag.name}` }, tag.name),
+        { "aria-labelledby": "tag-" + tag.name },
+        el("h2", { id: "tag-" + tag.name }, tag.name),
         prose(tag.description),
         own.map(routeOf),
       ),
@@ -194,7 +192,7 @@ function goTo() {
 
 /** Reads the document; asks for a key where the server wants one. */
 async function load(key) {
-  const answer = await fetch("openapi.json", key === undefined ? {} : { headers: { authorization: `Bearer ${key}` } });
+  const answer = await fetch("openapi.json", key === undefined ? {} : { headers: { authorization: "Bearer " + key } });
   if (answer.status === 401) {
     byId("refused").textContent = key === undefined ? "" : "The server does not know this key.";
     byId("state").hidden = true;
@@ -202,7 +200,7 @@ async function load(key) {
     byId("key").focus();
     return;
   }
-  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  if (!answer.ok) throw new Error("the server answered " + answer.status);
   shown.api = await answer.json();
   show();
 }
@@ -213,7 +211,7 @@ async function start(key) {
   } catch (error) {
     byId("state").hidden = false;
     byId("state").textContent =
-      `The API description could not be read: ${error.message}. Load the page again to try once more.`;
+      "The API description could not be read: " + error.message + ". Load the page again to try once more.";
   }
 }
 
@@ -223,3 +221,4 @@ byId("ask").addEventListener("submit", (event) => {
 });
 addEventListener("hashchange", goTo);
 start();
+`;

@@ -1,4 +1,5 @@
-<!doctype html>
+/** The page before its style and script come into it. */
+export const frame = `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8" />
@@ -34,3 +35,4 @@
     <script></script>
   </body>
 </html>
+`;

@@ -1,7 +1,6 @@
-// Building blocks of the page. Everything is made as nodes and text; nothing that the document says is ever taken as HTML.
-
-/** An element with attributes and children; null children are left out. */
-export function el(name, attributes = {}, ...children) {
+/** Building blocks of the page. Everything is made as nodes and text; nothing that the document says is ever taken as HTML. */
+export const nodesScript = String.raw`/** An element with attributes and children; null children are left out. */
+function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (value !== undefined && value !== false) element.setAttribute(key, value === true ? "" : value);
@@ -10,20 +9,20 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Paragraphs, with `code` between backticks: all that descriptions use. */
-export function prose(text) {
+/** Paragraphs, with code between backticks: all that descriptions use. */
+function prose(text) {
   return (text ?? "")
     .split("\n\n")
     .filter(Boolean)
     .map((paragraph) => el("p", {}, inline(paragraph)));
 }
 
-export function inline(text) {
-  return (text ?? "").split("`").map((part, index) => (index % 2 === 1 ? el("code", {}, part) : part));
+function inline(text) {
+  return (text ?? "").split("\x60").map((part, index) => (index % 2 === 1 ? el("code", {}, part) : part));
 }
 
 /** A fold whose inside is made when it is first opened. */
-export function unfolding(summary, make, open = false) {
+function unfolding(summary, make, open = false) {
   const fold = el("details", {}, el("summary", {}, summary));
   fold.addEventListener("toggle", () => fold.childElementCount === 1 && fold.append(make()));
   fold.open = open;
@@ -31,8 +30,8 @@ export function unfolding(summary, make, open = false) {
 }
 
 /** Text to copy, with the button for it. */
-export function sample(text, label) {
-  const button = el("button", { type: "button", class: "copy", "aria-label": `Copy ${label}` }, "Copy");
+function sample(text, label) {
+  const button = el("button", { type: "button", class: "copy", "aria-label": "Copy " + label }, "Copy");
   button.addEventListener("click", async () => {
     // Browsers give the clipboard to secure origins alone; elsewhere the text is selected, for the keyboard.
     try {
@@ -47,3 +46,4 @@ export function sample(text, label) {
   const code = el("code", {}, text);
   return el("div", { class: "sample" }, el("pre", { tabindex: "0", "aria-label": label }, code), button);
 }
+`;

@@ -1,0 +1,44 @@
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { decodeHistory, encodeHistory } from "../../../src/backend/aws/history.ts";
+import type { Actor, Visit } from "../../../src/core/order.ts";
+import { anyHistory } from "./arbitrary.ts";
+
+const createdAt = Date.UTC(2026, 10, 24);
+
+describe("an order's history", () => {
+  it("comes back as it was, whatever it holds", () => {
+    fc.assert(
+      fc.property(anyHistory, ({ createdAt, entry, past }) => {
+        assert.deepEqual(decodeHistory(encodeHistory({ createdAt, entry, past }), createdAt), { entry, past });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("keeps what stands behind something empty in its place", () => {
+    const by: Actor = { runtime: "pod", name: "p", requestId: null, messageId: "~m" };
+    const entry = { at: createdAt, reason: null, error: "the last of all", by };
+    const keyed = { at: createdAt + 1, reason: null, error: null, by: { ...by, messageId: null }, key: "k" };
+    const past = [{ ...keyed, status: "received", visit: 0, attempts: 3 }];
+    assert.deepEqual(decodeHistory(encodeHistory({ createdAt, entry, past }), createdAt), { entry, past });
+  });
+
+  it("of an order of four statuses takes less than 250 bytes", () => {
+    const processing: Actor = { runtime: "lambda", name: "orders-processing-dev", requestId: null, messageId: null };
+    const past = ["received", "paid", "packed"].map(
+      (status, visit): Visit => ({
+        ...{ status, visit, attempts: 0, at: createdAt + visit * 900, reason: null, error: null },
+        by:
+          visit === 0
+            ? { runtime: "lambda", name: "orders-request-dev", requestId: randomUUID(), messageId: null }
+            : { ...processing, messageId: randomUUID() },
+      }),
+    );
+    const entry = { at: createdAt + 2_700, reason: null, error: null, by: { ...processing, messageId: randomUUID() } };
+    const bytes = Buffer.byteLength(encodeHistory({ createdAt, entry, past }));
+    assert.ok(bytes < 250, `${bytes} bytes`);
+  });
+});

@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import {
+  attributes,
+  decodeOrder,
+  decodeStanding,
+  encodeChanging,
+  encodeFixed,
+  type Item,
+  type Marks,
+  present,
+  projected,
+  settingAll,
+} from "../../../src/backend/aws/item.ts";
+import type { StoredOrder } from "../../../src/core/order.ts";
+import { anyOrder } from "./arbitrary.ts";
+
+const marks: Marks = { nonce: "n", partition: "o#0", due: null, seen: null, resultsPart: null };
+const itemOf = (order: StoredOrder, own: Marks = marks, dataPart: string | null = null) => ({
+  ...encodeFixed(order, null, dataPart),
+  ...present(encodeChanging(order, own)),
+});
+
+describe("an order's item", () => {
+  it("gives the order back as it was, whatever it holds", () => {
+    fc.assert(
+      fc.property(anyOrder, (order) => assert.deepEqual(decodeOrder(itemOf(order), {}), order)),
+      { numRuns: 300 },
+    );
+  });
+
+  it("gives the order back where its data and results stand apart, and holds neither", () => {
+    fc.assert(
+      fc.property(anyOrder, (order) => {
+        const item = itemOf(order, { ...marks, resultsPart: "r2-0" }, "d-0");
+        assert.deepEqual([item[attributes.data], item[attributes.results]], [undefined, undefined]);
+        assert.deepEqual(decodeOrder(item, { data: order.dataJson, results: order.resultsJson }), order);
+      }),
+    );
+  });
+
+  it("tells the index all that an entry of it is read for", () => {
+    fc.assert(
+      fc.property(anyOrder, fc.nat(), (order, due) => {
+        const item = itemOf(order, { ...marks, due });
+        const keys = ["id", "part", "ix", "so"];
+        const entry = Object.fromEntries(
+          Object.entries(item).filter(([name]) => keys.includes(name) || projected.includes(name)),
+        );
+        const { failure } = order;
+        assert.deepEqual(decodeStanding(entry), {
+          id: order.id,
+          sort: item.so?.S,
+          status: order.status,
+          kind: order.kind,
+          visit: order.visit,
+          updatedAt: order.updatedAt,
+          notBefore: order.notBefore,
+          due,
+          failure: failure && { message: failure.message, fingerprint: failure.fingerprint, at: failure.at },
+        });
+      }),
+    );
+  });
+
+  it("is written over without a rest of what it was before", () => {
+    fc.assert(
+      fc.property(anyOrder, anyOrder, (before, changes) => {
+        const after: StoredOrder = {
+          ...changes,
+          ...{ id: before.id, group: before.group, createdAt: before.createdAt, dataJson: before.dataJson },
+        };
+        const item: Item = {
+          ...itemOf(before, { ...marks, due: 5, seen: { messageId: "m", receives: 2 }, resultsPart: "r1-0" }),
+          [attributes.swept]: { N: "3" },
+        };
+        const { UpdateExpression, ExpressionAttributeNames, ExpressionAttributeValues } = settingAll(
+          encodeChanging(after, marks),
+        );
+        const [, set = "", , remove = ""] = /^SET (.*?)( REMOVE (.*))?$/.exec(UpdateExpression) ?? [];
+        for (const each of set.split(", ")) {
+          const [name = "", value = ""] = each.split(" = ");
+          item[ExpressionAttributeNames[name] as string] = ExpressionAttributeValues[value] as never;
+        }
+        for (const name of remove.split(", ")) delete item[ExpressionAttributeNames[name] as string];
+        assert.deepEqual(item, itemOf(after));
+      }),
+    );
+  });
+});
+
+describe("an update", () => {
+  it("sets what is there and takes off what is not", () => {
+    assert.deepEqual(settingAll({ a: { S: "x" }, b: undefined, c: { N: "1" }, d: undefined }), {
+      UpdateExpression: "SET #a = :a, #c = :c REMOVE #b, #d",
+      ExpressionAttributeNames: { "#a": "a", "#b": "b", "#c": "c", "#d": "d" },
+      ExpressionAttributeValues: { ":a": { S: "x" }, ":c": { N: "1" } },
+    });
+  });
+
+  it("takes nothing off where everything is there", () => {
+    assert.equal(settingAll({ a: { S: "x" } }).UpdateExpression, "SET #a = :a");
+  });
+});

@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it, type TestContext } from "node:test";
+import type { Deliveries } from "../../../src/backend/aws/deliveries.ts";
+import { orderPart, textOf } from "../../../src/backend/aws/item.ts";
+import { createOrders } from "../../../src/backend/aws/orders.ts";
+import { createParts, inlineBytesMax } from "../../../src/backend/aws/parts.ts";
+import { openRegistry } from "../../../src/backend/aws/registry.ts";
+import type { Table } from "../../../src/backend/aws/table.ts";
+import type { NewOrder } from "../../../src/backend/backend.ts";
+import type { Change } from "../../../src/core/decide.ts";
+import type { StoredOrder } from "../../../src/core/order.ts";
+import { fakeClock } from "../../../src/testing/fakeClock.ts";
+import { startEmulators } from "./emulators.ts";
+import { newOrder, stackOf } from "./support.ts";
+
+const hourSeconds = 3_600;
+const large = (mark: string) => JSON.stringify({ text: mark.padEnd(inlineBytesMax, ".") });
+
+/** A table whose process ends before its n-th write. */
+function dyingBefore(table: Table, nth: number): Table {
+  let writes = 0;
+  const counted = <In, Out>(call: (input: In) => Promise<Out>) => {
+    return async (input: In): Promise<Out> => {
+      if (++writes >= nth) throw new Error("the process ended");
+      return call(input);
+    };
+  };
+  return { ...table, put: counted(table.put), update: counted(table.update), erase: counted(table.erase) };
+}
+
+/** Orders over a table of their own, without queues. `as` is a process of its own, over the table as it sees it. */
+async function ordersOf(t: TestContext) {
+  const { table } = await stackOf(t);
+  const clock = fakeClock();
+  const registry = await openRegistry(table, clock, 1);
+  const as = (seen: Table) => {
+    const parts = createParts(seen, clock);
+    const orders = createOrders({
+      ...{ mode: "standard", clock, table: seen, parts, registry },
+      topic: async () => ({ publish: async () => {}, expect: () => () => {} }),
+      deliveries: { seenOf: () => null, consume: async () => {} } as Partial<Deliveries> as Deliveries,
+      lostSecondsOf: () => 60,
+      onUnpublished: (_, error) => assert.fail(String(error)),
+    });
+    return { ...orders, parts };
+  };
+  const { place, commit, parts, ...others } = as(table);
+  const placed = async (fields: Partial<NewOrder>): Promise<StoredOrder> => {
+    const answer = await place(newOrder(clock, fields));
+    assert.ok("order" in answer);
+    return answer.order;
+  };
+  const itemsOf = async (id: string) => {
+    const query = { KeyConditionExpression: "id = :id", ExpressionAttributeValues: { ":id": { S: id } } };
+    return (await table.query({ ...query, ConsistentRead: true })).items;
+  };
+  /** The order's parts that stand apart, and whether each has a time to live. */
+  const partsOf = async (id: string) =>
+    (await itemsOf(id))
+      .filter((item) => textOf(item, "part") !== orderPart)
+      .map((item) => ({ text: textOf(item, "te"), secondsToLive: item.tl && Number(item.tl.N) - clock.now() / 1_000 }));
+  const notes = async () => {
+    const shards = await Promise.all(Array.from({ length: 16 }, (_, shard) => itemsOf(`#parts#${shard}`)));
+    return shards.flat().length;
+  };
+  return { as, table, clock, place, placed, commit, parts, ...others, partsOf, notes };
+}
+
+function withResults(before: StoredOrder, resultsJson: string): Change {
+  const after = { ...before, resultsJson, version: before.version + 1 };
+  return { before, after, ended: null, delivery: "keep" };
+}
+
+describe("parts of an order", { concurrency: 8 }, () => {
+  let emulators: { stop(): Promise<void> };
+  before(async () => {
+    emulators = await startEmulators();
+  });
+  after(() => emulators.stop());
+
+  it("stand apart only past 600 bytes, whatever their characters are", async (t) => {
+    const { placed, get, partsOf } = await ordersOf(t);
+    const json = (text: string) => JSON.stringify(text);
+    for (const [dataJson, apart] of [
+      [json("x".repeat(inlineBytesMax - 2)), 0],
+      [json("x".repeat(inlineBytesMax - 1)), 1],
+      [json("ä".repeat((inlineBytesMax - 2) / 2)), 0],
+      [json(`${"ä".repeat((inlineBytesMax - 2) / 2)}x`), 1],
+    ] as const) {
+      const { id } = await placed({ dataJson });
+      assert.equal((await partsOf(id)).length, apart, dataJson);
+      assert.equal((await get(id))?.dataJson, dataJson);
+    }
+  });
+
+  it("leave no note behind once their order names them", async (t) => {
+    const { placed, commit, notes } = await ordersOf(t);
+    const order = await placed({ dataJson: large("data") });
+    assert.equal(await commit(withResults(order, large("results"))), "committed");
+    assert.equal(await notes(), 0);
+  });
+
+  it("go one for the other when results are replaced, and the last when they become small", async (t) => {
+    const { placed, commit, get, partsOf } = await ordersOf(t);
+    const first = await placed({});
+    const texts = async () => (await partsOf(first.id)).map(({ text }) => text);
+    await commit(withResults(first, large("a")));
+    assert.deepEqual(await texts(), [large("a")]);
+    await commit(withResults({ ...first, version: 2 }, large("b")));
+    assert.deepEqual(await texts(), [large("b")]);
+    assert.equal((await get(first.id))?.resultsJson, large("b"));
+    await commit(withResults({ ...first, version: 3 }, '{"a":1}'));
+    assert.deepEqual(await texts(), []);
+    assert.equal((await get(first.id))?.resultsJson, '{"a":1}');
+  });
+
+  it("that were replaced while they were read are read again", async (t) => {
+    const { as, table, placed, commit, parts } = await ordersOf(t);
+    const order = await placed({});
+    await commit(withResults(order, large("a")));
+    const old = await table.read({ id: order.id, part: orderPart });
+    assert.ok(old);
+    await commit(withResults({ ...order, version: 2 }, large("b")));
+    assert.equal(await parts.read(old), undefined);
+    // Somebody who had read the order before it changed, and reads its part now.
+    let late = true;
+    const slow = as({
+      ...table,
+      read: async (key) => {
+        if (!late || key.part !== orderPart) return table.read(key);
+        late = false;
+        return old;
+      },
+    });
+    const read = await slow.get(order.id);
+    assert.deepEqual([late, read?.version, read?.resultsJson], [false, 3, large("b")]);
+  });
+
+  it("stay an order's own when another placing has its key and other content", async (t) => {
+    const { place, placed, get, clock, parts, partsOf } = await ordersOf(t);
+    const keyHash = "ab".repeat(32);
+    const keyed = (mark: string): Partial<NewOrder> => ({
+      dataJson: large(mark),
+      key: { keyHash, contentHash: Buffer.from(mark.padEnd(32)).toString("hex") },
+    });
+    const { id } = await placed(keyed("first"));
+    assert.deepEqual(await place(newOrder(clock, keyed("second"))), { outcome: "conflict", orderId: id });
+    assert.equal((await get(id))?.dataJson, large("first"));
+    assert.equal((await placed(keyed("first"))).id, id);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    const lasting = (await partsOf(id)).filter(({ secondsToLive }) => secondsToLive === undefined);
+    assert.deepEqual(lasting, [{ text: large("first"), secondsToLive: undefined }]);
+    assert.equal((await get(id))?.dataJson, large("first"));
+  });
+
+  it("stay an order's own when another writer of its version comes too late", async (t) => {
+    const { placed, commit, get, clock, parts, partsOf, notes } = await ordersOf(t);
+    const order = await placed({});
+    const same = [withResults(order, large("won")), withResults(order, large("won"))] as const;
+    assert.equal(await commit(same[0]), "committed");
+    assert.equal(await commit(same[1]), "stale");
+    assert.equal(await commit(withResults(order, large("lost"))), "stale");
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    const lasting = (await partsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
+    assert.deepEqual(lasting, [{ text: large("won"), secondsToLive: undefined }]);
+    assert.equal((await get(order.id))?.resultsJson, large("won"));
+    assert.equal(await notes(), 0);
+  });
+
+  it("are not given a time to live for what an earlier try of the same write left", async (t) => {
+    const { as, table, clock, placed, commit, get, partsOf } = await ordersOf(t);
+    const order = await placed({});
+    await assert.rejects(as(dyingBefore(table, 3)).commit(withResults(order, large("a"))), /the process ended/);
+    clock.advance(hourSeconds + 1);
+    // The sweep has seen that no order names the part, and before it goes on, the handler ran again.
+    const sweeper = as({
+      ...table,
+      update: async (input) => {
+        assert.equal(await commit(withResults(order, large("a"))), "committed");
+        return table.update(input);
+      },
+    });
+    await sweeper.parts.sweep();
+    const named = (await partsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
+    assert.deepEqual(named, [{ text: large("a"), secondsToLive: undefined }]);
+    assert.equal((await get(order.id))?.resultsJson, large("a"));
+  });
+
+  for (const [step, nth, left] of [
+    ["after the note", 2, []],
+    ["after the part", 3, [{ text: large("a"), secondsToLive: 86_400 }]],
+    ["after the order's write", 4, [{ text: large("a"), secondsToLive: undefined }]],
+  ] as const) {
+    it(`of a process that dies ${step} are seen to by the sweep, an hour later`, async (t) => {
+      const { as, table, placed, clock, get, parts, partsOf, notes } = await ordersOf(t);
+      const order = await placed({});
+      await assert.rejects(as(dyingBefore(table, nth)).commit(withResults(order, large("a"))), /the process ended/);
+      const written = await partsOf(order.id);
+      assert.equal(await notes(), 1);
+      clock.advance(hourSeconds);
+      await parts.sweep();
+      assert.deepEqual([await notes(), await partsOf(order.id)], [1, written]);
+      clock.advance(0.001);
+      await parts.sweep();
+      assert.equal(await notes(), 0);
+      const seen = (await partsOf(order.id)).map(({ text, secondsToLive }) => ({
+        text,
+        secondsToLive: secondsToLive && Math.round(secondsToLive),
+      }));
+      assert.deepEqual(seen, left);
+      assert.equal((await get(order.id))?.resultsJson, nth === 4 ? large("a") : "{}");
+      clock.advance(hourSeconds);
+      await parts.sweep();
+      assert.equal((await partsOf(order.id)).length, left.length);
+    });
+  }
+
+  it("that a dying process had replaced, and not yet taken off, are seen to by the sweep", async (t) => {
+    const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
+    const order = await placed({});
+    await commit(withResults(order, large("old")));
+    const newer = withResults({ ...order, version: 2 }, large("new"));
+    await assert.rejects(as(dyingBefore(table, 4)).commit(newer), /the process ended/);
+    assert.equal((await partsOf(order.id)).length, 2);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    assert.deepEqual(await partsOf(order.id), [{ text: large("new"), secondsToLive: undefined }]);
+    assert.deepEqual([await notes(), (await get(order.id))?.resultsJson], [0, large("new")]);
+  });
+
+  it("of a placing that dies are seen to as well", async (t) => {
+    const { as, table, clock, parts, notes } = await ordersOf(t);
+    const dying = as(dyingBefore(table, 3));
+    await assert.rejects(dying.place(newOrder(clock, { dataJson: large("a") })), /the process ended/);
+    assert.equal(await notes(), 1);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    assert.equal(await notes(), 0);
+  });
+
+  it("all go with their order", async (t) => {
+    const { placed, commit, parts, partsOf } = await ordersOf(t);
+    const order = await placed({ dataJson: large("data") });
+    await commit(withResults(order, large("results")));
+    assert.equal((await partsOf(order.id)).length, 2);
+    await parts.eraseAll(order.id);
+    assert.equal((await partsOf(order.id)).length, 0);
+  });
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import * as z from "zod";
+import { isPlain } from "../../src/core/plainSchema.ts";
+
+const node = z.object({
+  name: z.string(),
+  get parts() {
+    return z.array(node);
+  },
+});
+
+const plain: Readonly<Record<string, z.ZodType>> = {
+  texts: z.object({ a: z.string().min(1), b: z.email(), c: z.iso.datetime(), d: z.string().trim() }),
+  numbers: z.strictObject({ a: z.number(), b: z.int().min(1), c: z.boolean(), d: z.null(), e: z.unknown() }),
+  choices: z.union([z.literal("a"), z.literal(true), z.enum(["b", "c"])]),
+  "choices by a field": z.discriminatedUnion("t", [z.object({ t: z.literal("a") }), z.object({ t: z.literal("b") })]),
+  lists: z.array(z.string().nullable()).optional(),
+  records: z.record(z.string(), z.int()),
+  "further fields": z.object({}).catchall(z.string()),
+  "itself within": node,
+  "an example": z.object({ a: z.string() }).meta({ examples: [{ a: "b" }] }),
+};
+
+const other: Readonly<Record<string, z.ZodType>> = {
+  dates: z.date(),
+  bigints: z.bigint(),
+  maps: z.map(z.string(), z.string()),
+  sets: z.set(z.string()),
+  symbols: z.symbol(),
+  undefined: z.undefined(),
+  "not a number": z.nan(),
+  functions: z.custom<() => void>((value) => typeof value === "function"),
+  transforms: z.string().transform(Number),
+  pipes: z.string().pipe(z.string()),
+  "what is undefined": z.literal(undefined),
+  "large numbers": z.literal(1n),
+  "an id": z.string().meta({ id: "name" }),
+  "an example that JSON has no word for": z.string().meta({ examples: [1n] }),
+};
+
+/** A schema in each place where one may be. */
+const places: Readonly<Record<string, (schema: z.ZodType) => z.ZodType>> = {
+  alone: (schema) => schema,
+  field: (schema) => z.object({ a: z.string(), b: schema }),
+  "optional field": (schema) => z.object({ b: schema.optional() }),
+  element: (schema) => z.array(schema),
+  value: (schema) => z.record(z.string(), schema),
+  choice: (schema) => z.union([z.string(), schema.nullable()]),
+  "further field": (schema) => z.object({}).catchall(schema),
+};
+
+describe("isPlain", () => {
+  for (const [place, put] of Object.entries(places)) {
+    for (const [what, schema] of Object.entries(plain)) {
+      it(`knows ${what} (${place}), of which zod makes a JSON Schema`, () => {
+        assert.ok(isPlain(put(schema)));
+        z.toJSONSchema(put(schema));
+      });
+    }
+    for (const [what, schema] of Object.entries(other)) {
+      it(`leaves ${what} to zod (${place})`, () => assert.ok(!isPlain(put(schema))));
+    }
+  }
+
+  it("leaves what is no schema of zod 4 to zod", () => {
+    assert.ok(!isPlain({ safeParse() {} } as never));
+  });
+});
