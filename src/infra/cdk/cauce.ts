@@ -77,7 +77,7 @@ export class Cauce extends Construct {
     if (request !== undefined) addApi(this, topology, this.functions.get(request.name) as Lambda, throttle);
     new CfnOutput(this, "TopicArn", { value: this.messaging.topic.topicArn, description: "CAUCE_TOPIC_ARN" });
     new CfnOutput(this, "QueueUrlBase", {
-      value: queueUrlBase(topology, this.messaging),
+      value: queueUrlBase(this.messaging),
       description: "CAUCE_QUEUE_URL_BASE",
     });
     this.alarms = addWatching(this, { topology, messaging: this.messaging, functions: this.functions });

@@ -62,7 +62,7 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
           CAUCE_STAGE: topology.stage,
           CAUCE_DELIVERY: topology.delivery,
           CAUCE_TOPIC_ARN: messaging.topic.topicArn,
-          CAUCE_QUEUE_URL_BASE: queueUrlBase(topology, messaging),
+          CAUCE_QUEUE_URL_BASE: queueUrlBase(messaging),
           ...environmentOf(plan.role),
         },
         // A status's function publishes to the topic that invokes it, once for each transition: AWS would take that for
@@ -96,8 +96,8 @@ export function shortNameOf(name: string, { workflow, stage }: Topology): string
   return name.slice(workflow.length + 1, -stage.length - 1);
 }
 
-/** Where queues are: a queue's URL up to its last slash. */
-export function queueUrlBase({ queues }: Topology, messaging: Messaging): string {
-  const parts = Fn.split("/", messaging.queueOf(queues[0]?.status as string).queueUrl, 5);
+/** Where queues are: a queue's URL up to its last slash. The catch-all is there whatever the statuses are. */
+export function queueUrlBase({ unrouted }: Messaging): string {
+  const parts = Fn.split("/", unrouted.queueUrl, 5);
   return Fn.join("/", [...parts.slice(0, 4), ""]);
 }
