@@ -46,7 +46,7 @@ function accessOf(settings: StackSettings): Access | undefined {
 }
 
 /** What the templates would make, by name. */
-export function summary({ directory, stacks }: Assembly): string {
+export function summary({ stacks }: Assembly): string {
   const lines = stacks.flatMap(({ name, topology, templateFile }) => {
     const rows: [string, string][] = [
       ["stack", name],
@@ -61,5 +61,5 @@ export function summary({ directory, stacks }: Assembly): string {
     ];
     return [...rows.map(([what, value]) => `${what.padEnd(14)}${value}`), ""];
   });
-  return `${lines.join("\n")}\nDeploy it with: npx cdk deploy --all --app ${directory}\n`;
+  return `${lines.join("\n")}\n"cauce deploy" deploys it, after a look at what is deployed.\n`;
 }

@@ -1,5 +1,4 @@
 import { Duration, Fn, RemovalPolicy } from "aws-cdk-lib";
-import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
@@ -14,13 +13,10 @@ import {
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import type { FunctionPlan, FunctionRole, Topology } from "../topology.ts";
-import { addGrants } from "./grants.ts";
+import { addGrants, type Granting } from "./grants.ts";
 import type { Messaging } from "./messaging.ts";
 
-export interface FunctionsOptions {
-  readonly topology: Topology;
-  readonly table: Table;
-  readonly messaging: Messaging;
+export interface FunctionsOptions extends Granting {
   /** The folder of a function's bundle. */
   readonly codeOf: (plan: FunctionPlan) => string;
   /** What a function's environment holds beside what says where the resources are. */
