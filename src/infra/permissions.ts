@@ -23,17 +23,20 @@ const received = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttrib
 /** Pods look for the queues by name, and for the topic by a queue's ARN. */
 const found = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"];
 
-const grants: Readonly<Record<FunctionRole | PodRole, (putOff: readonly string[]) => readonly Grant[]>> = {
-  request: () => [tableAndParts, index, topic, queues("sqs:GetQueueAttributes")],
-  processing: (putOff) => [table, topic, queues(...received, ...putOff)],
-  sweep: () => [tableAndParts, index, topic, queues("sqs:SendMessage")],
-  api: () => [tableAndParts, index, topic, queues(...found)],
-  work: (putOff) => [table, index, topic, queues(...received, "sqs:GetQueueUrl", ...putOff)],
-  sweeper: () => [tableAndParts, index, topic, queues(...found, "sqs:SendMessage")],
-};
+const comesAgainAt = "sqs:ChangeMessageVisibility";
 
-/** What the function or pod may do, and nothing else. A FIFO queue puts off the message itself, a standard one a new one. */
+/** What the function or pod may do, and nothing else. */
 export function grantsOf(role: FunctionRole | PodRole, delivery: DeliveryMode): readonly Grant[] {
-  const putOff = ["sqs:ChangeMessageVisibility", ...(delivery === "fifo" ? [] : ["sqs:SendMessage"])];
-  return grants[role](putOff);
+  // A FIFO queue puts off the message itself, a standard one a new message.
+  const putsOff = delivery === "fifo" ? comesAgainAt : "sqs:SendMessage";
+  const grants: Readonly<Record<FunctionRole | PodRole, readonly Grant[]>> = {
+    request: [tableAndParts, index, topic, queues("sqs:GetQueueAttributes")],
+    // What a function has no time to begin goes back at once, on any queue.
+    processing: [table, topic, queues(...new Set([...received, putsOff, comesAgainAt]))],
+    sweep: [tableAndParts, index, topic, queues("sqs:SendMessage")],
+    api: [tableAndParts, index, topic, queues(...found)],
+    work: [table, index, topic, queues(...received, "sqs:GetQueueUrl", putsOff)],
+    sweeper: [tableAndParts, index, topic, queues(...found, "sqs:SendMessage")],
+  };
+  return grants[role];
 }

@@ -12,7 +12,14 @@ import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
 import { type Access, storedKeys } from "../access.ts";
 import { bundleFunction } from "../bundle.ts";
-import { type FunctionRole, type PodRole, type Topology, type TopologyOptions, topologyOf } from "../topology.ts";
+import {
+  type FunctionPlan,
+  type FunctionRole,
+  type PodRole,
+  type Topology,
+  type TopologyOptions,
+  topologyOf,
+} from "../topology.ts";
 import { addApi, type Throttle } from "./api.ts";
 import { addFunctions, queueUrlBase } from "./functions.ts";
 import { addMessaging, type Messaging } from "./messaging.ts";
@@ -30,6 +37,8 @@ export interface CauceProps extends TopologyOptions {
   readonly retentionDays?: number | undefined;
   /** Whether the functions write figures for CloudWatch into their logs. Default true. */
   readonly metrics?: boolean | undefined;
+  /** The folder of a function's code, whose `index.mjs` exports `handler`. Default: one that esbuild bundles. */
+  readonly codeOf?: ((plan: FunctionPlan) => string) | undefined;
   /** Default 1,000 requests a second, 2,000 at once. */
   readonly throttle?: Throttle | undefined;
 }
@@ -64,6 +73,7 @@ export class Cauce extends Construct {
         ...resources,
         environmentOf,
         codeOf: (plan) => {
+          if (props.codeOf !== undefined) return props.codeOf(plan);
           const directory = join(bundles, plan.name);
           bundleFunction({ module: props.module, app, plan, directory });
           return directory;
