@@ -44,7 +44,7 @@ export async function startRecorder(emulators: { readonly dynamo: string; readon
     const text = await answer.text();
     response.writeHead(answer.status, { "content-type": String(answer.headers.get("content-type")) });
     // The emulator names queues by a host that does not exist.
-    response.end(text.replace(/http:\/\/[^"]+?(\/\d{12}\/)/, `${url}$1`));
+    response.end(text.replace(/http:\/\/[^"]+?(\/\d{12}\/)/g, `${url}$1`));
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { CreateQueueCommand, PurgeQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { aws } from "../../../src/backend/aws/index.ts";
+import { findCdk, runCdk } from "../../../src/cli/stack/cdkCli.ts";
+import { deploy } from "../../../src/cli/stack/deploy.ts";
+import { readDeployed } from "../../../src/cli/stack/deployed.ts";
+import { systemClock } from "../../../src/core/clock.ts";
+import { readStackSettings } from "../../../src/runtime/settings.ts";
+import { createStack, startEmulators } from "../../backend/aws/emulators.ts";
+import { newOrder } from "../../backend/sqlite/support.ts";
+import { startRecorder } from "../../infra/recorder.ts";
+import { apps } from "../../infra/support.ts";
+
+const { app, module } = apps.shop;
+
+function folder(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), "cauce-deploy-test-"));
+  t.after(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+function written() {
+  const texts: string[] = [];
+  const write = (text: string) => void texts.push(text);
+  return { output: { out: write, err: write }, text: () => texts.join("") };
+}
+
+/** Stands in for the CDK's command line: notes how it was called, and ends as told. */
+function standIn(t: TestContext, exitCode = 0) {
+  const directory = folder(t);
+  const [cdk, notes] = [join(directory, "cdk.mjs"), join(directory, "calls")];
+  const note = `appendFileSync(${JSON.stringify(notes)}, JSON.stringify(process.argv.slice(2)) + "\\n")`;
+  writeFileSync(
+    cdk,
+    `import { appendFileSync } from "node:fs";\n${note};\nconsole.log("cdk says", process.argv[2]);\nprocess.exitCode = ${exitCode};\n`,
+  );
+  const calls = (): string[][] =>
+    existsSync(notes)
+      ? readFileSync(notes, "utf8")
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line))
+      : [];
+  return { cdk, calls };
+}
+
+describe("cauce deploy", { concurrency: 1 }, () => {
+  let emulators: { stop(): Promise<void> };
+  let between: Awaited<ReturnType<typeof startRecorder>>;
+  const { env } = process;
+  before(async () => {
+    emulators = await startEmulators();
+    // It gives queues a host that exists.
+    between = await startRecorder({
+      dynamo: String(env.AWS_ENDPOINT_URL_DYNAMODB),
+      queues: String(env.AWS_ENDPOINT_URL_SQS),
+    });
+    const { CAUCE_QUEUE_URL_BASE, ...environment } = between.environment;
+    Object.assign(env, environment);
+  });
+  after(async () => {
+    between.stop();
+    await emulators.stop();
+  });
+
+  const deployed = async (t: TestContext, stage: string) => {
+    const stack = await createStack({ workflow: "orders", stage, mode: "standard", statuses: ["received", "packed"] });
+    t.after(() => stack.remove());
+    const sqs = new SQSClient();
+    t.after(() => sqs.destroy());
+    const QueueUrl = String(stack.queueUrl("packed"));
+    return {
+      send: () => sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: "{}" })),
+      purge: () => sqs.send(new PurgeQueueCommand({ QueueUrl })),
+      other: (QueueName: string) => sqs.send(new CreateQueueCommand({ QueueName })),
+    };
+  };
+
+  it("finds where orders stand and what the stage's queues hold, and nothing before the first time", async (t) => {
+    const none = await readDeployed(app, { stage: "none", delivery: "standard" });
+    assert.deepEqual(none, { depths: [], queues: [] });
+    const { send, other } = await deployed(t, "facts");
+    await other("orders-packed-otherstage");
+    await other("ordersmore-packed-facts");
+    await send();
+    const clock = systemClock();
+    const backend = await aws({ stage: "facts" })({ workflow: "orders", delivery: "standard", clock });
+    await backend.place({ ...newOrder, status: "asked", kind: "waiting", dataJson: "{}", createdAt: clock.now() });
+    await backend.close();
+    const { depths, queues } = await readDeployed(app, { stage: "facts", delivery: "standard" });
+    assert.deepEqual(
+      depths.map(({ status, kind, waiting }) => [status, kind, waiting]),
+      [["asked", "waiting", 1]],
+    );
+    assert.deepEqual(
+      queues.toSorted((x, y) => (x.name < y.name ? -1 : 1)),
+      [
+        { name: "orders-packed-facts", messages: 1 },
+        { name: "orders-received-facts", messages: 0 },
+      ],
+    );
+  });
+
+  it("shows the difference, refuses to delete messages, and deploys when they are gone or it is forced", async (t) => {
+    const { send, purge } = await deployed(t, "live");
+    await send();
+    const settings = readStackSettings({ stage: "live", compute: "kubernetes" }, {});
+    const { cdk, calls } = standIn(t);
+    const { output, text } = written();
+    const run = (force: boolean) => deploy(module, settings, { output, cdk, force, yes: true });
+    const commands = () => calls().map(([command, , , ...rest]) => [command, ...rest].join(" "));
+    const [diff, deployment] = [
+      "diff --no-notices orders-live",
+      "deploy --no-notices --require-approval never --progress events orders-live",
+    ];
+    await assert.rejects(run(false), { code: "queue_in_use", message: /orders-packed-live with 1 message/ });
+    assert.deepEqual(commands(), [diff]);
+    assert.match(text(), /cdk says diff/);
+    await run(true);
+    assert.deepEqual(commands(), [diff, diff, deployment]);
+    await purge();
+    await run(false);
+    assert.deepEqual(commands(), [diff, diff, deployment, diff, deployment]);
+    const directory = calls()[0]?.[2] as string;
+    assert.equal(existsSync(directory), false, "what was deployed from is gone");
+  });
+
+  it("asks before it deploys, and needs --yes where nobody can be asked", async (t) => {
+    const settings = readStackSettings({ stage: "asked", compute: "kubernetes" }, {});
+    const { cdk, calls } = standIn(t);
+    const { output } = written();
+    await assert.rejects(deploy(module, settings, { output, cdk, force: false, yes: false }), {
+      code: "setting_invalid",
+    });
+    const ask = async () => "n";
+    await deploy(module, settings, { output: { ...output, ask }, cdk, force: false, yes: false });
+    assert.deepEqual(
+      calls().map(([command]) => command),
+      ["diff", "diff"],
+    );
+  });
+
+  it("fails with what the CDK ended with, and finds the installed one", async (t) => {
+    const { output } = written();
+    const { cdk } = standIn(t, 3);
+    const options = { directory: folder(t), output };
+    await assert.rejects(runCdk(cdk, ["deploy"], options), {
+      code: "deploy_failed",
+      message: /cdk deploy ended with 3/,
+    });
+    assert.ok(existsSync(await findCdk()));
+  });
+
+  it("refuses without a word on who may call, before anything is bundled", async (t) => {
+    const { cdk, calls } = standIn(t);
+    const { output } = written();
+    const settings = readStackSettings({}, {});
+    await assert.rejects(deploy(module, settings, { output, cdk, force: false, yes: true }), { code: "keys_required" });
+    assert.deepEqual(calls(), []);
+  });
+});
