@@ -14,6 +14,7 @@ import { httpStatusOf } from "../src/http/problem.ts";
 import { units } from "../src/runtime/lambda/emf.ts";
 import { lambdaVariables } from "../src/runtime/lambda/settings.ts";
 import { clientSettings, settings } from "../src/runtime/settings.ts";
+import { stackOnly } from "../src/runtime/stackOnly.ts";
 import { lockedPackages } from "./docs/lock.ts";
 import { anchorOf, type Page, readPage, readPages, readText, regionOf, root, tableRows } from "./docs/markdown.ts";
 import { storeFacts } from "./docs/store.ts";
@@ -168,14 +169,14 @@ describe("what the docs name exists:", () => {
       (path) => readText(path).match(/--[a-z][a-z-]*/g) ?? [],
     );
     const ofNode = ["--conditions", "--test", "--max-semi-space-size"];
-    // What docs/service.md asks of useradd, npm, systemctl, journalctl and curl.
-    const ofOthers = "--system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay";
+    // What docs/service.md asks of useradd, npm, systemctl, journalctl and curl, and docs/deploying.md of cdk.
+    const ofOthers = "--app --system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay";
     const known = [...own, ...flagsOf(program), ...everywhere, ...ofScripts, ...ofNode, ...ofOthers.split(" ")];
     assertKnown(named(/^--[a-z][\w-]*/), known, 20);
   });
 
   it("variables", () => {
-    const known = Object.values({ ...settings, ...clientSettings }).map(({ variable }) => variable);
+    const known = Object.values({ ...settings, ...clientSettings, ...stackOnly }).map(({ variable }) => variable);
     assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), [...known, ...lambdaVariables], 10);
   });
 

@@ -84,6 +84,8 @@ describe("cauce", () => {
         ...["start", "sweep", "init", "diagram", "keys", "backup"],
         ...["place", "show", "list", "queues", "failures", "retry", "transition", "pause", "resume", "remove"],
         "import",
+        "synth",
+        "deploy",
       ],
     );
     for (const command of program.commands) assert.notEqual(command.description(), "");

@@ -7,6 +7,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { App as CdkApp } from "aws-cdk-lib";
 import { type App, type Cauce, createCauce, type Order } from "cauce";
 import { type Client, createClient } from "cauce/http";
 import { sqlite } from "cauce/sqlite";
@@ -18,8 +19,10 @@ import loans from "../../examples/docs/loans.app.ts";
 import parcels from "../../examples/docs/parcels.app.ts";
 import { paymentsApp } from "../../examples/docs/payments.ts";
 import { payslipReceiver } from "../../examples/docs/receiver.ts";
+import { parcelsStack } from "../../examples/docs/stack.ts";
 import * as tickets from "../../examples/docs/tickets.ts";
 import { onPayslip } from "../../examples/docs/webhook.ts";
+import { createKey, formatKeyLine } from "../../src/http/keys.ts";
 import { listen } from "../../src/runtime/node.ts";
 import { readText, root } from "./markdown.ts";
 
@@ -68,6 +71,18 @@ describe("examples/docs", () => {
     for (const name of await readdir(join(root, "examples/docs"))) {
       assert.ok(importers.includes(`/${name}")`) || importers.includes(`/${name}";`), `examples/docs/${name} is run`);
     }
+  });
+
+  it("stack: the parcels' stack, each of its alarms with an action", async (t) => {
+    const keys = formatKeyLine({ name: "desk", role: "operate", sha256: createKey().sha256 });
+    const cdk = new CdkApp({ outdir: await directory(t), autoSynth: false });
+    parcelsStack(cdk, keys);
+    const { Resources } = cdk.synth().getStackByName("parcels-prod").template as {
+      Resources: Record<string, { Type: string; Properties: { AlarmActions?: unknown[] } }>;
+    };
+    const alarms = Object.values(Resources).filter(({ Type }) => Type === "AWS::CloudWatch::Alarm");
+    assert.ok(alarms.length > 5);
+    for (const { Properties } of alarms) assert.equal(Properties.AlarmActions?.length, 1);
   });
 
   it("parcels: labelled, then delivered by a call or returned by time", async (t) => {

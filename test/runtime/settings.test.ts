@@ -12,9 +12,12 @@ import {
   readSettings,
   readSweepSettings,
   settings,
+  stackSettings,
   sweepSettings,
 } from "../../src/runtime/settings.ts";
+import { stackOnly } from "../../src/runtime/stackOnly.ts";
 
+const ofStacks: Setting[] = Object.values(stackOnly);
 const ofStart: Setting[] = Object.values(settings);
 const ofClients: Setting[] = Object.values(clientSettings);
 const all = [...ofStart, ...ofClients];
@@ -187,12 +190,21 @@ describe("the settings", () => {
       shown("sweep").flatMap(({ flags }) => (flags === "--json" ? [] : flags)),
       Object.values(sweepSettings).map(({ flag }) => flag),
     );
+    for (const [command, own] of [
+      ["synth", ["--out <directory>"]],
+      ["deploy", ["--force", "--yes"]],
+    ] as const) {
+      assert.deepEqual(
+        shown(command).flatMap(({ flags }) => (own.some((each) => each === flags) ? [] : flags)),
+        Object.values(stackSettings).flatMap(({ flag }) => flag ?? []),
+      );
+    }
     for (const { flag } of ofClients) {
       const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
       assert.deepEqual(
         // It reads the store itself, and has the one flag that names a workflow.
         without.map((command) => command.name()).filter((name) => name !== "backup"),
-        ["start", "sweep", "init", "diagram", "keys"],
+        ["start", "sweep", "init", "diagram", "keys", "synth", "deploy"],
       );
     }
   });
@@ -228,7 +240,7 @@ describe("the settings", () => {
           `| ${code(flag)} | ${code(variable)} | ${code(fallback)} | ${meaning} |`,
       ),
     ];
-    assert.deepEqual(rows, [...tableOf(ofStart), ...tableOf(ofClients)]);
+    assert.deepEqual(rows, [...tableOf(ofStart), ...tableOf(ofClients), ...tableOf(ofStacks)]);
   });
 });
 
