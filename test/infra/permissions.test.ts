@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { indexName } from "../../src/backend/aws/item.ts";
-import type { DeliveryMode } from "../../src/backend/backend.ts";
 import { grantsOf } from "../../src/infra/permissions.ts";
 import { topologyOf } from "../../src/infra/topology.ts";
 import { startEmulators } from "../backend/aws/emulators.ts";
@@ -20,7 +19,6 @@ describe("the grants", { concurrency: 1 }, () => {
   });
   after(() => emulators.stop());
 
-  const found = new Map<DeliveryMode, Awaited<ReturnType<typeof record>>>();
   for (const delivery of ["standard", "fifo"] as const) {
     it(`are those that every path asks for (${delivery})`, async (t) => {
       const stage = delivery === "standard" ? "grantss" : "grantsf";
@@ -32,7 +30,6 @@ describe("the grants", { concurrency: 1 }, () => {
         ...queues.map(({ name }) => [name, "queues"] as const),
       ]);
       const recorded = await record(t, delivery, stage);
-      found.set(delivery, recorded);
       for (const [role, asked] of Object.entries(recorded) as [Role, (typeof recorded)[Role]][]) {
         const used = new Set(asked.map(({ action, resource }) => `${action} on ${targets.get(resource) ?? resource}`));
         if (role === "processing") for (const action of ofEventSources) used.add(`${action} on queues`);

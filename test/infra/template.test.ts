@@ -6,9 +6,11 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { App, CfnResource, Stack, Validations } from "aws-cdk-lib";
 import { Queue } from "aws-cdk-lib/aws-sqs";
 import { AwsSolutionsChecks } from "cdk-nag";
+import { z } from "zod";
 import { createKey, formatKeyLine } from "../../src/http/keys.ts";
+import { defineWorkflow, final, implement, type App as Workflows } from "../../src/index.ts";
 import { checkingContext, refuseBroken } from "../../src/infra/cdk/checks.ts";
-import { type Resource, type Synthesized, synthesized, topologies } from "./support.ts";
+import { apps, type Resource, type Synthesized, synthesized, topologies } from "./support.ts";
 
 const keyLine = (name: string) => formatKeyLine({ name, role: "operate", sha256: createKey().sha256 });
 
@@ -97,6 +99,30 @@ describe("the template of a stage outside dev, with keys", () => {
         .toSorted(),
     );
     assert.equal(only("AWS::CloudWatch::Dashboard").DashboardName, "orders-prod");
+  });
+});
+
+describe("an app with several workflows", () => {
+  it("gets a stack for each, with what is its own", async (t) => {
+    const claims = implement(
+      defineWorkflow({
+        name: "claims",
+        data: z.object({}),
+        initial: "filed",
+        statuses: { filed: { to: ["closed"] }, closed: final },
+      }),
+      { handlers: { filed: () => "closed" as const } },
+    );
+    const made = await synthesized({ app: [apps.shop.app, claims as unknown as Workflows] });
+    t.after(made.remove);
+    assert.deepEqual(
+      made.stacks.map(({ name, workflow, topology }) => [name, workflow, topology.table]),
+      [
+        ["orders-dev", "orders", "orders-table-dev"],
+        ["claims-dev", "claims", "claims-table-dev"],
+      ],
+    );
+    assert.doesNotMatch(JSON.stringify(made.stacks[1]?.template), /orders-/);
   });
 });
 
