@@ -95,6 +95,9 @@ const receivesMostOfSqs = 1_000;
 /** A throttled function uses up receives that no handler saw. */
 const receivesSpare = 50;
 const lengthsMost = { queue: 80, function: 64 };
+const visibilitySecondsMost = 43_200;
+/** Of an event source mapping, and so of the backend (`limitsOf` in src/backend/aws/aws.ts). */
+const concurrencyOf = { least: 2, most: 1_000 };
 /** Of a topic, the catch-all's among them. */
 const filtersMost = 200;
 
@@ -176,6 +179,7 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
     sweepEverySeconds,
   };
   refuse(topology);
+  refuseConcurrency(workflow);
   return topology;
 }
 
@@ -210,10 +214,28 @@ function refuse({ workflow, stage, queues, unrouted, functions }: Topology): voi
       `${queues.length} statuses are handled and a topic takes ${filtersMost - 1} beside the catch-all; merge some`,
     );
   }
+  for (const { status, visibilitySeconds } of queues) {
+    if (visibilitySeconds <= visibilitySecondsMost) continue;
+    throw invalid(
+      `a message of "${status}" would be hidden for ${visibilitySeconds} s and SQS takes ${visibilitySecondsMost}; set its timeoutSeconds to a sixth of that at most`,
+    );
+  }
   for (const { name, statuses, timeoutSeconds } of functions) {
     if (timeoutSeconds <= functionSecondsMost) continue;
     throw invalid(
       `the function ${name} (${statuses.join(", ")}) would need ${timeoutSeconds} s and Lambda gives ${functionSecondsMost}; set timeoutSeconds to ${functionSecondsMost - aroundHandlerSeconds} at most, or run the handlers in pods`,
+    );
+  }
+}
+
+function refuseConcurrency(workflow: AnyWorkflow): void {
+  for (const status of handledStatuses(workflow)) {
+    const { concurrency } = statusOf(workflow, status) as HandledStatus;
+    if (concurrency === undefined) continue;
+    if (concurrency >= concurrencyOf.least && concurrency <= concurrencyOf.most) continue;
+    throw new CauceError(
+      "setting_invalid",
+      `workflow "${workflow.name}": the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyOf.least} to ${concurrencyOf.most}; change it in the definition`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
@@ -168,8 +168,23 @@ describe("the checks", () => {
     it(`of cdk-nag and CloudFormation find nothing (${title})`, async (t) => {
       const made = await synthesized({ ...options, checks: true });
       t.after(made.remove);
+      const report = JSON.parse(readFileSync(join(made.directory, "validation-report.json"), "utf8"));
+      const suppressed = report.pluginReports.flatMap(
+        (each: { pluginName: string; suppressedViolations?: { ruleName: string }[] }) =>
+          (each.suppressedViolations ?? []).map(({ ruleName }) => `${each.pluginName}: ${ruleName}`),
+      );
+      const expected = ["AwsSolutions: AwsSolutions-APIG4", "AwsSolutions: AwsSolutions-SQS3"];
+      assert.deepEqual(suppressed.toSorted(), "compute" in options ? expected.slice(1) : expected);
     });
   }
+
+  it("of CloudFormation refuse what it would, when the stack is made", async () => {
+    const throttle = { ratePerSecond: 1, burst: 1.5 };
+    await assert.rejects(synthesized({ throttle, checks: true }), {
+      code: "stack_invalid",
+      message: /CloudFormation Validate/,
+    });
+  });
 
   it("name each rule that is broken, and where", (t) => {
     const outdir = directory(t);

@@ -107,18 +107,29 @@ describe("the topology", () => {
   });
 
   it("refuses what AWS would: names that meet or are too long, and a handler that outlasts a function", () => {
-    const with_ = (name: string, status: string, timeoutSeconds = 30) =>
+    const with_ = (name: string, status: string, timeoutSeconds = 30, concurrency = 10) =>
       defineWorkflow({
         name,
         data: z.object({}),
         initial: status,
-        statuses: { [status]: { to: ["done"], timeoutSeconds }, done: final },
+        statuses: { [status]: { to: ["done"], timeoutSeconds, concurrency }, done: final },
       });
     assert.throws(() => topologyOf(with_("orders", "unrouted")), /two queues would be called orders-unrouted-dev/);
     const long = "a".repeat(40);
     assert.throws(() => topologyOf(with_(long, long)), /AWS takes 80/);
     assert.throws(() => topologyOf(with_("orders", "paid", 890)), /timeoutSeconds to 880 at most/);
     assert.equal(topologyOf(with_("orders", "paid", 890), { compute: "kubernetes" }).functions.length, 0);
+    const pods = { compute: "kubernetes" } as const;
+    assert.throws(() => topologyOf(with_("orders", "paid", 7_201), pods), /hidden for 43206 s and SQS takes 43200/);
+    assert.throws(() => topologyOf(with_("orders", "paid", 30, 1_001), pods), /AWS gives 2 to 1000/);
+    assert.throws(() => topologyOf(with_("orders", "paid", 30, 1)), /concurrency of "paid" is 1/);
+    const waiting = defineWorkflow({
+      name: "orders",
+      data: z.object({}),
+      initial: "asked",
+      statuses: { asked: { to: ["done"], waits: true }, done: final },
+    });
+    assert.throws(() => topologyOf(waiting), /no status is handled/);
     assert.throws(() => topologyOf(workflow, { stage: "Prod/1" }), /the stage is "Prod\/1"/);
   });
 });
