@@ -100,7 +100,7 @@ function countPlacings(
 }
 
 /** The event as a standard request. Where the client sent no request id, API Gateway's is taken. */
-export function requestOf(event: HttpEvent): Request {
+function requestOf(event: HttpEvent): Request {
   const { rawPath, rawQueryString, body, isBase64Encoded, requestContext } = event;
   const { method } = requestContext.http;
   const headers = new Headers();
@@ -115,7 +115,7 @@ export function requestOf(event: HttpEvent): Request {
   return new Request(`https://${requestContext.domainName}${rawPath}${query}`, { method, headers, body: bytes });
 }
 
-export async function answerOf(response: Response): Promise<HttpAnswer> {
+async function answerOf(response: Response): Promise<HttpAnswer> {
   return {
     statusCode: response.status,
     headers: Object.fromEntries(response.headers),
