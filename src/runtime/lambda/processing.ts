@@ -50,8 +50,9 @@ const afterMilliseconds = 1_000;
 
 /**
  * The handler of a processing function: a standard batch at once, in FIFO delivery the groups at once and each in turn;
- * what may have killed a function before, after the others and by itself. Nothing starts with less than the status's `timeoutSeconds` left. What is not done is answered as failed, alone; where
- * one of a group is not done, neither are those behind it, and they go back at once.
+ * what may have killed a function before, after the others and by itself. Nothing starts with less than the status's
+ * `timeoutSeconds` left. What is not done is answered as failed, alone; where one of a group is not done, neither are
+ * those behind it, and they go back at once.
  */
 export function processingHandler(
   apps: App | readonly App[],
