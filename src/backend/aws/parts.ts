@@ -17,8 +17,11 @@ export interface Parts {
   write(order: StoredOrder, nonce: string): Promise<Written>;
   /** The order's data and results, where they are items of their own; undefined when a later write replaced them. */
   read(item: Item): Promise<{ data?: string; results?: string } | undefined>;
-  /** Every part of an order, named or not. */
-  eraseAll(id: string): Promise<void>;
+  /**
+   * Before an order's item is erased: what it names is noted, so that the sweep finds it. Resolves to what erases every
+   * part of the order, named or not, once the item is gone.
+   */
+  release(item: Item): Promise<() => Promise<void>>;
   /** Looks after what processes that died left. */
   sweep(): Promise<void>;
 }
@@ -47,9 +50,11 @@ export function createParts(table: Table, clock: Clock): Parts {
   };
   const eraseKey = ({ id, part }: Key) => table.erase({ Key: { id: { S: id }, part: { S: part } } });
 
+  const putNote = ({ id, part }: Key) => table.put({ Item: { id: { S: id }, part: { S: part } } });
+
   const put = async (id: string, part: string, text: string): Promise<() => Promise<void>> => {
     const note = noteOf(id, part, clock.now());
-    await table.put({ Item: { id: { S: note.id }, part: { S: note.part } } });
+    await putNote(note);
     await table.put({ Item: { id: { S: id }, part: { S: part }, te: { S: text } } });
     return async () => {
       await eraseKey(note);
@@ -85,6 +90,24 @@ export function createParts(table: Table, clock: Clock): Parts {
     for (const item of items) {
       const part = textOf(item, "part") as string;
       if (part !== named && Number.parseInt(part.slice(1), 10) <= version) await eraseKey({ id, part });
+    }
+  };
+
+  const eraseAll = async (id: string): Promise<void> => {
+    for (let next: Item | undefined; ; ) {
+      const page = await table.query({
+        KeyConditionExpression: "id = :id",
+        ExpressionAttributeValues: { ":id": { S: id } },
+        ProjectionExpression: "part",
+        ConsistentRead: true,
+        ...(next === undefined ? {} : { ExclusiveStartKey: next }),
+      });
+      for (const item of page.items) {
+        const part = textOf(item, "part") as string;
+        if (part !== orderPart) await eraseKey({ id, part });
+      }
+      next = page.next;
+      if (next === undefined) return;
     }
   };
 
@@ -131,22 +154,15 @@ export function createParts(table: Table, clock: Clock): Parts {
       return large;
     },
 
-    async eraseAll(id) {
-      for (let next: Item | undefined; ; ) {
-        const page = await table.query({
-          KeyConditionExpression: "id = :id",
-          ExpressionAttributeValues: { ":id": { S: id } },
-          ProjectionExpression: "part",
-          ConsistentRead: true,
-          ...(next === undefined ? {} : { ExclusiveStartKey: next }),
-        });
-        for (const item of page.items) {
-          const part = textOf(item, "part") as string;
-          if (part !== orderPart) await eraseKey({ id, part });
-        }
-        next = page.next;
-        if (next === undefined) return;
-      }
+    async release(item) {
+      const id = textOf(item, "id") as string;
+      const { dataPart, resultsPart } = partsOf(item);
+      const notes = [dataPart, resultsPart].flatMap((part) => (part === null ? [] : [noteOf(id, part, clock.now())]));
+      await Promise.all(notes.map(putNote));
+      return async () => {
+        await eraseAll(id);
+        await Promise.all(notes.map(eraseKey));
+      };
     },
 
     async sweep() {
