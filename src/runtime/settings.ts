@@ -289,8 +289,9 @@ function checkBackend({ backend, role, status, ...others }: Settings, where: (na
     if (role !== "all") {
       refuse("role", `is "${role}", which is for --backend aws: one process owns a SQLite file, and does everything`);
     }
-    for (const name of ["topicArn", "queueUrlBase"] as const) {
-      if (others[name] !== undefined) refuse(name, "is for --backend aws; leave it out, or choose that backend");
+    for (const name of ["stage", "topicArn", "queueUrlBase"] as const) {
+      if ((others[name] ?? null) !== settings[name].default)
+        refuse(name, "is for --backend aws; leave it out, or choose that backend");
     }
   }
   if (status !== undefined && role !== "work") {
