@@ -170,7 +170,16 @@ describe("what the docs name exists:", () => {
     const ofNode = ["--conditions", "--test", "--max-semi-space-size"];
     // What docs/service.md asks of useradd, npm, systemctl, journalctl and curl.
     const ofOthers = "--system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay";
-    const known = [...own, ...flagsOf(program), ...everywhere, ...ofScripts, ...ofNode, ...ofOthers.split(" ")];
+    const ofEsbuild = "--bundle --minify --platform --target --format --main-fields --outfile --banner";
+    const known = [
+      ...own,
+      ...flagsOf(program),
+      ...everywhere,
+      ...ofScripts,
+      ...ofNode,
+      ...ofOthers.split(" "),
+      ...ofEsbuild.split(" "),
+    ];
     assertKnown(named(/^--[a-z][\w-]*/), known, 20);
   });
 
