@@ -163,6 +163,10 @@ function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds
       { ...fields, to: after.status, code: exhaustedBy, reason: after.entry.reason, ...stack },
       "attempts used up",
     );
+  } else if (after.attempting) {
+    // Nothing has ended yet: the next attempt begins.
+    const { orderId, status, visit } = fields;
+    log.warn({ orderId, status, visit, attempt: after.attempts }, "attempt begins again; the last told of no end");
   } else {
     const notBefore = after.notBefore === null ? null : new Date(after.notBefore).toISOString();
     log.warn({ ...fields, error: after.entry.error, notBefore, ...stack }, "attempt failed");
