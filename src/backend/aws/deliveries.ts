@@ -80,6 +80,17 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     if (!flight.brought) await flight.queue.delete(flight.receipt);
   };
 
+  /** An order is written before its message is sent, so one that is not there was removed. */
+  const isGone = async (id: string): Promise<boolean> => {
+    try {
+      const item = await table.read({ id, part: orderPart });
+      return item === undefined || item[attributes.removed] !== undefined;
+    } catch {
+      // A table that cannot be read says nothing of it.
+      return false;
+    }
+  };
+
   /** What a message's earlier receives came to, as far as the order tells. */
   const earlierOf = async (flight: Flight): Promise<{ readonly redelivered: boolean; readonly suspect: boolean }> => {
     const { reference, messageId, receives } = flight;
@@ -171,6 +182,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       const flight = flights.byReceipt(receipt);
       if (flight === undefined) return;
       if (verdict.verdict === "done") return take(flight);
+      // Sent anew it would count as received for the first time, for ever.
+      if (mode === "standard" && (await isGone(flight.reference.id))) return take(flight);
       if (mode === "fifo") {
         // The receive that ends here must not look like a worker that died.
         const { id, visit } = flight.reference;

@@ -31,7 +31,7 @@ function receivingOf(mode: DeliveryMode) {
   };
   const flights = createFlights(clock);
   const groups = createGroups();
-  const table = { read: async () => undefined, update: async () => ({}) } as Partial<Table> as Table;
+  const table = { read: async () => ({}), update: async () => ({}) } as Partial<Table> as Table;
   const deliveries = createDeliveries({ ...{ mode, clock, table, flights, groups }, onForeign: () => {} });
   let paused = false;
   const registry = { isPaused: async () => paused } as Partial<Registry> as Registry;
