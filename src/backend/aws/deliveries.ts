@@ -103,7 +103,9 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   const earlierOf = async (flight: Flight): Promise<{ readonly redelivered: boolean; readonly suspect: boolean }> => {
     const { reference, messageId, receives } = flight;
     if (receives === 1) return { redelivered: false, suspect: false };
-    const item = await table.read({ id: reference.id, part: orderPart });
+    // Where the table cannot be read, neither can the order be: its delivery comes again a moment later, and so do not
+    // those that came with it only when their leases are over.
+    const item = await table.read({ id: reference.id, part: orderPart }).catch(() => undefined);
     if (item === undefined) return { redelivered: true, suspect: false };
     // All of them ended in an orderly way: then no worker died.
     const accountedFor =
