@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Backend, Delivery, DeliveryMode } from "../backend.ts";
 import type { Flight, Flights } from "./flights.ts";
 import type { Groups } from "./groups.ts";
-import { attributes, numberOf, orderPart, type Seen, textOf } from "./item.ts";
+import { attributes, type Item, numberOf, orderPart, type Seen, textOf } from "./item.ts";
 import { referenceOf } from "./messages.ts";
 import { delaySecondsMax, type Queue, visibilitySecondsLeft } from "./queue.ts";
 import type { Table } from "./table.ts";
@@ -82,21 +82,30 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       return;
     }
     if (seconds <= delaySecondsMax) {
-      const reference = { ...flight.reference, group: null };
+      const reference = { ...flight.reference, group: null, notBefore };
       await flight.queue.send(reference, { delaySeconds: seconds, suffix: "" });
     }
     if (!flight.brought) await flight.queue.delete(flight.receipt);
   };
 
-  /** An order is written before its message is sent, so one that is not there was removed. */
-  const isGone = async (id: string): Promise<boolean> => {
+  /**
+   * Standard: whether the order needs no such message any more. Sent anew, it would count as received for the first
+   * time, and so come for ever, or once more with each attempt.
+   */
+  const isNeedless = async ({ reference, receives }: Flight): Promise<boolean> => {
+    let item: Item | undefined;
     try {
-      const item = await table.read({ id, part: orderPart });
-      return item === undefined || item[attributes.removed] !== undefined;
+      item = await table.read({ id: reference.id, part: orderPart });
     } catch {
       // A table that cannot be read says nothing of it.
       return false;
     }
+    // An order is written before its message is sent, so one that is not there was removed.
+    if (item === undefined || item[attributes.removed] !== undefined) return true;
+    // Who put the next attempt off sent a message of its own for it; where he died before that, his comes again.
+    const notBefore = numberOf(item, attributes.notBefore) ?? 0;
+    const isCopy = receives === 1 && reference.notBefore !== notBefore;
+    return isCopy && notBefore > clock.now() && numberOf(item, attributes.visit) === reference.visit;
   };
 
   /** What a message's earlier receives came to, as far as the order tells. */
@@ -195,8 +204,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       const flight = flights.byReceipt(receipt);
       if (flight === undefined) return;
       if (verdict.verdict === "done") return take(flight);
-      // Sent anew it would count as received for the first time, for ever.
-      if (mode === "standard" && (await isGone(flight.reference.id))) return take(flight);
+      if (mode === "standard" && (await isNeedless(flight))) return take(flight);
       if (mode === "fifo") {
         // The receive that ends here must not look like a worker that died.
         const { id, visit } = flight.reference;
