@@ -26,17 +26,9 @@ export interface Adopted extends Delivery {
   readonly groupId: string | null;
 }
 
-/** What one call of SQS brought, and when (milliseconds since 1970): its leases count from then. */
-export interface Arrived {
-  readonly messages: readonly Message[];
-  readonly receivedAt: number;
-}
-
 export interface Deliveries extends Pick<Backend, "settle"> {
   /** What came of one call, as deliveries: none of a group but its first. */
-  accept(queue: Queue, status: string, arrived: Arrived, leaseSeconds: number): Promise<Delivery[]>;
-  /** Whether its lease lasts and nobody has answered it. */
-  holds(delivery: Delivery): boolean;
+  accept(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
   /** What somebody else received and will take off: all of it, a group's messages in their order. */
   adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Adopted[]>;
   /** It was never begun: it comes again at once. */
@@ -135,10 +127,11 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   const flightsOf = (
     queue: Queue,
     status: string,
-    { messages, receivedAt }: Arrived,
+    messages: readonly Message[],
     leaseSeconds: number,
     brought: boolean,
   ): Flight[] => {
+    const receivedAt = clock.now();
     const leaseEndsAt = receivedAt + leaseSeconds * 1_000;
     const arrived: Flight[] = [];
     for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
@@ -164,7 +157,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 
   return {
     async adopt(queue, status, messages, leaseSeconds) {
-      const brought = flightsOf(queue, status, { messages, receivedAt: clock.now() }, leaseSeconds, true);
+      const brought = flightsOf(queue, status, messages, leaseSeconds, true);
       for (const flight of brought) flights.add(flight);
       return Promise.all(brought.map(deliveryOf));
     },
@@ -176,15 +169,11 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       await flight.queue.changeVisibility(receipt, 0);
     },
 
-    async accept(queue, status, arrived, leaseSeconds) {
-      // Where nobody took them in time, they come by themselves.
-      if (arrived.receivedAt + leaseSeconds * 1_000 <= clock.now()) return [];
-      const heads = groups.arrive(flightsOf(queue, status, arrived, leaseSeconds, false));
+    async accept(queue, status, messages, leaseSeconds) {
+      const heads = groups.arrive(flightsOf(queue, status, messages, leaseSeconds, false));
       for (const flight of heads) flights.add(flight);
       return Promise.all(heads.map(deliveryOf));
     },
-
-    holds: ({ receipt }) => flights.byReceipt(receipt) !== undefined,
 
     async takeReady(queue, most, leaseSeconds) {
       const now = clock.now();

@@ -1,6 +1,7 @@
+import type { Message } from "@aws-sdk/client-sqs";
 import type { Clock } from "../../core/clock.ts";
 import type { Delivery, ReceiveOptions } from "../backend.ts";
-import type { Arrived, Deliveries } from "./deliveries.ts";
+import type { Deliveries } from "./deliveries.ts";
 import type { Groups } from "./groups.ts";
 import type { Queue } from "./queue.ts";
 import type { Registry } from "./registry.ts";
@@ -35,7 +36,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     readonly queue: Queue;
     readonly status: string;
     readonly leaseSeconds: number;
-    readonly messages: Promise<Arrived>;
+    readonly messages: Promise<Message[]>;
   }
   const under: Set<Promise<unknown>> = new Set();
   const leftOver: Poll[] = [];
@@ -44,9 +45,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   let closed = false;
 
   const startPoll = (queue: Queue, { status, max, leaseSeconds }: ReceiveOptions, waitSeconds: number): Poll => {
-    const messages = queue
-      .receive({ max, visibilitySeconds: Math.ceil(leaseSeconds), waitSeconds })
-      .then((all): Arrived => ({ messages: all, receivedAt: clock.now() }));
+    const messages = queue.receive({ max, visibilitySeconds: Math.ceil(leaseSeconds), waitSeconds });
     under.add(messages);
     messages.catch(() => {}).finally(() => under.delete(messages));
     return { queue, status, leaseSeconds, messages };
@@ -71,16 +70,14 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   };
 
   const takeSpare = (url: string, most: number): Delivery[] => {
-    // They may have lain here through a pause, and be in other hands by now.
-    const all = (spare.get(url) ?? []).filter(deliveries.holds);
-    spare.set(url, all);
+    const all = spare.get(url) ?? [];
     const taken = all.splice(0, most);
     if (all.length === 0) spare.delete(url);
     return taken;
   };
 
   /** What the poll brings; undefined when one of a group became ready first. */
-  const firstOf = async (poll: Poll, queue: Queue): Promise<Arrived | undefined> => {
+  const firstOf = async (poll: Poll, queue: Queue): Promise<Message[] | undefined> => {
     let forget = (): void => {};
     const ready = new Promise<undefined>((resolve) => {
       forget = groups.onReady(queue.url, () => resolve(undefined));
@@ -112,12 +109,12 @@ export function createReceiving(options: ReceivingOptions): Receiving {
         at >= 0
           ? (leftOver.splice(at, 1)[0] as Poll)
           : startPoll(queue, asked, Math.max(0, Math.min(pollSeconds, Math.floor(leftSeconds))));
-      const arrived = await firstOf(poll, queue);
-      if (arrived === undefined) {
+      const messages = await firstOf(poll, queue);
+      if (messages === undefined) {
         leftOver.push(poll);
         continue;
       }
-      const taken = await deliveries.accept(queue, status, arrived, poll.leaseSeconds);
+      const taken = await deliveries.accept(queue, status, messages, poll.leaseSeconds);
       if (taken.length > 0) {
         if (!(await registry.isPaused(status))) {
           // What an earlier receive asked for may be more than this one can take.

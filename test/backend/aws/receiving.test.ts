@@ -158,29 +158,6 @@ describe("receiving", () => {
     assert.deepEqual(told, []);
   });
 
-  for (const [max, what] of [
-    [10, "a call brought for nobody"],
-    [1, "was more than anybody asked for"],
-  ] as const) {
-    it(`gives nothing after a pause of what ${what} before it: the leases are over`, async () => {
-      const { clock, calls, told, receiving, pause } = await withCallForNobody();
-      calls[1]?.answer([message("c", "h"), message("d", "i")]);
-      if (max === 1) assert.deepEqual(idsOf(await receiving.receive({ ...asked, max })), ["c"]);
-      await still();
-      pause(true);
-      const paused = receiving.receive(asked);
-      await still();
-      clock.advance(leaseSeconds);
-      assert.deepEqual(await paused, []);
-      pause(false);
-      told.length = 0;
-      const next = receiving.receive(asked);
-      await still();
-      calls[2]?.answer([message("e", "j")]);
-      assert.deepEqual([idsOf(await next), told], [["e"], []]);
-    });
-  }
-
   it("gives back what a call brings once its status was paused", async () => {
     const { calls, told, receiving, pause, clock } = receivingOf("standard");
     const first = receiving.receive(asked);
