@@ -27,8 +27,17 @@ export interface Adopted extends Delivery {
 }
 
 export interface Deliveries extends Pick<Backend, "settle"> {
-  /** What came of one call, as deliveries: none of a group but its first. */
-  accept(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
+  /**
+   * What came of one call at `receivedAt` (milliseconds since 1970), as deliveries: none of a group but its first, and
+   * none whose lease has run out since.
+   */
+  accept(
+    queue: Queue,
+    status: string,
+    messages: readonly Message[],
+    leaseSeconds: number,
+    receivedAt: number,
+  ): Promise<Delivery[]>;
   /** What somebody else received and will take off: all of it, a group's messages in their order. */
   adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Adopted[]>;
   /** It was never begun: it comes again at once. */
@@ -129,9 +138,9 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     status: string,
     messages: readonly Message[],
     leaseSeconds: number,
+    receivedAt: number,
     brought: boolean,
   ): Flight[] => {
-    const receivedAt = clock.now();
     const leaseEndsAt = receivedAt + leaseSeconds * 1_000;
     const arrived: Flight[] = [];
     for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
@@ -157,7 +166,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 
   return {
     async adopt(queue, status, messages, leaseSeconds) {
-      const brought = flightsOf(queue, status, messages, leaseSeconds, true);
+      const brought = flightsOf(queue, status, messages, leaseSeconds, clock.now(), true);
       for (const flight of brought) flights.add(flight);
       return Promise.all(brought.map(deliveryOf));
     },
@@ -169,8 +178,9 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       await flight.queue.changeVisibility(receipt, 0);
     },
 
-    async accept(queue, status, messages, leaseSeconds) {
-      const heads = groups.arrive(flightsOf(queue, status, messages, leaseSeconds, false));
+    async accept(queue, status, messages, leaseSeconds, receivedAt) {
+      const arrived = flightsOf(queue, status, messages, leaseSeconds, receivedAt, false);
+      const heads = groups.arrive(arrived.filter(({ leaseEndsAt }) => leaseEndsAt > clock.now()));
       for (const flight of heads) flights.add(flight);
       return Promise.all(heads.map(deliveryOf));
     },

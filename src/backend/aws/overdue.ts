@@ -4,13 +4,13 @@ import type { StoredOrder } from "../../core/order.ts";
 import type { Backend } from "../backend.ts";
 import type { Flights } from "./flights.ts";
 import { attributes as a, numberOf, orderPart, type Standing } from "./item.ts";
-import { type Filter, walkIndex } from "./lists.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
 import type { Queue } from "./queue.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
 import { countedMost, decodeRows, encodeRows, isFull, type Row, tallied } from "./tally.ts";
+import { type Filter, walkIndex } from "./walk.ts";
 
 export interface SweepingOptions {
   readonly clock: Clock;

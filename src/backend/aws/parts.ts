@@ -1,7 +1,6 @@
-import { hash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { attributes, type Item, numberOf, orderPart, partsOf, textOf } from "./item.ts";
+import { attributes, type Item, numberOf, orderPart, partsOf, shardOf, sortBefore, textOf } from "./item.ts";
 import type { Key, Table } from "./table.ts";
 
 /**
@@ -44,8 +43,7 @@ const pageLimit = 100;
 
 export function createParts(table: Table, clock: Clock): Parts {
   const noteOf = (id: string, part: string, at: number): Key => {
-    const shard = Number.parseInt(hash("sha256", id).slice(0, 8), 16) % noteShards;
-    return { id: `#parts#${shard}`, part: `${String(at).padStart(15, "0")} ${id} ${part}` };
+    return { id: `#parts#${shardOf(id, noteShards)}`, part: `${sortBefore(at)} ${id} ${part}` };
   };
   const eraseKey = ({ id, part }: Key) => table.erase({ Key: { id: { S: id }, part: { S: part } } });
 
@@ -152,7 +150,7 @@ export function createParts(table: Table, clock: Clock): Parts {
     },
 
     async sweep() {
-      const before = String(clock.now() - noteSeconds * 1_000).padStart(15, "0");
+      const before = sortBefore(clock.now() - noteSeconds * 1_000);
       const shards = Array.from({ length: noteShards }, (_, shard) => `#parts#${shard}`);
       await Promise.all(
         shards.map(async (id) => {

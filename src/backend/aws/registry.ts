@@ -1,6 +1,6 @@
-import { hash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
+import { shardOf } from "./item.ts";
 import type { Table } from "./table.ts";
 
 /**
@@ -68,7 +68,7 @@ export async function openRegistry(table: Table, clock: Clock, shardsAtLeast: nu
 
   return {
     partitionOf({ id, kind, status, failure }) {
-      const shard = Number.parseInt(hash("sha256", id).slice(0, 8), 16) % shards;
+      const shard = shardOf(id, shards);
       if (failure !== null) return `f#${shard}`;
       return kind === "final" ? `e#${status}#${shard}` : `o#${shard}`;
     },

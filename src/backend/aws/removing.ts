@@ -1,11 +1,11 @@
 import { CauceError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
 import { attributes as a, type Item, orderPart, sortBefore } from "./item.ts";
-import { walkIndex } from "./lists.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
+import { walkIndex } from "./walk.ts";
 
 const cursorPattern = /^(\d{1,6}) (\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?$/;
 

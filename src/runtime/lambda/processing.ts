@@ -1,6 +1,12 @@
 import { type Adopted, resourceNames } from "../../backend/aws/index.ts";
 import type { App, Log } from "../../core/handlers.ts";
-import { type HandledStatus, handledStatuses, statusOf, timeoutSecondsOf } from "../../core/workflow.ts";
+import {
+  type HandledStatus,
+  handledStatuses,
+  leaseSecondsOf,
+  statusOf,
+  timeoutSecondsOf,
+} from "../../core/workflow.ts";
 import type { Attempt } from "../../engine/attempt.ts";
 import { jsonLog } from "../../engine/log.ts";
 import { type Observer, unobserved } from "../../engine/observer.ts";
@@ -32,6 +38,7 @@ interface Desk {
   readonly workflow: string;
   readonly status: string;
   readonly timeoutSeconds: number;
+  readonly leaseSeconds: number;
   readonly backend: OpenEngine["backend"];
   readonly attempt: Attempt;
   /** What comes again is the message itself, and not a new one. */
@@ -43,8 +50,9 @@ const afterMilliseconds = 1_000;
 
 /**
  * The handler of a processing function: a standard batch at once, in FIFO delivery the groups at once and each in turn;
- * what may have killed a function before, after the others and by itself. Nothing starts with less than the status's `timeoutSeconds` left. What is not done is answered as failed, alone; where
- * one of a group is not done, neither are those behind it, and they go back at once.
+ * what may have killed a function before, after the others and by itself. Nothing starts with less than the status's
+ * `timeoutSeconds` left. What is not done is answered as failed, alone; where one of a group is not done, neither are
+ * those behind it, and they go back at once.
  */
 export function processingHandler(
   apps: App | readonly App[],
@@ -85,9 +93,12 @@ async function openDesks(
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
     const attempt = await engine.attend();
     for (const status of handledStatuses(workflow)) {
-      const timeoutSeconds = timeoutSecondsOf(statusOf(workflow, status) as HandledStatus);
-      const own = { workflow: workflow.name, status, timeoutSeconds, backend, attempt };
-      desks.set(names.queue(status), { ...own, fifo: settings.delivery === "fifo" });
+      const definition = statusOf(workflow, status) as HandledStatus;
+      desks.set(names.queue(status), {
+        ...{ workflow: workflow.name, status, backend, attempt, fifo: settings.delivery === "fifo" },
+        timeoutSeconds: timeoutSecondsOf(definition),
+        leaseSeconds: leaseSecondsOf(definition),
+      });
     }
   }
   return desks;
@@ -142,6 +153,7 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
     log.error({ workflow, status, error: String(error) }, "delivery not settled; it comes again");
   };
   const begun = new Set<Adopted>();
+  const leaseEndsAt = Date.now() + desk.leaseSeconds * 1_000;
   const serveLane = async (lane: readonly Adopted[]): Promise<void> => {
     try {
       for (const delivery of lane) {
@@ -150,7 +162,8 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
         const verdict = await desk.attempt(delivery, () => {});
         if (verdict === undefined) return;
         await desk.backend.settle(delivery, verdict);
-        if (verdict.verdict === "again" && desk.fifo) return;
+        // Past its lease a delivery is known no more and no new message was sent, so the old one must not go.
+        if (verdict.verdict === "again" && (desk.fifo || Date.now() >= leaseEndsAt)) return;
         left.delete(delivery.messageId as string);
       }
     } catch (error) {

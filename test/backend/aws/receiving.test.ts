@@ -84,6 +84,18 @@ describe("receiving", () => {
     assert.equal(calls.length, 2);
   });
 
+  it("leaves what a call brought for nobody once its lease has run out: it may be in other hands", async () => {
+    const { clock, calls, receiving } = await withCallForNobody();
+    calls[1]?.answer([message("c", "h")]);
+    await still();
+    clock.advance(leaseSeconds);
+    const next = receiving.receive(asked);
+    await still();
+    calls[2]?.answer([message("d", "h")]);
+    assert.deepEqual(idsOf(await next), ["d"]);
+    assert.equal(calls.length, 3);
+  });
+
   it("gives no more than is asked for of what an earlier call brought, and keeps the rest for the next", async () => {
     const { calls, receiving } = await withCallForNobody();
     calls[1]?.answer([message("c", "h"), message("d", "i")]);
