@@ -38,6 +38,8 @@ export interface Deliveries extends Pick<Backend, "settle"> {
     leaseSeconds: number,
     receivedAt: number,
   ): Promise<Delivery[]>;
+  /** Whether its lease lasts and nobody has answered it. */
+  holds(delivery: Delivery): boolean;
   /** What somebody else received and will take off: all of it, a group's messages in their order. */
   adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Adopted[]>;
   /** It was never begun: it comes again at once. */
@@ -184,6 +186,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       for (const flight of heads) flights.add(flight);
       return Promise.all(heads.map(deliveryOf));
     },
+
+    holds: ({ receipt }) => flights.byReceipt(receipt) !== undefined,
 
     async takeReady(queue, most, leaseSeconds) {
       const now = clock.now();

@@ -170,6 +170,23 @@ describe("receiving", () => {
     assert.deepEqual(told, []);
   });
 
+  it("gives nothing after a pause of what was more than anybody asked for before it: the leases are over", async () => {
+    const { clock, calls, told, receiving, pause } = await withCallForNobody();
+    calls[1]?.answer([message("c", "h"), message("d", "i")]);
+    assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
+    pause(true);
+    const paused = receiving.receive(asked);
+    await still();
+    clock.advance(leaseSeconds);
+    assert.deepEqual(await paused, []);
+    pause(false);
+    told.length = 0;
+    const next = receiving.receive(asked);
+    await still();
+    calls[2]?.answer([message("e", "j")]);
+    assert.deepEqual([idsOf(await next), told], [["e"], []]);
+  });
+
   it("gives back what a call brings once its status was paused", async () => {
     const { calls, told, receiving, pause, clock } = receivingOf("standard");
     const first = receiving.receive(asked);
