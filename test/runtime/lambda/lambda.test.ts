@@ -356,6 +356,8 @@ describe("the functions", () => {
     };
     await place(workflow.name, "gone");
     const ids = { parcels: await place(workflow.name, "packed"), letters: await place(letters.name, "packed") };
+    // Each workflow has a topic of its own.
+    delete process.env.CAUCE_TOPIC_ARN;
     const both = sweepHandler([app, implement(letters, { handlers: app.handlers as never })]);
     await assert.rejects(both({}, invocation()), { code: "store_missing" });
     for (const [name, id] of Object.entries(ids)) {
