@@ -49,6 +49,8 @@ export function createAttempt(options: AttemptOptions): Attempt {
 
   /** What to say of a delivery whose order another change reached first. */
   const verdictOf = (order: StoredOrder | undefined, delivery: Delivery): Verdict => {
+    // It was removed meanwhile: one that is only not there yet is there when its delivery comes again.
+    if (order === undefined && delivery.redelivered) return done;
     if (order === undefined || order.visit < delivery.visit) {
       return { verdict: "again", notBefore: clock.now() + notYetSeconds * 1_000 };
     }

@@ -140,6 +140,8 @@ describe("a delivery", () => {
     const { place, attempt, clock, close } = attempting();
     const again = { verdict: "again", notBefore: clock.now() + 1_000 };
     assert.deepEqual(await attempt(deliveryOf({ id: "0193", visit: 0 })), again);
+    // Still not there: it was removed.
+    assert.deepEqual(await attempt(deliveryOf({ id: "0193", visit: 0 }, { redelivered: true })), done);
     const { id } = await place();
     assert.deepEqual(await attempt(deliveryOf({ id, visit: 1 })), again);
     await close();

@@ -77,7 +77,9 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   };
 
   const takeSpare = (url: string, most: number): Delivery[] => {
-    const all = spare.get(url) ?? [];
+    // Through a pause their leases may have ended: then they are in other hands.
+    const all = (spare.get(url) ?? []).filter(deliveries.holds);
+    spare.set(url, all);
     const taken = all.splice(0, most);
     if (all.length === 0) spare.delete(url);
     return taken;

@@ -33,13 +33,19 @@ export function sweepHandler(apps: App | readonly App[]): (event: unknown, invoc
     const goOn = () => invocation.getRemainingTimeInMillis() > stepMilliseconds;
     let swept = 0;
     let removed = 0;
+    const errors: unknown[] = [];
     for (const { app, engine } of engines) {
-      const seen = await engine.sweep(goOn);
+      const seen = await engine.sweep(goOn).catch((error: unknown) => {
+        // The other workflows are swept all the same, and then the invocation fails.
+        errors.push(error);
+        return 0;
+      });
       if (seen > 0) log.info({ workflow: app.workflow.name, orders: seen }, "overdue orders seen to");
       swept += seen;
       figures.add("OrdersSwept", seen, { workflow: app.workflow.name });
     }
     figures.write();
+    if (errors.length > 0) throw errors[0];
     for (const { engine } of engines) removed += await engine.removeOld(goOn);
     return settings.retentionDays === undefined ? { swept } : { swept, removed };
   };

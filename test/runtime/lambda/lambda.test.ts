@@ -4,6 +4,8 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { z } from "zod";
 import { aws } from "../../../src/backend/aws/index.ts";
 import type { DeliveryMode } from "../../../src/backend/backend.ts";
+import { type Clock, systemClock } from "../../../src/core/clock.ts";
+import { leasesOf } from "../../../src/core/workflow.ts";
 import { defineWorkflow, final, implement, PermanentError } from "../../../src/index.ts";
 import { processingHandler, requestHandler, type SqsEvent, sweepHandler } from "../../../src/runtime/lambda/index.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
@@ -329,6 +331,46 @@ describe("the functions", () => {
     const { sweep } = await functions(t, "standard");
     assert.deepEqual(await sweep({}, invocation()), { swept: 0 });
     assert.deepEqual(await sweep({}, invocation(100)), { swept: 0 });
+  });
+
+  it("sweep the other orders and workflows where one order cannot be moved, and then fail", async (t) => {
+    const { app, stage } = await functions(t, "standard");
+    const letters = { ...workflow, name: "letters" };
+    const stack = await createStack({ workflow: letters.name, stage, mode: "standard", statuses });
+    t.after(() => stack.remove());
+    const openAt = (name: string, clock: Clock) => {
+      const queueUrl = (status: string) => `${process.env.CAUCE_QUEUE_URL_BASE}${name}-${status}-${stage}`;
+      return aws({ stage, queueUrl })({
+        workflow: name,
+        delivery: "standard",
+        clock,
+        leaseSeconds: leasesOf(workflow),
+      });
+    };
+    const earlier = fakeClock(Date.now() - 3_600_000);
+    const place = async (name: string, status: string): Promise<string> => {
+      const backend = await openAt(name, earlier);
+      const placed = await backend.place({ ...newOrder, status, createdAt: earlier.now() });
+      await backend.close();
+      return "order" in placed ? placed.order.id : assert.fail();
+    };
+    await place(workflow.name, "gone");
+    const ids = { parcels: await place(workflow.name, "packed"), letters: await place(letters.name, "packed") };
+    // Each workflow has a topic of its own.
+    delete process.env.CAUCE_TOPIC_ARN;
+    const both = sweepHandler([app, implement(letters, { handlers: app.handlers as never })]);
+    await assert.rejects(both({}, invocation()), { code: "store_missing" });
+    for (const [name, id] of Object.entries(ids)) {
+      const backend = await openAt(name, systemClock());
+      const received: string[] = [];
+      for (let receives = 0; receives < 2; receives++) {
+        const asked = { status: "packed", max: 10, leaseSeconds: 60, waitSeconds: 0 };
+        received.push(...(await backend.receive(asked)).map(({ orderId }) => orderId));
+      }
+      await backend.close();
+      // One by the placing, one by the sweep.
+      assert.deepEqual(received, [id, id], name);
+    }
   });
 
   it("remove what is older than the retention, as long as there is time", async (t) => {
