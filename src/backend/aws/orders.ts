@@ -95,8 +95,6 @@ export function createOrders(options: OrdersOptions): Orders {
       if (item === undefined) return undefined;
       const order = await decode(item);
       if (order !== undefined) return order;
-      // What is final is written no more: its removal has begun, and may have been cut off.
-      if (item[a.kind]?.S === "f") return undefined;
       // Its results were replaced between the two reads.
     }
     throw new CauceError("store_unavailable", `order ${id} changed while it was read ${readsMost} times; try again`);

@@ -21,6 +21,8 @@ export interface SweepingOptions {
   readonly flights: Flights;
   readonly queueOf: (status: string) => Promise<Queue>;
   readonly lostSecondsOf: (status: string) => number;
+  /** Told of an order that is due and cannot be read; the next sweep looks at it again. */
+  readonly onUnread: (orderId: string, error: unknown) => void;
   /** Told at the end of each pass over all open orders how many of them stand where. */
   readonly keepCounts: (rows: readonly Row[]) => Promise<void>;
   /** Past so many, no more orders of a status are counted. Default 10,000. */
@@ -52,7 +54,7 @@ interface Place {
  * counts them by the way, since each of them is read anyhow.
  */
 export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue" | "redeliver"> {
-  const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf, keepCounts } = options;
+  const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
   const { countMost = countedMost } = options;
 
   return {
@@ -140,14 +142,19 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
   /** The index may be a little behind what the orders are. */
   async function stillDue(entries: readonly Standing[]): Promise<StoredOrder[]> {
     const now = clock.now();
-    const found = await Promise.all(
+    const found = await Promise.allSettled(
       entries.map(async ({ id }) => {
         const item = await orders.readItem(id);
         if (item === undefined || (numberOf(item, a.due) ?? Number.POSITIVE_INFINITY) > now) return undefined;
         return orders.get(id);
       }),
     );
-    return found.filter((order) => order !== undefined);
+    return found.flatMap((each, n) => {
+      if (each.status === "fulfilled") return each.value ?? [];
+      // One that cannot be read keeps back none of the others.
+      onUnread((entries[n] as Standing).id, each.reason);
+      return [];
+    });
   }
 }
 

@@ -45,6 +45,12 @@ interface Desk {
   readonly fifo: boolean;
 }
 
+/**
+ * The event source brings a paused status's messages all the same, so each is put off for so long: a new message in
+ * standard delivery, and in FIFO the same one, of whose receives a queue counts 1,000 at most (10 days).
+ */
+const pausedSeconds = { standard: 60, fifo: 900 };
+
 /** The commit and the publish after the handler need some time too. */
 const afterMilliseconds = 1_000;
 
@@ -170,18 +176,36 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
       notSettled(error);
     }
   };
+  const putOffLane = async ([first]: readonly Adopted[]): Promise<void> => {
+    if (first === undefined) return;
+    begun.add(first);
+    try {
+      const notBefore = Date.now() + pausedSeconds[desk.fifo ? "fifo" : "standard"] * 1_000;
+      await desk.backend.settle(first, { verdict: "again", notBefore });
+      if (!desk.fifo) left.delete(first.messageId as string);
+    } catch (error) {
+      notSettled(error);
+    }
+  };
   let deliveries: readonly Adopted[];
+  let paused: boolean;
   try {
-    deliveries = await desk.backend.adopt(status, records.map(messageOf));
+    [deliveries, paused] = await Promise.all([
+      desk.backend.adopt(status, records.map(messageOf)),
+      desk.backend.isPaused(status),
+    ]);
   } catch (error) {
     notSettled(error);
     return [...left];
   }
   const lanes = lanesOf(deliveries, desk.fifo);
   const isSuspect = (lane: readonly Adopted[]) => lane.some(({ suspect }) => suspect);
-  await Promise.all(lanes.filter((lane) => !isSuspect(lane)).map(serveLane));
-  // One at a time: a handler that kills the function must not take an attempt from those beside it each time.
-  for (const lane of lanes.filter(isSuspect)) await serveLane(lane);
+  if (paused) await Promise.all(lanes.map(putOffLane));
+  else {
+    await Promise.all(lanes.filter((lane) => !isSuspect(lane)).map(serveLane));
+    // One at a time: a handler that kills the function must not take an attempt from those beside it each time.
+    for (const lane of lanes.filter(isSuspect)) await serveLane(lane);
+  }
   // They were received and never begun: nobody should wait for their invisibility to end.
   const unbegun = deliveries.filter((delivery) => !begun.has(delivery));
   await Promise.all(

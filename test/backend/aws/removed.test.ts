@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import { type AwsBackend, aws } from "../../../src/backend/aws/index.ts";
-import { createParts } from "../../../src/backend/aws/parts.ts";
-import { openTable } from "../../../src/backend/aws/table.ts";
 import type { DeliveryMode } from "../../../src/backend/backend.ts";
 import { leasesOf } from "../../../src/core/workflow.ts";
 import { createEngine } from "../../../src/engine/createEngine.ts";
@@ -121,25 +118,4 @@ describe("what is left of a removed order", { timeout: 60_000 }, () => {
       });
     }
   }
-
-  it("is no order without its data, where the removal was cut off", async (t) => {
-    const { engine, place, work, stage, clock } = await stageOf(t, "standard");
-    const data = { customer: "a", text: "x".repeat(2_000) };
-    const [id, other] = [await place(data, "k"), await place({ customer: "b" })];
-    await work();
-    const dynamo = new DynamoDBClient();
-    await createParts(openTable(dynamo, `parcels-table-${stage}`), clock).eraseAll(id);
-    dynamo.destroy();
-    assert.equal(await engine.get(id), undefined);
-    assert.deepEqual(
-      (await engine.list({ limit: 10 })).items.map((order) => order.id),
-      [other],
-    );
-    const next = await place(data, "k");
-    assert.notEqual(next, id);
-    // The next removal goes on, and takes nothing from the key's next order.
-    assert.equal(await engine.remove(id), undefined);
-    assert.equal(await place(data, "k"), next);
-    assert.equal((await engine.get(next))?.dataJson.length, JSON.stringify(data).length);
-  });
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it, type TestContext } from "node:test";
+import { GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import { aws } from "../../../src/backend/aws/index.ts";
 import type { DeliveryMode } from "../../../src/backend/backend.ts";
@@ -101,13 +102,22 @@ async function functions(
   };
   const settle = async (status: string, event: SqsEvent, answer: Awaited<ReturnType<typeof processing>>) =>
     sources[status]?.settle(event, answer);
+  const counts = async (status: string) => {
+    const sqs = new SQSClient();
+    const { Attributes = {} } = await sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl: stack.queueUrl(status) as string, AttributeNames: ["All"] }),
+    );
+    sqs.destroy();
+    const of = (name: string) => Number((Attributes as Record<string, string>)[`ApproximateNumberOfMessages${name}`]);
+    return { visible: of(""), hidden: of("NotVisible"), delayed: of("Delayed") };
+  };
   const handle = async (status: string, count: number) => {
     const event = await receive(status, count);
     const answer = await processing(event, invocation());
     await settle(status, event, answer);
     return answer.batchItemFailures.length;
   };
-  return { app, stage, call, place, get, receive, settle, handle, processing, sweep, sources };
+  return { app, counts, stage, call, place, get, receive, settle, handle, processing, sweep, sources };
 }
 
 /** The figures that functions write from now on, without their heads. */
@@ -326,6 +336,30 @@ describe("the functions", () => {
       await stack.remove();
     }
   });
+
+  for (const delivery of ["standard", "fifo"] as const) {
+    it(`run no handler of a paused status, and put its messages off (${delivery})`, async (t) => {
+      let runs = 0;
+      const { call, place, get, receive, settle, processing, counts } = await functions(t, delivery, async () => {
+        runs++;
+      });
+      const ids: string[] = [];
+      for (const customer of ["a", "a", "b"]) ids.push((await place({ customer })).id);
+      assert.equal((await call("POST", "/parcels/queues/received/pause")).statusCode, 200);
+      // In FIFO the queue gives the head of each group.
+      const event = await receive("received", delivery === "fifo" ? 2 : 3);
+      const answer = await processing(event, invocation());
+      await settle("received", event, answer);
+      assert.equal(answer.batchItemFailures.length, delivery === "fifo" ? 2 : 0);
+      const left = await counts("received");
+      assert.deepEqual(
+        left,
+        delivery === "fifo" ? { visible: 1, hidden: 2, delayed: 0 } : { visible: 0, hidden: 0, delayed: 3 },
+      );
+      for (const id of ids) assert.deepEqual([(await get(id)).status, (await get(id)).attempts], ["received", 0]);
+      assert.equal(runs, 0);
+    });
+  }
 
   it("sweep once, as long as there is time", async (t) => {
     const { sweep } = await functions(t, "standard");
