@@ -53,6 +53,14 @@ function assertKnown(found: readonly { name: string; page: string }[], known: It
 describe("what the docs show", () => {
   const fences = pages.flatMap((page) => page.fences);
 
+  it("holds no marks of a merge", () => {
+    const marked = pages.filter(({ path }) => /^(<{7}|={7}|>{7})( |$)/m.test(readText(path)));
+    assert.deepEqual(
+      marked.map(({ path }) => path),
+      [],
+    );
+  });
+
   it("in TypeScript, or as a sample, is a file or a region of one", () => {
     const code = /^(ts|typescript|js|javascript|tsx)$/;
     const samples = fences.filter(({ language, comment }) => code.test(language) || comment.startsWith("sample: "));
