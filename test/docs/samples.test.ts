@@ -21,6 +21,7 @@ import { payslipReceiver } from "../../examples/docs/receiver.ts";
 import * as tickets from "../../examples/docs/tickets.ts";
 import { onPayslip } from "../../examples/docs/webhook.ts";
 import { listen } from "../../src/runtime/node.ts";
+import { createStack, startEmulators } from "../backend/aws/emulators.ts";
 import { readText, root } from "./markdown.ts";
 
 // Every sample of the docs does what they say. The testing guide's samples are tests themselves: they register their own.
@@ -68,6 +69,27 @@ describe("examples/docs", () => {
     for (const name of await readdir(join(root, "examples/docs"))) {
       assert.ok(importers.includes(`/${name}")`) || importers.includes(`/${name}";`), `examples/docs/${name} is run`);
     }
+  });
+
+  it("parcels.request: takes an order as a function does", async (t) => {
+    const emulators = await startEmulators();
+    const stack = await createStack({ workflow: "parcels", stage: "dev", mode: "standard", statuses: ["received"] });
+    process.env.CAUCE_PUBLIC = "true";
+    process.env.CAUCE_TOPIC_ARN = stack.topicArn;
+    t.after(async () => {
+      delete process.env.CAUCE_PUBLIC;
+      delete process.env.CAUCE_TOPIC_ARN;
+      await stack.remove();
+      await emulators.stop();
+    });
+    const { handler } = await import("../../examples/docs/parcels.request.ts");
+    const answer = await handler({
+      ...{ rawPath: "/parcels", rawQueryString: "", isBase64Encoded: false },
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ address: "1 Quay St", weightKilograms: 2 }),
+      requestContext: { domainName: "api.example", requestId: "gateway-1", http: { method: "POST" } },
+    });
+    assert.equal(answer.statusCode, 202, answer.body);
   });
 
   it("parcels: labelled, then delivered by a call or returned by time", async (t) => {

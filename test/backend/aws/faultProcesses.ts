@@ -102,7 +102,7 @@ export async function endsOnce(stage: Stage, cell: Cell, fault: Fault): Promise<
     while (!over) {
       const process = await running;
       const placed = await process?.engine.place(cell.data ?? {}, { idempotencyKey: "one" }).catch(() => undefined);
-      if (placed !== undefined || cell.clientDies) return;
+      if (placed !== undefined || (cell.clientDies && trouble.begun > 0)) return;
       await sleep(200);
     }
   };

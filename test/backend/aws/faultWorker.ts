@@ -4,15 +4,14 @@ import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { destroyClients } from "../../../src/backend/aws/clients.ts";
 import type { DeliveryMode } from "../../../src/backend/backend.ts";
+import { createCalm } from "./calm.ts";
 import { createStack, startEmulators } from "./emulators.ts";
-import { cellsOf, type Driver, handled, sleep, workflow } from "./faultCells.ts";
+import { cellsOf, type Driver, handled, workflow } from "./faultCells.ts";
 import { stageName, startFaultProxy } from "./faults.ts";
 
 // The cells of one delivery, many at a time: they wait for most of their time. A thread of its own, since the test
 // runner's bookkeeping of what is asynchronous makes every call a good deal dearer.
 const atOnce = 32;
-
-const paceMilliseconds = 250;
 
 const { driver, delivery } = workerData as { readonly driver: string; readonly delivery: DeliveryMode };
 const { rows, endsOnce } = (await import(driver)) as Driver;
@@ -22,22 +21,12 @@ const proxy = await startFaultProxy(rows.map(({ site }) => site.kind));
 // Without the product's time-outs: whoever looks on waits.
 const clients = { dynamo: new DynamoDBClient(), sns: new SNSClient(), sqs: new SQSClient() };
 
-/** A machine that is behind gets no more to do: calls would time out of themselves. */
-const untilCalm = async (): Promise<void> => {
-  for (let late = true; late; ) {
-    const begun = performance.now();
-    await sleep(paceMilliseconds);
-    late = performance.now() - begun > paceMilliseconds + 80;
-  }
-};
-let gate = Promise.resolve();
-
+const calm = createCalm(250);
 const cells = cellsOf(rows, delivery).entries();
 await Promise.all(
   Array.from({ length: atOnce }, async () => {
     for (const [at, { cell, fault, name }] of cells) {
-      gate = gate.then(untilCalm);
-      await gate;
+      await calm();
       const number = at + 1;
       try {
         const stack = await createStack({

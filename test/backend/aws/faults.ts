@@ -43,6 +43,8 @@ export interface Plan {
 export interface Trouble {
   /** Whether every planned fault has come to pass. */
   readonly fired: boolean;
+  /** How many of them have begun. */
+  readonly begun: number;
 }
 
 export interface FaultProxy {
@@ -193,6 +195,9 @@ export async function startFaultProxy(kinds: readonly Kind[]): Promise<FaultProx
       return {
         get fired() {
           return held.every(({ invocation }) => invocation !== undefined);
+        },
+        get begun() {
+          return held.filter(({ invocation }) => invocation !== undefined).length;
         },
       };
     },

@@ -99,7 +99,8 @@ export async function endsOnce(stage: Stage, cell: FunctionCell, fault: Fault): 
         }),
       );
       if (answer !== undefined) said.push(`${new Date().toISOString()} placed: ${answer.statusCode}`);
-      if (answer?.statusCode === 202 || answer?.statusCode === 200 || cell.clientDies) return;
+      if (answer?.statusCode === 202 || answer?.statusCode === 200) return;
+      if (cell.clientDies && trouble.begun > 0) return;
       await sleep(200);
     }
   };
