@@ -28,7 +28,7 @@ export async function openEngines(
 ): Promise<OpenEngine[]> {
   const clock = systemClock();
   const open = stackBackend(apps, settings, log);
-  return Promise.all(
+  const opening = await Promise.allSettled(
     ([apps].flat() as readonly App[]).map(async (app) => {
       const { workflow } = app;
       const backend = await open({
@@ -52,4 +52,10 @@ export async function openEngines(
       return { app, engine, backend };
     }),
   );
+  const opened = opening.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+  const failed = opening.find((each) => each.status === "rejected");
+  if (failed === undefined) return opened;
+  // The next try opens all of them again.
+  await Promise.allSettled(opened.map(({ backend }) => backend.close()));
+  throw failed.reason;
 }

@@ -13,6 +13,7 @@ import { type Observer, unobserved } from "../../engine/observer.ts";
 import { cauceVariables, functionName } from "../env.ts";
 import { createFigures, type Figures } from "./emf.ts";
 import { type Invocation, type OpenEngine, openEngines } from "./engines.ts";
+import { openOnce } from "./openOnce.ts";
 import { type LambdaSettings, lambdaSettings } from "./settings.ts";
 
 /** What SQS hands to a function. */
@@ -66,13 +67,9 @@ export function processingHandler(
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
   const figures = createFigures(settings, (line) => process.stdout.write(line));
-  let opening: Promise<ReadonlyMap<string, Desk>> | undefined;
+  const open = openOnce(() => openDesks(apps, settings, log, figures));
   return async ({ Records }, invocation) => {
-    opening ??= openDesks(apps, settings, log, figures);
-    const desks = await opening.catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
+    const desks = await open();
     const failed = await Promise.all(
       [...batchesOf(Records)].map(async (batch) => {
         const desk = deskOf(batch, desks, log);

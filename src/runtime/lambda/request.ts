@@ -5,6 +5,7 @@ import { errorFields, errorProblem, httpStatusOf, problem } from "../../http/pro
 import { cauceVariables, functionName } from "../env.ts";
 import { stackBackend } from "../stack.ts";
 import { createFigures, type Figures } from "./emf.ts";
+import { openOnce } from "./openOnce.ts";
 import { lambdaAuth, lambdaSettings } from "./settings.ts";
 
 // Lambda's payloads end at 6 MB, and a body that is no text comes as base64, a third longer.
@@ -39,21 +40,16 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
   const backend = stackBackend(apps, settings, log);
   const figures = createFigures(settings, (line) => process.stdout.write(line));
   const workflows = ([apps].flat() as readonly App[]).map(({ workflow }) => workflow.name);
-  let opening: Promise<Cauce> | undefined;
-  const open = () => {
-    opening ??= openCauce({
+  const open = openOnce(() =>
+    openCauce({
       apps,
       backend,
       delivery: settings.delivery,
       auth,
       log,
       actor: { runtime: "lambda", name: functionName() },
-    });
-    return opening.catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
-  };
+    }),
+  );
   const respond = async (event: HttpEvent): Promise<Response> => {
     let cauce: Cauce;
     try {

@@ -2,7 +2,8 @@ import type { App } from "../../core/handlers.ts";
 import { jsonLog } from "../../engine/log.ts";
 import { cauceVariables, functionName } from "../env.ts";
 import { createFigures } from "./emf.ts";
-import { type Invocation, type OpenEngine, openEngines } from "./engines.ts";
+import { type Invocation, openEngines } from "./engines.ts";
+import { openOnce } from "./openOnce.ts";
 import { lambdaSettings } from "./settings.ts";
 
 /** What one step of the sweep takes at most, with room: after that the next invocation goes on. */
@@ -23,13 +24,9 @@ export function sweepHandler(apps: App | readonly App[]): (event: unknown, invoc
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
   const figures = createFigures(settings, (line) => process.stdout.write(line));
-  let opening: Promise<OpenEngine[]> | undefined;
+  const open = openOnce(() => openEngines(apps, settings, { log, name: functionName() }));
   return async (_event, invocation) => {
-    opening ??= openEngines(apps, settings, { log, name: functionName() });
-    const engines = await opening.catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
+    const engines = await open();
     const goOn = () => invocation.getRemainingTimeInMillis() > stepMilliseconds;
     let swept = 0;
     let removed = 0;
