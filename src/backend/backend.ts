@@ -214,7 +214,7 @@ export interface FailureGroup {
   /** The latest message of the group. */
   readonly message: string;
   readonly count: number;
-  /** Since the group was last empty; milliseconds since 1970. */
+  /** When its first order failed since it was last empty; on AWS, the first of those that are failed now. Milliseconds since 1970. */
   readonly firstAt: number;
   readonly lastAt: number;
 }
