@@ -40,11 +40,6 @@ export interface CauceOptions {
   readonly random?: Random | undefined;
   /** Default: warnings and errors as JSON lines on standard error. */
   readonly log?: Log | undefined;
-  /**
-   * Whether `/events`, `/stats` and `/metrics` tell what happens here; false where a process sees one request, as a
-   * function does, and they answer 501. Default true.
-   */
-  readonly observed?: boolean | undefined;
   /** Who the history says moved an order. Default: runtime `node` and the host's name. */
   readonly actor?: Pick<Actor, "runtime" | "name"> | undefined;
   /**
@@ -108,13 +103,16 @@ export interface Cauce {
  * `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
 export async function createCauce(options: CauceOptions): Promise<Cauce> {
-  return openCauce(options, options.observed === false ? undefined : watch);
+  return openCauce(options, watch);
 }
 
 /** What looks on while orders move, and the routes that tell of it. */
 const watch = { createObservation, observedRoutes };
 
-/** As `createCauce`, which brings a watch: a function has none, and its bundle nothing of one. */
+/**
+ * As `createCauce`, which brings a watch. A function sees one request and has none, nor its bundle anything of one:
+ * `/events`, `/stats` and `/metrics` answer 501.
+ */
 export async function openCauce(options: CauceOptions, watching?: typeof watch): Promise<Cauce> {
   checkOptions(options);
   const { clock = systemClock(), random = Math.random, log = standardErrorLog(), delivery = "standard" } = options;
@@ -255,7 +253,6 @@ const known: readonly string[] = [
   "clock",
   "random",
   "log",
-  "observed",
   "actor",
   "unknownStatuses",
   "retentionDays",

@@ -54,6 +54,14 @@ function assertKnown(found: readonly { name: string; page: string }[], known: It
 describe("what the docs show", () => {
   const fences = pages.flatMap((page) => page.fences);
 
+  it("holds no marks of a merge", () => {
+    const marked = pages.filter(({ path }) => /^(<{7}|={7}|>{7})( |$)/m.test(readText(path)));
+    assert.deepEqual(
+      marked.map(({ path }) => path),
+      [],
+    );
+  });
+
   it("in TypeScript, or as a sample, is a file or a region of one", () => {
     const code = /^(ts|typescript|js|javascript|tsx)$/;
     const samples = fences.filter(({ language, comment }) => code.test(language) || comment.startsWith("sample: "));
@@ -171,7 +179,16 @@ describe("what the docs name exists:", () => {
     const ofNode = ["--conditions", "--test", "--max-semi-space-size"];
     // What docs/service.md asks of useradd, npm, systemctl, journalctl and curl, and docs/deploying.md of cdk.
     const ofOthers = "--app --system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay";
-    const known = [...own, ...flagsOf(program), ...everywhere, ...ofScripts, ...ofNode, ...ofOthers.split(" ")];
+    const ofEsbuild = "--bundle --minify --platform --target --format --main-fields --outfile --banner";
+    const known = [
+      ...own,
+      ...flagsOf(program),
+      ...everywhere,
+      ...ofScripts,
+      ...ofNode,
+      ...ofOthers.split(" "),
+      ...ofEsbuild.split(" "),
+    ];
     assertKnown(named(/^--[a-z][\w-]*/), known, 20);
   });
 

@@ -12,7 +12,8 @@ export interface Backend {
   readonly limits: Limits;
 
   /**
-   * Stores a new order and routes it to its status's queue, in one atomic step, and only then resolves.
+   * Stores a new order and routes it to its status's queue, and only then resolves. Where these are not one atomic step,
+   * an order that is stored and not routed is found by `overdue`.
    * Idempotent by `key`: the same key and content give the order placed before, other content a conflict.
    * Rejects with `limit_exceeded`, `store_full`, `store_unavailable` or `closed`.
    */
@@ -21,12 +22,13 @@ export interface Backend {
   /** The order as committed last, or undefined. Strongly consistent. */
   get(id: string): Promise<StoredOrder | undefined>;
 
-  /** Newest first (by time of placing). A cursor neither repeats nor skips while orders are placed. Rejects with `invalid_cursor`. */
+  /** Newest first (by time of placing). A page with a cursor may hold fewer than `limit`, or none. A cursor neither repeats nor skips while orders are placed. Rejects with `invalid_cursor`. */
   list(query: ListQuery): Promise<OrderPage>;
 
   /**
-   * The only change of an order: compare-and-set on `before.version`, with its history entry and its next delivery in
-   * the same atomic step. `stale` when another change was first. A delivery that is in flight for `before` is
+   * The only change of an order: compare-and-set on `before.version`, with its history entry, and its next delivery in
+   * the same atomic step or right after it: one that is lost between them is found by a redelivery of the visit before,
+   * or by `overdue`. A repeat of the same `change` after a rejection goes on where it ended. `stale` when another change was first. A delivery that is in flight for `before` is
    * consumed by a change whose `delivery` is not `keep`. Rejects with `store_full`, `store_unavailable` or `closed`.
    */
   commit(change: Change): Promise<"committed" | "stale">;
@@ -212,7 +214,7 @@ export interface FailureGroup {
   /** The latest message of the group. */
   readonly message: string;
   readonly count: number;
-  /** Since the group was last empty; milliseconds since 1970. */
+  /** When its first order failed since it was last empty; on AWS, the first of those that are failed now. Milliseconds since 1970. */
   readonly firstAt: number;
   readonly lastAt: number;
 }

@@ -11,7 +11,7 @@ export interface Announcement {
   readonly delivery: string;
   /** Where the orders are, as rows of a name and what it is. */
   readonly store: readonly (readonly [string, string])[];
-  /** `work`: nothing but its health is served. */
+  /** `work`: nothing but its health and its figures is served. */
   readonly role: "api" | "work" | "all";
   /** How many API keys there are; 0: everything is open. */
   readonly keys: number;
@@ -38,7 +38,7 @@ export function announce(announcement: Announcement): string {
     ...rows.map(([name, value]) => `  ${name.padEnd(width)}${value}`),
     "",
     ...(role === "work"
-      ? ["It works, and serves no API: /healthz and /readyz alone."]
+      ? ["It works, and serves no API: /healthz and /readyz, and /metrics and /stats to who may read them."]
       : [
           "Place an order, and see where it stands:",
           ...apps.map(({ workflow }) => `  ${curl(`${base}/${workflow.name}`, header, sampleData(workflow.data))}`),

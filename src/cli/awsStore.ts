@@ -1,15 +1,9 @@
 import { resourceNames } from "../backend/aws/names.ts";
-import type { BackendFactory, DeliveryMode } from "../backend/backend.ts";
+import type { BackendFactory } from "../backend/backend.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { handledStatuses } from "../core/workflow.ts";
-
-export interface AwsChoice {
-  readonly stage: string;
-  readonly topicArn: string | undefined;
-  readonly queueUrlBase: string | undefined;
-  readonly delivery: DeliveryMode;
-}
+import type { StackChoice } from "../runtime/stack.ts";
 
 /** The parts of the AWS SDK that the backend needs. */
 export const sdkPackages = ["@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"];
@@ -18,27 +12,15 @@ export const sdkPackages = ["@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "
  * The backend on AWS. Its SDK is loaded here and not before: whoever stays on SQLite needs none. Throws
  * `setting_invalid` where the SDK is not installed, or one topic is given for several workflows.
  */
-export async function awsStore(apps: readonly App[], choice: AwsChoice, log: Log): Promise<BackendFactory> {
-  const { stage, topicArn, queueUrlBase, delivery } = choice;
-  if (topicArn !== undefined && apps.length > 1) {
-    throw new CauceError(
-      "setting_invalid",
-      "--topic-arn (CAUCE_TOPIC_ARN) names the topic of one workflow, and the app has several; leave it out, and each is found by its name",
-    );
-  }
-  const { aws } = await loadBackend();
-  return (options) => {
-    const names = resourceNames(options.workflow, stage, delivery);
-    const queueUrl =
-      queueUrlBase === undefined ? undefined : (status: string) => `${queueUrlBase}${names.queue(status)}`;
-    return aws({ stage, topicArn, queueUrl, onWarning: log.warn })(options);
-  };
+export async function awsStore(apps: readonly App[], choice: StackChoice, log: Log): Promise<BackendFactory> {
+  const { stackBackend } = await loadStack();
+  return stackBackend(apps, choice, log);
 }
 
 /** Where the orders are, as rows: with `statuses`, only the queues of those. */
 export function awsRows(
   apps: readonly App[],
-  { stage, delivery }: Pick<AwsChoice, "stage" | "delivery">,
+  { stage, delivery }: Pick<StackChoice, "stage" | "delivery">,
   statuses: readonly string[] | undefined,
 ): [string, string][] {
   const named = apps.map(({ workflow }) => ({ workflow, names: resourceNames(workflow.name, stage, delivery) }));
@@ -56,9 +38,9 @@ export function awsRows(
   ];
 }
 
-async function loadBackend(): Promise<typeof import("../backend/aws/index.ts")> {
+async function loadStack(): Promise<typeof import("../runtime/stack.ts")> {
   try {
-    return await import("../backend/aws/index.ts");
+    return await import("../runtime/stack.ts");
   } catch (cause) {
     const { code, message = "" } = cause as NodeJS.ErrnoException;
     const missing = code === "ERR_MODULE_NOT_FOUND" ? sdkPackages.find((name) => message.includes(name)) : undefined;

@@ -49,6 +49,8 @@ export function createAttempt(options: AttemptOptions): Attempt {
 
   /** What to say of a delivery whose order another change reached first. */
   const verdictOf = (order: StoredOrder | undefined, delivery: Delivery): Verdict => {
+    // It was removed meanwhile: one that is only not there yet is there when its delivery comes again.
+    if (order === undefined && delivery.redelivered) return done;
     if (order === undefined || order.visit < delivery.visit) {
       return { verdict: "again", notBefore: clock.now() + notYetSeconds * 1_000 };
     }
@@ -163,6 +165,10 @@ function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds
       { ...fields, to: after.status, code: exhaustedBy, reason: after.entry.reason, ...stack },
       "attempts used up",
     );
+  } else if (after.attempting) {
+    // Nothing has ended yet: the next attempt begins.
+    const { orderId, status, visit } = fields;
+    log.warn({ orderId, status, visit, attempt: after.attempts }, "attempt begins again; the last told of no end");
   } else {
     const notBefore = after.notBefore === null ? null : new Date(after.notBefore).toISOString();
     log.warn({ ...fields, error: after.entry.error, notBefore, ...stack }, "attempt failed");

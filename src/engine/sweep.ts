@@ -52,14 +52,19 @@ export function createSweep({ backend, clock, log, apply }: SweepOptions): Sweep
   const once = async (goOn: () => boolean): Promise<number> => {
     let swept = 0;
     let cursor: string | undefined;
+    const errors: unknown[] = [];
     do {
       const page = await backend.overdue({ limit: pageSize, cursor });
-      if (!goOn()) return swept;
-      await Promise.all(page.orders.map(move));
-      swept += page.orders.length;
+      if (!goOn()) break;
+      // One that cannot be moved, since its queue is gone, say, must not keep those behind it waiting.
+      for (const moved of await Promise.allSettled(page.orders.map(move))) {
+        if (moved.status === "fulfilled") swept++;
+        else errors.push(moved.reason);
+      }
       if (page.nextAt !== null) notice(page.nextAt);
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined && goOn());
+    if (errors.length > 0) throw errors[0];
     return swept;
   };
 

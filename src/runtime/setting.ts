@@ -35,6 +35,18 @@ export function text(pattern: RegExp, what: string) {
   return (value: string): Parsed<string> => (pattern.test(value) ? { value } : { fault: what });
 }
 
+export const stage = text(/^[A-Za-z0-9-]{1,32}$/, "1 to 32 letters, digits and hyphens");
+
+export const topicArn = text(
+  /^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?$/,
+  "a topic's ARN such as arn:aws:sns:eu-west-1:123456789012:orders-topic-dev",
+);
+
+export const queueUrlBase = text(
+  /^https?:\/\/\S+\/$/,
+  "an address that ends in /, such as https://sqs.eu-west-1.amazonaws.com/123456789012/",
+);
+
 export function oneOf<const T extends string>(...values: readonly T[]) {
   return (value: string): Parsed<T> => {
     const found = values.find((known) => known === value);

@@ -1,7 +1,17 @@
 import { CauceError } from "../core/errors.ts";
 import { logLevels } from "./logLevels.ts";
 import { placeOf, readTable, type Values } from "./readTable.ts";
-import { oneOf, retentionDays, setting, statuses, text, wholeNumber } from "./setting.ts";
+import {
+  oneOf,
+  queueUrlBase,
+  retentionDays,
+  setting,
+  stage,
+  statuses,
+  text,
+  topicArn,
+  wholeNumber,
+} from "./setting.ts";
 import { stackOnly } from "./stackOnly.ts";
 
 /** Every setting of `cauce start`. A flag wins over the variable, the variable over the default. */
@@ -34,27 +44,21 @@ export const settings = {
     variable: "CAUCE_STAGE",
     default: "dev",
     meaning: "Part of the names on AWS, as in `orders-table-dev`.",
-    parse: text(/^[A-Za-z0-9-]{1,32}$/, "1 to 32 letters, digits and hyphens"),
+    parse: stage,
   }),
   topicArn: setting({
     flag: "--topic-arn <arn>",
     variable: "CAUCE_TOPIC_ARN",
     default: null,
     meaning: "ARN of the workflow's topic. Without it, it follows from the names.",
-    parse: text(
-      /^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?$/,
-      "a topic's ARN such as arn:aws:sns:eu-west-1:123456789012:orders-topic-dev",
-    ),
+    parse: topicArn,
   }),
   queueUrlBase: setting({
     flag: "--queue-url-base <url>",
     variable: "CAUCE_QUEUE_URL_BASE",
     default: null,
     meaning: "What a queue's URL begins with, before its name. Without it, queues are looked for by name.",
-    parse: text(
-      /^https?:\/\/\S+\/$/,
-      "an address that ends in /, such as https://sqs.eu-west-1.amazonaws.com/123456789012/",
-    ),
+    parse: queueUrlBase,
   }),
   port: setting({
     flag: "--port <number>",
@@ -275,8 +279,9 @@ function checkBackend({ backend, role, status, ...others }: Settings, where: (na
     if (role !== "all") {
       refuse("role", `is "${role}", which is for --backend aws: one process owns a SQLite file, and does everything`);
     }
-    for (const name of ["topicArn", "queueUrlBase"] as const) {
-      if (others[name] !== undefined) refuse(name, "is for --backend aws; leave it out, or choose that backend");
+    for (const name of ["stage", "topicArn", "queueUrlBase"] as const) {
+      if ((others[name] ?? null) !== settings[name].default)
+        refuse(name, "is for --backend aws; leave it out, or choose that backend");
     }
   }
   if (status !== undefined && role !== "work") {

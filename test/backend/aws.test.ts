@@ -2,6 +2,7 @@ import { after, before, describe, it } from "node:test";
 import { type AwsOptions, aws } from "../../src/backend/aws/index.ts";
 import type { Backend } from "../../src/backend/backend.ts";
 import { describeBackend } from "../../src/testing/index.ts";
+import { createCalm } from "./aws/calm.ts";
 import { createStack, startEmulators } from "./aws/emulators.ts";
 
 const workflow = "contract";
@@ -18,7 +19,13 @@ describe("aws", { concurrency: 12 }, () => {
   });
   after(() => emulators.stop());
 
-  describeBackend(it, "aws", {
+  const calm = createCalm(40);
+  const itInTurn = (name: string, run: () => Promise<void>) =>
+    it(name, async () => {
+      await calm();
+      await run();
+    });
+  describeBackend(itInTurn, "aws", {
     survives: "crashing",
     clock: "real",
     async open({ clock, delivery }) {

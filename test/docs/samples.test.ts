@@ -24,6 +24,7 @@ import * as tickets from "../../examples/docs/tickets.ts";
 import { onPayslip } from "../../examples/docs/webhook.ts";
 import { createKey, formatKeyLine } from "../../src/http/keys.ts";
 import { listen } from "../../src/runtime/node.ts";
+import { createStack, startEmulators } from "../backend/aws/emulators.ts";
 import { readText, root } from "./markdown.ts";
 
 // Every sample of the docs does what they say. The testing guide's samples are tests themselves: they register their own.
@@ -83,6 +84,27 @@ describe("examples/docs", () => {
     const alarms = Object.values(Resources).filter(({ Type }) => Type === "AWS::CloudWatch::Alarm");
     assert.ok(alarms.length > 5);
     for (const { Properties } of alarms) assert.equal(Properties.AlarmActions?.length, 1);
+  });
+
+  it("parcels.request: takes an order as a function does", async (t) => {
+    const emulators = await startEmulators();
+    const stack = await createStack({ workflow: "parcels", stage: "dev", mode: "standard", statuses: ["received"] });
+    process.env.CAUCE_PUBLIC = "true";
+    process.env.CAUCE_TOPIC_ARN = stack.topicArn;
+    t.after(async () => {
+      delete process.env.CAUCE_PUBLIC;
+      delete process.env.CAUCE_TOPIC_ARN;
+      await stack.remove();
+      await emulators.stop();
+    });
+    const { handler } = await import("../../examples/docs/parcels.request.ts");
+    const answer = await handler({
+      ...{ rawPath: "/parcels", rawQueryString: "", isBase64Encoded: false },
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ address: "1 Quay St", weightKilograms: 2 }),
+      requestContext: { domainName: "api.example", requestId: "gateway-1", http: { method: "POST" } },
+    });
+    assert.equal(answer.statusCode, 202, answer.body);
   });
 
   it("parcels: labelled, then delivered by a call or returned by time", async (t) => {

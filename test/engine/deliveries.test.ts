@@ -140,6 +140,8 @@ describe("a delivery", () => {
     const { place, attempt, clock, close } = attempting();
     const again = { verdict: "again", notBefore: clock.now() + 1_000 };
     assert.deepEqual(await attempt(deliveryOf({ id: "0193", visit: 0 })), again);
+    // Still not there: it was removed.
+    assert.deepEqual(await attempt(deliveryOf({ id: "0193", visit: 0 }, { redelivered: true })), done);
     const { id } = await place();
     assert.deepEqual(await attempt(deliveryOf({ id, visit: 1 })), again);
     await close();
@@ -225,7 +227,7 @@ describe("an attempt whose worker died", () => {
   test("counts, and the next one is recorded before its handler runs", async (t) => {
     const received = controlled();
     const running = engineOf(t, appOf(workflow, { received: received.handler, priced: () => "done" }));
-    const { engine, backend, place, until, clock, get } = running;
+    const { engine, backend, place, until, clock, get, logged, of } = running;
     const { id } = await place();
     const [lost] = await backend.receive({ status: "received", max: 1, leaseSeconds: 60, waitSeconds: 0 });
     assert.equal(lost?.orderId, id);
@@ -239,6 +241,9 @@ describe("an attempt whose worker died", () => {
     const recorded = await get(id);
     assert.deepEqual([recorded.attempts, recorded.attempting, recorded.visit], [2, true, 0]);
     assert.match(recorded.entry.error ?? "", /ended before the handler did/);
+    const { fields } = await logged("attempt begins again; the last told of no end");
+    assert.deepEqual(fields, { orderId: id, status: "received", visit: 0, attempt: 2 });
+    assert.equal(of("attempt failed").length, 0);
     call.answer("priced");
     const order = await until(id, isIn("done"));
     assert.deepEqual([order.past[0]?.attempts, order.past[1]?.attempts], [2, 1]);

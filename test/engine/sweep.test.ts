@@ -286,6 +286,32 @@ describe("a sweep", () => {
     assert.deepEqual(moved, [...ids, ahead]);
   });
 
+  test("moves those behind one that cannot be moved, on later pages too, and then rejects", async (t) => {
+    const clock = fakeClock();
+    const inner = memory({ clock });
+    t.after(() => inner.close());
+    const pages = [["a", "stuck"], ["b"]].map((ids) => ids.map((id) => ({ id, kind: "handled" }) as StoredOrder));
+    const queued: string[] = [];
+    const backend: Backend = {
+      ...inner,
+      overdue: async ({ cursor = "0" }) => ({
+        orders: pages[Number(cursor)] as StoredOrder[],
+        nextCursor: cursor === "0" ? "1" : null,
+        nextAt: null,
+      }),
+      redeliver: async ({ id }) => {
+        if (id === "stuck") throw new CauceError("store_missing", "no such queue");
+        queued.push(id);
+      },
+    };
+    const sweep = createSweep({ backend, clock, log: keptLog().log, apply: async () => {} });
+    await assert.rejects(
+      sweep.once(() => true),
+      { code: "store_missing" },
+    );
+    assert.deepEqual(queued, ["a", "b"]);
+  });
+
   test("has one timer, for the earliest", async (t) => {
     const { sweep, place, moved, clock } = sweeping(t);
     await sweep.start();

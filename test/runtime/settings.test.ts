@@ -119,6 +119,8 @@ describe("readSettings", () => {
     }
     const topicArn = "arn:aws:sns:eu-west-1:123456789012:orders-topic-dev";
     assert.throws(() => readSettings({ topicArn }, {}), refused(/^--topic-arn is for --backend aws/));
+    assert.throws(() => readSettings({ stage: "prod" }, {}), refused(/^--stage is for --backend aws/));
+    assert.throws(() => readSettings({}, { CAUCE_STAGE: "prod" }), refused(/^CAUCE_STAGE is for --backend aws/));
     assert.throws(
       () => readSettings({}, { CAUCE_QUEUE_URL_BASE: "http://sqs/" }),
       refused(/^CAUCE_QUEUE_URL_BASE is for --backend aws/),

@@ -42,6 +42,8 @@ export interface AwsBackend extends Backend {
    * takes them off the queue once they are done. A message that Cauce did not write is left out.
    */
   adopt(status: string, messages: readonly Message[]): Promise<Adopted[]>;
+  /** Whether the status is paused, as this process knew at most 5 s ago. */
+  isPaused(status: string): Promise<boolean>;
   /** A delivery that was never begun comes again at once. */
   giveBack(delivery: Delivery): Promise<void>;
 }
@@ -96,6 +98,8 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     const sweeping = createSweeping({
       ...{ clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf },
       keepCounts: counting.keep,
+      onUnread: (orderId, error) =>
+        onWarning({ orderId, error: String(error) }, "overdue order not read; the next sweep looks at it again"),
     });
     const removing = createRemoving(table, registry, parts, orders);
     const under = new Set<Promise<unknown>>();
@@ -137,6 +141,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         const seconds = leaseSeconds[status] ?? usualLeaseSeconds;
         return deliveries.adopt(await queueOf(status), status, messages, seconds);
       }),
+      isPaused: whileOpen(registry.isPaused),
       giveBack: whileOpen(deliveries.giveBack),
       settle: whileOpen(deliveries.settle),
       overdue: whileOpen(sweeping.overdue),

@@ -1,11 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Backend, DeliveryMode, Depth, FailureGroup } from "../backend.ts";
 import type { Standing } from "./item.ts";
-import { walkIndex } from "./lists.ts";
 import type { Counts, Queue } from "./queue.ts";
 import { metaId, type Registry } from "./registry.ts";
 import type { Key, Table } from "./table.ts";
 import { countedMost, decodeRows, encodeRows, isFull, type Row, tallied } from "./tally.ts";
+import { walkIndex } from "./walk.ts";
 
 export interface CountingOptions {
   readonly mode: DeliveryMode;

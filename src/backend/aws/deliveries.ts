@@ -3,7 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Backend, Delivery, DeliveryMode } from "../backend.ts";
 import type { Flight, Flights } from "./flights.ts";
 import type { Groups } from "./groups.ts";
-import { attributes, numberOf, orderPart, type Seen, textOf } from "./item.ts";
+import { attributes, type Item, numberOf, orderPart, type Seen, textOf } from "./item.ts";
 import { referenceOf } from "./messages.ts";
 import { delaySecondsMax, type Queue, visibilitySecondsLeft } from "./queue.ts";
 import type { Table } from "./table.ts";
@@ -27,8 +27,19 @@ export interface Adopted extends Delivery {
 }
 
 export interface Deliveries extends Pick<Backend, "settle"> {
-  /** What came of one call, as deliveries: none of a group but its first. */
-  accept(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Delivery[]>;
+  /**
+   * What came of one call at `receivedAt` (milliseconds since 1970), as deliveries: none of a group but its first, and
+   * none whose lease has run out since.
+   */
+  accept(
+    queue: Queue,
+    status: string,
+    messages: readonly Message[],
+    leaseSeconds: number,
+    receivedAt: number,
+  ): Promise<Delivery[]>;
+  /** Whether its lease lasts and nobody has answered it. */
+  holds(delivery: Delivery): boolean;
   /** What somebody else received and will take off: all of it, a group's messages in their order. */
   adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Adopted[]>;
   /** It was never begun: it comes again at once. */
@@ -74,17 +85,39 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       return;
     }
     if (seconds <= delaySecondsMax) {
-      const reference = { ...flight.reference, group: null };
+      const reference = { ...flight.reference, group: null, notBefore };
       await flight.queue.send(reference, { delaySeconds: seconds, suffix: "" });
     }
     if (!flight.brought) await flight.queue.delete(flight.receipt);
+  };
+
+  /**
+   * Standard: whether the order needs no such message any more. Sent anew, it would count as received for the first
+   * time, and so come for ever, or once more with each attempt.
+   */
+  const isNeedless = async ({ reference, receives }: Flight): Promise<boolean> => {
+    let item: Item | undefined;
+    try {
+      item = await table.read({ id: reference.id, part: orderPart });
+    } catch {
+      // A table that cannot be read says nothing of it.
+      return false;
+    }
+    // An order is written before its message is sent, so one that is not there was removed.
+    if (item === undefined || item[attributes.removed] !== undefined) return true;
+    // Who put the next attempt off sent a message of its own for it; where he died before that, his comes again.
+    const notBefore = numberOf(item, attributes.notBefore) ?? 0;
+    const isCopy = receives === 1 && reference.notBefore !== notBefore;
+    return isCopy && notBefore > clock.now() && numberOf(item, attributes.visit) === reference.visit;
   };
 
   /** What a message's earlier receives came to, as far as the order tells. */
   const earlierOf = async (flight: Flight): Promise<{ readonly redelivered: boolean; readonly suspect: boolean }> => {
     const { reference, messageId, receives } = flight;
     if (receives === 1) return { redelivered: false, suspect: false };
-    const item = await table.read({ id: reference.id, part: orderPart });
+    // Where the table cannot be read, neither can the order be: its delivery comes again a moment later, and so do not
+    // those that came with it only when their leases are over.
+    const item = await table.read({ id: reference.id, part: orderPart }).catch(() => undefined);
     if (item === undefined) return { redelivered: true, suspect: false };
     // All of them ended in an orderly way: then no worker died.
     const accountedFor =
@@ -107,9 +140,9 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     status: string,
     messages: readonly Message[],
     leaseSeconds: number,
+    receivedAt: number,
     brought: boolean,
   ): Flight[] => {
-    const receivedAt = clock.now();
     const leaseEndsAt = receivedAt + leaseSeconds * 1_000;
     const arrived: Flight[] = [];
     for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
@@ -135,7 +168,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 
   return {
     async adopt(queue, status, messages, leaseSeconds) {
-      const brought = flightsOf(queue, status, messages, leaseSeconds, true);
+      const brought = flightsOf(queue, status, messages, leaseSeconds, clock.now(), true);
       for (const flight of brought) flights.add(flight);
       return Promise.all(brought.map(deliveryOf));
     },
@@ -147,11 +180,14 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       await flight.queue.changeVisibility(receipt, 0);
     },
 
-    async accept(queue, status, messages, leaseSeconds) {
-      const heads = groups.arrive(flightsOf(queue, status, messages, leaseSeconds, false));
+    async accept(queue, status, messages, leaseSeconds, receivedAt) {
+      const arrived = flightsOf(queue, status, messages, leaseSeconds, receivedAt, false);
+      const heads = groups.arrive(arrived.filter(({ leaseEndsAt }) => leaseEndsAt > clock.now()));
       for (const flight of heads) flights.add(flight);
       return Promise.all(heads.map(deliveryOf));
     },
+
+    holds: ({ receipt }) => flights.byReceipt(receipt) !== undefined,
 
     async takeReady(queue, most, leaseSeconds) {
       const now = clock.now();
@@ -171,6 +207,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       const flight = flights.byReceipt(receipt);
       if (flight === undefined) return;
       if (verdict.verdict === "done") return take(flight);
+      if (mode === "standard" && (await isNeedless(flight))) return take(flight);
       if (mode === "fifo") {
         // The receive that ends here must not look like a worker that died.
         const { id, visit } = flight.reference;

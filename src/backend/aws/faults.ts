@@ -31,7 +31,7 @@ const byName: Readonly<Record<string, Meaning>> = {
     ...both("AuthFailure", "IncompleteSignature", "InvalidClientTokenId", "InvalidSecurity", "InvalidSignature"),
     ...both("InvalidToken", "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClient"),
   ]),
-  ...named("store_missing", "deploy the stack, or correct the stage or the Region", [
+  ...named("store_missing", "deploy the stack, or correct the stage, the delivery or the Region", [
     ...["AWS.SimpleQueueService.NonExistentQueue", "InvalidAddress", "QueueDoesNotExist"],
     ...both("NotFound", "ResourceNotFound", "TableNotFound", "IndexNotFound"),
   ]),

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import type { Failure, StatusKind, StoredOrder } from "../../core/order.ts";
 import type { NewOrder } from "../backend.ts";
@@ -237,7 +238,12 @@ export function sortOf({ createdAt, id }: Pick<StoredOrder, "createdAt" | "id">)
   return `${sortBefore(createdAt)}${id}`;
 }
 
-/** Behind all that were placed before a time, and before all that were placed then or later. */
+/** A time as text that sorts by it: behind all that were placed before it, and before all that were placed then or later. */
 export function sortBefore(at: number): string {
   return String(at).padStart(15, "0");
+}
+
+/** Which of so many shards an order belongs to; never changes for one count. */
+export function shardOf(id: string, shards: number): number {
+  return Number.parseInt(hash("sha256", id).slice(0, 8), 16) % shards;
 }

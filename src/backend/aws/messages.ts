@@ -7,17 +7,20 @@ export interface Reference {
   readonly status: string;
   readonly visit: number;
   readonly group: string | null;
+  /** Brings the attempt that begins then (milliseconds since 1970), and none before it. */
+  readonly notBefore?: number | null | undefined;
 }
 
-export function bodyOf({ id, visit }: Reference): string {
-  return JSON.stringify({ id, visit });
+export function bodyOf({ id, visit, notBefore }: Reference): string {
+  return JSON.stringify({ id, visit, notBefore: notBefore ?? undefined });
 }
 
 /** The reference in a message's body; undefined for what Cauce did not write. */
-export function referenceOf(body: string | undefined): { readonly id: string; readonly visit: number } | undefined {
+export function referenceOf(body: string | undefined): Pick<Reference, "id" | "visit" | "notBefore"> | undefined {
   try {
-    const { id, visit } = JSON.parse(body ?? "") as { id?: unknown; visit?: unknown };
-    return typeof id === "string" && typeof visit === "number" ? { id, visit } : undefined;
+    const { id, visit, notBefore } = JSON.parse(body ?? "") as { id?: unknown; visit?: unknown; notBefore?: unknown };
+    if (typeof id !== "string" || typeof visit !== "number") return undefined;
+    return typeof notBefore === "number" ? { id, visit, notBefore } : { id, visit };
   } catch {
     return undefined;
   }

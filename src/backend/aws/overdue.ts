@@ -4,13 +4,13 @@ import type { StoredOrder } from "../../core/order.ts";
 import type { Backend } from "../backend.ts";
 import type { Flights } from "./flights.ts";
 import { attributes as a, numberOf, orderPart, type Standing } from "./item.ts";
-import { type Filter, walkIndex } from "./lists.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
 import type { Queue } from "./queue.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
 import { countedMost, decodeRows, encodeRows, isFull, type Row, tallied } from "./tally.ts";
+import { type Filter, walkIndex } from "./walk.ts";
 
 export interface SweepingOptions {
   readonly clock: Clock;
@@ -21,6 +21,8 @@ export interface SweepingOptions {
   readonly flights: Flights;
   readonly queueOf: (status: string) => Promise<Queue>;
   readonly lostSecondsOf: (status: string) => number;
+  /** Told of an order that is due and cannot be read; the next sweep looks at it again. */
+  readonly onUnread: (orderId: string, error: unknown) => void;
   /** Told at the end of each pass over all open orders how many of them stand where. */
   readonly keepCounts: (rows: readonly Row[]) => Promise<void>;
   /** Past so many, no more orders of a status are counted. Default 10,000. */
@@ -52,7 +54,7 @@ interface Place {
  * counts them by the way, since each of them is read anyhow.
  */
 export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue" | "redeliver"> {
-  const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf, keepCounts } = options;
+  const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
   const { countMost = countedMost } = options;
 
   return {
@@ -140,14 +142,19 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
   /** The index may be a little behind what the orders are. */
   async function stillDue(entries: readonly Standing[]): Promise<StoredOrder[]> {
     const now = clock.now();
-    const found = await Promise.all(
+    const found = await Promise.allSettled(
       entries.map(async ({ id }) => {
         const item = await orders.readItem(id);
         if (item === undefined || (numberOf(item, a.due) ?? Number.POSITIVE_INFINITY) > now) return undefined;
         return orders.get(id);
       }),
     );
-    return found.filter((order) => order !== undefined);
+    return found.flatMap((each, n) => {
+      if (each.status === "fulfilled") return each.value ?? [];
+      // One that cannot be read keeps back none of the others.
+      onUnread((entries[n] as Standing).id, each.reason);
+      return [];
+    });
   }
 }
 

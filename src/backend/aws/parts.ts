@@ -1,7 +1,16 @@
-import { hash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { attributes, type Item, numberOf, orderPart, partsOf, textOf, timeToLiveAttribute } from "./item.ts";
+import {
+  attributes,
+  type Item,
+  numberOf,
+  orderPart,
+  partsOf,
+  shardOf,
+  sortBefore,
+  textOf,
+  timeToLiveAttribute,
+} from "./item.ts";
 import type { Key, Table } from "./table.ts";
 
 /**
@@ -18,8 +27,11 @@ export interface Parts {
   write(order: StoredOrder, nonce: string): Promise<Written>;
   /** The order's data and results, where they are items of their own; undefined when a later write replaced them. */
   read(item: Item): Promise<{ data?: string; results?: string } | undefined>;
-  /** Every part of an order, named or not. */
-  eraseAll(id: string): Promise<void>;
+  /**
+   * Before an order's item is erased: what it names is noted, so that the sweep finds it. Resolves to what erases every
+   * part of the order, named or not, once the item is gone.
+   */
+  release(item: Item): Promise<() => Promise<void>>;
   /** Looks after what processes that died left. */
   sweep(): Promise<void>;
 }
@@ -44,14 +56,15 @@ const pageLimit = 100;
 
 export function createParts(table: Table, clock: Clock): Parts {
   const noteOf = (id: string, part: string, at: number): Key => {
-    const shard = Number.parseInt(hash("sha256", id).slice(0, 8), 16) % noteShards;
-    return { id: `#parts#${shard}`, part: `${String(at).padStart(15, "0")} ${id} ${part}` };
+    return { id: `#parts#${shardOf(id, noteShards)}`, part: `${sortBefore(at)} ${id} ${part}` };
   };
   const eraseKey = ({ id, part }: Key) => table.erase({ Key: { id: { S: id }, part: { S: part } } });
 
+  const putNote = ({ id, part }: Key) => table.put({ Item: { id: { S: id }, part: { S: part } } });
+
   const put = async (id: string, part: string, text: string): Promise<() => Promise<void>> => {
     const note = noteOf(id, part, clock.now());
-    await table.put({ Item: { id: { S: note.id }, part: { S: note.part } } });
+    await putNote(note);
     await table.put({ Item: { id: { S: id }, part: { S: part }, te: { S: text } } });
     return async () => {
       await eraseKey(note);
@@ -87,6 +100,24 @@ export function createParts(table: Table, clock: Clock): Parts {
     for (const item of items) {
       const part = textOf(item, "part") as string;
       if (part !== named && Number.parseInt(part.slice(1), 10) <= version) await eraseKey({ id, part });
+    }
+  };
+
+  const eraseAll = async (id: string): Promise<void> => {
+    for (let next: Item | undefined; ; ) {
+      const page = await table.query({
+        KeyConditionExpression: "id = :id",
+        ExpressionAttributeValues: { ":id": { S: id } },
+        ProjectionExpression: "part",
+        ConsistentRead: true,
+        ...(next === undefined ? {} : { ExclusiveStartKey: next }),
+      });
+      for (const item of page.items) {
+        const part = textOf(item, "part") as string;
+        if (part !== orderPart) await eraseKey({ id, part });
+      }
+      next = page.next;
+      if (next === undefined) return;
     }
   };
 
@@ -133,26 +164,19 @@ export function createParts(table: Table, clock: Clock): Parts {
       return large;
     },
 
-    async eraseAll(id) {
-      for (let next: Item | undefined; ; ) {
-        const page = await table.query({
-          KeyConditionExpression: "id = :id",
-          ExpressionAttributeValues: { ":id": { S: id } },
-          ProjectionExpression: "part",
-          ConsistentRead: true,
-          ...(next === undefined ? {} : { ExclusiveStartKey: next }),
-        });
-        for (const item of page.items) {
-          const part = textOf(item, "part") as string;
-          if (part !== orderPart) await eraseKey({ id, part });
-        }
-        next = page.next;
-        if (next === undefined) return;
-      }
+    async release(item) {
+      const id = textOf(item, "id") as string;
+      const { dataPart, resultsPart } = partsOf(item);
+      const notes = [dataPart, resultsPart].flatMap((part) => (part === null ? [] : [noteOf(id, part, clock.now())]));
+      await Promise.all(notes.map(putNote));
+      return async () => {
+        await eraseAll(id);
+        await Promise.all(notes.map(eraseKey));
+      };
     },
 
     async sweep() {
-      const before = String(clock.now() - noteSeconds * 1_000).padStart(15, "0");
+      const before = sortBefore(clock.now() - noteSeconds * 1_000);
       const shards = Array.from({ length: noteShards }, (_, shard) => `#parts#${shard}`);
       await Promise.all(
         shards.map(async (id) => {

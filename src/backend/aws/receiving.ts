@@ -32,11 +32,16 @@ const pauseLookSeconds = 5;
  */
 export function createReceiving(options: ReceivingOptions): Receiving {
   const { clock, registry, groups, deliveries, queueOf, pollSeconds } = options;
+  interface Received {
+    readonly messages: readonly Message[];
+    /** When their leases began, in milliseconds since 1970: nobody may have taken them for a while. */
+    readonly receivedAt: number;
+  }
   interface Poll {
     readonly queue: Queue;
     readonly status: string;
     readonly leaseSeconds: number;
-    readonly messages: Promise<Message[]>;
+    readonly received: Promise<Received>;
   }
   const under: Set<Promise<unknown>> = new Set();
   const leftOver: Poll[] = [];
@@ -45,10 +50,12 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   let closed = false;
 
   const startPoll = (queue: Queue, { status, max, leaseSeconds }: ReceiveOptions, waitSeconds: number): Poll => {
-    const messages = queue.receive({ max, visibilitySeconds: Math.ceil(leaseSeconds), waitSeconds });
-    under.add(messages);
-    messages.catch(() => {}).finally(() => under.delete(messages));
-    return { queue, status, leaseSeconds, messages };
+    const received = queue
+      .receive({ max, visibilitySeconds: Math.ceil(leaseSeconds), waitSeconds })
+      .then((messages): Received => ({ messages, receivedAt: clock.now() }));
+    under.add(received);
+    received.catch(() => {}).finally(() => under.delete(received));
+    return { queue, status, leaseSeconds, received };
   };
 
   /** Until something may have changed: a resume, the close, the caller's word, or so much time. */
@@ -70,20 +77,22 @@ export function createReceiving(options: ReceivingOptions): Receiving {
   };
 
   const takeSpare = (url: string, most: number): Delivery[] => {
-    const all = spare.get(url) ?? [];
+    // Through a pause their leases may have ended: then they are in other hands.
+    const all = (spare.get(url) ?? []).filter(deliveries.holds);
+    spare.set(url, all);
     const taken = all.splice(0, most);
     if (all.length === 0) spare.delete(url);
     return taken;
   };
 
   /** What the poll brings; undefined when one of a group became ready first. */
-  const firstOf = async (poll: Poll, queue: Queue): Promise<Message[] | undefined> => {
+  const firstOf = async (poll: Poll, queue: Queue): Promise<Received | undefined> => {
     let forget = (): void => {};
     const ready = new Promise<undefined>((resolve) => {
       forget = groups.onReady(queue.url, () => resolve(undefined));
     });
     try {
-      return await Promise.race([poll.messages, ready]);
+      return await Promise.race([poll.received, ready]);
     } finally {
       forget();
     }
@@ -109,12 +118,12 @@ export function createReceiving(options: ReceivingOptions): Receiving {
         at >= 0
           ? (leftOver.splice(at, 1)[0] as Poll)
           : startPoll(queue, asked, Math.max(0, Math.min(pollSeconds, Math.floor(leftSeconds))));
-      const messages = await firstOf(poll, queue);
-      if (messages === undefined) {
+      const received = await firstOf(poll, queue);
+      if (received === undefined) {
         leftOver.push(poll);
         continue;
       }
-      const taken = await deliveries.accept(queue, status, messages, poll.leaseSeconds);
+      const taken = await deliveries.accept(queue, status, received.messages, poll.leaseSeconds, received.receivedAt);
       if (taken.length > 0) {
         if (!(await registry.isPaused(status))) {
           // What an earlier receive asked for may be more than this one can take.
@@ -138,8 +147,10 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       wakeAll();
       await Promise.allSettled([...under]);
       // What came for nobody goes back as it came.
-      for (const { queue, status, leaseSeconds, messages } of leftOver.splice(0)) {
-        const taken = await messages.then((all) => deliveries.accept(queue, status, all, leaseSeconds)).catch(() => []);
+      for (const { queue, status, leaseSeconds, received } of leftOver.splice(0)) {
+        const taken = await received
+          .then(({ messages, receivedAt }) => deliveries.accept(queue, status, messages, leaseSeconds, receivedAt))
+          .catch(() => []);
         spare.set(queue.url, [...(spare.get(queue.url) ?? []), ...taken]);
       }
       const unwanted = [...spare.values()].flat();

@@ -1,6 +1,6 @@
-import { hash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
+import { shardOf } from "./item.ts";
 import type { Table } from "./table.ts";
 
 /**
@@ -36,15 +36,19 @@ export async function openRegistry(table: Table, clock: Clock, shardsAtLeast: nu
   let readAt = 0;
   let reading: Promise<void> | undefined;
 
+  let changesHere = 0;
+
   const read = async (): Promise<void> => {
     const at = clock.now();
+    const changes = changesHere;
     const [index, pauses] = await Promise.all([
       table.read({ id: metaId, part: "index" }),
       table.read({ id: metaId, part: "pauses" }),
     ]);
     shards = Math.max(shards, Number(index?.shards?.N ?? 0));
     finals = new Set([...finals, ...(index?.finals?.SS ?? [])]);
-    pausedNow = new Set(pauses?.paused?.SS ?? []);
+    // What was read before a change of this process's own does not undo it.
+    if (changes === changesHere) pausedNow = new Set(pauses?.paused?.SS ?? []);
     readAt = at;
   };
   const refresh = (): Promise<void> => {
@@ -68,7 +72,7 @@ export async function openRegistry(table: Table, clock: Clock, shardsAtLeast: nu
 
   return {
     partitionOf({ id, kind, status, failure }) {
-      const shard = Number.parseInt(hash("sha256", id).slice(0, 8), 16) % shards;
+      const shard = shardOf(id, shards);
       if (failure !== null) return `f#${shard}`;
       return kind === "final" ? `e#${status}#${shard}` : `o#${shard}`;
     },
@@ -107,6 +111,7 @@ export async function openRegistry(table: Table, clock: Clock, shardsAtLeast: nu
       if (paused) next.add(status);
       else next.delete(status);
       pausedNow = next;
+      changesHere++;
     },
     async probe() {
       await table.put({ Item: { id: { S: metaId }, part: { S: "probe" }, at: { N: String(clock.now()) } } });

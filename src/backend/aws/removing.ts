@@ -1,17 +1,19 @@
 import { CauceError } from "../../core/errors.ts";
 import type { Backend } from "../backend.ts";
 import { attributes as a, type Item, orderPart, sortBefore } from "./item.ts";
-import { walkIndex } from "./lists.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
+import { walkIndex } from "./walk.ts";
 
 const cursorPattern = /^(\d{1,6}) (\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?$/;
 
 /**
- * An order's parts go first, then the order: where that is cut off, the next removal goes on. Of an order with an
- * idempotency key its id stays, and nothing else, since the same key leads to it again.
+ * note the parts ─ the order's item ─ the parts ─ the notes
+ *   dies before the item     the order stands, and the sweep takes the notes off
+ *   dies before the parts    the order is gone, and the sweep gives its parts a time to live
+ * Of an order with an idempotency key its id stays, and nothing else, since the same key leads to it again.
  */
 export function createRemoving(
   table: Table,
@@ -27,11 +29,14 @@ export function createRemoving(
       ExpressionAttributeNames: { "#ki": a.kind, "#ve": a.version, "#fa": a.failureAt },
       ExpressionAttributeValues: { ":final": { S: "f" }, ":version": item[a.version] as { N: string } },
     };
-    await parts.eraseAll(id.S);
+    const eraseParts = await parts.release(item);
     const key = { id, part: { S: orderPart } };
-    return item[a.keyHash] === undefined
-      ? table.erase({ Key: key, ...condition })
-      : table.put({ Item: { ...key, [a.removed]: { BOOL: true } }, ...condition });
+    const gone =
+      item[a.keyHash] === undefined
+        ? await table.erase({ Key: key, ...condition })
+        : await table.put({ Item: { ...key, [a.removed]: { BOOL: true } }, ...condition });
+    if (gone) await eraseParts();
+    return gone;
   };
 
   return {

@@ -1,10 +1,11 @@
-import { type AwsBackend, aws, resourceNames } from "../../backend/aws/index.ts";
+import type { AwsBackend } from "../../backend/aws/index.ts";
 import { systemClock } from "../../core/clock.ts";
 import type { App, Log } from "../../core/handlers.ts";
 import { leasesOf } from "../../core/workflow.ts";
 import { createEngine } from "../../engine/createEngine.ts";
 import type { Engine } from "../../engine/engine.ts";
 import type { Observer } from "../../engine/observer.ts";
+import { stackBackend } from "../stack.ts";
 import type { LambdaSettings } from "./settings.ts";
 
 export interface OpenEngine {
@@ -19,17 +20,6 @@ export interface Invocation {
   getRemainingTimeInMillis(): number;
 }
 
-/** The backend as a function's environment describes it. */
-export function lambdaBackend(settings: LambdaSettings, log: Log) {
-  const { stage, topicArn, queueUrlBase, delivery } = settings;
-  return (workflow: string) => {
-    const names = resourceNames(workflow, stage, delivery);
-    const queueUrl =
-      queueUrlBase === undefined ? undefined : (status: string) => `${queueUrlBase}${names.queue(status)}`;
-    return aws({ stage, topicArn, queueUrl, onWarning: log.warn });
-  };
-}
-
 /** One engine for each app, over the stack's backend: nothing polls, nothing sweeps by itself. */
 export async function openEngines(
   apps: App | readonly App[],
@@ -37,11 +27,11 @@ export async function openEngines(
   { log, name, observerOf }: { readonly log: Log; readonly name: string; observerOf?(workflow: string): Observer },
 ): Promise<OpenEngine[]> {
   const clock = systemClock();
-  const backendOf = lambdaBackend(settings, log);
-  return Promise.all(
+  const open = stackBackend(apps, settings, log);
+  const opening = await Promise.allSettled(
     ([apps].flat() as readonly App[]).map(async (app) => {
       const { workflow } = app;
-      const backend = await backendOf(workflow.name)({
+      const backend = await open({
         workflow: workflow.name,
         delivery: settings.delivery,
         clock,
@@ -62,4 +52,10 @@ export async function openEngines(
       return { app, engine, backend };
     }),
   );
+  const opened = opening.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+  const failed = opening.find((each) => each.status === "rejected");
+  if (failed === undefined) return opened;
+  // The next try opens all of them again.
+  await Promise.allSettled(opened.map(({ backend }) => backend.close()));
+  throw failed.reason;
 }

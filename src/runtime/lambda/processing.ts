@@ -1,12 +1,19 @@
 import { type Adopted, resourceNames } from "../../backend/aws/index.ts";
 import type { App, Log } from "../../core/handlers.ts";
-import { type HandledStatus, handledStatuses, statusOf, timeoutSecondsOf } from "../../core/workflow.ts";
+import {
+  type HandledStatus,
+  handledStatuses,
+  leaseSecondsOf,
+  statusOf,
+  timeoutSecondsOf,
+} from "../../core/workflow.ts";
 import type { Attempt } from "../../engine/attempt.ts";
 import { jsonLog } from "../../engine/log.ts";
 import { type Observer, unobserved } from "../../engine/observer.ts";
 import { cauceVariables, functionName } from "../env.ts";
 import { createFigures, type Figures } from "./emf.ts";
 import { type Invocation, type OpenEngine, openEngines } from "./engines.ts";
+import { openOnce } from "./openOnce.ts";
 import { type LambdaSettings, lambdaSettings } from "./settings.ts";
 
 /** What SQS hands to a function. */
@@ -32,19 +39,27 @@ interface Desk {
   readonly workflow: string;
   readonly status: string;
   readonly timeoutSeconds: number;
+  readonly leaseSeconds: number;
   readonly backend: OpenEngine["backend"];
   readonly attempt: Attempt;
   /** What comes again is the message itself, and not a new one. */
   readonly fifo: boolean;
 }
 
+/**
+ * The event source brings a paused status's messages all the same, so each is put off for so long: a new message in
+ * standard delivery, and in FIFO the same one, of whose receives a queue counts 1,000 at most (10 days).
+ */
+const pausedSeconds = { standard: 60, fifo: 900 };
+
 /** The commit and the publish after the handler need some time too. */
 const afterMilliseconds = 1_000;
 
 /**
  * The handler of a processing function: a standard batch at once, in FIFO delivery the groups at once and each in turn;
- * what may have killed a function before, after the others and by itself. Nothing starts with less than the status's `timeoutSeconds` left. What is not done is answered as failed, alone; where
- * one of a group is not done, neither are those behind it, and they go back at once.
+ * what may have killed a function before, after the others and by itself. Nothing starts with less than the status's
+ * `timeoutSeconds` left. What is not done is answered as failed, alone; where one of a group is not done, neither are
+ * those behind it, and they go back at once.
  */
 export function processingHandler(
   apps: App | readonly App[],
@@ -52,13 +67,9 @@ export function processingHandler(
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
   const figures = createFigures(settings, (line) => process.stdout.write(line));
-  let opening: Promise<ReadonlyMap<string, Desk>> | undefined;
+  const open = openOnce(() => openDesks(apps, settings, log, figures));
   return async ({ Records }, invocation) => {
-    opening ??= openDesks(apps, settings, log, figures);
-    const desks = await opening.catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
+    const desks = await open();
     const failed = await Promise.all(
       [...batchesOf(Records)].map(async (batch) => {
         const desk = deskOf(batch, desks, log);
@@ -85,9 +96,12 @@ async function openDesks(
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
     const attempt = await engine.attend();
     for (const status of handledStatuses(workflow)) {
-      const timeoutSeconds = timeoutSecondsOf(statusOf(workflow, status) as HandledStatus);
-      const own = { workflow: workflow.name, status, timeoutSeconds, backend, attempt };
-      desks.set(names.queue(status), { ...own, fifo: settings.delivery === "fifo" });
+      const definition = statusOf(workflow, status) as HandledStatus;
+      desks.set(names.queue(status), {
+        ...{ workflow: workflow.name, status, backend, attempt, fifo: settings.delivery === "fifo" },
+        timeoutSeconds: timeoutSecondsOf(definition),
+        leaseSeconds: leaseSecondsOf(definition),
+      });
     }
   }
   return desks;
@@ -142,6 +156,7 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
     log.error({ workflow, status, error: String(error) }, "delivery not settled; it comes again");
   };
   const begun = new Set<Adopted>();
+  const leaseEndsAt = Date.now() + desk.leaseSeconds * 1_000;
   const serveLane = async (lane: readonly Adopted[]): Promise<void> => {
     try {
       for (const delivery of lane) {
@@ -150,25 +165,44 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
         const verdict = await desk.attempt(delivery, () => {});
         if (verdict === undefined) return;
         await desk.backend.settle(delivery, verdict);
-        if (verdict.verdict === "again" && desk.fifo) return;
+        // Past its lease a delivery is known no more and no new message was sent, so the old one must not go.
+        if (verdict.verdict === "again" && (desk.fifo || Date.now() >= leaseEndsAt)) return;
         left.delete(delivery.messageId as string);
       }
     } catch (error) {
       notSettled(error);
     }
   };
+  const putOffLane = async ([first]: readonly Adopted[]): Promise<void> => {
+    if (first === undefined) return;
+    begun.add(first);
+    try {
+      const notBefore = Date.now() + pausedSeconds[desk.fifo ? "fifo" : "standard"] * 1_000;
+      await desk.backend.settle(first, { verdict: "again", notBefore });
+      if (!desk.fifo) left.delete(first.messageId as string);
+    } catch (error) {
+      notSettled(error);
+    }
+  };
   let deliveries: readonly Adopted[];
+  let paused: boolean;
   try {
-    deliveries = await desk.backend.adopt(status, records.map(messageOf));
+    [deliveries, paused] = await Promise.all([
+      desk.backend.adopt(status, records.map(messageOf)),
+      desk.backend.isPaused(status),
+    ]);
   } catch (error) {
     notSettled(error);
     return [...left];
   }
   const lanes = lanesOf(deliveries, desk.fifo);
   const isSuspect = (lane: readonly Adopted[]) => lane.some(({ suspect }) => suspect);
-  await Promise.all(lanes.filter((lane) => !isSuspect(lane)).map(serveLane));
-  // One at a time: a handler that kills the function must not take an attempt from those beside it each time.
-  for (const lane of lanes.filter(isSuspect)) await serveLane(lane);
+  if (paused) await Promise.all(lanes.map(putOffLane));
+  else {
+    await Promise.all(lanes.filter((lane) => !isSuspect(lane)).map(serveLane));
+    // One at a time: a handler that kills the function must not take an attempt from those beside it each time.
+    for (const lane of lanes.filter(isSuspect)) await serveLane(lane);
+  }
   // They were received and never begun: nobody should wait for their invisibility to end.
   const unbegun = deliveries.filter((delivery) => !begun.has(delivery));
   await Promise.all(

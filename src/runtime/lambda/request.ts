@@ -3,8 +3,9 @@ import type { App } from "../../core/handlers.ts";
 import { jsonLog } from "../../engine/log.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "../../http/problem.ts";
 import { cauceVariables, functionName } from "../env.ts";
+import { stackBackend } from "../stack.ts";
 import { createFigures, type Figures } from "./emf.ts";
-import { lambdaBackend } from "./engines.ts";
+import { openOnce } from "./openOnce.ts";
 import { lambdaAuth, lambdaSettings } from "./settings.ts";
 
 // Lambda's payloads end at 6 MB, and a body that is no text comes as base64, a third longer.
@@ -36,24 +37,19 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
   const auth = lambdaAuth(settings);
-  const backendOf = lambdaBackend(settings, log);
+  const backend = stackBackend(apps, settings, log);
   const figures = createFigures(settings, (line) => process.stdout.write(line));
   const workflows = ([apps].flat() as readonly App[]).map(({ workflow }) => workflow.name);
-  let opening: Promise<Cauce> | undefined;
-  const open = () => {
-    opening ??= openCauce({
+  const open = openOnce(() =>
+    openCauce({
       apps,
-      backend: (options) => backendOf(options.workflow)(options),
+      backend,
       delivery: settings.delivery,
       auth,
       log,
       actor: { runtime: "lambda", name: functionName() },
-    });
-    return opening.catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
-  };
+    }),
+  );
   const respond = async (event: HttpEvent): Promise<Response> => {
     let cauce: Cauce;
     try {
@@ -100,7 +96,7 @@ function countPlacings(
 }
 
 /** The event as a standard request. Where the client sent no request id, API Gateway's is taken. */
-export function requestOf(event: HttpEvent): Request {
+function requestOf(event: HttpEvent): Request {
   const { rawPath, rawQueryString, body, isBase64Encoded, requestContext } = event;
   const { method } = requestContext.http;
   const headers = new Headers();
@@ -115,7 +111,7 @@ export function requestOf(event: HttpEvent): Request {
   return new Request(`https://${requestContext.domainName}${rawPath}${query}`, { method, headers, body: bytes });
 }
 
-export async function answerOf(response: Response): Promise<HttpAnswer> {
+async function answerOf(response: Response): Promise<HttpAnswer> {
   return {
     statusCode: response.status,
     headers: Object.fromEntries(response.headers),

@@ -1,7 +1,7 @@
 import type { DeliveryMode } from "../../backend/backend.ts";
 import { CauceError } from "../../core/errors.ts";
 import { type Auth, parseKeys } from "../../http/keys.ts";
-import { retentionDays } from "../setting.ts";
+import { queueUrlBase, retentionDays, stage, topicArn } from "../setting.ts";
 
 /** What a function's environment says: the stack sets it. */
 export interface LambdaSettings {
@@ -47,27 +47,27 @@ export function lambdaSettings(environment: Readonly<Record<string, string>>): L
     if (value !== "true" && value !== "false") throw invalid(name, value, "true or false");
     return value === "true";
   };
-  const queueUrlBase = environment.CAUCE_QUEUE_URL_BASE;
-  if (queueUrlBase !== undefined && !/^https?:\/\/\S+\/$/.test(queueUrlBase)) {
-    throw invalid("CAUCE_QUEUE_URL_BASE", queueUrlBase, "the start of every queue's URL, up to its last slash");
-  }
+  /** As the command line reads the same variable. */
+  const parsed = <T>(
+    name: string,
+    parse: (text: string) => { readonly value: T } | { readonly fault: string },
+  ): T | undefined => {
+    const value = environment[name];
+    if (value === undefined) return undefined;
+    const found = parse(value);
+    if ("fault" in found) throw invalid(name, value, found.fault);
+    return found.value;
+  };
   return {
-    stage: environment.CAUCE_STAGE ?? "dev",
+    stage: parsed("CAUCE_STAGE", stage) ?? "dev",
     delivery,
-    topicArn: environment.CAUCE_TOPIC_ARN,
-    queueUrlBase,
+    topicArn: parsed("CAUCE_TOPIC_ARN", topicArn),
+    queueUrlBase: parsed("CAUCE_QUEUE_URL_BASE", queueUrlBase),
     keys: environment.CAUCE_KEYS,
     public: yesOrNo("CAUCE_PUBLIC", false),
     metrics: yesOrNo("CAUCE_METRICS", true),
-    retentionDays: daysOf(environment.CAUCE_RETENTION_DAYS),
+    retentionDays: parsed("CAUCE_RETENTION_DAYS", retentionDays),
   };
-}
-
-function daysOf(given: string | undefined): number | undefined {
-  if (given === undefined) return undefined;
-  const parsed = retentionDays(given);
-  if ("value" in parsed) return parsed.value;
-  throw invalid("CAUCE_RETENTION_DAYS", given, parsed.fault);
 }
 
 /** Who may call. Throws `keys_required` where nobody said that everybody may. */

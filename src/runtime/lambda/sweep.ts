@@ -2,7 +2,8 @@ import type { App } from "../../core/handlers.ts";
 import { jsonLog } from "../../engine/log.ts";
 import { cauceVariables, functionName } from "../env.ts";
 import { createFigures } from "./emf.ts";
-import { type Invocation, type OpenEngine, openEngines } from "./engines.ts";
+import { type Invocation, openEngines } from "./engines.ts";
+import { openOnce } from "./openOnce.ts";
 import { lambdaSettings } from "./settings.ts";
 
 /** What one step of the sweep takes at most, with room: after that the next invocation goes on. */
@@ -23,23 +24,25 @@ export function sweepHandler(apps: App | readonly App[]): (event: unknown, invoc
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
   const figures = createFigures(settings, (line) => process.stdout.write(line));
-  let opening: Promise<OpenEngine[]> | undefined;
+  const open = openOnce(() => openEngines(apps, settings, { log, name: functionName() }));
   return async (_event, invocation) => {
-    opening ??= openEngines(apps, settings, { log, name: functionName() });
-    const engines = await opening.catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
+    const engines = await open();
     const goOn = () => invocation.getRemainingTimeInMillis() > stepMilliseconds;
     let swept = 0;
     let removed = 0;
+    const errors: unknown[] = [];
     for (const { app, engine } of engines) {
-      const seen = await engine.sweep(goOn);
+      const seen = await engine.sweep(goOn).catch((error: unknown) => {
+        // The other workflows are swept all the same, and then the invocation fails.
+        errors.push(error);
+        return 0;
+      });
       if (seen > 0) log.info({ workflow: app.workflow.name, orders: seen }, "overdue orders seen to");
       swept += seen;
       figures.add("OrdersSwept", seen, { workflow: app.workflow.name });
     }
     figures.write();
+    if (errors.length > 0) throw errors[0];
     for (const { engine } of engines) removed += await engine.removeOld(goOn);
     return settings.retentionDays === undefined ? { swept } : { swept, removed };
   };

@@ -188,7 +188,11 @@ describe("what the environment lacks", () => {
     const AWS_ENDPOINT_URL_DYNAMODB = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     for (const [name, code, advice] of [
       ["ExpiredTokenException", "store_denied", "the credentials are over; get new ones"],
-      ["ResourceNotFoundException", "store_missing", "deploy the stack, or correct the stage or the Region"],
+      [
+        "ResourceNotFoundException",
+        "store_missing",
+        "deploy the stack, or correct the stage, the delivery or the Region",
+      ],
       ["AccessDeniedException", "store_denied", "give the role this permission"],
     ]) {
       asked = 0;

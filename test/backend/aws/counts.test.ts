@@ -61,6 +61,7 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
   const counting = createCounting({ mode: "standard", clock, table, registry, handled, queueOf, fewMost, countMost });
   const orders = { readItem: (id: string) => table.read({ id, part: orderPart }), get: backend.get } as Orders;
   const sweeping = createSweeping({
+    onUnread: (_, error) => assert.fail(String(error)),
     ...{ clock, table, registry, orders, queueOf, countMost },
     parts: createParts(table, clock),
     flights: createFlights(clock),

@@ -1,9 +1,10 @@
 import type { AddressInfo } from "node:net";
-import { CreateTableCommand, DeleteTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { CreateTopicCommand, DeleteTopicCommand, SNSClient, SubscribeCommand } from "@aws-sdk/client-sns";
-import { CreateQueueCommand, DeleteQueueCommand, GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { CreateTableCommand, DeleteTableCommand } from "@aws-sdk/client-dynamodb";
+import { CreateTopicCommand, DeleteTopicCommand, SubscribeCommand } from "@aws-sdk/client-sns";
+import { CreateQueueCommand, DeleteQueueCommand, GetQueueAttributesCommand } from "@aws-sdk/client-sqs";
 import dynalite from "dynalite";
 import { startFauxqs } from "fauxqs";
+import { destroyClients, openClients } from "../../../src/backend/aws/clients.ts";
 import { indexName, projected } from "../../../src/backend/aws/item.ts";
 import { resourceNames } from "../../../src/backend/aws/names.ts";
 import type { DeliveryMode } from "../../../src/backend/backend.ts";
@@ -52,10 +53,12 @@ export async function createStack(options: {
   readonly stage: string;
   readonly mode: DeliveryMode;
   readonly statuses: readonly string[];
+  /** Default: clients of its own, which it closes. */
+  readonly clients?: ReturnType<typeof openClients>;
 }): Promise<Stack> {
   const { mode, statuses } = options;
   const names = resourceNames(options.workflow, options.stage, mode);
-  const clients = { dynamo: new DynamoDBClient(), sns: new SNSClient(), sqs: new SQSClient() };
+  const clients = options.clients ?? openClients();
   await clients.dynamo.send(
     new CreateTableCommand({
       TableName: names.table,
@@ -108,7 +111,7 @@ export async function createStack(options: {
       await clients.dynamo.send(new DeleteTableCommand({ TableName: names.table }));
       await clients.sns.send(new DeleteTopicCommand({ TopicArn }));
       for (const QueueUrl of urls.values()) await clients.sqs.send(new DeleteQueueCommand({ QueueUrl }));
-      for (const client of Object.values(clients)) client.destroy();
+      if (options.clients === undefined) destroyClients(clients);
     },
   };
 }

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import type { Deliveries } from "../../../src/backend/aws/deliveries.ts";
 import { orderPart, textOf } from "../../../src/backend/aws/item.ts";
+import { createList } from "../../../src/backend/aws/lists.ts";
 import { createOrders } from "../../../src/backend/aws/orders.ts";
 import { createParts, inlineBytesMax } from "../../../src/backend/aws/parts.ts";
 import { openRegistry } from "../../../src/backend/aws/registry.ts";
+import { createRemoving } from "../../../src/backend/aws/removing.ts";
 import type { Table } from "../../../src/backend/aws/table.ts";
 import type { NewOrder } from "../../../src/backend/backend.ts";
 import type { Change } from "../../../src/core/decide.ts";
@@ -42,7 +44,8 @@ async function ordersOf(t: TestContext) {
       lostSecondsOf: () => 60,
       onUnpublished: (_, error) => assert.fail(String(error)),
     });
-    return { ...orders, parts };
+    const { remove } = createRemoving(seen, registry, parts, orders);
+    return { ...orders, parts, remove, list: createList(seen, registry, orders) };
   };
   const { place, commit, parts, ...others } = as(table);
   const placed = async (fields: Partial<NewOrder>): Promise<StoredOrder> => {
@@ -240,12 +243,36 @@ describe("parts of an order", { concurrency: 8 }, () => {
     assert.equal(await notes(), 0);
   });
 
+  for (const [step, nth, stands] of [
+    ["before its item", 2, true],
+    ["before its parts", 3, false],
+  ] as const) {
+    it(`of an order whose removal dies ${step} leave nothing that cannot be read`, async (t) => {
+      const { as, table, clock, placed, get, list, parts, partsOf, notes } = await ordersOf(t);
+      const dataJson = large("data");
+      const { id } = await placed({ kind: "final", status: "done", dataJson });
+      await assert.rejects(as(dyingBefore(table, nth)).remove(id), /the process ended/);
+      assert.equal((await get(id))?.dataJson, stands ? dataJson : undefined);
+      assert.equal((await list({ limit: 10 })).items.length, stands ? 1 : 0);
+      clock.advance(hourSeconds + 1);
+      await parts.sweep();
+      assert.equal(await notes(), 0);
+      assert.deepEqual(
+        (await partsOf(id)).map(({ secondsToLive }) => secondsToLive !== undefined),
+        [!stands],
+      );
+      if (stands) assert.equal(await as(table).remove(id), "removed");
+    });
+  }
+
   it("all go with their order", async (t) => {
-    const { placed, commit, parts, partsOf } = await ordersOf(t);
+    const { table, placed, commit, parts, partsOf, notes } = await ordersOf(t);
     const order = await placed({ dataJson: large("data") });
     await commit(withResults(order, large("results")));
     assert.equal((await partsOf(order.id)).length, 2);
-    await parts.eraseAll(order.id);
-    assert.equal((await partsOf(order.id)).length, 0);
+    const eraseParts = await parts.release((await table.read({ id: order.id, part: orderPart })) ?? {});
+    assert.deepEqual([(await partsOf(order.id)).length, await notes()], [2, 2]);
+    await eraseParts();
+    assert.deepEqual([(await partsOf(order.id)).length, await notes()], [0, 0]);
   });
 });

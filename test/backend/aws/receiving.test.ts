@@ -17,7 +17,7 @@ const leaseSeconds = 60;
 const asked = { status: "paid", max: 10, leaseSeconds, waitSeconds: 20 };
 
 /** What is received over a queue whose calls the test answers, and what it is told of its messages. */
-function receivingOf(mode: DeliveryMode) {
+function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({})) {
   const clock = fakeClock();
   const calls: { answer(messages: Message[]): void; fail(error: Error): void }[] = [];
   const told: string[] = [];
@@ -31,7 +31,7 @@ function receivingOf(mode: DeliveryMode) {
   };
   const flights = createFlights(clock);
   const groups = createGroups();
-  const table = { read: async () => undefined, update: async () => ({}) } as Partial<Table> as Table;
+  const table = { read, update: async () => ({}) } as Partial<Table> as Table;
   const deliveries = createDeliveries({ ...{ mode, clock, table, flights, groups }, onForeign: () => {} });
   let paused = false;
   const registry = { isPaused: async () => paused } as Partial<Registry> as Registry;
@@ -45,10 +45,13 @@ function receivingOf(mode: DeliveryMode) {
   return { clock, calls, told, deliveries, receiving, pause };
 }
 
-function message(name: string, group?: string): Message {
+function message(name: string, group?: string, receives = 1): Message {
   return {
     ...{ MessageId: name, ReceiptHandle: name, Body: bodyOf({ id: name, status: "paid", visit: 0, group: null }) },
-    Attributes: { ApproximateReceiveCount: "1", ...(group === undefined ? {} : { MessageGroupId: group }) },
+    Attributes: {
+      ApproximateReceiveCount: String(receives),
+      ...(group === undefined ? {} : { MessageGroupId: group }),
+    },
   };
 }
 
@@ -79,6 +82,18 @@ describe("receiving", () => {
     calls[1]?.answer([message("c", "h")]);
     assert.deepEqual(idsOf(await next), ["c"]);
     assert.equal(calls.length, 2);
+  });
+
+  it("leaves what a call brought for nobody once its lease has run out: it may be in other hands", async () => {
+    const { clock, calls, receiving } = await withCallForNobody();
+    calls[1]?.answer([message("c", "h")]);
+    await still();
+    clock.advance(leaseSeconds);
+    const next = receiving.receive(asked);
+    await still();
+    calls[2]?.answer([message("d", "h")]);
+    assert.deepEqual(idsOf(await next), ["d"]);
+    assert.equal(calls.length, 3);
   });
 
   it("gives no more than is asked for of what an earlier call brought, and keeps the rest for the next", async () => {
@@ -131,6 +146,21 @@ describe("receiving", () => {
     assert.deepEqual(told, []);
   });
 
+  it("hands out all that came where the table does not tell of a message that came before", async () => {
+    const { calls, receiving } = receivingOf("standard", () => Promise.reject(new Error("down")));
+    const receive = receiving.receive(asked);
+    await still();
+    calls[0]?.answer([message("a"), message("b", undefined, 2)]);
+    const taken = await receive;
+    assert.deepEqual(
+      taken.map(({ orderId, redelivered }) => [orderId, redelivered]),
+      [
+        ["a", false],
+        ["b", true],
+      ],
+    );
+  });
+
   it("closes where the last call failed", async () => {
     const { calls, told, receiving } = await withCallForNobody();
     told.length = 0;
@@ -138,6 +168,23 @@ describe("receiving", () => {
     calls[1]?.fail(new Error("down"));
     await closing;
     assert.deepEqual(told, []);
+  });
+
+  it("gives nothing after a pause of what was more than anybody asked for before it: the leases are over", async () => {
+    const { clock, calls, told, receiving, pause } = await withCallForNobody();
+    calls[1]?.answer([message("c", "h"), message("d", "i")]);
+    assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
+    pause(true);
+    const paused = receiving.receive(asked);
+    await still();
+    clock.advance(leaseSeconds);
+    assert.deepEqual(await paused, []);
+    pause(false);
+    told.length = 0;
+    const next = receiving.receive(asked);
+    await still();
+    calls[2]?.answer([message("e", "j")]);
+    assert.deepEqual([idsOf(await next), told], [["e"], []]);
   });
 
   it("gives back what a call brings once its status was paused", async () => {

@@ -94,4 +94,34 @@ describe("the registry", { concurrency: 4 }, () => {
     await one.setPaused("packed", false);
     assert.deepEqual([...(await (await openRegistry(table, clock, 2)).paused())], []);
   });
+
+  it("keeps a pause of its own that comes while it reads what was there before", async (t) => {
+    const { table } = await stackOf(t);
+    const clock = fakeClock();
+    const asked = Promise.withResolvers<void>();
+    const mayAnswer = Promise.withResolvers<void>();
+    let slow = false;
+    const one = await openRegistry(
+      {
+        ...table,
+        async read(key) {
+          const item = await table.read(key);
+          if (!slow || key.part !== "pauses") return item;
+          asked.resolve();
+          await mayAnswer.promise;
+          return item;
+        },
+      },
+      clock,
+      2,
+    );
+    clock.advance(seconds);
+    slow = true;
+    const refreshed = one.refresh();
+    await asked.promise;
+    await one.setPaused("paid", true);
+    mayAnswer.resolve();
+    await refreshed;
+    assert.equal(await one.isPaused("paid"), true);
+  });
 });

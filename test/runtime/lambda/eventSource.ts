@@ -5,13 +5,16 @@ import type { Invocation, SqsAnswer, SqsEvent, SqsRecord } from "../../../src/ru
 export function createEventSource(options: {
   readonly queueUrl: string;
   readonly visibilitySeconds?: number;
-  /** Default: what the environment says when it receives for the first time. */
-  readonly endpoint?: string;
   /** How long a receive waits for messages. Default 1 s. */
   readonly waitSeconds?: number;
+  /** Default: what the environment says when it receives for the first time. */
+  readonly endpoint?: string;
 }) {
-  const sqs = new SQSClient(options.endpoint === undefined ? {} : { endpoint: options.endpoint });
   const { queueUrl, visibilitySeconds = 30, waitSeconds = 1 } = options;
+  const sqs = new SQSClient({
+    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
+    requestHandler: { requestTimeout: 3_000 + waitSeconds * 1_000, throwOnRequestTimeout: true },
+  });
   const queue = queueUrl.split("/").at(-1);
   return {
     /** One batch as an event; records that are read by no function come back when their invisibility ends. */

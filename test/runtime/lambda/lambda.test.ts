@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it, type TestContext } from "node:test";
+import { GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import { aws } from "../../../src/backend/aws/index.ts";
 import type { DeliveryMode } from "../../../src/backend/backend.ts";
+import { type Clock, systemClock } from "../../../src/core/clock.ts";
+import { leasesOf } from "../../../src/core/workflow.ts";
 import { defineWorkflow, final, implement, PermanentError } from "../../../src/index.ts";
 import { processingHandler, requestHandler, type SqsEvent, sweepHandler } from "../../../src/runtime/lambda/index.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
@@ -99,13 +102,22 @@ async function functions(
   };
   const settle = async (status: string, event: SqsEvent, answer: Awaited<ReturnType<typeof processing>>) =>
     sources[status]?.settle(event, answer);
+  const counts = async (status: string) => {
+    const sqs = new SQSClient();
+    const { Attributes = {} } = await sqs.send(
+      new GetQueueAttributesCommand({ QueueUrl: stack.queueUrl(status) as string, AttributeNames: ["All"] }),
+    );
+    sqs.destroy();
+    const of = (name: string) => Number((Attributes as Record<string, string>)[`ApproximateNumberOfMessages${name}`]);
+    return { visible: of(""), hidden: of("NotVisible"), delayed: of("Delayed") };
+  };
   const handle = async (status: string, count: number) => {
     const event = await receive(status, count);
     const answer = await processing(event, invocation());
     await settle(status, event, answer);
     return answer.batchItemFailures.length;
   };
-  return { app, stage, call, place, get, receive, settle, handle, processing, sweep, sources };
+  return { app, counts, stage, call, place, get, receive, settle, handle, processing, sweep, sources };
 }
 
 /** The figures that functions write from now on, without their heads. */
@@ -325,10 +337,74 @@ describe("the functions", () => {
     }
   });
 
+  for (const delivery of ["standard", "fifo"] as const) {
+    it(`run no handler of a paused status, and put its messages off (${delivery})`, async (t) => {
+      let runs = 0;
+      const { call, place, get, receive, settle, processing, counts } = await functions(t, delivery, async () => {
+        runs++;
+      });
+      const ids: string[] = [];
+      for (const customer of ["a", "a", "b"]) ids.push((await place({ customer })).id);
+      assert.equal((await call("POST", "/parcels/queues/received/pause")).statusCode, 200);
+      // In FIFO the queue gives the head of each group.
+      const event = await receive("received", delivery === "fifo" ? 2 : 3);
+      const answer = await processing(event, invocation());
+      await settle("received", event, answer);
+      assert.equal(answer.batchItemFailures.length, delivery === "fifo" ? 2 : 0);
+      const left = await counts("received");
+      assert.deepEqual(
+        left,
+        delivery === "fifo" ? { visible: 1, hidden: 2, delayed: 0 } : { visible: 0, hidden: 0, delayed: 3 },
+      );
+      for (const id of ids) assert.deepEqual([(await get(id)).status, (await get(id)).attempts], ["received", 0]);
+      assert.equal(runs, 0);
+    });
+  }
+
   it("sweep once, as long as there is time", async (t) => {
     const { sweep } = await functions(t, "standard");
     assert.deepEqual(await sweep({}, invocation()), { swept: 0 });
     assert.deepEqual(await sweep({}, invocation(100)), { swept: 0 });
+  });
+
+  it("sweep the other orders and workflows where one order cannot be moved, and then fail", async (t) => {
+    const { app, stage } = await functions(t, "standard");
+    const letters = { ...workflow, name: "letters" };
+    const stack = await createStack({ workflow: letters.name, stage, mode: "standard", statuses });
+    t.after(() => stack.remove());
+    const openAt = (name: string, clock: Clock) => {
+      const queueUrl = (status: string) => `${process.env.CAUCE_QUEUE_URL_BASE}${name}-${status}-${stage}`;
+      return aws({ stage, queueUrl })({
+        workflow: name,
+        delivery: "standard",
+        clock,
+        leaseSeconds: leasesOf(workflow),
+      });
+    };
+    const earlier = fakeClock(Date.now() - 3_600_000);
+    const place = async (name: string, status: string): Promise<string> => {
+      const backend = await openAt(name, earlier);
+      const placed = await backend.place({ ...newOrder, status, createdAt: earlier.now() });
+      await backend.close();
+      return "order" in placed ? placed.order.id : assert.fail();
+    };
+    await place(workflow.name, "gone");
+    const ids = { parcels: await place(workflow.name, "packed"), letters: await place(letters.name, "packed") };
+    // Each workflow has a topic of its own.
+    delete process.env.CAUCE_TOPIC_ARN;
+    const both = sweepHandler([app, implement(letters, { handlers: app.handlers as never })]);
+    await assert.rejects(both({}, invocation()), { code: "store_missing" });
+    for (const [name, id] of Object.entries(ids)) {
+      const backend = await openAt(name, systemClock());
+      const received: string[] = [];
+      for (let receives = 0; receives < 2; receives++) {
+        const asked = { status: "packed", max: 10, leaseSeconds: 60, waitSeconds: 0 };
+        received.push(...(await backend.receive(asked)).map(({ orderId }) => orderId));
+      }
+      await backend.close();
+      // One by the placing, one by the sweep.
+      assert.deepEqual(received, [id, id], name);
+    }
   });
 
   it("remove what is older than the retention, as long as there is time", async (t) => {

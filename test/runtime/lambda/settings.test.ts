@@ -37,6 +37,8 @@ describe("a function's settings", () => {
     ["CAUCE_RETENTION_DAYS", "0.5"],
     ["CAUCE_QUEUE_URL_BASE", "https://sqs.eu-west-1.amazonaws.com/123456789012"],
     ["CAUCE_QUEUE_URL_BASE", "queues/"],
+    ["CAUCE_STAGE", "a b"],
+    ["CAUCE_TOPIC_ARN", "orders-topic-dev"],
     ["CAUCE_STAEG", "prod"],
   ] as const) {
     it(`refuse ${name}=${value}, with its name on one line`, () => {

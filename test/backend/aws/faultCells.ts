@@ -1,0 +1,340 @@
+import assert from "node:assert/strict";
+import { type AttributeValue, PutItemCommand, ScanCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
+import { GetQueueAttributesCommand } from "@aws-sdk/client-sqs";
+import { z } from "zod";
+import type { Clients } from "../../../src/backend/aws/clients.ts";
+import { decodeOrder, type Item } from "../../../src/backend/aws/item.ts";
+import { createParts, inlineBytesMax } from "../../../src/backend/aws/parts.ts";
+import { openTable } from "../../../src/backend/aws/table.ts";
+import type { DeliveryMode } from "../../../src/backend/backend.ts";
+import { systemClock } from "../../../src/core/clock.ts";
+import { defineWorkflow, final, implement } from "../../../src/index.ts";
+import type { Stack } from "./emulators.ts";
+import {
+  type Fault,
+  type FaultProxy,
+  faults,
+  type Kind,
+  type Plan,
+  type Site,
+  stageName,
+  type Trouble,
+} from "./faults.ts";
+
+const retry = { attempts: 50, baseSeconds: 1, maxSeconds: 1 };
+export const workflow = defineWorkflow({
+  name: "faults",
+  data: z.object({ fails: z.boolean().optional(), waits: z.boolean().optional(), text: z.string().optional() }),
+  results: z.object({ received: z.string(), packed: z.string() }).partial(),
+  group: () => "one",
+  initial: "received",
+  statuses: {
+    received: { to: ["packed", "held"], timeoutSeconds: 1, retry },
+    held: { to: ["packed"], waits: true, expires: { afterSeconds: 1, to: "packed" } },
+    packed: { to: ["sent"], timeoutSeconds: 1, retry },
+    sent: final,
+  },
+});
+export const handled = ["received", "packed"];
+
+export interface Data {
+  readonly fails?: boolean;
+  readonly waits?: boolean;
+  readonly text?: string;
+}
+
+/** The workflow at work; an order that `fails` does so in its first attempt. */
+export function createApp() {
+  let failed = false;
+  return implement(workflow, {
+    handlers: {
+      received: async ({ data }) => {
+        if (data.fails && !failed) {
+          failed = true;
+          throw new Error("down");
+        }
+        return { to: data.waits ? ("held" as const) : ("packed" as const), results: { received: data.text ?? "" } };
+      },
+      packed: async ({ data }) => ({ to: "sent" as const, results: { packed: data.text ?? "" } }),
+    },
+  });
+}
+
+/** Where a fault strikes, and what brings a process there. */
+export interface Cell {
+  readonly name: string;
+  readonly site: Site;
+  readonly data?: Data;
+  /** What goes wrong before. */
+  readonly first?: readonly Plan[];
+  /** The client that placed the order goes with the process, and asks no second time. */
+  readonly clientDies?: boolean;
+  /** The client comes later. */
+  readonly placedAfterSeconds?: number;
+  /** Somebody who died left a part long ago that no order names. */
+  readonly leftPart?: boolean;
+  readonly only?: DeliveryMode;
+}
+
+const order = '"part":{"S":"o"}';
+/** Every place of the product that makes a call. */
+export const kinds = {
+  registry: { action: "BatchGetItem", has: ['"#meta"'] },
+  shards: { action: "UpdateItem", has: ["SET shards = :shards"] },
+  finals: { action: "UpdateItem", has: ["ADD finals :status"] },
+  stored: { action: "PutItem", has: [order] },
+  written: { action: "UpdateItem", has: [order, '":before"'] },
+  read: { action: "BatchGetItem", has: [order] },
+  note: { action: "PutItem", has: ["#parts#"] },
+  noteOff: { action: "DeleteItem", has: ["#parts#"] },
+  part: { action: "PutItem", has: ['"te"'] },
+  partOff: { action: "DeleteItem", has: ['"part":{"S":"r'] },
+  partRead: { action: "BatchGetItem", has: ['"part":{"S":"r'] },
+  dataRead: { action: "BatchGetItem", has: ['"part":{"S":"d-'] },
+  published: { action: "PublishBatch" },
+  received: { action: "ReceiveMessage" },
+  deleted: { action: "DeleteMessageBatch" },
+  hidden: { action: "ChangeMessageVisibilityBatch" },
+  sent: { action: "SendMessageBatch" },
+  seen: { action: "UpdateItem", has: ["SET #sm = :message"] },
+  marked: { action: "UpdateItem", has: ["SET #sc = :next"] },
+  overdue: { action: "Query", has: ['"standing"', '"Limit":2000'] },
+  counted: { action: "PutItem", has: ['"counts"'] },
+  countsRead: { action: "BatchGetItem", has: ['"counts"'] },
+  failed: { action: "Query", has: ['"standing"', '"f#'] },
+  open: { action: "Query", has: ['"standing"', '"o#'] },
+  older: { action: "Query", has: ["begins_with(part, :results)"] },
+  notes: { action: "Query", has: ["#parts#"] },
+  unnamed: { action: "UpdateItem", has: ["SET tl = :at"] },
+} as const satisfies Record<string, Kind>;
+
+const { read, written } = kinds;
+const published = (visit: number): Site => ({ kind: kinds.published, has: [`"visit":${visit}}`] });
+const sent = (visit: number): Site => ({ kind: kinds.sent, has: [`\\"visit\\":${visit}`] });
+const entered = (status: string): Site => ({ kind: written, has: [`":st":{"S":"${status}"}`] });
+
+const isLarge = { data: { text: "x".repeat(inlineBytesMax + 1) } };
+const failsOnce = { data: { fails: true } };
+const waits = { data: { waits: true } };
+const diesFirst = (site: Site): { first: readonly Plan[] } => ({ first: [{ site, fault: "killed" }] });
+/** Its message was never published, and nobody asks again. */
+const unpublished = { ...diesFirst({ kind: kinds.stored }), clientDies: true };
+/** The handler never ran, so the delivery is put off and no attempt counts. */
+const putOff = { first: [{ site: { kind: read }, fault: "refused" as const }] };
+
+const place: readonly Cell[] = [
+  { name: "place: the write", site: { kind: kinds.stored } },
+  { name: "place: the publish", site: published(0) },
+  { name: "place: the data's note", site: { kind: kinds.note, has: [" d-"] }, ...isLarge },
+  { name: "place: the data's part", site: { kind: kinds.part, has: ['"part":{"S":"d-'] }, ...isLarge },
+  { name: "place: the data's note off", site: { kind: kinds.noteOff, has: [" d-"] }, ...isLarge },
+  { name: "place again: the read", site: { kind: read }, ...diesFirst({ kind: kinds.stored }) },
+  { name: "place again: the publish", site: published(0), ...diesFirst({ kind: kinds.stored }), only: "fifo" },
+];
+
+const attempt: readonly Cell[] = [
+  { name: "receive again: the look at the mark", site: { kind: read }, ...diesFirst({ kind: read }) },
+  { name: "attempt: the read", site: { kind: read } },
+  { name: "attempt: the read of large data", site: { kind: kinds.dataRead }, ...isLarge },
+  { name: "attempt: the read of large results", site: { kind: kinds.partRead }, ...isLarge },
+  { name: "attempt again: the record", site: entered("received"), ...diesFirst({ kind: read }) },
+];
+
+const commit: readonly Cell[] = [
+  { name: "commit: the write", site: entered("packed") },
+  {
+    name: "commit: the look whether it is its own",
+    site: { kind: read },
+    first: [{ site: entered("packed"), fault: "repeated" }],
+  },
+  { name: "commit: the publish", site: published(1) },
+  { name: "commit: the results' note", site: { kind: kinds.note, has: [" r"] }, ...isLarge },
+  { name: "commit: the results' part", site: { kind: kinds.part, has: ['"part":{"S":"r'] }, ...isLarge },
+  { name: "commit: the results' note off", site: { kind: kinds.noteOff, has: [" r"] }, ...isLarge },
+  { name: "commit: the old results go", site: { kind: kinds.partOff }, ...isLarge },
+  { name: "commit: the write of a waiting status", site: entered("held"), ...waits },
+  { name: "commit: the final status's name", site: { kind: kinds.finals } },
+  { name: "commit: the write of the final status", site: entered("sent") },
+  { name: "commit again: the write", site: entered("received"), ...failsOnce },
+  { name: "commit again: the new message", site: sent(0), ...failsOnce, only: "standard" },
+];
+
+const settle: readonly Cell[] = [
+  { name: "settle again: the new message", site: sent(0), ...putOff, only: "standard" },
+  { name: "settle again: the mark", site: { kind: kinds.seen }, ...putOff, only: "fifo" },
+  { name: "settle again: the invisibility", site: { kind: kinds.hidden }, ...putOff, only: "fifo" },
+];
+
+/** The process died between the write of a visit and its publishing. Two reads come before: of the receive and the attempt. */
+const redeliver: readonly Cell[] = [
+  { name: "redeliver: the read", site: { kind: read, nth: 3 }, ...diesFirst(entered("packed")) },
+  { name: "redeliver: the mark", site: { kind: kinds.marked }, ...diesFirst(entered("packed")) },
+  { name: "redeliver: the message", site: sent(1), ...diesFirst(entered("packed")) },
+];
+
+const sweep: readonly Cell[] = [
+  { name: "sweep: the look at the index", site: { kind: kinds.overdue }, ...unpublished },
+  { name: "sweep: the look at the notes", site: { kind: kinds.notes }, ...unpublished },
+  { name: "sweep: the read", site: { kind: read }, ...unpublished },
+  { name: "sweep: the mark", site: { kind: kinds.marked }, ...unpublished },
+  { name: "sweep: the message", site: sent(0), ...unpublished },
+  { name: "sweep: the expiry's write", site: entered("packed"), ...waits },
+  { name: "sweep: the expiry's publish", site: published(2), ...waits },
+  { name: "sweep: a left part's time to live", site: { kind: kinds.unnamed }, leftPart: true, ...waits },
+  { name: "sweep: the look for older results", site: { kind: kinds.older }, leftPart: true, ...waits },
+  { name: "sweep: the look at the failed orders", site: { kind: kinds.failed, nth: 2 }, ...unpublished },
+  { name: "sweep: the counts", site: { kind: kinds.counted }, ...unpublished },
+  { name: "sweep: a left part's note off", site: { kind: kinds.noteOff }, leftPart: true, ...waits },
+];
+
+export const cells = { place, attempt, commit, settle, redeliver, sweep };
+
+/**
+ * The cells of one delivery: each row with each fault where `FAULTS=all` (`npm run faults:aws`), else each row with one
+ * fault, and with another in the other delivery.
+ */
+export function cellsOf(rows: readonly Cell[], delivery: DeliveryMode) {
+  const shift = delivery === "fifo" ? faults.length / 2 : 0;
+  return rows
+    .filter(({ only = delivery }) => only === delivery)
+    .flatMap((cell, row) => {
+      const chosen = process.env.FAULTS === "all" ? faults : [faults[(row + shift) % faults.length] as Fault];
+      return chosen.map((fault) => ({ cell, fault, name: `${delivery} · ${cell.name} · ${fault}` }));
+    });
+}
+
+/** What drives cells: which there are, and how one is brought about. */
+export interface Driver {
+  readonly rows: readonly Cell[];
+  endsOnce(site: Stage, cell: Cell, fault: Fault): Promise<void>;
+}
+
+/** What one cell has to itself. */
+export interface Stage {
+  readonly number: number;
+  readonly delivery: DeliveryMode;
+  readonly stack: Stack;
+  readonly proxy: FaultProxy;
+  readonly clients: Clients;
+}
+
+const looksMilliseconds = 750;
+const endsWithinSeconds = 90;
+/** Where a message may be lost, or never be sent: all else must come right by what is in the queues. */
+const sweepRepairs = /^(place|redeliver|sweep)/;
+const counts = [
+  "ApproximateNumberOfMessages",
+  "ApproximateNumberOfMessagesNotVisible",
+  "ApproximateNumberOfMessagesDelayed",
+] as const;
+
+/**
+ * Looks on from outside until the order of a stage has ended and nothing is left of it in the queues; then says whether
+ * it ended as it should. `onOverdue` is told whenever nothing but a sweep goes on with the order.
+ */
+export async function untilEnded(
+  { number, stack, clients }: Stage,
+  { cell, trouble, onOverdue, said }: Watched,
+): Promise<void> {
+  const { dynamo, sqs } = clients;
+  const TableName = `${workflow.name}-table-${stageName(number)}`;
+
+  const look = async () => {
+    const input = { FilterExpression: "part = :o", ExpressionAttributeValues: { ":o": { S: "o" } } };
+    const { Items = [] } = await dynamo.send(new ScanCommand({ TableName, ...input }));
+    return Items;
+  };
+
+  const queued = async (): Promise<number> => {
+    const found = await Promise.all(
+      handled.map((status) =>
+        sqs.send(
+          new GetQueueAttributesCommand({ QueueUrl: stack.queueUrl(status) as string, AttributeNames: [...counts] }),
+        ),
+      ),
+    );
+    return found.flatMap(({ Attributes = {} }) => Object.values(Attributes).map(Number)).reduce((x, y) => x + y);
+  };
+
+  /** What would be due in half a minute is due now. */
+  const age = (id: AttributeValue) =>
+    dynamo
+      .send(
+        new UpdateItemCommand({
+          TableName,
+          Key: { id, part: { S: "o" } },
+          UpdateExpression: "SET du = :past",
+          ConditionExpression: "attribute_exists(du)",
+          ExpressionAttributeValues: { ":past": { N: String(Date.now() - 1_000) } },
+        }),
+      )
+      .catch((error) => assert.equal(error.name, "ConditionalCheckFailedException"));
+
+  const leavePart = async (id: AttributeValue): Promise<void> => {
+    const note = { id: { S: "#parts#0" }, part: { S: `${"1".padStart(15, "0")} ${id.S} r9-left` } };
+    await dynamo.send(new PutItemCommand({ TableName, Item: note }));
+    await dynamo.send(new PutItemCommand({ TableName, Item: { id, part: { S: "r9-left" }, te: { S: "" } } }));
+  };
+
+  const begun = Date.now();
+  let left = false;
+  let endedVersion: string | undefined;
+  let looksEmpty = 0;
+  for (let version: string | undefined; ; ) {
+    await sleep(looksMilliseconds);
+    const [item] = await look();
+    if (item?.id !== undefined && cell.leftPart && !left) {
+      left = true;
+      await leavePart(item.id);
+    }
+    const kind = item?.ki?.S;
+    const moved = item?.ve?.N !== version;
+    version = item?.ve?.N;
+    if (kind === "f") endedVersion ??= version;
+    // While it moves on by itself the queues need not be asked.
+    const messages = moved || kind === "w" ? undefined : await queued();
+    looksEmpty = messages === 0 ? looksEmpty + 1 : 0;
+    if (endedVersion !== undefined && trouble.fired && looksEmpty >= 2) break;
+    if (Date.now() - begun > endsWithinSeconds * 1_000) {
+      const text = `fired: ${trouble.fired}; messages: ${messages}; the order: ${JSON.stringify(item)}`;
+      assert.fail(`${text}; said:\n${said.join("\n")}`);
+    }
+    // No queue has it: that it counts as lost need not be waited for.
+    const isLost = kind === "h" && looksEmpty >= 2;
+    if (isLost && !sweepRepairs.test(cell.name)) {
+      // A write whose publish is under way may look so for a moment.
+      if (looksEmpty < 8) continue;
+      assert.fail(`no queue has it, though no sweep should be needed; said:\n${said.join("\n")}`);
+    }
+    if (isLost) await age(item?.id as AttributeValue);
+    if (isLost || kind === "w" || (kind === "f" && !trouble.fired)) onOverdue();
+  }
+  const items = await look();
+  assert.equal(items.length, 1, "one order");
+  const item = items[0] as Item;
+  const large = await createParts(openTable(dynamo, TableName), systemClock()).read(item);
+  const done = decodeOrder(item, large ?? {});
+  assert.equal(String(done.version), endedVersion, "nothing happened to it since it ended");
+  const way = cell.data?.waits ? ["received", "held", "packed", "sent"] : ["received", "packed", "sent"];
+  assert.deepEqual([...done.past.map(({ status }) => status), done.status], way);
+  assert.deepEqual(
+    [...done.past, done].map(({ visit }) => visit),
+    way.map((_, visit) => visit),
+  );
+  assert.equal(done.failure, null);
+  assert.deepEqual(JSON.parse(done.dataJson), cell.data ?? {});
+  const text = cell.data?.text ?? "";
+  assert.deepEqual(JSON.parse(done.resultsJson), { received: text, packed: text });
+}
+
+export interface Watched {
+  readonly cell: Cell;
+  readonly trouble: Trouble;
+  readonly onOverdue: () => void;
+  /** What was logged, for whoever looks at a cell that failed. */
+  readonly said: readonly string[];
+}
+
+export function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
