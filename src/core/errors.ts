@@ -69,6 +69,12 @@ export const errorCodes = {
   template_invalid: "The template does not hold together, or holds what the emulator does not know.",
   port_in_use: "The port is taken.",
   address_unavailable: "The address cannot be bound on this machine.",
+  // Deploying
+  package_missing: "A package that the command needs is not installed; the message names it.",
+  bundle_failed: "A function's code cannot be bundled; the message names the file.",
+  stack_invalid: "The template breaks a rule of security or of CloudFormation; the message names it.",
+  queue_in_use: "The deployment would delete a queue that still holds messages.",
+  deploy_failed: "The CDK's command line could not deploy; what it said stands above.",
   // Calling a server
   unreachable: "The server gave no answer, or what stands before it cannot reach it.",
   unexpected_answer: "The answer is not one of Cauce's; the URL leads to something else.",

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { buildSync, type Metafile } from "esbuild";
+import { type BuildFailure, type BuildOptions, buildSync, type Metafile } from "esbuild";
+import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
 import type { FunctionPlan, FunctionRole } from "./topology.ts";
 
@@ -8,7 +9,7 @@ import type { FunctionPlan, FunctionRole } from "./topology.ts";
 export const bundleFile = "index.mjs";
 
 export interface BundleOptions {
-  /** The module whose default export is the app. */
+  /** The module whose default export is the app, or an array that holds it. */
   readonly module: string;
   readonly app: App;
   readonly plan: FunctionPlan;
@@ -29,14 +30,19 @@ const conditions = import.meta.url.endsWith(".ts") ? ["source"] : [];
 
 /**
  * One function as one minified file. A lazy handler of a status that the function does not serve stays out of it, where
- * nothing else of the app imports its module. Throws what esbuild reports.
+ * nothing else of the app imports its module. Throws `bundle_failed`.
  */
 export function bundleFunction({ module, app, plan, directory }: BundleOptions): Metafile {
   mkdirSync(directory, { recursive: true });
+  const contents = [
+    `import apps from ${JSON.stringify(module)};`,
+    `import { ${factories[plan.role]} as handlerOf } from "cauce/lambda";`,
+    `export const handler = handlerOf([apps].flat().filter(({ workflow }) => workflow.name === "${app.workflow.name}"));`,
+  ].join("\n");
   const build = (external: readonly string[], write: boolean): Metafile =>
-    buildSync({
+    buildOrRefuse(plan.name, {
       stdin: {
-        contents: `import app from ${JSON.stringify(module)};\nimport { ${factories[plan.role]} as handlerOf } from "cauce/lambda";\nexport const handler = handlerOf(app);\n`,
+        contents,
         resolveDir: dirname(module),
         loader: "ts",
       },
@@ -48,13 +54,28 @@ export function bundleFunction({ module, app, plan, directory }: BundleOptions):
       external: [...external],
       banner: { js: banner },
       logLevel: "silent",
-    }).metafile as Metafile;
+    });
   const others = Object.keys(app.handlers).filter((status) => !plan.statuses.includes(status));
   const leftOut = others.length === 0 ? [] : leaveOut(build([], false), app, plan.statuses);
   return build(
     leftOut.map((file) => join(dirname(module), file)),
     true,
   );
+}
+
+function buildOrRefuse(name: string, options: BuildOptions): Metafile {
+  try {
+    return buildSync(options).metafile as Metafile;
+  } catch (cause) {
+    const [first] = (cause as Partial<BuildFailure>).errors ?? [];
+    const { file, line } = first?.location ?? {};
+    const at = file === undefined || file === "<stdin>" ? "" : ` at ${file}:${line}`;
+    throw new CauceError(
+      "bundle_failed",
+      `the function ${name} cannot be bundled${at}: ${first?.text ?? cause}; correct it, or install what it names`,
+      { cause },
+    );
+  }
 }
 
 /** The modules of lazy handlers that only statuses other than these load. */

@@ -1,6 +1,6 @@
-import type { FunctionPlan, FunctionRole } from "./topology.ts";
+import type { FunctionRole, PodRole } from "./topology.ts";
 
-/** What a function's calls go to: the table, its index, the topic, or the queues of some statuses. */
+/** What a process's calls go to: the table, its index, the topic, or the queues of some statuses. */
 export type Target = "table" | "index" | "topic" | "queues";
 
 export interface Grant {
@@ -8,10 +8,10 @@ export interface Grant {
   readonly actions: readonly string[];
 }
 
-// Each action is one that the code of the function asks for; a test runs all of it against the policies, and fails for
-// an action too few or too many.
+// Each action is one that the code asks for; test/infra/permissions.test.ts runs all of it, and fails for an action too
+// few or too many.
 const written = ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
-const grants: Readonly<Record<FunctionRole, readonly Grant[]>> = {
+const grants: Readonly<Record<FunctionRole | PodRole, readonly Grant[]>> = {
   request: [
     { target: "table", actions: [...written, "dynamodb:Query"] },
     { target: "index", actions: ["dynamodb:Query"] },
@@ -38,9 +38,38 @@ const grants: Readonly<Record<FunctionRole, readonly Grant[]>> = {
     { target: "topic", actions: ["sns:Publish"] },
     { target: "queues", actions: ["sqs:SendMessage"] },
   ],
+  // Pods look for the queues by name, and for the topic by a queue's ARN.
+  api: [
+    { target: "table", actions: [...written, "dynamodb:Query"] },
+    { target: "index", actions: ["dynamodb:Query"] },
+    { target: "topic", actions: ["sns:Publish"] },
+    { target: "queues", actions: ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"] },
+  ],
+  work: [
+    { target: "table", actions: written },
+    { target: "index", actions: ["dynamodb:Query"] },
+    { target: "topic", actions: ["sns:Publish"] },
+    {
+      target: "queues",
+      actions: [
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:SendMessage",
+        "sqs:ChangeMessageVisibility",
+      ],
+    },
+  ],
+  sweeper: [
+    { target: "table", actions: [...written, "dynamodb:Query"] },
+    { target: "index", actions: ["dynamodb:Query"] },
+    { target: "topic", actions: ["sns:Publish"] },
+    { target: "queues", actions: ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"] },
+  ],
 };
 
-/** What the function may do, and nothing else. */
-export function grantsOf({ role }: Pick<FunctionPlan, "role">): readonly Grant[] {
+/** What the function or pod may do, and nothing else. */
+export function grantsOf({ role }: { readonly role: FunctionRole | PodRole }): readonly Grant[] {
   return grants[role];
 }

@@ -44,6 +44,8 @@ export interface Topology {
   readonly unrouted: UnroutedPlan;
   /** Empty where pods run the handlers. */
   readonly functions: readonly FunctionPlan[];
+  /** What each kind of pod assumes; empty where functions run the handlers. */
+  readonly pods: readonly PodPlan[];
   readonly sources: readonly SourcePlan[];
   readonly sweepEverySeconds: number;
 }
@@ -62,6 +64,13 @@ export interface QueuePlan {
 export interface UnroutedPlan {
   readonly name: string;
   readonly filter: { readonly status: readonly [{ readonly "anything-but": readonly string[] }] };
+}
+
+/** A kind of process in a pod: `cauce start --role api`, `cauce start --role work`, `cauce sweep`. */
+export type PodRole = "api" | "work" | "sweeper";
+
+export interface PodPlan {
+  readonly role: PodRole;
 }
 
 export type FunctionRole = "request" | "processing" | "sweep";
@@ -86,6 +95,8 @@ const receivesMostOfSqs = 1_000;
 /** A throttled function uses up receives that no handler saw. */
 const receivesSpare = 50;
 const lengthsMost = { queue: 80, function: 64 };
+/** Of a topic, the catch-all's among them. */
+const filtersMost = 200;
 
 /** Throws `setting_invalid` for what a resource's name, a queue or a function cannot be. */
 export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {}): Topology {
@@ -151,6 +162,7 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
               memoryMegabytes: 256,
             },
           ],
+    pods: compute === "kubernetes" ? [{ role: "api" }, { role: "work" }, { role: "sweeper" }] : [],
     sources:
       compute === "kubernetes"
         ? []
@@ -190,6 +202,12 @@ function refuse({ workflow, stage, queues, unrouted, functions }: Topology): voi
     if (each.length <= lengthsMost[kind]) continue;
     throw invalid(
       `the ${kind} ${each} has ${each.length} characters and AWS takes ${lengthsMost[kind]}; shorten the names of workflow, status or stage`,
+    );
+  }
+  if (queues.length === 0) throw invalid("no status is handled, so there is nothing to queue; give one a handler");
+  if (queues.length >= filtersMost) {
+    throw invalid(
+      `${queues.length} statuses are handled and a topic takes ${filtersMost - 1} beside the catch-all; merge some`,
     );
   }
   for (const { name, statuses, timeoutSeconds } of functions) {

@@ -3,13 +3,18 @@ import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { Architecture, Code, Function as Lambda, RecursiveLoop, Runtime } from "aws-cdk-lib/aws-lambda";
-import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
+import {
+  Architecture,
+  Code,
+  EventSourceMapping,
+  Function as Lambda,
+  RecursiveLoop,
+  Runtime,
+} from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
-import { indexName } from "../../backend/aws/item.ts";
-import { type Grant, grantsOf } from "../permissions.ts";
-import type { FunctionPlan, Topology } from "../topology.ts";
+import type { FunctionPlan, FunctionRole, Topology } from "../topology.ts";
+import { addGrants } from "./grants.ts";
 import type { Messaging } from "./messaging.ts";
 
 export interface FunctionsOptions {
@@ -18,27 +23,16 @@ export interface FunctionsOptions {
   readonly messaging: Messaging;
   /** The folder of a function's bundle. */
   readonly codeOf: (plan: FunctionPlan) => string;
-  /** What the request function's environment holds beside what each has: its API keys, or that there are none. */
-  readonly access: Readonly<Record<string, string>>;
+  /** What a function's environment holds beside what says where the resources are. */
+  readonly environmentOf: (role: FunctionRole) => Readonly<Record<string, string>>;
 }
 
 export function addFunctions(scope: Construct, options: FunctionsOptions): ReadonlyMap<string, Lambda> {
-  const { topology, table, messaging, codeOf, access } = options;
-  const { topic, queues } = messaging;
-  const [first] = topology.queues;
-  const queueOf = (status: string) => queues.get(status)?.queue as NonNullable<ReturnType<typeof queues.get>>["queue"];
-
-  const resourcesOf = ({ target }: Grant, statuses: readonly string[]): string[] => {
-    if (target === "table") return [table.tableArn];
-    if (target === "index") return [`${table.tableArn}/index/${indexName}`];
-    if (target === "topic") return [topic.topicArn];
-    return statuses.map((status) => queueOf(status).queueArn);
-  };
-
+  const { topology, messaging, codeOf, environmentOf } = options;
+  const all = topology.queues.map(({ status }) => status);
   const functions = new Map<string, Lambda>();
   for (const plan of topology.functions) {
-    const id = plan.name.slice(topology.workflow.length + 1, -topology.stage.length - 1);
-    const statuses = plan.role === "processing" ? plan.statuses : topology.queues.map(({ status }) => status);
+    const id = shortNameOf(plan.name, topology);
     const logGroup = new LogGroup(scope, `Log-${id}`, {
       logGroupName: `/aws/lambda/${plan.name}`,
       retention: RetentionDays.ONE_MONTH,
@@ -51,10 +45,7 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
         resources: [logGroup.logGroupArn],
       }),
     );
-    for (const grant of grantsOf(plan)) {
-      const resources = resourcesOf(grant, statuses);
-      if (resources.length > 0) role.addToPolicy(new PolicyStatement({ actions: [...grant.actions], resources }));
-    }
+    addGrants(role, { role: plan.role, statuses: plan.role === "processing" ? plan.statuses : all }, options);
     functions.set(
       plan.name,
       new Lambda(scope, `Function-${id}`, {
@@ -70,9 +61,9 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
         environment: {
           CAUCE_STAGE: topology.stage,
           CAUCE_DELIVERY: topology.delivery,
-          CAUCE_TOPIC_ARN: topic.topicArn,
-          ...(first === undefined ? {} : { CAUCE_QUEUE_URL_BASE: baseOf(queueOf(first.status).queueUrl) }),
-          ...(plan.role === "request" ? access : {}),
+          CAUCE_TOPIC_ARN: messaging.topic.topicArn,
+          CAUCE_QUEUE_URL_BASE: queueUrlBase(topology, messaging),
+          ...environmentOf(plan.role),
         },
         // A status's function publishes to the topic that invokes it, once for each transition: AWS would take that for
         // a runaway loop and drop the message after about 16 hops. `visitsMax` bounds it.
@@ -81,27 +72,32 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
     );
   }
   for (const { status, function: name, batchSize, concurrencyMost } of topology.sources) {
-    functions.get(name)?.addEventSource(
-      new SqsEventSource(queueOf(status), {
-        batchSize,
-        maxConcurrency: concurrencyMost,
-        reportBatchItemFailures: true,
-      }),
-    );
+    // Not `addEventSource`: that grants sqs:GetQueueUrl too, which nothing asks for.
+    new EventSourceMapping(scope, `Source-${status}`, {
+      target: functions.get(name) as Lambda,
+      eventSourceArn: messaging.queueOf(status).queueArn,
+      batchSize,
+      maxConcurrency: concurrencyMost,
+      reportBatchItemFailures: true,
+    });
   }
-  const sweep = topology.functions.find(({ role }) => role === "sweep");
-  if (sweep !== undefined) {
+  for (const { name } of topology.functions.filter(({ role }) => role === "sweep")) {
     new Rule(scope, "Schedule", {
-      ruleName: sweep.name,
+      ruleName: name,
       schedule: Schedule.rate(Duration.seconds(topology.sweepEverySeconds)),
-      targets: [new LambdaFunction(functions.get(sweep.name) as Lambda, { retryAttempts: 0 })],
+      targets: [new LambdaFunction(functions.get(name) as Lambda, { retryAttempts: 0 })],
     });
   }
   return functions;
 }
 
+/** What stands between workflow and stage: `processing` of `orders-processing-dev`. */
+export function shortNameOf(name: string, { workflow, stage }: Topology): string {
+  return name.slice(workflow.length + 1, -stage.length - 1);
+}
+
 /** Where queues are: a queue's URL up to its last slash. */
-function baseOf(queueUrl: string): string {
-  const parts = Fn.split("/", queueUrl, 5);
+export function queueUrlBase({ queues }: Topology, messaging: Messaging): string {
+  const parts = Fn.split("/", messaging.queueOf(queues[0]?.status as string).queueUrl, 5);
   return Fn.join("/", [...parts.slice(0, 4), ""]);
 }

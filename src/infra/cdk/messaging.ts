@@ -9,6 +9,8 @@ export interface Messaging {
   readonly topic: Topic;
   readonly queues: ReadonlyMap<string, { readonly queue: Queue; readonly deadLetters: Queue }>;
   readonly unrouted: Queue;
+  /** Of a handled status. */
+  queueOf(status: string): Queue;
 }
 
 /** The topic, and for each handled status a queue with its filter and dead letters; the catch-all beside them. */
@@ -16,7 +18,7 @@ export function addMessaging(scope: Construct, topology: Topology): Messaging {
   const fifo = topology.delivery === "fifo";
   const kind = fifo ? { fifo: true, contentBasedDeduplication: false } : {};
   const topic = new Topic(scope, "Topic", { topicName: topology.topic, enforceSSL: true, ...kind });
-  const queueOf = (id: string, queueName: string, more: object = {}): Queue =>
+  const makeQueue = (id: string, queueName: string, more: object = {}): Queue =>
     new Queue(scope, id, {
       queueName,
       retentionPeriod: Duration.seconds(retentionSeconds),
@@ -25,6 +27,8 @@ export function addMessaging(scope: Construct, topology: Topology): Messaging {
       ...kind,
       ...more,
     });
+  // No dead letters of subscriptions: they would hold references that nobody reads. What the topic cannot deliver is
+  // seen by an alarm, and the sweep queues its order again.
   const subscribe = (queue: Queue, status: SubscriptionFilter): void => {
     topic.addSubscription(
       new SqsSubscription(queue, {
@@ -35,8 +39,8 @@ export function addMessaging(scope: Construct, topology: Topology): Messaging {
   };
   const queues = new Map(
     topology.queues.map(({ status, name, deadLetters: deadName, visibilitySeconds, receivesMost }) => {
-      const deadLetters = queueOf(`Dead-${status}`, deadName);
-      const queue = queueOf(`Queue-${status}`, name, {
+      const deadLetters = makeQueue(`Dead-${status}`, deadName);
+      const queue = makeQueue(`Queue-${status}`, name, {
         visibilityTimeout: Duration.seconds(visibilitySeconds),
         deadLetterQueue: { queue: deadLetters, maxReceiveCount: receivesMost },
       });
@@ -44,12 +48,12 @@ export function addMessaging(scope: Construct, topology: Topology): Messaging {
       return [status, { queue, deadLetters }] as const;
     }),
   );
-  const unrouted = queueOf("Unrouted", topology.unrouted.name);
+  const unrouted = makeQueue("Unrouted", topology.unrouted.name);
   Validations.of(unrouted).acknowledge({
     id: "AwsSolutions::AwsSolutions-SQS3",
     reason:
       "Nothing consumes this queue: what arrives there is seen by an alarm, and dead letters of it would be the same again.",
   });
   subscribe(unrouted, SubscriptionFilter.stringFilter({ denylist: topology.queues.map(({ status }) => status) }));
-  return { topic, queues, unrouted };
+  return { topic, queues, unrouted, queueOf: (status) => queues.get(status)?.queue as Queue };
 }

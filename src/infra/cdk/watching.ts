@@ -12,6 +12,7 @@ import type { Function as Lambda } from "aws-cdk-lib/aws-lambda";
 import type { Queue } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
 import type { Topology } from "../topology.ts";
+import { shortNameOf } from "./functions.ts";
 import type { Messaging } from "./messaging.ts";
 
 /** Of a queue's 120,000 in flight. */
@@ -26,18 +27,21 @@ export interface Watched {
 }
 
 /** An alarm for each thing that an operator must see to (docs/operating-on-aws.md), and a page of graphs. */
-export function addWatching(scope: Construct, { topology, messaging, functions }: Watched): void {
+export function addWatching(scope: Construct, { topology, messaging, functions }: Watched): readonly Alarm[] {
   const { workflow, stage } = topology;
+  const alarms: Alarm[] = [];
   const alarm = (what: string, metric: IMetric, above: number, periods: number, alarmDescription: string): void => {
-    new Alarm(scope, `Alarm-${what}`, {
-      alarmName: `${workflow}-${what}-${stage}`,
-      alarmDescription,
-      metric,
-      threshold: above,
-      evaluationPeriods: periods,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
-    });
+    alarms.push(
+      new Alarm(scope, `Alarm-${what}`, {
+        alarmName: `${workflow}-${what}-${stage}`,
+        alarmDescription,
+        metric,
+        threshold: above,
+        evaluationPeriods: periods,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
+        treatMissingData: TreatMissingData.NOT_BREACHING,
+      }),
+    );
   };
   const visible = (queue: Queue) => queue.metricApproximateNumberOfMessagesVisible({ period, statistic: "max" });
   const oldest = (queue: Queue) => queue.metricApproximateAgeOfOldestMessage({ period, statistic: "max" });
@@ -55,8 +59,10 @@ export function addWatching(scope: Construct, { topology, messaging, functions }
     alarm(`inFlight-${status}`, inFlight(queue), inFlightAlarm, 1, `The queue of ${status} nears its limit in flight.`);
   }
   alarm("unrouted", visible(messaging.unrouted), 0, 1, "A message's status has no queue.");
+  const undelivered = messaging.topic.metricNumberOfNotificationsFailed({ period, statistic: "sum" });
+  alarm("undelivered", undelivered, 0, 1, "The topic could not put a message into a queue.");
   for (const [name, lambda] of functions) {
-    const what = name.slice(workflow.length + 1, -stage.length - 1);
+    const what = shortNameOf(name, topology);
     alarm(`errors-${what}`, lambda.metricErrors({ period }), 0, 3, `The function ${name} fails.`);
     alarm(`throttles-${what}`, lambda.metricThrottles({ period }), 0, 3, `The account has no room for ${name}.`);
     if (!what.startsWith("processing")) continue;
@@ -70,7 +76,6 @@ export function addWatching(scope: Construct, { topology, messaging, functions }
     alarm(`recursion-${what}`, dropped, 0, 1, `AWS took the transitions of ${name} for a loop and dropped messages.`);
   }
 
-  const graph = (title: string, left: readonly IMetric[]) => new GraphWidget({ title, left: [...left], width: 12 });
   const queues = [...messaging.queues.values()];
   const lambdas = [...functions.values()];
   new Dashboard(scope, "Dashboard", {
@@ -96,26 +101,37 @@ export function addWatching(scope: Construct, { topology, messaging, functions }
           visible(messaging.unrouted),
         ]),
       ],
-      [
-        graph(
-          "Invocations",
-          lambdas.map((each) => each.metricInvocations({ period })),
-        ),
-        graph(
-          "Duration, milliseconds",
-          lambdas.map((each) => each.metricDuration({ period, statistic: "p99" })),
-        ),
-      ],
-      [
-        graph(
-          "Errors",
-          lambdas.map((each) => each.metricErrors({ period })),
-        ),
-        graph(
-          "Throttles",
-          lambdas.map((each) => each.metricThrottles({ period })),
-        ),
-      ],
+      ...(lambdas.length === 0 ? [] : graphsOf(lambdas)),
     ],
   });
+  return alarms;
+}
+
+function graph(title: string, left: readonly IMetric[]): GraphWidget {
+  return new GraphWidget({ title, left: [...left], width: 12 });
+}
+
+function graphsOf(lambdas: readonly Lambda[]): GraphWidget[][] {
+  return [
+    [
+      graph(
+        "Invocations",
+        lambdas.map((each) => each.metricInvocations({ period })),
+      ),
+      graph(
+        "Duration, milliseconds",
+        lambdas.map((each) => each.metricDuration({ period, statistic: "p99" })),
+      ),
+    ],
+    [
+      graph(
+        "Errors",
+        lambdas.map((each) => each.metricErrors({ period })),
+      ),
+      graph(
+        "Throttles",
+        lambdas.map((each) => each.metricThrottles({ period })),
+      ),
+    ],
+  ];
 }

@@ -1,0 +1,23 @@
+import type { Table } from "aws-cdk-lib/aws-dynamodb";
+import { type IRole, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { indexName } from "../../backend/aws/item.ts";
+import { type Grant, grantsOf } from "../permissions.ts";
+import type { FunctionRole, PodRole } from "../topology.ts";
+import type { Messaging } from "./messaging.ts";
+
+/** Gives a role what its process asks for, by the ARN of each thing: no wildcards. */
+export function addGrants(
+  role: IRole,
+  process: { readonly role: FunctionRole | PodRole; readonly statuses: readonly string[] },
+  { table, messaging }: { readonly table: Table; readonly messaging: Messaging },
+): void {
+  const resourcesOf = ({ target }: Grant): string[] => {
+    if (target === "table") return [table.tableArn];
+    if (target === "index") return [`${table.tableArn}/index/${indexName}`];
+    if (target === "topic") return [messaging.topic.topicArn];
+    return process.statuses.map((status) => messaging.queueOf(status).queueArn);
+  };
+  for (const grant of grantsOf(process)) {
+    role.addToPrincipalPolicy(new PolicyStatement({ actions: [...grant.actions], resources: resourcesOf(grant) }));
+  }
+}

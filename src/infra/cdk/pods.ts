@@ -1,0 +1,30 @@
+import { CfnOutput } from "aws-cdk-lib";
+import type { Table } from "aws-cdk-lib/aws-dynamodb";
+import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import type { Construct } from "constructs";
+import type { PodRole, Topology } from "../topology.ts";
+import { addGrants } from "./grants.ts";
+import type { Messaging } from "./messaging.ts";
+
+const names: Readonly<Record<PodRole, string>> = { api: "Api", work: "Work", sweeper: "Sweep" };
+
+/** The roles that pods assume, through EKS Pod Identity: one for each kind of process. */
+export function addPods(
+  scope: Construct,
+  topology: Topology,
+  resources: { readonly table: Table; readonly messaging: Messaging },
+): ReadonlyMap<PodRole, Role> {
+  const pods = new ServicePrincipal("pods.eks.amazonaws.com");
+  const statuses = topology.queues.map(({ status }) => status);
+  return new Map(
+    topology.pods.map(({ role: kind }) => {
+      const id = `Pods${names[kind]}`;
+      const role = new Role(scope, id, { assumedBy: pods });
+      // The agent on the node tags the session with cluster, namespace and service account.
+      role.assumeRolePolicy?.addStatements(new PolicyStatement({ actions: ["sts:TagSession"], principals: [pods] }));
+      addGrants(role, { role: kind, statuses }, resources);
+      new CfnOutput(scope, `${id}Arn`, { value: role.roleArn, description: `The role of the pods: ${kind}.` });
+      return [kind, role] as const;
+    }),
+  );
+}

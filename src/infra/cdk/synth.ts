@@ -1,0 +1,70 @@
+import { mkdirSync } from "node:fs";
+import type { App } from "../../core/handlers.ts";
+import { withPeers } from "../peers.ts";
+import type { Topology } from "../topology.ts";
+import type { CauceProps } from "./cauce.ts";
+import { checkingContext, refuseBroken } from "./checks.ts";
+
+export interface SynthesizeOptions extends Omit<CauceProps, "app"> {
+  /** Each gets a stack of its own. */
+  readonly app: App | readonly App[];
+  /** Gets the templates and the functions' bundles; made where it is missing. */
+  readonly outDirectory: string;
+  /** Whether the rules of cdk-nag and CloudFormation's own are errors. A few seconds more. */
+  readonly checks: boolean;
+}
+
+/** A cloud assembly, as `cdk deploy --app DIRECTORY` takes it. */
+export interface Assembly {
+  readonly directory: string;
+  readonly stacks: readonly AssembledStack[];
+}
+
+export interface AssembledStack {
+  /** `orders-dev` */
+  readonly name: string;
+  readonly workflow: string;
+  readonly topology: Topology;
+  readonly templateFile: string;
+  /** The CloudFormation template, as data. */
+  readonly template: unknown;
+}
+
+/** What deploying needs beside Cauce. */
+export const cdkPackages = ["aws-cdk-lib", "constructs", "cdk-nag", "esbuild", "aws-cdk"];
+
+/**
+ * Writes the templates of an app's workflows and the bundles of their functions. Throws `package_missing`,
+ * `stack_invalid` with each broken rule, and what `Cauce` and the bundler throw.
+ */
+export async function synthesize({ app, outDirectory, checks, ...props }: SynthesizeOptions): Promise<Assembly> {
+  const { lib, Cauce, AwsSolutionsChecks } = await withPeers("cauce synth", cdkPackages, async () => ({
+    lib: await import("aws-cdk-lib"),
+    ...(await import("./cauce.ts")),
+    ...(checks ? await import("cdk-nag") : { AwsSolutionsChecks: undefined }),
+  }));
+  mkdirSync(outDirectory, { recursive: true });
+  const cdk = new lib.App({
+    ...{ outdir: outDirectory, autoSynth: false, analyticsReporting: false, treeMetadata: false },
+    ...{ context: checkingContext, builtinCloudFormationValidation: checks },
+  });
+  if (AwsSolutionsChecks !== undefined) lib.Validations.of(cdk).addPlugins(new AwsSolutionsChecks());
+  const made = [app].flat().map((each: App) => {
+    const { name } = each.workflow;
+    const { stage = "dev" } = props;
+    const stack = new lib.Stack(cdk, `${name}-${stage}`, {
+      description: `Cauce: the workflow "${name}", stage ${stage}.`,
+      terminationProtection: stage !== "dev",
+    });
+    return { name: stack.stackName, workflow: name, ...new Cauce(stack, "Cauce", { ...props, app: each }) };
+  });
+  const assembly = cdk.synth();
+  if (checks) refuseBroken(assembly.directory);
+  return {
+    directory: assembly.directory,
+    stacks: made.map(({ name, workflow, topology }) => {
+      const { templateFullPath: templateFile, template } = assembly.getStackByName(name);
+      return { name, workflow, topology, templateFile, template };
+    }),
+  };
+}
