@@ -1,4 +1,4 @@
-import { CauceError } from "../../core/errors.ts";
+import { withPeers } from "../peers.ts";
 
 const packages = ["dynalite", "fauxqs", "@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"];
 
@@ -10,9 +10,9 @@ export interface Peers {
   readonly sqs: typeof import("@aws-sdk/client-sqs");
 }
 
-/** What only whoever emulates needs. Throws `setting_invalid` with what to install where one is missing. */
-export async function loadPeers(): Promise<Peers> {
-  try {
+/** What only whoever emulates needs. Throws `package_missing`. */
+export function loadPeers(): Promise<Peers> {
+  return withPeers("cauce emulate", packages, async () => {
     const [{ default: dynalite }, { startFauxqs }, dynamo, sns, sqs] = await Promise.all([
       import("dynalite"),
       import("fauxqs"),
@@ -21,15 +21,5 @@ export async function loadPeers(): Promise<Peers> {
       import("@aws-sdk/client-sqs"),
     ]);
     return { dynalite, startFauxqs, dynamo, sns, sqs };
-  } catch (cause) {
-    const { code, message = "" } = cause as NodeJS.ErrnoException;
-    const missing =
-      code === "ERR_MODULE_NOT_FOUND" ? packages.find((name) => message.includes(`'${name}'`)) : undefined;
-    if (missing === undefined) throw cause;
-    throw new CauceError(
-      "setting_invalid",
-      `cauce emulate needs ${missing}, which is not installed; run npm install --save-dev ${packages.join(" ")}`,
-      { cause },
-    );
-  }
+  });
 }
