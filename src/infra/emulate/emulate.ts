@@ -4,8 +4,10 @@ import { join } from "node:path";
 import type { Clock } from "../../core/clock.ts";
 import { readAssembly } from "./assembly.ts";
 import type { Hook } from "./call.ts";
+import type { Chaos } from "./chaos.ts";
+import { checkStacks } from "./checks.ts";
 import { startEmulators } from "./emulators.ts";
-import { type Disorder, type EventSource, startEventSource } from "./eventSources.ts";
+import { type EventSource, startEventSource } from "./eventSources.ts";
 import { createFunctionPool, type FunctionPool } from "./functionPool.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
 import { loadPeers } from "./peers.ts";
@@ -13,7 +15,7 @@ import { provision } from "./provision.ts";
 import { startProxy } from "./proxy.ts";
 import { type Outcome, startRuntimeApi } from "./runtimeApi.ts";
 import { startSchedule } from "./schedule.ts";
-import type { Stack, SubscriptionResource } from "./stack.ts";
+import type { Stack } from "./stack.ts";
 import { stackOf } from "./template.ts";
 
 export interface EmulateOptions {
@@ -28,8 +30,8 @@ export interface EmulateOptions {
   readonly onLine: (source: string, line: string) => void;
   /** What becomes of each call of the functions. Default: it passes. */
   readonly hook?: Hook | undefined;
-  readonly disorder?: Disorder | undefined;
-  readonly beforeSubscription?: ((subscription: SubscriptionResource) => Promise<void>) | undefined;
+  /** Default: nothing goes wrong. Comes after the hook: what that lets pass may still fail. */
+  readonly chaos?: Chaos | undefined;
   /** How many processes a function has at most. Default: two for each core, and at least four. */
   readonly processesMost?: number | undefined;
 }
@@ -42,15 +44,13 @@ export interface Emulation {
   readonly awsUrl: string;
   readonly tablesKept: number;
   invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
-  /** Kills a process that runs an invocation, if any does. */
-  killOne(random: () => number): boolean;
   /** Ends every process and leaves nothing open. */
   close(): Promise<void>;
 }
 
 /** Runs what a cloud assembly describes: no account, no Docker. Throws `template_invalid` for what AWS would not take. */
 export async function emulate(options: EmulateOptions): Promise<Emulation> {
-  const { clock, onLine, data } = options;
+  const { clock, onLine, data, chaos } = options;
   const { processesMost = Math.max(4, 2 * availableParallelism()) } = options;
   const closers: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
@@ -63,23 +63,22 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
     if (directory !== undefined) mkdirSync(directory, { recursive: true });
     const emulators = await startEmulators(peers, directory);
     closers.push(emulators.close);
-    const proxy = await startProxy(emulators, options.hook ?? (() => "pass"));
+    const proxy = await startProxy(emulators, hookOf(options));
     closers.push(proxy.close);
     const places = {
       queueUrl: (name: string) => `${proxy.url}/000000000000/${name}`,
       apiUrl: (id: string) => `http://127.0.0.1/${id}`,
     };
     const stacks = templates.map((template) => stackOf(template, places));
+    checkStacks(stacks);
     let tablesKept = 0;
     for (const stack of stacks) {
-      const made = await provision(stack, {
-        peers,
-        endpoint: proxy.url,
-        beforeSubscription: options.beforeSubscription,
-      });
+      const made = await provision(stack, { peers, endpoint: proxy.url, clock, chaos });
       tablesKept += made.tablesKept;
+      closers.push(made.close);
     }
 
+    const killAfter = chaos?.killAfterMilliseconds;
     const api = await startRuntimeApi();
     closers.push(api.close);
     const pools = new Map<string, FunctionPool>();
@@ -88,7 +87,14 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
       const { name } = plan;
       pools.set(
         name,
-        createFunctionPool({ plan, api, awsUrl: proxy.url, processesMost, onLine: (line) => onLine(name, line) }),
+        createFunctionPool({
+          plan,
+          api,
+          awsUrl: proxy.url,
+          processesMost,
+          killAfter,
+          onLine: (line) => onLine(name, line),
+        }),
       );
     }
     const invoke: Emulation["invoke"] = async (name, event) => {
@@ -110,7 +116,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
         sources.push(
           startEventSource({
             ...{ source, queueUrl: queue.url, pool, sqs: peers.sqs, endpoint: proxy.url },
-            disorder: queue.fifo ? undefined : options.disorder,
+            disorder: queue.fifo ? undefined : chaos?.disorder,
             onLine: (line) => onLine(source.function, line),
           }),
         );
@@ -134,11 +140,18 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
       awsUrl: proxy.url,
       tablesKept,
       invoke,
-      killOne: (random) => [...pools.values()].some((pool) => pool.killOne(random)),
       close,
     };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+function hookOf({ hook = () => "pass", chaos }: Pick<EmulateOptions, "hook" | "chaos">): Hook {
+  if (chaos === undefined) return hook;
+  return async (call) => {
+    const fate = await hook(call);
+    return fate === "pass" ? chaos.hook(call) : fate;
+  };
 }

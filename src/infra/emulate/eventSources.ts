@@ -35,6 +35,8 @@ export interface EventSource {
 }
 
 const waitSeconds = 20;
+/** What is held back to come later must not wait for others to come. */
+const waitSecondsInDisorder = 1;
 /** SQS gives no more at once. */
 const receiveMost = 10;
 const pauseMilliseconds = 1_000;
@@ -65,7 +67,7 @@ export function startEventSource(options: EventSourceOptions): EventSource {
   };
   /** A batch: what is there, and with a window what comes within it. */
   const gather = async (): Promise<readonly SourceRecord[]> => {
-    const records = await receive(source.batchSize, waitSeconds);
+    const records = await receive(source.batchSize, disorder === undefined ? waitSeconds : waitSecondsInDisorder);
     const until = Date.now() + source.windowSeconds * 1_000;
     while (records.length > 0 && records.length < source.batchSize && Date.now() < until) {
       const seconds = Math.max(1, Math.floor((until - Date.now()) / 1_000));

@@ -6,18 +6,18 @@ export interface FunctionPool {
   invoke(event: unknown): Promise<Outcome & { readonly requestId: string }>;
   /** Resolves when an invocation would not have to wait. */
   room(): Promise<void>;
-  /** Kills one process that runs an invocation, if any does. */
-  killOne(random: () => number): boolean;
   close(): Promise<void>;
 }
 
 export interface FunctionPoolOptions extends FunctionProcessOptions {
   /** How many processes it has at once, at most. */
   readonly processesMost: number;
+  /** After how many milliseconds the process of an invocation that starts now is killed; undefined for never. */
+  readonly killAfter?: (() => number | undefined) | undefined;
 }
 
 export function createFunctionPool(options: FunctionPoolOptions): FunctionPool {
-  const { processesMost } = options;
+  const { processesMost, killAfter } = options;
   const processes = new Set<FunctionProcess>();
   const idle: FunctionProcess[] = [];
   const waiting: (() => void)[] = [];
@@ -34,32 +34,25 @@ export function createFunctionPool(options: FunctionPoolOptions): FunctionPool {
     for (let found = idle.pop(); found !== undefined; found = idle.pop()) if (found.alive) return found;
     return start();
   };
-  const running = new Set<FunctionProcess>();
-
   return {
     async invoke(event) {
       while (busy >= processesMost) await new Promise<void>((resolve) => waiting.push(resolve));
       if (closing) return { ok: false, type: "Closed", message: "the emulator is closing", requestId: "" };
       busy++;
       const found = take();
-      running.add(found);
+      const afterMilliseconds = killAfter?.();
+      const killing = afterMilliseconds === undefined ? undefined : setTimeout(found.kill, afterMilliseconds);
       try {
         return await found.invoke(JSON.stringify(event));
       } finally {
+        clearTimeout(killing);
         busy--;
-        running.delete(found);
         if (found.alive && !closing) idle.push(found);
         for (const wake of waiting.splice(0)) wake();
       }
     },
     async room() {
       while (busy >= processesMost && !closing) await new Promise<void>((resolve) => waiting.push(resolve));
-    },
-    killOne(random) {
-      const candidates = [...running];
-      const victim = candidates[Math.floor(random() * candidates.length)];
-      victim?.kill();
-      return victim !== undefined;
     },
     async close() {
       closing = true;

@@ -1,4 +1,6 @@
+import type { Clock } from "../../core/clock.ts";
 import { emulatorKey } from "./call.ts";
+import type { Chaos } from "./chaos.ts";
 import { region } from "./identity.ts";
 import type { Peers } from "./peers.ts";
 import type { Stack, SubscriptionResource } from "./stack.ts";
@@ -6,22 +8,25 @@ import type { Stack, SubscriptionResource } from "./stack.ts";
 export interface Provisioned {
   /** How many tables were there already, kept from an earlier run. */
   readonly tablesKept: number;
+  close(): Promise<void>;
 }
 
 export interface ProvisionOptions {
   readonly peers: Pick<Peers, "dynamo" | "sns" | "sqs">;
   readonly endpoint: string;
-  /** When a subscription begins to work: AWS takes its time. */
-  readonly beforeSubscription?: ((subscription: SubscriptionResource) => Promise<void>) | undefined;
+  readonly clock: Clock;
+  /** When a subscription begins to work: AWS takes its time. Default: at once. */
+  readonly chaos?: Pick<Chaos, "subscriptionDelayMilliseconds"> | undefined;
 }
 
 /** Makes a stack's tables, topics, queues and subscriptions in the emulators; a table that is there stays as it is. */
 export async function provision(stack: Stack, options: ProvisionOptions): Promise<Provisioned> {
-  const { peers, endpoint } = options;
+  const { peers, endpoint, clock, chaos } = options;
   const config = { endpoint, region, credentials: { accessKeyId: emulatorKey, secretAccessKey: emulatorKey } };
   const dynamo = new peers.dynamo.DynamoDBClient(config);
   const sns = new peers.sns.SNSClient(config);
   const sqs = new peers.sqs.SQSClient(config);
+  const cancels: (() => void)[] = [];
   let tablesKept = 0;
   try {
     for (const { create } of stack.tables) {
@@ -41,11 +46,21 @@ export async function provision(stack: Stack, options: ProvisionOptions): Promis
     )) {
       await sqs.send(new peers.sqs.CreateQueueCommand({ QueueName: queue.name, Attributes: { ...queue.attributes } }));
     }
-    for (const subscription of stack.subscriptions) await subscribe(subscription);
-  } finally {
+    for (const subscription of stack.subscriptions) {
+      const late = chaos?.subscriptionDelayMilliseconds();
+      if (late === undefined) await subscribe(subscription);
+      else cancels.push(clock.at(clock.now() + late, () => void subscribe(subscription)));
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { tablesKept, close: async () => close() };
+
+  function close(): void {
+    for (const cancel of cancels) cancel();
     for (const client of [dynamo, sns, sqs]) client.destroy();
   }
-  return { tablesKept };
 
   async function subscribe({ topicArn, protocol, endpoint, raw, filter }: SubscriptionResource): Promise<void> {
     const Attributes = {
