@@ -25,9 +25,9 @@ export interface Judgement {
 
 export function judge({ workflow, acknowledged, orders, moves }: Evidence): Judgement {
   const lost = [...acknowledged].filter(([, id]) => !orders.has(id));
-  const stuck = [...acknowledged.values()].filter((id) => {
-    const found = orders.get(id);
-    return found !== undefined && !hasEnded(workflow, found.order);
+  const stuck = [...acknowledged.values()].flatMap((id) => {
+    const order = orders.get(id)?.order;
+    return order === undefined || hasEnded(workflow, order) ? [] : [order];
   });
   const twice: string[] = [];
   for (const [visit, count] of moves) if (count > 1) twice.push(`${visit} was moved on ${count} times`);
@@ -44,10 +44,10 @@ export function judge({ workflow, acknowledged, orders, moves }: Evidence): Judg
     appliedTwice: twice.length,
     faults: [
       ...lost.map(([key, id]) => `${id} (${key}) is lost`),
-      ...stuck.map((id) => {
-        const { status, visit, failure } = orders.get(id)?.order as Order;
-        return `${id} is stuck in ${status}, visit ${visit}${failure === null ? "" : `: ${failure.message}`}`;
-      }),
+      ...stuck.map(
+        ({ id, status, visit, failure }) =>
+          `${id} is stuck in ${status}, visit ${visit}: ${failure?.message ?? "open"}`,
+      ),
       ...twice,
     ],
   };

@@ -50,16 +50,19 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
     const acknowledged = await place(url, wanted, dataOf);
     onProgress?.(`placed ${acknowledged.size} in ${seconds(begun)} s`);
     const open = new Set(acknowledged.values());
+    let said = 0;
     while (open.size > 0 && performance.now() < until) {
       // What is looked at first is what was placed first; a round ends where many are open still.
       let met = 0;
       for (const id of [...open]) {
         const order = await read<Order>(`${url}/${id}`);
-        if (order !== undefined && hasEnded(workflow, order)) open.delete(id);
+        // Failed, it moves no more until an operator says so: that is stuck.
+        if (order !== undefined && (hasEnded(workflow, order) || order.failure !== null)) open.delete(id);
         else if (++met >= openMost) break;
       }
       if (open.size === 0) break;
-      onProgress?.(`${open.size} open after ${seconds(begun)} s`);
+      if (open.size !== said) onProgress?.(`${open.size} open after ${seconds(begun)} s`);
+      said = open.size;
       await options.onWait?.(emulation);
       await pause(pauseMilliseconds);
     }
