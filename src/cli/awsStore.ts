@@ -11,7 +11,8 @@ export interface AwsChoice {
   readonly delivery: DeliveryMode;
 }
 
-const packages = ["@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"];
+/** The parts of the AWS SDK that the backend needs. */
+export const sdkPackages = ["@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"];
 
 /**
  * The backend on AWS. Its SDK is loaded here and not before: whoever stays on SQLite needs none. Throws
@@ -60,11 +61,11 @@ async function loadBackend(): Promise<typeof import("../backend/aws/index.ts")> 
     return await import("../backend/aws/index.ts");
   } catch (cause) {
     const { code, message = "" } = cause as NodeJS.ErrnoException;
-    const missing = code === "ERR_MODULE_NOT_FOUND" ? packages.find((name) => message.includes(name)) : undefined;
+    const missing = code === "ERR_MODULE_NOT_FOUND" ? sdkPackages.find((name) => message.includes(name)) : undefined;
     if (missing === undefined) throw cause;
     throw new CauceError(
       "setting_invalid",
-      `--backend aws needs the AWS SDK, and ${missing} is not installed; run npm install ${packages.join(" ")}`,
+      `--backend aws needs the AWS SDK, and ${missing} is not installed; run npm install ${sdkPackages.join(" ")}`,
       { cause },
     );
   }

@@ -7,7 +7,7 @@ type Table = Readonly<Record<string, Setting>>;
 export function addOptions(command: Command, table: Table): void {
   for (const { flag, variable, default: fallback, meaning, repeatable } of Object.values(table)) {
     if (flag === null) continue;
-    const notes = [...(fallback === null || flag === "--watch" ? [] : [`default: ${fallback}`]), variable];
+    const notes = [...(fallback === null || !flag.includes("<") ? [] : [`default: ${fallback}`]), variable];
     const option = new Option(flag, `${meaning.replaceAll("`", "")} (${notes.join("; ")})`);
     if (repeatable) option.argParser((value, before) => (before === undefined ? value : `${before},${value}`));
     command.addOption(option);

@@ -11,6 +11,7 @@ import { loadApp } from "./loadApp.ts";
 import { addOrderCommands } from "./orders/commands.ts";
 import { isBrokenPipe, processOutput } from "./processOutput.ts";
 import { exitCodes, type Output, report } from "./report.ts";
+import { addStackCommands } from "./stack/command.ts";
 import { version } from "./version.ts";
 import { watch } from "./watch.ts";
 
@@ -162,6 +163,7 @@ Examples:
   addBackupCommand(program, output);
   addOrderCommands(program, output);
   addImportCommand(program, output);
+  addStackCommands(program, output);
 
   return program;
 }

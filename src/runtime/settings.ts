@@ -1,7 +1,8 @@
 import { CauceError } from "../core/errors.ts";
 import { logLevels } from "./logLevels.ts";
-import { nearest } from "./nearest.ts";
-import { oneOf, retentionDays, type Setting, setting, statuses, text, wholeNumber } from "./setting.ts";
+import { placeOf, readTable, type Values } from "./readTable.ts";
+import { oneOf, retentionDays, setting, statuses, text, wholeNumber } from "./setting.ts";
+import { stackOnly } from "./stackOnly.ts";
 
 /** Every setting of `cauce start`. A flag wins over the variable, the variable over the default. */
 export const settings = {
@@ -179,27 +180,33 @@ export const sweepSettings = {
   logLevel: settings.logLevel,
 };
 
+/** Those of `cauce synth` and `cauce deploy`. */
+export const stackSettings = {
+  stage: settings.stage,
+  delivery: settings.delivery,
+  ...stackOnly,
+  keysFile: settings.keysFile,
+  keys: settings.keys,
+  retentionDays: settings.retentionDays,
+};
+
+const known = [settings, clientSettings, stackOnly].flatMap((table) =>
+  Object.values(table).map(({ variable }) => variable),
+);
+
+export type StackSettings = Values<typeof stackSettings>;
 export type SweepSettings = Values<typeof sweepSettings>;
 export type SettingName = keyof typeof settings;
 export type Settings = Values<typeof settings>;
 export type ClientSettingName = keyof typeof clientSettings;
 export type ClientSettings = Values<typeof clientSettings>;
 
-/** A value for each setting of a table; undefined where there may be none. */
-type Values<Table> = {
-  readonly [K in keyof Table]: Table[K] extends Setting<infer T, infer Default>
-    ? Default extends string
-      ? T
-      : T | undefined
-    : never;
-};
-
 /** Joins flags, variables and defaults. Throws `setting_invalid` for what is unknown or has a value that it does not take. */
 export function readSettings(
   flags: Readonly<Partial<Record<SettingName, string>>>,
   variables: Readonly<Record<string, string>>,
 ): Settings {
-  const values = readTable(settings, flags, variables);
+  const values = readTable(settings, flags, variables, known);
   if (flags.keysFile === undefined && variables.CAUCE_KEYS !== undefined && variables.CAUCE_KEYS_FILE !== undefined) {
     throw new CauceError("setting_invalid", "CAUCE_KEYS and CAUCE_KEYS_FILE are both set; keep one of them");
   }
@@ -212,7 +219,7 @@ export function readSweepSettings(
   flags: Readonly<Partial<Record<keyof typeof sweepSettings, string>>>,
   variables: Readonly<Record<string, string>>,
 ): SweepSettings {
-  const values = readTable(sweepSettings, flags, variables);
+  const values = readTable(sweepSettings, flags, variables, known);
   if (values.backend === "aws") return values;
   throw new CauceError(
     "setting_invalid",
@@ -225,7 +232,30 @@ export function readClientSettings(
   flags: Readonly<Partial<Record<ClientSettingName, string>>>,
   variables: Readonly<Record<string, string>>,
 ): ClientSettings {
-  return readTable(clientSettings, flags, variables);
+  return readTable(clientSettings, flags, variables, known);
+}
+
+/** As `readSettings`, for the commands that lay a workflow out on AWS. */
+export function readStackSettings(
+  flags: Readonly<Partial<Record<keyof typeof stackSettings, string>>>,
+  variables: Readonly<Record<string, string>>,
+): StackSettings {
+  const values = readTable(stackSettings, flags, variables, known);
+  const where = (name: keyof typeof stackSettings) => placeOf(stackSettings, name, flags);
+  const refuse = (what: string): never => {
+    throw new CauceError("setting_invalid", what);
+  };
+  if (values.compute === "kubernetes") {
+    for (const name of ["processors", "accountConcurrency", "public", "keysFile", "retentionDays"] as const) {
+      if (flags[name] === undefined) continue;
+      refuse(`${where(name)} is for --compute lambda; leave it out, and give it to the processes in the pods`);
+    }
+  }
+  if (values.public) {
+    const keys = (["keysFile", "keys"] as const).find((name) => values[name] !== undefined);
+    if (keys !== undefined) refuse(`${where("public")} and ${where(keys)} are both given; keep one of them`);
+  }
+  return values;
 }
 
 /** As `readSettings`, for `cauce backup`. */
@@ -233,46 +263,7 @@ export function readBackupSettings(
   flags: Readonly<Partial<Record<"data" | "workflow", string>>>,
   variables: Readonly<Record<string, string>>,
 ) {
-  return readTable({ data: settings.data, workflow: clientSettings.workflow }, flags, variables);
-}
-
-function readTable<Table extends Readonly<Record<string, Setting>>>(
-  table: Table,
-  flags: Readonly<Partial<Record<keyof Table & string, string>>>,
-  variables: Readonly<Record<string, string>>,
-): Values<Table> {
-  // One environment serves every command, so each knows the variables of all.
-  const known = [settings, clientSettings].flatMap((all) =>
-    Object.values<Setting>(all).map(({ variable }) => variable),
-  );
-  for (const name of Object.keys(variables)) {
-    if (!known.includes(name)) {
-      const near = nearest(name, known);
-      const hint = near === undefined ? `there are ${known.join(", ")}` : `did you mean ${near}?`;
-      throw new CauceError("setting_invalid", `the variable ${name} is unknown; ${hint}`);
-    }
-  }
-  return Object.fromEntries(
-    Object.entries(table).map(([name, { variable, default: fallback, parse, secret }]) => {
-      const given = flags[name] ?? variables[variable] ?? fallback;
-      if (given === null) return [name, undefined];
-      const parsed = parse(given);
-      if ("value" in parsed) return [name, parsed.value];
-      const where = placeOf(table, name, flags);
-      const shown = secret ? "" : `, not "${given}"`;
-      throw new CauceError("setting_invalid", `${where} must be ${parsed.fault}${shown}`);
-    }),
-  ) as Values<Table>;
-}
-
-/** Where a value was given: its flag, else its variable. */
-function placeOf(
-  table: Readonly<Record<string, Setting>>,
-  name: string,
-  flags: Readonly<Record<string, string | undefined>>,
-): string {
-  const { flag = null, variable = name } = table[name] ?? {};
-  return flags[name] === undefined ? variable : (flag?.split(" ")[0] ?? variable);
+  return readTable({ data: settings.data, workflow: clientSettings.workflow }, flags, variables, known);
 }
 
 /** Refuses what means nothing in its place, which would look as if it did something. */

@@ -56,12 +56,13 @@ export class Cauce extends Construct {
     this.topology = topology;
     this.table = addTable(this, topology);
     this.messaging = addMessaging(this, topology);
-    const resources = { table: this.table, messaging: this.messaging };
+    const resources = { topology, table: this.table, messaging: this.messaging };
     const environmentOf = environments(this, topology, props);
     const bundles = mkdtempSync(join(tmpdir(), "cauce-functions-"));
     try {
       this.functions = addFunctions(this, {
-        ...{ topology, ...resources, environmentOf },
+        ...resources,
+        environmentOf,
         codeOf: (plan) => {
           const directory = join(bundles, plan.name);
           bundleFunction({ module: props.module, app, plan, directory });
@@ -72,12 +73,12 @@ export class Cauce extends Construct {
       // The CDK has copied what it needs.
       rmSync(bundles, { recursive: true });
     }
-    this.pods = addPods(this, topology, resources);
+    this.pods = addPods(this, resources);
     const request = topology.functions.find(({ role }) => role === "request");
     if (request !== undefined) addApi(this, topology, this.functions.get(request.name) as Lambda, throttle);
     new CfnOutput(this, "TopicArn", { value: this.messaging.topic.topicArn, description: "CAUCE_TOPIC_ARN" });
     new CfnOutput(this, "QueueUrlBase", {
-      value: queueUrlBase(topology, this.messaging),
+      value: queueUrlBase(this.messaging),
       description: "CAUCE_QUEUE_URL_BASE",
     });
     this.alarms = addWatching(this, { topology, messaging: this.messaging, functions: this.functions });

@@ -1,5 +1,4 @@
 import { Duration, Fn, RemovalPolicy } from "aws-cdk-lib";
-import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
@@ -14,13 +13,10 @@ import {
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import type { FunctionPlan, FunctionRole, Topology } from "../topology.ts";
-import { addGrants } from "./grants.ts";
+import { addGrants, type Granting } from "./grants.ts";
 import type { Messaging } from "./messaging.ts";
 
-export interface FunctionsOptions {
-  readonly topology: Topology;
-  readonly table: Table;
-  readonly messaging: Messaging;
+export interface FunctionsOptions extends Granting {
   /** The folder of a function's bundle. */
   readonly codeOf: (plan: FunctionPlan) => string;
   /** What a function's environment holds beside what says where the resources are. */
@@ -62,7 +58,7 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
           CAUCE_STAGE: topology.stage,
           CAUCE_DELIVERY: topology.delivery,
           CAUCE_TOPIC_ARN: messaging.topic.topicArn,
-          CAUCE_QUEUE_URL_BASE: queueUrlBase(topology, messaging),
+          CAUCE_QUEUE_URL_BASE: queueUrlBase(messaging),
           ...environmentOf(plan.role),
         },
         // A status's function publishes to the topic that invokes it, once for each transition: AWS would take that for
@@ -96,8 +92,8 @@ export function shortNameOf(name: string, { workflow, stage }: Topology): string
   return name.slice(workflow.length + 1, -stage.length - 1);
 }
 
-/** Where queues are: a queue's URL up to its last slash. */
-export function queueUrlBase({ queues }: Topology, messaging: Messaging): string {
-  const parts = Fn.split("/", messaging.queueOf(queues[0]?.status as string).queueUrl, 5);
+/** Where queues are: a queue's URL up to its last slash. The catch-all is there whatever the statuses are. */
+export function queueUrlBase({ unrouted }: Messaging): string {
+  const parts = Fn.split("/", unrouted.queueUrl, 5);
   return Fn.join("/", [...parts.slice(0, 4), ""]);
 }

@@ -2,14 +2,20 @@ import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { type IRole, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { indexName } from "../../backend/aws/item.ts";
 import { type Grant, grantsOf } from "../permissions.ts";
-import type { FunctionRole, PodRole } from "../topology.ts";
+import type { FunctionRole, PodRole, Topology } from "../topology.ts";
 import type { Messaging } from "./messaging.ts";
+
+export interface Granting {
+  readonly topology: Topology;
+  readonly table: Table;
+  readonly messaging: Messaging;
+}
 
 /** Gives a role what its process asks for, by the ARN of each thing: no wildcards. */
 export function addGrants(
   role: IRole,
   process: { readonly role: FunctionRole | PodRole; readonly statuses: readonly string[] },
-  { table, messaging }: { readonly table: Table; readonly messaging: Messaging },
+  { topology, table, messaging }: Granting,
 ): void {
   const resourcesOf = ({ target }: Grant): string[] => {
     if (target === "table") return [table.tableArn];
@@ -17,7 +23,7 @@ export function addGrants(
     if (target === "topic") return [messaging.topic.topicArn];
     return process.statuses.map((status) => messaging.queueOf(status).queueArn);
   };
-  for (const grant of grantsOf(process)) {
+  for (const grant of grantsOf(process.role, topology.delivery)) {
     role.addToPrincipalPolicy(new PolicyStatement({ actions: [...grant.actions], resources: resourcesOf(grant) }));
   }
 }

@@ -1,19 +1,14 @@
 import { CfnOutput } from "aws-cdk-lib";
-import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
-import type { PodRole, Topology } from "../topology.ts";
-import { addGrants } from "./grants.ts";
-import type { Messaging } from "./messaging.ts";
+import type { PodRole } from "../topology.ts";
+import { addGrants, type Granting } from "./grants.ts";
 
 const names: Readonly<Record<PodRole, string>> = { api: "Api", work: "Work", sweeper: "Sweep" };
 
 /** The roles that pods assume, through EKS Pod Identity: one for each kind of process. */
-export function addPods(
-  scope: Construct,
-  topology: Topology,
-  resources: { readonly table: Table; readonly messaging: Messaging },
-): ReadonlyMap<PodRole, Role> {
+export function addPods(scope: Construct, resources: Granting): ReadonlyMap<PodRole, Role> {
+  const { topology } = resources;
   const pods = new ServicePrincipal("pods.eks.amazonaws.com");
   const statuses = topology.queues.map(({ status }) => status);
   return new Map(

@@ -7,9 +7,11 @@ export function createEventSource(options: {
   readonly visibilitySeconds?: number;
   /** Default: what the environment says when it receives for the first time. */
   readonly endpoint?: string;
+  /** How long a receive waits for messages. Default 1 s. */
+  readonly waitSeconds?: number;
 }) {
   const sqs = new SQSClient(options.endpoint === undefined ? {} : { endpoint: options.endpoint });
-  const { queueUrl, visibilitySeconds = 30 } = options;
+  const { queueUrl, visibilitySeconds = 30, waitSeconds = 1 } = options;
   const queue = queueUrl.split("/").at(-1);
   return {
     /** One batch as an event; records that are read by no function come back when their invisibility ends. */
@@ -19,7 +21,7 @@ export function createEventSource(options: {
           QueueUrl: queueUrl,
           MaxNumberOfMessages: max,
           VisibilityTimeout: visibilitySeconds,
-          WaitTimeSeconds: 1,
+          WaitTimeSeconds: waitSeconds,
           MessageSystemAttributeNames: ["All"],
         }),
       );

@@ -1,0 +1,51 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { withPeers } from "../../infra/peers.ts";
+import type { StackSettings } from "../../runtime/settings.ts";
+import { sdkPackages } from "../awsStore.ts";
+import { loadApp } from "../loadApp.ts";
+import { confirmed } from "../orders/confirm.ts";
+import type { Output } from "../report.ts";
+import { findCdk, runCdk } from "./cdkCli.ts";
+import { refuseDeployment } from "./refusals.ts";
+import { assemble } from "./synth.ts";
+
+export interface DeployOptions {
+  readonly output: Output;
+  /** Goes on where orders would be stranded or messages deleted. */
+  readonly force: boolean;
+  /** Does not ask. */
+  readonly yes: boolean;
+  /** The script of the CDK's command line. Default: that of the installed aws-cdk. */
+  readonly cdk?: string;
+}
+
+/**
+ * Makes or updates an app's stacks: shows what would change, looks at what is deployed, asks, and deploys. Throws
+ * `orders_stranded`, `queue_in_use`, `deploy_failed`.
+ */
+export async function deploy(path: string, settings: StackSettings, options: DeployOptions): Promise<void> {
+  const { output, force, yes } = options;
+  const apps = await loadApp(path);
+  const script = options.cdk ?? (await findCdk());
+  const outDirectory = mkdtempSync(join(tmpdir(), "cauce-deploy-"));
+  try {
+    const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output });
+    const names = stacks.map(({ name }) => name);
+    const run = (...args: [string, ...string[]]) => runCdk(script, [...args, ...names], { directory, output });
+    await run("diff");
+    if (!force) {
+      output.err("Looking at what is deployed …\n");
+      const { readDeployed } = await withPeers("cauce deploy", sdkPackages, () => import("./deployed.ts"));
+      for (const app of apps) {
+        const topology = stacks.find(({ workflow }) => workflow === app.workflow.name)?.topology;
+        if (topology !== undefined) refuseDeployment(app.workflow, topology, await readDeployed(app, settings));
+      }
+    }
+    if (!(await confirmed(output, `Deploy ${names.join(", ")}`, yes))) return;
+    await run("deploy", "--require-approval", "never", "--progress", "events");
+  } finally {
+    rmSync(outDirectory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { indexName } from "../../src/backend/aws/item.ts";
+import type { DeliveryMode } from "../../src/backend/backend.ts";
+import { grantsOf } from "../../src/infra/permissions.ts";
+import { topologyOf } from "../../src/infra/topology.ts";
+import { startEmulators } from "../backend/aws/emulators.ts";
+import { app, type Role, record } from "./runs.ts";
+
+// What the roles are granted is what their processes ask for, no more and no less: everything is run, and each call
+// written down.
+
+/** What an event source mapping asks for with the function's role (AWS's documentation). */
+const ofEventSources = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+
+describe("the grants", { concurrency: 1 }, () => {
+  let emulators: { stop(): Promise<void> };
+  before(async () => {
+    emulators = await startEmulators();
+  });
+  after(() => emulators.stop());
+
+  const found = new Map<DeliveryMode, Awaited<ReturnType<typeof record>>>();
+  for (const delivery of ["standard", "fifo"] as const) {
+    it(`are those that every path asks for (${delivery})`, async (t) => {
+      const stage = delivery === "standard" ? "grantss" : "grantsf";
+      const { table, topic, queues } = topologyOf(app.workflow, { stage, delivery });
+      const targets = new Map([
+        [table, "table"],
+        [`${table}/${indexName}`, "index"],
+        [topic, "topic"],
+        ...queues.map(({ name }) => [name, "queues"] as const),
+      ]);
+      const recorded = await record(t, delivery, stage);
+      found.set(delivery, recorded);
+      for (const [role, asked] of Object.entries(recorded) as [Role, (typeof recorded)[Role]][]) {
+        const used = new Set(asked.map(({ action, resource }) => `${action} on ${targets.get(resource) ?? resource}`));
+        if (role === "processing") for (const action of ofEventSources) used.add(`${action} on queues`);
+        const granted = grantsOf(role, delivery).flatMap(({ target, actions }) =>
+          actions.map((action) => `${action} on ${target}`),
+        );
+        assert.deepEqual(granted.toSorted(), [...used].toSorted(), role);
+        for (const resource of targets.keys()) {
+          const isGranted = grantsOf(role, delivery).some(({ target }) => target === targets.get(resource));
+          assert.equal(
+            isGranted,
+            asked.some((each) => each.resource === resource),
+            `${role}: ${resource}`,
+          );
+        }
+      }
+    });
+  }
+});
