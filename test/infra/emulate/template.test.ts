@@ -21,6 +21,8 @@ function withVariable(value: unknown): Template {
 }
 
 const variableOf = (value: unknown) => stackOf(withVariable(value), places).functions[0]?.environment.VALUE;
+// A template's placeholder looks like one of JavaScript's own.
+const dollars = (text: string) => text.replaceAll("@", "$");
 const queueRef = { Ref: "Work" };
 
 describe("a synthesized template", () => {
@@ -49,8 +51,8 @@ describe("a synthesized template", () => {
     ],
     [
       "Fn::Sub with names, attributes, its own and literals",
-      { "Fn::Sub": ["${AWS::Region}:${Work.QueueName}:${own}:${!kept}", { own: queueRef }] },
-      "us-east-1:work:http://127.0.0.1:9/000000000000/work:${kept}",
+      { "Fn::Sub": [dollars("@{AWS::Region}:@{Work.QueueName}:@{own}:@{!kept}"), { own: queueRef }] },
+      dollars("us-east-1:work:http://127.0.0.1:9/000000000000/work:@{kept}"),
     ],
     ["Fn::GetAtt as text", { "Fn::GetAtt": "Dead.Arn" }, "arn:aws:sqs:us-east-1:000000000000:dead"],
     ["the address of an API", { "Fn::GetAtt": ["Api", "ApiEndpoint"] }, "http://127.0.0.1:8"],
