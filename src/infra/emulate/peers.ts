@@ -4,7 +4,7 @@ const packages = ["dynalite", "fauxqs", "@aws-sdk/client-dynamodb", "@aws-sdk/cl
 
 export interface Peers {
   readonly dynalite: typeof import("dynalite").default;
-  readonly startFauxqs: typeof import("fauxqs").startFauxqs;
+  readonly buildFauxqs: typeof import("fauxqs").buildApp;
   readonly dynamo: typeof import("@aws-sdk/client-dynamodb");
   readonly sns: typeof import("@aws-sdk/client-sns");
   readonly sqs: typeof import("@aws-sdk/client-sqs");
@@ -13,13 +13,13 @@ export interface Peers {
 /** What only whoever emulates needs. Throws `package_missing`. */
 export function loadPeers(): Promise<Peers> {
   return withPeers("cauce emulate", packages, async () => {
-    const [{ default: dynalite }, { startFauxqs }, dynamo, sns, sqs] = await Promise.all([
+    const [{ default: dynalite }, { buildApp: buildFauxqs }, dynamo, sns, sqs] = await Promise.all([
       import("dynalite"),
       import("fauxqs"),
       import("@aws-sdk/client-dynamodb"),
       import("@aws-sdk/client-sns"),
       import("@aws-sdk/client-sqs"),
     ]);
-    return { dynalite, startFauxqs, dynamo, sns, sqs };
+    return { dynalite, buildFauxqs, dynamo, sns, sqs };
   });
 }
