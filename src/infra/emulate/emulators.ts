@@ -69,7 +69,7 @@ function askServer(server: Server, { url, headers, body }: Asked): Promise<Answe
     const response = {
       statusCode: 200,
       setHeader: (name: string, value: string | number) => {
-        given[name] = String(value);
+        given[name.toLowerCase()] = String(value);
       },
       end: (content: string | Buffer = "") =>
         resolve({ status: response.statusCode, headers: given, body: Buffer.from(content) }),
