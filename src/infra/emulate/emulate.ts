@@ -82,7 +82,6 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
     const api = await startRuntimeApi();
     closers.push(api.close);
     const pools = new Map<string, FunctionPool>();
-    closers.push(async () => void (await Promise.all([...pools.values()].map((pool) => pool.close()))));
     for (const plan of stacks.flatMap(({ functions }) => functions)) {
       const { name } = plan;
       pools.set(
@@ -107,7 +106,10 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
     };
 
     const sources: EventSource[] = [];
-    closers.push(async () => void (await Promise.all(sources.map((source) => source.close()))));
+    // At once: a source waits for its invocations, and nobody should wait for a handler that hangs.
+    closers.push(async () => {
+      await Promise.all([...sources, ...pools.values()].map((each) => each.close()));
+    });
     for (const stack of stacks) {
       for (const source of stack.sources) {
         const queue = stack.queues.find(({ arn }) => arn === source.queueArn);
