@@ -12,6 +12,7 @@ import { addOrderCommands } from "./orders/commands.ts";
 import { isBrokenPipe, processOutput } from "./processOutput.ts";
 import { exitCodes, type Output, report } from "./report.ts";
 import { addStackCommands } from "./stack/command.ts";
+import { addEmulateCommand } from "./stack/emulateCommand.ts";
 import { version } from "./version.ts";
 import { watch } from "./watch.ts";
 
@@ -164,6 +165,7 @@ Examples:
   addOrderCommands(program, output);
   addImportCommand(program, output);
   addStackCommands(program, output);
+  addEmulateCommand(program, output);
 
   return program;
 }

@@ -66,6 +66,7 @@ export const errorCodes = {
   directory_unusable: "The directory that a workflow is to be written into cannot be made, read or written.",
   keys_required: "A server that others can reach needs API keys.",
   keys_invalid: "The API keys cannot be read.",
+  template_invalid: "The template does not hold together, or holds what the emulator does not know.",
   port_in_use: "The port is taken.",
   address_unavailable: "The address cannot be bound on this machine.",
   // Deploying

@@ -58,6 +58,7 @@ export const httpStatusOf = {
   directory_unusable: null,
   keys_required: null,
   keys_invalid: null,
+  template_invalid: null,
   port_in_use: null,
   address_unavailable: null,
   package_missing: null,

@@ -22,14 +22,16 @@ export async function assemble(options: {
   readonly settings: StackSettings;
   readonly outDirectory: string;
   readonly output: Output;
+  /** Whether broken rules of cdk-nag and CloudFormation are errors. Default true. */
+  readonly checks?: boolean;
 }): Promise<Assembly> {
-  const { apps, path, settings, outDirectory, output } = options;
+  const { apps, path, settings, outDirectory, output, checks = true } = options;
   const access = accessOf(settings);
   output.err(`Bundling and checking ${apps.map(({ workflow }) => workflow.name).join(", ")} …\n`);
   const { stage, delivery, processors, compute, accountConcurrency, retentionDays } = settings;
   return synthesize({
     ...{ stage, delivery, processors, compute, accountConcurrency, retentionDays, access },
-    ...{ app: apps, module: resolve(path), outDirectory, checks: true },
+    ...{ app: apps, module: resolve(path), outDirectory, checks },
   });
 }
 

@@ -1,0 +1,140 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { systemClock } from "../../src/core/clock.ts";
+import type { Order } from "../../src/core/order.ts";
+import type { AnyWorkflow } from "../../src/core/workflow.ts";
+import type { Hook } from "../../src/infra/emulate/call.ts";
+import { type Chaos, type ChaosCounts, type ChaosShares, createChaos, seeded } from "../../src/infra/emulate/chaos.ts";
+import { type Emulation, emulate } from "../../src/infra/emulate/emulate.ts";
+import { hasEnded, type Judgement, judge } from "./judge.ts";
+
+export interface ChaosRunOptions {
+  readonly assembly: string;
+  readonly workflow: AnyWorkflow;
+  readonly orders: number;
+  readonly seed: number;
+  /** After that what has not ended counts as stuck. */
+  readonly patienceSeconds: number;
+  /** The data of the order with this key; its `note` must be the key. */
+  dataOf(key: string, index: number): unknown;
+  readonly shares?: ChaosShares | undefined;
+  /** A function whose calls do not fail: where the sweep's mark is lost, the order waits for twice its lease. */
+  readonly spared?: string | undefined;
+  /** Called each second or so while orders are open: a test may sweep. */
+  readonly onWait?: ((emulation: Emulation) => Promise<void>) | undefined;
+  readonly onProgress?: ((line: string) => void) | undefined;
+}
+
+export interface ChaosRun extends Judgement {
+  readonly seconds: number;
+  readonly struck: ChaosCounts;
+}
+
+const clients = 16;
+const pauseMilliseconds = 500;
+const openMost = 20;
+
+/** Places orders while everything goes wrong, waits until all have ended, and looks at what became of each. */
+export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
+  const { assembly, workflow, orders: wanted, seed, dataOf, onProgress } = options;
+  const made = createChaos(seeded(seed), options.shares);
+  const hook: Hook = (call) => (call.function === options.spared ? "pass" : made.hook(call));
+  const chaos: Chaos = { ...made, hook };
+  const moves = new Map<string, number>();
+  const emulation = await emulate({
+    assembly,
+    port: 0,
+    clock: systemClock(),
+    chaos,
+    onLine: (_name, line) => count(line),
+  });
+  const begun = performance.now();
+  const until = begun + options.patienceSeconds * 1_000;
+  try {
+    const [base] = emulation.urls;
+    const url = `${base}/${workflow.name}`;
+    const acknowledged = await place(url, wanted, dataOf);
+    onProgress?.(`placed ${acknowledged.size} in ${seconds(begun)} s`);
+    const open = new Set(acknowledged.values());
+    let said = 0;
+    while (open.size > 0 && performance.now() < until) {
+      // What is looked at first is what was placed first; a round ends where many are open still.
+      let met = 0;
+      for (const id of [...open]) {
+        const order = await read<Order>(`${url}/${id}`);
+        // Failed, it moves no more until an operator says so: that is stuck.
+        if (order !== undefined && (hasEnded(workflow, order) || order.failure !== null)) open.delete(id);
+        else if (++met >= openMost) break;
+      }
+      if (open.size === 0) break;
+      if (open.size !== said) onProgress?.(`${open.size} open after ${seconds(begun)} s`);
+      said = open.size;
+      await options.onWait?.(emulation);
+      await pause(pauseMilliseconds);
+    }
+    const took = (performance.now() - begun) / 1_000;
+    const orders = new Map<string, { readonly key: string; readonly order: Order }>();
+    let cursor: string | null = "";
+    while (cursor !== null) {
+      const page: Page | undefined = await read<Page>(`${url}?limit=100${cursor === "" ? "" : `&cursor=${cursor}`}`);
+      for (const { id } of page?.items ?? []) {
+        const order = await read<Order>(`${url}/${id}`);
+        if (order !== undefined) orders.set(id, { key: (order.data as { readonly note: string }).note, order });
+      }
+      cursor = page?.nextCursor ?? null;
+    }
+    return { ...judge({ workflow, acknowledged, orders, moves }), seconds: took, struck: { ...chaos.counts } };
+  } finally {
+    await emulation.close();
+  }
+
+  function count(line: string): void {
+    if (!line.includes('"attempt done"') || !line.includes('"outcome":"moved"')) return;
+    const { orderId, visit } = JSON.parse(line) as { readonly orderId: string; readonly visit: number };
+    const key = `${orderId}:${visit}`;
+    moves.set(key, (moves.get(key) ?? 0) + 1);
+  }
+}
+
+interface Page {
+  readonly items: readonly { readonly id: string }[];
+  readonly nextCursor: string | null;
+}
+
+function seconds(since: number): string {
+  return ((performance.now() - since) / 1_000).toFixed(1);
+}
+
+/** Places each order until it is acknowledged, as a client with a key does. */
+async function place(url: string, wanted: number, dataOf: ChaosRunOptions["dataOf"]): Promise<Map<string, string>> {
+  const acknowledged = new Map<string, string>();
+  let next = 0;
+  const client = async (): Promise<void> => {
+    while (next < wanted) {
+      const index = next++;
+      const key = `key-${index}`;
+      while (!acknowledged.has(key)) {
+        const answer = await fetch(url, {
+          method: "POST",
+          headers: { "content-type": "application/json", "idempotency-key": key },
+          body: JSON.stringify(dataOf(key, index)),
+        });
+        const body = (await answer.json()) as { readonly id: string };
+        if (answer.ok) acknowledged.set(key, body.id);
+        else if (answer.status < 500) throw new Error(`placing was refused: ${answer.status} ${JSON.stringify(body)}`);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  return acknowledged;
+}
+
+/** Reads until the answer is one: a function may be killed while it answers. */
+async function read<T>(url: string): Promise<T | undefined> {
+  for (;;) {
+    const answer = await fetch(url);
+    const body = await answer.json();
+    if (answer.ok) return body as T;
+    if (answer.status === 404) return undefined;
+    if (answer.status < 500) throw new Error(`${url}: ${answer.status} ${JSON.stringify(body)}`);
+  }
+}

@@ -1,0 +1,72 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { CauceError } from "../../core/errors.ts";
+import type { Value } from "./intrinsics.ts";
+
+/** A stack's template as it was synthesized, and where the code of its functions lies. */
+export interface Template {
+  /** `orders-dev` */
+  readonly name: string;
+  readonly resources: Readonly<Record<string, TemplateResource>>;
+  readonly parameters: Readonly<Record<string, { readonly Default?: Value }>>;
+  /** The folder of an asset, by the key under which it is uploaded (`8f3a….zip`). */
+  assetDirectory(key: string): string | undefined;
+}
+
+export interface TemplateResource {
+  readonly Type: string;
+  readonly Properties?: Readonly<Record<string, Value>>;
+}
+
+interface Assets {
+  readonly files?: Readonly<
+    Record<
+      string,
+      {
+        readonly source?: { readonly path?: string; readonly packaging?: string };
+        readonly destinations?: Readonly<Record<string, { readonly objectKey?: string }>>;
+      }
+    >
+  >;
+}
+
+const templateEnd = ".template.json";
+
+/** The templates of a cloud assembly. Throws `template_invalid` where there is none, or one that is no JSON. */
+export function readAssembly(directory: string): Template[] {
+  const names = readdirSync(directory)
+    .filter((file) => file.endsWith(templateEnd))
+    .map((file) => file.slice(0, -templateEnd.length));
+  if (names.length === 0) {
+    throw new CauceError("template_invalid", `${directory} holds no *${templateEnd}; synthesize into it first`);
+  }
+  return names.map((name) => readTemplate(directory, name));
+}
+
+function readTemplate(directory: string, name: string): Template {
+  const read = (file: string): unknown => {
+    try {
+      return JSON.parse(readFileSync(join(directory, file), "utf8"));
+    } catch (cause) {
+      throw new CauceError("template_invalid", `${join(directory, file)} cannot be read: ${String(cause)}`, { cause });
+    }
+  };
+  const template = read(`${name}${templateEnd}`) as {
+    readonly Resources?: Template["resources"];
+    readonly Parameters?: Template["parameters"];
+  };
+  const { files = {} } = read(`${name}.assets.json`) as Assets;
+  const directories = new Map<string, string>();
+  for (const { source, destinations = {} } of Object.values(files)) {
+    for (const { objectKey } of Object.values(destinations)) {
+      if (objectKey !== undefined && source?.path !== undefined)
+        directories.set(objectKey, join(directory, source.path));
+    }
+  }
+  return {
+    name,
+    resources: template.Resources ?? {},
+    parameters: template.Parameters ?? {},
+    assetDirectory: (key) => directories.get(key),
+  };
+}

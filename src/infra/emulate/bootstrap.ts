@@ -1,0 +1,68 @@
+/**
+ * What runs in a function's process: takes invocations from the Runtime API, one after the other, and hands each to the
+ * handler. Started with the Runtime API's address, the folder of the code and the handler's name.
+ */
+import { request } from "node:http";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [api = "", directory = "", handlerName = ""] = process.argv.slice(2);
+const [host = "", root = ""] = api.split(/(?=\/)/);
+const [hostname, port] = host.split(":");
+const base = `${root}/2018-06-01/runtime`;
+
+// Whoever started this process holds the other end: where that is gone, nobody wants an answer.
+process.stdin.resume();
+process.stdin.once("close", () => process.exit(0));
+
+type Handler = (event: unknown, context: object) => unknown;
+
+try {
+  const [file = "", name = ""] = handlerName.split(/\.(?=[^.]+$)/);
+  const module = (await import(pathToFileURL(join(directory, `${file}.mjs`)).href)) as Record<string, Handler>;
+  const handler = module[name];
+  if (handler === undefined) throw new Error(`${file}.mjs exports no ${name}`);
+  for (;;) await serve(handler);
+} catch (error) {
+  await ask("POST", "/init/error", faultOf(error));
+  process.exit(1);
+}
+
+async function serve(handler: Handler): Promise<void> {
+  const { headers, body } = await ask("GET", "/invocation/next");
+  const id = String(headers["lambda-runtime-aws-request-id"]);
+  const deadline = Number(headers["lambda-runtime-deadline-ms"]);
+  const context = {
+    awsRequestId: id,
+    invokedFunctionArn: headers["lambda-runtime-invoked-function-arn"],
+    getRemainingTimeInMillis: () => deadline - Date.now(),
+  };
+  try {
+    const answer = await handler(JSON.parse(body), context);
+    await ask("POST", `/invocation/${id}/response`, answer ?? null);
+  } catch (error) {
+    await ask("POST", `/invocation/${id}/error`, faultOf(error));
+  }
+}
+
+function faultOf(error: unknown): object {
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  return { errorType: name, errorMessage: message, trace: (stack ?? "").split("\n") };
+}
+
+function ask(
+  method: string,
+  path: string,
+  content?: unknown,
+): Promise<{ readonly headers: Readonly<Record<string, unknown>>; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ hostname, port, method, path: base + path }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("end", () => resolve({ headers: response.headers, body: Buffer.concat(chunks).toString() }));
+      response.on("error", reject);
+    });
+    outgoing.on("error", reject);
+    outgoing.end(content === undefined ? undefined : JSON.stringify(content));
+  });
+}

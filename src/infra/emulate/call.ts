@@ -1,0 +1,71 @@
+import type { Service } from "./emulators.ts";
+
+/** A call of AWS as it passes by: who asks for what of which resource. */
+export interface Call {
+  /** The function that asks, or whose event source mapping does; undefined for the emulator itself. */
+  readonly function: string | undefined;
+  readonly service: Service;
+  /** `SendMessageBatch` */
+  readonly operation: string;
+  /** What a policy must allow for it: `sqs:SendMessage`. */
+  readonly action: string;
+  /** The names of the table, queue or topic; an index as `orders-table-dev/index/standing`. */
+  readonly resources: readonly string[];
+  /** The same for each try of one call, as the SDK says it. */
+  readonly id: string;
+}
+
+/** What becomes of a call. */
+export type Fate =
+  | "pass"
+  /** Answered as AWS answers whoever may not. */
+  | "deny"
+  /** Fails, and nothing has happened. */
+  | "failBefore"
+  /** Takes effect, and its answer is lost. */
+  | "failAfter"
+  | { readonly delayMilliseconds: number };
+
+export type Hook = (call: Call) => Fate | Promise<Fate>;
+
+type Body = Readonly<Record<string, unknown>>;
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** Reads a signed request of the SDK; undefined for what is none. */
+export function callOf(headers: Headers, body: Buffer): Call | undefined {
+  const credential = /Credential=([^/,\s]+)\/\d+\/[^/]+\/(dynamodb|sns|sqs)\//.exec(String(headers.authorization));
+  if (credential === null) return undefined;
+  const [, caller = "", service] = credential as unknown as [string, string, Service];
+  const target = headers["x-amz-target"];
+  const given: Body =
+    target === undefined
+      ? Object.fromEntries(new URLSearchParams(body.toString()))
+      : (JSON.parse(body.toString()) as Body);
+  const operation = target === undefined ? String(given.Action) : (String(target).split(".").at(-1) as string);
+  return {
+    function: caller === emulatorKey ? undefined : caller,
+    service,
+    operation,
+    action: `${service}:${actionOf(service, operation)}`,
+    resources: resourcesOf(service, given),
+    id: String(headers["amz-sdk-invocation-id"] ?? ""),
+  };
+}
+
+/** The access key with which the emulator itself asks. */
+export const emulatorKey = "emulator";
+
+/** Batches of messages need the permission of one. */
+function actionOf(service: Service, operation: string): string {
+  return service === "dynamodb" ? operation : operation.replace(/Batch$/, "");
+}
+
+function resourcesOf(service: Service, given: Body): string[] {
+  if (service === "dynamodb") {
+    if (given.RequestItems !== undefined) return Object.keys(given.RequestItems as object);
+    const { TableName, IndexName } = given;
+    return [IndexName === undefined ? String(TableName) : `${String(TableName)}/index/${String(IndexName)}`];
+  }
+  const address = given.QueueUrl ?? given.QueueName ?? given.TopicArn ?? "";
+  return [String(address).split(/[/:]/).at(-1) as string];
+}

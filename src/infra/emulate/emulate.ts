@@ -1,0 +1,159 @@
+import { mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import type { Clock } from "../../core/clock.ts";
+import { readAssembly } from "./assembly.ts";
+import type { Hook } from "./call.ts";
+import type { Chaos } from "./chaos.ts";
+import { checkStacks } from "./checks.ts";
+import { startEmulators } from "./emulators.ts";
+import { type EventSource, startEventSource } from "./eventSources.ts";
+import { createFunctionPool, type FunctionPool } from "./functionPool.ts";
+import { type Gateway, startGateway } from "./gateway.ts";
+import { loadPeers } from "./peers.ts";
+import { provision } from "./provision.ts";
+import { startProxy } from "./proxy.ts";
+import { type Outcome, startRuntimeApi } from "./runtimeApi.ts";
+import { startSchedule } from "./schedule.ts";
+import type { Stack } from "./stack.ts";
+import { stackOf } from "./template.ts";
+
+export interface EmulateOptions {
+  /** The folder of the cloud assembly: what `cdk synth` or `cauce synth` wrote. */
+  readonly assembly: string;
+  /** The port of the HTTP API; of several, the first one's. 0: any free one. */
+  readonly port: number;
+  /** Where the tables are kept; without it they are gone at the end. Queues are gone in either case. */
+  readonly data?: string | undefined;
+  readonly clock: Clock;
+  /** Takes each line that a function writes, and what befalls it. */
+  readonly onLine: (source: string, line: string) => void;
+  /** What becomes of each call of the functions. Default: it passes. */
+  readonly hook?: Hook | undefined;
+  /** Default: nothing goes wrong. Comes after the hook: what that lets pass may still fail. */
+  readonly chaos?: Chaos | undefined;
+  /** How many processes a function has at most. Default: two for each core, and at least four. */
+  readonly processesMost?: number | undefined;
+}
+
+export interface Emulation {
+  readonly stacks: readonly Stack[];
+  /** Where each HTTP API is served. */
+  readonly urls: readonly string[];
+  /** Where the emulated services are asked. */
+  readonly awsUrl: string;
+  readonly tablesKept: number;
+  invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
+  /** Ends every process and leaves nothing open. */
+  close(): Promise<void>;
+}
+
+/** Runs what a cloud assembly describes: no account, no Docker. Throws `template_invalid` for what AWS would not take. */
+export async function emulate(options: EmulateOptions): Promise<Emulation> {
+  const { clock, onLine, data, chaos } = options;
+  const { processesMost = Math.max(4, 2 * availableParallelism()) } = options;
+  const closers: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const each of closers.splice(0).reverse()) await each();
+  };
+  try {
+    const templates = readAssembly(options.assembly);
+    const peers = await loadPeers();
+    const directory = data === undefined ? undefined : join(data, "tables");
+    if (directory !== undefined) mkdirSync(directory, { recursive: true });
+    const emulators = await startEmulators(peers, directory);
+    closers.push(emulators.close);
+    const proxy = await startProxy(emulators, hookOf(options));
+    closers.push(proxy.close);
+    const places = {
+      queueUrl: (name: string) => `${proxy.url}/000000000000/${name}`,
+      apiUrl: (id: string) => `http://127.0.0.1/${id}`,
+    };
+    const stacks = templates.map((template) => stackOf(template, places));
+    checkStacks(stacks);
+    let tablesKept = 0;
+    for (const stack of stacks) {
+      const made = await provision(stack, { peers, endpoint: proxy.url, clock, chaos });
+      tablesKept += made.tablesKept;
+      closers.push(made.close);
+    }
+
+    const killAfter = chaos?.killAfterMilliseconds;
+    const api = await startRuntimeApi();
+    closers.push(api.close);
+    const pools = new Map<string, FunctionPool>();
+    for (const plan of stacks.flatMap(({ functions }) => functions)) {
+      const { name } = plan;
+      pools.set(
+        name,
+        createFunctionPool({
+          plan,
+          api,
+          awsUrl: proxy.url,
+          processesMost,
+          killAfter,
+          onLine: (line) => onLine(name, line),
+        }),
+      );
+    }
+    const invoke: Emulation["invoke"] = async (name, event) => {
+      const pool = pools.get(name);
+      if (pool === undefined)
+        return { ok: false, type: "ResourceNotFound", message: `no function ${name}`, requestId: "" };
+      const outcome = await pool.invoke(event);
+      if (!outcome.ok) onLine(name, `${outcome.requestId} ${outcome.type}: ${outcome.message}`);
+      return outcome;
+    };
+
+    const sources: EventSource[] = [];
+    // At once: a source waits for its invocations, and nobody should wait for a handler that hangs.
+    closers.push(async () => {
+      await Promise.all([...sources, ...pools.values()].map((each) => each.close()));
+    });
+    for (const stack of stacks) {
+      for (const source of stack.sources) {
+        const queue = stack.queues.find(({ arn }) => arn === source.queueArn);
+        const pool = pools.get(source.function);
+        if (queue === undefined || pool === undefined) continue;
+        sources.push(
+          startEventSource({
+            ...{ source, queueUrl: queue.url, pool, sqs: peers.sqs, endpoint: proxy.url },
+            disorder: queue.fifo ? undefined : chaos?.disorder,
+            onLine: (line) => onLine(source.function, line),
+          }),
+        );
+      }
+      for (const { everySeconds, function: name } of stack.schedules) {
+        const stop = startSchedule(clock, everySeconds, () => void invoke(name, { source: "aws.events" }));
+        closers.push(async () => stop());
+      }
+    }
+
+    const gateways: Gateway[] = [];
+    for (const api of stacks.flatMap(({ apis }) => apis)) {
+      const port = options.port === 0 ? 0 : options.port + gateways.length;
+      const gateway = await startGateway({ api, port, invoke });
+      gateways.push(gateway);
+      closers.push(gateway.close);
+    }
+    return {
+      stacks,
+      urls: gateways.map(({ port }) => `http://127.0.0.1:${port}`),
+      awsUrl: proxy.url,
+      tablesKept,
+      invoke,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function hookOf({ hook = () => "pass", chaos }: Pick<EmulateOptions, "hook" | "chaos">): Hook {
+  if (chaos === undefined) return hook;
+  return async (call) => {
+    const fate = await hook(call);
+    return fate === "pass" ? chaos.hook(call) : fate;
+  };
+}

@@ -1,0 +1,85 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { type Call, callOf, type Fate, type Hook } from "./call.ts";
+import type { Answer, Emulators, Service } from "./emulators.ts";
+
+export interface Proxy {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/**
+ * Stands before the emulators: every call of the SDK goes through it, and the hook says what becomes of each. What is
+ * not signed is refused, as AWS would.
+ */
+export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook): Promise<Proxy> {
+  const answer = async ({ url = "/", headers }: IncomingMessage, body: Buffer): Promise<Answer | undefined> => {
+    const call = callOf(headers, body);
+    if (call === undefined) return refusal("sqs", "MissingAuthenticationToken", "the request is not signed");
+    const fate: Fate = call.function === undefined ? "pass" : await hook(call);
+    if (fate === "deny") return denial(call);
+    if (fate === "failBefore") return unavailable(call);
+    if (typeof fate === "object") await new Promise((resolve) => setTimeout(resolve, fate.delayMilliseconds));
+    const found = await emulators.ask(call.service, { url, headers, body });
+    return fate === "failAfter" ? undefined : found;
+  };
+
+  const server = createServer({ keepAliveTimeout: 60_000 }, (incoming, outgoing) => {
+    readAll(incoming)
+      .then((body) => answer(incoming, body))
+      .then(
+        (found) => {
+          // An answer that is lost on its way.
+          if (found === undefined) return incoming.socket.destroy();
+          return write(outgoing, found);
+        },
+        () => incoming.socket.destroy(),
+      );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function write(outgoing: ServerResponse, { status, headers, body }: Answer): void {
+  const { connection: _connection, "transfer-encoding": _encoding, ...kept } = headers;
+  outgoing.writeHead(status, { ...kept, "content-length": String(body.byteLength) } as Record<string, string>);
+  outgoing.end(body);
+}
+
+/** As each service says that it does not allow a call. */
+function denial({ service, function: caller, action, resources }: Call): Answer {
+  const code = { dynamodb: "AccessDeniedException", sns: "AuthorizationError", sqs: "AccessDenied" }[service];
+  const role = `the role of ${caller ?? "the emulator"}`;
+  return refusal(service, code, `${role} is not authorized to perform: ${action} on resource: ${resources.join(", ")}`);
+}
+
+function refusal(service: Service, code: string, message: string, status = service === "dynamodb" ? 400 : 403): Answer {
+  if (service === "sns") {
+    const text = message.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    const body = `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>${code}</Code><Message>${text}</Message></Error><RequestId>refused</RequestId></ErrorResponse>`;
+    return { status, headers: { "content-type": "text/xml" }, body: Buffer.from(body) };
+  }
+  return {
+    status,
+    headers: { "content-type": "application/x-amz-json-1.0" },
+    body: Buffer.from(JSON.stringify({ __type: `com.amazonaws.${service}#${code}`, message })),
+  };
+}
+
+function unavailable({ service }: Call): Answer {
+  const code = service === "dynamodb" ? "InternalServerError" : "ServiceUnavailable";
+  return refusal(service, code, "the service is not available for the moment", 503);
+}
+
+async function readAll(stream: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
