@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import type { Failure, StatusKind, StoredOrder } from "../../core/order.ts";
 import type { NewOrder } from "../backend.ts";
@@ -20,6 +20,8 @@ export const attributes = {
   due: "du",
   /** How many messages the sweep has added in this visit. */
   swept: "sc",
+  /** Names the sweep's last mark, so that a repeat of it knows its own. */
+  sweptBy: "sb",
   group: "gr",
   failureFingerprint: "fp",
   failureMessage: "fm",
@@ -110,6 +112,7 @@ export function encodeChanging(order: StoredOrder, marks: Marks): Record<string,
     [a.notBefore]: number(order.notBefore),
     [a.due]: number(marks.due),
     [a.swept]: undefined,
+    [a.sweptBy]: undefined,
     [a.failureFingerprint]: text(failure?.fingerprint ?? null),
     [a.failureMessage]: text(failure?.message ?? null),
     [a.failureAt]: number(failure?.at ?? null),
@@ -217,6 +220,11 @@ function failureOf(item: Item): Omit<Failure, "code"> | null {
   if (at === null) return null;
   const fingerprint = textOf(item, a.failureFingerprint) as string;
   return { message: textOf(item, a.failureMessage) as string, fingerprint, at };
+}
+
+/** The name of one write. */
+export function newNonce(): string {
+  return randomBytes(9).toString("base64url");
 }
 
 export function textOf(item: Item, name: string): string | null {

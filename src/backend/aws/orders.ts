@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
@@ -13,6 +13,7 @@ import {
   encodeFixed,
   hexOf,
   type Item,
+  newNonce,
   orderPart,
   partsOf,
   present,
@@ -55,7 +56,7 @@ export function createOrders(options: OrdersOptions): Orders {
 
   /** One for each change and placing: a repeat of the write, by the SDK or by the engine, is known as such. */
   const nonceOf = (write: object): string => {
-    const known = nonces.get(write) ?? randomBytes(9).toString("base64url");
+    const known = nonces.get(write) ?? newNonce();
     nonces.set(write, known);
     return known;
   };

@@ -3,7 +3,7 @@ import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Backend } from "../backend.ts";
 import type { Flights } from "./flights.ts";
-import { attributes as a, numberOf, orderPart, type Standing } from "./item.ts";
+import { attributes as a, newNonce, numberOf, orderPart, type Standing, textOf } from "./item.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
 import type { Queue } from "./queue.ts";
@@ -93,8 +93,9 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
 
     /**
      * mark ─ send
-     *   another sweeper was first   the mark's condition fails, and nothing is sent
-     *   dies after the mark         the next message comes after twice the time
+     *   another sweeper was first       the mark's condition fails, and nothing is sent
+     *   the mark's answer is lost       the SDK asks again, and the mark's own name tells that it took place
+     *   dies after the mark             the next message comes after twice the time
      */
     async redeliver({ id, visit }) {
       const item = await orders.readItem(id);
@@ -106,19 +107,21 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
       const swept = numberOf(item, a.swept) ?? 0;
       if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
       const seconds = secondsAfter(swept + 1, lostSecondsOf(order.status));
+      const nonce = newNonce();
       const marked = await table.update({
         Key: { id: { S: id }, part: { S: orderPart } },
-        UpdateExpression: "SET #sc = :next, #du = :due",
+        UpdateExpression: "SET #sc = :next, #du = :due, #sb = :nonce",
         ConditionExpression: `#ve = :version AND ${swept === 0 ? "attribute_not_exists(#sc)" : "#sc = :swept"}`,
-        ExpressionAttributeNames: { "#sc": a.swept, "#du": a.due, "#ve": a.version },
+        ExpressionAttributeNames: { "#sc": a.swept, "#du": a.due, "#sb": a.sweptBy, "#ve": a.version },
         ExpressionAttributeValues: {
           ":next": { N: String(swept + 1) },
           ":due": { N: String(now + seconds * 1_000) },
+          ":nonce": { S: nonce },
           ":version": { N: String(order.version) },
           ...(swept === 0 ? {} : { ":swept": { N: String(swept) } }),
         },
       });
-      if (marked === undefined) return;
+      if (marked === undefined && textOf((await orders.readItem(id)) ?? {}, a.sweptBy) !== nonce) return;
       const queue = await queueOf(order.status);
       await queue.send(order, { delaySeconds: 0, suffix: `:s${order.version}.${swept + 1}` });
     },

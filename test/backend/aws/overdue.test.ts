@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { createFlights } from "../../../src/backend/aws/flights.ts";
 import { aws } from "../../../src/backend/aws/index.ts";
-import { secondsAfter } from "../../../src/backend/aws/overdue.ts";
+import { decodeOrder, orderPart } from "../../../src/backend/aws/item.ts";
+import type { Orders } from "../../../src/backend/aws/orders.ts";
+import { createSweeping, secondsAfter } from "../../../src/backend/aws/overdue.ts";
+import type { Parts } from "../../../src/backend/aws/parts.ts";
+import type { Queue } from "../../../src/backend/aws/queue.ts";
+import type { Registry } from "../../../src/backend/aws/registry.ts";
 import type { Backend } from "../../../src/backend/backend.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
@@ -16,7 +22,7 @@ const daySeconds = 86_400;
 
 /** A stack whose time the test moves, with as many processes over it as are asked for. */
 async function sweeping(t: TestContext, { shards = 3 } = {}) {
-  const { stack, stage } = await stackOf(t, ["received"]);
+  const { stack, stage, table } = await stackOf(t, ["received"]);
   const clock = fakeClock();
   const sqs = new SQSClient();
   const opened: Backend[] = [];
@@ -55,7 +61,7 @@ async function sweeping(t: TestContext, { shards = 3 } = {}) {
       }
     }
   };
-  return { backend, open, clock, place, messages };
+  return { backend, open, clock, place, messages, table };
 }
 
 /** A few at once: the emulator does one thing at a time, and a call that waits for three seconds is given up. */
@@ -168,6 +174,36 @@ describe("the sweep", { concurrency: 3 }, () => {
     // One that had read it before and comes late finds the mark.
     await backend.redeliver(order);
     assert.deepEqual(await messages(), new Map());
+  });
+
+  it("knows its own mark where the answer to it was lost, and sends", async (t) => {
+    const { clock, place, table } = await sweeping(t);
+    const [order] = await place(1);
+    assert.ok(order);
+    clock.advance(lostSeconds);
+    const sent: string[] = [];
+    const never = () => assert.fail("not asked for");
+    const { redeliver } = createSweeping({
+      clock,
+      // As the SDK does where a connection is lost: the call takes effect, and so does not its repeat.
+      table: {
+        ...table,
+        update: async (input) => {
+          assert.ok(await table.update(input));
+          return table.update(input);
+        },
+      },
+      orders: {
+        readItem: (id) => table.read({ id, part: orderPart }),
+        decode: async (item) => decodeOrder(item, {}),
+      } as Partial<Orders> as Orders,
+      queueOf: async () => ({ send: async ({ id }) => void sent.push(id) }) as Partial<Queue> as Queue,
+      flights: createFlights(clock),
+      lostSecondsOf: () => lostSeconds,
+      ...{ registry: {} as Registry, parts: {} as Parts, onUnread: never, keepCounts: never },
+    });
+    await redeliver(order);
+    assert.deepEqual(sent, [order.id]);
   });
 
   it("makes no commit stale: who has the order in hand goes on at the version that he read", async (t) => {
