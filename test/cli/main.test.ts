@@ -86,6 +86,7 @@ describe("cauce", () => {
         "import",
         "synth",
         "deploy",
+        "emulate",
       ],
     );
     for (const command of program.commands) assert.notEqual(command.description(), "");

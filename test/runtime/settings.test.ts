@@ -195,6 +195,7 @@ describe("the settings", () => {
     for (const [command, own] of [
       ["synth", ["--out <directory>"]],
       ["deploy", ["--force", "--yes"]],
+      ["emulate", ["--port <port>", "--data <directory>", "--chaos", "--seed <number>"]],
     ] as const) {
       assert.deepEqual(
         shown(command).flatMap(({ flags }) => (own.some((each) => each === flags) ? [] : flags)),
@@ -206,7 +207,7 @@ describe("the settings", () => {
       assert.deepEqual(
         // It reads the store itself, and has the one flag that names a workflow.
         without.map((command) => command.name()).filter((name) => name !== "backup"),
-        ["start", "sweep", "init", "diagram", "keys", "synth", "deploy"],
+        ["start", "sweep", "init", "diagram", "keys", "synth", "deploy", "emulate"],
       );
     }
   });
