@@ -22,6 +22,9 @@ export interface Backend {
   /** The order as committed last, or undefined. Strongly consistent. */
   get(id: string): Promise<StoredOrder | undefined>;
 
+  /** Where the order of an id is kept, whether or not there is one: what an operator looks up with the store's own tools. */
+  where(id: string): Whereabouts;
+
   /** Newest first (by time of placing). A page with a cursor may hold fewer than `limit`, or none. A cursor neither repeats nor skips while orders are placed. Rejects with `invalid_cursor`. */
   list(query: ListQuery): Promise<OrderPage>;
 
@@ -104,6 +107,15 @@ export interface Limits {
   readonly longestWaitSeconds: number;
   /** Handlers of one status at once: what a definition may ask for, and what it gets where it does not say. */
   readonly concurrency: { readonly least: number; readonly most: number; readonly default: number };
+}
+
+export interface Whereabouts {
+  readonly store: "dynamodb" | "sqlite" | "memory";
+  /** The file that holds the table, with its whole path; null where there is none. */
+  readonly file: string | null;
+  readonly table: string | null;
+  /** The values of the item's key, by their names in the table. */
+  readonly key: Readonly<Record<string, string | number>>;
 }
 
 export interface NewOrder {

@@ -205,6 +205,8 @@ export function memory(options: MemoryOptions = {}): Backend {
       return { removed, nextCursor: end < placed.length ? cursorOf("remove", end) : null };
     },
 
+    where: (id) => ({ store: "memory", file: null, table: null, key: { id } }),
+
     async probe() {
       checkOpen();
     },

@@ -24,7 +24,7 @@ export interface Actor {
   readonly runtime: "node" | "lambda" | "pod";
   /** The host's, function's or pod's name. */
   readonly name: string;
-  /** The request that caused it: the caller's `X-Request-Id`, where one was sent. */
+  /** What caused it: the caller's `X-Request-Id`, where one was sent, or the run of a processing function. */
   readonly requestId: string | null;
   /** The queue's message that caused it, where the queue has message ids. */
   readonly messageId: string | null;

@@ -18,8 +18,14 @@ export interface AttemptOptions extends RunOptions {
   readonly observer: Observer;
 }
 
+/** A delivery in the hands of whoever tries it. */
+export interface HandedDelivery extends Delivery {
+  /** What is told of whoever was started for it, such as a run of a function; kept in the history. */
+  readonly requestId?: string | undefined;
+}
+
 /** One delivery → one verdict; undefined when nothing could be said and the lease must run out. */
-export type Attempt = (delivery: Delivery, onHandlerEnd: () => void) => Promise<Verdict | undefined>;
+export type Attempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Verdict | undefined>;
 
 const done: Verdict = { verdict: "done" };
 const notYetSeconds = 1;
@@ -36,14 +42,17 @@ const notYetSeconds = 1;
 export function createAttempt(options: AttemptOptions): Attempt {
   const { workflow, backend, clock, random, commit, observer, log } = options;
 
-  // One object for all deliveries without a message id: a backend may keep what it makes of it.
+  // One object for all deliveries without ids: a backend may keep what it makes of it.
   const unnamed: Actor = { ...options.actor, requestId: null, messageId: null };
 
-  const contextOf = (delivery: Delivery): DecideContext => ({
+  const actorOf = ({ messageId, requestId }: HandedDelivery): Actor =>
+    messageId === null && requestId === undefined ? unnamed : { ...unnamed, requestId: requestId ?? null, messageId };
+
+  const contextOf = (delivery: HandedDelivery): DecideContext => ({
     workflow,
     now: clock.now(),
     random,
-    by: delivery.messageId === null ? unnamed : { ...unnamed, messageId: delivery.messageId },
+    by: actorOf(delivery),
     resultsBytesMax: backend.limits.dataBytesMax,
   });
 

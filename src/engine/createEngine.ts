@@ -199,6 +199,7 @@ export function createEngine(options: EngineOptions): Engine {
     place: createIntake({ workflow, backend, clock, actor, observer, health, onExpiry: noticeExpiry }),
     takesWrites: health.takesWrites,
     get: backend.get,
+    where: backend.where,
     list: backend.list,
     ...createOperate({ backend: watched, contextOf, commit: commitOther, log, onRemoved: observer.removed }),
     failures: backend.failures,

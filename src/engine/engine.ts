@@ -1,5 +1,5 @@
 /** What one running workflow offers to the floors above: the HTTP API and the library. */
-import type { Depth, FailureGroup, ListQuery, OrderPage } from "../backend/backend.ts";
+import type { Depth, FailureGroup, ListQuery, OrderPage, Whereabouts } from "../backend/backend.ts";
 import type { ErrorCode, Fault } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
@@ -56,6 +56,8 @@ export interface Engine {
     options?: PlaceOptions,
   ): Promise<{ readonly placed: boolean; readonly order: StoredOrder } | Refusal>;
   get(id: string): Promise<StoredOrder | undefined>;
+  /** Where the store keeps the order of an id. */
+  where(id: string): Whereabouts;
   list(query: ListQuery): Promise<OrderPage>;
   /**
    * Moves a waiting or failed order. `moved` is false for a repeat of a request with the same idempotency key.

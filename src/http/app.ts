@@ -139,7 +139,7 @@ function allowedMethods(app: HonoBase<HttpEnv>, path: string): string {
 
 /** The name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */
 function missingWorkflow(engines: readonly Engine[], path: string): string | undefined {
-  const name = /^\/([a-z][A-Za-z0-9]{0,39})(?:\/[^/]+(?:\/(?:transitions|retry))?)?$/.exec(path)?.[1];
+  const name = /^\/([a-z][A-Za-z0-9]{0,39})(?:\/[^/]+(?:\/(?:transitions|retry|stored))?)?$/.exec(path)?.[1];
   return name === undefined || reservedNames.has(name) || engines.some((e) => e.workflow.name === name)
     ? undefined
     : name;

@@ -147,6 +147,17 @@ export function workflowRoutes(
       },
     },
     {
+      method: "GET",
+      path: `/${name}/:id/stored`,
+      access: "operate",
+      async answer(request, id) {
+        checkQuery(noQuery, request.url);
+        const order = await engine.get(id);
+        if (order === undefined) return orderNotFound(id);
+        return ok(JSON.stringify({ id, version: order.version, ...engine.where(id) }));
+      },
+    },
+    {
       method: "DELETE",
       path: `/${name}/:id`,
       access: "operate",

@@ -7,6 +7,7 @@ import { createCounting } from "./counts.ts";
 import { type Adopted, createDeliveries } from "./deliveries.ts";
 import { createFlights } from "./flights.ts";
 import { createGroups } from "./groups.ts";
+import { orderPart } from "./item.ts";
 import { createList } from "./lists.ts";
 import { resourceNames } from "./names.ts";
 import { createOrders } from "./orders.ts";
@@ -134,6 +135,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         return orders.place(order);
       }),
       get: whileOpen(orders.get),
+      where: (id) => ({ store: "dynamodb", file: null, table: names.table, key: { id, part: orderPart } }),
       list: whileOpen(list),
       commit: whileOpen(orders.commit),
       receive: whileOpen(receiving.receive),

@@ -65,6 +65,11 @@ export function createFront({
       return order === undefined || closed ? read(() => reader.get(id)) : Promise.resolve(order);
     },
 
+    where(id) {
+      const seq = seqOf(id);
+      return { store: "sqlite", file, table: "orders", key: seq === undefined ? { id } : { seq } };
+    },
+
     place(order) {
       if (closed) return Promise.reject(closedError());
       const refused = refuseSize(order, limits);

@@ -62,6 +62,7 @@ function clientOf(options: ClientOptions): Client<AnyWorkflow> {
         throw error;
       }
     },
+    stored: (id, given) => read(`${orderUrlOf(address, id)}/stored`, given),
     list: (query = {}, given) => read(`${workflowUrl}${queryOf({ ...query })}`, given),
     orders: (query = {}, given) => ({ [Symbol.asyncIterator]: () => iterate(query, given) }),
     async transition(id, transition, given = {}) {

@@ -12,6 +12,7 @@ export type {
   OrdersQuery,
   PageQuery,
   Queue,
+  Stored,
   Transition,
   WaitOptions,
 } from "./types.ts";

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Whereabouts } from "../../backend/backend.ts";
 import type { App } from "../../core/handlers.ts";
 import type { Order } from "../../core/order.ts";
 import type { AnyWorkflow, DataOf, ResultsOf, StatusName } from "../../core/workflow.ts";
@@ -53,6 +54,12 @@ export interface Transition<W extends AnyWorkflow> {
   readonly results?: Partial<ResultsOf<W>> | undefined;
   /** Refused with `stale` unless the order has this version. */
   readonly expectedVersion?: number | undefined;
+}
+
+/** Where an order is stored: what looks it up with the store's own tools. */
+export interface Stored extends Whereabouts {
+  readonly id: string;
+  readonly version: number;
 }
 
 /** Which failed orders start again; without a field, all of them. */
@@ -126,6 +133,8 @@ export interface Client<W extends AnyWorkflow> {
   transition(id: string, transition: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
   /** Starts a failed order again. Rejects with `order_not_found`, `not_failed`, `stale`, `transition_not_allowed`. */
   retry(id: string, options?: CallOptions): Promise<OrderOf<W>>;
+  /** Where the order is stored, for keys of the role `operate`. Rejects with `order_not_found`. */
+  stored(id: string, options?: CallOptions): Promise<Stored>;
   /** Starts failed orders again, at most `limit` in one call; go on with `nextCursor`. */
   retryMany(filter?: FailedFilter<W>, options?: CallOptions): Promise<{ retried: number; nextCursor: string | null }>;
   /** The failed orders by status and fingerprint, the largest group first. */

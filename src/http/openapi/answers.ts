@@ -78,7 +78,11 @@ export function putSharedAnswers(components: Components): void {
       {
         runtime: { ...text, enum: ["node", "lambda", "pod"] },
         name: text,
-        requestId: { ...orNull(text), description: "The `X-Request-Id` of the request that caused it." },
+        requestId: {
+          ...orNull(text),
+          description:
+            "The `X-Request-Id` of the request that caused it, or the id of the run of a Lambda function that did.",
+        },
         messageId: orNull(text),
       },
       { description: "Who moved an order into a status." },
@@ -90,6 +94,21 @@ export function putSharedAnswers(components: Components): void {
       items: list(
         object({ status: statusName, fingerprint: text, message: text, count: count, firstAt: time, lastAt: time }),
       ),
+    }),
+  );
+  components.put(
+    "Stored",
+    object({
+      id: text,
+      version: { ...count, description: "The order's version, as it was read just now." },
+      store: { ...text, enum: ["dynamodb", "sqlite", "memory"] },
+      file: { ...orNull(text), description: "The file that holds the table; null where there is none." },
+      table: orNull(text),
+      key: {
+        type: "object",
+        additionalProperties: { type: ["string", "integer"] },
+        description: "The values of the item's key, by their names in the table.",
+      },
     }),
   );
   components.put("Retried", object({ retried: count, nextCursor: refTo("NextCursor") }));

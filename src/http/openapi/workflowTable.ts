@@ -159,6 +159,15 @@ export function workflowTable(workflow: WorkflowSchemas): RouteTable {
       answers: { 200: theOrder("The order, with its history.") },
       errors: ["invalid_request", "order_not_found", ...unwell],
     },
+    [`GET /${name}/{id}/stored`]: {
+      ...route("stored"),
+      access: "operate",
+      summary: "Where an order is stored",
+      description: "For looking it up with the store's own tools.",
+      parameters: [id],
+      answers: { 200: { description: "The table and key of the order's item.", content: json(refTo("Stored")) } },
+      errors: ["invalid_request", "order_not_found", ...unwell],
+    },
     [`DELETE /${name}/{id}`]: {
       ...route("remove"),
       access: "operate",

@@ -162,7 +162,7 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
       for (const delivery of lane) {
         if (invocation.getRemainingTimeInMillis() < desk.timeoutSeconds * 1_000 + afterMilliseconds) return;
         begun.add(delivery);
-        const verdict = await desk.attempt(delivery, () => {});
+        const verdict = await desk.attempt({ ...delivery, requestId: invocation.awsRequestId }, () => {});
         if (verdict === undefined) return;
         await desk.backend.settle(delivery, verdict);
         // Past its lease a delivery is known no more and no new message was sent, so the old one must not go.

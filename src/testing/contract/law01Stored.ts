@@ -86,6 +86,17 @@ export const stored: readonly Case[] = [
     },
   },
   {
+    name: "where an order is stored names its item, and no other order's",
+    async run(trial) {
+      const [one, other] = [await trial.place(), await trial.place()];
+      const place = trial.backend.where(one.id);
+      assert.ok(Object.keys(place.key).length > 0);
+      assert.deepEqual(trial.backend.where(one.id), place);
+      assert.notDeepEqual(trial.backend.where(other.id).key, place.key);
+      assert.deepEqual({ ...trial.backend.where(other.id), key: place.key }, place, "in the same store");
+    },
+  },
+  {
     name: "a probe resolves where orders can be stored, and changes none",
     async run(trial) {
       const order = await trial.place({ group: "c-1" });

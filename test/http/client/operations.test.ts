@@ -35,6 +35,28 @@ describe("a client's operations", () => {
     assert.ok(asked.every(({ headers }) => headers.authorization === "Bearer cauce_x"));
   });
 
+  it("say where an order is stored", async (t) => {
+    const stored = {
+      id: "o-1",
+      version: 3,
+      store: "sqlite",
+      file: "/data/orders.db",
+      table: "orders",
+      key: { seq: 7 },
+    };
+    const { url, asked } = await stub(t, (request, response) => {
+      if (request.url?.includes("o-1")) return json(response, 200, stored);
+      problem(response, 404, "order_not_found");
+    });
+    const client = createClient({ url: `${url}/orders` });
+    assert.deepEqual(await client.stored("o-1"), stored);
+    await assert.rejects(client.stored("o-2"), { code: "order_not_found", status: 404 });
+    assert.deepEqual(
+      asked.map(({ line }) => line),
+      ["GET /orders/o-1/stored", "GET /orders/o-2/stored"],
+    );
+  });
+
   it("remove an order, also when the answer that it is gone is lost", async (t) => {
     let stored = true;
     let losing = true;

@@ -109,6 +109,10 @@ test("what every route answers is what the document says", async (t) => {
   await ask("GET /orders/{id}", 404);
   await ask("GET /orders/{id}", 400, { id: failed.id, query: "?a=b" });
 
+  await ask("GET /orders/{id}/stored", 200, { id: failed.id });
+  await ask("GET /orders/{id}/stored", 404);
+  await ask("GET /orders/{id}/stored", 400, { id: failed.id, query: "?a=b" });
+
   const to = (to: string, more: object = {}) => ({ id: claim.id, json: { to, ...more } });
   await ask("POST /claims/{id}/transitions", 422, to("paid", { results: { payout: 1_001 } }));
   await ask("POST /claims/{id}/transitions", 409, to("paid", { expectedVersion: 99 }));

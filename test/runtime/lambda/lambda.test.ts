@@ -33,7 +33,9 @@ interface Shown {
   readonly id: string;
   readonly status: string;
   readonly attempts: number;
-  readonly history: readonly { by: { runtime: string; name: string; messageId: string | null } }[];
+  readonly history: readonly {
+    by: { runtime: string; name: string; requestId: string | null; messageId: string | null };
+  }[];
   readonly failure: { code: string } | null;
 }
 
@@ -142,7 +144,7 @@ describe("the functions", () => {
   after(() => emulators.stop());
 
   for (const delivery of ["standard", "fifo"] as const) {
-    it(`take an order through its statuses, and its history names function and message (${delivery})`, async (t) => {
+    it(`take an order through its statuses, and its history names the run and the message (${delivery})`, async (t) => {
       const { place, get, handle } = await functions(t, delivery);
       const { id } = await place({ customer: "a" });
       assert.equal(await handle("received", 1), 0);
@@ -150,11 +152,11 @@ describe("the functions", () => {
       const order = await get(id);
       assert.equal(order.status, "sent");
       assert.deepEqual(
-        order.history.map(({ by }) => [by.runtime, typeof by.messageId]),
+        order.history.map(({ by }) => [by.runtime, by.requestId, typeof by.messageId]),
         [
-          ["lambda", "object"],
-          ["lambda", "string"],
-          ["lambda", "string"],
+          ["lambda", "gateway-1", "object"],
+          ["lambda", "request", "string"],
+          ["lambda", "request", "string"],
         ],
       );
     });
