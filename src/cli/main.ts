@@ -13,6 +13,7 @@ import { isBrokenPipe, processOutput } from "./processOutput.ts";
 import { exitCodes, type Output, report } from "./report.ts";
 import { addStackCommands } from "./stack/command.ts";
 import { addEmulateCommand } from "./stack/emulateCommand.ts";
+import { addVerifyCommand } from "./verify/command.ts";
 import { version } from "./version.ts";
 import { watch } from "./watch.ts";
 
@@ -166,6 +167,7 @@ Examples:
   addImportCommand(program, output);
   addStackCommands(program, output);
   addEmulateCommand(program, output);
+  addVerifyCommand(program, output);
 
   return program;
 }

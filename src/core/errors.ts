@@ -81,6 +81,7 @@ export const errorCodes = {
   wait_timed_out: "The order did not come to the awaited status in time.",
   order_failed: "The order failed before it came to the awaited status.",
   order_ended: "The order came to a final status other than the awaited one.",
+  proof_missing: "A proof that a deployment handles orders is missing; the message names it and says why.",
   // The user's tests
   not_at_rest: "A test waits for a handler that does not end, and no time passes that would end it.",
   // An import

@@ -71,6 +71,7 @@ export const httpStatusOf = {
   wait_timed_out: null,
   order_failed: null,
   order_ended: null,
+  proof_missing: null,
   not_at_rest: null,
   import_refused: null,
   import_unreadable: null,

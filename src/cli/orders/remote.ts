@@ -18,6 +18,8 @@ export interface Server {
   /** The workflow that was asked for; undefined for none. */
   readonly workflow: string | undefined;
   queues(): Promise<readonly WorkflowQueues[]>;
+  /** What the server says of its own API: its OpenAPI document. */
+  document(): Promise<unknown>;
   client(workflow: string): Client<AnyWorkflow>;
 }
 
@@ -48,6 +50,10 @@ export function serverOf(flags: RemoteFlags): Server {
     key: settings.key,
     workflow: settings.workflow,
     queues: () => readQueues(createConnection(options), url),
+    async document() {
+      const sent = { method: "GET", url: `${url}/openapi.json`, repeat: "always" } as const;
+      return (await createConnection(options).send(sent)).json;
+    },
     client: (workflow) => createClient({ url: `${url}/${workflow}`, ...options }),
   };
 }
