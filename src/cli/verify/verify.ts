@@ -119,7 +119,10 @@ interface Operations {
 
 function secondsOf(text: string): number {
   if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= timeoutSecondsMost) return Number(text);
-  throw new CauceError("setting_invalid", `--timeout must be whole seconds from 1 to ${timeoutSecondsMost}`);
+  throw new CauceError(
+    "setting_invalid",
+    `--timeout must be whole seconds from 1 to ${timeoutSecondsMost}, not "${text}"`,
+  );
 }
 
 function textOf(workflow: string, { proofs, missing, followed }: Verified): string {
