@@ -87,6 +87,7 @@ describe("cauce", () => {
         "synth",
         "deploy",
         "emulate",
+        "verify",
       ],
     );
     for (const command of program.commands) assert.notEqual(command.description(), "");
