@@ -26,19 +26,20 @@ describe("an order's history", () => {
     assert.deepEqual(decodeHistory(encodeHistory({ createdAt, entry, past }), createdAt), { entry, past });
   });
 
-  it("of an order of four statuses takes less than 250 bytes", () => {
-    const processing: Actor = { runtime: "lambda", name: "orders-processing-dev", requestId: null, messageId: null };
+  it("of an order of four statuses takes less than 320 bytes", () => {
+    const processing = { runtime: "lambda", name: "orders-processing-dev" } as const;
+    const handled = (): Actor => ({ ...processing, requestId: randomUUID(), messageId: randomUUID() });
     const past = ["received", "paid", "packed"].map(
       (status, visit): Visit => ({
         ...{ status, visit, attempts: 0, at: createdAt + visit * 900, reason: null, error: null },
         by:
           visit === 0
             ? { runtime: "lambda", name: "orders-request-dev", requestId: randomUUID(), messageId: null }
-            : { ...processing, messageId: randomUUID() },
+            : handled(),
       }),
     );
-    const entry = { at: createdAt + 2_700, reason: null, error: null, by: { ...processing, messageId: randomUUID() } };
+    const entry = { at: createdAt + 2_700, reason: null, error: null, by: handled() };
     const bytes = Buffer.byteLength(encodeHistory({ createdAt, entry, past }));
-    assert.ok(bytes < 250, `${bytes} bytes`);
+    assert.ok(bytes < 320, `${bytes} bytes`);
   });
 });
