@@ -3,8 +3,10 @@ import { describe, it } from "node:test";
 import { computeOrder, costTables, idleDollars } from "../../bench/aws/costTable.ts";
 import { measureOrders } from "../../bench/aws/measure.ts";
 import { dollarsPerMillion, monthly, prices } from "../../bench/aws/prices.ts";
+import { handledStatuses } from "../../src/core/workflow.ts";
 import { topologyOf } from "../../src/infra/topology.ts";
-import { readText, tableRows } from "../docs/markdown.ts";
+import { readText } from "../docs/markdown.ts";
+import { apps, synthesized } from "../infra/support.ts";
 
 const shape = { dataBytes: 196, statuses: 3, batch: 10 };
 
@@ -36,10 +38,15 @@ describe("the costs that are worked out", () => {
     );
   });
 
-  it("count as many alarms as a stack has", () => {
-    assert.equal(monthly.sweepEverySeconds, 60);
-    const [one, two] = [idleDollars(1), idleDollars(2)];
-    assert.equal((two.Alarms as number) - (one.Alarms as number) > 0.299, true);
+  it("of a month count the alarms and sweeps that a stack has", async (t) => {
+    for (const { app, module } of [apps.shop, apps.wider]) {
+      const made = await synthesized({ app, module });
+      t.after(() => made.remove());
+      const { length } = handledStatuses(app.workflow);
+      const alarms = made.ofType("AWS::CloudWatch::Alarm").length;
+      assert.equal(idleDollars(length).Alarms?.toFixed(2), (alarms * monthly.alarmDollars).toFixed(2));
+      assert.equal(topologyOf(app.workflow).sweepEverySeconds, monthly.sweepEverySeconds);
+    }
   });
 });
 
@@ -52,7 +59,12 @@ describe("docs/costs.md", () => {
         .trimEnd()
         .split("\n")
         .filter((_, line) => line !== 1)
-        .map((line) => line.slice(1, -1).split("|").map((cell) => cell.trim())),
+        .map((line) =>
+          line
+            .slice(1, -1)
+            .split("|")
+            .map((cell) => cell.trim()),
+        ),
     );
     assert.deepEqual(
       found.filter(([head]) => head?.[0] === "handled statuses"),
