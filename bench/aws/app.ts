@@ -29,12 +29,12 @@ export const app = implement(workflow, {
   },
 });
 
-/** An order's data, 200 bytes as JSON. */
-export function sampleData(n: number) {
+/** An order's data, 200 bytes as JSON unless its note is longer. */
+export function sampleData(n: number, noteBytes = 0) {
   return {
     customer: `customer-${String(n).padStart(8, "0")}`,
     currency: "EUR",
-    note: "leave it with the neighbours",
+    note: "leave it with the neighbours".padEnd(noteBytes, "."),
     items: [
       { sku: "BOOK-0001", quantity: 1, unitPrice: 1_990 },
       { sku: "CARD-0002", quantity: 3, unitPrice: 250 },

@@ -34,7 +34,7 @@ const shape = { keys: ["ix", "so"], projected: ["id", "part", "ix", "so", ...pro
  * Orders through the functions in steady state, on emulators: each placed by a request of its own, then processed in
  * full batches, status by status. The first ten open everything and are not counted.
  */
-export async function measureOrders({ orders }: { orders: number }): Promise<Measured> {
+export async function measureOrders({ orders, noteBytes }: { orders: number; noteBytes?: number }): Promise<Measured> {
   const outer = { ...process.env };
   const emulators = await startEmulators();
   const direct = process.env.AWS_ENDPOINT_URL_DYNAMODB as string;
@@ -77,7 +77,7 @@ export async function measureOrders({ orders }: { orders: number }): Promise<Mea
         "x-request-id": "JKJaXmPLvHcESHA=",
         "idempotency-key": `k${placed}`,
       },
-      body: JSON.stringify(sampleData(placed++)),
+      body: JSON.stringify(sampleData(placed++, noteBytes)),
       isBase64Encoded: false,
       requestContext: { domainName: "api.example", requestId: "JKJaXmPLvHcESHA=", http: { method: "POST" } },
     });
@@ -134,7 +134,7 @@ export async function measureOrders({ orders }: { orders: number }): Promise<Mea
     const itemsRead = tableProxy.itemsRead() / orders;
     return {
       orders,
-      dataBytes: Buffer.byteLength(JSON.stringify(sampleData(0))),
+      dataBytes: Buffer.byteLength(JSON.stringify(sampleData(0, noteBytes))),
       calls: Object.fromEntries(Object.entries(all).map(([action, count]) => [action, count / orders])),
       tableWrites: sum("PutItem", "UpdateItem", "DeleteItem"),
       readCalls: sum("BatchGetItem", "GetItem", "Query"),

@@ -17,6 +17,20 @@ export const assumed = {
   hopBatchSeconds: 0.05,
 } as const;
 
+/** A stack's month, in dollars of 2026-11-24 (us-east-1), and what is assumed of a minute in which nothing comes. */
+export const monthly = {
+  alarmDollars: 0.1,
+  alarmsOfStack: 9,
+  alarmsOfStatus: 3,
+  /** An account's first three cost nothing. */
+  dashboardDollars: 3,
+  sweepEverySeconds: 60,
+  sweepSeconds: 0.2,
+  /** Of each queue that invokes a function: so many receives wait side by side, so long each. */
+  pollers: 5,
+  pollSeconds: 20,
+} as const;
+
 /** What one order takes of everything that has a price. */
 export interface Usage {
   readonly httpRequests: number;
