@@ -68,7 +68,7 @@ function itemAfter(moves: number, statuses: number, dataJson: string, apart: boo
   const by = (move: number): Actor => ({
     runtime: "lambda",
     name: move === 0 ? "orders-request-prod" : "orders-processing-prod",
-    requestId: move === 0 ? "JKJaXmPLvHcESHA=" : null,
+    requestId: move === 0 ? "JKJaXmPLvHcESHA=" : "f91eaaf9-309b-469d-b822-7c18330cf2b4",
     messageId: move === 0 ? null : "5fea7756-0ea4-451a-a703-a558b933e274",
   });
   const entry = (move: number) => ({ at: at + 100 * move, reason: null, error: null, by: by(move) });

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 import { orderPart, projected } from "../../src/backend/aws/item.ts";
 import { resourceNames } from "../../src/backend/aws/names.ts";
@@ -95,7 +96,7 @@ export async function measureOrders({ orders, noteBytes }: { orders: number; not
   const process10 = async (status: (typeof handled)[number]): Promise<void> => {
     const event = await receive(status, batch);
     invocations++;
-    const answer = await processing(event, invocation());
+    const answer = await processing(event, { ...invocation(), awsRequestId: randomUUID() });
     if (answer.batchItemFailures.length > 0) throw new Error(`a batch of "${status}" failed`);
     await sources.get(status)?.settle(event, answer);
   };
