@@ -1,0 +1,158 @@
+/**
+ * `npm run bench:emulate`: how many orders a second go through the example's stack in `cauce emulate` to their final
+ * status, and how much processor time one takes. `--json` for programs; `--orders` (2000), `--clients` (64, each with
+ * one order at a time; 0 for batches of 100) and `--delivery standard|fifo` (default: both).
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { Agent, request } from "node:http";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { systemClock } from "../../src/core/clock.ts";
+import { synthesize } from "../../src/infra/cdk/synth.ts";
+import { emulate } from "../../src/infra/emulate/emulate.ts";
+
+const { values } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    orders: { type: "string", default: "2000" },
+    clients: { type: "string", default: "64" },
+    delivery: { type: "string" },
+  },
+});
+const wanted = Number(values.orders);
+const clients = Number(values.clients);
+const batchSize = 100;
+/** Linux counts processor time in these. */
+const tickMilliseconds = 10;
+const module = fileURLToPath(new URL("../../examples/orders/orders.app.ts", import.meta.url));
+const { default: app } = (await import(module)) as {
+  default: typeof import("../../examples/orders/orders.app.ts").default;
+};
+
+for (const delivery of ["standard", "fifo"] as const) {
+  if (values.delivery !== undefined && values.delivery !== delivery) continue;
+  const loadBefore = loadavg()[0] as number;
+  const result = { delivery, ...(await measure(delivery)), cores: availableParallelism(), loadBefore };
+  const { perSecond, placedPerSecond, processorMillisecondsPerOrder: took } = result;
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify(result)}\n`
+      : `${delivery}: ${perSecond.toFixed(0)} orders/s to their final status (placed at ${placedPerSecond.toFixed(0)}/s), ${took.toFixed(1)} ms of processor time each, with ${result.cores} cores and a load of ${loadBefore.toFixed(1)} before\n`,
+  );
+}
+
+async function measure(delivery: "standard" | "fifo") {
+  const directory = mkdtempSync(join(tmpdir(), "cauce-bench-emulate-"));
+  const agent = new Agent({ keepAlive: true });
+  try {
+    await synthesize({ app, module, access: "public", outDirectory: directory, checks: false, delivery });
+    const ended = new Set<string>();
+    let expected = Number.POSITIVE_INFINITY;
+    let reach = () => {};
+    const reached = async (count: number): Promise<void> => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      expected = count;
+      reach = resolve;
+      if (ended.size < count) await promise;
+    };
+    const emulation = await emulate({
+      ...{ assembly: directory, port: 0, clock: systemClock() },
+      onLine(_source, line) {
+        const id = endOf(line);
+        if (id === undefined) return;
+        ended.add(id);
+        if (ended.size >= expected) reach();
+      },
+    });
+    try {
+      const url = `${emulation.urls[0]}/${app.workflow.name}`;
+      // Processes start and compile what they run.
+      const warm = Math.ceil(wanted / 10);
+      await place(agent, url, "warm", warm);
+      await reached(warm);
+      const processorBefore = processorMilliseconds();
+      const begun = performance.now();
+      await place(agent, url, "order", wanted);
+      const placedSeconds = (performance.now() - begun) / 1_000;
+      await reached(warm + wanted);
+      const seconds = (performance.now() - begun) / 1_000;
+      return {
+        orders: wanted,
+        clients,
+        perSecond: wanted / seconds,
+        placedPerSecond: wanted / placedSeconds,
+        processorMillisecondsPerOrder: (processorMilliseconds() - processorBefore) / wanted,
+      };
+    } finally {
+      await emulation.close();
+    }
+  } finally {
+    agent.destroy();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The order that this line of a function's log says to have reached its end. */
+function endOf(line: string): string | undefined {
+  if (!line.includes('"attempt done"') || !line.includes('"shipped"')) return undefined;
+  return (JSON.parse(line) as { readonly orderId: string }).orderId;
+}
+
+async function place(agent: Agent, url: string, name: string, count: number): Promise<void> {
+  let next = 0;
+  const one = async (): Promise<void> => {
+    while (next < count) {
+      const index = next++;
+      await post(agent, url, "application/json", `${name}-${index}`, JSON.stringify(dataOf(index)));
+    }
+  };
+  const batch = async (): Promise<void> => {
+    while (next < count) {
+      const first = next;
+      next = Math.min(count, next + batchSize);
+      const lines = Array.from({ length: next - first }, (_, offset) => {
+        const key = `${name}-${first + offset}`;
+        return `${JSON.stringify({ data: dataOf(first + offset), idempotencyKey: key })}\n`;
+      });
+      await post(agent, `${url}/batch`, "application/x-ndjson", undefined, lines.join(""));
+    }
+  };
+  await Promise.all(clients === 0 ? [batch(), batch()] : Array.from({ length: clients }, one));
+}
+
+function dataOf(index: number): object {
+  return { customerId: `c-${index % 400}`, currency: "EUR", items: [{ sku: "TEA-1", quantity: 2, unitPrice: 4.5 }] };
+}
+
+function post(agent: Agent, url: string, type: string, key: string | undefined, body: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const headers = { "content-type": type, ...(key === undefined ? {} : { "idempotency-key": key }) };
+    const outgoing = request(url, { method: "POST", agent, headers }, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+      answer.on("error", reject);
+      answer.on("end", () => {
+        const { statusCode = 0 } = answer;
+        if (statusCode < 300) resolve();
+        else reject(new Error(`placing was refused: ${statusCode} ${Buffer.concat(chunks).toString()}`));
+      });
+    });
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+/** What this process, the emulator in it and the processes of the functions have taken; Linux says it. */
+function processorMilliseconds(): number {
+  const children = readdirSync("/proc/self/task").flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, "utf8").split(" ").filter(Boolean),
+  );
+  const ticks = ["self", ...children].map((process) => {
+    // The name of the program, which may hold spaces, ends with the last parenthesis.
+    const fields = readFileSync(`/proc/${process}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+    return Number(fields[11]) + Number(fields[12]);
+  });
+  return ticks.reduce((sum, each) => sum + each, 0) * tickMilliseconds;
+}
