@@ -1,8 +1,8 @@
 import type { DeliveryMode } from "../backend/backend.ts";
 import type { FunctionRole, PodRole } from "./topology.ts";
 
-/** What a process's calls go to: the table, its index, the topic, or the queues of some statuses. */
-export type Target = "table" | "index" | "topic" | "queues";
+/** What a process's calls go to: the table, its index, the topic, the queues of the statuses it serves, or all queues. */
+export type Target = "table" | "index" | "topic" | "queues" | "allQueues";
 
 export interface Grant {
   readonly target: Target;
@@ -24,19 +24,31 @@ const received = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttrib
 const found = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"];
 
 const comesAgainAt = "sqs:ChangeMessageVisibility";
+/**
+ * A message that comes again may find its order moved on and not queued, wherever it stands now; a standard queue's
+ * retry is a new message besides.
+ */
+const allQueues: Grant = { target: "allQueues", actions: ["sqs:SendMessage"] };
+
+export interface Granted {
+  readonly role: FunctionRole | PodRole;
+  /** Whether what it does may bring an order into a handled status. */
+  readonly publishes: boolean;
+}
 
 /** What the function or pod may do, and nothing else. */
-export function grantsOf(role: FunctionRole | PodRole, delivery: DeliveryMode): readonly Grant[] {
-  // A FIFO queue puts off the message itself, a standard one a new message.
-  const putsOff = delivery === "fifo" ? comesAgainAt : "sqs:SendMessage";
+export function grantsOf({ role, publishes }: Granted, delivery: DeliveryMode): readonly Grant[] {
   const grants: Readonly<Record<FunctionRole | PodRole, readonly Grant[]>> = {
     request: [tableAndParts, index, topic, queues("sqs:GetQueueAttributes")],
     // What a function has no time to begin goes back at once, on any queue.
-    processing: [table, topic, queues(...new Set([...received, putsOff, comesAgainAt]))],
-    sweep: [tableAndParts, index, topic, queues("sqs:SendMessage")],
+    processing: [table, topic, queues(...received, comesAgainAt), allQueues],
+    sweep: [tableAndParts, index, topic, allQueues],
     api: [tableAndParts, index, topic, queues(...found)],
-    work: [table, index, topic, queues(...received, "sqs:GetQueueUrl", putsOff)],
-    sweeper: [tableAndParts, index, topic, queues(...found, "sqs:SendMessage")],
+    work: [
+      ...[table, index, topic, allQueues],
+      queues(...received, "sqs:GetQueueUrl", ...(delivery === "fifo" ? [comesAgainAt] : [])),
+    ],
+    sweeper: [tableAndParts, index, topic, queues(...found), allQueues],
   };
-  return grants[role];
+  return grants[role].filter(({ target }) => publishes || target !== "topic");
 }

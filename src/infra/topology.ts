@@ -7,6 +7,7 @@ import {
   handledStatuses,
   leaseSecondsOf,
   retryOf,
+  type StatusDefinition,
   statusOf,
   timeoutSecondsOf,
 } from "../core/workflow.ts";
@@ -71,6 +72,8 @@ export type PodRole = "api" | "work" | "sweeper";
 
 export interface PodPlan {
   readonly role: PodRole;
+  /** Whether what it does may bring an order into a handled status, whose message it publishes. */
+  readonly publishes: boolean;
 }
 
 export type FunctionRole = "request" | "processing" | "sweep";
@@ -80,6 +83,8 @@ export interface FunctionPlan {
   readonly role: FunctionRole;
   /** The statuses whose handlers it holds; of a request or sweep function, none. */
   readonly statuses: readonly string[];
+  /** Whether what it does may bring an order into a handled status, whose message it publishes. */
+  readonly publishes: boolean;
   readonly timeoutSeconds: number;
   readonly memoryMegabytes: number;
 }
@@ -112,6 +117,13 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
   const functionSeconds = (some: readonly string[]): number =>
     Math.max(...some.map((status) => timeoutSecondsOf(handled(status)))) + aroundHandlerSeconds;
 
+  const enters = (names: readonly (string | undefined)[]) => names.some((name) => name && statuses.includes(name));
+  const leadsOn = (some: readonly string[]) =>
+    some.some((status) => enters([...handled(status).to, handled(status).exhausted]));
+  const expires = enters(
+    Object.values(workflow.statuses as Record<string, StatusDefinition>).map((status) => status.expires?.to),
+  );
+
   const processing = (processors === "shared" ? [statuses] : statuses.map((status) => [status]))
     .filter((some) => some.length > 0)
     .map(
@@ -119,6 +131,7 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
         name: processors === "shared" ? named("processing") : named(`processing-${some[0]}`),
         role: "processing",
         statuses: some,
+        publishes: leadsOn(some),
         timeoutSeconds: functionSeconds(some),
         memoryMegabytes: 256,
       }),
@@ -153,6 +166,7 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
               name: named("request"),
               role: "request",
               statuses: [],
+              publishes: true,
               timeoutSeconds: requestSeconds,
               memoryMegabytes: 256,
             },
@@ -161,11 +175,19 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
               name: named("sweep"),
               role: "sweep",
               statuses: [],
+              publishes: expires,
               timeoutSeconds: functionSecondsMost,
               memoryMegabytes: 256,
             },
           ],
-    pods: compute === "kubernetes" ? [{ role: "api" }, { role: "work" }, { role: "sweeper" }] : [],
+    pods:
+      compute === "kubernetes"
+        ? [
+            { role: "api", publishes: true },
+            { role: "work", publishes: leadsOn(statuses) },
+            { role: "sweeper", publishes: expires },
+          ]
+        : [],
     sources:
       compute === "kubernetes"
         ? []

@@ -100,8 +100,9 @@ describe("the template", { concurrency: 1 }, () => {
       const topology = topologyIn(made);
       const names = topology.queues.map(({ name }) => name);
       const processes = [
-        ...topology.functions.map(({ name, role, statuses }) => ({ id: name.slice(7, -4), role, statuses })),
-        ...topology.pods.map(({ role }) => ({
+        ...topology.functions.map(({ name, ...plan }) => ({ id: name.slice(7, -4), ...plan })),
+        ...topology.pods.map(({ role, publishes }) => ({
+          publishes,
           id: { api: "PodsApi", work: "PodsWork", sweeper: "PodsSweep" }[role],
           role,
           statuses: [],
@@ -109,7 +110,7 @@ describe("the template", { concurrency: 1 }, () => {
       ];
       const policies = made.ofType("AWS::IAM::Policy");
       assert.equal(policies.length, processes.length);
-      for (const { id, role, statuses } of processes) {
+      for (const { id, role, statuses, publishes } of processes) {
         const policy = policies.find((each) =>
           each.id.startsWith(`Cauce${id.startsWith("Pods") ? "" : "Role"}${id.replaceAll("-", "")}DefaultPolicy`),
         );
@@ -130,10 +131,14 @@ describe("the template", { concurrency: 1 }, () => {
           index: [`${topology.table}/index/standing`],
           topic: [topology.topic],
           queues: own?.map(({ name }) => name) ?? names,
+          allQueues: names,
         };
         assert.deepEqual(
           granted,
-          grantsOf(role, topology.delivery).map(({ target, actions }) => ({ actions, resources: targets[target] })),
+          grantsOf({ role, publishes }, topology.delivery).map(({ target, actions }) => ({
+            actions,
+            resources: targets[target],
+          })),
           id,
         );
       }

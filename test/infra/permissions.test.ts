@@ -33,12 +33,14 @@ describe("the grants", { concurrency: 1 }, () => {
       for (const [role, asked] of Object.entries(recorded) as [Role, (typeof recorded)[Role]][]) {
         const used = new Set(asked.map(({ action, resource }) => `${action} on ${targets.get(resource) ?? resource}`));
         if (role === "processing") for (const action of ofEventSources) used.add(`${action} on queues`);
-        const granted = grantsOf(role, delivery).flatMap(({ target, actions }) =>
-          actions.map((action) => `${action} on ${target}`),
-        );
+        const grants = grantsOf({ role, publishes: true }, delivery).map(({ target, actions }) => ({
+          target: target === "allQueues" ? "queues" : target,
+          actions,
+        }));
+        const granted = grants.flatMap(({ target, actions }) => actions.map((action) => `${action} on ${target}`));
         assert.deepEqual(granted.toSorted(), [...used].toSorted(), role);
         for (const resource of targets.keys()) {
-          const isGranted = grantsOf(role, delivery).some(({ target }) => target === targets.get(resource));
+          const isGranted = grants.some(({ target }) => target === targets.get(resource));
           assert.equal(
             isGranted,
             asked.some((each) => each.resource === resource),

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { aws } from "../../src/backend/aws/index.ts";
 import type { DeliveryMode } from "../../src/backend/backend.ts";
 import { systemClock } from "../../src/core/clock.ts";
+import { decide } from "../../src/core/decide.ts";
 import { leasesOf } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import { createCauce, defineWorkflow, final, implement, PermanentError } from "../../src/index.ts";
@@ -115,6 +116,35 @@ export async function record(
     await placeAgo(3 * daySeconds, { status: "sent", kind: "final", dataJson: note });
   };
 
+  /** An order that was moved on and not queued, whose message of before comes a second time. */
+  const unpublished = async () => {
+    const open = (topicArn: string) =>
+      aws({ stage, ...stack, topicArn })({
+        ...{ workflow: workflow.name, delivery, clock: systemClock(), leaseSeconds: leasesOf(workflow) },
+      });
+    const [whole, cutOff] = [await open(stack.topicArn), await open(stack.topicArn.replace("parcels-", "gone-"))];
+    try {
+      const first = {
+        ...newOrder,
+        createdAt: Date.now(),
+        group: "moved",
+        status: "received",
+        kind: "handled" as const,
+      };
+      const placed = await whole.place({ ...first, dataJson: '{"customer":"moved"}' });
+      assert.ok("order" in placed);
+      while ((await sources[0]?.receive())?.Records.length === 0);
+      const by = { runtime: "node" as const, name: "test", requestId: null, messageId: null };
+      const context = { workflow, now: Date.now(), random: Math.random, by, resultsBytesMax: 1_000 };
+      const decision = decide(placed.order, { kind: "moved", to: "packed" }, context);
+      assert.ok("change" in decision);
+      await assert.rejects(cutOff.commit(decision.change), { code: "store_missing" });
+    } finally {
+      await whole.close();
+      await cutOff.close();
+    }
+  };
+
   /** Everything that the API does, with the queues worked off by `work` in between. */
   const callAll = async (
     role: "request" | "api",
@@ -204,6 +234,9 @@ export async function record(
     workOff,
   );
 
+  await unpublished();
+  await workOff();
+
   await overdue();
   const sweep = await as("sweep", () => sweepHandler(app));
   await as("sweep", () => sweep({}, invocation()));
@@ -217,6 +250,7 @@ export async function record(
   const quiet = async () => {
     while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, 50));
   };
+  await unpublished();
   // Its clients learn where to call with their first calls, so those are made under its name.
   await as("api", () => api.place(workflow.name, { customer: "first" }));
   await as("work", async () => {

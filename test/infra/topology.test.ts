@@ -97,6 +97,30 @@ describe("the topology", () => {
     assert.throws(() => of(5), { code: "setting_invalid" });
   });
 
+  it("lets publish only what may bring an order into a handled status", () => {
+    const publishing = (of: typeof workflow | typeof returning) =>
+      topologyOf(of, { processors: "per-status" }).functions.flatMap(({ name, publishes }) =>
+        publishes ? [name] : [],
+      );
+    const returning = defineWorkflow({
+      name: "returns",
+      data: z.object({}),
+      initial: "asked",
+      statuses: {
+        asked: { to: ["checked"], waits: true, expires: { afterSeconds: 60, to: "checked" } },
+        checked: { to: ["closed"], exhausted: "looked" },
+        looked: { to: ["closed"] },
+        closed: final,
+      },
+    });
+    assert.deepEqual(publishing(workflow), ["orders-request-dev", "orders-processing-received-dev"]);
+    assert.deepEqual(publishing(returning), [
+      "returns-request-dev",
+      "returns-processing-checked-dev",
+      "returns-sweep-dev",
+    ]);
+  });
+
   it("has no functions where pods run the handlers", () => {
     const topology = topologyOf(workflow, { compute: "kubernetes" });
     assert.deepEqual([topology.functions, topology.sources], [[], []]);

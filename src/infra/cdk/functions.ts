@@ -41,7 +41,7 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
         resources: [logGroup.logGroupArn],
       }),
     );
-    addGrants(role, { role: plan.role, statuses: plan.role === "processing" ? plan.statuses : all }, options);
+    addGrants(role, { ...plan, statuses: plan.role === "processing" ? plan.statuses : all }, options);
     functions.set(
       plan.name,
       new Lambda(scope, `Function-${id}`, {

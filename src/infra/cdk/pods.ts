@@ -12,12 +12,12 @@ export function addPods(scope: Construct, resources: Granting): ReadonlyMap<PodR
   const pods = new ServicePrincipal("pods.eks.amazonaws.com");
   const statuses = topology.queues.map(({ status }) => status);
   return new Map(
-    topology.pods.map(({ role: kind }) => {
+    topology.pods.map(({ role: kind, publishes }) => {
       const id = `Pods${names[kind]}`;
       const role = new Role(scope, id, { assumedBy: pods });
       // The agent on the node tags the session with cluster, namespace and service account.
       role.assumeRolePolicy?.addStatements(new PolicyStatement({ actions: ["sts:TagSession"], principals: [pods] }));
-      addGrants(role, { role: kind, statuses }, resources);
+      addGrants(role, { role: kind, publishes, statuses }, resources);
       new CfnOutput(scope, `${id}Arn`, { value: role.roleArn, description: `The role of the pods: ${kind}.` });
       return [kind, role] as const;
     }),
