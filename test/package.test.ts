@@ -131,8 +131,8 @@ describe("the package", { timeout: 120_000 }, () => {
     for (const command of ["start", "sweep"]) {
       const { code, text } = await begin(project, "npx", "cauce", command, "shop.app.js", "--backend", "aws").ended;
       const names = "@aws-sdk/client-dynamodb @aws-sdk/client-sns @aws-sdk/client-sqs";
-      assert.match(text, new RegExp(`^setting_invalid: .*is not installed; run npm install ${names}$`, "m"));
-      assert.equal(code, 2);
+      assert.match(text, new RegExp(`^package_missing: .*is not installed; run npm install ${names}$`, "m"));
+      assert.equal(code, 1);
     }
   });
 

@@ -1,8 +1,8 @@
 import { resourceNames } from "../backend/aws/names.ts";
 import type { BackendFactory } from "../backend/backend.ts";
-import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { handledStatuses } from "../core/workflow.ts";
+import { withPeers } from "../infra/peers.ts";
 import type { StackChoice } from "../runtime/stack.ts";
 
 /** The parts of the AWS SDK that the backend needs. */
@@ -10,10 +10,10 @@ export const sdkPackages = ["@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "
 
 /**
  * The backend on AWS. Its SDK is loaded here and not before: whoever stays on SQLite needs none. Throws
- * `setting_invalid` where the SDK is not installed, or one topic is given for several workflows.
+ * `package_missing`, and `setting_invalid` where one topic is given for several workflows.
  */
 export async function awsStore(apps: readonly App[], choice: StackChoice, log: Log): Promise<BackendFactory> {
-  const { stackBackend } = await loadStack();
+  const { stackBackend } = await withPeers("--backend aws", sdkPackages, () => import("../runtime/stack.ts"));
   return stackBackend(apps, choice, log);
 }
 
@@ -36,19 +36,4 @@ export function awsRows(
     ["topic", named.map(({ names }) => names.topic).join(", ")],
     ["queues", queues.join(", ")],
   ];
-}
-
-async function loadStack(): Promise<typeof import("../runtime/stack.ts")> {
-  try {
-    return await import("../runtime/stack.ts");
-  } catch (cause) {
-    const { code, message = "" } = cause as NodeJS.ErrnoException;
-    const missing = code === "ERR_MODULE_NOT_FOUND" ? sdkPackages.find((name) => message.includes(name)) : undefined;
-    if (missing === undefined) throw cause;
-    throw new CauceError(
-      "setting_invalid",
-      `--backend aws needs the AWS SDK, and ${missing} is not installed; run npm install ${sdkPackages.join(" ")}`,
-      { cause },
-    );
-  }
 }

@@ -11,7 +11,7 @@ export async function withPeers<T>(what: string, packages: readonly string[], lo
     if (missing === undefined) throw cause;
     throw new CauceError(
       "package_missing",
-      `${what} needs ${missing}, which is not installed; run npm install --save-dev ${packages.join(" ")}`,
+      `${what} needs ${missing}, which is not installed; run npm install ${packages.join(" ")}`,
       { cause },
     );
   }

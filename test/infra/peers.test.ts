@@ -9,7 +9,7 @@ describe("optional packages", () => {
       withPeers("cauce synth", ["other", missing], () => import(missing)),
       {
         code: "package_missing",
-        message: `cauce synth needs ${missing}, which is not installed; run npm install --save-dev other ${missing}`,
+        message: `cauce synth needs ${missing}, which is not installed; run npm install other ${missing}`,
       },
     );
   });
