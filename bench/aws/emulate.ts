@@ -151,7 +151,9 @@ function processorMilliseconds(): number {
   );
   const ticks = ["self", ...children].map((process) => {
     // The name of the program, which may hold spaces, ends with the last parenthesis.
-    const fields = readFileSync(`/proc/${process}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+    const fields = readFileSync(`/proc/${process}/stat`, "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ");
     return Number(fields[11]) + Number(fields[12]);
   });
   return ticks.reduce((sum, each) => sum + each, 0) * tickMilliseconds;
