@@ -31,14 +31,7 @@ export function startFunctionProcess({ plan, api, awsUrl, onLine }: FunctionProc
   const bootstrap = fileURLToPath(import.meta.resolve("#lambdaBootstrap"));
   const child = spawn(
     process.execPath,
-    [
-      `--max-old-space-size=${memoryMegabytes}`,
-      "--max-semi-space-size=16",
-      bootstrap,
-      desk.address,
-      directory,
-      handler,
-    ],
+    [`--max-old-space-size=${memoryMegabytes}`, bootstrap, desk.address, directory, handler],
     { env: environmentOf(plan, desk.address, awsUrl), stdio: ["pipe", "pipe", "pipe"] },
   );
   let alive = true;
