@@ -173,7 +173,7 @@ describe("what the docs name exists:", () => {
     const own = Object.values(settings).flatMap(({ flag }) => flag?.split(" ")[0] ?? []);
     const program = createProgram([], { out: () => {}, err: () => {} });
     const everywhere = ["--help", "--version"];
-    const ofScripts = ["bench/run.ts", "scripts/crash.ts", "scripts/chaosAws.ts"].flatMap(
+    const ofScripts = ["bench/run.ts", "bench/aws/emulate.ts", "scripts/crash.ts", "scripts/chaosAws.ts"].flatMap(
       (path) => readText(path).match(/--[a-z][a-z-]*/g) ?? [],
     );
     const ofNode = ["--conditions", "--test", "--max-semi-space-size"];

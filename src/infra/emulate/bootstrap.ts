@@ -3,6 +3,7 @@
  * handler. Started with the Runtime API's address, the folder of the code and the handler's name.
  */
 import { request } from "node:http";
+import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -15,6 +16,9 @@ const base = `${root}/2018-06-01/runtime`;
 process.stdin.resume();
 process.stdin.once("close", () => process.exit(0));
 
+// A function's processes are many and short-lived, and most of a start is compiling the bundle.
+enableCompileCache();
+
 type Handler = (event: unknown, context: object) => unknown;
 
 try {
@@ -22,6 +26,8 @@ try {
   const module = (await import(pathToFileURL(join(directory, `${file}.mjs`)).href)) as Record<string, Handler>;
   const handler = module[name];
   if (handler === undefined) throw new Error(`${file}.mjs exports no ${name}`);
+  // Whoever ends this process does not let it end by itself.
+  flushCompileCache();
   for (;;) await serve(handler);
 } catch (error) {
   await ask("POST", "/init/error", faultOf(error));

@@ -31,11 +31,17 @@ export type Hook = (call: Call) => Fate | Promise<Fate>;
 type Body = Readonly<Record<string, unknown>>;
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Reads a signed request of the SDK; undefined for what is none. */
-export function callOf(headers: Headers, body: Buffer): Call | undefined {
+/** Who signed a request, for which service; undefined where nobody did. */
+export function signerOf(headers: Headers): Pick<Call, "function" | "service"> | undefined {
   const credential = /Credential=([^/,\s]+)\/\d+\/[^/]+\/(dynamodb|sns|sqs)\//.exec(String(headers.authorization));
   if (credential === null) return undefined;
   const [, caller = "", service] = credential as unknown as [string, string, Service];
+  return { function: caller === emulatorKey ? undefined : caller, service };
+}
+
+/** Reads what a signed request of the SDK asks for. */
+export function callOf(signer: Pick<Call, "function" | "service">, headers: Headers, body: Buffer): Call {
+  const { service } = signer;
   const target = headers["x-amz-target"];
   const given: Body =
     target === undefined
@@ -43,8 +49,7 @@ export function callOf(headers: Headers, body: Buffer): Call | undefined {
       : (JSON.parse(body.toString()) as Body);
   const operation = target === undefined ? String(given.Action) : (String(target).split(".").at(-1) as string);
   return {
-    function: caller === emulatorKey ? undefined : caller,
-    service,
+    ...signer,
     operation,
     action: `${service}:${actionOf(service, operation)}`,
     resources: resourcesOf(service, given),

@@ -117,7 +117,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
         if (queue === undefined || pool === undefined) continue;
         sources.push(
           startEventSource({
-            ...{ source, queueUrl: queue.url, pool, sqs: peers.sqs, endpoint: proxy.url },
+            ...{ source, queueUrl: queue.url, pool, sqs: peers.sqs, proxy },
             disorder: queue.fifo ? undefined : chaos?.disorder,
             onLine: (line) => onLine(source.function, line),
           }),
@@ -150,8 +150,8 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
   }
 }
 
-function hookOf({ hook = () => "pass", chaos }: Pick<EmulateOptions, "hook" | "chaos">): Hook {
-  if (chaos === undefined) return hook;
+function hookOf({ hook, chaos }: Pick<EmulateOptions, "hook" | "chaos">): Hook | undefined {
+  if (hook === undefined || chaos === undefined) return hook ?? chaos?.hook;
   return async (call) => {
     const fate = await hook(call);
     return fate === "pass" ? chaos.hook(call) : fate;

@@ -1,7 +1,9 @@
 import type { Message, SQSClient } from "@aws-sdk/client-sqs";
 import type { FunctionPool } from "./functionPool.ts";
 import { nameOfArn, region } from "./identity.ts";
+import { inProcess } from "./inProcess.ts";
 import type { Peers } from "./peers.ts";
+import type { AwsProxy } from "./proxy.ts";
 import type { SourceResource } from "./stack.ts";
 
 /** A message as an event of SQS has it. */
@@ -25,7 +27,7 @@ export interface EventSourceOptions {
   readonly queueUrl: string;
   readonly pool: Pick<FunctionPool, "invoke" | "room">;
   readonly sqs: Peers["sqs"];
-  readonly endpoint: string;
+  readonly proxy: Pick<AwsProxy, "ask" | "url">;
   readonly disorder?: Disorder | undefined;
   readonly onLine: (line: string) => void;
 }
@@ -46,10 +48,12 @@ const pauseMilliseconds = 1_000;
  * What failed becomes visible again when its time is up, and goes to the dead letters when its receives are used up.
  */
 export function startEventSource(options: EventSourceOptions): EventSource {
-  const { source, queueUrl, pool, sqs, endpoint, disorder, onLine } = options;
+  const { source, queueUrl, pool, sqs, proxy, disorder, onLine } = options;
   // The mapping asks with the function's role, as on AWS.
   const credentials = { accessKeyId: source.function, secretAccessKey: "emulated" };
-  const client: SQSClient = new sqs.SQSClient({ endpoint, region, credentials });
+  const client: SQSClient = new sqs.SQSClient({
+    ...{ endpoint: proxy.url, region, credentials, requestHandler: inProcess(proxy) },
+  });
   const closing = new AbortController();
   const { signal } = closing;
   const running = new Set<Promise<void>>();

@@ -1,10 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { type Call, callOf, type Fate, type Hook } from "./call.ts";
-import type { Answer, Emulators, Service } from "./emulators.ts";
+import { type Call, callOf, type Hook, signerOf } from "./call.ts";
+import type { Answer, Asked, Emulators, Service } from "./emulators.ts";
 
-export interface Proxy {
+export interface AwsProxy {
   readonly url: string;
+  /** Asks without a connection; undefined where the answer is lost. */
+  ask(asked: Asked): Promise<Answer | undefined>;
   close(): Promise<void>;
 }
 
@@ -12,21 +14,25 @@ export interface Proxy {
  * Stands before the emulators: every call of the SDK goes through it, and the hook says what becomes of each. What is
  * not signed is refused, as AWS would.
  */
-export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook): Promise<Proxy> {
-  const answer = async ({ url = "/", headers }: IncomingMessage, body: Buffer): Promise<Answer | undefined> => {
-    const call = callOf(headers, body);
-    if (call === undefined) return refusal("sqs", "MissingAuthenticationToken", "the request is not signed");
-    const fate: Fate = call.function === undefined ? "pass" : await hook(call);
+export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook | undefined): Promise<AwsProxy> {
+  const ask: AwsProxy["ask"] = async (asked) => {
+    const signer = signerOf(asked.headers);
+    if (signer === undefined) return refusal("sqs", "MissingAuthenticationToken", "the request is not signed");
+    // Reading what is asked for takes a while, and nobody wants to know.
+    if (hook === undefined || signer.function === undefined) return emulators.ask(signer.service, asked);
+    const call = callOf(signer, asked.headers, asked.body);
+    const fate = await hook(call);
     if (fate === "deny") return denial(call);
     if (fate === "failBefore") return unavailable(call);
     if (typeof fate === "object") await new Promise((resolve) => setTimeout(resolve, fate.delayMilliseconds));
-    const found = await emulators.ask(call.service, { url, headers, body });
+    const found = await emulators.ask(call.service, asked);
     return fate === "failAfter" ? undefined : found;
   };
 
   const server = createServer({ keepAliveTimeout: 60_000 }, (incoming, outgoing) => {
+    const { url = "/", headers } = incoming;
     readAll(incoming)
-      .then((body) => answer(incoming, body))
+      .then((body) => ask({ url, headers, body }))
       .then(
         (found) => {
           // An answer that is lost on its way.
@@ -39,6 +45,7 @@ export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook):
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ask,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
@@ -78,8 +85,14 @@ function unavailable({ service }: Call): Answer {
   return refusal(service, code, "the service is not available for the moment", 503);
 }
 
-async function readAll(stream: AsyncIterable<Buffer>): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return Buffer.concat(chunks);
+function readAll(incoming: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+    incoming.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    incoming.on("error", reject);
+    incoming.on("close", () => {
+      if (!incoming.complete) reject(new Error("the caller is gone"));
+    });
+  });
 }
