@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { systemClock } from "../../../src/core/clock.ts";
@@ -15,11 +18,15 @@ interface Told {
 }
 
 /** A worker with this code, run for as long as `work` lasts. */
-async function withWorker(code: string, work: (told: Told) => Promise<void>, hook?: Hook): Promise<void> {
+async function withWorker(
+  code: string,
+  work: (told: Told) => Promise<void>,
+  { hook, timeoutSeconds }: { readonly hook?: Hook; readonly timeoutSeconds?: number } = {},
+): Promise<void> {
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   const emulation = await emulate({
-    assembly: assemblyOf(workerParts(), code),
+    assembly: assemblyOf(workerParts(timeoutSeconds === undefined ? {} : { timeoutSeconds }), code),
     port: 0,
     clock: systemClock(),
     hook,
@@ -76,6 +83,28 @@ describe("an emulated function", { concurrency: true }, () => {
         left: true,
       });
     });
+  });
+
+  it("gets more processes than there are cores while all of them are held up", async () => {
+    const met = join(mkdtempSync(join(tmpdir(), "cauce-emulate-met-")), "met");
+    const most = availableParallelism() + 1;
+    // Each invocation ends once all are under way.
+    const code = `import { appendFileSync, readFileSync } from "node:fs";
+      export const handler = async () => {
+        appendFileSync(${JSON.stringify(met)}, "x");
+        while (readFileSync(${JSON.stringify(met)}).length < ${most}) await new Promise((resolve) => setTimeout(resolve, 20));
+        return process.pid;
+      };`;
+    const work = async ({ emulation }: Told): Promise<void> => {
+      const outcomes = await Promise.all(Array.from({ length: most }, () => emulation.invoke("worker", {})));
+      assert.equal(new Set(outcomes.map((each) => each.ok && each.payload)).size, most);
+      assert.ok(outcomes.every(({ ok }) => ok));
+    };
+    try {
+      await withWorker(code, work, { timeoutSeconds: 60 });
+    } finally {
+      rmSync(dirname(met), { recursive: true });
+    }
   });
 
   it("that takes too long is killed, and the next invocation is served by another process", async () => {
@@ -182,7 +211,7 @@ describe("every call of a function", () => {
         assert.ok(outcome.ok && outcome.payload === '"AccessDenied"', JSON.stringify(outcome));
         assert.deepEqual(seen, ["worker sqs:SendMessage dead", "worker sqs:PurgeQueue work"]);
       },
-      hook,
+      { hook },
     );
   });
 
@@ -208,7 +237,7 @@ describe("every call of a function", () => {
         });
         assert.equal((await sqs.send(command)).Attributes?.ApproximateNumberOfMessages, "2");
       },
-      ({ operation }) => (operation === "SendMessage" ? (fates[asked++] ?? "pass") : "pass"),
+      { hook: ({ operation }) => (operation === "SendMessage" ? (fates[asked++] ?? "pass") : "pass") },
     );
   });
 });
