@@ -1,7 +1,8 @@
 /**
  * `npm run bench:emulate`: how many orders a second go through the example's stack in `cauce emulate` to their final
- * status, and how much processor time one takes. `--json` for programs; `--orders` (2000), `--clients` (64, each with
- * one order at a time; 0 for batches of 100) and `--delivery standard|fifo` (default: both).
+ * status, and how much processor time one takes: placed in batches of 100, and one by one. `--json` for programs;
+ * `--orders` (2000), `--clients` (those with one order at a time; 0 for batches; default: 0, then 64) and `--delivery
+ * standard|fifo` (default: both).
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
@@ -17,12 +18,11 @@ const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
     orders: { type: "string", default: "2000" },
-    clients: { type: "string", default: "64" },
+    clients: { type: "string", multiple: true, default: ["0", "64"] },
     delivery: { type: "string" },
   },
 });
 const wanted = Number(values.orders);
-const clients = Number(values.clients);
 const batchSize = 100;
 /** Linux counts processor time in these. */
 const tickMilliseconds = 10;
@@ -31,19 +31,22 @@ const { default: app } = (await import(module)) as {
   default: typeof import("../../examples/orders/orders.app.ts").default;
 };
 
-for (const delivery of ["standard", "fifo"] as const) {
-  if (values.delivery !== undefined && values.delivery !== delivery) continue;
+const ways = (["standard", "fifo"] as const)
+  .filter((delivery) => values.delivery === undefined || values.delivery === delivery)
+  .flatMap((delivery) => values.clients.map((clients) => ({ delivery, clients: Number(clients) })));
+for (const { delivery, clients } of ways) {
   const loadBefore = loadavg()[0] as number;
-  const result = { delivery, ...(await measure(delivery)), cores: availableParallelism(), loadBefore };
+  const result = { delivery, ...(await measure(delivery, clients)), cores: availableParallelism(), loadBefore };
   const { perSecond, placedPerSecond, processorMillisecondsPerOrder: took } = result;
+  const how = clients === 0 ? `batches of ${batchSize}` : `one by one by ${clients} clients`;
   process.stdout.write(
     values.json
       ? `${JSON.stringify(result)}\n`
-      : `${delivery}: ${perSecond.toFixed(0)} orders/s to their final status (placed at ${placedPerSecond.toFixed(0)}/s), ${took.toFixed(1)} ms of processor time each, with ${result.cores} cores and a load of ${loadBefore.toFixed(1)} before\n`,
+      : `${delivery}, ${how}: ${perSecond.toFixed(0)} orders/s to their final status (placed at ${placedPerSecond.toFixed(0)}/s), ${took.toFixed(1)} ms of processor time each, with ${result.cores} cores and a load of ${loadBefore.toFixed(1)} before\n`,
   );
 }
 
-async function measure(delivery: "standard" | "fifo") {
+async function measure(delivery: "standard" | "fifo", clients: number) {
   const directory = mkdtempSync(join(tmpdir(), "cauce-bench-emulate-"));
   const agent = new Agent({ keepAlive: true });
   try {
@@ -70,11 +73,11 @@ async function measure(delivery: "standard" | "fifo") {
       const url = `${emulation.urls[0]}/${app.workflow.name}`;
       // Processes start and compile what they run.
       const warm = Math.ceil(wanted / 10);
-      await place(agent, url, "warm", warm);
+      await place(agent, url, clients, "warm", warm);
       await reached(warm);
       const processorBefore = processorMilliseconds();
       const begun = performance.now();
-      await place(agent, url, "order", wanted);
+      await place(agent, url, clients, "order", wanted);
       const placedSeconds = (performance.now() - begun) / 1_000;
       await reached(warm + wanted);
       const seconds = (performance.now() - begun) / 1_000;
@@ -100,7 +103,7 @@ function endOf(line: string): string | undefined {
   return (JSON.parse(line) as { readonly orderId: string }).orderId;
 }
 
-async function place(agent: Agent, url: string, name: string, count: number): Promise<void> {
+async function place(agent: Agent, url: string, clients: number, name: string, count: number): Promise<void> {
   let next = 0;
   const one = async (): Promise<void> => {
     while (next < count) {
