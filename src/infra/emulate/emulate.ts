@@ -133,7 +133,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
     const gateways: Gateway[] = [];
     for (const api of stacks.flatMap(({ apis }) => apis)) {
       const port = options.port === 0 ? 0 : options.port + gateways.length;
-      const gateway = await startGateway({ api, port, invoke });
+      const gateway = await startGateway({ api, port, clock, invoke });
       gateways.push(gateway);
       closers.push(gateway.close);
     }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Clock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
 import { account } from "./identity.ts";
 import type { Outcome } from "./runtimeApi.ts";
@@ -15,10 +16,12 @@ export interface Gateway {
 export interface GatewayOptions {
   readonly api: ApiResource;
   readonly port: number;
+  readonly clock: Clock;
   invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
 }
 
 const host = "127.0.0.1";
+/** What an HTTP API waits for its function, at most. */
 const answerSeconds = 30;
 /** Lambda takes no larger invocation. */
 const bytesMost = 6_291_456;
@@ -26,7 +29,7 @@ const bytesMost = 6_291_456;
 const textual = /^(text\/|application\/(json|javascript|xml|x-www-form-urlencoded|[\w.-]+\+(json|xml)|x-ndjson)\b)/;
 
 /** An HTTP API on a port of this machine: hands requests to functions in the payload format 2.0. */
-export async function startGateway({ api, port, invoke }: GatewayOptions): Promise<Gateway> {
+export async function startGateway({ api, port, clock, invoke }: GatewayOptions): Promise<Gateway> {
   const handle = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const body = await readAll(incoming);
     if (body === undefined) return message(outgoing, 413, "Request Too Long");
@@ -35,12 +38,10 @@ export async function startGateway({ api, port, invoke }: GatewayOptions): Promi
       api.routes.find(({ key }) => key === `${incoming.method} ${pathname}`) ??
       api.routes.find(({ key }) => key === "$default");
     if (route === undefined) return message(outgoing, 404, "Not Found");
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, answerSeconds * 1_000, undefined);
-    });
-    const outcome = await Promise.race([invoke(route.function, eventOf(incoming, body, route.key, api)), late]);
-    clearTimeout(timer);
+    const late = Promise.withResolvers<undefined>();
+    const cancel = clock.at(clock.now() + answerSeconds * 1_000, () => late.resolve(undefined));
+    const outcome = await Promise.race([invoke(route.function, eventOf(incoming, body, route.key, api)), late.promise]);
+    cancel();
     if (outcome === undefined) return message(outgoing, 503, "Service Unavailable");
     if (!outcome.ok) return message(outgoing, 500, "Internal Server Error");
     write(outgoing, outcome.payload);

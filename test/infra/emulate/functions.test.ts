@@ -7,7 +7,7 @@ import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from "@aws-s
 import { systemClock } from "../../../src/core/clock.ts";
 import { emulatorKey, type Hook } from "../../../src/infra/emulate/call.ts";
 import { type Emulation, emulate } from "../../../src/infra/emulate/emulate.ts";
-import { assemblyOf, workerParts } from "./support.ts";
+import { assemblyOf, type TemplateParts, workerParts } from "./support.ts";
 
 interface Told {
   readonly emulation: Emulation;
@@ -21,12 +21,12 @@ interface Told {
 async function withWorker(
   code: string,
   work: (told: Told) => Promise<void>,
-  { hook, timeoutSeconds }: { readonly hook?: Hook; readonly timeoutSeconds?: number } = {},
+  { hook, parts = workerParts() }: { readonly hook?: Hook; readonly parts?: TemplateParts } = {},
 ): Promise<void> {
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   const emulation = await emulate({
-    assembly: assemblyOf(workerParts(timeoutSeconds === undefined ? {} : { timeoutSeconds }), code),
+    assembly: assemblyOf(parts, code),
     port: 0,
     clock: systemClock(),
     hook,
@@ -101,7 +101,7 @@ describe("an emulated function", { concurrency: true }, () => {
       assert.ok(outcomes.every(({ ok }) => ok));
     };
     try {
-      await withWorker(code, work, { timeoutSeconds: 60 });
+      await withWorker(code, work, { parts: workerParts({ timeoutSeconds: 60 }) });
     } finally {
       rmSync(dirname(met), { recursive: true });
     }
@@ -186,6 +186,28 @@ describe("an emulated event source", { concurrency: true }, () => {
       await line(/Runtime\.ExitError: Runtime exited with error: signal SIGKILL; its 1 messages come again/);
       await line(/try 2/);
     });
+  });
+
+  it("waits through its window for more messages, until its batch is full", async () => {
+    const code = `export const handler = async ({ Records }) => console.log("batch of " + Records.length)`;
+    const parts = workerParts();
+    Object.assign(parts.Source?.Properties ?? {}, { BatchSize: 2, MaximumBatchingWindowInSeconds: 300 });
+    let receives = 0;
+    const receivesAgain = Promise.withResolvers<void>();
+    const hook: Hook = ({ operation }) => {
+      // The first brings the first message, the second waits for another.
+      if (operation === "ReceiveMessage" && ++receives === 2) receivesAgain.resolve();
+      return "pass";
+    };
+    const work = async ({ emulation, sqs, line, lines }: Told): Promise<void> => {
+      const QueueUrl = queueUrl(emulation, "work");
+      await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: "first" }));
+      await receivesAgain.promise;
+      assert.ok(!lines.some((each) => each.startsWith("batch")));
+      await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody: "second" }));
+      assert.equal(await line(/^batch/), "batch of 2");
+    };
+    await withWorker(code, work, { hook, parts });
   });
 });
 
