@@ -1,4 +1,4 @@
-import { oneOf, setting, wholeNumber } from "./setting.ts";
+import { oneOf, setting, topicArn, wholeNumber } from "./setting.ts";
 
 /** What only the commands take that lay a workflow out on AWS. */
 export const stackOnly = {
@@ -22,6 +22,13 @@ export const stackOnly = {
     default: "1000",
     meaning: "How many functions the account runs at once in the Region; new accounts start lower.",
     parse: wholeNumber(1, 1_000_000),
+  }),
+  alarmTopicArn: setting({
+    flag: "--alarm-topic-arn <arn>",
+    variable: "CAUCE_ALARM_TOPIC_ARN",
+    default: null,
+    meaning: "SNS topic that each alarm tells when it rings and when it ends; without it alarms tell nobody.",
+    parse: topicArn,
   }),
   public: setting({
     flag: "--public",

@@ -22,10 +22,11 @@ function directory(t: TestContext): string {
 
 describe("the template of a stage outside dev, with keys", () => {
   const line = keyLine("desk");
+  const alarmTopicArn = "arn:aws:sns:eu-west-1:123456789012:on-call";
   let made: Synthesized;
   before(async () => {
     const access = { keys: `# whose keys\n\n${line} # the desk's\n` };
-    made = await synthesized({ stage: "prod", access, retentionDays: 30, metrics: false });
+    made = await synthesized({ stage: "prod", access, retentionDays: 30, metrics: false, alarmTopicArn });
   });
   after(() => made.remove());
   const only = (type: string) => {
@@ -99,6 +100,12 @@ describe("the template of a stage outside dev, with keys", () => {
         .toSorted(),
     );
     assert.equal(only("AWS::CloudWatch::Dashboard").DashboardName, "orders-prod");
+  });
+
+  it("has alarms that tell the topic which was given, when they ring and when they end", () => {
+    for (const { Properties } of made.ofType("AWS::CloudWatch::Alarm")) {
+      assert.deepEqual([Properties.AlarmActions, Properties.OKActions], [[alarmTopicArn], [alarmTopicArn]]);
+    }
   });
 });
 

@@ -28,9 +28,9 @@ export async function assemble(options: {
   const { apps, path, settings, outDirectory, output, checks = true } = options;
   const access = accessOf(settings);
   output.err(`Bundling and checking ${apps.map(({ workflow }) => workflow.name).join(", ")} …\n`);
-  const { stage, delivery, processors, compute, accountConcurrency, retentionDays } = settings;
+  const { stage, delivery, processors, compute, accountConcurrency, retentionDays, alarmTopicArn } = settings;
   return synthesize({
-    ...{ stage, delivery, processors, compute, accountConcurrency, retentionDays, access },
+    ...{ stage, delivery, processors, compute, accountConcurrency, retentionDays, alarmTopicArn, access },
     ...{ app: apps, module: resolve(path), outDirectory, checks },
   });
 }

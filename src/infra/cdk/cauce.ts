@@ -39,6 +39,8 @@ export interface CauceProps extends TopologyOptions {
   readonly metrics?: boolean | undefined;
   /** The folder of a function's code, whose `index.mjs` exports `handler`. Default: one that esbuild bundles. */
   readonly codeOf?: ((plan: FunctionPlan) => string) | undefined;
+  /** The topic of SNS that each alarm tells when it rings and when it ends. Default: alarms tell nobody. */
+  readonly alarmTopicArn?: string | undefined;
   /** Default 1,000 requests a second, 2,000 at once. */
   readonly throttle?: Throttle | undefined;
 }
@@ -55,7 +57,7 @@ export class Cauce extends Construct {
   readonly functions: ReadonlyMap<string, Lambda>;
   /** What pods assume; empty where functions run the handlers. */
   readonly pods: ReadonlyMap<PodRole, Role>;
-  /** They tell nobody yet: give them actions. */
+  /** Without `alarmTopicArn` they tell nobody yet: give them actions. */
   readonly alarms: readonly Alarm[];
 
   constructor(scope: Construct, id: string, props: CauceProps) {
@@ -91,7 +93,12 @@ export class Cauce extends Construct {
       value: queueUrlBase(this.messaging),
       description: "CAUCE_QUEUE_URL_BASE",
     });
-    this.alarms = addWatching(this, { topology, messaging: this.messaging, functions: this.functions });
+    this.alarms = addWatching(this, {
+      topology,
+      messaging: this.messaging,
+      functions: this.functions,
+      alarmTopicArn: props.alarmTopicArn,
+    });
   }
 }
 

@@ -8,7 +8,9 @@ import {
   Metric,
   TreatMissingData,
 } from "aws-cdk-lib/aws-cloudwatch";
+import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type { Function as Lambda } from "aws-cdk-lib/aws-lambda";
+import { Topic } from "aws-cdk-lib/aws-sns";
 import type { Queue } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
 import type { Topology } from "../topology.ts";
@@ -24,10 +26,15 @@ export interface Watched {
   readonly topology: Topology;
   readonly messaging: Messaging;
   readonly functions: ReadonlyMap<string, Lambda>;
+  /** Whom the alarms tell. */
+  readonly alarmTopicArn: string | undefined;
 }
 
 /** An alarm for each thing that an operator must see to (docs/operating-on-aws.md), and a page of graphs. */
-export function addWatching(scope: Construct, { topology, messaging, functions }: Watched): readonly Alarm[] {
+export function addWatching(
+  scope: Construct,
+  { topology, messaging, functions, alarmTopicArn }: Watched,
+): readonly Alarm[] {
   const { workflow, stage } = topology;
   const alarms: Alarm[] = [];
   const alarm = (what: string, metric: IMetric, above: number, periods: number, alarmDescription: string): void => {
@@ -74,6 +81,14 @@ export function addWatching(scope: Construct, { topology, messaging, functions }
       period,
     });
     alarm(`recursion-${what}`, dropped, 0, 1, `AWS took the transitions of ${name} for a loop and dropped messages.`);
+  }
+
+  if (alarmTopicArn !== undefined) {
+    const tell = new SnsAction(Topic.fromTopicArn(scope, "AlarmTopic", alarmTopicArn));
+    for (const each of alarms) {
+      each.addAlarmAction(tell);
+      each.addOkAction(tell);
+    }
   }
 
   const queues = [...messaging.queues.values()];
