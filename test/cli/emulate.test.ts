@@ -53,6 +53,26 @@ describe("cauce emulate", { concurrency: true }, () => {
     }
   });
 
+  it("runs the stacks of several workflows, each on a port of its own", async (t) => {
+    const two = fileURLToPath(new URL("../infra/emulate/fixtures/two.app.ts", import.meta.url));
+    const command = cauce(t, ["emulate", two, "--port", "0", "--public"]);
+    const addresses: string[] = [];
+    for (const [name, data] of [
+      ["quick", { note: "n", group: "g" }],
+      ["other", { note: "n" }],
+    ] as const) {
+      const [, url = ""] = await command.wrote(new RegExp(`\\n {2}${name} +(http:\\S+/${name})\\n`));
+      const client = createClient({ url });
+      const { order } = await client.place(data);
+      const { history } = await client.waitFor(order.id, "done");
+      assert.equal(history.at(-1)?.by.name, `${name}-processing-dev`);
+      addresses.push(new URL(url).origin);
+    }
+    assert.equal(new Set(addresses).size, 2);
+    command.kill("SIGTERM");
+    assert.equal((await command.ended).code, 0);
+  });
+
   const refused: readonly (readonly [string, readonly string[], RegExp, number])[] = [
     ["without keys", [], /^keys_required: .*--public\n$/, 1],
     ["for pods", ["--compute", "kubernetes"], /^setting_invalid: cauce emulate runs functions; .*\n$/, 2],

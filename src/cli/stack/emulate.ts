@@ -37,10 +37,15 @@ export async function emulateApp(
   const outDirectory = mkdtempSync(join(tmpdir(), "cauce-emulate-"));
   const stopped = signalled();
   try {
-    const { directory } = await assemble({ apps, path, settings, outDirectory, output, checks: false });
+    const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output, checks: false });
     const { port, data, seed } = flags;
     const emulation = await emulate({
-      ...{ assembly: directory, port, data: data === undefined ? undefined : resolve(data) },
+      ...{
+        assembly: directory,
+        stackNames: stacks.map(({ name }) => name),
+        port,
+        data: data === undefined ? undefined : resolve(data),
+      },
       clock: systemClock(),
       onLine: (source, line) => output.err(`${source}  ${line}\n`),
       chaos: seed === undefined ? undefined : createChaos(seeded(seed)),

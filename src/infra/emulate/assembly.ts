@@ -32,15 +32,15 @@ interface Assets {
 
 const templateEnd = ".template.json";
 
-/** The templates of a cloud assembly. Throws `template_invalid` where there is none, or one that is no JSON. */
-export function readAssembly(directory: string): Template[] {
-  const names = readdirSync(directory)
+/** The templates of a cloud assembly: of the stacks that are named, in that order, or of all. Throws `template_invalid` where there is none, or one that is no JSON. */
+export function readAssembly(directory: string, stacks?: readonly string[]): Template[] {
+  const found = readdirSync(directory)
     .filter((file) => file.endsWith(templateEnd))
     .map((file) => file.slice(0, -templateEnd.length));
-  if (names.length === 0) {
+  if (found.length === 0) {
     throw new CauceError("template_invalid", `${directory} holds no *${templateEnd}; synthesize into it first`);
   }
-  return names.map((name) => readTemplate(directory, name));
+  return (stacks ?? found).map((name) => readTemplate(directory, name));
 }
 
 function readTemplate(directory: string, name: string): Template {

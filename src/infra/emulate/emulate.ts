@@ -21,6 +21,8 @@ import { stackOf } from "./template.ts";
 export interface EmulateOptions {
   /** The folder of the cloud assembly: what `cdk synth` or `cauce synth` wrote. */
   readonly assembly: string;
+  /** The stacks to run, in this order. Default: all of the assembly's, by name. */
+  readonly stackNames?: readonly string[] | undefined;
   /** The port of the HTTP API; of several, the first one's. 0: any free one. */
   readonly port: number;
   /** Where the tables are kept; without it they are gone at the end. Queues are gone in either case. */
@@ -57,7 +59,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
     for (const each of closers.splice(0).reverse()) await each();
   };
   try {
-    const templates = readAssembly(options.assembly);
+    const templates = readAssembly(options.assembly, options.stackNames);
     const peers = await loadPeers();
     const directory = data === undefined ? undefined : join(data, "tables");
     if (directory !== undefined) mkdirSync(directory, { recursive: true });
