@@ -29,7 +29,7 @@ describe("the grants", { concurrency: 1 }, () => {
         [topic, "topic"],
         ...queues.map(({ name }) => [name, "queues"] as const),
       ]);
-      const recorded = await record(t, delivery, stage);
+      const { asked: recorded, askedByStatus } = await record(t, delivery, stage);
       for (const [role, asked] of Object.entries(recorded) as [Role, (typeof recorded)[Role]][]) {
         const used = new Set(asked.map(({ action, resource }) => `${action} on ${targets.get(resource) ?? resource}`));
         if (role === "processing") for (const action of ofEventSources) used.add(`${action} on queues`);
@@ -48,6 +48,16 @@ describe("the grants", { concurrency: 1 }, () => {
           );
         }
       }
+      // A function for one status asks of other statuses' queues what it is granted on all of them, and nothing else.
+      const others = queues.flatMap(({ status, name: own }) =>
+        (askedByStatus.get(status) ?? [])
+          .filter(({ resource }) => targets.get(resource) === "queues" && resource !== own)
+          .map(({ action }) => action),
+      );
+      const onAll = grantsOf({ role: "processing", publishes: true }, delivery).filter(
+        ({ target }) => target === "allQueues",
+      );
+      assert.deepEqual(onAll.flatMap(({ actions }) => actions).toSorted(), [...new Set(others)].toSorted());
     });
   }
 });

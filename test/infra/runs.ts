@@ -31,7 +31,7 @@ const workflow = defineWorkflow({
     sent: final,
   },
 });
-const statuses = ["received", "packed"];
+const statuses = ["received", "packed"] as const;
 const large = "x".repeat(200_000);
 const daySeconds = 86_400;
 
@@ -52,12 +52,19 @@ export const app = implement(workflow, {
 
 export type Role = "request" | "processing" | "sweep" | "api" | "work" | "sweeper";
 
-/** What each role asks of AWS over everything that it does. */
-export async function record(
-  t: TestContext,
-  delivery: DeliveryMode,
-  stage: string,
-): Promise<Readonly<Record<Role, readonly Asked[]>>> {
+/** Who asks: `processing:packed` is a function for that status alone. */
+type Asker = Exclude<Role, "processing"> | `processing:${(typeof statuses)[number]}`;
+
+type Processing = ReturnType<typeof processingHandler>;
+
+export interface Recorded {
+  /** What each role asks of AWS over everything that it does. */
+  readonly asked: Readonly<Record<Role, readonly Asked[]>>;
+  /** Of that, what a status's function asks. */
+  readonly askedByStatus: ReadonlyMap<string, readonly Asked[]>;
+}
+
+export async function record(t: TestContext, delivery: DeliveryMode, stage: string): Promise<Recorded> {
   const stack = await createStack({ workflow: workflow.name, stage, mode: delivery, statuses });
   t.after(() => stack.remove());
   const { env } = process;
@@ -65,14 +72,15 @@ export async function record(
     dynamo: String(env.AWS_ENDPOINT_URL_DYNAMODB),
     queues: String(env.AWS_ENDPOINT_URL_SQS),
   };
-  const recorders = {} as Record<Role, Awaited<ReturnType<typeof startRecorder>>>;
-  for (const role of ["request", "processing", "sweep", "api", "work", "sweeper"] as const) {
+  const processors = statuses.map((status) => `processing:${status}` as const);
+  const recorders = {} as Record<Asker, Awaited<ReturnType<typeof startRecorder>>>;
+  for (const role of ["request", "sweep", "api", "work", "sweeper", ...processors] as const) {
     const recorder = await startRecorder(emulators);
     t.after(() => recorder.stop());
     recorders[role] = recorder;
   }
   /** Runs what reads the environment, as this role. */
-  const as = async <T>(role: Role, run: () => T | Promise<T>): Promise<T> => {
+  const as = async <T>(role: Asker, run: () => T | Promise<T>): Promise<T> => {
     const environment = {
       ...recorders[role].environment,
       CAUCE_STAGE: stage,
@@ -193,24 +201,31 @@ export async function record(
   const sources = statuses.map((status) =>
     createEventSource({ queueUrl: String(stack.queueUrl(status)), visibilitySeconds: 3, waitSeconds: 0 }),
   );
+  const served: { readonly role: Asker; readonly source: (typeof sources)[number]; readonly handler: Processing }[] =
+    [];
+  for (const [n, source] of sources.entries()) {
+    const role = processors[n] as Asker;
+    served.push({ role, source, handler: await as(role, () => processingHandler(app)) });
+  }
   t.after(() => {
     for (const source of sources) source.close();
   });
-  const processing = await as("processing", () => processingHandler(app));
-  const begun = new Set<number>();
+  const begun = new Set<Asker>();
   const seen = await aws({ stage, ...stack })({ workflow: workflow.name, delivery, clock: systemClock() });
   t.after(() => seen.close());
   const isBusy = async () =>
-    (await seen.list({ failed: false, limit: 500 })).items.some(({ status }) => statuses.includes(status));
+    (await seen.list({ failed: false, limit: 500 })).items.some(({ status }) =>
+      statuses.some((each) => each === status),
+    );
   /** As event source mappings do, until no order is in a handled status; the first batch of each is given back. */
   const workOff = async () => {
     while (await isBusy()) {
-      for (const [n, source] of sources.entries()) {
+      for (const { role, source, handler } of served) {
         const event = await source.receive();
         if (event.Records.length === 0) continue;
-        const remaining = begun.has(n) ? 60_000 : 1_000;
-        begun.add(n);
-        const answer = await as("processing", () => processing(event, invocation(remaining)));
+        const remaining = begun.has(role) ? 60_000 : 1_000;
+        begun.add(role);
+        const answer = await as(role, () => handler(event, invocation(remaining)));
         await source.settle(event, answer);
       }
     }
@@ -275,8 +290,17 @@ export async function record(
       await backend.close();
     }
   });
-  return Object.fromEntries(Object.entries(recorders).map(([role, recorder]) => [role, recorder.asked()])) as Record<
-    Role,
-    readonly Asked[]
-  >;
+  const askedByStatus = new Map(statuses.map((status) => [status, recorders[`processing:${status}`].asked()]));
+  const { request: ofRequest, sweep: ofSweep, api: ofApi, work: ofWork, sweeper: ofSweeper } = recorders;
+  return {
+    asked: {
+      request: ofRequest.asked(),
+      processing: [...askedByStatus.values()].flat(),
+      sweep: ofSweep.asked(),
+      api: ofApi.asked(),
+      work: ofWork.asked(),
+      sweeper: ofSweeper.asked(),
+    },
+    askedByStatus,
+  };
 }
