@@ -4,11 +4,18 @@ import type { Log } from "../core/handlers.ts";
 import type { StoredOrder } from "../core/order.ts";
 import { type AnyWorkflow, kindOf, statusOf } from "../core/workflow.ts";
 
+/** What `refuseStranded` looks at. */
+export type StandingOrders = Pick<Depth, "status" | "kind" | "waiting" | "inFlight" | "delayed" | "atLeast">;
+
 /**
  * Orders that no handler and no call would ever reach, since the definition changed under them. Returns the unknown
  * statuses that `fail` allows to be marked; throws `orders_stranded` for the rest.
  */
-export function refuseStranded(workflow: AnyWorkflow, depths: readonly Depth[], unknown: "refuse" | "fail"): string[] {
+export function refuseStranded(
+  workflow: AnyWorkflow,
+  depths: readonly StandingOrders[],
+  unknown: "refuse" | "fail",
+): string[] {
   const stranded: string[] = [];
   const faults: string[] = [];
   const fixes = new Set<string>();

@@ -24,7 +24,7 @@ const batchMost = 10;
 /** An event source mapping's least `MaximumConcurrency`. */
 const invocationsLeast = 2;
 const concurrencyDefault = 100;
-const accountConcurrencyDefault = 1_000;
+export const accountConcurrencyDefault = 1_000;
 /** Of the account's functions, what is left to requests and the sweep: a long queue must not keep orders from being taken in. */
 const shareOfRequests = 0.25;
 

@@ -68,8 +68,10 @@ describe("the template", { concurrency: 1 }, () => {
         assert.equal(Properties.FifoQueue, options.delivery === "fifo" ? true : undefined);
       }
       for (const status of handled) {
-        const { RedrivePolicy } = named(`orders-${status}-dev${suffix}`)?.Properties ?? {};
-        const { deadLetterTargetArn } = RedrivePolicy as { deadLetterTargetArn: unknown };
+        const { RedrivePolicy, VisibilityTimeout } = named(`orders-${status}-dev${suffix}`)?.Properties ?? {};
+        const { deadLetterTargetArn, maxReceiveCount } = RedrivePolicy as Record<string, unknown>;
+        const plan = topology.queues.find((queue) => queue.status === status);
+        assert.deepEqual([VisibilityTimeout, maxReceiveCount], [plan?.visibilitySeconds, plan?.receivesMost]);
         assert.equal(made.nameOf(deadLetterTargetArn), `orders-${status}-dead-dev${suffix}`);
       }
 
@@ -84,9 +86,19 @@ describe("the template", { concurrency: 1 }, () => {
       const sources = made.ofType("AWS::Lambda::EventSourceMapping").map(({ Properties }) => {
         const status = statusOfQueue(topology, made.nameOf(Properties.EventSourceArn));
         assert.deepEqual(Properties.FunctionResponseTypes, ["ReportBatchItemFailures"]);
-        assert.ok((Properties.ScalingConfig as { MaximumConcurrency: number }).MaximumConcurrency >= 2);
+        const plan = topology.sources.find((source) => source.status === status);
+        assert.deepEqual(
+          [Properties.BatchSize, Properties.ScalingConfig],
+          [plan?.batchSize, { MaximumConcurrency: plan?.concurrencyMost }],
+        );
         return [status, made.nameOf(Properties.FunctionName)];
       });
+      assert.deepEqual(
+        made
+          .ofType("AWS::Lambda::Function")
+          .map(({ Properties }) => [Properties.FunctionName, Properties.Timeout, Properties.MemorySize]),
+        topology.functions.map(({ name, timeoutSeconds, memoryMegabytes }) => [name, timeoutSeconds, memoryMegabytes]),
+      );
       const functionOf = (status: string) =>
         topology.processors === "shared" ? "orders-processing-dev" : `orders-processing-${status}-dev`;
       assert.deepEqual(
@@ -115,9 +127,12 @@ describe("the template", { concurrency: 1 }, () => {
           each.id.startsWith(`Cauce${id.startsWith("Pods") ? "" : "Role"}${id.replaceAll("-", "")}DefaultPolicy`),
         );
         const { Statement } = (policy as Resource).Properties.PolicyDocument as { Statement: Statement[] };
-        const granted = Statement.filter(
-          ({ Action }) => !listOf(Action).some((action) => action.startsWith("logs:")),
-        ).map(({ Action, Resource }) => ({
+        const isOfLogs = ({ Action }: Statement) => listOf(Action).some((action) => action.startsWith("logs:"));
+        assert.deepEqual(
+          Statement.filter(isOfLogs).flatMap(({ Action }) => listOf(Action)),
+          topology.compute === "kubernetes" ? [] : ["logs:CreateLogStream", "logs:PutLogEvents"],
+        );
+        const granted = Statement.filter((each) => !isOfLogs(each)).map(({ Action, Resource }) => ({
           actions: listOf(Action),
           resources: [Resource].flat().map((each) => {
             const { "Fn::Join": join } = each as { "Fn::Join"?: [string, [unknown, string]] };

@@ -20,6 +20,33 @@ function directory(t: TestContext): string {
   return path;
 }
 
+function policyOfTable({ resources }: Synthesized): unknown {
+  const table = resources.find(({ Type }) => Type === "AWS::DynamoDB::Table");
+  return (table as { readonly DeletionPolicy?: string } | undefined)?.DeletionPolicy;
+}
+
+/** Whether the stack is protected against deletion, which the assembly says and not the template. */
+function isProtected({ directory, stacks }: Synthesized): unknown {
+  const { artifacts } = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8")) as {
+    readonly artifacts: Readonly<
+      Record<string, { readonly properties?: { readonly terminationProtection?: boolean } }>
+    >;
+  };
+  return artifacts[String(stacks[0]?.name)]?.properties?.terminationProtection;
+}
+
+/** What an alarm watches, from when on, and what it takes for silence. */
+function watchedBy(made: Synthesized, { Properties }: Resource): unknown {
+  const { Namespace, MetricName, Dimensions = [], Statistic, Threshold, EvaluationPeriods, Period } = Properties;
+  const [first] = Dimensions as { readonly Name: string; readonly Value: unknown }[];
+  assert.deepEqual(
+    [Properties.ComparisonOperator, Properties.TreatMissingData, Period],
+    ["GreaterThanThreshold", "notBreaching", 60],
+  );
+  const value = typeof first?.Value === "string" ? first.Value : made.nameOf(first?.Value);
+  return [Namespace, MetricName, first?.Name, value, Statistic, Threshold, EvaluationPeriods].join(" ");
+}
+
 describe("the template of a stage outside dev, with keys", () => {
   const line = keyLine("desk");
   const alarmTopicArn = "arn:aws:sns:eu-west-1:123456789012:on-call";
@@ -47,6 +74,15 @@ describe("the template of a stage outside dev, with keys", () => {
     assert.deepEqual(table.TimeToLiveSpecification, { AttributeName: "tl", Enabled: true });
     assert.equal(table.DeletionProtectionEnabled, true);
     assert.equal(table.BillingMode, "PAY_PER_REQUEST");
+    assert.equal(policyOfTable(made), "Retain");
+    assert.equal(isProtected(made), true);
+  });
+
+  it("has no such protection in dev", async (t) => {
+    const dev = await synthesized();
+    t.after(dev.remove);
+    assert.equal(dev.ofType("AWS::DynamoDB::Table")[0]?.Properties.DeletionProtectionEnabled, false);
+    assert.deepEqual([policyOfTable(dev), isProtected(dev)], ["Delete", false]);
   });
 
   it("has an API with access logs and a limit on its rate", () => {
@@ -67,7 +103,7 @@ describe("the template of a stage outside dev, with keys", () => {
 
   it("tells each function what is for it, and the keys' hashes to the one that asks for keys", () => {
     const keys = only("AWS::SSM::Parameter");
-    assert.deepEqual([keys.Name, keys.Type, keys.Value], ["/orders/keys/prod", "String", line]);
+    assert.deepEqual([keys.Name, keys.Type, keys.Value], ["/cauce/orders/keys/prod", "String", line]);
     const parameter = made.ofType("AWS::SSM::Parameter")[0]?.id;
     assert.deepEqual(environmentOf("orders-request-prod").CAUCE_KEYS, { "Fn::GetAtt": [parameter, "Value"] });
     const shared = ["CAUCE_STAGE", "CAUCE_DELIVERY", "CAUCE_TOPIC_ARN", "CAUCE_QUEUE_URL_BASE", "CAUCE_METRICS"];
@@ -78,26 +114,39 @@ describe("the template of a stage outside dev, with keys", () => {
     assert.equal(environmentOf("orders-sweep-prod").CAUCE_METRICS, "false");
   });
 
-  it("sweeps each minute, and keeps logs for a month", () => {
+  it("sweeps each minute and never repeats a sweep, and keeps logs for a month", () => {
     assert.equal(only("AWS::Events::Rule").ScheduleExpression, "rate(1 minute)");
+    const repeats = only("AWS::Lambda::EventInvokeConfig");
+    assert.deepEqual([made.nameOf(repeats.FunctionName), repeats.MaximumRetryAttempts], ["orders-sweep-prod", 0]);
     const logs = made.ofType("AWS::Logs::LogGroup");
     assert.equal(logs.length, 4);
     for (const { Properties } of logs) assert.equal(Properties.RetentionInDays, 30);
   });
 
   it("has an alarm for each thing that an operator must see to, and a dashboard", () => {
-    const ofQueue = ["received", "paid"].flatMap((status) =>
-      ["dead", "oldest", "inFlight"].map((what) => `${what}-${status}`),
-    );
-    const ofFunction = ["request", "processing", "sweep"].flatMap((name) => [`errors-${name}`, `throttles-${name}`]);
+    const expected: Record<string, string> = {
+      unrouted: "AWS/SQS ApproximateNumberOfMessagesVisible QueueName orders-unrouted-prod Maximum 0 1",
+      undelivered: "AWS/SNS NumberOfNotificationsFailed TopicName orders-topic-prod Sum 0 1",
+      "recursion-processing": "AWS/Lambda RecursiveInvocationsDropped FunctionName orders-processing-prod Sum 0 1",
+    };
+    for (const status of ["received", "paid"]) {
+      const queue = `QueueName orders-${status}-prod Maximum`;
+      expected[`dead-${status}`] =
+        `AWS/SQS ApproximateNumberOfMessagesVisible QueueName orders-${status}-dead-prod Maximum 0 1`;
+      expected[`oldest-${status}`] = `AWS/SQS ApproximateAgeOfOldestMessage ${queue} 3600 5`;
+      expected[`inFlight-${status}`] = `AWS/SQS ApproximateNumberOfMessagesNotVisible ${queue} 100000 1`;
+    }
+    for (const name of ["request", "processing", "sweep"]) {
+      expected[`errors-${name}`] = `AWS/Lambda Errors FunctionName orders-${name}-prod Sum 0 3`;
+      expected[`throttles-${name}`] = `AWS/Lambda Throttles FunctionName orders-${name}-prod Sum 0 3`;
+    }
     assert.deepEqual(
-      made
-        .ofType("AWS::CloudWatch::Alarm")
-        .map(({ Properties }) => Properties.AlarmName)
-        .toSorted(),
-      [...ofQueue, ...ofFunction, "recursion-processing", "unrouted", "undelivered"]
-        .map((what) => `orders-${what}-prod`)
-        .toSorted(),
+      Object.fromEntries(
+        made
+          .ofType("AWS::CloudWatch::Alarm")
+          .map((alarm) => [alarm.Properties.AlarmName, watchedBy(made, alarm)] as const),
+      ),
+      Object.fromEntries(Object.entries(expected).map(([what, watched]) => [`orders-${what}-prod`, watched])),
     );
     assert.equal(only("AWS::CloudWatch::Dashboard").DashboardName, "orders-prod");
   });
@@ -130,6 +179,26 @@ describe("an app with several workflows", () => {
       ],
     );
     assert.doesNotMatch(JSON.stringify(made.stacks[1]?.template), /orders-/);
+  });
+
+  it("shares the account's concurrency among them", async (t) => {
+    const other = implement(
+      defineWorkflow({
+        name: "other",
+        data: z.object({}),
+        initial: "filed",
+        statuses: { filed: { to: ["closed"], concurrency: 1_000 }, closed: final },
+      }),
+      { handlers: { filed: () => "closed" as const } },
+    );
+    const { workflow } = other as unknown as Workflows;
+    const more = { ...(other as unknown as Workflows), workflow: { ...workflow, name: "more" } };
+    const made = await synthesized({ app: [other as unknown as Workflows, more], accountConcurrency: 100 });
+    t.after(made.remove);
+    assert.deepEqual(
+      made.stacks.map(({ topology }) => topology.sources.map(({ concurrencyMost }) => concurrencyMost)),
+      [[37], [37]],
+    );
   });
 });
 

@@ -40,7 +40,8 @@ export async function deploy(path: string, settings: StackSettings, options: Dep
       const { readDeployed } = await withPeers("cauce deploy", sdkPackages, () => import("./deployed.ts"));
       for (const app of apps) {
         const topology = stacks.find(({ workflow }) => workflow === app.workflow.name)?.topology;
-        if (topology !== undefined) refuseDeployment(app.workflow, topology, await readDeployed(app, settings));
+        if (topology !== undefined)
+          refuseDeployment(app.workflow, topology, await readDeployed(app.workflow.name, settings.stage));
       }
     }
     if (!(await confirmed(output, `Deploy ${names.join(", ")}`, yes))) return;

@@ -1,43 +1,26 @@
 import { ListQueuesCommand } from "@aws-sdk/client-sqs";
 import { call, destroyClients, openClients } from "../../backend/aws/clients.ts";
 import { openQueue } from "../../backend/aws/queue.ts";
-import type { DeliveryMode, Depth } from "../../backend/backend.ts";
+import { countStanding } from "../../backend/aws/standing.ts";
 import { systemClock } from "../../core/clock.ts";
-import type { App } from "../../core/handlers.ts";
-import { jsonLog } from "../../engine/log.ts";
-import { awsStore } from "../awsStore.ts";
 import type { Deployed, DeployedQueue } from "./refusals.ts";
 
 const pageMost = 1_000;
 
 /** What stands in the account of a workflow's stage: nothing before the first deployment. */
-export async function readDeployed(
-  app: App,
-  { stage, delivery }: { readonly stage: string; readonly delivery: DeliveryMode },
-): Promise<Deployed> {
-  const { name } = app.workflow;
-  const [depths, queues] = await Promise.all([readDepths(app, stage, delivery), readQueues(name, stage)]);
+export async function readDeployed(workflow: string, stage: string): Promise<Deployed> {
+  const [rows, queues] = await Promise.all([
+    countStanding(workflow, stage, systemClock()).catch((error: { readonly code?: string }) => {
+      if (error.code === "store_missing") return [];
+      throw error;
+    }),
+    readQueues(workflow, stage),
+  ]);
+  const depths = rows.map(({ status, kind, standing, delayed }) => ({
+    ...{ status, kind, waiting: standing, inFlight: 0, delayed },
+    atLeast: false,
+  }));
   return { depths, queues };
-}
-
-/** Where orders stand, as the table tells: the queues of the new definition may not be there yet. */
-async function readDepths(app: App, stage: string, delivery: DeliveryMode): Promise<readonly Depth[]> {
-  const choice = { stage, delivery, topicArn: undefined, queueUrlBase: undefined };
-  const open = await awsStore(
-    [app],
-    choice,
-    jsonLog(() => {}),
-  );
-  const options = { workflow: app.workflow.name, delivery, clock: systemClock(), leaseSeconds: {} };
-  const backend = await Promise.resolve(open(options)).catch((error: { readonly code?: string }) => {
-    if (error.code === "store_missing") return undefined;
-    throw error;
-  });
-  try {
-    return (await backend?.depths()) ?? [];
-  } finally {
-    await backend?.close();
-  }
 }
 
 async function readQueues(workflow: string, stage: string): Promise<readonly DeployedQueue[]> {
@@ -55,17 +38,29 @@ async function readQueues(workflow: string, stage: string): Promise<readonly Dep
       urls.push(...QueueUrls);
       next = NextToken;
     } while (next !== undefined);
-    // Names of workflows and stages hold no hyphen.
-    const own = new RegExp(`/${workflow}-[^/]+-${stage}(\\.fifo)?$`);
+    const names = new Set(urls.map(nameOf));
     return await Promise.all(
       urls
-        .filter((url) => own.test(url))
+        .filter((url) => isOwn(nameOf(url), names, workflow, stage))
         .map(async (url) => {
           const { waiting, inFlight, delayed } = await openQueue(clients.sqs, url, "standard").counts();
-          return { name: url.split("/").at(-1) as string, messages: waiting + inFlight + delayed };
+          return { name: nameOf(url), messages: waiting + inFlight + delayed };
         }),
     );
   } finally {
     destroyClients(clients);
   }
+}
+
+function nameOf(url: string): string {
+  return url.split("/").at(-1) as string;
+}
+
+/** Whether a stack made the queue: a status's has its dead letters beside it, and somebody else's of such a name has none. */
+function isOwn(name: string, names: ReadonlySet<string>, workflow: string, stage: string): boolean {
+  // Names of workflows, statuses and stages hold no hyphen.
+  const parts = new RegExp(`^${workflow}-([^-]+)(-dead)?-${stage}(\\.fifo)?$`).exec(name);
+  if (parts === null) return false;
+  const [, status, , suffix = ""] = parts;
+  return status === "unrouted" || names.has(`${workflow}-${status}-dead-${stage}${suffix}`);
 }

@@ -1,12 +1,11 @@
-import type { Depth } from "../../backend/backend.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import { refuseStranded } from "../../engine/stranded.ts";
+import { refuseStranded, type StandingOrders } from "../../engine/stranded.ts";
 import type { Topology } from "../../infra/topology.ts";
 
 /** What an account holds of one workflow in one stage. */
 export interface Deployed {
-  readonly depths: readonly Depth[];
+  readonly depths: readonly StandingOrders[];
   readonly queues: readonly DeployedQueue[];
 }
 

@@ -124,7 +124,8 @@ function environments(
       ? { CAUCE_PUBLIC: "true" }
       : {
           CAUCE_KEYS: new StringParameter(scope, "Keys", {
-            parameterName: `/${workflow}/keys/${stage}`,
+            // Systems Manager takes no name that begins with aws or ssm, and a workflow's may.
+            parameterName: `/cauce/${workflow}/keys/${stage}`,
             stringValue: storedKeys(access.keys, "the keys"),
             description: "Hashes of the API keys, one a line.",
           }).stringValue,

@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import type { App } from "../../core/handlers.ts";
 import { withPeers } from "../peers.ts";
+import { accountConcurrencyDefault } from "../sources.ts";
 import type { Topology } from "../topology.ts";
 import type { CauceProps } from "./cauce.ts";
 import { checkingContext, refuseBroken } from "./checks.ts";
@@ -49,14 +50,21 @@ export async function synthesize({ app, outDirectory, checks, ...props }: Synthe
     ...{ context: checkingContext, builtinCloudFormationValidation: checks },
   });
   if (AwsSolutionsChecks !== undefined) lib.Validations.of(cdk).addPlugins(new AwsSolutionsChecks());
-  const made = [app].flat().map((each: App) => {
+  const apps: readonly App[] = [app].flat();
+  // They run in one account.
+  const accountConcurrency = Math.floor((props.accountConcurrency ?? accountConcurrencyDefault) / apps.length);
+  const made = apps.map((each) => {
     const { name } = each.workflow;
     const { stage = "dev" } = props;
     const stack = new lib.Stack(cdk, `${name}-${stage}`, {
       description: `Cauce: the workflow "${name}", stage ${stage}.`,
       terminationProtection: stage !== "dev",
     });
-    return { name: stack.stackName, workflow: name, ...new Cauce(stack, "Cauce", { ...props, app: each }) };
+    return {
+      name: stack.stackName,
+      workflow: name,
+      ...new Cauce(stack, "Cauce", { ...props, accountConcurrency, app: each }),
+    };
   });
   const assembly = cdk.synth();
   if (checks) refuseBroken(assembly.directory);

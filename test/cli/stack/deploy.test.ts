@@ -3,8 +3,11 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
+import { DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, PurgeQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { aws } from "../../../src/backend/aws/index.ts";
+import { metaId } from "../../../src/backend/aws/registry.ts";
+import { encodeRows } from "../../../src/backend/aws/tally.ts";
 import { findCdk, runCdk } from "../../../src/cli/stack/cdkCli.ts";
 import { deploy } from "../../../src/cli/stack/deploy.ts";
 import { readDeployed } from "../../../src/cli/stack/deployed.ts";
@@ -15,7 +18,7 @@ import { newOrder } from "../../backend/sqlite/support.ts";
 import { startRecorder } from "../../infra/recorder.ts";
 import { apps } from "../../infra/support.ts";
 
-const { app, module } = apps.shop;
+const { module } = apps.shop;
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), "cauce-deploy-test-"));
@@ -81,17 +84,31 @@ describe("cauce deploy", { concurrency: 1 }, () => {
   };
 
   it("finds where orders stand and what the stage's queues hold, and nothing before the first time", async (t) => {
-    const none = await readDeployed(app, { stage: "none", delivery: "standard" });
+    const none = await readDeployed("orders", "none");
     assert.deepEqual(none, { depths: [], queues: [] });
     const { send, other } = await deployed(t, "facts");
     await other("orders-packed-otherstage");
     await other("ordersmore-packed-facts");
+    // Somebody else's: a queue of a status has its dead letters beside it.
+    await other("orders-export-facts");
+    for (const status of ["packed", "received"]) await other(`orders-${status}-dead-facts`);
     await send();
     const clock = systemClock();
     const backend = await aws({ stage: "facts" })({ workflow: "orders", delivery: "standard", clock });
     await backend.place({ ...newOrder, status: "asked", kind: "waiting", dataJson: "{}", createdAt: clock.now() });
     await backend.close();
-    const { depths, queues } = await readDeployed(app, { stage: "facts", delivery: "standard" });
+    // What a sweep kept a moment ago, of a store with many orders: it knows nothing of the one above.
+    const dynamo = new DynamoDBClient();
+    t.after(() => dynamo.destroy());
+    const rows = encodeRows([
+      { kind: "handled", status: "received", standing: 5_000, delayed: 0, oldestAt: 1, failed: 0 },
+    ]);
+    const Item = {
+      ...{ id: { S: metaId }, part: { S: "counts" }, rows: { S: JSON.stringify(rows) } },
+      ...{ all: { BOOL: true }, at: { N: String(clock.now()) } },
+    };
+    await dynamo.send(new PutItemCommand({ TableName: "orders-table-facts", Item }));
+    const { depths, queues } = await readDeployed("orders", "facts");
     assert.deepEqual(
       depths.map(({ status, kind, waiting }) => [status, kind, waiting]),
       [["asked", "waiting", 1]],
@@ -99,14 +116,17 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     assert.deepEqual(
       queues.toSorted((x, y) => (x.name < y.name ? -1 : 1)),
       [
+        { name: "orders-packed-dead-facts", messages: 0 },
         { name: "orders-packed-facts", messages: 1 },
+        { name: "orders-received-dead-facts", messages: 0 },
         { name: "orders-received-facts", messages: 0 },
       ],
     );
   });
 
   it("shows the difference, refuses to delete messages, and deploys when they are gone or it is forced", async (t) => {
-    const { send, purge } = await deployed(t, "live");
+    const { send, purge, other } = await deployed(t, "live");
+    for (const status of ["packed", "received"]) await other(`orders-${status}-dead-live`);
     await send();
     const settings = readStackSettings({ stage: "live", compute: "kubernetes" }, {});
     const { cdk, calls } = standIn(t);

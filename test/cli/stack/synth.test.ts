@@ -65,7 +65,7 @@ describe("the settings of a stack", () => {
         compute: "lambda",
         accountConcurrency: 1_000,
       },
-      ...{ public: false, keysFile: undefined, keys: undefined, retentionDays: undefined },
+      ...{ alarmTopicArn: undefined, public: false, keysFile: undefined, keys: undefined, retentionDays: undefined },
     });
   });
 
