@@ -1,7 +1,8 @@
 /**
  * `npm run chaos:aws`: runs the example's stack on this machine while calls fail, messages come twice and in any order,
- * and functions are killed, and checks that no order is lost, stuck or moved twice. `--json` prints one line; `--orders` (2000), `--delivery`, `--processors`,
- * `--seed` and `--patience-seconds` (900).
+ * and functions are killed, and checks that no order is lost, stuck or moved twice, in standard delivery and in FIFO.
+ * `--json` prints one line for each; `--orders` (2000), `--delivery` (one of them), `--processors`, `--seed` and
+ * `--patience-seconds` (900).
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,7 +16,7 @@ const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
     orders: { type: "string", default: "2000" },
-    delivery: { type: "string", default: "standard" },
+    delivery: { type: "string", multiple: true, default: ["standard", "fifo"] },
     processors: { type: "string", default: "shared" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     "patience-seconds": { type: "string", default: "900" },
@@ -25,16 +26,25 @@ const module = fileURLToPath(new URL("../examples/orders/orders.app.ts", import.
 const { default: app } = (await import(module)) as {
   default: typeof import("../examples/orders/orders.app.ts").default;
 };
-const directory = mkdtempSync(join(tmpdir(), "cauce-chaos-"));
-try {
-  const orders = Number(values.orders);
-  await synthesize({
-    ...{ app, module, access: "public", outDirectory: directory, checks: false },
-    delivery: values.delivery === "fifo" ? "fifo" : "standard",
-    processors: values.processors === "per-status" ? "per-status" : "shared",
-  });
+const orders = Number(values.orders);
+
+for (const delivery of values.delivery) {
+  const directory = mkdtempSync(join(tmpdir(), "cauce-chaos-"));
+  try {
+    await synthesize({
+      ...{ app, module, access: "public", outDirectory: directory, checks: false },
+      delivery: delivery === "fifo" ? "fifo" : "standard",
+      processors: values.processors === "per-status" ? "per-status" : "shared",
+    });
+    await runIn(directory, delivery);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function runIn(assembly: string, delivery: string): Promise<void> {
   const run = await chaosRun({
-    ...{ assembly: directory, workflow: app.workflow, orders, seed: Number(values.seed) },
+    ...{ assembly, workflow: app.workflow, orders, seed: Number(values.seed) },
     patienceSeconds: Number(values["patience-seconds"]),
     dataOf: (note, index) => ({
       customerId: `c-${index % Math.ceil(orders / 5)}`,
@@ -44,16 +54,21 @@ try {
     }),
     onProgress: (line) => void process.stderr.write(`${line}\n`),
   });
-  const { placed, lost, stuck, appliedTwice, faults } = run;
+  const { placed, lost, stuck, appliedTwice, faults, struck } = run;
   for (const fault of faults) process.stderr.write(`${fault}\n`);
-  process.stderr.write(`seed ${values.seed}, ${run.seconds.toFixed(0)} s, ${JSON.stringify(run.struck)}\n`);
+  process.stderr.write(`${delivery}, seed ${values.seed}, ${run.seconds.toFixed(0)} s, ${JSON.stringify(struck)}\n`);
   const result = { placed, lost, stuck, appliedTwice };
   process.stdout.write(
     values.json
       ? `${JSON.stringify(result)}\n`
-      : `${placed} placed, ${lost} lost, ${stuck} stuck, ${appliedTwice} applied twice\n`,
+      : `${delivery}: ${placed} placed, ${lost} lost, ${stuck} stuck, ${appliedTwice} applied twice\n`,
   );
   if (placed !== orders || lost + stuck + appliedTwice > 0) process.exitCode = 1;
-} finally {
-  rmSync(directory, { recursive: true, force: true });
+  // A fault that never struck proves nothing. FIFO queues bring a message once, and in its order.
+  const idle = Object.entries(struck).filter(
+    ([fault, count]) => count === 0 && !(delivery === "fifo" && (fault === "twice" || fault === "later")),
+  );
+  if (idle.length === 0) return;
+  process.stderr.write(`never struck: ${idle.map(([fault]) => fault).join(", ")}; place more orders\n`);
+  process.exitCode = 1;
 }

@@ -117,7 +117,10 @@ describe("the template of a stage outside dev, with keys", () => {
   it("sweeps each minute and never repeats a sweep, and keeps logs for a month", () => {
     assert.equal(only("AWS::Events::Rule").ScheduleExpression, "rate(1 minute)");
     const repeats = only("AWS::Lambda::EventInvokeConfig");
-    assert.deepEqual([made.nameOf(repeats.FunctionName), repeats.MaximumRetryAttempts], ["orders-sweep-prod", 0]);
+    assert.deepEqual(
+      [made.nameOf(repeats.FunctionName), repeats.MaximumRetryAttempts, repeats.MaximumEventAgeInSeconds],
+      ["orders-sweep-prod", 0, 60],
+    );
     const logs = made.ofType("AWS::Logs::LogGroup");
     assert.equal(logs.length, 4);
     for (const { Properties } of logs) assert.equal(Properties.RetentionInDays, 30);

@@ -35,16 +35,19 @@ export async function deploy(path: string, settings: StackSettings, options: Dep
     const names = stacks.map(({ name }) => name);
     const run = (...args: [string, ...string[]]) => runCdk(script, [...args, ...names], { directory, output });
     await run("diff");
-    if (!force) {
+    const look = async (): Promise<void> => {
       output.err("Looking at what is deployed …\n");
       const { readDeployed } = await withPeers("cauce deploy", sdkPackages, () => import("./deployed.ts"));
-      for (const app of apps) {
-        const topology = stacks.find(({ workflow }) => workflow === app.workflow.name)?.topology;
-        if (topology !== undefined)
-          refuseDeployment(app.workflow, topology, await readDeployed(app.workflow.name, settings.stage));
+      for (const { workflow } of apps) {
+        const topology = stacks.find((each) => each.workflow === workflow.name)?.topology;
+        if (topology === undefined) continue;
+        refuseDeployment(workflow, topology, await readDeployed(workflow.name, settings.stage));
       }
-    }
+    };
+    if (!force) await look();
     if (!(await confirmed(output, `Deploy ${names.join(", ")}`, yes))) return;
+    // Whoever was asked may have taken an hour to answer.
+    if (!force && !yes) await look();
     await run("deploy", "--require-approval", "never", "--progress", "events");
   } finally {
     rmSync(outDirectory, { recursive: true, force: true });

@@ -61,8 +61,10 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
           CAUCE_QUEUE_URL_BASE: queueUrlBase(messaging),
           ...environmentOf(plan.role),
         },
-        // A sweep that failed is made good by the next minute's; Lambda's own repeats would only stand beside it.
-        ...(plan.role === "sweep" ? { retryAttempts: 0 } : {}),
+        // A sweep that failed or found no room is made good by the next minute's: repeats would only stand beside it.
+        ...(plan.role === "sweep"
+          ? { retryAttempts: 0, maxEventAge: Duration.seconds(topology.sweepEverySeconds) }
+          : {}),
         // A status's function publishes to the topic that invokes it, once for each transition: AWS would take that for
         // a runaway loop and drop the message after about 16 hops. `visitsMax` bounds it.
         ...(plan.role === "processing" ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),

@@ -37,6 +37,7 @@ export interface ChaosCounts {
   twice: number;
   later: number;
   killed: number;
+  subscriptionsLate: number;
 }
 
 export interface Chaos {
@@ -57,7 +58,15 @@ const keptMost = 100;
 
 /** Faults as AWS has them, drawn from `random`: the same draws give the same faults for the same calls. */
 export function createChaos(random: Random, shares: ChaosShares = defaultShares): Chaos {
-  const counts: ChaosCounts = { failedBefore: 0, failedAfter: 0, delayed: 0, twice: 0, later: 0, killed: 0 };
+  const counts: ChaosCounts = {
+    failedBefore: 0,
+    failedAfter: 0,
+    delayed: 0,
+    twice: 0,
+    later: 0,
+    killed: 0,
+    subscriptionsLate: 0,
+  };
   const doomed = new Set<string>();
   const kept = new Map<string, SourceRecord[]>();
 
@@ -105,7 +114,10 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
       }
       return shuffled(unlike(now), random);
     },
-    subscriptionDelayMilliseconds: () => Math.ceil(random() * subscriptionMillisecondsMost),
+    subscriptionDelayMilliseconds() {
+      counts.subscriptionsLate++;
+      return Math.ceil(random() * subscriptionMillisecondsMost);
+    },
     killAfterMilliseconds() {
       if (random() >= shares.kill) return undefined;
       counts.killed++;

@@ -10,6 +10,7 @@ import { startEmulators } from "./emulators.ts";
 import { type EventSource, startEventSource } from "./eventSources.ts";
 import { createFunctionPool, type FunctionPool } from "./functionPool.ts";
 import { type Gateway, startGateway } from "./gateway.ts";
+import { invalid } from "./intrinsics.ts";
 import { loadPeers } from "./peers.ts";
 import { provision } from "./provision.ts";
 import { startProxy } from "./proxy.ts";
@@ -75,7 +76,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
     checkStacks(stacks);
     let tablesKept = 0;
     for (const stack of stacks) {
-      const made = await provision(stack, { peers, endpoint: proxy.url, clock, chaos });
+      const made = await provision(stack, { peers, endpoint: proxy.url, clock, chaos, onLine });
       tablesKept += made.tablesKept;
       closers.push(made.close);
     }
@@ -117,7 +118,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
       for (const source of stack.sources) {
         const queue = stack.queues.find(({ arn }) => arn === source.queueArn);
         const pool = pools.get(source.function);
-        if (queue === undefined || pool === undefined) continue;
+        if (queue === undefined || pool === undefined) throw invalid(source.id, "its queue or function is missing");
         sources.push(
           startEventSource({
             ...{ source, queueUrl: queue.url, pool, sqs: peers.sqs, proxy },

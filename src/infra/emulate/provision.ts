@@ -17,11 +17,13 @@ export interface ProvisionOptions {
   readonly clock: Clock;
   /** When a subscription begins to work: AWS takes its time. Default: at once. */
   readonly chaos?: Pick<Chaos, "subscriptionDelayMilliseconds"> | undefined;
+  /** Told of what cannot be made any more when it is due. */
+  readonly onLine: (source: string, line: string) => void;
 }
 
 /** Makes a stack's tables, topics, queues and subscriptions in the emulators; a table that is there stays as it is. */
 export async function provision(stack: Stack, options: ProvisionOptions): Promise<Provisioned> {
-  const { peers, endpoint, clock, chaos } = options;
+  const { peers, endpoint, clock, chaos, onLine } = options;
   const config = { endpoint, region, credentials: { accessKeyId: emulatorKey, secretAccessKey: emulatorKey } };
   const dynamo = new peers.dynamo.DynamoDBClient(config);
   const sns = new peers.sns.SNSClient(config);
@@ -49,13 +51,19 @@ export async function provision(stack: Stack, options: ProvisionOptions): Promis
     for (const subscription of stack.subscriptions) {
       const late = chaos?.subscriptionDelayMilliseconds();
       if (late === undefined) await subscribe(subscription);
-      else cancels.push(clock.at(clock.now() + late, () => void subscribe(subscription)));
+      else cancels.push(clock.at(clock.now() + late, () => subscribeLate(subscription)));
     }
   } catch (error) {
     close();
     throw error;
   }
   return { tablesKept, close: async () => close() };
+
+  function subscribeLate(subscription: SubscriptionResource): void {
+    subscribe(subscription).catch((error: unknown) =>
+      onLine(stack.name, `${subscription.id} cannot be made: ${String(error)}`),
+    );
+  }
 
   function close(): void {
     for (const cancel of cancels) cancel();
