@@ -1,10 +1,24 @@
 import type { Order } from "../../src/core/order.ts";
 import { type AnyWorkflow, handledStatuses, statusOf } from "../../src/core/workflow.ts";
 
+/** A placing that was answered with an order. */
+export interface Acknowledged {
+  readonly id: string;
+  /** When it was sent first, and when it was answered, in milliseconds since 1970. */
+  readonly sentAt: number;
+  readonly answeredAt: number;
+}
+
 export interface Evidence {
   readonly workflow: AnyWorkflow;
-  /** The id that each key's placing was answered with. */
-  readonly acknowledged: ReadonlyMap<string, string>;
+  /** Whether the orders of a group are to keep their order. */
+  readonly fifo: boolean;
+  /**
+   * When every subscription worked, in milliseconds since 1970. What was published before may have come to no queue, and
+   * then the sweep puts it behind the others.
+   */
+  readonly subscribedAt: number;
+  readonly acknowledged: ReadonlyMap<string, Acknowledged>;
   /** Every order of the store, with the key that its data names. */
   readonly orders: ReadonlyMap<string, { readonly key: string; readonly order: Order }>;
   /** How often a function logged that it moved an order on, by `id:visit`. */
@@ -19,38 +33,70 @@ export interface Judgement {
   readonly stuck: number;
   /** Transitions that took effect twice, and keys that made two orders. */
   readonly appliedTwice: number;
+  /** FIFO: orders that left a status before one of their group that had entered it before them. */
+  readonly outOfOrder: number;
   /** One line for each of them. */
   readonly faults: readonly string[];
 }
 
-export function judge({ workflow, acknowledged, orders, moves }: Evidence): Judgement {
-  const lost = [...acknowledged].filter(([, id]) => !orders.has(id));
-  const stuck = [...acknowledged.values()].flatMap((id) => {
+export function judge(evidence: Evidence): Judgement {
+  const { workflow, fifo, acknowledged, orders, moves } = evidence;
+  const lost = [...acknowledged].filter(([, { id }]) => !orders.has(id));
+  const stuck = [...acknowledged.values()].flatMap(({ id }) => {
     const order = orders.get(id)?.order;
     return order === undefined || hasEnded(workflow, order) ? [] : [order];
   });
   const twice: string[] = [];
   for (const [visit, count] of moves) if (count > 1) twice.push(`${visit} was moved on ${count} times`);
   for (const [id, { key, order }] of orders) {
-    const known = acknowledged.get(key);
+    const known = acknowledged.get(key)?.id;
     if (known !== undefined && known !== id) twice.push(`the key ${key} made ${known} and ${id}`);
     const fault = outOfStep(workflow, order);
     if (fault !== undefined) twice.push(`${id}: ${fault}`);
   }
+  const overtaking = fifo ? overtakings(evidence) : [];
   return {
     placed: acknowledged.size,
     lost: lost.length,
     stuck: stuck.length,
     appliedTwice: twice.length,
+    outOfOrder: overtaking.length,
     faults: [
-      ...lost.map(([key, id]) => `${id} (${key}) is lost`),
+      ...lost.map(([key, { id }]) => `${id} (${key}) is lost`),
       ...stuck.map(
         ({ id, status, visit, failure }) =>
           `${id} is stuck in ${status}, visit ${visit}: ${failure?.message ?? "open"}`,
       ),
       ...twice,
+      ...overtaking,
     ],
   };
+}
+
+/** Which orders left a status before one of their group that had come into it earlier. */
+function overtakings({ acknowledged, orders, subscribedAt }: Evidence): string[] {
+  const groups = Map.groupBy(orders.values(), ({ order }) => order.group);
+  return [...groups.values()].flatMap((group) => {
+    const stays = Map.groupBy(
+      group.flatMap(({ key, order }) =>
+        order.history.slice(0, -1).map(({ status, at }, index) => ({
+          ...{ id: order.id, status },
+          // Placings that overlap may land either way: the one that was answered before the other was sent is the first.
+          from: index === 0 ? (acknowledged.get(key)?.sentAt ?? Number.POSITIVE_INFINITY) : Date.parse(at),
+          until: index === 0 ? (acknowledged.get(key)?.answeredAt ?? Number.POSITIVE_INFINITY) : Date.parse(at),
+          left: Date.parse(order.history[index + 1]?.at ?? ""),
+        })),
+      ),
+      ({ status }) => status,
+    );
+    return [...stays.values()].flatMap((all) =>
+      all.flatMap((one) =>
+        all
+          .filter(({ from, until, left }) => from > subscribedAt && until < one.from && left > one.left)
+          .map((other) => `${one.id} left ${one.status} before ${other.id}, which had come into it earlier`),
+      ),
+    );
+  });
 }
 
 export function hasEnded(workflow: AnyWorkflow, { status }: Pick<Order, "status">): boolean {

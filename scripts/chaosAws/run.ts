@@ -5,7 +5,7 @@ import type { AnyWorkflow } from "../../src/core/workflow.ts";
 import type { Hook } from "../../src/infra/emulate/call.ts";
 import { type Chaos, type ChaosCounts, type ChaosShares, createChaos, seeded } from "../../src/infra/emulate/chaos.ts";
 import { type Emulation, emulate } from "../../src/infra/emulate/emulate.ts";
-import { hasEnded, type Judgement, judge } from "./judge.ts";
+import { type Acknowledged, hasEnded, type Judgement, judge } from "./judge.ts";
 
 export interface ChaosRunOptions {
   readonly assembly: string;
@@ -51,10 +51,16 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
   const until = begun + options.patienceSeconds * 1_000;
   try {
     const [base] = emulation.urls;
+    const fifo = emulation.stacks.some(({ topics }) => topics.some((topic) => topic.fifo));
     const url = `${base}/${workflow.name}`;
-    const acknowledged = await place(url, wanted, dataOf);
+    // While subscriptions begin, and once all work.
+    const half = Math.floor(wanted / 2);
+    const acknowledged = await place(url, 0, half, dataOf);
+    await emulation.subscribed;
+    const subscribedAt = Date.now();
+    for (const [key, placing] of await place(url, half, wanted, dataOf)) acknowledged.set(key, placing);
     onProgress?.(`placed ${acknowledged.size} in ${seconds(begun)} s`);
-    const open = new Set(acknowledged.values());
+    const open = new Set([...acknowledged.values()].map(({ id }) => id));
     let said = 0;
     while (open.size > 0 && performance.now() < until) {
       // What is looked at first is what was placed first; a round ends where many are open still.
@@ -82,7 +88,11 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
       }
       cursor = page?.nextCursor ?? null;
     }
-    return { ...judge({ workflow, acknowledged, orders, moves }), seconds: took, struck: { ...chaos.counts } };
+    return {
+      ...judge({ workflow, fifo, subscribedAt, acknowledged, orders, moves }),
+      seconds: took,
+      struck: { ...chaos.counts },
+    };
   } finally {
     await emulation.close();
   }
@@ -105,13 +115,19 @@ function seconds(since: number): string {
 }
 
 /** Places each order until it is acknowledged, as a client with a key does. */
-async function place(url: string, wanted: number, dataOf: ChaosRunOptions["dataOf"]): Promise<Map<string, string>> {
-  const acknowledged = new Map<string, string>();
-  let next = 0;
+async function place(
+  url: string,
+  first: number,
+  end: number,
+  dataOf: ChaosRunOptions["dataOf"],
+): Promise<Map<string, Acknowledged>> {
+  const acknowledged = new Map<string, Acknowledged>();
+  let next = first;
   const client = async (): Promise<void> => {
-    while (next < wanted) {
+    while (next < end) {
       const index = next++;
       const key = `key-${index}`;
+      const sentAt = Date.now();
       while (!acknowledged.has(key)) {
         const answer = await fetch(url, {
           method: "POST",
@@ -119,7 +135,7 @@ async function place(url: string, wanted: number, dataOf: ChaosRunOptions["dataO
           body: JSON.stringify(dataOf(key, index)),
         });
         const body = (await answer.json()) as { readonly id: string };
-        if (answer.ok) acknowledged.set(key, body.id);
+        if (answer.ok) acknowledged.set(key, { id: body.id, sentAt, answeredAt: Date.now() });
         else if (answer.status < 500) throw new Error(`placing was refused: ${answer.status} ${JSON.stringify(body)}`);
       }
     }

@@ -46,6 +46,8 @@ export interface Emulation {
   /** Where the emulated services are asked. */
   readonly awsUrl: string;
   readonly tablesKept: number;
+  /** Resolves when every subscription works: under chaos some begin late. */
+  readonly subscribed: Promise<void>;
   invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
   /** Ends every process and leaves nothing open. */
   close(): Promise<void>;
@@ -75,9 +77,11 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
     const stacks = templates.map((template) => stackOf(template, places));
     checkStacks(stacks);
     let tablesKept = 0;
+    const subscribed: Promise<void>[] = [];
     for (const stack of stacks) {
       const made = await provision(stack, { peers, endpoint: proxy.url, clock, chaos, onLine });
       tablesKept += made.tablesKept;
+      subscribed.push(made.subscribed);
       closers.push(made.close);
     }
 
@@ -145,6 +149,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
       urls: gateways.map(({ port }) => `http://127.0.0.1:${port}`),
       awsUrl: proxy.url,
       tablesKept,
+      subscribed: Promise.all(subscribed).then(() => {}),
       invoke,
       close,
     };

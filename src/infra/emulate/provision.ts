@@ -8,6 +8,8 @@ import type { Stack, SubscriptionResource } from "./stack.ts";
 export interface Provisioned {
   /** How many tables were there already, kept from an earlier run. */
   readonly tablesKept: number;
+  /** Resolves when every subscription works, or is known not to. */
+  readonly subscribed: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -29,6 +31,7 @@ export async function provision(stack: Stack, options: ProvisionOptions): Promis
   const sns = new peers.sns.SNSClient(config);
   const sqs = new peers.sqs.SQSClient(config);
   const cancels: (() => void)[] = [];
+  const late: Promise<void>[] = [];
   let tablesKept = 0;
   try {
     for (const { create } of stack.tables) {
@@ -49,18 +52,19 @@ export async function provision(stack: Stack, options: ProvisionOptions): Promis
       await sqs.send(new peers.sqs.CreateQueueCommand({ QueueName: queue.name, Attributes: { ...queue.attributes } }));
     }
     for (const subscription of stack.subscriptions) {
-      const late = chaos?.subscriptionDelayMilliseconds();
-      if (late === undefined) await subscribe(subscription);
-      else cancels.push(clock.at(clock.now() + late, () => subscribeLate(subscription)));
+      const milliseconds = chaos?.subscriptionDelayMilliseconds();
+      if (milliseconds === undefined) await subscribe(subscription);
+      else late.push(subscribeLate(subscription, milliseconds));
     }
   } catch (error) {
     close();
     throw error;
   }
-  return { tablesKept, close: async () => close() };
+  return { tablesKept, subscribed: Promise.all(late).then(() => {}), close: async () => close() };
 
-  function subscribeLate(subscription: SubscriptionResource): void {
-    subscribe(subscription).catch((error: unknown) =>
+  async function subscribeLate(subscription: SubscriptionResource, milliseconds: number): Promise<void> {
+    await new Promise<void>((resolve) => cancels.push(clock.at(clock.now() + milliseconds, resolve)));
+    await subscribe(subscription).catch((error: unknown) =>
       onLine(stack.name, `${subscription.id} cannot be made: ${String(error)}`),
     );
   }
