@@ -49,16 +49,19 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
   });
   const begun = performance.now();
   const until = begun + options.patienceSeconds * 1_000;
+  // An API that answers nothing but 5xx ends the run too; what is counted at the end needs some time of its own.
+  const signal = AbortSignal.timeout(2 * options.patienceSeconds * 1_000);
   try {
     const [base] = emulation.urls;
     const fifo = emulation.stacks.some(({ topics }) => topics.some((topic) => topic.fifo));
     const url = `${base}/${workflow.name}`;
     // While subscriptions begin, and once all work.
     const half = Math.floor(wanted / 2);
-    const acknowledged = await place(url, 0, half, dataOf);
+    const acknowledged = await place({ url, first: 0, end: half, dataOf, signal });
     await emulation.subscribed;
     const subscribedAt = Date.now();
-    for (const [key, placing] of await place(url, half, wanted, dataOf)) acknowledged.set(key, placing);
+    for (const [key, placing] of await place({ url, first: half, end: wanted, dataOf, signal }))
+      acknowledged.set(key, placing);
     onProgress?.(`placed ${acknowledged.size} in ${seconds(begun)} s`);
     const open = new Set([...acknowledged.values()].map(({ id }) => id));
     let said = 0;
@@ -66,7 +69,7 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
       // What is looked at first is what was placed first; a round ends where many are open still.
       let met = 0;
       for (const id of [...open]) {
-        const order = await read<Order>(`${url}/${id}`);
+        const order = await read<Order>(`${url}/${id}`, signal);
         // Failed, it moves no more until an operator says so: that is stuck.
         if (order !== undefined && (hasEnded(workflow, order) || order.failure !== null)) open.delete(id);
         else if (++met >= openMost) break;
@@ -81,9 +84,12 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
     const orders = new Map<string, { readonly key: string; readonly order: Order }>();
     let cursor: string | null = "";
     while (cursor !== null) {
-      const page: Page | undefined = await read<Page>(`${url}?limit=100${cursor === "" ? "" : `&cursor=${cursor}`}`);
+      const page: Page | undefined = await read<Page>(
+        `${url}?limit=100${cursor === "" ? "" : `&cursor=${cursor}`}`,
+        signal,
+      );
       for (const { id } of page?.items ?? []) {
-        const order = await read<Order>(`${url}/${id}`);
+        const order = await read<Order>(`${url}/${id}`, signal);
         if (order !== undefined) orders.set(id, { key: (order.data as { readonly note: string }).note, order });
       }
       cursor = page?.nextCursor ?? null;
@@ -115,12 +121,19 @@ function seconds(since: number): string {
 }
 
 /** Places each order until it is acknowledged, as a client with a key does. */
-async function place(
-  url: string,
-  first: number,
-  end: number,
-  dataOf: ChaosRunOptions["dataOf"],
-): Promise<Map<string, Acknowledged>> {
+async function place({
+  url,
+  first,
+  end,
+  dataOf,
+  signal,
+}: {
+  readonly url: string;
+  readonly first: number;
+  readonly end: number;
+  readonly dataOf: ChaosRunOptions["dataOf"];
+  readonly signal: AbortSignal;
+}): Promise<Map<string, Acknowledged>> {
   const acknowledged = new Map<string, Acknowledged>();
   let next = first;
   const client = async (): Promise<void> => {
@@ -133,6 +146,7 @@ async function place(
           method: "POST",
           headers: { "content-type": "application/json", "idempotency-key": key },
           body: JSON.stringify(dataOf(key, index)),
+          signal,
         });
         const body = (await answer.json()) as { readonly id: string };
         if (answer.ok) acknowledged.set(key, { id: body.id, sentAt, answeredAt: Date.now() });
@@ -145,9 +159,9 @@ async function place(
 }
 
 /** Reads until the answer is one: a function may be killed while it answers. */
-async function read<T>(url: string): Promise<T | undefined> {
+async function read<T>(url: string, signal: AbortSignal): Promise<T | undefined> {
   for (;;) {
-    const answer = await fetch(url);
+    const answer = await fetch(url, { signal });
     const body = await answer.json();
     if (answer.ok) return body as T;
     if (answer.status === 404) return undefined;

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join, relative, resolve } from "node:path";
 import { CauceError } from "../core/errors.ts";
+import { directoryUnusable, usableDirectory } from "./usableDirectory.ts";
 import { description } from "./version.ts";
 
 export type Language = "typescript" | "javascript";
@@ -34,13 +35,12 @@ export function init(path: string, language: Language): string {
   written.push({ name: "package.json", says: "scripts and dependencies", text: packageOf(directory, language) });
 
   try {
-    // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
-    if (!existsSync(directory)) mkdirSync(directory, { recursive: !existsSync(dirname(directory)) });
+    usableDirectory(path);
     refuseFull(path, directory);
     // Never over a file, even one that came into being just now.
     for (const { name, text } of written) writeFileSync(join(directory, name), text, { flag: "wx" });
   } catch (error) {
-    throw error instanceof CauceError ? error : unusable(path, error);
+    throw error instanceof CauceError ? error : directoryUnusable(path, error);
   }
 
   const width = Math.max(...written.map(({ name }) => name.length)) + 3;
@@ -113,13 +113,4 @@ function packageName(directoryName: string): string {
     .replace(/^-+|-+$/g, "")
     .slice(0, 100);
   return ["", "cauce", "zod", "typescript", "node-modules"].includes(name) ? "orders" : name;
-}
-
-function unusable(path: string, cause: unknown): CauceError {
-  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
-  const what =
-    code === "EEXIST" || code === "ENOTDIR"
-      ? "there is a file of that name; give a directory"
-      : `it cannot be made, read or written (${code}); check the path and its rights`;
-  return new CauceError("directory_unusable", `${path}: ${what}`, { cause });
 }

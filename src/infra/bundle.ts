@@ -3,10 +3,7 @@ import { dirname, join } from "node:path";
 import { type BuildFailure, type BuildOptions, buildSync, type Metafile } from "esbuild";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
-import type { FunctionPlan, FunctionRole } from "./topology.ts";
-
-/** The file that a function's `Handler` names: `index.handler`. */
-export const bundleFile = "index.mjs";
+import { bundleFile, type FunctionPlan, type FunctionRole } from "./topology.ts";
 
 export interface BundleOptions {
   /** The module whose default export is the app, or an array that holds it. */

@@ -97,6 +97,8 @@ const aroundHandlerSeconds = 20;
 const requestSeconds = 30;
 const sweepEverySeconds = 60;
 const receivesMostOfSqs = 1_000;
+/** The file of a function's bundle, which its `Handler` names: `index.handler`. */
+export const bundleFile = "index.mjs";
 /** A throttled function uses up receives that no handler saw. */
 const receivesSpare = 50;
 const lengthsMost = { queue: 80, function: 64 };

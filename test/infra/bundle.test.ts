@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { pathToFileURL } from "node:url";
-import { bundleFile, bundleFunction } from "../../src/infra/bundle.ts";
-import { type FunctionPlan, topologyOf } from "../../src/infra/topology.ts";
+import { bundleFunction } from "../../src/infra/bundle.ts";
+import { bundleFile, type FunctionPlan, topologyOf } from "../../src/infra/topology.ts";
 import { apps } from "./support.ts";
 
 const statuses = ["received", "paid", "packed"];

@@ -105,6 +105,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     }
     // An order is written before its message is sent, so one that is not there was removed.
     if (item === undefined || item[attributes.removed] !== undefined) return true;
+    // And a change before its message: this one is of a table that was put back to an earlier time.
+    if ((numberOf(item, attributes.visit) as number) < reference.visit) return true;
     // Who put the next attempt off sent a message of its own for it; where he died before that, his comes again.
     const notBefore = numberOf(item, attributes.notBefore) ?? 0;
     const isCopy = receives === 1 && reference.notBefore !== notBefore;

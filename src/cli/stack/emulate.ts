@@ -7,10 +7,12 @@ import type { App } from "../../core/handlers.ts";
 import { sampleData } from "../../core/sample.ts";
 import { createChaos, seeded } from "../../infra/emulate/chaos.ts";
 import { type Emulation, emulate } from "../../infra/emulate/emulate.ts";
+import { loadPeers } from "../../infra/emulate/peers.ts";
 import { signalled } from "../../runtime/node.ts";
 import type { StackSettings } from "../../runtime/settings.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../report.ts";
+import { usableDirectory } from "../usableDirectory.ts";
 import { assemble } from "./synth.ts";
 
 export interface EmulateFlags {
@@ -34,6 +36,9 @@ export async function emulateApp(
     throw new CauceError("setting_invalid", "cauce emulate runs functions; leave out --compute kubernetes");
   }
   const apps = await loadApp(path);
+  // Asked for before the seconds of bundling.
+  await loadPeers();
+  if (flags.data !== undefined) usableDirectory(flags.data);
   const outDirectory = mkdtempSync(join(tmpdir(), "cauce-emulate-"));
   const stopped = signalled();
   try {

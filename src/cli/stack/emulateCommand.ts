@@ -23,7 +23,11 @@ export function addEmulateCommand(program: Command, output: Output): void {
     .argument("<app>", "module of the app, as for start");
   addOptions(command, stackSettings);
   command
-    .option("--port <port>", "where the HTTP API is served; 0 takes any that is free", "3000")
+    .option(
+      "--port <port>",
+      "where the HTTP API is served, a second workflow's on the next; 0 takes any that is free",
+      "3000",
+    )
     .option("--data <directory>", "keep the tables here (default: in memory)")
     .option("--chaos", "fail calls, repeat and reorder messages, delay filters and kill functions")
     .option("--seed <number>", "what the faults of --chaos follow from (default: another each time)")

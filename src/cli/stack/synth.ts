@@ -8,10 +8,12 @@ import type { StackSettings } from "../../runtime/settings.ts";
 import { readKeys } from "../keys.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../report.ts";
+import { usableDirectory } from "../usableDirectory.ts";
 
 /** Writes the templates and bundles of an app's workflows into a directory, checked, and tells what they would make. */
 export async function synth(path: string, settings: StackSettings, out: string, output: Output): Promise<void> {
   const apps = await loadApp(path);
+  usableDirectory(out);
   const assembly = await assemble({ apps, path, settings, outDirectory: resolve(out), output });
   output.out(summary(assembly));
 }

@@ -1,5 +1,6 @@
 import type { Actor, Order } from "../../core/order.ts";
 import type { Stored } from "../../http/client/index.ts";
+import { oneLine } from "../report.ts";
 import type { Followed, Kinds } from "./follow.ts";
 
 /** The four proofs, in their order. */
@@ -10,6 +11,8 @@ export type ProofName = (typeof proofNames)[number];
 export interface Step extends Actor {
   readonly from: string;
   readonly to: string;
+  /** Why, where somebody or something said so: a person, or attempts that were used up. */
+  readonly reason: string | null;
 }
 
 export interface Proofs {
@@ -35,7 +38,10 @@ export function placingProofs(order: Order, placed: boolean): Pick<Proofs, "answ
 
 /** Every move of the order after its placing. */
 export function stepsOf({ history }: Order): Step[] {
-  return history.slice(1).map(({ status, by }, index) => ({ from: history[index]?.status ?? "", to: status, ...by }));
+  return history.slice(1).map(({ status, reason, by }, index) => ({
+    ...{ from: history[index]?.status ?? "", to: status, reason },
+    ...by,
+  }));
 }
 
 /** A function's run has an id of its own; a process of Node has none, and its name is what there is. */
@@ -49,11 +55,17 @@ export function processingMissing(
   steps: readonly Step[],
   kinds: Kinds,
   store: Stored["store"] | undefined,
-  { order, why }: Followed,
+  { order, why, end }: Followed,
 ): string | undefined {
   if (why !== "") return why;
   // A person, the API or the sweep moves an order out of a status that waits.
   const handled = steps.filter(({ from }) => kinds.get(from) === "handled");
+  // Whoever asked for the status that `exhausted` leads to meant it.
+  const gaveUp = end === "reached" ? undefined : handled.find(({ reason }) => reason?.startsWith("exhausted: "));
+  if (gaveUp !== undefined) {
+    const { from, to, reason } = gaveUp;
+    return `the handler of "${from}" did not move the order ${order.id}, which went to "${to}": ${oneLine(String(reason))}`;
+  }
   if (handled.length === 0) return `no handler has moved the order ${order.id}, which stands in "${order.status}"`;
   for (const { from, to, runtime, name, requestId, messageId } of handled) {
     const lacks =

@@ -4,7 +4,7 @@ import { type Client, ClientError } from "../../http/client/index.ts";
 import { jsonLine, plain } from "../orders/format.ts";
 import { parseJson } from "../orders/place.ts";
 import { onlyWorkflow, type RemoteFlags, type Server, serverOf } from "../orders/remote.ts";
-import type { Output } from "../report.ts";
+import { type Output, oneLine } from "../report.ts";
 import { type Followed, follow } from "./follow.ts";
 import {
   type Missing,
@@ -72,14 +72,15 @@ async function gather(
       return undefined;
     }
   };
-  const placing = await asking("answer", () => client.place(data));
-  if (placing === undefined) return { proofs: {}, missing };
+  // An order that may not be followed is not placed.
+  const rows = await asking("answer", () => client.queues());
+  const placing = rows && (await asking("answer", () => client.place(data)));
+  if (rows === undefined || placing === undefined) return { proofs: {}, missing };
   const first = placingProofs(placing.order, placing.placed);
   missing.request = first.request === undefined ? "the answer has no history" : requestMissing(first.request);
 
-  const rows = await asking("processing", () => client.queues());
-  const kinds = new Map(rows?.map(({ status, kind }) => [status, kind]));
-  const followed = rows && (await asking("processing", () => follow(client, placing.order, kinds, options)));
+  const kinds = new Map(rows.map(({ status, kind }) => [status, kind]));
+  const followed = await asking("processing", () => follow(client, placing.order, kinds, options));
   const stored = await asking("stored", () => client.stored(placing.order.id));
   const steps = stepsOf(followed?.order ?? placing.order);
   if (followed !== undefined) missing.processing = processingMissing(steps, kinds, stored?.store, followed);
@@ -139,12 +140,13 @@ function textOf(workflow: string, { proofs, missing, followed }: Verified): stri
               `key ${JSON.stringify(stored.key)}, version ${stored.version}`,
           ],
     processing: processing.map(
-      ({ from, to, runtime, name, requestId, messageId }) =>
-        `${from} → ${to}: ${runtime} ${name}${named("request", requestId)}${named("message", messageId)}`,
+      ({ from, to, runtime, name, requestId, messageId, reason }) =>
+        `${from} → ${to}: ${runtime} ${name}${named("request", requestId)}${named("message", messageId)}${reason === null ? "" : `, ${oneLine(reason)}`}`,
     ),
   };
   const lines = proofNames.flatMap((name, index) => {
-    const rows = missing[name] === undefined ? found[name] : [...found[name], "missing"];
+    const why = missing[name];
+    const rows = why === undefined ? found[name] : [...found[name], `missing: ${why}`];
     return rows.map((row, at) => `${(at === 0 ? `${index + 1} ${name}` : "").padEnd(14)}${plain(row)}\n`);
   });
   return `${lines.join("")}${endOf(workflow, followed)}`;

@@ -47,6 +47,8 @@ export interface Chaos {
   subscriptionDelayMilliseconds(): number;
   /** After how many milliseconds the process of an invocation that starts now is killed; undefined for never. */
   killAfterMilliseconds(): number | undefined;
+  /** To be told of each that was: an invocation may end before. */
+  onKilled(): void;
   readonly counts: Readonly<ChaosCounts>;
 }
 
@@ -120,8 +122,10 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
     },
     killAfterMilliseconds() {
       if (random() >= shares.kill) return undefined;
-      counts.killed++;
       return Math.ceil(random() * killMillisecondsMost);
+    },
+    onKilled() {
+      counts.killed++;
     },
     counts,
   };

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { bundleFile } from "../bundle.ts";
+import { bundleFile } from "../topology.ts";
 import { nameOfArn } from "./identity.ts";
 import { invalid } from "./intrinsics.ts";
 import type { FunctionResource, QueueResource, Resource, Stack, Statement, SubscriptionResource } from "./stack.ts";

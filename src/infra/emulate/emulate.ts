@@ -100,6 +100,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
           processesMost,
           processesSoon: availableParallelism(),
           killAfter,
+          onKilled: chaos?.onKilled,
           onLine: (line) => onLine(name, line),
         }),
       );

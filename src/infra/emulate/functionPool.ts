@@ -19,13 +19,15 @@ export interface FunctionPoolOptions extends FunctionProcessOptions {
   readonly processesSoon: number;
   /** After how many milliseconds the process of an invocation that starts now is killed; undefined for never. */
   readonly killAfter?: (() => number | undefined) | undefined;
+  /** Told of each that was killed so. */
+  readonly onKilled?: (() => void) | undefined;
 }
 
 /** Longer than a process takes to start: those that start now are not held up. */
 const patienceMilliseconds = 1_000;
 
 export function createFunctionPool(options: FunctionPoolOptions): FunctionPool {
-  const { processesMost, processesSoon, killAfter } = options;
+  const { processesMost, processesSoon, killAfter, onKilled } = options;
   const processes = new Set<FunctionProcess>();
   const idle: FunctionProcess[] = [];
   const waiting: (() => void)[] = [];
@@ -66,7 +68,11 @@ export function createFunctionPool(options: FunctionPoolOptions): FunctionPool {
       busy++;
       const found = take();
       const afterMilliseconds = killAfter?.();
-      const killing = afterMilliseconds === undefined ? undefined : setTimeout(found.kill, afterMilliseconds);
+      const kill = (): void => {
+        found.kill();
+        onKilled?.();
+      };
+      const killing = afterMilliseconds === undefined ? undefined : setTimeout(kill, afterMilliseconds);
       try {
         return await found.invoke(JSON.stringify(event));
       } finally {

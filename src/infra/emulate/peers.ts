@@ -1,6 +1,10 @@
 import { withPeers } from "../peers.ts";
 
-const packages = ["dynalite", "fauxqs", "@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"];
+const packages = [
+  ...["dynalite", "fauxqs", "@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"],
+  // Of the synthesis before it: all that is missing is told at once.
+  ...["aws-cdk-lib", "constructs", "esbuild"],
+];
 
 export interface Peers {
   readonly dynalite: typeof import("dynalite").default;

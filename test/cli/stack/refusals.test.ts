@@ -36,6 +36,19 @@ describe("a deployment", () => {
     assert.throws(() => refuse([depth("asked", 1)], []), { code: "orders_stranded", message: /was handled and is/ });
   });
 
+  it("is refused in another delivery than the deployed one while orders are open, whatever the queues count", () => {
+    assert.throws(() => refuse([depth("paid", 2)], [queue("orders-paid-dev", 0)], "fifo"), {
+      code: "orders_stranded",
+      message: /is deployed in standard delivery, and 2 orders are open.*give --delivery standard/,
+    });
+    assert.throws(() => refuse([depth("paid", 1)], [queue("orders-paid-dev.fifo", 0)]), {
+      code: "orders_stranded",
+      message: /is deployed in fifo delivery, and 1 order is open/,
+    });
+    refuse([depth("paid", 0)], [queue("orders-paid-dev", 0)], "fifo");
+    refuse([depth("paid", 1)], [queue("orders-paid-dev.fifo", 0)], "fifo");
+  });
+
   it("is refused where it would delete messages, dead letters among them", () => {
     assert.throws(() => refuse([], [queue("orders-packed-dev", 0), queue("orders-packed-dead-dev", 1)]), {
       code: "queue_in_use",

@@ -11,6 +11,7 @@ const followed = { order: { id: "o-1", status: "done" }, end: "final", why: "" }
 const step: Step = {
   from: "open",
   to: "done",
+  reason: null,
   runtime: "lambda",
   name: "orders-processing-dev",
   requestId: "run-1",
@@ -33,6 +34,17 @@ describe("a proof", () => {
     assert.match(String(moved), /does not name the queue's message that moved/);
     const node = { ...step, runtime: "node", requestId: null, messageId: null } as const;
     assert.equal(processingMissing([node], kinds, "sqlite", followed), undefined);
+  });
+
+  it("is missing where attempts were used up, unless that was looked for", () => {
+    const gaveUp = { ...step, reason: "exhausted: handler_failed: down" };
+    assert.equal(
+      processingMissing([gaveUp], kinds, "dynamodb", followed),
+      'the handler of "open" did not move the order o-1, which went to "done": exhausted: handler_failed: down',
+    );
+    assert.equal(processingMissing([gaveUp], kinds, "dynamodb", { ...followed, end: "reached" }), undefined);
+    const byHand = { ...gaveUp, from: "held" };
+    assert.equal(processingMissing([step, byHand], kinds, "dynamodb", followed), undefined);
   });
 
   it("asks a handler's move, and none of who moves what waits", () => {

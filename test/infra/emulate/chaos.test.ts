@@ -19,7 +19,7 @@ describe("while everything goes wrong", { concurrency: true }, () => {
       const { placed, lost, stuck, appliedTwice, outOfOrder, faults, struck } = await chaosRun({
         ...{ assembly: outDirectory, workflow: app.workflow, orders: 60, seed: 5, patienceSeconds: 100 },
         // What fails on every try costs a lease and 30 s.
-        shares: { ...defaultShares, failAlways: 0.001, kill: 0.02 },
+        shares: { ...defaultShares, failAlways: 0.001 },
         dataOf: (note, index) => ({ note, group: `g-${index % 12}` }),
         // The schedule's minute is long for a test, and so is what a lost mark of the sweep costs.
         spared: "quick-sweep-dev",
@@ -29,7 +29,8 @@ describe("while everything goes wrong", { concurrency: true }, () => {
         { placed, lost, stuck, appliedTwice, outOfOrder, faults },
         { placed: 60, lost: 0, stuck: 0, appliedTwice: 0, outOfOrder: 0, faults: [] },
       );
-      const { twice, later, ...always } = struck;
+      // So few invocations may all be spared: that processes are killed is for functions.test.ts.
+      const { twice, later, killed: _killed, ...always } = struck;
       assert.ok(
         Object.values(always).every((count) => count > 0),
         JSON.stringify(struck),

@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import { GetQueueAttributesCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { systemClock } from "../../../src/core/clock.ts";
 import { emulatorKey, type Hook } from "../../../src/infra/emulate/call.ts";
+import { type Chaos, createChaos } from "../../../src/infra/emulate/chaos.ts";
 import { type Emulation, emulate } from "../../../src/infra/emulate/emulate.ts";
 import { assemblyOf, type TemplateParts, workerParts } from "./support.ts";
 
@@ -21,7 +22,11 @@ interface Told {
 async function withWorker(
   code: string,
   work: (told: Told) => Promise<void>,
-  { hook, parts = workerParts() }: { readonly hook?: Hook; readonly parts?: TemplateParts } = {},
+  {
+    hook,
+    chaos,
+    parts = workerParts(),
+  }: { readonly hook?: Hook; readonly chaos?: Chaos; readonly parts?: TemplateParts } = {},
 ): Promise<void> {
   const lines: string[] = [];
   const waiting = new Set<() => void>();
@@ -30,6 +35,7 @@ async function withWorker(
     port: 0,
     clock: systemClock(),
     hook,
+    chaos,
     onLine: (_source, text) => {
       lines.push(text);
       for (const wake of waiting) wake();
@@ -60,6 +66,7 @@ async function withWorker(
   }
 }
 
+const calm = { failBefore: 0, failAfter: 0, failAlways: 0, delay: 0, twice: 0, later: 0, kill: 0 };
 const queueUrl = ({ awsUrl }: Emulation, name: string) => `${awsUrl}/000000000000/${name}`;
 
 describe("an emulated function", { concurrency: true }, () => {
@@ -120,6 +127,17 @@ describe("an emulated function", { concurrency: true }, () => {
       // Nothing of the one that hung is left.
       assert.throws(() => process.kill(Number(first.payload), 0), { code: "ESRCH" });
     });
+  });
+
+  it("is killed where chaos says so, which is counted", async () => {
+    const chaos = createChaos(() => 0.5, { ...calm, kill: 1 });
+    const hang = "export const handler = () => new Promise(() => setInterval(() => {}, 1000));";
+    const work = async ({ emulation }: Told): Promise<void> => {
+      const outcome = await emulation.invoke("worker", {});
+      assert.ok(!outcome.ok && /signal SIGKILL/.test(outcome.message), JSON.stringify(outcome));
+      assert.equal(chaos.counts.killed, 1);
+    };
+    await withWorker(hang, work, { chaos, parts: workerParts({ timeoutSeconds: 60 }) });
   });
 
   it("that throws, exits or cannot be loaded fails its invocation alone", async () => {

@@ -1,0 +1,23 @@
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { CauceError } from "../core/errors.ts";
+
+/** Makes the directory where it is missing. Throws `directory_unusable`. */
+export function usableDirectory(path: string): void {
+  try {
+    // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
+    if (!existsSync(path)) mkdirSync(path, { recursive: !existsSync(dirname(path)) });
+    else if (!statSync(path).isDirectory()) throw Object.assign(new Error("no directory"), { code: "ENOTDIR" });
+  } catch (cause) {
+    throw directoryUnusable(path, cause);
+  }
+}
+
+export function directoryUnusable(path: string, cause: unknown): CauceError {
+  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+  const what =
+    code === "EEXIST" || code === "ENOTDIR"
+      ? "there is a file of that name; give a directory"
+      : `it cannot be made, read or written (${code}); check the path and its rights`;
+  return new CauceError("directory_unusable", `${path}: ${what}`, { cause });
+}
