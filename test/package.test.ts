@@ -136,6 +136,14 @@ describe("the package", { timeout: 120_000 }, () => {
     }
   });
 
+  it("names all that emulating needs, at once and before it bundles", async () => {
+    const { code, text } = await begin(project, "npx", "cauce", "emulate", "shop.app.js", "--public").ended;
+    const names = "dynalite fauxqs @aws-sdk/\\S+ @aws-sdk/\\S+ @aws-sdk/\\S+ aws-cdk-lib constructs esbuild";
+    assert.match(text, new RegExp(`^package_missing: cauce emulate needs .*; run npm install ${names}$`, "m"));
+    assert.doesNotMatch(text, /Bundling/);
+    assert.equal(code, 1);
+  });
+
   it("has types of cauce/aws and cauce/lambda that hold where the SDK is installed", async () => {
     const shop = join(directory, "aws");
     mkdirSync(shop);

@@ -77,6 +77,7 @@ describe("cauce emulate", { concurrency: true }, () => {
     ["without keys", [], /^keys_required: .*--public\n$/, 1],
     ["for pods", ["--compute", "kubernetes"], /^setting_invalid: cauce emulate runs functions; .*\n$/, 2],
     ["with a seed of nothing", ["--public", "--seed", "7"], /^setting_invalid: --seed is for --chaos; add it\n$/, 2],
+    ["with its tables in a file", ["--public", "--data", app], /^directory_unusable: .*; give a directory\n$/, 1],
     ["on no port", ["--public", "--port", "99999"], /^setting_invalid: --port must be .*, not "99999"\n$/, 2],
   ];
   for (const [what, args, line, exitCode] of refused) {

@@ -79,11 +79,11 @@ async function stageOf(t: TestContext, mode: DeliveryMode) {
       return placed.order.id;
     },
     /** Another message of its first visit: a copy of SQS, or one that the sweep added. */
-    async copy(id: string) {
+    async copy(id: string, visit = 0) {
       await sqs.send(
         new SendMessageCommand({
           QueueUrl: stack.queueUrl("received"),
-          MessageBody: JSON.stringify({ id, visit: 0 }),
+          MessageBody: JSON.stringify({ id, visit }),
           ...(mode === "fifo" ? { MessageGroupId: hash("sha256", "a"), MessageDeduplicationId: `${id}:0:s1.1` } : {}),
         }),
       );
@@ -118,4 +118,18 @@ describe("what is left of a removed order", { timeout: 60_000 }, () => {
       });
     }
   }
+
+  it("nor is one of a later visit, where the table was put back to an earlier time", async (t) => {
+    const { clock, work, place, copy, handled } = await stageOf(t, "standard");
+    const id = await place({ customer: "a" });
+    assert.equal(await work(), 1);
+    await copy(id, 7);
+    let taken = 0;
+    for (let seconds = 0; seconds < 10; seconds++) {
+      taken += await work();
+      clock.advance(1);
+    }
+    assert.equal(taken, 1);
+    assert.deepEqual(handled, [id]);
+  });
 });

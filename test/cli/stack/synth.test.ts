@@ -38,6 +38,14 @@ describe("cauce synth", () => {
     assert.equal(code_.length, 3);
   });
 
+  it("needs a directory to write into", async () => {
+    const { code, err } = await run("synth", apps.shop.module, "--public", "--out", apps.shop.module);
+    assert.deepEqual(
+      [code, err],
+      [1, `directory_unusable: ${apps.shop.module}: there is a file of that name; give a directory\n`],
+    );
+  });
+
   it("needs a word on who may call", async (t) => {
     const { code, err } = await run("synth", apps.shop.module, "--out", folder(t));
     assert.equal(code, 1);
