@@ -23,12 +23,14 @@ export interface DeployOptions {
 
 /**
  * Makes or updates an app's stacks: shows what would change, looks at what is deployed, asks, and deploys. Throws
- * `orders_stranded`, `queue_in_use`, `deploy_failed`.
+ * `orders_stranded`, `queue_in_use`, `deploy_failed`; before anything is bundled `store_denied` without credentials.
  */
 export async function deploy(path: string, settings: StackSettings, options: DeployOptions): Promise<void> {
   const { output, force, yes } = options;
   const apps = await loadApp(path);
   const script = options.cdk ?? (await findCdk());
+  const { readDeployed, refuseNobody } = await withPeers("cauce deploy", sdkPackages, () => import("./deployed.ts"));
+  await refuseNobody();
   const outDirectory = mkdtempSync(join(tmpdir(), "cauce-deploy-"));
   try {
     const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output });
@@ -37,7 +39,6 @@ export async function deploy(path: string, settings: StackSettings, options: Dep
     await run("diff");
     const look = async (): Promise<void> => {
       output.err("Looking at what is deployed …\n");
-      const { readDeployed } = await withPeers("cauce deploy", sdkPackages, () => import("./deployed.ts"));
       for (const { workflow } of apps) {
         const topology = stacks.find((each) => each.workflow === workflow.name)?.topology;
         if (topology === undefined) continue;

@@ -7,6 +7,22 @@ import type { Deployed, DeployedQueue } from "./refusals.ts";
 
 const pageMost = 1_000;
 
+/**
+ * Looks whether the environment says which account and Region are meant, as the SDK reads it: whoever deploys for the
+ * first time should not wait for a bundle to be told. Rejects with `store_denied`, `setting_invalid`.
+ */
+export async function refuseNobody(): Promise<void> {
+  const clients = openClients();
+  try {
+    await call("looking for credentials", async () => {
+      await clients.sqs.config.region();
+      await clients.sqs.config.credentials();
+    });
+  } finally {
+    destroyClients(clients);
+  }
+}
+
 /** What stands in the account of a workflow's stage: nothing before the first deployment. */
 export async function readDeployed(workflow: string, stage: string): Promise<Deployed> {
   const [rows, queues] = await Promise.all([

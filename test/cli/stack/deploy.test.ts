@@ -175,6 +175,33 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     assert.ok(existsSync(await findCdk()));
   });
 
+  it("asks for a Region and for credentials before anything is bundled", async (t) => {
+    const { cdk, calls } = standIn(t);
+    const { output, text } = written();
+    const settings = readStackSettings({ public: "true" }, {});
+    const attempt = () => deploy(module, settings, { output, cdk, force: false, yes: true });
+    const kept = { ...env };
+    t.after(() => Object.assign(env, kept));
+    const nowhere = folder(t);
+    // Neither files nor the machine's own service give any.
+    Object.assign(env, {
+      HOME: nowhere,
+      AWS_CONFIG_FILE: join(nowhere, "c"),
+      AWS_SHARED_CREDENTIALS_FILE: join(nowhere, "s"),
+    });
+    env.AWS_EC2_METADATA_DISABLED = "true";
+    t.after(() => {
+      for (const name of ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED"]) {
+        if (kept[name] === undefined) delete env[name];
+      }
+    });
+    for (const name of ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]) delete env[name];
+    await assert.rejects(attempt(), { code: "store_denied", message: /AWS_PROFILE|credentials/ });
+    for (const name of ["AWS_REGION", "AWS_DEFAULT_REGION"]) delete env[name];
+    await assert.rejects(attempt(), { code: "setting_invalid", message: /set AWS_REGION/ });
+    assert.deepEqual([calls(), text()], [[], ""]);
+  });
+
   it("refuses without a word on who may call, before anything is bundled", async (t) => {
     const { cdk, calls } = standIn(t);
     const { output } = written();
