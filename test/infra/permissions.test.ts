@@ -19,6 +19,20 @@ describe("the grants", { concurrency: 1 }, () => {
   });
   after(() => emulators.stop());
 
+  it("are the same for what publishes nothing, but for the topic", () => {
+    for (const role of ["request", "processing", "sweep", "api", "work", "sweeper"] as const) {
+      const all = grantsOf({ role, publishes: true }, "standard");
+      assert.ok(
+        all.some(({ target }) => target === "topic"),
+        role,
+      );
+      assert.deepEqual(
+        grantsOf({ role, publishes: false }, "standard"),
+        all.filter(({ target }) => target !== "topic"),
+      );
+    }
+  });
+
   for (const delivery of ["standard", "fifo"] as const) {
     it(`are those that every path asks for (${delivery})`, async (t) => {
       const stage = delivery === "standard" ? "grantss" : "grantsf";
