@@ -18,16 +18,23 @@ async function functionProcess({ wrote }: Process): Promise<number> {
 }
 
 describe("cauce emulate", { concurrency: true }, () => {
-  it("serves what it says, and ends with SIGTERM and all its processes", async (t) => {
-    const command = cauce(t, emulate("--public"));
+  it("serves each workflow where it says, and ends with SIGTERM and all its processes", async (t) => {
+    const two = fileURLToPath(new URL("../infra/emulate/fixtures/two.app.ts", import.meta.url));
+    const command = cauce(t, ["emulate", two, "--port", "0", "--public"]);
     const pid = await functionProcess(command);
     process.kill(pid, 0);
+    // Its stack's name comes before the first one's: addresses go by the order in the module.
+    const [, url = ""] = await command.wrote(/\n {2}other +(http:\S+\/other)\n/);
+    const client = createClient({ url });
+    const { order } = await client.place({ note: "n" });
+    const { history } = await client.waitFor(order.id, "done");
+    assert.equal(history.at(-1)?.by.name, "other-processing-dev");
     command.kill("SIGTERM");
     const { code, signal, stdout, stderr } = await command.ended;
     assert.deepEqual([code, signal], [0, null], stderr);
     assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
-    assert.match(stdout, /^Emulating quick-dev on http:\/\/127\.0\.0\.1:\d+\n/);
-    assert.match(stdout, /\n {2}tables +quick-table-dev\n/);
+    assert.match(stdout, /^Emulating quick-dev, other-dev on http:\/\/127\.0\.0\.1:\d+, http:\/\/127\.0\.0\.1:\d+\n/);
+    assert.match(stdout, /\n {2}tables +quick-table-dev, other-table-dev\n/);
   });
 
   it("says from which seed its faults follow", async (t) => {
@@ -51,26 +58,6 @@ describe("cauce emulate", { concurrency: true }, () => {
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-  });
-
-  it("runs the stacks of several workflows, each on a port of its own", async (t) => {
-    const two = fileURLToPath(new URL("../infra/emulate/fixtures/two.app.ts", import.meta.url));
-    const command = cauce(t, ["emulate", two, "--port", "0", "--public"]);
-    const addresses: string[] = [];
-    for (const [name, data] of [
-      ["quick", { note: "n", group: "g" }],
-      ["other", { note: "n" }],
-    ] as const) {
-      const [, url = ""] = await command.wrote(new RegExp(`\\n {2}${name} +(http:\\S+/${name})\\n`));
-      const client = createClient({ url });
-      const { order } = await client.place(data);
-      const { history } = await client.waitFor(order.id, "done");
-      assert.equal(history.at(-1)?.by.name, `${name}-processing-dev`);
-      addresses.push(new URL(url).origin);
-    }
-    assert.equal(new Set(addresses).size, 2);
-    command.kill("SIGTERM");
-    assert.equal((await command.ended).code, 0);
   });
 
   const refused: readonly (readonly [string, readonly string[], RegExp, number])[] = [
