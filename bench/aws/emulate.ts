@@ -1,13 +1,16 @@
 /**
- * `npm run bench:emulate`: how many orders a second go through the example's stack in `cauce emulate` to their final
+ * `npm run bench:emulate`: after how many seconds the command is ready, how many orders a second go through the example's stack in `cauce emulate` to their final
  * status, and how much processor time one takes: placed in batches of 100, and one by one. `--json` for programs;
  * `--orders` (2000), `--clients` (those with one order at a time; 0 for batches; default: 0, then 64) and `--delivery
  * standard|fifo` (default: both).
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../src/core/clock.ts";
@@ -31,6 +34,10 @@ const { default: app } = (await import(module)) as {
   default: typeof import("../../examples/orders/orders.app.ts").default;
 };
 
+const readySeconds = await timeToReady();
+process.stdout.write(
+  values.json ? `${JSON.stringify({ readySeconds })}\n` : `ready ${readySeconds.toFixed(1)} s after the command\n`,
+);
 const ways = (["standard", "fifo"] as const)
   .filter((delivery) => values.delivery === undefined || values.delivery === delivery)
   .flatMap((delivery) => values.clients.map((clients) => ({ delivery, clients: Number(clients) })));
@@ -44,6 +51,24 @@ for (const { delivery, clients } of ways) {
       ? `${JSON.stringify(result)}\n`
       : `${delivery}, ${how}: ${perSecond.toFixed(0)} orders/s to their final status (placed at ${placedPerSecond.toFixed(0)}/s), ${took.toFixed(1)} ms of processor time each, with ${result.cores} cores and a load of ${loadBefore.toFixed(1)} before\n`,
   );
+}
+
+/** From starting `cauce emulate` to its last line. */
+async function timeToReady(): Promise<number> {
+  const command = fileURLToPath(new URL("../../bin/cauce.js", import.meta.url));
+  const begun = performance.now();
+  const child = spawn(
+    process.execPath,
+    ["--conditions=source", command, "emulate", module, "--public", "--port", "0"],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  const exited = once(child, "exit");
+  for await (const line of createInterface({ input: child.stdout })) if (line.startsWith("Ctrl+C")) break;
+  const seconds = (performance.now() - begun) / 1_000;
+  child.kill("SIGTERM");
+  const [code] = await exited;
+  if (code !== 0) throw new Error(`cauce emulate ended with ${code}`);
+  return seconds;
 }
 
 async function measure(delivery: "standard" | "fifo", clients: number) {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { CauceError } from "../core/errors.ts";
 
@@ -6,13 +6,13 @@ import { CauceError } from "../core/errors.ts";
 export function usableDirectory(path: string): void {
   try {
     // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
-    if (!existsSync(path)) mkdirSync(path, { recursive: !existsSync(dirname(path)) });
-    else if (!statSync(path).isDirectory()) throw Object.assign(new Error("no directory"), { code: "ENOTDIR" });
+    mkdirSync(path, { recursive: existsSync(path) || !existsSync(dirname(path)) });
   } catch (cause) {
     throw directoryUnusable(path, cause);
   }
 }
 
+/** Why a directory cannot be used, as `directory_unusable`. */
 export function directoryUnusable(path: string, cause: unknown): CauceError {
   const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
   const what =

@@ -146,8 +146,8 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
       name: names.queue(status),
       deadLetters: `${named(`${status}-dead`)}${suffix}`,
       // A queue that invokes a function hides its messages for as long as that may run. AWS advises six times that, for
-      // batches that wait for room: a message that comes back early finds its order's lease held, while one of a killed
-      // function would be hidden six times as long.
+      // batches that wait for room: a message that comes back early may run a handler twice, of which one commits, while
+      // each of a killed function would be hidden six times as long.
       visibilitySeconds: Math.max(
         leaseSecondsOf(handled(status)),
         compute === "lambda" ? functionOf(status).timeoutSeconds : 0,

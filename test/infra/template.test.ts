@@ -162,17 +162,19 @@ describe("the template of a stage outside dev, with keys", () => {
 });
 
 describe("an app with several workflows", () => {
-  it("gets a stack for each, with what is its own", async (t) => {
-    const claims = implement(
+  const small = (name: string): Workflows =>
+    implement(
       defineWorkflow({
-        name: "claims",
+        name,
         data: z.object({}),
         initial: "filed",
-        statuses: { filed: { to: ["closed"] }, closed: final },
+        statuses: { filed: { to: ["closed"], concurrency: 1_000 }, closed: final },
       }),
       { handlers: { filed: () => "closed" as const } },
-    );
-    const made = await synthesized({ app: [apps.shop.app, claims as unknown as Workflows] });
+    ) as unknown as Workflows;
+
+  it("gets a stack for each, with what is its own", async (t) => {
+    const made = await synthesized({ app: [apps.shop.app, small("claims")] });
     t.after(made.remove);
     assert.deepEqual(
       made.stacks.map(({ name, workflow, topology }) => [name, workflow, topology.table]),
@@ -185,18 +187,7 @@ describe("an app with several workflows", () => {
   });
 
   it("shares the account's concurrency among them", async (t) => {
-    const other = implement(
-      defineWorkflow({
-        name: "other",
-        data: z.object({}),
-        initial: "filed",
-        statuses: { filed: { to: ["closed"], concurrency: 1_000 }, closed: final },
-      }),
-      { handlers: { filed: () => "closed" as const } },
-    );
-    const { workflow } = other as unknown as Workflows;
-    const more = { ...(other as unknown as Workflows), workflow: { ...workflow, name: "more" } };
-    const made = await synthesized({ app: [other as unknown as Workflows, more], accountConcurrency: 100 });
+    const made = await synthesized({ app: [small("other"), small("more")], accountConcurrency: 100 });
     t.after(made.remove);
     assert.deepEqual(
       made.stacks.map(({ topology }) => topology.sources.map(({ concurrencyMost }) => concurrencyMost)),

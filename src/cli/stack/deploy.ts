@@ -29,8 +29,12 @@ export async function deploy(path: string, settings: StackSettings, options: Dep
   const { output, force, yes } = options;
   const apps = await loadApp(path);
   const script = options.cdk ?? (await findCdk());
-  const { readDeployed, refuseNobody } = await withPeers("cauce deploy", sdkPackages, () => import("./deployed.ts"));
-  await refuseNobody();
+  const { readDeployed, refuseUnknownAccount } = await withPeers(
+    "cauce deploy",
+    sdkPackages,
+    () => import("./deployed.ts"),
+  );
+  await refuseUnknownAccount();
   const outDirectory = mkdtempSync(join(tmpdir(), "cauce-deploy-"));
   try {
     const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output });

@@ -11,7 +11,7 @@ const pageMost = 1_000;
  * Looks whether the environment says which account and Region are meant, as the SDK reads it: whoever deploys for the
  * first time should not wait for a bundle to be told. Rejects with `store_denied`, `setting_invalid`.
  */
-export async function refuseNobody(): Promise<void> {
+export async function refuseUnknownAccount(): Promise<void> {
   const clients = openClients();
   try {
     await call("looking for credentials", async () => {

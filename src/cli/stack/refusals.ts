@@ -19,8 +19,8 @@ const anyway = "--force deploys all the same";
 
 /**
  * Throws what speaks against a deployment: `orders_stranded` where orders stand in statuses that the definition lacks, or
- * are open in the other delivery,
- * `queue_in_use` where a queue that the plan lacks, a dead-letter queue among them, holds messages.
+ * are open in the other delivery, `queue_in_use` where a queue that the plan lacks, a dead-letter queue among them, holds
+ * messages.
  */
 export function refuseDeployment(workflow: AnyWorkflow, topology: Topology, { depths, queues }: Deployed): void {
   try {

@@ -32,7 +32,10 @@ interface Assets {
 
 const templateEnd = ".template.json";
 
-/** The templates of a cloud assembly: of the stacks that are named, in that order, or of all. Throws `template_invalid` where there is none, or one that is no JSON. */
+/**
+ * The templates of a cloud assembly: of the stacks that are named, in that order, or of all. Throws `template_invalid`
+ * where there is none, or one that is no JSON.
+ */
 export function readAssembly(directory: string, stacks?: readonly string[]): Template[] {
   const found = readdirSync(directory)
     .filter((file) => file.endsWith(templateEnd))

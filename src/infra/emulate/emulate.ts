@@ -35,7 +35,10 @@ export interface EmulateOptions {
   readonly hook?: Hook | undefined;
   /** Default: nothing goes wrong. Comes after the hook: what that lets pass may still fail. */
   readonly chaos?: Chaos | undefined;
-  /** How many processes a function has at most. Default: two for each core, and at least four. As many as there are cores start as soon as they are wanted. */
+  /**
+   * How many processes a function has at most. Default: two for each core, and at least four. As many as there are cores
+   * start as soon as they are wanted.
+   */
   readonly processesMost?: number | undefined;
 }
 
