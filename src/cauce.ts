@@ -1,20 +1,23 @@
 import { hostname } from "node:os";
+import { operatorActions, type Served, serve } from "./api/around.ts";
+import { createLibrary, type Library } from "./api/library.ts";
+import type { Operation } from "./api/operation.ts";
+import { operations as allOperations } from "./api/operations.ts";
+import type { Orders } from "./api/orders.ts";
+import type { CallOptions, KeyedOptions, WorkflowOf } from "./api/types.ts";
 import type { Backend, BackendFactory, DeliveryMode, Depth, FailureGroup, ListQuery } from "./backend/backend.ts";
 import { type Clock, type Random, systemClock } from "./core/clock.ts";
 import { CauceError } from "./core/errors.ts";
 import type { App, Log } from "./core/handlers.ts";
-import type { Actor, Order, StoredOrder } from "./core/order.ts";
-import { leasesOf } from "./core/workflow.ts";
+import type { Actor, Order } from "./core/order.ts";
+import { type AnyWorkflow, leasesOf } from "./core/workflow.ts";
 import { createEngine } from "./engine/createEngine.ts";
-import type { Engine, PlaceOptions, Requested, RetryFilter, StartOptions, TransitionRequest } from "./engine/engine.ts";
+import type { Engine, RetryFilter, StartOptions, TransitionRequest } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
 import { createObservation } from "./engine/observation.ts";
-import { accepted, refusalError } from "./engine/operate.ts";
 import { checkStartOptions, polledStatuses } from "./engine/polled.ts";
-import { orderOf } from "./engine/present.ts";
 import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
-import { checkBody, listQuery, retryManyBody, transitionBody } from "./http/contract.ts";
 import { observedRoutes } from "./http/observed.ts";
 import { unobservedRoutes } from "./http/unobserved.ts";
 
@@ -55,8 +58,8 @@ export interface CauceOptions {
 }
 
 /**
- * Every call names the workflow first and takes what the API's route takes. Refusals are thrown as `CauceError` with
- * the API's codes.
+ * `workflow` gives one workflow's operations, typed by its definition. The other calls name the workflow first and take
+ * what the API's route takes. Refusals are thrown as `CauceError` with the API's codes.
  */
 export interface Cauce {
   /**
@@ -64,15 +67,21 @@ export interface Cauce {
    * `readBody` in it is a shorter way to a body's bytes, and a `takeTime` takes the time limit from a batch's body.
    */
   fetch(request: Request, env?: object): Response | Promise<Response>;
+  /**
+   * The operations of one workflow, typed by what `defineWorkflow` or `implement` returned: a status or a field that it
+   * does not have does not compile. A name gives them untyped. Throws `workflow_not_found`.
+   */
+  // biome-ignore lint/suspicious/noExplicitAny: an app of any workflow; its type is invariant in it.
+  workflow<T extends AnyWorkflow | App<any> = AnyWorkflow>(which: T | string): Orders<WorkflowOf<T>>;
   /** Stores an order and only then resolves. `placed` is false for a repeat of an idempotency key. */
-  place(workflow: string, data: unknown, options?: PlaceOptions): Promise<{ placed: boolean; order: Order }>;
+  place(workflow: string, data: unknown, options?: KeyedOptions): Promise<{ placed: boolean; order: Order }>;
   get(workflow: string, id: string): Promise<Order | undefined>;
   list(workflow: string, query?: Partial<ListQuery>): Promise<{ items: Order[]; nextCursor: string | null }>;
-  transition(workflow: string, id: string, request: TransitionRequest, options?: PlaceOptions): Promise<Order>;
-  retry(workflow: string, id: string, options?: Requested): Promise<Order>;
+  transition(workflow: string, id: string, request: TransitionRequest, options?: KeyedOptions): Promise<Order>;
+  retry(workflow: string, id: string, options?: CallOptions): Promise<Order>;
   retryMany(workflow: string, filter: RetryFilter): Promise<{ retried: number; nextCursor: string | null }>;
   /** Erases a final order, with its data, history and idempotency key. Rejects with `order_not_found`, `order_not_final`. */
-  remove(workflow: string, id: string, options?: Requested): Promise<void>;
+  remove(workflow: string, id: string, options?: CallOptions): Promise<void>;
   failures(workflow: string): Promise<FailureGroup[]>;
   queues(workflow: string): Promise<Depth[]>;
   /** Stops a handled status, over restarts too, until `resume`: what is in hand ends, and nothing of it begins. */
@@ -111,9 +120,13 @@ const watch = { createObservation, observedRoutes };
 
 /**
  * As `createCauce`, which brings a watch. A function sees one request and has none, nor its bundle anything of one:
- * `/events`, `/stats` and `/metrics` answer 501.
+ * `/events`, `/stats` and `/metrics` answer 501. Routes, their description and the library's calls follow from `operations`.
  */
-export async function openCauce(options: CauceOptions, watching?: typeof watch): Promise<Cauce> {
+export async function openCauce(
+  options: CauceOptions,
+  watching?: typeof watch,
+  operations: readonly Operation[] = allOperations,
+): Promise<Cauce> {
   checkOptions(options);
   const { clock = systemClock(), random = Math.random, log = standardErrorLog(), delivery = "standard" } = options;
   const actor = options.actor ?? { runtime: "node" as const, name: hostname() };
@@ -121,7 +134,8 @@ export async function openCauce(options: CauceOptions, watching?: typeof watch):
   refuseTwins(apps);
   const observation = watching?.createObservation({ clock, stream: Date.now().toString(36) });
   const backends: Backend[] = [];
-  const engines = new Map<string, Engine>();
+  const libraries = new Map<string, Library>();
+  const served: Served[] = [];
   const all: Engine[] = [];
   let state: "ready" | "draining" | "closed" = "ready";
   let starting: Promise<void> | undefined;
@@ -137,13 +151,15 @@ export async function openCauce(options: CauceOptions, watching?: typeof watch):
       backends.push(backend);
       const { unknownStatuses, retentionDays } = options;
       const observer = observation?.observerOf(name, await backend.depths());
-      const own = { backend, clock, random, log, actor, observer, unknownStatuses, retentionDays };
-      const engine = createEngine({ app, ...own });
-      engines.set(name, engine);
+      const context = { backend, clock, random, log, actor, observer, unknownStatuses, retentionDays };
+      const engine = createEngine({ app, ...context });
+      const own = serve(engine, operations, [operatorActions(log)]);
+      libraries.set(name, createLibrary(own));
+      served.push(own);
       all.push(engine);
     }
     app = createApp({
-      engines: all,
+      served,
       auth: options.auth,
       basePath: options.basePath,
       bodyBytesMax: options.bodyBytesMax,
@@ -156,15 +172,16 @@ export async function openCauce(options: CauceOptions, watching?: typeof watch):
     throw error;
   }
 
-  const engineOf = (workflow: string): Engine => {
-    const engine = engines.get(workflow);
-    if (engine !== undefined) return engine;
+  const libraryOf = (which: string | AnyWorkflow | App): Library => {
+    const name = typeof which === "string" ? which : "workflow" in which ? which.workflow.name : which.name;
+    const library = libraries.get(name);
+    if (library !== undefined) return library;
     throw new CauceError(
       "workflow_not_found",
-      `no workflow "${workflow}" is served here; there is ${[...engines.keys()].join(", ")}`,
+      `no workflow "${name}" is served here; there is ${[...libraries.keys()].join(", ")}`,
     );
   };
-  const show = (workflow: string, order: StoredOrder) => orderOf(order, workflow);
+  const ordersOf = (workflow: string): Orders => libraryOf(workflow).orders;
   const start = async ({ statuses, sweeps = true }: StartOptions) => {
     try {
       const workflows = all.map(({ workflow }) => workflow);
@@ -197,36 +214,24 @@ export async function openCauce(options: CauceOptions, watching?: typeof watch):
 
   return {
     fetch: (request, env) => app.fetch(request, env),
-    async place(workflow, data, placeOptions) {
-      checkKey(placeOptions);
-      const result = accepted(await engineOf(workflow).place(data, placeOptions));
-      return { placed: result.placed, order: show(workflow, result.order) };
+    // The types outside are all that knows which workflow it is.
+    workflow: (which) => libraryOf(which as string | AnyWorkflow | App).orders as never,
+    place: async (workflow, data, placeOptions) => ordersOf(workflow).place(data, placeOptions),
+    get: async (workflow, id) => ordersOf(workflow).get(id),
+    async list(workflow, query) {
+      const { items, nextCursor } = await ordersOf(workflow).list(query);
+      return { items: [...items], nextCursor };
     },
-    async get(workflow, id) {
-      const order = await engineOf(workflow).get(id);
-      return order && show(workflow, order);
-    },
-    async list(workflow, query = {}) {
-      const page = await engineOf(workflow).list(checkBody(listQuery, query));
-      return { items: page.items.map((order) => show(workflow, order)), nextCursor: page.nextCursor };
-    },
-    async transition(workflow, id, request, transitionOptions) {
-      checkKey(transitionOptions);
-      const wanted = checkBody(transitionBody, request);
-      return show(workflow, accepted(await engineOf(workflow).transition(id, wanted, transitionOptions)).order);
-    },
-    async retry(workflow, id, retryOptions) {
-      return show(workflow, accepted(await engineOf(workflow).retry(id, retryOptions)).order);
-    },
-    retryMany: async (workflow, filter) => engineOf(workflow).retryMany(checkBody(retryManyBody, filter)),
-    async remove(workflow, id, removeOptions) {
-      const refused = await engineOf(workflow).remove(id, removeOptions);
-      if (refused !== undefined) throw refusalError(refused);
-    },
-    failures: async (workflow) => engineOf(workflow).failures(),
-    queues: async (workflow) => engineOf(workflow).queues(),
-    pause: async (workflow, status) => accepted(await engineOf(workflow).setPaused(status, true)),
-    resume: async (workflow, status) => accepted(await engineOf(workflow).setPaused(status, false)),
+    transition: async (workflow, id, request, transitionOptions) =>
+      ordersOf(workflow).transition(id, request as never, transitionOptions),
+    retry: async (workflow, id, retryOptions) => ordersOf(workflow).retry(id, retryOptions),
+    retryMany: async (workflow, filter) => ordersOf(workflow).retryMany(filter),
+    remove: async (workflow, id, removeOptions) => ordersOf(workflow).remove(id, removeOptions),
+    // These give the engine's rows, whose times are milliseconds; `workflow(name)` gives the API's.
+    failures: async (workflow) => (await libraryOf(workflow).run("failures")) as FailureGroup[],
+    queues: async (workflow) => (await libraryOf(workflow).run("queues")) as Depth[],
+    pause: async (workflow, status) => (await libraryOf(workflow).run("pause", { status })) as Depth,
+    resume: async (workflow, status) => (await libraryOf(workflow).run("resume", { status })) as Depth,
     async start(startOptions = {}) {
       checkStartOptions(startOptions);
       if (state !== "ready") throw new CauceError("closed", "drain or close was called; create a new Cauce to start");
@@ -275,13 +280,6 @@ function checkOptions(options: CauceOptions): void {
   const { retentionDays = 1 } = options;
   if (!(Number.isInteger(retentionDays) && retentionDays >= 1 && retentionDays <= 36_500)) {
     refuse(`retentionDays is ${retentionDays}; it must be a whole number from 1 to 36,500, or be left out`);
-  }
-}
-
-function checkKey({ idempotencyKey }: PlaceOptions = {}): void {
-  if (idempotencyKey === undefined) return;
-  if (typeof idempotencyKey !== "string" || idempotencyKey === "" || idempotencyKey.length > 255) {
-    throw new CauceError("invalid_request", "idempotencyKey must be a text of 1 to 255 characters");
   }
 }
 

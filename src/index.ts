@@ -1,3 +1,17 @@
+export type { Orders } from "./api/orders.ts";
+export type {
+  CallOptions,
+  FailedFilter,
+  Failures,
+  InputOf,
+  KeyedOptions,
+  OrderOf,
+  OrdersQuery,
+  PageQuery,
+  Queue,
+  Stored,
+  Transition,
+} from "./api/types.ts";
 export type { BackendFactory, DeliveryMode, Depth, FailureGroup } from "./backend/backend.ts";
 export { type Cauce, type CauceOptions, createCauce } from "./cauce.ts";
 export { type Clock, type Random, systemClock } from "./core/clock.ts";
@@ -14,5 +28,5 @@ export {
   type StatusName,
   type Workflow,
 } from "./core/workflow.ts";
-export type { PlaceOptions, RetryFilter, StartOptions, TransitionRequest } from "./engine/engine.ts";
+export type { RetryFilter, StartOptions, TransitionRequest } from "./engine/engine.ts";
 export type { Auth } from "./http/auth.ts";

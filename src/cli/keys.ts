@@ -1,6 +1,7 @@
 import { appendFileSync, chmodSync, existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { CauceError } from "../core/errors.ts";
+import { type Role, roles } from "../engine/call.ts";
 import {
   type Auth,
   createKey,
@@ -9,8 +10,6 @@ import {
   keyNamePattern,
   parseKeyLines,
   parseKeys,
-  type Role,
-  roles,
 } from "../http/keys.ts";
 
 /**

@@ -6,8 +6,9 @@ import type { AnyHandler, App, LazyHandler, Log } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { type HandledStatus, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
 import { type Attempt, createAttempt } from "./attempt.ts";
+import type { Call } from "./call.ts";
 import { createDeadlines, type Deadlines } from "./deadlines.ts";
-import type { Engine, Requested, StartOptions } from "./engine.ts";
+import type { Engine, StartOptions } from "./engine.ts";
 import { createIntake } from "./intake.ts";
 import { checkLimits } from "./limits.ts";
 import { textOf } from "./log.ts";
@@ -63,7 +64,7 @@ export function createEngine(options: EngineOptions): Engine {
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
 
-  const contextOf = (from?: Requested): DecideContext => ({
+  const contextOf = (from?: Partial<Call>): DecideContext => ({
     workflow,
     now: clock.now(),
     random,
@@ -201,7 +202,14 @@ export function createEngine(options: EngineOptions): Engine {
     get: backend.get,
     where: backend.where,
     list: backend.list,
-    ...createOperate({ backend: watched, contextOf, commit: commitOther, log, onRemoved: observer.removed }),
+    ...createOperate({
+      workflow: workflow.name,
+      backend: watched,
+      contextOf,
+      commit: commitOther,
+      log,
+      onRemoved: observer.removed,
+    }),
     failures: backend.failures,
 
     ...createStanding({ workflow, backend: watched, log }),

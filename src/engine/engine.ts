@@ -4,22 +4,13 @@ import type { ErrorCode, Fault } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import type { Attempt } from "./attempt.ts";
+import type { Call } from "./call.ts";
 
 /** An expected "no", returned and not thrown. */
 export interface Refusal {
   readonly refused: ErrorCode;
   readonly message: string;
   readonly faults?: readonly Fault[];
-}
-
-export interface Requested {
-  /** The caller's request id, kept in the history. */
-  readonly requestId?: string | null | undefined;
-}
-
-export interface PlaceOptions extends Requested {
-  /** 1 to 255 characters. The same key and content give the same order, for as long as the order lives. */
-  readonly idempotencyKey?: string | undefined;
 }
 
 export interface TransitionRequest {
@@ -53,7 +44,7 @@ export interface Engine {
   /** Refuses with `invalid_data`, `idempotency_conflict`, `limit_exceeded`. Rejects with `store_full`, `store_unavailable`, `closed`. */
   place(
     data: unknown,
-    options?: PlaceOptions,
+    call?: Partial<Call>,
   ): Promise<{ readonly placed: boolean; readonly order: StoredOrder } | Refusal>;
   get(id: string): Promise<StoredOrder | undefined>;
   /** Where the store keeps the order of an id. */
@@ -67,17 +58,17 @@ export interface Engine {
   transition(
     id: string,
     request: TransitionRequest,
-    options?: PlaceOptions,
+    call?: Partial<Call>,
   ): Promise<{ readonly moved: boolean; readonly order: StoredOrder } | Refusal>;
   /** Starts one failed order again. Refuses with `order_not_found`, `not_failed`, `transition_not_allowed`, `stale`. */
-  retry(id: string, options?: Requested): Promise<{ readonly order: StoredOrder } | Refusal>;
+  retry(id: string, call?: Partial<Call>): Promise<{ readonly order: StoredOrder } | Refusal>;
   /** Starts failed orders again, at most `limit` a call; go on with `nextCursor`. Rejects with `invalid_cursor`. */
   retryMany(
     filter: RetryFilter,
-    options?: Requested,
+    call?: Partial<Call>,
   ): Promise<{ readonly retried: number; readonly nextCursor: string | null }>;
   /** Erases a final order. Undefined when it is gone; refuses with `order_not_found`, `order_not_final`. */
-  remove(id: string, options?: Requested): Promise<Refusal | undefined>;
+  remove(id: string, call?: Partial<Call>): Promise<Refusal | undefined>;
   failures(): Promise<FailureGroup[]>;
   /**
    * Stops a handled status, or lets it go on: no handler of it begins while it is paused, over restarts too. Resolves to

@@ -6,7 +6,8 @@ import type { Clock } from "../core/clock.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
 import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
-import type { Engine, PlaceOptions, Refusal } from "./engine.ts";
+import type { Call } from "./call.ts";
+import type { Engine, Refusal } from "./engine.ts";
 import type { Observer } from "./observer.ts";
 import type { StoreHealth } from "./storeHealth.ts";
 
@@ -38,8 +39,8 @@ export function createIntake({
   // One object for all requests that bring no id of their own: a backend may keep what it makes of it.
   const nobody: Actor = { runtime: actor.runtime, name: actor.name, requestId: null, messageId: null };
 
-  return async (body, options = {}) => {
-    const accepted = accept(workflow, backend, body, options);
+  return async (body, call) => {
+    const accepted = accept(workflow, backend, body, call ?? {});
     if ("refused" in accepted) return accepted;
     const now = clock.now();
     const expiresAt = expiresAfterMilliseconds === null ? null : now + Math.ceil(expiresAfterMilliseconds);
@@ -52,7 +53,7 @@ export function createIntake({
         group: accepted.group,
         createdAt: now,
         expiresAt,
-        by: options.requestId ? { ...nobody, requestId: options.requestId } : nobody,
+        by: call?.requestId ? { ...nobody, requestId: call.requestId } : nobody,
         key: accepted.key,
       });
     } catch (error) {
@@ -81,7 +82,7 @@ function accept(
   workflow: AnyWorkflow,
   backend: Backend,
   body: unknown,
-  options: PlaceOptions,
+  { idempotencyKey }: Partial<Call>,
 ): Pick<NewOrder, "dataJson" | "group" | "key"> | Refusal {
   let dataJson: string;
   let group: string | null = null;
@@ -96,7 +97,7 @@ function accept(
     if (json === undefined) return invalidData([{ path: "", message: "must be a value that JSON has" }]);
     dataJson = json;
     if (workflow.group !== undefined) group = groupOf(workflow, workflow.group, parsed.data);
-    if (options.idempotencyKey !== undefined) key = keyOf(options.idempotencyKey, body);
+    if (idempotencyKey !== undefined) key = keyOf(idempotencyKey, body);
   } catch (error) {
     if (error instanceof $ZodAsyncError) {
       const message = `workflow "${workflow.name}": the schema of data has an asynchronous check; checks must be synchronous`;

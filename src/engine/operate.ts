@@ -4,12 +4,14 @@ import { decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
-import type { Engine, Refusal, Requested } from "./engine.ts";
+import type { Call } from "./call.ts";
+import type { Engine, Refusal } from "./engine.ts";
 import { keyOf } from "./intake.ts";
 
 interface OperateOptions {
+  readonly workflow: string;
   readonly backend: Backend;
-  readonly contextOf: (options: Requested | undefined) => DecideContext;
+  readonly contextOf: (call: Partial<Call> | undefined) => DecideContext;
   readonly commit: (change: Change) => Promise<"committed" | "stale">;
   readonly log: Log;
   /** Told of each order that was erased. */
@@ -23,6 +25,7 @@ const pageSize = 200;
 
 /** What people and other systems do to orders: transitions, retries and removal. */
 export function createOperate({
+  workflow,
   backend,
   contextOf,
   commit,
@@ -32,33 +35,33 @@ export function createOperate({
   const change = async (
     id: string,
     outcomeOf: (order: StoredOrder) => Outcome | Refusal | "repeated",
-    options: Requested | undefined,
+    call: Partial<Call> | undefined,
   ): Promise<{ moved: boolean; order: StoredOrder } | Refusal> => {
     for (let tries = 0; tries < triesWhenStale; tries++) {
       const order = await backend.get(id);
-      if (order === undefined) return { refused: "order_not_found", message: `no order has the id "${id}"` };
+      if (order === undefined) return orderNotFound(id, workflow);
       const outcome = outcomeOf(order);
       if (outcome === "repeated") return { moved: false, order };
       if ("refused" in outcome) return outcome;
-      const decision = decide(order, outcome, contextOf(options));
+      const decision = decide(order, outcome, contextOf(call));
       if ("refused" in decision) return decision;
       if ((await commit(decision.change)) === "committed") return { moved: true, order: decision.change.after };
     }
     return { refused: "stale", message: "the order keeps changing; read it again and repeat" };
   };
 
-  const retry: Engine["retry"] = async (id, options) => {
-    const result = await change(id, () => ({ kind: "retried" }), options);
+  const retry: Engine["retry"] = async (id, call) => {
+    const result = await change(id, () => ({ kind: "retried" }), call);
     return "refused" in result ? result : { order: result.order };
   };
 
   return {
-    transition(id, request, options) {
+    transition(id, request, call) {
       const { to, reason, results, expectedVersion } = request;
       let key: { keyHash: string; contentHash: string } | undefined;
-      if (options?.idempotencyKey !== undefined) {
+      if (call?.idempotencyKey !== undefined) {
         try {
-          key = keyOf(options.idempotencyKey, request);
+          key = keyOf(call.idempotencyKey, request);
         } catch (error) {
           const message = `the request cannot be taken: ${error instanceof Error ? error.message : String(error)}`;
           return Promise.resolve({ refused: "invalid_results", message, faults: [{ path: "", message }] });
@@ -89,15 +92,15 @@ export function createOperate({
             ...(key === undefined ? {} : { key: `${key.keyHash}:${key.contentHash}` }),
           };
         },
-        options,
+        call,
       );
     },
 
     retry,
 
-    async remove(id, options) {
+    async remove(id, call) {
       const removed = await backend.remove(id);
-      if (removed === "not_found") return { refused: "order_not_found", message: `no order has the id "${id}"` };
+      if (removed === "not_found") return orderNotFound(id, workflow);
       if (removed === "not_final") {
         return {
           refused: "order_not_final",
@@ -106,15 +109,15 @@ export function createOperate({
       }
       onRemoved(1);
       // The order cannot say any more who removed it.
-      log.info({ orderId: id, requestId: options?.requestId ?? null }, "order removed");
+      log.info({ orderId: id, requestId: call?.requestId ?? null }, "order removed");
       return undefined;
     },
 
-    async retryMany(filter, options) {
+    async retryMany(filter, call) {
       const limit = filter.limit ?? defaultRetryLimit;
       let retried = 0;
       const one = async (id: string) => {
-        if (!("refused" in (await retry(id, options)))) retried++;
+        if (!("refused" in (await retry(id, call)))) retried++;
       };
       if (filter.ids !== undefined) {
         const start = filter.cursor === undefined ? 0 : positionOf(filter.cursor);
@@ -148,6 +151,10 @@ export function createOperate({
       return { retried, nextCursor: cursor ?? null };
     },
   };
+}
+
+export function orderNotFound(id: string, workflow: string): Refusal {
+  return { refused: "order_not_found", message: `no order of "${workflow}" has the id "${id}"; check the id` };
 }
 
 function matches(

@@ -7,8 +7,9 @@ import {
   type Visit,
 } from "../core/order.ts";
 
-const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
-const isoOrNull = (milliseconds: number | null): string | null => (milliseconds === null ? null : iso(milliseconds));
+export const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
+export const isoOrNull = (milliseconds: number | null): string | null =>
+  milliseconds === null ? null : iso(milliseconds);
 
 function entryOf(visit: Visit): HistoryEntry {
   return {

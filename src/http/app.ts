@@ -1,21 +1,29 @@
 import type { Context } from "hono";
 import { HonoBase } from "hono/hono-base";
+import type { Served } from "../api/around.ts";
+import { checkQuery, noFields } from "../api/fields.ts";
+import { type Wires, wire } from "../api/orders.ts";
 import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
-import type { Engine } from "../engine/engine.ts";
 import { stackOf } from "../engine/log.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader } from "./body.ts";
-import { checkQuery, noQuery } from "./contract.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { fixedFirstRouter } from "./router.ts";
-import { type Route, requestIdOf, type ServerHelp, serverRoutes, workflowRoutes } from "./routes.ts";
+import {
+  allWorkflowsRoutes,
+  healthRoutes,
+  type Route,
+  requestIdOf,
+  type ServerHelp,
+  workflowRoutes,
+} from "./routes.ts";
 
 export interface HttpAppOptions {
   /** One for each workflow; its name is the first segment of the paths. */
-  readonly engines: readonly Engine[];
+  readonly served: readonly Served[];
   /** Who may do what; undefined: everybody may do everything. */
   readonly auth: Auth | undefined;
   /** Where the app is mounted: empty, or such as `/api`. Default: empty. */
@@ -35,7 +43,7 @@ export interface HttpEnv {
 
 /** The HTTP API of some workflows. Throws `setting_invalid` or `keys_invalid`. */
 export function createApp({
-  engines,
+  served,
   auth,
   basePath = "",
   bodyBytesMax = 262_144,
@@ -43,7 +51,8 @@ export function createApp({
   observed,
   ready,
 }: HttpAppOptions): HonoBase<HttpEnv> {
-  checkOptions(engines, basePath, bodyBytesMax);
+  const names = served.map(({ engine }) => engine.workflow.name);
+  checkOptions(names, basePath, bodyBytesMax);
   const app = new HonoBase<HttpEnv>({ router: fixedFirstRouter() });
   const guard = createGuard(auth);
   const storeFaults = createStoreFaultLog(log);
@@ -69,36 +78,38 @@ export function createApp({
 
   const takesOrders = async (): Promise<boolean> => {
     if (!ready()) return false;
-    const takes = (await Promise.all(engines.map((engine) => engine.takesWrites()))).every(Boolean);
+    const takes = (await Promise.all(served.map(({ engine }) => engine.takesWrites()))).every(Boolean);
     if (takes) storeFaults.recovered();
     return takes;
   };
 
   const ofServer = [
-    ...serverRoutes(engines, takesOrders),
+    ...allWorkflowsRoutes(served),
+    ...healthRoutes(takesOrders),
     ...observed,
-    ...referenceRoutes({ engines, basePath, secured: auth !== undefined }),
+    ...referenceRoutes({ served, basePath, secured: auth !== undefined }),
   ];
   const open = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));
   for (const route of ofServer) addRoute(app, basePath, route, guard);
-  for (const engine of engines) {
-    for (const route of workflowRoutes(engine, options)) addRoute(app, basePath, route, guard);
+  for (const each of served) {
+    for (const route of workflowRoutes(each, options)) addRoute(app, basePath, route, guard);
   }
+  const missingWorkflow = createMissingWorkflow(served);
 
   app.notFound((context) => {
     const { path } = context.req;
     const allowed = allowedMethods(app, path);
     const local = path.startsWith(`${basePath}/`) ? path.slice(basePath.length) : "";
     if (!open.has(local)) {
-      const denied = guard(context.req.raw, "any");
-      if (denied !== undefined) return denied;
+      const who = guard(context.req.raw, "any");
+      if (who instanceof Response) return who;
     }
     if (allowed !== "") {
       return problem("method_not_allowed", `${context.req.method} is not for this route; it takes ${allowed}`, {
         headers: { Allow: allowed },
       });
     }
-    const name = missingWorkflow(engines, local);
+    const name = missingWorkflow(local);
     return name === undefined
       ? problem("route_not_found", `there is no such route; ${basePath}/docs has them all`)
       : problem("workflow_not_found", `no workflow "${name}" is served here; check the first segment of the path`);
@@ -120,14 +131,15 @@ function addRoute(
   { method, path, access, answer }: Route,
   guard: Guard,
 ): void {
-  const hasId = path.includes(":id");
+  const parameter = /:(\w+)/.exec(path)?.[1];
   app.on(method, basePath + path, (context: Context<HttpEnv>) => {
     const request = context.req.raw;
-    const denied = access === undefined ? undefined : guard(request, access);
-    if (denied !== undefined) return denied;
+    const who = guard(request, access);
+    if (who instanceof Response) return who;
     // A parameter that does nothing must not look as if it did; GET routes check their own.
-    if (method !== "GET" && request.url.includes("?")) checkQuery(noQuery, request.url);
-    return answer(request, hasId ? (context.req.param("id") ?? "") : "", context.env ?? noHelp);
+    if (method !== "GET" && request.url.includes("?")) checkQuery(noFields, request.url);
+    const value = parameter === undefined ? "" : (context.req.param(parameter) ?? "");
+    return answer(request, { parameter: value, help: context.env ?? noHelp, who });
   });
 }
 
@@ -137,12 +149,17 @@ function allowedMethods(app: HonoBase<HttpEnv>, path: string): string {
   return [takes("GET") ? "GET, HEAD" : "", ...["POST", "DELETE"].filter(takes)].filter(Boolean).join(", ");
 }
 
-/** The name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */
-function missingWorkflow(engines: readonly Engine[], path: string): string | undefined {
-  const name = /^\/([a-z][A-Za-z0-9]{0,39})(?:\/[^/]+(?:\/(?:transitions|retry|stored))?)?$/.exec(path)?.[1];
-  return name === undefined || reservedNames.has(name) || engines.some((e) => e.workflow.name === name)
-    ? undefined
-    : name;
+/** Finds the name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */
+function createMissingWorkflow(served: readonly Served[]): (path: string) => string | undefined {
+  const declared = served.flatMap(({ operations }) => [...operations.values()].map(({ operation }) => operation));
+  const all: Wires[string][] = [...declared, wire.placeMany];
+  const paths = all.filter(({ scope }) => scope === undefined).map(({ path }) => path.replace(/\{\w+\}/g, "[^/]+"));
+  const shape = new RegExp(`^/([a-z][A-Za-z0-9]{0,39})(?:${[...new Set(paths)].join("|")})$`);
+  const names = new Set(served.map(({ engine }) => engine.workflow.name));
+  return (path) => {
+    const name = shape.exec(path)?.[1];
+    return name === undefined || reservedNames.has(name) || names.has(name) ? undefined : name;
+  };
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
@@ -164,7 +181,7 @@ function createStoreFaultLog(log: Log) {
   };
 }
 
-function checkOptions(engines: readonly Engine[], basePath: string, bodyBytesMax: number): void {
+function checkOptions(names: readonly string[], basePath: string, bodyBytesMax: number): void {
   if (!/^(?:\/[\w.~-]+)*$/.test(basePath)) {
     throw new CauceError(
       "setting_invalid",
@@ -177,7 +194,6 @@ function checkOptions(engines: readonly Engine[], basePath: string, bodyBytesMax
       `bodyBytesMax is ${bodyBytesMax}; it must be a whole number of bytes from 1`,
     );
   }
-  const names = engines.map((engine) => engine.workflow.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
     throw new CauceError("app_invalid", `two apps serve the workflow "${twice}"; give each workflow a name of its own`);

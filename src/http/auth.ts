@@ -1,5 +1,6 @@
 import { hash, timingSafeEqual } from "node:crypto";
-import { type Auth, checkKey, keyPrefix, type Role } from "./keys.ts";
+import type { Role, Who } from "../engine/call.ts";
+import { type Auth, checkKey, keyPrefix } from "./keys.ts";
 import { problem } from "./problem.ts";
 
 export type { Auth } from "./keys.ts";
@@ -7,20 +8,23 @@ export type { Auth } from "./keys.ts";
 /** What a route asks of a key: a role, or only that it is valid. */
 export type Access = Role | "any";
 
-/** The answer to a request that may not do what it asks, or undefined. */
-export type Guard = (request: Request, access: Access) => Response | undefined;
+/** Who sent a request, or the answer to one that may not do what it asks. Without an access it asks for no key. */
+export type Guard = (request: Request, access: Access | undefined) => Who | Response;
 
+const open: Who = { kind: "open" };
 const challenge = { headers: { "WWW-Authenticate": "Bearer" } };
 
 /** Checks `Authorization: Bearer <key>`. Without `auth` everything is open. Throws `keys_invalid`. */
 export function createGuard(auth: Auth | undefined): Guard {
-  if (auth === undefined) return () => undefined;
+  if (auth === undefined) return () => open;
   const keys = auth.keys.map((key) => {
     checkKey(key, "auth.keys");
-    return { role: key.role, digest: Buffer.from(key.sha256, "hex") };
+    const who: Who = { kind: "key", name: key.name, role: key.role };
+    return { who, role: key.role, digest: Buffer.from(key.sha256, "hex") };
   });
 
   return (request, access) => {
+    if (access === undefined) return open;
     const key = bearerOf(request.headers.get("authorization"));
     if (key === undefined) {
       return problem("unauthorized", "send an API key as Authorization: Bearer <key>", challenge);
@@ -28,13 +32,14 @@ export function createGuard(auth: Auth | undefined): Guard {
     // A hash in the file may be that of "1" or of a word; a key that Cauce made cannot be guessed.
     if (!key.startsWith(keyPrefix)) return unknownKey();
     const digest = hash("sha256", key, "buffer");
-    let role: Role | undefined;
+    let known: { readonly who: Who; readonly role: Role } | undefined;
     // No early exit: the time taken says nothing of which key came near, or of how many there are before it.
     for (const stored of keys) {
-      if (timingSafeEqual(stored.digest, digest)) role = stored.role;
+      if (timingSafeEqual(stored.digest, digest)) known = stored;
     }
-    if (role === undefined) return unknownKey();
-    if (access === "any" || role === access || role === "operate") return undefined;
+    if (known === undefined) return unknownKey();
+    const { who, role } = known;
+    if (access === "any" || role === access || role === "operate") return who;
     const needed = access === "operate" ? '"operate"' : `"${access}" or "operate"`;
     return problem("forbidden", `the API key's role is "${role}"; this route needs ${needed}`);
   };

@@ -1,12 +1,17 @@
+import type { Run } from "../api/around.ts";
+import { idempotencyKeyPattern } from "../api/fields.ts";
+import { isRefusal } from "../api/operation.ts";
 import { CauceError } from "../core/errors.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { StoredOrder } from "../core/order.ts";
+import type { Who } from "../engine/call.ts";
 import { parseText } from "./body.ts";
-import { idempotencyKeyPattern } from "./contract.ts";
 import { type Line, linesOf } from "./lines.ts";
 import { errorFields, httpStatusOf, oneLine, type ProblemFields, refusalFields } from "./problem.ts";
 
 export interface BatchOptions {
-  readonly engine: Engine;
+  /** Runs the operation `place`. */
+  readonly place: Run;
+  readonly who: Who;
   /** The largest line, in bytes. */
   readonly bytesMax: number;
   readonly requestId: string | null;
@@ -43,12 +48,14 @@ async function answerLine({ number, text }: Line, options: BatchOptions): Promis
   try {
     if (typeof text !== "string") throw text;
     const { data, idempotencyKey } = envelopeOf(parseText(text, "invalid_data"));
-    const result = await options.engine.place(data, { idempotencyKey, requestId: options.requestId });
-    if ("refused" in result) return refused(number, refusalFields(result));
+    const { who, requestId } = options;
+    const result = await options.place(data, { who, idempotencyKey, requestId });
+    if (isRefusal(result)) return refused(number, refusalFields(result));
     options.onStored();
-    const { id, status, visit, version } = result.order;
+    const { placed, order } = result as { readonly placed: boolean; readonly order: StoredOrder };
+    const { id, status, visit, version } = order;
     // What an id and a status's name are made of needs no escapes.
-    return `{"line":${number},"status":${result.placed ? 202 : 200},"order":{"id":"${id}","status":"${status}","visit":${visit},"version":${version}}}\n`;
+    return `{"line":${number},"status":${placed ? 202 : 200},"order":{"id":"${id}","status":"${status}","visit":${visit},"version":${version}}}\n`;
   } catch (error) {
     const fields = errorFields(error);
     if (httpStatusOf[fields.code] >= 500) options.onError(error);

@@ -1,9 +1,6 @@
 import { hash, randomBytes } from "node:crypto";
 import { CauceError } from "../core/errors.ts";
-
-/** What a key may do. `intake`: place orders, nothing else. `read`: every GET. `operate`: everything. */
-export const roles = ["intake", "read", "operate"] as const;
-export type Role = (typeof roles)[number];
+import { type Role, roles } from "../engine/call.ts";
 
 /** An API key as a server keeps it: never the key itself. */
 export interface StoredKey {

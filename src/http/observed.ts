@@ -1,8 +1,9 @@
+import { checkQuery, noFields } from "../api/fields.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Observation } from "../engine/observation.ts";
-import { checkQuery, eventsQuery, noQuery, statsQuery } from "./contract.ts";
+import { eventsQuery, statsQuery } from "./contract.ts";
 import { eventStream } from "./eventStream.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
@@ -57,7 +58,7 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
       path: "/metrics",
       access: "read",
       async answer(request) {
-        checkQuery(noQuery, request.url);
+        checkQuery(noFields, request.url);
         // Loaded with the first scrape.
         metrics ??= createMetrics(engines, observation);
         const { contentType, text } = await metrics;

@@ -1,22 +1,14 @@
-import type { Depth, FailureGroup } from "../backend/backend.ts";
+import type { BoundOperation, Served } from "../api/around.ts";
+import { checkBody, checkQuery, idempotencyKeyPattern, noFields } from "../api/fields.ts";
+import { isRefusal, type Operation } from "../api/operation.ts";
+import { pathFieldOf, wire } from "../api/orders.ts";
 import { CauceError } from "../core/errors.ts";
-import type { Engine } from "../engine/engine.ts";
-import { createOrderJson } from "../engine/present.ts";
+import type { Call, Who } from "../engine/call.ts";
 import type { Access } from "./auth.ts";
 import { answersOf } from "./batch.ts";
 import { type BodyReader, checkEncoding, type ReadBody } from "./body.ts";
-import {
-  checkBody,
-  checkQuery,
-  idempotencyKeyPattern,
-  listQuery,
-  noBody,
-  noQuery,
-  requestIdPattern,
-  retryManyBody,
-  transitionBody,
-} from "./contract.ts";
-import { problem, refusalProblem } from "./problem.ts";
+import { requestIdPattern } from "./contract.ts";
+import { refusalProblem } from "./problem.ts";
 
 /** What the server underneath may offer for a request. */
 export interface ServerHelp {
@@ -26,194 +18,147 @@ export interface ServerHelp {
   readonly takeTime?: () => void;
 }
 
+/** What a route knows of a request besides the request itself. */
+export interface RouteContext {
+  /** The value of the path's parameter; empty where it has none. */
+  readonly parameter: string;
+  readonly help: ServerHelp;
+  readonly who: Who;
+}
+
 /** One route: who may use it and what it answers. */
 export interface Route {
   readonly method: "GET" | "POST" | "DELETE";
-  /** Below the base path; `:id` is the only parameter. */
+  /** Below the base path; it has one parameter, such as `:id`, or none. */
   readonly path: string;
   /** The role that a key needs; undefined for a route that needs no key. */
   readonly access: Access | undefined;
-  answer(request: Request, id: string, help: ServerHelp): Promise<Response> | Response;
+  answer(request: Request, context: RouteContext): Promise<Response> | Response;
 }
 
 export interface RouteOptions {
   readonly basePath: string;
   readonly body: BodyReader;
   readonly bodyBytesMax: number;
-  /** Told of each order that was stored. */
+  /** Told each time when the store took a change. */
   readonly onStored: () => void;
   /** Told of an error that is the server's fault and was answered in a line. */
   readonly onError: (error: unknown, request: Request) => void;
 }
 
-/** The routes of one workflow. Fixed words come before `:id`, which would take them too. */
-export function workflowRoutes(
-  engine: Engine,
-  { basePath, body, bodyBytesMax, onStored, onError }: RouteOptions,
-): Route[] {
+/** The routes of one workflow: one for each of its operations, and the batch. */
+export function workflowRoutes({ engine, operations }: Served, options: RouteOptions): Route[] {
   const { name } = engine.workflow;
-  const orderJson = createOrderJson(name);
-  const location = `${basePath}/${name}/`;
-  const orderNotFound = (id: string) =>
-    problem("order_not_found", `no order of "${name}" has the id "${id}"; check the id`);
-
-  return [
-    {
-      method: "POST",
-      path: `/${name}`,
-      access: "intake",
-      async answer(request, _id, { readBody }) {
-        const options = placeOptionsOf(request.headers);
-        const data = await body.required(request, readBody, "invalid_data");
-        const result = await engine.place(data, options);
-        if ("refused" in result) return refusalProblem(result);
-        onStored();
-        const { order } = result;
-        return new Response(orderJson(order), {
-          status: result.placed ? 202 : 200,
-          headers: { "Content-Type": "application/json", Location: location + order.id },
-        });
-      },
-    },
-    {
-      method: "POST",
-      path: `/${name}/batch`,
-      access: "intake",
-      answer(request, _id, { takeTime }) {
-        checkLinesType(request.headers);
-        const requestId = requestIdOf(request.headers);
-        const headers = { "Content-Type": linesType };
-        if (request.body === null) return new Response("", { headers });
-        takeTime?.();
-        const answers = answersOf(request.body, {
-          engine,
-          bytesMax: bodyBytesMax,
-          requestId,
-          onStored,
-          onError: (error) => onError(error, request),
-        });
-        return new Response(ReadableStream.from(answers), { headers });
-      },
-    },
-    {
-      method: "GET",
-      path: `/${name}`,
-      access: "read",
-      async answer(request) {
-        const { items, nextCursor } = await engine.list(checkQuery(listQuery, request.url));
-        const orders = items.map((order) => orderJson(order));
-        return ok(`{"items":[${orders.join(",")}],"nextCursor":${JSON.stringify(nextCursor)}}`);
-      },
-    },
-    {
-      method: "GET",
-      path: `/${name}/failures`,
-      access: "read",
-      async answer(request) {
-        checkQuery(noQuery, request.url);
-        return ok(JSON.stringify({ items: (await engine.failures()).map(failureOf) }));
-      },
-    },
-    {
-      method: "POST",
-      path: `/${name}/retry`,
-      access: "operate",
-      async answer(request, _id, { readBody }) {
-        const filter = checkBody(retryManyBody, await body.optional(request, readBody, "invalid_request"));
-        const { retried, nextCursor } = await engine.retryMany(filter, { requestId: requestIdOf(request.headers) });
-        return ok(JSON.stringify({ retried, nextCursor }));
-      },
-    },
-    ...(["pause", "resume"] as const).map(
-      (action): Route => ({
-        method: "POST",
-        path: `/${name}/queues/:id/${action}`,
-        access: "operate",
-        async answer(request, status, { readBody }) {
-          checkBody(noBody, await body.optional(request, readBody, "invalid_request"));
-          const result = await engine.setPaused(status, action === "pause");
-          return "refused" in result ? refusalProblem(result) : ok(JSON.stringify(queueOf(result)));
-        },
-      }),
-    ),
-    {
-      method: "GET",
-      path: `/${name}/:id`,
-      access: "read",
-      async answer(request, id) {
-        checkQuery(noQuery, request.url);
-        const order = await engine.get(id);
-        return order === undefined ? orderNotFound(id) : ok(orderJson(order));
-      },
-    },
-    {
-      method: "GET",
-      path: `/${name}/:id/stored`,
-      access: "operate",
-      async answer(request, id) {
-        checkQuery(noQuery, request.url);
-        const order = await engine.get(id);
-        if (order === undefined) return orderNotFound(id);
-        return ok(JSON.stringify({ id, version: order.version, ...engine.where(id) }));
-      },
-    },
-    {
-      method: "DELETE",
-      path: `/${name}/:id`,
-      access: "operate",
-      async answer(request, id) {
-        checkQuery(noQuery, request.url);
-        const refused = await engine.remove(id, { requestId: requestIdOf(request.headers) });
-        if (refused === undefined) return new Response(null, { status: 204 });
-        return refused.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(refused);
-      },
-    },
-    {
-      method: "POST",
-      path: `/${name}/:id/transitions`,
-      access: "operate",
-      async answer(request, id, { readBody }) {
-        const options = placeOptionsOf(request.headers);
-        const wanted = checkBody(transitionBody, await body.required(request, readBody, "invalid_request"));
-        const result = await engine.transition(id, wanted, options);
-        if ("refused" in result)
-          return result.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(result);
-        return ok(orderJson(result.order));
-      },
-    },
-    {
-      method: "POST",
-      path: `/${name}/:id/retry`,
-      access: "operate",
-      async answer(request, id, { readBody }) {
-        checkBody(noBody, await body.optional(request, readBody, "invalid_request"));
-        const result = await engine.retry(id, { requestId: requestIdOf(request.headers) });
-        if ("refused" in result)
-          return result.refused === "order_not_found" ? orderNotFound(id) : refusalProblem(result);
-        return ok(orderJson(result.order));
-      },
-    },
-  ];
+  const own = [...operations.values()].filter(({ operation }) => operation.scope === undefined);
+  const place = operations.get("place");
+  const routes = own.map((bound) => operationRoute(bound, name, options));
+  return place === undefined ? routes : [...routes, batchRoute(place, name, options)];
 }
 
-/** The routes of the server itself. */
-export function serverRoutes(engines: readonly Engine[], ready: () => boolean | Promise<boolean>): Route[] {
-  return [
-    {
-      method: "GET",
-      path: "/queues",
-      access: "read",
-      async answer(request) {
-        checkQuery(noQuery, request.url);
-        const workflows = await Promise.all(
-          engines.map(async (engine) => ({
-            workflow: engine.workflow.name,
-            queues: (await engine.queues()).map(queueOf),
-          })),
-        );
-        return ok(JSON.stringify({ workflows }));
-      },
+function operationRoute({ operation, run }: BoundOperation, workflow: string, options: RouteOptions): Route {
+  const { method, path, role, keyed, shown } = operation;
+  const field = pathFieldOf(operation);
+  const read = inputReader(operation, options.body);
+  const write = shown?.writer(workflow);
+  const location = `${options.basePath}/${workflow}/`;
+  const onlyStatus = Number(Object.keys(operation.answers)[0]);
+
+  return {
+    method,
+    path: `/${workflow}${path.replace(/\{(\w+)\}/, ":$1")}`,
+    access: role,
+    async answer(request, { parameter, help, who }) {
+      const call = callOf(request.headers, who, keyed === true);
+      const input = await read(request, help.readBody);
+      const result = await run(field === undefined ? input : { ...Object(input), [field]: parameter }, call);
+      if (isRefusal(result)) return refusalProblem(result);
+      if (method !== "GET") options.onStored();
+      const status = operation.status?.(result) ?? onlyStatus;
+      if (write === undefined) return new Response(null, { status });
+      const located = operation.located?.(result);
+      const headers = located === undefined ? json : { ...json, Location: location + located };
+      return new Response(write(result), { status, headers });
     },
+  };
+}
+
+const json = { "Content-Type": "application/json" };
+
+/** What reads an operation's input out of a request: its query, or its body. */
+function inputReader(
+  { method, takes, input, bodyRequired }: Operation,
+  body: BodyReader,
+): (request: Request, readBody: ReadBody | undefined) => unknown {
+  const fields = input ?? noFields;
+  if (takes === "data") return (request, readBody) => body.required(request, readBody, "invalid_data");
+  if (method === "GET") return (request) => checkQuery(fields, request.url);
+  if (method === "DELETE") return () => ({});
+  const read = bodyRequired ? body.required : body.optional;
+  return async (request, readBody) => checkBody(fields, await read(request, readBody, "invalid_request"));
+}
+
+/** Placing line by line. Written by hand: both ways are streams. */
+function batchRoute(
+  { run }: BoundOperation,
+  workflow: string,
+  { bodyBytesMax, onStored, onError }: RouteOptions,
+): Route {
+  const { method, path, role } = wire.placeMany;
+  return {
+    method,
+    path: `/${workflow}${path}`,
+    access: role,
+    answer(request, { help, who }) {
+      checkLinesType(request.headers);
+      const requestId = requestIdOf(request.headers);
+      const headers = { "Content-Type": linesType };
+      if (request.body === null) return new Response("", { headers });
+      help.takeTime?.();
+      const answers = answersOf(request.body, {
+        place: run,
+        who,
+        bytesMax: bodyBytesMax,
+        requestId,
+        onStored,
+        onError: (error) => onError(error, request),
+      });
+      return new Response(ReadableStream.from(answers), { headers });
+    },
+  };
+}
+
+/** The routes that answer for every workflow at once: one for each operation of the scope `server`. */
+export function allWorkflowsRoutes(served: readonly Served[]): Route[] {
+  const [first] = served;
+  const ofServer = [...(first?.operations.values() ?? [])].filter(({ operation }) => operation.scope === "server");
+  return ofServer.map(({ operation }) => {
+    const { name, method, path, role, input = noFields, shown } = operation;
+    const rows = served.map(({ engine, operations }) => {
+      const workflow = engine.workflow.name;
+      return { workflow, run: operations.get(name)?.run, write: shown?.writer(workflow) };
+    });
+    return {
+      method,
+      path,
+      access: role,
+      async answer(request, { who }) {
+        const fields = checkQuery(input, request.url);
+        const call = callOf(request.headers, who, false);
+        const results = await Promise.all(rows.map(({ run }) => run?.(fields, call)));
+        const refused = results.find(isRefusal);
+        if (refused !== undefined) return refusalProblem(refused);
+        const parts = rows.map(
+          ({ workflow, write }, index) => `{"workflow":"${workflow}","${name}":${write?.(results[index]) ?? "null"}}`,
+        );
+        return ok(`{"workflows":[${parts.join(",")}]}`);
+      },
+    };
+  });
+}
+
+/** The routes that tell whether the server is well. */
+export function healthRoutes(ready: () => boolean | Promise<boolean>): Route[] {
+  return [
     { method: "GET", path: "/healthz", access: undefined, answer: () => ok('{"status":"ok"}') },
     {
       method: "GET",
@@ -233,34 +178,23 @@ function checkLinesType(headers: Headers): void {
   throw new CauceError("unsupported_media_type", `a batch is lines of JSON; send it with Content-Type: ${linesType}`);
 }
 
-export function ok(json: string, status = 200): Response {
-  return new Response(json, { status, headers: { "Content-Type": "application/json" } });
+export function ok(text: string, status = 200): Response {
+  return new Response(text, { status, headers: json });
 }
 
-/** What the headers say of a request, or undefined when they say nothing. */
-function placeOptionsOf(headers: Headers): { idempotencyKey?: string; requestId: string | null } | undefined {
-  const idempotencyKey = headers.get("idempotency-key");
+/** What the headers say of a call. */
+function callOf(headers: Headers, who: Who, keyed: boolean): Call {
+  const idempotencyKey = keyed ? headers.get("idempotency-key") : null;
   const requestId = requestIdOf(headers);
-  if (idempotencyKey === null) return requestId === null ? undefined : { requestId };
+  if (idempotencyKey === null) return { who, requestId };
   if (!idempotencyKeyPattern.test(idempotencyKey)) {
     throw new CauceError("invalid_request", "the header Idempotency-Key must be 1 to 255 visible ASCII characters");
   }
-  return { idempotencyKey, requestId };
+  return { who, requestId, idempotencyKey };
 }
 
 /** The caller's request id; one that does not fit is left out of account. */
 export function requestIdOf(headers: Headers): string | null {
   const requestId = headers.get("x-request-id");
   return requestId !== null && requestIdPattern.test(requestId) ? requestId : null;
-}
-
-const iso = (milliseconds: number) => new Date(milliseconds).toISOString();
-
-function failureOf({ status, fingerprint, message, count, firstAt, lastAt }: FailureGroup) {
-  return { status, fingerprint, message, count, firstAt: iso(firstAt), lastAt: iso(lastAt) };
-}
-
-function queueOf({ status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt, paused, atLeast }: Depth) {
-  const oldest = oldestWaitingAt === null ? null : iso(oldestWaitingAt);
-  return { status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt: oldest, paused, atLeast };
 }

@@ -1,3 +1,5 @@
+export type { Orders } from "../api/orders.ts";
+export type { KeyedOptions, OrderOf } from "../api/types.ts";
 export { type MemoryOptions, memory } from "../backend/memory.ts";
 export type { Attempt } from "./attempts.ts";
 export {
@@ -11,7 +13,6 @@ export {
 export { type FakeClock, fakeClock } from "./fakeClock.ts";
 export { type ExpectedChange, type Given, type GivenContext, type GivenOrder, given, type When } from "./given.ts";
 export {
-  type OrderOf,
   type TestWorkflowOptions,
   type TransitionOf,
   testWorkflow,

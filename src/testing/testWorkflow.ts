@@ -1,13 +1,17 @@
 import type { z } from "zod";
+import { serve } from "../api/around.ts";
+import { createLibrary } from "../api/library.ts";
+import { operations } from "../api/operations.ts";
+import type { Orders } from "../api/orders.ts";
+import type { KeyedOptions, OrderOf } from "../api/types.ts";
 import type { DeliveryMode } from "../backend/backend.ts";
 import { memory } from "../backend/memory.ts";
 import type { Random } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
-import type { Order, StoredOrder } from "../core/order.ts";
+import type { Order } from "../core/order.ts";
 import {
   type AnyWorkflow,
-  type DataOf,
   type HandledStatus,
   handledStatuses,
   type ResultsOf,
@@ -16,10 +20,7 @@ import {
   timeoutSecondsOf,
 } from "../core/workflow.ts";
 import { createEngine } from "../engine/createEngine.ts";
-import type { PlaceOptions, TransitionRequest } from "../engine/engine.ts";
-import { accepted } from "../engine/operate.ts";
-import { orderOf } from "../engine/present.ts";
-import { checkBody, transitionBody } from "../http/contract.ts";
+import type { TransitionRequest } from "../engine/engine.ts";
 import { createAtRest } from "./atRest.ts";
 import { type Attempt, attemptOf } from "./attempts.ts";
 import { type FakeClock, fakeClock } from "./fakeClock.ts";
@@ -46,8 +47,6 @@ export interface TestWorkflowOptions<Resources extends object = object> {
   readonly log?: Log | undefined;
 }
 
-export type OrderOf<W extends AnyWorkflow> = Order<DataOf<W>, ResultsOf<W>, StatusName<W>>;
-
 export interface TransitionOf<W extends AnyWorkflow> extends TransitionRequest {
   readonly to: StatusName<W>;
   readonly results?: Partial<ResultsOf<W>> | undefined;
@@ -55,6 +54,11 @@ export interface TransitionOf<W extends AnyWorkflow> extends TransitionRequest {
 
 /** A workflow at work on a clock that stands still. Every call ends when nothing more happens without time passing. */
 export interface WorkflowTest<W extends AnyWorkflow = AnyWorkflow> extends AsyncDisposable {
+  /**
+   * Everything that can be done to orders, as the typed client and `cauce.workflow` have it: each call ends as it does
+   * there, and not only once everything is at rest.
+   */
+  readonly orders: Orders<W>;
   /** The test's time: for fakes that need it, and for a check that `timers` is 0 after `close`. */
   readonly clock: Pick<FakeClock, "now" | "at" | "timers">;
   /**
@@ -62,7 +66,7 @@ export interface WorkflowTest<W extends AnyWorkflow = AnyWorkflow> extends Async
    * the order that is there. Rejects with `invalid_data`, `idempotency_conflict`, `limit_exceeded`, `not_at_rest`,
    * `closed`.
    */
-  place(data: z.input<W["data"]>, options?: PlaceOptions): Promise<OrderOf<W>>;
+  place(data: z.input<W["data"]>, options?: KeyedOptions): Promise<OrderOf<W>>;
   /** The order as it stands. Rejects with `order_not_found`, `closed`. */
   get(id: string): Promise<OrderOf<W>>;
   /**
@@ -70,7 +74,7 @@ export interface WorkflowTest<W extends AnyWorkflow = AnyWorkflow> extends Async
    * `order_not_found`, `transition_not_allowed`, `being_handled`, `stale`, `invalid_results`, `idempotency_conflict`,
    * `invalid_request`, `not_at_rest`, `closed`.
    */
-  transition(id: string, request: TransitionOf<W>, options?: PlaceOptions): Promise<OrderOf<W>>;
+  transition(id: string, request: TransitionOf<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
   /**
    * Starts a failed order again, and resolves with it once everything is at rest. Rejects with `order_not_found`,
    * `not_failed`, `transition_not_allowed`, `not_at_rest`, `closed`.
@@ -159,12 +163,8 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
     throw error;
   }
 
-  const show = (order: StoredOrder): OrderOf<W> => orderOf(order, workflow.name) as OrderOf<W>;
-  const get = async (id: string): Promise<OrderOf<W>> => {
-    const order = await engine.get(id);
-    if (order === undefined) throw new CauceError("order_not_found", `no order has the id "${id}"`);
-    return show(order);
-  };
+  const { orders } = createLibrary(serve(engine, operations));
+  const get = async (id: string) => (await orders.call("get", { id })) as OrderOf<W>;
   /** The order that a call was about, once everything that it set off is at rest. */
   const settled = async (id: string): Promise<OrderOf<W>> => {
     do {
@@ -201,17 +201,18 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
   };
 
   const test: WorkflowTest<W> = {
+    // The types outside are all that knows which workflow it is.
+    orders: orders as unknown as Orders<W>,
     clock,
     async place(data, placeOptions) {
-      return settled(accepted(await engine.place(data, placeOptions)).order.id);
+      return settled((await orders.place(data, placeOptions)).order.id);
     },
     get,
     async transition(id, request, transitionOptions) {
-      const wanted = checkBody(transitionBody, request);
-      return settled(accepted(await engine.transition(id, wanted, transitionOptions)).order.id);
+      return settled((await orders.transition(id, request, transitionOptions)).id);
     },
     async retry(id) {
-      return settled(accepted(await engine.retry(id)).order.id);
+      return settled((await orders.retry(id)).id);
     },
     async advance({ seconds }) {
       if (!(seconds >= 0) || !Number.isFinite(seconds)) {

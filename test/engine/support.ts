@@ -11,8 +11,9 @@ import { CauceError, type ErrorCode } from "../../src/core/errors.ts";
 import { type AnyHandler, type App, implement, type LazyHandler, type Log } from "../../src/core/handlers.ts";
 import type { Order, StoredOrder } from "../../src/core/order.ts";
 import type { AnyWorkflow, StatusDefinition } from "../../src/core/workflow.ts";
+import type { Call as EngineCall } from "../../src/engine/call.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
-import type { Engine, PlaceOptions, Refusal } from "../../src/engine/engine.ts";
+import type { Engine, Refusal } from "../../src/engine/engine.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
 
 const endings = new WeakMap<TestContext, (() => unknown)[]>();
@@ -182,7 +183,7 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
     changes,
     get,
     /** Places an order that must be taken. */
-    async place(data: unknown = {}, placeOptions?: PlaceOptions): Promise<StoredOrder> {
+    async place(data: unknown = {}, placeOptions?: Partial<EngineCall>): Promise<StoredOrder> {
       return taken(await engine.place(data, placeOptions)).order;
     },
     /** Resolves with the order as soon as a change has made it so. */

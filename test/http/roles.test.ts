@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import type { Role } from "../../src/engine/call.ts";
 import { createApp } from "../../src/http/app.ts";
-import { createKey, parseKeys, type Role } from "../../src/http/keys.ts";
-import { parts, problemOf, serving } from "./serving.ts";
+import { createKey, parseKeys } from "../../src/http/keys.ts";
+import { parts, problemOf, servedOf, serving } from "./serving.ts";
 
 const reference = readFileSync(new URL("../../docs/reference/http.md", import.meta.url), "utf8");
 
@@ -41,14 +42,13 @@ test("the reference lists every route, and no other", async (t) => {
   const { engines } = await serving(t);
   const app = createApp({
     ...parts(),
-    engines: engines.slice(0, 1),
+    served: servedOf(engines.slice(0, 1)),
     auth: undefined,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     ready: () => true,
   });
   const served = app.routes.map(
-    ({ method, path }) =>
-      `${method} ${path.replace("/orders", "/{workflow}").replace("queues/:id", "queues/{status}").replace(":id", "{id}")}`,
+    ({ method, path }) => `${method} ${path.replace("/orders", "/{workflow}").replace(/:(\w+)/, "{$1}")}`,
   );
   assert.deepEqual(table.map(([route]) => route).sort(), served.sort());
 });

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { CauceError } from "../../core/errors.ts";
 import { ClientError, type Queue } from "../../http/client/index.ts";
-import type { WorkflowQueues } from "../../http/client/queues.ts";
+import { rowOf, type WorkflowQueues } from "../../http/client/queues.ts";
 import type { Output } from "../report.ts";
 import { jsonLine, plain, styled, table } from "./format.ts";
 import { type RemoteFlags, type Server, serverOf } from "./remote.ts";
@@ -47,13 +47,7 @@ async function read(server: Server): Promise<readonly WorkflowQueues[]> {
   const workflows = await server.queues();
   const { workflow } = server;
   if (workflow === undefined) return workflows;
-  const found = workflows.filter((one) => one.workflow === workflow);
-  if (found.length > 0) return found;
-  const names = workflows.map((one) => one.workflow).join(", ");
-  throw new ClientError(
-    "workflow_not_found",
-    `no workflow "${workflow}" is served at ${server.url}; there is ${names}`,
-  );
+  return [rowOf({ workflows }, { workflow, serverUrl: server.url })];
 }
 
 function jsonOf({ workflow, queues }: WorkflowQueues): string {

@@ -37,14 +37,3 @@ export function httpUrlOf(url: string): string {
   }
   return parsed.href.replace(/\/+$/, "");
 }
-
-// The routes' own words, and what URLs resolve away: as an id they would lead elsewhere.
-const noIds = new Set(["", ".", "..", "failures", "retry", "batch"]);
-
-/** An order's address. Throws `order_not_found` for what can be no order's id. */
-export function orderUrlOf({ workflowUrl, workflow }: Address, id: string): string {
-  if (noIds.has(id)) {
-    throw new ClientError("order_not_found", `no order of "${workflow}" has the id "${id}"; check the id`);
-  }
-  return `${workflowUrl}/${encodeURIComponent(id.toWellFormed())}`;
-}

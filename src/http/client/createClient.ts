@@ -1,11 +1,13 @@
+import { type Orders, ordersOver, pathFieldOf, reservedIdsOf, type Wires, wire } from "../../api/orders.ts";
+import type { CallOptions, KeyedOptions, OrdersQuery, WorkflowOf } from "../../api/types.ts";
 import type { App } from "../../core/handlers.ts";
 import type { Order } from "../../core/order.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import { addressOf, orderUrlOf } from "./address.ts";
+import { addressOf } from "./address.ts";
 import { ClientError } from "./clientError.ts";
-import { type Answered, createConnection, type Sent } from "./connection.ts";
-import { readQueues } from "./queues.ts";
-import type { CallOptions, Client, ClientOptions, KeyedOptions, OrdersQuery, WorkflowOf } from "./types.ts";
+import { type Answered, createConnection } from "./connection.ts";
+import { type AllWorkflows, rowOf } from "./queues.ts";
+import type { Client, ClientOptions } from "./types.ts";
 import { waitFor } from "./waitFor.ts";
 
 const iterationLimit = 200;
@@ -21,94 +23,72 @@ export function createClient<T extends AnyWorkflow | App<any> = AnyWorkflow>(
 ): Client<WorkflowOf<T>> {
   checkOptions(options);
   // Everything below is about any workflow at all; the types outside are all that knows which.
-  return clientOf(options) as unknown as Client<WorkflowOf<T>>;
+  return clientOver(options, wire) as unknown as Client<WorkflowOf<T>>;
 }
 
-function clientOf(options: ClientOptions): Client<AnyWorkflow> {
-  const address = addressOf(options.url);
+/** A client of any workflow whose calls are those of `wires`. */
+export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWorkflow> {
   const connection = createConnection(options);
+  const address = addressOf(options.url);
   const { workflowUrl, serverUrl, workflow } = address;
+  const reserved = reservedIdsOf(wires);
 
-  const read = async <T>(url: string, given: CallOptions = {}): Promise<T> =>
-    (await connection.send({ method: "GET", url, ...common(given), repeat: "always" })).json as T;
-  const post = (url: string, body: unknown, given: CallOptions, how: Pick<Sent, "repeat" | "doneOnceRefusedWith">) =>
-    connection.send({ method: "POST", url, body, ...common(given), ...how });
-  const postKeyed = (url: string, body: unknown, { idempotencyKey = newKey(), ...given }: KeyedOptions) => {
-    const { headers, ...others } = common(given);
-    return connection.send({
-      method: "POST",
-      url,
-      body,
-      headers: { ...headers, "idempotency-key": idempotencyKey },
-      ...others,
-      repeat: "always",
+  /** Where an operation's request goes, and the fields of its input that are not in the path. */
+  const placed = (name: string, input: unknown) => {
+    const { path, scope, takes } = wires[name] as Wires[string];
+    const base = scope === "server" ? serverUrl : workflowUrl;
+    const field = pathFieldOf({ path });
+    if (takes === "data" || field === undefined) return { url: base + path, rest: input };
+    const { [field]: value, ...rest } = Object(input) as Record<string, unknown>;
+    const text = String(value);
+    // What URLs resolve away, and the routes' own words where an id would be, would lead elsewhere.
+    if (["", ".", ".."].includes(text) || (path.startsWith(`/{${field}}`) && reserved.has(text))) {
+      throw new ClientError("order_not_found", `no order of "${workflow}" has the id "${text}"; check the id`);
+    }
+    return { url: base + path.replace(`{${field}}`, encodeURIComponent(text.toWellFormed())), rest };
+  };
+
+  const call: Orders["call"] = async (name, input, { signal, requestId, idempotencyKey }: KeyedOptions = {}) => {
+    const own = wires[name];
+    if (own === undefined) {
+      const names = Object.keys(wires).join(", ");
+      throw new ClientError("invalid_request", `there is no operation "${name}"; there is ${names}`);
+    }
+    const { method, scope, takes, keyed, repeat, doneOnceRefusedWith } = own;
+    const { url, rest } = placed(name, input);
+    const answer = await connection.send({
+      method,
+      url: method === "GET" ? url + queryOf({ ...Object(rest) }) : url,
+      body: method === "POST" && (takes === "data" || hasFields(rest)) ? rest : undefined,
+      headers: { "x-request-id": requestId, "idempotency-key": keyed ? (idempotencyKey ?? newKey()) : undefined },
+      signal,
+      repeat,
+      ...(doneOnceRefusedWith === undefined ? {} : { doneOnceRefusedWith }),
     });
-  };
-  const switchQueue = async (status: string, verb: "pause" | "resume", given: CallOptions) => {
-    const url = `${workflowUrl}/queues/${encodeURIComponent(status)}/${verb}`;
-    return (await post(url, undefined, given, { repeat: "always" })).json as never;
+    if (scope === "server") return rowOf(answer.json as AllWorkflows<Row>, address)[name];
+    return takes === "data" ? { placed: answer.status === 202, order: orderIn(url, answer) } : answer.json;
   };
 
+  const over = ordersOver(call);
   const client: Client<AnyWorkflow> = {
-    async place(data, given = {}) {
-      const answer = await postKeyed(workflowUrl, data, given);
-      return { placed: answer.status === 202, order: orderIn(workflowUrl, answer) };
+    ...over,
+    async transition(id, wanted, given) {
+      const json = (await over.transition(id, wanted, given)) as unknown;
+      return orderIn(placed("transition", { id }).url, { status: 200, json });
     },
-    async get(id, given) {
-      try {
-        return await read<Order>(orderUrlOf(address, id), given);
-      } catch (error) {
-        if (error instanceof ClientError && error.code === "order_not_found") return undefined;
-        throw error;
-      }
-    },
-    stored: (id, given) => read(`${orderUrlOf(address, id)}/stored`, given),
-    list: (query = {}, given) => read(`${workflowUrl}${queryOf({ ...query })}`, given),
-    orders: (query = {}, given) => ({ [Symbol.asyncIterator]: () => iterate(query, given) }),
-    async transition(id, transition, given = {}) {
-      const url = `${orderUrlOf(address, id)}/transitions`;
-      return orderIn(url, await postKeyed(url, transition, given));
-    },
-    async retry(id, given = {}) {
-      const url = `${orderUrlOf(address, id)}/retry`;
-      const answer = await post(url, undefined, given, { repeat: "always", doneOnceRefusedWith: "not_failed" });
-      if (answer.json !== undefined) return answer.json as Order;
-      const order = await client.get(id, given);
+    async retry(id, given) {
+      // Nothing where a try whose answer was lost had started the order again.
+      const order = ((await over.retry(id, given)) as Order | undefined) ?? (await over.get(id, given));
       if (order !== undefined) return order;
       throw new ClientError("order_not_found", `no order has the id "${id}"; it was removed meanwhile`);
     },
-    async retryMany(filter = {}, given = {}) {
-      // Not repeated when an answer is lost: the second one would not count what the first has started.
-      return (await post(`${workflowUrl}/retry`, filter, given, { repeat: "refused" })).json as never;
-    },
-    failures: async (given) => (await read<{ items: never }>(`${workflowUrl}/failures`, given)).items,
-    async queues(given) {
-      const workflows = await readQueues(connection, serverUrl, common(given));
-      const own = workflows.find((one) => one.workflow === workflow);
-      if (own !== undefined) return own.queues;
-      const names = workflows.map((one) => one.workflow).join(", ");
-      throw new ClientError(
-        "workflow_not_found",
-        `no workflow "${workflow}" is served at ${serverUrl}; there is ${names}`,
-      );
-    },
-    pause: (status, given = {}) => switchQueue(status, "pause", given),
-    resume: (status, given = {}) => switchQueue(status, "resume", given),
-    async remove(id, given = {}) {
-      await connection.send({
-        method: "DELETE",
-        url: orderUrlOf(address, id),
-        ...common(given),
-        repeat: "always",
-        doneOnceRefusedWith: "order_not_found",
-      });
-    },
+    orders: (query = {}, given) => ({ [Symbol.asyncIterator]: () => iterate(query, given) }),
     waitFor: (id, status, { timeoutSeconds, signal, ...given } = {}) =>
       waitFor(
         {
           clock: connection.clock,
-          get: (id, signal) => client.get(id, { ...given, signal }),
-          openStatuses: async (signal) => (await client.queues({ ...given, signal })).map((queue) => queue.status),
+          get: (id, signal) => over.get(id, { ...given, signal }),
+          openStatuses: async (signal) => (await over.queues({ ...given, signal })).map((queue) => queue.status),
         },
         id,
         [status].flat(),
@@ -119,7 +99,7 @@ function clientOf(options: ClientOptions): Client<AnyWorkflow> {
   async function* iterate(query: OrdersQuery<AnyWorkflow>, given: CallOptions | undefined) {
     let cursor: string | undefined;
     do {
-      const page = await client.list({ limit: iterationLimit, ...query, cursor }, given);
+      const page = await over.list({ limit: iterationLimit, ...query, cursor }, given);
       yield* page.items;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
@@ -128,9 +108,10 @@ function clientOf(options: ClientOptions): Client<AnyWorkflow> {
   return client;
 }
 
-function common({ signal, requestId }: CallOptions = {}): Pick<Sent, "signal" | "headers"> {
-  return { signal, headers: { "x-request-id": requestId } };
-}
+/** One workflow's part of what an operation of the whole server answers. */
+type Row = { readonly workflow: string } & Readonly<Record<string, unknown>>;
+
+const hasFields = (value: unknown): boolean => Object.keys(Object(value)).length > 0;
 
 function orderIn(url: string, { status, json }: Answered): Order {
   const order = json as Order | undefined;

@@ -1,9 +1,6 @@
-export { ClientError } from "./clientError.ts";
-export { createClient } from "./createClient.ts";
+export type { Orders } from "../../api/orders.ts";
 export type {
   CallOptions,
-  Client,
-  ClientOptions,
   FailedFilter,
   Failures,
   InputOf,
@@ -14,5 +11,7 @@ export type {
   Queue,
   Stored,
   Transition,
-  WaitOptions,
-} from "./types.ts";
+} from "../../api/types.ts";
+export { ClientError } from "./clientError.ts";
+export { createClient } from "./createClient.ts";
+export type { Client, ClientOptions, WaitOptions } from "./types.ts";

@@ -1,5 +1,13 @@
-import type { Connection, Sent } from "./connection.ts";
-import type { Queue } from "./types.ts";
+import { wire } from "../../api/orders.ts";
+import type { Queue } from "../../api/types.ts";
+import type { Address } from "./address.ts";
+import { ClientError } from "./clientError.ts";
+import type { Connection } from "./connection.ts";
+
+/** What an operation answers for every workflow of a server: a row for each, with the result under the operation's name. */
+export interface AllWorkflows<Row extends { readonly workflow: string } = { readonly workflow: string }> {
+  readonly workflows: readonly Row[];
+}
 
 export interface WorkflowQueues {
   readonly workflow: string;
@@ -7,11 +15,19 @@ export interface WorkflowQueues {
 }
 
 /** The queues of every workflow that a server serves. */
-export async function readQueues(
-  connection: Connection,
-  serverUrl: string,
-  given: Pick<Sent, "signal" | "headers"> = {},
-): Promise<readonly WorkflowQueues[]> {
-  const { json } = await connection.send({ method: "GET", url: `${serverUrl}/queues`, ...given, repeat: "always" });
-  return (json as { workflows: readonly WorkflowQueues[] }).workflows;
+export async function readQueues(connection: Connection, serverUrl: string): Promise<readonly WorkflowQueues[]> {
+  const { method, path, repeat } = wire.queues;
+  const { json } = await connection.send({ method, url: serverUrl + path, repeat });
+  return (json as AllWorkflows<WorkflowQueues>).workflows;
+}
+
+/** The row of one workflow. Throws `workflow_not_found`. */
+export function rowOf<Row extends { readonly workflow: string }>(
+  { workflows }: AllWorkflows<Row>,
+  { workflow, serverUrl }: Pick<Address, "workflow" | "serverUrl">,
+): Row {
+  const own = workflows.find((one) => one.workflow === workflow);
+  if (own !== undefined) return own;
+  const names = workflows.map((one) => one.workflow).join(", ");
+  throw new ClientError("workflow_not_found", `no workflow "${workflow}" is served at ${serverUrl}; there is ${names}`);
 }

@@ -6,10 +6,12 @@ export interface JsonSchema {
 }
 
 export interface Components {
-  /** Everything that was put, by name. */
+  /** Cauce's own schemas, by name. */
+  readonly shapes: Readonly<Record<string, z.ZodType>>;
+  /** The workflows' schemas, by name. */
   readonly schemas: Readonly<Record<string, JsonSchema>>;
-  /** Keeps a schema under a name, and gives the reference to it. */
-  put(name: string, schema: JsonSchema): JsonSchema;
+  /** Keeps a schema of Cauce's own under a name, and gives the reference to it. */
+  putShape(name: string, shape: z.ZodType): JsonSchema;
   /** Keeps what a zod schema takes (`input`) or gives (`output`), with everything that it refers to under `name.…`. */
   putZod(name: string, schema: z.ZodType, io: "input" | "output"): JsonSchema;
   drop(name: string): void;
@@ -22,8 +24,9 @@ export function refTo(name: string): JsonSchema {
   return { $ref: prefix + name };
 }
 
-/** The schemas of one document. */
-export function createComponents(): Components {
+/** The schemas of one document. `shared` are those of every workflow. */
+export function createComponents(shared: Readonly<Record<string, z.ZodType>>): Components {
+  const shapes: Record<string, z.ZodType> = { ...shared };
   const schemas: Record<string, JsonSchema> = {};
   const put = (name: string, schema: JsonSchema): JsonSchema => {
     schemas[name] = schema;
@@ -31,8 +34,12 @@ export function createComponents(): Components {
   };
 
   return {
+    shapes,
     schemas,
-    put,
+    putShape(name, shape) {
+      shapes[name] = shape;
+      return refTo(name);
+    },
     drop(name) {
       delete schemas[name];
     },
@@ -61,23 +68,22 @@ export function createComponents(): Components {
   };
 }
 
-/** The schema without its dialect and definitions, for what is small and refers to nothing. */
-export function inlineSchema(schema: z.ZodType): JsonSchema {
-  const { $schema: _, ...rest } = jsonSchemaOf(schema, "input");
-  return rest;
-}
-
 function jsonSchemaOf(schema: z.ZodType, io: "input" | "output"): JsonSchema {
   return z.toJSONSchema(schema, {
     io,
-    override({ zodSchema, jsonSchema }) {
-      const { def } = zodSchema._zod;
-      // Plain objects drop what they do not know. Zod calls their output closed, which would make two schemas of nearly
-      // every one, and tell clients that no field may ever be added.
-      if (def.type === "object" && (def as z.core.$ZodObjectDef).catchall === undefined)
-        delete jsonSchema.additionalProperties;
-    },
+    override: openObjects,
   }) as JsonSchema;
+}
+
+/**
+ * Plain objects drop what they do not know. Zod calls their output closed, which would make two schemas of nearly every
+ * one, and tell clients that no field may ever be added.
+ */
+export function openObjects({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: JsonSchema }): void {
+  const { def } = zodSchema._zod;
+  if (def.type === "object" && (def as z.core.$ZodObjectDef).catchall === undefined) {
+    delete (jsonSchema as { additionalProperties?: unknown }).additionalProperties;
+  }
 }
 
 const ofSchema = [

@@ -1,13 +1,23 @@
+import type { z } from "zod";
+import {
+  createDocument,
+  type ZodOpenApiObject,
+  type ZodOpenApiPathsObject,
+  type ZodOpenApiResponseObject,
+} from "zod-openapi";
+import type { Operation } from "../../api/operation.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import { putSharedAnswers } from "./answers.ts";
-import { createComponents } from "./components.ts";
-import { operationOf, type RouteTable, type Share } from "./describe.ts";
-import { serverTable } from "./serverTable.ts";
-import { putWorkflowSchemas } from "./workflowSchemas.ts";
-import { workflowTable } from "./workflowTable.ts";
+import { sharedSchemas } from "./answers.ts";
+import { createComponents, type JsonSchema, openObjects } from "./components.ts";
+import { operationOf, type RouteDescription, type Share } from "./describe.ts";
+import { serverRoutes } from "./serverRoutes.ts";
+import { allWorkflowsRoutes, workflowRoutes } from "./workflowRoutes.ts";
+import { putWorkflowSchemas, type WorkflowSchemas } from "./workflowSchemas.ts";
 
 export interface DocumentOptions {
   readonly workflows: readonly AnyWorkflow[];
+  /** What can be done to each workflow's orders. */
+  readonly operations: readonly Operation[];
   /** Where the API is mounted: empty, or such as `/api`. */
   readonly basePath: string;
   /** Whether the server asks for API keys. */
@@ -17,21 +27,22 @@ export interface DocumentOptions {
 }
 
 /** The API as OpenAPI 3.1: one set of paths for each workflow, then the server's own. */
-export function openApiDocument({ workflows, basePath, secured, version }: DocumentOptions): object {
-  const components = createComponents();
-  putSharedAnswers(components);
+export function openApiDocument({ workflows, operations, basePath, secured, version }: DocumentOptions): object {
+  const components = createComponents(sharedSchemas());
   const names = workflows.map(({ name }) => name);
-  const tables: RouteTable[] = [
-    ...workflows.map((workflow) => workflowTable(putWorkflowSchemas(components, workflow))),
-    serverTable(names),
+  const own = workflows.map((each) => putWorkflowSchemas(components, each, operations));
+  const routes = [
+    ...own.flatMap((each) => workflowRoutes(operations, each)),
+    ...allWorkflowsRoutes(operations),
+    ...serverRoutes(names),
   ];
-  const responses: Record<string, object> = {};
+  const responses: Record<string, ZodOpenApiResponseObject> = {};
   const share: Share = (name, response) => {
     responses[name] = response;
     return { $ref: `#/components/responses/${name}` };
   };
-  const paths = pathsOf(tables, secured, share);
-  return {
+  const paths = pathsOf(routes, secured, share);
+  const document: ZodOpenApiObject = {
     openapi: "3.1.0",
     info: {
       title: `Cauce: ${names.join(", ")}`,
@@ -50,7 +61,7 @@ export function openApiDocument({ workflows, basePath, secured, version }: Docum
     ],
     paths,
     components: {
-      schemas: components.schemas,
+      schemas: components.shapes,
       responses,
       ...(secured
         ? {
@@ -66,13 +77,39 @@ export function openApiDocument({ workflows, basePath, secured, version }: Docum
         : {}),
     },
   };
+  return withWorkflows(createDocument(document, { override }), components.schemas, own);
 }
 
-function pathsOf(tables: readonly RouteTable[], secured: boolean, share: Share): object {
+/**
+ * The document with the workflows' own schemas. The library is not given these: it knows references between zod schemas
+ * alone, and takes an id that a schema has for the name of a component, whatever other workflow has the same.
+ */
+function withWorkflows(
+  document: ReturnType<typeof createDocument>,
+  schemas: Readonly<Record<string, JsonSchema>>,
+  own: readonly WorkflowSchemas[],
+): object {
+  const made: Record<string, unknown> = { ...document.components?.schemas, ...schemas };
+  for (const [component, property, schema] of own.flatMap(({ fills }) => fills)) {
+    const { properties, ...rest } = made[component] as { properties: object };
+    made[component] = { ...rest, properties: { ...properties, [property]: schema } };
+  }
+  return { ...document, components: { ...document.components, schemas: made } };
+}
+
+/** What the document leaves out of what zod makes of Cauce's own schemas. */
+function override(context: { zodSchema: z.core.$ZodType; jsonSchema: JsonSchema }): void {
+  openObjects(context);
+  const { jsonSchema } = context as { jsonSchema: { maximum?: number; minimum?: number } };
+  // Zod bounds every whole number by what a double holds; that is no rule of the API.
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+}
+
+function pathsOf(routes: readonly RouteDescription[], secured: boolean, share: Share): ZodOpenApiPathsObject {
   const paths: Record<string, Record<string, object>> = {};
-  for (const [key, route] of tables.flatMap((table) => Object.entries(table))) {
-    const [method = "", path = ""] = key.split(" ");
-    paths[path] = { ...paths[path], [method.toLowerCase()]: operationOf(route, secured, share) };
+  for (const route of routes) {
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(route, secured, share) };
   }
   return paths;
 }

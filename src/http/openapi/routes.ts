@@ -1,10 +1,10 @@
-import type { Engine } from "../../engine/engine.ts";
+import type { Served } from "../../api/around.ts";
 import type { Route } from "../routes.ts";
 import { version } from "../version.ts";
 import { openApiDocument } from "./document.ts";
 
 export interface ReferenceOptions {
-  readonly engines: readonly Engine[];
+  readonly served: readonly Served[];
   readonly basePath: string;
   /** Whether the server asks for API keys. */
   readonly secured: boolean;
@@ -14,10 +14,11 @@ export interface ReferenceOptions {
  * `GET /openapi.json` and the page `GET /docs`, each made at its first request and kept. What makes the document is imported
  * as everything is: one `import()` of what uses zod would keep a bundler from leaving out the parts of zod that nobody uses.
  */
-export function referenceRoutes({ engines, basePath, secured }: ReferenceOptions): Route[] {
+export function referenceRoutes({ served, basePath, secured }: ReferenceOptions): Route[] {
   let document: string | undefined;
   let page: Promise<{ html: string; headers: Readonly<Record<string, string>> }> | undefined;
-  const workflows = engines.map(({ workflow }) => workflow);
+  const workflows = served.map(({ engine }) => engine.workflow);
+  const operations = [...(served[0]?.operations.values() ?? [])].map(({ operation }) => operation);
 
   return [
     {
@@ -25,7 +26,7 @@ export function referenceRoutes({ engines, basePath, secured }: ReferenceOptions
       path: "/openapi.json",
       access: "any",
       answer() {
-        document ??= JSON.stringify(openApiDocument({ workflows, basePath, secured, version }));
+        document ??= JSON.stringify(openApiDocument({ workflows, operations, basePath, secured, version }));
         return new Response(document, { headers: { "Content-Type": "application/json" } });
       },
     },

@@ -1,74 +1,64 @@
-import type { z } from "zod";
+import * as z from "zod";
+import { idempotencyKeyPattern } from "../../api/fields.ts";
+import type { Operation } from "../../api/operation.ts";
+import { orderPageShape, orderShape } from "../../api/shapes.ts";
 import { sampleData } from "../../core/sample.ts";
 import type { AnyWorkflow, StatusDefinition } from "../../core/workflow.ts";
-import { transitionBody } from "../contract.ts";
-import { count, list, object, orNull, statusName, text, time } from "./answers.ts";
-import { type Components, inlineSchema, type JsonSchema, refTo } from "./components.ts";
+import { type Components, type JsonSchema, refTo } from "./components.ts";
 
 /** What a workflow's routes take and give. */
 export interface WorkflowSchemas {
   readonly name: string;
-  readonly statuses: readonly string[];
   readonly data: JsonSchema;
   readonly order: JsonSchema;
   readonly orderPage: JsonSchema;
-  readonly transition: JsonSchema;
   readonly batchLine: JsonSchema;
+  /** The statuses that an order may be moved to. */
+  readonly enterable: readonly string[];
+  /** The bodies that name statuses of the workflow, by their operations; the others are the same for every workflow. */
+  readonly inputs: Readonly<Record<string, JsonSchema>>;
+  /** What stands in schemas of Cauce's own for the workflow's: component, property, schema. */
+  readonly fills: readonly (readonly [component: string, property: string, schema: JsonSchema])[];
   /** Undefined where none can be made up from the schema. */
-  readonly examples: { readonly data: unknown; readonly order: unknown; readonly transition: unknown };
+  readonly examples: { readonly data: unknown; readonly order: unknown };
 }
 
 /** Puts a workflow's schemas among the components; their names begin with the workflow's and a dot, so none collide. */
-export function putWorkflowSchemas(components: Components, workflow: AnyWorkflow): WorkflowSchemas {
+export function putWorkflowSchemas(
+  components: Components,
+  workflow: AnyWorkflow,
+  operations: readonly Operation[],
+): WorkflowSchemas {
   const { name } = workflow;
-  const statuses = Object.keys(workflow.statuses);
   const data = components.putZod(`${name}.Data`, workflow.data, "input");
-  const order = components.put(
-    `${name}.Order`,
-    object({
-      id: { ...text, description: "Later orders have greater ids." },
-      workflow: { ...text, const: name },
-      status: { ...statusName, examples: statuses },
-      visit: { ...count, description: "How many transitions the order has made." },
-      version: { ...count, description: "Counts every committed change of the order." },
-      attempts: { ...count, description: "Attempts used in this visit." },
-      data: storedData(components, workflow),
-      results: resultsOf(components, workflow),
-      group: { ...orNull(text), description: "Orders of one group keep their order in FIFO delivery." },
-      createdAt: time,
-      updatedAt: time,
-      notBefore: { ...orNull(time), description: "No handler runs before this time." },
-      expiresAt: { ...orNull(time), description: "When a waiting order moves on by itself." },
-      failure: orNull(refTo("Failure")),
-      history: { ...list(refTo("HistoryEntry")), description: "The first 10 and the last 40 visits, oldest first." },
-      historyOmitted: { ...count, description: "How many visits between those are left out." },
-    }),
-  );
-  const orderPage = components.put(
-    `${name}.OrderPage`,
-    object({ items: list(order), nextCursor: refTo("NextCursor") }),
-  );
-  const batchLine = components.put(`${name}.BatchLine`, {
-    ...object(
-      { idempotencyKey: { ...text, pattern: "^[\\x21-\\x7e]{1,255}$" }, data },
-      { optional: ["idempotencyKey"] },
-    ),
-    additionalProperties: false,
-  });
+  const order = orderShape(name, Object.keys(workflow.statuses));
+  const enterable = enterableOf(workflow);
   const sample = sampleData(workflow.data);
   return {
     name,
-    statuses,
     data,
-    order,
-    orderPage,
-    transition: putTransition(components, workflow),
-    batchLine,
-    examples: {
-      data: sample,
-      order: sample === undefined ? undefined : exampleOrder(workflow, sample),
-      transition: { to: movableTo(workflow)[0], reason: "checked by hand" },
-    },
+    order: components.putShape(`${name}.Order`, order),
+    orderPage: components.putShape(`${name}.OrderPage`, orderPageShape(order)),
+    batchLine: components.putShape(
+      `${name}.BatchLine`,
+      z.strictObject({ idempotencyKey: z.string().regex(idempotencyKeyPattern).optional(), data: z.unknown() }),
+    ),
+    enterable,
+    inputs: Object.fromEntries(
+      operations.flatMap(({ name: operation, input }) => {
+        const { to, ...others } = input?.().shape ?? {};
+        if (to === undefined) return [];
+        const known = z.enum(enterable).describe(z.globalRegistry.get(to)?.description ?? "");
+        const title = `${operation.charAt(0).toUpperCase()}${operation.slice(1)}Request`;
+        return [[operation, components.putShape(`${name}.${title}`, z.strictObject({ to: known, ...others }))]];
+      }),
+    ),
+    fills: [
+      [`${name}.Order`, "data", storedData(components, workflow)],
+      [`${name}.Order`, "results", resultsOf(components, workflow)],
+      [`${name}.BatchLine`, "data", data],
+    ],
+    examples: { data: sample, order: sample === undefined ? undefined : exampleOrder(workflow, sample) },
   };
 }
 
@@ -95,29 +85,8 @@ function resultsOf(components: Components, { name, results }: AnyWorkflow): Json
   return { anyOf: [schema, { type: "object", maxProperties: 0 }] };
 }
 
-function putTransition(components: Components, workflow: AnyWorkflow): JsonSchema {
-  const { name } = workflow;
-  const body = inlineSchema(transitionBody());
-  const properties = body.properties as Readonly<Record<string, JsonSchema>>;
-  return components.put(`${name}.TransitionRequest`, {
-    ...body,
-    properties: {
-      ...properties,
-      to: { ...properties.to, enum: movableTo(workflow) },
-      reason: { ...properties.reason, description: "Kept in the history." },
-      results: {
-        ...properties.results,
-        ...(workflow.results === undefined
-          ? {}
-          : { description: `Merged key by key; the whole must fit \`${name}.Results\`.` }),
-      },
-      expectedVersion: { ...properties.expectedVersion, description: "The order moves only if it has this version." },
-    },
-  });
-}
-
 /** Nothing may enter a status that is retired. */
-function movableTo(workflow: AnyWorkflow): string[] {
+function enterableOf(workflow: AnyWorkflow): string[] {
   return Object.entries(workflow.statuses as Readonly<Record<string, StatusDefinition>>)
     .filter(([, status]) => !status.retired)
     .map(([name]) => name);

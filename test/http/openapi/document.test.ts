@@ -7,8 +7,8 @@ import { type AnyWorkflow, final } from "../../../src/core/workflow.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { observedRoutes } from "../../../src/http/observed.ts";
 import { referenceRoutes } from "../../../src/http/openapi/routes.ts";
-import { serverRoutes, workflowRoutes } from "../../../src/http/routes.ts";
-import { serving } from "../serving.ts";
+import { allWorkflowsRoutes, healthRoutes, workflowRoutes } from "../../../src/http/routes.ts";
+import { servedOf, serving } from "../serving.ts";
 import { assertValid, checkerOf, documentOf, operationsOf, referenceTo } from "./reading.ts";
 
 const anyNames = (route: string) => route.replace(/\{\w+\}|:\w+/g, "{}").replace(" /orders", " /{workflow}");
@@ -17,14 +17,18 @@ test("every route of the server is described with its role, and no other", async
   const { engines, clock, observation } = await serving(t);
   const [engine] = engines;
   assert.ok(engine);
+  const all = servedOf([engine]);
   const body = { required: async () => ({}), optional: async () => ({}) };
   const observed = observedRoutes([engine], observation, clock);
   const served = new Map(
     [
-      ...workflowRoutes(engine, { basePath: "", body, bodyBytesMax: 1, onStored() {}, onError() {} }),
-      ...serverRoutes([engine], () => true),
+      ...all.flatMap((each) =>
+        workflowRoutes(each, { basePath: "", body, bodyBytesMax: 1, onStored() {}, onError() {} }),
+      ),
+      ...allWorkflowsRoutes(all),
+      ...healthRoutes(() => true),
       ...observed,
-      ...referenceRoutes({ engines: [engine], basePath: "", secured: true }),
+      ...referenceRoutes({ served: all, basePath: "", secured: true }),
     ].map(({ method, path, access }) => [anyNames(`${method} ${path}`), access ?? "none"]),
   );
   const operations = operationsOf(documentOf([engine.workflow]));
@@ -32,7 +36,7 @@ test("every route of the server is described with its role, and no other", async
   assert.deepEqual(described, served);
 
   const log = { info() {}, warn() {}, error() {} };
-  const app = createApp({ engines: [engine], auth: undefined, log, observed, ready: () => true });
+  const app = createApp({ served: all, auth: undefined, log, observed, ready: () => true });
   assert.deepEqual(
     new Set(app.routes.map(({ method, path }) => anyNames(`${method} ${path}`))),
     new Set(served.keys()),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
+import { operations } from "../../../src/api/operations.ts";
 import type { AnyWorkflow } from "../../../src/core/workflow.ts";
 import { openApiDocument } from "../../../src/http/openapi/document.ts";
 
@@ -31,7 +32,7 @@ export function documentOf(
   workflows: readonly AnyWorkflow[],
   { basePath = "", secured = true }: { basePath?: string; secured?: boolean } = {},
 ): OpenApi {
-  return JSON.parse(JSON.stringify(openApiDocument({ workflows, basePath, secured, version: "1.2.3" })));
+  return JSON.parse(JSON.stringify(openApiDocument({ workflows, operations, basePath, secured, version: "1.2.3" })));
 }
 
 /** Every operation by method and path: `GET /orders`. */

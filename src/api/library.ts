@@ -1,0 +1,60 @@
+import { CauceError } from "../core/errors.ts";
+import type { Who } from "../engine/call.ts";
+import { refusalError } from "../engine/operate.ts";
+import type { Served } from "./around.ts";
+import { checkBody } from "./fields.ts";
+import { isRefusal, type Operation } from "./operation.ts";
+import { type OperationName, type Orders, ordersOver, pathFieldOf } from "./orders.ts";
+import type { KeyedOptions } from "./types.ts";
+
+/** A workflow's operations, called in the process. */
+export interface Library {
+  /** What the engine gave; a refusal is thrown as a `CauceError` with its code. */
+  run(name: OperationName, input?: unknown, options?: KeyedOptions): Promise<unknown>;
+  readonly orders: Orders;
+}
+
+const inProcess: Who = { kind: "process" };
+
+/** Calls a workflow's operations without HTTP: the same checks, refusals thrown. */
+export function createLibrary({ engine, operations }: Served): Library {
+  const workflow = engine.workflow.name;
+  const bound = (name: string) => {
+    const found = operations.get(name);
+    if (found !== undefined) return found;
+    const names = [...operations.keys()].join(", ");
+    throw new CauceError("invalid_request", `there is no operation "${name}"; there is ${names}`);
+  };
+  const run = async (name: string, input: unknown, { signal, requestId, idempotencyKey }: KeyedOptions = {}) => {
+    signal?.throwIfAborted();
+    const { operation, run: runBound } = bound(name);
+    if (operation.keyed) checkKey(idempotencyKey);
+    const result = await runBound(checked(operation, input), { who: inProcess, requestId, idempotencyKey });
+    if (isRefusal(result)) throw refusalError(result);
+    return result;
+  };
+  return {
+    run,
+    orders: ordersOver(async (name, input, options) => {
+      const { shown } = bound(name).operation;
+      return shown?.value(await run(name, input, options), workflow);
+    }),
+  };
+}
+
+/** The input as the operation takes it: the field of its path as it is, the others checked against its schema. */
+function checked(operation: Operation, input: unknown): unknown {
+  if (operation.takes === "data" || operation.input === undefined) return input;
+  const field = pathFieldOf(operation);
+  if (field === undefined) return checkBody(operation.input, input ?? {});
+  const { [field]: inPath, ...rest } = Object(input) as Record<string, unknown>;
+  if (typeof inPath !== "string") throw new CauceError("invalid_request", `the field "${field}" must be text`);
+  return { ...checkBody(operation.input, rest), [field]: inPath };
+}
+
+function checkKey(idempotencyKey: unknown): void {
+  if (idempotencyKey === undefined) return;
+  if (typeof idempotencyKey !== "string" || idempotencyKey === "" || idempotencyKey.length > 255) {
+    throw new CauceError("invalid_request", "idempotencyKey must be a text of 1 to 255 characters");
+  }
+}

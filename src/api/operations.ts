@@ -1,0 +1,242 @@
+/**
+ * Every operation, declared once: what it takes, answers and may be refused with, and the engine's function that does it.
+ * With its line in `orders.ts`, that is all there is to add for a new one.
+ */
+import * as z from "zod";
+import type { FailureGroup, OrderPage, Whereabouts } from "../backend/backend.ts";
+import type { StoredOrder } from "../core/order.ts";
+import { orderNotFound } from "../engine/operate.ts";
+import { cursor, fingerprint, later, limitMax, noFields, statusName, text, wholeNumber } from "./fields.ts";
+import { badBody, isRefusal, type Operation, operation, unwell, unwritable } from "./operation.ts";
+import { wire } from "./orders.ts";
+import { queueOperations } from "./queueOperations.ts";
+import { asFailurePage, asOrder, asOrderPage, asPlaced, asValue } from "./shapes.ts";
+
+const place = operation<unknown, { readonly placed: boolean; readonly order: StoredOrder }>({
+  name: "place",
+  ...wire.place,
+  summary: "Place an order",
+  description:
+    "The body is the data itself. The answer leaves once the order is on disk. Besides what the schema says, the workflow may check more: each fault is in `errors`.",
+  input: undefined,
+  bodyRequired: true,
+  answers: {
+    202: "The order is stored.",
+    200: "The `Idempotency-Key` was used before with the same content: that order as it stands now.",
+  },
+  status: ({ placed }) => (placed ? 202 : 200),
+  located: ({ order }) => order.id,
+  shown: asPlaced,
+  errors: [...badBody, "invalid_request", "idempotency_conflict", "invalid_data", "limit_exceeded", ...unwritable],
+  command: {
+    says: "Places an order.",
+    examples: [
+      `place '{"customerId":"c-1"}'`,
+      "place --file order.json --idempotency-key form-17",
+      "place - --json < order.json",
+    ],
+  },
+  run: (engine, data, call) => engine.place(data, call),
+});
+
+const listInput = later(() =>
+  z.strictObject({
+    status: statusName().optional().describe("Only orders in this status; also one that the workflow no longer has."),
+    failed: z.boolean("must be true or false").optional().describe("`true`: only failed orders; `false`: only others."),
+    fingerprint: fingerprint().optional().describe("Only orders that failed with this fingerprint."),
+    group: text(1_024).optional().describe("Only orders of this group."),
+    limit: wholeNumber(limitMax).default(50).describe("How many orders a page has at most."),
+    cursor: cursor().optional().describe("The `nextCursor` of the page before."),
+  }),
+);
+const list = operation<z.output<ReturnType<typeof listInput>>, OrderPage>({
+  name: "list",
+  ...wire.list,
+  summary: "List orders, the newest first",
+  description:
+    "A cursor neither repeats nor skips while orders are placed. Parameters that are unknown or given twice are refused.",
+  input: listInput,
+  answers: { 200: "A page of orders." },
+  shown: asOrderPage,
+  errors: ["invalid_request", "invalid_cursor", ...unwell],
+  command: {
+    says: "Lists orders, the newest first.",
+    examples: ["list --status paid --limit 10", "list --failed", "list --all --json > orders.ndjson"],
+  },
+  run: (engine, query) => engine.list(query),
+});
+
+const failures = operation<object, readonly FailureGroup[]>({
+  name: "failures",
+  ...wire.failures,
+  summary: "Failed orders by status and fingerprint, the largest group first",
+  input: noFields,
+  answers: { 200: "The groups." },
+  shown: asFailurePage,
+  errors: ["invalid_request", ...unwell],
+  command: { says: "Shows the failed orders, grouped by status and fingerprint.", examples: ["failures"] },
+  run: (engine) => engine.failures(),
+});
+
+const retryManyInput = later(() =>
+  z.strictObject({
+    status: statusName().optional().describe("Only orders that failed in this status."),
+    fingerprint: fingerprint().optional().describe("Only orders that failed with this fingerprint."),
+    ids: z
+      .array(text(256), "must be a list of order ids")
+      .min(1, "must name at least one order")
+      .max(limitMax, `must name at most ${limitMax} orders`)
+      .optional()
+      .describe("Only these orders."),
+    limit: wholeNumber(limitMax).optional().describe("How many orders one call starts again at most."),
+    cursor: cursor().optional().describe("The `nextCursor` of the call before."),
+  }),
+);
+const retryMany = operation<
+  z.output<ReturnType<typeof retryManyInput>>,
+  { readonly retried: number; readonly nextCursor: string | null }
+>({
+  name: "retryMany",
+  ...wire.retryMany,
+  summary: "Start failed orders again",
+  description:
+    "Those that match everything given, at most `limit` in one call. Call again with `nextCursor` until it is null.",
+  input: retryManyInput,
+  example: { limit: 100 },
+  answers: { 200: "How many started again." },
+  shown: asValue("Retried"),
+  errors: [...badBody, "invalid_request", "invalid_cursor", ...unwritable],
+  // The command `retry` takes one order or many.
+  command: null,
+  told: (filter, out) => ({ filter, count: out?.retried ?? 0 }),
+  run: (engine, filter, call) => engine.retryMany(filter, call),
+});
+
+const get = operation<{ id: string }, StoredOrder>({
+  name: "get",
+  ...wire.get,
+  summary: "Read an order",
+  input: noFields,
+  answers: { 200: "The order, with its history." },
+  shown: asOrder,
+  errors: ["invalid_request", "order_not_found", ...unwell],
+  command: { name: "show", says: "Shows an order and its timeline.", examples: ["show ID", "show ID --json"] },
+  run: async (engine, { id }) => (await engine.get(id)) ?? orderNotFound(id, engine.workflow.name),
+});
+
+const stored = operation<{ id: string }, Whereabouts & { readonly id: string; readonly version: number }>({
+  name: "stored",
+  ...wire.stored,
+  summary: "Where an order is stored",
+  description: "For looking it up with the store's own tools.",
+  input: noFields,
+  answers: { 200: "The table and key of the order's item." },
+  shown: asValue("Stored"),
+  errors: ["invalid_request", "order_not_found", ...unwell],
+  // The command `verify` shows it.
+  command: null,
+  async run(engine, { id }) {
+    const order = await engine.get(id);
+    if (order === undefined) return orderNotFound(id, engine.workflow.name);
+    return { id, version: order.version, ...engine.where(id) };
+  },
+});
+
+const remove = operation<{ id: string }, undefined>({
+  name: "remove",
+  ...wire.remove,
+  summary: "Erase an order",
+  description: "For erasure requests. Only orders in a final status are removed.",
+  input: noFields,
+  answers: { 204: "The order is gone." },
+  shown: undefined,
+  errors: ["order_not_found", "order_not_final", ...unwritable],
+  command: { says: "Erases a final order, with its data and history.", examples: ["remove ID", "remove ID --yes"] },
+  run: (engine, { id }, call) => engine.remove(id, call),
+});
+
+const transitionInput = later(() =>
+  z.strictObject({
+    to: statusName().describe("The status to move the order to."),
+    reason: text(500).optional().describe("Why, kept in the history."),
+    results: z
+      .record(z.string(), z.unknown(), "must be an object")
+      .optional()
+      .describe("Results to add: merged key by key; the whole must fit the workflow's schema of results."),
+    expectedVersion: z
+      .int("must be a whole number")
+      .min(0, "must be at least 0")
+      .optional()
+      .describe("The order moves only if it has this version."),
+  }),
+);
+const transition = operation<z.output<ReturnType<typeof transitionInput>> & { id: string }, StoredOrder>({
+  name: "transition",
+  ...wire.transition,
+  summary: "Move a waiting or failed order",
+  input: transitionInput,
+  bodyRequired: true,
+  example: ([to]) => ({ to, reason: "checked by hand" }),
+  answers: { 200: "The order after it moved, or as it stands when the `Idempotency-Key` was used before." },
+  shown: asOrder,
+  errors: [
+    ...badBody,
+    "invalid_request",
+    "order_not_found",
+    "transition_not_allowed",
+    "being_handled",
+    "stale",
+    "idempotency_conflict",
+    "invalid_results",
+    ...unwritable,
+  ],
+  command: {
+    says: "Moves a waiting or failed order to another status.",
+    arguments: ["to"],
+    examples: ["transition ID approved", `transition ID paid --reason "paid by phone" --results '{"paymentId":"p-1"}'`],
+  },
+  async run(engine, { id, ...wanted }, call) {
+    const result = await engine.transition(id, wanted, call);
+    return isRefusal(result) ? result : result.order;
+  },
+});
+
+const retry = operation<{ id: string }, StoredOrder>({
+  name: "retry",
+  ...wire.retry,
+  summary: "Start a failed order again",
+  input: noFields,
+  answers: { 200: "The order, started again." },
+  shown: asOrder,
+  errors: [
+    ...badBody,
+    "invalid_request",
+    "order_not_found",
+    "not_failed",
+    "stale",
+    "transition_not_allowed",
+    ...unwritable,
+  ],
+  command: {
+    says: "Starts failed orders again: one, or all that match.",
+    examples: ["retry ID", `retry --fingerprint "the gateway answered …"`, "retry --status paid --yes", "retry --all"],
+  },
+  async run(engine, { id }, call) {
+    const result = await engine.retry(id, call);
+    return isRefusal(result) ? result : result.order;
+  },
+});
+
+/** Fixed words come before `{id}`, which would take them too. */
+export const operations: readonly Operation[] = [
+  place,
+  list,
+  failures,
+  retryMany,
+  get,
+  stored,
+  remove,
+  transition,
+  retry,
+  ...queueOperations,
+];

@@ -1,0 +1,158 @@
+/**
+ * What can be done to a workflow's orders, as those who ask for it see it: a line on the wire and a method for each
+ * operation. The typed client loads this file and nothing of the server: no schema, no engine.
+ */
+import type { ErrorCode } from "../core/errors.ts";
+import type { AnyWorkflow, StatusName } from "../core/workflow.ts";
+import type { Role } from "../engine/call.ts";
+import type {
+  CallOptions,
+  FailedFilter,
+  Failures,
+  InputOf,
+  KeyedOptions,
+  OrderOf,
+  PageQuery,
+  Queue,
+  Stored,
+  Transition,
+} from "./types.ts";
+
+/** How one operation travels over HTTP. */
+export interface Wire {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** Below `/{workflow}`, or below the base path for a `server` operation. A name in braces is a field of the input. */
+  readonly path: string;
+  /**
+   * `server`: one request answers for every workflow, with `{ workflows: [{ workflow, <operation's name>: … }] }`.
+   * Default: the path begins with the workflow's name.
+   */
+  readonly scope?: "server";
+  /** The role that a key needs; a key of the role `operate` may do everything. */
+  readonly role: Role;
+  /** The body is the workflow's data itself, and not an object of fields. */
+  readonly takes?: "data";
+  /** Takes an `Idempotency-Key`. */
+  readonly keyed?: true;
+  /** `always`: doing it twice does what doing it once does. `refused`: repeated only after an answer that nothing was done. */
+  readonly repeat: "always" | "refused";
+  /** A refusal that, after a try whose answer was lost, says that the try was carried out. */
+  readonly doneOnceRefusedWith?: ErrorCode;
+}
+
+/** Every operation's line on the wire. `placeMany` alone has a route that is written by hand: both its ways are streams. */
+export const wire = {
+  place: { method: "POST", path: "", role: "intake", takes: "data", keyed: true, repeat: "always" },
+  placeMany: { method: "POST", path: "/batch", role: "intake", repeat: "refused" },
+  list: { method: "GET", path: "", role: "read", repeat: "always" },
+  failures: { method: "GET", path: "/failures", role: "read", repeat: "always" },
+  // A second call would not count what the first has started.
+  retryMany: { method: "POST", path: "/retry", role: "operate", repeat: "refused" },
+  get: { method: "GET", path: "/{id}", role: "read", repeat: "always" },
+  stored: { method: "GET", path: "/{id}/stored", role: "operate", repeat: "always" },
+  remove: {
+    method: "DELETE",
+    path: "/{id}",
+    role: "operate",
+    repeat: "always",
+    doneOnceRefusedWith: "order_not_found",
+  },
+  transition: { method: "POST", path: "/{id}/transitions", role: "operate", keyed: true, repeat: "always" },
+  retry: { method: "POST", path: "/{id}/retry", role: "operate", repeat: "always", doneOnceRefusedWith: "not_failed" },
+  pause: { method: "POST", path: "/queues/{status}/pause", role: "operate", repeat: "always" },
+  resume: { method: "POST", path: "/queues/{status}/resume", role: "operate", repeat: "always" },
+  queues: { method: "GET", path: "/queues", scope: "server", role: "read", repeat: "always" },
+} as const satisfies Wires;
+
+/** Operations by name. */
+export type Wires = Readonly<Record<string, Wire>>;
+export type OperationName = keyof typeof wire;
+
+/** The name of the field that a path takes from its input: `id` of `/{id}/retry`. */
+export function pathFieldOf({ path }: Pick<Wire, "path">): string | undefined {
+  return /\{(\w+)\}/.exec(path)?.[1];
+}
+
+/** The words that stand where an order's id would: no order can be asked for by one of these. */
+export function reservedIdsOf(wires: Wires): ReadonlySet<string> {
+  const words = Object.values(wires).flatMap(({ path, scope }) => (scope === undefined ? [path.slice(1)] : []));
+  return new Set(words.filter((word) => /^\w+$/.test(word)));
+}
+
+/**
+ * Everything that can be done to the orders of one workflow. The typed client has it over HTTP, `cauce.workflow(orders)`
+ * in the process, and `shop.orders` in a test of a workflow. Refusals reject with the code that the HTTP API gives: as
+ * `CauceError` in the library and in tests, as `ClientError` in the client.
+ */
+export interface Orders<W extends AnyWorkflow = AnyWorkflow> {
+  /**
+   * Places an order, which is stored once this resolves. `placed` is false for a repeat of an idempotency key. Rejects
+   * with `invalid_data`, `idempotency_conflict`, `limit_exceeded`, `body_too_large`, `store_full`, `store_unavailable`.
+   */
+  place(data: InputOf<W>, options?: KeyedOptions): Promise<{ placed: boolean; order: OrderOf<W> }>;
+  /** The order, or undefined when there is none of that id. */
+  get(id: string, options?: CallOptions): Promise<OrderOf<W> | undefined>;
+  /** One page of orders, the newest first. Rejects with `invalid_cursor`. */
+  list(
+    query?: PageQuery<W>,
+    options?: CallOptions,
+  ): Promise<{ items: readonly OrderOf<W>[]; nextCursor: string | null }>;
+  /**
+   * Moves a waiting or failed order. Rejects with `order_not_found`, `transition_not_allowed`, `being_handled`,
+   * `stale`, `invalid_results`, `idempotency_conflict`.
+   */
+  transition(id: string, transition: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
+  /** Starts a failed order again. Rejects with `order_not_found`, `not_failed`, `stale`, `transition_not_allowed`. */
+  retry(id: string, options?: CallOptions): Promise<OrderOf<W>>;
+  /** Where the order is stored, for keys of the role `operate`. Rejects with `order_not_found`. */
+  stored(id: string, options?: CallOptions): Promise<Stored>;
+  /** Starts failed orders again, at most `limit` in one call; go on with `nextCursor`. Rejects with `invalid_cursor`. */
+  retryMany(filter?: FailedFilter<W>, options?: CallOptions): Promise<{ retried: number; nextCursor: string | null }>;
+  /** The failed orders by status and fingerprint, the largest group first. */
+  failures(options?: CallOptions): Promise<readonly Failures<W>[]>;
+  /** One row for each status that is handled or waiting. */
+  queues(options?: CallOptions): Promise<readonly Queue<StatusName<W>>[]>;
+  /** Stops the handling of a status until `resume`. Rejects with `status_not_found`, `status_not_handled`. */
+  pause(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
+  /** Takes up the handling of a status again. Rejects with `status_not_found`, `status_not_handled`. */
+  resume(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
+  /** Erases a final order. Rejects with `order_not_found`, `order_not_final`. */
+  remove(id: string, options?: CallOptions): Promise<void>;
+  /**
+   * Any operation by its name, with the fields of its path, query or body as one object; `place` takes the data.
+   * Resolves to the JSON of the API's answer, undefined where it has none; `place` to `{ placed, order }`, and `queues`
+   * to the rows of this workflow. Rejects as the methods above do, and with `invalid_request` for a name that is none.
+   */
+  call(name: string, input?: unknown, options?: KeyedOptions): Promise<unknown>;
+}
+
+/** The methods over one way of calling an operation by its name. Which workflow it is, the types outside alone know. */
+export function ordersOver(call: Orders["call"]): Orders {
+  const get: Orders["get"] = async (id, options) => {
+    try {
+      return (await call("get", { id }, options)) as OrderOf<AnyWorkflow>;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === "order_not_found") return undefined;
+      throw error;
+    }
+  };
+  const as =
+    <T>(name: OperationName) =>
+    (input: unknown, options: KeyedOptions | undefined) =>
+      call(name, input, options) as Promise<T>;
+  return {
+    place: as("place"),
+    get,
+    list: (query = {}, options) => as<Awaited<ReturnType<Orders["list"]>>>("list")(query, options),
+    transition: (id, wanted, options) => as<OrderOf<AnyWorkflow>>("transition")({ ...wanted, id }, options),
+    retry: (id, options) => as<OrderOf<AnyWorkflow>>("retry")({ id }, options),
+    stored: (id, options) => as<Stored>("stored")({ id }, options),
+    retryMany: (filter = {}, options) => as<Awaited<ReturnType<Orders["retryMany"]>>>("retryMany")(filter, options),
+    failures: async (options) => (await as<{ items: Failures<AnyWorkflow>[] }>("failures")({}, options)).items,
+    queues: (options) => as<Queue[]>("queues")({}, options),
+    pause: (status, options) => as<Queue>("pause")({ status }, options),
+    resume: (status, options) => as<Queue>("resume")({ status }, options),
+    remove: (id, options) => as<void>("remove")({ id }, options),
+    call,
+  };
+}

@@ -1,0 +1,178 @@
+/** How results are shown: their schemas in the API's description, and what writes them. */
+import * as z from "zod";
+import type { Depth, FailureGroup, OrderPage } from "../backend/backend.ts";
+import type { StoredOrder } from "../core/order.ts";
+import { createOrderJson, iso, isoOrNull, orderOf } from "../engine/present.ts";
+import { later } from "./fields.ts";
+import type { Shown } from "./operation.ts";
+
+export const count = () => z.int().min(0);
+export const time = () => z.string().meta({ format: "date-time" });
+export const status = () =>
+  z.string().describe("The name of a status. It may be one that the workflow had before and no longer has.");
+
+const actor = later(() =>
+  z
+    .object({
+      runtime: z.enum(["node", "lambda", "pod"]),
+      name: z.string(),
+      requestId: z
+        .string()
+        .nullable()
+        .describe(
+          "The `X-Request-Id` of the request that caused it, or the id of the run of a Lambda function that did.",
+        ),
+      messageId: z.string().nullable(),
+    })
+    .describe("Who moved an order into a status."),
+);
+const failure = later(() =>
+  z
+    .object({
+      code: z.string().meta({ examples: ["handler_failed"] }),
+      message: z.string(),
+      fingerprint: z.string(),
+      at: time(),
+    })
+    .describe("Why an order is marked failed. The same fault gives the same fingerprint."),
+);
+const historyEntry = later(() =>
+  z
+    .object({
+      status: status(),
+      visit: count(),
+      at: time().describe("When the order entered the status."),
+      attempts: count().describe("How many attempts this visit used."),
+      reason: z.string().nullable(),
+      error: z.string().nullable().describe("The last failed attempt's error."),
+      by: actor(),
+    })
+    .describe("One visit: a stay in one status."),
+);
+const nextCursor = later(() =>
+  z.string().nullable().describe("The `cursor` of the next call; null: this was the last page."),
+);
+const queue = later(() =>
+  z.object({
+    status: status(),
+    kind: z.enum(["handled", "waiting"]),
+    waiting: count().describe("Handled: in the queue and due. Waiting: standing in the status."),
+    inFlight: count().describe("With a handler."),
+    delayed: count().describe("In the queue, not before a time."),
+    failed: count(),
+    oldestWaitingAt: time().nullable().describe("Since when the one that waits longest has waited."),
+    atLeast: z.boolean().describe("The counts are lower bounds."),
+    paused: z.boolean().describe("No handler starts until the status is resumed."),
+  }),
+);
+const failurePage = later(() =>
+  z.object({
+    items: z.array(
+      z.object({
+        status: status(),
+        fingerprint: z.string(),
+        message: z.string(),
+        count: count(),
+        firstAt: time(),
+        lastAt: time(),
+      }),
+    ),
+  }),
+);
+const stored = later(() =>
+  z.object({
+    id: z.string(),
+    version: count().describe("The order's version, as it was read just now."),
+    store: z.enum(["dynamodb", "sqlite", "memory"]),
+    file: z.string().nullable().describe("The file that holds the table; null where there is none."),
+    table: z.string().nullable(),
+    key: z
+      .record(z.string(), z.union([z.string(), z.int()]))
+      .describe("The values of the item's key, by their names in the table."),
+  }),
+);
+const retried = later(() => z.object({ retried: count(), nextCursor: nextCursor() }));
+
+/** The schemas that every workflow's results share, by their names in the API's description. */
+export const sharedShapes = {
+  Failure: failure,
+  HistoryEntry: historyEntry,
+  Actor: actor,
+  FailurePage: failurePage,
+  Stored: stored,
+  Retried: retried,
+  NextCursor: nextCursor,
+  Queue: queue,
+} as const satisfies Readonly<Record<string, () => z.ZodType>>;
+
+/** An order as the API shows it. What stands in `data` and `results` is for the workflow's own schemas to say. */
+export function orderShape(workflow: string, statuses: readonly string[]) {
+  return z.object({
+    id: z.string().describe("Later orders have greater ids."),
+    workflow: z.literal(workflow),
+    status: status().meta({ examples: [...statuses] }),
+    visit: count().describe("How many transitions the order has made."),
+    version: count().describe("Counts every committed change of the order."),
+    attempts: count().describe("Attempts used in this visit."),
+    data: z.unknown(),
+    results: z.unknown(),
+    group: z.string().nullable().describe("Orders of one group keep their order in FIFO delivery."),
+    createdAt: time(),
+    updatedAt: time(),
+    notBefore: time().nullable().describe("No handler runs before this time."),
+    expiresAt: time().nullable().describe("When a waiting order moves on by itself."),
+    failure: failure().nullable(),
+    history: z.array(historyEntry()).describe("The first 10 and the last 40 visits, oldest first."),
+    historyOmitted: count().describe("How many visits between those are left out."),
+  });
+}
+
+/** A page of orders as the API shows it. */
+export function orderPageShape(order: z.ZodType) {
+  return z.object({ items: z.array(order), nextCursor: nextCursor() });
+}
+
+export const asOrder: Shown<StoredOrder> = { schema: "Order", value: orderOf, writer: createOrderJson };
+
+export const asOrderPage: Shown<OrderPage> = {
+  schema: "OrderPage",
+  value: ({ items, nextCursor }, workflow) => ({ items: items.map((order) => orderOf(order, workflow)), nextCursor }),
+  writer(workflow) {
+    const json = createOrderJson(workflow);
+    return ({ items, nextCursor }) =>
+      `{"items":[${items.map((order) => json(order)).join(",")}],"nextCursor":${JSON.stringify(nextCursor)}}`;
+  },
+};
+
+/** The order of a placing; `placed` is told by the status of the answer. */
+export const asPlaced: Shown<{ readonly placed: boolean; readonly order: StoredOrder }> = {
+  schema: "Order",
+  value: ({ placed, order }, workflow) => ({ placed, order: orderOf(order, workflow) }),
+  writer(workflow) {
+    const json = createOrderJson(workflow);
+    return ({ order }) => json(order);
+  },
+};
+
+export const asQueue = asValue("Queue", queueOf);
+export const asQueues = asValue("Queues", (rows: readonly Depth[]) => rows.map(queueOf));
+export const asFailurePage = asValue("FailurePage", (groups: readonly FailureGroup[]) => ({
+  items: groups.map(({ status, fingerprint, message, count, firstAt, lastAt }) => ({
+    status,
+    fingerprint,
+    message,
+    count,
+    firstAt: iso(firstAt),
+    lastAt: iso(lastAt),
+  })),
+}));
+
+/** A result that is shown as a plain value, and as that value's JSON. */
+export function asValue<Out>(schema: string, toValue: (out: Out) => unknown = (out) => out): Shown<Out> {
+  return { schema, value: toValue, writer: () => (out) => JSON.stringify(toValue(out)) };
+}
+
+function queueOf({ status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt, paused, atLeast }: Depth) {
+  const oldest = isoOrNull(oldestWaitingAt);
+  return { status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt: oldest, paused, atLeast };
+}
