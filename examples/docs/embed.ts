@@ -1,6 +1,7 @@
-import { type Cauce, createCauce } from "cauce";
+import { type Cauce, createCauce, type Orders } from "cauce";
 import { sqlite } from "cauce/sqlite";
 import loans from "./loans.app.ts";
+import type { loans as loansWorkflow } from "./loans.workflow.ts";
 
 // #region open
 export async function openLoans(directory: string): Promise<Cauce> {
@@ -13,7 +14,16 @@ export async function openLoans(directory: string): Promise<Cauce> {
 // #region place
 export async function apply(cauce: Cauce, application: { formId: string; applicantId: string; email: string }) {
   const { formId, ...applicant } = application;
-  const { placed, order } = await cauce.place("loans", { ...applicant, amount: 5_000 }, { idempotencyKey: formId });
+  const orders = cauce.workflow(loans);
+  const { placed, order } = await orders.place({ ...applicant, amount: 5_000 }, { idempotencyKey: formId });
   return placed ? `thank you, your number is ${order.id}` : `we have it already: it is ${order.status}`;
+}
+// #endregion
+
+// #region orders
+/** The same for a server that is called, for this process, and for a test: each is an `Orders` of the workflow. */
+export async function openLoansOf(orders: Orders<typeof loansWorkflow>, applicantId: string) {
+  const { items } = await orders.list({ status: "deskReview", group: applicantId, limit: 10 });
+  return items.map(({ id, data }) => `${id}: ${data.amount}`);
 }
 // #endregion

@@ -26,6 +26,12 @@ export const limitMax = 1_000;
 /** An operation or route that takes no fields. */
 export const noFields = later(() => z.strictObject({}));
 
+/** What the field in an operation's path means. */
+export const pathFieldMeanings: Readonly<Record<string, string>> = {
+  id: "The order's id.",
+  status: "The name of a handled status.",
+};
+
 /** 1 to 255 visible ASCII characters. */
 export const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
 

@@ -37,7 +37,8 @@ export function createLibrary({ engine, operations }: Served): Library {
     run,
     orders: ordersOver(async (name, input, options) => {
       const { shown } = bound(name).operation;
-      return shown?.value(await run(name, input, options), workflow);
+      const result = await run(name, input, options);
+      return shown?.value(result, workflow);
     }),
   };
 }

@@ -42,7 +42,7 @@ const place = operation<unknown, { readonly placed: boolean; readonly order: Sto
 const listInput = later(() =>
   z.strictObject({
     status: statusName().optional().describe("Only orders in this status; also one that the workflow no longer has."),
-    failed: z.boolean("must be true or false").optional().describe("`true`: only failed orders; `false`: only others."),
+    failed: z.boolean("must be true or false").optional().describe("Only failed orders; with `false`, only others."),
     fingerprint: fingerprint().optional().describe("Only orders that failed with this fingerprint."),
     group: text(1_024).optional().describe("Only orders of this group."),
     limit: wholeNumber(limitMax).default(50).describe("How many orders a page has at most."),

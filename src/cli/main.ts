@@ -1,4 +1,6 @@
 import { Command, Option } from "commander";
+import type { Operation } from "../api/operation.ts";
+import { operations as allOperations } from "../api/operations.ts";
 import { cauceVariables } from "../runtime/env.ts";
 import { readSettings, readSweepSettings, settings, sweepSettings } from "../runtime/settings.ts";
 import { addBackupCommand } from "./backup.ts";
@@ -32,8 +34,12 @@ export async function main(args: readonly string[], output: Output = processOutp
   }
 }
 
-/** The commands, their flags and help. */
-export function createProgram(args: readonly string[], output: Output): Command {
+/** The commands, their flags and help. Those that call a server follow from `operations`. */
+export function createProgram(
+  args: readonly string[],
+  output: Output,
+  operations: readonly Operation[] = allOperations,
+): Command {
   const program = new Command("cauce")
     .description("Takes in orders, stores each one before it answers, and processes it status by status.")
     .version(version())
@@ -163,7 +169,7 @@ Examples:
     .action((options: { role: string; name?: string; file?: string }) => output.out(createKeys(options)));
 
   addBackupCommand(program, output);
-  addOrderCommands(program, output);
+  addOrderCommands(program, output, operations);
   addImportCommand(program, output);
   addStackCommands(program, output);
   addEmulateCommand(program, output);

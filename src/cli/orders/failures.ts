@@ -1,9 +1,9 @@
-import type { Output } from "../report.ts";
+import type { CommandCall } from "./call.ts";
 import { cut, jsonLine, plain, table } from "./format.ts";
-import { clientOf, type RemoteFlags } from "./remote.ts";
+import { clientOf } from "./remote.ts";
 
 /** `cauce failures` */
-export async function failures(flags: RemoteFlags & { readonly json?: boolean }, output: Output): Promise<void> {
+export async function failures({ flags, output }: CommandCall): Promise<void> {
   const groups = await (await clientOf(flags)).failures();
   if (flags.json) return output.out(groups.map(jsonLine).join(""));
   if (groups.length === 0) return output.err("No order has failed.\n");

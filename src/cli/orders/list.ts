@@ -1,30 +1,20 @@
 import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import type { OrderOf } from "../../http/client/index.ts";
+import type { OrderOf, PageQuery } from "../../http/client/index.ts";
 import type { Output } from "../report.ts";
+import type { CommandCall } from "./call.ts";
 import { counted, cut, jsonLine, plain, styled, table } from "./format.ts";
-import { clientOf, type RemoteFlags } from "./remote.ts";
-
-interface Flags extends RemoteFlags {
-  readonly status?: string;
-  readonly failed?: boolean;
-  readonly group?: string;
-  readonly limit?: string;
-  readonly all?: boolean;
-  readonly json?: boolean;
-}
+import { clientOf } from "./remote.ts";
 
 const pageWhenAll = 200;
 
 /** `cauce list` */
-export async function list(flags: Flags, output: Output): Promise<void> {
-  const limit = flags.all ? pageWhenAll : limitOf(flags.limit);
+export async function list({ input, flags, output }: CommandCall): Promise<void> {
   if (flags.all && flags.limit !== undefined) {
     throw new CauceError("setting_invalid", "--limit and --all exclude each other; keep one of them");
   }
   const client = await clientOf(flags);
-  const { status, group } = flags;
-  const query = { status, group, failed: flags.failed ? true : undefined, limit };
+  const query: PageQuery<AnyWorkflow> = flags.all ? { ...input, limit: pageWhenAll } : input;
   let cursor: string | undefined;
   let count = 0;
   do {
@@ -40,12 +30,6 @@ export async function list(flags: Flags, output: Output): Promise<void> {
   if (count === 0) output.err("No order matches.\n");
   else if (cursor !== undefined && !flags.all)
     output.err(`The newest ${counted(count, "order")}; --all shows every one.\n`);
-}
-
-function limitOf(limit = "50"): number {
-  const number = Number(limit);
-  if (/^\d+$/.test(limit) && number >= 1 && number <= 1_000) return number;
-  throw new CauceError("setting_invalid", `--limit must be a whole number from 1 to 1000, not "${limit}"`);
 }
 
 function drawn(orders: readonly OrderOf<AnyWorkflow>[], output: Output): Promise<string> {

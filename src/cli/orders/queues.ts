@@ -3,19 +3,14 @@ import { CauceError } from "../../core/errors.ts";
 import { ClientError, type Queue } from "../../http/client/index.ts";
 import { rowOf, type WorkflowQueues } from "../../http/client/queues.ts";
 import type { Output } from "../report.ts";
+import type { CommandCall } from "./call.ts";
 import { jsonLine, plain, styled, table } from "./format.ts";
-import { type RemoteFlags, type Server, serverOf } from "./remote.ts";
-
-interface Flags extends RemoteFlags {
-  /** True, or the seconds between two tables. */
-  readonly watch?: boolean | string;
-  readonly json?: boolean;
-}
+import { type Server, serverOf } from "./remote.ts";
 
 const defaultSeconds = 2;
 
 /** `cauce queues`: once, or again and again until the process ends or nobody reads any more. */
-export async function queues(flags: Flags, output: Output): Promise<void> {
+export async function queues({ flags, output }: CommandCall): Promise<void> {
   const server = serverOf(flags);
   const draw = async () => {
     const workflows = await read(server);

@@ -1,9 +1,11 @@
 import type { Command } from "commander";
+import { type Wires, wire } from "../../api/orders.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import { httpUrlOf } from "../../http/client/address.ts";
 import { createConnection } from "../../http/client/connection.ts";
-import { type Client, ClientError, createClient } from "../../http/client/index.ts";
+import { clientOver } from "../../http/client/createClient.ts";
+import { type Client, ClientError, type KeyedOptions } from "../../http/client/index.ts";
 import { readQueues, type WorkflowQueues } from "../../http/client/queues.ts";
 import { cauceVariables } from "../../runtime/env.ts";
 import { clientSettings, readClientSettings } from "../../runtime/settings.ts";
@@ -20,7 +22,14 @@ export interface Server {
   queues(): Promise<readonly WorkflowQueues[]>;
   /** What the server says of its own API: its OpenAPI document. */
   document(): Promise<unknown>;
-  client(workflow: string): Client<AnyWorkflow>;
+  /** Its calls are those of `wires`; default: every operation's. */
+  client(workflow: string, wires?: Wires): Client<AnyWorkflow>;
+}
+
+/** What a repeated command shares with its first run. */
+export function keyOf(flags: RemoteFlags): KeyedOptions {
+  const { idempotencyKey } = flags;
+  return typeof idempotencyKey === "string" ? { idempotencyKey } : {};
 }
 
 // A person waits for the answer, and a script repeats the command.
@@ -54,14 +63,14 @@ export function serverOf(flags: RemoteFlags): Server {
       const sent = { method: "GET", url: `${url}/openapi.json`, repeat: "always" } as const;
       return (await createConnection(options).send(sent)).json;
     },
-    client: (workflow) => createClient({ url: `${url}/${workflow}`, ...options }),
+    client: (workflow, wires = wire) => clientOver({ url: `${url}/${workflow}`, ...options }, wires),
   };
 }
 
 /** The client of the workflow that was asked for, or of the only one that the server has. */
-export async function clientOf(flags: RemoteFlags): Promise<Client<AnyWorkflow>> {
+export async function clientOf(flags: RemoteFlags, wires?: Wires): Promise<Client<AnyWorkflow>> {
   const server = serverOf(flags);
-  return server.client(server.workflow ?? (await onlyWorkflow(server)));
+  return server.client(server.workflow ?? (await onlyWorkflow(server)), wires);
 }
 
 /** The only workflow of a server. */

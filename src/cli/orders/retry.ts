@@ -1,20 +1,12 @@
 import { CauceError } from "../../core/errors.ts";
-import type { Output } from "../report.ts";
+import type { CommandCall } from "./call.ts";
 import { confirmed } from "./confirm.ts";
 import { counted, jsonLine } from "./format.ts";
-import { clientOf, type RemoteFlags } from "./remote.ts";
-
-interface Flags extends RemoteFlags {
-  readonly fingerprint?: string;
-  readonly status?: string;
-  readonly all?: boolean;
-  readonly yes?: boolean;
-  readonly json?: boolean;
-}
+import { clientOf } from "./remote.ts";
 
 /** `cauce retry`: one order, or every failed one that matches, once it was said how many those are. */
-export async function retry(id: string | undefined, flags: Flags, output: Output): Promise<void> {
-  const { fingerprint, status } = flags;
+export async function retry({ values: [id], input, flags, output }: CommandCall): Promise<void> {
+  const { fingerprint, status } = input as { readonly fingerprint?: string; readonly status?: string };
   const filtered = fingerprint !== undefined || status !== undefined;
   if ([id !== undefined, filtered, flags.all === true].filter(Boolean).length !== 1) {
     throw new CauceError(

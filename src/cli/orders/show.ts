@@ -1,17 +1,15 @@
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import { ClientError, type OrderOf, type Queue } from "../../http/client/index.ts";
 import type { Output } from "../report.ts";
+import type { CommandCall } from "./call.ts";
 import { duration, jsonLine, plain, styled, table } from "./format.ts";
-import { clientOf, type RemoteFlags } from "./remote.ts";
+import { clientOf } from "./remote.ts";
 
 type Order = OrderOf<AnyWorkflow>;
 
 /** `cauce show` */
-export async function show(
-  id: string,
-  flags: RemoteFlags & { readonly json?: boolean },
-  output: Output,
-): Promise<void> {
+export async function show({ input, flags, output }: CommandCall): Promise<void> {
+  const { id } = input as { readonly id: string };
   const client = await clientOf(flags);
   const order = await client.get(id);
   if (order === undefined) throw new ClientError("order_not_found", `no order has the id "${plain(id)}"; check the id`);

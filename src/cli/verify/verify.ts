@@ -2,7 +2,7 @@ import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import { type Client, ClientError } from "../../http/client/index.ts";
 import { jsonLine, plain } from "../orders/format.ts";
-import { parseJson } from "../orders/place.ts";
+import { parseJson } from "../orders/json.ts";
 import { onlyWorkflow, type RemoteFlags, type Server, serverOf } from "../orders/remote.ts";
 import { type Output, oneLine } from "../report.ts";
 import { type Followed, follow } from "./follow.ts";

@@ -38,7 +38,8 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
     const { path, scope, takes } = wires[name] as Wires[string];
     const base = scope === "server" ? serverUrl : workflowUrl;
     const field = pathFieldOf({ path });
-    if (takes === "data" || field === undefined) return { url: base + path, rest: input };
+    if (takes === "data") return { url: base + path, rest: input };
+    if (field === undefined) return { url: base + path, rest: Object(input) as object };
     const { [field]: value, ...rest } = Object(input) as Record<string, unknown>;
     const text = String(value);
     // What URLs resolve away, and the routes' own words where an id would be, would lead elsewhere.
@@ -59,7 +60,7 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
     const answer = await connection.send({
       method,
       url: method === "GET" ? url + queryOf({ ...Object(rest) }) : url,
-      body: method === "POST" && (takes === "data" || hasFields(rest)) ? rest : undefined,
+      body: method === "POST" ? rest : undefined,
       headers: { "x-request-id": requestId, "idempotency-key": keyed ? (idempotencyKey ?? newKey()) : undefined },
       signal,
       repeat,
@@ -110,8 +111,6 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
 
 /** One workflow's part of what an operation of the whole server answers. */
 type Row = { readonly workflow: string } & Readonly<Record<string, unknown>>;
-
-const hasFields = (value: unknown): boolean => Object.keys(Object(value)).length > 0;
 
 function orderIn(url: string, { status, json }: Answered): Order {
   const order = json as Order | undefined;

@@ -1,13 +1,12 @@
 /** What a workflow's routes are in the document: its operations, as they are declared, with the workflow's own schemas. */
 import * as z from "zod";
-import { idempotencyKeyPattern, noFields } from "../../api/fields.ts";
+import { idempotencyKeyPattern, noFields, pathFieldMeanings } from "../../api/fields.ts";
 import { type Operation, unwritable } from "../../api/operation.ts";
 import { pathFieldOf, wire } from "../../api/orders.ts";
 import { type JsonSchema, refTo } from "./components.ts";
 import { type Content, json, type RouteDescription } from "./describe.ts";
 import type { WorkflowSchemas } from "./workflowSchemas.ts";
 
-const meanings: Readonly<Record<string, string>> = { id: "The order's id.", status: "The name of a handled status." };
 const idempotencyKey = () =>
   z
     .string()
@@ -61,7 +60,7 @@ function routeOf(operation: Operation, workflow: WorkflowSchemas): RouteDescript
       [field]: z
         .string()
         .min(1)
-        .describe(meanings[field] ?? `The ${field}.`),
+        .describe(pathFieldMeanings[field] ?? `The ${field}.`),
     });
   const headers = { ...(keyed ? { "Idempotency-Key": idempotencyKey() } : {}), "X-Request-Id": requestId() };
   return {

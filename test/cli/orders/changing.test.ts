@@ -157,7 +157,7 @@ describe("cauce transition", () => {
   it("refuses flags that it does not take", async () => {
     for (const [flag, value, message] of [
       ["--results", "{", /^setting_invalid: --results is not JSON/],
-      ["--results", "[]", /^setting_invalid: --results must be a JSON object/],
+      ["--results", "[]", /^setting_invalid: --results must be an object/],
       ["--expected-version", "-1", /^setting_invalid: --expected-version must be a whole number, not "-1"/],
     ] as const) {
       const { exit, stderr } = await run("http://127.0.0.1:1", ["transition", "ID", "sent", flag, value]);
