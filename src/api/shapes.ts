@@ -105,8 +105,8 @@ export const sharedShapes = {
   Queue: queue,
 } as const satisfies Readonly<Record<string, () => z.ZodType>>;
 
-/** An order as the API shows it. What stands in `data` and `results` is for the workflow's own schemas to say. */
-export function orderShape(workflow: string, statuses: readonly string[]) {
+/** An order as the API shows it, with the schemas of the workflow's own data and results. */
+export function orderShape(workflow: string, statuses: readonly string[], data: z.ZodType, results: z.ZodType) {
   return z.object({
     id: z.string().describe("Later orders have greater ids."),
     workflow: z.literal(workflow),
@@ -114,8 +114,8 @@ export function orderShape(workflow: string, statuses: readonly string[]) {
     visit: count().describe("How many transitions the order has made."),
     version: count().describe("Counts every committed change of the order."),
     attempts: count().describe("Attempts used in this visit."),
-    data: z.unknown(),
-    results: z.unknown(),
+    data,
+    results,
     group: z.string().nullable().describe("Orders of one group keep their order in FIFO delivery."),
     createdAt: time(),
     updatedAt: time(),

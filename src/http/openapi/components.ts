@@ -6,15 +6,17 @@ export interface JsonSchema {
 }
 
 export interface Components {
-  /** Cauce's own schemas, by name. */
-  readonly shapes: Readonly<Record<string, z.ZodType>>;
-  /** The workflows' schemas, by name. */
-  readonly schemas: Readonly<Record<string, JsonSchema>>;
   /** Keeps a schema of Cauce's own under a name, and gives the reference to it. */
   putShape(name: string, shape: z.ZodType): JsonSchema;
+  /** What stands in a schema of Cauce's own for a JSON Schema, such as the reference to a workflow's. */
+  shapeOf(schema: JsonSchema): z.ZodType;
   /** Keeps what a zod schema takes (`input`) or gives (`output`), with everything that it refers to under `name.…`. */
   putZod(name: string, schema: z.ZodType, io: "input" | "output"): JsonSchema;
+  /** What was put by `putZod` under this name and under `name.…`. */
+  partsOf(name: string): Readonly<Record<string, JsonSchema>>;
   drop(name: string): void;
+  /** Everything that was put, by name. */
+  schemas(): Record<string, JsonSchema>;
 }
 
 const prefix = "#/components/schemas/";
@@ -26,20 +28,42 @@ export function refTo(name: string): JsonSchema {
 
 /** The schemas of one document. `shared` are those of every workflow. */
 export function createComponents(shared: Readonly<Record<string, z.ZodType>>): Components {
-  const shapes: Record<string, z.ZodType> = { ...shared };
+  // A registry of this document alone: in zod's own, two workflows with one id for a schema would be one.
+  const shapes = z.registry<{ id: string }>();
+  const holes = new Map<z.core.$ZodType, JsonSchema>();
   const schemas: Record<string, JsonSchema> = {};
   const put = (name: string, schema: JsonSchema): JsonSchema => {
     schemas[name] = schema;
     return refTo(name);
   };
+  for (const [id, shape] of Object.entries(shared)) shapes.add(shape, { id });
 
   return {
-    shapes,
-    schemas,
-    putShape(name, shape) {
-      shapes[name] = shape;
-      return refTo(name);
+    putShape(id, shape) {
+      shapes.add(shape, { id });
+      return refTo(id);
     },
+    shapeOf(schema) {
+      const hole = z.unknown();
+      holes.set(hole, schema);
+      return hole;
+    },
+    schemas() {
+      const { schemas: own } = z.toJSONSchema(shapes, {
+        uri: (id) => prefix + id,
+        override({ zodSchema, jsonSchema }) {
+          tidy({ zodSchema, jsonSchema });
+          // Zod bounds every whole number by what a double holds, which is no rule of the API.
+          if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+          if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+          Object.assign(jsonSchema, holes.get(zodSchema));
+        },
+      });
+      const shown = Object.entries(own).map(([name, schema]) => [name, withoutIdentity(schema)]);
+      return { ...Object.fromEntries(shown), ...schemas };
+    },
+    partsOf: (own) =>
+      Object.fromEntries(Object.entries(schemas).filter(([name]) => name === own || name.startsWith(`${own}.`))),
     drop(name) {
       delete schemas[name];
     },
@@ -68,21 +92,26 @@ export function createComponents(shared: Readonly<Record<string, z.ZodType>>): C
   };
 }
 
-function jsonSchemaOf(schema: z.ZodType, io: "input" | "output"): JsonSchema {
-  return z.toJSONSchema(schema, {
-    io,
-    override: openObjects,
-  }) as JsonSchema;
+/** The schema as it stands in a place of its own, for what is small and refers to nothing. */
+export function inlineSchema(schema: z.ZodType): JsonSchema {
+  return withoutIdentity(jsonSchemaOf(schema, "input"));
 }
 
-/**
- * Plain objects drop what they do not know. Zod calls their output closed, which would make two schemas of nearly every
- * one, and tell clients that no field may ever be added.
- */
-export function openObjects({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: JsonSchema }): void {
+function withoutIdentity({ $schema: _, $id: __, id: ___, ...rest }: JsonSchema): JsonSchema {
+  return rest;
+}
+
+function jsonSchemaOf(schema: z.ZodType, io: "input" | "output"): JsonSchema {
+  return z.toJSONSchema(schema, { io, override: tidy }) as JsonSchema;
+}
+
+/** Takes out what zod says of its own, and what is no rule of the API. */
+function tidy({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: z.core.JSONSchema.BaseSchema }) {
   const { def } = zodSchema._zod;
+  // Plain objects drop what they do not know. Zod calls their output closed, which would make two schemas of nearly
+  // every one, and tell clients that no field may ever be added.
   if (def.type === "object" && (def as z.core.$ZodObjectDef).catchall === undefined) {
-    delete (jsonSchema as { additionalProperties?: unknown }).additionalProperties;
+    delete jsonSchema.additionalProperties;
   }
 }
 

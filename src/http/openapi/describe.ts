@@ -1,16 +1,25 @@
 /** How a route is described, and what OpenAPI makes of that. */
 import { STATUS_CODES } from "node:http";
 import type { z } from "zod";
-import type { ZodOpenApiOperationObject, ZodOpenApiResponseObject } from "zod-openapi";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Access } from "../auth.ts";
 import { httpStatusOf } from "../problem.ts";
 import { meaningOf } from "./answers.ts";
-import { type JsonSchema, refTo } from "./components.ts";
+import { inlineSchema, type JsonSchema, refTo } from "./components.ts";
+
+/** An answer as the document has it. */
+export interface Answer {
+  readonly description: string;
+  readonly headers?: object;
+  readonly content?: Content;
+}
 
 /** A body as the document has it, by its media type. */
 export type Content = Readonly<
-  Record<string, { schema: JsonSchema | z.ZodType; example?: unknown; [extension: `x-${string}`]: unknown }>
+  Record<
+    string,
+    { readonly schema: JsonSchema; readonly example?: unknown; readonly [extension: `x-${string}`]: unknown }
+  >
 >;
 
 export interface RouteDescription {
@@ -30,19 +39,19 @@ export interface RouteDescription {
   };
   readonly body?: { readonly content: Content; readonly required: boolean } | undefined;
   /** The answers of success, and others that are no problem. */
-  readonly answers: Readonly<Record<number, ZodOpenApiResponseObject>>;
+  readonly answers: Readonly<Record<number, Answer>>;
   readonly errors: readonly ErrorCode[];
 }
 
-export const json = (schema: JsonSchema | z.ZodType, example?: unknown): Content => ({
+export const json = (schema: JsonSchema, example?: unknown): Content => ({
   "application/json": { schema, ...(example === undefined ? {} : { example }) },
 });
 
 /** Keeps a response that many operations give under a name, and gives the reference to it. */
-export type Share = (name: string, response: ZodOpenApiResponseObject) => { $ref: string };
+export type Share = (name: string, response: object) => { $ref: string };
 
 /** A route as an OpenAPI operation. Without API keys nothing is refused for one. */
-export function operationOf(route: RouteDescription, secured: boolean, share: Share): ZodOpenApiOperationObject {
+export function operationOf(route: RouteDescription, secured: boolean, share: Share): object {
   const { access, body, errors, parameters = {}, answers } = route;
   const guarded = secured && access !== undefined;
   const given: ErrorCode[] = [
@@ -51,7 +60,7 @@ export function operationOf(route: RouteDescription, secured: boolean, share: Sh
     ...(guarded ? (["unauthorized"] as const) : []),
     ...(guarded && access !== "any" ? (["forbidden"] as const) : []),
   ];
-  const inUse = Object.entries(parameters).filter(([, fields]) => Object.keys(fields?.shape ?? {}).length > 0);
+  const inUse = Object.entries(parameters).flatMap(([where, fields]) => parametersOf(where, fields));
   return {
     operationId: route.operationId,
     tags: [route.tag],
@@ -59,10 +68,20 @@ export function operationOf(route: RouteDescription, secured: boolean, share: Sh
     description: [route.description, roleText(access)].filter(Boolean).join("\n\n"),
     "x-role": access ?? "none",
     ...(secured ? { security: guarded ? [{ apiKey: [] }] : [] } : {}),
-    ...(inUse.length > 0 ? { requestParams: Object.fromEntries(inUse) } : {}),
+    ...(inUse.length > 0 ? { parameters: inUse } : {}),
     ...(body === undefined ? {} : { requestBody: { ...body } }),
     responses: { ...answers, ...problemsOf(given, answers, share) },
   };
+}
+
+/** Each field as a parameter. Its description is the parameter's, and not said again in the schema. */
+function parametersOf(where: string, fields: z.ZodObject | undefined): object[] {
+  return Object.entries((fields?.shape ?? {}) as Readonly<Record<string, z.ZodType>>).map(([name, field]) => {
+    const { description = "", ...schema } = inlineSchema(field);
+    // What has a default may be left out.
+    const required = where === "path" || !field.safeParse(undefined).success;
+    return { name, in: where, description, required, schema };
+  });
 }
 
 function roleText(access: Access | undefined): string {
@@ -71,7 +90,7 @@ function roleText(access: Access | undefined): string {
   return access === "operate" ? "Role: `operate`." : `Role: \`${access}\` or \`operate\`.`;
 }
 
-const problemHeaders: Readonly<Record<number, NonNullable<ZodOpenApiResponseObject["headers"]>>> = {
+const problemHeaders: Readonly<Record<number, object>> = {
   401: { "WWW-Authenticate": { description: "Always `Bearer`.", schema: { type: "string", const: "Bearer" } } },
   503: {
     "Retry-After": { description: "After how many seconds to try again.", schema: { type: "integer", minimum: 1 } },
@@ -91,7 +110,7 @@ function problemsOf(given: readonly ErrorCode[], answers: RouteDescription["answ
   );
 }
 
-function problemOf(status: number, codes: readonly string[]): ZodOpenApiResponseObject {
+function problemOf(status: number, codes: readonly string[]): object {
   const headers = problemHeaders[status];
   const title = STATUS_CODES[status] ?? "";
   const example = (code: string) => ({

@@ -1,18 +1,11 @@
-import type { z } from "zod";
-import {
-  createDocument,
-  type ZodOpenApiObject,
-  type ZodOpenApiPathsObject,
-  type ZodOpenApiResponseObject,
-} from "zod-openapi";
 import type { Operation } from "../../api/operation.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import { sharedSchemas } from "./answers.ts";
-import { createComponents, type JsonSchema, openObjects } from "./components.ts";
+import { createComponents } from "./components.ts";
 import { operationOf, type RouteDescription, type Share } from "./describe.ts";
 import { serverRoutes } from "./serverRoutes.ts";
 import { allWorkflowsRoutes, workflowRoutes } from "./workflowRoutes.ts";
-import { putWorkflowSchemas, type WorkflowSchemas } from "./workflowSchemas.ts";
+import { putWorkflowSchemas } from "./workflowSchemas.ts";
 
 export interface DocumentOptions {
   readonly workflows: readonly AnyWorkflow[];
@@ -36,13 +29,13 @@ export function openApiDocument({ workflows, operations, basePath, secured, vers
     ...allWorkflowsRoutes(operations),
     ...serverRoutes(names),
   ];
-  const responses: Record<string, ZodOpenApiResponseObject> = {};
+  const responses: Record<string, object> = {};
   const share: Share = (name, response) => {
     responses[name] = response;
     return { $ref: `#/components/responses/${name}` };
   };
   const paths = pathsOf(routes, secured, share);
-  const document: ZodOpenApiObject = {
+  return {
     openapi: "3.1.0",
     info: {
       title: `Cauce: ${names.join(", ")}`,
@@ -61,7 +54,7 @@ export function openApiDocument({ workflows, operations, basePath, secured, vers
     ],
     paths,
     components: {
-      schemas: components.shapes,
+      schemas: components.schemas(),
       responses,
       ...(secured
         ? {
@@ -77,36 +70,9 @@ export function openApiDocument({ workflows, operations, basePath, secured, vers
         : {}),
     },
   };
-  return withWorkflows(createDocument(document, { override }), components.schemas, own);
 }
 
-/**
- * The document with the workflows' own schemas. The library is not given these: it knows references between zod schemas
- * alone, and takes an id that a schema has for the name of a component, whatever other workflow has the same.
- */
-function withWorkflows(
-  document: ReturnType<typeof createDocument>,
-  schemas: Readonly<Record<string, JsonSchema>>,
-  own: readonly WorkflowSchemas[],
-): object {
-  const made: Record<string, unknown> = { ...document.components?.schemas, ...schemas };
-  for (const [component, property, schema] of own.flatMap(({ fills }) => fills)) {
-    const { properties, ...rest } = made[component] as { properties: object };
-    made[component] = { ...rest, properties: { ...properties, [property]: schema } };
-  }
-  return { ...document, components: { ...document.components, schemas: made } };
-}
-
-/** What the document leaves out of what zod makes of Cauce's own schemas. */
-function override(context: { zodSchema: z.core.$ZodType; jsonSchema: JsonSchema }): void {
-  openObjects(context);
-  const { jsonSchema } = context as { jsonSchema: { maximum?: number; minimum?: number } };
-  // Zod bounds every whole number by what a double holds; that is no rule of the API.
-  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
-  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
-}
-
-function pathsOf(routes: readonly RouteDescription[], secured: boolean, share: Share): ZodOpenApiPathsObject {
+function pathsOf(routes: readonly RouteDescription[], secured: boolean, share: Share): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(route, secured, share) };

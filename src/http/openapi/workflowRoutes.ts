@@ -3,7 +3,7 @@ import * as z from "zod";
 import { idempotencyKeyPattern, noFields, pathFieldMeanings } from "../../api/fields.ts";
 import { type Operation, unwritable } from "../../api/operation.ts";
 import { pathFieldOf, wire } from "../../api/orders.ts";
-import { type JsonSchema, refTo } from "./components.ts";
+import { inlineSchema, type JsonSchema, refTo } from "./components.ts";
 import { type Content, json, type RouteDescription } from "./describe.ts";
 import type { WorkflowSchemas } from "./workflowSchemas.ts";
 
@@ -89,7 +89,7 @@ function bodyOf({ name, takes, input = noFields, bodyRequired, example = {} }: O
   const required = bodyRequired === true;
   if (takes === "data") return { required, content: json(workflow.data, workflow.examples.data) };
   const shown = typeof example === "function" ? example(workflow.enterable) : example;
-  return { required, content: json(workflow.inputs[name] ?? input(), shown) };
+  return { required, content: json(workflow.inputs[name] ?? inlineSchema(input()), shown) };
 }
 
 function answerOf({ shown, located }: Operation, description: string, workflow: WorkflowSchemas) {

@@ -17,8 +17,6 @@ export interface WorkflowSchemas {
   readonly enterable: readonly string[];
   /** The bodies that name statuses of the workflow, by their operations; the others are the same for every workflow. */
   readonly inputs: Readonly<Record<string, JsonSchema>>;
-  /** What stands in schemas of Cauce's own for the workflow's: component, property, schema. */
-  readonly fills: readonly (readonly [component: string, property: string, schema: JsonSchema])[];
   /** Undefined where none can be made up from the schema. */
   readonly examples: { readonly data: unknown; readonly order: unknown };
 }
@@ -31,7 +29,9 @@ export function putWorkflowSchemas(
 ): WorkflowSchemas {
   const { name } = workflow;
   const data = components.putZod(`${name}.Data`, workflow.data, "input");
-  const order = orderShape(name, Object.keys(workflow.statuses));
+  const stored = components.shapeOf(storedData(components, workflow));
+  const results = components.shapeOf(resultsOf(components, workflow));
+  const order = orderShape(name, Object.keys(workflow.statuses), stored, results);
   const enterable = enterableOf(workflow);
   const sample = sampleData(workflow.data);
   return {
@@ -41,7 +41,10 @@ export function putWorkflowSchemas(
     orderPage: components.putShape(`${name}.OrderPage`, orderPageShape(order)),
     batchLine: components.putShape(
       `${name}.BatchLine`,
-      z.strictObject({ idempotencyKey: z.string().regex(idempotencyKeyPattern).optional(), data: z.unknown() }),
+      z.strictObject({
+        idempotencyKey: z.string().regex(idempotencyKeyPattern).optional(),
+        data: components.shapeOf(data),
+      }),
     ),
     enterable,
     inputs: Object.fromEntries(
@@ -53,11 +56,6 @@ export function putWorkflowSchemas(
         return [[operation, components.putShape(`${name}.${title}`, z.strictObject({ to: known, ...others }))]];
       }),
     ),
-    fills: [
-      [`${name}.Order`, "data", storedData(components, workflow)],
-      [`${name}.Order`, "results", resultsOf(components, workflow)],
-      [`${name}.BatchLine`, "data", data],
-    ],
     examples: { data: sample, order: sample === undefined ? undefined : exampleOrder(workflow, sample) },
   };
 }
@@ -65,17 +63,14 @@ export function putWorkflowSchemas(
 /** What an order shows of its data: defaults filled in, and otherwise what was sent. */
 function storedData(components: Components, { name, data }: AnyWorkflow): JsonSchema {
   const stored = components.putZod(`${name}.StoredData`, data, "output");
-  const [sent, shown] = [`${name}.Data`, `${name}.StoredData`].map((own) => partsOf(components, own));
+  const [sent, shown] = [`${name}.Data`, `${name}.StoredData`].map((own) => {
+    const parts = components.partsOf(own);
+    // With the name taken out, two that hold the same are the same text.
+    return { names: Object.keys(parts), text: JSON.stringify(Object.entries(parts)).replaceAll(own, "") };
+  });
   if (sent?.text !== shown?.text) return stored;
   for (const part of shown?.names ?? []) components.drop(part);
   return refTo(`${name}.Data`);
-}
-
-/** A schema and those under its name, and their text with the name taken out, for comparing. */
-function partsOf({ schemas }: Components, own: string): { names: string[]; text: string } {
-  const names = Object.keys(schemas).filter((name) => name === own || name.startsWith(`${own}.`));
-  const text = JSON.stringify(names.map((name) => [name, schemas[name]])).replaceAll(own, "");
-  return { names, text };
 }
 
 function resultsOf(components: Components, { name, results }: AnyWorkflow): JsonSchema {
