@@ -178,7 +178,8 @@ describe("what the docs name exists:", () => {
     );
     const ofNode = ["--conditions", "--test", "--max-semi-space-size"];
     // What docs/service.md asks of useradd, npm, systemctl, journalctl and curl, and docs/deploying.md of cdk.
-    const ofOthers = "--app --system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay";
+    const ofOthers =
+      "--app --system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay --ignore-scripts --pack-destination";
     const ofEsbuild = "--bundle --minify --platform --target --format --main-fields --outfile --banner";
     const known = [
       ...own,
