@@ -19,8 +19,8 @@ import { lockedPackages } from "./docs/lock.ts";
 import { anchorOf, type Page, readPage, readPages, readText, regionOf, root, tableRows } from "./docs/markdown.ts";
 import { storeFacts } from "./docs/store.ts";
 
-// What the docs say is so: whatever they name exists, and what they show is what the code does. The tour of the README
-// and the samples are run in test/docs.
+// What the docs say is so: whatever they name exists, and what they show is what the code does. The
+// README's first screen, the tours and the samples are run in test/docs.
 
 const pages = readPages();
 const facts = await storeFacts();
@@ -91,7 +91,7 @@ describe("what the docs show", () => {
   });
 
   it("has no comment that leads nowhere", () => {
-    const known = /^(sample: |diagram: |tour$|walk$|applied: )/;
+    const known = /^(sample: |diagram: |picture: |tour$|walk$|applied: )/;
     for (const { path, text } of pages) {
       const comments = [...text.matchAll(/<!-- (.*?) -->/g)].map(([, comment = ""]) => comment);
       const used = fences.filter(({ at, comment }) => at.startsWith(`${path}:`) && known.test(comment)).length;
@@ -178,7 +178,8 @@ describe("what the docs name exists:", () => {
     );
     const ofNode = ["--conditions", "--test", "--max-semi-space-size"];
     // What docs/service.md asks of useradd, npm, systemctl, journalctl and curl, and docs/deploying.md of cdk.
-    const ofOthers = "--app --system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay";
+    const ofOthers =
+      "--app --system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay --ignore-scripts --pack-destination";
     const ofEsbuild = "--bundle --minify --platform --target --format --main-fields --outfile --banner";
     const known = [
       ...own,

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { begin, bytesIn, npmInstall, pack, root, run, typescript } from "./package/support.ts";
+import { packCheckout } from "../src/cli/ownPackage.ts";
+import { begin, bytesIn, npmInstall, root, run, typescript } from "./package/support.ts";
 
 // The package as others get it: built, packed, installed into projects of their own, and used there.
 
@@ -32,7 +33,7 @@ describe("the package", { timeout: 120_000 }, () => {
 
   before(async () => {
     directory = mkdtempSync(join(tmpdir(), "cauce-package-"));
-    tarball = await pack(directory);
+    tarball = await packCheckout(root, directory);
     project = join(directory, "project");
     installed = join(project, "node_modules/cauce");
     mkdirSync(project);
@@ -189,9 +190,13 @@ aws({ stage: 1 });
   for (const language of ["typescript", "javascript"]) {
     it(`writes a project in ${language} that installs, passes its test and starts`, async (t) => {
       const shop = join(directory, language);
-      await run(project, "npx", "cauce", "init", shop, `--${language}`);
-      assert.equal(readJson(join(shop, "package.json")).dependencies.cauce, description.version);
-      await npmInstall(shop, tarball);
+      const told = await run(project, "npx", "cauce", "init", shop, `--${language}`);
+      assert.equal(readJson(join(shop, "package.json")).dependencies.cauce, `file:${basename(tarball)}`);
+      // As no registry has this version, it says how the project gets the file: from here, or from where it came.
+      const [, , ...args] = /^ {2}(npm pack .+)$/m.exec(told)?.[1]?.split(" ") ?? [];
+      if (language === "typescript") await run(shop, "npm", "pack", ...args);
+      else cpSync(tarball, join(shop, basename(tarball)));
+      await npmInstall(shop);
       const tested = await run(shop, "npm", "test");
       assert.match(tested, /\bpass 2\b/);
       assert.match(tested, /\bfail 0\b/);

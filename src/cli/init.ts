@@ -1,7 +1,20 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join, relative, resolve } from "node:path";
 import { CauceError } from "../core/errors.ts";
-import { directoryUnusable, usableDirectory } from "./usableDirectory.ts";
+import type { OwnPackage } from "./ownPackage.ts";
+import { checkUsable, directoryUnusable, usableDirectory } from "./usableDirectory.ts";
 import { description } from "./version.ts";
 
 export type Language = "typescript" | "javascript";
@@ -19,40 +32,78 @@ const files = [
 ];
 const settings = { name: "tsconfig.json", says: "for the editor and npm run typecheck" };
 
+export interface InitOptions {
+  readonly language: Language;
+  /** What the project's package.json asks for. */
+  readonly own: OwnPackage;
+  /** The directory that the path starts from, and the person with it. Default: the working directory. */
+  readonly from?: string;
+  /** Told what is about to take some seconds. */
+  readonly onStep?: (text: string) => void;
+}
+
 /**
- * Writes a small workflow of its own into a directory, which is made if it is missing, and says what to do next.
- * Throws `directory_not_empty`, having written nothing, where the directory holds anything but `.git`, and
- * `directory_unusable` where it cannot be made, read or written.
+ * Writes a small workflow of its own into a directory, which is made if it is missing, and resolves to what to do next.
+ * From a checkout Cauce itself is packed into the directory, so that the project outlives the checkout.
+ * Whatever it throws, it leaves nothing behind.
+ * @throws `directory_not_empty` where the directory holds anything but `.git`; `directory_unusable` where it cannot be
+ * made, read or written; `package_missing` and `package_not_packed` where Cauce cannot be packed.
  */
-export function init(path: string, language: Language): string {
-  const directory = resolve(path);
+export async function init(path: string, options: InitOptions): Promise<string> {
+  const { language, own, from = process.cwd(), onStep } = options;
+  const directory = resolve(from, path);
   const typescript = language === "typescript";
-  const written = [...files, ...(typescript ? [settings] : [])].map(({ name, says }) => ({
+  const written: Written[] = [...files, ...(typescript ? [settings] : [])].map(({ name, says }) => ({
     name: typescript ? name : inJavaScript(name),
     says,
     text: textOf(name, language),
   }));
-  written.push({ name: "package.json", says: "scripts and dependencies", text: packageOf(directory, language) });
+  written.push({ name: "package.json", says: "scripts and dependencies", text: packageOf(directory, language, own) });
 
-  try {
-    usableDirectory(path);
-    refuseFull(path, directory);
-    // Never over a file, even one that came into being just now.
-    for (const { name, text } of written) writeFileSync(join(directory, name), text, { flag: "wx" });
-  } catch (error) {
-    throw error instanceof CauceError ? error : directoryUnusable(path, error);
+  // Before the seconds that packing takes.
+  checkUsable(directory);
+  refuseFull(path, directory);
+  if (own.pack === undefined || own.file === undefined) write(path, directory, written);
+  else {
+    const packing = mkdtempSync(join(tmpdir(), "cauce-pack-"));
+    try {
+      onStep?.(`Packing Cauce ${own.version} from ${own.directory}, which takes some seconds …`);
+      const tarball = await own.pack(packing);
+      written.push({ name: own.file, says: "Cauce itself, for npm install; keep it with the code", copyOf: tarball });
+      write(path, directory, written);
+    } finally {
+      rmSync(packing, { recursive: true, force: true });
+    }
   }
 
+  return afterwards(directory, { written, own, from });
+}
+
+/** What a person reads once all is written. */
+function afterwards(
+  directory: string,
+  { written, own, from }: { readonly written: readonly Written[]; readonly own: OwnPackage; readonly from: string },
+): string {
   const width = Math.max(...written.map(({ name }) => name.length)) + 3;
-  const below = relative(process.cwd(), directory);
+  const below = relative(from, directory);
   const there = below.startsWith("..") ? directory : below;
+  const fileMissing = own.pack === undefined && own.file !== undefined;
   return [
     `Wrote a workflow into ${directory}:`,
     "",
     ...written.map(({ name, says }) => `  ${name.padEnd(width)}${says}`),
     "",
+    ...(fileMissing
+      ? [
+          `Cauce ${own.version} is not on the npm registry, so package.json asks for ${own.file} beside it. Copy the file`,
+          "from which you installed Cauce, or pack what is installed, as the command npm pack below does.",
+          "",
+        ]
+      : []),
     "Go on with:",
-    ...(there === "" ? [] : [`  cd ${/\s/.test(there) ? JSON.stringify(there) : there}`]),
+    ...(there === "" ? [] : [`  cd ${quoted(there)}`]),
+    // Without its scripts, which would build from sources that are not there.
+    ...(fileMissing ? [`  npm pack --ignore-scripts ${quoted(own.directory)}`] : []),
     "  npm install",
     "  npm test",
     "  npm start",
@@ -60,14 +111,51 @@ export function init(path: string, language: Language): string {
   ].join("\n");
 }
 
+type Written = { readonly name: string; readonly says: string } & (
+  | { readonly text: string }
+  | { readonly copyOf: string }
+);
+
+/** Writes all of it or nothing. */
+function write(path: string, directory: string, all: readonly Written[]): void {
+  const done: string[] = [];
+  const existed = existsSync(directory);
+  try {
+    usableDirectory(directory);
+    refuseFull(path, directory);
+    for (const each of all) {
+      const file = join(directory, each.name);
+      // Never over a file, even one that came into being just now.
+      closeSync(openSync(file, "wx"));
+      done.push(file);
+      if ("text" in each) writeFileSync(file, each.text);
+      else copyFileSync(each.copyOf, file);
+    }
+  } catch (error) {
+    for (const file of done) rmSync(file, { force: true });
+    if (!existed && existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
+    throw error instanceof CauceError ? error : directoryUnusable(path, error);
+  }
+}
+
 function refuseFull(path: string, directory: string): void {
-  // Whoever ran `git init` first has lost nothing by it.
-  const [found] = readdirSync(directory).filter((name) => name !== ".git");
+  let names: string[] = [];
+  try {
+    if (existsSync(directory)) names = readdirSync(directory);
+  } catch (error) {
+    throw directoryUnusable(path, error);
+  }
+  // A directory in which `git init` has run is still empty.
+  const [found] = names.filter((name) => name !== ".git");
   if (found === undefined) return;
   throw new CauceError(
     "directory_not_empty",
     `${path} is not empty (it holds ${JSON.stringify(found)}); nothing was written: give an empty directory, or one that does not exist yet`,
   );
+}
+
+function quoted(path: string): string {
+  return /\s/.test(path) ? `"${path}"` : path;
 }
 
 function textOf(name: string, language: Language): string {
@@ -81,8 +169,8 @@ function inJavaScript(text: string): string {
   return text.replace(/^npm run typecheck .*\n/m, "").replace(/\b(orders\.\w+)\.ts\b/g, "$1.js");
 }
 
-function packageOf(directory: string, language: Language): string {
-  const { version, peerDependencies, devDependencies } = description();
+function packageOf(directory: string, language: Language, own: OwnPackage): string {
+  const { peerDependencies, devDependencies } = description();
   const app = language === "typescript" ? "orders.app.ts" : "orders.app.js";
   const content = {
     name: packageName(basename(directory)),
@@ -96,7 +184,7 @@ function packageOf(directory: string, language: Language): string {
       test: "node --test",
       ...(language === "typescript" ? { typecheck: "tsc" } : {}),
     },
-    dependencies: { cauce: version, zod: peerDependencies.zod },
+    dependencies: { cauce: own.file === undefined ? own.version : `file:${own.file}`, zod: peerDependencies.zod },
     // Those that Cauce itself is checked with.
     ...(language === "typescript"
       ? { devDependencies: { "@types/node": devDependencies["@types/node"], typescript: devDependencies.typescript } }

@@ -1,7 +1,7 @@
 import { Command, Option } from "commander";
 import type { Operation } from "../api/operation.ts";
 import { operations as allOperations } from "../api/operations.ts";
-import { cauceVariables } from "../runtime/env.ts";
+import { cauceVariables, givenFrom } from "../runtime/env.ts";
 import { readSettings, readSweepSettings, settings, sweepSettings } from "../runtime/settings.ts";
 import { addBackupCommand } from "./backup.ts";
 import { diagram } from "./diagram.ts";
@@ -11,6 +11,7 @@ import { init } from "./init.ts";
 import { createKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
 import { addOrderCommands } from "./orders/commands.ts";
+import { ownPackage } from "./ownPackage.ts";
 import { isBrokenPipe, processOutput } from "./processOutput.ts";
 import { exitCodes, type Output, report } from "./report.ts";
 import { addStackCommands } from "./stack/command.ts";
@@ -125,13 +126,18 @@ Examples:
     .addHelpText(
       "after",
       `
+Run from a checkout (npm run cauce -- init ../shop) it packs Cauce into the directory,
+since the package is not on the npm registry yet.
+
 Examples:
   $ cauce init shop
   $ cauce init shop --javascript`,
     )
-    .action((directory: string, { javascript }: { javascript?: true }) =>
-      output.out(init(directory, javascript ? "javascript" : "typescript")),
-    );
+    .action(async (directory: string, { javascript }: { javascript?: true }) => {
+      const language = javascript ? "javascript" : "typescript";
+      const onStep = (text: string) => output.err(`${text}\n`);
+      output.out(await init(directory, { language, own: ownPackage(), from: givenFrom(), onStep }));
+    });
 
   program
     .command("diagram")

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { CauceError } from "../core/errors.ts";
 
 /** Makes the directory where it is missing. Throws `directory_unusable`. */
@@ -7,6 +7,18 @@ export function usableDirectory(path: string): void {
   try {
     // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
     mkdirSync(path, { recursive: existsSync(path) || !existsSync(dirname(path)) });
+  } catch (cause) {
+    throw directoryUnusable(path, cause);
+  }
+}
+
+/** Throws `directory_unusable` where `usableDirectory` would most likely do so too, without making anything. */
+export function checkUsable(path: string): void {
+  let nearest = resolve(path);
+  while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
+  try {
+    // The dot asks for a directory.
+    accessSync(`${nearest}/.`, constants.W_OK);
   } catch (cause) {
     throw directoryUnusable(path, cause);
   }

@@ -64,6 +64,7 @@ export const errorCodes = {
   setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.",
   directory_not_empty: "The directory that a workflow is to be written into holds files.",
   directory_unusable: "The directory that a workflow is to be written into cannot be made, read or written.",
+  package_not_packed: "Cauce's own package could not be built or packed; the message says why.",
   keys_required: "A server that others can reach needs API keys.",
   keys_invalid: "The API keys cannot be read.",
   template_invalid: "The template does not hold together, or holds what the emulator does not know.",

@@ -56,6 +56,7 @@ export const httpStatusOf = {
   setting_invalid: null,
   directory_not_empty: null,
   directory_unusable: null,
+  package_not_packed: null,
   keys_required: null,
   keys_invalid: null,
   template_invalid: null,

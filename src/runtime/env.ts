@@ -11,3 +11,9 @@ export function cauceVariables(): Record<string, string> {
 export function functionName(): string {
   return process.env.AWS_LAMBDA_FUNCTION_NAME ?? "function";
 }
+
+/** The directory from which a command was given. `npm run cauce` runs it in the package's folder instead. */
+export function givenFrom(): string {
+  const { npm_lifecycle_event: script, INIT_CWD: directory } = process.env;
+  return script === "cauce" && directory !== undefined ? directory : process.cwd();
+}

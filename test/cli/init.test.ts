@@ -1,22 +1,48 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import { type InitOptions, init as writeProject } from "../../src/cli/init.ts";
 import { main } from "../../src/cli/main.ts";
+import type { OwnPackage } from "../../src/cli/ownPackage.ts";
+import { report } from "../../src/cli/report.ts";
 import { description } from "../../src/cli/version.ts";
+import { CauceError } from "../../src/core/errors.ts";
 import { temporaryDirectory } from "./support.ts";
 
-// That what it writes installs, passes its test and starts is shown by test/package.test.ts, from the packed package.
+// That what it writes installs, passes its test and starts is shown by test/package.test.ts, from the packed package,
+// and by test/docs/firstScreen.test.ts, from a checkout.
 // The test that it writes is one here too.
 await import("../../templates/orders.test.ts");
 
 const templates = new URL("../../templates/", import.meta.url);
 
-async function init(...args: string[]) {
+const { version } = description();
+const file = `cauce-${version}.tgz`;
+const published: OwnPackage = { version, directory: "/opt/cauce", file: undefined, pack: undefined };
+const installed: OwnPackage = { ...published, file };
+/** Packs in no time. */
+const checkout: OwnPackage = {
+  ...installed,
+  async pack(directory) {
+    const tarball = join(directory, file);
+    writeFileSync(tarball, "packed");
+    return tarball;
+  },
+};
+
+/** What the command does, with a package of its own. */
+async function init(directory: string, options: Partial<InitOptions> = {}) {
   let stdout = "";
   let stderr = "";
-  const exit = await main(["init", ...args], { out: (text) => (stdout += text), err: (text) => (stderr += text) });
+  const say = { out: (text: string) => (stdout += text), err: (text: string) => (stderr += text) };
+  let exit = 0;
+  try {
+    say.out(await writeProject(directory, { language: "typescript", own: published, ...options }));
+  } catch (error) {
+    exit = report(error, say);
+  }
   return { exit, stdout, stderr };
 }
 
@@ -24,6 +50,11 @@ async function init(...args: string[]) {
 function contents(directory: string): Record<string, string> {
   const names = readdirSync(directory).sort();
   return Object.fromEntries(names.map((name) => [name, readFileSync(join(directory, name), "utf8")]));
+}
+
+/** What a project asks npm for. */
+function cauceOf(directory: string): string {
+  return JSON.parse(readFileSync(join(directory, "package.json"), "utf8")).dependencies.cauce;
 }
 
 function newDirectory(t: TestContext, name = "Tea Shop"): string {
@@ -45,8 +76,8 @@ describe("cauce init", () => {
 
   it("asks for this version of Cauce, and for what Cauce is checked with", async (t) => {
     const directory = newDirectory(t);
-    await init(directory, "--typescript");
-    const { version, peerDependencies, devDependencies } = description();
+    await init(directory);
+    const { peerDependencies, devDependencies } = description();
     const written = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
     assert.equal(written.name, "tea-shop");
     assert.deepEqual(written.dependencies, { cauce: version, zod: peerDependencies.zod });
@@ -59,7 +90,7 @@ describe("cauce init", () => {
 
   it("writes the same in JavaScript, since the templates hold no types of their own", async (t) => {
     const directory = newDirectory(t);
-    assert.equal((await init(directory, "--javascript")).exit, 0);
+    assert.equal((await init(directory, { language: "javascript" })).exit, 0);
     const written = contents(directory);
     assert.deepEqual(Object.keys(written), [
       ".gitignore",
@@ -108,17 +139,82 @@ describe("cauce init", () => {
 
   it("takes one language, and needs a directory", async (t) => {
     for (const args of [[newDirectory(t), "--typescript", "--javascript"], []]) {
-      const { exit, stderr } = await init(...args);
-      assert.equal(exit, 2);
+      let stderr = "";
+      const output = { out: (text: string) => assert.fail(text), err: (text: string) => void (stderr += text) };
+      assert.equal(await main(["init", ...args], output), 2);
       assert.match(stderr, /^setting_invalid: [^\n]+\n$/);
     }
+  });
+
+  it("starts a relative path where the command was given", async (t) => {
+    const from = temporaryDirectory(t);
+    const { stdout } = await init("shop", { from });
+    assert.ok(existsSync(join(from, "shop/orders.app.ts")));
+    assert.match(stdout, /\n {2}cd shop\n/);
+  });
+
+  it("packs a checkout into the project, and says so first", async (t) => {
+    const directory = newDirectory(t);
+    const steps: string[] = [];
+    const { exit, stdout } = await init(directory, { own: checkout, onStep: (text) => void steps.push(text) });
+    assert.equal(exit, 0);
+    assert.deepEqual(steps, [`Packing Cauce ${version} from /opt/cauce, which takes some seconds …`]);
+    assert.equal(readFileSync(join(directory, file), "utf8"), "packed");
+    assert.equal(cauceOf(directory), `file:${file}`);
+    assert.match(stdout, new RegExp(`^  ${file} +Cauce itself`, "m"));
+    assert.doesNotMatch(stdout, /npm pack/);
+  });
+
+  it("says how a project gets the file, where the package was installed from one", async (t) => {
+    const directory = newDirectory(t);
+    const { exit, stdout } = await init(directory, { own: { ...installed, directory: "/opt/My Shop/cauce" } });
+    assert.equal(exit, 0);
+    assert.equal(cauceOf(directory), `file:${file}`);
+    assert.ok(!existsSync(join(directory, file)));
+    assert.match(
+      stdout,
+      new RegExp(`^Cauce ${version} is not on the npm registry, so package.json asks for ${file} `, "m"),
+    );
+    assert.match(stdout, /^ {2}npm pack --ignore-scripts "\/opt\/My Shop\/cauce"\n {2}npm install\n/m);
+  });
+
+  it("leaves nothing where the packing fails, or the copying of what was packed", async (t) => {
+    const failing = {
+      ...checkout,
+      pack: () => Promise.reject(new CauceError("package_not_packed", "npm ended with 1")),
+    };
+    const losing = { ...checkout, pack: async (directory: string) => join(directory, "gone.tgz") };
+    for (const [own, code] of [
+      [failing, "package_not_packed"],
+      [losing, "directory_unusable"],
+    ] as const) {
+      const directory = newDirectory(t);
+      const { exit, stdout, stderr } = await init(directory, { own });
+      assert.deepEqual([exit, stdout], [1, ""]);
+      assert.match(stderr, new RegExp(`^${code}: [^\\n]+\\n$`));
+      assert.ok(!existsSync(directory), code);
+    }
+    const repository = newDirectory(t);
+    mkdirSync(join(repository, ".git"), { recursive: true });
+    await init(repository, { own: losing });
+    assert.deepEqual(readdirSync(repository), [".git"]);
+  });
+
+  it("refuses a directory before it packs", async (t) => {
+    const full = temporaryDirectory(t);
+    writeFileSync(join(full, "mine"), "");
+    const own = { ...checkout, pack: () => assert.fail("it packs") };
+    for (const path of [full, join(full, "mine"), join(full, "mine", "shop")]) {
+      assert.match((await init(path, { own })).stderr, /^directory_/);
+    }
+    assert.deepEqual(contents(full), { mine: "" });
   });
 
   const names = { "Ünïcode!": "n-code", zod: "orders", "---": "orders", "shop.2": "shop-2" };
   for (const [folder, name] of Object.entries(names)) {
     it(`calls the package in ${folder} ${name}`, async (t) => {
       const directory = newDirectory(t, folder);
-      await init(directory, "--javascript");
+      await init(directory, { language: "javascript" });
       assert.equal(JSON.parse(readFileSync(join(directory, "package.json"), "utf8")).name, name);
     });
   }

@@ -15,22 +15,21 @@ import { applyDiff } from "./patch.ts";
 import { assertShown, parseShown, wildcard } from "./shown.ts";
 import { type CurlRequest, parseAnswer, parseCurl, type ShownAnswer, type Step, stepsOf } from "./tour.ts";
 
-// The README is what a newcomer trusts first, so everything that it and the guide show of a server is done here, with
-// real parts.
+// What a page shows of a server is what a newcomer trusts first, so all of it is done here, with real parts.
 
-const readme = readPage("README.md");
+const sample = readPage("docs/sample.md");
 const shownAddress = "http://127.0.0.1:3000";
 const patienceMilliseconds = 30_000;
 
 describe("what the pages show of npm start", () => {
   const toured = [
-    { path: "README.md", curls: 3, kills: 1 },
+    { path: "docs/sample.md", curls: 3, kills: 1 },
     { path: "docs/retries.md", curls: 10, kills: 0 },
     { path: "docs/waiting.md", curls: 3, kills: 0 },
   ];
 
   it("is all of it", () => {
-    const found = readPages().filter((page) => page.path !== "README.es.md" && stepsOf(page).length > 0);
+    const found = readPages().filter((page) => stepsOf(page).length > 0);
     assert.deepEqual(found.map(({ path }) => path).sort(), toured.map(({ path }) => path).sort());
   });
 
@@ -58,9 +57,9 @@ describe("what the pages show of npm start", () => {
   });
 });
 
-describe("the status that the README adds", () => {
+describe("the status that docs/sample.md adds", () => {
   it("compiles, and orders go through it", async (t) => {
-    const [fence] = readme.fences.filter(({ comment }) => comment === "applied: examples/orders");
+    const [fence] = sample.fences.filter(({ comment }) => comment === "applied: examples/orders");
     assert.equal(fence?.language, "diff");
     const project = temporaryDirectory(t);
     cpSync(join(root, "examples/orders"), join(project, "examples/orders"), { recursive: true });

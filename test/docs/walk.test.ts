@@ -8,6 +8,7 @@ import { it, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { atEnd, cauce, type Process, temporaryDirectory } from "../cli/support.ts";
+import { run } from "../package/support.ts";
 import { readPage, root } from "./markdown.ts";
 import { applyDiff } from "./patch.ts";
 import { wildcard } from "./shown.ts";
@@ -80,7 +81,10 @@ function createWalk(t: TestContext, port: number) {
     async run(command: string, shown: string): Promise<void> {
       const [program, ...words] = wordsOf(inThisRun(command)).filter((word, at) => at !== 1 || word !== "cauce");
       const [name, first, ...rest] = words;
-      if (command === "cd shop") return;
+      if (command === "npm run cauce -- init ../shop") {
+        return assertSaid(await run(root, "npm", "run", "cauce", "--", "init", shop), shown, command);
+      }
+      if (command === "cd ../shop") return;
       if (command === "npm install") return install(shop);
       if (command === "npm test") return assertSaid(await testOf(shop), shown, command);
       if (program === "curl" && name === "-N") {
@@ -93,8 +97,7 @@ function createWalk(t: TestContext, port: number) {
         await response.text();
         assert.equal(response.status, expected.status, command);
         for (const [header, value] of expected.headers) assert.equal(response.headers.get(header), value, command);
-      } else if (name === "init" && first === "shop") await runCauce(["init", shop], shown, command);
-      else if (name === "start") {
+      } else if (name === "start") {
         const app = join(shop, first ?? "");
         server = cauce(t, ["start", app, ...rest, "--port", String(port), "--data", join(shop, "cauce-data")]);
         await started();

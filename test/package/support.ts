@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -75,23 +75,6 @@ export async function run(directory: string, command: string, ...args: readonly 
 export function npmInstall(directory: string, ...packages: readonly string[]): Promise<string> {
   const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
   return run(directory, "npm", "install", ...quiet, ...packages);
-}
-
-/** Builds the package as it would be published, and gives the path of its tarball. */
-export async function pack(directory: string): Promise<string> {
-  const staged = join(directory, "package");
-  mkdirSync(staged);
-  const { files } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { files: string[] };
-  // A folder that stands on its own: the repository's `dist` is left alone, and nothing old lies in this one.
-  for (const name of ["package.json", ...files.filter((name) => name !== "dist")]) {
-    cpSync(join(root, name), join(staged, name), { recursive: true });
-  }
-  const config = join(root, "tsconfig.build.json");
-  await run(root, process.execPath, typescript, "-p", config, "--outDir", join(staged, "dist"));
-  await run(staged, "npm", "pack", "--ignore-scripts", "--loglevel=error", "--pack-destination", directory);
-  const [tarball] = readdirSync(directory).filter((name) => name.endsWith(".tgz"));
-  assert.ok(tarball);
-  return join(directory, tarball);
 }
 
 /** How many bytes the files of a directory have. */

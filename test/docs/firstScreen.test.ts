@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { version } from "../../src/cli/version.ts";
+import { atEnd, temporaryDirectory } from "../cli/support.ts";
+import { begin, run } from "../package/support.ts";
+import { type Fence, type Page, readPage, readText, root, tableRows } from "./markdown.ts";
+import { parseCurl } from "./tour.ts";
+
+// What a newcomer sees first, and types: the first lines of README.md, and of README.es.md.
+
+const linesMax = 40;
+const wordsMax = 25;
+const shownAddress = "http://127.0.0.1:3000";
+
+/** The fences of a language that end within the first screen. */
+function fencesOf({ fences }: Page, language: string): readonly Fence[] {
+  return fences.filter(({ language: own, body, at }) => {
+    const end = Number(at.split(":")[1]) + body.split("\n").length + 1;
+    return own === language && end <= linesMax;
+  });
+}
+
+function screenOf({ text }: Page): string[] {
+  return text.split("\n").slice(0, linesMax);
+}
+
+/** The commands of the first screen, without their comments. */
+function commandsOf(page: Page): string[] {
+  return fencesOf(page, "sh").flatMap(({ body }) => body.split("\n"));
+}
+
+const english = readPage("README.md");
+const spanish = readPage("README.es.md");
+
+describe("the first screen", () => {
+  for (const page of [english, spanish]) {
+    it(`of ${page.path} says in one sentence what Cauce is, and why in five lines`, () => {
+      const screen = screenOf(page);
+      const at = screen.findIndex((line) => line.startsWith("Cauce "));
+      const sentence = screen[at] ?? "";
+      assert.match(sentence, /^Cauce [^.:;]+\.$/);
+      const words = sentence.split(/\s+/).length;
+      assert.ok(words <= wordsMax, `${words} words`);
+      assert.deepEqual([screen[at - 1], screen[at + 1], screen[at + 7]], ["", "", ""]);
+      for (const line of screen.slice(at + 2, at + 7)) assert.match(line, /^- \*\*[^*]+\.\*\* \S/);
+    });
+
+    it(`of ${page.path} has a picture, two lines for a checkout, one curl, and the way to a project`, () => {
+      assert.equal(fencesOf(page, "mermaid").length, 1);
+      const commands = commandsOf(page).map((line) => line.replace(/ +#.*/, ""));
+      assert.deepEqual(commands.slice(0, 2), ["npm ci && npm start", "npm ci && npm test"]);
+      assert.match(commands[2] ?? "", /^curl -i /);
+      assert.match(commands[3] ?? "", /^npm run cauce -- init \.\.\/shop && cd \.\.\/shop && npm install /);
+      assert.equal(commands.length, 4);
+    });
+
+    it(`of ${page.path} says that no registry has the package, and where it is instead`, () => {
+      const screen = screenOf(page).join("\n");
+      assert.match(
+        screen,
+        page === english ? /\*\*not on the npm registry yet\*\*/ : /\*\*todavía no está en el registro/,
+      );
+      for (const span of [`../shop/cauce-${version()}.tgz`, `file:cauce-${version()}.tgz`]) {
+        assert.ok(screen.includes(`\`${span}\``), span);
+      }
+      assert.doesNotMatch(page.text, /npx cauce init/);
+    });
+  }
+
+  it("draws the moves that cauce diagram draws, and no other", async () => {
+    const [picture] = fencesOf(english, "mermaid");
+    const [, app = ""] = /^picture: (.+)$/.exec(picture?.comment ?? "") ?? [];
+    const drawn = await run(root, process.execPath, "--conditions=source", "bin/cauce.js", "diagram", app);
+    const moves = [...drawn.matchAll(/^ +(\w+) --> (\w+)/gm)].map(([, from, to]) => `${from} --> ${to}`);
+    const kind = (name: string) => new RegExp(`^ +class (.+) ${name}$`, "m").exec(drawn)?.[1]?.split(", ") ?? [];
+    const { edges, hexagons, rounds } = readPicture(picture?.body ?? "");
+    assert.ok(edges.length > 5);
+    assert.deepEqual(edges.toSorted(), [...new Set(moves)].toSorted());
+    assert.deepEqual(hexagons.toSorted(), kind("waiting").toSorted());
+    assert.deepEqual(rounds.toSorted(), kind("final").toSorted());
+  });
+
+  it("reads pictures rightly", () => {
+    assert.deepEqual(readPicture("flowchart LR\n  a --> b{{b}} & c([c])\n  b --> c"), {
+      edges: ["a --> b", "a --> c", "b --> c"],
+      hexagons: ["b"],
+      rounds: ["c"],
+    });
+    assert.throws(() => readPicture("flowchart LR\n  a --> b[x]"), /no picture/);
+    assert.throws(() => readPicture("flowchart LR\n  a --> b([c])"), /no picture/);
+  });
+
+  it("has four numbers, each as the page that it links to has it", () => {
+    const lastRun = sectionOf("bench/README.md", "Last run");
+    const figures = tableRows(lastRun, "row", "completed/s", "rounds", "POST p99 ms", "idle p50 ms");
+    const [, completed = "", , , idle = ""] = figures.find(([row]) => row === "Cauce") ?? [];
+    const [fullBatches = ""] = sectionOf("docs/costs.md", "A million orders").split("Batches of one");
+    const [, million = ""] =
+      tableRows(fullBatches, "handled statuses", "0.2 KB").find(([count]) => count === "3") ?? [];
+    const months = tableRows(sectionOf("docs/costs.md", "A month without an order"), "handled statuses");
+    const month = months.find(([count]) => count === "3")?.at(-1) ?? "";
+    for (const number of [completed, idle, million, month]) assert.match(number, /^\d[\d,.]*$/);
+
+    const inSpanish = (number: string) => number.replace(/[.,]/g, (mark) => (mark === "." ? "," : "."));
+    const links = ["bench/README.md#last-run", "bench/README.md#last-run"];
+    links.push("docs/costs.md#a-million-orders", "docs/costs.md#a-month-without-an-order");
+    for (const [page, numbers] of [
+      [english, [`${completed} a second`, `${idle} ms`, `$${million}`, `$${month} a month`]],
+      [spanish, [completed, idle, million, month].map(inSpanish)],
+    ] as const) {
+      const table = screenOf(page).filter((line) => line.startsWith("| "));
+      assert.equal(table.length, 3);
+      const [shown = [], , meanings = []] = table.map((line) => line.split("|").slice(1, -1));
+      if (page === english)
+        assert.deepEqual(
+          shown.map((cell) => cell.trim()),
+          numbers,
+        );
+      else
+        assert.deepEqual(
+          shown.map((cell) => /\d[\d,.]*/.exec(cell)?.[0]),
+          numbers,
+        );
+      assert.deepEqual(
+        meanings.map((meaning) => /\]\((.+?)\)/.exec(meaning)?.[1]),
+        links,
+      );
+    }
+  });
+
+  it("works, each line typed in a copy of the checkout", { timeout: 600_000 }, async (t) => {
+    const directory = temporaryDirectory(t);
+    // A name that a shell has to quote.
+    const checkout = join(directory, "My checkout");
+    copyCheckout(checkout);
+    const shop = join(directory, "shop");
+    const file = `cauce-${version()}.tgz`;
+    const [startLine = "", testLine = "", curlLine = "", initLine = ""] = commandsOf(english);
+
+    const sample = await serve(t, checkout, startLine);
+    const { url, method, headers, body = "" } = parseCurl(curlLine.replace(shownAddress, sample.url));
+    const placed = await fetch(url, { method, headers: [...headers], body });
+    assert.equal(placed.status, 202);
+    await reaches(new URL(String(placed.headers.get("location")), sample.url), "shipped");
+
+    // It tests everything, this too, so only .ci/run types it.
+    assert.match(readText(".ci/run"), /^npm ci\n[\s\S]*^npm test\b/m);
+    assert.match(testLine, /^npm ci && npm test\b/);
+
+    assert.match(await type(checkout, initLine), /\bfail 0\b/);
+    assert.equal(JSON.parse(readFileSync(join(shop, "package.json"), "utf8")).dependencies.cauce, `file:${file}`);
+    assert.ok(existsSync(join(shop, file)));
+    // npm runs a script in its package's folder; the path starts where it was typed.
+    await type(join(checkout, "docs"), "npm run cauce -- init '../Tea Shop' --javascript");
+    for (const name of ["orders.app.js", file]) assert.ok(existsSync(join(checkout, "Tea Shop", name)), name);
+    assert.ok(!existsSync(join(checkout, "dist")));
+
+    await sample.stop();
+    rmSync(checkout, { recursive: true });
+    const project = await serve(t, shop, "npm ci && npm start");
+    const data = JSON.stringify({ customerId: "c-1", items: [{ sku: "TEA-1", quantity: 2, unitPrice: 4.5 }] });
+    const order = await fetch(`${project.url}/orders`, { method, headers: [...headers], body: data });
+    await reaches(new URL(String(order.headers.get("location")), project.url), "shipped");
+    await project.stop();
+  });
+});
+
+/** The part of a page below a heading of the second level. */
+function sectionOf(path: string, heading: string): string {
+  const [, section] = readText(path).split(`\n## ${heading}\n`);
+  assert.ok(section !== undefined, `${path} has ${heading}`);
+  return section.split("\n## ")[0] ?? "";
+}
+
+/** The moves of a flowchart of statuses, those drawn as hexagons, and those with round ends. */
+function readPicture(body: string) {
+  const [first, ...lines] = body.split("\n");
+  assert.equal(first, "flowchart LR");
+  const hexagons: string[] = [];
+  const rounds: string[] = [];
+  const nameOf = (node: string): string => {
+    const [, name, shape = ""] = /^(\w+)(\W.*)?$/.exec(node.trim()) ?? [];
+    if (name === undefined || !["", `{{${name}}}`, `([${name}])`].includes(shape))
+      throw new Error(`no picture: ${node}`);
+    if (shape.startsWith("{")) hexagons.push(name);
+    if (shape.startsWith("(")) rounds.push(name);
+    return name;
+  };
+  const edges = lines.flatMap((line) => {
+    const [from = "", to = "", ...more] = line.split(" --> ");
+    assert.deepEqual(more, []);
+    const start = nameOf(from);
+    return to.split(" & ").map((node) => `${start} --> ${nameOf(node)}`);
+  });
+  return { edges, hexagons, rounds };
+}
+
+/** What a clone has, with what is not committed yet, and nothing that a run makes. */
+function copyCheckout(to: string): void {
+  const made = ["node_modules", "dist", "cauce-data", ".git"];
+  mkdirSync(to);
+  cpSync(root, to, { recursive: true, filter: (path) => !made.includes(basename(path)) });
+}
+
+/** A line as a shell takes it. What npm ci and npm install want comes from npm's cache where that has it. */
+function typed(line: string): [string, ...string[]] {
+  return ["env", "CAUCE_PORT=0", "npm_config_prefer_offline=true", "sh", "-c", line];
+}
+
+function type(directory: string, line: string): Promise<string> {
+  return run(directory, ...typed(line));
+}
+
+async function serve(t: TestContext, directory: string, line: string) {
+  const server = begin(directory, ...typed(line));
+  const stop = async () => {
+    server.killAll("SIGINT");
+    await server.ended;
+  };
+  atEnd(t, stop);
+  const [, url = ""] = await server.wrote(/listens on (http:\S+)/);
+  return { url, stop };
+}
+
+async function reaches(order: URL, wanted: string): Promise<void> {
+  for (;;) {
+    const { status } = (await (await fetch(order)).json()) as { status: string };
+    if (status === wanted) return;
+  }
+}
