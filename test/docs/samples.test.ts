@@ -14,7 +14,7 @@ import { sqlite } from "cauce/sqlite";
 import { type FakeClock, fakeClock, memory } from "cauce/testing";
 import { sendRows } from "../../examples/docs/batch.ts";
 import { amountAtTheDesk, approve, borrow, loansClient } from "../../examples/docs/client.ts";
-import { apply, openLoans } from "../../examples/docs/embed.ts";
+import { apply, openLoans, openLoansOf } from "../../examples/docs/embed.ts";
 import loans from "../../examples/docs/loans.app.ts";
 import parcels from "../../examples/docs/parcels.app.ts";
 import { paymentsApp } from "../../examples/docs/payments.ts";
@@ -153,6 +153,7 @@ describe("examples/docs", () => {
       assert.ok(order);
       await reaches(cauce, order, "paidOut");
       assert.equal(await apply(cauce, application), "we have it already: it is paidOut");
+      assert.deepEqual(await openLoansOf(cauce.workflow(loans), application.applicantId), []);
     } finally {
       await cauce.close();
     }

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import type { Orders } from "../../src/api/orders.ts";
+import { memory } from "../../src/backend/memory.ts";
+import { createCauce } from "../../src/cauce.ts";
+import { createClient } from "../../src/http/client/index.ts";
+import { fakeClock } from "../../src/testing/fakeClock.ts";
+import { testWorkflow } from "../../src/testing/testWorkflow.ts";
+import { parcels, parcelsApp } from "../http/client/support.ts";
+
+// The client, the library and a test have one interface. What is asked here of one is asked of each.
+
+const log = { info: () => {}, warn: () => {}, error: () => {} };
+
+async function openCauce(t: TestContext) {
+  const cauce = await createCauce({ apps: parcelsApp, backend: memory, clock: fakeClock(), log });
+  t.after(() => cauce.close());
+  return cauce;
+}
+
+const faces: Readonly<Record<string, (t: TestContext) => Promise<Orders<typeof parcels>>>> = {
+  async client(t) {
+    const cauce = await openCauce(t);
+    const fetch = async (url: string, init: RequestInit) => cauce.fetch(new Request(url, init));
+    return createClient<typeof parcels>({ url: "http://shop.example/parcels", fetch, retries: 0 });
+  },
+  library: async (t) => (await openCauce(t)).workflow(parcels),
+  async "test of a workflow"(t) {
+    const test = await testWorkflow(parcelsApp);
+    // Nothing is handled, as in the others, which were not started.
+    await test.orders.pause("received");
+    t.after(() => test.close());
+    return test.orders;
+  },
+};
+
+for (const [name, open] of Object.entries(faces)) {
+  describe(`Orders of the ${name}`, () => {
+    it("places once under a key, and reads what was placed", async (t) => {
+      const orders = await open(t);
+      const { placed, order } = await orders.place({ to: "Ada" }, { idempotencyKey: "k", requestId: "r-1" });
+      assert.deepEqual([placed, order.status, order.data], [true, "received", { to: "Ada", kilograms: 1 }]);
+      assert.equal(order.history[0]?.by.requestId, "r-1");
+      const again = await orders.place({ to: "Ada" }, { idempotencyKey: "k" });
+      assert.deepEqual([again.placed, again.order], [false, order]);
+      await assert.rejects(orders.place({ to: "Eve" }, { idempotencyKey: "k" }), { code: "idempotency_conflict" });
+      assert.deepEqual(await orders.get(order.id), order);
+      assert.equal(await orders.get("none"), undefined);
+      assert.deepEqual(await orders.list({ status: "received", limit: 5 }), { items: [order], nextCursor: null });
+    });
+
+    it("refuses with the codes of the API", async (t) => {
+      const orders = await open(t);
+      const { order } = await orders.place({ to: "Ada" });
+      const { id } = order;
+      await assert.rejects(orders.place({} as never), { code: "invalid_data" });
+      await assert.rejects(orders.transition(id, { to: "held" }), { code: "being_handled" });
+      await assert.rejects(orders.transition(id, { to: "held", colour: "red" } as never), { code: "invalid_request" });
+      await assert.rejects(orders.list({ limit: 0 }), { code: "invalid_request" });
+      await assert.rejects(orders.list({ cursor: "x" }), { code: "invalid_cursor" });
+      await assert.rejects(orders.retry(id), { code: "not_failed" });
+      await assert.rejects(orders.remove(id), { code: "order_not_final" });
+      await assert.rejects(orders.pause("nowhere" as never), { code: "status_not_found" });
+      await assert.rejects(orders.pause("held"), { code: "status_not_handled" });
+      for (const call of [orders.retry, orders.remove, orders.stored]) {
+        await assert.rejects(call("none"), {
+          code: "order_not_found",
+          message: /no order of "parcels" has the id "none"/,
+        });
+      }
+    });
+
+    it("tells of queues, failures and where an order is stored, in the API's shapes", async (t) => {
+      const orders = await open(t);
+      const { order } = await orders.place({ to: "Ada" });
+      const paused = await orders.pause("received");
+      assert.deepEqual(
+        { ...paused, oldestWaitingAt: typeof paused.oldestWaitingAt },
+        {
+          status: "received",
+          kind: "handled",
+          waiting: 1,
+          inFlight: 0,
+          delayed: 0,
+          failed: 0,
+          oldestWaitingAt: "string",
+          paused: true,
+          atLeast: false,
+        },
+      );
+      assert.deepEqual(
+        (await orders.queues()).map(({ status }) => status),
+        ["received", "held"],
+      );
+      assert.deepEqual(await orders.failures(), []);
+      assert.deepEqual(await orders.retryMany(), { retried: 0, nextCursor: null });
+      const { id, version, store } = await orders.stored(order.id);
+      assert.deepEqual([id, version, store], [order.id, order.version, "memory"]);
+      assert.deepEqual(await orders.call("failures"), { items: [] });
+    });
+
+    it("ends before it begins where the signal is aborted", async (t) => {
+      const orders = await open(t);
+      const signal = AbortSignal.abort(new Error("not any more"));
+      await assert.rejects(orders.place({ to: "Ada" }, { signal }), { message: "not any more" });
+      assert.deepEqual((await orders.list()).items, []);
+    });
+  });
+}
+
+it("a workflow that is not served is told, and so is an app in its place", async (t) => {
+  const cauce = await openCauce(t);
+  assert.throws(() => cauce.workflow("nowhere"), { code: "workflow_not_found", message: /there is parcels/ });
+  assert.equal(cauce.workflow(parcelsApp), cauce.workflow("parcels"));
+});
