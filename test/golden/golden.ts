@@ -5,34 +5,35 @@ import { join } from "node:path";
 /** What is stable of Cauce, and what each file of `files` holds of it. */
 export const goldenFiles = {
   "schema.standard.sql": "the SQLite schema of a new store",
-  "schema.fifo.sql": "the same in FIFO delivery",
+  "schema.fifo.sql": "the SQLite schema of a new store in FIFO delivery",
   "items.standard.json": "DynamoDB: each write of an order's life, and the items that it leaves",
-  "items.fifo.json": "the same in FIFO delivery",
+  "items.fifo.json": "DynamoDB: the same writes and items in FIFO delivery",
   "messages.standard.json": "SNS and SQS: each message that is published or sent, as it goes over the wire",
-  "messages.fifo.json": "the same in FIFO delivery",
-  "openapi.json": "`/openapi.json` of examples/orders behind API keys",
-  "openapi.open.json": "what differs without API keys, as a merge patch (RFC 7396)",
+  "messages.fifo.json": "SNS and SQS: the same messages in FIFO delivery",
+  "openapi.json": "/openapi.json of examples/orders behind API keys",
+  "openapi.open.json": "what differs in it without API keys, as a merge patch (RFC 7396)",
   "template.standard.shared.json": "the CloudFormation template of test/infra/fixtures/shop.ts",
-  "template.standard.per-status.json": "the same with a function for each status, as a merge patch",
-  "template.standard.kubernetes.json": "the same for pods, as a merge patch",
-  "template.fifo.shared.json": "the same in FIFO delivery, as a merge patch",
-  "template.fifo.per-status.json": "the same in FIFO delivery with a function for each status, as a merge patch",
-  "template.fifo.kubernetes.json": "the same in FIFO delivery for pods, as a merge patch",
-  "template.secured.json": "the same in a stage outside dev, with keys and an alarm topic, as a merge patch",
+  "template.standard.per-status.json": "what differs in it with a function for each status, as a merge patch",
+  "template.standard.kubernetes.json": "what differs in it for pods, as a merge patch",
+  "template.fifo.shared.json": "what differs in it in FIFO delivery, as a merge patch",
+  "template.fifo.per-status.json":
+    "what differs in it in FIFO delivery with a function for each status, as a merge patch",
+  "template.fifo.kubernetes.json": "what differs in it in FIFO delivery for pods, as a merge patch",
+  "template.secured.json": "what differs in it outside dev, with keys and an alarm topic, as a merge patch",
   "cauce.d.ts": 'the types of "cauce", and what they are made of',
-  "cauce.sqlite.d.ts": 'the same of "cauce/sqlite"',
-  "cauce.aws.d.ts": 'the same of "cauce/aws"',
-  "cauce.lambda.d.ts": 'the same of "cauce/lambda"',
-  "cauce.cdk.d.ts": 'the same of "cauce/cdk"',
-  "cauce.http.d.ts": 'the same of "cauce/http"',
-  "cauce.testing.d.ts": 'the same of "cauce/testing"',
+  "cauce.sqlite.d.ts": 'the types of "cauce/sqlite"',
+  "cauce.aws.d.ts": 'the types of "cauce/aws"',
+  "cauce.lambda.d.ts": 'the types of "cauce/lambda"',
+  "cauce.cdk.d.ts": 'the types of "cauce/cdk"',
+  "cauce.http.d.ts": 'the types of "cauce/http"',
+  "cauce.testing.d.ts": 'the types of "cauce/testing"',
 } as const;
 
 export type GoldenFile = keyof typeof goldenFiles;
 
 export const directory = join(import.meta.dirname, "files");
 const linesAround = 3;
-const linesShown = 12;
+const linesShown = 4;
 
 /** Whether this run writes the files: `npm run golden`. */
 export const writes = process.env.GOLDEN_FILES === "write";
