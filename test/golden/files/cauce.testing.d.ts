@@ -1,0 +1,632 @@
+import { z } from "zod";
+
+// Exported:
+
+export interface Attempt<Status extends string = string> {
+    readonly status: Status;
+    readonly visit: number;
+    readonly attempt: number;
+    readonly at: string;
+    readonly outcome: "moved" | "retried" | "failed";
+    readonly to: Status | null;
+    readonly error: string | null;
+    readonly notBefore: string | null;
+}
+
+export interface BackendUnderTest {
+    open(options: {
+        readonly clock: Clock;
+        readonly delivery: DeliveryMode;
+    }): Promise<OpenedBackend>;
+    readonly survives: Survives;
+    readonly clock?: "fake" | "real" | undefined;
+    readonly patienceSeconds?: number | undefined;
+}
+
+export interface ContractCase {
+    readonly law: number;
+    readonly name: string;
+    run(): Promise<void>;
+}
+
+export interface ExpectedChange<W extends AnyWorkflow = AnyWorkflow> extends Partial<Omit<StoredOrder, "failure" | "entry">> {
+    readonly results?: Partial<ResultsOf<W>>;
+    readonly failure?: Partial<Failure> | null;
+    readonly entry?: Partial<Entry>;
+    readonly delivery?: Change["delivery"];
+    readonly ended?: Partial<Visit> | null;
+}
+
+export interface FakeClock extends Clock {
+    advance(seconds: number): void;
+    readonly timers: number;
+    readonly nextAt: number | null;
+}
+
+export interface Given<W extends AnyWorkflow = AnyWorkflow> {
+    readonly order: StoredOrder;
+    when(outcome: Outcome): When<W>;
+    afterSeconds(seconds: number): Given<W>;
+}
+
+export type GivenContext = Partial<Omit<DecideContext, "workflow">>;
+
+export interface GivenOrder<W extends AnyWorkflow = AnyWorkflow> extends Partial<Omit<StoredOrder, "status" | "failure" | "entry">> {
+    readonly status?: StatusName<W> | (string & Record<never, never>);
+    readonly data?: DataOf<W>;
+    readonly results?: Partial<ResultsOf<W>>;
+    readonly failure?: Partial<Failure> | null;
+    readonly entry?: Partial<Entry>;
+}
+
+export interface MemoryOptions {
+    readonly workflow?: string | undefined;
+    readonly clock?: Clock | undefined;
+    readonly delivery?: DeliveryMode | undefined;
+}
+
+export interface OpenedBackend {
+    readonly backend: Backend;
+    reopen?(): Promise<Backend>;
+    crash?(): Promise<Backend>;
+    remove(): Promise<void>;
+}
+
+export type OrderOf<W extends AnyWorkflow> = Order<DataOf<W>, ResultsOf<W>, StatusName<W>>;
+
+export type Survives = "nothing" | "closing" | "crashing";
+
+export interface TestWorkflowOptions<Resources extends object = object> {
+    readonly resources?: Resources | undefined;
+    readonly delivery?: DeliveryMode | undefined;
+    readonly startAt?: Date | undefined;
+    readonly random?: Random | undefined;
+    readonly patienceSeconds?: number | undefined;
+    readonly log?: Log | undefined;
+}
+
+export interface TransitionOf<W extends AnyWorkflow> extends TransitionRequest {
+    readonly to: StatusName<W>;
+    readonly results?: Partial<ResultsOf<W>> | undefined;
+}
+
+export interface When<W extends AnyWorkflow = AnyWorkflow> {
+    readonly decision: Decision;
+    then(expected: ExpectedChange<W>): Given<W>;
+    refused(code: ErrorCode, message?: RegExp): Given<W>;
+}
+
+export interface WorkflowTest<W extends AnyWorkflow = AnyWorkflow> extends AsyncDisposable {
+    readonly clock: Pick<FakeClock, "now" | "at" | "timers">;
+    place(data: z.input<W["data"]>, options?: PlaceOptions): Promise<OrderOf<W>>;
+    get(id: string): Promise<OrderOf<W>>;
+    transition(id: string, request: TransitionOf<W>, options?: PlaceOptions): Promise<OrderOf<W>>;
+    retry(id: string): Promise<OrderOf<W>>;
+    advance(time: {
+        readonly seconds: number;
+    }): Promise<void>;
+    attempts(id: string): readonly Attempt<StatusName<W>>[];
+    close(): Promise<void>;
+}
+
+export function backendContract(options: BackendUnderTest & {
+    readonly delivery: DeliveryMode;
+}): ContractCase[];
+
+export function describeBackend(test: (name: string, run: () => Promise<void>) => unknown, name: string, options: BackendUnderTest): void;
+
+export function fakeClock(startMilliseconds?: number): FakeClock;
+
+export function given<W extends AnyWorkflow>(workflow: W, order?: GivenOrder<W>, context?: GivenContext): Given<W>;
+
+export function memory(options?: MemoryOptions): Backend;
+
+export function testWorkflow<W extends AnyWorkflow, Resources extends object>(app: App<W, Resources>, testOptions?: TestWorkflowOptions<NoInfer<Resources>>): Promise<WorkflowTest<W>>;
+
+// What these are made of:
+
+interface Actor {
+    readonly runtime: "node" | "lambda" | "pod";
+    readonly name: string;
+    readonly requestId: string | null;
+    readonly messageId: string | null;
+}
+
+type AnyHandler = (order: Order, context: HandlerContext & Record<string, unknown>) => unknown;
+
+type AnyWorkflow = Workflow<any, any, any>;
+
+interface App<W extends AnyWorkflow = AnyWorkflow, Resources extends object = object> {
+    readonly workflow: W;
+    readonly handlers: Readonly<Record<string, AnyHandler | LazyHandler<AnyHandler>>>;
+    readonly resources: (() => Promise<Resources> | Resources) | undefined;
+    readonly release: ((resources: never) => Promise<void> | void) | undefined;
+}
+
+interface Backend {
+    readonly limits: Limits;
+    place(order: NewOrder): Promise<Placed>;
+    get(id: string): Promise<StoredOrder | undefined>;
+    where(id: string): Whereabouts;
+    list(query: ListQuery): Promise<OrderPage>;
+    commit(change: Change): Promise<"committed" | "stale">;
+    receive(options: ReceiveOptions): Promise<Delivery[]>;
+    settle(delivery: Delivery, verdict: Verdict): Promise<void>;
+    overdue(query: {
+        limit: number;
+        cursor?: string | undefined;
+    }): Promise<Overdue>;
+    redeliver(order: StoredOrder): Promise<void>;
+    pause(status: string): Promise<void>;
+    resume(status: string): Promise<void>;
+    remove(id: string): Promise<"removed" | "not_found" | "not_final">;
+    removeFinal(query: RemoveQuery): Promise<Removal>;
+    probe(): Promise<void>;
+    depths(): Promise<Depth[]>;
+    failures(): Promise<FailureGroup[]>;
+    close(): Promise<void>;
+}
+
+interface Change {
+    readonly before: StoredOrder;
+    readonly after: StoredOrder;
+    readonly ended: Visit | null;
+    readonly delivery: "enter" | "again" | "keep" | "end";
+}
+
+interface Clock {
+    now(): number;
+    at(atMilliseconds: number, callback: () => void): () => void;
+}
+
+type DataOf<W extends AnyWorkflow> = z.output<W["data"]>;
+
+interface DecideContext {
+    readonly workflow: AnyWorkflow;
+    readonly now: number;
+    readonly random: Random;
+    readonly by: Actor;
+    readonly resultsBytesMax?: number;
+}
+
+type Decision = {
+    readonly change: Change;
+    readonly exhaustedBy?: string;
+} | {
+    readonly refused: ErrorCode;
+    readonly message: string;
+    readonly faults?: readonly Fault[];
+};
+
+interface Delivery {
+    readonly orderId: string;
+    readonly status: string;
+    readonly visit: number;
+    readonly receipt: string;
+    readonly redelivered: boolean;
+    readonly unattended?: boolean | undefined;
+    readonly messageId: string | null;
+}
+
+type DeliveryMode = "standard" | "fifo";
+
+interface Depth {
+    readonly status: string;
+    readonly kind: "handled" | "waiting";
+    readonly waiting: number;
+    readonly inFlight: number;
+    readonly delayed: number;
+    readonly failed: number;
+    readonly oldestWaitingAt: number | null;
+    readonly paused: boolean;
+    readonly atLeast: boolean;
+}
+
+interface Entry {
+    readonly at: number;
+    readonly reason: string | null;
+    readonly error: string | null;
+    readonly by: Actor;
+    readonly key?: string;
+}
+
+type ErrorCode = keyof typeof errorCodes;
+
+interface Failure {
+    readonly code: string;
+    readonly message: string;
+    readonly fingerprint: string;
+    readonly at: number;
+}
+
+interface FailureGroup {
+    readonly status: string;
+    readonly fingerprint: string;
+    readonly message: string;
+    readonly count: number;
+    readonly firstAt: number;
+    readonly lastAt: number;
+}
+
+interface Fault {
+    readonly path: string;
+    readonly message: string;
+}
+
+interface FinalStatus {
+    readonly final: true;
+    readonly to?: never;
+    readonly waits?: never;
+    readonly timeoutSeconds?: never;
+    readonly concurrency?: never;
+    readonly retry?: never;
+    readonly exhausted?: never;
+    readonly expires?: never;
+    readonly retired?: never;
+}
+
+interface HandledStatus<Name extends string = string> {
+    readonly to: readonly Name[];
+    readonly timeoutSeconds?: number;
+    readonly concurrency?: number;
+    readonly retry?: RetryPolicy;
+    readonly exhausted?: Name;
+    readonly retired?: boolean;
+    readonly waits?: never;
+    readonly expires?: never;
+    readonly final?: never;
+}
+
+interface HandlerContext {
+    readonly signal: AbortSignal;
+    readonly idempotencyKey: string;
+    readonly attempt: number;
+    readonly log: Log;
+}
+
+interface HistoryEntry {
+    readonly status: string;
+    readonly visit: number;
+    readonly at: string;
+    readonly attempts: number;
+    readonly reason: string | null;
+    readonly error: string | null;
+    readonly by: Actor;
+}
+
+interface LazyHandler<H> {
+    readonly lazy: () => Promise<{
+        readonly default: H;
+    }>;
+}
+
+interface Limits {
+    readonly longestDelaySeconds: number;
+    readonly dataBytesMax: number;
+    readonly groupBytesMax: number;
+    readonly sweepSeconds: number;
+    readonly timingSeconds: number;
+    readonly longestWaitSeconds: number;
+    readonly concurrency: {
+        readonly least: number;
+        readonly most: number;
+        readonly default: number;
+    };
+}
+
+interface ListQuery {
+    readonly status?: string | undefined;
+    readonly failed?: boolean | undefined;
+    readonly fingerprint?: string | undefined;
+    readonly group?: string | undefined;
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+}
+
+interface Log {
+    info(fields: Record<string, unknown>, message: string): void;
+    warn(fields: Record<string, unknown>, message: string): void;
+    error(fields: Record<string, unknown>, message: string): void;
+}
+
+interface NewOrder {
+    readonly status: string;
+    readonly kind: StatusKind;
+    readonly dataJson: string;
+    readonly group: string | null;
+    readonly createdAt: number;
+    readonly expiresAt: number | null;
+    readonly by: Actor;
+    readonly key: {
+        readonly keyHash: string;
+        readonly contentHash: string;
+    } | null;
+}
+
+interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> {
+    readonly id: string;
+    readonly workflow: string;
+    readonly status: Status;
+    readonly visit: number;
+    readonly version: number;
+    readonly attempts: number;
+    readonly data: Data;
+    readonly results: Results;
+    readonly group: string | null;
+    readonly createdAt: string;
+    readonly updatedAt: string;
+    readonly notBefore: string | null;
+    readonly expiresAt: string | null;
+    readonly failure: {
+        code: string;
+        message: string;
+        fingerprint: string;
+        at: string;
+    } | null;
+    readonly history: readonly HistoryEntry[];
+    readonly historyOmitted: number;
+}
+
+interface OrderPage {
+    readonly items: readonly StoredOrder[];
+    readonly nextCursor: string | null;
+}
+
+type Outcome = 
+{
+    readonly kind: "moved";
+    readonly to: string;
+    readonly results?: object | undefined;
+}
+ | {
+    readonly kind: "failed";
+    readonly code: string;
+    readonly message: string;
+    readonly permanent?: boolean;
+    readonly delaySeconds?: number;
+    readonly stack?: string | undefined;
+}
+ | {
+    readonly kind: "redelivered";
+    readonly unattended?: boolean | undefined;
+}
+ | {
+    readonly kind: "requested";
+    readonly to: string;
+    readonly reason?: string | null;
+    readonly results?: object | undefined;
+    readonly key?: string;
+}
+ | {
+    readonly kind: "expired";
+}
+ | {
+    readonly kind: "retried";
+}
+ | {
+    readonly kind: "unknown";
+};
+
+interface Overdue {
+    readonly orders: readonly StoredOrder[];
+    readonly nextCursor: string | null;
+    readonly nextAt: number | null;
+}
+
+interface PlaceOptions extends Requested {
+    readonly idempotencyKey?: string | undefined;
+}
+
+type Placed = {
+    readonly outcome: "placed";
+    readonly order: StoredOrder;
+}
+ | {
+    readonly outcome: "repeated";
+    readonly order: StoredOrder;
+}
+ | {
+    readonly outcome: "conflict";
+    readonly orderId: string;
+};
+
+type Random = () => number;
+
+interface ReceiveOptions {
+    readonly status: string;
+    readonly max: number;
+    readonly leaseSeconds: number;
+    readonly waitSeconds: number;
+    readonly signal?: AbortSignal | undefined;
+}
+
+interface Removal {
+    readonly removed: number;
+    readonly nextCursor: string | null;
+}
+
+interface RemoveQuery {
+    readonly before: number;
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+}
+
+interface Requested {
+    readonly requestId?: string | null | undefined;
+}
+
+type ResultsOf<W extends AnyWorkflow> = NonNullable<W["results"]> extends infer R ? R extends z.ZodType ? unknown extends z.output<R> ? Record<string, unknown> : z.output<R> : Record<string, unknown> : never;
+
+interface RetryPolicy {
+    readonly attempts?: number;
+    readonly baseSeconds?: number;
+    readonly maxSeconds?: number;
+}
+
+type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
+
+type StatusKind = "handled" | "waiting" | "final";
+
+type StatusName<W extends AnyWorkflow> = Extract<keyof W["statuses"], string>;
+
+type Statuses<S> = {
+    readonly [K in keyof S]: StatusDefinition<Extract<keyof S, string>> & {
+        readonly [P in Exclude<keyof S[K], keyof HandledStatus>]: never;
+    };
+};
+
+interface StoredOrder {
+    readonly id: string;
+    readonly status: string;
+    readonly kind: StatusKind;
+    readonly visit: number;
+    readonly version: number;
+    readonly attempts: number;
+    readonly attempting: boolean;
+    readonly dataJson: string;
+    readonly resultsJson: string;
+    readonly group: string | null;
+    readonly createdAt: number;
+    readonly updatedAt: number;
+    readonly notBefore: number | null;
+    readonly expiresAt: number | null;
+    readonly failure: Failure | null;
+    readonly entry: Entry;
+    readonly past: readonly Visit[];
+    readonly pastOmitted: number;
+}
+
+interface TransitionRequest {
+    readonly to: string;
+    readonly reason?: string | undefined;
+    readonly results?: object | undefined;
+    readonly expectedVersion?: number | undefined;
+}
+
+type Verdict = {
+    readonly verdict: "done";
+} | {
+    readonly verdict: "again";
+    readonly notBefore: number;
+};
+
+interface Visit extends Entry {
+    readonly status: string;
+    readonly visit: number;
+    readonly attempts: number;
+}
+
+interface WaitingStatus<Name extends string = string> {
+    readonly to: readonly Name[];
+    readonly waits: true;
+    readonly expires?: {
+        readonly afterSeconds: number;
+        readonly to: Name;
+    };
+    readonly retired?: boolean;
+    readonly timeoutSeconds?: never;
+    readonly concurrency?: never;
+    readonly retry?: never;
+    readonly exhausted?: never;
+    readonly final?: never;
+}
+
+interface Whereabouts {
+    readonly store: "dynamodb" | "sqlite" | "memory";
+    readonly file: string | null;
+    readonly table: string | null;
+    readonly key: Readonly<Record<string, string | number>>;
+}
+
+interface Workflow<S extends Statuses<S> = Record<string, StatusDefinition>, Data extends z.ZodType = z.ZodType, Results extends z.ZodType = z.ZodType> {
+    readonly name: string;
+    readonly data: Data;
+    readonly results: Results | undefined;
+    readonly group: ((data: z.output<Data>) => string | null | undefined) | undefined;
+    readonly initial: Extract<keyof S, string>;
+    readonly visitsMax: number;
+    readonly statuses: S;
+}
+
+const errorCodes: {
+    readonly workflow_invalid: "The workflow definition cannot work; the message names the status and the fix.";
+    readonly app_invalid: "The handlers do not fit the workflow; the message names the status and the fix.";
+    readonly schema_unsupported: "The schema has no JSON Schema (dates, transforms and the like), so it cannot be served.";
+    readonly invalid_json: "The body is not JSON.";
+    readonly invalid_data: "The data does not fit the workflow's schema.";
+    readonly invalid_request: "A parameter, header or body field is not what the route takes.";
+    readonly invalid_cursor: "The cursor is not one that a list returned.";
+    readonly body_too_large: "The body is larger than the server takes.";
+    readonly request_timed_out: "The body did not come within the time that the server allows.";
+    readonly headers_too_large: "The path and headers are larger than the server takes.";
+    readonly unsupported_media_type: "The body's type is none that the route takes, such as application/json, or it is compressed.";
+    readonly idempotency_conflict: "The idempotency key was used before with other content.";
+    readonly unauthorized: "No valid API key was sent.";
+    readonly forbidden: "The API key's role does not allow this.";
+    readonly route_not_found: "There is no such route.";
+    readonly method_not_allowed: "The route does not take this method.";
+    readonly workflow_not_found: "No workflow of that name is served here.";
+    readonly order_not_found: "No order has that id.";
+    readonly status_not_found: "The workflow has no such status.";
+    readonly status_not_handled: "The status has no handler, so there is nothing to pause.";
+    readonly too_many_readers: "As many readers of events are connected as the server has room for.";
+    readonly not_available_here: "The platform that serves this cannot answer the route.";
+    readonly transition_not_allowed: "The order may not move to that status from where it stands.";
+    readonly being_handled: "The order is in a handled status and its handler will move it.";
+    readonly stale: "The order changed in the meantime; read it again.";
+    readonly order_not_final: "Only orders in a final status are removed.";
+    readonly not_failed: "Only failed orders can be retried.";
+    readonly invalid_results: "The results do not fit the workflow's results schema.";
+    readonly invalid_transition: "A handler returned a status that its status does not list in `to`.";
+    readonly handler_failed: "The handler threw.";
+    readonly attempt_timed_out: "The handler did not end within `timeoutSeconds`.";
+    readonly worker_lost: "The process that ran the handler ended before the handler did.";
+    readonly unknown_status: "The order stands in a status that the definition does not know.";
+    readonly visits_exceeded: "The order made more transitions than `visitsMax` allows.";
+    readonly limit_exceeded: "The backend cannot hold what was asked of it; the message names the limit.";
+    readonly store_full: "The disk that holds the data is full.";
+    readonly store_unavailable: "The store did not take the write; nothing was acknowledged.";
+    readonly store_unreadable: "The data directory or its file cannot be opened or written.";
+    readonly store_corrupt: "The database file is damaged or is no database.";
+    readonly store_too_new: "The database was written by a newer version of Cauce.";
+    readonly store_mismatch: "The database belongs to another workflow.";
+    readonly store_denied: "The store's service does not allow it: credentials or permissions are missing.";
+    readonly store_missing: "A table, topic or queue of the store is not there.";
+    readonly data_in_use: "Another process owns the data directory.";
+    readonly orders_stranded: "The definition no longer knows statuses in which orders stand.";
+    readonly closed: "Cauce is closing and takes nothing more.";
+    readonly resources_failed: "The app's `resources` threw; the message names the workflow and says why.";
+    readonly node_too_old: "The Node.js that runs is older than Cauce needs.";
+    readonly app_not_loadable: "The module of the app cannot be loaded or exports no app.";
+    readonly setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.";
+    readonly directory_not_empty: "The directory that a workflow is to be written into holds files.";
+    readonly directory_unusable: "The directory that a workflow is to be written into cannot be made, read or written.";
+    readonly keys_required: "A server that others can reach needs API keys.";
+    readonly keys_invalid: "The API keys cannot be read.";
+    readonly template_invalid: "The template does not hold together, or holds what the emulator does not know.";
+    readonly port_in_use: "The port is taken.";
+    readonly address_unavailable: "The address cannot be bound on this machine.";
+    readonly package_missing: "A package that the command needs is not installed; the message names it.";
+    readonly bundle_failed: "A function's code cannot be bundled; the message names the file.";
+    readonly stack_invalid: "The template breaks a rule of security or of CloudFormation; the message names it.";
+    readonly queue_in_use: "The deployment would delete a queue that still holds messages.";
+    readonly deploy_failed: "The CDK's command line could not deploy; what it said stands above.";
+    readonly unreachable: "The server gave no answer, or what stands before it cannot reach it.";
+    readonly unexpected_answer: "The answer is not one of Cauce's; the URL leads to something else.";
+    readonly wait_timed_out: "The order did not come to the awaited status in time.";
+    readonly order_failed: "The order failed before it came to the awaited status.";
+    readonly order_ended: "The order came to a final status other than the awaited one.";
+    readonly proof_missing: "A proof that a deployment handles orders is missing; the message names it and says why.";
+    readonly not_at_rest: "A test waits for a handler that does not end, and no time passes that would end it.";
+    readonly import_refused: "Some lines of the import were refused; a file has each with its problem.";
+    readonly import_unreadable: "The file to import, its progress or its refused lines cannot be read or written.";
+    readonly import_mismatch: "The file or its import is not the one of which the progress tells.";
+    readonly interrupted: "The command was told to stop before it was done.";
+    readonly internal_error: "Something unexpected happened; the log says what.";
+};
+
+const final: FinalStatus;
+
+function lazy<H>(load: () => Promise<{
+    readonly default: H;
+}>): LazyHandler<H>;
