@@ -24,10 +24,11 @@ const location = {
   Location: { description: "The path of the order.", schema: { type: "string" as const, format: "uri-reference" } },
 };
 
-/** The routes of one workflow. */
+/** The routes of one workflow; that of the batch stands beside placing. */
 export function workflowRoutes(operations: readonly Operation[], workflow: WorkflowSchemas): RouteDescription[] {
-  const own = operations.filter(({ scope }) => scope === undefined).map((each) => routeOf(each, workflow));
-  return [...own, batchOf(workflow)];
+  return operations
+    .filter(({ scope }) => scope === undefined)
+    .flatMap((each) => [routeOf(each, workflow), ...(each.name === "place" ? [batchOf(workflow)] : [])]);
 }
 
 /** The routes that answer for all workflows at once. */

@@ -18,9 +18,15 @@ export interface Auth {
 
 export type BackendFactory = (options: BackendFactoryOptions) => Backend | Promise<Backend>;
 
+export interface CallOptions {
+    readonly signal?: AbortSignal | undefined;
+    readonly requestId?: string | undefined;
+}
+
 export interface Cauce {
     fetch(request: Request, env?: object): Response | Promise<Response>;
-    place(workflow: string, data: unknown, options?: PlaceOptions): Promise<{
+    workflow<T extends AnyWorkflow | App<any> = AnyWorkflow>(which: T | string): Orders<WorkflowOf<T>>;
+    place(workflow: string, data: unknown, options?: KeyedOptions): Promise<{
         placed: boolean;
         order: Order;
     }>;
@@ -29,13 +35,13 @@ export interface Cauce {
         items: Order[];
         nextCursor: string | null;
     }>;
-    transition(workflow: string, id: string, request: TransitionRequest, options?: PlaceOptions): Promise<Order>;
-    retry(workflow: string, id: string, options?: Requested): Promise<Order>;
+    transition(workflow: string, id: string, request: TransitionRequest, options?: KeyedOptions): Promise<Order>;
+    retry(workflow: string, id: string, options?: CallOptions): Promise<Order>;
     retryMany(workflow: string, filter: RetryFilter): Promise<{
         retried: number;
         nextCursor: string | null;
     }>;
-    remove(workflow: string, id: string, options?: Requested): Promise<void>;
+    remove(workflow: string, id: string, options?: CallOptions): Promise<void>;
     failures(workflow: string): Promise<FailureGroup[]>;
     queues(workflow: string): Promise<Depth[]>;
     pause(workflow: string, status: string): Promise<Depth>;
@@ -92,6 +98,14 @@ export interface Depth {
 
 export type ErrorCode = keyof typeof errorCodes;
 
+export interface FailedFilter<W extends AnyWorkflow> {
+    readonly status?: StatusName<W> | undefined;
+    readonly fingerprint?: string | undefined;
+    readonly ids?: readonly string[] | undefined;
+    readonly limit?: number | undefined;
+    readonly cursor?: string | undefined;
+}
+
 export interface FailureGroup {
     readonly status: string;
     readonly fingerprint: string;
@@ -99,6 +113,15 @@ export interface FailureGroup {
     readonly count: number;
     readonly firstAt: number;
     readonly lastAt: number;
+}
+
+export interface Failures<W extends AnyWorkflow> {
+    readonly status: StatusName<W>;
+    readonly fingerprint: string;
+    readonly message: string;
+    readonly count: number;
+    readonly firstAt: string;
+    readonly lastAt: string;
 }
 
 export interface Fault {
@@ -123,6 +146,12 @@ export interface HistoryEntry {
     readonly reason: string | null;
     readonly error: string | null;
     readonly by: Actor;
+}
+
+export type InputOf<W extends AnyWorkflow> = z.input<W["data"]>;
+
+export interface KeyedOptions extends CallOptions {
+    readonly idempotencyKey?: string | undefined;
 }
 
 export interface Log {
@@ -155,12 +184,59 @@ export interface Order<Data = unknown, Results = Record<string, unknown>, Status
     readonly historyOmitted: number;
 }
 
+export type OrderOf<W extends AnyWorkflow> = Order<DataOf<W>, ResultsOf<W>, StatusName<W>>;
+
+export interface Orders<W extends AnyWorkflow = AnyWorkflow> {
+    place(data: InputOf<W>, options?: KeyedOptions): Promise<{
+        placed: boolean;
+        order: OrderOf<W>;
+    }>;
+    get(id: string, options?: CallOptions): Promise<OrderOf<W> | undefined>;
+    list(query?: PageQuery<W>, options?: CallOptions): Promise<{
+        items: readonly OrderOf<W>[];
+        nextCursor: string | null;
+    }>;
+    transition(id: string, transition: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
+    retry(id: string, options?: CallOptions): Promise<OrderOf<W>>;
+    stored(id: string, options?: CallOptions): Promise<Stored>;
+    retryMany(filter?: FailedFilter<W>, options?: CallOptions): Promise<{
+        retried: number;
+        nextCursor: string | null;
+    }>;
+    failures(options?: CallOptions): Promise<readonly Failures<W>[]>;
+    queues(options?: CallOptions): Promise<readonly Queue<StatusName<W>>[]>;
+    pause(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
+    resume(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
+    remove(id: string, options?: CallOptions): Promise<void>;
+    call(name: string, input?: unknown, options?: KeyedOptions): Promise<unknown>;
+}
+
+export interface OrdersQuery<W extends AnyWorkflow> {
+    readonly status?: StatusName<W> | undefined;
+    readonly failed?: boolean | undefined;
+    readonly fingerprint?: string | undefined;
+    readonly group?: string | undefined;
+    readonly limit?: number | undefined;
+}
+
+export interface PageQuery<W extends AnyWorkflow> extends OrdersQuery<W> {
+    readonly cursor?: string | undefined;
+}
+
 export class PermanentError extends Error {
     constructor(message: string, options?: ErrorOptions);
 }
 
-export interface PlaceOptions extends Requested {
-    readonly idempotencyKey?: string | undefined;
+export interface Queue<Status extends string = string> {
+    readonly status: Status;
+    readonly kind: "handled" | "waiting";
+    readonly waiting: number;
+    readonly inFlight: number;
+    readonly delayed: number;
+    readonly failed: number;
+    readonly oldestWaitingAt: string | null;
+    readonly paused: boolean;
+    readonly atLeast: boolean;
 }
 
 export type Random = () => number;
@@ -196,6 +272,18 @@ export interface StartOptions {
 }
 
 export type StatusName<W extends AnyWorkflow> = Extract<keyof W["statuses"], string>;
+
+export interface Stored extends Whereabouts {
+    readonly id: string;
+    readonly version: number;
+}
+
+export interface Transition<W extends AnyWorkflow> {
+    readonly to: StatusName<W>;
+    readonly reason?: string | undefined;
+    readonly results?: Partial<ResultsOf<W>> | undefined;
+    readonly expectedVersion?: number | undefined;
+}
 
 export interface TransitionRequest {
     readonly to: string;
@@ -277,6 +365,7 @@ export const errorCodes: {
     readonly setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.";
     readonly directory_not_empty: "The directory that a workflow is to be written into holds files.";
     readonly directory_unusable: "The directory that a workflow is to be written into cannot be made, read or written.";
+    readonly package_not_packed: "Cauce's own package could not be built or packed; the message says why.";
     readonly keys_required: "A server that others can reach needs API keys.";
     readonly keys_invalid: "The API keys cannot be read.";
     readonly template_invalid: "The template does not hold together, or holds what the emulator does not know.";
@@ -523,10 +612,6 @@ interface RemoveQuery {
     readonly cursor?: string | undefined;
 }
 
-interface Requested {
-    readonly requestId?: string | null | undefined;
-}
-
 type Role = (typeof roles)[number];
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
@@ -600,6 +685,8 @@ interface Whereabouts {
     readonly table: string | null;
     readonly key: Readonly<Record<string, string | number>>;
 }
+
+type WorkflowOf<T> = T extends App<infer W> ? W : T extends AnyWorkflow ? T : never;
 
 interface WorkflowOptions<S extends Statuses<S>, Data extends z.ZodType, Results extends z.ZodType> {
     readonly name: string;

@@ -7,29 +7,8 @@ export interface CallOptions {
     readonly requestId?: string | undefined;
 }
 
-export interface Client<W extends AnyWorkflow> {
-    place(data: InputOf<W>, options?: KeyedOptions): Promise<{
-        placed: boolean;
-        order: OrderOf<W>;
-    }>;
-    get(id: string, options?: CallOptions): Promise<OrderOf<W> | undefined>;
-    list(query?: PageQuery<W>, options?: CallOptions): Promise<{
-        items: readonly OrderOf<W>[];
-        nextCursor: string | null;
-    }>;
+export interface Client<W extends AnyWorkflow> extends Orders<W> {
     orders(query?: OrdersQuery<W>, options?: CallOptions): AsyncIterable<OrderOf<W>>;
-    transition(id: string, transition: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
-    retry(id: string, options?: CallOptions): Promise<OrderOf<W>>;
-    stored(id: string, options?: CallOptions): Promise<Stored>;
-    retryMany(filter?: FailedFilter<W>, options?: CallOptions): Promise<{
-        retried: number;
-        nextCursor: string | null;
-    }>;
-    failures(options?: CallOptions): Promise<readonly Failures<W>[]>;
-    queues(options?: CallOptions): Promise<readonly Queue<StatusName<W>>[]>;
-    pause(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
-    resume(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
-    remove(id: string, options?: CallOptions): Promise<void>;
     waitFor(id: string, status: StatusName<W> | readonly StatusName<W>[], options?: WaitOptions): Promise<OrderOf<W>>;
 }
 
@@ -71,6 +50,31 @@ export interface KeyedOptions extends CallOptions {
 
 export type OrderOf<W extends AnyWorkflow> = Order<DataOf<W>, ResultsOf<W>, StatusName<W>>;
 
+export interface Orders<W extends AnyWorkflow = AnyWorkflow> {
+    place(data: InputOf<W>, options?: KeyedOptions): Promise<{
+        placed: boolean;
+        order: OrderOf<W>;
+    }>;
+    get(id: string, options?: CallOptions): Promise<OrderOf<W> | undefined>;
+    list(query?: PageQuery<W>, options?: CallOptions): Promise<{
+        items: readonly OrderOf<W>[];
+        nextCursor: string | null;
+    }>;
+    transition(id: string, transition: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
+    retry(id: string, options?: CallOptions): Promise<OrderOf<W>>;
+    stored(id: string, options?: CallOptions): Promise<Stored>;
+    retryMany(filter?: FailedFilter<W>, options?: CallOptions): Promise<{
+        retried: number;
+        nextCursor: string | null;
+    }>;
+    failures(options?: CallOptions): Promise<readonly Failures<W>[]>;
+    queues(options?: CallOptions): Promise<readonly Queue<StatusName<W>>[]>;
+    pause(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
+    resume(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
+    remove(id: string, options?: CallOptions): Promise<void>;
+    call(name: string, input?: unknown, options?: KeyedOptions): Promise<unknown>;
+}
+
 export interface OrdersQuery<W extends AnyWorkflow> {
     readonly status?: StatusName<W> | undefined;
     readonly failed?: boolean | undefined;
@@ -90,8 +94,9 @@ export interface Queue<Status extends string = string> {
     readonly inFlight: number;
     readonly delayed: number;
     readonly failed: number;
-    readonly atLeast: boolean;
+    readonly oldestWaitingAt: string | null;
     readonly paused: boolean;
+    readonly atLeast: boolean;
 }
 
 export interface Stored extends Whereabouts {
@@ -348,6 +353,7 @@ const errorCodes: {
     readonly setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.";
     readonly directory_not_empty: "The directory that a workflow is to be written into holds files.";
     readonly directory_unusable: "The directory that a workflow is to be written into cannot be made, read or written.";
+    readonly package_not_packed: "Cauce's own package could not be built or packed; the message says why.";
     readonly keys_required: "A server that others can reach needs API keys.";
     readonly keys_invalid: "The API keys cannot be read.";
     readonly template_invalid: "The template does not hold together, or holds what the emulator does not know.";

@@ -59,6 +59,10 @@ export interface GivenOrder<W extends AnyWorkflow = AnyWorkflow> extends Partial
     readonly entry?: Partial<Entry>;
 }
 
+export interface KeyedOptions extends CallOptions {
+    readonly idempotencyKey?: string | undefined;
+}
+
 export interface MemoryOptions {
     readonly workflow?: string | undefined;
     readonly clock?: Clock | undefined;
@@ -73,6 +77,31 @@ export interface OpenedBackend {
 }
 
 export type OrderOf<W extends AnyWorkflow> = Order<DataOf<W>, ResultsOf<W>, StatusName<W>>;
+
+export interface Orders<W extends AnyWorkflow = AnyWorkflow> {
+    place(data: InputOf<W>, options?: KeyedOptions): Promise<{
+        placed: boolean;
+        order: OrderOf<W>;
+    }>;
+    get(id: string, options?: CallOptions): Promise<OrderOf<W> | undefined>;
+    list(query?: PageQuery<W>, options?: CallOptions): Promise<{
+        items: readonly OrderOf<W>[];
+        nextCursor: string | null;
+    }>;
+    transition(id: string, transition: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
+    retry(id: string, options?: CallOptions): Promise<OrderOf<W>>;
+    stored(id: string, options?: CallOptions): Promise<Stored>;
+    retryMany(filter?: FailedFilter<W>, options?: CallOptions): Promise<{
+        retried: number;
+        nextCursor: string | null;
+    }>;
+    failures(options?: CallOptions): Promise<readonly Failures<W>[]>;
+    queues(options?: CallOptions): Promise<readonly Queue<StatusName<W>>[]>;
+    pause(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
+    resume(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
+    remove(id: string, options?: CallOptions): Promise<void>;
+    call(name: string, input?: unknown, options?: KeyedOptions): Promise<unknown>;
+}
 
 export type Survives = "nothing" | "closing" | "crashing";
 
@@ -97,10 +126,11 @@ export interface When<W extends AnyWorkflow = AnyWorkflow> {
 }
 
 export interface WorkflowTest<W extends AnyWorkflow = AnyWorkflow> extends AsyncDisposable {
+    readonly orders: Orders<W>;
     readonly clock: Pick<FakeClock, "now" | "at" | "timers">;
-    place(data: z.input<W["data"]>, options?: PlaceOptions): Promise<OrderOf<W>>;
+    place(data: z.input<W["data"]>, options?: KeyedOptions): Promise<OrderOf<W>>;
     get(id: string): Promise<OrderOf<W>>;
-    transition(id: string, request: TransitionOf<W>, options?: PlaceOptions): Promise<OrderOf<W>>;
+    transition(id: string, request: TransitionOf<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
     retry(id: string): Promise<OrderOf<W>>;
     advance(time: {
         readonly seconds: number;
@@ -165,6 +195,11 @@ interface Backend {
     depths(): Promise<Depth[]>;
     failures(): Promise<FailureGroup[]>;
     close(): Promise<void>;
+}
+
+interface CallOptions {
+    readonly signal?: AbortSignal | undefined;
+    readonly requestId?: string | undefined;
 }
 
 interface Change {
@@ -232,6 +267,14 @@ interface Entry {
 
 type ErrorCode = keyof typeof errorCodes;
 
+interface FailedFilter<W extends AnyWorkflow> {
+    readonly status?: StatusName<W> | undefined;
+    readonly fingerprint?: string | undefined;
+    readonly ids?: readonly string[] | undefined;
+    readonly limit?: number | undefined;
+    readonly cursor?: string | undefined;
+}
+
 interface Failure {
     readonly code: string;
     readonly message: string;
@@ -246,6 +289,15 @@ interface FailureGroup {
     readonly count: number;
     readonly firstAt: number;
     readonly lastAt: number;
+}
+
+interface Failures<W extends AnyWorkflow> {
+    readonly status: StatusName<W>;
+    readonly fingerprint: string;
+    readonly message: string;
+    readonly count: number;
+    readonly firstAt: string;
+    readonly lastAt: string;
 }
 
 interface Fault {
@@ -293,6 +345,8 @@ interface HistoryEntry {
     readonly error: string | null;
     readonly by: Actor;
 }
+
+type InputOf<W extends AnyWorkflow> = z.input<W["data"]>;
 
 interface LazyHandler<H> {
     readonly lazy: () => Promise<{
@@ -372,6 +426,14 @@ interface OrderPage {
     readonly nextCursor: string | null;
 }
 
+interface OrdersQuery<W extends AnyWorkflow> {
+    readonly status?: StatusName<W> | undefined;
+    readonly failed?: boolean | undefined;
+    readonly fingerprint?: string | undefined;
+    readonly group?: string | undefined;
+    readonly limit?: number | undefined;
+}
+
 type Outcome = 
 {
     readonly kind: "moved";
@@ -413,8 +475,8 @@ interface Overdue {
     readonly nextAt: number | null;
 }
 
-interface PlaceOptions extends Requested {
-    readonly idempotencyKey?: string | undefined;
+interface PageQuery<W extends AnyWorkflow> extends OrdersQuery<W> {
+    readonly cursor?: string | undefined;
 }
 
 type Placed = {
@@ -429,6 +491,18 @@ type Placed = {
     readonly outcome: "conflict";
     readonly orderId: string;
 };
+
+interface Queue<Status extends string = string> {
+    readonly status: Status;
+    readonly kind: "handled" | "waiting";
+    readonly waiting: number;
+    readonly inFlight: number;
+    readonly delayed: number;
+    readonly failed: number;
+    readonly oldestWaitingAt: string | null;
+    readonly paused: boolean;
+    readonly atLeast: boolean;
+}
 
 type Random = () => number;
 
@@ -451,10 +525,6 @@ interface RemoveQuery {
     readonly cursor?: string | undefined;
 }
 
-interface Requested {
-    readonly requestId?: string | null | undefined;
-}
-
 type ResultsOf<W extends AnyWorkflow> = NonNullable<W["results"]> extends infer R ? R extends z.ZodType ? unknown extends z.output<R> ? Record<string, unknown> : z.output<R> : Record<string, unknown> : never;
 
 interface RetryPolicy {
@@ -475,6 +545,11 @@ type Statuses<S> = {
     };
 };
 
+interface Stored extends Whereabouts {
+    readonly id: string;
+    readonly version: number;
+}
+
 interface StoredOrder {
     readonly id: string;
     readonly status: string;
@@ -494,6 +569,13 @@ interface StoredOrder {
     readonly entry: Entry;
     readonly past: readonly Visit[];
     readonly pastOmitted: number;
+}
+
+interface Transition<W extends AnyWorkflow> {
+    readonly to: StatusName<W>;
+    readonly reason?: string | undefined;
+    readonly results?: Partial<ResultsOf<W>> | undefined;
+    readonly expectedVersion?: number | undefined;
 }
 
 interface TransitionRequest {
@@ -601,6 +683,7 @@ const errorCodes: {
     readonly setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.";
     readonly directory_not_empty: "The directory that a workflow is to be written into holds files.";
     readonly directory_unusable: "The directory that a workflow is to be written into cannot be made, read or written.";
+    readonly package_not_packed: "Cauce's own package could not be built or packed; the message says why.";
     readonly keys_required: "A server that others can reach needs API keys.";
     readonly keys_invalid: "The API keys cannot be read.";
     readonly template_invalid: "The template does not hold together, or holds what the emulator does not know.";
