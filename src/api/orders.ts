@@ -32,6 +32,8 @@ export interface Wire {
   readonly role: Role;
   /** The body is the workflow's data itself, and not an object of fields. */
   readonly takes?: "data";
+  /** Both ways are streams of lines: the route is written by hand, and no call has it. */
+  readonly streams?: true;
   /** Takes an `Idempotency-Key`. */
   readonly keyed?: true;
   /** `always`: doing it twice does what doing it once does. `refused`: repeated only after an answer that nothing was done. */
@@ -40,10 +42,10 @@ export interface Wire {
   readonly doneOnceRefusedWith?: ErrorCode;
 }
 
-/** Every operation's line on the wire. `placeMany` alone has a route that is written by hand: both its ways are streams. */
+/** Every operation's line on the wire. */
 export const wire = {
   place: { method: "POST", path: "", role: "intake", takes: "data", keyed: true, repeat: "always" },
-  placeMany: { method: "POST", path: "/batch", role: "intake", repeat: "refused" },
+  placeMany: { method: "POST", path: "/batch", role: "intake", streams: true, repeat: "refused" },
   list: { method: "GET", path: "", role: "read", repeat: "always" },
   failures: { method: "GET", path: "/failures", role: "read", repeat: "always" },
   // A second call would not count what the first has started.

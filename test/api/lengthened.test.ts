@@ -50,6 +50,7 @@ describe("an operation that is added to the list", () => {
       await assert.rejects(call("inspect", { id: order.id, note: "x", depth: 10 }), { code: "invalid_request" });
       await assert.rejects(call("inspect", { id: "none", note: "x" }), { code: "order_not_found" });
       await assert.rejects(call("ponder", {}), { code: "invalid_request", message: /no operation "ponder".*inspect/ });
+      await assert.rejects(call("placeMany", {}), { code: "invalid_request", message: /no operation "placeMany"/ });
     }
     await assert.rejects(shop.client.call("inspect", { id: "batch", note: "x" }), { code: "order_not_found" });
   });

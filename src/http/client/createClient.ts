@@ -51,8 +51,10 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
 
   const call: Orders["call"] = async (name, input, { signal, requestId, idempotencyKey }: KeyedOptions = {}) => {
     const own = wires[name];
-    if (own === undefined) {
-      const names = Object.keys(wires).join(", ");
+    if (own === undefined || own.streams) {
+      const names = Object.keys(wires)
+        .filter((each) => !wires[each]?.streams)
+        .join(", ");
       throw new ClientError("invalid_request", `there is no operation "${name}"; there is ${names}`);
     }
     const { method, scope, takes, keyed, repeat, doneOnceRefusedWith } = own;
