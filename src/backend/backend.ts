@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
+import type { Filter } from "../core/filter.ts";
 import type { Actor, StatusKind, StoredOrder } from "../core/order.ts";
 
 /** Once closed, every call but `close` rejects with `closed`. */
@@ -138,12 +139,8 @@ export type Placed =
   /** The key was used before with other content. */
   | { readonly outcome: "conflict"; readonly orderId: string };
 
-export interface ListQuery {
-  readonly status?: string | undefined;
-  /** True: only failed orders; false: only others. */
-  readonly failed?: boolean | undefined;
-  readonly fingerprint?: string | undefined;
-  readonly group?: string | undefined;
+/** A list takes no `ids`: what is named is read by `get`. */
+export interface ListQuery extends Omit<Filter, "ids"> {
   /** 1 to 1,000. */
   readonly limit: number;
   readonly cursor?: string | undefined;

@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
+import { matches } from "../core/filter.ts";
 import type { StoredOrder } from "../core/order.ts";
-import type { Backend, DeliveryMode, Limits, ListQuery } from "./backend.ts";
+import type { Backend, DeliveryMode, Limits } from "./backend.ts";
 import { createIds } from "./ids.ts";
 import { cursorOf, indexOf, overduePosition } from "./memory/cursor.ts";
 import { depthsOf } from "./memory/depths.ts";
@@ -241,15 +242,6 @@ function checkOptions(options: MemoryOptions): void {
   if (delivery !== undefined && delivery !== "standard" && delivery !== "fifo") {
     throw new CauceError("setting_invalid", `memory(): delivery is "${delivery}"; use "standard" or "fifo"`);
   }
-}
-
-function matches(order: StoredOrder, { status, failed, fingerprint, group }: ListQuery): boolean {
-  return (
-    (status === undefined || order.status === status) &&
-    (failed === undefined || (order.failure !== null) === failed) &&
-    (fingerprint === undefined || order.failure?.fingerprint === fingerprint) &&
-    (group === undefined || order.group === group)
-  );
 }
 
 /** Since when, or from when, an order is overdue: a wait from its end, a lost delivery since its order's last change. */

@@ -10,7 +10,7 @@ import type { Queue } from "./queue.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
 import { countedMost, decodeRows, encodeRows, isFull, type Row, tallied } from "./tally.ts";
-import { type Filter, walkIndex } from "./walk.ts";
+import { type IndexFilter, walkIndex } from "./walk.ts";
 
 export interface SweepingOptions {
   readonly clock: Clock;
@@ -171,7 +171,7 @@ function start(shards: number): Place {
 }
 
 /** What is due, and what is still to be counted: entries of a row that is full need not come over the network. */
-function dueOrOther(full: readonly Row[], now: number): Filter | undefined {
+function dueOrOther(full: readonly Row[], now: number): IndexFilter | undefined {
   if (full.length === 0) return undefined;
   const left = full.slice(0, inMost);
   const names = left.map((_, n) => `:st${n}`);
