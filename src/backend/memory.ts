@@ -8,7 +8,7 @@ import { cursorOf, indexOf, overduePosition } from "./memory/cursor.ts";
 import { depthsOf } from "./memory/depths.ts";
 import { failureGroups } from "./memory/failureGroups.ts";
 import { queues } from "./memory/queues.ts";
-import { firstOf, refuseSize } from "./newOrder.ts";
+import { refuseSize, storedOrder } from "./newOrder.ts";
 
 export interface MemoryOptions {
   /** Taken so that `memory` itself is a `BackendFactory`; nothing is stored under it. */
@@ -89,7 +89,7 @@ export function memory(options: MemoryOptions = {}): Backend {
       const stored = {
         index: placed.length,
         keyHash: order.key?.keyHash ?? null,
-        order: firstOf(order, nextId()),
+        order: storedOrder(order, nextId()),
       };
       placed.push(stored);
       store(stored);

@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { $ZodAsyncError } from "zod/v4/core";
 import type { Backend, NewOrder, Placed } from "../backend/backend.ts";
+import { refuseSize } from "../backend/newOrder.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
 import type { Actor } from "../core/order.ts";
@@ -108,16 +109,8 @@ function accept(
       { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
     ]);
   }
-  const { dataBytesMax, groupBytesMax } = backend.limits;
-  if (dataJson.length * 3 > dataBytesMax && Buffer.byteLength(dataJson) > dataBytesMax) {
-    return {
-      refused: "limit_exceeded",
-      message: `the data takes more than the ${dataBytesMax} bytes that the store holds`,
-    };
-  }
-  if (group !== null && group.length * 3 > groupBytesMax && Buffer.byteLength(group) > groupBytesMax) {
-    return { refused: "limit_exceeded", message: `the group key takes more than ${groupBytesMax} bytes` };
-  }
+  const tooLarge = refuseSize({ dataJson, group }, backend.limits);
+  if (tooLarge !== undefined) return { refused: tooLarge.code, message: tooLarge.message };
   return { dataJson, group, key };
 }
 
