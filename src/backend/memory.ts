@@ -1,10 +1,10 @@
 import { type Clock, systemClock } from "../core/clock.ts";
+import { readNumbers, writeNumbers } from "../core/cursor.ts";
 import { CauceError } from "../core/errors.ts";
 import { matches } from "../core/filter.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { Backend, DeliveryMode, Limits } from "./backend.ts";
 import { createIds } from "./ids.ts";
-import { cursorOf, indexOf, overduePosition } from "./memory/cursor.ts";
 import { depthsOf } from "./memory/depths.ts";
 import { failureGroups } from "./memory/failureGroups.ts";
 import { queues } from "./memory/queues.ts";
@@ -61,6 +61,13 @@ export function memory(options: MemoryOptions = {}): Backend {
     if (closed) throw new CauceError("closed", "the memory backend is closed; open a new one");
   }
 
+  /** Where a list or a removal goes on. Orders are added at the end alone, so an index stays good. */
+  function indexIn(name: "list" | "removal", cursor: string): number {
+    const [index = 0] = readNumbers(cursor, `a ${name}`, name, 1);
+    // A cursor of another store may lie behind all that is placed here.
+    return Math.min(index, placed.length);
+  }
+
   function store(stored: Stored): void {
     byId.set(stored.order.id, stored);
     if (stored.order.kind === "final") open.delete(stored.order.id);
@@ -105,13 +112,13 @@ export function memory(options: MemoryOptions = {}): Backend {
 
     async list(query) {
       checkOpen();
-      let index = query.cursor === undefined ? placed.length : indexOf("list", query.cursor, placed.length);
+      let index = query.cursor === undefined ? placed.length : indexIn("list", query.cursor);
       const items: StoredOrder[] = [];
       let last = index;
       while (--index >= 0) {
         const order = placed[index]?.order;
         if (order === undefined || !matches(order, query)) continue;
-        if (items.length === query.limit) return { items, nextCursor: cursorOf("list", last) };
+        if (items.length === query.limit) return { items, nextCursor: writeNumbers("list", last) };
         items.push(order);
         last = index;
       }
@@ -146,23 +153,21 @@ export function memory(options: MemoryOptions = {}): Backend {
     async overdue({ limit, cursor }) {
       checkOpen();
       const now = clock.now();
-      const after = cursor === undefined ? undefined : overduePosition(cursor);
-      const due: { at: number; order: StoredOrder }[] = [];
+      const [afterAt = -1, afterIndex = 0] = cursor === undefined ? [] : readNumbers(cursor, "a sweep", "sweep", 2);
+      const due: { at: number; index: number; order: StoredOrder }[] = [];
       let nextAt: number | null = null;
-      for (const { order } of open.values()) {
+      for (const { order, index } of open.values()) {
         const at = overdueAt(order, queue.stateOf(order.id) !== undefined);
         if (at === null) continue;
         if (at > now) nextAt = Math.min(nextAt ?? at, at);
-        else if (after === undefined || at > after.at || (at === after.at && order.id > after.id)) {
-          due.push({ at, order });
-        }
+        else if (at > afterAt || (at === afterAt && index > afterIndex)) due.push({ at, index, order });
       }
-      due.sort((a, b) => a.at - b.at || (a.order.id < b.order.id ? -1 : 1));
+      due.sort((a, b) => a.at - b.at || a.index - b.index);
       const page = due.slice(0, limit);
       const last = page.at(-1);
       return {
         orders: page.map(({ order }) => order),
-        nextCursor: last !== undefined && due.length > limit ? cursorOf("overdue", last.at, last.order.id) : null,
+        nextCursor: last !== undefined && due.length > limit ? writeNumbers("sweep", last.at, last.index) : null,
         nextAt,
       };
     },
@@ -195,7 +200,7 @@ export function memory(options: MemoryOptions = {}): Backend {
 
     async removeFinal({ before, limit, cursor }) {
       checkOpen();
-      const start = cursor === undefined ? 0 : indexOf("remove", cursor, placed.length);
+      const start = cursor === undefined ? 0 : indexIn("removal", cursor);
       const end = Math.min(start + limit, placed.length);
       let removed = 0;
       for (const stored of placed.slice(start, end)) {
@@ -203,7 +208,7 @@ export function memory(options: MemoryOptions = {}): Backend {
         erase(stored);
         removed++;
       }
-      return { removed, nextCursor: end < placed.length ? cursorOf("remove", end) : null };
+      return { removed, nextCursor: end < placed.length ? writeNumbers("removal", end) : null };
     },
 
     where: (id) => ({ store: "memory", file: null, table: null, key: { id } }),

@@ -1,5 +1,5 @@
 import type { Backend } from "../backend/backend.ts";
-import { CauceError } from "../core/errors.ts";
+import { readNumbers, writeNumbers } from "../core/cursor.ts";
 import { type Filter, matches } from "../core/filter.ts";
 import type { StoredOrder } from "../core/order.ts";
 
@@ -44,13 +44,13 @@ export async function eachMatching(
     if (!dryRun && (await act(order))) done++;
   };
   if (ids !== undefined) {
-    const start = from === undefined ? 0 : positionOf(from);
+    const [start = 0] = from === undefined ? [] : readNumbers(from, "a call with these ids", "ids", 1);
     const end = Math.min(start + limit, ids.length);
     for (let first = start; first < end; first += pageSize) {
       const page = ids.slice(first, Math.min(first + pageSize, end));
       await Promise.all(page.map(async (id) => one(await backend.get(id))));
     }
-    return { done, matched, nextCursor: end < ids.length ? `${end}` : null };
+    return { done, matched, nextCursor: end < ids.length ? writeNumbers("ids", end) : null };
   }
   let cursor = from;
   for (let left = limit; left > 0; ) {
@@ -61,10 +61,4 @@ export async function eachMatching(
     cursor = page.nextCursor;
   }
   return { done, matched, nextCursor: cursor ?? null };
-}
-
-/** Where to go on in a list of ids. */
-function positionOf(cursor: string): number {
-  if (/^[1-9]\d{0,8}$/.test(cursor)) return Number(cursor);
-  throw new CauceError("invalid_cursor", "the cursor is not one that a retry of these ids returned; leave it out");
 }

@@ -1,10 +1,10 @@
+import { writeNumbers } from "../../core/cursor.ts";
 import type { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { NewOrder, Placed, Removal } from "../backend.ts";
 import { storedOrder } from "../newOrder.ts";
 import type { Claims } from "./claims.ts";
 import { createDecoder, detached } from "./codec.ts";
-import { writeCursor } from "./cursor.ts";
 import { type Answer, dropped, type Exception, fromRows } from "./protocol.ts";
 import { decodeRow, orderOfRow } from "./rows.ts";
 import { redelivery } from "./schema.ts";
@@ -77,7 +77,7 @@ function removedOf(exception: Exception | undefined): "removed" | "not_found" | 
 function removalOf(exception: Exception | undefined): Removal {
   if (exception?.is !== "walked") return { removed: 0, nextCursor: null };
   const { removed, lastSeq } = exception;
-  return { removed, nextCursor: lastSeq === null ? null : writeCursor([lastSeq]) };
+  return { removed, nextCursor: lastSeq === null ? null : writeNumbers("after", lastSeq) };
 }
 
 /** Hands out what the writer claimed. After `tellAnswer`: a commit consumes the delivery before. */

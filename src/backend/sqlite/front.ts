@@ -1,4 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
+import { readNumbers } from "../../core/cursor.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { Backend, Limits } from "../backend.ts";
 import { firstSeqOf, seqOf } from "../ids.ts";
@@ -6,7 +7,6 @@ import { refuseSize } from "../newOrder.ts";
 import type { Waiting } from "./answers.ts";
 import type { Channel } from "./channel.ts";
 import type { Claims } from "./claims.ts";
-import { readCursor } from "./cursor.ts";
 import { storeFault } from "./faults.ts";
 import { encodeCommit, encodePlace, op } from "./protocol.ts";
 import type { Reader } from "./reader.ts";
@@ -145,7 +145,7 @@ export function createFront({
 
     async removeFinal({ before, limit, cursor }) {
       if (closed) throw closedError();
-      const after = cursor === undefined ? -1 : (readCursor(cursor, 1)[0] as number);
+      const after = cursor === undefined ? -1 : (readNumbers(cursor, "a removal", "after", 1)[0] as number);
       return new Promise((resolve, reject) => {
         encoder.number(op.removeFinal);
         encoder.number(after);
