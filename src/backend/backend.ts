@@ -23,9 +23,6 @@ export interface Backend {
   /** The order as committed last, or undefined. Strongly consistent. */
   get(id: string): Promise<StoredOrder | undefined>;
 
-  /** Where the order of an id is kept, whether or not there is one: what an operator looks up with the store's own tools. */
-  where(id: string): Whereabouts;
-
   /** Newest first (by time of placing). A page with a cursor may hold fewer than `limit`, or none. A cursor neither repeats nor skips while orders are placed. Rejects with `invalid_cursor`. */
   list(query: ListQuery): Promise<OrderPage>;
 
@@ -91,6 +88,15 @@ export interface Backend {
 
   /** Resolves when nothing is left open. Deliveries in flight come back at the next start. Harmless when called again. */
   close(): Promise<void>;
+}
+
+/** What a factory opens: a backend, and where its store keeps an order. */
+export interface LocatedBackend extends Backend {
+  /**
+   * Where the order of an id is kept, whether or not there is one: what an operator looks up with the store's own tools.
+   * Asks the store for nothing, so it answers after `close`, too.
+   */
+  where(id: string): Whereabouts;
 }
 
 export interface Limits {
@@ -240,6 +246,6 @@ export interface BackendFactoryOptions {
 }
 
 /** Makes a backend; `createCauce` calls it once for each workflow. */
-export type BackendFactory = (options: BackendFactoryOptions) => Backend | Promise<Backend>;
+export type BackendFactory = (options: BackendFactoryOptions) => LocatedBackend | Promise<LocatedBackend>;
 
 export type DeliveryMode = "standard" | "fifo";

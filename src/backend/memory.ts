@@ -3,7 +3,8 @@ import { readNumbers, writeNumbers } from "../core/cursor.ts";
 import { CauceError } from "../core/errors.ts";
 import { matches } from "../core/filter.ts";
 import type { StoredOrder } from "../core/order.ts";
-import type { Backend, DeliveryMode, Limits } from "./backend.ts";
+import type { Backend, DeliveryMode, Limits, LocatedBackend } from "./backend.ts";
+import { guarded } from "./guard.ts";
 import { createIds } from "./ids.ts";
 import { depthsOf } from "./memory/depths.ts";
 import { failureGroups } from "./memory/failureGroups.ts";
@@ -42,7 +43,7 @@ interface Stored {
  * as it is.
  * Throws `setting_invalid` for an option that it does not know.
  */
-export function memory(options: MemoryOptions = {}): Backend {
+export function memory(options: MemoryOptions = {}): LocatedBackend {
   checkOptions(options);
   const clock = options.clock ?? systemClock();
   const ids = createIds(0);
@@ -55,11 +56,6 @@ export function memory(options: MemoryOptions = {}): Backend {
   /** Those that are not final: what the sweep and the counts look through. */
   const open = new Map<string, Stored>();
   const keys = new Map<string, { readonly stored: Stored; readonly contentHash: string }>();
-  let closed = false;
-
-  function checkOpen(): void {
-    if (closed) throw new CauceError("closed", "the memory backend is closed; open a new one");
-  }
 
   /** Where a list or a removal goes on. Orders are added at the end alone, so an index stays good. */
   function indexIn(name: "list" | "removal", cursor: string): number {
@@ -80,11 +76,10 @@ export function memory(options: MemoryOptions = {}): Backend {
     if (keyHash !== null) keys.delete(keyHash);
   }
 
-  return {
+  const backend: Backend = {
     limits,
 
     async place(order) {
-      checkOpen();
       const refused = refuseSize(order, limits);
       if (refused !== undefined) throw refused;
       const earlier = order.key === null ? undefined : keys.get(order.key.keyHash);
@@ -106,12 +101,10 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async get(id) {
-      checkOpen();
       return byId.get(id)?.order;
     },
 
     async list(query) {
-      checkOpen();
       let index = query.cursor === undefined ? placed.length : indexIn("list", query.cursor);
       const items: StoredOrder[] = [];
       let last = index;
@@ -126,7 +119,6 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async commit({ before, after, delivery }) {
-      checkOpen();
       const stored = byId.get(before.id);
       // The fence. Nothing can come between this line and the end of the method.
       //   A reads version 4 · B reads version 4 · B commits: it is 5 · A compares 5 with 4: stale
@@ -141,17 +133,14 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async receive(receiveOptions) {
-      checkOpen();
       return queue.receive(receiveOptions);
     },
 
     async settle(delivery, verdict) {
-      checkOpen();
       queue.settle(delivery, verdict);
     },
 
     async overdue({ limit, cursor }) {
-      checkOpen();
       const now = clock.now();
       const [afterAt = -1, afterIndex = 0] = cursor === undefined ? [] : readNumbers(cursor, "a sweep", "sweep", 2);
       const due: { at: number; index: number; order: StoredOrder }[] = [];
@@ -173,24 +162,20 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async redeliver({ id, visit }) {
-      checkOpen();
       const order = byId.get(id)?.order;
       if (order === undefined || order.visit !== visit || order.kind !== "handled" || order.failure !== null) return;
       if (queue.stateOf(id) === undefined) queue.enter(order);
     },
 
     async pause(status) {
-      checkOpen();
       queue.pause(status);
     },
 
     async resume(status) {
-      checkOpen();
       queue.resume(status);
     },
 
     async remove(id) {
-      checkOpen();
       const stored = byId.get(id);
       if (stored === undefined) return "not_found";
       if (stored.order.kind !== "final") return "not_final";
@@ -199,7 +184,6 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async removeFinal({ before, limit, cursor }) {
-      checkOpen();
       const start = cursor === undefined ? 0 : indexIn("removal", cursor);
       const end = Math.min(start + limit, placed.length);
       let removed = 0;
@@ -211,14 +195,9 @@ export function memory(options: MemoryOptions = {}): Backend {
       return { removed, nextCursor: end < placed.length ? writeNumbers("removal", end) : null };
     },
 
-    where: (id) => ({ store: "memory", file: null, table: null, key: { id } }),
-
-    async probe() {
-      checkOpen();
-    },
+    async probe() {},
 
     async depths() {
-      checkOpen();
       return depthsOf(
         [...open.values()].map(({ order }) => order),
         queue,
@@ -226,14 +205,16 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async failures() {
-      checkOpen();
       return failures.all();
     },
 
     async close() {
-      closed = true;
       queue.close();
     },
+  };
+  return {
+    ...guarded(backend, "the memory backend is closed; open a new one"),
+    where: (id) => ({ store: "memory", file: null, table: null, key: { id } }),
   };
 }
 

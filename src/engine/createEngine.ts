@@ -1,4 +1,4 @@
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, LocatedBackend } from "../backend/backend.ts";
 import type { Clock, Random } from "../core/clock.ts";
 import { type Change, type DecideContext, decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
@@ -25,7 +25,7 @@ import { createSweep } from "./sweep.ts";
 
 export interface EngineOptions {
   readonly app: App;
-  readonly backend: Backend;
+  readonly backend: LocatedBackend;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
