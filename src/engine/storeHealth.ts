@@ -60,7 +60,7 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
       ...backend,
       place: (order) => backend.place(order).then(placed, refused),
       commit: (change) => backend.commit(change).then(committed, refused),
-      // `settle` and `redeliver` write to queues, which may be another service than the one that stores orders.
+      // `settle` and `sweep` write to queues, which may be another service than the one that stores orders.
       pause: (status) => backend.pause(status).catch(refused),
       resume: (status) => backend.resume(status).catch(refused),
       remove: (id) => backend.remove(id).catch(refused),

@@ -152,7 +152,7 @@ describe("with a store that survives", () => {
       receive: async () => [],
       depths: async () => [],
       failures: async () => [],
-      overdue: async () => ({ orders: [], nextCursor: null, nextAt: null }),
+      sweep: async () => ({ expired: [], redelivered: 0, failed: [], nextCursor: null, nextAt: null }),
     };
   }
 

@@ -128,9 +128,12 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       },
       isPaused: registry.isPaused,
       giveBack: deliveries.giveBack,
-      settle: deliveries.settle,
-      overdue: sweeping.overdue,
-      redeliver: sweeping.redeliver,
+      async settle(delivery, verdict) {
+        if (verdict.verdict !== "superseded") return deliveries.settle(delivery, verdict);
+        await sweeping.redeliver(verdict.by);
+        return deliveries.settle(delivery, { verdict: "done" });
+      },
+      sweep: sweeping.sweep,
       pause: (status) => setPaused(status, true),
       resume: (status) => setPaused(status, false),
       remove: removing.remove,

@@ -47,7 +47,7 @@ export interface Queues {
   end(orderId: string): void;
   stateOf(orderId: string): "due" | "delayed" | "inFlight" | undefined;
   receive(options: ReceiveOptions): Promise<Delivery[]>;
-  settle(delivery: Delivery, verdict: Verdict): void;
+  settle(delivery: Delivery, verdict: Exclude<Verdict, { verdict: "superseded" }>): void;
   /** Nothing of the status is handed out, until it is resumed. */
   pause(status: string): void;
   resume(status: string): void;

@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { readNumbers } from "../../core/cursor.ts";
+import type { StoredOrder } from "../../core/order.ts";
 import type { Backend, Limits } from "../backend.ts";
 import { firstSeqOf, seqOf } from "../ids.ts";
 import { refuseSize } from "../newOrder.ts";
@@ -48,6 +49,17 @@ export function createFront({
       channel.sent({ is: "other", resolve, reject });
     });
 
+  /** Queues the order's delivery if it has none. */
+  const redeliver = ({ id, visit }: StoredOrder): Promise<void> => {
+    const seq = seqOf(id);
+    if (seq === undefined) return Promise.resolve();
+    return write(() => {
+      encoder.number(op.redeliver);
+      encoder.number(seq);
+      encoder.number(visit);
+    });
+  };
+
   return {
     limits,
 
@@ -80,24 +92,17 @@ export function createFront({
 
     settle(delivery, verdict) {
       const out = claims.outOf(delivery);
-      if (out === undefined) return Promise.resolve();
-      // Held until it is written: where the store refuses, the lease is what brings it back.
-      return write(() => {
-        encoder.number(verdict.verdict === "done" ? op.settleDone : op.settleAgain);
+      const again = verdict.verdict === "superseded" ? redeliver(verdict.by) : undefined;
+      if (out === undefined) return again ?? Promise.resolve();
+      // Held until it is written: where the store refuses, the lease is what brings it back. What it is superseded by
+      // is written before it in the same batch, so the two have one fate.
+      const settled = write(() => {
+        encoder.number(verdict.verdict === "again" ? op.settleAgain : op.settleDone);
         encoder.number(out.seq);
         encoder.number(delivery.visit);
         if (verdict.verdict === "again") encoder.number(Math.ceil(verdict.notBefore));
       }).then(() => claims.settled(delivery));
-    },
-
-    redeliver(order) {
-      const seq = seqOf(order.id);
-      if (seq === undefined) return Promise.resolve();
-      return write(() => {
-        encoder.number(op.redeliver);
-        encoder.number(seq);
-        encoder.number(order.visit);
-      });
+      return again === undefined ? settled : Promise.all([again, settled]).then(() => {});
     },
 
     async pause(status) {
@@ -141,7 +146,7 @@ export function createFront({
     probe: () => write(() => encoder.number(op.probe)),
 
     list: (query) => read(() => reader.list(query)),
-    overdue: (query) => read(() => reader.overdue(query, clock.now())),
+    sweep: (query) => read(() => reader.sweep(query, clock.now())),
     failures: () => read(() => reader.failures()),
     depths: () =>
       read(() =>

@@ -9,16 +9,17 @@ import { failedAttempt, failedForGood, movedTo } from "./workflow.ts";
 /** 10. Waiting and final statuses are never delivered. Paging a list neither repeats nor skips while orders are placed. */
 export const listed: readonly Case[] = [
   {
-    name: "waiting and final orders are never delivered, not when they are redelivered either",
+    name: "waiting and final orders are never delivered, not when a delivery is settled as superseded by them either",
     async run(trial) {
-      const waiting = await trial.handle(await trial.place(), movedTo("held"));
-      const final = await trial.handle(await trial.place(), movedTo("done"));
-      const placedWaiting = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 3_600_000 });
-      for (const order of [waiting, final, placedWaiting]) {
+      const waiting = await trial.superseded({}, "held");
+      const final = await trial.superseded({}, "done");
+      const parked = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 3_600_000 });
+      for (const { stray, order } of [waiting, final]) {
         await trial.receiveNothing(order.status);
-        await trial.backend.redeliver(order);
+        await trial.backend.settle(stray, { verdict: "superseded", by: order });
         await trial.receiveNothing(order.status);
       }
+      await trial.receiveNothing(parked.status);
       await trial.receiveNothing("received");
     },
   },
@@ -32,11 +33,14 @@ export const listed: readonly Case[] = [
     },
   },
   {
-    name: "failed orders are never delivered, not when they are redelivered either",
+    name: "failed orders are never delivered, not when a delivery is settled as superseded by them either",
     async run(trial) {
-      const failed = await trial.handle(await trial.place(), failedForGood("down"));
-      await trial.backend.redeliver(failed);
+      const first = await trial.superseded();
+      const order = await trial.handle(first.order, movedTo("received"));
+      const failed = await trial.handle(order, failedForGood("down"));
+      await trial.backend.settle(first.stray, { verdict: "superseded", by: failed });
       await trial.receiveNothing("received");
+      await trial.receiveNothing("priced");
     },
   },
   {

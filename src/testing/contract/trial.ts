@@ -5,7 +5,7 @@ import type { Clock } from "../../core/clock.ts";
 import { type Change, decide, type Outcome } from "../../core/decide.ts";
 import type { Actor, StatusKind, StoredOrder } from "../../core/order.ts";
 import { kindOf, statusOf } from "../../core/workflow.ts";
-import { contractWorkflow } from "./workflow.ts";
+import { type ContractStatus, contractWorkflow, movedTo } from "./workflow.ts";
 
 /** What one case tries a backend with. */
 export interface Trial {
@@ -40,6 +40,12 @@ export interface Trial {
   receiveWithin(status: string, within: Within, leaseSeconds?: number): Promise<Delivery>;
   /** Receives one delivery, which must be this order's, and commits the outcome. */
   handle(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
+
+  /**
+   * A new order that a commit has moved from `received` on (default: to `priced`, where its delivery waits), and the
+   * delivery which that commit consumed: as one that a queue brought twice, and a worker sees too late.
+   */
+  superseded(options?: OrderOptions, to?: ContractStatus): Promise<{ stray: Delivery; order: StoredOrder }>;
 
   /** Lists, page by page, until so many orders are there: a list may be a little behind. */
   list(query: Omit<ListQuery, "limit" | "cursor">, count: number): Promise<StoredOrder[]>;
@@ -230,6 +236,13 @@ export function createTrial(options: TrialOptions): Trial {
       const delivery = await trial.receiveOne(order.status);
       assert.deepEqual([delivery.orderId, delivery.visit], [order.id, order.visit], "the delivery's order and visit");
       return trial.commit(order, outcome);
+    },
+
+    async superseded(orderOptions, to = "priced") {
+      const placed = await trial.place(orderOptions);
+      const stray = await trial.receiveOne("received");
+      assert.equal(stray.orderId, placed.id, "the delivery's order");
+      return { stray, order: await trial.commit(placed, movedTo(to)) };
     },
 
     async list(query, count) {

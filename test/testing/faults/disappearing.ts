@@ -75,7 +75,7 @@ export const disappearing: readonly Fault[] = [
     law: 7,
     name: "expired waits are not found",
     wrap: (right) => ({
-      overdue: async (query) => ({ ...(await right.overdue(query)), orders: [], nextCursor: null }),
+      sweep: async (query) => ({ ...(await right.sweep(query)), expired: [], nextCursor: null }),
     }),
   },
   {
@@ -83,23 +83,24 @@ export const disappearing: readonly Fault[] = [
     law: 7,
     name: "the newest expired wait comes first",
     wrap: (right) => ({
-      async overdue(query) {
-        const all = await right.overdue({ limit: 1_000 });
+      async sweep(query) {
+        const all = await right.sweep({ limit: 1_000 });
         const from = Number(query.cursor ?? 0);
         const to = from + query.limit;
-        const nextCursor = to < all.orders.length ? String(to) : null;
-        return { ...all, orders: all.orders.toReversed().slice(from, to), nextCursor };
+        const nextCursor = to < all.expired.length ? String(to) : null;
+        return { ...all, expired: all.expired.toReversed().slice(from, to), nextCursor };
       },
     }),
   },
   {
     ...standard,
     law: 7,
-    name: "every wait is overdue at once",
+    name: "every wait is over at once",
     wrap: (right) => ({
-      async overdue() {
+      async sweep(query) {
         const { items } = await right.list({ limit: 1_000 });
-        return { orders: items.filter((order) => order.kind === "waiting"), nextCursor: null, nextAt: null };
+        const expired = items.filter((order) => order.kind === "waiting");
+        return { ...(await right.sweep(query)), expired, nextCursor: null, nextAt: null };
       },
     }),
   },

@@ -26,6 +26,19 @@ export function withExtra(right: Backend): { extra: Delivery[]; receive: Backend
   };
 }
 
+/** What else a backend does with the order by which a delivery is superseded than to queue it. */
+export function withSuperseded(
+  right: Backend,
+  instead: (by: StoredOrder) => Promise<unknown>,
+): Pick<Backend, "settle"> {
+  return {
+    async settle(delivery, verdict) {
+      if (verdict.verdict === "superseded") await instead(verdict.by);
+      else await right.settle(delivery, verdict);
+    },
+  };
+}
+
 export function deliveryOf(order: StoredOrder): Delivery {
   const { id, status, visit } = order;
   return { orderId: id, status, visit, receipt: "forged", redelivered: false, messageId: null };
