@@ -56,13 +56,10 @@ export interface Backend {
   sweep(query: { limit: number; cursor?: string | undefined }): Promise<Swept>;
 
   /**
-   * Stops the deliveries of one status, until it is resumed; kept in the store. What is in flight stays there, what
-   * would be delivered waits. Harmless when repeated. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * Writes something small that is no order's, and only then resolves. Harmless when repeated. Rejects with `store_full`,
+   * `store_unavailable` or `closed`, as a placing would.
    */
-  pause(status: string): Promise<void>;
-
-  /** Lets the deliveries of a paused status go on. Harmless when repeated. Rejects as `pause` does. */
-  resume(status: string): Promise<void>;
+  keep(note: Note): Promise<void>;
 
   /**
    * Erases a final order with its data, history and idempotency key, in one atomic step; `not_final` for any other,
@@ -75,12 +72,6 @@ export interface Backend {
    * that nobody else waits long: go on with `nextCursor` until it is null. Rejects as `remove` does, and with `invalid_cursor`.
    */
   removeFinal(query: RemoveQuery): Promise<Removal>;
-
-  /**
-   * Writes something small that is no order's, and only then resolves: the store takes writes. Rejects with
-   * `store_full`, `store_unavailable` or `closed`, as a placing would.
-   */
-  probe(): Promise<void>;
 
   /** How many orders stand where, for every status that holds any that are not final, and every one that is paused. */
   depths(): Promise<Depth[]>;
@@ -202,6 +193,15 @@ export interface Swept {
   /** When the next will be overdue, in milliseconds since 1970, where the backend knows. */
   readonly nextAt: number | null;
 }
+
+export type Note =
+  /**
+   * Whether one status is paused: then nothing of it is delivered, until it is let go on. What is in flight stays there,
+   * what would be delivered waits.
+   */
+  | { readonly is: "paused"; readonly status: string; readonly paused: boolean }
+  /** Nothing that is read again: it shows that the store takes writes. */
+  | { readonly is: "probe" };
 
 export interface RemoveQuery {
   /** Milliseconds since 1970. */

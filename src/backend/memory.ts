@@ -175,12 +175,8 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
       };
     },
 
-    async pause(status) {
-      queue.pause(status);
-    },
-
-    async resume(status) {
-      queue.resume(status);
+    async keep(note) {
+      if (note.is === "paused") queue.setPaused(note.status, note.paused);
     },
 
     async remove(id) {
@@ -202,8 +198,6 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
       }
       return { removed, nextCursor: end < placed.length ? writeNumbers("removal", end) : null };
     },
-
-    async probe() {},
 
     async depths() {
       return depthsOf(

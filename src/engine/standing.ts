@@ -42,7 +42,7 @@ export function createStanding({ workflow, backend, log }: StandingOptions): Pic
         const message = `"${status}" has no handler, so nothing of it is delivered that could be paused`;
         return { refused: "status_not_handled", message };
       }
-      await (paused ? backend.pause(status) : backend.resume(status));
+      await backend.keep({ is: "paused", status, paused });
       log.info({ status }, paused ? "status paused" : "status resumed");
       return (await row()) ?? { status, kind: "handled", ...none };
     },

@@ -104,12 +104,6 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         onWarning({ orderId, error: String(error) }, "overdue order not read; the next sweep looks at it again"),
     });
     const removing = createRemoving(table, registry, parts, orders);
-    const setPaused = async (status: string, paused: boolean): Promise<void> => {
-      await registry.setPaused(status, paused);
-      counting.forget();
-      receiving.resumed();
-    };
-
     const underWay = new Set<Promise<unknown>>();
     const backend: Omit<AwsBackend, "where"> = {
       limits,
@@ -134,11 +128,14 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         return deliveries.settle(delivery, { verdict: "done" });
       },
       sweep: sweeping.sweep,
-      pause: (status) => setPaused(status, true),
-      resume: (status) => setPaused(status, false),
+      async keep(note) {
+        if (note.is === "probe") return registry.probe();
+        await registry.setPaused(note.status, note.paused);
+        counting.forget();
+        receiving.resumed();
+      },
       remove: removing.remove,
       removeFinal: removing.removeFinal,
-      probe: registry.probe,
       depths: counting.depths,
       failures: counting.failures,
       async close() {

@@ -105,19 +105,15 @@ export function createFront({
       return again === undefined ? settled : Promise.all([again, settled]).then(() => {});
     },
 
-    async pause(status) {
+    async keep(note) {
+      if (note.is === "probe") return write(() => encoder.number(op.probe));
+      const { status, paused } = note;
       await write(() => {
-        encoder.number(op.pause);
+        encoder.number(paused ? op.pause : op.resume);
         encoder.text(status);
       });
-      giveBack(claims.takeSpare(status));
+      if (paused) giveBack(claims.takeSpare(status));
     },
-
-    resume: (status) =>
-      write(() => {
-        encoder.number(op.resume);
-        encoder.text(status);
-      }),
 
     remove(id) {
       const seq = seqOf(id);
@@ -142,8 +138,6 @@ export function createFront({
         channel.sent({ is: "removeFinal", resolve, reject });
       });
     },
-
-    probe: () => write(() => encoder.number(op.probe)),
 
     list: (query) => read(() => reader.list(query)),
     sweep: (query) => read(() => reader.sweep(query, clock.now())),

@@ -99,9 +99,10 @@ export const stored: readonly Case[] = [
   {
     name: "a probe resolves where orders can be stored, and changes none",
     async run(trial) {
+      const probe = () => trial.backend.keep({ is: "probe" });
       const order = await trial.place({ group: "c-1" });
       const before = [await trial.backend.list({ limit: 10 }), await trial.backend.depths()];
-      await trial.settles("two probes", Promise.all([trial.backend.probe(), trial.backend.probe()]));
+      await trial.settles("two probes", Promise.all([probe(), probe()]));
       assert.deepEqual([await trial.backend.list({ limit: 10 }), await trial.backend.depths()], before);
       assert.deepEqual(await trial.get(order.id), order);
     },

@@ -49,15 +49,15 @@ export const listed: readonly Case[] = [
       const isPaused = async () =>
         (await trial.backend.depths()).find(({ status, kind }) => status === "received" && kind === "handled")?.paused;
       const before = await trial.place();
-      await trial.backend.pause("received");
-      await trial.backend.pause("received");
+      await trial.pause("received");
+      await trial.pause("received");
       await trial.eventually("paused", async () => (await isPaused()) || undefined);
       const after = await trial.place();
       await trial.receiveNothing("received");
       await trial.handle(await trial.place({ status: "priced" }), movedTo("done"));
       const waiting = trial.backend.receive({ status: "received", max: 2, leaseSeconds: 60, waitSeconds: 60 });
-      await trial.backend.resume("received");
-      await trial.backend.resume("received");
+      await trial.resume("received");
+      await trial.resume("received");
       const first = await trial.settles("a receive that waited", waiting);
       const others = first.length < 2 ? await trial.receive("received", 2 - first.length) : [];
       assert.deepEqual(
@@ -72,17 +72,17 @@ export const listed: readonly Case[] = [
     async run(trial) {
       const order = await trial.place();
       const delivery = await trial.receiveOne("received");
-      await trial.backend.pause("received");
+      await trial.pause("received");
       const moved = await trial.commit(order, movedTo("priced"));
       await trial.backend.settle(delivery, { verdict: "done" });
       assert.equal((await trial.receiveOne("priced")).orderId, moved.id);
       const again = await trial.place();
-      await trial.backend.resume("received");
+      await trial.resume("received");
       await trial.handle(again, failedAttempt("down", 1));
-      await trial.backend.pause("received");
+      await trial.pause("received");
       await trial.pass(2);
       await trial.receiveNothing("received");
-      await trial.backend.resume("received");
+      await trial.resume("received");
       assert.equal((await trial.receiveOne("received")).orderId, again.id);
     },
   },
@@ -91,12 +91,12 @@ export const listed: readonly Case[] = [
     needs: "crashing",
     async run(trial) {
       const held = await trial.place();
-      await trial.backend.pause("received");
+      await trial.pause("received");
       await trial.crash();
       const priced = await trial.place({ status: "priced" });
       await trial.receiveNothing("received");
       assert.equal((await trial.receiveOne("priced")).orderId, priced.id);
-      await trial.backend.resume("received");
+      await trial.resume("received");
       assert.equal((await trial.receiveOne("received")).orderId, held.id);
     },
   },

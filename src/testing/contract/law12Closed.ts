@@ -36,9 +36,7 @@ export const closed: readonly Case[] = [
         removeFinal: () => backend.removeFinal({ before: 0, limit: 1 }),
         depths: () => backend.depths(),
         failures: () => backend.failures(),
-        pause: () => backend.pause("received"),
-        resume: () => backend.resume("received"),
-        probe: () => backend.probe(),
+        keep: () => backend.keep({ is: "probe" }),
       };
       for (const [name, call] of Object.entries(calls)) {
         const refused = assert.rejects(

@@ -41,6 +41,8 @@ export interface Trial {
   /** Receives one delivery, which must be this order's, and commits the outcome. */
   handle(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
 
+  pause(status: string): Promise<void>;
+  resume(status: string): Promise<void>;
   /**
    * A new order that a commit has moved from `received` on (default: to `priced`, where its delivery waits), and the
    * delivery which that commit consumed: as one that a queue brought twice, and a worker sees too late.
@@ -237,6 +239,9 @@ export function createTrial(options: TrialOptions): Trial {
       assert.deepEqual([delivery.orderId, delivery.visit], [order.id, order.visit], "the delivery's order and visit");
       return trial.commit(order, outcome);
     },
+
+    pause: (status) => trial.backend.keep({ is: "paused", status, paused: true }),
+    resume: (status) => trial.backend.keep({ is: "paused", status, paused: false }),
 
     async superseded(orderOptions, to = "priced") {
       const placed = await trial.place(orderOptions);

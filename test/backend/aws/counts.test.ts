@@ -232,7 +232,7 @@ describe("the counts on AWS", { concurrency: 4, timeout: 100_000 }, () => {
     await pass();
     kept["waiting held"].waiting = 5;
     assert.deepEqual(await depths(), kept);
-    await backend.pause("received");
+    await backend.keep({ is: "paused", status: "received", paused: true });
     clock.advance(5);
     assert.deepEqual((await depths())["handled received"], { waiting: 0, delayed: 0, failed: 0, atLeast: false });
   });

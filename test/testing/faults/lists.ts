@@ -9,7 +9,7 @@ export const lists: readonly Fault[] = [
     ...standard,
     law: 10,
     name: "pausing does nothing",
-    wrap: () => ({ pause: async () => {} }),
+    wrap: (right) => ({ keep: async (note) => (note.is === "paused" && note.paused ? undefined : right.keep(note)) }),
   },
   {
     ...standard,
@@ -18,9 +18,9 @@ export const lists: readonly Fault[] = [
     wrap: (right) => {
       let isPaused = false;
       return {
-        async pause(status) {
+        async keep(note) {
           isPaused = true;
-          await right.pause(status);
+          await right.keep(note);
         },
         commit: async (change) => (isPaused ? "stale" : right.commit(change)),
       };
