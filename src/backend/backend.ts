@@ -73,11 +73,8 @@ export interface Backend {
    */
   removeFinal(query: RemoveQuery): Promise<Removal>;
 
-  /** How many orders stand where, for every status that holds any that are not final, and every one that is paused. */
-  depths(): Promise<Depth[]>;
-
-  /** The failed orders, grouped by status and fingerprint, the largest group first. */
-  failures(): Promise<FailureGroup[]>;
+  /** How many orders stand where, and which have failed: what is asked for, since each costs a look of its own. */
+  counts(asked: { readonly depths?: boolean; readonly failures?: boolean }): Promise<Counts>;
 
   /** Resolves when nothing is left open. Deliveries in flight come back at the next start. Harmless when called again. */
   close(): Promise<void>;
@@ -215,6 +212,14 @@ export interface Removal {
   /** How many orders this call erased. */
   readonly removed: number;
   readonly nextCursor: string | null;
+}
+
+/** What was not asked for is empty. */
+export interface Counts {
+  /** For every status that holds orders that are not final, and every one that is paused. */
+  readonly depths: Depth[];
+  /** The failed orders, grouped by status and fingerprint, the largest group first. */
+  readonly failures: FailureGroup[];
 }
 
 export interface Depth {

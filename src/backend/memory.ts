@@ -199,15 +199,12 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
       return { removed, nextCursor: end < placed.length ? writeNumbers("removal", end) : null };
     },
 
-    async depths() {
-      return depthsOf(
-        [...open.values()].map(({ order }) => order),
-        queue,
-      );
-    },
-
-    async failures() {
-      return failures.all();
+    async counts(asked) {
+      const orders = asked.depths ? [...open.values()].map(({ order }) => order) : [];
+      return {
+        depths: asked.depths ? depthsOf(orders, queue) : [],
+        failures: asked.failures ? failures.all() : [],
+      };
     },
 
     async close() {

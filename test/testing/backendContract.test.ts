@@ -150,8 +150,7 @@ describe("with a store that survives", () => {
       list: async () => ({ items: [], nextCursor: null }),
       commit: async () => "stale",
       receive: async () => [],
-      depths: async () => [],
-      failures: async () => [],
+      counts: async () => ({ depths: [], failures: [] }),
       sweep: async () => ({ expired: [], redelivered: 0, failed: [], nextCursor: null, nextAt: null }),
     };
   }

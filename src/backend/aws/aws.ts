@@ -136,8 +136,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       },
       remove: removing.remove,
       removeFinal: removing.removeFinal,
-      depths: counting.depths,
-      failures: counting.failures,
+      counts: counting.counts,
       async close() {
         await receiving.close();
         await Promise.allSettled([...underWay]);

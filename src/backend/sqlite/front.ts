@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { readNumbers } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Backend, Limits } from "../backend.ts";
+import type { Backend, Depth, Limits } from "../backend.ts";
 import { firstSeqOf, seqOf } from "../ids.ts";
 import { refuseSize } from "../newOrder.ts";
 import type { Waiting } from "./answers.ts";
@@ -59,6 +59,13 @@ export function createFront({
       encoder.number(visit);
     });
   };
+
+  const depthsNow = (): Depth[] =>
+    reader.depths().map((depth) => {
+      // Claimed for a receive that has ended: that is still to be received.
+      const spare = depth.kind === "handled" ? claims.spareOf(depth.status) : 0;
+      return { ...depth, waiting: depth.waiting + spare, inFlight: depth.inFlight - spare };
+    });
 
   return {
     limits,
@@ -141,14 +148,7 @@ export function createFront({
 
     list: (query) => read(() => reader.list(query)),
     sweep: (query) => read(() => reader.sweep(query, clock.now())),
-    failures: () => read(() => reader.failures()),
-    depths: () =>
-      read(() =>
-        reader.depths().map((depth) => {
-          // Claimed, but for somebody who has gone: to those who look, it waits.
-          const spare = depth.kind === "handled" ? claims.spareOf(depth.status) : 0;
-          return { ...depth, waiting: depth.waiting + spare, inFlight: depth.inFlight - spare };
-        }),
-      ),
+    counts: ({ depths = false, failures = false }) =>
+      read(() => ({ depths: depths ? depthsNow() : [], failures: failures ? reader.failures() : [] })),
   };
 }

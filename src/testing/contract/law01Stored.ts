@@ -101,9 +101,9 @@ export const stored: readonly Case[] = [
     async run(trial) {
       const probe = () => trial.backend.keep({ is: "probe" });
       const order = await trial.place({ group: "c-1" });
-      const before = [await trial.backend.list({ limit: 10 }), await trial.backend.depths()];
+      const before = [await trial.backend.list({ limit: 10 }), await trial.depths()];
       await trial.settles("two probes", Promise.all([probe(), probe()]));
-      assert.deepEqual([await trial.backend.list({ limit: 10 }), await trial.backend.depths()], before);
+      assert.deepEqual([await trial.backend.list({ limit: 10 }), await trial.depths()], before);
       assert.deepEqual(await trial.get(order.id), order);
     },
   },

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Case } from "./case.ts";
+import { superseded } from "./superseded.ts";
 import { idsOf } from "./trial.ts";
 import { failedForGood, movedTo, requested, retried } from "./workflow.ts";
 
@@ -86,7 +87,7 @@ export const routed: readonly Case[] = [
   {
     name: "a delivery that was lost is queued again when one of an earlier visit is settled as superseded",
     async run(trial) {
-      const { stray, order } = await trial.superseded();
+      const { stray, order } = await superseded(trial);
       await trial.backend.settle(await trial.receiveOne("priced"), { verdict: "done" });
       await trial.receiveNothing("priced");
       await trial.backend.settle(stray, { verdict: "superseded", by: order });

@@ -53,7 +53,7 @@ export const nothingDisappears: readonly Case[] = [
       const forgotten = await trial.handle(await trial.place({ status: "forgotten" }), { kind: "unknown" });
 
       const groups = await trial.eventually("three groups of failures", async () => {
-        const found = await trial.backend.failures();
+        const found = await trial.failures();
         return found.length === 3 && found[0]?.count === 2 ? found : undefined;
       });
       const [largest, ...others] = groups;
@@ -179,7 +179,7 @@ export const nothingDisappears: readonly Case[] = [
       await trial.pass(2);
       await trial.place();
       const oldest = async () =>
-        (await trial.backend.depths()).find(({ status }) => status === "received")?.oldestWaitingAt ?? null;
+        (await trial.depths()).find(({ status }) => status === "received")?.oldestWaitingAt ?? null;
       await trial.eventually("the first that was placed", async () =>
         (await oldest()) === first.updatedAt ? true : undefined,
       );
@@ -209,7 +209,7 @@ export const nothingDisappears: readonly Case[] = [
 
 async function groupSizes(trial: Trial, expected: readonly number[]): Promise<void> {
   await trial.eventually(`groups of failures of the sizes ${JSON.stringify(expected)}`, async () => {
-    const sizes = (await trial.backend.failures()).map((group) => group.count);
+    const sizes = (await trial.failures()).map((group) => group.count);
     return JSON.stringify(sizes) === JSON.stringify(expected) ? true : undefined;
   });
 }
@@ -229,7 +229,7 @@ async function depths(
   };
   try {
     await trial.eventually("the counts", async () => {
-      found = await trial.backend.depths();
+      found = await trial.depths();
       const others = found.filter((depth) => !expected.some((row) => row.status === depth.status));
       return expected.every(fits) && others.every((depth) => counts.every((count) => depth[count] === 0))
         ? true

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Case } from "./case.ts";
+import { superseded } from "./superseded.ts";
 import { idsOf, type Trial } from "./trial.ts";
 import { failedAttempt, failedForGood, movedTo, requested, retried } from "./workflow.ts";
 
@@ -148,7 +149,7 @@ export const grouped: readonly Case[] = [
     name: "a lost delivery that is put back joins the end of its group, and the group goes on",
     only: "fifo",
     async run(trial) {
-      const { stray, order: lost } = await trial.superseded({ group: "a" });
+      const { stray, order: lost } = await superseded(trial, { group: "a" });
       const second = await trial.handle(await trial.place({ group: "a" }), movedTo("priced"));
       await trial.backend.settle(await trial.receiveOne("priced"), { verdict: "done" });
       await trial.backend.settle(stray, { verdict: "superseded", by: lost });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Delivery } from "../../backend/backend.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Case } from "./case.ts";
+import { superseded } from "./superseded.ts";
 import type { Trial } from "./trial.ts";
 import { failedAttempt, failedForGood, movedTo } from "./workflow.ts";
 
@@ -34,7 +35,7 @@ export const backlog: readonly Case[] = [
   {
     name: "queueing again what is queued adds next to nothing, and the order is handled once",
     async run(trial) {
-      const { stray, order } = await trial.superseded();
+      const { stray, order } = await superseded(trial);
       await again(trial, stray, order);
       let deliveries = 0;
       let emptyLooks = 0;
@@ -55,9 +56,9 @@ export const backlog: readonly Case[] = [
   {
     name: "queueing again what is in flight or delayed brings it no earlier",
     async run(trial) {
-      const first = await trial.superseded();
+      const first = await superseded(trial);
       const delayed = await trial.handle(first.order, failedAttempt("down", 3_600));
-      const { stray, order: flying } = await trial.superseded();
+      const { stray, order: flying } = await superseded(trial);
       assert.equal((await trial.receiveOne("priced")).orderId, flying.id);
       await again(trial, stray, flying);
       await again(trial, first.stray, delayed);
@@ -69,7 +70,7 @@ export const backlog: readonly Case[] = [
   {
     name: "queueing again an order as it stood before it moved adds nothing",
     async run(trial) {
-      const { stray, order } = await trial.superseded();
+      const { stray, order } = await superseded(trial);
       const moved = await trial.handle(order, movedTo("received"));
       await again(trial, stray, order);
       await trial.receiveNothing("priced");

@@ -3,6 +3,7 @@ import type { ListQuery } from "../../backend/backend.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Case } from "./case.ts";
+import { superseded } from "./superseded.ts";
 import { idsOf, type Trial } from "./trial.ts";
 import { failedAttempt, failedForGood, movedTo } from "./workflow.ts";
 
@@ -11,8 +12,8 @@ export const listed: readonly Case[] = [
   {
     name: "waiting and final orders are never delivered, not when a delivery is settled as superseded by them either",
     async run(trial) {
-      const waiting = await trial.superseded({}, "held");
-      const final = await trial.superseded({}, "done");
+      const waiting = await superseded(trial, {}, "held");
+      const final = await superseded(trial, {}, "done");
       const parked = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 3_600_000 });
       for (const { stray, order } of [waiting, final]) {
         await trial.receiveNothing(order.status);
@@ -35,7 +36,7 @@ export const listed: readonly Case[] = [
   {
     name: "failed orders are never delivered, not when a delivery is settled as superseded by them either",
     async run(trial) {
-      const first = await trial.superseded();
+      const first = await superseded(trial);
       const order = await trial.handle(first.order, movedTo("received"));
       const failed = await trial.handle(order, failedForGood("down"));
       await trial.backend.settle(first.stray, { verdict: "superseded", by: failed });
@@ -47,7 +48,7 @@ export const listed: readonly Case[] = [
     name: "nothing of a paused status is delivered until it is resumed, and the others go on",
     async run(trial) {
       const isPaused = async () =>
-        (await trial.backend.depths()).find(({ status, kind }) => status === "received" && kind === "handled")?.paused;
+        (await trial.depths()).find(({ status, kind }) => status === "received" && kind === "handled")?.paused;
       const before = await trial.place();
       await trial.pause("received");
       await trial.pause("received");

@@ -1,11 +1,20 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
-import type { Delivery, DeliveryMode, ListQuery, LocatedBackend, NewOrder, Placed } from "../../backend/backend.ts";
+import type {
+  Delivery,
+  DeliveryMode,
+  Depth,
+  FailureGroup,
+  ListQuery,
+  LocatedBackend,
+  NewOrder,
+  Placed,
+} from "../../backend/backend.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Change, decide, type Outcome } from "../../core/decide.ts";
 import type { Actor, StatusKind, StoredOrder } from "../../core/order.ts";
 import { kindOf, statusOf } from "../../core/workflow.ts";
-import { type ContractStatus, contractWorkflow, movedTo } from "./workflow.ts";
+import { contractWorkflow } from "./workflow.ts";
 
 /** What one case tries a backend with. */
 export interface Trial {
@@ -41,13 +50,10 @@ export interface Trial {
   /** Receives one delivery, which must be this order's, and commits the outcome. */
   handle(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
 
+  depths(): Promise<Depth[]>;
+  failures(): Promise<FailureGroup[]>;
   pause(status: string): Promise<void>;
   resume(status: string): Promise<void>;
-  /**
-   * A new order that a commit has moved from `received` on (default: to `priced`, where its delivery waits), and the
-   * delivery which that commit consumed: as one that a queue brought twice, and a worker sees too late.
-   */
-  superseded(options?: OrderOptions, to?: ContractStatus): Promise<{ stray: Delivery; order: StoredOrder }>;
 
   /** Lists, page by page, until so many orders are there: a list may be a little behind. */
   list(query: Omit<ListQuery, "limit" | "cursor">, count: number): Promise<StoredOrder[]>;
@@ -240,15 +246,10 @@ export function createTrial(options: TrialOptions): Trial {
       return trial.commit(order, outcome);
     },
 
+    depths: async () => (await trial.backend.counts({ depths: true })).depths,
+    failures: async () => (await trial.backend.counts({ failures: true })).failures,
     pause: (status) => trial.backend.keep({ is: "paused", status, paused: true }),
     resume: (status) => trial.backend.keep({ is: "paused", status, paused: false }),
-
-    async superseded(orderOptions, to = "priced") {
-      const placed = await trial.place(orderOptions);
-      const stray = await trial.receiveOne("received");
-      assert.equal(stray.orderId, placed.id, "the delivery's order");
-      return { stray, order: await trial.commit(placed, movedTo(to)) };
-    },
 
     async list(query, count) {
       return eventually(`${count} orders in the list ${JSON.stringify(query)}`, async () => {

@@ -91,7 +91,7 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
   /** What is counted, by kind and status, once the five seconds of an earlier answer are over. */
   const depths = async () => {
     clock.advance(5.001);
-    const found = await counting.depths();
+    const { depths: found } = await counting.counts({ depths: true });
     return Object.fromEntries(
       found.map(({ kind, status, waiting, delayed, failed, atLeast }) => [
         `${kind} ${status}`,
