@@ -150,7 +150,7 @@ export async function openCauce(
       const backend = await options.backend({ workflow: name, delivery, clock, onBatch, leaseSeconds });
       backends.push(backend);
       const { unknownStatuses, retentionDays } = options;
-      const observer = observation?.observerOf(name, await backend.depths());
+      const observer = observation?.observerOf(name, (await backend.counts({ depths: true })).depths);
       const context = { backend, clock, random, log, actor, observer, unknownStatuses, retentionDays };
       const engine = createEngine({ app, ...context });
       const own = serve(engine, operations, [operatorActions(log)]);

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
+import type { Filter } from "../core/filter.ts";
 import type { Actor, StatusKind, StoredOrder } from "../core/order.ts";
 
 /** Once closed, every call but `close` rejects with `closed`. */
@@ -13,7 +14,7 @@ export interface Backend {
 
   /**
    * Stores a new order and routes it to its status's queue, and only then resolves. Where these are not one atomic step,
-   * an order that is stored and not routed is found by `overdue`.
+   * an order that is stored and not routed is found by `sweep`.
    * Idempotent by `key`: the same key and content give the order placed before, other content a conflict.
    * Rejects with `limit_exceeded`, `store_full`, `store_unavailable` or `closed`.
    */
@@ -22,17 +23,14 @@ export interface Backend {
   /** The order as committed last, or undefined. Strongly consistent. */
   get(id: string): Promise<StoredOrder | undefined>;
 
-  /** Where the order of an id is kept, whether or not there is one: what an operator looks up with the store's own tools. */
-  where(id: string): Whereabouts;
-
   /** Newest first (by time of placing). A page with a cursor may hold fewer than `limit`, or none. A cursor neither repeats nor skips while orders are placed. Rejects with `invalid_cursor`. */
   list(query: ListQuery): Promise<OrderPage>;
 
   /**
    * The only change of an order: compare-and-set on `before.version`, with its history entry, and its next delivery in
-   * the same atomic step or right after it: one that is lost between them is found by a redelivery of the visit before,
-   * or by `overdue`. A repeat of the same `change` after a rejection goes on where it ended. `stale` when another change was first. A delivery that is in flight for `before` is
-   * consumed by a change whose `delivery` is not `keep`. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * the same atomic step or right after it: one that is lost between them is found by a redelivery of the visit before
+   * (`superseded`), or by `sweep`. A repeat of the same `change` after a rejection goes on where it ended. `stale` when
+   * another change was first. A delivery that is in flight for `before` is consumed by a change whose `delivery` is not `keep`. Rejects with `store_full`, `store_unavailable` or `closed`.
    */
   commit(change: Change): Promise<"committed" | "stale">;
 
@@ -45,51 +43,46 @@ export interface Backend {
 
   /**
    * Tells the queue of a delivery: `done` takes it off; `again` brings it back no earlier than `notBefore`
-   * (milliseconds since 1970). A delivery that a commit consumed, or whose lease has run out, is left alone.
+   * (milliseconds since 1970); `superseded` queues the delivery of a later visit, `by`, if that has none, and only then
+   * takes this one off. A delivery that a commit consumed, or whose lease has run out, is itself left alone.
    */
   settle(delivery: Delivery, verdict: Verdict): Promise<void>;
 
-  /** Orders that should have moved: waits that expired, deliveries that were lost. Oldest first. */
-  overdue(query: { limit: number; cursor?: string | undefined }): Promise<Overdue>;
-
-  /** Queues the order's delivery again if it has none; harmless if it has one. */
-  redeliver(order: StoredOrder): Promise<void>;
+  /**
+   * Looks through up to `limit` orders that should have moved, the oldest first: queues again deliveries that were lost,
+   * and gives the waits that expired, for the caller to move. Harmless when repeated. One order whose delivery cannot be
+   * queued keeps none of the others waiting. Rejects with `invalid_cursor`.
+   */
+  sweep(query: { limit: number; cursor?: string | undefined }): Promise<Swept>;
 
   /**
-   * Stops the deliveries of one status, until it is resumed; kept in the store. What is in flight stays there, what
-   * would be delivered waits. Harmless when repeated. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * Writes something small that is no order's, and only then resolves. Harmless when repeated. Rejects with `store_full`,
+   * `store_unavailable` or `closed`, as a placing would.
    */
-  pause(status: string): Promise<void>;
-
-  /** Lets the deliveries of a paused status go on. Harmless when repeated. Rejects as `pause` does. */
-  resume(status: string): Promise<void>;
+  keep(note: Note): Promise<void>;
 
   /**
-   * Erases a final order with its data, history and idempotency key, in one atomic step; `not_final` for any other,
-   * which is left as it is. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * Erases final orders, each with its data, history and idempotency key in one atomic step. By `id` one order:
+   * `not_final` for any other, which is left as it is, and 0 removed where there is none. Else those whose last change
+   * lies before a time, oldest first: one call looks at about `limit` orders, so that no other call waits long; go on with
+   * `nextCursor` until it is null. Rejects with `store_full`, `store_unavailable`, `closed` or `invalid_cursor`.
    */
-  remove(id: string): Promise<"removed" | "not_found" | "not_final">;
+  remove(which: { readonly id: string } | OldOrders): Promise<Removal | "not_final">;
 
-  /**
-   * Erases final orders whose last change lies before a time, oldest first. One call looks at about `limit` orders, so
-   * that nobody else waits long: go on with `nextCursor` until it is null. Rejects as `remove` does, and with `invalid_cursor`.
-   */
-  removeFinal(query: RemoveQuery): Promise<Removal>;
-
-  /**
-   * Writes something small that is no order's, and only then resolves: the store takes writes. Rejects with
-   * `store_full`, `store_unavailable` or `closed`, as a placing would.
-   */
-  probe(): Promise<void>;
-
-  /** How many orders stand where, for every status that holds any that are not final, and every one that is paused. */
-  depths(): Promise<Depth[]>;
-
-  /** The failed orders, grouped by status and fingerprint, the largest group first. */
-  failures(): Promise<FailureGroup[]>;
+  /** How many orders stand where, and which have failed: what is asked for, since each costs a look of its own. */
+  counts(asked: { readonly depths?: boolean; readonly failures?: boolean }): Promise<Counts>;
 
   /** Resolves when nothing is left open. Deliveries in flight come back at the next start. Harmless when called again. */
   close(): Promise<void>;
+}
+
+/** What a factory opens: a backend, and where its store keeps an order. */
+export interface LocatedBackend extends Backend {
+  /**
+   * Where the order of an id is kept, whether or not there is one: what an operator looks up with the store's own tools.
+   * Asks the store for nothing, so it answers after `close`, too.
+   */
+  where(id: string): Whereabouts;
 }
 
 export interface Limits {
@@ -99,7 +92,7 @@ export interface Limits {
   readonly dataBytesMax: number;
   /** The longest group key, in bytes of UTF-8. */
   readonly groupBytesMax: number;
-  /** How often the sweep must look, in seconds; Infinity where `overdue` says when the next is due. */
+  /** How often the sweep must look, in seconds; Infinity where `sweep` says when the next is due. */
   readonly sweepSeconds: number;
   /** How late a delivery may be after its `notBefore`, in seconds, on an idle machine. */
   readonly timingSeconds: number;
@@ -138,12 +131,8 @@ export type Placed =
   /** The key was used before with other content. */
   | { readonly outcome: "conflict"; readonly orderId: string };
 
-export interface ListQuery {
-  readonly status?: string | undefined;
-  /** True: only failed orders; false: only others. */
-  readonly failed?: boolean | undefined;
-  readonly fingerprint?: string | undefined;
-  readonly group?: string | undefined;
+/** A list takes no `ids`: what is named is read by `get`. */
+export interface ListQuery extends Omit<Filter, "ids"> {
   /** 1 to 1,000. */
   readonly limit: number;
   readonly cursor?: string | undefined;
@@ -179,17 +168,36 @@ export interface Delivery {
   readonly messageId: string | null;
 }
 
-export type Verdict = { readonly verdict: "done" } | { readonly verdict: "again"; readonly notBefore: number };
+export type Verdict =
+  | { readonly verdict: "done" }
+  | { readonly verdict: "again"; readonly notBefore: number }
+  /** The order has moved on, and the process that moved it may have died before its next delivery: as it stands now. */
+  | { readonly verdict: "superseded"; readonly by: StoredOrder };
 
-export interface Overdue {
-  readonly orders: readonly StoredOrder[];
+export interface Swept {
+  /** Waits whose time is over. */
+  readonly expired: readonly StoredOrder[];
+  /** How many orders whose delivery was lost it saw to. */
+  readonly redelivered: number;
+  /** Why deliveries could not be queued again, an error for each; the next sweep tries them again. */
+  readonly failed: readonly unknown[];
   /** Where to go on, while there is more that is overdue now. */
   readonly nextCursor: string | null;
   /** When the next will be overdue, in milliseconds since 1970, where the backend knows. */
   readonly nextAt: number | null;
 }
 
-export interface RemoveQuery {
+export type Note =
+  /**
+   * Whether one status is paused: then nothing of it is delivered, until it is let go on. What is in flight stays there,
+   * what would be delivered waits.
+   */
+  | { readonly is: "paused"; readonly status: string; readonly paused: boolean }
+  /** Nothing that is read again: it shows that the store takes writes. */
+  | { readonly is: "probe" };
+
+/** Final orders whose last change lies before a time. */
+export interface OldOrders {
   /** Milliseconds since 1970. */
   readonly before: number;
   /** How many orders to look at, 1 to 1,000. */
@@ -201,6 +209,14 @@ export interface Removal {
   /** How many orders this call erased. */
   readonly removed: number;
   readonly nextCursor: string | null;
+}
+
+/** What was not asked for is empty. */
+export interface Counts {
+  /** For every status that holds orders that are not final, and every one that is paused. */
+  readonly depths: Depth[];
+  /** The failed orders, grouped by status and fingerprint, the largest group first. */
+  readonly failures: FailureGroup[];
 }
 
 export interface Depth {
@@ -243,6 +259,6 @@ export interface BackendFactoryOptions {
 }
 
 /** Makes a backend; `createCauce` calls it once for each workflow. */
-export type BackendFactory = (options: BackendFactoryOptions) => Backend | Promise<Backend>;
+export type BackendFactory = (options: BackendFactoryOptions) => LocatedBackend | Promise<LocatedBackend>;
 
 export type DeliveryMode = "standard" | "fifo";

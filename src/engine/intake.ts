@@ -1,7 +1,8 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { $ZodAsyncError } from "zod/v4/core";
-import type { Backend, NewOrder, Placed } from "../backend/backend.ts";
+import type { Backend, NewOrder } from "../backend/backend.ts";
+import { refuseSize } from "../backend/newOrder.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
 import type { Actor } from "../core/order.ts";
@@ -9,7 +10,6 @@ import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } f
 import type { Call } from "./call.ts";
 import type { Engine, Refusal } from "./engine.ts";
 import type { Observer } from "./observer.ts";
-import type { StoreHealth } from "./storeHealth.ts";
 
 interface IntakeOptions {
   readonly workflow: AnyWorkflow;
@@ -17,21 +17,12 @@ interface IntakeOptions {
   readonly clock: Clock;
   readonly actor: Pick<Actor, "runtime" | "name">;
   readonly observer: Observer;
-  readonly health: Pick<StoreHealth, "took" | "refused">;
   /** Told of every wait that can expire, so that the sweep wakes in time. */
   readonly onExpiry: (expiresAt: number) => void;
 }
 
 /** Takes orders in: checks them, stores them, and says so only then. */
-export function createIntake({
-  workflow,
-  backend,
-  clock,
-  actor,
-  observer,
-  health,
-  onExpiry,
-}: IntakeOptions): Engine["place"] {
+export function createIntake({ workflow, backend, clock, actor, observer, onExpiry }: IntakeOptions): Engine["place"] {
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
   const kind = kindOf(initial);
   const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
@@ -39,41 +30,41 @@ export function createIntake({
   // One object for all requests that bring no id of their own: a backend may keep what it makes of it.
   const nobody: Actor = { runtime: actor.runtime, name: actor.name, requestId: null, messageId: null };
 
-  return async (body, call) => {
-    const accepted = accept(workflow, backend, body, call ?? {});
-    if ("refused" in accepted) return accepted;
+  // Not async: this is on the way of every placing, and the store's health costs it a promise already.
+  return (body, call = {}) => {
+    let accepted: ReturnType<typeof accept>;
+    try {
+      accepted = accept(workflow, backend, body, call);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if ("refused" in accepted) return Promise.resolve(accepted);
     const now = clock.now();
     const expiresAt = expiresAfterMilliseconds === null ? null : now + Math.ceil(expiresAfterMilliseconds);
-    let result: Placed;
-    try {
-      result = await backend.place({
-        status: workflow.initial,
-        kind,
-        dataJson: accepted.dataJson,
-        group: accepted.group,
-        createdAt: now,
-        expiresAt,
-        by: call?.requestId ? { ...nobody, requestId: call.requestId } : nobody,
-        key: accepted.key,
-      });
-    } catch (error) {
-      health.refused(error);
-      throw error;
-    }
-    // Of a key that is known nothing was written.
-    if (result.outcome === "placed") health.took();
-    if (result.outcome === "conflict") {
-      return {
-        refused: "idempotency_conflict",
-        message: `the idempotency key was used for order ${result.orderId} with other content; use a new key for a new order`,
-      };
-    }
-    const placed = result.outcome === "placed";
-    if (placed) {
-      observer.placed(result.order);
-      if (expiresAt !== null) onExpiry(expiresAt);
-    }
-    return { placed, order: result.order };
+    const placing = backend.place({
+      status: workflow.initial,
+      kind,
+      dataJson: accepted.dataJson,
+      group: accepted.group,
+      createdAt: now,
+      expiresAt,
+      by: call.requestId ? { ...nobody, requestId: call.requestId } : nobody,
+      key: accepted.key,
+    });
+    return placing.then((result) => {
+      if (result.outcome === "conflict") {
+        return {
+          refused: "idempotency_conflict",
+          message: `the idempotency key was used for order ${result.orderId} with other content; use a new key for a new order`,
+        };
+      }
+      const placed = result.outcome === "placed";
+      if (placed) {
+        observer.placed(result.order);
+        if (expiresAt !== null) onExpiry(expiresAt);
+      }
+      return { placed, order: result.order };
+    });
   };
 }
 
@@ -109,16 +100,8 @@ function accept(
       { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
     ]);
   }
-  const { dataBytesMax, groupBytesMax } = backend.limits;
-  if (dataJson.length * 3 > dataBytesMax && Buffer.byteLength(dataJson) > dataBytesMax) {
-    return {
-      refused: "limit_exceeded",
-      message: `the data takes more than the ${dataBytesMax} bytes that the store holds`,
-    };
-  }
-  if (group !== null && group.length * 3 > groupBytesMax && Buffer.byteLength(group) > groupBytesMax) {
-    return { refused: "limit_exceeded", message: `the group key takes more than ${groupBytesMax} bytes` };
-  }
+  const tooLarge = refuseSize({ dataJson, group }, backend.limits);
+  if (tooLarge !== undefined) return { refused: tooLarge.code, message: tooLarge.message };
   return { dataJson, group, key };
 }
 

@@ -4,6 +4,7 @@ import { decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
+import { eachMatching } from "./bulk.ts";
 import type { Call } from "./call.ts";
 import type { Engine, Refusal } from "./engine.ts";
 import { keyOf } from "./intake.ts";
@@ -21,7 +22,6 @@ interface OperateOptions {
 /** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
 const triesWhenStale = 5;
 const defaultRetryLimit = 1_000;
-const pageSize = 200;
 
 /** What people and other systems do to orders: transitions, retries and removal. */
 export function createOperate({
@@ -99,79 +99,35 @@ export function createOperate({
     retry,
 
     async remove(id, call) {
-      const removed = await backend.remove(id);
-      if (removed === "not_found") return orderNotFound(id, workflow);
-      if (removed === "not_final") {
+      const removal = await backend.remove({ id });
+      if (removal === "not_final") {
         return {
           refused: "order_not_final",
           message: "only an order in a final status is removed; move it to one first, or wait until it is there",
         };
       }
+      if (removal.removed === 0) return orderNotFound(id, workflow);
       onRemoved(1);
       // The order cannot say any more who removed it.
       log.info({ orderId: id, requestId: call?.requestId ?? null }, "order removed");
       return undefined;
     },
 
-    async retryMany(filter, call) {
-      const limit = filter.limit ?? defaultRetryLimit;
-      let retried = 0;
-      const one = async (id: string) => {
-        if (!("refused" in (await retry(id, call)))) retried++;
-      };
-      if (filter.ids !== undefined) {
-        const start = filter.cursor === undefined ? 0 : positionOf(filter.cursor);
-        const end = Math.min(start + limit, filter.ids.length);
-        for (let from = start; from < end; from += pageSize) {
-          const page = filter.ids.slice(from, Math.min(from + pageSize, end));
-          await Promise.all(
-            page.map(async (id) => {
-              const order = await backend.get(id);
-              if (order !== undefined && matches(order, filter)) await one(id);
-            }),
-          );
-        }
-        return { retried, nextCursor: end < filter.ids.length ? `${end}` : null };
-      }
-      let cursor = filter.cursor;
-      let left = limit;
-      while (left > 0) {
-        const page = await backend.list({
-          status: filter.status,
-          failed: true,
-          fingerprint: filter.fingerprint,
-          limit: Math.min(pageSize, left),
-          cursor,
-        });
-        await Promise.all(page.items.map((order) => one(order.id)));
-        left -= page.items.length;
-        if (page.nextCursor === null) return { retried, nextCursor: null };
-        cursor = page.nextCursor;
-      }
-      return { retried, nextCursor: cursor ?? null };
+    async retryMany({ status, fingerprint, ids, limit = defaultRetryLimit, cursor }, call) {
+      const filter = { failed: true, status, fingerprint, ids };
+      const { done, nextCursor } = await eachMatching(
+        backend,
+        filter,
+        { limit, cursor },
+        async ({ id }) => !("refused" in (await retry(id, call))),
+      );
+      return { retried: done, nextCursor };
     },
   };
 }
 
 export function orderNotFound(id: string, workflow: string): Refusal {
   return { refused: "order_not_found", message: `no order of "${workflow}" has the id "${id}"; check the id` };
-}
-
-function matches(
-  order: StoredOrder,
-  filter: { status?: string | undefined; fingerprint?: string | undefined },
-): boolean {
-  return (
-    order.failure !== null &&
-    (filter.status === undefined || order.status === filter.status) &&
-    (filter.fingerprint === undefined || order.failure.fingerprint === filter.fingerprint)
-  );
-}
-
-/** Where to go on in a list of ids. */
-function positionOf(cursor: string): number {
-  if (/^[1-9]\d{0,8}$/.test(cursor)) return Number(cursor);
-  throw new CauceError("invalid_cursor", "the cursor is not one that a retry of these ids returned; leave it out");
 }
 
 /** The content hash of an earlier request with this key, looked up in the history that the order keeps. */

@@ -1,5 +1,5 @@
-import { CauceError } from "../../core/errors.ts";
-import type { Backend } from "../backend.ts";
+import { readCursor, writeCursor } from "../../core/cursor.ts";
+import type { Backend, Removal } from "../backend.ts";
 import { attributes as a, type Item, orderPart, sortBefore } from "./item.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
@@ -20,7 +20,7 @@ export function createRemoving(
   registry: Registry,
   parts: Parts,
   orders: Orders,
-): Pick<Backend, "remove" | "removeFinal"> {
+): Pick<Backend, "remove"> {
   const removeItem = async (item: Item): Promise<boolean> => {
     const id = item.id as { S: string };
     const ConditionExpression = "#ki = :final AND #ve = :version AND attribute_not_exists(#fa)";
@@ -39,21 +39,24 @@ export function createRemoving(
     return gone;
   };
 
-  return {
-    async remove(id) {
-      for (;;) {
-        const item = await orders.readItem(id);
-        if (item === undefined) return "not_found";
-        if (item[a.kind]?.S !== "f" || item[a.failureAt] !== undefined) return "not_final";
-        if (await removeItem(item)) return "removed";
-        // It changed or went in between, so it is looked at again.
-      }
-    },
+  const removeOne = async (id: string): Promise<Removal | "not_final"> => {
+    for (;;) {
+      const item = await orders.readItem(id);
+      if (item === undefined) return { removed: 0, nextCursor: null };
+      if (item[a.kind]?.S !== "f" || item[a.failureAt] !== undefined) return "not_final";
+      if (await removeItem(item)) return { removed: 1, nextCursor: null };
+      // It changed or went in between, so it is looked at again.
+    }
+  };
 
-    async removeFinal({ before, limit, cursor }) {
+  return {
+    async remove(which) {
+      if ("id" in which) return removeOne(which.id);
+      const { before, limit, cursor } = which;
       await registry.refresh();
       const partitions = registry.final();
-      const [, at = "0", after] = cursor === undefined ? [] : (cursorPattern.exec(cursor) ?? refuse());
+      const [, at = "0", after] =
+        cursor === undefined ? [] : readCursor(cursor, "a removal", (text) => cursorPattern.exec(text) ?? undefined);
       const index = Number(at);
       const partition = partitions[index];
       if (partition === undefined) return { removed: 0, nextCursor: null };
@@ -69,11 +72,7 @@ export function createRemoving(
       );
       const next = page.next === undefined ? `${index + 1} ` : `${index} ${page.next}`;
       const ended = page.next === undefined && index + 1 >= partitions.length;
-      return { removed: removed.filter(Boolean).length, nextCursor: ended ? null : next };
+      return { removed: removed.filter(Boolean).length, nextCursor: ended ? null : writeCursor(next) };
     },
   };
-}
-
-function refuse(): never {
-  throw new CauceError("invalid_cursor", "the cursor is not one that a removal returned; leave it out to start anew");
 }

@@ -1,10 +1,11 @@
+import { writeNumbers } from "../../core/cursor.ts";
 import type { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { NewOrder, Placed, Removal } from "../backend.ts";
+import { storedOrder } from "../newOrder.ts";
 import type { Claims } from "./claims.ts";
 import { createDecoder, detached } from "./codec.ts";
-import { writeCursor } from "./cursor.ts";
-import { type Answer, dropped, type Exception, fromRows, placedEntry } from "./protocol.ts";
+import { type Answer, dropped, type Exception, fromRows } from "./protocol.ts";
 import { decodeRow, orderOfRow } from "./rows.ts";
 import { redelivery } from "./schema.ts";
 
@@ -31,12 +32,7 @@ export type Waiting =
     }
   | {
       readonly is: "remove";
-      readonly resolve: (removed: "removed" | "not_found" | "not_final") => void;
-      readonly reject: (error: CauceError) => void;
-    }
-  | {
-      readonly is: "removeFinal";
-      readonly resolve: (removal: Removal) => void;
+      readonly resolve: (removal: Removal | "not_final") => void;
       readonly reject: (error: CauceError) => void;
     }
   | { readonly is: "other"; readonly resolve: () => void; readonly reject: (error: CauceError) => void };
@@ -57,26 +53,22 @@ export function tellAnswer(
       if (exception === undefined) claims.committed(each.order, each.keep);
       each.resolve(exception === undefined ? "committed" : "stale");
     } else if (each.is === "other") each.resolve();
-    else if (each.is === "remove") each.resolve(removedOf(exception));
-    else if (each.is === "removeFinal") each.resolve(removalOf(exception));
+    else if (each.is === "remove") each.resolve(removalOf(exception));
     else if (exception !== undefined) each.resolve(placedBefore(exception, each.newOrder));
     else {
       each.seq = keys.number();
-      each.order = storedOrder(detached(keys.text()), each.newOrder);
+      each.order = storedOrder(each.newOrder, detached(keys.text()));
       each.resolve({ outcome: "placed", order: each.order });
     }
   }
 }
 
-function removedOf(exception: Exception | undefined): "removed" | "not_found" | "not_final" {
-  if (exception === undefined) return "removed";
-  return exception.is === "not_final" ? "not_final" : "not_found";
-}
-
-function removalOf(exception: Exception | undefined): Removal {
-  if (exception?.is !== "walked") return { removed: 0, nextCursor: null };
+function removalOf(exception: Exception | undefined): Removal | "not_final" {
+  if (exception === undefined) return { removed: 1, nextCursor: null };
+  if (exception.is === "not_final") return "not_final";
+  if (exception.is !== "walked") return { removed: 0, nextCursor: null };
   const { removed, lastSeq } = exception;
-  return { removed, nextCursor: lastSeq === null ? null : writeCursor([lastSeq]) };
+  return { removed, nextCursor: lastSeq === null ? null : writeNumbers("after", lastSeq) };
 }
 
 /** Hands out what the writer claimed. After `tellAnswer`: a commit consumes the delivery before. */
@@ -94,28 +86,4 @@ export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Answe
     }
   }
   claims.distribute();
-}
-
-function storedOrder(id: string, order: NewOrder): StoredOrder {
-  const { status, kind, dataJson, group, createdAt, expiresAt } = order;
-  return {
-    id,
-    status,
-    kind,
-    visit: 0,
-    version: 1,
-    attempts: 0,
-    attempting: false,
-    dataJson,
-    resultsJson: "{}",
-    group,
-    createdAt,
-    updatedAt: createdAt,
-    notBefore: null,
-    expiresAt,
-    failure: null,
-    entry: placedEntry(order),
-    past: [],
-    pastOmitted: 0,
-  };
 }

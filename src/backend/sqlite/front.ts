@@ -1,12 +1,12 @@
 import type { Clock } from "../../core/clock.ts";
-import { CauceError } from "../../core/errors.ts";
-import type { Backend, Limits } from "../backend.ts";
+import { readNumbers } from "../../core/cursor.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { Backend, Depth, Limits, OldOrders } from "../backend.ts";
 import { firstSeqOf, seqOf } from "../ids.ts";
 import { refuseSize } from "../newOrder.ts";
 import type { Waiting } from "./answers.ts";
 import type { Channel } from "./channel.ts";
 import type { Claims } from "./claims.ts";
-import { readCursor } from "./cursor.ts";
 import { storeFault } from "./faults.ts";
 import { encodeCommit, encodePlace, op } from "./protocol.ts";
 import type { Reader } from "./reader.ts";
@@ -32,13 +32,11 @@ export function createFront({
   claims,
   reader,
   giveBack,
-}: FrontOptions): Omit<Backend, "close"> & { end(): void } {
+}: FrontOptions): Omit<Backend, "close"> {
   const { encoder } = channel;
   const json = createEntryWriter();
-  let closed = false;
 
   const read = async <T>(how: () => T): Promise<T> => {
-    if (closed) throw closedError();
     try {
       return how();
     } catch (error) {
@@ -46,32 +44,51 @@ export function createFront({
     }
   };
   const write = (encode: () => void): Promise<void> =>
-    closed
-      ? Promise.reject(closedError())
-      : new Promise<void>((resolve, reject) => {
-          encode();
-          channel.sent({ is: "other", resolve, reject });
-        });
+    new Promise<void>((resolve, reject) => {
+      encode();
+      channel.sent({ is: "other", resolve, reject });
+    });
+
+  /** Queues the order's delivery if it has none. */
+  const redeliver = ({ id, visit }: StoredOrder): Promise<void> => {
+    const seq = seqOf(id);
+    if (seq === undefined) return Promise.resolve();
+    return write(() => {
+      encoder.number(op.redeliver);
+      encoder.number(seq);
+      encoder.number(visit);
+    });
+  };
+
+  const removeOld = ({ before, limit, cursor }: OldOrders): ReturnType<Backend["remove"]> => {
+    const [after = -1] = cursor === undefined ? [] : readNumbers(cursor, "a removal", "after", 1);
+    return new Promise((resolve, reject) => {
+      encoder.number(op.removeFinal);
+      encoder.number(after);
+      // Placed later, so changed later too.
+      encoder.number(firstSeqOf(before));
+      encoder.number(before);
+      encoder.number(limit);
+      channel.sent({ is: "remove", resolve, reject });
+    });
+  };
+
+  const depthsNow = (): Depth[] =>
+    reader.depths().map((depth) => {
+      // Claimed for a receive that has ended: that is still to be received.
+      const spare = depth.kind === "handled" ? claims.spareOf(depth.status) : 0;
+      return { ...depth, waiting: depth.waiting + spare, inFlight: depth.inFlight - spare };
+    });
 
   return {
     limits,
 
-    end() {
-      closed = true;
-    },
-
     get(id) {
       const order = claims.orderOf(id);
-      return order === undefined || closed ? read(() => reader.get(id)) : Promise.resolve(order);
-    },
-
-    where(id) {
-      const seq = seqOf(id);
-      return { store: "sqlite", file, table: "orders", key: seq === undefined ? { id } : { seq } };
+      return order === undefined ? read(() => reader.get(id)) : Promise.resolve(order);
     },
 
     place(order) {
-      if (closed) return Promise.reject(closedError());
       const refused = refuseSize(order, limits);
       if (refused !== undefined) return Promise.reject(refused);
       return new Promise((resolve, reject) => {
@@ -81,7 +98,6 @@ export function createFront({
     },
 
     commit(change) {
-      if (closed) return Promise.reject(closedError());
       const { id } = change.before;
       const held = claims.seqOf(id);
       const seq = held ?? seqOf(id);
@@ -92,49 +108,38 @@ export function createFront({
       });
     },
 
-    receive: (options) => (closed ? Promise.reject(closedError()) : claims.receive(options)),
+    receive: claims.receive,
 
     settle(delivery, verdict) {
-      if (closed) return Promise.reject(closedError());
       const out = claims.outOf(delivery);
-      if (out === undefined) return Promise.resolve();
-      // Held until it is written: where the store refuses, the lease is what brings it back.
-      return write(() => {
-        encoder.number(verdict.verdict === "done" ? op.settleDone : op.settleAgain);
+      const again = verdict.verdict === "superseded" ? redeliver(verdict.by) : undefined;
+      if (out === undefined) return again ?? Promise.resolve();
+      // Held until it is written: where the store refuses, the lease is what brings it back. What it is superseded by
+      // is written before it in the same batch, so the two have one fate.
+      const settled = write(() => {
+        encoder.number(verdict.verdict === "again" ? op.settleAgain : op.settleDone);
         encoder.number(out.seq);
         encoder.number(delivery.visit);
         if (verdict.verdict === "again") encoder.number(Math.ceil(verdict.notBefore));
       }).then(() => claims.settled(delivery));
+      return again === undefined ? settled : Promise.all([again, settled]).then(() => {});
     },
 
-    redeliver(order) {
-      const seq = seqOf(order.id);
-      if (seq === undefined) return Promise.resolve();
-      return write(() => {
-        encoder.number(op.redeliver);
-        encoder.number(seq);
-        encoder.number(order.visit);
-      });
-    },
-
-    async pause(status) {
+    async keep(note) {
+      if (note.is === "probe") return write(() => encoder.number(op.probe));
+      const { status, paused } = note;
       await write(() => {
-        encoder.number(op.pause);
+        encoder.number(paused ? op.pause : op.resume);
         encoder.text(status);
       });
-      giveBack(claims.takeSpare(status));
+      if (paused) giveBack(claims.takeSpare(status));
     },
 
-    resume: (status) =>
-      write(() => {
-        encoder.number(op.resume);
-        encoder.text(status);
-      }),
-
-    remove(id) {
-      if (closed) return Promise.reject(closedError());
+    async remove(which) {
+      if (!("id" in which)) return removeOld(which);
+      const { id } = which;
       const seq = seqOf(id);
-      if (seq === undefined) return Promise.resolve("not_found");
+      if (seq === undefined) return { removed: 0, nextCursor: null };
       return new Promise((resolve, reject) => {
         encoder.number(op.remove);
         encoder.number(seq);
@@ -143,36 +148,9 @@ export function createFront({
       });
     },
 
-    async removeFinal({ before, limit, cursor }) {
-      if (closed) throw closedError();
-      const after = cursor === undefined ? -1 : (readCursor(cursor, 1)[0] as number);
-      return new Promise((resolve, reject) => {
-        encoder.number(op.removeFinal);
-        encoder.number(after);
-        // Placed later, so changed later too.
-        encoder.number(firstSeqOf(before));
-        encoder.number(before);
-        encoder.number(limit);
-        channel.sent({ is: "removeFinal", resolve, reject });
-      });
-    },
-
-    probe: () => write(() => encoder.number(op.probe)),
-
     list: (query) => read(() => reader.list(query)),
-    overdue: (query) => read(() => reader.overdue(query, clock.now())),
-    failures: () => read(() => reader.failures()),
-    depths: () =>
-      read(() =>
-        reader.depths().map((depth) => {
-          // Claimed, but for somebody who has gone: to those who look, it waits.
-          const spare = depth.kind === "handled" ? claims.spareOf(depth.status) : 0;
-          return { ...depth, waiting: depth.waiting + spare, inFlight: depth.inFlight - spare };
-        }),
-      ),
+    sweep: (query) => read(() => reader.sweep(query, clock.now())),
+    counts: ({ depths = false, failures = false }) =>
+      read(() => ({ depths: depths ? depthsNow() : [], failures: failures ? reader.failures() : [] })),
   };
-}
-
-function closedError(): CauceError {
-  return new CauceError("closed", "the store is closed; nothing was written");
 }
