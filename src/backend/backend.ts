@@ -127,6 +127,8 @@ export interface NewOrder {
   readonly createdAt: number;
   readonly expiresAt: number | null;
   readonly by: Actor;
+  /** At most `extrasBytesMax` bytes of UTF-8. Kept as it is until a change's `after` has another; null for none. */
+  readonly extrasJson: string | null;
   /** Hashes (hex) of the idempotency key and of the content, for a keyed placing. */
   readonly key: { readonly keyHash: string; readonly contentHash: string } | null;
 }

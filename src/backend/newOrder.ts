@@ -1,4 +1,5 @@
 import { CauceError } from "../core/errors.ts";
+import { extrasBytesMax } from "../core/extras.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { Limits, NewOrder } from "./backend.ts";
 
@@ -23,10 +24,11 @@ export function firstOf(order: NewOrder, id: string): StoredOrder {
     entry: { at: order.createdAt, reason: null, error: null, by: order.by },
     past: [],
     pastOmitted: 0,
+    extrasJson: order.extrasJson,
   };
 }
 
-/** The `limit_exceeded` of data or a group key of more bytes than the backend holds. */
+/** The `limit_exceeded` of data, a group key or extras of more bytes than the backend holds. */
 export function refuseSize(order: NewOrder, { dataBytesMax, groupBytesMax }: Limits): CauceError | undefined {
   if (exceeds(order.dataJson, dataBytesMax)) {
     return new CauceError("limit_exceeded", `the data takes more than the ${dataBytesMax} bytes that the store holds`);
@@ -36,6 +38,9 @@ export function refuseSize(order: NewOrder, { dataBytesMax, groupBytesMax }: Lim
       "limit_exceeded",
       `the group key takes more than the ${groupBytesMax} bytes that the store holds`,
     );
+  }
+  if (order.extrasJson !== null && exceeds(order.extrasJson, extrasBytesMax)) {
+    return new CauceError("limit_exceeded", `the extras take more than the ${extrasBytesMax} bytes that a store holds`);
   }
   return undefined;
 }

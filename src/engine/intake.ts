@@ -52,6 +52,7 @@ export function createIntake({
         group: accepted.group,
         createdAt: now,
         expiresAt,
+        extrasJson: null,
         by: options.requestId ? { ...nobody, requestId: options.requestId } : nobody,
         key: accepted.key,
       });

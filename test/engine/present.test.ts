@@ -26,6 +26,7 @@ const placed: StoredOrder = {
   entry: { at, reason: null, error: null, by },
   past: [],
   pastOmitted: 0,
+  extrasJson: null,
 };
 
 const awkward = 'a "quoted" \\ text\nover two lines, with \u0000, € and \ud800';

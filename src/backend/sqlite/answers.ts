@@ -97,7 +97,7 @@ export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Answe
 }
 
 function storedOrder(id: string, order: NewOrder): StoredOrder {
-  const { status, kind, dataJson, group, createdAt, expiresAt } = order;
+  const { status, kind, dataJson, group, createdAt, expiresAt, extrasJson } = order;
   return {
     id,
     status,
@@ -117,5 +117,6 @@ function storedOrder(id: string, order: NewOrder): StoredOrder {
     entry: placedEntry(order),
     past: [],
     pastOmitted: 0,
+    extrasJson,
   };
 }

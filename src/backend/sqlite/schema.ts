@@ -78,6 +78,11 @@ const migrations: readonly string[] = [
     PRIMARY KEY (status, fingerprint)
   ) WITHOUT ROWID;
   `,
+  `
+  -- An order's extras, as text that nothing here looks into; null for none. The last column, so that the rows that are
+  -- there need not be written anew.
+  ALTER TABLE orders ADD COLUMN extras TEXT;
+  `,
 ];
 
 export const schemaVersion = migrations.length;

@@ -32,6 +32,7 @@ export const stored: readonly Case[] = [
         entry: { at: createdAt, reason: null, error: null, by: contractActor },
         past: [],
         pastOmitted: 0,
+        extrasJson: null,
       });
       assert.deepEqual(await trial.get(order.id), order);
     },

@@ -69,6 +69,7 @@ export interface OrderOptions {
   /** An idempotency key; the content's hash is that of `dataJson`. */
   readonly key?: string;
   readonly expiresAt?: number | null;
+  readonly extrasJson?: string | null;
 }
 
 export interface TrialOptions {
@@ -142,7 +143,9 @@ export function createTrial(options: TrialOptions): Trial {
     crash: options.crash,
     pass,
 
-    newOrder({ status = "received", kind, dataJson = '{"n":1}', group = null, key, expiresAt = null } = {}) {
+    newOrder(orderOptions = {}) {
+      const { status = "received", kind, dataJson = '{"n":1}', group = null, key } = orderOptions;
+      const { expiresAt = null, extrasJson = null } = orderOptions;
       const definition = statusOf(contractWorkflow, status);
       return {
         status,
@@ -152,6 +155,7 @@ export function createTrial(options: TrialOptions): Trial {
         createdAt: clock.now(),
         expiresAt,
         by: contractActor,
+        extrasJson,
         key: key === undefined ? null : { keyHash: hash("sha256", key), contentHash: hash("sha256", dataJson) },
       };
     },
