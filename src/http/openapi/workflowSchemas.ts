@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { type ShownExtraFields, showExtras, shownExtraFields } from "../../core/extras.ts";
 import { sampleData } from "../../core/sample.ts";
 import type { AnyWorkflow, StatusDefinition } from "../../core/workflow.ts";
 import { transitionBody } from "../contract.ts";
@@ -18,8 +19,15 @@ export interface WorkflowSchemas {
   readonly examples: { readonly data: unknown; readonly order: unknown; readonly transition: unknown };
 }
 
-/** Puts a workflow's schemas among the components; their names begin with the workflow's and a dot, so none collide. */
-export function putWorkflowSchemas(components: Components, workflow: AnyWorkflow): WorkflowSchemas {
+/**
+ * Puts a workflow's schemas among the components; their names begin with the workflow's and a dot, so none collide.
+ * `fields`: what an order shows of its extras.
+ */
+export function putWorkflowSchemas(
+  components: Components,
+  workflow: AnyWorkflow,
+  fields: ShownExtraFields = shownExtraFields,
+): WorkflowSchemas {
   const { name } = workflow;
   const statuses = Object.keys(workflow.statuses);
   const data = components.putZod(`${name}.Data`, workflow.data, "input");
@@ -42,6 +50,7 @@ export function putWorkflowSchemas(components: Components, workflow: AnyWorkflow
       failure: orNull(refTo("Failure")),
       history: { ...list(refTo("HistoryEntry")), description: "The first 10 and the last 40 visits, oldest first." },
       historyOmitted: { ...count, description: "How many visits between those are left out." },
+      ...Object.fromEntries(Object.entries(fields).map(([field, { schema }]) => [field, schema])),
     }),
   );
   const orderPage = components.put(
@@ -66,7 +75,7 @@ export function putWorkflowSchemas(components: Components, workflow: AnyWorkflow
     batchLine,
     examples: {
       data: sample,
-      order: sample === undefined ? undefined : exampleOrder(workflow, sample),
+      order: sample === undefined ? undefined : exampleOrder(workflow, sample, fields),
       transition: { to: movableTo(workflow)[0], reason: "checked by hand" },
     },
   };
@@ -123,7 +132,7 @@ function movableTo(workflow: AnyWorkflow): string[] {
     .map(([name]) => name);
 }
 
-function exampleOrder(workflow: AnyWorkflow, sample: unknown): unknown {
+function exampleOrder(workflow: AnyWorkflow, sample: unknown, fields: ShownExtraFields): unknown {
   const at = "2026-11-24T12:00:00.000Z";
   const by = { runtime: "node", name: "host-1", requestId: null, messageId: null };
   const data = workflow.data.parse(sample);
@@ -144,6 +153,7 @@ function exampleOrder(workflow: AnyWorkflow, sample: unknown): unknown {
     failure: null,
     history: [{ status: workflow.initial, visit: 0, at, attempts: 0, reason: null, error: null, by }],
     historyOmitted: 0,
+    ...showExtras(null, fields),
   };
 }
 
