@@ -3,7 +3,7 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { describe, type TestContext, test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { z } from "zod";
-import type { Backend, BackendFactory } from "../src/backend/backend.ts";
+import type { BackendFactory, LocatedBackend } from "../src/backend/backend.ts";
 import { memory } from "../src/backend/memory.ts";
 import { sqlite } from "../src/backend/sqlite/index.ts";
 import { type Cauce, type CauceOptions, createCauce } from "../src/cauce.ts";
@@ -279,7 +279,7 @@ describe("what is wired", () => {
     const greedy = appOf(workflowOf({ filed: { to: ["paid"], concurrency: 1 }, paid: final }, { name: "claims" }), {
       filed: () => "paid",
     });
-    const small = (backend: Backend): Backend => ({
+    const small = (backend: LocatedBackend): LocatedBackend => ({
       ...backend,
       limits: { ...backend.limits, concurrency: { least: 2, most: 9, default: 5 } },
     });

@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
+import type { Filter } from "../core/filter.ts";
 import type { Actor, StatusKind, StoredOrder } from "../core/order.ts";
 
 /** Once closed, every call but `close` rejects with `closed`. */
@@ -21,9 +22,6 @@ export interface Backend {
 
   /** The order as committed last, or undefined. Strongly consistent. */
   get(id: string): Promise<StoredOrder | undefined>;
-
-  /** Where the order of an id is kept, whether or not there is one: what an operator looks up with the store's own tools. */
-  where(id: string): Whereabouts;
 
   /** Newest first (by time of placing). A page with a cursor may hold fewer than `limit`, or none. A cursor neither repeats nor skips while orders are placed. Rejects with `invalid_cursor`. */
   list(query: ListQuery): Promise<OrderPage>;
@@ -92,6 +90,15 @@ export interface Backend {
   close(): Promise<void>;
 }
 
+/** What a factory opens: a backend, and where its store keeps an order. */
+export interface LocatedBackend extends Backend {
+  /**
+   * Where the order of an id is kept, whether or not there is one: what an operator looks up with the store's own tools.
+   * Asks the store for nothing, so it answers after `close`, too.
+   */
+  where(id: string): Whereabouts;
+}
+
 export interface Limits {
   /** The longest that `notBefore` and `expiresAt` may lie ahead, in seconds; Infinity where there is no limit. */
   readonly longestDelaySeconds: number;
@@ -140,12 +147,8 @@ export type Placed =
   /** The key was used before with other content. */
   | { readonly outcome: "conflict"; readonly orderId: string };
 
-export interface ListQuery {
-  readonly status?: string | undefined;
-  /** True: only failed orders; false: only others. */
-  readonly failed?: boolean | undefined;
-  readonly fingerprint?: string | undefined;
-  readonly group?: string | undefined;
+/** A list takes no `ids`: what is named is read by `get`. */
+export interface ListQuery extends Omit<Filter, "ids"> {
   /** 1 to 1,000. */
   readonly limit: number;
   readonly cursor?: string | undefined;
@@ -245,6 +248,6 @@ export interface BackendFactoryOptions {
 }
 
 /** Makes a backend; `createCauce` calls it once for each workflow. */
-export type BackendFactory = (options: BackendFactoryOptions) => Backend | Promise<Backend>;
+export type BackendFactory = (options: BackendFactoryOptions) => LocatedBackend | Promise<LocatedBackend>;
 
 export type DeliveryMode = "standard" | "fifo";

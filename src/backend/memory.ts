@@ -1,13 +1,15 @@
 import { type Clock, systemClock } from "../core/clock.ts";
+import { readNumbers, writeNumbers } from "../core/cursor.ts";
 import { CauceError } from "../core/errors.ts";
+import { matches } from "../core/filter.ts";
 import type { StoredOrder } from "../core/order.ts";
-import type { Backend, DeliveryMode, Limits, ListQuery } from "./backend.ts";
+import type { Backend, DeliveryMode, Limits, LocatedBackend } from "./backend.ts";
+import { guarded } from "./guard.ts";
 import { createIds } from "./ids.ts";
-import { cursorOf, indexOf, overduePosition } from "./memory/cursor.ts";
 import { depthsOf } from "./memory/depths.ts";
 import { failureGroups } from "./memory/failureGroups.ts";
 import { queues } from "./memory/queues.ts";
-import { firstOf, refuseSize } from "./newOrder.ts";
+import { refuseSize, storedOrder } from "./newOrder.ts";
 
 export interface MemoryOptions {
   /** Taken so that `memory` itself is a `BackendFactory`; nothing is stored under it. */
@@ -41,7 +43,7 @@ interface Stored {
  * as it is.
  * Throws `setting_invalid` for an option that it does not know.
  */
-export function memory(options: MemoryOptions = {}): Backend {
+export function memory(options: MemoryOptions = {}): LocatedBackend {
   checkOptions(options);
   const clock = options.clock ?? systemClock();
   const ids = createIds(0);
@@ -54,10 +56,12 @@ export function memory(options: MemoryOptions = {}): Backend {
   /** Those that are not final: what the sweep and the counts look through. */
   const open = new Map<string, Stored>();
   const keys = new Map<string, { readonly stored: Stored; readonly contentHash: string }>();
-  let closed = false;
 
-  function checkOpen(): void {
-    if (closed) throw new CauceError("closed", "the memory backend is closed; open a new one");
+  /** Where a list or a removal goes on. Orders are added at the end alone, so an index stays good. */
+  function indexIn(name: "list" | "removal", cursor: string): number {
+    const [index = 0] = readNumbers(cursor, `a ${name}`, name, 1);
+    // A cursor of another store may lie behind all that is placed here.
+    return Math.min(index, placed.length);
   }
 
   function store(stored: Stored): void {
@@ -72,11 +76,10 @@ export function memory(options: MemoryOptions = {}): Backend {
     if (keyHash !== null) keys.delete(keyHash);
   }
 
-  return {
+  const backend: Backend = {
     limits,
 
     async place(order) {
-      checkOpen();
       const refused = refuseSize(order, limits);
       if (refused !== undefined) throw refused;
       const earlier = order.key === null ? undefined : keys.get(order.key.keyHash);
@@ -88,7 +91,7 @@ export function memory(options: MemoryOptions = {}): Backend {
       const stored = {
         index: placed.length,
         keyHash: order.key?.keyHash ?? null,
-        order: firstOf(order, nextId()),
+        order: storedOrder(order, nextId()),
       };
       placed.push(stored);
       store(stored);
@@ -98,19 +101,17 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async get(id) {
-      checkOpen();
       return byId.get(id)?.order;
     },
 
     async list(query) {
-      checkOpen();
-      let index = query.cursor === undefined ? placed.length : indexOf("list", query.cursor, placed.length);
+      let index = query.cursor === undefined ? placed.length : indexIn("list", query.cursor);
       const items: StoredOrder[] = [];
       let last = index;
       while (--index >= 0) {
         const order = placed[index]?.order;
         if (order === undefined || !matches(order, query)) continue;
-        if (items.length === query.limit) return { items, nextCursor: cursorOf("list", last) };
+        if (items.length === query.limit) return { items, nextCursor: writeNumbers("list", last) };
         items.push(order);
         last = index;
       }
@@ -118,7 +119,6 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async commit({ before, after, delivery }) {
-      checkOpen();
       const stored = byId.get(before.id);
       // The fence. Nothing can come between this line and the end of the method.
       //   A reads version 4 · B reads version 4 · B commits: it is 5 · A compares 5 with 4: stale
@@ -133,58 +133,49 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async receive(receiveOptions) {
-      checkOpen();
       return queue.receive(receiveOptions);
     },
 
     async settle(delivery, verdict) {
-      checkOpen();
       queue.settle(delivery, verdict);
     },
 
     async overdue({ limit, cursor }) {
-      checkOpen();
       const now = clock.now();
-      const after = cursor === undefined ? undefined : overduePosition(cursor);
-      const due: { at: number; order: StoredOrder }[] = [];
+      const [afterAt = -1, afterIndex = 0] = cursor === undefined ? [] : readNumbers(cursor, "a sweep", "sweep", 2);
+      const due: { at: number; index: number; order: StoredOrder }[] = [];
       let nextAt: number | null = null;
-      for (const { order } of open.values()) {
+      for (const { order, index } of open.values()) {
         const at = overdueAt(order, queue.stateOf(order.id) !== undefined);
         if (at === null) continue;
         if (at > now) nextAt = Math.min(nextAt ?? at, at);
-        else if (after === undefined || at > after.at || (at === after.at && order.id > after.id)) {
-          due.push({ at, order });
-        }
+        else if (at > afterAt || (at === afterAt && index > afterIndex)) due.push({ at, index, order });
       }
-      due.sort((a, b) => a.at - b.at || (a.order.id < b.order.id ? -1 : 1));
+      due.sort((a, b) => a.at - b.at || a.index - b.index);
       const page = due.slice(0, limit);
       const last = page.at(-1);
       return {
         orders: page.map(({ order }) => order),
-        nextCursor: last !== undefined && due.length > limit ? cursorOf("overdue", last.at, last.order.id) : null,
+        nextCursor: last !== undefined && due.length > limit ? writeNumbers("sweep", last.at, last.index) : null,
         nextAt,
       };
     },
 
     async redeliver({ id, visit }) {
-      checkOpen();
       const order = byId.get(id)?.order;
       if (order === undefined || order.visit !== visit || order.kind !== "handled" || order.failure !== null) return;
       if (queue.stateOf(id) === undefined) queue.enter(order);
     },
 
     async pause(status) {
-      checkOpen();
       queue.pause(status);
     },
 
     async resume(status) {
-      checkOpen();
       queue.resume(status);
     },
 
     async remove(id) {
-      checkOpen();
       const stored = byId.get(id);
       if (stored === undefined) return "not_found";
       if (stored.order.kind !== "final") return "not_final";
@@ -193,8 +184,7 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async removeFinal({ before, limit, cursor }) {
-      checkOpen();
-      const start = cursor === undefined ? 0 : indexOf("remove", cursor, placed.length);
+      const start = cursor === undefined ? 0 : indexIn("removal", cursor);
       const end = Math.min(start + limit, placed.length);
       let removed = 0;
       for (const stored of placed.slice(start, end)) {
@@ -202,17 +192,12 @@ export function memory(options: MemoryOptions = {}): Backend {
         erase(stored);
         removed++;
       }
-      return { removed, nextCursor: end < placed.length ? cursorOf("remove", end) : null };
+      return { removed, nextCursor: end < placed.length ? writeNumbers("removal", end) : null };
     },
 
-    where: (id) => ({ store: "memory", file: null, table: null, key: { id } }),
-
-    async probe() {
-      checkOpen();
-    },
+    async probe() {},
 
     async depths() {
-      checkOpen();
       return depthsOf(
         [...open.values()].map(({ order }) => order),
         queue,
@@ -220,14 +205,16 @@ export function memory(options: MemoryOptions = {}): Backend {
     },
 
     async failures() {
-      checkOpen();
       return failures.all();
     },
 
     async close() {
-      closed = true;
       queue.close();
     },
+  };
+  return {
+    ...guarded(backend, "the memory backend is closed; open a new one"),
+    where: (id) => ({ store: "memory", file: null, table: null, key: { id } }),
   };
 }
 
@@ -241,15 +228,6 @@ function checkOptions(options: MemoryOptions): void {
   if (delivery !== undefined && delivery !== "standard" && delivery !== "fifo") {
     throw new CauceError("setting_invalid", `memory(): delivery is "${delivery}"; use "standard" or "fifo"`);
   }
-}
-
-function matches(order: StoredOrder, { status, failed, fingerprint, group }: ListQuery): boolean {
-  return (
-    (status === undefined || order.status === status) &&
-    (failed === undefined || (order.failure !== null) === failed) &&
-    (fingerprint === undefined || order.failure?.fingerprint === fingerprint) &&
-    (group === undefined || order.group === group)
-  );
 }
 
 /** Since when, or from when, an order is overdue: a wait from its end, a lost delivery since its order's last change. */

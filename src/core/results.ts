@@ -1,6 +1,7 @@
 import type { DecideContext } from "./change.ts";
 import type { Fault } from "./errors.ts";
 import type { StoredOrder } from "./order.ts";
+import { exceedsBytes } from "./size.ts";
 import { faultsOf } from "./workflow.ts";
 
 /** The order's results with more merged in, key by key, checked against the workflow's schema. */
@@ -26,8 +27,7 @@ export function mergeResults(
     return { faults: [{ path: "", message: `results cannot be taken: ${reason}` }] };
   }
   if (!resultsJson?.startsWith("{")) return { faults: [{ path: "", message: "results must be an object as JSON" }] };
-  // A UTF-16 unit takes at most three bytes of UTF-8, so most results need no count.
-  if (resultsJson.length * 3 > resultsBytesMax && Buffer.byteLength(resultsJson) > resultsBytesMax) {
+  if (exceedsBytes(resultsJson, resultsBytesMax)) {
     return {
       faults: [{ path: "", message: `results take more than the ${resultsBytesMax} bytes that the store holds` }],
     };

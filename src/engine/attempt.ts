@@ -6,6 +6,7 @@ import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import { textOf } from "./log.ts";
 import { type EndedAttempt, type Observer, outcomeOf } from "./observer.ts";
+import type { CommitAgain } from "./patience.ts";
 import { type RunOptions, runHandler } from "./runHandler.ts";
 
 export interface AttemptOptions extends RunOptions {
@@ -13,8 +14,9 @@ export interface AttemptOptions extends RunOptions {
   readonly backend: Backend;
   readonly random: Random;
   readonly actor: Pick<Actor, "runtime" | "name">;
-  /** Commits a change, waiting out a store that does not take writes; undefined when it never did. */
-  readonly commit: (change: Change) => Promise<"committed" | "stale" | undefined>;
+  readonly commit: (change: Change) => Promise<"committed" | "stale">;
+  /** Waits out a store that did not take the change. */
+  readonly commitAgain: CommitAgain;
   readonly observer: Observer;
 }
 
@@ -40,7 +42,7 @@ const notYetSeconds = 1;
  *   commit is stale      another delivery of this visit was first: its outcome stands, this one is dropped
  */
 export function createAttempt(options: AttemptOptions): Attempt {
-  const { workflow, backend, clock, random, commit, observer, log } = options;
+  const { workflow, backend, clock, random, commit, commitAgain, observer, log } = options;
 
   // One object for all deliveries without ids: a backend may keep what it makes of it.
   const unnamed: Actor = { ...options.actor, requestId: null, messageId: null };
@@ -98,7 +100,12 @@ export function createAttempt(options: AttemptOptions): Attempt {
       const decision = decide(order, { kind: "redelivered", unattended: delivery.unattended }, contextOf(delivery));
       if ("refused" in decision) throw new Error(`redelivered was refused: ${decision.message}`);
       const { change, exhaustedBy } = decision;
-      const committed = await commit(change);
+      let committed: "committed" | "stale" | undefined;
+      try {
+        committed = await commit(change);
+      } catch (error) {
+        committed = await commitAgain(change, error);
+      }
       if (committed === "committed") {
         tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
       }
@@ -117,7 +124,13 @@ export function createAttempt(options: AttemptOptions): Attempt {
     const decision = decideOn(order, outcome, contextOf(delivery));
     if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
     const { change, exhaustedBy } = decision;
-    const committed = await commit(change);
+    // Not a helper of both places: it would cost each change a promise.
+    let committed: "committed" | "stale" | undefined;
+    try {
+      committed = await commit(change);
+    } catch (error) {
+      committed = await commitAgain(change, error);
+    }
     if (committed === undefined) return undefined;
     if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
     // A handler that returned what it may not has not moved its order, though `exhausted` has.

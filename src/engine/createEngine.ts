@@ -1,4 +1,4 @@
-import type { Backend } from "../backend/backend.ts";
+import type { LocatedBackend } from "../backend/backend.ts";
 import type { Clock, Random } from "../core/clock.ts";
 import { type Change, type DecideContext, decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
@@ -25,7 +25,7 @@ import { createSweep } from "./sweep.ts";
 
 export interface EngineOptions {
   readonly app: App;
-  readonly backend: Backend;
+  readonly backend: LocatedBackend;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -45,17 +45,10 @@ export interface EngineOptions {
 
 /** One workflow at work: intake, poll loops, sweep and operations over one backend. Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
 export function createEngine(options: EngineOptions): Engine {
-  const { app, backend, clock, random, log, actor, observer = unobserved } = options;
+  const { app, clock, random, log, actor, observer = unobserved } = options;
   const { workflow } = app;
-  checkLimits(workflow, backend);
-  const health = createStoreHealth({ backend, clock });
-  const watched: Backend = {
-    ...backend,
-    pause: (status) => health.watch(backend.pause(status)),
-    resume: (status) => health.watch(backend.resume(status)),
-    remove: (id) => health.watch(backend.remove(id)),
-    removeFinal: (query) => health.watch(backend.removeFinal(query)),
-  };
+  checkLimits(workflow, options.backend);
+  const { backend, takesWrites } = createStoreHealth({ backend: options.backend, clock });
   let ending = new AbortController();
   let polls: Poll[] = [];
   let deadlines: Deadlines[] = [];
@@ -84,21 +77,15 @@ export function createEngine(options: EngineOptions): Engine {
 
   /** A change that no attempt made. */
   const commitOther = async (change: Change): Promise<"committed" | "stale"> => {
-    try {
-      const committed = await commit(change);
-      if (committed === "committed") observer.changed(change, undefined);
-      return committed;
-    } catch (error) {
-      health.refused(error);
-      throw error;
-    }
+    const committed = await commit(change);
+    if (committed === "committed") observer.changed(change, undefined);
+    return committed;
   };
 
-  const commitPatiently = createPatience({
+  const commitAgain = createPatience({
     commit,
     clock,
     log,
-    health,
     patienceSeconds: options.commitPatienceSeconds ?? Number.POSITIVE_INFINITY,
     ending: () => ending.signal,
   });
@@ -120,7 +107,7 @@ export function createEngine(options: EngineOptions): Engine {
   const retention =
     days === undefined
       ? undefined
-      : createRetention({ workflow: workflow.name, days, backend: watched, clock, log, onRemoved: observer.removed });
+      : createRetention({ workflow: workflow.name, days, backend, clock, log, onRemoved: observer.removed });
 
   const attemptOf = (status: string, opened: object): Attempt => {
     const own = createDeadlines(clock);
@@ -137,7 +124,8 @@ export function createEngine(options: EngineOptions): Engine {
       log,
       actor,
       deadlines: own,
-      commit: commitPatiently,
+      commit,
+      commitAgain,
       observer,
     });
   };
@@ -196,15 +184,15 @@ export function createEngine(options: EngineOptions): Engine {
 
   return {
     workflow,
-    place: createIntake({ workflow, backend, clock, actor, observer, health, onExpiry: noticeExpiry }),
-    takesWrites: health.takesWrites,
+    place: createIntake({ workflow, backend, clock, actor, observer, onExpiry: noticeExpiry }),
+    takesWrites,
     get: backend.get,
-    where: backend.where,
+    where: options.backend.where,
     list: backend.list,
-    ...createOperate({ backend: watched, contextOf, commit: commitOther, log, onRemoved: observer.removed }),
+    ...createOperate({ backend, contextOf, commit: commitOther, log, onRemoved: observer.removed }),
     failures: backend.failures,
 
-    ...createStanding({ workflow, backend: watched, log }),
+    ...createStanding({ workflow, backend, log }),
 
     async attend() {
       ending = new AbortController();

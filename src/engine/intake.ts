@@ -1,14 +1,14 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { $ZodAsyncError } from "zod/v4/core";
-import type { Backend, NewOrder, Placed } from "../backend/backend.ts";
+import type { Backend, NewOrder } from "../backend/backend.ts";
+import { refuseSize } from "../backend/newOrder.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
 import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
 import type { Engine, PlaceOptions, Refusal } from "./engine.ts";
 import type { Observer } from "./observer.ts";
-import type { StoreHealth } from "./storeHealth.ts";
 
 interface IntakeOptions {
   readonly workflow: AnyWorkflow;
@@ -16,21 +16,12 @@ interface IntakeOptions {
   readonly clock: Clock;
   readonly actor: Pick<Actor, "runtime" | "name">;
   readonly observer: Observer;
-  readonly health: Pick<StoreHealth, "took" | "refused">;
   /** Told of every wait that can expire, so that the sweep wakes in time. */
   readonly onExpiry: (expiresAt: number) => void;
 }
 
 /** Takes orders in: checks them, stores them, and says so only then. */
-export function createIntake({
-  workflow,
-  backend,
-  clock,
-  actor,
-  observer,
-  health,
-  onExpiry,
-}: IntakeOptions): Engine["place"] {
+export function createIntake({ workflow, backend, clock, actor, observer, onExpiry }: IntakeOptions): Engine["place"] {
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
   const kind = kindOf(initial);
   const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
@@ -38,42 +29,42 @@ export function createIntake({
   // One object for all requests that bring no id of their own: a backend may keep what it makes of it.
   const nobody: Actor = { runtime: actor.runtime, name: actor.name, requestId: null, messageId: null };
 
-  return async (body, options = {}) => {
-    const accepted = accept(workflow, backend, body, options);
-    if ("refused" in accepted) return accepted;
+  // Not async: this is on the way of every placing, and the store's health costs it a promise already.
+  return (body, options = {}) => {
+    let accepted: ReturnType<typeof accept>;
+    try {
+      accepted = accept(workflow, backend, body, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if ("refused" in accepted) return Promise.resolve(accepted);
     const now = clock.now();
     const expiresAt = expiresAfterMilliseconds === null ? null : now + Math.ceil(expiresAfterMilliseconds);
-    let result: Placed;
-    try {
-      result = await backend.place({
-        status: workflow.initial,
-        kind,
-        dataJson: accepted.dataJson,
-        group: accepted.group,
-        createdAt: now,
-        expiresAt,
-        extrasJson: null,
-        by: options.requestId ? { ...nobody, requestId: options.requestId } : nobody,
-        key: accepted.key,
-      });
-    } catch (error) {
-      health.refused(error);
-      throw error;
-    }
-    // Of a key that is known nothing was written.
-    if (result.outcome === "placed") health.took();
-    if (result.outcome === "conflict") {
-      return {
-        refused: "idempotency_conflict",
-        message: `the idempotency key was used for order ${result.orderId} with other content; use a new key for a new order`,
-      };
-    }
-    const placed = result.outcome === "placed";
-    if (placed) {
-      observer.placed(result.order);
-      if (expiresAt !== null) onExpiry(expiresAt);
-    }
-    return { placed, order: result.order };
+    const placing = backend.place({
+      status: workflow.initial,
+      kind,
+      dataJson: accepted.dataJson,
+      group: accepted.group,
+      createdAt: now,
+      expiresAt,
+      extrasJson: accepted.extrasJson,
+      by: options.requestId ? { ...nobody, requestId: options.requestId } : nobody,
+      key: accepted.key,
+    });
+    return placing.then((result) => {
+      if (result.outcome === "conflict") {
+        return {
+          refused: "idempotency_conflict",
+          message: `the idempotency key was used for order ${result.orderId} with other content; use a new key for a new order`,
+        };
+      }
+      const placed = result.outcome === "placed";
+      if (placed) {
+        observer.placed(result.order);
+        if (expiresAt !== null) onExpiry(expiresAt);
+      }
+      return { placed, order: result.order };
+    });
   };
 }
 
@@ -83,9 +74,11 @@ function accept(
   backend: Backend,
   body: unknown,
   options: PlaceOptions,
-): Pick<NewOrder, "dataJson" | "group" | "key"> | Refusal {
+): Pick<NewOrder, "dataJson" | "group" | "extrasJson" | "key"> | Refusal {
   let dataJson: string;
   let group: string | null = null;
+  // Nothing gives an order extras yet.
+  const extrasJson = null;
   let key: NewOrder["key"] = null;
   try {
     const parsed = workflow.data.safeParse(body);
@@ -109,17 +102,9 @@ function accept(
       { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
     ]);
   }
-  const { dataBytesMax, groupBytesMax } = backend.limits;
-  if (dataJson.length * 3 > dataBytesMax && Buffer.byteLength(dataJson) > dataBytesMax) {
-    return {
-      refused: "limit_exceeded",
-      message: `the data takes more than the ${dataBytesMax} bytes that the store holds`,
-    };
-  }
-  if (group !== null && group.length * 3 > groupBytesMax && Buffer.byteLength(group) > groupBytesMax) {
-    return { refused: "limit_exceeded", message: `the group key takes more than ${groupBytesMax} bytes` };
-  }
-  return { dataJson, group, key };
+  const tooLarge = refuseSize({ dataJson, group, extrasJson }, backend.limits);
+  if (tooLarge !== undefined) return { refused: tooLarge.code, message: tooLarge.message };
+  return { dataJson, group, extrasJson, key };
 }
 
 /** Throws `workflow_invalid`: the data fits the schema, so a group that cannot be told from it is the app's fault. */

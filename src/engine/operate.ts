@@ -4,6 +4,7 @@ import { decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
+import { eachMatching } from "./bulk.ts";
 import type { Engine, Refusal, Requested } from "./engine.ts";
 import { keyOf } from "./intake.ts";
 
@@ -19,7 +20,6 @@ interface OperateOptions {
 /** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
 const triesWhenStale = 5;
 const defaultRetryLimit = 1_000;
-const pageSize = 200;
 
 /** What people and other systems do to orders: transitions, retries and removal. */
 export function createOperate({
@@ -110,61 +110,17 @@ export function createOperate({
       return undefined;
     },
 
-    async retryMany(filter, options) {
-      const limit = filter.limit ?? defaultRetryLimit;
-      let retried = 0;
-      const one = async (id: string) => {
-        if (!("refused" in (await retry(id, options)))) retried++;
-      };
-      if (filter.ids !== undefined) {
-        const start = filter.cursor === undefined ? 0 : positionOf(filter.cursor);
-        const end = Math.min(start + limit, filter.ids.length);
-        for (let from = start; from < end; from += pageSize) {
-          const page = filter.ids.slice(from, Math.min(from + pageSize, end));
-          await Promise.all(
-            page.map(async (id) => {
-              const order = await backend.get(id);
-              if (order !== undefined && matches(order, filter)) await one(id);
-            }),
-          );
-        }
-        return { retried, nextCursor: end < filter.ids.length ? `${end}` : null };
-      }
-      let cursor = filter.cursor;
-      let left = limit;
-      while (left > 0) {
-        const page = await backend.list({
-          status: filter.status,
-          failed: true,
-          fingerprint: filter.fingerprint,
-          limit: Math.min(pageSize, left),
-          cursor,
-        });
-        await Promise.all(page.items.map((order) => one(order.id)));
-        left -= page.items.length;
-        if (page.nextCursor === null) return { retried, nextCursor: null };
-        cursor = page.nextCursor;
-      }
-      return { retried, nextCursor: cursor ?? null };
+    async retryMany({ status, fingerprint, ids, limit = defaultRetryLimit, cursor }, options) {
+      const filter = { failed: true, status, fingerprint, ids };
+      const { done, nextCursor } = await eachMatching(
+        backend,
+        filter,
+        { limit, cursor },
+        async ({ id }) => !("refused" in (await retry(id, options))),
+      );
+      return { retried: done, nextCursor };
     },
   };
-}
-
-function matches(
-  order: StoredOrder,
-  filter: { status?: string | undefined; fingerprint?: string | undefined },
-): boolean {
-  return (
-    order.failure !== null &&
-    (filter.status === undefined || order.status === filter.status) &&
-    (filter.fingerprint === undefined || order.failure.fingerprint === filter.fingerprint)
-  );
-}
-
-/** Where to go on in a list of ids. */
-function positionOf(cursor: string): number {
-  if (/^[1-9]\d{0,8}$/.test(cursor)) return Number(cursor);
-  throw new CauceError("invalid_cursor", "the cursor is not one that a retry of these ids returned; leave it out");
 }
 
 /** The content hash of an earlier request with this key, looked up in the history that the order keeps. */

@@ -1,18 +1,15 @@
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, Placed } from "../backend/backend.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 
 /** Whether the store takes writes, as far as the last ones have shown. */
 export interface StoreHealth {
-  /** A write succeeded. On the way of every order. */
-  took(): void;
-  /** A write was rejected; what says nothing of the store is left out of account. */
-  refused(error: unknown): void;
-  /** The same write; `refused` is told where it is rejected. */
-  watch<T>(write: Promise<T>): Promise<T>;
+  /** The same backend, each write of which shows whether the store takes writes. */
+  readonly backend: Backend;
   /**
    * False from the first write that was refused until one succeeds. Meanwhile it writes something itself, at most once
-   * a second: whoever is asked to send no orders could not tell otherwise that they would be taken again. Never rejects.
+   * a second: a server that is sent no orders since it said no could not tell otherwise that it may say yes. Never
+   * rejects.
    */
   takesWrites(): Promise<boolean>;
 }
@@ -25,7 +22,7 @@ const faults: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "store_corrupt",
 ]);
 
-export function createStoreHealth({ backend, clock }: { backend: Pick<Backend, "probe">; clock: Clock }): StoreHealth {
+export function createStoreHealth({ backend, clock }: { backend: Backend; clock: Clock }): StoreHealth {
   let faulty = false;
   let probing: Promise<void> | undefined;
   let probedAt = Number.NEGATIVE_INFINITY;
@@ -42,20 +39,33 @@ export function createStoreHealth({ backend, clock }: { backend: Pick<Backend, "
     }
   };
 
-  const refused = (error: unknown): void => {
+  // One function for all writes, since two of them are on the way of every order. What rejects for another reason than
+  // the store says nothing of it.
+  const refused = (error: unknown): never => {
     if (error instanceof CauceError && faults.has(error.code)) faulty = true;
+    throw error;
+  };
+  // Of a key that is known, and of a change that is stale, nothing was written.
+  const placed = (result: Placed): Placed => {
+    if (result.outcome === "placed") faulty = false;
+    return result;
+  };
+  const committed = (result: "committed" | "stale"): "committed" | "stale" => {
+    if (result === "committed") faulty = false;
+    return result;
   };
 
   return {
-    took() {
-      faulty = false;
+    backend: {
+      ...backend,
+      place: (order) => backend.place(order).then(placed, refused),
+      commit: (change) => backend.commit(change).then(committed, refused),
+      // `settle` and `redeliver` write to queues, which may be another service than the one that stores orders.
+      pause: (status) => backend.pause(status).catch(refused),
+      resume: (status) => backend.resume(status).catch(refused),
+      remove: (id) => backend.remove(id).catch(refused),
+      removeFinal: (query) => backend.removeFinal(query).catch(refused),
     },
-    refused,
-    watch: (write) =>
-      write.catch((error: unknown) => {
-        refused(error);
-        throw error;
-      }),
     async takesWrites() {
       if (!faulty) return true;
       // A clock that is set back must not put the next probe off by as much.

@@ -1,4 +1,5 @@
 import type { CauceError } from "../core/errors.ts";
+import { exceedsBytes } from "../core/size.ts";
 import { notUtf8, tooLarge } from "./body.ts";
 
 /** One line of a body, or why it cannot be read. */
@@ -64,12 +65,7 @@ export async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: numbe
       const whole = first < last ? decode(value.subarray(first + 1, last)) : undefined;
       if (typeof whole === "string") {
         for (const text of whole.split("\n")) {
-          add(
-            lines,
-            text.length > bytesMax || (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax)
-              ? tooLarge(bytesMax)
-              : text,
-          );
+          add(lines, exceedsBytes(text, bytesMax) ? tooLarge(bytesMax) : text);
         }
       } else if (whole !== undefined) {
         for (let from = first + 1; from <= last; ) {

@@ -1,4 +1,4 @@
-import type { Backend, Delivery } from "../backend/backend.ts";
+import type { Delivery, LocatedBackend } from "../backend/backend.ts";
 import type { Clock } from "../core/clock.ts";
 import type { FakeClock } from "./fakeClock.ts";
 
@@ -11,7 +11,7 @@ export interface InHand {
 
 export interface AtRest {
   /** Around the backend that the engine gets. */
-  readonly backend: Backend;
+  readonly backend: LocatedBackend;
   /** Around the clock that the engine gets. */
   readonly clock: Clock;
   readonly inHand: ReadonlySet<InHand>;
@@ -24,7 +24,7 @@ export interface AtRest {
 }
 
 export interface AtRestOptions {
-  readonly backend: Backend;
+  readonly backend: LocatedBackend;
   readonly clock: FakeClock;
   /** The handled statuses and how many handlers each may run at once: each has a poll that receives. */
   readonly concurrencies: ReadonlyMap<string, number>;

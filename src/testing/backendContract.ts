@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Backend, DeliveryMode } from "../backend/backend.ts";
+import type { DeliveryMode, LocatedBackend } from "../backend/backend.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import type { Case, Survives } from "./contract/case.ts";
 import { laws } from "./contract/laws.ts";
@@ -10,14 +10,14 @@ export type { Survives } from "./contract/case.ts";
 
 /** A backend, opened on an empty store for one case. */
 export interface OpenedBackend {
-  readonly backend: Backend;
+  readonly backend: LocatedBackend;
   /** Closes it and opens the same store. Needed where the store survives `closing`. */
-  reopen?(): Promise<Backend>;
+  reopen?(): Promise<LocatedBackend>;
   /**
    * Drops it as SIGKILL would, with nothing flushed or answered, and opens the same store; a copy of its files as they
    * are at this moment, opened beside it, does. Needed where the store survives `crashing`.
    */
-  crash?(): Promise<Backend>;
+  crash?(): Promise<LocatedBackend>;
   /** Closes what is still open, and deletes the store. Called once, after the case, also after a failed one. */
   remove(): Promise<void>;
 }

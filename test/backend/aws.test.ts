@@ -1,6 +1,6 @@
 import { after, before, describe, it } from "node:test";
 import { type AwsOptions, aws } from "../../src/backend/aws/index.ts";
-import type { Backend } from "../../src/backend/backend.ts";
+import type { LocatedBackend } from "../../src/backend/backend.ts";
 import { describeBackend } from "../../src/testing/index.ts";
 import { createCalm } from "./aws/calm.ts";
 import { createStack, startEmulators } from "./aws/emulators.ts";
@@ -34,8 +34,8 @@ describe("aws", { concurrency: 12 }, () => {
       const options: AwsOptions = { stage, ...stack, sweepSeconds: 2, pollSeconds: 1, shards: 2 };
       const open = () => aws(options)({ workflow, delivery, clock, leaseSeconds });
       const first = await open();
-      const opened: Backend[] = [first];
-      const next = async (): Promise<Backend> => {
+      const opened: LocatedBackend[] = [first];
+      const next = async (): Promise<LocatedBackend> => {
         const backend = await open();
         opened.push(backend);
         return backend;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Backend, Limits } from "../../src/backend/backend.ts";
+import type { Limits, LocatedBackend } from "../../src/backend/backend.ts";
 import { memory } from "../../src/backend/memory.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
@@ -92,7 +92,7 @@ describe("an outcome that the store does not take", () => {
   /** Commits fail with this, one after the other, while there are any. */
   const faulty =
     (faults: unknown[]) =>
-    (backend: Backend): Backend => ({
+    (backend: LocatedBackend): LocatedBackend => ({
       ...backend,
       commit: async (change) => {
         if (faults.length > 0) throw faults.shift();

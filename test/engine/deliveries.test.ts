@@ -58,6 +58,7 @@ function attempting(
       events.push("commit");
       return backend.commit(change);
     },
+    commitAgain: () => assert.fail("the store refused a change"),
   });
   return {
     ...kept,

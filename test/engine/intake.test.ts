@@ -11,7 +11,6 @@ import { unobserved } from "../../src/engine/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { actor, cauceError, refused, taken, workflowOf } from "./support.ts";
 
-const health = { took() {}, refused() {} };
 const statuses = { received: { to: ["done"] }, done: final } as const;
 const data = z.object({ customerId: z.string(), amount: z.number().min(1).default(5) });
 const plain = workflowOf(statuses, { data });
@@ -44,7 +43,7 @@ function intakeOf(workflow: AnyWorkflow = plain, limits: Partial<Limits> = {}): 
     clock,
     actor,
     observer: unobserved,
-    health,
+
     onExpiry: (at) => void expiries.push(at),
   });
   return { place, backend, sent, expiries, clock };
@@ -226,7 +225,7 @@ test("a store that takes nothing rejects, and the caller is not told that the or
       clock,
       actor,
       observer: unobserved,
-      health,
+
       onExpiry: () => {},
     });
     await assert.rejects(place({ customerId: "c-1" }), cauceError(code));
@@ -238,7 +237,7 @@ test("a store that takes nothing rejects, and the caller is not told that the or
     clock,
     actor,
     observer: unobserved,
-    health,
+
     onExpiry: () => {},
   });
   await assert.rejects(place({ customerId: "c-1" }), cauceError("closed"));

@@ -1,62 +1,91 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
+import type { Backend, NewOrder } from "../../src/backend/backend.ts";
+import { memory } from "../../src/backend/memory.ts";
 import { CauceError, type ErrorCode } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createStoreHealth } from "../../src/engine/storeHealth.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { appOf, engineOf, isIn, workflowOf } from "./support.ts";
+import { actor, appOf, engineOf, isIn, workflowOf } from "./support.ts";
 
 /** A store that takes writes or refuses them with a code, and counts the probes. */
-function storeOf() {
-  const store = {
-    code: undefined as ErrorCode | undefined,
-    probes: 0,
+function storeOf(t: TestContext) {
+  const clock = fakeClock();
+  const right = memory({ clock });
+  t.after(() => right.close());
+  const store = { code: undefined as ErrorCode | undefined, probes: 0 };
+  const check = () => {
+    if (store.code !== undefined) throw new CauceError(store.code, "no");
+  };
+  const backend: Backend = {
+    ...right,
+    async place(order) {
+      check();
+      return right.place(order);
+    },
     async probe() {
       store.probes++;
       await new Promise(setImmediate);
-      if (store.code !== undefined) throw new CauceError(store.code, "no");
+      check();
     },
   };
-  return store;
+  const health = createStoreHealth({ backend, clock });
+  const place = (key: NewOrder["key"] = null) =>
+    health.backend.place({
+      ...{
+        status: "open",
+        kind: "handled",
+        dataJson: "{}",
+        group: null,
+        createdAt: 0,
+        expiresAt: null,
+        extrasJson: null,
+        key,
+      },
+      by: { ...actor, requestId: null, messageId: null },
+    });
+  return { store, clock, place, ...health };
 }
 
 describe("the store's health", () => {
-  test("is good, without a probe, until a write is refused for the store's sake", async () => {
-    const store = storeOf();
-    const health = createStoreHealth({ backend: store, clock: fakeClock() });
+  test("is good, without a probe, until a write is refused for the store's sake", async (t) => {
+    const { store, place, takesWrites } = storeOf(t);
     for (const code of ["closed", "limit_exceeded", "internal_error"] as const) {
-      health.refused(new CauceError(code, "no"));
-      assert.equal(await health.takesWrites(), true, code);
+      store.code = code;
+      await assert.rejects(place(), { code });
+      assert.equal(await takesWrites(), true, code);
     }
-    health.refused(new Error("no"));
-    assert.equal(await health.takesWrites(), true);
     assert.equal(store.probes, 0);
   });
 
-  test("is asked for once a second at most, however many ask, and recovers by itself", async () => {
+  test("is asked for once a second at most, however many ask, and recovers by itself", async (t) => {
     for (const code of ["store_full", "store_unavailable", "store_unreadable", "store_corrupt"] as const) {
-      const store = storeOf();
-      const clock = fakeClock();
-      const health = createStoreHealth({ backend: store, clock });
+      const { store, clock, place, takesWrites } = storeOf(t);
       store.code = code;
-      health.refused(new CauceError(code, "no"));
-      const asked = await Promise.all(Array.from({ length: 5 }, () => health.takesWrites()));
+      await assert.rejects(place(), { code });
+      const asked = await Promise.all(Array.from({ length: 5 }, () => takesWrites()));
       assert.deepEqual([asked.includes(true), store.probes], [false, 1]);
       store.code = undefined;
       clock.advance(0.999);
-      assert.deepEqual([await health.takesWrites(), store.probes], [false, 1]);
+      assert.deepEqual([await takesWrites(), store.probes], [false, 1]);
       clock.advance(0.001);
-      assert.deepEqual([await health.takesWrites(), store.probes], [true, 2]);
-      assert.deepEqual([await health.takesWrites(), store.probes], [true, 2]);
+      assert.deepEqual([await takesWrites(), store.probes], [true, 2]);
+      assert.deepEqual([await takesWrites(), store.probes], [true, 2]);
     }
   });
 
-  test("is good again with the first write that succeeds", async () => {
-    const store = storeOf();
-    const health = createStoreHealth({ backend: store, clock: fakeClock() });
-    health.refused(new CauceError("store_full", "no"));
-    health.took();
-    assert.deepEqual([await health.takesWrites(), store.probes], [true, 0]);
+  test("is good again with the first write that succeeds, and not with a repeat that writes nothing", async (t) => {
+    const { store, place, takesWrites } = storeOf(t);
+    const key = { keyHash: "aa", contentHash: "bb" };
+    await place(key);
+    store.code = "store_full";
+    await assert.rejects(place(), { code: "store_full" });
+    assert.equal(await takesWrites(), false);
+    store.code = undefined;
+    assert.equal((await place(key)).outcome, "repeated");
+    assert.deepEqual([await takesWrites(), store.probes], [false, 1]);
+    await place();
+    assert.deepEqual([await takesWrites(), store.probes], [true, 1]);
   });
 });
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { Backend, Depth } from "../../src/backend/backend.ts";
+import type { Depth, LocatedBackend } from "../../src/backend/backend.ts";
 import { memory } from "../../src/backend/memory.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
@@ -32,7 +32,7 @@ async function changing(t: TestContext, store: "memory" | "sqlite" = "memory") {
 /** Takes orders to where their data says, under the first definition, which then stops. */
 async function placed(
   t: TestContext,
-  { clock, backend }: { clock: FakeClock; backend: Backend },
+  { clock, backend }: { clock: FakeClock; backend: LocatedBackend },
   ...places: readonly string[]
 ): Promise<string[]> {
   const received: AnyHandler = ({ data }) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { z } from "zod";
-import type { Backend, DeliveryMode } from "../../src/backend/backend.ts";
+import type { DeliveryMode, LocatedBackend } from "../../src/backend/backend.ts";
 import { memory } from "../../src/backend/memory.ts";
 import type { Random } from "../../src/core/clock.ts";
 import type { Change } from "../../src/core/decide.ts";
@@ -130,9 +130,9 @@ export interface Options {
   readonly delivery?: DeliveryMode;
   readonly unknownStatuses?: "refuse" | "fail";
   /** An opened backend, which stays open. Default: a memory of its own, closed at the end. */
-  readonly backend?: Backend;
+  readonly backend?: LocatedBackend;
   /** Puts something around the backend. */
-  readonly around?: (backend: Backend) => Backend;
+  readonly around?: (backend: LocatedBackend) => LocatedBackend;
 }
 
 /** An engine over a backend, ended when the test ends. */
@@ -147,8 +147,8 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
   const own = options.backend === undefined ? memory({ clock, delivery: options.delivery }) : undefined;
   const changes: Change[] = [];
   const watching = new Set<() => void>();
-  const inner = around(own ?? (options.backend as Backend));
-  const backend: Backend = {
+  const inner = around(own ?? (options.backend as LocatedBackend));
+  const backend: LocatedBackend = {
     ...inner,
     async commit(change) {
       const committed = await inner.commit(change);

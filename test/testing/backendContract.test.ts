@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Backend, DeliveryMode } from "../../src/backend/backend.ts";
+import type { DeliveryMode, LocatedBackend } from "../../src/backend/backend.ts";
 import { memory } from "../../src/backend/memory.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import {
@@ -70,7 +70,7 @@ describe("every case fails for a fault of its law", () => {
 
 describe("with a store that survives", () => {
   /** What opens a store and is closed, or dies, before it. */
-  function front(store: Backend): { backend: Backend; drop: () => void } {
+  function front(store: LocatedBackend): { backend: LocatedBackend; drop: () => void } {
     const stop = new AbortController();
     const check = () => {
       if (stop.signal.aborted) throw new CauceError("closed", "the store goes on without this front");
@@ -85,8 +85,8 @@ describe("with a store that survives", () => {
               return call(argument);
             },
       ]),
-    ) as unknown as Backend;
-    const backend: Backend = {
+    ) as unknown as LocatedBackend;
+    const backend: LocatedBackend = {
       ...guarded,
       async receive(options) {
         check();
@@ -99,7 +99,7 @@ describe("with a store that survives", () => {
   }
 
   const openSurvivor =
-    (after: (store: Backend) => Backend): BackendUnderTest["open"] =>
+    (after: (store: LocatedBackend) => LocatedBackend): BackendUnderTest["open"] =>
     async ({ clock, delivery }) => {
       const store = memory({ clock, delivery });
       const first = front(store);
@@ -113,7 +113,7 @@ describe("with a store that survives", () => {
     };
 
   /** The cases that only a store that survives can be asked. */
-  function survivalCases(after: (store: Backend) => Backend, delivery: DeliveryMode): ContractCase[] {
+  function survivalCases(after: (store: LocatedBackend) => LocatedBackend, delivery: DeliveryMode): ContractCase[] {
     const options = { open: openSurvivor(after), delivery, patienceSeconds };
     const always = new Set(backendContract({ ...options, survives: "nothing" }).map(idOf));
     return backendContract({ ...options, survives: "crashing" }).filter((each) => !always.has(idOf(each)));
@@ -132,7 +132,7 @@ describe("with a store that survives", () => {
   }
 
   test("law 6 finds that what was in flight does not say so after a crash", async () => {
-    const forgetful = (store: Backend): Backend => ({
+    const forgetful = (store: LocatedBackend): LocatedBackend => ({
       ...store,
       receive: async (options) => (await store.receive(options)).map((each) => ({ ...each, redelivered: false })),
     });
@@ -142,7 +142,7 @@ describe("with a store that survives", () => {
   });
 
   /** The same store's limits, with nothing in it. */
-  function emptied(store: Backend): Backend {
+  function emptied(store: LocatedBackend): LocatedBackend {
     return {
       ...store,
       place: async (order) => store.place({ ...order, key: null }),
@@ -191,7 +191,7 @@ test("the store is removed after a case that fails, and the case's own error is 
     survives: "nothing",
     open: async ({ clock }) => {
       const right = memory({ clock });
-      const backend: Backend = { ...right, place: () => Promise.reject(new Error("no place")) };
+      const backend: LocatedBackend = { ...right, place: () => Promise.reject(new Error("no place")) };
       return {
         backend,
         remove: async () => {

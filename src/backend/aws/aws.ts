@@ -1,6 +1,7 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../core/errors.ts";
-import type { Backend, BackendFactoryOptions, Delivery, Limits } from "../backend.ts";
+import type { BackendFactoryOptions, Delivery, Limits, LocatedBackend } from "../backend.ts";
+import { guarded } from "../guard.ts";
 import { refuseSize } from "../newOrder.ts";
 import { destroyClients, openClients } from "./clients.ts";
 import { createCounting } from "./counts.ts";
@@ -37,7 +38,7 @@ export interface AwsOptions {
   readonly onWarning?: ((fields: Record<string, unknown>, message: string) => void) | undefined;
 }
 
-export interface AwsBackend extends Backend {
+export interface AwsBackend extends LocatedBackend {
   /**
    * Takes messages that a Lambda event source received as deliveries, a group's in their order. Whoever hands them over
    * takes them off the queue once they are done. A message that Cauce did not write is left out.
@@ -103,66 +104,49 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         onWarning({ orderId, error: String(error) }, "overdue order not read; the next sweep looks at it again"),
     });
     const removing = createRemoving(table, registry, parts, orders);
-    const under = new Set<Promise<unknown>>();
-    let closing: Promise<void> | undefined;
-
-    /** A call of the open backend; closing waits for those that are under way. */
-    const whileOpen =
-      <Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) =>
-      async (...args: Args): Promise<Result> => {
-        if (closing !== undefined)
-          throw new CauceError("closed", `the backend of "${workflow}" is closed; open a new one`);
-        const running = call(...args);
-        under.add(running);
-        try {
-          return await running;
-        } finally {
-          under.delete(running);
-        }
-      };
-
     const setPaused = async (status: string, paused: boolean): Promise<void> => {
       await registry.setPaused(status, paused);
       counting.forget();
       receiving.resumed();
     };
 
-    return {
+    const underWay = new Set<Promise<unknown>>();
+    const backend: Omit<AwsBackend, "where"> = {
       limits,
-      place: whileOpen(async (order) => {
+      async place(order) {
         const refused = refuseSize(order, limits);
         if (refused !== undefined) throw refused;
         return orders.place(order);
-      }),
-      get: whileOpen(orders.get),
-      where: (id) => ({ store: "dynamodb", file: null, table: names.table, key: { id, part: orderPart } }),
-      list: whileOpen(list),
-      commit: whileOpen(orders.commit),
-      receive: whileOpen(receiving.receive),
-      adopt: whileOpen(async (status, messages) => {
+      },
+      get: orders.get,
+      list,
+      commit: orders.commit,
+      receive: receiving.receive,
+      async adopt(status, messages) {
         const seconds = leaseSeconds[status] ?? usualLeaseSeconds;
         return deliveries.adopt(await queueOf(status), status, messages, seconds);
-      }),
-      isPaused: whileOpen(registry.isPaused),
-      giveBack: whileOpen(deliveries.giveBack),
-      settle: whileOpen(deliveries.settle),
-      overdue: whileOpen(sweeping.overdue),
-      redeliver: whileOpen(sweeping.redeliver),
-      pause: whileOpen((status) => setPaused(status, true)),
-      resume: whileOpen((status) => setPaused(status, false)),
-      remove: whileOpen(removing.remove),
-      removeFinal: whileOpen(removing.removeFinal),
-      probe: whileOpen(registry.probe),
-      depths: whileOpen(counting.depths),
-      failures: whileOpen(counting.failures),
-      close() {
-        closing ??= (async () => {
-          await receiving.close();
-          await Promise.allSettled([...under]);
-          destroyClients(clients);
-        })();
-        return closing;
       },
+      isPaused: registry.isPaused,
+      giveBack: deliveries.giveBack,
+      settle: deliveries.settle,
+      overdue: sweeping.overdue,
+      redeliver: sweeping.redeliver,
+      pause: (status) => setPaused(status, true),
+      resume: (status) => setPaused(status, false),
+      remove: removing.remove,
+      removeFinal: removing.removeFinal,
+      probe: registry.probe,
+      depths: counting.depths,
+      failures: counting.failures,
+      async close() {
+        await receiving.close();
+        await Promise.allSettled([...underWay]);
+        destroyClients(clients);
+      },
+    };
+    return {
+      ...guarded(backend, `the backend of "${workflow}" is closed; open a new one`, underWay),
+      where: (id) => ({ store: "dynamodb", file: null, table: names.table, key: { id, part: orderPart } }),
     };
   };
 }

@@ -1,13 +1,14 @@
-import { CauceError } from "../../core/errors.ts";
+import { readCursor, writeCursor } from "../../core/cursor.ts";
+import { matches } from "../../core/filter.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Backend, ListQuery } from "../backend.ts";
 import { attributes as a, type Standing } from "./item.ts";
 import type { Orders } from "./orders.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
-import { type Filter, walkIndex } from "./walk.ts";
+import { type IndexFilter, walkIndex } from "./walk.ts";
 
-const cursorPattern = /^\d{15}[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const cursorPattern = /^l(\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 /** How many entries one list looks at in one partition, where a filter leaves few: then the page is short. */
 const looksMost = 5_000;
 const looksPerCall = 500;
@@ -16,7 +17,10 @@ const looksPerCall = 500;
 export function createList(table: Table, registry: Registry, orders: Orders): Backend["list"] {
   return async (query) => {
     const { limit } = query;
-    const from = query.cursor === undefined ? undefined : placeOf(query.cursor);
+    const from =
+      query.cursor === undefined
+        ? undefined
+        : readCursor(query.cursor, "a list", (text) => cursorPattern.exec(text)?.[1]);
     await registry.refresh();
     const filter = filterOf(query);
     const perCall = filter === undefined ? limit + 1 : Math.max(limit + 1, looksPerCall);
@@ -46,18 +50,11 @@ export function createList(table: Table, registry: Registry, orders: Orders): Ba
     const next = sorts.length > limit ? page.at(-1) : horizon;
     const items = await Promise.all(page.map((sort) => orders.get((seen.get(sort) as Standing).id)));
     return {
-      items: items.filter((order): order is StoredOrder => order !== undefined && fits(order, query)),
-      nextCursor: next === undefined ? null : Buffer.from(`l${next}`).toString("base64url"),
+      // The index may be a little behind: what is answered fits as it stands now.
+      items: items.filter((order): order is StoredOrder => order !== undefined && matches(order, query)),
+      nextCursor: next === undefined ? null : writeCursor(`l${next}`),
     };
   };
-}
-
-function placeOf(cursor: string): string {
-  const text = Buffer.from(cursor, "base64url").toString();
-  const place = text.slice(1);
-  const known = text.startsWith("l") && cursorPattern.test(place);
-  if (known && Buffer.from(text).toString("base64url") === cursor) return place;
-  throw new CauceError("invalid_cursor", "the cursor is not one that a list returned; leave it out to start anew");
 }
 
 function partitionsOf(registry: Registry, { status, failed, fingerprint }: ListQuery): readonly string[] {
@@ -66,7 +63,7 @@ function partitionsOf(registry: Registry, { status, failed, fingerprint }: ListQ
   return failed === false ? others : [...others, ...registry.failed()];
 }
 
-function filterOf({ status, fingerprint, group }: ListQuery): Filter | undefined {
+function filterOf({ status, fingerprint, group }: ListQuery): IndexFilter | undefined {
   const wanted = [
     [a.status, status],
     [a.failureFingerprint, fingerprint],
@@ -78,14 +75,4 @@ function filterOf({ status, fingerprint, group }: ListQuery): Filter | undefined
     names: Object.fromEntries(wanted.map(([name]) => [`#${name}`, name])),
     values: Object.fromEntries(wanted.map(([name, value]) => [`:${name}`, { S: value }])),
   };
-}
-
-/** The index may be a little behind: what is answered fits as it stands now. */
-function fits(order: StoredOrder, { status, failed, fingerprint, group }: ListQuery): boolean {
-  return (
-    (status === undefined || order.status === status) &&
-    (failed === undefined || (order.failure !== null) === failed) &&
-    (fingerprint === undefined || order.failure?.fingerprint === fingerprint) &&
-    (group === undefined || order.group === group)
-  );
 }

@@ -4,7 +4,7 @@ import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Backend, DeliveryMode, NewOrder, Placed } from "../backend.ts";
 import { createIds } from "../ids.ts";
-import { firstOf } from "../newOrder.ts";
+import { storedOrder } from "../newOrder.ts";
 import type { Deliveries } from "./deliveries.ts";
 import {
   attributes as a,
@@ -118,7 +118,7 @@ export function createOrders(options: OrdersOptions): Orders {
   };
 
   const placeAt = async (newOrder: NewOrder, id: string): Promise<Placed | "removed"> => {
-    const order = firstOf(newOrder, id);
+    const order = storedOrder(newOrder, id);
     const nonce = nonceOf(newOrder);
     if (order.kind === "final") await registry.noteFinal(order.status);
     const arrived = order.kind === "handled" ? (await topic()).expect() : () => {};

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
-import { CauceError } from "../../core/errors.ts";
+import { jsonOf, readCursor, writeCursor } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Backend } from "../backend.ts";
 import type { Flights } from "./flights.ts";
@@ -10,7 +10,7 @@ import type { Queue } from "./queue.ts";
 import type { Registry } from "./registry.ts";
 import type { Table } from "./table.ts";
 import { countedMost, decodeRows, encodeRows, isFull, type Row, tallied } from "./tally.ts";
-import { type Filter, walkIndex } from "./walk.ts";
+import { type IndexFilter, walkIndex } from "./walk.ts";
 
 export interface SweepingOptions {
   readonly clock: Clock;
@@ -61,7 +61,7 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
     async overdue({ limit, cursor }) {
       await registry.refresh();
       const shards = registry.open();
-      let place = cursor === undefined ? start(shards.length) : placeOf(cursor);
+      let place = cursor === undefined ? start(shards.length) : readCursor(cursor, "a sweep", placeOf);
       if (cursor === undefined) await parts.sweep();
       for (let steps = 0; steps < stepsMost; steps++) {
         const now = clock.now();
@@ -171,7 +171,7 @@ function start(shards: number): Place {
 }
 
 /** What is due, and what is still to be counted: entries of a row that is full need not come over the network. */
-function dueOrOther(full: readonly Row[], now: number): Filter | undefined {
+function dueOrOther(full: readonly Row[], now: number): IndexFilter | undefined {
   if (full.length === 0) return undefined;
   const left = full.slice(0, inMost);
   const names = left.map((_, n) => `:st${n}`);
@@ -200,25 +200,14 @@ function isAfter({ due, id }: Standing, given: Place["given"]): boolean {
 }
 
 function cursorOf(place: Place): string {
-  return Buffer.from(JSON.stringify([place.behind, place.given, encodeRows(place.rows)])).toString("base64url");
+  return writeCursor(JSON.stringify([place.behind, place.given, encodeRows(place.rows)]));
 }
 
-function placeOf(cursor: string): Place {
-  try {
-    const [behind, given, counted] = JSON.parse(Buffer.from(cursor, "base64url").toString()) as [
-      Place["behind"],
-      Place["given"],
-      unknown,
-    ];
-    const rows = decodeRows(counted);
-    if (
-      Array.isArray(behind) &&
-      behind.every((each) => each === null || typeof each === "string") &&
-      rows !== undefined
-    )
-      return { behind, given, rows };
-  } catch {
-    // Said below.
-  }
-  throw new CauceError("invalid_cursor", "the cursor is not one that `overdue` returned; leave it out to start anew");
+function placeOf(text: string): Place | undefined {
+  const parsed = jsonOf(text);
+  if (!Array.isArray(parsed)) return undefined;
+  const [behind, given, counted] = parsed as [Place["behind"], Place["given"], unknown];
+  const rows = decodeRows(counted);
+  if (rows === undefined || !Array.isArray(behind)) return undefined;
+  return behind.every((each) => each === null || typeof each === "string") ? { behind, given, rows } : undefined;
 }

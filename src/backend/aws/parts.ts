@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
+import { exceedsBytes } from "../../core/size.ts";
 import {
   attributes,
   type Item,
@@ -135,17 +136,17 @@ export function createParts(table: Table, clock: Clock): Parts {
       let dataPart: string | null = null;
       let resultsPart: string | null = null;
       let extrasPart: Marks["extrasPart"] = extrasJson === (before?.extrasJson ?? null) ? undefined : null;
-      if (order.version === 1 && Buffer.byteLength(order.dataJson) > inlineBytesMax) {
+      if (order.version === 1 && exceedsBytes(order.dataJson, inlineBytesMax)) {
         // Two placings with one idempotency key have one id, and their data may differ.
         dataPart = `d-${nonce}`;
         taken.push(await put(order.id, dataPart, order.dataJson));
       }
-      if (order.resultsJson.length * 3 > inlineBytesMax && Buffer.byteLength(order.resultsJson) > inlineBytesMax) {
+      if (exceedsBytes(order.resultsJson, inlineBytesMax)) {
         // Of two writers of one version only one will be named.
         resultsPart = `r${order.version}-${nonce}`;
         taken.push(await put(order.id, resultsPart, order.resultsJson));
       }
-      if (extrasPart === null && extrasJson !== null && Buffer.byteLength(extrasJson) > inlineBytesMax) {
+      if (extrasPart === null && extrasJson !== null && exceedsBytes(extrasJson, inlineBytesMax)) {
         extrasPart = `x${order.version}-${nonce}`;
         taken.push(await put(order.id, extrasPart, extrasJson));
       }

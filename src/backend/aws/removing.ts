@@ -1,4 +1,4 @@
-import { CauceError } from "../../core/errors.ts";
+import { readCursor, writeCursor } from "../../core/cursor.ts";
 import type { Backend } from "../backend.ts";
 import { attributes as a, type Item, orderPart, sortBefore } from "./item.ts";
 import type { Orders } from "./orders.ts";
@@ -53,7 +53,8 @@ export function createRemoving(
     async removeFinal({ before, limit, cursor }) {
       await registry.refresh();
       const partitions = registry.final();
-      const [, at = "0", after] = cursor === undefined ? [] : (cursorPattern.exec(cursor) ?? refuse());
+      const [, at = "0", after] =
+        cursor === undefined ? [] : readCursor(cursor, "a removal", (text) => cursorPattern.exec(text) ?? undefined);
       const index = Number(at);
       const partition = partitions[index];
       if (partition === undefined) return { removed: 0, nextCursor: null };
@@ -69,11 +70,7 @@ export function createRemoving(
       );
       const next = page.next === undefined ? `${index + 1} ` : `${index} ${page.next}`;
       const ended = page.next === undefined && index + 1 >= partitions.length;
-      return { removed: removed.filter(Boolean).length, nextCursor: ended ? null : next };
+      return { removed: removed.filter(Boolean).length, nextCursor: ended ? null : writeCursor(next) };
     },
   };
-}
-
-function refuse(): never {
-  throw new CauceError("invalid_cursor", "the cursor is not one that a removal returned; leave it out to start anew");
 }

@@ -9,12 +9,12 @@ export interface Walk {
   readonly after?: string | undefined;
   /** Goes forward as far as here. */
   readonly through?: string | undefined;
-  readonly filter?: Filter | undefined;
+  readonly filter?: IndexFilter | undefined;
   /** How many entries one call looks at. */
   readonly limit: number;
 }
 
-export interface Filter {
+export interface IndexFilter {
   readonly expression: string;
   readonly names: Record<string, string>;
   readonly values: Item;

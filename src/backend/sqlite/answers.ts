@@ -1,10 +1,11 @@
+import { writeNumbers } from "../../core/cursor.ts";
 import type { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { NewOrder, Placed, Removal } from "../backend.ts";
+import { storedOrder } from "../newOrder.ts";
 import type { Claims } from "./claims.ts";
 import { createDecoder, detached } from "./codec.ts";
-import { writeCursor } from "./cursor.ts";
-import { type Answer, dropped, type Exception, fromRows, placedEntry } from "./protocol.ts";
+import { type Answer, dropped, type Exception, fromRows } from "./protocol.ts";
 import { decodeRow, orderOfRow } from "./rows.ts";
 import { redelivery } from "./schema.ts";
 
@@ -62,7 +63,7 @@ export function tellAnswer(
     else if (exception !== undefined) each.resolve(placedBefore(exception, each.newOrder));
     else {
       each.seq = keys.number();
-      each.order = storedOrder(detached(keys.text()), each.newOrder);
+      each.order = storedOrder(each.newOrder, detached(keys.text()));
       each.resolve({ outcome: "placed", order: each.order });
     }
   }
@@ -76,7 +77,7 @@ function removedOf(exception: Exception | undefined): "removed" | "not_found" | 
 function removalOf(exception: Exception | undefined): Removal {
   if (exception?.is !== "walked") return { removed: 0, nextCursor: null };
   const { removed, lastSeq } = exception;
-  return { removed, nextCursor: lastSeq === null ? null : writeCursor([lastSeq]) };
+  return { removed, nextCursor: lastSeq === null ? null : writeNumbers("after", lastSeq) };
 }
 
 /** Hands out what the writer claimed. After `tellAnswer`: a commit consumes the delivery before. */
@@ -94,29 +95,4 @@ export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Answe
     }
   }
   claims.distribute();
-}
-
-function storedOrder(id: string, order: NewOrder): StoredOrder {
-  const { status, kind, dataJson, group, createdAt, expiresAt, extrasJson } = order;
-  return {
-    id,
-    status,
-    kind,
-    visit: 0,
-    version: 1,
-    attempts: 0,
-    attempting: false,
-    dataJson,
-    resultsJson: "{}",
-    group,
-    createdAt,
-    updatedAt: createdAt,
-    notBefore: null,
-    expiresAt,
-    failure: null,
-    entry: placedEntry(order),
-    past: [],
-    pastOmitted: 0,
-    extrasJson,
-  };
 }

@@ -1,12 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
-import { CauceError } from "../../core/errors.ts";
+import { readNumbers } from "../../core/cursor.ts";
 import type { Backend, Limits } from "../backend.ts";
 import { firstSeqOf, seqOf } from "../ids.ts";
 import { refuseSize } from "../newOrder.ts";
 import type { Waiting } from "./answers.ts";
 import type { Channel } from "./channel.ts";
 import type { Claims } from "./claims.ts";
-import { readCursor } from "./cursor.ts";
 import { storeFault } from "./faults.ts";
 import { encodeCommit, encodePlace, op } from "./protocol.ts";
 import type { Reader } from "./reader.ts";
@@ -32,13 +31,11 @@ export function createFront({
   claims,
   reader,
   giveBack,
-}: FrontOptions): Omit<Backend, "close"> & { end(): void } {
+}: FrontOptions): Omit<Backend, "close"> {
   const { encoder } = channel;
   const json = createEntryWriter();
-  let closed = false;
 
   const read = async <T>(how: () => T): Promise<T> => {
-    if (closed) throw closedError();
     try {
       return how();
     } catch (error) {
@@ -46,32 +43,20 @@ export function createFront({
     }
   };
   const write = (encode: () => void): Promise<void> =>
-    closed
-      ? Promise.reject(closedError())
-      : new Promise<void>((resolve, reject) => {
-          encode();
-          channel.sent({ is: "other", resolve, reject });
-        });
+    new Promise<void>((resolve, reject) => {
+      encode();
+      channel.sent({ is: "other", resolve, reject });
+    });
 
   return {
     limits,
 
-    end() {
-      closed = true;
-    },
-
     get(id) {
       const order = claims.orderOf(id);
-      return order === undefined || closed ? read(() => reader.get(id)) : Promise.resolve(order);
-    },
-
-    where(id) {
-      const seq = seqOf(id);
-      return { store: "sqlite", file, table: "orders", key: seq === undefined ? { id } : { seq } };
+      return order === undefined ? read(() => reader.get(id)) : Promise.resolve(order);
     },
 
     place(order) {
-      if (closed) return Promise.reject(closedError());
       const refused = refuseSize(order, limits);
       if (refused !== undefined) return Promise.reject(refused);
       return new Promise((resolve, reject) => {
@@ -81,7 +66,6 @@ export function createFront({
     },
 
     commit(change) {
-      if (closed) return Promise.reject(closedError());
       const { id } = change.before;
       const held = claims.seqOf(id);
       const seq = held ?? seqOf(id);
@@ -92,10 +76,9 @@ export function createFront({
       });
     },
 
-    receive: (options) => (closed ? Promise.reject(closedError()) : claims.receive(options)),
+    receive: claims.receive,
 
     settle(delivery, verdict) {
-      if (closed) return Promise.reject(closedError());
       const out = claims.outOf(delivery);
       if (out === undefined) return Promise.resolve();
       // Held until it is written: where the store refuses, the lease is what brings it back.
@@ -132,7 +115,6 @@ export function createFront({
       }),
 
     remove(id) {
-      if (closed) return Promise.reject(closedError());
       const seq = seqOf(id);
       if (seq === undefined) return Promise.resolve("not_found");
       return new Promise((resolve, reject) => {
@@ -144,8 +126,7 @@ export function createFront({
     },
 
     async removeFinal({ before, limit, cursor }) {
-      if (closed) throw closedError();
-      const after = cursor === undefined ? -1 : (readCursor(cursor, 1)[0] as number);
+      const after = cursor === undefined ? -1 : (readNumbers(cursor, "a removal", "after", 1)[0] as number);
       return new Promise((resolve, reject) => {
         encoder.number(op.removeFinal);
         encoder.number(after);
@@ -171,8 +152,4 @@ export function createFront({
         }),
       ),
   };
-}
-
-function closedError(): CauceError {
-  return new CauceError("closed", "the store is closed; nothing was written");
 }

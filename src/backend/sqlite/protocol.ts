@@ -1,8 +1,8 @@
 /** What the front (in the caller's thread) and the writer (in a thread of its own) say to each other. */
 import type { MessagePort } from "node:worker_threads";
 import type { Change } from "../../core/decide.ts";
-import type { Entry } from "../../core/order.ts";
 import type { NewOrder } from "../backend.ts";
+import { placedEntry } from "../newOrder.ts";
 import type { Decoder, Encoder, Packed } from "./codec.ts";
 import type { EntryWriter } from "./rows.ts";
 import { kindNumber } from "./schema.ts";
@@ -115,10 +115,6 @@ export function encodePlace(to: Encoder, json: EntryWriter, order: NewOrder): vo
   to.text(key?.keyHash ?? null);
   to.text(key?.contentHash ?? "");
   if (extrasJson !== null) to.text(extrasJson);
-}
-
-export function placedEntry({ createdAt, by }: NewOrder): Entry {
-  return { at: createdAt, reason: null, error: null, by };
 }
 
 export function decodePlace(from: Decoder, withExtras: boolean): PlaceOp {

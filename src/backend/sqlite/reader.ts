@@ -1,8 +1,8 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { readNumbers, writeNumbers } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Depth, FailureGroup, ListQuery, OrderPage, Overdue } from "../backend.ts";
 import { seqOf } from "../ids.ts";
-import { readCursor, writeCursor } from "./cursor.ts";
 import { columns, orderOfRow, type Row } from "./rows.ts";
 import { bucket, queueState } from "./schema.ts";
 
@@ -91,7 +91,8 @@ export function openReader(file: string): Reader {
 
     list(query) {
       const { limit, group, cursor } = query;
-      const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : (readCursor(cursor, 1)[0] as number);
+      const before =
+        cursor === undefined ? Number.MAX_SAFE_INTEGER : (readNumbers(cursor, "a list", "after", 1)[0] as number);
       // One more than asked for tells whether there is a next page.
       const found =
         group === undefined
@@ -101,12 +102,12 @@ export function openReader(file: string): Reader {
       const last = items.at(-1);
       return {
         items: items.map(orderOfRow),
-        nextCursor: found.length > limit && last !== undefined ? writeCursor([last[18]]) : null,
+        nextCursor: found.length > limit && last !== undefined ? writeNumbers("after", last[18]) : null,
       };
     },
 
     overdue({ limit, cursor }, now) {
-      const [expiresAt, seq] = cursor === undefined ? [0, 0] : readCursor(cursor, 2);
+      const [expiresAt, seq] = cursor === undefined ? [0, 0] : readNumbers(cursor, "a sweep", "after", 2);
       const found = rows(
         `SELECT ${columns} ${from} INDEXED BY orders_expiry ${joined}
          WHERE o.expires_at <= ? AND (o.expires_at, o.seq) > (?, ?) ORDER BY o.expires_at, o.seq LIMIT ?`,
@@ -119,7 +120,7 @@ export function openReader(file: string): Reader {
       ];
       return {
         orders: found.map(orderOfRow),
-        nextCursor: full ? writeCursor([last[13] as number, last[18]]) : null,
+        nextCursor: full ? writeNumbers("after", last[13] as number, last[18]) : null,
         nextAt: next,
       };
     },

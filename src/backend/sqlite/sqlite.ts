@@ -1,6 +1,8 @@
 import { join, resolve } from "node:path";
 import { CauceError } from "../../core/errors.ts";
-import type { Backend, BackendFactoryOptions, Limits, NewOrder, Placed } from "../backend.ts";
+import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../backend.ts";
+import { guarded } from "../guard.ts";
+import { seqOf } from "../ids.ts";
 import { handOut, tellAnswer, type Waiting } from "./answers.ts";
 import { createChannel } from "./channel.ts";
 import { createClaims } from "./claims.ts";
@@ -18,7 +20,7 @@ export interface SqliteOptions {
   readonly directory: string;
 }
 
-export interface SqliteBackend extends Backend {
+export interface SqliteBackend extends LocatedBackend {
   /** Rejects with `store_unavailable` when the writer's thread ends by itself; only a new process helps then. */
   readonly failed: Promise<never>;
 }
@@ -76,14 +78,14 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       lock.release();
       throw storeFault(error, file);
     };
-    let closing: Promise<void> | undefined;
+    let isClosing = false;
     const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }).catch(faulty);
     const channel = createChannel<Waiting>({
       post: writer.post,
       answerWithin: writer.answerWithin,
       now: clock.now,
       onAnswer(waiting, answer) {
-        tellAnswer(waiting, answer, claims, (exception, newOrder) => placedBefore(exception, newOrder, front));
+        tellAnswer(waiting, answer, claims, (exception, newOrder) => placedBefore(exception, newOrder, backend));
         handOut(waiting, answer, claims);
         if (waiting.length > 0) onBatch?.(waiting.length, answer.milliseconds);
         if (answer.nextDelayed !== undefined) promoteAt(answer.nextDelayed);
@@ -94,7 +96,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     writer.onAnswer(channel.receive);
     writer.onEnd(channel.end);
     const failed = new Promise<never>((_, reject) => {
-      writer.onEnd((reason) => closing ?? reject(reason));
+      writer.onEnd((reason) => isClosing || reject(reason));
     });
     // Whoever runs the process hears of it; a library's user learns it from the calls that are rejected.
     failed.catch(() => {});
@@ -106,26 +108,28 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       return faulty(error);
     }
     const front = createFront({ file, limits, clock, channel, claims, reader, giveBack });
+    const close = async (): Promise<void> => {
+      isClosing = true;
+      claims.close();
+      timers.close();
+      // What was claimed before the writer heard of it is here once everything is answered.
+      await channel.settled();
+      giveBack(claims.takeSpare());
+      await channel.settled();
+      // The last connection to close folds the write-ahead log into the file, which one that only reads cannot.
+      reader.close();
+      await writer.close();
+      lock.release();
+    };
+    const backend = guarded<Backend>({ ...front, close }, "the store is closed; nothing was written");
     promoteAt(writer.nextDelayed);
 
     return {
-      ...front,
+      ...backend,
       failed,
-      close() {
-        closing ??= (async () => {
-          front.end();
-          claims.close();
-          timers.close();
-          // What was claimed before the writer heard of it is here once everything is answered.
-          await channel.settled();
-          giveBack(claims.takeSpare());
-          await channel.settled();
-          // The last connection to close folds the write-ahead log into the file, which one that only reads cannot.
-          reader.close();
-          await writer.close();
-          lock.release();
-        })();
-        return closing;
+      where(id) {
+        const seq = seqOf(id);
+        return { store: "sqlite", file, table: "orders", key: seq === undefined ? { id } : { seq } };
       },
     };
   };

@@ -244,6 +244,7 @@ async function pages(trial: Trial, query: ListQuery, between?: () => Promise<voi
   }
 }
 
+/** The suite's own word, since backends may answer with `matches` of the core: it must not be both judge and judged. */
 function fits(order: StoredOrder, query: Omit<ListQuery, "limit">): boolean {
   return (
     (query.status === undefined || order.status === query.status) &&

@@ -24,7 +24,7 @@ export const closed: readonly Case[] = [
       const change = trial.change(order, movedTo("done"));
       const { backend } = trial;
       await trial.settles("close", backend.close());
-      const calls: Record<Exclude<keyof Backend, "limits" | "close" | "where">, () => Promise<unknown>> = {
+      const calls: Record<Exclude<keyof Backend, "limits" | "close">, () => Promise<unknown>> = {
         place: () => backend.place(trial.newOrder()),
         get: () => backend.get(order.id),
         list: () => backend.list({ limit: 1 }),

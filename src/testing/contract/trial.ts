@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
-import type { Backend, Delivery, DeliveryMode, ListQuery, NewOrder, Placed } from "../../backend/backend.ts";
+import type { Delivery, DeliveryMode, ListQuery, LocatedBackend, NewOrder, Placed } from "../../backend/backend.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Change, decide, type Outcome } from "../../core/decide.ts";
 import type { Actor, StatusKind, StoredOrder } from "../../core/order.ts";
@@ -10,7 +10,7 @@ import { contractWorkflow } from "./workflow.ts";
 /** What one case tries a backend with. */
 export interface Trial {
   /** The backend as it is open now. */
-  readonly backend: Backend;
+  readonly backend: LocatedBackend;
   readonly delivery: DeliveryMode;
   readonly clock: Clock;
   /** How many timers the backend has set on its clock. */
@@ -73,7 +73,7 @@ export interface OrderOptions {
 }
 
 export interface TrialOptions {
-  readonly backend: () => Backend;
+  readonly backend: () => LocatedBackend;
   readonly reopen: () => Promise<void>;
   readonly crash: () => Promise<void>;
   readonly delivery: DeliveryMode;

@@ -5,7 +5,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import { seqOf } from "../../../src/backend/ids.ts";
-import { firstOf } from "../../../src/backend/newOrder.ts";
+import { storedOrder } from "../../../src/backend/newOrder.ts";
 import { createDecoder, createEncoder } from "../../../src/backend/sqlite/codec.ts";
 import { createOperations } from "../../../src/backend/sqlite/operations.ts";
 import { encodeCommit, encodePlace, op } from "../../../src/backend/sqlite/protocol.ts";
@@ -77,7 +77,7 @@ describe("a store of the schema before extras", () => {
 describe("on the way to the writer and back", () => {
   const json = createEntryWriter();
   const place = (extras: string | null) => packed((to) => encodePlace(to, json, { ...newOrder, extrasJson: extras }));
-  const bare = firstOf(newOrder, id);
+  const bare = storedOrder(newOrder, id);
   const commit = (before: StoredOrder, extras?: string | null) =>
     packed((to) => encodeCommit(to, json, 1, "", hop(before, extras)));
 
@@ -162,7 +162,7 @@ test("an order whose extras no change touches runs the statements that it ran be
   ] as const) {
     const { own, placed } = apply((to) => encodePlace(to, json, { ...newOrder, extrasJson: extras }));
     assert.deepEqual(own, ["insertOrder", "insertData", ...(extras === null ? [] : ["setExtras"])]);
-    const order = firstOf({ ...newOrder, extrasJson: extras }, placed.text);
+    const order = storedOrder({ ...newOrder, extrasJson: extras }, placed.text);
     const seq = seqOf(order.id) as number;
     const hopped = apply((to) => encodeCommit(to, json, seq, "", hop(order, changed)));
     assert.deepEqual(hopped.own, [...more, "hopClaimed"]);

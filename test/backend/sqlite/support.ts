@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Backend, DeliveryMode, NewOrder } from "../../../src/backend/backend.ts";
+import type { DeliveryMode, LocatedBackend, NewOrder } from "../../../src/backend/backend.ts";
 import { sqlite } from "../../../src/backend/sqlite/index.ts";
 import type { Clock } from "../../../src/core/clock.ts";
 import type { OpenedBackend } from "../../../src/testing/backendContract.ts";
@@ -14,7 +14,7 @@ export function temporaryDirectory(): { directory: string; remove(): void } {
 export async function openSqlite(
   directory: string,
   options: { clock: Clock; delivery?: DeliveryMode; workflow?: string },
-): Promise<Backend> {
+): Promise<LocatedBackend> {
   return sqlite({ directory })({ workflow: "orders", delivery: "standard", ...options });
 }
 
@@ -36,7 +36,7 @@ export async function openForContract(options: { clock: Clock; delivery: Deliver
     return backend;
   };
   return {
-    backend: opened[0] as Backend,
+    backend: opened[0] as LocatedBackend,
     async reopen() {
       await opened.at(-1)?.close();
       return open();
@@ -66,7 +66,7 @@ export const newOrder: NewOrder = {
   key: null,
 };
 
-export async function placeOne(backend: Backend, fields: Partial<NewOrder> = {}) {
+export async function placeOne(backend: LocatedBackend, fields: Partial<NewOrder> = {}) {
   const placed = await backend.place({ ...newOrder, ...fields });
   if (placed.outcome !== "placed") throw new Error(`expected a new order, got ${placed.outcome}`);
   return placed.order;

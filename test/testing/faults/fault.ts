@@ -1,4 +1,4 @@
-import type { Backend, Delivery, DeliveryMode } from "../../../src/backend/backend.ts";
+import type { Backend, Delivery, DeliveryMode, LocatedBackend } from "../../../src/backend/backend.ts";
 import type { Clock } from "../../../src/core/clock.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 
@@ -8,7 +8,7 @@ export interface Fault {
   readonly law: number;
   /** In which mode it shows. */
   readonly delivery: DeliveryMode;
-  wrap(right: Backend, clock: Clock): Partial<Backend>;
+  wrap(right: LocatedBackend, clock: Clock): Partial<LocatedBackend>;
 }
 
 export const standard = { delivery: "standard" } as const;

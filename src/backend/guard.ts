@@ -1,0 +1,40 @@
+import { CauceError } from "../core/errors.ts";
+import type { Backend } from "./backend.ts";
+
+type Call = (...given: readonly unknown[]) => Promise<unknown>;
+
+/**
+ * The same backend, closed once: from the first `close` on every other call rejects with `closed` and this message, and
+ * `close` gives the promise of the first. A call that is refused never reaches the backend.
+ * `underWay` holds each call until it has ended, for a backend whose `close` waits for them; without it a call costs no
+ * promise more.
+ */
+export function guarded<Guarded extends Backend>(
+  backend: Guarded,
+  message: string,
+  underWay?: Set<Promise<unknown>>,
+): Guarded {
+  let closing: Promise<void> | undefined;
+  const hold = (running: Promise<unknown>): void => {
+    const letGo = () => underWay?.delete(running);
+    underWay?.add(running);
+    running.then(letGo, letGo);
+  };
+  const whileOpen =
+    (call: Call): Call =>
+    (...given) => {
+      if (closing !== undefined) return Promise.reject(new CauceError("closed", message));
+      const running = call(...given);
+      if (underWay !== undefined) hold(running);
+      return running;
+    };
+  const calls = Object.entries(backend).filter(([, value]) => typeof value === "function") as [string, Call][];
+  return {
+    ...backend,
+    ...Object.fromEntries(calls.map(([name, call]) => [name, whileOpen(call)])),
+    close() {
+      closing ??= backend.close();
+      return closing;
+    },
+  };
+}

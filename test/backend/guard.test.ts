@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Backend } from "../../src/backend/backend.ts";
+import { guarded } from "../../src/backend/guard.ts";
+import { memory } from "../../src/backend/memory.ts";
+
+const message = "the store is closed";
+const refused = { name: "CauceError", code: "closed", message };
+
+/** A backend whose `get` ends when the test says so, and what was asked of it. */
+function watched() {
+  const asked: string[] = [];
+  const reads = Promise.withResolvers<undefined>();
+  const backend: Backend = {
+    ...memory(),
+    get: (id) => {
+      asked.push(`get ${id}`);
+      return reads.promise;
+    },
+    close: async () => void asked.push("close"),
+  };
+  return { backend, asked, reads };
+}
+
+test("a call goes to the backend as it is, and so does its promise", () => {
+  const { backend, asked, reads } = watched();
+  const { get, limits } = guarded(backend, message);
+  assert.equal(get("a"), reads.promise);
+  assert.deepEqual(asked, ["get a"]);
+  assert.equal(limits, backend.limits);
+});
+
+test("from the close on a call is refused and reaches nothing, also a method that the port does not have", async () => {
+  const { backend, asked } = watched();
+  const more = { ...backend, adopt: async () => void asked.push("adopt") };
+  const closed = guarded(more, message);
+  const closing = closed.close();
+  await assert.rejects(closed.get("a"), refused);
+  await assert.rejects(closed.adopt(), refused);
+  await closing;
+  assert.deepEqual(asked, ["close"]);
+});
+
+test("closing twice is closing once", async () => {
+  const { backend, asked } = watched();
+  const { close } = guarded(backend, message);
+  assert.equal(close(), close());
+  await close();
+  assert.deepEqual(asked, ["close"]);
+});
+
+test("what is under way is held until it has ended, whether it resolves or rejects", async () => {
+  for (const end of ["resolve", "reject"] as const) {
+    const { backend, reads } = watched();
+    const underWay = new Set<Promise<unknown>>();
+    const { get } = guarded(backend, message, underWay);
+    const read = get("a");
+    assert.deepEqual([...underWay], [read]);
+    if (end === "resolve") reads.resolve(undefined);
+    else reads.reject(new Error("no"));
+    await Promise.allSettled([read]);
+    assert.equal(underWay.size, 0, end);
+  }
+});

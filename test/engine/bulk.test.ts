@@ -1,0 +1,160 @@
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import type { ListQuery } from "../../src/backend/backend.ts";
+import { memory } from "../../src/backend/memory.ts";
+import type { StoredOrder } from "../../src/core/order.ts";
+import { type BulkResult, type BulkStep, eachMatching } from "../../src/engine/bulk.ts";
+import { actor, cauceError } from "./support.ts";
+
+/** A store with so many orders that wait; every third is of group "b", the others of "a". */
+async function storing(t: TestContext, count: number) {
+  const backend = memory();
+  t.after(() => backend.close());
+  const orders: StoredOrder[] = [];
+  for (let n = 0; n < count; n++) {
+    const placed = await backend.place({
+      ...{
+        status: "held",
+        kind: "waiting",
+        dataJson: "{}",
+        createdAt: n,
+        expiresAt: null,
+        extrasJson: null,
+        key: null,
+      },
+      group: n % 3 === 0 ? "b" : "a",
+      by: { ...actor, requestId: null, messageId: null },
+    });
+    orders.push(placed.outcome === "placed" ? placed.order : assert.fail());
+  }
+  const queries: ListQuery[] = [];
+  const reads: string[] = [];
+  const acted: string[] = [];
+  const watched = {
+    list: (query: ListQuery) => {
+      queries.push(query);
+      return backend.list(query);
+    },
+    get: (id: string) => {
+      reads.push(id);
+      return backend.get(id);
+    },
+  };
+  const act = async ({ id }: StoredOrder) => {
+    acted.push(id);
+    return true;
+  };
+  /** Goes on with each cursor to the end, and gives what each call answered. */
+  const toTheEnd = async (filter: Parameters<typeof eachMatching>[1], step: BulkStep): Promise<BulkResult[]> => {
+    const results: BulkResult[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const result = await eachMatching(watched, filter, { ...step, cursor }, act);
+      results.push(result);
+      if (result.nextCursor === null) return results;
+      cursor = result.nextCursor;
+    }
+  };
+  return { backend: watched, orders, queries, reads, acted, act, toTheEnd, ids: orders.map(({ id }) => id) };
+}
+
+const countsOf = (results: readonly BulkResult[]) => results.map(({ done, matched }) => [done, matched]);
+
+describe("each order that matches", () => {
+  test("is acted on once, call by call, of a list and of ids", async (t) => {
+    for (const byIds of [false, true]) {
+      const { toTheEnd, ids, acted } = await storing(t, 7);
+      const results = await toTheEnd(byIds ? { ids } : {}, { limit: 3 });
+      assert.deepEqual(countsOf(results), [
+        [3, 3],
+        [3, 3],
+        [1, 1],
+      ]);
+      assert.deepEqual(acted, byIds ? ids : ids.toReversed());
+    }
+  });
+
+  test("is all that the limit counts of a list; of ids it counts those that do not match, too", async (t) => {
+    const { toTheEnd, ids } = await storing(t, 7);
+    assert.deepEqual(countsOf(await toTheEnd({ group: "b" }, { limit: 2 })), [
+      [2, 2],
+      [1, 1],
+    ]);
+    assert.deepEqual(countsOf(await toTheEnd({ group: "b", ids: ["0193", ...ids] }, { limit: 3 })), [
+      [1, 1],
+      [1, 1],
+      [1, 1],
+    ]);
+  });
+
+  test("is read in pages of 200", async (t) => {
+    const { toTheEnd, ids, queries, acted } = await storing(t, 450);
+    assert.deepEqual(countsOf(await toTheEnd({}, { limit: 420 })), [
+      [420, 420],
+      [30, 30],
+    ]);
+    assert.deepEqual(
+      queries.map(({ limit }) => limit),
+      [200, 200, 20, 200],
+    );
+    const together: number[] = [];
+    let running = 0;
+    const result = await eachMatching(
+      { list: () => assert.fail("not asked for"), get: async (id) => ({ id }) as StoredOrder },
+      { ids },
+      { limit: 1_000 },
+      async () => {
+        running++;
+        await new Promise(setImmediate);
+        together.push(running);
+        await new Promise(setImmediate);
+        running--;
+        return true;
+      },
+    );
+    assert.deepEqual(result, { done: 450, matched: 450, nextCursor: null });
+    assert.equal(Math.max(...together), 200);
+    assert.equal(acted.length, 450);
+  });
+
+  test("counts as done only where something was done", async (t) => {
+    const { backend, ids } = await storing(t, 4);
+    const act = async ({ id }: StoredOrder) => id === ids[0];
+    assert.deepEqual(await eachMatching(backend, {}, { limit: 10 }, act), { done: 1, matched: 4, nextCursor: null });
+  });
+
+  test("is only counted by a dry run, whose cursors are those of the run", async (t) => {
+    for (const byIds of [false, true]) {
+      const { toTheEnd, ids, acted } = await storing(t, 7);
+      const filter = { group: "a", ...(byIds ? { ids } : {}) };
+      const dry = await toTheEnd(filter, { limit: 3, dryRun: true });
+      assert.deepEqual(acted, []);
+      const run = await toTheEnd(filter, { limit: 3 });
+      assert.deepEqual(
+        dry.map(({ nextCursor }) => nextCursor),
+        run.map(({ nextCursor }) => nextCursor),
+      );
+      assert.deepEqual(
+        dry.map(({ matched }) => matched),
+        run.map(({ matched }) => matched),
+      );
+      assert.ok(dry.every(({ done }) => done === 0));
+      assert.equal(acted.length, 4);
+    }
+  });
+
+  test("which no longer matches when it is listed is left alone", async (t) => {
+    const { orders, act, acted } = await storing(t, 2);
+    const late = { get: async () => undefined, list: async () => ({ items: orders, nextCursor: null }) };
+    const result = await eachMatching(late, { group: "a" }, { limit: 10 }, act);
+    assert.deepEqual([result, acted], [{ done: 1, matched: 1, nextCursor: null }, [orders[1]?.id]]);
+  });
+
+  test("is not looked for with a cursor that no call gave", async (t) => {
+    const { backend, ids, act } = await storing(t, 1);
+    for (const cursor of ["x", "-1", "1.5", "0"]) {
+      for (const filter of [{}, { ids }]) {
+        await assert.rejects(eachMatching(backend, filter, { limit: 1, cursor }, act), cauceError("invalid_cursor"));
+      }
+    }
+  });
+});
