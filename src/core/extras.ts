@@ -63,9 +63,9 @@ export type ShownExtras = {
 export function showExtras(text: string | null, fields: ShownExtraFields = shownExtraFields): ShownExtras {
   const names = Object.keys(fields);
   // Most orders have no extras, and no text is read for a field that is not shown.
-  if (names.length === 0) return {};
+  if (names.length === 0) return {} as ShownExtras;
   const extras = parseExtras(text);
-  return Object.fromEntries(names.map((name) => [name, (fields[name] as ShownExtra).of(extras)]));
+  return Object.fromEntries(names.map((name) => [name, (fields[name] as ShownExtra).of(extras)])) as ShownExtras;
 }
 
 /** Reads the stored text. Throws `store_corrupt` where it is none that `writeExtras` gave. */
