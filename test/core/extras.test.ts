@@ -169,6 +169,6 @@ describe("what an order shows of its extras", () => {
   });
 
   it("is nothing as long as the list is empty, and no text is read for it", () => {
-    assert.deepEqual(showExtras("no JSON"), {});
+    assert.deepEqual(showExtras("no JSON", {}), {});
   });
 });

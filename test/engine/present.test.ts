@@ -147,12 +147,12 @@ describe("what an order shows of its extras", () => {
       [order, { channel: awkward, definition: 3 }],
       [placed, { channel: null, definition: null }],
     ] as const) {
-      const bare = orderOf(each, "orders");
+      const bare = orderOf(each, "orders", {});
       assert.deepEqual(Object.entries(orderOf(each, "orders", fields)), [
         ...Object.entries(bare),
         ...Object.entries(shown),
       ]);
-      const json = createOrderJson("orders")(each);
+      const json = createOrderJson("orders", {})(each);
       assert.equal(createOrderJson("orders", fields)(each), `${json.slice(0, -1)},${JSON.stringify(shown).slice(1)}`);
     }
   });

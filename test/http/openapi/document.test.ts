@@ -52,10 +52,10 @@ test("roles, parameters and codes are told to people too", () => {
   }
 });
 
-test("an order's extras that are shown stand behind its other fields, and none does as long as the list is empty", () => {
-  const schemasOf = (...fields: [ShownExtraFields?]) => {
+test("an order's extras that are shown stand behind its other fields, and none does where the list is empty", () => {
+  const schemasOf = (fields: ShownExtraFields) => {
     const components = createComponents();
-    const { examples } = putWorkflowSchemas(components, orders, ...fields);
+    const { examples } = putWorkflowSchemas(components, orders, fields);
     const { properties, required } = components.schemas["orders.Order"] as {
       properties: Record<string, unknown>;
       required: string[];
@@ -63,7 +63,7 @@ test("an order's extras that are shown stand behind its other fields, and none d
     return { properties: Object.entries(properties), required, example: Object.entries(examples.order as object) };
   };
   const schema = { type: ["string", "null"], description: "Where the order came from." };
-  const bare = schemasOf();
+  const bare = schemasOf({});
   assert.deepEqual(schemasOf({ channel: { schema, of: () => null } }), {
     properties: [...bare.properties, ["channel", schema]],
     required: [...bare.required, "channel"],
