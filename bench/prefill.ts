@@ -59,7 +59,7 @@ async function fillAll(): Promise<void> {
   };
   await Promise.all(Array.from({ length: concurrency }, fillInTurn));
 
-  const depths = await backend.depths();
+  const { depths } = await backend.counts({ depths: true });
   await backend.close();
   const open = depths.reduce((sum, { waiting, inFlight, delayed }) => sum + waiting + inFlight + delayed, 0);
   const expected = until === "final" ? 0 : total;

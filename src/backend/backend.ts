@@ -14,7 +14,7 @@ export interface Backend {
 
   /**
    * Stores a new order and routes it to its status's queue, and only then resolves. Where these are not one atomic step,
-   * an order that is stored and not routed is found by `overdue`.
+   * an order that is stored and not routed is found by `sweep`.
    * Idempotent by `key`: the same key and content give the order placed before, other content a conflict.
    * Rejects with `limit_exceeded`, `store_full`, `store_unavailable` or `closed`.
    */
@@ -28,9 +28,9 @@ export interface Backend {
 
   /**
    * The only change of an order: compare-and-set on `before.version`, with its history entry, and its next delivery in
-   * the same atomic step or right after it: one that is lost between them is found by a redelivery of the visit before,
-   * or by `overdue`. A repeat of the same `change` after a rejection goes on where it ended. `stale` when another change was first. A delivery that is in flight for `before` is
-   * consumed by a change whose `delivery` is not `keep`. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * the same atomic step or right after it: one that is lost between them is found by a redelivery of the visit before
+   * (`superseded`), or by `sweep`. A repeat of the same `change` after a rejection goes on where it ended. `stale` when
+   * another change was first. A delivery that is in flight for `before` is consumed by a change whose `delivery` is not `keep`. Rejects with `store_full`, `store_unavailable` or `closed`.
    */
   commit(change: Change): Promise<"committed" | "stale">;
 
@@ -43,24 +43,23 @@ export interface Backend {
 
   /**
    * Tells the queue of a delivery: `done` takes it off; `again` brings it back no earlier than `notBefore`
-   * (milliseconds since 1970). A delivery that a commit consumed, or whose lease has run out, is left alone.
+   * (milliseconds since 1970); `superseded` queues the delivery of a later visit, `by`, if that has none, and only then
+   * takes this one off. A delivery that a commit consumed, or whose lease has run out, is itself left alone.
    */
   settle(delivery: Delivery, verdict: Verdict): Promise<void>;
 
-  /** Orders that should have moved: waits that expired, deliveries that were lost. Oldest first. */
-  overdue(query: { limit: number; cursor?: string | undefined }): Promise<Overdue>;
-
-  /** Queues the order's delivery again if it has none; harmless if it has one. */
-  redeliver(order: StoredOrder): Promise<void>;
+  /**
+   * Looks through up to `limit` orders that should have moved, the oldest first: queues again deliveries that were lost,
+   * and gives the waits that expired, for the caller to move. Harmless when repeated. One order whose delivery cannot be
+   * queued keeps none of the others waiting. Rejects with `invalid_cursor`.
+   */
+  sweep(query: { limit: number; cursor?: string | undefined }): Promise<Swept>;
 
   /**
-   * Stops the deliveries of one status, until it is resumed; kept in the store. What is in flight stays there, what
-   * would be delivered waits. Harmless when repeated. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * Writes something small that is no order's, and only then resolves. Harmless when repeated. Rejects with `store_full`,
+   * `store_unavailable` or `closed`, as a placing would.
    */
-  pause(status: string): Promise<void>;
-
-  /** Lets the deliveries of a paused status go on. Harmless when repeated. Rejects as `pause` does. */
-  resume(status: string): Promise<void>;
+  keep(note: Note): Promise<void>;
 
   /**
    * Erases a final order with its data, history and idempotency key, in one atomic step; `not_final` for any other,
@@ -74,17 +73,8 @@ export interface Backend {
    */
   removeFinal(query: RemoveQuery): Promise<Removal>;
 
-  /**
-   * Writes something small that is no order's, and only then resolves: the store takes writes. Rejects with
-   * `store_full`, `store_unavailable` or `closed`, as a placing would.
-   */
-  probe(): Promise<void>;
-
-  /** How many orders stand where, for every status that holds any that are not final, and every one that is paused. */
-  depths(): Promise<Depth[]>;
-
-  /** The failed orders, grouped by status and fingerprint, the largest group first. */
-  failures(): Promise<FailureGroup[]>;
+  /** How many orders stand where, and which have failed: what is asked for, since each costs a look of its own. */
+  counts(asked: { readonly depths?: boolean; readonly failures?: boolean }): Promise<Counts>;
 
   /** Resolves when nothing is left open. Deliveries in flight come back at the next start. Harmless when called again. */
   close(): Promise<void>;
@@ -106,7 +96,7 @@ export interface Limits {
   readonly dataBytesMax: number;
   /** The longest group key, in bytes of UTF-8. */
   readonly groupBytesMax: number;
-  /** How often the sweep must look, in seconds; Infinity where `overdue` says when the next is due. */
+  /** How often the sweep must look, in seconds; Infinity where `sweep` says when the next is due. */
   readonly sweepSeconds: number;
   /** How late a delivery may be after its `notBefore`, in seconds, on an idle machine. */
   readonly timingSeconds: number;
@@ -184,15 +174,33 @@ export interface Delivery {
   readonly messageId: string | null;
 }
 
-export type Verdict = { readonly verdict: "done" } | { readonly verdict: "again"; readonly notBefore: number };
+export type Verdict =
+  | { readonly verdict: "done" }
+  | { readonly verdict: "again"; readonly notBefore: number }
+  /** The order has moved on, and the process that moved it may have died before its next delivery: as it stands now. */
+  | { readonly verdict: "superseded"; readonly by: StoredOrder };
 
-export interface Overdue {
-  readonly orders: readonly StoredOrder[];
+export interface Swept {
+  /** Waits whose time is over. */
+  readonly expired: readonly StoredOrder[];
+  /** How many orders whose delivery was lost it saw to. */
+  readonly redelivered: number;
+  /** Why deliveries could not be queued again, an error for each; the next sweep tries them again. */
+  readonly failed: readonly unknown[];
   /** Where to go on, while there is more that is overdue now. */
   readonly nextCursor: string | null;
   /** When the next will be overdue, in milliseconds since 1970, where the backend knows. */
   readonly nextAt: number | null;
 }
+
+export type Note =
+  /**
+   * Whether one status is paused: then nothing of it is delivered, until it is let go on. What is in flight stays there,
+   * what would be delivered waits.
+   */
+  | { readonly is: "paused"; readonly status: string; readonly paused: boolean }
+  /** Nothing that is read again: it shows that the store takes writes. */
+  | { readonly is: "probe" };
 
 export interface RemoveQuery {
   /** Milliseconds since 1970. */
@@ -206,6 +214,14 @@ export interface Removal {
   /** How many orders this call erased. */
   readonly removed: number;
   readonly nextCursor: string | null;
+}
+
+/** What was not asked for is empty. */
+export interface Counts {
+  /** For every status that holds orders that are not final, and every one that is paused. */
+  readonly depths: Depth[];
+  /** The failed orders, grouped by status and fingerprint, the largest group first. */
+  readonly failures: FailureGroup[];
 }
 
 export interface Depth {

@@ -70,6 +70,13 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
     else open.set(stored.order.id, stored);
   }
 
+  /** Queues the order's delivery if it has none. */
+  function redeliver({ id, visit }: StoredOrder): void {
+    const order = byId.get(id)?.order;
+    if (order === undefined || order.visit !== visit || order.kind !== "handled" || order.failure !== null) return;
+    if (queue.stateOf(id) === undefined) queue.enter(order);
+  }
+
   function erase({ index, keyHash, order }: Stored): void {
     placed[index] = undefined;
     byId.delete(order.id);
@@ -137,10 +144,13 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
     },
 
     async settle(delivery, verdict) {
-      queue.settle(delivery, verdict);
+      if (verdict.verdict === "superseded") {
+        redeliver(verdict.by);
+        queue.settle(delivery, { verdict: "done" });
+      } else queue.settle(delivery, verdict);
     },
 
-    async overdue({ limit, cursor }) {
+    async sweep({ limit, cursor }) {
       const now = clock.now();
       const [afterAt = -1, afterIndex = 0] = cursor === undefined ? [] : readNumbers(cursor, "a sweep", "sweep", 2);
       const due: { at: number; index: number; order: StoredOrder }[] = [];
@@ -154,25 +164,19 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
       due.sort((a, b) => a.at - b.at || a.index - b.index);
       const page = due.slice(0, limit);
       const last = page.at(-1);
+      const expired = page.map(({ order }) => order).filter(({ kind }) => kind === "waiting");
+      for (const { order } of page) redeliver(order);
       return {
-        orders: page.map(({ order }) => order),
+        expired,
+        redelivered: page.length - expired.length,
+        failed: [],
         nextCursor: last !== undefined && due.length > limit ? writeNumbers("sweep", last.at, last.index) : null,
         nextAt,
       };
     },
 
-    async redeliver({ id, visit }) {
-      const order = byId.get(id)?.order;
-      if (order === undefined || order.visit !== visit || order.kind !== "handled" || order.failure !== null) return;
-      if (queue.stateOf(id) === undefined) queue.enter(order);
-    },
-
-    async pause(status) {
-      queue.pause(status);
-    },
-
-    async resume(status) {
-      queue.resume(status);
+    async keep(note) {
+      if (note.is === "paused") queue.setPaused(note.status, note.paused);
     },
 
     async remove(id) {
@@ -195,17 +199,12 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
       return { removed, nextCursor: end < placed.length ? writeNumbers("removal", end) : null };
     },
 
-    async probe() {},
-
-    async depths() {
-      return depthsOf(
-        [...open.values()].map(({ order }) => order),
-        queue,
-      );
-    },
-
-    async failures() {
-      return failures.all();
+    async counts(asked) {
+      const orders = asked.depths ? [...open.values()].map(({ order }) => order) : [];
+      return {
+        depths: asked.depths ? depthsOf(orders, queue) : [],
+        failures: asked.failures ? failures.all() : [],
+      };
     },
 
     async close() {

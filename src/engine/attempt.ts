@@ -88,7 +88,7 @@ export function createAttempt(options: AttemptOptions): Attempt {
       onHandlerEnd();
       if (order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order)) {
         // The process may have died between the commit of the next visit and its delivery (law 3).
-        await backend.redeliver(order);
+        return { verdict: "superseded", by: order };
       }
       return verdictOf(order, delivery);
     }

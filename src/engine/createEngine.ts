@@ -147,7 +147,8 @@ export function createEngine(options: EngineOptions): Engine {
     const [wanted = []] = polledStatuses([workflow], statuses);
     ending = new AbortController();
     const { signal } = ending;
-    const stranded = refuseStranded(workflow, await backend.depths(), options.unknownStatuses ?? "refuse");
+    const { depths } = await backend.counts({ depths: true });
+    const stranded = refuseStranded(workflow, depths, options.unknownStatuses ?? "refuse");
     const opened = await openResources(app);
     resources = opened;
     await failUnknown(stranded, {
@@ -190,7 +191,7 @@ export function createEngine(options: EngineOptions): Engine {
     where: options.backend.where,
     list: backend.list,
     ...createOperate({ backend, contextOf, commit: commitOther, log, onRemoved: observer.removed }),
-    failures: backend.failures,
+    failures: async () => (await backend.counts({ failures: true })).failures,
 
     ...createStanding({ workflow, backend, log }),
 

@@ -14,7 +14,7 @@ const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: 
 /** Where orders stand, status by status, and whether a status is let go on. */
 export function createStanding({ workflow, backend, log }: StandingOptions): Pick<Engine, "queues" | "setPaused"> {
   const queues = async (): Promise<Depth[]> => {
-    const depths = await backend.depths();
+    const { depths } = await backend.counts({ depths: true });
     const rows = Object.entries(workflow.statuses as Record<string, StatusDefinition>)
       .filter(([, status]) => kindOf(status) !== "final")
       .map(([status, definition]): Depth => {
@@ -42,7 +42,7 @@ export function createStanding({ workflow, backend, log }: StandingOptions): Pic
         const message = `"${status}" has no handler, so nothing of it is delivered that could be paused`;
         return { refused: "status_not_handled", message };
       }
-      await (paused ? backend.pause(status) : backend.resume(status));
+      await backend.keep({ is: "paused", status, paused });
       log.info({ status }, paused ? "status paused" : "status resumed");
       return (await row()) ?? { status, kind: "handled", ...none };
     },

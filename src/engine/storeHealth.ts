@@ -29,7 +29,7 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
 
   const probe = async (): Promise<void> => {
     try {
-      await backend.probe();
+      await backend.keep({ is: "probe" });
       faulty = false;
     } catch {
       // It is as faulty as before.
@@ -60,9 +60,8 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
       ...backend,
       place: (order) => backend.place(order).then(placed, refused),
       commit: (change) => backend.commit(change).then(committed, refused),
-      // `settle` and `redeliver` write to queues, which may be another service than the one that stores orders.
-      pause: (status) => backend.pause(status).catch(refused),
-      resume: (status) => backend.resume(status).catch(refused),
+      // `settle` and `sweep` write to queues, which may be another service than the one that stores orders.
+      keep: (note) => backend.keep(note).catch(refused),
       remove: (id) => backend.remove(id).catch(refused),
       removeFinal: (query) => backend.removeFinal(query).catch(refused),
     },

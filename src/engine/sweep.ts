@@ -5,7 +5,7 @@ import type { Log } from "../core/handlers.ts";
 import type { StoredOrder } from "../core/order.ts";
 
 export interface SweepOptions {
-  readonly backend: Backend;
+  readonly backend: Pick<Backend, "sweep" | "limits">;
   readonly clock: Clock;
   readonly log: Log;
   /** Decides and commits; a change that another made first is no fault. */
@@ -26,7 +26,7 @@ export interface Sweep {
 const pageSize = 200;
 const pauseAfterErrorSeconds = 5;
 
-/** Moves expired waits on and queues lost deliveries again. Sleeps until the backend says that the next is due. */
+/** Moves expired waits on, and lets the backend queue lost deliveries again. Sleeps until the backend says that the next is due. */
 export function createSweep({ backend, clock, log, apply }: SweepOptions): Sweep {
   let wakeAt = Number.POSITIVE_INFINITY;
   let cancel: (() => void) | undefined;
@@ -46,23 +46,23 @@ export function createSweep({ backend, clock, log, apply }: SweepOptions): Sweep
     });
   };
 
-  const move = (order: StoredOrder): Promise<void> =>
-    order.kind === "waiting" ? apply(order, { kind: "expired" }) : backend.redeliver(order);
-
   const once = async (goOn: () => boolean): Promise<number> => {
     let swept = 0;
     let cursor: string | undefined;
     const errors: unknown[] = [];
     do {
-      const page = await backend.overdue({ limit: pageSize, cursor });
+      const { expired, redelivered, failed, nextCursor, nextAt } = await backend.sweep({ limit: pageSize, cursor });
+      swept += redelivered;
+      errors.push(...failed);
       if (!goOn()) break;
-      // One that cannot be moved, since its queue is gone, say, must not keep those behind it waiting.
-      for (const moved of await Promise.allSettled(page.orders.map(move))) {
+      // One that cannot be moved must not keep those behind it waiting.
+      const moves = expired.map((order) => apply(order, { kind: "expired" }));
+      for (const moved of await Promise.allSettled(moves)) {
         if (moved.status === "fulfilled") swept++;
         else errors.push(moved.reason);
       }
-      if (page.nextAt !== null) notice(page.nextAt);
-      cursor = page.nextCursor ?? undefined;
+      if (nextAt !== null) notice(nextAt);
+      cursor = nextCursor ?? undefined;
     } while (cursor !== undefined && goOn());
     if (errors.length > 0) throw errors[0];
     return swept;

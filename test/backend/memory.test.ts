@@ -113,31 +113,31 @@ test("with nothing in flight, delayed or waited for, no timer is set", async () 
   await backend.close();
 });
 
-test("a lost delivery is overdue until it is queued again", async () => {
+test("a lost delivery is queued again by a sweep, once", async () => {
   const backend = memory({ clock: fakeClock() });
   const id = await place(backend);
   const [delivery] = await backend.receive(receiveOptions);
   assert.ok(delivery);
   await backend.settle(delivery, { verdict: "done" });
-  const { orders } = await backend.overdue({ limit: 10 });
+  const { expired, redelivered } = await backend.sweep({ limit: 10 });
+  assert.deepEqual([expired, redelivered], [[], 1]);
+  assert.equal((await backend.sweep({ limit: 10 })).redelivered, 0);
+  const again = await backend.receive(receiveOptions);
   assert.deepEqual(
-    orders.map((lost) => lost.id),
+    again.map(({ orderId }) => orderId),
     [id],
   );
-  for (const lost of orders) await backend.redeliver(lost);
-  assert.deepEqual((await backend.overdue({ limit: 10 })).orders, []);
-  assert.equal((await backend.receive(receiveOptions)).length, 1);
   await backend.close();
 });
 
-test("an overdue cursor is no list cursor", async () => {
+test("a sweep's cursor is no list's", async () => {
   const clock = fakeClock();
   const backend = memory({ clock });
   for (let n = 0; n < 2; n++) await place(backend, { status: "held", kind: "waiting", expiresAt: clock.now() });
-  const overdue = await backend.overdue({ limit: 1 });
+  const sweep = await backend.sweep({ limit: 1 });
   const list = await backend.list({ limit: 1 });
-  assert.ok(overdue.nextCursor && list.nextCursor);
-  await assert.rejects(backend.list({ limit: 1, cursor: overdue.nextCursor }), { code: "invalid_cursor" });
-  await assert.rejects(backend.overdue({ limit: 1, cursor: list.nextCursor }), { code: "invalid_cursor" });
+  assert.ok(sweep.nextCursor && list.nextCursor);
+  await assert.rejects(backend.list({ limit: 1, cursor: sweep.nextCursor }), { code: "invalid_cursor" });
+  await assert.rejects(backend.sweep({ limit: 1, cursor: list.nextCursor }), { code: "invalid_cursor" });
   await backend.close();
 });

@@ -23,7 +23,7 @@ test("a handled status is paused and resumed, and others are refused", async (t)
 test("a pause that outlived its status is let go, and is not made anew", async (t) => {
   const backend = memory();
   t.after(() => backend.close());
-  await backend.pause("gone");
+  await backend.keep({ is: "paused", status: "gone", paused: true });
   const { log } = keptLog();
   const standing = createStanding({ workflow: workflowOf(statuses), backend, log });
   assert.equal((await standing.queues()).find(({ status }) => status === "gone")?.paused, true);

@@ -23,7 +23,8 @@ function storeOf(t: TestContext) {
       check();
       return right.place(order);
     },
-    async probe() {
+    async keep(note) {
+      assert.deepEqual(note, { is: "probe" });
       store.probes++;
       await new Promise(setImmediate);
       check();
@@ -98,7 +99,7 @@ test("an engine's store is in fault from a placing or a handler's change on, and
       ...backend,
       place: (order) => (full ? refuse() : backend.place(order)),
       commit: (change) => (full ? refuse() : backend.commit(change)),
-      probe: () => (full ? refuse() : backend.probe()),
+      keep: (note) => (full ? refuse() : backend.keep(note)),
     }),
   });
   const { id } = await place();
@@ -128,9 +129,7 @@ test("what an operator changes says it too, and a change that was refused for an
       ...backend,
       commit: (change) => (full ? refuse() : backend.commit(change)),
       remove: (id) => (full ? refuse() : backend.remove(id)),
-      pause: (status) => (full ? refuse() : backend.pause(status)),
-      resume: (status) => (full ? refuse() : backend.resume(status)),
-      probe: () => (full ? refuse() : backend.probe()),
+      keep: (note) => (full ? refuse() : backend.keep(note)),
     }),
   });
   const { id } = await place();

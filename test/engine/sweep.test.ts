@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { Backend } from "../../src/backend/backend.ts";
+import type { Backend, Limits, Swept } from "../../src/backend/backend.ts";
 import { memory } from "../../src/backend/memory.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
@@ -161,7 +161,7 @@ describe("a wait that expires", () => {
   });
 
   test("wakes nothing in between: an idle engine asks for nothing", async (t) => {
-    const asked = { receive: 0, overdue: 0 };
+    const asked = { receive: 0, sweep: 0 };
     const workflow = workflowOf({
       received: { to: ["parked"] },
       priced: { to: ["done"] },
@@ -176,9 +176,9 @@ describe("a wait that expires", () => {
           asked.receive++;
           return backend.receive(options);
         },
-        overdue: (query) => {
-          asked.overdue++;
-          return backend.overdue(query);
+        sweep: (query) => {
+          asked.sweep++;
+          return backend.sweep(query);
         },
       }),
     });
@@ -287,30 +287,46 @@ describe("a sweep", () => {
     assert.deepEqual(moved, [...ids, ahead]);
   });
 
-  test("moves those behind one that cannot be moved, on later pages too, and then rejects", async (t) => {
-    const clock = fakeClock();
-    const inner = memory({ clock });
-    t.after(() => inner.close());
-    const pages = [["a", "stuck"], ["b"]].map((ids) => ids.map((id) => ({ id, kind: "handled" }) as StoredOrder));
-    const queued: string[] = [];
-    const backend: Backend = {
-      ...inner,
-      overdue: async ({ cursor = "0" }) => ({
-        orders: pages[Number(cursor)] as StoredOrder[],
-        nextCursor: cursor === "0" ? "1" : null,
-        nextAt: null,
-      }),
-      redeliver: async ({ id }) => {
-        if (id === "stuck") throw new CauceError("store_missing", "no such queue");
-        queued.push(id);
-      },
-    };
-    const sweep = createSweep({ backend, clock, log: keptLog().log, apply: async () => {} });
-    await assert.rejects(
-      sweep.once(() => true),
-      { code: "store_missing" },
-    );
-    assert.deepEqual(queued, ["a", "b"]);
+  test("sees to those behind one that cannot be moved or queued, on later pages too, and then rejects", async () => {
+    const missing = new CauceError("store_missing", "no such queue");
+    const stale = new CauceError("store_unavailable", "busy");
+    const order = (id: string) => ({ id, kind: "waiting" }) as StoredOrder;
+    const pages: Swept[] = [
+      { expired: [order("a"), order("stuck"), order("b")], redelivered: 5, failed: [], nextCursor: "1", nextAt: null },
+      { expired: [], redelivered: 2, failed: [missing], nextCursor: "2", nextAt: null },
+      { expired: [order("c")], redelivered: 0, failed: [], nextCursor: null, nextAt: null },
+    ];
+    for (const { fails, code } of [
+      { fails: true, code: "store_unavailable" },
+      { fails: false, code: "store_missing" },
+    ]) {
+      const moved: string[] = [];
+      const backend = {
+        limits: { sweepSeconds: 60 } as Limits,
+        sweep: async ({ cursor = "0" }) => pages[+cursor] as Swept,
+      };
+      const sweep = createSweep({
+        ...{ backend, clock: fakeClock(), log: keptLog().log },
+        apply: async ({ id }) => {
+          if (id === "stuck" && fails) throw stale;
+          moved.push(id);
+        },
+      });
+      await assert.rejects(
+        sweep.once(() => true),
+        { code },
+      );
+      assert.deepEqual(moved, fails ? ["a", "b", "c"] : ["a", "stuck", "b", "c"]);
+    }
+  });
+
+  test("counts the orders that it moved and those that the backend saw to", async () => {
+    const expired = [{ id: "a", kind: "waiting" } as StoredOrder];
+    const page: Swept = { expired, redelivered: 5, failed: [], nextCursor: null, nextAt: null };
+    const backend = { limits: { sweepSeconds: 60 } as Limits, sweep: async () => page };
+    const sweep = createSweep({ backend, clock: fakeClock(), log: keptLog().log, apply: async () => {} });
+    assert.equal(await sweep.once(() => true), 6);
+    assert.equal(await sweep.once(() => false), 5, "what it was told not to go on with is not moved");
   });
 
   test("has one timer, for the earliest", async (t) => {
@@ -368,8 +384,8 @@ describe("a sweep", () => {
     let faults = 2;
     const { sweep, place, moved, clock, of } = sweeping(t, (backend) => ({
       ...backend,
-      overdue: (query) =>
-        faults-- > 0 ? Promise.reject(new CauceError("store_unavailable", "busy")) : backend.overdue(query),
+      sweep: (query) =>
+        faults-- > 0 ? Promise.reject(new CauceError("store_unavailable", "busy")) : backend.sweep(query),
     }));
     const id = await place(0);
     await sweep.start();

@@ -150,9 +150,8 @@ describe("with a store that survives", () => {
       list: async () => ({ items: [], nextCursor: null }),
       commit: async () => "stale",
       receive: async () => [],
-      depths: async () => [],
-      failures: async () => [],
-      overdue: async () => ({ orders: [], nextCursor: null, nextAt: null }),
+      counts: async () => ({ depths: [], failures: [] }),
+      sweep: async () => ({ expired: [], redelivered: 0, failed: [], nextCursor: null, nextAt: null }),
     };
   }
 

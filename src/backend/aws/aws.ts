@@ -104,12 +104,6 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         onWarning({ orderId, error: String(error) }, "overdue order not read; the next sweep looks at it again"),
     });
     const removing = createRemoving(table, registry, parts, orders);
-    const setPaused = async (status: string, paused: boolean): Promise<void> => {
-      await registry.setPaused(status, paused);
-      counting.forget();
-      receiving.resumed();
-    };
-
     const underWay = new Set<Promise<unknown>>();
     const backend: Omit<AwsBackend, "where"> = {
       limits,
@@ -128,16 +122,21 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       },
       isPaused: registry.isPaused,
       giveBack: deliveries.giveBack,
-      settle: deliveries.settle,
-      overdue: sweeping.overdue,
-      redeliver: sweeping.redeliver,
-      pause: (status) => setPaused(status, true),
-      resume: (status) => setPaused(status, false),
+      async settle(delivery, verdict) {
+        if (verdict.verdict !== "superseded") return deliveries.settle(delivery, verdict);
+        await sweeping.redeliver(verdict.by);
+        return deliveries.settle(delivery, { verdict: "done" });
+      },
+      sweep: sweeping.sweep,
+      async keep(note) {
+        if (note.is === "probe") return registry.probe();
+        await registry.setPaused(note.status, note.paused);
+        counting.forget();
+        receiving.resumed();
+      },
       remove: removing.remove,
       removeFinal: removing.removeFinal,
-      probe: registry.probe,
-      depths: counting.depths,
-      failures: counting.failures,
+      counts: counting.counts,
       async close() {
         await receiving.close();
         await Promise.allSettled([...underWay]);

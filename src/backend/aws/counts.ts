@@ -32,7 +32,7 @@ const keptSeconds = 3_600;
  * Depths and failures, asked for once in 5 s at most. While there are few orders they are counted in the index; past
  * that the depths are those that the sweep kept in one item, and the queues' attributes (docs/decisions/0015).
  */
-export interface Counting extends Pick<Backend, "depths" | "failures"> {
+export interface Counting extends Pick<Backend, "counts"> {
   /** What a sweep counted of the open orders in one pass over all of them; adds the failed ones. */
   keep(open: readonly Row[]): Promise<void>;
   forget(): void;
@@ -90,24 +90,33 @@ export function createCounting(options: CountingOptions): Counting {
     return depthsOf({ counted, paused: await registry.paused(), queued: new Map(queued), mode, countMost });
   };
 
+  const depthsNow = (): Promise<Depth[]> => {
+    if (known === undefined || clock.now() - known.at >= freshSeconds * 1_000) {
+      const depths = count();
+      known = { at: clock.now(), depths };
+      // A count that failed is no answer for the next five seconds.
+      depths.catch(() => {
+        known = undefined;
+      });
+    }
+    return known.depths;
+  };
+
+  const failuresNow = async (): Promise<FailureGroup[]> => {
+    await registry.refresh();
+    return failureGroups((await failedEntries()).entries);
+  };
+
   return {
-    depths() {
-      if (known === undefined || clock.now() - known.at >= freshSeconds * 1_000) {
-        const depths = count();
-        known = { at: clock.now(), depths };
-        // A count that failed is no answer for the next five seconds.
-        depths.catch(() => {
-          known = undefined;
-        });
-      }
-      return known.depths;
+    async counts(asked) {
+      const [depths, failures] = await Promise.all([
+        asked.depths ? depthsNow() : [],
+        asked.failures ? failuresNow() : [],
+      ]);
+      return { depths, failures };
     },
     forget() {
       known = undefined;
-    },
-    async failures() {
-      await registry.refresh();
-      return failureGroups((await failedEntries()).entries);
     },
     async keep(open) {
       const now = clock.now();

@@ -1,6 +1,6 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import type { Clock } from "../../core/clock.ts";
-import type { Backend, Delivery, DeliveryMode } from "../backend.ts";
+import type { Delivery, DeliveryMode, Verdict } from "../backend.ts";
 import type { Flight, Flights } from "./flights.ts";
 import type { Groups } from "./groups.ts";
 import { attributes, type Item, numberOf, orderPart, type Seen, textOf } from "./item.ts";
@@ -26,7 +26,9 @@ export interface Adopted extends Delivery {
   readonly groupId: string | null;
 }
 
-export interface Deliveries extends Pick<Backend, "settle"> {
+export interface Deliveries {
+  /** As the port's, of a delivery that no later visit supersedes. */
+  settle(delivery: Delivery, verdict: Exclude<Verdict, { verdict: "superseded" }>): Promise<void>;
   /**
    * What came of one call at `receivedAt` (milliseconds since 1970), as deliveries: none of a group but its first, and
    * none whose lease has run out since.

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { jsonOf, readCursor, writeCursor } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Backend } from "../backend.ts";
+import type { Backend, Swept } from "../backend.ts";
 import type { Flights } from "./flights.ts";
 import { attributes as a, newNonce, numberOf, orderPart, type Standing, textOf } from "./item.ts";
 import type { Orders } from "./orders.ts";
@@ -48,17 +48,24 @@ interface Place {
   readonly rows: readonly Row[];
 }
 
+export interface Sweeping extends Pick<Backend, "sweep"> {
+  /** Queues the order's delivery again, unless another sweeper does or it is in hand here. */
+  redeliver(order: StoredOrder): Promise<void>;
+}
+
 /**
  * Looks through the entries of the index that are open, all shards side by side in the order of placing, for those whose
  * time has come: `due`, which every write of an order sets to when its delivery would be lost or its wait is over. It
  * counts them by the way, since each of them is read anyhow.
  */
-export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue" | "redeliver"> {
+export function createSweeping(options: SweepingOptions): Sweeping {
   const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
   const { countMost = countedMost } = options;
 
   return {
-    async overdue({ limit, cursor }) {
+    redeliver,
+
+    async sweep({ limit, cursor }) {
       await registry.refresh();
       const shards = registry.open();
       let place = cursor === undefined ? start(shards.length) : readCursor(cursor, "a sweep", placeOf);
@@ -81,51 +88,62 @@ export function createSweeping(options: SweepingOptions): Pick<Backend, "overdue
         if (rest === undefined) await keepCounts(rows);
         if (given.length > 0 || rest === undefined) {
           return {
-            orders: await stillDue(given),
+            ...(await seenTo(await stillDue(given))),
             nextCursor: rest === undefined ? null : cursorOf(rest),
             nextAt: null,
           };
         }
         place = rest;
       }
-      return { orders: [], nextCursor: cursorOf(place), nextAt: null };
-    },
-
-    /**
-     * mark ─ send
-     *   another sweeper was first       the mark's condition fails, and nothing is sent
-     *   the mark's answer is lost       the SDK asks again, and the mark's own name tells that it took place
-     *   dies after the mark             the next message comes after twice the time
-     */
-    async redeliver({ id, visit }) {
-      const item = await orders.readItem(id);
-      const order = item === undefined ? undefined : await orders.decode(item);
-      if (item === undefined || order === undefined || order.visit !== visit) return;
-      if (order.kind !== "handled" || order.failure !== null) return;
-      const now = clock.now();
-      if ((order.notBefore ?? 0) > now || flights.of(id, visit).length > 0) return;
-      const swept = numberOf(item, a.swept) ?? 0;
-      if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
-      const seconds = secondsAfter(swept + 1, lostSecondsOf(order.status));
-      const nonce = newNonce();
-      const marked = await table.update({
-        Key: { id: { S: id }, part: { S: orderPart } },
-        UpdateExpression: "SET #sc = :next, #du = :due, #sb = :nonce",
-        ConditionExpression: `#ve = :version AND ${swept === 0 ? "attribute_not_exists(#sc)" : "#sc = :swept"}`,
-        ExpressionAttributeNames: { "#sc": a.swept, "#du": a.due, "#sb": a.sweptBy, "#ve": a.version },
-        ExpressionAttributeValues: {
-          ":next": { N: String(swept + 1) },
-          ":due": { N: String(now + seconds * 1_000) },
-          ":nonce": { S: nonce },
-          ":version": { N: String(order.version) },
-          ...(swept === 0 ? {} : { ":swept": { N: String(swept) } }),
-        },
-      });
-      if (marked === undefined && textOf((await orders.readItem(id)) ?? {}, a.sweptBy) !== nonce) return;
-      const queue = await queueOf(order.status);
-      await queue.send(order, { delaySeconds: 0, suffix: `:s${order.version}.${swept + 1}` });
+      return { expired: [], redelivered: 0, failed: [], nextCursor: cursorOf(place), nextAt: null };
     },
   };
+
+  /**
+   * mark ─ send
+   *   another sweeper was first       the mark's condition fails, and nothing is sent
+   *   the mark's answer is lost       the SDK asks again, and the mark's own name tells that it took place
+   *   dies after the mark             the next message comes after twice the time
+   */
+  async function redeliver({ id, visit }: StoredOrder): Promise<void> {
+    const item = await orders.readItem(id);
+    const order = item === undefined ? undefined : await orders.decode(item);
+    if (item === undefined || order === undefined || order.visit !== visit) return;
+    if (order.kind !== "handled" || order.failure !== null) return;
+    const now = clock.now();
+    if ((order.notBefore ?? 0) > now || flights.of(id, visit).length > 0) return;
+    const swept = numberOf(item, a.swept) ?? 0;
+    if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
+    const seconds = secondsAfter(swept + 1, lostSecondsOf(order.status));
+    const nonce = newNonce();
+    const marked = await table.update({
+      Key: { id: { S: id }, part: { S: orderPart } },
+      UpdateExpression: "SET #sc = :next, #du = :due, #sb = :nonce",
+      ConditionExpression: `#ve = :version AND ${swept === 0 ? "attribute_not_exists(#sc)" : "#sc = :swept"}`,
+      ExpressionAttributeNames: { "#sc": a.swept, "#du": a.due, "#sb": a.sweptBy, "#ve": a.version },
+      ExpressionAttributeValues: {
+        ":next": { N: String(swept + 1) },
+        ":due": { N: String(now + seconds * 1_000) },
+        ":nonce": { S: nonce },
+        ":version": { N: String(order.version) },
+        ...(swept === 0 ? {} : { ":swept": { N: String(swept) } }),
+      },
+    });
+    if (marked === undefined && textOf((await orders.readItem(id)) ?? {}, a.sweptBy) !== nonce) return;
+    const queue = await queueOf(order.status);
+    await queue.send(order, { delaySeconds: 0, suffix: `:s${order.version}.${swept + 1}` });
+  }
+
+  /** Queues again what was lost, each order by itself, and leaves what expired to the caller. */
+  async function seenTo(due: readonly StoredOrder[]): Promise<Pick<Swept, "expired" | "redelivered" | "failed">> {
+    const lost = due.filter(({ kind }) => kind !== "waiting");
+    const failed = (await Promise.allSettled(lost.map(redeliver))).filter((each) => each.status === "rejected");
+    return {
+      expired: due.filter(({ kind }) => kind === "waiting"),
+      redelivered: lost.length - failed.length,
+      failed: failed.map(({ reason }) => reason as unknown),
+    };
+  }
 
   async function step(place: Place, shards: readonly string[], now: number) {
     const filter = dueOrOther(

@@ -47,10 +47,9 @@ export interface Queues {
   end(orderId: string): void;
   stateOf(orderId: string): "due" | "delayed" | "inFlight" | undefined;
   receive(options: ReceiveOptions): Promise<Delivery[]>;
-  settle(delivery: Delivery, verdict: Verdict): void;
-  /** Nothing of the status is handed out, until it is resumed. */
-  pause(status: string): void;
-  resume(status: string): void;
+  settle(delivery: Delivery, verdict: Exclude<Verdict, { verdict: "superseded" }>): void;
+  /** Nothing of a paused status is handed out. */
+  setPaused(status: string, paused: boolean): void;
   /** The statuses that are paused. */
   paused(): ReadonlySet<string>;
   /** Answers the receives that wait, with nothing, and cancels every timer. */
@@ -264,11 +263,12 @@ export function queues(clock: Clock, delivery: DeliveryMode): Queues {
       serve();
     },
 
-    pause: (status) => void paused.add(status),
-
-    resume(status) {
-      paused.delete(status);
-      wake();
+    setPaused(status, isPaused) {
+      if (isPaused) paused.add(status);
+      else {
+        paused.delete(status);
+        wake();
+      }
     },
 
     paused: () => paused,

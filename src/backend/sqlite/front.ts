@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { readNumbers } from "../../core/cursor.ts";
-import type { Backend, Limits } from "../backend.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { Backend, Depth, Limits } from "../backend.ts";
 import { firstSeqOf, seqOf } from "../ids.ts";
 import { refuseSize } from "../newOrder.ts";
 import type { Waiting } from "./answers.ts";
@@ -48,6 +49,24 @@ export function createFront({
       channel.sent({ is: "other", resolve, reject });
     });
 
+  /** Queues the order's delivery if it has none. */
+  const redeliver = ({ id, visit }: StoredOrder): Promise<void> => {
+    const seq = seqOf(id);
+    if (seq === undefined) return Promise.resolve();
+    return write(() => {
+      encoder.number(op.redeliver);
+      encoder.number(seq);
+      encoder.number(visit);
+    });
+  };
+
+  const depthsNow = (): Depth[] =>
+    reader.depths().map((depth) => {
+      // Claimed for a receive that has ended: that is still to be received.
+      const spare = depth.kind === "handled" ? claims.spareOf(depth.status) : 0;
+      return { ...depth, waiting: depth.waiting + spare, inFlight: depth.inFlight - spare };
+    });
+
   return {
     limits,
 
@@ -80,39 +99,28 @@ export function createFront({
 
     settle(delivery, verdict) {
       const out = claims.outOf(delivery);
-      if (out === undefined) return Promise.resolve();
-      // Held until it is written: where the store refuses, the lease is what brings it back.
-      return write(() => {
-        encoder.number(verdict.verdict === "done" ? op.settleDone : op.settleAgain);
+      const again = verdict.verdict === "superseded" ? redeliver(verdict.by) : undefined;
+      if (out === undefined) return again ?? Promise.resolve();
+      // Held until it is written: where the store refuses, the lease is what brings it back. What it is superseded by
+      // is written before it in the same batch, so the two have one fate.
+      const settled = write(() => {
+        encoder.number(verdict.verdict === "again" ? op.settleAgain : op.settleDone);
         encoder.number(out.seq);
         encoder.number(delivery.visit);
         if (verdict.verdict === "again") encoder.number(Math.ceil(verdict.notBefore));
       }).then(() => claims.settled(delivery));
+      return again === undefined ? settled : Promise.all([again, settled]).then(() => {});
     },
 
-    redeliver(order) {
-      const seq = seqOf(order.id);
-      if (seq === undefined) return Promise.resolve();
-      return write(() => {
-        encoder.number(op.redeliver);
-        encoder.number(seq);
-        encoder.number(order.visit);
-      });
-    },
-
-    async pause(status) {
+    async keep(note) {
+      if (note.is === "probe") return write(() => encoder.number(op.probe));
+      const { status, paused } = note;
       await write(() => {
-        encoder.number(op.pause);
+        encoder.number(paused ? op.pause : op.resume);
         encoder.text(status);
       });
-      giveBack(claims.takeSpare(status));
+      if (paused) giveBack(claims.takeSpare(status));
     },
-
-    resume: (status) =>
-      write(() => {
-        encoder.number(op.resume);
-        encoder.text(status);
-      }),
 
     remove(id) {
       const seq = seqOf(id);
@@ -138,18 +146,9 @@ export function createFront({
       });
     },
 
-    probe: () => write(() => encoder.number(op.probe)),
-
     list: (query) => read(() => reader.list(query)),
-    overdue: (query) => read(() => reader.overdue(query, clock.now())),
-    failures: () => read(() => reader.failures()),
-    depths: () =>
-      read(() =>
-        reader.depths().map((depth) => {
-          // Claimed, but for somebody who has gone: to those who look, it waits.
-          const spare = depth.kind === "handled" ? claims.spareOf(depth.status) : 0;
-          return { ...depth, waiting: depth.waiting + spare, inFlight: depth.inFlight - spare };
-        }),
-      ),
+    sweep: (query) => read(() => reader.sweep(query, clock.now())),
+    counts: ({ depths = false, failures = false }) =>
+      read(() => ({ depths: depths ? depthsNow() : [], failures: failures ? reader.failures() : [] })),
   };
 }

@@ -1,7 +1,7 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { readNumbers, writeNumbers } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Depth, FailureGroup, ListQuery, OrderPage, Overdue } from "../backend.ts";
+import type { Depth, FailureGroup, ListQuery, OrderPage, Swept } from "../backend.ts";
 import { seqOf } from "../ids.ts";
 import { columns, orderOfRow, type Row } from "./rows.ts";
 import { bucket, queueState } from "./schema.ts";
@@ -10,7 +10,8 @@ import { bucket, queueState } from "./schema.ts";
 export interface Reader {
   get(id: string): StoredOrder | undefined;
   list(query: ListQuery): OrderPage;
-  overdue(query: { limit: number; cursor?: string | undefined }, now: number): Overdue;
+  /** Waits that expired. A delivery is written with its order, so none is ever lost. */
+  sweep(query: { limit: number; cursor?: string | undefined }, now: number): Swept;
   depths(): Depth[];
   failures(): FailureGroup[];
   close(): void;
@@ -106,7 +107,7 @@ export function openReader(file: string): Reader {
       };
     },
 
-    overdue({ limit, cursor }, now) {
+    sweep({ limit, cursor }, now) {
       const [expiresAt, seq] = cursor === undefined ? [0, 0] : readNumbers(cursor, "a sweep", "after", 2);
       const found = rows(
         `SELECT ${columns} ${from} INDEXED BY orders_expiry ${joined}
@@ -119,7 +120,9 @@ export function openReader(file: string): Reader {
         number | null,
       ];
       return {
-        orders: found.map(orderOfRow),
+        expired: found.map(orderOfRow),
+        redelivered: 0,
+        failed: [],
         nextCursor: full ? writeNumbers("after", last[13] as number, last[18]) : null,
         nextAt: next,
       };

@@ -100,10 +100,11 @@ export const stored: readonly Case[] = [
   {
     name: "a probe resolves where orders can be stored, and changes none",
     async run(trial) {
+      const probe = () => trial.backend.keep({ is: "probe" });
       const order = await trial.place({ group: "c-1" });
-      const before = [await trial.backend.list({ limit: 10 }), await trial.backend.depths()];
-      await trial.settles("two probes", Promise.all([trial.backend.probe(), trial.backend.probe()]));
-      assert.deepEqual([await trial.backend.list({ limit: 10 }), await trial.backend.depths()], before);
+      const before = [await trial.backend.list({ limit: 10 }), await trial.depths()];
+      await trial.settles("two probes", Promise.all([probe(), probe()]));
+      assert.deepEqual([await trial.backend.list({ limit: 10 }), await trial.depths()], before);
       assert.deepEqual(await trial.get(order.id), order);
     },
   },

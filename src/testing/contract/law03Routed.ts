@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Case } from "./case.ts";
+import { superseded } from "./superseded.ts";
 import { idsOf } from "./trial.ts";
 import { failedForGood, movedTo, requested, retried } from "./workflow.ts";
 
@@ -84,14 +85,15 @@ export const routed: readonly Case[] = [
     },
   },
   {
-    name: "a delivery that was lost can be queued again",
+    name: "a delivery that was lost is queued again when one of an earlier visit is settled as superseded",
     async run(trial) {
-      const order = await trial.place();
-      await trial.backend.settle(await trial.receiveOne("received"), { verdict: "done" });
+      const { stray, order } = await superseded(trial);
+      await trial.backend.settle(await trial.receiveOne("priced"), { verdict: "done" });
+      await trial.receiveNothing("priced");
+      await trial.backend.settle(stray, { verdict: "superseded", by: order });
+      const { orderId, visit } = await trial.receiveOne("priced");
+      assert.deepEqual([orderId, visit], [order.id, 1]);
       await trial.receiveNothing("received");
-      await trial.backend.redeliver(order);
-      const { orderId, visit } = await trial.receiveOne("received");
-      assert.deepEqual([orderId, visit], [order.id, 0]);
     },
   },
   {

@@ -67,8 +67,9 @@ export const fenced: readonly Case[] = [
       const moved = await trial.commit(order, movedTo("priced"));
       for (const change of changes) assert.equal(await trial.backend.commit(change), "stale");
       assert.deepEqual(await trial.get(order.id), moved);
-      assert.deepEqual(await trial.backend.failures(), []);
-      assert.deepEqual(await trial.backend.overdue({ limit: 10 }).then(({ orders }) => orders), []);
+      assert.deepEqual(await trial.failures(), []);
+      const { expired, redelivered } = await trial.backend.sweep({ limit: 10 });
+      assert.deepEqual([expired, redelivered], [[], 0]);
       assert.equal((await trial.receiveOne("priced")).orderId, order.id);
       await trial.receiveNothing("received");
     },

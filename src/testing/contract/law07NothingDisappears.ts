@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Depth } from "../../backend/backend.ts";
 import type { Case } from "./case.ts";
 import { idsOf, type Trial } from "./trial.ts";
-import { expired, failedAttempt, failedForGood, movedTo, requested, retried } from "./workflow.ts";
+import { expired as expiry, failedAttempt, failedForGood, movedTo, requested, retried } from "./workflow.ts";
 
 /** 7. Nothing disappears. */
 export const nothingDisappears: readonly Case[] = [
@@ -53,7 +53,7 @@ export const nothingDisappears: readonly Case[] = [
       const forgotten = await trial.handle(await trial.place({ status: "forgotten" }), { kind: "unknown" });
 
       const groups = await trial.eventually("three groups of failures", async () => {
-        const found = await trial.backend.failures();
+        const found = await trial.failures();
         return found.length === 3 && found[0]?.count === 2 ? found : undefined;
       });
       const [largest, ...others] = groups;
@@ -103,7 +103,7 @@ export const nothingDisappears: readonly Case[] = [
     },
   },
   {
-    name: "expired waits are overdue, the oldest first, page by page, until they are moved",
+    name: "a sweep gives the waits that expired, the oldest first, page by page, until they are moved",
     async run(trial) {
       const now = trial.clock.now();
       const place = (seconds: number) => trial.place({ status: "parked", expiresAt: now + seconds * 1_000 });
@@ -113,25 +113,25 @@ export const nothingDisappears: readonly Case[] = [
       await trial.place({ status: "parked", expiresAt: now + 3_600_000 });
       await trial.place({ status: "held" });
       await trial.pass(1.6);
-      await trial.eventually("three overdue orders", async () => {
-        const { orders } = await trial.backend.overdue({ limit: 10 });
-        return orders.length === 3 ? true : undefined;
+      await trial.eventually("three expired waits", async () => {
+        const { expired } = await trial.backend.sweep({ limit: 10 });
+        return expired.length === 3 ? true : undefined;
       });
       const ids: string[] = [];
       let cursor: string | undefined;
       do {
-        const page = await trial.backend.overdue({ limit: 1, cursor });
-        assert.ok(page.orders.length <= 1);
-        ids.push(...idsOf(page.orders));
+        const page = await trial.backend.sweep({ limit: 1, cursor });
+        assert.ok(page.expired.length <= 1);
+        ids.push(...idsOf(page.expired));
         cursor = page.nextCursor ?? undefined;
       } while (cursor !== undefined && ids.length < 10);
       assert.deepEqual(ids, [first.id, second.id, third.id]);
 
-      await trial.commit(first, expired);
+      await trial.commit(first, expiry);
       await trial.commit(second, requested("priced"));
-      await trial.eventually("one overdue order", async () => {
-        const { orders } = await trial.backend.overdue({ limit: 10 });
-        return orders.length === 1 && orders[0]?.id === third.id ? true : undefined;
+      await trial.eventually("one expired wait", async () => {
+        const { expired } = await trial.backend.sweep({ limit: 10 });
+        return expired.length === 1 && expired[0]?.id === third.id ? true : undefined;
       });
     },
   },
@@ -139,15 +139,15 @@ export const nothingDisappears: readonly Case[] = [
     name: "what is overdue later is not overdue now, and the backend says when it will be, or nothing",
     async run(trial) {
       const now = trial.clock.now();
-      const none = await trial.backend.overdue({ limit: 10 });
-      assert.deepEqual(none, { orders: [], nextCursor: null, nextAt: null });
+      const none = await trial.backend.sweep({ limit: 10 });
+      assert.deepEqual(none, { expired: [], redelivered: 0, failed: [], nextCursor: null, nextAt: null });
       const later = await trial.place({ status: "parked", expiresAt: now + 7_200_000 });
       const sooner = await trial.place({ status: "parked", expiresAt: now + 3_600_000 });
-      const page = await trial.backend.overdue({ limit: 10 });
-      assert.deepEqual([page.orders, page.nextCursor], [[], null]);
+      const page = await trial.backend.sweep({ limit: 10 });
+      assert.deepEqual([page.expired, page.redelivered, page.nextCursor], [[], 0, null]);
       assert.ok(page.nextAt === null || page.nextAt === sooner.expiresAt, `nextAt is ${page.nextAt}`);
       await trial.commit(sooner, requested("done"));
-      const { nextAt } = await trial.backend.overdue({ limit: 10 });
+      const { nextAt } = await trial.backend.sweep({ limit: 10 });
       assert.ok(nextAt === null || nextAt === later.expiresAt, `nextAt is ${nextAt}`);
     },
   },
@@ -179,7 +179,7 @@ export const nothingDisappears: readonly Case[] = [
       await trial.pass(2);
       await trial.place();
       const oldest = async () =>
-        (await trial.backend.depths()).find(({ status }) => status === "received")?.oldestWaitingAt ?? null;
+        (await trial.depths()).find(({ status }) => status === "received")?.oldestWaitingAt ?? null;
       await trial.eventually("the first that was placed", async () =>
         (await oldest()) === first.updatedAt ? true : undefined,
       );
@@ -209,7 +209,7 @@ export const nothingDisappears: readonly Case[] = [
 
 async function groupSizes(trial: Trial, expected: readonly number[]): Promise<void> {
   await trial.eventually(`groups of failures of the sizes ${JSON.stringify(expected)}`, async () => {
-    const sizes = (await trial.backend.failures()).map((group) => group.count);
+    const sizes = (await trial.failures()).map((group) => group.count);
     return JSON.stringify(sizes) === JSON.stringify(expected) ? true : undefined;
   });
 }
@@ -229,7 +229,7 @@ async function depths(
   };
   try {
     await trial.eventually("the counts", async () => {
-      found = await trial.backend.depths();
+      found = await trial.depths();
       const others = found.filter((depth) => !expected.some((row) => row.status === depth.status));
       return expected.every(fits) && others.every((depth) => counts.every((count) => depth[count] === 0))
         ? true

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Case } from "./case.ts";
+import { superseded } from "./superseded.ts";
 import { idsOf, type Trial } from "./trial.ts";
 import { failedAttempt, failedForGood, movedTo, requested, retried } from "./workflow.ts";
 
@@ -145,12 +146,13 @@ export const grouped: readonly Case[] = [
     },
   },
   {
-    name: "what the sweep puts back is delivered, and the group goes on",
+    name: "a lost delivery that is put back joins the end of its group, and the group goes on",
     only: "fifo",
     async run(trial) {
-      const [lost, second] = await placeEach(trial, ["a", "a"]);
-      await trial.backend.settle(await trial.receiveOne("received"), { verdict: "done" });
-      await trial.backend.redeliver(lost);
+      const { stray, order: lost } = await superseded(trial, { group: "a" });
+      const second = await trial.handle(await trial.place({ group: "a" }), movedTo("priced"));
+      await trial.backend.settle(await trial.receiveOne("priced"), { verdict: "done" });
+      await trial.backend.settle(stray, { verdict: "superseded", by: lost });
       await trial.handle(second, movedTo("done"));
       await trial.handle(lost, movedTo("done"));
     },

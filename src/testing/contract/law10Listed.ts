@@ -3,22 +3,24 @@ import type { ListQuery } from "../../backend/backend.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Case } from "./case.ts";
+import { superseded } from "./superseded.ts";
 import { idsOf, type Trial } from "./trial.ts";
 import { failedAttempt, failedForGood, movedTo } from "./workflow.ts";
 
 /** 10. Waiting and final statuses are never delivered. Paging a list neither repeats nor skips while orders are placed. */
 export const listed: readonly Case[] = [
   {
-    name: "waiting and final orders are never delivered, not when they are redelivered either",
+    name: "waiting and final orders are never delivered, not when a delivery is settled as superseded by them either",
     async run(trial) {
-      const waiting = await trial.handle(await trial.place(), movedTo("held"));
-      const final = await trial.handle(await trial.place(), movedTo("done"));
-      const placedWaiting = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 3_600_000 });
-      for (const order of [waiting, final, placedWaiting]) {
+      const waiting = await superseded(trial, {}, "held");
+      const final = await superseded(trial, {}, "done");
+      const parked = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 3_600_000 });
+      for (const { stray, order } of [waiting, final]) {
         await trial.receiveNothing(order.status);
-        await trial.backend.redeliver(order);
+        await trial.backend.settle(stray, { verdict: "superseded", by: order });
         await trial.receiveNothing(order.status);
       }
+      await trial.receiveNothing(parked.status);
       await trial.receiveNothing("received");
     },
   },
@@ -32,28 +34,31 @@ export const listed: readonly Case[] = [
     },
   },
   {
-    name: "failed orders are never delivered, not when they are redelivered either",
+    name: "failed orders are never delivered, not when a delivery is settled as superseded by them either",
     async run(trial) {
-      const failed = await trial.handle(await trial.place(), failedForGood("down"));
-      await trial.backend.redeliver(failed);
+      const first = await superseded(trial);
+      const order = await trial.handle(first.order, movedTo("received"));
+      const failed = await trial.handle(order, failedForGood("down"));
+      await trial.backend.settle(first.stray, { verdict: "superseded", by: failed });
       await trial.receiveNothing("received");
+      await trial.receiveNothing("priced");
     },
   },
   {
     name: "nothing of a paused status is delivered until it is resumed, and the others go on",
     async run(trial) {
       const isPaused = async () =>
-        (await trial.backend.depths()).find(({ status, kind }) => status === "received" && kind === "handled")?.paused;
+        (await trial.depths()).find(({ status, kind }) => status === "received" && kind === "handled")?.paused;
       const before = await trial.place();
-      await trial.backend.pause("received");
-      await trial.backend.pause("received");
+      await trial.pause("received");
+      await trial.pause("received");
       await trial.eventually("paused", async () => (await isPaused()) || undefined);
       const after = await trial.place();
       await trial.receiveNothing("received");
       await trial.handle(await trial.place({ status: "priced" }), movedTo("done"));
       const waiting = trial.backend.receive({ status: "received", max: 2, leaseSeconds: 60, waitSeconds: 60 });
-      await trial.backend.resume("received");
-      await trial.backend.resume("received");
+      await trial.resume("received");
+      await trial.resume("received");
       const first = await trial.settles("a receive that waited", waiting);
       const others = first.length < 2 ? await trial.receive("received", 2 - first.length) : [];
       assert.deepEqual(
@@ -68,17 +73,17 @@ export const listed: readonly Case[] = [
     async run(trial) {
       const order = await trial.place();
       const delivery = await trial.receiveOne("received");
-      await trial.backend.pause("received");
+      await trial.pause("received");
       const moved = await trial.commit(order, movedTo("priced"));
       await trial.backend.settle(delivery, { verdict: "done" });
       assert.equal((await trial.receiveOne("priced")).orderId, moved.id);
       const again = await trial.place();
-      await trial.backend.resume("received");
+      await trial.resume("received");
       await trial.handle(again, failedAttempt("down", 1));
-      await trial.backend.pause("received");
+      await trial.pause("received");
       await trial.pass(2);
       await trial.receiveNothing("received");
-      await trial.backend.resume("received");
+      await trial.resume("received");
       assert.equal((await trial.receiveOne("received")).orderId, again.id);
     },
   },
@@ -87,12 +92,12 @@ export const listed: readonly Case[] = [
     needs: "crashing",
     async run(trial) {
       const held = await trial.place();
-      await trial.backend.pause("received");
+      await trial.pause("received");
       await trial.crash();
       const priced = await trial.place({ status: "priced" });
       await trial.receiveNothing("received");
       assert.equal((await trial.receiveOne("priced")).orderId, priced.id);
-      await trial.backend.resume("received");
+      await trial.resume("received");
       assert.equal((await trial.receiveOne("received")).orderId, held.id);
     },
   },

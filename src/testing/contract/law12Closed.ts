@@ -31,15 +31,11 @@ export const closed: readonly Case[] = [
         commit: () => backend.commit(change),
         receive: () => backend.receive({ status: "received", max: 1, leaseSeconds: 60, waitSeconds: 60 }),
         settle: () => backend.settle(delivery, { verdict: "done" }),
-        overdue: () => backend.overdue({ limit: 1 }),
-        redeliver: () => backend.redeliver(order),
+        sweep: () => backend.sweep({ limit: 1 }),
         remove: () => backend.remove(order.id),
         removeFinal: () => backend.removeFinal({ before: 0, limit: 1 }),
-        depths: () => backend.depths(),
-        failures: () => backend.failures(),
-        pause: () => backend.pause("received"),
-        resume: () => backend.resume("received"),
-        probe: () => backend.probe(),
+        counts: () => backend.counts({ depths: true, failures: true }),
+        keep: () => backend.keep({ is: "probe" }),
       };
       for (const [name, call] of Object.entries(calls)) {
         const refused = assert.rejects(
@@ -113,7 +109,7 @@ export const closed: readonly Case[] = [
       const orders = await Promise.all(Array.from({ length: 10 }, () => trial.place({ status: "held" })));
       const calls: Promise<unknown>[] = [];
       for (const order of orders) {
-        calls.push(trial.backend.place(trial.newOrder()), trial.backend.get(order.id), trial.backend.depths());
+        calls.push(trial.backend.place(trial.newOrder()), trial.backend.get(order.id), trial.depths());
         calls.push(trial.backend.commit({ ...holding(order), delivery: "end" }), trial.backend.list({ limit: 5 }));
       }
       const ended = Promise.allSettled(calls);

@@ -50,7 +50,7 @@ export const removal: readonly Case[] = [
       const [queued] = await unfinished(trial);
       assert.ok(queued);
       const last = await finish(trial);
-      const seen = async () => [await trial.backend.depths(), await trial.backend.failures()];
+      const seen = async () => [await trial.depths(), await trial.failures()];
       const before = await seen();
       await trial.backend.remove(last.id);
       await trial.pass(0.1);

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
-import type { Delivery, DeliveryMode, ListQuery, LocatedBackend, NewOrder, Placed } from "../../backend/backend.ts";
+import type {
+  Delivery,
+  DeliveryMode,
+  Depth,
+  FailureGroup,
+  ListQuery,
+  LocatedBackend,
+  NewOrder,
+  Placed,
+} from "../../backend/backend.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Change, decide, type Outcome } from "../../core/decide.ts";
 import type { Actor, StatusKind, StoredOrder } from "../../core/order.ts";
@@ -40,6 +49,11 @@ export interface Trial {
   receiveWithin(status: string, within: Within, leaseSeconds?: number): Promise<Delivery>;
   /** Receives one delivery, which must be this order's, and commits the outcome. */
   handle(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
+
+  depths(): Promise<Depth[]>;
+  failures(): Promise<FailureGroup[]>;
+  pause(status: string): Promise<void>;
+  resume(status: string): Promise<void>;
 
   /** Lists, page by page, until so many orders are there: a list may be a little behind. */
   list(query: Omit<ListQuery, "limit" | "cursor">, count: number): Promise<StoredOrder[]>;
@@ -235,6 +249,11 @@ export function createTrial(options: TrialOptions): Trial {
       assert.deepEqual([delivery.orderId, delivery.visit], [order.id, order.visit], "the delivery's order and visit");
       return trial.commit(order, outcome);
     },
+
+    depths: async () => (await trial.backend.counts({ depths: true })).depths,
+    failures: async () => (await trial.backend.counts({ failures: true })).failures,
+    pause: (status) => trial.backend.keep({ is: "paused", status, paused: true }),
+    resume: (status) => trial.backend.keep({ is: "paused", status, paused: false }),
 
     async list(query, count) {
       return eventually(`${count} orders in the list ${JSON.stringify(query)}`, async () => {

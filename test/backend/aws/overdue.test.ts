@@ -10,6 +10,7 @@ import type { Parts } from "../../../src/backend/aws/parts.ts";
 import type { Queue } from "../../../src/backend/aws/queue.ts";
 import type { Registry } from "../../../src/backend/aws/registry.ts";
 import type { Backend } from "../../../src/backend/backend.ts";
+import type { CauceError } from "../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { startEmulators } from "./emulators.ts";
@@ -73,23 +74,22 @@ async function bySome<In, Out>(items: readonly In[], call: (item: In) => Promise
   return outcomes;
 }
 
-/** All that one sweep finds, so many orders a call. */
-async function foundBy(backend: Backend, limit: number): Promise<StoredOrder[]> {
-  const found: StoredOrder[] = [];
-  for (let cursor: string | undefined; ; ) {
-    const page = await backend.overdue({ limit, cursor });
-    assert.ok(page.orders.length <= limit);
-    found.push(...page.orders);
-    if (page.nextCursor === null) return found;
-    cursor = page.nextCursor;
+/** Sweeps to the end, so many orders a call, and gives how many of them it saw to. */
+async function sweep(backend: Backend, limit = 100, from?: string): Promise<number> {
+  let all = 0;
+  for (let cursor = from; ; ) {
+    const { redelivered, expired, failed, nextCursor } = await backend.sweep({ limit, cursor });
+    assert.ok(redelivered <= limit);
+    assert.deepEqual([expired, failed], [[], []]);
+    all += redelivered;
+    if (nextCursor === null) return all;
+    cursor = nextCursor;
   }
 }
 
-async function sweep(backend: Backend, limit = 100): Promise<void> {
-  await bySome(await foundBy(backend, limit), (order) => backend.redeliver(order));
-}
-
 const idsOf = (orders: readonly { id: string }[]) => orders.map(({ id }) => id).sort();
+/** What `messages` gives where each order has one. */
+const onceEach = (orders: readonly StoredOrder[]) => new Map(idsOf(orders).map((id) => [id, 1]));
 
 describe("the sweep", { concurrency: 3 }, () => {
   let emulators: { stop(): Promise<void> };
@@ -98,31 +98,37 @@ describe("the sweep", { concurrency: 3 }, () => {
   });
   after(() => emulators.stop());
 
-  it("finds what is overdue in every shard, once, whatever fits into one call", async (t) => {
-    const { backend, clock, place } = await sweeping(t);
+  it("queues again what is overdue in every shard, once, whatever fits into one call", async (t) => {
+    const { backend, clock, place, messages } = await sweeping(t);
     const placed = await place(12);
-    clock.advance(lostSeconds - 0.001);
-    assert.deepEqual(await foundBy(backend, 100), []);
-    clock.advance(0.001);
-    for (const limit of [1, 5, 12, 100]) assert.deepEqual(idsOf(await foundBy(backend, limit)), idsOf(placed));
+    await messages();
+    for (const [n, limit] of [1, 5, 12, 100].entries()) {
+      clock.advance(lostSeconds * 2 ** n - 0.001);
+      assert.equal(await sweep(backend), 0);
+      clock.advance(0.001);
+      assert.equal(await sweep(backend, limit), 12);
+      assert.deepEqual(await messages(), onceEach(placed));
+    }
   });
 
-  it("finds the orders of a process with fewer shards, and goes on when their count has grown", async (t) => {
-    const { backend, open, clock, place } = await sweeping(t, { shards: 2 });
+  it("sees to the orders of a process with fewer shards, and goes on when their count has grown", async (t) => {
+    const { backend, open, clock, place, messages } = await sweeping(t, { shards: 2 });
     const placed = await place(5);
+    await messages();
     clock.advance(lostSeconds);
-    const first = await backend.overdue({ limit: 3 });
+    const { redelivered, nextCursor } = await backend.sweep({ limit: 3 });
+    const sent = await messages();
     const wider = await open(6);
     placed.push(...(await place(10, wider)));
+    await messages();
     clock.advance(lostSeconds);
-    const found = [...first.orders];
-    for (let cursor = first.nextCursor; cursor !== null; ) {
-      const page = await wider.overdue({ limit: 3, cursor });
-      found.push(...page.orders);
-      cursor = page.nextCursor;
-    }
-    assert.deepEqual(new Set(idsOf(found)), new Set(idsOf(placed)));
-    assert.deepEqual(idsOf(await foundBy(wider, 100)), idsOf(placed));
+    const rest = await sweep(wider, 3, nextCursor ?? assert.fail());
+    assert.ok(redelivered + rest >= 5, "all of two shards");
+    assert.equal(redelivered + rest + (await sweep(wider)), 15);
+    assert.deepEqual(new Map([...sent, ...(await messages())]), onceEach(placed));
+    clock.advance(4 * lostSeconds);
+    assert.equal(await sweep(wider), 15);
+    assert.deepEqual(await messages(), onceEach(placed));
   });
 
   it("that is cut off goes on with its cursor in another process, and repeats nothing", async (t) => {
@@ -130,22 +136,29 @@ describe("the sweep", { concurrency: 3 }, () => {
     const placed = await place(9);
     await messages();
     clock.advance(lostSeconds);
-    const begun = await backend.overdue({ limit: 4 });
-    for (const order of begun.orders) await backend.redeliver(order);
+    const { redelivered, nextCursor } = await backend.sweep({ limit: 4 });
+    assert.equal(redelivered, 4);
     await backend.close();
-    const other = await open();
-    const rest: StoredOrder[] = [];
-    for (let cursor = begun.nextCursor; cursor !== null; ) {
-      const page = await other.overdue({ limit: 4, cursor });
-      rest.push(...page.orders);
-      for (const order of page.orders) await other.redeliver(order);
-      cursor = page.nextCursor;
-    }
-    assert.deepEqual(idsOf([...begun.orders, ...rest]), idsOf(placed));
+    assert.equal(await sweep(await open(), 4, nextCursor ?? assert.fail()), 5);
+    assert.deepEqual(await messages(), onceEach(placed));
+  });
+
+  it("says which delivery it could not queue, and queues those behind it", async (t) => {
+    const { backend, clock, place, messages } = await sweeping(t, { shards: 1 });
+    const [first] = await place(1);
+    // No queue is there for its status.
+    await backend.place(newOrder(clock, { status: "gone" }));
+    const [last] = await place(1);
+    assert.ok(first && last);
+    await messages();
+    clock.advance(lostSeconds + 180);
+    const { redelivered, failed, nextCursor } = await backend.sweep({ limit: 100 });
+    assert.deepEqual([redelivered, nextCursor], [2, null]);
     assert.deepEqual(
-      [...(await messages()).values()],
-      placed.map(() => 1),
+      failed.map((error) => (error as CauceError).code),
+      ["store_missing"],
     );
+    assert.deepEqual(await messages(), onceEach([first, last]));
   });
 
   it("refuses a cursor that it did not give", async (t) => {
@@ -156,7 +169,7 @@ describe("the sweep", { concurrency: 3 }, () => {
       Buffer.from("[1,2]").toString("base64url"),
       Buffer.from("null").toString("base64url"),
     ]) {
-      await assert.rejects(backend.overdue({ limit: 1, cursor }), { code: "invalid_cursor" }, cursor);
+      await assert.rejects(backend.sweep({ limit: 1, cursor }), { code: "invalid_cursor" }, cursor);
     }
   });
 
@@ -167,12 +180,11 @@ describe("the sweep", { concurrency: 3 }, () => {
     await messages();
     clock.advance(lostSeconds);
     const sweepers = [backend, await open(), await open()];
-    const seen = await Promise.all(sweepers.map((each) => each.overdue({ limit: 10 })));
-    for (const { orders } of seen) assert.deepEqual(idsOf(orders), [order.id]);
-    await Promise.all(sweepers.map((each) => each.redeliver(order)));
-    assert.deepEqual(await messages(), new Map([[order.id, 1]]));
+    await Promise.all(sweepers.map((each) => sweep(each)));
+    assert.deepEqual(await messages(), onceEach([order]));
     // One that had read it before and comes late finds the mark.
-    await backend.redeliver(order);
+    const stray = { orderId: order.id, status: "before", visit: 0, receipt: "r", redelivered: true, messageId: null };
+    await backend.settle(stray, { verdict: "superseded", by: order });
     assert.deepEqual(await messages(), new Map());
   });
 
@@ -213,13 +225,13 @@ describe("the sweep", { concurrency: 3 }, () => {
     await messages();
     clock.advance(lostSeconds);
     await sweep(backend);
-    assert.deepEqual(await messages(), new Map([[order.id, 1]]));
+    assert.deepEqual(await messages(), onceEach([order]));
     assert.deepEqual(await backend.get(order.id), order);
     const after = { ...order, version: 2, resultsJson: '{"a":1}', updatedAt: clock.now() };
     assert.equal(await backend.commit({ before: order, after, ended: null, delivery: "keep" }), "committed");
     // And the change takes the mark off: the next message is due after one lease, and not after two.
     clock.advance(lostSeconds);
-    assert.deepEqual(idsOf(await foundBy(backend, 10)), [order.id]);
+    assert.equal(await sweep(backend), 1);
   });
 
   it("adds for each of a long queue's orders a message after one lease, two, four, eight", async (t) => {

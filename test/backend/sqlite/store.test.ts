@@ -168,7 +168,7 @@ test("orders in the queue survive a change of delivery, both ways", async (t) =>
     heads.map((delivery) => delivery.orderId),
     [ids[0], ids[2], ids[3]],
   );
-  assert.deepEqual(await fifo.depths(), [
+  assert.deepEqual((await fifo.counts({ depths: true })).depths, [
     {
       status: "received",
       kind: "handled",

@@ -1,41 +1,39 @@
-import { deliveryOf, type Fault, standard, withExtra } from "./fault.ts";
+import { deliveryOf, type Fault, standard, withExtra, withSuperseded } from "./fault.ts";
 
 /** Against law 9. */
 export const backlog: readonly Fault[] = [
   {
     ...standard,
     law: 9,
-    name: "each redeliver is a delivery",
+    name: "each delivery that is superseded is one more",
     wrap: (right) => {
       const { extra, receive } = withExtra(right);
       return {
         receive,
-        async redeliver(order) {
-          extra.push(deliveryOf(order));
-        },
+        ...withSuperseded(right, async (by) => extra.push(deliveryOf(by))),
       };
     },
   },
   {
     ...standard,
     law: 9,
-    name: "redeliver lets go of what is in flight",
-    wrap: (right) => ({
-      async redeliver(order) {
-        const before = await right.get(order.id);
+    name: "a delivery that is superseded lets go of what is in flight",
+    wrap: (right) =>
+      withSuperseded(right, async ({ id }) => {
+        const before = await right.get(id);
         if (before)
           await right.commit({ before, after: { ...before, notBefore: null }, ended: null, delivery: "enter" });
-      },
-    }),
+      }),
   },
   {
     ...standard,
     law: 9,
-    name: "whatever stands in a handled status is overdue",
+    name: "whatever stands in a handled status is taken for lost",
     wrap: (right) => ({
-      async overdue() {
+      async sweep(query) {
         const { items } = await right.list({ limit: 1_000 });
-        return { orders: items.filter((order) => order.kind === "handled"), nextCursor: null, nextAt: null };
+        const redelivered = items.filter((order) => order.kind === "handled").length;
+        return { ...(await right.sweep(query)), redelivered };
       },
     }),
   },

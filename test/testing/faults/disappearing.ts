@@ -1,5 +1,5 @@
-import type { Backend } from "../../../src/backend/backend.ts";
-import { type Fault, standard } from "./fault.ts";
+import type { FailureGroup } from "../../../src/backend/backend.ts";
+import { type Fault, standard, withCounts } from "./fault.ts";
 
 /** Against law 7. */
 export const disappearing: readonly Fault[] = [
@@ -26,29 +26,25 @@ export const disappearing: readonly Fault[] = [
     ...standard,
     law: 7,
     name: "failures are not grouped by status",
-    wrap: (right) => ({
-      failures: async () => (await right.failures()).map((group) => ({ ...group, status: "received" })),
-    }),
+    wrap: (right) =>
+      withCounts(right, ({ failures }) => ({ failures: failures.map((group) => ({ ...group, status: "received" })) })),
   },
   {
     ...standard,
     law: 7,
     name: "the smallest group of failures comes first",
-    wrap: (right) => ({ failures: async () => (await right.failures()).toReversed() }),
+    wrap: (right) => withCounts(right, ({ failures }) => ({ failures: failures.toReversed() })),
   },
   {
     ...standard,
     law: 7,
     name: "failures are counted and never uncounted",
     wrap: (right) => {
-      let most: Awaited<ReturnType<Backend["failures"]>> = [];
-      return {
-        async failures() {
-          const found = await right.failures();
-          if (found.length >= most.length && (found[0]?.count ?? 0) >= (most[0]?.count ?? 0)) most = found;
-          return most;
-        },
-      };
+      let most: FailureGroup[] = [];
+      return withCounts(right, ({ failures: found }) => {
+        if (found.length >= most.length && (found[0]?.count ?? 0) >= (most[0]?.count ?? 0)) most = found;
+        return { failures: most };
+      });
     },
   },
   {
@@ -75,7 +71,7 @@ export const disappearing: readonly Fault[] = [
     law: 7,
     name: "expired waits are not found",
     wrap: (right) => ({
-      overdue: async (query) => ({ ...(await right.overdue(query)), orders: [], nextCursor: null }),
+      sweep: async (query) => ({ ...(await right.sweep(query)), expired: [], nextCursor: null }),
     }),
   },
   {
@@ -83,23 +79,24 @@ export const disappearing: readonly Fault[] = [
     law: 7,
     name: "the newest expired wait comes first",
     wrap: (right) => ({
-      async overdue(query) {
-        const all = await right.overdue({ limit: 1_000 });
+      async sweep(query) {
+        const all = await right.sweep({ limit: 1_000 });
         const from = Number(query.cursor ?? 0);
         const to = from + query.limit;
-        const nextCursor = to < all.orders.length ? String(to) : null;
-        return { ...all, orders: all.orders.toReversed().slice(from, to), nextCursor };
+        const nextCursor = to < all.expired.length ? String(to) : null;
+        return { ...all, expired: all.expired.toReversed().slice(from, to), nextCursor };
       },
     }),
   },
   {
     ...standard,
     law: 7,
-    name: "every wait is overdue at once",
+    name: "every wait is over at once",
     wrap: (right) => ({
-      async overdue() {
+      async sweep(query) {
         const { items } = await right.list({ limit: 1_000 });
-        return { orders: items.filter((order) => order.kind === "waiting"), nextCursor: null, nextAt: null };
+        const expired = items.filter((order) => order.kind === "waiting");
+        return { ...(await right.sweep(query)), expired, nextCursor: null, nextAt: null };
       },
     }),
   },
@@ -107,6 +104,6 @@ export const disappearing: readonly Fault[] = [
     ...standard,
     law: 7,
     name: "the counts leave out what is in flight",
-    wrap: (right) => ({ depths: async () => (await right.depths()).map((row) => ({ ...row, inFlight: 0 })) }),
+    wrap: (right) => withCounts(right, ({ depths }) => ({ depths: depths.map((row) => ({ ...row, inFlight: 0 })) })),
   },
 ];

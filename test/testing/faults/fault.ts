@@ -1,4 +1,4 @@
-import type { Backend, Delivery, DeliveryMode, LocatedBackend } from "../../../src/backend/backend.ts";
+import type { Backend, Counts, Delivery, DeliveryMode, LocatedBackend } from "../../../src/backend/backend.ts";
 import type { Clock } from "../../../src/core/clock.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 
@@ -22,6 +22,29 @@ export function withExtra(right: Backend): { extra: Delivery[]; receive: Backend
     async receive(options) {
       const index = extra.findIndex((delivery) => delivery.status === options.status);
       return index < 0 ? right.receive(options) : extra.splice(index, 1);
+    },
+  };
+}
+
+/** A backend that gives other counts than the right one. */
+export function withCounts(right: Backend, change: (counts: Counts) => Partial<Counts>): Pick<Backend, "counts"> {
+  return {
+    async counts(asked) {
+      const counts = await right.counts(asked);
+      return { ...counts, ...change(counts) };
+    },
+  };
+}
+
+/** What else a backend does with the order by which a delivery is superseded than to queue it. */
+export function withSuperseded(
+  right: Backend,
+  instead: (by: StoredOrder) => Promise<unknown>,
+): Pick<Backend, "settle"> {
+  return {
+    async settle(delivery, verdict) {
+      if (verdict.verdict === "superseded") await instead(verdict.by);
+      else await right.settle(delivery, verdict);
     },
   };
 }

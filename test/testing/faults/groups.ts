@@ -1,6 +1,6 @@
 import type { Delivery } from "../../../src/backend/backend.ts";
 import { memory } from "../../../src/backend/memory.ts";
-import { deliveryOf, type Fault, fifo, standard, withExtra } from "./fault.ts";
+import { deliveryOf, type Fault, fifo, standard, withExtra, withSuperseded } from "./fault.ts";
 
 /** Against law 8. */
 export const groups: readonly Fault[] = [
@@ -145,14 +145,12 @@ export const groups: readonly Fault[] = [
   {
     ...fifo,
     law: 8,
-    name: "what the sweep puts back goes before the others",
+    name: "what is put back goes before the others",
     wrap: (right) => {
       const { extra, receive } = withExtra(right);
       return {
         receive,
-        async redeliver(order) {
-          extra.push(deliveryOf(order));
-        },
+        ...withSuperseded(right, async (by) => extra.push(deliveryOf(by))),
       };
     },
   },

@@ -1,7 +1,7 @@
 import type { ListQuery } from "../../../src/backend/backend.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
-import { deliveryOf, type Fault, mapPlaced, standard, withExtra } from "./fault.ts";
+import { deliveryOf, type Fault, mapPlaced, standard, withExtra, withSuperseded } from "./fault.ts";
 
 /** Against law 10. */
 export const lists: readonly Fault[] = [
@@ -9,7 +9,7 @@ export const lists: readonly Fault[] = [
     ...standard,
     law: 10,
     name: "pausing does nothing",
-    wrap: () => ({ pause: async () => {} }),
+    wrap: (right) => ({ keep: async (note) => (note.is === "paused" && note.paused ? undefined : right.keep(note)) }),
   },
   {
     ...standard,
@@ -18,9 +18,9 @@ export const lists: readonly Fault[] = [
     wrap: (right) => {
       let isPaused = false;
       return {
-        async pause(status) {
+        async keep(note) {
           isPaused = true;
-          await right.pause(status);
+          await right.keep(note);
         },
         commit: async (change) => (isPaused ? "stale" : right.commit(change)),
       };
@@ -68,8 +68,8 @@ export const lists: readonly Fault[] = [
     name: "waits are delivered when they expire",
     wrap: (right) => ({
       async receive(options) {
-        const { orders } = await right.overdue({ limit: 1_000 });
-        const due = orders.filter((order) => order.status === options.status);
+        const { expired } = await right.sweep({ limit: 1_000 });
+        const due = expired.filter((order) => order.status === options.status);
         return due.length > 0 ? due.map(deliveryOf) : right.receive(options);
       },
     }),
@@ -77,14 +77,12 @@ export const lists: readonly Fault[] = [
   {
     ...standard,
     law: 10,
-    name: "failed orders are delivered when they are redelivered",
+    name: "failed orders are queued when a delivery is superseded by them",
     wrap: (right) => {
       const { extra, receive } = withExtra(right);
       return {
         receive,
-        async redeliver(order) {
-          if (order.failure !== null) extra.push(deliveryOf(order));
-        },
+        ...withSuperseded(right, async (by) => by.failure !== null && extra.push(deliveryOf(by))),
       };
     },
   },

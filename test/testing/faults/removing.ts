@@ -1,5 +1,5 @@
 import type { Backend } from "../../../src/backend/backend.ts";
-import { type Fault, standard } from "./fault.ts";
+import { type Fault, standard, withCounts } from "./fault.ts";
 
 /** Against law 7, of removal and of the depths. */
 export const removing: readonly Fault[] = [
@@ -7,9 +7,8 @@ export const removing: readonly Fault[] = [
     ...standard,
     law: 7,
     name: "nobody knows how long the next in the queue has waited",
-    wrap: (right) => ({
-      depths: async () => (await right.depths()).map((depth) => ({ ...depth, oldestWaitingAt: null })),
-    }),
+    wrap: (right) =>
+      withCounts(right, ({ depths }) => ({ depths: depths.map((depth) => ({ ...depth, oldestWaitingAt: null })) })),
   },
   {
     ...standard,
@@ -79,7 +78,9 @@ export const removing: readonly Fault[] = [
           if (answer === "removed") count++;
           return answer;
         },
-        depths: async () => (await right.depths()).map((row) => ({ ...row, waiting: row.waiting + count })),
+        ...withCounts(right, ({ depths }) => ({
+          depths: depths.map((row) => ({ ...row, waiting: row.waiting + count })),
+        })),
       };
     },
   },

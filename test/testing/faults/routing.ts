@@ -42,8 +42,11 @@ export const routing: readonly Fault[] = [
   {
     ...standard,
     law: 3,
-    name: "redeliver does nothing",
-    wrap: () => ({ redeliver: async () => {} }),
+    name: "nothing is queued for a delivery that is superseded",
+    wrap: (right) => ({
+      settle: (delivery, verdict) =>
+        right.settle(delivery, verdict.verdict === "superseded" ? { verdict: "done" } : verdict),
+    }),
   },
   {
     ...standard,
