@@ -164,10 +164,10 @@ async function keeps(trial: Trial, text: string | null): Promise<void> {
   order = await trial.place({ status: "parked", extrasJson: text, expiresAt: trial.clock.now() + 50 });
   await trial.pass(0.1);
   const due = await trial.eventually("the wait that expired", async () => {
-    const { orders } = await trial.backend.overdue({ limit: 10 });
-    return orders.length > 0 ? orders : undefined;
+    const swept = await trial.backend.sweep({ limit: 10 });
+    return swept.expired.length > 0 ? swept.expired : undefined;
   });
-  assert.deepEqual(due, [order], "it is overdue");
+  assert.deepEqual(due, [order], "a sweep gives it");
   order = await trial.commit(order, expired);
   await look("it expired");
 }

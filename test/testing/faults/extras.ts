@@ -111,11 +111,11 @@ export const extras: readonly Fault[] = [
   {
     ...standard,
     law: 1,
-    name: "what is overdue has no extras",
+    name: "what a sweep gives has no extras",
     wrap: (right) => ({
-      async overdue(query) {
-        const found = await right.overdue(query);
-        return { ...found, orders: found.orders.map(without) };
+      async sweep(query) {
+        const found = await right.sweep(query);
+        return { ...found, expired: found.expired.map(without) };
       },
     }),
   },
