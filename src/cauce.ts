@@ -136,8 +136,7 @@ export async function openCauce(options: CauceOptions, watching?: typeof watch):
       const backend = await options.backend({ workflow: name, delivery, clock, onBatch, leaseSeconds });
       backends.push(backend);
       const { unknownStatuses, retentionDays } = options;
-      const { depths } = await backend.counts({ depths: true });
-      const observer = observation?.observerOf(name, depths);
+      const observer = observation?.observerOf(name, (await backend.counts({ depths: true })).depths);
       const own = { backend, clock, random, log, actor, observer, unknownStatuses, retentionDays };
       const engine = createEngine({ app, ...own });
       engines.set(name, engine);

@@ -62,16 +62,12 @@ export interface Backend {
   keep(note: Note): Promise<void>;
 
   /**
-   * Erases a final order with its data, history and idempotency key, in one atomic step; `not_final` for any other,
-   * which is left as it is. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * Erases final orders, each with its data, history and idempotency key in one atomic step. By `id` one order:
+   * `not_final` for any other, which is left as it is, and 0 removed where there is none. Else those whose last change
+   * lies before a time, oldest first: one call looks at about `limit` orders, so that no other call waits long; go on with
+   * `nextCursor` until it is null. Rejects with `store_full`, `store_unavailable`, `closed` or `invalid_cursor`.
    */
-  remove(id: string): Promise<"removed" | "not_found" | "not_final">;
-
-  /**
-   * Erases final orders whose last change lies before a time, oldest first. One call looks at about `limit` orders, so
-   * that nobody else waits long: go on with `nextCursor` until it is null. Rejects as `remove` does, and with `invalid_cursor`.
-   */
-  removeFinal(query: RemoveQuery): Promise<Removal>;
+  remove(which: { readonly id: string } | OldOrders): Promise<Removal | "not_final">;
 
   /** How many orders stand where, and which have failed: what is asked for, since each costs a look of its own. */
   counts(asked: { readonly depths?: boolean; readonly failures?: boolean }): Promise<Counts>;
@@ -202,7 +198,8 @@ export type Note =
   /** Nothing that is read again: it shows that the store takes writes. */
   | { readonly is: "probe" };
 
-export interface RemoveQuery {
+/** Final orders whose last change lies before a time. */
+export interface OldOrders {
   /** Milliseconds since 1970. */
   readonly before: number;
   /** How many orders to look at, 1 to 1,000. */

@@ -179,15 +179,15 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
       if (note.is === "paused") queue.setPaused(note.status, note.paused);
     },
 
-    async remove(id) {
-      const stored = byId.get(id);
-      if (stored === undefined) return "not_found";
-      if (stored.order.kind !== "final") return "not_final";
-      erase(stored);
-      return "removed";
-    },
-
-    async removeFinal({ before, limit, cursor }) {
+    async remove(which) {
+      if ("id" in which) {
+        const stored = byId.get(which.id);
+        if (stored === undefined) return { removed: 0, nextCursor: null };
+        if (stored.order.kind !== "final") return "not_final";
+        erase(stored);
+        return { removed: 1, nextCursor: null };
+      }
+      const { before, limit, cursor } = which;
       const start = cursor === undefined ? 0 : indexIn("removal", cursor);
       const end = Math.min(start + limit, placed.length);
       let removed = 0;

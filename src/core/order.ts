@@ -12,7 +12,7 @@
  * attempt     which try of the handler this is, within one visit
  * version     counts every committed change of an order; the fence for compare-and-set
  * delivery    a reference (order id, status, visit, receipt) that a queue hands to a worker; it carries no data
- * verdict     what the queue is told of a delivery: done, or again not before a time
+ * verdict     what the queue is told of a delivery: done, again not before a time, or superseded by a later visit
  * failed      an order whose attempts are used up and that no `exhausted` status takes: it stays in its status,
  *             marked with its failure, until an operator retries or moves it
  * group       orders with the same group key; in FIFO delivery their order is kept

@@ -96,14 +96,14 @@ export function createOperate({
     retry,
 
     async remove(id, options) {
-      const removed = await backend.remove(id);
-      if (removed === "not_found") return { refused: "order_not_found", message: `no order has the id "${id}"` };
-      if (removed === "not_final") {
+      const removal = await backend.remove({ id });
+      if (removal === "not_final") {
         return {
           refused: "order_not_final",
           message: "only an order in a final status is removed; move it to one first, or wait until it is there",
         };
       }
+      if (removal.removed === 0) return { refused: "order_not_found", message: `no order has the id "${id}"` };
       onRemoved(1);
       // The order cannot say any more who removed it.
       log.info({ orderId: id, requestId: options?.requestId ?? null }, "order removed");

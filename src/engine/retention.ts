@@ -7,7 +7,7 @@ export interface RetentionOptions {
   readonly workflow: string;
   /** Final orders go once their last change is that long ago. */
   readonly days: number;
-  readonly backend: Pick<Backend, "removeFinal">;
+  readonly backend: Pick<Backend, "remove">;
   readonly clock: Clock;
   readonly log: Log;
   /** Told of each step's removals. */
@@ -42,7 +42,10 @@ export function createRetention({ workflow, days, backend, clock, log, onRemoved
     try {
       let cursor: string | undefined;
       while (goOn()) {
-        const { removed, nextCursor } = await backend.removeFinal({ before, limit: ordersAtOnce, cursor });
+        const removal = await backend.remove({ before, limit: ordersAtOnce, cursor });
+        // That is said of an id alone.
+        if (removal === "not_final") break;
+        const { removed, nextCursor } = removal;
         all += removed;
         if (removed > 0) onRemoved(removed);
         if (nextCursor === null) break;

@@ -62,8 +62,7 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
       commit: (change) => backend.commit(change).then(committed, refused),
       // `settle` and `sweep` write to queues, which may be another service than the one that stores orders.
       keep: (note) => backend.keep(note).catch(refused),
-      remove: (id) => backend.remove(id).catch(refused),
-      removeFinal: (query) => backend.removeFinal(query).catch(refused),
+      remove: (which) => backend.remove(which).catch(refused),
     },
     async takesWrites() {
       if (!faulty) return true;

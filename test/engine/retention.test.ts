@@ -116,9 +116,9 @@ describe("retention", () => {
   test("survives a store that fails: it says so, and tries again in an hour", async (t) => {
     let fails = true;
     const { clock, backend, retention, place, of, finish } = retaining(t, 1, (right) => ({
-      async removeFinal(query) {
+      async remove(which) {
         if (fails) throw new CauceError("store_full", "the disk is full");
-        return right.removeFinal(query);
+        return right.remove(which);
       },
     }));
     const { id } = await place();

@@ -128,7 +128,7 @@ test("what an operator changes says it too, and a change that was refused for an
     around: (backend) => ({
       ...backend,
       commit: (change) => (full ? refuse() : backend.commit(change)),
-      remove: (id) => (full ? refuse() : backend.remove(id)),
+      remove: (which) => (full ? refuse() : backend.remove(which)),
       keep: (note) => (full ? refuse() : backend.keep(note)),
     }),
   });

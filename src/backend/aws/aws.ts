@@ -135,7 +135,6 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         receiving.resumed();
       },
       remove: removing.remove,
-      removeFinal: removing.removeFinal,
       counts: counting.counts,
       async close() {
         await receiving.close();

@@ -1,5 +1,5 @@
 import { readCursor, writeCursor } from "../../core/cursor.ts";
-import type { Backend } from "../backend.ts";
+import type { Backend, Removal } from "../backend.ts";
 import { attributes as a, type Item, orderPart, sortBefore } from "./item.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
@@ -20,7 +20,7 @@ export function createRemoving(
   registry: Registry,
   parts: Parts,
   orders: Orders,
-): Pick<Backend, "remove" | "removeFinal"> {
+): Pick<Backend, "remove"> {
   const removeItem = async (item: Item): Promise<boolean> => {
     const id = item.id as { S: string };
     const ConditionExpression = "#ki = :final AND #ve = :version AND attribute_not_exists(#fa)";
@@ -39,18 +39,20 @@ export function createRemoving(
     return gone;
   };
 
-  return {
-    async remove(id) {
-      for (;;) {
-        const item = await orders.readItem(id);
-        if (item === undefined) return "not_found";
-        if (item[a.kind]?.S !== "f" || item[a.failureAt] !== undefined) return "not_final";
-        if (await removeItem(item)) return "removed";
-        // It changed or went in between, so it is looked at again.
-      }
-    },
+  const removeOne = async (id: string): Promise<Removal | "not_final"> => {
+    for (;;) {
+      const item = await orders.readItem(id);
+      if (item === undefined) return { removed: 0, nextCursor: null };
+      if (item[a.kind]?.S !== "f" || item[a.failureAt] !== undefined) return "not_final";
+      if (await removeItem(item)) return { removed: 1, nextCursor: null };
+      // It changed or went in between, so it is looked at again.
+    }
+  };
 
-    async removeFinal({ before, limit, cursor }) {
+  return {
+    async remove(which) {
+      if ("id" in which) return removeOne(which.id);
+      const { before, limit, cursor } = which;
       await registry.refresh();
       const partitions = registry.final();
       const [, at = "0", after] =

@@ -32,12 +32,7 @@ export type Waiting =
     }
   | {
       readonly is: "remove";
-      readonly resolve: (removed: "removed" | "not_found" | "not_final") => void;
-      readonly reject: (error: CauceError) => void;
-    }
-  | {
-      readonly is: "removeFinal";
-      readonly resolve: (removal: Removal) => void;
+      readonly resolve: (removal: Removal | "not_final") => void;
       readonly reject: (error: CauceError) => void;
     }
   | { readonly is: "other"; readonly resolve: () => void; readonly reject: (error: CauceError) => void };
@@ -58,8 +53,7 @@ export function tellAnswer(
       if (exception === undefined) claims.committed(each.order, each.keep);
       each.resolve(exception === undefined ? "committed" : "stale");
     } else if (each.is === "other") each.resolve();
-    else if (each.is === "remove") each.resolve(removedOf(exception));
-    else if (each.is === "removeFinal") each.resolve(removalOf(exception));
+    else if (each.is === "remove") each.resolve(removalOf(exception));
     else if (exception !== undefined) each.resolve(placedBefore(exception, each.newOrder));
     else {
       each.seq = keys.number();
@@ -69,13 +63,10 @@ export function tellAnswer(
   }
 }
 
-function removedOf(exception: Exception | undefined): "removed" | "not_found" | "not_final" {
-  if (exception === undefined) return "removed";
-  return exception.is === "not_final" ? "not_final" : "not_found";
-}
-
-function removalOf(exception: Exception | undefined): Removal {
-  if (exception?.is !== "walked") return { removed: 0, nextCursor: null };
+function removalOf(exception: Exception | undefined): Removal | "not_final" {
+  if (exception === undefined) return { removed: 1, nextCursor: null };
+  if (exception.is === "not_final") return "not_final";
+  if (exception.is !== "walked") return { removed: 0, nextCursor: null };
   const { removed, lastSeq } = exception;
   return { removed, nextCursor: lastSeq === null ? null : writeNumbers("after", lastSeq) };
 }

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { readNumbers } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Backend, Depth, Limits } from "../backend.ts";
+import type { Backend, Depth, Limits, OldOrders } from "../backend.ts";
 import { firstSeqOf, seqOf } from "../ids.ts";
 import { refuseSize } from "../newOrder.ts";
 import type { Waiting } from "./answers.ts";
@@ -57,6 +57,19 @@ export function createFront({
       encoder.number(op.redeliver);
       encoder.number(seq);
       encoder.number(visit);
+    });
+  };
+
+  const removeOld = ({ before, limit, cursor }: OldOrders): ReturnType<Backend["remove"]> => {
+    const [after = -1] = cursor === undefined ? [] : readNumbers(cursor, "a removal", "after", 1);
+    return new Promise((resolve, reject) => {
+      encoder.number(op.removeFinal);
+      encoder.number(after);
+      // Placed later, so changed later too.
+      encoder.number(firstSeqOf(before));
+      encoder.number(before);
+      encoder.number(limit);
+      channel.sent({ is: "remove", resolve, reject });
     });
   };
 
@@ -122,27 +135,16 @@ export function createFront({
       if (paused) giveBack(claims.takeSpare(status));
     },
 
-    remove(id) {
+    async remove(which) {
+      if (!("id" in which)) return removeOld(which);
+      const { id } = which;
       const seq = seqOf(id);
-      if (seq === undefined) return Promise.resolve("not_found");
+      if (seq === undefined) return { removed: 0, nextCursor: null };
       return new Promise((resolve, reject) => {
         encoder.number(op.remove);
         encoder.number(seq);
         encoder.text(id);
         channel.sent({ is: "remove", resolve, reject });
-      });
-    },
-
-    async removeFinal({ before, limit, cursor }) {
-      const after = cursor === undefined ? -1 : (readNumbers(cursor, "a removal", "after", 1)[0] as number);
-      return new Promise((resolve, reject) => {
-        encoder.number(op.removeFinal);
-        encoder.number(after);
-        // Placed later, so changed later too.
-        encoder.number(firstSeqOf(before));
-        encoder.number(before);
-        encoder.number(limit);
-        channel.sent({ is: "removeFinal", resolve, reject });
       });
     },
 

@@ -104,7 +104,7 @@ export const extras: readonly Case[] = [
       for (const text of [extrasJson, textOf(extrasBytesMax, "x")]) {
         const held = await trial.place({ status: "held", key: text, extrasJson: text });
         await trial.commit(held, requested("done"));
-        assert.equal(await trial.backend.remove(held.id), "removed");
+        assert.deepEqual(await trial.backend.remove({ id: held.id }), { removed: 1, nextCursor: null });
         const next = placedOrder(await trial.backend.place(trial.newOrder({ status: "held", key: text })));
         assert.equal((await trial.get(next.id)).extrasJson, null);
       }

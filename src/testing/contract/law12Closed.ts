@@ -32,8 +32,7 @@ export const closed: readonly Case[] = [
         receive: () => backend.receive({ status: "received", max: 1, leaseSeconds: 60, waitSeconds: 60 }),
         settle: () => backend.settle(delivery, { verdict: "done" }),
         sweep: () => backend.sweep({ limit: 1 }),
-        remove: () => backend.remove(order.id),
-        removeFinal: () => backend.removeFinal({ before: 0, limit: 1 }),
+        remove: () => backend.remove({ id: order.id }),
         counts: () => backend.counts({ depths: true, failures: true }),
         keep: () => backend.keep({ is: "probe" }),
       };

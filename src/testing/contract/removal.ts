@@ -5,6 +5,9 @@ import type { OrderOptions } from "./newOrder.ts";
 import { idsOf, placedOrder, type Trial } from "./trial.ts";
 import { failedAttempt, failedForGood, movedTo, requested } from "./workflow.ts";
 
+const gone = { removed: 1, nextCursor: null };
+const none = { removed: 0, nextCursor: null };
+
 /** 7, of removal: only what is final is ever removed, and then all of it. */
 export const removal: readonly Case[] = [
   {
@@ -14,12 +17,12 @@ export const removal: readonly Case[] = [
       const held = await trial.place({ status: "held", group: "g" });
       const change = trial.change(held, requested("priced"));
       const order = await trial.commit(held, requested("done"));
-      assert.equal(await trial.backend.remove(order.id), "removed");
+      assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
       assert.equal(await trial.backend.get(order.id), undefined);
       assert.deepEqual(idsOf(await trial.list({}, 1)), [kept.id]);
       assert.deepEqual(idsOf(await trial.list({ status: "done" }, 1)), [kept.id]);
       assert.deepEqual(await trial.list({ group: "g" }, 0), []);
-      assert.equal(await trial.backend.remove(order.id), "not_found");
+      assert.deepEqual(await trial.backend.remove({ id: order.id }), none);
       assert.equal(await trial.backend.commit({ ...change, before: order }), "stale");
       assert.equal(await trial.backend.get(order.id), undefined);
     },
@@ -30,7 +33,7 @@ export const removal: readonly Case[] = [
       const order = await finish(trial);
       const last = order.id.at(-1) === "0" ? "1" : "0";
       for (const id of ["", "nobody", `${order.id.slice(0, -1)}${last}`, `${order.id}0`]) {
-        assert.equal(await trial.backend.remove(id), "not_found", id);
+        assert.deepEqual(await trial.backend.remove({ id }), none, id);
       }
       assert.deepEqual(await trial.get(order.id), order);
     },
@@ -39,7 +42,7 @@ export const removal: readonly Case[] = [
     name: "an order that is not final is not removed: queued, in flight, delayed, waiting, failed",
     async run(trial) {
       const orders = await unfinished(trial);
-      for (const order of orders) assert.equal(await trial.backend.remove(order.id), "not_final", order.status);
+      for (const order of orders) assert.equal(await trial.backend.remove({ id: order.id }), "not_final", order.status);
       await trial.pass(1);
       assert.equal(await removeAll(trial, trial.clock.now()), 0);
       for (const order of orders) assert.deepEqual(await trial.get(order.id), order);
@@ -53,7 +56,7 @@ export const removal: readonly Case[] = [
       const last = await finish(trial);
       const seen = async () => [await trial.depths(), await trial.failures()];
       const before = await seen();
-      await trial.backend.remove(last.id);
+      await trial.backend.remove({ id: last.id });
       await trial.pass(0.1);
       await removeAll(trial, trial.clock.now());
       assert.deepEqual(await seen(), before);
@@ -66,7 +69,7 @@ export const removal: readonly Case[] = [
       const first = await finish(trial, { key: "k", dataJson: '{"n":1}' });
       const repeat = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
       assert.equal(repeat.outcome, "repeated");
-      assert.equal(await trial.backend.remove(first.id), "removed");
+      assert.deepEqual(await trial.backend.remove({ id: first.id }), gone);
       const next = placedOrder(await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":2}' })));
       assert.notEqual(next.id, first.id);
       const other = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
@@ -83,7 +86,7 @@ export const removal: readonly Case[] = [
       await trial.list({}, 4);
       const page = await trial.backend.list({ limit: 2 });
       assert.ok(page.nextCursor !== null);
-      await trial.backend.remove(third.id);
+      await trial.backend.remove({ id: third.id });
       await trial.list({}, 3);
       const next = await trial.backend.list({ limit: 2, cursor: page.nextCursor });
       assert.deepEqual(idsOf(next.items), [second.id, first.id]);
@@ -112,7 +115,7 @@ export const removal: readonly Case[] = [
   {
     name: "a removal's cursor is one that a removal returned",
     async run(trial) {
-      await assert.rejects(trial.backend.removeFinal({ before: 0, limit: 1, cursor: "nonsense" }), (error) => {
+      await assert.rejects(trial.backend.remove({ before: 0, limit: 1, cursor: "nonsense" }), (error) => {
         assert.equal((error as { code?: string }).code, "invalid_cursor");
         return true;
       });
@@ -124,7 +127,7 @@ export const removal: readonly Case[] = [
     async run(trial) {
       const kept = await trial.place({ status: "held" });
       const order = await finish(trial, { status: "held" });
-      assert.equal(await trial.backend.remove(order.id), "removed");
+      assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
       await trial.reopen();
       await trial.get(kept.id);
       const next = await trial.place();
@@ -137,7 +140,7 @@ export const removal: readonly Case[] = [
     async run(trial) {
       const order = await finish(trial, { key: "k", group: "g" });
       const open = await trial.place({ status: "held" });
-      assert.equal(await trial.backend.remove(order.id), "removed");
+      assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
       await trial.crash();
       assert.equal(await trial.backend.get(order.id), undefined);
       assert.deepEqual(idsOf(await trial.list({}, 1)), [open.id]);
@@ -170,11 +173,13 @@ async function removeAll(trial: Trial, before: number): Promise<number> {
   let all = 0;
   let cursor: string | undefined;
   for (let calls = 0; calls < 50; calls++) {
-    const { removed: count, nextCursor } = await trial.backend.removeFinal({ before, limit: 2, cursor });
-    assert.ok(count <= 2, `removeFinal({ limit: 2 }) removed ${count}`);
+    const removal = await trial.backend.remove({ before, limit: 2, cursor });
+    assert.ok(removal !== "not_final", "that is said of an id alone");
+    const { removed: count, nextCursor } = removal;
+    assert.ok(count <= 2, `remove({ limit: 2 }) removed ${count}`);
     all += count;
     if (nextCursor === null) return all;
     cursor = nextCursor;
   }
-  assert.fail("removeFinal has no end");
+  assert.fail("the removal has no end");
 }

@@ -43,7 +43,7 @@ describe("what was removed", () => {
         orders.push(...(await Promise.all(Array.from({ length: 100 }, (_, n) => place(from + n)))));
       }
       const erased = orders.filter((_, n) => n % 3 !== 0);
-      await Promise.all(erased.map(({ id }) => backend.remove(id)));
+      await Promise.all(erased.map(({ id }) => backend.remove({ id })));
       await backend.close();
 
       const times = (text: string) => {
@@ -73,8 +73,11 @@ describe("what was removed", () => {
       const key = { keyHash: "1".repeat(64), contentHash: "2".repeat(64) };
       const order = await placeOne(backend, { kind: "final", status: "done", key });
       // One batch: the placing finds the order, which is gone before it can be read.
-      const [placed, removed] = await Promise.all([backend.place({ ...newOrder, key }), backend.remove(order.id)]);
-      assert.equal(removed, "removed");
+      const [placed, removed] = await Promise.all([
+        backend.place({ ...newOrder, key }),
+        backend.remove({ id: order.id }),
+      ]);
+      assert.deepEqual(removed, { removed: 1, nextCursor: null });
       assert.equal(placed.outcome, "placed");
       await backend.close();
     } finally {
@@ -92,8 +95,8 @@ describe("what was removed", () => {
       for (let n = 0; n < 5; n++) await Promise.all(Array.from({ length: 1_000 }, () => place("b")));
       const last = await place("a");
       const { items } = await backend.list({ group: "b", limit: 1_000 });
-      await Promise.all(items.map(({ id }) => backend.remove(id)));
-      await backend.remove(last.id);
+      await Promise.all(items.map(({ id }) => backend.remove({ id })));
+      await backend.remove({ id: last.id });
       await backend.close();
       backend = await openSqlite(directory, { clock });
       const next = await place("a");
@@ -102,7 +105,7 @@ describe("what was removed", () => {
         found.items.map(({ id }) => id),
         [next.id, first.id],
       );
-      await backend.remove(first.id);
+      await backend.remove({ id: first.id });
       assert.equal((await backend.list({ group: "a", limit: 10 })).items.length, 1);
       await backend.close();
     } finally {

@@ -1,5 +1,9 @@
-import type { Backend } from "../../../src/backend/backend.ts";
+import type { Backend, Removal } from "../../../src/backend/backend.ts";
 import { type Fault, standard, withCounts } from "./fault.ts";
+
+const gone: Removal = { removed: 1, nextCursor: null };
+const none: Removal = { removed: 0, nextCursor: null };
+const isRemoved = (answer: Removal | "not_final"): boolean => answer !== "not_final" && answer.removed > 0;
 
 /** Against law 7, of removal and of the depths. */
 export const removing: readonly Fault[] = [
@@ -17,10 +21,10 @@ export const removing: readonly Fault[] = [
     wrap: (right) => {
       const gone = new Map<string, NonNullable<Awaited<ReturnType<Backend["get"]>>>>();
       return {
-        async remove(id) {
-          const order = await right.get(id);
-          const answer = await right.remove(id);
-          if (answer === "removed" && order !== undefined) gone.set(id, order);
+        async remove(which) {
+          const order = "id" in which ? await right.get(which.id) : undefined;
+          const answer = await right.remove(which);
+          if (isRemoved(answer) && order !== undefined) gone.set(order.id, order);
           return answer;
         },
         async list(query) {
@@ -34,16 +38,16 @@ export const removing: readonly Fault[] = [
     ...standard,
     law: 7,
     name: "removal removes nothing",
-    wrap: () => ({ remove: async () => "removed", removeFinal: async () => ({ removed: 0, nextCursor: null }) }),
+    wrap: () => ({ remove: async (which) => ("id" in which ? gone : none) }),
   },
   {
     ...standard,
     law: 7,
     name: "removal says that what is not final is not there",
     wrap: (right) => ({
-      async remove(id) {
-        const answer = await right.remove(id);
-        return answer === "not_final" ? "not_found" : answer;
+      async remove(which) {
+        const answer = await right.remove(which);
+        return answer === "not_final" ? none : answer;
       },
     }),
   },
@@ -52,9 +56,9 @@ export const removing: readonly Fault[] = [
     law: 7,
     name: "whatever is asked for is said to be removed",
     wrap: (right) => ({
-      async remove(id) {
-        await right.remove(id);
-        return "removed";
+      async remove(which) {
+        const answer = await right.remove(which);
+        return "id" in which ? gone : answer;
       },
     }),
   },
@@ -63,7 +67,10 @@ export const removing: readonly Fault[] = [
     law: 7,
     name: "a removed order's key is still taken",
     wrap: (right) => ({
-      remove: async (id) => ((await right.get(id))?.kind === "final" ? "removed" : right.remove(id)),
+      async remove(which) {
+        const order = "id" in which ? await right.get(which.id) : undefined;
+        return order?.kind === "final" ? gone : right.remove(which);
+      },
     }),
   },
   {
@@ -73,9 +80,9 @@ export const removing: readonly Fault[] = [
     wrap: (right) => {
       let count = 0;
       return {
-        async remove(id) {
-          const answer = await right.remove(id);
-          if (answer === "removed") count++;
+        async remove(which) {
+          const answer = await right.remove(which);
+          if (isRemoved(answer)) count++;
           return answer;
         },
         ...withCounts(right, ({ depths }) => ({
@@ -91,9 +98,9 @@ export const removing: readonly Fault[] = [
     wrap: (right) => {
       let count = 0;
       return {
-        async remove(id) {
+        async remove(which) {
           count++;
-          return right.remove(id);
+          return right.remove(which);
         },
         async list(query) {
           const page = await right.list(query);
@@ -106,14 +113,16 @@ export const removing: readonly Fault[] = [
     ...standard,
     law: 7,
     name: "all that is final is removed, however young",
-    wrap: (right) => ({ removeFinal: (query) => right.removeFinal({ ...query, before: Number.MAX_SAFE_INTEGER }) }),
+    wrap: (right) => ({
+      remove: (which) => right.remove("id" in which ? which : { ...which, before: Number.MAX_SAFE_INTEGER }),
+    }),
   },
   {
     ...standard,
     law: 7,
     name: "any cursor is taken for the end of a removal",
     wrap: (right) => ({
-      removeFinal: (query) => right.removeFinal(query).catch(() => ({ removed: 0, nextCursor: null })),
+      remove: (which) => right.remove(which).catch(() => none),
     }),
   },
 ];
