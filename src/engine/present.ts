@@ -33,7 +33,7 @@ export function historyOf(order: StoredOrder): HistoryEntry[] {
   return [...order.past.map(entryOf), entryOf(currentVisit(order))];
 }
 
-/** A stored order as the library shows it: a plain object, nobody else's. `fields`: what it shows of its extras. */
+/** A stored order as the library shows it: a plain object of the caller's own. `fields`: what the order shows of its extras. */
 export function orderOf(order: StoredOrder, workflow: string, fields: ShownExtraFields = shownExtraFields): Order {
   return {
     id: order.id,

@@ -79,8 +79,8 @@ const migrations: readonly string[] = [
   ) WITHOUT ROWID;
   `,
   `
-  -- An order's extras, as text that nothing here looks into; null for none. The last column, so that the rows that are
-  -- there need not be written anew.
+  -- An order's extras, as text that nothing here looks into; null for none. A column at the end: SQLite leaves the rows
+  -- that exist as they are.
   ALTER TABLE orders ADD COLUMN extras TEXT;
   `,
 ];

@@ -5,11 +5,11 @@ import type { Case } from "./case.ts";
 import { placedOrder, type Trial } from "./trial.ts";
 import { expired, failedAttempt, failedForGood, movedTo, redelivered, requested, retried } from "./workflow.ts";
 
-/** As `writeExtras` would never give it: whoever reads it and writes it again changes it. */
+/** Not as `writeExtras` writes it: a backend that parses the text and writes it again changes it. */
 const extrasJson = '{ "steps" : {"charge":1.0}, "acts":[], "ofANewerVersion":"año 漢字 👩‍👩‍👧 \\u0000" }';
 const others = '{"definition":2}';
 
-/** 1, of an order's extras: kept as they are until a change has others, and nobody looks into them. */
+/** 1, of an order's extras: kept byte for byte until a change has others. */
 export const extras: readonly Case[] = [
   {
     name: "extras that an order is placed with come back by placing, get, list and a repeat of the key",

@@ -142,7 +142,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     await change(large("a"));
     assert.deepEqual(await names(), ["o", "x2"]);
     await change(large("a"), '{"n":1}');
-    assert.deepEqual(await names(), ["o", "x2"], "not written anew");
+    assert.deepEqual(await names(), ["o", "x2"], "not written again");
     await change(large("b"), large("results"));
     assert.deepEqual(await names(), ["o", "r4", "x4"]);
     await change(inline);

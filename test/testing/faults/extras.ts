@@ -122,7 +122,7 @@ export const extras: readonly Fault[] = [
   {
     ...standard,
     law: 1,
-    name: "extras are parsed and written anew",
+    name: "extras are parsed and written again",
     wrap: (right) => ({
       async get(id) {
         const order = await right.get(id);
