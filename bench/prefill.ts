@@ -30,6 +30,7 @@ async function fillOne(backend: Backend): Promise<void> {
     createdAt: clock.now(),
     expiresAt: null,
     by,
+    extrasJson: null,
     key: null,
   });
   if (placed.outcome !== "placed") throw new Error(`an order was not placed: ${placed.outcome}`);

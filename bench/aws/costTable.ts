@@ -82,13 +82,13 @@ function itemAfter(moves: number, statuses: number, dataJson: string, apart: boo
     ...{ id, status: status(moves), kind: ended ? "final" : "handled", visit: moves, version: moves + 1 },
     ...{ attempts: 0, attempting: false, dataJson, resultsJson: "{}", group: null },
     ...{ createdAt: at, updatedAt: at + 100 * moves, notBefore: null, expiresAt: null, failure: null },
-    ...{ entry: entry(moves), past, pastOmitted: 0 },
+    ...{ entry: entry(moves), past, pastOmitted: 0, extrasJson: null },
   };
   const key = { keyHash: "ab".repeat(32), contentHash: "cd".repeat(32) };
   const marks = { partition: ended ? "e#shipped#3" : "o#3", due: ended ? null : at + 150_123, seen: null };
   return {
     ...encodeFixed(order, key, apart ? `d-${nonce}` : null),
-    ...present(encodeChanging(order, { ...marks, nonce, resultsPart: null })),
+    ...present(encodeChanging(order, { ...marks, nonce, resultsPart: null, extrasPart: undefined })),
   };
 }
 

@@ -30,7 +30,8 @@ export interface Backend {
    * The only change of an order: compare-and-set on `before.version`, with its history entry, and its next delivery in
    * the same atomic step or right after it: one that is lost between them is found by a redelivery of the visit before
    * (`superseded`), or by `sweep`. A repeat of the same `change` after a rejection goes on where it ended. `stale` when
-   * another change was first. A delivery that is in flight for `before` is consumed by a change whose `delivery` is not `keep`. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * another change was first. A delivery that is in flight for `before` is consumed by a change whose `delivery` is not
+   * `keep`. Rejects with `store_full`, `store_unavailable` or `closed`.
    */
   commit(change: Change): Promise<"committed" | "stale">;
 
@@ -55,6 +56,9 @@ export interface Backend {
    */
   sweep(query: { limit: number; cursor?: string | undefined }): Promise<Swept>;
 
+  /** How many orders stand where, and which have failed: what is asked for, since each costs a look of its own. */
+  counts(asked: { readonly depths?: boolean; readonly failures?: boolean }): Promise<Counts>;
+
   /**
    * Writes something small that is no order's, and only then resolves. Harmless when repeated. Rejects with `store_full`,
    * `store_unavailable` or `closed`, as a placing would.
@@ -68,9 +72,6 @@ export interface Backend {
    * `nextCursor` until it is null. Rejects with `store_full`, `store_unavailable`, `closed` or `invalid_cursor`.
    */
   remove(which: { readonly id: string } | OldOrders): Promise<Removal | "not_final">;
-
-  /** How many orders stand where, and which have failed: what is asked for, since each costs a look of its own. */
-  counts(asked: { readonly depths?: boolean; readonly failures?: boolean }): Promise<Counts>;
 
   /** Resolves when nothing is left open. Deliveries in flight come back at the next start. Harmless when called again. */
   close(): Promise<void>;
@@ -120,6 +121,8 @@ export interface NewOrder {
   readonly createdAt: number;
   readonly expiresAt: number | null;
   readonly by: Actor;
+  /** At most `extrasBytesMax` bytes of UTF-8. Kept as it is until a change's `after` has another; null for none. */
+  readonly extrasJson: string | null;
   /** Hashes (hex) of the idempotency key and of the content, for a keyed placing. */
   readonly key: { readonly keyHash: string; readonly contentHash: string } | null;
 }

@@ -1,4 +1,5 @@
 import { CauceError } from "../core/errors.ts";
+import { extrasBytesMax } from "../core/extras.ts";
 import type { Entry, StoredOrder } from "../core/order.ts";
 import { exceedsBytes } from "../core/size.ts";
 import type { Limits, NewOrder } from "./backend.ts";
@@ -24,6 +25,7 @@ export function storedOrder(order: NewOrder, id: string): StoredOrder {
     entry: placedEntry(order),
     past: [],
     pastOmitted: 0,
+    extrasJson: order.extrasJson,
   };
 }
 
@@ -32,9 +34,9 @@ export function placedEntry({ createdAt, by }: NewOrder): Entry {
   return { at: createdAt, reason: null, error: null, by };
 }
 
-/** The `limit_exceeded` of data or a group key of more bytes than the backend holds. */
+/** The `limit_exceeded` of data, a group key or extras of more bytes than the backend holds. */
 export function refuseSize(
-  order: Pick<NewOrder, "dataJson" | "group">,
+  order: Pick<NewOrder, "dataJson" | "group" | "extrasJson">,
   { dataBytesMax, groupBytesMax }: Limits,
 ): CauceError | undefined {
   if (exceedsBytes(order.dataJson, dataBytesMax)) {
@@ -45,6 +47,9 @@ export function refuseSize(
       "limit_exceeded",
       `the group key takes more than the ${groupBytesMax} bytes that the store holds`,
     );
+  }
+  if (order.extrasJson !== null && exceedsBytes(order.extrasJson, extrasBytesMax)) {
+    return new CauceError("limit_exceeded", `the extras take more than the ${extrasBytesMax} bytes that a store holds`);
   }
   return undefined;
 }

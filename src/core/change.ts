@@ -90,6 +90,7 @@ export function enter(order: StoredOrder, to: string, context: DecideContext, en
     entry: key === undefined ? { at: now, reason, error: null, by } : { at: now, reason, error: null, by, key },
     past,
     pastOmitted,
+    extrasJson: order.extrasJson,
   };
   return { change: { before: order, after, ended, delivery: kind === "handled" ? "enter" : "end" } };
 }

@@ -16,8 +16,13 @@
  * failed      an order whose attempts are used up and that no `exhausted` status takes: it stays in its status,
  *             marked with its failure, until an operator retries or moves it
  * group       orders with the same group key; in FIFO delivery their order is kept
+ * extras      what an order carries besides: acts, steps, the definition's version; text that stores keep and never
+ *             look into
+ * act         something that was done to an order from outside, with its time, its author and the reason
+ * step        a part of a handler's work whose outcome is kept, so that a later attempt does not repeat it
  * sweep       finds orders that are overdue (a lost message, an expired wait) and delivers or moves them
  */
+import type { ShownExtras } from "./extras.ts";
 
 /** Who moved an order into a status. */
 export interface Actor {
@@ -90,6 +95,8 @@ export interface StoredOrder {
   readonly past: readonly Visit[];
   /** How many ended visits `past` leaves out. */
   readonly pastOmitted: number;
+  /** What `writeExtras` gave: kept as it is, and never looked into by a store. Null where there is none. */
+  readonly extrasJson: string | null;
 }
 
 /** The visit that lasts. */
@@ -112,7 +119,8 @@ export function appendPast(
 }
 
 /** An order as the API and handlers show it: times in ISO 8601, `data` and `results` as values. */
-export interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> {
+export interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string>
+  extends ShownExtras {
   readonly id: string;
   readonly workflow: string;
   readonly status: Status;

@@ -1,3 +1,4 @@
+import { type ShownExtras, showExtras } from "../core/extras.ts";
 import type { HistoryEntry, Order, StoredOrder } from "../core/order.ts";
 import { failureOf, historyOf, orderOf } from "./present.ts";
 
@@ -9,7 +10,7 @@ import { failureOf, historyOf, orderOf } from "./present.ts";
  * object, in the old generation, and keeps all that an attempt allocates alive until a full collection: measured at ten
  * times the time and a third of all garbage collection (docs/decisions/0007-a-class-for-the-handlers-order.md).
  */
-class HandlerOrder implements Order {
+class HandlerOrder implements Omit<Order, keyof ShownExtras> {
   readonly workflow: string;
   readonly id: string;
   readonly status: string;
@@ -69,5 +70,5 @@ class HandlerOrder implements Order {
 }
 
 export function handlerOrder(stored: StoredOrder, workflow: string): Order {
-  return new HandlerOrder(stored, workflow);
+  return Object.assign(new HandlerOrder(stored, workflow), showExtras(stored.extrasJson));
 }

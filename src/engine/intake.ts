@@ -48,6 +48,7 @@ export function createIntake({ workflow, backend, clock, actor, observer, onExpi
       group: accepted.group,
       createdAt: now,
       expiresAt,
+      extrasJson: accepted.extrasJson,
       by: call.requestId ? { ...nobody, requestId: call.requestId } : nobody,
       key: accepted.key,
     });
@@ -74,9 +75,11 @@ function accept(
   backend: Backend,
   body: unknown,
   { idempotencyKey }: Partial<Call>,
-): Pick<NewOrder, "dataJson" | "group" | "key"> | Refusal {
+): Pick<NewOrder, "dataJson" | "group" | "extrasJson" | "key"> | Refusal {
   let dataJson: string;
   let group: string | null = null;
+  // Nothing gives an order extras yet.
+  const extrasJson = null;
   let key: NewOrder["key"] = null;
   try {
     const parsed = workflow.data.safeParse(body);
@@ -100,9 +103,9 @@ function accept(
       { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
     ]);
   }
-  const tooLarge = refuseSize({ dataJson, group }, backend.limits);
+  const tooLarge = refuseSize({ dataJson, group, extrasJson }, backend.limits);
   if (tooLarge !== undefined) return { refused: tooLarge.code, message: tooLarge.message };
-  return { dataJson, group, key };
+  return { dataJson, group, extrasJson, key };
 }
 
 /** Throws `workflow_invalid`: the data fits the schema, so a group that cannot be told from it is the app's fault. */

@@ -1,3 +1,4 @@
+import { type ShownExtraFields, showExtras, shownExtraFields } from "../core/extras.ts";
 import {
   currentVisit,
   type Failure,
@@ -33,8 +34,8 @@ export function historyOf(order: StoredOrder): HistoryEntry[] {
   return [...order.past.map(entryOf), entryOf(currentVisit(order))];
 }
 
-/** A stored order as the library shows it: a plain object, nobody else's. */
-export function orderOf(order: StoredOrder, workflow: string): Order {
+/** A stored order as the library shows it: a plain object of the caller's own. `fields`: what the order shows of its extras. */
+export function orderOf(order: StoredOrder, workflow: string, fields: ShownExtraFields = shownExtraFields): Order {
   return {
     id: order.id,
     workflow,
@@ -52,14 +53,20 @@ export function orderOf(order: StoredOrder, workflow: string): Order {
     failure: failureOf(order.failure),
     history: historyOf(order),
     historyOmitted: order.pastOmitted,
+    ...showExtras(order.extrasJson, fields),
   };
 }
 
 /**
  * Stored orders as JSON text. `data` and `results` go in as they are stored, and what can hold no character that JSON
  * escapes (ids, the names of statuses and workflows, times) goes in as it is: this is on the way of every placing.
+ * `fields`: what an order shows of its extras.
  */
-export function createOrderJson(workflow: string): (order: StoredOrder) => string {
+export function createOrderJson(
+  workflow: string,
+  fields: ShownExtraFields = shownExtraFields,
+): (order: StoredOrder) => string {
+  const isExtrasShown = Object.keys(fields).length > 0;
   // Under load many orders carry the same millisecond, and writing a date costs as much as the rest of the order.
   let lastAt = Number.NaN;
   let lastText = "";
@@ -80,7 +87,8 @@ export function createOrderJson(workflow: string): (order: StoredOrder) => strin
       `"group":${textJson(order.group)},"createdAt":"${time(order.createdAt)}",` +
       `"updatedAt":"${time(order.updatedAt)}","notBefore":${timeJson(order.notBefore)},"expiresAt":${timeJson(order.expiresAt)},` +
       `"failure":${order.failure === null ? "null" : JSON.stringify(failureOf(order.failure))},` +
-      `"history":[${past}${current}],"historyOmitted":${order.pastOmitted}}`
+      `"history":[${past}${current}],"historyOmitted":${order.pastOmitted}` +
+      (isExtrasShown ? `,${JSON.stringify(showExtras(order.extrasJson, fields)).slice(1)}` : "}")
     );
   };
 }

@@ -153,6 +153,7 @@ function fill(workflow: AnyWorkflow, partial: GivenOrder, { now, by }: Context):
     entry: { at: now, reason: null, error: failure && message, by, ...entry },
     past: [],
     pastOmitted: 0,
+    extrasJson: null,
   };
   for (const key of Object.keys(fields)) {
     if (!Object.hasOwn(defaults, key)) throw new TypeError(`given: an order has no field "${key}"`);

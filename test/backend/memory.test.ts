@@ -25,6 +25,7 @@ const order: NewOrder = {
   createdAt: 0,
   expiresAt: null,
   by: { runtime: "node", name: "test", requestId: null, messageId: null },
+  extrasJson: null,
   key: null,
 };
 

@@ -745,7 +745,8 @@ describe("whatever happens to whatever order", () => {
     assert.equal(before, order, which);
     assert.equal(after.version, order.version + 1, which);
     assert.equal(after.updatedAt, now, which);
-    for (const key of ["id", "dataJson", "group", "createdAt"] as const) assert.equal(after[key], order[key], which);
+    for (const key of ["id", "dataJson", "group", "createdAt", "extrasJson"] as const)
+      assert.equal(after[key], order[key], which);
 
     if (ended === null) {
       assert.equal(after.status, order.status, which);
@@ -777,12 +778,21 @@ describe("whatever happens to whatever order", () => {
   }
 
   function* everyOrder(): Generator<StoredOrder> {
+    const extrasJson = '{"definition":1}';
     for (const status of [...Object.keys(orders.statuses), "gone"]) {
       for (const failure of [null, { code: "handler_failed" }]) {
         for (const attempts of [0, 1, 2, 5]) {
           for (const attempting of attempts === 0 ? [false] : [false, true]) {
             for (const visit of [0, visitsMax - 1, visitsMax, 70]) {
-              const { order } = given(orders, { status, failure, attempts, attempting, visit, group: "c-1" });
+              const { order } = given(orders, {
+                status,
+                failure,
+                attempts,
+                attempting,
+                visit,
+                group: "c-1",
+                extrasJson,
+              });
               yield deepFreeze({ ...order, expiresAt: order.expiresAt === null ? null : now });
             }
           }

@@ -13,7 +13,15 @@ async function storing(t: TestContext, count: number) {
   const orders: StoredOrder[] = [];
   for (let n = 0; n < count; n++) {
     const placed = await backend.place({
-      ...{ status: "held", kind: "waiting", dataJson: "{}", createdAt: n, expiresAt: null, key: null },
+      ...{
+        status: "held",
+        kind: "waiting",
+        dataJson: "{}",
+        createdAt: n,
+        expiresAt: null,
+        extrasJson: null,
+        key: null,
+      },
       group: n % 3 === 0 ? "b" : "a",
       by: { ...actor, requestId: null, messageId: null },
     });

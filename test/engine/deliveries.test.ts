@@ -68,6 +68,7 @@ function attempting(
         createdAt: clock.now(),
         expiresAt: null,
         by,
+        extrasJson: null,
         key: null,
       });
       return placed.outcome === "placed" ? placed.order : assert.fail();

@@ -82,7 +82,7 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
       const by = { ...actor, requestId: null, messageId: null };
       const ids: string[] = [];
       for (let n = 0; n < count; n++) {
-        const placed = await inner.place({ ...order, createdAt: clock.now(), by, key: null });
+        const placed = await inner.place({ ...order, createdAt: clock.now(), by, extrasJson: null, key: null });
         ids.push(placed.outcome === "placed" ? placed.order.id : assert.fail());
       }
       return ids;

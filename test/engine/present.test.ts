@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { ShownExtraFields } from "../../src/core/extras.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { handlerOrder } from "../../src/engine/handlerOrder.ts";
 import { createOrderJson, orderOf } from "../../src/engine/present.ts";
@@ -26,6 +27,7 @@ const placed: StoredOrder = {
   entry: { at, reason: null, error: null, by },
   past: [],
   pastOmitted: 0,
+  extrasJson: null,
 };
 
 const awkward = 'a "quoted" \\ text\nover two lines, with \u0000, € and \ud800';
@@ -130,6 +132,36 @@ describe("an order as its handler gets it", () => {
     );
     const expected = orderOf(handled, "orders");
     assert.deepEqual([yours.data, yours.results, yours.history], [expected.data, expected.results, expected.history]);
+  });
+});
+
+describe("what an order shows of its extras", () => {
+  const fields: ShownExtraFields = {
+    channel: { schema: { type: "string" }, of: (extras) => (extras as { channel?: string }).channel ?? null },
+    definition: { schema: { type: "integer" }, of: (extras) => extras.definition ?? null },
+  };
+
+  test("comes last in its object and its JSON, where it has extras and where it has none", () => {
+    const order = { ...full, extrasJson: JSON.stringify({ definition: 3, channel: awkward }) };
+    for (const [each, shown] of [
+      [order, { channel: awkward, definition: 3 }],
+      [placed, { channel: null, definition: null }],
+    ] as const) {
+      const bare = orderOf(each, "orders", {});
+      assert.deepEqual(Object.entries(orderOf(each, "orders", fields)), [
+        ...Object.entries(bare),
+        ...Object.entries(shown),
+      ]);
+      const json = createOrderJson("orders", {})(each);
+      assert.equal(createOrderJson("orders", fields)(each), `${json.slice(0, -1)},${JSON.stringify(shown).slice(1)}`);
+    }
+  });
+
+  test("is nothing else: what is kept beside it stays inside", () => {
+    const order = { ...placed, extrasJson: '{"steps":{"charge":"secret"},"definition":3}' };
+    assert.deepEqual(orderOf(order, "orders"), orderOf(placed, "orders"));
+    assert.equal(createOrderJson("orders")(order), createOrderJson("orders")(placed));
+    assert.equal(JSON.stringify(handlerOrder(order, "orders")), JSON.stringify(handlerOrder(placed, "orders")));
   });
 });
 

@@ -33,7 +33,16 @@ function storeOf(t: TestContext) {
   const health = createStoreHealth({ backend, clock });
   const place = (key: NewOrder["key"] = null) =>
     health.backend.place({
-      ...{ status: "open", kind: "handled", dataJson: "{}", group: null, createdAt: 0, expiresAt: null, key },
+      ...{
+        status: "open",
+        kind: "handled",
+        dataJson: "{}",
+        group: null,
+        createdAt: 0,
+        expiresAt: null,
+        extrasJson: null,
+        key,
+      },
       by: { ...actor, requestId: null, messageId: null },
     });
   return { store, clock, place, ...health };

@@ -262,6 +262,7 @@ function sweeping(t: TestContext, around: (backend: Backend) => Backend = (backe
         createdAt: clock.now(),
         expiresAt,
         by: { ...actor, requestId: null, messageId: null },
+        extrasJson: null,
         key: null,
       });
       sweep.notice(expiresAt);
@@ -368,6 +369,7 @@ describe("a sweep", () => {
       createdAt: clock.now(),
       expiresAt: null,
       by: { ...actor, requestId: null, messageId: null },
+      extrasJson: null,
       key: null,
     });
     const id = placed.outcome === "placed" ? placed.order.id : assert.fail();

@@ -50,6 +50,7 @@ describe("given", () => {
       },
       past: [],
       pastOmitted: 0,
+      extrasJson: null,
     });
   });
 

@@ -35,6 +35,9 @@ export const attributes = {
   results: "re",
   /** The name of the item that holds the results. */
   resultsPart: "rp",
+  extras: "xt",
+  /** The name of the item that holds the extras. */
+  extrasPart: "xp",
   createdAt: "ca",
   expiresAt: "ex",
   failureCode: "fc",
@@ -72,6 +75,8 @@ export interface Marks {
   readonly seen: Seen | null;
   /** The item that holds the results, where they are too large for this one. */
   readonly resultsPart: string | null;
+  /** Undefined where the write leaves the extras as they are; else the item that holds them, null for this one. */
+  readonly extrasPart: string | null | undefined;
 }
 
 export interface Seen {
@@ -102,7 +107,14 @@ export function encodeFixed(order: StoredOrder, key: NewOrder["key"], dataPart: 
 /** What every write of an order sets anew; undefined for what it takes off. */
 export function encodeChanging(order: StoredOrder, marks: Marks): Record<string, AttributeValue | undefined> {
   const { failure } = order;
+  const { extrasPart } = marks;
   const inline = marks.resultsPart === null && order.resultsJson !== "{}";
+  // A write that leaves the extras as they are does not name them: so an order without any has the updates that it had
+  // before there were any, and large ones are paid for once.
+  const extras =
+    extrasPart === undefined
+      ? {}
+      : { [a.extras]: extrasPart === null ? text(order.extrasJson) : undefined, [a.extrasPart]: text(extrasPart) };
   return {
     ix: { S: marks.partition },
     [a.status]: { S: order.status },
@@ -128,6 +140,7 @@ export function encodeChanging(order: StoredOrder, marks: Marks): Record<string,
     [a.nonce]: text(marks.nonce),
     [a.seenMessage]: text(marks.seen?.messageId ?? null),
     [a.seenReceives]: number(marks.seen?.receives ?? null),
+    ...extras,
   };
 }
 
@@ -158,12 +171,23 @@ function number(value: number | null): AttributeValue | undefined {
 }
 
 /** The names of the items that hold what this one does not. */
-export function partsOf(item: Item): { readonly dataPart: string | null; readonly resultsPart: string | null } {
-  return { dataPart: textOf(item, attributes.dataPart), resultsPart: textOf(item, attributes.resultsPart) };
+export function partsOf(item: Item): Readonly<Record<"dataPart" | "resultsPart" | "extrasPart", string | null>> {
+  return {
+    dataPart: textOf(item, a.dataPart),
+    resultsPart: textOf(item, a.resultsPart),
+    extrasPart: textOf(item, a.extrasPart),
+  };
+}
+
+/** What stands in items of its own; undefined for what stands in the order's. */
+export interface Large {
+  readonly data?: string | undefined;
+  readonly results?: string | undefined;
+  readonly extras?: string | undefined;
 }
 
 /** The order of an item; `large` holds what stands in items of their own. */
-export function decodeOrder(item: Item, large: { readonly data?: string; readonly results?: string }): StoredOrder {
+export function decodeOrder(item: Item, large: Large): StoredOrder {
   const createdAt = numberOf(item, a.createdAt) as number;
   const failure = failureOf(item);
   return {
@@ -184,6 +208,7 @@ export function decodeOrder(item: Item, large: { readonly data?: string; readonl
     failure: failure === null ? null : { code: textOf(item, a.failureCode) as string, ...failure },
     ...decodeHistory(textOf(item, a.history) as string, createdAt),
     pastOmitted: numberOf(item, a.omitted) ?? 0,
+    extrasJson: large.extras ?? textOf(item, a.extras),
   };
 }
 

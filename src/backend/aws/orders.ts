@@ -15,7 +15,6 @@ import {
   type Item,
   newNonce,
   orderPart,
-  partsOf,
   present,
   settingAll,
   textOf,
@@ -124,13 +123,13 @@ export function createOrders(options: OrdersOptions): Orders {
     if (order.kind === "final") await registry.noteFinal(order.status);
     const arrived = order.kind === "handled" ? (await topic()).expect() : () => {};
     try {
-      const written = await parts.write(order, nonce);
+      const written = await parts.write(order, nonce, null);
       const marks = { nonce, partition: registry.partitionOf(order), due: dueOf(order), seen: null, ...written };
       const stored = await table.put({
         Item: { ...encodeFixed(order, newOrder.key, written.dataPart), ...present(encodeChanging(order, marks)) },
         ConditionExpression: "attribute_not_exists(id)",
       });
-      if (stored) await written.named(null);
+      if (stored) await written.named({});
       else {
         const item = await table.read({ id, part: orderPart });
         if (item === undefined || item[a.removed] !== undefined) return "removed";
@@ -184,7 +183,7 @@ export function createOrders(options: OrdersOptions): Orders {
       const arrived = delivery === "enter" ? (await topic()).expect() : () => {};
       try {
         const nonce = nonceOf(change);
-        const written = await parts.write(after, nonce);
+        const written = await parts.write(after, nonce, before);
         const seen = delivery === "again" ? deliveries.seenOf(before.id, before.visit) : null;
         const marks = { nonce, partition: registry.partitionOf(after), due: dueOf(after), seen, ...written };
         const update = settingAll(encodeChanging(after, marks));
@@ -195,7 +194,7 @@ export function createOrders(options: OrdersOptions): Orders {
           ExpressionAttributeValues: { ...update.ExpressionAttributeValues, ":before": { N: String(before.version) } },
           ReturnValues: "UPDATED_OLD",
         });
-        if (replaced !== undefined) await written.named(partsOf(replaced).resultsPart);
+        if (replaced !== undefined) await written.named(replaced);
         else if (!(await isOwn(after.id, nonce))) return "stale";
         if (delivery === "enter") {
           // Started again in the same visit, it is another message.

@@ -4,6 +4,8 @@ import { exceedsBytes } from "../../core/size.ts";
 import {
   attributes,
   type Item,
+  type Large,
+  type Marks,
   numberOf,
   orderPart,
   partsOf,
@@ -15,19 +17,22 @@ import {
 import type { Key, Table } from "./table.ts";
 
 /**
- * Data and results that would make every write of their order dearer are items of their own, written once under a name
- * that no other write of the order has, before the write that names them.
+ * Data, results and extras that would make every write of their order dearer are items of their own, written once under
+ * a name that no other write of the order has, before the write that names them.
  *
  *   note ─ part ─ order's write ─ note taken off
  *   dies after the note    an hour later the sweep finds the note and no part: the note goes
  *   dies after the part    the sweep finds that no order names the part and gives it a time to live; then the note goes
- *   dies after the write   the sweep finds the part named: the note goes, and the results that it took the place of
+ *   dies after the write   the sweep finds the part named: the note goes, and the results or extras that it took the place of
  */
 export interface Parts {
-  /** Puts what is large beside the order, before the write that names it; `nonce` is that write's own name. */
-  write(order: StoredOrder, nonce: string): Promise<Written>;
-  /** The order's data and results, where they are items of their own; undefined when a later write replaced them. */
-  read(item: Item): Promise<{ data?: string; results?: string } | undefined>;
+  /**
+   * Puts what is large beside the order, before the write that names it; `nonce` is that write's own name, `before` the
+   * order that it changes, null for a placing.
+   */
+  write(order: StoredOrder, nonce: string, before: StoredOrder | null): Promise<Written>;
+  /** What are items of their own; undefined when a later write replaced one. */
+  read(item: Item): Promise<Large | undefined>;
   /**
    * Before an order's item is erased: what it names is noted, so that the sweep finds it. Resolves to what erases every
    * part of the order, named or not, once the item is gone.
@@ -41,12 +46,13 @@ export interface Written {
   /** Null where they stand in the order's item, or (data) were written when it was placed. */
   readonly dataPart: string | null;
   readonly resultsPart: string | null;
-  /** The order's write took place, and named no longer `replaced`. Where it did not, the sweep takes the parts. */
-  named(replaced: string | null): Promise<void>;
+  readonly extrasPart: Marks["extrasPart"];
+  /** The order's write took place, and replaced these attributes. Where it did not, the sweep takes the parts. */
+  named(replaced: Item): Promise<void>;
 }
 
 /**
- * From how many bytes on data and results stand apart. Every one of an order's four writes pays for each KB of its
+ * From how many bytes on data, results and extras stand apart. Every one of an order's four writes pays for each KB of its
  * item; a part is paid for once, and read once a visit at a fifth of the price (docs/decisions/0012).
  */
 export const inlineBytesMax = 600;
@@ -76,8 +82,8 @@ export function createParts(table: Table, clock: Clock): Parts {
   const settle = async (note: Key): Promise<void> => {
     const [, id = "", part = ""] = note.part.split(" ");
     const order = await table.read({ id, part: orderPart });
-    const { dataPart, resultsPart } = order === undefined ? { dataPart: null, resultsPart: null } : partsOf(order);
-    if (part !== dataPart && part !== resultsPart) {
+    const { dataPart, resultsPart, extrasPart } = partsOf(order ?? {});
+    if (part !== dataPart && part !== resultsPart && part !== extrasPart) {
       const expiresAt = Math.floor(clock.now() / 1_000) + timeToLiveSeconds;
       await table.update({
         Key: { id: { S: id }, part: { S: part } },
@@ -86,15 +92,16 @@ export function createParts(table: Table, clock: Clock): Parts {
         ExpressionAttributeValues: { ":at": { N: String(expiresAt) } },
       });
     }
-    if (order !== undefined) await eraseOlder(id, resultsPart, numberOf(order, attributes.version) ?? 0);
+    const [prefix, named] = part.startsWith("x") ? ["x", extrasPart] : ["r", resultsPart];
+    if (order !== undefined) await eraseOlder(id, prefix, named, numberOf(order, attributes.version) ?? 0);
     await eraseKey(note);
   };
 
-  /** Results of a version that the order has passed: no write can name them any more. */
-  const eraseOlder = async (id: string, named: string | null, version: number): Promise<void> => {
+  /** Results or extras of a version that the order has passed: no write can name them any more. */
+  const eraseOlder = async (id: string, prefix: string, named: string | null, version: number): Promise<void> => {
     const { items } = await table.query({
-      KeyConditionExpression: "id = :id AND begins_with(part, :results)",
-      ExpressionAttributeValues: { ":id": { S: id }, ":results": { S: "r" } },
+      KeyConditionExpression: "id = :id AND begins_with(part, :prefix)",
+      ExpressionAttributeValues: { ":id": { S: id }, ":prefix": { S: prefix } },
       ProjectionExpression: "part",
       Limit: pageLimit,
     });
@@ -123,10 +130,12 @@ export function createParts(table: Table, clock: Clock): Parts {
   };
 
   return {
-    async write(order, nonce) {
+    async write(order, nonce, before) {
+      const { extrasJson } = order;
       const taken: (() => Promise<void>)[] = [];
       let dataPart: string | null = null;
       let resultsPart: string | null = null;
+      let extrasPart: Marks["extrasPart"] = extrasJson === (before?.extrasJson ?? null) ? undefined : null;
       if (order.version === 1 && exceedsBytes(order.dataJson, inlineBytesMax)) {
         // Two placings with one idempotency key have one id, and their data may differ.
         dataPart = `d-${nonce}`;
@@ -137,38 +146,39 @@ export function createParts(table: Table, clock: Clock): Parts {
         resultsPart = `r${order.version}-${nonce}`;
         taken.push(await put(order.id, resultsPart, order.resultsJson));
       }
-      const named = async (replaced: string | null) => {
+      if (extrasPart === null && extrasJson !== null && exceedsBytes(extrasJson, inlineBytesMax)) {
+        extrasPart = `x${order.version}-${nonce}`;
+        taken.push(await put(order.id, extrasPart, extrasJson));
+      }
+      const named = async (replaced: Item) => {
+        const old = partsOf(replaced);
+        const own = [resultsPart, extrasPart];
         // First what was replaced: as long as the note stands, the sweep sees to it.
-        if (replaced !== null && replaced !== resultsPart) await eraseKey({ id: order.id, part: replaced });
+        for (const part of [old.resultsPart, old.extrasPart])
+          if (part !== null && !own.includes(part)) await eraseKey({ id: order.id, part });
         await Promise.all(taken.map((off) => off()));
       };
-      return { dataPart, resultsPart, named };
+      return { dataPart, resultsPart, extrasPart, named };
     },
 
     async read(item) {
       const id = textOf(item, "id") as string;
-      const { dataPart, resultsPart } = partsOf(item);
-      const large: { data?: string; results?: string } = {};
-      const [data, results] = await Promise.all(
-        [dataPart, resultsPart].map((part) => (part === null ? undefined : table.read({ id, part }))),
+      const { dataPart, resultsPart, extrasPart } = partsOf(item);
+      const [data, results, extras] = await Promise.all(
+        [dataPart, resultsPart, extrasPart].map(async (part) => {
+          // Undefined for what stands in the order's item; null for a part that is gone.
+          return part === null ? undefined : textOf((await table.read({ id, part })) ?? {}, "te");
+        }),
       );
-      if (dataPart !== null) {
-        const text = data && textOf(data, "te");
-        if (typeof text !== "string") return undefined;
-        large.data = text;
-      }
-      if (resultsPart !== null) {
-        const text = results && textOf(results, "te");
-        if (typeof text !== "string") return undefined;
-        large.results = text;
-      }
-      return large;
+      if (data === null || results === null || extras === null) return undefined;
+      return { data, results, extras };
     },
 
     async release(item) {
       const id = textOf(item, "id") as string;
-      const { dataPart, resultsPart } = partsOf(item);
-      const notes = [dataPart, resultsPart].flatMap((part) => (part === null ? [] : [noteOf(id, part, clock.now())]));
+      const notes = Object.values(partsOf(item)).flatMap((part) =>
+        part === null ? [] : [noteOf(id, part, clock.now())],
+      );
       await Promise.all(notes.map(putNote));
       return async () => {
         await eraseAll(id);

@@ -60,6 +60,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       entry,
     );
     statements.insertData.run(seq, o.data, o.keyHash);
+    if (o.extras !== null) statements.setExtras.run(o.extras, seq);
     placed.number(seq);
     placed.text(id);
     return undefined;
@@ -74,6 +75,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     const claim = queues.claims.get(seq);
     const old = claim === undefined || o.id !== "" ? read(seq) : ofClaim(claim);
     if (old === undefined || old.version !== version || old.id !== o.id) return { index, is: "stale" };
+    if (o.extras !== undefined) statements.setExtras.run(o.extras, seq);
 
     let queued: Place;
     if (delivery === deliveryCode.keep) {
@@ -100,35 +102,11 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
         statements.failed.run(status, fingerprint, messageOf(o.failure), o.updatedAt, o.updatedAt);
     }
     if (claim?.plain && isPlain(o)) {
-      if (queued.queue === queueState.claimed) {
-        const { position } = queued;
-        statements.hopClaimed.run(
-          status,
-          kind,
-          visit,
-          version + 1,
-          position,
-          o.updatedAt,
-          o.entry,
-          o.ended,
-          o.results,
-          seq,
-        );
-        return undefined;
-      }
-      statements.hop.run(
-        status,
-        kind,
-        visit,
-        version + 1,
-        queued.queue,
-        queued.position,
-        o.updatedAt,
-        o.entry,
-        o.ended,
-        o.results,
-        seq,
-      );
+      const { updatedAt, entry, ended, results } = o;
+      const { queue, position } = queued;
+      if (queue === queueState.claimed)
+        statements.hopClaimed.run(status, kind, visit, version + 1, position, updatedAt, entry, ended, results, seq);
+      else statements.hop.run(status, kind, visit, version + 1, queue, position, updatedAt, entry, ended, results, seq);
       return undefined;
     }
     const statement = o.past === null ? statements.changeAppending : statements.changeReplacing;
@@ -237,11 +215,14 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
   };
 
   const applyOne = (from: Decoder, index: number, now: number): Exception | undefined => {
-    switch (from.number()) {
+    const code = from.number();
+    switch (code) {
       case op.place:
-        return place(decodePlace(from), index);
+      case op.placeWithExtras:
+        return place(decodePlace(from, code === op.placeWithExtras), index);
       case op.commit:
-        return commit(decodeCommit(from), index, now);
+      case op.commitWithExtras:
+        return commit(decodeCommit(from, code === op.commitWithExtras), index, now);
       case op.settleDone:
         settleDone(from.number(), from.number(), now);
         return;

@@ -21,6 +21,12 @@ export const op = {
   remove: 9,
   removeFinal: 10,
   probe: 11,
+  /**
+   * A placing with extras, and a commit that changes them: as `place` and `commit`, with the extras behind. They have
+   * codes of their own so that what nearly every order sends and runs is the same as without extras.
+   */
+  placeWithExtras: 12,
+  commitWithExtras: 13,
 } as const;
 
 /** What `release` says of a delivery: its lease ended, or nobody had begun it and it goes back as it was. */
@@ -93,11 +99,12 @@ export interface PlaceOp {
   readonly entry: string;
   readonly keyHash: string | null;
   readonly contentHash: string;
+  readonly extras: string | null;
 }
 
 export function encodePlace(to: Encoder, json: EntryWriter, order: NewOrder): void {
-  const { key } = order;
-  to.number(op.place);
+  const { key, extrasJson } = order;
+  to.number(extrasJson === null ? op.place : op.placeWithExtras);
   to.text(order.status);
   to.number(kindNumber[order.kind]);
   to.text(order.dataJson);
@@ -107,9 +114,10 @@ export function encodePlace(to: Encoder, json: EntryWriter, order: NewOrder): vo
   to.text(json.entry(placedEntry(order)));
   to.text(key?.keyHash ?? null);
   to.text(key?.contentHash ?? "");
+  if (extrasJson !== null) to.text(extrasJson);
 }
 
-export function decodePlace(from: Decoder): PlaceOp {
+export function decodePlace(from: Decoder, withExtras: boolean): PlaceOp {
   return {
     status: from.text(),
     kind: from.number(),
@@ -120,6 +128,7 @@ export function decodePlace(from: Decoder): PlaceOp {
     entry: from.text(),
     keyHash: from.textOrNull(),
     contentHash: from.text(),
+    extras: withExtras ? from.text() : null,
   };
 }
 
@@ -147,6 +156,8 @@ export interface CommitOp {
   /** Null leaves the stored ones. */
   readonly results: string | null;
   readonly delivery: number;
+  /** Undefined leaves the stored ones. */
+  readonly extras: string | null | undefined;
 }
 
 export function encodeCommit(
@@ -157,7 +168,8 @@ export function encodeCommit(
   { before, after, ended, delivery }: Change,
 ): void {
   const cut = after.pastOmitted > before.pastOmitted;
-  to.number(op.commit);
+  const sameExtras = after.extrasJson === before.extrasJson;
+  to.number(sameExtras ? op.commit : op.commitWithExtras);
   to.number(seq);
   to.text(id);
   to.number(before.version);
@@ -177,9 +189,10 @@ export function encodeCommit(
   to.number(after.pastOmitted);
   to.text(after.resultsJson === before.resultsJson ? null : after.resultsJson);
   to.number(deliveryCode[delivery]);
+  if (!sameExtras) to.text(after.extrasJson);
 }
 
-export function decodeCommit(from: Decoder): CommitOp {
+export function decodeCommit(from: Decoder, withExtras: boolean): CommitOp {
   return {
     seq: from.number(),
     id: from.text(),
@@ -200,6 +213,7 @@ export function decodeCommit(from: Decoder): CommitOp {
     pastOmitted: from.number(),
     results: from.textOrNull(),
     delivery: from.number(),
+    extras: withExtras ? from.textOrNull() : undefined,
   };
 }
 

@@ -81,7 +81,7 @@ export function createQueues(statements: Statements) {
     statements.setState.run(queueState.claimed, seq);
     count(status, queueState.ready, -1);
     count(status, queueState.claimed, 1);
-    const by = { status, lane: row[21], visit: row[3], version: row[4], position: row[20], plain: false };
+    const by = { status, lane: row[22], visit: row[3], version: row[4], position: row[21], plain: false };
     claim(seq, by, row.slice(0, rowLength) as Row);
   };
 

@@ -1,10 +1,10 @@
 import type { Actor, Entry, Failure, StatusKind, StoredOrder, Visit } from "../../core/order.ts";
 import { type Decoder, detached, type Encoder } from "./codec.ts";
 
-/** The columns that make a `StoredOrder`, in the order of `Row`. `redelivered` comes last, for deliveries. */
+/** The columns that make a `StoredOrder`, in the order of `Row`; `redelivered` is for deliveries. */
 export const columns =
   "o.id, o.status, o.kind, o.visit, o.version, o.attempts, o.attempting, d.data, o.results, o.group_key, o.created_at, " +
-  "o.updated_at, o.not_before, o.expires_at, o.failure, o.entry, o.past, o.past_omitted, o.seq, o.redelivered";
+  "o.updated_at, o.not_before, o.expires_at, o.failure, o.entry, o.past, o.past_omitted, o.seq, o.redelivered, o.extras";
 
 export type Row = [
   id: string,
@@ -27,9 +27,12 @@ export type Row = [
   pastOmitted: number,
   seq: number,
   redelivered: number,
+  extras: string | null,
 ];
 
-export const rowLength = 20;
+export const rowLength = 21;
+/** On a row's way to the front: added to `redelivered` where the row has extras, which then come behind it. */
+const withExtras = 4;
 
 const kinds: readonly StatusKind[] = ["handled", "waiting", "final"];
 
@@ -54,19 +57,25 @@ export function orderOfRow(row: Row): StoredOrder {
     entry: entryOf(JSON.parse(row[15]) as StoredEntry),
     past: row[16] === "" ? [] : (JSON.parse(`[${row[16]}]`) as StoredVisit[]).map(visitOf),
     pastOmitted: row[17],
+    extrasJson: row[20],
   };
 }
 
 export function encodeRow(to: Encoder, row: Row): void {
-  for (const field of row) {
+  for (let place = 0; place < 19; place++) {
+    const field = row[place] as string | number | null;
     if (typeof field === "string") to.text(field);
     else to.number(field);
   }
+  // A row without extras, as nearly every row is, takes no more than it did before there were any.
+  const [redelivered, extras] = [row[19], row[20]];
+  to.number(extras === null ? redelivered : redelivered + withExtras);
+  if (extras !== null) to.text(extras);
 }
 
 /** The fields come as they were written: which may be text and null is known by their place. */
 export function decodeRow(from: Decoder): Row {
-  return [
+  const row: Row = [
     detached(from.text()),
     from.text(),
     from.number(),
@@ -87,7 +96,13 @@ export function decodeRow(from: Decoder): Row {
     from.number(),
     from.number(),
     from.number(),
+    null,
   ];
+  if (row[19] >= withExtras) {
+    row[19] -= withExtras;
+    row[20] = from.text();
+  }
+  return row;
 }
 
 /**

@@ -78,6 +78,11 @@ const migrations: readonly string[] = [
     PRIMARY KEY (status, fingerprint)
   ) WITHOUT ROWID;
   `,
+  `
+  -- An order's extras, as text that nothing here looks into; null for none. A column at the end: SQLite leaves the rows
+  -- that exist as they are.
+  ALTER TABLE orders ADD COLUMN extras TEXT;
+  `,
 ];
 
 export const schemaVersion = migrations.length;

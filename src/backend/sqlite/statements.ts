@@ -36,6 +36,8 @@ export function prepareStatements(db: DatabaseSync) {
     // From hand to hand: the order is claimed before and after, so its queue is not set.
     hopClaimed: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, position = ?, updated_at = ?,
       entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
+    // A statement of its own, and not a column of those above: nearly every change leaves the extras as they are.
+    setExtras: write("UPDATE orders SET extras = ? WHERE seq = ?"),
     setQueue: write("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
     setState: write("UPDATE orders SET queue = ? WHERE seq = ?"),
     standing: write(`SELECT id, version, status, kind, visit, queue, position, lane, due, redelivered, fingerprint,

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { idempotencyKeyPattern } from "../../api/fields.ts";
 import type { Operation } from "../../api/operation.ts";
 import { orderPageShape, orderShape } from "../../api/shapes.ts";
+import { type ShownExtraFields, showExtras, shownExtraFields } from "../../core/extras.ts";
 import { sampleData } from "../../core/sample.ts";
 import type { AnyWorkflow, StatusDefinition } from "../../core/workflow.ts";
 import { type Components, type JsonSchema, refTo } from "./components.ts";
@@ -21,17 +22,22 @@ export interface WorkflowSchemas {
   readonly examples: { readonly data: unknown; readonly order: unknown };
 }
 
-/** Puts a workflow's schemas among the components; their names begin with the workflow's and a dot, so none collide. */
+/**
+ * Puts a workflow's schemas among the components; their names begin with the workflow's and a dot, so none collide.
+ * `fields`: what an order shows of its extras.
+ */
 export function putWorkflowSchemas(
   components: Components,
   workflow: AnyWorkflow,
   operations: readonly Operation[],
+  fields: ShownExtraFields = shownExtraFields,
 ): WorkflowSchemas {
   const { name } = workflow;
   const data = components.putZod(`${name}.Data`, workflow.data, "input");
   const stored = components.shapeOf(storedData(components, workflow));
   const results = components.shapeOf(resultsOf(components, workflow));
-  const order = orderShape(name, Object.keys(workflow.statuses), stored, results);
+  const shown = Object.entries(fields).map(([field, { schema }]) => [field, components.shapeOf(schema)]);
+  const order = orderShape(name, Object.keys(workflow.statuses), stored, results).extend(Object.fromEntries(shown));
   const enterable = enterableOf(workflow);
   const sample = sampleData(workflow.data);
   return {
@@ -56,7 +62,7 @@ export function putWorkflowSchemas(
         return [[operation, components.putShape(`${name}.${title}`, z.strictObject({ to: known, ...others }))]];
       }),
     ),
-    examples: { data: sample, order: sample === undefined ? undefined : exampleOrder(workflow, sample) },
+    examples: { data: sample, order: sample === undefined ? undefined : exampleOrder(workflow, sample, fields) },
   };
 }
 
@@ -87,7 +93,7 @@ function enterableOf(workflow: AnyWorkflow): string[] {
     .map(([name]) => name);
 }
 
-function exampleOrder(workflow: AnyWorkflow, sample: unknown): unknown {
+function exampleOrder(workflow: AnyWorkflow, sample: unknown, fields: ShownExtraFields): unknown {
   const at = "2026-11-24T12:00:00.000Z";
   const by = { runtime: "node", name: "host-1", requestId: null, messageId: null };
   const data = workflow.data.parse(sample);
@@ -108,6 +114,7 @@ function exampleOrder(workflow: AnyWorkflow, sample: unknown): unknown {
     failure: null,
     history: [{ status: workflow.initial, visit: 0, at, attempts: 0, reason: null, error: null, by }],
     historyOmitted: 0,
+    ...showExtras(null, fields),
   };
 }
 

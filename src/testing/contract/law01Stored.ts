@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { CauceError } from "../../core/errors.ts";
 import type { Case } from "./case.ts";
-import { contractActor, idsOf, placedOrder } from "./trial.ts";
+import { contractActor } from "./newOrder.ts";
+import { idsOf, placedOrder } from "./trial.ts";
 import { movedTo } from "./workflow.ts";
 
 /** 1. An answer means it is stored. */
@@ -32,6 +33,7 @@ export const stored: readonly Case[] = [
         entry: { at: createdAt, reason: null, error: null, by: contractActor },
         past: [],
         pastOmitted: 0,
+        extrasJson: null,
       });
       assert.deepEqual(await trial.get(order.id), order);
     },

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { CauceError } from "../../core/errors.ts";
+import { extrasBytesMax } from "../../core/extras.ts";
 import type { Case } from "./case.ts";
-import type { OrderOptions, Trial } from "./trial.ts";
+import type { OrderOptions } from "./newOrder.ts";
+import type { Trial } from "./trial.ts";
 
 /** 11. Limits are checked, never clamped. */
 export const limited: readonly Case[] = [
@@ -38,6 +40,13 @@ export const limited: readonly Case[] = [
       const order = await trial.place({ group });
       assert.equal((await trial.get(order.id)).group, group);
       assert.deepEqual(await trial.list({ group }, 1), [order]);
+    },
+  },
+  {
+    name: "extras that are too large are refused, and nothing is stored",
+    async run(trial) {
+      await refuses(trial, { extrasJson: `"${"x".repeat(extrasBytesMax - 1)}"` });
+      await refuses(trial, { extrasJson: `"${"漢".repeat(Math.ceil(extrasBytesMax / 3))}"` });
     },
   },
 ];

@@ -1,4 +1,5 @@
 import type { Case } from "./case.ts";
+import { extras } from "./extras.ts";
 import { stored } from "./law01Stored.ts";
 import { idempotent } from "./law02Idempotent.ts";
 import { routed } from "./law03Routed.ts";
@@ -15,7 +16,7 @@ import { removal } from "./removal.ts";
 
 /** The cases of the twelve laws, in their order. */
 export const laws: readonly (readonly Case[])[] = [
-  stored,
+  [...stored, ...extras],
   idempotent,
   routed,
   fenced,

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Case } from "./case.ts";
-import { idsOf, type OrderOptions, placedOrder, type Trial } from "./trial.ts";
+import type { OrderOptions } from "./newOrder.ts";
+import { idsOf, placedOrder, type Trial } from "./trial.ts";
 import { failedAttempt, failedForGood, movedTo, requested } from "./workflow.ts";
 
 const gone = { removed: 1, nextCursor: null };

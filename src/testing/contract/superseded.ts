@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { Delivery } from "../../backend/backend.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { OrderOptions, Trial } from "./trial.ts";
+import type { OrderOptions } from "./newOrder.ts";
+import type { Trial } from "./trial.ts";
 import { type ContractStatus, movedTo } from "./workflow.ts";
 
 /**

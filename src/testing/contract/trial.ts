@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { hash } from "node:crypto";
 import type {
   Delivery,
   DeliveryMode,
@@ -12,8 +11,8 @@ import type {
 } from "../../backend/backend.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Change, decide, type Outcome } from "../../core/decide.ts";
-import type { Actor, StatusKind, StoredOrder } from "../../core/order.ts";
-import { kindOf, statusOf } from "../../core/workflow.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import { contractActor, newOrder, type OrderOptions } from "./newOrder.ts";
 import { contractWorkflow } from "./workflow.ts";
 
 /** What one case tries a backend with. */
@@ -72,19 +71,6 @@ export interface Within {
   readonly by?: number;
 }
 
-export interface OrderOptions {
-  /** Default `received`. */
-  readonly status?: string;
-  /** Default: as the contract's workflow says, and handled for a status that it does not know. */
-  readonly kind?: StatusKind;
-  /** Default `{"n":1}`. */
-  readonly dataJson?: string;
-  readonly group?: string | null;
-  /** An idempotency key; the content's hash is that of `dataJson`. */
-  readonly key?: string;
-  readonly expiresAt?: number | null;
-}
-
 export interface TrialOptions {
   readonly backend: () => LocatedBackend;
   readonly reopen: () => Promise<void>;
@@ -96,8 +82,6 @@ export interface TrialOptions {
   readonly advance: ((seconds: number) => void) | undefined;
   readonly patienceSeconds: number;
 }
-
-export const contractActor: Actor = { runtime: "node", name: "contract", requestId: "request-1", messageId: null };
 
 const longLeaseSeconds = 60;
 /** How long one look for what should not be there lasts, where time passes by itself. */
@@ -156,19 +140,7 @@ export function createTrial(options: TrialOptions): Trial {
     crash: options.crash,
     pass,
 
-    newOrder({ status = "received", kind, dataJson = '{"n":1}', group = null, key, expiresAt = null } = {}) {
-      const definition = statusOf(contractWorkflow, status);
-      return {
-        status,
-        kind: kind ?? (definition === undefined ? "handled" : kindOf(definition)),
-        dataJson,
-        group,
-        createdAt: clock.now(),
-        expiresAt,
-        by: contractActor,
-        key: key === undefined ? null : { keyHash: hash("sha256", key), contentHash: hash("sha256", dataJson) },
-      };
-    },
+    newOrder: (orderOptions) => newOrder(clock.now(), orderOptions),
 
     async place(orderOptions) {
       return placedOrder(await trial.backend.place(trial.newOrder(orderOptions)));

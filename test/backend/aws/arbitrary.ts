@@ -89,4 +89,5 @@ export const anyOrder: fc.Arbitrary<StoredOrder> = record({
   expiresAt: fc.option(milliseconds),
   failure: fc.option(failure),
   pastOmitted: count,
+  extrasJson: fc.option(anyText),
 });

@@ -127,7 +127,7 @@ function itemsOf(like: StoredOrder, count: number, fields: Partial<StoredOrder>,
   return Array.from({ length: count }, (_, n) => {
     const id = `${String(n).padStart(8, "0")}${like.id.slice(8)}`;
     const order = { ...like, ...fields, id };
-    const marks = { nonce: "n", partition, due: null, seen: null, resultsPart: null };
+    const marks = { nonce: "n", partition, due: null, seen: null, resultsPart: null, extrasPart: undefined };
     return present({ ...encodeFixed(order, null, null), ...encodeChanging(order, marks) });
   });
 }

@@ -103,7 +103,7 @@ export const kinds = {
   countsRead: { action: "BatchGetItem", has: ['"counts"'] },
   failed: { action: "Query", has: ['"standing"', '"f#'] },
   open: { action: "Query", has: ['"standing"', '"o#'] },
-  older: { action: "Query", has: ["begins_with(part, :results)"] },
+  older: { action: "Query", has: ["begins_with(part, :prefix)"] },
   notes: { action: "Query", has: ["#parts#"] },
   unnamed: { action: "UpdateItem", has: ["SET tl = :at"] },
 } as const satisfies Record<string, Kind>;

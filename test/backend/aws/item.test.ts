@@ -14,9 +14,9 @@ import {
   settingAll,
 } from "../../../src/backend/aws/item.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
-import { anyOrder } from "./arbitrary.ts";
+import { anyOrder, anyText } from "./arbitrary.ts";
 
-const marks: Marks = { nonce: "n", partition: "o#0", due: null, seen: null, resultsPart: null };
+const marks: Marks = { nonce: "n", partition: "o#0", due: null, seen: null, resultsPart: null, extrasPart: null };
 const itemOf = (order: StoredOrder, own: Marks = marks, dataPart: string | null = null) => ({
   ...encodeFixed(order, null, dataPart),
   ...present(encodeChanging(order, own)),
@@ -30,14 +30,30 @@ describe("an order's item", () => {
     );
   });
 
-  it("gives the order back where its data and results stand apart, and holds neither", () => {
+  it("gives the order back where its data, results and extras stand apart, and holds none of them", () => {
     fc.assert(
-      fc.property(anyOrder, (order) => {
-        const item = itemOf(order, { ...marks, resultsPart: "r2-0" }, "d-0");
-        assert.deepEqual([item[attributes.data], item[attributes.results]], [undefined, undefined]);
-        assert.deepEqual(decodeOrder(item, { data: order.dataJson, results: order.resultsJson }), order);
+      fc.property(anyOrder, anyText, (bare, extrasJson) => {
+        const order = { ...bare, extrasJson };
+        const item = itemOf(order, { ...marks, resultsPart: "r2-0", extrasPart: "x1-0" }, "d-0");
+        const { data, results, extras } = attributes;
+        assert.deepEqual([item[data], item[results], item[extras]], [undefined, undefined, undefined]);
+        const large = { data: order.dataJson, results: order.resultsJson, extras: extrasJson };
+        assert.deepEqual(decodeOrder(item, large), order);
       }),
     );
+  });
+
+  it("names nothing of the extras in a write that leaves them as they are, and both attributes in one that does not", () => {
+    const before = "ix st ki vi ua nb du sc sb fp fm fa fc ve at ag re rp ex hi om no sm sn".split(" ");
+    const namesOf = (order: StoredOrder, extrasPart: Marks["extrasPart"]) =>
+      Object.values(settingAll(encodeChanging(order, { ...marks, extrasPart })).ExpressionAttributeNames);
+    fc.assert(
+      fc.property(anyOrder, (order) => {
+        assert.deepEqual(namesOf(order, undefined), before);
+        for (const part of [null, "x1-0"]) assert.deepEqual(namesOf(order, part), [...before, "xt", "xp"]);
+      }),
+    );
+    assert.ok(!before.includes(attributes.extras));
   });
 
   it("tells the index all that an entry of it is read for", () => {
@@ -72,7 +88,13 @@ describe("an order's item", () => {
           ...{ id: before.id, group: before.group, createdAt: before.createdAt, dataJson: before.dataJson },
         };
         const item: Item = {
-          ...itemOf(before, { ...marks, due: 5, seen: { messageId: "m", receives: 2 }, resultsPart: "r1-0" }),
+          ...itemOf(before, {
+            ...marks,
+            due: 5,
+            seen: { messageId: "m", receives: 2 },
+            resultsPart: "r1-0",
+            extrasPart: "x1-0",
+          }),
           [attributes.swept]: { N: "3" },
         };
         const { UpdateExpression, ExpressionAttributeNames, ExpressionAttributeValues } = settingAll(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { createFlights } from "../../../src/backend/aws/flights.ts";
 import { aws } from "../../../src/backend/aws/index.ts";
 import { decodeOrder, orderPart } from "../../../src/backend/aws/item.ts";
@@ -62,7 +62,13 @@ async function sweeping(t: TestContext, { shards = 3 } = {}) {
       }
     }
   };
-  return { backend, open, clock, place, messages, table };
+  const inFlight = async (): Promise<number> => {
+    const AttributeNames = ["ApproximateNumberOfMessagesNotVisible"] as const;
+    const input = { QueueUrl: stack.queueUrl("received"), AttributeNames: [...AttributeNames] };
+    const { Attributes = {} } = await sqs.send(new GetQueueAttributesCommand(input));
+    return Number(Attributes[AttributeNames[0]]);
+  };
+  return { backend, open, clock, place, messages, inFlight, table };
 }
 
 /** A few at once: the emulator does one thing at a time, and a call that waits for three seconds is given up. */
@@ -216,6 +222,23 @@ describe("the sweep", { concurrency: 3 }, () => {
     });
     await redeliver(order);
     assert.deepEqual(sent, [order.id]);
+  });
+
+  it("sends before a delivery that is superseded goes, which stays where nothing can be sent", async (t) => {
+    const { backend, open, clock, place, inFlight } = await sweeping(t);
+    const [order] = await place(1);
+    const [stray] = await backend.receive({ status: "received", max: 1, leaseSeconds, waitSeconds: 1 });
+    assert.ok(order && stray);
+    // Another process moved it to a status whose queue is not there.
+    const fields = { status: "gone", visit: 1, version: 2 };
+    const after: StoredOrder = { ...order, ...fields, entry: { ...order.entry, at: clock.now() } };
+    const change = { before: order, after, ended: null, delivery: "enter" } as const;
+    assert.equal(await (await open()).commit(change), "committed");
+    await assert.rejects(backend.settle(stray, { verdict: "superseded", by: after }), { code: "store_missing" });
+    assert.equal(await inFlight(), 1);
+    // By then it is marked as sent, so the sweep is next, and the delivery goes.
+    await backend.settle(stray, { verdict: "superseded", by: after });
+    assert.equal(await inFlight(), 0);
   });
 
   it("makes no commit stale: who has the order in hand goes on at the version that he read", async (t) => {

@@ -74,6 +74,11 @@ function withResults(before: StoredOrder, resultsJson: string): Change {
   return { before, after, ended: null, delivery: "keep" };
 }
 
+function withExtras(before: StoredOrder, extrasJson: string): Change {
+  const after = { ...before, extrasJson, version: before.version + 1 };
+  return { before, after, ended: null, delivery: "keep" };
+}
+
 describe("parts of an order", { concurrency: 8 }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
@@ -115,6 +120,49 @@ describe("parts of an order", { concurrency: 8 }, () => {
     await commit(withResults({ ...first, version: 3 }, '{"a":1}'));
     assert.deepEqual(await texts(), []);
     assert.equal((await get(first.id))?.resultsJson, '{"a":1}');
+  });
+
+  it("of extras stand apart past 600 bytes, stay while no write changes them, and go one for the other", async (t) => {
+    const { table, placed, commit, get, partsOf, notes } = await ordersOf(t);
+    const inline = "x".repeat(inlineBytesMax);
+    let order = await placed({ extrasJson: inline });
+    const change = async (extrasJson: string | null, resultsJson = order.resultsJson) => {
+      const before = order;
+      order = { ...before, extrasJson, resultsJson, version: before.version + 1 };
+      assert.equal(await commit({ before, after: order, ended: null, delivery: "keep" }), "committed");
+      assert.deepEqual(await get(order.id), order);
+    };
+    const names = async () => {
+      const query = { KeyConditionExpression: "id = :id", ExpressionAttributeValues: { ":id": { S: order.id } } };
+      return (await table.query({ ...query, ConsistentRead: true })).items.map((item) =>
+        textOf(item, "part")?.slice(0, 2),
+      );
+    };
+    assert.deepEqual(await names(), ["o"]);
+    await change(large("a"));
+    assert.deepEqual(await names(), ["o", "x2"]);
+    await change(large("a"), '{"n":1}');
+    assert.deepEqual(await names(), ["o", "x2"], "not written again");
+    await change(large("b"), large("results"));
+    assert.deepEqual(await names(), ["o", "r4", "x4"]);
+    await change(inline);
+    assert.deepEqual(await names(), ["o", "r5"]);
+    await change(large("c"));
+    await change(null);
+    assert.deepEqual(await names(), ["o", "r7"]);
+    const item = await table.read({ id: order.id, part: orderPart });
+    assert.deepEqual([item?.xt, item?.xp], [undefined, undefined]);
+    assert.deepEqual([await notes(), (await partsOf(order.id)).length], [0, 1]);
+  });
+
+  it("of extras that were replaced while they were read are read again", async (t) => {
+    const { table, placed, commit, parts } = await ordersOf(t);
+    const order = await placed({ extrasJson: large("a") });
+    const old = await table.read({ id: order.id, part: orderPart });
+    assert.ok(old);
+    assert.deepEqual(await parts.read(old), { data: undefined, results: undefined, extras: large("a") });
+    await commit(withExtras(order, large("b")));
+    assert.equal(await parts.read(old), undefined);
   });
 
   it("that were replaced while they were read are read again", async (t) => {
@@ -220,6 +268,33 @@ describe("parts of an order", { concurrency: 8 }, () => {
     });
   }
 
+  it("of extras are seen to by the sweep: lost ones, old ones, and not those that their order names", async (t) => {
+    const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
+    const order = await placed({ extrasJson: large("a") });
+    const dying = (nth: number) => as(dyingBefore(table, nth)).commit(withExtras(order, large(`b${nth}`)));
+    await assert.rejects(dying(3), /the process ended/);
+    await assert.rejects(dying(4), /the process ended/);
+    assert.equal((await partsOf(order.id)).length, 3);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    assert.deepEqual([await notes(), (await get(order.id))?.extrasJson], [0, large("b4")]);
+    assert.deepEqual(await partsOf(order.id), [{ text: large("b4"), secondsToLive: undefined }]);
+    const kept = await get(order.id);
+    assert.ok(kept);
+    await commit(withResults(kept, large("results")));
+    const results = { ...kept, version: 3, resultsJson: large("results") };
+    await assert.rejects(as(dyingBefore(table, 4)).commit(withResults(results, large("newer"))), /the process ended/);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    assert.deepEqual(
+      (await partsOf(order.id)).map(({ text, secondsToLive }) => [text, secondsToLive]),
+      [
+        [large("newer"), undefined],
+        [large("b4"), undefined],
+      ],
+    );
+  });
+
   it("that a dying process had replaced, and not yet taken off, are seen to by the sweep", async (t) => {
     const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
     const order = await placed({});
@@ -267,11 +342,11 @@ describe("parts of an order", { concurrency: 8 }, () => {
 
   it("all go with their order", async (t) => {
     const { table, placed, commit, parts, partsOf, notes } = await ordersOf(t);
-    const order = await placed({ dataJson: large("data") });
+    const order = await placed({ dataJson: large("data"), extrasJson: large("extras") });
     await commit(withResults(order, large("results")));
-    assert.equal((await partsOf(order.id)).length, 2);
+    assert.equal((await partsOf(order.id)).length, 3);
     const eraseParts = await parts.release((await table.read({ id: order.id, part: orderPart })) ?? {});
-    assert.deepEqual([(await partsOf(order.id)).length, await notes()], [2, 2]);
+    assert.deepEqual([(await partsOf(order.id)).length, await notes()], [3, 3]);
     await eraseParts();
     assert.deepEqual([(await partsOf(order.id)).length, await notes()], [0, 0]);
   });

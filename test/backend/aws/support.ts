@@ -27,7 +27,7 @@ export async function stackOf(
 
 export function newOrder(clock: FakeClock, fields: Partial<NewOrder> = {}): NewOrder {
   return {
-    ...{ key: null, status: "received", kind: "handled", dataJson: "{}", group: null },
+    ...{ key: null, extrasJson: null, status: "received", kind: "handled", dataJson: "{}", group: null },
     ...{ createdAt: clock.now(), expiresAt: null },
     by: { runtime: "node", name: "test", requestId: null, messageId: null },
     ...fields,

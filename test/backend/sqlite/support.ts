@@ -62,6 +62,7 @@ export const newOrder: NewOrder = {
   createdAt: Date.UTC(2026, 10, 24),
   expiresAt: null,
   by: { runtime: "node", name: "test", requestId: null, messageId: null },
+  extrasJson: null,
   key: null,
 };
 

@@ -7,7 +7,7 @@ export interface Adopted extends Delivery {
     readonly groupId: string | null;
 }
 
-export interface AwsBackend extends Backend {
+export interface AwsBackend extends LocatedBackend {
     adopt(status: string, messages: readonly Message[]): Promise<Adopted[]>;
     isPaused(status: string): Promise<boolean>;
     giveBack(delivery: Delivery): Promise<void>;
@@ -46,23 +46,22 @@ interface Backend {
     readonly limits: Limits;
     place(order: NewOrder): Promise<Placed>;
     get(id: string): Promise<StoredOrder | undefined>;
-    where(id: string): Whereabouts;
     list(query: ListQuery): Promise<OrderPage>;
     commit(change: Change): Promise<"committed" | "stale">;
     receive(options: ReceiveOptions): Promise<Delivery[]>;
     settle(delivery: Delivery, verdict: Verdict): Promise<void>;
-    overdue(query: {
+    sweep(query: {
         limit: number;
         cursor?: string | undefined;
-    }): Promise<Overdue>;
-    redeliver(order: StoredOrder): Promise<void>;
-    pause(status: string): Promise<void>;
-    resume(status: string): Promise<void>;
-    remove(id: string): Promise<"removed" | "not_found" | "not_final">;
-    removeFinal(query: RemoveQuery): Promise<Removal>;
-    probe(): Promise<void>;
-    depths(): Promise<Depth[]>;
-    failures(): Promise<FailureGroup[]>;
+    }): Promise<Swept>;
+    counts(asked: {
+        readonly depths?: boolean;
+        readonly failures?: boolean;
+    }): Promise<Counts>;
+    keep(note: Note): Promise<void>;
+    remove(which: {
+        readonly id: string;
+    } | OldOrders): Promise<Removal | "not_final">;
     close(): Promise<void>;
 }
 
@@ -84,6 +83,11 @@ interface Change {
 interface Clock {
     now(): number;
     at(atMilliseconds: number, callback: () => void): () => void;
+}
+
+interface Counts {
+    readonly depths: Depth[];
+    readonly failures: FailureGroup[];
 }
 
 interface Delivery {
@@ -134,6 +138,14 @@ interface FailureGroup {
     readonly lastAt: number;
 }
 
+interface Filter {
+    readonly status?: string | undefined;
+    readonly failed?: boolean | undefined;
+    readonly fingerprint?: string | undefined;
+    readonly group?: string | undefined;
+    readonly ids?: readonly string[] | undefined;
+}
+
 interface Limits {
     readonly longestDelaySeconds: number;
     readonly dataBytesMax: number;
@@ -148,13 +160,13 @@ interface Limits {
     };
 }
 
-interface ListQuery {
-    readonly status?: string | undefined;
-    readonly failed?: boolean | undefined;
-    readonly fingerprint?: string | undefined;
-    readonly group?: string | undefined;
+interface ListQuery extends Omit<Filter, "ids"> {
     readonly limit: number;
     readonly cursor?: string | undefined;
+}
+
+interface LocatedBackend extends Backend {
+    where(id: string): Whereabouts;
 }
 
 interface NewOrder {
@@ -165,21 +177,32 @@ interface NewOrder {
     readonly createdAt: number;
     readonly expiresAt: number | null;
     readonly by: Actor;
+    readonly extrasJson: string | null;
     readonly key: {
         readonly keyHash: string;
         readonly contentHash: string;
     } | null;
 }
 
+type Note = 
+{
+    readonly is: "paused";
+    readonly status: string;
+    readonly paused: boolean;
+}
+ | {
+    readonly is: "probe";
+};
+
+interface OldOrders {
+    readonly before: number;
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+}
+
 interface OrderPage {
     readonly items: readonly StoredOrder[];
     readonly nextCursor: string | null;
-}
-
-interface Overdue {
-    readonly orders: readonly StoredOrder[];
-    readonly nextCursor: string | null;
-    readonly nextAt: number | null;
 }
 
 type Placed = {
@@ -208,12 +231,6 @@ interface Removal {
     readonly nextCursor: string | null;
 }
 
-interface RemoveQuery {
-    readonly before: number;
-    readonly limit: number;
-    readonly cursor?: string | undefined;
-}
-
 type StatusKind = "handled" | "waiting" | "final";
 
 interface StoredOrder {
@@ -235,6 +252,15 @@ interface StoredOrder {
     readonly entry: Entry;
     readonly past: readonly Visit[];
     readonly pastOmitted: number;
+    readonly extrasJson: string | null;
+}
+
+interface Swept {
+    readonly expired: readonly StoredOrder[];
+    readonly redelivered: number;
+    readonly failed: readonly unknown[];
+    readonly nextCursor: string | null;
+    readonly nextAt: number | null;
 }
 
 type Verdict = {
@@ -242,6 +268,10 @@ type Verdict = {
 } | {
     readonly verdict: "again";
     readonly notBefore: number;
+}
+ | {
+    readonly verdict: "superseded";
+    readonly by: StoredOrder;
 };
 
 interface Visit extends Entry {

@@ -41,6 +41,13 @@ export interface Throttle {
 
 // What these are made of:
 
+interface Act {
+    readonly at: number;
+    readonly what: string;
+    readonly who: string | null;
+    readonly reason: string | null;
+}
+
 interface Actor {
     readonly runtime: "node" | "lambda" | "pod";
     readonly name: string;
@@ -62,6 +69,13 @@ interface App<W extends AnyWorkflow = AnyWorkflow, Resources extends object = ob
 type Compute = "lambda" | "kubernetes";
 
 type DeliveryMode = "standard" | "fifo";
+
+interface Extras {
+    readonly acts?: readonly Act[];
+    readonly actsOmitted?: number;
+    readonly steps?: Readonly<Record<string, unknown>>;
+    readonly definition?: number;
+}
 
 interface FinalStatus {
     readonly final: true;
@@ -137,7 +151,7 @@ interface Messaging {
     queueOf(status: string): Queue;
 }
 
-interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> {
+interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> extends ShownExtras {
     readonly id: string;
     readonly workflow: string;
     readonly status: Status;
@@ -186,6 +200,15 @@ interface RetryPolicy {
     readonly baseSeconds?: number;
     readonly maxSeconds?: number;
 }
+
+interface ShownExtra<Value = unknown> {
+    readonly schema: Readonly<Record<string, unknown>>;
+    readonly of: (extras: Extras) => Value;
+}
+
+type ShownExtras = {
+    readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value> ? Value : never;
+};
 
 interface SourcePlan {
     readonly status: string;
@@ -266,3 +289,5 @@ const final: FinalStatus;
 function lazy<H>(load: () => Promise<{
     readonly default: H;
 }>): LazyHandler<H>;
+
+const shownExtraFields: {};

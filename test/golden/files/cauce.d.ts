@@ -16,7 +16,7 @@ export interface Auth {
     readonly keys: readonly StoredKey[];
 }
 
-export type BackendFactory = (options: BackendFactoryOptions) => Backend | Promise<Backend>;
+export type BackendFactory = (options: BackendFactoryOptions) => LocatedBackend | Promise<LocatedBackend>;
 
 export interface CallOptions {
     readonly signal?: AbortSignal | undefined;
@@ -160,7 +160,7 @@ export interface Log {
     error(fields: Record<string, unknown>, message: string): void;
 }
 
-export interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> {
+export interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> extends ShownExtras {
     readonly id: string;
     readonly workflow: string;
     readonly status: Status;
@@ -402,6 +402,13 @@ export function systemClock(): Clock;
 
 // What these are made of:
 
+interface Act {
+    readonly at: number;
+    readonly what: string;
+    readonly who: string | null;
+    readonly reason: string | null;
+}
+
 interface Actor {
     readonly runtime: "node" | "lambda" | "pod";
     readonly name: string;
@@ -415,23 +422,22 @@ interface Backend {
     readonly limits: Limits;
     place(order: NewOrder): Promise<Placed>;
     get(id: string): Promise<StoredOrder | undefined>;
-    where(id: string): Whereabouts;
     list(query: ListQuery): Promise<OrderPage>;
     commit(change: Change): Promise<"committed" | "stale">;
     receive(options: ReceiveOptions): Promise<Delivery[]>;
     settle(delivery: Delivery, verdict: Verdict): Promise<void>;
-    overdue(query: {
+    sweep(query: {
         limit: number;
         cursor?: string | undefined;
-    }): Promise<Overdue>;
-    redeliver(order: StoredOrder): Promise<void>;
-    pause(status: string): Promise<void>;
-    resume(status: string): Promise<void>;
-    remove(id: string): Promise<"removed" | "not_found" | "not_final">;
-    removeFinal(query: RemoveQuery): Promise<Removal>;
-    probe(): Promise<void>;
-    depths(): Promise<Depth[]>;
-    failures(): Promise<FailureGroup[]>;
+    }): Promise<Swept>;
+    counts(asked: {
+        readonly depths?: boolean;
+        readonly failures?: boolean;
+    }): Promise<Counts>;
+    keep(note: Note): Promise<void>;
+    remove(which: {
+        readonly id: string;
+    } | OldOrders): Promise<Removal | "not_final">;
     close(): Promise<void>;
 }
 
@@ -448,6 +454,11 @@ interface Change {
     readonly after: StoredOrder;
     readonly ended: Visit | null;
     readonly delivery: "enter" | "again" | "keep" | "end";
+}
+
+interface Counts {
+    readonly depths: Depth[];
+    readonly failures: FailureGroup[];
 }
 
 interface Delivery {
@@ -468,11 +479,26 @@ interface Entry {
     readonly key?: string;
 }
 
+interface Extras {
+    readonly acts?: readonly Act[];
+    readonly actsOmitted?: number;
+    readonly steps?: Readonly<Record<string, unknown>>;
+    readonly definition?: number;
+}
+
 interface Failure {
     readonly code: string;
     readonly message: string;
     readonly fingerprint: string;
     readonly at: number;
+}
+
+interface Filter {
+    readonly status?: string | undefined;
+    readonly failed?: boolean | undefined;
+    readonly fingerprint?: string | undefined;
+    readonly group?: string | undefined;
+    readonly ids?: readonly string[] | undefined;
 }
 
 interface FinalStatus {
@@ -537,13 +563,13 @@ interface Limits {
     };
 }
 
-interface ListQuery {
-    readonly status?: string | undefined;
-    readonly failed?: boolean | undefined;
-    readonly fingerprint?: string | undefined;
-    readonly group?: string | undefined;
+interface ListQuery extends Omit<Filter, "ids"> {
     readonly limit: number;
     readonly cursor?: string | undefined;
+}
+
+interface LocatedBackend extends Backend {
+    where(id: string): Whereabouts;
 }
 
 interface NewOrder {
@@ -554,6 +580,7 @@ interface NewOrder {
     readonly createdAt: number;
     readonly expiresAt: number | null;
     readonly by: Actor;
+    readonly extrasJson: string | null;
     readonly key: {
         readonly keyHash: string;
         readonly contentHash: string;
@@ -569,15 +596,25 @@ type NextName<W extends AnyWorkflow, K extends StatusName<W>> = W["statuses"][K]
     to: readonly (infer To extends string)[];
 } ? To : never;
 
+type Note = 
+{
+    readonly is: "paused";
+    readonly status: string;
+    readonly paused: boolean;
+}
+ | {
+    readonly is: "probe";
+};
+
+interface OldOrders {
+    readonly before: number;
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+}
+
 interface OrderPage {
     readonly items: readonly StoredOrder[];
     readonly nextCursor: string | null;
-}
-
-interface Overdue {
-    readonly orders: readonly StoredOrder[];
-    readonly nextCursor: string | null;
-    readonly nextAt: number | null;
 }
 
 type Placed = {
@@ -606,13 +643,16 @@ interface Removal {
     readonly nextCursor: string | null;
 }
 
-interface RemoveQuery {
-    readonly before: number;
-    readonly limit: number;
-    readonly cursor?: string | undefined;
+type Role = (typeof roles)[number];
+
+interface ShownExtra<Value = unknown> {
+    readonly schema: Readonly<Record<string, unknown>>;
+    readonly of: (extras: Extras) => Value;
 }
 
-type Role = (typeof roles)[number];
+type ShownExtras = {
+    readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value> ? Value : never;
+};
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
 
@@ -649,6 +689,15 @@ interface StoredOrder {
     readonly entry: Entry;
     readonly past: readonly Visit[];
     readonly pastOmitted: number;
+    readonly extrasJson: string | null;
+}
+
+interface Swept {
+    readonly expired: readonly StoredOrder[];
+    readonly redelivered: number;
+    readonly failed: readonly unknown[];
+    readonly nextCursor: string | null;
+    readonly nextAt: number | null;
 }
 
 type Verdict = {
@@ -656,6 +705,10 @@ type Verdict = {
 } | {
     readonly verdict: "again";
     readonly notBefore: number;
+}
+ | {
+    readonly verdict: "superseded";
+    readonly by: StoredOrder;
 };
 
 interface Visit extends Entry {
@@ -699,3 +752,5 @@ interface WorkflowOptions<S extends Statuses<S>, Data extends z.ZodType, Results
 }
 
 const roles: readonly ["intake", "read", "operate"];
+
+const shownExtraFields: {};

@@ -119,6 +119,13 @@ export function createClient<T extends AnyWorkflow | App<any> = AnyWorkflow>(opt
 
 // What these are made of:
 
+interface Act {
+    readonly at: number;
+    readonly what: string;
+    readonly who: string | null;
+    readonly reason: string | null;
+}
+
 interface Actor {
     readonly runtime: "node" | "lambda" | "pod";
     readonly name: string;
@@ -163,6 +170,13 @@ interface ConnectionOptions {
 type DataOf<W extends AnyWorkflow> = z.output<W["data"]>;
 
 type ErrorCode = keyof typeof errorCodes;
+
+interface Extras {
+    readonly acts?: readonly Act[];
+    readonly actsOmitted?: number;
+    readonly steps?: Readonly<Record<string, unknown>>;
+    readonly definition?: number;
+}
 
 interface Fault {
     readonly path: string;
@@ -222,7 +236,7 @@ interface Log {
     error(fields: Record<string, unknown>, message: string): void;
 }
 
-interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> {
+interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> extends ShownExtras {
     readonly id: string;
     readonly workflow: string;
     readonly status: Status;
@@ -255,6 +269,15 @@ interface RetryPolicy {
     readonly baseSeconds?: number;
     readonly maxSeconds?: number;
 }
+
+interface ShownExtra<Value = unknown> {
+    readonly schema: Readonly<Record<string, unknown>>;
+    readonly of: (extras: Extras) => Value;
+}
+
+type ShownExtras = {
+    readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value> ? Value : never;
+};
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
 
@@ -383,3 +406,5 @@ const final: FinalStatus;
 function lazy<H>(load: () => Promise<{
     readonly default: H;
 }>): LazyHandler<H>;
+
+const shownExtraFields: {};

@@ -70,9 +70,9 @@ export interface MemoryOptions {
 }
 
 export interface OpenedBackend {
-    readonly backend: Backend;
-    reopen?(): Promise<Backend>;
-    crash?(): Promise<Backend>;
+    readonly backend: LocatedBackend;
+    reopen?(): Promise<LocatedBackend>;
+    crash?(): Promise<LocatedBackend>;
     remove(): Promise<void>;
 }
 
@@ -149,11 +149,18 @@ export function fakeClock(startMilliseconds?: number): FakeClock;
 
 export function given<W extends AnyWorkflow>(workflow: W, order?: GivenOrder<W>, context?: GivenContext): Given<W>;
 
-export function memory(options?: MemoryOptions): Backend;
+export function memory(options?: MemoryOptions): LocatedBackend;
 
 export function testWorkflow<W extends AnyWorkflow, Resources extends object>(app: App<W, Resources>, testOptions?: TestWorkflowOptions<NoInfer<Resources>>): Promise<WorkflowTest<W>>;
 
 // What these are made of:
+
+interface Act {
+    readonly at: number;
+    readonly what: string;
+    readonly who: string | null;
+    readonly reason: string | null;
+}
 
 interface Actor {
     readonly runtime: "node" | "lambda" | "pod";
@@ -177,23 +184,22 @@ interface Backend {
     readonly limits: Limits;
     place(order: NewOrder): Promise<Placed>;
     get(id: string): Promise<StoredOrder | undefined>;
-    where(id: string): Whereabouts;
     list(query: ListQuery): Promise<OrderPage>;
     commit(change: Change): Promise<"committed" | "stale">;
     receive(options: ReceiveOptions): Promise<Delivery[]>;
     settle(delivery: Delivery, verdict: Verdict): Promise<void>;
-    overdue(query: {
+    sweep(query: {
         limit: number;
         cursor?: string | undefined;
-    }): Promise<Overdue>;
-    redeliver(order: StoredOrder): Promise<void>;
-    pause(status: string): Promise<void>;
-    resume(status: string): Promise<void>;
-    remove(id: string): Promise<"removed" | "not_found" | "not_final">;
-    removeFinal(query: RemoveQuery): Promise<Removal>;
-    probe(): Promise<void>;
-    depths(): Promise<Depth[]>;
-    failures(): Promise<FailureGroup[]>;
+    }): Promise<Swept>;
+    counts(asked: {
+        readonly depths?: boolean;
+        readonly failures?: boolean;
+    }): Promise<Counts>;
+    keep(note: Note): Promise<void>;
+    remove(which: {
+        readonly id: string;
+    } | OldOrders): Promise<Removal | "not_final">;
     close(): Promise<void>;
 }
 
@@ -212,6 +218,11 @@ interface Change {
 interface Clock {
     now(): number;
     at(atMilliseconds: number, callback: () => void): () => void;
+}
+
+interface Counts {
+    readonly depths: Depth[];
+    readonly failures: FailureGroup[];
 }
 
 type DataOf<W extends AnyWorkflow> = z.output<W["data"]>;
@@ -267,6 +278,13 @@ interface Entry {
 
 type ErrorCode = keyof typeof errorCodes;
 
+interface Extras {
+    readonly acts?: readonly Act[];
+    readonly actsOmitted?: number;
+    readonly steps?: Readonly<Record<string, unknown>>;
+    readonly definition?: number;
+}
+
 interface FailedFilter<W extends AnyWorkflow> {
     readonly status?: StatusName<W> | undefined;
     readonly fingerprint?: string | undefined;
@@ -303,6 +321,14 @@ interface Failures<W extends AnyWorkflow> {
 interface Fault {
     readonly path: string;
     readonly message: string;
+}
+
+interface Filter {
+    readonly status?: string | undefined;
+    readonly failed?: boolean | undefined;
+    readonly fingerprint?: string | undefined;
+    readonly group?: string | undefined;
+    readonly ids?: readonly string[] | undefined;
 }
 
 interface FinalStatus {
@@ -368,13 +394,13 @@ interface Limits {
     };
 }
 
-interface ListQuery {
-    readonly status?: string | undefined;
-    readonly failed?: boolean | undefined;
-    readonly fingerprint?: string | undefined;
-    readonly group?: string | undefined;
+interface ListQuery extends Omit<Filter, "ids"> {
     readonly limit: number;
     readonly cursor?: string | undefined;
+}
+
+interface LocatedBackend extends Backend {
+    where(id: string): Whereabouts;
 }
 
 interface Log {
@@ -391,13 +417,30 @@ interface NewOrder {
     readonly createdAt: number;
     readonly expiresAt: number | null;
     readonly by: Actor;
+    readonly extrasJson: string | null;
     readonly key: {
         readonly keyHash: string;
         readonly contentHash: string;
     } | null;
 }
 
-interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> {
+type Note = 
+{
+    readonly is: "paused";
+    readonly status: string;
+    readonly paused: boolean;
+}
+ | {
+    readonly is: "probe";
+};
+
+interface OldOrders {
+    readonly before: number;
+    readonly limit: number;
+    readonly cursor?: string | undefined;
+}
+
+interface Order<Data = unknown, Results = Record<string, unknown>, Status extends string = string> extends ShownExtras {
     readonly id: string;
     readonly workflow: string;
     readonly status: Status;
@@ -469,12 +512,6 @@ type Outcome =
     readonly kind: "unknown";
 };
 
-interface Overdue {
-    readonly orders: readonly StoredOrder[];
-    readonly nextCursor: string | null;
-    readonly nextAt: number | null;
-}
-
 interface PageQuery<W extends AnyWorkflow> extends OrdersQuery<W> {
     readonly cursor?: string | undefined;
 }
@@ -519,12 +556,6 @@ interface Removal {
     readonly nextCursor: string | null;
 }
 
-interface RemoveQuery {
-    readonly before: number;
-    readonly limit: number;
-    readonly cursor?: string | undefined;
-}
-
 type ResultsOf<W extends AnyWorkflow> = NonNullable<W["results"]> extends infer R ? R extends z.ZodType ? unknown extends z.output<R> ? Record<string, unknown> : z.output<R> : Record<string, unknown> : never;
 
 interface RetryPolicy {
@@ -532,6 +563,15 @@ interface RetryPolicy {
     readonly baseSeconds?: number;
     readonly maxSeconds?: number;
 }
+
+interface ShownExtra<Value = unknown> {
+    readonly schema: Readonly<Record<string, unknown>>;
+    readonly of: (extras: Extras) => Value;
+}
+
+type ShownExtras = {
+    readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value> ? Value : never;
+};
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
 
@@ -569,6 +609,15 @@ interface StoredOrder {
     readonly entry: Entry;
     readonly past: readonly Visit[];
     readonly pastOmitted: number;
+    readonly extrasJson: string | null;
+}
+
+interface Swept {
+    readonly expired: readonly StoredOrder[];
+    readonly redelivered: number;
+    readonly failed: readonly unknown[];
+    readonly nextCursor: string | null;
+    readonly nextAt: number | null;
 }
 
 interface Transition<W extends AnyWorkflow> {
@@ -590,6 +639,10 @@ type Verdict = {
 } | {
     readonly verdict: "again";
     readonly notBefore: number;
+}
+ | {
+    readonly verdict: "superseded";
+    readonly by: StoredOrder;
 };
 
 interface Visit extends Entry {
@@ -713,3 +766,5 @@ const final: FinalStatus;
 function lazy<H>(load: () => Promise<{
     readonly default: H;
 }>): LazyHandler<H>;
+
+const shownExtraFields: {};

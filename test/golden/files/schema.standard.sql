@@ -1,4 +1,4 @@
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 PRAGMA journal_mode = wal;
 PRAGMA encoding = UTF-8;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -29,7 +29,7 @@ CREATE TABLE orders (
     past         TEXT    NOT NULL,   -- the visits that ended: JSON arrays joined by commas
     past_omitted INTEGER NOT NULL,
     results      TEXT    NOT NULL
-  );
+  , extras TEXT);
 CREATE TABLE order_data (seq INTEGER PRIMARY KEY, data TEXT NOT NULL, key_hash BLOB);
 CREATE TABLE keys (key_hash BLOB PRIMARY KEY, content_hash BLOB NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX orders_claimed    ON orders (queue)                      WHERE queue = 2;

@@ -2,11 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { z } from "zod";
 import { orders } from "../../../examples/orders/orders.workflow.ts";
+import { operations } from "../../../src/api/operations.ts";
 import { defineWorkflow } from "../../../src/core/defineWorkflow.ts";
+import type { ShownExtraFields } from "../../../src/core/extras.ts";
 import { type AnyWorkflow, final } from "../../../src/core/workflow.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { observedRoutes } from "../../../src/http/observed.ts";
+import { createComponents } from "../../../src/http/openapi/components.ts";
 import { referenceRoutes } from "../../../src/http/openapi/routes.ts";
+import { putWorkflowSchemas } from "../../../src/http/openapi/workflowSchemas.ts";
 import { allWorkflowsRoutes, healthRoutes, workflowRoutes } from "../../../src/http/routes.ts";
 import { servedOf, serving } from "../serving.ts";
 import { assertValid, checkerOf, documentOf, operationsOf, referenceTo } from "./reading.ts";
@@ -51,6 +55,26 @@ test("roles, parameters and codes are told to people too", () => {
     else if (role !== "any") assert.ok(description.includes(`\`${role}\``), route);
     for (const parameter of parameters) assert.ok(parameter.description !== "", `${route}: ${parameter.name}`);
   }
+});
+
+test("an order's extras that are shown stand behind its other fields, and none does where the list is empty", () => {
+  const schemasOf = (fields: ShownExtraFields) => {
+    const components = createComponents({});
+    const { examples } = putWorkflowSchemas(components, orders, operations, fields);
+    const { properties, required } = components.schemas()["orders.Order"] as {
+      properties: Record<string, unknown>;
+      required: string[];
+    };
+    return { properties: Object.entries(properties), required, example: Object.entries(examples.order as object) };
+  };
+  const schema = { type: ["string", "null"], description: "Where the order came from." };
+  const bare = schemasOf({});
+  assert.deepEqual(schemasOf({ channel: { schema, of: () => null } }), {
+    properties: [...bare.properties, ["channel", schema]],
+    required: [...bare.required, "channel"],
+    example: [...bare.example, ["channel", null]],
+  });
+  assert.equal(bare.required.at(-1), "historyOmitted");
 });
 
 test("without API keys nothing is refused for one", () => {

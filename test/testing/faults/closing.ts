@@ -32,6 +32,14 @@ export const closing: readonly Fault[] = [
   {
     ...standard,
     law: 11,
+    name: "extras that are too large are cut",
+    wrap: (right) => ({
+      place: (order) => right.place({ ...order, extrasJson: order.extrasJson?.slice(0, 2_000) ?? null }),
+    }),
+  },
+  {
+    ...standard,
+    law: 11,
     name: "a limit has no value",
     wrap: (right) => ({ limits: { ...right.limits, timingSeconds: Number.NaN } }),
   },

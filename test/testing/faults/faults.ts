@@ -1,6 +1,7 @@
 import { backlog } from "./backlog.ts";
 import { closing } from "./closing.ts";
 import { disappearing } from "./disappearing.ts";
+import { extras } from "./extras.ts";
 import type { Fault } from "./fault.ts";
 import { fence } from "./fence.ts";
 import { groups } from "./groups.ts";
@@ -13,6 +14,7 @@ import { routing } from "./routing.ts";
 
 export const faults: readonly Fault[] = [
   ...placing,
+  ...extras,
   ...routing,
   ...fence,
   ...once,

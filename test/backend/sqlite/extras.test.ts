@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { describe, test } from "node:test";
+import fc from "fast-check";
+import { seqOf } from "../../../src/backend/ids.ts";
+import { storedOrder } from "../../../src/backend/newOrder.ts";
+import { createDecoder, createEncoder } from "../../../src/backend/sqlite/codec.ts";
+import { createOperations } from "../../../src/backend/sqlite/operations.ts";
+import { encodeCommit, encodePlace, op } from "../../../src/backend/sqlite/protocol.ts";
+import { createQueues } from "../../../src/backend/sqlite/queues.ts";
+import { createEntryWriter, decodeRow, encodeRow, type Row } from "../../../src/backend/sqlite/rows.ts";
+import { prepareStatements, type Statements } from "../../../src/backend/sqlite/statements.ts";
+import { openWriter } from "../../../src/backend/sqlite/writer.ts";
+import type { Change } from "../../../src/core/decide.ts";
+import type { StoredOrder } from "../../../src/core/order.ts";
+import { fakeClock } from "../../../src/testing/fakeClock.ts";
+import { newOrder, openSqlite, temporaryDirectory } from "./support.ts";
+
+const extrasJson = '{"definition":2}';
+const id = "01a20ada-2c00-7000-977c-733ca25df3df";
+const hop = (before: StoredOrder, extras: string | null = before.extrasJson): Change => {
+  const after = { ...before, status: "priced", visit: 1, version: 2, extrasJson: extras };
+  const ended = { ...before.entry, status: before.status, visit: 0, attempts: 1 };
+  return { before, after: { ...after, past: [ended] }, ended, delivery: "enter" };
+};
+const packed = (encode: (to: ReturnType<typeof createEncoder>) => void) => {
+  const encoder = createEncoder();
+  encode(encoder);
+  const { numbers, text } = encoder.take();
+  return { numbers: [...numbers], text };
+};
+
+describe("a store of the schema before extras", () => {
+  const read = (name: string) => readFileSync(new URL(name, import.meta.url), "utf8");
+  const orders = (JSON.parse(read("schema1.json")) as StoredOrder[]).map((order) => ({ ...order, extrasJson: null }));
+
+  test("opens, its orders are as they were, without extras, and take some", async (t) => {
+    const { directory, remove } = temporaryDirectory();
+    t.after(remove);
+    const file = join(directory, "orders.db");
+    const old = new DatabaseSync(file);
+    old.exec(read("schema1.sql"));
+    assert.equal(old.prepare("PRAGMA user_version").get()?.user_version, 1);
+    old.close();
+
+    const clock = fakeClock();
+    let backend = await openSqlite(directory, { clock });
+    assert.deepEqual((await backend.list({ limit: 10 })).items, orders.toReversed());
+    const [done, failed, , waiting, claimed, ready] = orders as [StoredOrder, ...StoredOrder[]];
+    assert.ok(failed && waiting && claimed && ready);
+    const key = { keyHash: "ab".repeat(32), contentHash: "cd".repeat(32) };
+    assert.deepEqual(await backend.place({ ...newOrder, key }), { outcome: "repeated", order: done });
+    const receive = { status: "received", max: 1, leaseSeconds: 60, waitSeconds: 60 };
+    const [first] = await backend.receive(receive);
+    assert.deepEqual([first?.orderId, first?.redelivered], [claimed.id, true]);
+    assert.equal(await backend.commit(hop(claimed, extrasJson)), "committed");
+    const [second] = await backend.receive(receive);
+    assert.deepEqual([second?.orderId, second?.redelivered], [ready.id, false]);
+    const expired = { ...waiting, expiresAt: null, version: 2, extrasJson };
+    assert.equal(await backend.commit({ before: waiting, after: expired, ended: null, delivery: "end" }), "committed");
+    await backend.close();
+
+    backend = await openSqlite(directory, { clock });
+    assert.deepEqual(await backend.get(claimed.id), hop(claimed, extrasJson).after);
+    assert.deepEqual(await backend.get(waiting.id), expired);
+    assert.deepEqual(await backend.get(failed.id), failed);
+    await backend.close();
+    const migrated = new DatabaseSync(file, { readOnly: true });
+    t.after(() => migrated.close());
+    assert.equal(migrated.prepare("PRAGMA user_version").get()?.user_version, 2);
+    assert.equal(migrated.prepare("PRAGMA integrity_check").get()?.integrity_check, "ok");
+  });
+});
+
+describe("on the way to the writer and back", () => {
+  const json = createEntryWriter();
+  const place = (extras: string | null) => packed((to) => encodePlace(to, json, { ...newOrder, extrasJson: extras }));
+  const bare = storedOrder(newOrder, id);
+  const commit = (before: StoredOrder, extras?: string | null) =>
+    packed((to) => encodeCommit(to, json, 1, "", hop(before, extras)));
+
+  test("a placing and a commit without extras take nothing for them", () => {
+    const [without, placed] = [place(null), place(extrasJson)];
+    assert.equal(without.numbers[0], op.place);
+    assert.deepEqual(placed, {
+      numbers: [op.placeWithExtras, ...without.numbers.slice(1), extrasJson.length],
+      text: without.text + extrasJson,
+    });
+    const unchanged = commit(bare);
+    assert.equal(unchanged.numbers[0], op.commit);
+    assert.deepEqual(commit({ ...bare, extrasJson }), unchanged, "nor does one that leaves them as they are");
+    assert.deepEqual(commit(bare, extrasJson), {
+      numbers: [op.commitWithExtras, ...unchanged.numbers.slice(1), extrasJson.length],
+      text: unchanged.text + extrasJson,
+    });
+    assert.equal(commit({ ...bare, extrasJson }, null).numbers.at(-1), Number.NaN, "taken away");
+  });
+
+  test("a row without extras takes nothing for them, and each comes back as it was", () => {
+    const row = (redelivered: number, extras: string | null): Row => [
+      ...([id, "received", 0, 0, 1, 0, 0, "{}", "{}", null, 5, 5, null, null, null, "[]", "", 0, 7] as const),
+      ...([redelivered, extras] as const),
+    ];
+    assert.equal(packed((to) => encodeRow(to, row(2, null))).numbers.length, 20);
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(2), fc.option(fc.string({ unit: "binary" })))), (some) => {
+        const rows = some.map(([redelivered, extras]) => row(redelivered, extras));
+        const encoder = createEncoder();
+        for (const each of rows) encodeRow(encoder, each);
+        const from = createDecoder(encoder.take());
+        assert.deepEqual(
+          rows.map(() => decodeRow(from)),
+          rows,
+        );
+        assert.ok(from.done());
+      }),
+    );
+  });
+});
+
+test("an order whose extras no change touches runs the statements that it ran before there were any", (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const { db, close } = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
+  t.after(close);
+  const ran: string[] = [];
+  const statements = Object.fromEntries(
+    Object.entries(prepareStatements(db)).map(([name, statement]: [string, StatementSync]) => [
+      name,
+      {
+        get: statement.get.bind(statement),
+        all: statement.all.bind(statement),
+        run: (...values: Parameters<StatementSync["run"]>) => {
+          ran.push(name);
+          return statement.run(...values);
+        },
+      },
+    ]),
+  ) as unknown as Statements;
+  const queues = createQueues(statements);
+  queues.load();
+  const operations = createOperations(statements, queues, false);
+  const json = createEntryWriter();
+  const apply = (encode: (to: ReturnType<typeof createEncoder>) => void) => {
+    const encoder = createEncoder();
+    encode(encoder);
+    const { placed } = operations.apply(createDecoder(encoder.take()), newOrder.createdAt);
+    queues.flush();
+    const own = ran.filter((name) => name !== "setCount");
+    ran.length = 0;
+    return { own, placed };
+  };
+  queues.grant("received", 10);
+  queues.grant("priced", 10);
+  for (const [extras, changed, more] of [
+    [null, null, []],
+    [extrasJson, extrasJson, []],
+    [extrasJson, null, ["setExtras"]],
+    [null, extrasJson, ["setExtras"]],
+  ] as const) {
+    const { own, placed } = apply((to) => encodePlace(to, json, { ...newOrder, extrasJson: extras }));
+    assert.deepEqual(own, ["insertOrder", "insertData", ...(extras === null ? [] : ["setExtras"])]);
+    const order = storedOrder({ ...newOrder, extrasJson: extras }, placed.text);
+    const seq = seqOf(order.id) as number;
+    const hopped = apply((to) => encodeCommit(to, json, seq, "", hop(order, changed)));
+    assert.deepEqual(hopped.own, [...more, "hopClaimed"]);
+    const stored = db.prepare("SELECT status, extras FROM orders WHERE seq = ?").get(seq);
+    assert.deepEqual({ ...stored }, { status: "priced", extras: changed });
+  }
+});
