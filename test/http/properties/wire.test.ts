@@ -186,7 +186,8 @@ test("endless bodies are answered with 413 and closed, and an endless line is no
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const heldBytes = () => {
-    collect();
+    // What a collection finds dead a thread of its own frees, when it gets to it; the next one waits for that.
+    for (let n = 0; n < 2; n++) collect();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     return heapUsed + arrayBuffers;
   };
