@@ -12,6 +12,8 @@ import { begin, bytesIn, npmInstall, pack, root, run, typescript } from "./packa
 const consumer = join(root, "test/package/consumer");
 const bytesMax = 30_000_000;
 const packagesMax = 60;
+/** Longer than any drain takes: only a server that hangs is killed. */
+const hangMilliseconds = 120_000;
 const resolutions = { node16: "node16", bundler: "esnext" };
 
 interface Description {
@@ -23,7 +25,7 @@ interface Description {
 
 const readJson = (path: string) => JSON.parse(readFileSync(path, "utf8"));
 
-describe("the package", { timeout: 120_000 }, () => {
+describe("the package", () => {
   let directory: string;
   let tarball: string;
   let project: string;
@@ -229,7 +231,7 @@ async function serve(t: TestContext, directory: string, command: string, ...args
   const server = begin(directory, command, ...args);
   t.after(async () => {
     server.killAll("SIGINT");
-    const late = setTimeout(() => server.killAll("SIGKILL"), 10_000);
+    const late = setTimeout(() => server.killAll("SIGKILL"), hangMilliseconds);
     const { stdout } = await server.ended;
     clearTimeout(late);
     assert.match(stdout, /Drained\.\n/);

@@ -20,7 +20,7 @@ import { type CurlRequest, parseAnswer, parseCurl, type ShownAnswer, type Step, 
 
 const readme = readPage("README.md");
 const shownAddress = "http://127.0.0.1:3000";
-const patienceMilliseconds = 30_000;
+const patienceMilliseconds = 120_000;
 
 describe("what the pages show of npm start", () => {
   const toured = [
