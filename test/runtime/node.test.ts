@@ -44,7 +44,7 @@ describe("run", () => {
     await assert.rejects(fetch(`http://${host}:${port}`));
   });
 
-  // The time after which a drain ends connections that nobody closes does not pass. Node ends idle ones after 65 s by
+  // The time after which a drain ends connections that no client closes does not pass. Node ends idle ones after 65 s by
   // itself, so a drain that waits for them fails by this limit.
   it("answers what is in flight, and does not wait for connections kept alive", { timeout: 60_000 }, async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
