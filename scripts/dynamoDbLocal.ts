@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { CreateTableCommand, DeleteTableCommand, DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
+import { limitMilliseconds } from "../test/backend/aws/patience.ts";
 
 const version = "3.3.1";
 const mainClass = "software.amazon.dynamodb.services.local.main.ServerRunner";
@@ -115,7 +116,7 @@ async function main(): Promise<number> {
   const { url, server } = await startServer(found.libraries);
   try {
     await warmUp(url);
-    const words = ["--conditions=source", "--test", "--test-timeout=300000", "test/backend/aws.test.ts"];
+    const words = ["--conditions=source", "--test", `--test-timeout=${limitMilliseconds}`, "test/backend/aws.test.ts"];
     const env = { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: url };
     const { status } = spawnSync(process.execPath, words, {
       cwd: root,

@@ -173,9 +173,11 @@ describe("what the docs name exists:", () => {
     const own = Object.values(settings).flatMap(({ flag }) => flag?.split(" ")[0] ?? []);
     const program = createProgram([], { out: () => {}, err: () => {} });
     const everywhere = ["--help", "--version"];
-    const ofScripts = ["bench/run.ts", "bench/aws/emulate.ts", "scripts/crash.ts", "scripts/chaosAws.ts"].flatMap(
-      (path) => readText(path).match(/--[a-z][a-z-]*/g) ?? [],
-    );
+    const scripts = [
+      ...["bench/run.ts", "bench/inTurn.ts", "bench/aws/init.ts", "bench/aws/emulate.ts"],
+      ...["scripts/crash.ts", "scripts/chaosAws.ts", "scripts/testCalm.ts"],
+    ];
+    const ofScripts = scripts.flatMap((path) => readText(path).match(/--[a-z][a-z-]*/g) ?? []);
     const ofNode = ["--conditions", "--test", "--max-semi-space-size"];
     // What docs/service.md asks of useradd, npm, systemctl, journalctl and curl, and docs/deploying.md of cdk.
     const ofOthers =

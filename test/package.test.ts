@@ -13,6 +13,8 @@ import { begin, bytesIn, npmInstall, root, run, typescript } from "./package/sup
 const consumer = join(root, "test/package/consumer");
 const bytesMax = 30_000_000;
 const packagesMax = 60;
+/** Longer than any drain takes: only a server that hangs is killed. */
+const hangMilliseconds = 120_000;
 const resolutions = { node16: "node16", bundler: "esnext" };
 
 interface Description {
@@ -24,7 +26,7 @@ interface Description {
 
 const readJson = (path: string) => JSON.parse(readFileSync(path, "utf8"));
 
-describe("the package", { timeout: 120_000 }, () => {
+describe("the package", () => {
   let directory: string;
   let tarball: string;
   let project: string;
@@ -130,18 +132,18 @@ describe("the package", { timeout: 120_000 }, () => {
 
   it("names the packages that the backend on AWS lacks, and how they come", async () => {
     for (const command of ["start", "sweep"]) {
-      const { code, text } = await begin(project, "npx", "cauce", command, "shop.app.js", "--backend", "aws").ended;
+      const { code, stderr } = await begin(project, "npx", "cauce", command, "shop.app.js", "--backend", "aws").ended;
       const names = "@aws-sdk/client-dynamodb @aws-sdk/client-sns @aws-sdk/client-sqs";
-      assert.match(text, new RegExp(`^package_missing: .*is not installed; run npm install ${names}$`, "m"));
+      assert.match(stderr, new RegExp(`^package_missing: .*is not installed; run npm install ${names}$`, "m"));
       assert.equal(code, 1);
     }
   });
 
   it("names all that emulating needs, at once and before it bundles", async () => {
-    const { code, text } = await begin(project, "npx", "cauce", "emulate", "shop.app.js", "--public").ended;
+    const { code, stdout, stderr } = await begin(project, "npx", "cauce", "emulate", "shop.app.js", "--public").ended;
     const names = "dynalite fauxqs @aws-sdk/\\S+ @aws-sdk/\\S+ @aws-sdk/\\S+ aws-cdk-lib constructs esbuild";
-    assert.match(text, new RegExp(`^package_missing: cauce emulate needs .*; run npm install ${names}$`, "m"));
-    assert.doesNotMatch(text, /Bundling/);
+    assert.match(stderr, new RegExp(`^package_missing: cauce emulate needs .*; run npm install ${names}$`, "m"));
+    assert.doesNotMatch(stdout + stderr, /Bundling/);
     assert.equal(code, 1);
   });
 
@@ -205,8 +207,8 @@ aws({ stage: 1 });
       const items = [{ sku: "TEA-1", quantity: 2, unitPrice: 4.5 }];
       await orderAt(url, "orders", { customerId: "c-1", items }, "shipped");
       server.kill("SIGTERM");
-      const { code, text } = await server.ended;
-      assert.match(text, /Drained\.\n$/);
+      const { code, stdout } = await server.ended;
+      assert.match(stdout, /Drained\.\n$/);
       assert.equal(code, 0);
     });
   }
@@ -234,10 +236,10 @@ async function serve(t: TestContext, directory: string, command: string, ...args
   const server = begin(directory, command, ...args);
   t.after(async () => {
     server.killAll("SIGINT");
-    const late = setTimeout(() => server.killAll("SIGKILL"), 10_000);
-    const { text } = await server.ended;
+    const late = setTimeout(() => server.killAll("SIGKILL"), hangMilliseconds);
+    const { stdout } = await server.ended;
     clearTimeout(late);
-    assert.match(text, /Drained\.\n/);
+    assert.match(stdout, /Drained\.\n/);
   });
   return { server, url: String((await server.wrote(/listens on (http:\S+)/))[1]) };
 }

@@ -1,15 +1,25 @@
-/** `npm run bench:init`: how long the functions take to start, and how large they are. */
+/**
+ * `npm run bench:init`: how much processor time the functions take to start, and how large they are. With `--against DIR`
+ * those of another checkout, installed, in turn with this one's. `--runs N` (25), `--json` for programs.
+ * It ends with 1 where the request function takes too much: see `startFault`.
+ */
 import { execFileSync } from "node:child_process";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../lib/statistics.ts";
 import { bundles, functions } from "./bundle.ts";
+import { ratioOf, type Start, startFault } from "./starts.ts";
 
 const { values } = parseArgs({
-  options: { json: { type: "boolean", default: false }, runs: { type: "string", default: "25" } },
+  options: {
+    against: { type: "string" },
+    json: { type: "boolean", default: false },
+    runs: { type: "string", default: "25" },
+  },
 });
 const runs = Number(values.runs);
-const ratioMost = 1.25;
+const measured = ["clients", ...functions] as const;
 
 const script = (path: string) => `
   const [began, before] = [performance.now(), process.cpuUsage()];
@@ -25,68 +35,88 @@ const env = {
   CAUCE_PUBLIC: "true",
 };
 
-interface Start {
-  readonly milliseconds: number;
-  /** What the process itself took of it: where others use the machine too, the steadier of the two. */
-  readonly processorMilliseconds: number;
-}
-
 /** From asking for the module to having it, in a process of its own; Node's own start is not in it. */
 function initOnce(path: string): Start {
   const words = ["--input-type=module", "--eval", script(path)];
   return JSON.parse(execFileSync(process.execPath, words, { env, encoding: "utf8" }));
 }
 
-const measured = ["clients", ...functions] as const;
-const { of, remove } = await bundles(measured);
+/** A checkout bundles its own functions, out of its own packages. */
+async function bundledBy(name: string, bundle: typeof bundles) {
+  return { name, ...(await bundle(measured)), starts: new Map(measured.map((entry) => [entry, [] as Start[]])) };
+}
+
+type Checkout = Awaited<ReturnType<typeof bundledBy>>;
+
+const rowsOf = ({ of, starts }: Checkout) =>
+  measured.map((entry) => {
+    const [own, clients] = [starts.get(entry) ?? [], starts.get("clients") ?? []];
+    const milliseconds = own.map((each) => each.milliseconds);
+    return {
+      entry,
+      bytes: of.get(entry)?.bytes ?? 0,
+      processorRatio: ratioOf(own, clients, "processorMilliseconds"),
+      processorMilliseconds: Number(median(own.map((each) => each.processorMilliseconds)).toFixed(1)),
+      ratio: ratioOf(own, clients, "milliseconds"),
+      initMilliseconds: Number(median(milliseconds).toFixed(1)),
+      fastestMilliseconds: Number(Math.min(...milliseconds).toFixed(1)),
+    };
+  });
+
+function print(name: string, rows: ReturnType<typeof rowsOf>): void {
+  console.log(`${name}: medians of ${runs} starts, Node ${process.version}`);
+  console.log("             bundle  processor time         for information: time");
+  console.log("function         kB      ms  / clients       ms  / clients  fastest");
+  for (const each of rows) {
+    const cells = [
+      (each.bytes / 1_000).toFixed(0).padStart(6),
+      each.processorMilliseconds.toFixed(0).padStart(7),
+      each.processorRatio.toFixed(2).padStart(10),
+      each.initMilliseconds.toFixed(0).padStart(8),
+      each.ratio.toFixed(2).padStart(10),
+      each.fastestMilliseconds.toFixed(0).padStart(8),
+    ];
+    console.log(`${each.entry.padEnd(12)} ${cells.join(" ")}`);
+  }
+}
+
+const checkouts: Checkout[] = [];
 try {
-  const times = new Map(measured.map((entry) => [entry, [] as Start[]]));
+  if (values.against !== undefined) {
+    const module = pathToFileURL(join(resolve(values.against), "bench/aws/bundle.ts")).href;
+    const other = (await import(module)) as typeof import("./bundle.ts");
+    checkouts.push(await bundledBy(values.against, other.bundles));
+  }
+  checkouts.push(await bundledBy("this checkout", bundles));
   // In turn, so that whatever else the machine does meets all of them.
   for (let run = 0; run <= runs; run++) {
-    for (const [entry, all] of times) {
-      const start = initOnce(of.get(entry)?.path ?? "");
-      // The first is what fills the file cache.
-      if (run > 0) all.push(start);
+    for (const entry of measured) {
+      for (const { of, starts } of checkouts) {
+        const start = initOnce(of.get(entry)?.path ?? "");
+        // The first is what fills the file cache.
+        if (run > 0) starts.get(entry)?.push(start);
+      }
     }
   }
-  const valuesOf = (entry: (typeof measured)[number], of: keyof Start) =>
-    (times.get(entry) ?? []).map((each) => each[of]);
-  // Runs of one turn side by side: a machine that is slow for a while is slow for both.
-  const ratioOf = (entry: (typeof measured)[number], part: keyof Start) => {
-    const alone = valuesOf("clients", part);
-    return Number(median(valuesOf(entry, part).map((each, n) => each / (alone[n] ?? Number.NaN))).toFixed(2));
-  };
-  const rows = measured.map((entry) => ({
-    entry,
-    bytes: of.get(entry)?.bytes ?? 0,
-    initMilliseconds: Number(median(valuesOf(entry, "milliseconds")).toFixed(1)),
-    fastestMilliseconds: Number(Math.min(...valuesOf(entry, "milliseconds")).toFixed(1)),
-    ratio: ratioOf(entry, "milliseconds"),
-    processorRatio: ratioOf(entry, "processorMilliseconds"),
-  }));
-  if (values.json) console.log(JSON.stringify({ runs, node: process.version, rows }));
-  else {
-    console.log(
-      `function     bundle kB   init ms   fastest   beside the clients alone: time, processor time   (medians of ${runs}, Node ${process.version})`,
-    );
-    for (const { entry, bytes, initMilliseconds, fastestMilliseconds, ratio, processorRatio } of rows) {
-      const cells = [
-        (bytes / 1_000).toFixed(0).padStart(9),
-        initMilliseconds.toFixed(0).padStart(9),
-        fastestMilliseconds.toFixed(0).padStart(9),
-        ratio.toFixed(2).padStart(10),
-        processorRatio.toFixed(2).padStart(10),
-      ];
-      console.log(`${entry.padEnd(12)} ${cells.join(" ")}`);
+  const tables = checkouts.map((checkout) => ({ name: checkout.name, rows: rowsOf(checkout) }));
+  const ratios = tables.map(({ rows }) => rows.find(({ entry }) => entry === "request")?.processorRatio ?? Number.NaN);
+  const [own = Number.NaN, against] = ratios.toReversed();
+  const difference = against === undefined ? undefined : Number((own - against).toFixed(3));
+  if (values.json) {
+    const [{ rows } = { rows: [] }, other] = tables.toReversed();
+    console.log(JSON.stringify({ runs, node: process.version, rows, against: other?.rows, difference }));
+  } else {
+    for (const { name, rows } of tables) print(name, rows);
+    if (difference !== undefined) {
+      const which = difference > 0 ? "more" : "less";
+      console.log(`request, processor time / clients: ${against} there, ${own} here: ${Math.abs(difference)} ${which}`);
     }
   }
-  const request = rows.find(({ entry }) => entry === "request");
-  if (request !== undefined && request.ratio > ratioMost) {
-    console.error(
-      `the request function takes ${request.ratio} times as long to start as the clients alone; the bound is ${ratioMost}`,
-    );
+  const fault = startFault(own, against);
+  if (fault !== undefined) {
+    console.error(fault);
     process.exitCode = 1;
   }
 } finally {
-  remove();
+  for (const { remove } of checkouts) remove();
 }

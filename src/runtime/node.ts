@@ -29,9 +29,7 @@ export interface Running {
 }
 
 const limits = {
-  // A client that sends its headers slower than this is cut off (408), so it cannot hold a connection for ever. For
-  // bodies see `bodies.ts`.
-  headersTimeout: 10_000,
+  // For bodies see `bodies.ts`.
   requestTimeout: 0,
   connectionsCheckingInterval: 5_000,
   // Longer than the 60 s for which load balancers keep a connection, or they would send into one that just closed.
@@ -40,16 +38,19 @@ const limits = {
   requireHostHeader: false,
 };
 const bodySeconds = 60;
+const headersSeconds = 10;
 const lastAnswersMilliseconds = 5_000;
 const idleCheckMilliseconds = 50;
 const sameSignalMilliseconds = 50;
 
 /**
- * Binds `host` and `port` (0: any free one). A body must come within `bodySeconds` (default 60). Rejects with `port_in_use` or `address_unavailable`.
+ * Binds `host` and `port` (0: any free one). Headers must come within `headersSeconds` (default 10) and a body within
+ * `bodySeconds` (default 60), or the client is cut off (408): it cannot hold a connection for ever. Rejects with
+ * `port_in_use` or `address_unavailable`.
  */
 export async function listen(
   fetch: Fetch,
-  options: { host: string; port: number; bodySeconds?: number },
+  options: { host: string; port: number; headersSeconds?: number; bodySeconds?: number },
 ): Promise<Listener> {
   const { host, port } = options;
   const bodies = createBodies({ seconds: options.bodySeconds ?? bodySeconds });
@@ -62,7 +63,11 @@ export async function listen(
     });
     return closing ? lastAnswer(answer) : answer;
   };
-  const server = createServer(limits, getRequestListener(listener, { errorHandler: addressProblem }));
+  const headersTimeout = (options.headersSeconds ?? headersSeconds) * 1_000;
+  const server = createServer(
+    { ...limits, headersTimeout },
+    getRequestListener(listener, { errorHandler: addressProblem }),
+  );
   server.on("clientError", answerUnreadable);
   // Without these, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, both without a word.
   server.on("connect", (_request, socket) =>

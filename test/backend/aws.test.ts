@@ -4,6 +4,7 @@ import type { LocatedBackend } from "../../src/backend/backend.ts";
 import { describeBackend } from "../../src/testing/index.ts";
 import { createCalm } from "./aws/calm.ts";
 import { createStack, startEmulators } from "./aws/emulators.ts";
+import { limitSeconds } from "./aws/patience.ts";
 
 const workflow = "contract";
 /** The contract's statuses; the contract looks into queues of those that are never delivered, too. */
@@ -28,6 +29,7 @@ describe("aws", { concurrency: 12 }, () => {
   describeBackend(itInTurn, "aws", {
     survives: "crashing",
     clock: "real",
+    patienceSeconds: limitSeconds,
     async open({ clock, delivery }) {
       const stage = `t${++stages}`;
       const stack = await createStack({ workflow, stage, mode: delivery, statuses });

@@ -21,8 +21,8 @@ describe("npm start", () => {
     it(`drains and exits with 0 when npm alone gets a ${signal}`, async (t) => {
       const npm = await npmStart(t);
       npm.kill(signal);
-      const { code, text } = await npm.ended;
-      assert.match(text, /Drained\.\n$/);
+      const { code, stdout } = await npm.ended;
+      assert.match(stdout, /Drained\.\n$/);
       assert.equal(code, 0);
     });
   }
@@ -30,8 +30,8 @@ describe("npm start", () => {
   it("drains and exits with 0 at Ctrl+C, which the terminal sends to all of them", async (t) => {
     const npm = await npmStart(t);
     npm.killAll("SIGINT");
-    const { code, text } = await npm.ended;
-    assert.match(text, /Drained\.\n$/);
+    const { code, stdout } = await npm.ended;
+    assert.match(stdout, /Drained\.\n$/);
     assert.equal(code, 0);
   });
 

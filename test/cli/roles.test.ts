@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { startEmulators } from "../backend/aws/emulators.ts";
+import { limitMilliseconds } from "../backend/aws/patience.ts";
 import { waitFor } from "../examples/support.ts";
 import { gate, place, relayApp, staged } from "./stage.ts";
 import { cauce, temporaryDirectory } from "./support.ts";
 
 const ended = ({ status }: { status: string }) => status === "done";
 
-describe("the roles on AWS", { concurrency: 3, timeout: 60_000 }, () => {
+describe("the roles on AWS", { concurrency: 3, timeout: limitMilliseconds }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();

@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { startEmulators } from "../backend/aws/emulators.ts";
+import { limitMilliseconds } from "../backend/aws/patience.ts";
 import { waitFor } from "../examples/support.ts";
 import { place, relayApp, staged } from "./stage.ts";
 import { atEnd, cauce } from "./support.ts";
@@ -56,7 +57,7 @@ async function messages(t: TestContext, QueueUrl: string | undefined): Promise<n
   return Messages.length;
 }
 
-describe("cauce sweep", { concurrency: 3, timeout: 60_000 }, () => {
+describe("cauce sweep", { concurrency: 3, timeout: limitMilliseconds }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();

@@ -8,6 +8,7 @@ import type { Proofs } from "../../src/cli/verify/proofs.ts";
 import type { Role } from "../../src/engine/call.ts";
 import { createKey } from "../../src/http/keys.ts";
 import { startEmulators } from "../backend/aws/emulators.ts";
+import { limitMilliseconds } from "../backend/aws/patience.ts";
 import { served } from "../http/client/support.ts";
 import { run } from "./orders/support.ts";
 import { relayApp, staged } from "./stage.ts";
@@ -73,7 +74,7 @@ describe("cauce verify on a server of its own", () => {
   });
 });
 
-describe("cauce verify on AWS", { timeout: 90_000 }, () => {
+describe("cauce verify on AWS", { timeout: limitMilliseconds }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
@@ -83,9 +84,9 @@ describe("cauce verify on AWS", { timeout: 90_000 }, () => {
   it("names what is missing while no worker runs, and the item and the messages once one does", async (t) => {
     const { start } = await staged(t, "verified");
     const url = await start("--role", "api").address();
-    const { code, stdout, stderr } = await verify(t, url, "--json", "--timeout", "1");
+    const { code, stdout, stderr } = await verify(t, url, "--json", "--timeout", "5");
     assert.equal(code, 1);
-    const stands = 'after 1 s the order \\S+ stands in "open" and has not ended';
+    const stands = 'after 5 s the order \\S+ stands in "open" and has not ended';
     assert.match(stderr, new RegExp(`^proof_missing: processing: ${stands}\n$`));
     const idle = JSON.parse(stdout) as Report;
     assert.deepEqual(Object.keys(idle.missing), ["processing"]);

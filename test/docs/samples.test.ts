@@ -175,7 +175,7 @@ describe("examples/docs", () => {
     assert.ok(items.length === 1 && order !== undefined);
     assert.equal(await approve(client, order.id, order.version), "approved");
     assert.equal(await approve(client, order.id, order.version), "look at it again");
-    await client.waitFor(order.id, "paidOut", { timeoutSeconds: 10 });
+    await client.waitFor(order.id, "paidOut");
   });
 
   it("payments: a charge whose answer was lost is asked for again, and made once", async (t) => {

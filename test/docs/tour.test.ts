@@ -19,7 +19,7 @@ import { type CurlRequest, parseAnswer, parseCurl, type ShownAnswer, type Step, 
 
 const sample = readPage("docs/sample.md");
 const shownAddress = "http://127.0.0.1:3000";
-const patienceMilliseconds = 30_000;
+const patienceMilliseconds = 120_000;
 
 describe("what the pages show of npm start", () => {
   const toured = [

@@ -68,7 +68,7 @@ async function serves(server: Server, url: string, paths: readonly string[]): Pr
   return answers.filter((each) => each === "refused").length;
 }
 
-describe("a database whose bytes were overwritten while it was stopped", { concurrency: 2, timeout: 120_000 }, () => {
+describe("a database whose bytes were overwritten while it was stopped", { concurrency: 2 }, () => {
   it("in its schema: one line, and exit code 1", async (t) => {
     const { options, file } = await leftByKill(t);
     overwrite(file, 150, pageBytes - 150);

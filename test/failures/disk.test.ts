@@ -73,7 +73,7 @@ async function fillsUp(t: TestContext, diskOf: (data: string) => Disk, expected:
   return { disk, options, runsOf, server, url, inHand, acknowledged };
 }
 
-describe("a disk that takes no more", { concurrency: 3, timeout: 120_000 }, () => {
+describe("a disk that takes no more", { concurrency: 3 }, () => {
   it("full: 503 with Retry-After, and all goes on once there is room", { skip: whyNoSmallDisk() }, async (t) => {
     const full = await fillsUp(t, smallDisk, { code: "store_full", retryAfter: "30" });
     const { disk, server, url, acknowledged, runsOf, inHand } = full;

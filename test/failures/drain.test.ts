@@ -14,7 +14,7 @@ import { temporaryDirectory } from "./support.ts";
 
 const drains = 2;
 
-describe("SIGTERM under load", { concurrency: 2, timeout: 120_000 }, () => {
+describe("SIGTERM under load", { concurrency: 2 }, () => {
   for (const delivery of ["standard", "fifo"] as const) {
     it(`loses nothing, repeats no handler, and exits with 0, ${delivery} delivery`, async (t) => {
       const directory = temporaryDirectory(t);

@@ -73,7 +73,7 @@ async function diesAndIsMarked(t: TestContext, { workflow, does, env, attempts, 
 
 const exits = ({ code }: Ended) => assert.equal(code, 9);
 
-describe("a handler that ends its process", { concurrency: 2, timeout: 120_000 }, () => {
+describe("a handler that ends its process", { concurrency: 2 }, () => {
   it("with process.exit: its order is marked failed after its attempts, and the others go on", (t) =>
     diesAndIsMarked(t, { workflow: "queued", does: "exit", attempts: [1, 2, 3], died: exits }));
 

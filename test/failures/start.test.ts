@@ -16,7 +16,7 @@ async function refuses(t: TestContext, options: Omit<ServerOptions, "app">, code
   assert.equal(code, 1);
 }
 
-describe("a start on a disk that does not let it", { concurrency: 3, timeout: 120_000 }, () => {
+describe("a start on a disk that does not let it", { concurrency: 3 }, () => {
   // What lies in the way of a file cannot be opened for writing by root either.
   for (const name of ["orders.db", "orders.lock", "orders.db-wal"]) {
     it(`a data directory in which ${name} is a directory`, async (t) => {

@@ -13,8 +13,8 @@ export const typescript = fileURLToPath(import.meta.resolve("typescript/package.
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Standard output and standard error, as they came. */
-  readonly text: string;
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** A command in a directory, in a process group of its own. */
@@ -25,18 +25,19 @@ export function begin(directory: string, command: string, ...args: readonly stri
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
-  let text = "";
+  // Apart: which of the two comes first is the machine's.
+  const written = { stdout: "", stderr: "" };
   let heard = () => {};
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (chunk: string) => {
-      text += chunk;
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (chunk: string) => {
+      written[name] += chunk;
       heard();
     });
   }
   // Closed once whoever holds its output is gone: what it started, too.
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (code, signal) => resolve({ code, signal, text }));
+    child.once("close", (code, signal) => resolve({ code, signal, ...written }));
   });
   return {
     ended,
@@ -50,25 +51,33 @@ export function begin(directory: string, command: string, ...args: readonly stri
         if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
       }
     },
-    /** Resolves to the first match in what it wrote; rejects if it ends without one. */
+    /** Resolves to the first match in its standard output; rejects if it ends without one. */
     wrote(pattern: RegExp): Promise<RegExpExecArray> {
       return new Promise((resolve, reject) => {
         heard = () => {
-          const match = pattern.exec(text);
+          const match = pattern.exec(written.stdout);
           if (match !== null) resolve(match);
         };
         heard();
-        ended.then(({ code }) => reject(new Error(`ended with ${code} and without ${pattern}: ${text}`)), reject);
+        ended.then(
+          ({ code, stdout, stderr }) =>
+            reject(new Error(`ended with ${code} and without ${pattern}: ${stdout}${stderr}`)),
+          reject,
+        );
       });
     },
   };
 }
 
-/** Runs a command to its end, and gives what it wrote. Rejects unless it exits with 0. */
+/** Runs a command to its end, and gives its standard output. Rejects unless it exits with 0. */
 export async function run(directory: string, command: string, ...args: readonly string[]): Promise<string> {
-  const { code, signal, text } = await begin(directory, command, ...args).ended;
-  assert.equal(code, 0, `${command} ${args.join(" ")} in ${directory} ended with ${signal ?? code}: ${text}`);
-  return text;
+  const { code, signal, stdout, stderr } = await begin(directory, command, ...args).ended;
+  assert.equal(
+    code,
+    0,
+    `${command} ${args.join(" ")} in ${directory} ended with ${signal ?? code}: ${stdout}${stderr}`,
+  );
+  return stdout;
 }
 
 /** Installs what the directory's package.json asks for, and `packages`; from npm's cache where it has them. */

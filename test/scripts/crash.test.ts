@@ -22,7 +22,7 @@ async function runScript(t: TestContext, args: readonly string[]) {
   return { stdout, stderr, code: code as number | null };
 }
 
-describe("npm run crash", { concurrency: 2, timeout: 240_000 }, () => {
+describe("npm run crash", { concurrency: 2 }, () => {
   for (const delivery of ["standard", "fifo"]) {
     it(`loses nothing and applies nothing twice over 3 kills, ${delivery} delivery`, async (t) => {
       const { stdout, stderr, code } = await runScript(t, ["--kills", "3", "--delivery", delivery, "--json"]);

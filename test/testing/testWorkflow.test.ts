@@ -15,6 +15,8 @@ import { cauceError } from "../engine/support.ts";
 import { sampleOrder } from "../examples/support.ts";
 
 const start = "2026-11-24T00:00:00.000Z";
+/** Of a test whose real time stands still, too: it passes only for a handler that hangs. */
+const patienceSeconds = 2;
 
 const jobs = defineWorkflow({
   name: "jobs",
@@ -240,7 +242,8 @@ describe("testWorkflow", () => {
       return (await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)).text();
     };
     try {
-      await closing(await testWorkflow(working, { resources: { work } }), async (shop) => {
+      // Patience enough for a machine that is busy.
+      await closing(await testWorkflow(working, { resources: { work }, patienceSeconds: 600 }), async (shop) => {
         assert.equal((await shop.place({})).status, "done");
         // Time does not run away from it: it has ten seconds.
         const [order] = await Promise.all([shop.place({}), shop.advance({ seconds: 3_600 })]);
@@ -276,13 +279,18 @@ describe("testWorkflow", () => {
     });
   });
 
-  it("rejects a placing whose handler does not end while time stands still, and leaves others alone", async () => {
-    const work = (n: number) => (n === 1 ? new Promise(() => {}) : "done");
-    const shop = await testWorkflow(working, { resources: { work }, delivery: "fifo", patienceSeconds: 0.02 });
+  it("rejects a placing whose handler does not end while time stands still, and leaves others alone", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const work = (n: number) => {
+      if (n !== 1) return "done";
+      setImmediate(() => t.mock.timers.tick(patienceSeconds * 1_000));
+      return new Promise(() => {});
+    };
+    const shop = await testWorkflow(working, { resources: { work }, delivery: "fifo", patienceSeconds });
     await closing(shop, async () => {
       await assert.rejects(
         shop.place({ n: 1 }),
-        cauceError("not_at_rest", /^order \S+: the handler of "taken" .* 0\.02 s .*advance\(\{ seconds: 10 \}\)/),
+        cauceError("not_at_rest", /^order \S+: the handler of "taken" .* 2 s .*advance\(\{ seconds: 10 \}\)/),
       );
       assert.equal((await shop.place({ n: 2, customer: "c-2" })).status, "done");
       const follower = await shop.place({ n: 3 });
@@ -295,7 +303,8 @@ describe("testWorkflow", () => {
     });
   });
 
-  it("is at rest when all handlers of a status hang, with orders waiting for one", async () => {
+  it("is at rest when all handlers of a status hang, with orders waiting for one", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
     const workflow = defineWorkflow({
       name: "slow",
       data: z.object({}),
@@ -304,9 +313,15 @@ describe("testWorkflow", () => {
     });
     let hang = true;
     const app = implement(workflow, {
-      handlers: { a: () => (hang ? new Promise<"b">(() => {}) : "b") },
+      handlers: {
+        a: () => {
+          if (!hang) return "b";
+          setImmediate(() => t.mock.timers.tick(patienceSeconds * 1_000));
+          return new Promise<"b">(() => {});
+        },
+      },
     });
-    await closing(await testWorkflow(app, { patienceSeconds: 0.02 }), async (shop) => {
+    await closing(await testWorkflow(app, { patienceSeconds }), async (shop) => {
       await assert.rejects(shop.place({}), cauceError("not_at_rest"));
       const second = await shop.place({});
       assert.deepEqual([second.status, shop.attempts(second.id).length], ["a", 0]);

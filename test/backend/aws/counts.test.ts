@@ -25,6 +25,7 @@ import type { StoredOrder } from "../../../src/core/order.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder } from "../sqlite/support.ts";
 import { createStack, startEmulators } from "./emulators.ts";
+import { limitMilliseconds } from "./patience.ts";
 
 const workflow = "counted";
 const handled = ["received", "priced"];
@@ -198,7 +199,7 @@ describe("what entries of the index add up to", () => {
   });
 });
 
-describe("the counts on AWS", { concurrency: 4, timeout: 100_000 }, () => {
+describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();

@@ -10,6 +10,7 @@ import { createEngine } from "../../../src/engine/createEngine.ts";
 import { defineWorkflow, final, implement, RetryError } from "../../../src/index.ts";
 import { seeded, startDisorderProxy } from "./disorder.ts";
 import { createStack, startEmulators } from "./emulators.ts";
+import { limitMilliseconds } from "./patience.ts";
 
 const retry = { attempts: 50, baseSeconds: 0.2, maxSeconds: 0.2 };
 const workflow = defineWorkflow({
@@ -126,7 +127,7 @@ describe("queues that do as queues may", () => {
 
   for (const mode of ["standard", "fifo"] as const) {
     const what = mode === "fifo" ? "several of a group at once" : "copies, and any order";
-    it(`take every order through every status once (${mode}: ${what})`, { timeout: 60_000 }, async (t) => {
+    it(`take every order through every status once (${mode}: ${what})`, { timeout: limitMilliseconds }, async (t) => {
       const { proxy, begun, overlaps, failures, moves, engine, start, allEnded } = await atWork(t, mode, `d-${mode}`);
       // In turn within a group, so that it is known in which order they entered; half of them before anybody works.
       const placing = async (from: number, to: number) => {

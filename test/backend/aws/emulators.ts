@@ -8,10 +8,14 @@ import { destroyClients, openClients } from "../../../src/backend/aws/clients.ts
 import { indexName, projected } from "../../../src/backend/aws/item.ts";
 import { resourceNames } from "../../../src/backend/aws/names.ts";
 import type { DeliveryMode } from "../../../src/backend/backend.ts";
+import { waitPatiently } from "./patience.ts";
 
-/** The emulators, or what the standard variables point to where they are set. Sets the variables that the SDK reads. */
-export async function startEmulators(): Promise<{ stop(): Promise<void> }> {
-  const stops: (() => Promise<unknown>)[] = [];
+/**
+ * The emulators, or what the standard variables point to where they are set. Sets the variables that the SDK reads.
+ * Unless told otherwise no call of this process meets a time limit of the product.
+ */
+export async function startEmulators({ patient = true } = {}): Promise<{ stop(): Promise<void> }> {
+  const stops: (() => unknown)[] = patient ? [waitPatiently()] : [];
   const { env } = process;
   env.AWS_REGION ??= "us-east-1";
   env.AWS_ACCESS_KEY_ID ??= "test";
@@ -59,7 +63,7 @@ export async function createStack(options: {
   const { mode, statuses } = options;
   const names = resourceNames(options.workflow, options.stage, mode);
   const clients = options.clients ?? openClients();
-  await clients.dynamo.send(
+  const created = clients.dynamo.send(
     new CreateTableCommand({
       TableName: names.table,
       BillingMode: "PAY_PER_REQUEST",
@@ -80,6 +84,8 @@ export async function createStack(options: {
       ],
     }),
   );
+  // The SDK asked again, since the first answer was lost: the table is there.
+  await unless("ResourceInUseException", created);
   const fifo = mode === "fifo" ? { FifoTopic: "true", ContentBasedDeduplication: "false" } : {};
   const { TopicArn = "" } = await clients.sns.send(new CreateTopicCommand({ Name: names.topic, Attributes: fifo }));
   const urls = new Map<string, string>();
@@ -108,10 +114,18 @@ export async function createStack(options: {
     topicArn: TopicArn,
     queueUrl: (status) => urls.get(status),
     async remove() {
-      await clients.dynamo.send(new DeleteTableCommand({ TableName: names.table }));
+      const deleted = clients.dynamo.send(new DeleteTableCommand({ TableName: names.table }));
+      await unless("ResourceNotFoundException", deleted);
       await clients.sns.send(new DeleteTopicCommand({ TopicArn }));
       for (const QueueUrl of urls.values()) await clients.sqs.send(new DeleteQueueCommand({ QueueUrl }));
       if (options.clients === undefined) destroyClients(clients);
     },
   };
+}
+
+/** Takes a call for done that fails with this. */
+async function unless(name: string, call: Promise<unknown>): Promise<void> {
+  await call.catch((error: Error) => {
+    if (error.name !== name) throw error;
+  });
 }

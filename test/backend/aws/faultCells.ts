@@ -20,6 +20,7 @@ import {
   stageName,
   type Trouble,
 } from "./faults.ts";
+import { limitMilliseconds } from "./patience.ts";
 
 const retry = { attempts: 50, baseSeconds: 1, maxSeconds: 1 };
 export const workflow = defineWorkflow({
@@ -219,7 +220,6 @@ export interface Stage {
 }
 
 const looksMilliseconds = 750;
-const endsWithinSeconds = 90;
 /** Where a message may be lost, or never be sent: all else must come right by what is in the queues. */
 const sweepRepairs = /^(place|redeliver|sweep)/;
 const counts = [
@@ -295,7 +295,7 @@ export async function untilEnded(
     const messages = moved || kind === "w" ? undefined : await queued();
     looksEmpty = messages === 0 ? looksEmpty + 1 : 0;
     if (endedVersion !== undefined && trouble.fired && looksEmpty >= 2) break;
-    if (Date.now() - begun > endsWithinSeconds * 1_000) {
+    if (Date.now() - begun > limitMilliseconds) {
       const text = `fired: ${trouble.fired}; messages: ${messages}; the order: ${JSON.stringify(item)}`;
       assert.fail(`${text}; said:\n${said.join("\n")}`);
     }

@@ -16,7 +16,7 @@ const atOnce = 32;
 const { driver, delivery } = workerData as { readonly driver: string; readonly delivery: DeliveryMode };
 const { rows, endsOnce } = (await import(driver)) as Driver;
 
-const emulators = await startEmulators();
+const emulators = await startEmulators({ patient: false });
 const proxy = await startFaultProxy(rows.map(({ site }) => site.kind));
 // Without the product's time-outs: whoever looks on waits.
 const clients = { dynamo: new DynamoDBClient(), sns: new SNSClient(), sqs: new SQSClient() };

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { aws } from "../../../src/backend/aws/index.ts";
 import { createCauce, defineWorkflow, final, implement } from "../../../src/index.ts";
 import { createStack, startEmulators } from "./emulators.ts";
+import { limitMilliseconds } from "./patience.ts";
 
 const workflow = defineWorkflow({
   name: "parcels",
@@ -42,7 +43,9 @@ before(async () => {
 });
 after(() => emulators.stop());
 
-it("a group's key may have any characters: placed, listed and handled in turn", { timeout: 60_000 }, async (t) => {
+it("a group's key may have any characters: placed, listed and handled in turn", {
+  timeout: limitMilliseconds,
+}, async (t) => {
   const stack = await createStack({ workflow: workflow.name, stage: "keys", mode: "fifo", statuses: ["received"] });
   const handled: { customer: string; number: number }[] = [];
   let onAll = (): void => {};

@@ -11,6 +11,7 @@ import { defineWorkflow, final, implement } from "../../../src/index.ts";
 import { fakeClock } from "../../../src/testing/index.ts";
 import { startDisorderProxy } from "./disorder.ts";
 import { createStack, startEmulators } from "./emulators.ts";
+import { limitMilliseconds } from "./patience.ts";
 
 const workflow = defineWorkflow({
   name: "parcels",
@@ -91,7 +92,7 @@ async function stageOf(t: TestContext, mode: DeliveryMode) {
   };
 }
 
-describe("what is left of a removed order", { timeout: 60_000 }, () => {
+describe("what is left of a removed order", { timeout: limitMilliseconds }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();

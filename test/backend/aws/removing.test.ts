@@ -4,10 +4,11 @@ import { aws } from "../../../src/backend/aws/index.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder } from "../sqlite/support.ts";
 import { createStack, startEmulators } from "./emulators.ts";
+import { limitMilliseconds } from "./patience.ts";
 
 const workflow = "removing";
 
-describe("the removal of old orders on AWS", { timeout: 60_000 }, () => {
+describe("the removal of old orders on AWS", { timeout: limitMilliseconds }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();

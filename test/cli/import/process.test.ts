@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import { main } from "../../../src/cli/main.ts";
 import { createKey, formatKeyLine } from "../../../src/http/keys.ts";
 import { cauce, type Ended, temporaryDirectory } from "../support.ts";
-import { allOrders, file, gateAfter, linesOf, parkedApp, serving } from "./support.ts";
+import { allOrders, file, gateAfter, linesOf, parkedApp, serving, wayHeldAfter } from "./support.ts";
 
 const lastLine = (text: string) => JSON.parse(text.trim().split("\n").at(-1) ?? "");
 
@@ -65,7 +65,11 @@ describe("cauce import", () => {
     const base = await server.address();
     const url = `${base}/parked`;
     const path = file(t, linesOf(20_000));
-    const importing = cauce(t, ["import", path, "--url", base, "--workflow", "parked", "--json"]);
+    // Or it could be done before the server is killed.
+    const way = await wayHeldAfter(t, Number(new URL(base).port), 300_000);
+    const over = `http://127.0.0.1:${way.port}`;
+    const importing = cauce(t, ["import", path, "--url", over, "--workflow", "parked", "--json"]);
+    await way.reached;
     for (let placed = 0; placed === 0; ) {
       const { items } = (await (await fetch(`${url}?limit=1`)).json()) as { items: unknown[] };
       placed = items.length;

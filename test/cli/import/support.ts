@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import type { TestContext } from "node:test";
@@ -92,6 +93,42 @@ export function gateAfter(lines: number) {
       return new Request(url, { method, headers, body: ReadableStream.from(hold(request.body)), duplex: "half" });
     },
   };
+}
+
+/**
+ * A way to a server that holds back what comes after so many bytes, until that server is gone. What is sent later goes
+ * through.
+ */
+export async function wayHeldAfter(t: TestContext, serverPort: number, bytes: number) {
+  const reached = Promise.withResolvers<void>();
+  const sockets = new Set<Socket>();
+  let left = bytes;
+  const proxy = createServer((caller) => {
+    const server = connect(serverPort, "127.0.0.1");
+    for (const [one, other] of [[caller, server] as const, [server, caller] as const]) {
+      sockets.add(one);
+      one.on("error", () => {});
+      one.on("close", () => {
+        sockets.delete(one);
+        other.destroy();
+      });
+    }
+    server.pipe(caller);
+    caller.on("data", (chunk) => {
+      server.write(chunk);
+      left -= chunk.length;
+      if (left > 0) return;
+      caller.pause();
+      left = Number.POSITIVE_INFINITY;
+      reached.resolve();
+    });
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  atEnd(t, () => {
+    for (const socket of sockets) socket.destroy();
+    proxy.close();
+  });
+  return { port: (proxy.address() as AddressInfo).port, reached: reached.promise };
 }
 
 export function file(t: TestContext, text: string | Buffer, name = "orders.ndjson"): string {

@@ -15,7 +15,7 @@ async function failing(t: TestContext, ...places: string[]) {
   const ids: string[] = [];
   for (const to of places) {
     const { order } = await client.place({ to });
-    await assert.rejects(client.waitFor(order.id, "sent", { timeoutSeconds: 10 }), { code: "order_failed" });
+    await assert.rejects(client.waitFor(order.id, "sent"), { code: "order_failed" });
     ids.push(order.id);
   }
   // From here on nothing fails anew.
@@ -138,7 +138,7 @@ describe("cauce transition", () => {
     const { url, cauce } = await served(t);
     const client = createClient<typeof parcels>({ url: `${url}/parcels` });
     const { order } = await client.place({ to: "Ada" });
-    const { version } = await client.waitFor(order.id, "held", { timeoutSeconds: 10 });
+    const { version } = await client.waitFor(order.id, "held");
     const stale = await run(url, ["transition", order.id, "sent", "--expected-version", "1"]);
     assert.equal(stale.exit, 1);
     assert.match(stale.stderr, /^stale: /);

@@ -16,7 +16,7 @@ describe("cauce show", () => {
   it("shows an order and one row for each visit", async (t) => {
     const { url, client } = await parcelsServed(t);
     const { order } = await client.place({ to: "Ada\u001b[2J\u009b" }, { requestId: "r-1" });
-    await client.waitFor(order.id, "held", { timeoutSeconds: 10 });
+    await client.waitFor(order.id, "held");
     await client.transition(order.id, { to: "sent", reason: "collected\nby Bo" });
     const { exit, stdout, stderr } = await run(url, ["show", order.id]);
     assert.deepEqual([exit, stderr], [0, ""]);
@@ -41,7 +41,7 @@ describe("cauce show", () => {
   it("shows what failed, and colours it on a terminal alone", async (t) => {
     const { url, client } = await parcelsServed(t);
     const { order } = await client.place({ to: "BAD 1" });
-    await assert.rejects(client.waitFor(order.id, "held", { timeoutSeconds: 10 }));
+    await assert.rejects(client.waitFor(order.id, "held"));
     const plain = await run(url, ["show", order.id]);
     assert.match(plain.stdout, /^status {6}received \(failed\)$/m);
     assert.match(plain.stdout, /^failure {5}handler_failed: no street BAD 1, at \d{4}-/m);
@@ -53,7 +53,7 @@ describe("cauce show", () => {
   it("prints the order as JSON, and says when there is none", async (t) => {
     const { url, client } = await parcelsServed(t);
     const { order } = await client.place({ to: "nowhere" });
-    await client.waitFor(order.id, "returned", { timeoutSeconds: 10 });
+    await client.waitFor(order.id, "returned");
     const { stdout } = await run(url, ["show", order.id, "--json"]);
     assert.deepEqual(JSON.parse(stdout), await client.get(order.id));
     assert.deepEqual(await run(url, ["show", never]), {
@@ -109,7 +109,7 @@ describe("cauce list", () => {
     const { url, client } = await parcelsServed(t);
     const place = async (to: string) => {
       const { order } = await client.place({ to });
-      await client.waitFor(order.id, ["held", "returned"], { timeoutSeconds: 10 }).catch(() => {});
+      await client.waitFor(order.id, ["held", "returned"]).catch(() => {});
       return order.id;
     };
     const ids = [await place("Ada"), await place("BAD 1"), await place("Bo"), await place("nowhere")];
@@ -252,7 +252,7 @@ describe("cauce failures", () => {
     assert.deepEqual(await run(url, ["failures"]), { exit: 0, stdout: "", stderr: "No order has failed.\n" });
     for (const to of ["BAD 1", "BAD 2"]) {
       const { order } = await client.place({ to });
-      await assert.rejects(client.waitFor(order.id, "held", { timeoutSeconds: 10 }));
+      await assert.rejects(client.waitFor(order.id, "held"));
     }
     const { stdout } = await run(url, ["failures"]);
     const [[count, status, , , fingerprint, message] = []] = rowsOf(stdout);

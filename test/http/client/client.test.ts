@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createClient } from "cauce/http";
 import { createKey, parseKeys } from "../../../src/http/keys.ts";
+import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { type parcels, type parcelsApp, served } from "./support.ts";
 
 const never = "01990000-0000-7000-8000-000000000000";
@@ -15,7 +16,7 @@ describe("a client", () => {
     assert.deepEqual(order.data, { to: "Ada", kilograms: 1 });
     assert.equal(order.history[0]?.by.requestId, "r-1");
 
-    const held = await client.waitFor(order.id, "held", { timeoutSeconds: 10 });
+    const held = await client.waitFor(order.id, "held");
     assert.deepEqual(held.results, { label: "L-Ada" });
     assert.deepEqual(await client.get(order.id), held);
 
@@ -47,7 +48,7 @@ describe("a client", () => {
     const { url } = await served(t);
     const client = createClient<typeof parcels>({ url: `${url}/parcels` });
     const { order } = await client.place({ to: "Ada" }, { idempotencyKey: "k-1" });
-    await client.waitFor(order.id, "held", { timeoutSeconds: 10 });
+    await client.waitFor(order.id, "held");
     await assert.rejects(client.remove(order.id), { code: "order_not_final", status: 409 });
     await client.transition(order.id, { to: "sent" });
     assert.equal(await client.remove(order.id), undefined);
@@ -93,7 +94,7 @@ describe("a client", () => {
     const client = createClient<typeof parcels>({ url: `${url}/parcels` });
     const failed = async (to: string) => {
       const { order } = await client.place({ to });
-      await assert.rejects(client.waitFor(order.id, "sent", { timeoutSeconds: 10 }), {
+      await assert.rejects(client.waitFor(order.id, "sent"), {
         code: "order_failed",
         message: `the order ${order.id} failed in "received" before "sent": handler_failed: no street ${to}`,
       });
@@ -108,7 +109,7 @@ describe("a client", () => {
 
     const retried = await client.retry(first);
     assert.equal(retried.failure, null);
-    await assert.rejects(client.waitFor(first, "held", { timeoutSeconds: 10 }), { code: "order_failed" });
+    await assert.rejects(client.waitFor(first, "held"), { code: "order_failed" });
     assert.deepEqual(
       await client.retryMany({ fingerprint: "no street BAD …", limit: 1 }).then(({ retried }) => retried),
       1,
@@ -122,7 +123,7 @@ describe("a client", () => {
       ],
     );
     const { order } = await client.place({ to: "Ada" });
-    await client.waitFor(order.id, "held", { timeoutSeconds: 10 });
+    await client.waitFor(order.id, "held");
     await assert.rejects(client.retry(order.id), { code: "not_failed", status: 409 });
   });
 
@@ -130,17 +131,24 @@ describe("a client", () => {
     const { url } = await served(t);
     const client = createClient<typeof parcels>({ url: `${url}/parcels` });
     const { order } = await client.place({ to: "nowhere" });
-    await assert.rejects(client.waitFor(order.id, ["held", "sent"], { timeoutSeconds: 10 }), {
+    await assert.rejects(client.waitFor(order.id, ["held", "sent"]), {
       code: "order_ended",
       message: `the order ${order.id} ended in "returned" and cannot come to "held" or "sent"`,
     });
     await assert.rejects(client.waitFor(never, "held"), { code: "order_not_found" });
 
     const held = await client.place({ to: "Ada" });
-    await assert.rejects(client.waitFor(held.order.id, "sent", { timeoutSeconds: 0.2 }), {
+    await client.waitFor(held.order.id, "held");
+    // Time passes once the order was read, and its queues after it.
+    const clock = fakeClock();
+    const timed = createClient<typeof parcels>({ url: `${url}/parcels`, clock });
+    const waiting = assert.rejects(timed.waitFor(held.order.id, "sent", { timeoutSeconds: 5 }), {
       code: "wait_timed_out",
-      message: /did not come to "sent" within 0\.2 s; it stands in "held"$/,
+      message: /did not come to "sent" within 5 s; it stands in "held"$/,
     });
+    while (clock.nextAt === null || clock.nextAt >= clock.now() + 5_000) await new Promise(setImmediate);
+    clock.advance(5);
+    await waiting;
     await assert.rejects(client.waitFor(held.order.id, "sent", { signal: AbortSignal.abort(new Error("enough")) }), {
       message: "enough",
     });

@@ -77,7 +77,7 @@ describe("cauce/http", () => {
         Object.defineProperty(crypto, "randomUUID", { value: undefined });
         delete globalThis.process;
         const { order } = await client.place({ to: "Ada" });
-        const { status } = await client.waitFor(order.id, "held", { timeoutSeconds: 10 });
+        const { status } = await client.waitFor(order.id, "held");
         console.log(JSON.stringify([typeof process, status]));
       `,
       `${url}/parcels`,

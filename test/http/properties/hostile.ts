@@ -105,7 +105,7 @@ const orders = implement(
 );
 
 /** A server on a free port of loopback over a store on disk, with time standing still. Closed when the test ends. */
-export async function serving(t: TestContext, { bodySeconds }: { bodySeconds?: number } = {}) {
+export async function serving(t: TestContext, limits: { headersSeconds?: number; bodySeconds?: number } = {}) {
   const directory = await mkdtemp(join(tmpdir(), "cauce-hostile-"));
   const clock = fakeClock();
   const errors: string[] = [];
@@ -119,7 +119,7 @@ export async function serving(t: TestContext, { bodySeconds }: { bodySeconds?: n
   const server = await listen((request, help) => cauce.fetch(request, help), {
     host: "127.0.0.1",
     port: 0,
-    ...(bodySeconds === undefined ? undefined : { bodySeconds }),
+    ...limits,
   });
   const sockets = new Set<Socket>();
   let closed = false;

@@ -186,7 +186,8 @@ test("endless bodies are answered with 413 and closed, and an endless line is no
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const heldBytes = () => {
-    collect();
+    // What a collection finds dead a thread of its own frees, when it gets to it; the next one waits for that.
+    for (let n = 0; n < 2; n++) collect();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     return heapUsed + arrayBuffers;
   };
@@ -229,7 +230,8 @@ test("endless bodies are answered with 413 and closed, and an endless line is no
 });
 
 test("2,000 idle connections and 200 half requests keep nobody from placing an order", async (t) => {
-  const { origin, open, close } = await serving(t);
+  // Time enough to open them all on a machine that is busy, before the first is cut off.
+  const { origin, open, close } = await serving(t, { headersSeconds: 600 });
   const sockets = Array.from({ length: 2_200 }, open);
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
   for (const [n, socket] of sockets.slice(0, 200).entries()) {

@@ -6,6 +6,7 @@ import type { App } from "../../../src/core/handlers.ts";
 import { synthesize } from "../../../src/infra/cdk/synth.ts";
 import type { Call } from "../../../src/infra/emulate/call.ts";
 import { createChaos, defaultShares, seeded } from "../../../src/infra/emulate/chaos.ts";
+import { limitSeconds } from "../../backend/aws/patience.ts";
 import { temporary } from "./support.ts";
 
 const module = fileURLToPath(new URL("./fixtures/quick.app.ts", import.meta.url));
@@ -17,7 +18,7 @@ describe("while everything goes wrong", { concurrency: true }, () => {
       const outDirectory = temporary();
       await synthesize({ app, module, access: "public", delivery, outDirectory, checks: false });
       const { placed, lost, stuck, appliedTwice, outOfOrder, faults, struck } = await chaosRun({
-        ...{ assembly: outDirectory, workflow: app.workflow, orders: 60, seed: 5, patienceSeconds: 100 },
+        ...{ assembly: outDirectory, workflow: app.workflow, orders: 60, seed: 5, patienceSeconds: limitSeconds },
         // What fails on every try costs a lease and 30 s.
         shares: { ...defaultShares, failAlways: 0.001 },
         dataOf: (note, index) => ({ note, group: `g-${index % 12}` }),

@@ -8,6 +8,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { emulatorKey, type Hook } from "../../../src/infra/emulate/call.ts";
 import { type Chaos, createChaos } from "../../../src/infra/emulate/chaos.ts";
 import { type Emulation, emulate } from "../../../src/infra/emulate/emulate.ts";
+import { limitMilliseconds } from "../../backend/aws/patience.ts";
 import { assemblyOf, type TemplateParts, workerParts } from "./support.ts";
 
 interface Told {
@@ -74,7 +75,7 @@ describe("an emulated function", { concurrency: true }, () => {
     const code = `export const handler = async (_event, context) => ({
       name: process.env.AWS_LAMBDA_FUNCTION_NAME, region: process.env.AWS_REGION,
       memory: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE, heap: process.execArgv.join(" "), queue: process.env.QUEUE,
-      arn: context.invokedFunctionArn, id: context.awsRequestId, left: context.getRemainingTimeInMillis() <= 1000 });`;
+      arn: context.invokedFunctionArn, id: context.awsRequestId, left: context.getRemainingTimeInMillis() <= ${limitMilliseconds} });`;
     await withWorker(code, async ({ emulation }) => {
       const outcome = await emulation.invoke("worker", {});
       assert.ok(outcome.ok);
@@ -108,7 +109,7 @@ describe("an emulated function", { concurrency: true }, () => {
       assert.ok(outcomes.every(({ ok }) => ok));
     };
     try {
-      await withWorker(code, work, { parts: workerParts({ timeoutSeconds: 60 }) });
+      await withWorker(code, work);
     } finally {
       rmSync(dirname(met), { recursive: true });
     }
@@ -116,7 +117,7 @@ describe("an emulated function", { concurrency: true }, () => {
 
   it("that takes too long is killed, and the next invocation is served by another process", async () => {
     const code = `export const handler = (event) => event.hang ? new Promise(() => setInterval(() => {}, 1000)) : process.pid;`;
-    await withWorker(code, async ({ emulation }) => {
+    const work = async ({ emulation }: Told): Promise<void> => {
       const first = await emulation.invoke("worker", {});
       assert.deepEqual(
         { ...(await emulation.invoke("worker", { hang: true })), requestId: "" },
@@ -126,7 +127,8 @@ describe("an emulated function", { concurrency: true }, () => {
       assert.ok(first.ok && second.ok && first.payload !== second.payload);
       // Nothing of the one that hung is left.
       assert.throws(() => process.kill(Number(first.payload), 0), { code: "ESRCH" });
-    });
+    };
+    await withWorker(code, work, { parts: workerParts({ timeoutSeconds: 1 }) });
   });
 
   it("is killed where chaos says so, which is counted", async () => {
@@ -137,7 +139,7 @@ describe("an emulated function", { concurrency: true }, () => {
       assert.ok(!outcome.ok && /signal SIGKILL/.test(outcome.message), JSON.stringify(outcome));
       assert.equal(chaos.counts.killed, 1);
     };
-    await withWorker(hang, work, { chaos, parts: workerParts({ timeoutSeconds: 60 }) });
+    await withWorker(hang, work, { chaos });
   });
 
   it("that throws, exits or cannot be loaded fails its invocation alone", async () => {
@@ -171,7 +173,7 @@ describe("an emulated event source", { concurrency: true }, () => {
       for (const { body, attributes } of Records) console.log("got " + body + " " + attributes.ApproximateReceiveCount);
       return { batchItemFailures: Records.filter((r) => r.body === "bad").map((r) => ({ itemIdentifier: r.messageId })) };
     };`;
-    await withWorker(code, async ({ emulation, sqs, line, lines }) => {
+    const work = async ({ emulation, sqs, line, lines }: Told): Promise<void> => {
       for (const MessageBody of ["good", "bad"]) {
         await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl(emulation, "work"), MessageBody }));
       }
@@ -189,7 +191,8 @@ describe("an emulated event source", { concurrency: true }, () => {
       assert.deepEqual([await count("work"), await count("dead")], [0, 1]);
       assert.equal(lines.filter((each) => each.startsWith("got good")).length, 1);
       assert.equal(lines.filter((each) => each.startsWith("got bad")).length, 2);
-    });
+    };
+    await withWorker(code, work, { parts: workerParts({ timeoutSeconds: 1 }) });
   });
 
   it("brings a batch again whose function was killed", async () => {
@@ -199,11 +202,12 @@ describe("an emulated event source", { concurrency: true }, () => {
       if (attributes.ApproximateReceiveCount === "1") process.kill(process.pid, "SIGKILL");
       return {};
     };`;
-    await withWorker(code, async ({ emulation, sqs, line }) => {
+    const work = async ({ emulation, sqs, line }: Told): Promise<void> => {
       await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl(emulation, "work"), MessageBody: "x" }));
       await line(/Runtime\.ExitError: Runtime exited with error: signal SIGKILL; its 1 messages come again/);
       await line(/try 2/);
-    });
+    };
+    await withWorker(code, work, { parts: workerParts({ timeoutSeconds: 1 }) });
   });
 
   it("waits through its window for more messages, until its batch is full", async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import type { Value } from "../../../src/infra/emulate/intrinsics.ts";
+import { limitSeconds } from "../../backend/aws/patience.ts";
 
 export interface TemplateParts {
   readonly [id: string]: { readonly Type: string; readonly Properties: Readonly<Record<string, Value>> };
@@ -28,9 +29,12 @@ export function assemblyOf(resources: TemplateParts, code: string): string {
   return directory;
 }
 
-/** A function `worker`, fed by the queue `work` whose messages go to `dead` after two receives. */
+/**
+ * A function `worker`, fed by the queue `work` whose messages go to `dead` after two receives; what failed comes again
+ * after the function's time.
+ */
 export function workerParts(options: { readonly timeoutSeconds?: number } = {}): TemplateParts {
-  const { timeoutSeconds = 1 } = options;
+  const { timeoutSeconds = limitSeconds } = options;
   return {
     Dead: { Type: "AWS::SQS::Queue", Properties: { QueueName: "dead" } },
     Work: {

@@ -1,0 +1,123 @@
+/** Runs the tests that start no AWS emulator, on a busy machine where asked to. `--help` says how. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { findTestFiles } from "./testCalm/files.ts";
+
+const help = `Usage: npm run test:calm -- [options] [FILE...]
+
+Runs all test files but those that start an AWS emulator, which it finds by what each file leads
+to and prints with the way there. With FILE: of these alone.
+
+  --busy N      beside N busy loops, which end with it (default 0)
+  --times N     so many times, one after the other (default 1)
+  --list        only prints which files are run and which are left out
+  --help        this text
+
+Exit codes: 0 every run passed, 1 one failed or was stopped, 2 wrong usage.
+
+Example:
+  npm run test:calm -- --busy 4 --times 3
+`;
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+interface Options {
+  readonly busy: number;
+  readonly times: number;
+  readonly list: boolean;
+  readonly files: readonly string[];
+}
+
+function readOptions(args: string[]): Options | "help" {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: {
+      help: { type: "boolean", default: false },
+      list: { type: "boolean", default: false },
+      busy: { type: "string", default: "0" },
+      times: { type: "string", default: "1" },
+    },
+  });
+  if (values.help) return "help";
+  const [busy, times] = [wholeNumber("--busy", values.busy, 0), wholeNumber("--times", values.times, 1)];
+  return { busy, times, list: values.list, files: positionals };
+}
+
+function wholeNumber(flag: string, value: string, least: number): number {
+  if (/^\d{1,3}$/.test(value) && Number(value) >= least) return Number(value);
+  throw new Error(`${flag} is "${value}"; give a whole number from ${least} to 999`);
+}
+
+/** As `npm test` runs them, but for the files. */
+function testWords(files: readonly string[]): string[] {
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    scripts: Readonly<Record<string, string>>;
+  };
+  const [node, ...words] = scripts.test?.split(" ") ?? [];
+  if (node !== "node" || words.pop() !== '"test/**/*.test.ts"') throw new Error("npm test is no longer what it was");
+  return [...words, ...files];
+}
+
+async function run({ busy, times, list, files }: Options): Promise<number> {
+  const { calm, leftOut } = await findTestFiles(root);
+  const chosen = files.length === 0 ? calm : calm.filter((file) => files.includes(file));
+  const unknown = files.find((file) => !chosen.includes(file));
+  if (unknown !== undefined) throw new Error(`${unknown} is no test file that starts no emulator; see --list`);
+  if (list) for (const file of calm) console.log(file);
+  console.log(`left out, since they start an AWS emulator: ${leftOut.length} of ${calm.length + leftOut.length} files`);
+  for (const { way } of leftOut) console.log(`  ${way.join(" → ")}`);
+  if (list) return 0;
+
+  const loops = Array.from({ length: busy }, () =>
+    spawn(process.execPath, [join(root, "scripts/testCalm/busyLoop.ts")], { stdio: ["pipe", "ignore", "inherit"] }),
+  );
+  let failed = 0;
+  let tests: ChildProcess | undefined;
+  let stopped = false;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      stopped = true;
+      tests?.kill(signal);
+    });
+  }
+  try {
+    for (let time = 1; time <= times && !stopped; time++) {
+      tests = spawn(process.execPath, testWords(chosen), { cwd: root, stdio: "inherit" });
+      const code = await ended(tests);
+      if (code !== 0) failed++;
+      const beside = busy === 0 ? "" : ` beside ${busy} busy loops`;
+      console.log(`run ${time} of ${times}${beside}: ${chosen.length} files ${code === 0 ? "passed" : "FAILED"}`);
+    }
+  } finally {
+    for (const loop of loops) loop.kill("SIGKILL");
+    await Promise.all(loops.map(ended));
+  }
+  return failed === 0 && !stopped ? 0 : 1;
+}
+
+async function ended(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  return child.exitCode;
+}
+
+let options: Options | "help";
+try {
+  options = readOptions(process.argv.slice(2));
+} catch (error) {
+  console.error(`${(error as Error).message}\n\n${help}`);
+  process.exit(2);
+}
+if (options === "help") console.log(help);
+else {
+  try {
+    process.exitCode = await run(options);
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 2;
+  }
+}

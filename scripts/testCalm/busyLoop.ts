@@ -1,0 +1,10 @@
+// Keeps a core busy until its input ends: with the process that started it, however that ends.
+const sliceMilliseconds = 20;
+
+process.stdin.on("end", () => process.exit()).resume();
+const burn = () => {
+  const until = performance.now() + sliceMilliseconds;
+  while (performance.now() < until);
+  setImmediate(burn);
+};
+burn();

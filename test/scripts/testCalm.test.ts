@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { findTestFiles } from "../../scripts/testCalm/files.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const here = "test/scripts/testCalm.test.ts";
+
+/** The parts of a checkout with these files; a string is a file's text. */
+function checkout(t: TestContext, files: Readonly<Record<string, string>>): string {
+  const directory = mkdtempSync(join(tmpdir(), "cauce-calm-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, path)), { recursive: true });
+    writeFileSync(join(directory, path), text);
+  }
+  return directory;
+}
+
+const support = 'import dynalite from "dynalite"; export const start = () => dynalite(); export type Started = object;';
+// Not written out where words follow it, or this file would be one that runs the command.
+const emulate = JSON.stringify("emulate");
+const command =
+  'import { spawn } from "node:child_process"; export const run = (words) => spawn("bin/cauce.js", words);';
+
+/** The ways that one test file leads to an emulator; undefined where it is left in. */
+async function wayOf(t: TestContext, text: string, more: Readonly<Record<string, string>> = {}) {
+  const found = await findTestFiles(
+    checkout(t, {
+      "test/one.test.ts": text,
+      "test/support.ts": support,
+      "test/command.ts": command,
+      "bin/cauce.js": "",
+      "src/peers.ts": 'export const load = () => import("fauxqs");',
+      "src/emulate.ts": 'import { load } from "./peers.ts"; export const emulate = load;',
+      "src/cli/main.ts": 'export const main = async () => (await import("../emulate.ts")).emulate();',
+      ...more,
+    }),
+  );
+  return found.leftOut[0]?.way.join(" ");
+}
+
+describe("the test files that start an AWS emulator", () => {
+  const starting: readonly (readonly [what: string, text: string, way: string])[] = [
+    ["imports one", 'import "fauxqs";', "test/one.test.ts fauxqs"],
+    [
+      "imports what does",
+      'import { start } from "./support.ts"; start();',
+      "test/one.test.ts test/support.ts dynalite",
+    ],
+    ["loads it later", 'await import("./support.ts");', "test/one.test.ts test/support.ts dynalite"],
+    [
+      "imports the sources that load one",
+      'import { emulate } from "../src/emulate.ts"; emulate();',
+      "test/one.test.ts src/emulate.ts src/peers.ts fauxqs",
+    ],
+    [
+      "starts a thread that does",
+      'import { Worker } from "node:worker_threads"; new Worker(new URL("./support.ts", import.meta.url));',
+      "test/one.test.ts test/support.ts dynalite",
+    ],
+    [
+      "starts a process that does, by its path in the checkout",
+      'import { spawn } from "node:child_process"; spawn("node", ["test/support.ts"]);',
+      "test/one.test.ts test/support.ts dynalite",
+    ],
+    [
+      "runs the command",
+      `import { run } from "./command.ts"; run([${emulate}, app, "--public"]);`,
+      "test/one.test.ts cauce emulate",
+    ],
+    [
+      "runs the command in its own process",
+      `import { main } from "../src/cli/main.ts"; main([${emulate}, "shop.app.ts"]);`,
+      "test/one.test.ts cauce emulate",
+    ],
+  ];
+  for (const [what, text, way] of starting) {
+    it(`has one that ${what}`, async (t) => assert.equal(await wayOf(t, text), way));
+  }
+
+  const calm: readonly (readonly [what: string, text: string])[] = [
+    ["imports none", 'import { test } from "node:test"; test("x", () => {});'],
+    ["takes a type alone", 'import type { Started } from "./support.ts"; const a: Started = {};'],
+    ["says it in a comment", '// import "dynalite";\n/* "./support.ts" */'],
+    ["runs another command", 'import { run } from "./command.ts"; run(["start", app]);'],
+    [
+      "looks at the command's flags",
+      'import "../src/cli/main.ts"; const of = [["emulate", ["--port <port>"]], "emulate"];',
+    ],
+    [
+      "runs an installed command",
+      `import "node:child_process"; run(project, "npx", "cauce", ${emulate}, "shop.app.js");`,
+    ],
+    ["reads a text", 'import { readFileSync } from "node:fs"; readFileSync("test/support.ts");'],
+  ];
+  for (const [what, text] of calm) {
+    it(`has none that ${what}`, async (t) => assert.equal(await wayOf(t, text), undefined));
+  }
+
+  it("are all files of this checkout that lead to one, and no others", async () => {
+    const { calm, leftOut } = await findTestFiles(root);
+    assert.ok(calm.length > 100 && leftOut.length > 20, `${calm.length} and ${leftOut.length}`);
+    for (const { file, way } of leftOut) {
+      assert.ok(["dynalite", "fauxqs", "cauce emulate"].includes(way.at(-1) ?? ""), way.join(" "));
+      assert.equal(way[0], file);
+    }
+    const left = leftOut.map(({ file }) => file);
+    for (const file of ["test/backend/aws.test.ts", "test/cli/emulate.test.ts", "test/runtime/lambda/faults.test.ts"]) {
+      assert.ok(left.includes(file), file);
+    }
+    for (const file of [here, "test/package.test.ts", "test/http/properties/wire.test.ts", "test/docs.test.ts"]) {
+      assert.ok(calm.includes(file), file);
+    }
+    // Whatever imports one by name is left out, by a look that knows nothing of the others.
+    const named = calm.filter(
+      (file) =>
+        file !== here && /from "(dynalite|fauxqs|.*\/emulators\.ts)"/.test(readFileSync(join(root, file), "utf8")),
+    );
+    assert.deepEqual(named, []);
+  });
+});
+
+describe("npm run test:calm", () => {
+  const run = (...args: string[]) => {
+    // Within a test, node --test would report to its parent.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const words = ["--conditions=source", "scripts/testCalm.ts", ...args];
+    return spawnSync(process.execPath, words, { cwd: root, env, encoding: "utf8" });
+  };
+
+  it("runs the files beside busy loops, as often as it is told, and says what it leaves out", () => {
+    const { status, stdout } = run("--busy", "1", "--times", "2", "test/http/version.test.ts");
+    assert.match(stdout, /^left out, since they start an AWS emulator: \d+ of \d+ files$/m);
+    assert.match(stdout, /^ {2}test\/backend\/aws\.test\.ts → test\/backend\/aws\/emulators\.ts → dynalite$/m);
+    assert.match(stdout, /^run 1 of 2 beside 1 busy loops: 1 files passed$/m);
+    assert.match(stdout, /^run 2 of 2 beside 1 busy loops: 1 files passed$/m);
+    assert.equal(status, 0);
+  });
+
+  it("refuses what its flags do not take, and files that start an emulator", () => {
+    for (const [args, says] of [
+      [["--busy", "x"], /--busy is "x"[\s\S]*Usage: npm run test:calm/],
+      [["--times", "0"], /--times is "0"/],
+      [["--bussy"], /Usage/],
+      [["test/backend/aws.test.ts"], /^test\/backend\/aws\.test\.ts is no test file that starts no emulator/],
+    ] as const) {
+      const { status, stderr } = run(...args);
+      assert.match(stderr, says);
+      assert.equal(status, 2);
+    }
+  });
+
+  it("has busy loops that end with whatever started them", async () => {
+    const loop = spawn(process.execPath, [join(root, "scripts/testCalm/busyLoop.ts")], {
+      stdio: ["pipe", "ignore", "inherit"],
+    });
+    const ended = once(loop, "exit");
+    loop.stdin.end();
+    assert.deepEqual(await ended, [0, null]);
+  });
+});
