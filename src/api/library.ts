@@ -47,7 +47,8 @@ export function createLibrary({ engine, operations }: Served): Library {
 function checked(operation: Operation, input: unknown): unknown {
   if (operation.takes === "data" || operation.input === undefined) return input;
   const field = pathFieldOf(operation);
-  if (field === undefined) return checkBody(operation.input, input ?? {});
+  // Only what is left out is empty: a filter that is null must not mean every order.
+  if (field === undefined) return checkBody(operation.input, input === undefined ? {} : input);
   const { [field]: inPath, ...rest } = Object(input) as Record<string, unknown>;
   if (typeof inPath !== "string") throw new CauceError("invalid_request", `the field "${field}" must be text`);
   return { ...checkBody(operation.input, rest), [field]: inPath };

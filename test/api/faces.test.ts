@@ -61,6 +61,10 @@ for (const [name, open] of Object.entries(faces)) {
       await assert.rejects(orders.retry(id), { code: "not_failed" });
       await assert.rejects(orders.remove(id), { code: "order_not_final" });
       await assert.rejects(orders.pause("nowhere" as never), { code: "status_not_found" });
+      // What a URL resolves away is no other name either.
+      for (const name of ["", ".", ".."]) {
+        await assert.rejects(orders.pause(name as never), { code: "status_not_found" }, name);
+      }
       await assert.rejects(orders.pause("held"), { code: "status_not_handled" });
       for (const call of [orders.retry, orders.remove, orders.stored]) {
         await assert.rejects(call("none"), {
@@ -97,6 +101,19 @@ for (const [name, open] of Object.entries(faces)) {
       const { id, version, store } = await orders.stored(order.id);
       assert.deepEqual([id, version, store], [order.id, order.version, "memory"]);
       assert.deepEqual(await orders.call("failures"), { items: [] });
+    });
+
+    it("takes no filter that is null for one that means every order", async (t) => {
+      const orders = await open(t);
+      await assert.rejects(orders.retryMany(null as never), { code: "invalid_request" });
+      await assert.rejects(orders.call("retryMany", null), { code: "invalid_request" });
+    });
+
+    it("has no operation but those that are declared, whatever every object has", async (t) => {
+      const orders = await open(t);
+      for (const name of ["constructor", "toString", "hasOwnProperty", "__proto__", "placeMany", ""]) {
+        await assert.rejects(orders.call(name), { code: "invalid_request", message: /^there is no operation/ }, name);
+      }
     });
 
     it("ends before it begins where the signal is aborted", async (t) => {

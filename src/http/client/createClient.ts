@@ -39,18 +39,20 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
     const base = scope === "server" ? serverUrl : workflowUrl;
     const field = pathFieldOf({ path });
     if (takes === "data") return { url: base + path, rest: input };
-    if (field === undefined) return { url: base + path, rest: Object(input) as object };
+    // Only what is left out is empty: a filter that is null must not mean every order.
+    if (field === undefined) return { url: base + path, rest: input === undefined ? {} : input };
     const { [field]: value, ...rest } = Object(input) as Record<string, unknown>;
     const text = String(value);
     // What URLs resolve away, and the routes' own words where an id would be, would lead elsewhere.
     if (["", ".", ".."].includes(text) || (path.startsWith(`/{${field}}`) && reserved.has(text))) {
+      if (field === "status") throw new ClientError("status_not_found", `"${workflow}" has no status "${text}"`);
       throw new ClientError("order_not_found", `no order of "${workflow}" has the id "${text}"; check the id`);
     }
     return { url: base + path.replace(`{${field}}`, encodeURIComponent(text.toWellFormed())), rest };
   };
 
   const call: Orders["call"] = async (name, input, { signal, requestId, idempotencyKey }: KeyedOptions = {}) => {
-    const own = wires[name];
+    const own = Object.hasOwn(wires, name) ? wires[name] : undefined;
     if (own === undefined || own.streams) {
       const names = Object.keys(wires)
         .filter((each) => !wires[each]?.streams)
