@@ -1,18 +1,18 @@
 import { hostname } from "node:os";
-import { operatorActions, type Served, serve } from "./api/around.ts";
+import { aroundsOf, type BoundWorkflow, bindOperations } from "./api/around.ts";
 import { createLibrary, type Library } from "./api/library.ts";
 import type { Operation } from "./api/operation.ts";
 import { operations as allOperations } from "./api/operations.ts";
 import type { Orders } from "./api/orders.ts";
-import type { CallOptions, KeyedOptions, WorkflowOf } from "./api/types.ts";
-import type { Backend, BackendFactory, DeliveryMode, Depth, FailureGroup, ListQuery } from "./backend/backend.ts";
+import type { CallOptions, FailedFilter, KeyedOptions, PageQuery, Transition, WorkflowOf } from "./api/types.ts";
+import type { Backend, BackendFactory, DeliveryMode, Depth, FailureGroup } from "./backend/backend.ts";
 import { type Clock, type Random, systemClock } from "./core/clock.ts";
 import { CauceError } from "./core/errors.ts";
 import type { App, Log } from "./core/handlers.ts";
 import type { Actor, Order } from "./core/order.ts";
 import { type AnyWorkflow, leasesOf } from "./core/workflow.ts";
 import { createEngine } from "./engine/createEngine.ts";
-import type { Engine, RetryFilter, StartOptions, TransitionRequest } from "./engine/engine.ts";
+import type { Engine, StartOptions } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
 import { createObservation } from "./engine/observation.ts";
 import { checkStartOptions, polledStatuses } from "./engine/polled.ts";
@@ -76,10 +76,13 @@ export interface Cauce {
   /** Stores an order and only then resolves. `placed` is false for a repeat of an idempotency key. */
   place(workflow: string, data: unknown, options?: KeyedOptions): Promise<{ placed: boolean; order: Order }>;
   get(workflow: string, id: string): Promise<Order | undefined>;
-  list(workflow: string, query?: Partial<ListQuery>): Promise<{ items: Order[]; nextCursor: string | null }>;
-  transition(workflow: string, id: string, request: TransitionRequest, options?: KeyedOptions): Promise<Order>;
+  list(workflow: string, query?: PageQuery<AnyWorkflow>): Promise<{ items: Order[]; nextCursor: string | null }>;
+  transition(workflow: string, id: string, request: Transition<AnyWorkflow>, options?: KeyedOptions): Promise<Order>;
   retry(workflow: string, id: string, options?: CallOptions): Promise<Order>;
-  retryMany(workflow: string, filter: RetryFilter): Promise<{ retried: number; nextCursor: string | null }>;
+  retryMany(
+    workflow: string,
+    filter: FailedFilter<AnyWorkflow>,
+  ): Promise<{ retried: number; nextCursor: string | null }>;
   /** Erases a final order, with its data, history and idempotency key. Rejects with `order_not_found`, `order_not_final`. */
   remove(workflow: string, id: string, options?: CallOptions): Promise<void>;
   failures(workflow: string): Promise<FailureGroup[]>;
@@ -135,7 +138,7 @@ export async function openCauce(
   const observation = watching?.createObservation({ clock, stream: Date.now().toString(36) });
   const backends: Backend[] = [];
   const libraries = new Map<string, Library>();
-  const served: Served[] = [];
+  const bound: BoundWorkflow[] = [];
   const all: Engine[] = [];
   let state: "ready" | "draining" | "closed" = "ready";
   let starting: Promise<void> | undefined;
@@ -153,13 +156,13 @@ export async function openCauce(
       const observer = observation?.observerOf(name, (await backend.counts({ depths: true })).depths);
       const context = { backend, clock, random, log, actor, observer, unknownStatuses, retentionDays };
       const engine = createEngine({ app, ...context });
-      const own = serve(engine, operations, [operatorActions(log)]);
+      const own = bindOperations(engine, operations, aroundsOf({ log }));
       libraries.set(name, createLibrary(own));
-      served.push(own);
+      bound.push(own);
       all.push(engine);
     }
     app = createApp({
-      served,
+      bound,
       auth: options.auth,
       basePath: options.basePath,
       bodyBytesMax: options.bodyBytesMax,
@@ -223,7 +226,7 @@ export async function openCauce(
       return { items: [...items], nextCursor };
     },
     transition: async (workflow, id, request, transitionOptions) =>
-      ordersOf(workflow).transition(id, request as never, transitionOptions),
+      ordersOf(workflow).transition(id, request, transitionOptions),
     retry: async (workflow, id, retryOptions) => ordersOf(workflow).retry(id, retryOptions),
     retryMany: async (workflow, filter) => ordersOf(workflow).retryMany(filter),
     remove: async (workflow, id, removeOptions) => ordersOf(workflow).remove(id, removeOptions),

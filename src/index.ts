@@ -11,8 +11,9 @@ export type {
   Queue,
   Stored,
   Transition,
+  WorkflowOf,
 } from "./api/types.ts";
-export type { BackendFactory, DeliveryMode, Depth, FailureGroup } from "./backend/backend.ts";
+export type { Backend, BackendFactory, DeliveryMode, Depth, FailureGroup, LocatedBackend } from "./backend/backend.ts";
 export { type Cauce, type CauceOptions, createCauce } from "./cauce.ts";
 export { type Clock, type Random, systemClock } from "./core/clock.ts";
 export { defineWorkflow } from "./core/defineWorkflow.ts";
@@ -28,5 +29,5 @@ export {
   type StatusName,
   type Workflow,
 } from "./core/workflow.ts";
-export type { RetryFilter, StartOptions, TransitionRequest } from "./engine/engine.ts";
+export type { StartOptions } from "./engine/engine.ts";
 export type { Auth } from "./http/auth.ts";

@@ -212,7 +212,7 @@ describe("the library", () => {
       ["a misspelt filter", () => cauce.list("orders", { state: "done" } as object)],
       ["a misspelt filter of a retry", () => cauce.retryMany("orders", { fingerPrint: "x" } as object)],
       ["a reason of 501", () => cauce.transition("orders", order.id, { to: "done", reason: "r".repeat(501) })],
-      ["results that are a list", () => cauce.transition("orders", order.id, { to: "done", results: [1] })],
+      ["results that are a list", () => cauce.transition("orders", order.id, { to: "done", results: [1] as never })],
     ];
     for (const [what, call] of wrong) await assert.rejects(call(), cauceError("invalid_request"), what);
     assert.equal((await cauce.place("orders", {}, { idempotencyKey: "k".repeat(255) })).placed, true);

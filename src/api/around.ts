@@ -8,13 +8,13 @@ import { isRefusal, type Operation } from "./operation.ts";
 export type Run = (input: unknown, call: Call) => Promise<unknown>;
 
 /**
- * Wraps what runs an operation: a log, an audit, a span. It is asked once for each operation and workflow, and returns
- * `run` itself where it has nothing to add, so that such an operation costs nothing more.
+ * Wraps what runs an operation: a log, an audit, a span. Called once per operation and workflow. It returns `run` itself
+ * where it has nothing to add, so that such an operation costs nothing more.
  */
 export type Around = (operation: Operation, run: Run, engine: Engine) => Run;
 
 /** The operations of one workflow, each with everything that goes around it. */
-export interface Served {
+export interface BoundWorkflow {
   readonly engine: Engine;
   readonly operations: ReadonlyMap<string, BoundOperation>;
 }
@@ -24,8 +24,17 @@ export interface BoundOperation {
   readonly run: Run;
 }
 
-/** Binds operations to an engine. The first of `arounds` is the outermost. */
-export function serve(engine: Engine, operations: readonly Operation[], arounds: readonly Around[] = []): Served {
+/** What goes around every operation, wherever it is called from. The first is the outermost. */
+export function aroundsOf({ log }: { readonly log: Log }): readonly Around[] {
+  return [operatorActions(log)];
+}
+
+/** Binds operations to an engine. */
+export function bindOperations(
+  engine: Engine,
+  operations: readonly Operation[],
+  arounds: readonly Around[],
+): BoundWorkflow {
   const bound = operations.map((operation): [string, BoundOperation] => {
     const alone: Run = (input, call) => operation.run(engine, input as never, call);
     const run = arounds.reduceRight((inner, around) => around(operation, inner, engine), alone);
@@ -39,8 +48,8 @@ export function operatorActions(log: Log): Around {
   return (operation, run, { workflow }) => {
     const { name, role } = operation;
     if (role !== "operate") return run;
-    const tell = (input: unknown, call: Call, result: unknown, outcome: object) => {
-      const about = operation.told?.(input as never, result) ?? aboutOf(input);
+    const write = (input: unknown, call: Call, result: unknown, outcome: object) => {
+      const about = operation.logFields?.(input as never, result) ?? aboutOf(input);
       const requestId = call.requestId ?? null;
       const fields = { workflow: workflow.name, operation: name, who: call.who, ...about, requestId, ...outcome };
       log.info(fields, "operator action");
@@ -50,11 +59,11 @@ export function operatorActions(log: Log): Around {
       try {
         result = await run(input, call);
       } catch (error) {
-        tell(input, call, undefined, { error: error instanceof CauceError ? error.code : "internal_error" });
+        write(input, call, undefined, { error: error instanceof CauceError ? error.code : "internal_error" });
         throw error;
       }
-      if (isRefusal(result)) tell(input, call, undefined, { refused: result.refused });
-      else tell(input, call, result, {});
+      if (isRefusal(result)) write(input, call, undefined, { refused: result.refused });
+      else write(input, call, result, {});
       return result;
     };
   };

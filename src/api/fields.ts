@@ -12,6 +12,15 @@ export const statusName = () =>
   z
     .string("must be a status's name")
     .regex(/^[a-z][A-Za-z0-9]{0,39}$/, "must be a status's name: a small letter, then up to 39 letters and digits");
+/** The name of a status that an order is to enter. The API's description names those that the workflow has. */
+export const enterableStatus = () => statusName().meta({ [entersStatus]: true });
+/** Whether a field is an `enterableStatus`, whatever it is wrapped in. */
+export function isEnterableStatus(schema: z.core.$ZodType): boolean {
+  const { def } = schema._zod;
+  if ("innerType" in def) return isEnterableStatus(def.innerType as z.core.$ZodType);
+  return z.globalRegistry.get(schema)?.[entersStatus] === true;
+}
+const entersStatus = "x-enters-status";
 export const text = (lengthMax: number) =>
   z.string("must be text").min(1, "must not be empty").max(lengthMax, `must have at most ${lengthMax} characters`);
 export const wholeNumber = (max: number) => {
@@ -64,14 +73,14 @@ export function checkQuery<Schema extends z.ZodObject>(schema: () => Schema, url
       });
     }
     const field = Object.hasOwn(shape, name) ? shape[name] : undefined;
-    given.set(name, field === undefined ? value : typed(fieldKind(field), value));
+    given.set(name, field === undefined ? value : fromText(fieldKind(field), value));
   }
   return check(schema(), Object.fromEntries(given), "the query", "the query parameter");
 }
 
-/** A query is text; what cannot be the parameter's type stays text, for the schema to refuse. */
-function typed(kind: FieldKind, value: string): unknown {
-  if (kind === "number") return /^\d{1,9}$/.test(value) ? Number(value) : value;
+/** Text as the field takes it. What cannot be of the field's kind stays text, for the schema to refuse. */
+export function fromText(kind: FieldKind, value: string): unknown {
+  if (kind === "number") return /^\d{1,15}$/.test(value) ? Number(value) : value;
   if (kind === "boolean") return value === "true" ? true : value === "false" ? false : value;
   return value;
 }

@@ -1,8 +1,8 @@
 import { CauceError } from "../core/errors.ts";
 import type { Who } from "../engine/call.ts";
 import { refusalError } from "../engine/operate.ts";
-import type { Served } from "./around.ts";
-import { checkBody } from "./fields.ts";
+import type { BoundWorkflow } from "./around.ts";
+import { checkBody, noFields } from "./fields.ts";
 import { isRefusal, type Operation } from "./operation.ts";
 import { type OperationName, type Orders, ordersOver, pathFieldOf } from "./orders.ts";
 import type { KeyedOptions } from "./types.ts";
@@ -17,7 +17,7 @@ export interface Library {
 const inProcess: Who = { kind: "process" };
 
 /** Calls a workflow's operations without HTTP: the same checks, refusals thrown. */
-export function createLibrary({ engine, operations }: Served): Library {
+export function createLibrary({ engine, operations }: BoundWorkflow): Library {
   const workflow = engine.workflow.name;
   const bound = (name: string) => {
     const found = operations.get(name);
@@ -45,13 +45,14 @@ export function createLibrary({ engine, operations }: Served): Library {
 
 /** The input as the operation takes it: the field of its path as it is, the others checked against its schema. */
 function checked(operation: Operation, input: unknown): unknown {
-  if (operation.takes === "data" || operation.input === undefined) return input;
+  if (operation.takes === "data") return input;
+  const fields = operation.input ?? noFields;
   const field = pathFieldOf(operation);
   // Only what is left out is empty: a filter that is null must not mean every order.
-  if (field === undefined) return checkBody(operation.input, input === undefined ? {} : input);
+  if (field === undefined) return checkBody(fields, input === undefined ? {} : input);
   const { [field]: inPath, ...rest } = Object(input) as Record<string, unknown>;
   if (typeof inPath !== "string") throw new CauceError("invalid_request", `the field "${field}" must be text`);
-  return { ...checkBody(operation.input, rest), [field]: inPath };
+  return { ...checkBody(fields, rest), [field]: inPath };
 }
 
 function checkKey(idempotencyKey: unknown): void {

@@ -14,10 +14,10 @@ export interface Operation<Input = never, Out = unknown> extends Wire {
   readonly summary: string;
   readonly description?: string;
   /**
-   * The fields beside those of the path: the query of a GET, the body of a POST. Undefined where the body is the
-   * workflow's data itself.
+   * The fields beside those of the path: the body of a POST, else the query. Default: none; of no meaning where the body
+   * is the workflow's data itself.
    */
-  readonly input: (() => z.ZodObject) | undefined;
+  readonly input?: () => z.ZodObject;
   /** A body that has to be sent. Default: a body may be left out and is then empty. */
   readonly bodyRequired?: true;
   /** An example of the body, for the API's description; a function makes it of a workflow's statuses. */
@@ -33,15 +33,25 @@ export interface Operation<Input = never, Out = unknown> extends Wire {
   /** The codes that it may be refused with. */
   readonly errors: readonly ErrorCode[];
   readonly command: CommandWords | null;
-  /** What a log tells of it, for a role `operate`; `out` is undefined where it was refused. Default: `orderId` and `status`. */
-  told?(input: Input, out: Out | undefined): object;
+  /**
+   * The fields of its line in the log of operators' actions; `out` is undefined where it was refused. Default: `orderId`,
+   * and `status` where the input has one.
+   */
+  logFields?(input: Input, out: Out | undefined): object;
   run(engine: Engine, input: Input, call: Call): Promise<Out | Refusal>;
+}
+
+/** A schema of the API's description. */
+export interface Shape {
+  /** Under which it stands among the description's schemas; without a name it stands where it is used. */
+  readonly name?: string;
+  readonly schema: () => z.ZodType;
 }
 
 /** How a result is shown. */
 export interface Shown<Out> {
   /** Its schema in the API's description. `Order` and `OrderPage` stand for the workflow's own. */
-  readonly schema: string;
+  readonly shape: Shape | "Order" | "OrderPage";
   /** As a plain value, which the library gives. */
   value(out: Out, workflow: string): unknown;
   /** As JSON text, which the HTTP API sends; made once for each workflow. */
@@ -61,8 +71,12 @@ export interface CommandWords {
 }
 
 /** An operation, typed while it is declared; a list of them knows nothing of their inputs. */
-export function operation<Input, Out>(declared: Operation<Input, Out>): Operation {
-  return declared as unknown as Operation;
+export function operation<Input, Out>(
+  name: string,
+  wire: Wire,
+  declared: Omit<Operation<Input, Out>, "name" | keyof Wire>,
+): Operation {
+  return { name, ...wire, ...declared } as unknown as Operation;
 }
 
 export function isRefusal(result: unknown): result is Refusal {

@@ -6,20 +6,16 @@ import * as z from "zod";
 import type { FailureGroup, OrderPage, Whereabouts } from "../backend/backend.ts";
 import type { StoredOrder } from "../core/order.ts";
 import { orderNotFound } from "../engine/operate.ts";
-import { cursor, fingerprint, later, limitMax, noFields, statusName, text, wholeNumber } from "./fields.ts";
+import { cursor, enterableStatus, fingerprint, later, limitMax, statusName, text, wholeNumber } from "./fields.ts";
 import { badBody, isRefusal, type Operation, operation, unwell, unwritable } from "./operation.ts";
 import { wire } from "./orders.ts";
 import { queueOperations } from "./queueOperations.ts";
-import { asFailurePage, asOrder, asOrderPage, asPlaced, asValue } from "./shapes.ts";
+import { asFailurePage, asOrder, asOrderPage, asPlaced, asRetried, asStored } from "./shapes.ts";
 
-const place = operation<unknown, { readonly placed: boolean; readonly order: StoredOrder }>({
-  name: "place",
-  ...wire.place,
+const place = operation<unknown, { readonly placed: boolean; readonly order: StoredOrder }>("place", wire.place, {
   summary: "Place an order",
   description:
     "The body is the data itself. The answer leaves once the order is on disk. Besides what the schema says, the workflow may check more: each fault is in `errors`.",
-  input: undefined,
-  bodyRequired: true,
   answers: {
     202: "The order is stored.",
     200: "The `Idempotency-Key` was used before with the same content: that order as it stands now.",
@@ -49,9 +45,7 @@ const listInput = later(() =>
     cursor: cursor().optional().describe("The `nextCursor` of the page before."),
   }),
 );
-const list = operation<z.output<ReturnType<typeof listInput>>, OrderPage>({
-  name: "list",
-  ...wire.list,
+const list = operation<z.output<ReturnType<typeof listInput>>, OrderPage>("list", wire.list, {
   summary: "List orders, the newest first",
   description:
     "A cursor neither repeats nor skips while orders are placed. Parameters that are unknown or given twice are refused.",
@@ -66,11 +60,8 @@ const list = operation<z.output<ReturnType<typeof listInput>>, OrderPage>({
   run: (engine, query) => engine.list(query),
 });
 
-const failures = operation<object, readonly FailureGroup[]>({
-  name: "failures",
-  ...wire.failures,
+const failures = operation<object, readonly FailureGroup[]>("failures", wire.failures, {
   summary: "Failed orders by status and fingerprint, the largest group first",
-  input: noFields,
   answers: { 200: "The groups." },
   shown: asFailurePage,
   errors: ["invalid_request", ...unwell],
@@ -95,28 +86,27 @@ const retryManyInput = later(() =>
 const retryMany = operation<
   z.output<ReturnType<typeof retryManyInput>>,
   { readonly retried: number; readonly nextCursor: string | null }
->({
-  name: "retryMany",
-  ...wire.retryMany,
+>("retryMany", wire.retryMany, {
   summary: "Start failed orders again",
   description:
     "Those that match everything given, at most `limit` in one call. Call again with `nextCursor` until it is null.",
   input: retryManyInput,
   example: { limit: 100 },
   answers: { 200: "How many started again." },
-  shown: asValue("Retried"),
+  shown: asRetried,
   errors: [...badBody, "invalid_request", "invalid_cursor", ...unwritable],
   // The command `retry` takes one order or many.
   command: null,
-  told: (filter, out) => ({ filter, count: out?.retried ?? 0 }),
+  // A thousand ids would fill a line: their number says enough.
+  logFields: ({ ids, ...filter }, out) => ({
+    filter: { ...filter, ...(ids === undefined ? {} : { ids: ids.length }) },
+    count: out?.retried ?? 0,
+  }),
   run: (engine, filter, call) => engine.retryMany(filter, call),
 });
 
-const get = operation<{ id: string }, StoredOrder>({
-  name: "get",
-  ...wire.get,
+const get = operation<{ id: string }, StoredOrder>("get", wire.get, {
   summary: "Read an order",
-  input: noFields,
   answers: { 200: "The order, with its history." },
   shown: asOrder,
   errors: ["invalid_request", "order_not_found", ...unwell],
@@ -124,30 +114,28 @@ const get = operation<{ id: string }, StoredOrder>({
   run: async (engine, { id }) => (await engine.get(id)) ?? orderNotFound(id, engine.workflow.name),
 });
 
-const stored = operation<{ id: string }, Whereabouts & { readonly id: string; readonly version: number }>({
-  name: "stored",
-  ...wire.stored,
-  summary: "Where an order is stored",
-  description: "For looking it up with the store's own tools.",
-  input: noFields,
-  answers: { 200: "The table and key of the order's item." },
-  shown: asValue("Stored"),
-  errors: ["invalid_request", "order_not_found", ...unwell],
-  // The command `verify` shows it.
-  command: null,
-  async run(engine, { id }) {
-    const order = await engine.get(id);
-    if (order === undefined) return orderNotFound(id, engine.workflow.name);
-    return { id, version: order.version, ...engine.where(id) };
+const stored = operation<{ id: string }, Whereabouts & { readonly id: string; readonly version: number }>(
+  "stored",
+  wire.stored,
+  {
+    summary: "Where an order is stored",
+    description: "For looking it up with the store's own tools.",
+    answers: { 200: "The table and key of the order's item." },
+    shown: asStored,
+    errors: ["invalid_request", "order_not_found", ...unwell],
+    // The command `verify` shows it.
+    command: null,
+    async run(engine, { id }) {
+      const order = await engine.get(id);
+      if (order === undefined) return orderNotFound(id, engine.workflow.name);
+      return { id, version: order.version, ...engine.where(id) };
+    },
   },
-});
+);
 
-const remove = operation<{ id: string }, undefined>({
-  name: "remove",
-  ...wire.remove,
+const remove = operation<{ id: string }, undefined>("remove", wire.remove, {
   summary: "Erase an order",
   description: "For erasure requests. Only orders in a final status are removed.",
-  input: noFields,
   answers: { 204: "The order is gone." },
   shown: undefined,
   errors: ["order_not_found", "order_not_final", ...unwritable],
@@ -157,7 +145,7 @@ const remove = operation<{ id: string }, undefined>({
 
 const transitionInput = later(() =>
   z.strictObject({
-    to: statusName().describe("The status to move the order to."),
+    to: enterableStatus().describe("The status to move the order to."),
     reason: text(500).optional().describe("Why, kept in the history."),
     results: z
       .record(z.string(), z.unknown(), "must be an object")
@@ -170,42 +158,45 @@ const transitionInput = later(() =>
       .describe("The order moves only if it has this version."),
   }),
 );
-const transition = operation<z.output<ReturnType<typeof transitionInput>> & { id: string }, StoredOrder>({
-  name: "transition",
-  ...wire.transition,
-  summary: "Move a waiting or failed order",
-  input: transitionInput,
-  bodyRequired: true,
-  example: ([to]) => ({ to, reason: "checked by hand" }),
-  answers: { 200: "The order after it moved, or as it stands when the `Idempotency-Key` was used before." },
-  shown: asOrder,
-  errors: [
-    ...badBody,
-    "invalid_request",
-    "order_not_found",
-    "transition_not_allowed",
-    "being_handled",
-    "stale",
-    "idempotency_conflict",
-    "invalid_results",
-    ...unwritable,
-  ],
-  command: {
-    says: "Moves a waiting or failed order to another status.",
-    arguments: ["to"],
-    examples: ["transition ID approved", `transition ID paid --reason "paid by phone" --results '{"paymentId":"p-1"}'`],
+const transition = operation<z.output<ReturnType<typeof transitionInput>> & { id: string }, StoredOrder>(
+  "transition",
+  wire.transition,
+  {
+    summary: "Move a waiting or failed order",
+    input: transitionInput,
+    bodyRequired: true,
+    example: ([to]) => ({ to, reason: "checked by hand" }),
+    answers: { 200: "The order after it moved, or as it stands when the `Idempotency-Key` was used before." },
+    shown: asOrder,
+    errors: [
+      ...badBody,
+      "invalid_request",
+      "order_not_found",
+      "transition_not_allowed",
+      "being_handled",
+      "stale",
+      "idempotency_conflict",
+      "invalid_results",
+      ...unwritable,
+    ],
+    command: {
+      says: "Moves a waiting or failed order to another status.",
+      arguments: ["to"],
+      examples: [
+        "transition ID approved",
+        `transition ID paid --reason "paid by phone" --results '{"paymentId":"p-1"}'`,
+      ],
+    },
+    logFields: ({ id, to }) => ({ orderId: id, to }),
+    async run(engine, { id, ...wanted }, call) {
+      const result = await engine.transition(id, wanted, call);
+      return isRefusal(result) ? result : result.order;
+    },
   },
-  async run(engine, { id, ...wanted }, call) {
-    const result = await engine.transition(id, wanted, call);
-    return isRefusal(result) ? result : result.order;
-  },
-});
+);
 
-const retry = operation<{ id: string }, StoredOrder>({
-  name: "retry",
-  ...wire.retry,
+const retry = operation<{ id: string }, StoredOrder>("retry", wire.retry, {
   summary: "Start a failed order again",
-  input: noFields,
   answers: { 200: "The order, started again." },
   shown: asOrder,
   errors: [

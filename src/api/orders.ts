@@ -32,8 +32,8 @@ export interface Wire {
   readonly role: Role;
   /** The body is the workflow's data itself, and not an object of fields. */
   readonly takes?: "data";
-  /** Both ways are streams of lines: the route is written by hand, and no call has it. */
-  readonly streams?: true;
+  /** The answer is an order. After a try whose answer was lost, the client reads it again. */
+  readonly gives?: "order";
   /** Takes an `Idempotency-Key`. */
   readonly keyed?: true;
   /** `always`: doing it twice does what doing it once does. `refused`: repeated only after an answer that nothing was done. */
@@ -45,12 +45,11 @@ export interface Wire {
 /** Every operation's line on the wire. */
 export const wire = {
   place: { method: "POST", path: "", role: "intake", takes: "data", keyed: true, repeat: "always" },
-  placeMany: { method: "POST", path: "/batch", role: "intake", streams: true, repeat: "refused" },
   list: { method: "GET", path: "", role: "read", repeat: "always" },
   failures: { method: "GET", path: "/failures", role: "read", repeat: "always" },
   // A second call would not count what the first has started.
   retryMany: { method: "POST", path: "/retry", role: "operate", repeat: "refused" },
-  get: { method: "GET", path: "/{id}", role: "read", repeat: "always" },
+  get: { method: "GET", path: "/{id}", role: "read", gives: "order", repeat: "always" },
   stored: { method: "GET", path: "/{id}/stored", role: "operate", repeat: "always" },
   remove: {
     method: "DELETE",
@@ -59,12 +58,29 @@ export const wire = {
     repeat: "always",
     doneOnceRefusedWith: "order_not_found",
   },
-  transition: { method: "POST", path: "/{id}/transitions", role: "operate", keyed: true, repeat: "always" },
-  retry: { method: "POST", path: "/{id}/retry", role: "operate", repeat: "always", doneOnceRefusedWith: "not_failed" },
+  transition: {
+    method: "POST",
+    path: "/{id}/transitions",
+    role: "operate",
+    keyed: true,
+    gives: "order",
+    repeat: "always",
+  },
+  retry: {
+    method: "POST",
+    path: "/{id}/retry",
+    role: "operate",
+    gives: "order",
+    repeat: "always",
+    doneOnceRefusedWith: "not_failed",
+  },
   pause: { method: "POST", path: "/queues/{status}/pause", role: "operate", repeat: "always" },
   resume: { method: "POST", path: "/queues/{status}/resume", role: "operate", repeat: "always" },
   queues: { method: "GET", path: "/queues", scope: "server", role: "read", repeat: "always" },
 } as const satisfies Wires;
+
+/** Placing many. It is no operation: both its ways are streams of lines, so its route is written by hand, and no call has it. */
+export const batchWire = { method: "POST", path: "/batch", role: "intake" } as const satisfies Omit<Wire, "repeat">;
 
 /** Operations by name. */
 export type Wires = Readonly<Record<string, Wire>>;
@@ -77,7 +93,8 @@ export function pathFieldOf({ path }: Pick<Wire, "path">): string | undefined {
 
 /** The words that stand where an order's id would: no order can be asked for by one of these. */
 export function reservedIdsOf(wires: Wires): ReadonlySet<string> {
-  const words = Object.values(wires).flatMap(({ path, scope }) => (scope === undefined ? [path.slice(1)] : []));
+  const own = Object.values(wires).filter(({ scope }) => scope === undefined);
+  const words = [...own, batchWire].map(({ path }) => path.slice(1));
   return new Set(words.filter((word) => /^\w+$/.test(word)));
 }
 

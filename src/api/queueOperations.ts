@@ -1,6 +1,5 @@
 /** What can be done to the queues of a workflow's statuses. */
 import type { Depth } from "../backend/backend.ts";
-import { noFields } from "./fields.ts";
 import { badBody, type Operation, operation, unwell, unwritable } from "./operation.ts";
 import { wire } from "./orders.ts";
 import { asQueue, asQueues } from "./shapes.ts";
@@ -9,11 +8,8 @@ const pauseOrResume = (
   name: "pause" | "resume",
   words: Pick<Operation, "summary" | "description" | "command">,
 ): Operation =>
-  operation<{ status: string }, Depth>({
-    name,
-    ...wire[name],
+  operation<{ status: string }, Depth>(name, wire[name], {
     ...words,
-    input: noFields,
     answers: { 200: "The status's row of `GET /queues`." },
     shown: asQueue,
     errors: [...badBody, "invalid_request", "status_not_found", "status_not_handled", ...unwritable],
@@ -34,11 +30,8 @@ const resume = pauseOrResume("resume", {
   command: { says: "Takes up the handling of a paused status again.", examples: ["resume paid"] },
 });
 
-const queues = operation<object, readonly Depth[]>({
-  name: "queues",
-  ...wire.queues,
+const queues = operation<object, readonly Depth[]>("queues", wire.queues, {
   summary: "How many orders wait in each status of each workflow",
-  input: noFields,
   answers: { 200: "The queues." },
   shown: asQueues,
   errors: ["invalid_request", ...unwell],

@@ -1,10 +1,10 @@
 /** How results are shown: their schemas in the API's description, and what writes them. */
 import * as z from "zod";
-import type { Depth, FailureGroup, OrderPage } from "../backend/backend.ts";
+import type { Depth, FailureGroup, OrderPage, Whereabouts } from "../backend/backend.ts";
 import type { StoredOrder } from "../core/order.ts";
 import { createOrderJson, iso, isoOrNull, orderOf } from "../engine/present.ts";
 import { later } from "./fields.ts";
-import type { Shown } from "./operation.ts";
+import type { Shape, Shown } from "./operation.ts";
 
 export const count = () => z.int().min(0);
 export const time = () => z.string().meta({ format: "date-time" });
@@ -93,17 +93,14 @@ const stored = later(() =>
 );
 const retried = later(() => z.object({ retried: count(), nextCursor: nextCursor() }));
 
-/** The schemas that every workflow's results share, by their names in the API's description. */
-export const sharedShapes = {
-  Failure: failure,
-  HistoryEntry: historyEntry,
-  Actor: actor,
-  FailurePage: failurePage,
-  Stored: stored,
-  Retried: retried,
-  NextCursor: nextCursor,
-  Queue: queue,
-} as const satisfies Readonly<Record<string, () => z.ZodType>>;
+/** What stands within results, and is named in the API's description so that it is said once. */
+export const sharedShapes = [
+  { name: "Failure", schema: failure },
+  { name: "HistoryEntry", schema: historyEntry },
+  { name: "Actor", schema: actor },
+  { name: "NextCursor", schema: nextCursor },
+  { name: "Queue", schema: queue },
+] as const satisfies readonly Shape[];
 
 /** An order as the API shows it, with the schemas of the workflow's own data and results. */
 export function orderShape(workflow: string, statuses: readonly string[], data: z.ZodType, results: z.ZodType) {
@@ -132,10 +129,10 @@ export function orderPageShape(order: z.ZodType) {
   return z.object({ items: z.array(order), nextCursor: nextCursor() });
 }
 
-export const asOrder: Shown<StoredOrder> = { schema: "Order", value: orderOf, writer: createOrderJson };
+export const asOrder: Shown<StoredOrder> = { shape: "Order", value: orderOf, writer: createOrderJson };
 
 export const asOrderPage: Shown<OrderPage> = {
-  schema: "OrderPage",
+  shape: "OrderPage",
   value: ({ items, nextCursor }, workflow) => ({ items: items.map((order) => orderOf(order, workflow)), nextCursor }),
   writer(workflow) {
     const json = createOrderJson(workflow);
@@ -146,7 +143,7 @@ export const asOrderPage: Shown<OrderPage> = {
 
 /** The order of a placing; `placed` is told by the status of the answer. */
 export const asPlaced: Shown<{ readonly placed: boolean; readonly order: StoredOrder }> = {
-  schema: "Order",
+  shape: "Order",
   value: ({ placed, order }, workflow) => ({ placed, order: orderOf(order, workflow) }),
   writer(workflow) {
     const json = createOrderJson(workflow);
@@ -154,22 +151,33 @@ export const asPlaced: Shown<{ readonly placed: boolean; readonly order: StoredO
   },
 };
 
-export const asQueue = asValue("Queue", queueOf);
-export const asQueues = asValue("Queues", (rows: readonly Depth[]) => rows.map(queueOf));
-export const asFailurePage = asValue("FailurePage", (groups: readonly FailureGroup[]) => ({
-  items: groups.map(({ status, fingerprint, message, count, firstAt, lastAt }) => ({
-    status,
-    fingerprint,
-    message,
-    count,
-    firstAt: iso(firstAt),
-    lastAt: iso(lastAt),
-  })),
-}));
+export const asQueue = asValue({ name: "Queue", schema: queue }, queueOf);
+export const asQueues = asValue({ schema: () => z.array(queue()) }, (rows: readonly Depth[]) => rows.map(queueOf));
+export const asFailurePage = asValue(
+  { name: "FailurePage", schema: failurePage },
+  (groups: readonly FailureGroup[]) => ({
+    items: groups.map(({ status, fingerprint, message, count, firstAt, lastAt }) => ({
+      status,
+      fingerprint,
+      message,
+      count,
+      firstAt: iso(firstAt),
+      lastAt: iso(lastAt),
+    })),
+  }),
+);
+export const asRetried = asValue<{ readonly retried: number; readonly nextCursor: string | null }>({
+  name: "Retried",
+  schema: retried,
+});
+export const asStored = asValue<Whereabouts & { readonly id: string; readonly version: number }>({
+  name: "Stored",
+  schema: stored,
+});
 
 /** A result that is shown as a plain value, and as that value's JSON. */
-export function asValue<Out>(schema: string, toValue: (out: Out) => unknown = (out) => out): Shown<Out> {
-  return { schema, value: toValue, writer: () => (out) => JSON.stringify(toValue(out)) };
+export function asValue<Out>(shape: Shape, toValue: (out: Out) => unknown = (out) => out): Shown<Out> {
+  return { shape, value: toValue, writer: () => (out) => JSON.stringify(toValue(out)) };
 }
 
 function queueOf({ status, kind, waiting, inFlight, delayed, failed, oldestWaitingAt, paused, atLeast }: Depth) {

@@ -18,14 +18,14 @@ export type InputOf<W extends AnyWorkflow> = z.input<W["data"]>;
 export interface CallOptions {
   /** Ends the call, which then rejects with the signal's reason. The library looks at it before the call begins. */
   readonly signal?: AbortSignal | undefined;
-  /** Up to 128 visible ASCII characters, kept in the order's history and named in the log. */
+  /** Kept in the order's history and named in the log. Over HTTP up to 128 visible ASCII characters; another is ignored. */
   readonly requestId?: string | undefined;
 }
 
 export interface KeyedOptions extends CallOptions {
   /**
-   * 1 to 255 visible ASCII characters: a call with the same key is done once, however often it comes. Default: the
-   * client makes one for each call, so that its repeats are done once; the library and tests use none.
+   * 1 to 255 characters, over HTTP of visible ASCII: a call with the same key is done once, however often it comes.
+   * Default: the client makes one for each call, so that its repeats are done once; the library and tests use none.
    */
   readonly idempotencyKey?: string | undefined;
 }

@@ -1,11 +1,12 @@
 import { CauceError } from "../core/errors.ts";
 import type { Backend } from "./backend.ts";
 
-type Call = (...given: readonly unknown[]) => Promise<unknown>;
+type Method = (...given: readonly unknown[]) => Promise<unknown>;
 
 /**
  * The same backend, closed once: from the first `close` on every other call rejects with `closed` and this message, and
  * `close` gives the promise of the first. A call that is refused never reaches the backend.
+ * What answers without a promise, such as `where`, stays outside: a factory adds it to what this returns.
  * `underWay` holds each call until it has ended, for a backend whose `close` waits for them; without it a call costs no
  * promise more.
  */
@@ -21,17 +22,17 @@ export function guarded<Guarded extends Backend>(
     running.then(letGo, letGo);
   };
   const whileOpen =
-    (call: Call): Call =>
+    (call: Method): Method =>
     (...given) => {
       if (closing !== undefined) return Promise.reject(new CauceError("closed", message));
       const running = call(...given);
       if (underWay !== undefined) hold(running);
       return running;
     };
-  const calls = Object.entries(backend).filter(([, value]) => typeof value === "function") as [string, Call][];
+  const methods = Object.entries(backend).filter(([, value]) => typeof value === "function") as [string, Method][];
   return {
     ...backend,
-    ...Object.fromEntries(calls.map(([name, call]) => [name, whileOpen(call)])),
+    ...Object.fromEntries(methods.map(([name, call]) => [name, whileOpen(call)])),
     close() {
       closing ??= backend.close();
       return closing;

@@ -39,7 +39,7 @@ interface Stored {
 
 /**
  * The reference backend, for tests and for trying things out: it keeps every law, but nothing survives its closing.
- * Data up to 1 MiB, group keys up to 256 bytes, delays of any length. `createCauce({ backend: memory, … })` takes it
+ * Data up to 1 MiB, group keys up to 1,024 bytes, delays of any length. `createCauce({ backend: memory, … })` takes it
  * as it is.
  * Throws `setting_invalid` for an option that it does not know.
  */

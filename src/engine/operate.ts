@@ -140,9 +140,3 @@ function findKey(order: StoredOrder, keyHash: string): string | undefined {
 export function refusalError(refusal: Refusal): CauceError {
   return new CauceError(refusal.refused, refusal.message, refusal.faults ? { faults: refusal.faults } : {});
 }
-
-/** The result, or the refusal thrown as the library does. */
-export function accepted<T extends object>(result: T | Refusal): T {
-  if ("refused" in result) throw refusalError(result);
-  return result;
-}

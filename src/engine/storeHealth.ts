@@ -1,4 +1,4 @@
-import type { Backend, Placed } from "../backend/backend.ts";
+import type { Backend, Placed, Removal } from "../backend/backend.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 
@@ -55,14 +55,22 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
     return result;
   };
 
+  const kept = (): void => {
+    faulty = false;
+  };
+  const removed = <T extends Removal | "not_final">(result: T): T => {
+    if (result !== "not_final" && result.removed > 0) faulty = false;
+    return result;
+  };
+
   return {
     backend: {
       ...backend,
       place: (order) => backend.place(order).then(placed, refused),
       commit: (change) => backend.commit(change).then(committed, refused),
       // `settle` and `sweep` write to queues, which may be another service than the one that stores orders.
-      keep: (note) => backend.keep(note).catch(refused),
-      remove: (which) => backend.remove(which).catch(refused),
+      keep: (note) => backend.keep(note).then(kept, refused),
+      remove: (which) => backend.remove(which).then(removed, refused),
     },
     async takesWrites() {
       if (!faulty) return true;

@@ -1,8 +1,8 @@
 import type { Context } from "hono";
 import { HonoBase } from "hono/hono-base";
-import type { Served } from "../api/around.ts";
+import type { BoundWorkflow } from "../api/around.ts";
 import { checkQuery, noFields } from "../api/fields.ts";
-import { type Wires, wire } from "../api/orders.ts";
+import { batchWire, type Wire } from "../api/orders.ts";
 import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
@@ -23,7 +23,7 @@ import {
 
 export interface HttpAppOptions {
   /** One for each workflow; its name is the first segment of the paths. */
-  readonly served: readonly Served[];
+  readonly bound: readonly BoundWorkflow[];
   /** Who may do what; undefined: everybody may do everything. */
   readonly auth: Auth | undefined;
   /** Where the app is mounted: empty, or such as `/api`. Default: empty. */
@@ -43,7 +43,7 @@ export interface HttpEnv {
 
 /** The HTTP API of some workflows. Throws `setting_invalid` or `keys_invalid`. */
 export function createApp({
-  served,
+  bound,
   auth,
   basePath = "",
   bodyBytesMax = 262_144,
@@ -51,7 +51,7 @@ export function createApp({
   observed,
   ready,
 }: HttpAppOptions): HonoBase<HttpEnv> {
-  const names = served.map(({ engine }) => engine.workflow.name);
+  const names = bound.map(({ engine }) => engine.workflow.name);
   checkOptions(names, basePath, bodyBytesMax);
   const app = new HonoBase<HttpEnv>({ router: fixedFirstRouter() });
   const guard = createGuard(auth);
@@ -78,23 +78,23 @@ export function createApp({
 
   const takesOrders = async (): Promise<boolean> => {
     if (!ready()) return false;
-    const takes = (await Promise.all(served.map(({ engine }) => engine.takesWrites()))).every(Boolean);
+    const takes = (await Promise.all(bound.map(({ engine }) => engine.takesWrites()))).every(Boolean);
     if (takes) storeFaults.recovered();
     return takes;
   };
 
   const ofServer = [
-    ...allWorkflowsRoutes(served),
+    ...allWorkflowsRoutes(bound, options),
     ...healthRoutes(takesOrders),
     ...observed,
-    ...referenceRoutes({ served, basePath, secured: auth !== undefined }),
+    ...referenceRoutes({ bound, basePath, secured: auth !== undefined }),
   ];
   const open = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));
   for (const route of ofServer) addRoute(app, basePath, route, guard);
-  for (const each of served) {
+  for (const each of bound) {
     for (const route of workflowRoutes(each, options)) addRoute(app, basePath, route, guard);
   }
-  const missingWorkflow = createMissingWorkflow(served);
+  const missingWorkflow = createMissingWorkflow(bound);
 
   app.notFound((context) => {
     const { path } = context.req;
@@ -136,8 +136,8 @@ function addRoute(
     const request = context.req.raw;
     const who = guard(request, access);
     if (who instanceof Response) return who;
-    // A parameter that does nothing must not look as if it did; GET routes check their own.
-    if (method !== "GET" && request.url.includes("?")) checkQuery(noFields, request.url);
+    // A parameter that does nothing must not look as if it did. What has no body checks its own.
+    if (method === "POST" && request.url.includes("?")) checkQuery(noFields, request.url);
     const value = parameter === undefined ? "" : (context.req.param(parameter) ?? "");
     return answer(request, { parameter: value, help: context.env ?? noHelp, who });
   });
@@ -150,12 +150,12 @@ function allowedMethods(app: HonoBase<HttpEnv>, path: string): string {
 }
 
 /** Finds the name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */
-function createMissingWorkflow(served: readonly Served[]): (path: string) => string | undefined {
-  const declared = served.flatMap(({ operations }) => [...operations.values()].map(({ operation }) => operation));
-  const all: Wires[string][] = [...declared, wire.placeMany];
+function createMissingWorkflow(bound: readonly BoundWorkflow[]): (path: string) => string | undefined {
+  const declared = bound.flatMap(({ operations }) => [...operations.values()].map(({ operation }) => operation));
+  const all: Pick<Wire, "path" | "scope">[] = [...declared, batchWire];
   const paths = all.filter(({ scope }) => scope === undefined).map(({ path }) => path.replace(/\{\w+\}/g, "[^/]+"));
   const shape = new RegExp(`^/([a-z][A-Za-z0-9]{0,39})(?:${[...new Set(paths)].join("|")})$`);
-  const names = new Set(served.map(({ engine }) => engine.workflow.name));
+  const names = new Set(bound.map(({ engine }) => engine.workflow.name));
   return (path) => {
     const name = shape.exec(path)?.[1];
     return name === undefined || reservedNames.has(name) || names.has(name) ? undefined : name;

@@ -1,7 +1,7 @@
-import type { BoundOperation, Served } from "../api/around.ts";
+import type { BoundOperation, BoundWorkflow } from "../api/around.ts";
 import { checkBody, checkQuery, idempotencyKeyPattern, noFields } from "../api/fields.ts";
 import { isRefusal, type Operation } from "../api/operation.ts";
-import { pathFieldOf, wire } from "../api/orders.ts";
+import { batchWire, pathFieldOf } from "../api/orders.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Call, Who } from "../engine/call.ts";
 import type { Access } from "./auth.ts";
@@ -47,7 +47,7 @@ export interface RouteOptions {
 }
 
 /** The routes of one workflow: one for each of its operations, and the batch. */
-export function workflowRoutes({ engine, operations }: Served, options: RouteOptions): Route[] {
+export function workflowRoutes({ engine, operations }: BoundWorkflow, options: RouteOptions): Route[] {
   const { name } = engine.workflow;
   const own = [...operations.values()].filter(({ operation }) => operation.scope === undefined);
   const place = operations.get("place");
@@ -72,7 +72,7 @@ function operationRoute({ operation, run }: BoundOperation, workflow: string, op
       const input = await read(request, help.readBody);
       const result = await run(field === undefined ? input : { ...Object(input), [field]: parameter }, call);
       if (isRefusal(result)) return refusalProblem(result);
-      if (method !== "GET") options.onStored();
+      if (role === "intake") options.onStored();
       const status = operation.status?.(result) ?? onlyStatus;
       if (write === undefined) return new Response(null, { status });
       const located = operation.located?.(result);
@@ -91,8 +91,7 @@ function inputReader(
 ): (request: Request, readBody: ReadBody | undefined) => unknown {
   const fields = input ?? noFields;
   if (takes === "data") return (request, readBody) => body.required(request, readBody, "invalid_data");
-  if (method === "GET") return (request) => checkQuery(fields, request.url);
-  if (method === "DELETE") return () => ({});
+  if (method !== "POST") return (request) => checkQuery(fields, request.url);
   const read = bodyRequired ? body.required : body.optional;
   return async (request, readBody) => checkBody(fields, await read(request, readBody, "invalid_request"));
 }
@@ -103,7 +102,7 @@ function batchRoute(
   workflow: string,
   { bodyBytesMax, onStored, onError }: RouteOptions,
 ): Route {
-  const { method, path, role } = wire.placeMany;
+  const { method, path, role } = batchWire;
   return {
     method,
     path: `/${workflow}${path}`,
@@ -128,32 +127,38 @@ function batchRoute(
 }
 
 /** The routes that answer for every workflow at once: one for each operation of the scope `server`. */
-export function allWorkflowsRoutes(served: readonly Served[]): Route[] {
-  const [first] = served;
-  const ofServer = [...(first?.operations.values() ?? [])].filter(({ operation }) => operation.scope === "server");
-  return ofServer.map(({ operation }) => {
-    const { name, method, path, role, input = noFields, shown } = operation;
-    const rows = served.map(({ engine, operations }) => {
-      const workflow = engine.workflow.name;
-      return { workflow, run: operations.get(name)?.run, write: shown?.writer(workflow) };
+export function allWorkflowsRoutes(bound: readonly BoundWorkflow[], { body }: Pick<RouteOptions, "body">): Route[] {
+  const operations = [...(bound[0]?.operations.values() ?? [])].map(({ operation }) => operation);
+  return operations
+    .filter(({ scope }) => scope === "server")
+    .map((operation) => {
+      const { name, method, path, role, keyed } = operation;
+      const read = inputReader(operation, body);
+      const rows = bound.map((each) => rowOf(each, operation));
+      return {
+        method,
+        path,
+        access: role,
+        async answer(request, { help, who }) {
+          const call = callOf(request.headers, who, keyed === true);
+          const input = await read(request, help.readBody);
+          const results = await Promise.all(rows.map(({ run }) => run(input, call)));
+          const refused = results.find(isRefusal);
+          if (refused !== undefined) return refusalProblem(refused);
+          const parts = rows.map(
+            ({ workflow, write }, index) => `{"workflow":"${workflow}","${name}":${write(results[index])}}`,
+          );
+          return ok(`{"workflows":[${parts.join(",")}]}`);
+        },
+      };
     });
-    return {
-      method,
-      path,
-      access: role,
-      async answer(request, { who }) {
-        const fields = checkQuery(input, request.url);
-        const call = callOf(request.headers, who, false);
-        const results = await Promise.all(rows.map(({ run }) => run?.(fields, call)));
-        const refused = results.find(isRefusal);
-        if (refused !== undefined) return refusalProblem(refused);
-        const parts = rows.map(
-          ({ workflow, write }, index) => `{"workflow":"${workflow}","${name}":${write?.(results[index]) ?? "null"}}`,
-        );
-        return ok(`{"workflows":[${parts.join(",")}]}`);
-      },
-    };
-  });
+}
+
+/** One workflow's part of what an operation of the whole server answers. */
+function rowOf({ engine, operations }: BoundWorkflow, { name, shown }: Operation) {
+  const workflow = engine.workflow.name;
+  const run = operations.get(name)?.run ?? (async () => undefined);
+  return { workflow, run, write: shown?.writer(workflow) ?? (() => "null") };
 }
 
 /** The routes that tell whether the server is well. */

@@ -1,5 +1,5 @@
 export type { Orders } from "../api/orders.ts";
-export type { KeyedOptions, OrderOf } from "../api/types.ts";
+export type { KeyedOptions, OrderOf, Transition } from "../api/types.ts";
 export { type MemoryOptions, memory } from "../backend/memory.ts";
 export type { Attempt } from "./attempts.ts";
 export {
@@ -14,7 +14,6 @@ export { type FakeClock, fakeClock } from "./fakeClock.ts";
 export { type ExpectedChange, type Given, type GivenContext, type GivenOrder, given, type When } from "./given.ts";
 export {
   type TestWorkflowOptions,
-  type TransitionOf,
   testWorkflow,
   type WorkflowTest,
 } from "./testWorkflow.ts";

@@ -1,9 +1,9 @@
 import type { z } from "zod";
-import { serve } from "../api/around.ts";
+import { aroundsOf, bindOperations } from "../api/around.ts";
 import { createLibrary } from "../api/library.ts";
 import { operations } from "../api/operations.ts";
 import type { Orders } from "../api/orders.ts";
-import type { KeyedOptions, OrderOf } from "../api/types.ts";
+import type { KeyedOptions, OrderOf, Transition } from "../api/types.ts";
 import type { DeliveryMode } from "../backend/backend.ts";
 import { memory } from "../backend/memory.ts";
 import type { Random } from "../core/clock.ts";
@@ -14,13 +14,11 @@ import {
   type AnyWorkflow,
   type HandledStatus,
   handledStatuses,
-  type ResultsOf,
   type StatusName,
   statusOf,
   timeoutSecondsOf,
 } from "../core/workflow.ts";
 import { createEngine } from "../engine/createEngine.ts";
-import type { TransitionRequest } from "../engine/engine.ts";
 import { createAtRest } from "./atRest.ts";
 import { type Attempt, attemptOf } from "./attempts.ts";
 import { type FakeClock, fakeClock } from "./fakeClock.ts";
@@ -47,11 +45,6 @@ export interface TestWorkflowOptions<Resources extends object = object> {
   readonly log?: Log | undefined;
 }
 
-export interface TransitionOf<W extends AnyWorkflow> extends TransitionRequest {
-  readonly to: StatusName<W>;
-  readonly results?: Partial<ResultsOf<W>> | undefined;
-}
-
 /** A workflow at work on a clock that stands still. Every call ends when nothing more happens without time passing. */
 export interface WorkflowTest<W extends AnyWorkflow = AnyWorkflow> extends AsyncDisposable {
   /**
@@ -74,7 +67,7 @@ export interface WorkflowTest<W extends AnyWorkflow = AnyWorkflow> extends Async
    * `order_not_found`, `transition_not_allowed`, `being_handled`, `stale`, `invalid_results`, `idempotency_conflict`,
    * `invalid_request`, `not_at_rest`, `closed`.
    */
-  transition(id: string, request: TransitionOf<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
+  transition(id: string, request: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
   /**
    * Starts a failed order again, and resolves with it once everything is at rest. Rejects with `order_not_found`,
    * `not_failed`, `transition_not_allowed`, `not_at_rest`, `closed`.
@@ -163,7 +156,7 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
     throw error;
   }
 
-  const { orders } = createLibrary(serve(engine, operations));
+  const { orders } = createLibrary(bindOperations(engine, operations, aroundsOf({ log })));
   const get = async (id: string) => (await orders.call("get", { id })) as OrderOf<W>;
   /** The order that a call was about, once everything that it set off is at rest. */
   const settled = async (id: string): Promise<OrderOf<W>> => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Around, operatorActions, serve } from "../../src/api/around.ts";
+import { type Around, bindOperations, operatorActions } from "../../src/api/around.ts";
 import { operations } from "../../src/api/operations.ts";
 import { memory } from "../../src/backend/memory.ts";
 import { createCauce } from "../../src/cauce.ts";
@@ -27,7 +27,7 @@ describe("what goes around operations", () => {
         told.push([name, call.who, (result as { items: unknown[] }).items.length]);
         return result;
       };
-    const { operations: bound } = serve(engines[0] as Engine, operations, [tell("outer"), tell("inner")]);
+    const { operations: bound } = bindOperations(engines[0] as Engine, operations, [tell("outer"), tell("inner")]);
     await bound.get("list")?.run({ limit: 1 }, { who });
     assert.deepEqual(told, ["outer before list", "inner before list", ["inner", who, 0], ["outer", who, 0]]);
   });
@@ -86,7 +86,7 @@ describe("the log of operators' actions", () => {
     assert.deepEqual(shop.lines, [
       { ...about, operation: "stored" },
       { ...about, operation: "retry", refused: "not_failed" },
-      { ...about, operation: "transition", refused: "being_handled" },
+      { ...about, operation: "transition", to: "held", refused: "being_handled" },
       { ...about, operation: "remove", refused: "order_not_final" },
       { ...about, operation: "pause", orderId: null, status: "received", requestId: "r-7" },
       { ...about, operation: "resume", orderId: null, status: "received" },
@@ -138,7 +138,7 @@ describe("the log of operators' actions", () => {
       ...(engines[0] as Engine),
       remove: () => Promise.reject(new CauceError("store_full", "/var/lib/x is full")),
     };
-    const { operations: bound } = serve(full, operations, [operatorActions(log)]);
+    const { operations: bound } = bindOperations(full, operations, [operatorActions(log)]);
     const removing = bound.get("remove")?.run({ id: "1" }, { who });
     await assert.rejects(removing ?? Promise.resolve(), { code: "store_full" });
     assert.deepEqual(lines, [

@@ -62,6 +62,47 @@ describe("an operation that is added to the list", () => {
     assert.deepEqual(await response.json(), { workflows: [{ workflow: "parcels", weigh: { kilograms: 7 } }] });
   });
 
+  it("takes its fields from the query where it has no body", async () => {
+    await using shop = await opened();
+    const { order } = await shop.client.place({ to: "Ada" });
+    const orders = shop.cauce.workflow("parcels");
+    for (const call of [shop.client.call, orders.call]) {
+      assert.equal(await call("discard", { id: order.id, reason: "twice" }), undefined);
+      await assert.rejects(call("discard", { id: order.id, reason: "none" }), { code: "order_not_found" });
+      await assert.rejects(call("discard", { id: order.id }), { code: "invalid_request", message: /reason/ });
+    }
+    const { paths } = (await (await shop.cauce.fetch(new Request("http://shop.example/openapi.json"))).json()) as {
+      paths: Record<
+        string,
+        { delete: { parameters: { name: string; in: string; required: boolean }[]; requestBody?: 1 } }
+      >;
+    };
+    const { parameters, requestBody } = paths["/parcels/{id}/drafts"]?.delete ?? { parameters: [] };
+    assert.equal(requestBody, undefined);
+    assert.deepEqual(
+      parameters.map((each) => [each.name, each.in, each.required]),
+      [
+        ["id", "path", true],
+        ["reason", "query", true],
+        ["to", "query", false],
+        ["X-Request-Id", "header", false],
+      ],
+    );
+  });
+
+  it("of the whole server may take a body, and is described with what it answers", async () => {
+    await using shop = await opened();
+    assert.deepEqual(await shop.client.call("shake", { times: 3 }), { shaken: 3 });
+    await assert.rejects(shop.client.call("shake", { times: 0 }), { code: "invalid_request" });
+    const { components } = (await (await shop.cauce.fetch(new Request("http://shop.example/openapi.json"))).json()) as {
+      components: { schemas: Record<string, { properties: { workflows: { items: { properties: object } } } }> };
+    };
+    assert.deepEqual(components.schemas.Shake?.properties.workflows.items.properties, {
+      workflow: { type: "string" },
+      shake: { type: "object", properties: { shaken: { type: "integer" } }, required: ["shaken"] },
+    });
+  });
+
   it("is no route without its place in the list", async () => {
     await using shop = await opened(operations);
     await assert.rejects(shop.client.call("inspect", { id: "1", note: "x" }), { code: "route_not_found" });

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { operations } from "../../src/api/operations.ts";
-import { pathFieldOf, reservedIdsOf, type Wire, wire } from "../../src/api/orders.ts";
+import { batchWire, pathFieldOf, reservedIdsOf, type Wire, wire } from "../../src/api/orders.ts";
+import { reservedNames } from "../../src/core/defineWorkflow.ts";
+import { clientSettings } from "../../src/runtime/settings.ts";
 import { problemOf, serving } from "../http/serving.ts";
 
 describe("the wire", () => {
-  it("has a line for each operation, and one for the batch, which is no operation of its own", () => {
-    assert.deepEqual(Object.keys(wire).sort(), [...operations.map(({ name }) => name), "placeMany"].sort());
+  it("has a line for each operation, and no other", () => {
+    assert.deepEqual(Object.keys(wire).sort(), operations.map(({ name }) => name).sort());
     for (const operation of operations) {
       const line: Wire = wire[operation.name as keyof typeof wire];
       for (const [key, value] of Object.entries(line)) {
@@ -31,8 +33,25 @@ describe("the wire", () => {
   });
 });
 
+it("no workflow can have the name of a route of the server", async (t) => {
+  const { app } = await serving(t);
+  const first = app.routes.map(({ path }) => path.split("/")[1]?.replace(/\.\w+$/, "") ?? "");
+  const ofServer = new Set(first.filter((segment) => !["orders", "claims"].includes(segment)));
+  assert.ok(ofServer.has("queues") && ofServer.has("openapi"));
+  for (const segment of ofServer) assert.ok(reservedNames.has(segment), segment);
+});
+
+it("no field is called as a flag that every command has", () => {
+  const taken = [...Object.keys(clientSettings), "json", "help"];
+  for (const { name, input, command } of operations) {
+    if (command === null) continue;
+    for (const field of Object.keys(input?.().shape ?? {})) assert.ok(!taken.includes(field), `${name}: ${field}`);
+  }
+});
+
 /** Every path that a workflow has, with something in the place of its field. */
-const paths = Object.values(wire as Readonly<Record<string, Wire>>)
+const lines: Pick<Wire, "method" | "path" | "scope">[] = [...Object.values(wire), batchWire];
+const paths = lines
   .filter(({ scope }) => scope === undefined)
   .map(({ method, path }) => [method, path.replace(/\{\w+\}/, "x")] as const);
 

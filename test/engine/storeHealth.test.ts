@@ -90,6 +90,43 @@ describe("the store's health", () => {
   });
 });
 
+test("a pause, a change and a removal show that the store takes writes; a removal of nothing does not", async (t) => {
+  const clock = fakeClock();
+  const right = memory({ clock });
+  t.after(() => right.close());
+  let full = true;
+  const backend: Backend = {
+    ...right,
+    keep: (note) => (full ? Promise.reject(new CauceError("store_full", "no")) : right.keep(note)),
+  };
+  const { backend: watched, takesWrites } = createStoreHealth({ backend, clock });
+  const by = { ...actor, requestId: null, messageId: null };
+  const order = {
+    kind: "final",
+    dataJson: "{}",
+    group: null,
+    createdAt: 0,
+    expiresAt: null,
+    extrasJson: null,
+  } as const;
+  const placed = await watched.place({ ...order, status: "done", by, key: null });
+  assert.ok(placed.outcome === "placed");
+  const writes: (() => Promise<unknown>)[] = [
+    () => watched.keep({ is: "paused", status: "open", paused: true }),
+    () => watched.remove({ id: placed.order.id }),
+  ];
+  for (const write of writes) {
+    full = true;
+    await assert.rejects(watched.keep({ is: "probe" }), { code: "store_full" });
+    await watched.remove({ id: "none" });
+    // The probe is refused: nothing has shown yet that writes are taken.
+    assert.equal(await takesWrites(), false);
+    full = write !== writes[0];
+    await write();
+    assert.equal(await takesWrites(), true);
+  }
+});
+
 test("an engine's store is in fault from a placing or a handler's change on, and no longer than that", async (t) => {
   let full = false;
   const refuse = () => Promise.reject(new CauceError("store_full", "the disk is full"));

@@ -12,7 +12,7 @@ import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createApp } from "../../src/http/app.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { jsonOf, parts, problemOf, servedOf, serving } from "./serving.ts";
+import { boundOf, jsonOf, parts, problemOf, serving } from "./serving.ts";
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -439,7 +439,7 @@ test("a store that does not take writes gives 503, and is logged once until it d
   };
   const app = createApp({
     ...parts(),
-    served: servedOf([faulty]),
+    bound: boundOf([faulty]),
     auth: undefined,
     log: { ...log, info: (_, message) => lines.push(message), error: (fields) => lines.push(`${fields.code}`) },
     ready: () => true,
@@ -464,7 +464,7 @@ test("what nobody expected is a 500 that reveals nothing, and is logged with the
   const [orders] = engines as [Engine, Engine];
   const app = createApp({
     ...parts(),
-    served: servedOf([{ ...orders, get: () => Promise.reject(new Error("secret in /etc")) }]),
+    bound: boundOf([{ ...orders, get: () => Promise.reject(new Error("secret in /etc")) }]),
     auth: undefined,
     log: { ...log, error: (fields) => errors.push(fields) },
     ready: () => true,
@@ -495,7 +495,7 @@ test("a group function that throws is a 500, of an order as of a line, logged wi
   const kept = { ...log, error: (fields: Record<string, unknown>) => errors.push(fields) };
   const actor = { runtime: "node", name: "test" } as const;
   const engine = createEngine({ app, backend, clock, random: Math.random, log: kept, actor });
-  const served = createApp({ ...parts(), served: servedOf([engine]), auth: undefined, log: kept, ready: () => true });
+  const served = createApp({ ...parts(), bound: boundOf([engine]), auth: undefined, log: kept, ready: () => true });
   const send = (path: string, body: string) => served.request(path, { method: "POST", body: Buffer.from(body) });
   const problem = await problemOf(await send("/orders", "{}"), 500, "internal_error");
   assert.doesNotMatch(JSON.stringify(problem), /group|undefined/);
@@ -510,7 +510,7 @@ test("a group function that throws is a 500, of an order as of a line, logged wi
 
 test("options that cannot work are refused", async (t) => {
   const { engines } = await serving(t);
-  const base = { ...parts(), served: servedOf(engines), auth: undefined, log, ready: () => true };
+  const base = { ...parts(), bound: boundOf(engines), auth: undefined, log, ready: () => true };
   const [orders] = engines as [Engine, Engine];
   for (const basePath of ["api", "/api/", "/", "/a b", "/:id", "/*"]) {
     assert.throws(() => createApp({ ...base, basePath }), { code: "setting_invalid" }, basePath);
@@ -518,7 +518,7 @@ test("options that cannot work are refused", async (t) => {
   for (const bodyBytesMax of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
     assert.throws(() => createApp({ ...base, bodyBytesMax }), { code: "setting_invalid" });
   }
-  assert.throws(() => createApp({ ...base, served: servedOf([orders, orders]) }), { code: "app_invalid" });
+  assert.throws(() => createApp({ ...base, bound: boundOf([orders, orders]) }), { code: "app_invalid" });
   const keys = [{ name: "a", role: "read" as const, sha256: "short" }];
   assert.throws(() => createApp({ ...base, auth: { keys } }), { code: "keys_invalid" });
 });

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import type { Role } from "../../src/engine/call.ts";
 import { createApp } from "../../src/http/app.ts";
 import { createKey, parseKeys } from "../../src/http/keys.ts";
-import { parts, problemOf, servedOf, serving } from "./serving.ts";
+import { boundOf, parts, problemOf, serving } from "./serving.ts";
 
 const reference = readFileSync(new URL("../../docs/reference/http.md", import.meta.url), "utf8");
 
@@ -42,7 +42,7 @@ test("the reference lists every route, and no other", async (t) => {
   const { engines } = await serving(t);
   const app = createApp({
     ...parts(),
-    served: servedOf(engines.slice(0, 1)),
+    bound: boundOf(engines.slice(0, 1)),
     auth: undefined,
     log: { info: () => {}, warn: () => {}, error: () => {} },
     ready: () => true,

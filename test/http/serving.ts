@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { z } from "zod";
-import { type Served, serve } from "../../src/api/around.ts";
+import { type BoundWorkflow, bindOperations } from "../../src/api/around.ts";
 import { operations } from "../../src/api/operations.ts";
 import { memory } from "../../src/backend/memory.ts";
 import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
@@ -73,8 +73,8 @@ export interface Problem {
 }
 
 /** Engines with every operation, and nothing around those. */
-export function servedOf(engines: readonly Engine[]): Served[] {
-  return engines.map((engine) => serve(engine, operations));
+export function boundOf(engines: readonly Engine[]): BoundWorkflow[] {
+  return engines.map((engine) => bindOperations(engine, operations, []));
 }
 
 /** What an app needs that a test does not look at. */
@@ -86,7 +86,7 @@ export function parts() {
 /** The HTTP app over two real engines on the memory backend, with time standing still. Closed when the test ends. */
 export async function serving(
   t: TestContext,
-  options: Partial<Omit<HttpAppOptions, "served" | "log" | "observed">> = {},
+  options: Partial<Omit<HttpAppOptions, "bound" | "log" | "observed">> = {},
 ) {
   const clock = fakeClock();
   const lines: Line[] = [];
@@ -118,7 +118,7 @@ export async function serving(
   });
   const { basePath = "" } = options;
   const observed = observedRoutes(engines, observation, clock);
-  const app = createApp({ auth: undefined, ready: () => true, ...options, served: servedOf(engines), log, observed });
+  const app = createApp({ auth: undefined, ready: () => true, ...options, bound: boundOf(engines), log, observed });
 
   const request = async (method: string, path: string, { json, body, headers, env }: RequestOptions = {}) => {
     const sent = json === undefined ? body : JSON.stringify(json);

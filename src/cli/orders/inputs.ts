@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type FieldKind, fieldKind, pathFieldMeanings } from "../../api/fields.ts";
+import { type FieldKind, fieldKind, fromText, pathFieldMeanings } from "../../api/fields.ts";
 import type { Operation } from "../../api/operation.ts";
 import { pathFieldOf } from "../../api/orders.ts";
 import { CauceError } from "../../core/errors.ts";
@@ -74,9 +74,7 @@ function shapeOf({ input }: Operation): Readonly<Record<string, z.ZodType>> {
 
 function typed(where: string, schema: z.ZodType, given: string | boolean): unknown {
   const kind = fieldKind(schema);
-  let value: unknown = given;
-  if (kind === "json") value = parseJson(String(given), where, "setting_invalid");
-  if (kind === "number") value = /^\d{1,15}$/.test(String(given)) ? Number(given) : Number.NaN;
+  const value = kind === "json" ? parseJson(String(given), where, "setting_invalid") : fromText(kind, String(given));
   const parsed = schema.safeParse(value);
   if (parsed.success) return value;
   const message = kind === "number" ? numberMessage(schema) : (parsed.error.issues[0]?.message ?? "is not taken");

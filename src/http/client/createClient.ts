@@ -53,17 +53,15 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
 
   const call: Orders["call"] = async (name, input, { signal, requestId, idempotencyKey }: KeyedOptions = {}) => {
     const own = Object.hasOwn(wires, name) ? wires[name] : undefined;
-    if (own === undefined || own.streams) {
-      const names = Object.keys(wires)
-        .filter((each) => !wires[each]?.streams)
-        .join(", ");
+    if (own === undefined) {
+      const names = Object.keys(wires).join(", ");
       throw new ClientError("invalid_request", `there is no operation "${name}"; there is ${names}`);
     }
-    const { method, scope, takes, keyed, repeat, doneOnceRefusedWith } = own;
+    const { method, scope, takes, keyed, gives, repeat, doneOnceRefusedWith } = own;
     const { url, rest } = placed(name, input);
     const answer = await connection.send({
       method,
-      url: method === "GET" ? url + queryOf({ ...Object(rest) }) : url,
+      url: method === "POST" ? url : url + queryOf({ ...Object(rest) }),
       body: method === "POST" ? rest : undefined,
       headers: { "x-request-id": requestId, "idempotency-key": keyed ? (idempotencyKey ?? newKey()) : undefined },
       signal,
@@ -71,22 +69,16 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
       ...(doneOnceRefusedWith === undefined ? {} : { doneOnceRefusedWith }),
     });
     if (scope === "server") return rowOf(answer.json as AllWorkflows<Row>, address)[name];
-    return takes === "data" ? { placed: answer.status === 202, order: orderIn(url, answer) } : answer.json;
+    if (takes === "data") return { placed: answer.status === 202, order: orderIn(url, answer) };
+    // Nothing came where a try whose answer was lost had done it.
+    if (gives === "order") return answer.json === undefined ? readAgain(input) : orderIn(url, answer);
+    return answer.json;
   };
 
+  const readAgain = (input: unknown) => call("get", { id: (Object(input) as { id?: unknown }).id });
   const over = ordersOver(call);
   const client: Client<AnyWorkflow> = {
     ...over,
-    async transition(id, wanted, given) {
-      const json = (await over.transition(id, wanted, given)) as unknown;
-      return orderIn(placed("transition", { id }).url, { status: 200, json });
-    },
-    async retry(id, given) {
-      // Nothing where a try whose answer was lost had started the order again.
-      const order = ((await over.retry(id, given)) as Order | undefined) ?? (await over.get(id, given));
-      if (order !== undefined) return order;
-      throw new ClientError("order_not_found", `no order has the id "${id}"; it was removed meanwhile`);
-    },
     orders: (query = {}, given) => ({ [Symbol.asyncIterator]: () => iterate(query, given) }),
     waitFor: (id, status, { timeoutSeconds, signal, ...given } = {}) =>
       waitFor(

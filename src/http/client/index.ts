@@ -11,6 +11,7 @@ export type {
   Queue,
   Stored,
   Transition,
+  WorkflowOf,
 } from "../../api/types.ts";
 export { ClientError } from "./clientError.ts";
 export { createClient } from "./createClient.ts";

@@ -1,6 +1,7 @@
 /** The schemas of answers that are the same for every workflow, and are no operation's result. */
 import * as z from "zod";
 import { later } from "../../api/fields.ts";
+import type { Operation, Shape } from "../../api/operation.ts";
 import { count, sharedShapes, status, time } from "../../api/shapes.ts";
 import { errorCodes } from "../../core/errors.ts";
 import { httpStatusOf } from "../problem.ts";
@@ -27,9 +28,6 @@ const problem = later(() =>
       errors: z.array(fault()).optional().describe("Each fault, where data, results, a query or a body are refused."),
     })
     .describe("An error (RFC 9457)."),
-);
-const queues = later(() =>
-  z.object({ workflows: z.array(z.object({ workflow: z.string(), queues: z.array(sharedShapes.Queue()) })) }),
 );
 const health = later(() => z.object({ status: z.enum(["ok", "unavailable"]) }));
 const batchAnswer = later(() =>
@@ -85,10 +83,20 @@ const stats = later(() =>
 );
 
 /** Every schema that is the same for all workflows, by its name in the document. */
-export function sharedSchemas(): Record<string, z.ZodType> {
-  const all = { Fault: fault, Problem: problem, ...sharedShapes, Queues: queues, Health: health };
-  const rest = { BatchAnswer: batchAnswer, Transition: transition, Stats: stats };
-  return Object.fromEntries(Object.entries({ ...all, ...rest }).map(([name, make]) => [name, make()]));
+export function sharedSchemas(operations: readonly Operation[]): Record<string, z.ZodType> {
+  const own: Shape[] = [
+    { name: "Fault", schema: fault },
+    { name: "Problem", schema: problem },
+    ...sharedShapes,
+    { name: "Health", schema: health },
+    { name: "BatchAnswer", schema: batchAnswer },
+    { name: "Transition", schema: transition },
+    { name: "Stats", schema: stats },
+  ];
+  const results = operations.flatMap(({ shown }) => (typeof shown?.shape === "object" ? [shown.shape] : []));
+  return Object.fromEntries(
+    [...own, ...results].flatMap(({ name, schema }) => (name === undefined ? [] : [[name, schema()]])),
+  );
 }
 
 /** What a code means, for descriptions. */

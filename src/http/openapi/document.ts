@@ -21,12 +21,12 @@ export interface DocumentOptions {
 
 /** The API as OpenAPI 3.1: one set of paths for each workflow, then the server's own. */
 export function openApiDocument({ workflows, operations, basePath, secured, version }: DocumentOptions): object {
-  const components = createComponents(sharedSchemas());
+  const components = createComponents(sharedSchemas(operations));
   const names = workflows.map(({ name }) => name);
   const own = workflows.map((each) => putWorkflowSchemas(components, each, operations));
   const routes = [
     ...own.flatMap((each) => workflowRoutes(operations, each)),
-    ...allWorkflowsRoutes(operations),
+    ...allWorkflowsRoutes(operations, components),
     ...serverRoutes(names),
   ];
   const responses: Record<string, object> = {};

@@ -1,10 +1,10 @@
-import type { Served } from "../../api/around.ts";
+import type { BoundWorkflow } from "../../api/around.ts";
 import type { Route } from "../routes.ts";
 import { version } from "../version.ts";
 import { openApiDocument } from "./document.ts";
 
 export interface ReferenceOptions {
-  readonly served: readonly Served[];
+  readonly bound: readonly BoundWorkflow[];
   readonly basePath: string;
   /** Whether the server asks for API keys. */
   readonly secured: boolean;
@@ -14,11 +14,11 @@ export interface ReferenceOptions {
  * `GET /openapi.json` and the page `GET /docs`, each made at its first request and kept. What makes the document is imported
  * as everything is: one `import()` of what uses zod would keep a bundler from leaving out the parts of zod that nobody uses.
  */
-export function referenceRoutes({ served, basePath, secured }: ReferenceOptions): Route[] {
+export function referenceRoutes({ bound, basePath, secured }: ReferenceOptions): Route[] {
   let document: string | undefined;
   let page: Promise<{ html: string; headers: Readonly<Record<string, string>> }> | undefined;
-  const workflows = served.map(({ engine }) => engine.workflow);
-  const operations = [...(served[0]?.operations.values() ?? [])].map(({ operation }) => operation);
+  const workflows = bound.map(({ engine }) => engine.workflow);
+  const operations = [...(bound[0]?.operations.values() ?? [])].map(({ operation }) => operation);
 
   return [
     {

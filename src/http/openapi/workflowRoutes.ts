@@ -1,9 +1,9 @@
 /** What a workflow's routes are in the document: its operations, as they are declared, with the workflow's own schemas. */
 import * as z from "zod";
 import { idempotencyKeyPattern, noFields, pathFieldMeanings } from "../../api/fields.ts";
-import { type Operation, unwritable } from "../../api/operation.ts";
-import { pathFieldOf, wire } from "../../api/orders.ts";
-import { inlineSchema, type JsonSchema, refTo } from "./components.ts";
+import { type Operation, type Shown, unwritable } from "../../api/operation.ts";
+import { batchWire, pathFieldOf } from "../../api/orders.ts";
+import { type Components, inlineSchema, type JsonSchema, refTo } from "./components.ts";
 import { type Content, json, type RouteDescription } from "./describe.ts";
 import type { WorkflowSchemas } from "./workflowSchemas.ts";
 
@@ -32,28 +32,33 @@ export function workflowRoutes(operations: readonly Operation[], workflow: Workf
 }
 
 /** The routes that answer for all workflows at once. */
-export function allWorkflowsRoutes(operations: readonly Operation[]): RouteDescription[] {
+export function allWorkflowsRoutes(operations: readonly Operation[], components: Components): RouteDescription[] {
   return operations
     .filter(({ scope }) => scope === "server")
-    .map(({ name, method, path, role, summary, description, input, answers, shown, errors }) => ({
-      method,
-      path,
-      operationId: name,
-      tag: "server",
-      access: role,
-      summary,
-      description,
-      parameters: { query: input?.() },
-      answers: eachAnswer(answers, (said) => ({
-        description: said,
-        ...(shown === undefined ? {} : { content: json(refTo(shown.schema)) }),
-      })),
-      errors,
-    }));
+    .map((operation) => {
+      const { name, method, path, role, summary, description, answers, shown, errors } = operation;
+      const { shape } = shown ?? {};
+      const rows = typeof shape === "object" ? { [name]: shape.schema() } : {};
+      const all = z.object({ workflows: z.array(z.object({ workflow: z.string(), ...rows })) });
+      const content = json(components.putShape(`${name.charAt(0).toUpperCase()}${name.slice(1)}`, all));
+      return {
+        method,
+        path,
+        operationId: name,
+        tag: "server",
+        access: role,
+        summary,
+        description,
+        ...requestOf(operation, {}),
+        answers: eachAnswer(answers, (said) => ({ description: said, content })),
+        errors,
+      };
+    });
 }
 
-function routeOf(operation: Operation, workflow: WorkflowSchemas): RouteDescription {
-  const { name, method, path, role, keyed, summary, description, input, answers, errors } = operation;
+/** What an operation's request brings: parameters, and a body where it is a POST. */
+function requestOf(operation: Operation, inputs: WorkflowSchemas["inputs"]) {
+  const { name, method, keyed, input = noFields, bodyRequired, example = {} } = operation;
   const field = pathFieldOf(operation);
   const inPath =
     field &&
@@ -64,6 +69,19 @@ function routeOf(operation: Operation, workflow: WorkflowSchemas): RouteDescript
         .describe(pathFieldMeanings[field] ?? `The ${field}.`),
     });
   const headers = { ...(keyed ? { "Idempotency-Key": idempotencyKey() } : {}), "X-Request-Id": requestId() };
+  const parameters = {
+    ...(inPath ? { path: inPath } : {}),
+    ...(method === "POST" ? {} : { query: input() }),
+    ...(method === "GET" ? {} : { header: z.object(headers) }),
+  };
+  if (method !== "POST") return { parameters };
+  const content = json(inputs[name] ?? inlineSchema(input()), example);
+  return { parameters, body: { required: bodyRequired === true, content } };
+}
+
+function routeOf(operation: Operation, workflow: WorkflowSchemas): RouteDescription {
+  const { name, method, path, role, takes, summary, description, answers, errors, example } = operation;
+  const given = typeof example === "function" ? { ...operation, example: example(workflow.enterable) } : operation;
   return {
     method,
     path: `/${workflow.name}${path}`,
@@ -72,11 +90,8 @@ function routeOf(operation: Operation, workflow: WorkflowSchemas): RouteDescript
     access: role,
     summary,
     description,
-    parameters: {
-      ...(inPath ? { path: inPath } : {}),
-      ...(method === "GET" ? { query: input?.() } : { header: z.object(headers) }),
-    },
-    ...(method === "POST" ? { body: bodyOf(operation, workflow) } : {}),
+    ...requestOf(given, workflow.inputs),
+    ...(takes === "data" ? { body: { required: true, content: json(workflow.data, workflow.examples.data) } } : {}),
     answers: eachAnswer(answers, (said) => answerOf(operation, said, workflow)),
     errors,
   };
@@ -86,25 +101,18 @@ function eachAnswer<T>(answers: Readonly<Record<number, string>>, make: (said: s
   return Object.fromEntries(Object.entries(answers).map(([status, said]) => [status, make(said)]));
 }
 
-function bodyOf({ name, takes, input = noFields, bodyRequired, example = {} }: Operation, workflow: WorkflowSchemas) {
-  const required = bodyRequired === true;
-  if (takes === "data") return { required, content: json(workflow.data, workflow.examples.data) };
-  const shown = typeof example === "function" ? example(workflow.enterable) : example;
-  return { required, content: json(workflow.inputs[name] ?? inlineSchema(input()), shown) };
-}
-
 function answerOf({ shown, located }: Operation, description: string, workflow: WorkflowSchemas) {
   if (shown === undefined) return { description };
   return {
     description,
     ...(located === undefined ? {} : { headers: location }),
-    content: contentOf(shown.schema, workflow),
+    content: contentOf(shown.shape, workflow),
   };
 }
 
-function contentOf(schema: string, { order, orderPage, examples }: WorkflowSchemas): Content {
-  if (schema === "Order") return json(order, examples.order);
-  if (schema !== "OrderPage") return json(refTo(schema));
+function contentOf(shape: Shown<never>["shape"], { order, orderPage, examples }: WorkflowSchemas): Content {
+  if (shape === "Order") return json(order, examples.order);
+  if (shape !== "OrderPage") return json(shape.name === undefined ? inlineSchema(shape.schema()) : refTo(shape.name));
   return json(orderPage, examples.order === undefined ? undefined : { items: [examples.order], nextCursor: null });
 }
 
@@ -118,7 +126,7 @@ const lines = (itemSchema: JsonSchema, example?: string): Content => ({
 
 /** The one route that is no operation of its own: lines of placings, streamed both ways. */
 function batchOf({ name, batchLine, examples }: WorkflowSchemas): RouteDescription {
-  const { method, path, role } = wire.placeMany;
+  const { method, path, role } = batchWire;
   const line = examples.data === undefined ? undefined : { idempotencyKey: "k-1", data: examples.data };
   return {
     method,

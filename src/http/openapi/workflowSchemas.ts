@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { idempotencyKeyPattern } from "../../api/fields.ts";
+import { idempotencyKeyPattern, isEnterableStatus } from "../../api/fields.ts";
 import type { Operation } from "../../api/operation.ts";
 import { orderPageShape, orderShape } from "../../api/shapes.ts";
 import { type ShownExtraFields, showExtras, shownExtraFields } from "../../core/extras.ts";
@@ -54,16 +54,26 @@ export function putWorkflowSchemas(
     ),
     enterable,
     inputs: Object.fromEntries(
-      operations.flatMap(({ name: operation, input }) => {
-        const { to, ...others } = input?.().shape ?? {};
-        if (to === undefined) return [];
-        const known = z.enum(enterable).describe(z.globalRegistry.get(to)?.description ?? "");
-        const title = `${operation.charAt(0).toUpperCase()}${operation.slice(1)}Request`;
-        return [[operation, components.putShape(`${name}.${title}`, z.strictObject({ to: known, ...others }))]];
+      operations.flatMap((each) => {
+        const own = withStatuses(each, enterable);
+        const title = `${each.name.charAt(0).toUpperCase()}${each.name.slice(1)}Request`;
+        return own === undefined ? [] : [[each.name, components.putShape(`${name}.${title}`, own)]];
       }),
     ),
     examples: { data: sample, order: sample === undefined ? undefined : exampleOrder(workflow, sample, fields) },
   };
+}
+
+/** A body with the workflow's statuses in the place of each status that an order may enter; undefined where it has none. */
+function withStatuses({ method, input }: Operation, enterable: readonly string[]): z.ZodObject | undefined {
+  const fields = Object.entries((input?.().shape ?? {}) as Readonly<Record<string, z.ZodType>>);
+  if (method !== "POST" || !fields.some(([, field]) => isEnterableStatus(field))) return undefined;
+  const own = fields.map(([name, field]): [string, z.ZodType] => {
+    if (!isEnterableStatus(field)) return [name, field];
+    const known = z.enum(enterable).describe(field.description ?? "");
+    return [name, field.safeParse(undefined).success ? known.optional() : known];
+  });
+  return z.strictObject(Object.fromEntries(own));
 }
 
 /** What an order shows of its data: defaults filled in, and otherwise what was sent. */

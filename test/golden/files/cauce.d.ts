@@ -16,6 +16,29 @@ export interface Auth {
     readonly keys: readonly StoredKey[];
 }
 
+export interface Backend {
+    readonly limits: Limits;
+    place(order: NewOrder): Promise<Placed>;
+    get(id: string): Promise<StoredOrder | undefined>;
+    list(query: ListQuery): Promise<OrderPage>;
+    commit(change: Change): Promise<"committed" | "stale">;
+    receive(options: ReceiveOptions): Promise<Delivery[]>;
+    settle(delivery: Delivery, verdict: Verdict): Promise<void>;
+    sweep(query: {
+        limit: number;
+        cursor?: string | undefined;
+    }): Promise<Swept>;
+    counts(asked: {
+        readonly depths?: boolean;
+        readonly failures?: boolean;
+    }): Promise<Counts>;
+    keep(note: Note): Promise<void>;
+    remove(which: {
+        readonly id: string;
+    } | OldOrders): Promise<Removal | "not_final">;
+    close(): Promise<void>;
+}
+
 export type BackendFactory = (options: BackendFactoryOptions) => LocatedBackend | Promise<LocatedBackend>;
 
 export interface CallOptions {
@@ -31,13 +54,13 @@ export interface Cauce {
         order: Order;
     }>;
     get(workflow: string, id: string): Promise<Order | undefined>;
-    list(workflow: string, query?: Partial<ListQuery>): Promise<{
+    list(workflow: string, query?: PageQuery<AnyWorkflow>): Promise<{
         items: Order[];
         nextCursor: string | null;
     }>;
-    transition(workflow: string, id: string, request: TransitionRequest, options?: KeyedOptions): Promise<Order>;
+    transition(workflow: string, id: string, request: Transition<AnyWorkflow>, options?: KeyedOptions): Promise<Order>;
     retry(workflow: string, id: string, options?: CallOptions): Promise<Order>;
-    retryMany(workflow: string, filter: RetryFilter): Promise<{
+    retryMany(workflow: string, filter: FailedFilter<AnyWorkflow>): Promise<{
         retried: number;
         nextCursor: string | null;
     }>;
@@ -154,6 +177,10 @@ export interface KeyedOptions extends CallOptions {
     readonly idempotencyKey?: string | undefined;
 }
 
+export interface LocatedBackend extends Backend {
+    where(id: string): Whereabouts;
+}
+
 export interface Log {
     info(fields: Record<string, unknown>, message: string): void;
     warn(fields: Record<string, unknown>, message: string): void;
@@ -252,14 +279,6 @@ export class RetryError extends Error {
     });
 }
 
-export interface RetryFilter {
-    readonly status?: string | undefined;
-    readonly fingerprint?: string | undefined;
-    readonly ids?: readonly string[] | undefined;
-    readonly limit?: number | undefined;
-    readonly cursor?: string | undefined;
-}
-
 export interface RetryPolicy {
     readonly attempts?: number;
     readonly baseSeconds?: number;
@@ -285,13 +304,6 @@ export interface Transition<W extends AnyWorkflow> {
     readonly expectedVersion?: number | undefined;
 }
 
-export interface TransitionRequest {
-    readonly to: string;
-    readonly reason?: string | undefined;
-    readonly results?: object | undefined;
-    readonly expectedVersion?: number | undefined;
-}
-
 export interface Workflow<S extends Statuses<S> = Record<string, StatusDefinition>, Data extends z.ZodType = z.ZodType, Results extends z.ZodType = z.ZodType> {
     readonly name: string;
     readonly data: Data;
@@ -301,6 +313,8 @@ export interface Workflow<S extends Statuses<S> = Record<string, StatusDefinitio
     readonly visitsMax: number;
     readonly statuses: S;
 }
+
+export type WorkflowOf<T> = T extends App<infer W> ? W : T extends AnyWorkflow ? T : never;
 
 export function createCauce(options: CauceOptions): Promise<Cauce>;
 
@@ -417,29 +431,6 @@ interface Actor {
 }
 
 type AnyHandler = (order: Order, context: HandlerContext & Record<string, unknown>) => unknown;
-
-interface Backend {
-    readonly limits: Limits;
-    place(order: NewOrder): Promise<Placed>;
-    get(id: string): Promise<StoredOrder | undefined>;
-    list(query: ListQuery): Promise<OrderPage>;
-    commit(change: Change): Promise<"committed" | "stale">;
-    receive(options: ReceiveOptions): Promise<Delivery[]>;
-    settle(delivery: Delivery, verdict: Verdict): Promise<void>;
-    sweep(query: {
-        limit: number;
-        cursor?: string | undefined;
-    }): Promise<Swept>;
-    counts(asked: {
-        readonly depths?: boolean;
-        readonly failures?: boolean;
-    }): Promise<Counts>;
-    keep(note: Note): Promise<void>;
-    remove(which: {
-        readonly id: string;
-    } | OldOrders): Promise<Removal | "not_final">;
-    close(): Promise<void>;
-}
 
 interface BackendFactoryOptions {
     readonly workflow: string;
@@ -566,10 +557,6 @@ interface Limits {
 interface ListQuery extends Omit<Filter, "ids"> {
     readonly limit: number;
     readonly cursor?: string | undefined;
-}
-
-interface LocatedBackend extends Backend {
-    where(id: string): Whereabouts;
 }
 
 interface NewOrder {
@@ -738,8 +725,6 @@ interface Whereabouts {
     readonly table: string | null;
     readonly key: Readonly<Record<string, string | number>>;
 }
-
-type WorkflowOf<T> = T extends App<infer W> ? W : T extends AnyWorkflow ? T : never;
 
 interface WorkflowOptions<S extends Statuses<S>, Data extends z.ZodType, Results extends z.ZodType> {
     readonly name: string;

@@ -115,6 +115,8 @@ export interface WaitOptions extends CallOptions {
     readonly timeoutSeconds?: number | undefined;
 }
 
+export type WorkflowOf<T> = T extends App<infer W> ? W : T extends AnyWorkflow ? T : never;
+
 export function createClient<T extends AnyWorkflow | App<any> = AnyWorkflow>(options: ClientOptions): Client<WorkflowOf<T>>;
 
 // What these are made of:
@@ -320,8 +322,6 @@ interface Workflow<S extends Statuses<S> = Record<string, StatusDefinition>, Dat
     readonly visitsMax: number;
     readonly statuses: S;
 }
-
-type WorkflowOf<T> = T extends App<infer W> ? W : T extends AnyWorkflow ? T : never;
 
 const errorCodes: {
     readonly workflow_invalid: "The workflow definition cannot work; the message names the status and the fix.";

@@ -114,9 +114,11 @@ export interface TestWorkflowOptions<Resources extends object = object> {
     readonly log?: Log | undefined;
 }
 
-export interface TransitionOf<W extends AnyWorkflow> extends TransitionRequest {
+export interface Transition<W extends AnyWorkflow> {
     readonly to: StatusName<W>;
+    readonly reason?: string | undefined;
     readonly results?: Partial<ResultsOf<W>> | undefined;
+    readonly expectedVersion?: number | undefined;
 }
 
 export interface When<W extends AnyWorkflow = AnyWorkflow> {
@@ -130,7 +132,7 @@ export interface WorkflowTest<W extends AnyWorkflow = AnyWorkflow> extends Async
     readonly clock: Pick<FakeClock, "now" | "at" | "timers">;
     place(data: z.input<W["data"]>, options?: KeyedOptions): Promise<OrderOf<W>>;
     get(id: string): Promise<OrderOf<W>>;
-    transition(id: string, request: TransitionOf<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
+    transition(id: string, request: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
     retry(id: string): Promise<OrderOf<W>>;
     advance(time: {
         readonly seconds: number;
@@ -618,20 +620,6 @@ interface Swept {
     readonly failed: readonly unknown[];
     readonly nextCursor: string | null;
     readonly nextAt: number | null;
-}
-
-interface Transition<W extends AnyWorkflow> {
-    readonly to: StatusName<W>;
-    readonly reason?: string | undefined;
-    readonly results?: Partial<ResultsOf<W>> | undefined;
-    readonly expectedVersion?: number | undefined;
-}
-
-interface TransitionRequest {
-    readonly to: string;
-    readonly reason?: string | undefined;
-    readonly results?: object | undefined;
-    readonly expectedVersion?: number | undefined;
 }
 
 type Verdict = {

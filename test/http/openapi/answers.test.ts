@@ -4,7 +4,7 @@ import { CauceError } from "../../../src/core/errors.ts";
 import type { Engine } from "../../../src/engine/engine.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { createKey } from "../../../src/http/keys.ts";
-import { parts, type RequestOptions, servedOf, serving } from "../serving.ts";
+import { boundOf, parts, type RequestOptions, serving } from "../serving.ts";
 import { at, checkerOf, documentOf, type Json, type OpenApi, operationsOf, referenceTo } from "./reading.ts";
 
 const log = { info() {}, warn() {}, error() {} };
@@ -195,7 +195,7 @@ test("what a server answers that cannot is what the document says", async (t) =>
       throw error;
     };
     const broken: Engine = { ...engine, place: fails, get: fails, list: fails, retryMany: fails };
-    const app = createApp({ served: servedOf([broken]), auth, log, ready: () => false, ...parts() });
+    const app = createApp({ bound: boundOf([broken]), auth, log, ready: () => false, ...parts() });
     const { ask } = asking(document, async (method, path, { json, headers } = {}) =>
       app.fetch(
         new Request(`http://localhost${path}`, {

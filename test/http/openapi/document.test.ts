@@ -12,7 +12,7 @@ import { createComponents } from "../../../src/http/openapi/components.ts";
 import { referenceRoutes } from "../../../src/http/openapi/routes.ts";
 import { putWorkflowSchemas } from "../../../src/http/openapi/workflowSchemas.ts";
 import { allWorkflowsRoutes, healthRoutes, workflowRoutes } from "../../../src/http/routes.ts";
-import { servedOf, serving } from "../serving.ts";
+import { boundOf, serving } from "../serving.ts";
 import { assertValid, checkerOf, documentOf, operationsOf, referenceTo } from "./reading.ts";
 
 const anyNames = (route: string) => route.replace(/\{\w+\}|:\w+/g, "{}").replace(" /orders", " /{workflow}");
@@ -21,7 +21,7 @@ test("every route of the server is described with its role, and no other", async
   const { engines, clock, observation } = await serving(t);
   const [engine] = engines;
   assert.ok(engine);
-  const all = servedOf([engine]);
+  const all = boundOf([engine]);
   const body = { required: async () => ({}), optional: async () => ({}) };
   const observed = observedRoutes([engine], observation, clock);
   const served = new Map(
@@ -29,10 +29,10 @@ test("every route of the server is described with its role, and no other", async
       ...all.flatMap((each) =>
         workflowRoutes(each, { basePath: "", body, bodyBytesMax: 1, onStored() {}, onError() {} }),
       ),
-      ...allWorkflowsRoutes(all),
+      ...allWorkflowsRoutes(all, { body }),
       ...healthRoutes(() => true),
       ...observed,
-      ...referenceRoutes({ served: all, basePath: "", secured: true }),
+      ...referenceRoutes({ bound: all, basePath: "", secured: true }),
     ].map(({ method, path, access }) => [anyNames(`${method} ${path}`), access ?? "none"]),
   );
   const operations = operationsOf(documentOf([engine.workflow]));
@@ -40,7 +40,7 @@ test("every route of the server is described with its role, and no other", async
   assert.deepEqual(described, served);
 
   const log = { info() {}, warn() {}, error() {} };
-  const app = createApp({ served: all, auth: undefined, log, observed, ready: () => true });
+  const app = createApp({ bound: all, auth: undefined, log, observed, ready: () => true });
   assert.deepEqual(
     new Set(app.routes.map(({ method, path }) => anyNames(`${method} ${path}`))),
     new Set(served.keys()),
