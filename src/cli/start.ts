@@ -70,7 +70,7 @@ export async function start(
       onDrain: () => output.out("\nDraining: no new requests; finishing what is in hand.\n"),
     },
   );
-  log.close();
+  await log.close();
   output.out("Drained.\n");
 }
 

@@ -49,7 +49,7 @@ export async function sweep(path: string, settings: SweepSettings, json: boolean
     }
   } finally {
     await Promise.allSettled(opened.map((backend) => backend.close()));
-    log.close();
+    await log.close();
   }
   const found = retentionDays === undefined ? { swept } : { swept, removed };
   output.out(json ? `${JSON.stringify(found)}\n` : sentence(found));

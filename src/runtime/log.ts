@@ -1,11 +1,12 @@
+import { type EventEmitter, errorMonitor } from "node:events";
 import { pino } from "pino";
 import type { Log } from "../core/handlers.ts";
 import type { LogLevel } from "./logLevels.ts";
 import { atExit } from "./node.ts";
 
 export interface OpenLog extends Log {
-  /** Writes what is still to be written. */
-  close(): void;
+  /** Resolves once everything is written, in its order. */
+  close(): Promise<void>;
 }
 
 // Written in large pieces, since a write for each of 30,000 lines a second would cost more than making them.
@@ -75,8 +76,16 @@ export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog
     info: write("info"),
     warn: write("warn"),
     error: write("error"),
-    close() {
+    async close() {
       forgetExit();
+      // What a thread is writing ends first: the rest would come before it, or in the middle of a line.
+      const written = new Promise<void>((resolve) => {
+        destination.once("drain", resolve);
+        (destination as EventEmitter).once(errorMonitor, () => resolve());
+      });
+      writePiece();
+      destination.flush();
+      await written;
       flushNow();
     },
   };

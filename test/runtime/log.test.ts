@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { pbkdf2 } from "node:crypto";
+import { once } from "node:events";
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,13 +16,13 @@ function logging(t: TestContext, level: LogLevel) {
   return { log: openLog({ level, to: openSync(file, "w") }), text: () => readFileSync(file, "utf8") };
 }
 
-test("a line has its level, time and fields; what JSON has no word for does not stop it", (t) => {
+test("a line has its level, time and fields; what JSON has no word for does not stop it", async (t) => {
   const { log, text } = logging(t, "info");
   const loop: Record<string, unknown> = { big: 12n };
   loop.loop = loop;
   log.info({ orderId: "a", status: "paid", visit: 1, attempt: 2, milliseconds: 3, outcome: "moved" }, "attempt done");
   log.error(loop, "odd");
-  log.close();
+  await log.close();
   const [first, second, end] = text().split("\n");
   const { time, ...fields } = JSON.parse(first ?? "");
   assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
@@ -37,7 +40,7 @@ test("a line has its level, time and fields; what JSON has no word for does not 
   assert.equal(end, "");
 });
 
-test("fields of every kind and odd messages are lines of JSON, in the order in which they were written", (t) => {
+test("fields of every kind and odd messages are lines of JSON, in the order in which they were written", async (t) => {
   const { log, text } = logging(t, "info");
   const fields = [
     { text: '"\n\\ \u2028 \ud800 漢', none: null, missing: undefined, not: Number.NaN, yes: true },
@@ -48,7 +51,7 @@ test("fields of every kind and odd messages are lines of JSON, in the order in w
   for (const [n, each] of fields.entries()) log.info(each, `line ${n} "quoted"`);
   log.info({ status: "paid" }, undefined as unknown as string);
   for (let n = 0; n < 1_000; n++) log.info({ n, padding: "x".repeat(200) }, "many");
-  log.close();
+  await log.close();
   const lines = text()
     .trimEnd()
     .split("\n")
@@ -66,7 +69,39 @@ test("fields of every kind and odd messages are lines of JSON, in the order in w
   );
 });
 
-test("a level writes itself and what is worse", (t) => {
+test("what is under way to a slow file is written before what comes after it", async (t) => {
+  const { log, text } = logging(t, "info");
+  // Every thread that writes files has something else to do first.
+  for (let n = 0; n < 8; n++) pbkdf2("password", "salt", 100_000, 64, "sha512", () => {});
+  for (let n = 0; n < 1_000; n++) log.info({ n, padding: "x".repeat(200) }, "many");
+  await log.close();
+  assert.deepEqual(
+    text()
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).n),
+    Array.from({ length: 1_000 }, (_, n) => n),
+  );
+});
+
+test("a log whose reader is gone closes all the same", async () => {
+  const script = `
+    const { openLog } = await import(${JSON.stringify(new URL("../../src/runtime/log.ts", import.meta.url).href)});
+    const log = openLog({ level: "info", to: 2 });
+    process.stdin.once("end", async () => {
+      for (let n = 0; n < 1_000; n++) log.info({ n, padding: "x".repeat(200) }, "many");
+      await log.close();
+      process.exitCode = 7;
+    }).resume();`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+    stdio: ["pipe", "ignore", "pipe"],
+  });
+  child.stderr.destroy();
+  child.stderr.once("close", () => child.stdin.end());
+  assert.deepEqual(await once(child, "exit"), [7, null]);
+});
+
+test("a level writes itself and what is worse", async (t) => {
   for (const [level, expected] of [
     ["info", ["info", "warn", "error"]],
     ["warn", ["warn", "error"]],
@@ -77,7 +112,7 @@ test("a level writes itself and what is worse", (t) => {
     log.info({}, "a");
     log.warn({}, "b");
     log.error({}, "c");
-    log.close();
+    await log.close();
     const lines = text().split("\n").filter(Boolean);
     assert.deepEqual(
       lines.map((line) => JSON.parse(line).level),
