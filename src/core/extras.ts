@@ -139,7 +139,7 @@ function withoutOldest(extras: Extras): Extras {
 }
 
 function bytesOf(extras: Extras): number {
-  return Buffer.byteLength(JSON.stringify(extras));
+  return utf8BytesOf(JSON.stringify(extras));
 }
 
 /** Cuts a text to so many bytes as it stands in JSON, without splitting a character. */
@@ -147,7 +147,7 @@ function cut(text: string, bytesMax: number): string {
   // JSON escapes a UTF-16 unit with six bytes at most.
   if (text.length * 6 <= bytesMax || jsonBytesOf(text) <= bytesMax) return text;
   let kept = "";
-  let bytes = Buffer.byteLength("…");
+  let bytes = utf8BytesOf("…");
   for (const character of text) {
     bytes += jsonBytesOf(character);
     if (bytes > bytesMax) break;
@@ -157,5 +157,10 @@ function cut(text: string, bytesMax: number): string {
 }
 
 function jsonBytesOf(text: string): number {
-  return Buffer.byteLength(JSON.stringify(text)) - 2;
+  return utf8BytesOf(JSON.stringify(text)) - 2;
+}
+
+/** Without `Buffer`: the types of the client, which browsers load, lead here. */
+function utf8BytesOf(text: string): number {
+  return new TextEncoder().encode(text).length;
 }
