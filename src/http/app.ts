@@ -68,19 +68,21 @@ export function createApp({
     if (code === "internal_error") log.error({ ...fields, stack: stackOf(error) }, "a request failed unexpectedly");
     else if (httpStatusOf[code] === 503) storeFaults.failed(code, fields);
   };
+  const storesTakeWrites = async (): Promise<boolean> => {
+    const takes = (await Promise.all(bound.map(({ engine }) => engine.takesWrites()))).every(Boolean);
+    if (takes) storeFaults.recovered();
+    return takes;
+  };
+  const takesOrders = async (): Promise<boolean> => ready() && (await storesTakeWrites());
   const options = {
     basePath,
     body: createBodyReader(bodyBytesMax),
     bodyBytesMax,
-    onStored: storeFaults.recovered,
+    // A repeat and a retry of nothing end well on a full disk, too: only the stores know whether they took anything.
+    onDone: () => {
+      if (storeFaults.isReported()) void storesTakeWrites();
+    },
     onError: report,
-  };
-
-  const takesOrders = async (): Promise<boolean> => {
-    if (!ready()) return false;
-    const takes = (await Promise.all(bound.map(({ engine }) => engine.takesWrites()))).every(Boolean);
-    if (takes) storeFaults.recovered();
-    return takes;
   };
 
   const ofServer = [
@@ -168,6 +170,7 @@ const messageOf = (error: unknown) => (error instanceof Error ? error.message : 
 function createStoreFaultLog(log: Log) {
   let reported: ErrorCode | undefined;
   return {
+    isReported: () => reported !== undefined,
     failed(code: ErrorCode, fields: Record<string, unknown>): void {
       if (code === "closed" || code === reported) return;
       reported = code;

@@ -15,8 +15,8 @@ export interface BatchOptions {
   /** The largest line, in bytes. */
   readonly bytesMax: number;
   readonly requestId: string | null;
-  /** Told of orders that were stored. */
-  readonly onStored: () => void;
+  /** Told of each line whose order is stored, now or before. */
+  readonly onDone: () => void;
   /** Told of what went wrong with a line and is the server's fault. */
   readonly onError: (error: unknown) => void;
 }
@@ -51,7 +51,7 @@ async function answerLine({ number, text }: Line, options: BatchOptions): Promis
     const { who, requestId } = options;
     const result = await options.place(data, { who, idempotencyKey, requestId });
     if (isRefusal(result)) return refused(number, refusalFields(result));
-    options.onStored();
+    options.onDone();
     const { placed, order } = result as { readonly placed: boolean; readonly order: StoredOrder };
     const { id, status, visit, version } = order;
     // What an id and a status's name are made of needs no escapes.

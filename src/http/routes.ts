@@ -40,8 +40,8 @@ export interface RouteOptions {
   readonly basePath: string;
   readonly body: BodyReader;
   readonly bodyBytesMax: number;
-  /** Told each time when the store took a change. */
-  readonly onStored: () => void;
+  /** Told each time when an operation that may have written has ended well. */
+  readonly onDone: () => void;
   /** Told of an error that is the server's fault and was answered in a line. */
   readonly onError: (error: unknown, request: Request) => void;
 }
@@ -72,7 +72,7 @@ function operationRoute({ operation, run }: BoundOperation, workflow: string, op
       const input = await read(request, help.readBody);
       const result = await run(field === undefined ? input : { ...Object(input), [field]: parameter }, call);
       if (isRefusal(result)) return refusalProblem(result);
-      if (role === "intake") options.onStored();
+      if (method !== "GET") options.onDone();
       const status = operation.status?.(result) ?? onlyStatus;
       if (write === undefined) return new Response(null, { status });
       const located = operation.located?.(result);
@@ -97,11 +97,7 @@ function inputReader(
 }
 
 /** Placing line by line. Written by hand: both ways are streams. */
-function batchRoute(
-  { run }: BoundOperation,
-  workflow: string,
-  { bodyBytesMax, onStored, onError }: RouteOptions,
-): Route {
+function batchRoute({ run }: BoundOperation, workflow: string, { bodyBytesMax, onDone, onError }: RouteOptions): Route {
   const { method, path, role } = batchWire;
   return {
     method,
@@ -118,7 +114,7 @@ function batchRoute(
         who,
         bytesMax: bodyBytesMax,
         requestId,
-        onStored,
+        onDone,
         onError: (error) => onError(error, request),
       });
       return new Response(ReadableStream.from(answers), { headers });

@@ -458,6 +458,50 @@ test("a store that does not take writes gives 503, and is logged once until it d
   assert.deepEqual(lines, ["store_full", "store_unavailable", "the store takes orders again", "store_full"]);
 });
 
+test("what wrote nothing does not say that a store takes orders again", async (t) => {
+  const lines: string[] = [];
+  const { engines } = await serving(t);
+  const [orders] = engines as [Engine, Engine];
+  let isFull = false;
+  const full: Engine = {
+    ...orders,
+    // As an engine answers whose store is full: what is there already is told all the same.
+    place: (data, call) =>
+      isFull && call?.idempotencyKey === undefined
+        ? Promise.reject(new CauceError("store_full", "no space left"))
+        : orders.place(data, call),
+    takesWrites: async () => !isFull,
+  };
+  const app = createApp({
+    ...parts(),
+    bound: boundOf([full]),
+    auth: undefined,
+    log: { ...log, info: (_, message) => lines.push(message), error: (fields) => lines.push(`${fields.code}`) },
+    ready: () => true,
+  });
+  const post = async (path: string, text: string, headers: Record<string, string> = {}) => {
+    const response = await app.request(path, { method: "POST", body: Buffer.from(text), headers });
+    await response.text();
+    // What is told after the answer is told by now.
+    await new Promise((resolve) => setImmediate(resolve));
+    return response.status;
+  };
+  const order = '{"customerId":"c-1"}';
+  const repeat = () => post("/orders", order, { "idempotency-key": "k-1" });
+  assert.equal(await repeat(), 202);
+  isFull = true;
+  for (let again = 0; again < 2; again++) {
+    assert.equal(await post("/orders", order), 503);
+    assert.equal(await repeat(), 200);
+    assert.equal(await post("/orders/batch", `{"data":${order},"idempotencyKey":"k-1"}`), 200);
+    assert.equal(await post("/orders/retry", ""), 200);
+    assert.deepEqual(lines, ["store_full"]);
+  }
+  isFull = false;
+  assert.equal(await post("/orders", order), 202);
+  assert.deepEqual(lines, ["store_full", "the store takes orders again"]);
+});
+
 test("what nobody expected is a 500 that reveals nothing, and is logged with the request id", async (t) => {
   const errors: Record<string, unknown>[] = [];
   const { engines } = await serving(t);

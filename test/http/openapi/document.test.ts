@@ -27,7 +27,7 @@ test("every route of the server is described with its role, and no other", async
   const served = new Map(
     [
       ...all.flatMap((each) =>
-        workflowRoutes(each, { basePath: "", body, bodyBytesMax: 1, onStored() {}, onError() {} }),
+        workflowRoutes(each, { basePath: "", body, bodyBytesMax: 1, onDone() {}, onError() {} }),
       ),
       ...allWorkflowsRoutes(all, { body }),
       ...healthRoutes(() => true),
