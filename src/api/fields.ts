@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { CauceError, type Fault } from "../core/errors.ts";
 
-/** Made when it is first asked for: the start of a function pays for no schema of a route that nobody calls. */
+/** Made when it is first asked for: the start of a function pays for no schema of a route that is never called. */
 export function later<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => (made ??= make());
