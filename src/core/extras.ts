@@ -46,18 +46,14 @@ export interface ShownExtra<Value = unknown> {
 
 export type ShownExtraFields = Readonly<Record<string, ShownExtra>>;
 
-/**
- * The extras that an order shows, by the names of their fields. The library's `Order`, the API's JSON and its OpenAPI
- * document follow from this list, each field behind `historyOmitted`.
- */
-export const shownExtraFields = {} as const satisfies ShownExtraFields;
+/** What an order shows of its extras: the fields that `Order` has beside its own. None yet. */
+export type ShownExtras = Readonly<Record<never, never>>;
 
-/** The fields of `shownExtraFields` as an order has them. */
-export type ShownExtras = {
-  readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value>
-    ? Value
-    : never;
-};
+/**
+ * How an order shows each field of `ShownExtras`. The library's `Order`, the API's JSON and its OpenAPI document follow
+ * from this list, each field behind `historyOmitted`.
+ */
+export const shownExtraFields: { readonly [Name in keyof ShownExtras]: ShownExtra<ShownExtras[Name]> } = {};
 
 /** The fields that an order shows of its stored extras. */
 export function showExtras(text: string | null, fields: ShownExtraFields = shownExtraFields): ShownExtras {

@@ -41,13 +41,6 @@ export interface Throttle {
 
 // What these are made of:
 
-interface Act {
-    readonly at: number;
-    readonly what: string;
-    readonly who: string | null;
-    readonly reason: string | null;
-}
-
 interface Actor {
     readonly runtime: "node" | "lambda" | "pod";
     readonly name: string;
@@ -69,13 +62,6 @@ interface App<W extends AnyWorkflow = AnyWorkflow, Resources extends object = ob
 type Compute = "lambda" | "kubernetes";
 
 type DeliveryMode = "standard" | "fifo";
-
-interface Extras {
-    readonly acts?: readonly Act[];
-    readonly actsOmitted?: number;
-    readonly steps?: Readonly<Record<string, unknown>>;
-    readonly definition?: number;
-}
 
 interface FinalStatus {
     readonly final: true;
@@ -201,14 +187,7 @@ interface RetryPolicy {
     readonly maxSeconds?: number;
 }
 
-interface ShownExtra<Value = unknown> {
-    readonly schema: Readonly<Record<string, unknown>>;
-    readonly of: (extras: Extras) => Value;
-}
-
-type ShownExtras = {
-    readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value> ? Value : never;
-};
+type ShownExtras = Readonly<Record<never, never>>;
 
 interface SourcePlan {
     readonly status: string;
@@ -289,5 +268,3 @@ const final: FinalStatus;
 function lazy<H>(load: () => Promise<{
     readonly default: H;
 }>): LazyHandler<H>;
-
-const shownExtraFields: {};

@@ -416,13 +416,6 @@ export function systemClock(): Clock;
 
 // What these are made of:
 
-interface Act {
-    readonly at: number;
-    readonly what: string;
-    readonly who: string | null;
-    readonly reason: string | null;
-}
-
 interface Actor {
     readonly runtime: "node" | "lambda" | "pod";
     readonly name: string;
@@ -468,13 +461,6 @@ interface Entry {
     readonly error: string | null;
     readonly by: Actor;
     readonly key?: string;
-}
-
-interface Extras {
-    readonly acts?: readonly Act[];
-    readonly actsOmitted?: number;
-    readonly steps?: Readonly<Record<string, unknown>>;
-    readonly definition?: number;
 }
 
 interface Failure {
@@ -632,14 +618,7 @@ interface Removal {
 
 type Role = (typeof roles)[number];
 
-interface ShownExtra<Value = unknown> {
-    readonly schema: Readonly<Record<string, unknown>>;
-    readonly of: (extras: Extras) => Value;
-}
-
-type ShownExtras = {
-    readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value> ? Value : never;
-};
+type ShownExtras = Readonly<Record<never, never>>;
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
 
@@ -737,5 +716,3 @@ interface WorkflowOptions<S extends Statuses<S>, Data extends z.ZodType, Results
 }
 
 const roles: readonly ["intake", "read", "operate"];
-
-const shownExtraFields: {};

@@ -121,13 +121,6 @@ export function createClient<T extends AnyWorkflow | App<any> = AnyWorkflow>(opt
 
 // What these are made of:
 
-interface Act {
-    readonly at: number;
-    readonly what: string;
-    readonly who: string | null;
-    readonly reason: string | null;
-}
-
 interface Actor {
     readonly runtime: "node" | "lambda" | "pod";
     readonly name: string;
@@ -172,13 +165,6 @@ interface ConnectionOptions {
 type DataOf<W extends AnyWorkflow> = z.output<W["data"]>;
 
 type ErrorCode = keyof typeof errorCodes;
-
-interface Extras {
-    readonly acts?: readonly Act[];
-    readonly actsOmitted?: number;
-    readonly steps?: Readonly<Record<string, unknown>>;
-    readonly definition?: number;
-}
 
 interface Fault {
     readonly path: string;
@@ -272,14 +258,7 @@ interface RetryPolicy {
     readonly maxSeconds?: number;
 }
 
-interface ShownExtra<Value = unknown> {
-    readonly schema: Readonly<Record<string, unknown>>;
-    readonly of: (extras: Extras) => Value;
-}
-
-type ShownExtras = {
-    readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value> ? Value : never;
-};
+type ShownExtras = Readonly<Record<never, never>>;
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
 
@@ -406,5 +385,3 @@ const final: FinalStatus;
 function lazy<H>(load: () => Promise<{
     readonly default: H;
 }>): LazyHandler<H>;
-
-const shownExtraFields: {};

@@ -58,13 +58,6 @@ export function sweepHandler(apps: App | readonly App[]): (event: unknown, invoc
 
 // What these are made of:
 
-interface Act {
-    readonly at: number;
-    readonly what: string;
-    readonly who: string | null;
-    readonly reason: string | null;
-}
-
 interface Actor {
     readonly runtime: "node" | "lambda" | "pod";
     readonly name: string;
@@ -81,13 +74,6 @@ interface App<W extends AnyWorkflow = AnyWorkflow, Resources extends object = ob
     readonly handlers: Readonly<Record<string, AnyHandler | LazyHandler<AnyHandler>>>;
     readonly resources: (() => Promise<Resources> | Resources) | undefined;
     readonly release: ((resources: never) => Promise<void> | void) | undefined;
-}
-
-interface Extras {
-    readonly acts?: readonly Act[];
-    readonly actsOmitted?: number;
-    readonly steps?: Readonly<Record<string, unknown>>;
-    readonly definition?: number;
 }
 
 interface FinalStatus {
@@ -173,14 +159,7 @@ interface RetryPolicy {
     readonly maxSeconds?: number;
 }
 
-interface ShownExtra<Value = unknown> {
-    readonly schema: Readonly<Record<string, unknown>>;
-    readonly of: (extras: Extras) => Value;
-}
-
-type ShownExtras = {
-    readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value> ? Value : never;
-};
+type ShownExtras = Readonly<Record<never, never>>;
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
 
@@ -225,5 +204,3 @@ const final: FinalStatus;
 function lazy<H>(load: () => Promise<{
     readonly default: H;
 }>): LazyHandler<H>;
-
-const shownExtraFields: {};

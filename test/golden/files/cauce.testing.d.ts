@@ -157,13 +157,6 @@ export function testWorkflow<W extends AnyWorkflow, Resources extends object>(ap
 
 // What these are made of:
 
-interface Act {
-    readonly at: number;
-    readonly what: string;
-    readonly who: string | null;
-    readonly reason: string | null;
-}
-
 interface Actor {
     readonly runtime: "node" | "lambda" | "pod";
     readonly name: string;
@@ -279,13 +272,6 @@ interface Entry {
 }
 
 type ErrorCode = keyof typeof errorCodes;
-
-interface Extras {
-    readonly acts?: readonly Act[];
-    readonly actsOmitted?: number;
-    readonly steps?: Readonly<Record<string, unknown>>;
-    readonly definition?: number;
-}
 
 interface FailedFilter<W extends AnyWorkflow> {
     readonly status?: StatusName<W> | undefined;
@@ -566,14 +552,7 @@ interface RetryPolicy {
     readonly maxSeconds?: number;
 }
 
-interface ShownExtra<Value = unknown> {
-    readonly schema: Readonly<Record<string, unknown>>;
-    readonly of: (extras: Extras) => Value;
-}
-
-type ShownExtras = {
-    readonly [Name in keyof typeof shownExtraFields]: (typeof shownExtraFields)[Name] extends ShownExtra<infer Value> ? Value : never;
-};
+type ShownExtras = Readonly<Record<never, never>>;
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
 
@@ -754,5 +733,3 @@ const final: FinalStatus;
 function lazy<H>(load: () => Promise<{
     readonly default: H;
 }>): LazyHandler<H>;
-
-const shownExtraFields: {};
