@@ -108,7 +108,8 @@ const retryMany = operation<
   errors: [...badBody, "invalid_request", "invalid_cursor", ...unwritable],
   // The command `retry` takes one order or many.
   command: null,
-  told: (filter, out) => ({ filter, count: out?.retried ?? 0 }),
+  // Where the store failed in between, nothing tells how many had started.
+  told: (filter, out) => ({ filter, count: out?.retried ?? null }),
   run: (engine, filter, call) => engine.retryMany(filter, call),
 });
 

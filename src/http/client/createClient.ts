@@ -63,7 +63,8 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
     const { url, rest } = placed(name, input);
     const answer = await connection.send({
       method,
-      url: method === "GET" ? url + queryOf({ ...Object(rest) }) : url,
+      // A DELETE takes no fields, and the server says so of those it is given.
+      url: method === "POST" ? url : url + queryOf({ ...Object(rest) }),
       body: method === "POST" ? rest : undefined,
       headers: { "x-request-id": requestId, "idempotency-key": keyed ? (idempotencyKey ?? newKey()) : undefined },
       signal,
