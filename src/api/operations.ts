@@ -97,10 +97,11 @@ const retryMany = operation<
   errors: [...badBody, "invalid_request", "invalid_cursor", ...unwritable],
   // The command `retry` takes one order or many.
   command: null,
-  // A thousand ids would fill a line: their number says enough.
+  // A thousand ids would fill a line: their number says enough. Where the store failed in between, nothing tells how
+  // many had started.
   logFields: ({ ids, ...filter }, out) => ({
     filter: { ...filter, ...(ids === undefined ? {} : { ids: ids.length }) },
-    count: out?.retried ?? 0,
+    count: out?.retried ?? null,
   }),
   run: (engine, filter, call) => engine.retryMany(filter, call),
 });

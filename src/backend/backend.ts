@@ -182,7 +182,7 @@ export interface Swept {
   readonly expired: readonly StoredOrder[];
   /** How many orders whose delivery was lost it saw to. */
   readonly redelivered: number;
-  /** Why deliveries could not be queued again, an error for each; the next sweep tries them again. */
+  /** Why deliveries could not be queued again, an error for each; a later sweep tries them again. */
   readonly failed: readonly unknown[];
   /** Where to go on, while there is more that is overdue now. */
   readonly nextCursor: string | null;

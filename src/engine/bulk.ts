@@ -44,13 +44,15 @@ export async function eachMatching(
     if (!dryRun && (await act(order))) done++;
   };
   if (ids !== undefined) {
+    // Named twice, an order is one all the same.
+    const named = [...new Set(ids)];
     const [start = 0] = from === undefined ? [] : readNumbers(from, "a call with these ids", "ids", 1);
-    const end = Math.min(start + limit, ids.length);
+    const end = Math.min(start + limit, named.length);
     for (let first = start; first < end; first += pageSize) {
-      const page = ids.slice(first, Math.min(first + pageSize, end));
+      const page = named.slice(first, Math.min(first + pageSize, end));
       await Promise.all(page.map(async (id) => one(await backend.get(id))));
     }
-    return { done, matched, nextCursor: end < ids.length ? writeNumbers("ids", end) : null };
+    return { done, matched, nextCursor: end < named.length ? writeNumbers("ids", end) : null };
   }
   let cursor = from;
   for (let left = limit; left > 0; ) {

@@ -77,8 +77,8 @@ export interface Engine {
   setPaused(status: string, paused: boolean): Promise<Depth | Refusal>;
   /** One row for each status that is handled or waiting, in the definition's order, then any that the workflow does not know. */
   queues(): Promise<Depth[]>;
-  /** False from the first write that the store refused until one succeeds; asks the store itself meanwhile. Never rejects. */
-  takesWrites(): Promise<boolean>;
+  /** False from the first write that the store refused until one succeeds; asks the store itself meanwhile, unless `probes` is false. Never rejects. */
+  takesWrites(how?: { readonly probes: boolean }): Promise<boolean>;
   /**
    * Opens resources, refuses stranded orders with `orders_stranded`, starts the poll loops and the sweep. Harmless when
    * called again. When it rejects, what it opened is closed, and it may be called anew. Rejects with `status_not_found`,

@@ -68,19 +68,20 @@ export function createApp({
     if (code === "internal_error") log.error({ ...fields, stack: stackOf(error) }, "a request failed unexpectedly");
     else if (httpStatusOf[code] === 503) storeFaults.failed(code, fields);
   };
-  const storesTakeWrites = async (): Promise<boolean> => {
-    const takes = (await Promise.all(bound.map(({ engine }) => engine.takesWrites()))).every(Boolean);
+  const storesTakeWrites = async (how: { readonly probes: boolean }): Promise<boolean> => {
+    const takes = (await Promise.all(bound.map(({ engine }) => engine.takesWrites(how)))).every(Boolean);
     if (takes) storeFaults.recovered();
     return takes;
   };
-  const takesOrders = async (): Promise<boolean> => ready() && (await storesTakeWrites());
+  const takesOrders = async (): Promise<boolean> => ready() && (await storesTakeWrites({ probes: true }));
   const options = {
     basePath,
     body: createBodyReader(bodyBytesMax),
     bodyBytesMax,
     // A repeat and a retry of nothing end well on a full disk, too: only the stores know whether they took anything.
     onDone: () => {
-      if (storeFaults.isReported()) void storesTakeWrites();
+      // And nothing is written for that: a function's call is over once it has answered.
+      if (storeFaults.isReported()) void storesTakeWrites({ probes: false });
     },
     onError: report,
   };

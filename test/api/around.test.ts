@@ -137,12 +137,18 @@ describe("the log of operators' actions", () => {
     const full: Engine = {
       ...(engines[0] as Engine),
       remove: () => Promise.reject(new CauceError("store_full", "/var/lib/x is full")),
+      retryMany: () => Promise.reject(new CauceError("store_full", "/var/lib/x is full")),
     };
     const { operations: bound } = bindOperations(full, operations, [operatorActions(log)]);
     const removing = bound.get("remove")?.run({ id: "1" }, { who });
     await assert.rejects(removing ?? Promise.resolve(), { code: "store_full" });
+    // It may have been full from the second order on, so no count is told.
+    const retrying = bound.get("retryMany")?.run({}, { who });
+    await assert.rejects(retrying ?? Promise.resolve(), { code: "store_full" });
+    const told = { workflow: "orders", who, requestId: null, error: "store_full" };
     assert.deepEqual(lines, [
-      { workflow: "orders", operation: "remove", who, orderId: "1", requestId: null, error: "store_full" },
+      { ...told, operation: "remove", orderId: "1" },
+      { ...told, operation: "retryMany", filter: {}, count: null },
     ]);
   });
 });

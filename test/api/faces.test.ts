@@ -109,6 +109,21 @@ for (const [name, open] of Object.entries(faces)) {
       await assert.rejects(orders.call("retryMany", null), { code: "invalid_request" });
     });
 
+    it("refuses a field that an operation does not take, wherever it would travel", async (t) => {
+      const orders = await open(t);
+      const { id } = (await orders.place({ to: "Ada" })).order;
+      const status = "received";
+      for (const [name, input] of Object.entries({
+        get: { id },
+        remove: { id },
+        retry: { id },
+        pause: { status },
+        list: {},
+      })) {
+        await assert.rejects(orders.call(name, { ...input, colour: "red" }), { code: "invalid_request" }, name);
+      }
+    });
+
     it("has no operation but those that are declared, whatever every object has", async (t) => {
       const orders = await open(t);
       for (const name of ["constructor", "toString", "hasOwnProperty", "__proto__", "placeMany", ""]) {

@@ -86,6 +86,21 @@ describe("each order that matches", () => {
     ]);
   });
 
+  test("is one order, however often it is named, and one call with a cursor past the end does nothing", async (t) => {
+    const { backend, toTheEnd, ids, acted, act } = await storing(t, 3);
+    const twice = ids.flatMap((id) => [id, id]);
+    assert.deepEqual(countsOf(await toTheEnd({ ids: twice }, { limit: 2 })), [
+      [2, 2],
+      [1, 1],
+    ]);
+    assert.deepEqual(acted, ids);
+    const { nextCursor } = await eachMatching(backend, { ids }, { limit: 2 }, act);
+    assert.ok(nextCursor);
+    assert.deepEqual(await eachMatching(backend, { ids: ids.slice(0, 1) }, { limit: 2, cursor: nextCursor }, act), {
+      ...{ done: 0, matched: 0, nextCursor: null },
+    });
+  });
+
   test("is read in pages of 200", async (t) => {
     const { toTheEnd, ids, queries, acted } = await storing(t, 450);
     assert.deepEqual(countsOf(await toTheEnd({}, { limit: 420 })), [

@@ -1,9 +1,19 @@
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import type { Clock } from "../../core/clock.ts";
 import { jsonOf, readCursor, writeCursor } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Backend, Swept } from "../backend.ts";
 import type { Flights } from "./flights.ts";
-import { attributes as a, newNonce, numberOf, orderPart, type Standing, textOf } from "./item.ts";
+import {
+  attributes as a,
+  type Item,
+  newNonce,
+  numberOf,
+  orderPart,
+  type Standing,
+  settingAll,
+  textOf,
+} from "./item.ts";
 import type { Orders } from "./orders.ts";
 import type { Parts } from "./parts.ts";
 import type { Queue } from "./queue.ts";
@@ -49,7 +59,10 @@ interface Place {
 }
 
 export interface Sweeping extends Pick<Backend, "sweep"> {
-  /** Queues the order's delivery again, unless another sweeper does or it is in hand here. */
+  /**
+   * Queues the order's delivery again, unless a sweeper does or it is in hand here. Where it rejects, a repeat tries it
+   * anew: what waits for it stays until then.
+   */
   redeliver(order: StoredOrder): Promise<void>;
 }
 
@@ -63,7 +76,7 @@ export function createSweeping(options: SweepingOptions): Sweeping {
   const { countMost = countedMost } = options;
 
   return {
-    redeliver,
+    redeliver: (order) => redeliver(order, "taken back"),
 
     async sweep({ limit, cursor }) {
       await registry.refresh();
@@ -104,8 +117,10 @@ export function createSweeping(options: SweepingOptions): Sweeping {
    *   another sweeper was first       the mark's condition fails, and nothing is sent
    *   the mark's answer is lost       the SDK asks again, and the mark's own name tells that it took place
    *   dies after the mark             the next message comes after twice the time
+   *   the send is refused             so it does for a sweep, which must not try a queue that is gone over and over;
+   *                                   else the mark is taken back, since a repeat would take it for a message
    */
-  async function redeliver({ id, visit }: StoredOrder): Promise<void> {
+  async function redeliver({ id, visit }: StoredOrder, unsent: "kept" | "taken back"): Promise<void> {
     const item = await orders.readItem(id);
     const order = item === undefined ? undefined : await orders.decode(item);
     if (item === undefined || order === undefined || order.visit !== visit) return;
@@ -130,14 +145,35 @@ export function createSweeping(options: SweepingOptions): Sweeping {
       },
     });
     if (marked === undefined && textOf((await orders.readItem(id)) ?? {}, a.sweptBy) !== nonce) return;
-    const queue = await queueOf(order.status);
-    await queue.send(order, { delaySeconds: 0, suffix: `:s${order.version}.${swept + 1}` });
+    try {
+      const queue = await queueOf(order.status);
+      await queue.send(order, { delaySeconds: 0, suffix: `:s${order.version}.${swept + 1}` });
+    } catch (error) {
+      // Where that fails, too, it is as if the process had died after the mark.
+      if (unsent === "taken back") await Promise.allSettled([takeBack(item, nonce)]);
+      throw error;
+    }
+  }
+
+  /** Puts the sweep's marks back to what they were in `before`, unless another mark was set since. */
+  async function takeBack(before: Item, nonce: string): Promise<void> {
+    const names = [a.swept, a.due, a.sweptBy];
+    const { id, part } = before as Item & { id: AttributeValue; part: AttributeValue };
+    const update = settingAll(Object.fromEntries(names.map((name) => [name, before[name]])));
+    await table.update({
+      ...update,
+      Key: { id, part },
+      ConditionExpression: `#${a.sweptBy} = :nonce`,
+      ExpressionAttributeValues: { ...update.ExpressionAttributeValues, ":nonce": { S: nonce } },
+    });
   }
 
   /** Queues again what was lost, each order by itself, and leaves what expired to the caller. */
   async function seenTo(due: readonly StoredOrder[]): Promise<Pick<Swept, "expired" | "redelivered" | "failed">> {
     const lost = due.filter(({ kind }) => kind !== "waiting");
-    const failed = (await Promise.allSettled(lost.map(redeliver))).filter((each) => each.status === "rejected");
+    const failed = (await Promise.allSettled(lost.map((order) => redeliver(order, "kept")))).filter(
+      (each) => each.status === "rejected",
+    );
     return {
       expired: due.filter(({ kind }) => kind === "waiting"),
       redelivered: lost.length - failed.length,

@@ -99,6 +99,7 @@ export const kinds = {
   sent: { action: "SendMessageBatch" },
   seen: { action: "UpdateItem", has: ["SET #sm = :message"] },
   marked: { action: "UpdateItem", has: ["SET #sc = :next"] },
+  markOff: { action: "UpdateItem", has: ['"ConditionExpression":"#sb = :nonce"'] },
   overdue: { action: "Query", has: ['"standing"', '"Limit":2000'] },
   counted: { action: "PutItem", has: ['"counts"'] },
   countsRead: { action: "BatchGetItem", has: ['"counts"'] },
@@ -171,6 +172,14 @@ const redeliver: readonly Cell[] = [
   { name: "redeliver: the read", site: { kind: read, nth: 3 }, ...diesFirst(entered("packed")) },
   { name: "redeliver: the mark", site: { kind: kinds.marked }, ...diesFirst(entered("packed")) },
   { name: "redeliver: the message", site: sent(1), ...diesFirst(entered("packed")) },
+  {
+    name: "redeliver: the mark off",
+    site: { kind: kinds.markOff },
+    first: [
+      { site: entered("packed"), fault: "killed" },
+      { site: sent(1), fault: "refused" },
+    ],
+  },
 ];
 
 const sweep: readonly Cell[] = [
