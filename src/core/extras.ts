@@ -61,7 +61,8 @@ export function showExtras(text: string | null, fields: ShownExtraFields = shown
   // Most orders have no extras, and no text is read for a field that is not shown.
   if (names.length === 0) return {} as ShownExtras;
   const extras = parseExtras(text);
-  return Object.fromEntries(names.map((name) => [name, (fields[name] as ShownExtra).of(extras)])) as ShownExtras;
+  const shown: unknown = Object.fromEntries(names.map((name) => [name, (fields[name] as ShownExtra).of(extras)]));
+  return shown as ShownExtras;
 }
 
 /** Reads the stored text. Throws `store_corrupt` where it is none that `writeExtras` gave. */
