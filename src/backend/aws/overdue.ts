@@ -60,8 +60,8 @@ interface Place {
 
 export interface Sweeping extends Pick<Backend, "sweep"> {
   /**
-   * Queues the order's delivery again, unless a sweeper does or it is in hand here. Where it rejects, a repeat tries it
-   * anew: what waits for it stays until then.
+   * Queues the order's delivery again, unless a sweeper does or it is in hand here. Where it rejects, the caller
+   * repeats the call, and keeps the delivery that waits for it until then.
    */
   redeliver(order: StoredOrder): Promise<void>;
 }
