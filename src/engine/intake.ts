@@ -28,7 +28,7 @@ export function createIntake({ workflow, backend, clock, actor, observer, onExpi
   const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
 
   // One object for all requests that bring no id of their own: a backend may keep what it makes of it.
-  const nobody: Actor = { runtime: actor.runtime, name: actor.name, requestId: null, messageId: null };
+  const noRequest: Actor = { runtime: actor.runtime, name: actor.name, requestId: null, messageId: null };
 
   // Not async: this is on the way of every placing, and the store's health costs it a promise already.
   return (body, call = {}) => {
@@ -49,7 +49,7 @@ export function createIntake({ workflow, backend, clock, actor, observer, onExpi
       createdAt: now,
       expiresAt,
       extrasJson: accepted.extrasJson,
-      by: call.requestId ? { ...nobody, requestId: call.requestId } : nobody,
+      by: call.requestId ? { ...noRequest, requestId: call.requestId } : noRequest,
       key: accepted.key,
     });
     return placing.then((result) => {
