@@ -5,7 +5,7 @@
  */
 
 import { orders } from "../examples/orders/orders.workflow.ts";
-import type { Backend, DeliveryMode } from "../src/backend/backend.ts";
+import type { Backend, DeliveryMode } from "../src/backend/port.ts";
 import { sqlite } from "../src/backend/sqlite/index.ts";
 import { decide } from "../src/core/decide.ts";
 import { type Random, systemClock } from "../src/index.ts";

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { synthesize } from "../src/infra/cdk/synth.ts";
+import { synthesize } from "../src/deploy/cdk/synth.ts";
 import { chaosRun } from "./chaosAws/run.ts";
 
 const { values } = parseArgs({

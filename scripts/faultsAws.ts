@@ -4,7 +4,7 @@ import Table from "cli-table3";
 // Runs the table of faults of the AWS backend and of the functions, and prints it: how many of a row's cells passed, in
 // standard and in FIFO delivery. Ends with 1 where one failed.
 
-const files = ["test/backend/aws/faults.test.ts", "test/runtime/lambda/faults.test.ts"];
+const files = ["test/backend/aws/faults.test.ts", "test/lambda/faults.test.ts"];
 let failed = false;
 
 for (const file of files) {

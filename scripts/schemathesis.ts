@@ -8,8 +8,8 @@ import { parseArgs } from "node:util";
 import { createCauce } from "cauce";
 import { sqlite } from "cauce/sqlite";
 import orders from "../examples/orders/orders.app.ts";
-import { createKey } from "../src/http/keys.ts";
-import { listen } from "../src/runtime/node.ts";
+import { createKey } from "../src/http/auth.ts";
+import { listen } from "../src/node/server.ts";
 
 const version = "4.32.5";
 const help = `Usage: npm run schemathesis -- [options]

@@ -5,7 +5,7 @@ import type { Operation } from "./api/operation.ts";
 import { operations as allOperations } from "./api/operations.ts";
 import type { Orders } from "./api/orders.ts";
 import type { CallOptions, FailedFilter, KeyedOptions, PageQuery, Transition, WorkflowOf } from "./api/types.ts";
-import type { Backend, BackendFactory, DeliveryMode, Depth, FailureGroup } from "./backend/backend.ts";
+import type { Backend, BackendFactory, DeliveryMode, Depth, FailureGroup } from "./backend/port.ts";
 import { type Clock, type Random, systemClock } from "./core/clock.ts";
 import { CauceError } from "./core/errors.ts";
 import type { App, Log } from "./core/handlers.ts";
@@ -14,12 +14,12 @@ import { type AnyWorkflow, leasesOf } from "./core/workflow.ts";
 import { createEngine } from "./engine/createEngine.ts";
 import type { Engine, StartOptions } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
-import { createObservation } from "./engine/observation.ts";
-import { checkStartOptions, polledStatuses } from "./engine/polled.ts";
+import { checkStartOptions, polledStatuses } from "./engine/poll.ts";
+import { createObservation } from "./engine/telemetry/observation.ts";
 import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
-import { observedRoutes } from "./http/observed.ts";
-import { unobservedRoutes } from "./http/unobserved.ts";
+import { unobservedRoutes } from "./http/routes.ts";
+import { observedRoutes } from "./http/telemetry.ts";
 
 export interface CauceOptions {
   /** What `implement` returned, one or several with different workflow names. */

@@ -13,14 +13,22 @@ export type {
   Transition,
   WorkflowOf,
 } from "./api/types.ts";
-export type { Backend, BackendFactory, DeliveryMode, Depth, FailureGroup, LocatedBackend } from "./backend/backend.ts";
+export type { Backend, BackendFactory, DeliveryMode, Depth, FailureGroup, LocatedBackend } from "./backend/port.ts";
 export { type Cauce, type CauceOptions, createCauce } from "./cauce.ts";
 export { type Clock, type Random, systemClock } from "./core/clock.ts";
 export { defineWorkflow } from "./core/defineWorkflow.ts";
-export { CauceError, type ErrorCode, errorCodes, type Fault, PermanentError, RetryError } from "./core/errors.ts";
+export {
+  CauceError,
+  defaultRetry,
+  type ErrorCode,
+  errorCodes,
+  type Fault,
+  PermanentError,
+  RetryError,
+  type RetryPolicy,
+} from "./core/errors.ts";
 export { type App, type Handler, type HandlerContext, implement, type Log, lazy } from "./core/handlers.ts";
 export type { HistoryEntry, Order } from "./core/order.ts";
-export { defaultRetry, type RetryPolicy } from "./core/retry.ts";
 export {
   type AnyWorkflow,
   type DataOf,

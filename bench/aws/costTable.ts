@@ -1,6 +1,6 @@
 /** What a million orders cost on AWS by the size of their data and the number of their statuses, without running them. */
 import { encodeChanging, encodeFixed, present, projected } from "../../src/backend/aws/item.ts";
-import { inlineBytesMax } from "../../src/backend/aws/parts.ts";
+import { inlineBytesMax } from "../../src/backend/aws/largeFields.ts";
 import type { Actor, StoredOrder, Visit } from "../../src/core/order.ts";
 import { assumed, dollarsPerMillion, monthly, prices, sweepUnits, type Usage } from "./prices.ts";
 import { type Item, indexUnits, itemBytes, readUnits, tableUnits } from "./units.ts";

@@ -14,8 +14,8 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { systemClock } from "../../src/core/clock.ts";
-import { synthesize } from "../../src/infra/cdk/synth.ts";
-import { emulate } from "../../src/infra/emulate/emulate.ts";
+import { synthesize } from "../../src/deploy/cdk/synth.ts";
+import { emulate } from "../../src/emulate/emulate.ts";
 
 const { values } = parseArgs({
   options: {

@@ -1,4 +1,4 @@
-import { processingHandler } from "../../src/runtime/lambda/index.ts";
+import { processingHandler } from "../../src/lambda/index.ts";
 import { app } from "./app.ts";
 
 export const handler = processingHandler(app);

@@ -1,5 +1,5 @@
 import { openClients } from "../../src/backend/aws/clients.ts";
-import { requestHandler } from "../../src/runtime/lambda/index.ts";
+import { requestHandler } from "../../src/lambda/index.ts";
 import { app } from "./app.ts";
 
 export const handler = requestHandler(app);

@@ -1,4 +1,4 @@
-import { sweepHandler } from "../../src/runtime/lambda/index.ts";
+import { sweepHandler } from "../../src/lambda/index.ts";
 import { app } from "./app.ts";
 
 export const handler = sweepHandler(app);

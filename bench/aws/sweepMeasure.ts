@@ -1,9 +1,9 @@
 import { DynamoDBClient, QueryCommand } from "@aws-sdk/client-dynamodb";
 import { GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { stepLooks } from "../../src/backend/aws/index/sweep.ts";
 import { aws } from "../../src/backend/aws/index.ts";
 import { indexName } from "../../src/backend/aws/item.ts";
 import { resourceNames } from "../../src/backend/aws/names.ts";
-import { stepLooks } from "../../src/backend/aws/overdue.ts";
 import { leasesOf } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";

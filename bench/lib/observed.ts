@@ -3,7 +3,7 @@ import orders from "../../examples/orders/orders.app.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { type Change, decide } from "../../src/core/decide.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
-import { createObservation } from "../../src/engine/observation.ts";
+import { createObservation } from "../../src/engine/telemetry/observation.ts";
 import { given } from "../../src/testing/given.ts";
 import { startCauce } from "../cauce.ts";
 import type { Bench } from "./bench.ts";

@@ -2,9 +2,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Order } from "../../src/core/order.ts";
 import type { AnyWorkflow } from "../../src/core/workflow.ts";
-import type { Hook } from "../../src/infra/emulate/call.ts";
-import { type Chaos, type ChaosCounts, type ChaosShares, createChaos, seeded } from "../../src/infra/emulate/chaos.ts";
-import { type Emulation, emulate } from "../../src/infra/emulate/emulate.ts";
+import { type Chaos, type ChaosCounts, type ChaosShares, createChaos, seeded } from "../../src/emulate/chaos.ts";
+import { type Emulation, emulate } from "../../src/emulate/emulate.ts";
+import type { Hook } from "../../src/emulate/services/call.ts";
 import { type Acknowledged, hasEnded, type Judgement, judge } from "./judge.ts";
 
 export interface ChaosRunOptions {

@@ -1,7 +1,6 @@
 import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
-import type { Call } from "../engine/call.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Call, Engine } from "../engine/engine.ts";
 import { isRefusal, type Operation } from "./operation.ts";
 
 /** What runs an operation: the operation itself, or it with something around it. Resolves to its result or a refusal. */

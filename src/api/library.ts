@@ -1,6 +1,6 @@
 import { CauceError } from "../core/errors.ts";
-import type { Who } from "../engine/call.ts";
-import { refusalError } from "../engine/operate.ts";
+import type { Who } from "../engine/engine.ts";
+import { refusalError } from "../engine/operatorActions.ts";
 import type { BoundWorkflow } from "./around.ts";
 import { checkBody, noFields } from "./fields.ts";
 import { isRefusal, type Operation } from "./operation.ts";

@@ -1,7 +1,6 @@
 import type { z } from "zod";
 import type { ErrorCode } from "../core/errors.ts";
-import type { Call } from "../engine/call.ts";
-import type { Engine, Refusal } from "../engine/engine.ts";
+import type { Call, Engine, Refusal } from "../engine/engine.ts";
 import type { Wire } from "./orders.ts";
 
 /**

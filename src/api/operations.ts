@@ -1,16 +1,55 @@
+/** What can be done to the queues of a workflow's statuses. */
+
+import * as z from "zod";
+import type { Depth, FailureGroup, OrderPage, Whereabouts } from "../backend/port.ts";
+import type { StoredOrder } from "../core/order.ts";
+import { orderNotFound } from "../engine/operatorActions.ts";
+import { cursor, enterableStatus, fingerprint, later, limitMax, statusName, text, wholeNumber } from "./fields.ts";
+import { badBody, isRefusal, type Operation, operation, unwell, unwritable } from "./operation.ts";
+import { wire } from "./orders.ts";
+import { asFailurePage, asOrder, asOrderPage, asPlaced, asQueue, asQueues, asRetried, asStored } from "./shapes.ts";
+
+const pauseOrResume = (
+  name: "pause" | "resume",
+  words: Pick<Operation, "summary" | "description" | "command">,
+): Operation =>
+  operation<{ status: string }, Depth>(name, wire[name], {
+    ...words,
+    answers: { 200: "The status's row of `GET /queues`." },
+    shown: asQueue,
+    errors: [...badBody, "invalid_request", "status_not_found", "status_not_handled", ...unwritable],
+    run: (engine, { status }) => engine.setPaused(status, name === "pause"),
+  });
+const pause = pauseOrResume("pause", {
+  summary: "Pause a status",
+  description:
+    "No handler of the status starts until it is resumed. It is kept in the store, and harmless when repeated.",
+  command: {
+    says: "Stops the handling of a status; orders wait in it until it is resumed.",
+    examples: ["pause paid"],
+  },
+});
+const resume = pauseOrResume("resume", {
+  summary: "Resume a status",
+  description: "Harmless when repeated.",
+  command: { says: "Takes up the handling of a paused status again.", examples: ["resume paid"] },
+});
+
+const queues = operation<object, readonly Depth[]>("queues", wire.queues, {
+  summary: "How many orders wait in each status of each workflow",
+  answers: { 200: "The queues." },
+  shown: asQueues,
+  errors: ["invalid_request", ...unwell],
+  command: { says: "Shows how many orders stand in each status.", examples: ["queues", "queues --watch"] },
+  run: (engine) => engine.queues(),
+});
+
+export const queueOperations: readonly Operation[] = [pause, resume, queues];
+
 /**
  * Every operation, declared once: what it takes, answers and may be refused with, and the engine's function that does it.
  * With its line in `orders.ts`, that is all there is to add for a new one.
  */
-import * as z from "zod";
-import type { FailureGroup, OrderPage, Whereabouts } from "../backend/backend.ts";
-import type { StoredOrder } from "../core/order.ts";
-import { orderNotFound } from "../engine/operate.ts";
-import { cursor, enterableStatus, fingerprint, later, limitMax, statusName, text, wholeNumber } from "./fields.ts";
-import { badBody, isRefusal, type Operation, operation, unwell, unwritable } from "./operation.ts";
-import { wire } from "./orders.ts";
-import { queueOperations } from "./queueOperations.ts";
-import { asFailurePage, asOrder, asOrderPage, asPlaced, asRetried, asStored } from "./shapes.ts";
 
 const place = operation<unknown, { readonly placed: boolean; readonly order: StoredOrder }>("place", wire.place, {
   summary: "Place an order",

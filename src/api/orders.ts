@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from "../core/errors.ts";
 import type { AnyWorkflow, StatusName } from "../core/workflow.ts";
-import type { Role } from "../engine/call.ts";
+import type { Role } from "../engine/engine.ts";
 import type {
   CallOptions,
   FailedFilter,

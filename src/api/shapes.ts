@@ -1,8 +1,8 @@
 /** How results are shown: their schemas in the API's description, and what writes them. */
 import * as z from "zod";
-import type { Depth, FailureGroup, OrderPage, Whereabouts } from "../backend/backend.ts";
+import type { Depth, FailureGroup, OrderPage, Whereabouts } from "../backend/port.ts";
 import type { StoredOrder } from "../core/order.ts";
-import { createOrderJson, iso, isoOrNull, orderOf } from "../engine/present.ts";
+import { createOrderJson, iso, isoOrNull, orderOf } from "../engine/orderView.ts";
 import { later } from "./fields.ts";
 import type { Shape, Shown } from "./operation.ts";
 

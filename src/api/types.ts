@@ -1,6 +1,6 @@
 /** What `Orders<W>` takes and gives: the same for the client, the library and tests. Types alone. */
 import type { z } from "zod";
-import type { Whereabouts } from "../backend/backend.ts";
+import type { Whereabouts } from "../backend/port.ts";
 import type { App } from "../core/handlers.ts";
 import type { Order } from "../core/order.ts";
 import type { AnyWorkflow, DataOf, ResultsOf, StatusName } from "../core/workflow.ts";

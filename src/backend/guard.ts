@@ -1,5 +1,5 @@
 import { CauceError } from "../core/errors.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend } from "./port.ts";
 
 type Method = (...given: readonly unknown[]) => Promise<unknown>;
 

@@ -1,8 +1,8 @@
 import { CauceError } from "../core/errors.ts";
 import { extrasBytesMax } from "../core/extras.ts";
 import type { Entry, StoredOrder } from "../core/order.ts";
-import { exceedsBytes } from "../core/size.ts";
-import type { Limits, NewOrder } from "./backend.ts";
+import { exceedsBytes } from "../core/order.ts";
+import type { Limits, NewOrder } from "./port.ts";
 
 /** The order as it stands once it is placed. */
 export function storedOrder(order: NewOrder, id: string): StoredOrder {

@@ -1,9 +1,9 @@
 import { resourceNames } from "../backend/aws/names.ts";
-import type { BackendFactory } from "../backend/backend.ts";
+import type { BackendFactory } from "../backend/port.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { handledStatuses } from "../core/workflow.ts";
-import { withPeers } from "../infra/peers.ts";
-import type { StackChoice } from "../runtime/stack.ts";
+import { withPeers } from "../deploy/optionalPeers.ts";
+import type { StackChoice } from "../node/awsResources.ts";
 
 /** The parts of the AWS SDK that the backend needs. */
 export const sdkPackages = ["@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"];
@@ -13,7 +13,7 @@ export const sdkPackages = ["@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "
  * `package_missing`, and `setting_invalid` where one topic is given for several workflows.
  */
 export async function awsStore(apps: readonly App[], choice: StackChoice, log: Log): Promise<BackendFactory> {
-  const { stackBackend } = await withPeers("--backend aws", sdkPackages, () => import("../runtime/stack.ts"));
+  const { stackBackend } = await withPeers("--backend aws", sdkPackages, () => import("../node/awsResources.ts"));
   return stackBackend(apps, choice, log);
 }
 

@@ -1,11 +1,10 @@
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { CauceError } from "../core/errors.ts";
-import { cauceVariables } from "../runtime/env.ts";
-import { readBackupSettings, settings } from "../runtime/settings.ts";
-import { addOptions } from "./flags.ts";
-import type { Output } from "./report.ts";
+import { readBackupSettings, settings } from "../node/serverSettings.ts";
+import { cauceVariables } from "../node/settings.ts";
+import { addOptions, type Output } from "./output.ts";
 
 export function addBackupCommand(program: Command, output: Output): void {
   const command = program
@@ -91,4 +90,36 @@ function progressBar({ terminal, out }: Output) {
     },
     clear: () => void (shown >= 0 && out("\r\x1b[K")),
   };
+}
+
+/** Makes the directory where it is missing. Throws `directory_unusable`. */
+export function usableDirectory(path: string): void {
+  try {
+    // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
+    mkdirSync(path, { recursive: existsSync(path) || !existsSync(dirname(path)) });
+  } catch (cause) {
+    throw directoryUnusable(path, cause);
+  }
+}
+
+/** Throws `directory_unusable` where `usableDirectory` would most likely do so too, without making anything. */
+export function checkUsable(path: string): void {
+  let nearest = resolve(path);
+  while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
+  try {
+    // The dot asks for a directory.
+    accessSync(`${nearest}/.`, constants.W_OK);
+  } catch (cause) {
+    throw directoryUnusable(path, cause);
+  }
+}
+
+/** Why a directory cannot be used, as `directory_unusable`. */
+export function directoryUnusable(path: string, cause: unknown): CauceError {
+  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+  const what =
+    code === "EEXIST" || code === "ENOTDIR"
+      ? "there is a file of that name; give a directory"
+      : `it cannot be made, read or written (${code}); check the path and its rights`;
+  return new CauceError("directory_unusable", `${path}: ${what}`, { cause });
 }

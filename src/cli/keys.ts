@@ -1,7 +1,7 @@
 import { appendFileSync, chmodSync, existsSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { CauceError } from "../core/errors.ts";
-import { type Role, roles } from "../engine/call.ts";
+import { type Role, roles } from "../engine/engine.ts";
 import {
   type Auth,
   createKey,
@@ -10,7 +10,7 @@ import {
   keyNamePattern,
   parseKeyLines,
   parseKeys,
-} from "../http/keys.ts";
+} from "../http/auth.ts";
 
 /**
  * Makes a key and says how to use it; with `file`, appends its line there. Throws `setting_invalid` for a role or a

@@ -3,8 +3,8 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
-import { whenIdle } from "../runtime/node.ts";
-import { isCauceError, oneLine } from "./report.ts";
+import { whenIdle } from "../node/server.ts";
+import { isCauceError, oneLine } from "./output.ts";
 
 const whatToExport = "its default export must be what implement(…) returned, or an array of those";
 

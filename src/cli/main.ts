@@ -1,23 +1,18 @@
 import { Command, Option } from "commander";
 import type { Operation } from "../api/operation.ts";
 import { operations as allOperations } from "../api/operations.ts";
-import { cauceVariables, givenFrom } from "../runtime/env.ts";
-import { readSettings, readSweepSettings, settings, sweepSettings } from "../runtime/settings.ts";
+import { readSettings, readSweepSettings, settings, sweepSettings } from "../node/serverSettings.ts";
+import { cauceVariables, givenFrom } from "../node/settings.ts";
 import { addBackupCommand } from "./backup.ts";
+import { addEmulateCommand, addStackCommands } from "./deploy/command.ts";
 import { diagram } from "./diagram.ts";
-import { addOptions, flagsOf } from "./flags.ts";
 import { addImportCommand } from "./import/command.ts";
-import { init } from "./init.ts";
+import { init, ownPackage } from "./init.ts";
 import { createKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
-import { addOrderCommands } from "./orders/commands.ts";
-import { ownPackage } from "./ownPackage.ts";
-import { isBrokenPipe, processOutput } from "./processOutput.ts";
-import { exitCodes, type Output, report } from "./report.ts";
-import { addStackCommands } from "./stack/command.ts";
-import { addEmulateCommand } from "./stack/emulateCommand.ts";
+import { addOptions, exitCodes, flagsOf, isBrokenPipe, type Output, processOutput, report, version } from "./output.ts";
+import { addOrderCommands } from "./remote/commands.ts";
 import { addVerifyCommand } from "./verify/command.ts";
-import { version } from "./version.ts";
 import { watch } from "./watch.ts";
 
 /** Runs one command and resolves to its exit code: 0 done, 1 a failure, 2 wrong usage. */

@@ -1,15 +1,15 @@
 import { hostname } from "node:os";
-import type { Backend } from "../backend/backend.ts";
+import type { Backend } from "../backend/port.ts";
 import { systemClock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import { leasesOf } from "../core/workflow.ts";
 import { createEngine } from "../engine/createEngine.ts";
-import { openLog } from "../runtime/log.ts";
-import { signalled } from "../runtime/node.ts";
-import type { SweepSettings } from "../runtime/settings.ts";
+import { openLog } from "../node/log.ts";
+import { signalled } from "../node/server.ts";
+import type { SweepSettings } from "../node/serverSettings.ts";
 import { awsStore } from "./awsStore.ts";
 import { loadApp } from "./loadApp.ts";
-import type { Output } from "./report.ts";
+import type { Output } from "./output.ts";
 
 const standardError = 2;
 

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { type FSWatcher, watch as watchDirectory } from "node:fs";
 import { dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { atExit, signalled } from "../runtime/node.ts";
-import type { FromWatched, ToWatched } from "../runtime/watched.ts";
-import type { Output } from "./report.ts";
+import { atExit, signalled } from "../node/server.ts";
+import type { FromWatched, ToWatched } from "../node/watched.ts";
+import type { Output } from "./output.ts";
 
 // One save is several events, and one "save all" several files.
 const settleMilliseconds = 100;

@@ -9,10 +9,10 @@ import {
   withError,
 } from "./change.ts";
 import type { ErrorCode } from "./errors.ts";
+import { retryDelaySeconds } from "./errors.ts";
 import { cutError } from "./fingerprint.ts";
 import type { StoredOrder } from "./order.ts";
 import { describeFaults, mergeResults } from "./results.ts";
-import { retryDelaySeconds } from "./retry.ts";
 import { kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
 export type { Change, DecideContext, Decision };

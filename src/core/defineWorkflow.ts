@@ -1,7 +1,6 @@
 import * as z from "zod";
-import { CauceError } from "./errors.ts";
+import { CauceError, longestDelaySeconds } from "./errors.ts";
 import { isPlain } from "./plainSchema.ts";
-import { longestDelaySeconds } from "./retry.ts";
 import type { StatusDefinition, Statuses, Workflow, WorkflowOptions } from "./workflow.ts";
 
 /**

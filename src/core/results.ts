@@ -1,7 +1,7 @@
 import type { DecideContext } from "./change.ts";
 import type { Fault } from "./errors.ts";
 import type { StoredOrder } from "./order.ts";
-import { exceedsBytes } from "./size.ts";
+import { exceedsBytes } from "./order.ts";
 import { faultsOf } from "./workflow.ts";
 
 /** The order's results with more merged in, key by key, checked against the workflow's schema. */

@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Fault } from "./errors.ts";
+import { defaultRetry, type RetryPolicy } from "./errors.ts";
 import type { StatusKind } from "./order.ts";
-import { defaultRetry, type RetryPolicy } from "./retry.ts";
 
 /** A status whose handler moves the order on. */
 export interface HandledStatus<Name extends string = string> {

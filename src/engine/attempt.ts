@@ -1,13 +1,13 @@
-import type { Backend, Delivery, Verdict } from "../backend/backend.ts";
+import type { Backend, Delivery, Verdict } from "../backend/port.ts";
 import type { Random } from "../core/clock.ts";
 import { type Change, type DecideContext, type Decision, decide, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import { textOf } from "./log.ts";
-import { type EndedAttempt, type Observer, outcomeOf } from "./observer.ts";
-import type { CommitAgain } from "./patience.ts";
 import { type RunOptions, runHandler } from "./runHandler.ts";
+import type { CommitAgain } from "./storeHealth.ts";
+import { type EndedAttempt, type Observer, outcomeOf } from "./telemetry/observer.ts";
 
 export interface AttemptOptions extends RunOptions {
   readonly workflow: AnyWorkflow;

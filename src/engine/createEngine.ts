@@ -1,28 +1,32 @@
-import type { LocatedBackend } from "../backend/backend.ts";
+import type { Backend, LocatedBackend } from "../backend/port.ts";
 import type { Clock, Random } from "../core/clock.ts";
 import { type Change, type DecideContext, decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { AnyHandler, App, LazyHandler, Log } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
-import { type HandledStatus, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
+import {
+  type AnyWorkflow,
+  type HandledStatus,
+  handledStatuses,
+  leaseSecondsOf,
+  retryOf,
+  type StatusDefinition,
+  statusOf,
+  timeoutSecondsOf,
+} from "../core/workflow.ts";
 import { type Attempt, createAttempt } from "./attempt.ts";
-import type { Call } from "./call.ts";
-import { createDeadlines, type Deadlines } from "./deadlines.ts";
-import type { Engine, StartOptions } from "./engine.ts";
-import { createIntake } from "./intake.ts";
-import { checkLimits } from "./limits.ts";
+import type { Call, Engine, StartOptions } from "./engine.ts";
 import { textOf } from "./log.ts";
-import { type Observer, unobserved } from "./observer.ts";
-import { createOperate } from "./operate.ts";
-import { createPatience } from "./patience.ts";
-import { type Poll, startPoll } from "./poll.ts";
-import { polledStatuses } from "./polled.ts";
+import { createRetention } from "./maintenance/retention.ts";
+import { createSweep } from "./maintenance/sweep.ts";
+import { createOperate } from "./operatorActions.ts";
+import { createIntake } from "./place.ts";
+import { type Poll, polledStatuses, startPoll } from "./poll.ts";
+import { createStanding, failUnknown, refuseStranded } from "./queues.ts";
 import { openResources, releaseResources } from "./resources.ts";
-import { createRetention } from "./retention.ts";
-import { createStanding } from "./standing.ts";
-import { createStoreHealth } from "./storeHealth.ts";
-import { failUnknown, refuseStranded } from "./stranded.ts";
-import { createSweep } from "./sweep.ts";
+import { createDeadlines, type Deadlines } from "./runHandler.ts";
+import { createPatience, createStoreHealth } from "./storeHealth.ts";
+import { type Observer, unobserved } from "./telemetry/observer.ts";
 
 export interface EngineOptions {
   readonly app: App;
@@ -264,4 +268,26 @@ function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): () => AnyHandl
     return loading;
   };
   return () => loaded ?? loadOnce();
+}
+
+/** Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
+export function checkLimits(workflow: AnyWorkflow, { limits }: Backend): void {
+  for (const [name, status] of Object.entries(workflow.statuses as Record<string, StatusDefinition>)) {
+    const refuse = (what: string): never => {
+      throw new CauceError("limit_exceeded", `workflow "${workflow.name}", status "${name}": ${what}`);
+    };
+    if (status.final) continue;
+    const delays = status.waits
+      ? { "expires.afterSeconds": status.expires?.afterSeconds ?? 0 }
+      : { "retry.maxSeconds": retryOf(status).maxSeconds };
+    for (const [field, seconds] of Object.entries(delays)) {
+      if (seconds > limits.longestDelaySeconds) {
+        refuse(`${field} is ${seconds} and this backend holds a delay of at most ${limits.longestDelaySeconds} s`);
+      }
+    }
+    const { least, most } = limits.concurrency;
+    if (status.concurrency !== undefined && (status.concurrency < least || status.concurrency > most)) {
+      refuse(`concurrency is ${status.concurrency} and this backend gives ${least} to ${most}`);
+    }
+  }
 }

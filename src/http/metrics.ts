@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Engine } from "../engine/engine.ts";
-import { cumulative, type Histogram } from "../engine/histogram.ts";
-import type { Observation } from "../engine/observation.ts";
+import { cumulative, type Histogram } from "../engine/telemetry/meter.ts";
+import type { Observation } from "../engine/telemetry/observation.ts";
 
 export interface Metrics {
   readonly contentType: string;

@@ -3,12 +3,12 @@ import { checkBody, checkQuery, idempotencyKeyPattern, noFields } from "../api/f
 import { isRefusal, type Operation } from "../api/operation.ts";
 import { batchWire, pathFieldOf } from "../api/orders.ts";
 import { CauceError } from "../core/errors.ts";
-import type { Call, Who } from "../engine/call.ts";
+import type { Call, Who } from "../engine/engine.ts";
 import type { Access } from "./auth.ts";
 import { answersOf } from "./batch.ts";
 import { type BodyReader, checkEncoding, type ReadBody } from "./body.ts";
-import { requestIdPattern } from "./contract.ts";
-import { refusalProblem } from "./problem.ts";
+import { problem, refusalProblem } from "./problem.ts";
+import { requestIdPattern } from "./requests.ts";
 
 /** What the server underneath may offer for a request. */
 export interface ServerHelp {
@@ -198,4 +198,18 @@ function callOf(headers: Headers, who: Who, keyed: boolean): Call {
 export function requestIdOf(headers: Headers): string | null {
   const requestId = headers.get("x-request-id");
   return requestId !== null && requestIdPattern.test(requestId) ? requestId : null;
+}
+
+/** A function lives for a moment and sees one request: there is no process whose orders it could tell of. */
+export function unobservedRoutes(): Route[] {
+  return ["/events", "/stats", "/metrics"].map((path) => ({
+    method: "GET",
+    path,
+    access: "read",
+    answer: () =>
+      problem(
+        "not_available_here",
+        `${path} is not available on Lambda; look at the stack's CloudWatch metrics and logs`,
+      ),
+  }));
 }

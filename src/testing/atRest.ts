@@ -1,4 +1,4 @@
-import type { Delivery, LocatedBackend } from "../backend/backend.ts";
+import type { Delivery, LocatedBackend } from "../backend/port.ts";
 import type { Clock } from "../core/clock.ts";
 import type { FakeClock } from "./fakeClock.ts";
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import type { DeliveryMode, LocatedBackend } from "../backend/backend.ts";
+import type { DeliveryMode, LocatedBackend } from "../backend/port.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
-import type { Case, Survives } from "./contract/case.ts";
 import { laws } from "./contract/laws.ts";
+import type { Case, Survives } from "./contract/trial.ts";
 import { createTrial } from "./contract/trial.ts";
 import { fakeClock } from "./fakeClock.ts";
 
-export type { Survives } from "./contract/case.ts";
+export type { Survives } from "./contract/trial.ts";
 
 /** A backend, opened on an empty store for one case. */
 export interface OpenedBackend {

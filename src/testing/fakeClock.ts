@@ -1,4 +1,4 @@
-import { heap } from "../backend/memory/heap.ts";
+import { heap } from "../backend/memory/queues.ts";
 import type { Clock } from "../core/clock.ts";
 
 /** A clock that a test moves. */

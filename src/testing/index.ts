@@ -1,7 +1,6 @@
 export type { Orders } from "../api/orders.ts";
 export type { KeyedOptions, OrderOf, Transition } from "../api/types.ts";
-export { type MemoryOptions, memory } from "../backend/memory.ts";
-export type { Attempt } from "./attempts.ts";
+export { type MemoryOptions, memory } from "../backend/memory/memory.ts";
 export {
   type BackendUnderTest,
   backendContract,
@@ -12,6 +11,7 @@ export {
 } from "./backendContract.ts";
 export { type FakeClock, fakeClock } from "./fakeClock.ts";
 export { type ExpectedChange, type Given, type GivenContext, type GivenOrder, given, type When } from "./given.ts";
+export type { Attempt } from "./testWorkflow.ts";
 export {
   type TestWorkflowOptions,
   testWorkflow,

@@ -2,14 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Around, bindOperations, operatorActions } from "../../src/api/around.ts";
 import { operations } from "../../src/api/operations.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
 import { createCauce } from "../../src/cauce.ts";
 import { CauceError } from "../../src/core/errors.ts";
-import type { Who } from "../../src/engine/call.ts";
-import type { Engine } from "../../src/engine/engine.ts";
-import { createKey } from "../../src/http/keys.ts";
+import type { Engine, Who } from "../../src/engine/engine.ts";
+import { createKey } from "../../src/http/auth.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { parcelsApp } from "../http/client/support.ts";
+import { parcelsApp } from "../client/support.ts";
 import { serving } from "../http/serving.ts";
 
 const who: Who = { kind: "process" };

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import type { Orders } from "../../src/api/orders.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
 import { createCauce } from "../../src/cauce.ts";
-import { createClient } from "../../src/http/client/index.ts";
+import { createClient } from "../../src/client/index.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { testWorkflow } from "../../src/testing/testWorkflow.ts";
-import { parcels, parcelsApp } from "../http/client/support.ts";
+import { parcels, parcelsApp } from "../client/support.ts";
 
 // The client, the library and a test have one interface. What is asked here of one is asked of each.
 

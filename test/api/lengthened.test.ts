@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Operation } from "../../src/api/operation.ts";
 import { operations } from "../../src/api/operations.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
 import { openCauce } from "../../src/cauce.ts";
 import { createProgram } from "../../src/cli/main.ts";
-import { clientOver } from "../../src/http/client/createClient.ts";
+import { clientOver } from "../../src/client/createClient.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { parcels, parcelsApp } from "../http/client/support.ts";
+import { parcels, parcelsApp } from "../client/support.ts";
 import { longer, longerWire } from "./support.ts";
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { operations } from "../../src/api/operations.ts";
 import { batchWire, pathFieldOf, reservedIdsOf, type Wire, wire } from "../../src/api/orders.ts";
 import { reservedNames } from "../../src/core/defineWorkflow.ts";
-import { clientSettings } from "../../src/runtime/settings.ts";
+import { clientSettings } from "../../src/node/serverSettings.ts";
 import { problemOf, serving } from "../http/serving.ts";
 
 describe("the wire", () => {

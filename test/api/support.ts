@@ -4,7 +4,7 @@ import { operations } from "../../src/api/operations.ts";
 import { type Wire, wire } from "../../src/api/orders.ts";
 import { asOrder, asValue } from "../../src/api/shapes.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
-import { orderNotFound } from "../../src/engine/operate.ts";
+import { orderNotFound } from "../../src/engine/operatorActions.ts";
 
 /** One operation more than Cauce has: it looks at the order, and says what it would do. */
 export const inspectWire = {

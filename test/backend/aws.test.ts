@@ -1,6 +1,6 @@
 import { after, before, describe, it } from "node:test";
 import { type AwsOptions, aws } from "../../src/backend/aws/index.ts";
-import type { LocatedBackend } from "../../src/backend/backend.ts";
+import type { LocatedBackend } from "../../src/backend/port.ts";
 import { describeBackend } from "../../src/testing/index.ts";
 import { createCalm } from "./aws/calm.ts";
 import { createStack, startEmulators } from "./aws/emulators.ts";

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Backend } from "../../src/backend/backend.ts";
 import { guarded } from "../../src/backend/guard.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
+import type { Backend } from "../../src/backend/port.ts";
 
 const message = "the store is closed";
 const refused = { name: "CauceError", code: "closed", message };

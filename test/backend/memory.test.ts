@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Backend, BackendFactory, NewOrder } from "../../src/backend/backend.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
+import type { Backend, BackendFactory, NewOrder } from "../../src/backend/port.ts";
 import { type BackendUnderTest, describeBackend } from "../../src/testing/backendContract.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 

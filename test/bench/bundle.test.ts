@@ -7,7 +7,7 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { handled, workflow } from "../../bench/aws/app.ts";
 import { type Bundle, bundles, functions } from "../../bench/aws/bundle.ts";
-import type { HttpAnswer } from "../../src/runtime/lambda/index.ts";
+import type { HttpAnswer } from "../../src/lambda/index.ts";
 import { createStack, startEmulators } from "../backend/aws/emulators.ts";
 
 /** In bytes, with some room: the request function's bundle as it is, and those of the other two. */

@@ -4,9 +4,9 @@ import { computeOrder, costTables, idleDollars } from "../../bench/aws/costTable
 import { measureOrders } from "../../bench/aws/measure.ts";
 import { dollarsPerMillion, monthly, prices } from "../../bench/aws/prices.ts";
 import { handledStatuses } from "../../src/core/workflow.ts";
-import { topologyOf } from "../../src/infra/topology.ts";
+import { topologyOf } from "../../src/deploy/topology.ts";
+import { apps, synthesized } from "../deploy/support.ts";
 import { readText } from "../docs/markdown.ts";
-import { apps, synthesized } from "../infra/support.ts";
 
 const shape = { dataBytes: 196, statuses: 3, batch: 10 };
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { defineWorkflow, final, implement } from "cauce";
 import { z } from "zod";
 import ordersApp from "../../examples/orders/orders.app.ts";
-import { type Announcement, announce } from "../../src/cli/announce.ts";
+import { type Announcement, announce } from "../../src/cli/start.ts";
 import { sampleData } from "../../src/core/sample.ts";
 
 const announcement: Announcement = {

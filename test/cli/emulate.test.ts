@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { createClient } from "cauce/http";
 import { cauce, type Process } from "./support.ts";
 
-const app = fileURLToPath(new URL("../infra/emulate/fixtures/quick.app.ts", import.meta.url));
+const app = fileURLToPath(new URL("../emulate/fixtures/quick.app.ts", import.meta.url));
 const emulate = (...args: string[]) => ["emulate", app, "--port", "0", ...args];
 
 /** Places an order and waits for its end; gives the process id of the function that handled it. */
@@ -19,7 +19,7 @@ async function functionProcess({ wrote }: Process): Promise<number> {
 
 describe("cauce emulate", { concurrency: true }, () => {
   it("serves each workflow where it says, and ends with SIGTERM and all its processes", async (t) => {
-    const two = fileURLToPath(new URL("../infra/emulate/fixtures/two.app.ts", import.meta.url));
+    const two = fileURLToPath(new URL("../emulate/fixtures/two.app.ts", import.meta.url));
     const command = cauce(t, ["emulate", two, "--port", "0", "--public"]);
     const pid = await functionProcess(command);
     process.kill(pid, 0);

@@ -3,11 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { stripTypeScriptTypes } from "node:module";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
+import type { OwnPackage } from "../../src/cli/init.ts";
 import { type InitOptions, init as writeProject } from "../../src/cli/init.ts";
 import { main } from "../../src/cli/main.ts";
-import type { OwnPackage } from "../../src/cli/ownPackage.ts";
-import { report } from "../../src/cli/report.ts";
-import { description } from "../../src/cli/version.ts";
+import { description, report } from "../../src/cli/output.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import { temporaryDirectory } from "./support.ts";
 

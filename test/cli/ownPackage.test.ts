@@ -4,8 +4,8 @@ import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:
 import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { ownPackage, packCheckout } from "../../src/cli/ownPackage.ts";
-import { description } from "../../src/cli/version.ts";
+import { ownPackage, packCheckout } from "../../src/cli/init.ts";
+import { description } from "../../src/cli/output.ts";
 import { cauce, temporaryDirectory } from "./support.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { aws } from "../../src/backend/aws/index.ts";
-import type { DeliveryMode, NewOrder } from "../../src/backend/backend.ts";
+import type { DeliveryMode, NewOrder } from "../../src/backend/port.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { createStack } from "../backend/aws/emulators.ts";

@@ -4,17 +4,17 @@ import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
-import type { Proofs } from "../../src/cli/verify/proofs.ts";
-import type { Role } from "../../src/engine/call.ts";
-import { createKey } from "../../src/http/keys.ts";
+import type { Proofs } from "../../src/cli/verify/verify.ts";
+import type { Role } from "../../src/engine/engine.ts";
+import { createKey } from "../../src/http/auth.ts";
 import { startEmulators } from "../backend/aws/emulators.ts";
 import { limitMilliseconds } from "../backend/aws/patience.ts";
-import { served } from "../http/client/support.ts";
-import { run } from "./orders/support.ts";
+import { served } from "../client/support.ts";
+import { run } from "./remote/support.ts";
 import { relayApp, staged } from "./stage.ts";
 import { cauce, type Ended, temporaryDirectory } from "./support.ts";
 
-const quickApp = fileURLToPath(new URL("../infra/emulate/fixtures/quick.app.ts", import.meta.url));
+const quickApp = fileURLToPath(new URL("../emulate/fixtures/quick.app.ts", import.meta.url));
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 interface Report {

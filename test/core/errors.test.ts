@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { CauceError, errorCodes, PermanentError, RetryError } from "../../src/core/errors.ts";
-import { longestDelaySeconds } from "../../src/core/retry.ts";
+import { CauceError, errorCodes, longestDelaySeconds, PermanentError, RetryError } from "../../src/core/errors.ts";
 
 describe("errorCodes", () => {
   for (const [code, meaning] of Object.entries(errorCodes)) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { defaultRetry, retryDelaySeconds } from "../../src/core/retry.ts";
+import { defaultRetry, retryDelaySeconds } from "../../src/core/errors.ts";
 import { retryOf, timeoutSecondsOf } from "../../src/core/workflow.ts";
 
 const almostOne = 1 - Number.EPSILON / 2;

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { z } from "zod";
 import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import type { ErrorCode } from "../../src/core/errors.ts";
-import { longestDelaySeconds } from "../../src/core/retry.ts";
+import { longestDelaySeconds } from "../../src/core/errors.ts";
 import { type AnyWorkflow, faultsOf, final, handledStatuses, kindOf, statusOf } from "../../src/core/workflow.ts";
 
 const data = z.object({ customerId: z.string() });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { version } from "../../src/cli/version.ts";
+import { version } from "../../src/cli/output.ts";
 import { atEnd, temporaryDirectory } from "../cli/support.ts";
 import { begin, run } from "../package/support.ts";
 import { type Fence, type Page, readPage, readText, root, tableRows } from "./markdown.ts";

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { createCauce } from "cauce";
 import { memory } from "cauce/testing";
 import orders from "../../examples/orders/orders.app.ts";
-import { listen } from "../../src/runtime/node.ts";
+import { listen } from "../../src/node/server.ts";
 import { atEnd, cauce, temporaryDirectory } from "../cli/support.ts";
 import { readPage, readText, root } from "./markdown.ts";
 

@@ -22,8 +22,8 @@ import { payslipReceiver } from "../../examples/docs/receiver.ts";
 import { parcelsStack } from "../../examples/docs/stack.ts";
 import * as tickets from "../../examples/docs/tickets.ts";
 import { onPayslip } from "../../examples/docs/webhook.ts";
-import { createKey, formatKeyLine } from "../../src/http/keys.ts";
-import { listen } from "../../src/runtime/node.ts";
+import { createKey, formatKeyLine } from "../../src/http/auth.ts";
+import { listen } from "../../src/node/server.ts";
 import { createStack, startEmulators } from "../backend/aws/emulators.ts";
 import { readText, root } from "./markdown.ts";
 

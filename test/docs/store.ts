@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { sqlite } from "cauce/sqlite";
-import { openWriter } from "../../src/backend/sqlite/writer.ts";
+import { openWriter } from "../../src/backend/sqlite/writer/writer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
 export interface StoreFacts {

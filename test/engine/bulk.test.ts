@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { ListQuery } from "../../src/backend/backend.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
+import type { ListQuery } from "../../src/backend/port.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
-import { type BulkResult, type BulkStep, eachMatching } from "../../src/engine/bulk.ts";
+import { type BulkResult, type BulkStep, eachMatching } from "../../src/engine/operatorActions.ts";
 import { actor, cauceError } from "./support.ts";
 
 /** A store with so many orders that wait; every third is of group "b", the others of "a". */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Limits, LocatedBackend } from "../../src/backend/backend.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
+import type { Limits, LocatedBackend } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import { final, type StatusDefinition } from "../../src/core/workflow.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import { final } from "../../src/core/workflow.ts";
-import { createDeadlines, type Deadline } from "../../src/engine/deadlines.ts";
+import { createDeadlines, type Deadline } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { appOf, controlled, engineOf, isFailed, isIn, quiet, workflowOf } from "./support.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { Backend, Delivery, ReceiveOptions, Verdict } from "../../src/backend/backend.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
+import type { Backend, Delivery, ReceiveOptions, Verdict } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
 import type { Attempt } from "../../src/engine/attempt.ts";

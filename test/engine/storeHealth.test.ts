@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { Backend, NewOrder } from "../../src/backend/backend.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
+import type { Backend, NewOrder } from "../../src/backend/port.ts";
 import { CauceError, type ErrorCode } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createStoreHealth } from "../../src/engine/storeHealth.ts";

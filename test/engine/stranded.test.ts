@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import type { Depth, LocatedBackend } from "../../src/backend/backend.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
+import type { Depth, LocatedBackend } from "../../src/backend/port.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
-import { refuseStranded } from "../../src/engine/stranded.ts";
+import { refuseStranded } from "../../src/engine/queues.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
 import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
 import { appOf, atEnd, cauceError, engineOf, isFailed, isIn, quiet, refused, taken, workflowOf } from "./support.ts";

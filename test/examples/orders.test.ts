@@ -4,8 +4,8 @@ import { type Cauce, createCauce, type Order } from "cauce";
 import { openGateway } from "../../examples/orders/gateway.ts";
 import app from "../../examples/orders/orders.app.ts";
 import { orders } from "../../examples/orders/orders.workflow.ts";
-import { memory } from "../../src/backend/memory.ts";
-import { retryDelaySeconds } from "../../src/core/retry.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
+import { retryDelaySeconds } from "../../src/core/errors.ts";
 import { retryOf } from "../../src/core/workflow.ts";
 import { sampleOrder } from "./support.ts";
 

@@ -7,7 +7,7 @@ import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
 import orders from "../../examples/orders/orders.app.ts";
-import { readSettings } from "../../src/runtime/settings.ts";
+import { readSettings } from "../../src/node/serverSettings.ts";
 
 const folder = fileURLToPath(new URL("../../examples/systemd/", import.meta.url));
 const units = readdirSync(folder).filter((name) => /\.(service|timer)$/.test(name));

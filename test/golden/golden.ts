@@ -12,7 +12,7 @@ export const goldenFiles = {
   "messages.fifo.json": "SNS and SQS: the same messages in FIFO delivery",
   "openapi.json": "/openapi.json of examples/orders behind API keys",
   "openapi.open.json": "what differs in it without API keys, as a merge patch (RFC 7396)",
-  "template.standard.shared.json": "the CloudFormation template of test/infra/fixtures/shop.ts",
+  "template.standard.shared.json": "the CloudFormation template of test/deploy/fixtures/shop.ts",
   "template.standard.per-status.json": "what differs in it with a function for each status, as a merge patch",
   "template.standard.kubernetes.json": "what differs in it for pods, as a merge patch",
   "template.fifo.shared.json": "what differs in it in FIFO delivery, as a merge patch",

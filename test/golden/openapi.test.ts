@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { it, type TestContext } from "node:test";
 import app from "../../examples/orders/orders.app.ts";
-import { memory } from "../../src/backend/memory.ts";
-import { createKey, formatKeyLine, parseKeys } from "../../src/http/keys.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
+import { createKey, formatKeyLine, parseKeys } from "../../src/http/auth.ts";
 import { createCauce } from "../../src/index.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { assertGolden, jsonOf, mergePatch } from "./golden.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
-import { synthesized, topologies } from "../infra/support.ts";
+import { synthesized, topologies } from "../deploy/support.ts";
 import { assertGolden, type GoldenFile, jsonOf, mergePatch } from "./golden.ts";
 
 type Options = Parameters<typeof synthesized>[0];

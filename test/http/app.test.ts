@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { z } from "zod";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
 import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import { implement } from "../../src/core/handlers.ts";

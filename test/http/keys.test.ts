@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { createKey, formatKeyLine, parseKeys } from "../../src/http/keys.ts";
+import { createKey, formatKeyLine, parseKeys } from "../../src/http/auth.ts";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 const [a, b] = [sha256("a"), sha256("b")] as const;

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import type { Role } from "../../src/engine/call.ts";
+import type { Role } from "../../src/engine/engine.ts";
 import { createApp } from "../../src/http/app.ts";
-import { createKey, parseKeys } from "../../src/http/keys.ts";
+import { createKey, parseKeys } from "../../src/http/auth.ts";
 import { boundOf, parts, problemOf, serving } from "./serving.ts";
 
 const reference = readFileSync(new URL("../../docs/reference/http.md", import.meta.url), "utf8");

@@ -4,7 +4,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { Order } from "../../src/core/order.ts";
-import { type Fetch, listen } from "../../src/runtime/node.ts";
+import { type Fetch, listen } from "../../src/node/server.ts";
 import { jsonOf, problemOf, serving } from "./serving.ts";
 
 /** The app behind Node's own server on a free port of loopback. Closed when the test ends. */

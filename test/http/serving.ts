@@ -3,7 +3,7 @@ import type { TestContext } from "node:test";
 import { z } from "zod";
 import { type BoundWorkflow, bindOperations } from "../../src/api/around.ts";
 import { operations } from "../../src/api/operations.ts";
-import { memory } from "../../src/backend/memory.ts";
+import { memory } from "../../src/backend/memory/memory.ts";
 import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { PermanentError } from "../../src/core/errors.ts";
 import { implement } from "../../src/core/handlers.ts";
@@ -11,10 +11,10 @@ import type { Order } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { createObservation } from "../../src/engine/observation.ts";
+import { createObservation } from "../../src/engine/telemetry/observation.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
-import { observedRoutes } from "../../src/http/observed.ts";
 import type { ServerHelp } from "../../src/http/routes.ts";
+import { observedRoutes } from "../../src/http/telemetry.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
 /** Starts in a handled status; a customer whose id starts with `BAD` fails for good. */

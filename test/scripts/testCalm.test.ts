@@ -111,7 +111,7 @@ describe("the test files that start an AWS emulator", () => {
       assert.equal(way[0], file);
     }
     const left = leftOut.map(({ file }) => file);
-    for (const file of ["test/backend/aws.test.ts", "test/cli/emulate.test.ts", "test/runtime/lambda/faults.test.ts"]) {
+    for (const file of ["test/backend/aws.test.ts", "test/cli/emulate.test.ts", "test/lambda/faults.test.ts"]) {
       assert.ok(left.includes(file), file);
     }
     for (const file of [here, "test/package.test.ts", "test/http/properties/wire.test.ts", "test/docs.test.ts"]) {
@@ -135,7 +135,7 @@ describe("npm run test:calm", () => {
   };
 
   it("runs the files beside busy loops, as often as it is told, and says what it leaves out", () => {
-    const { status, stdout } = run("--busy", "1", "--times", "2", "test/http/version.test.ts");
+    const { status, stdout } = run("--busy", "1", "--times", "2", "test/http/openapi/version.test.ts");
     assert.match(stdout, /^left out, since they start an AWS emulator: \d+ of \d+ files$/m);
     assert.match(stdout, /^ {2}test\/backend\/aws\.test\.ts → test\/backend\/aws\/emulators\.ts → dynalite$/m);
     assert.match(stdout, /^run 1 of 2 beside 1 busy loops: 1 files passed$/m);

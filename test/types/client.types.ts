@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { createClient } from "../../src/client/index.ts";
 import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { implement } from "../../src/core/handlers.ts";
 import { final } from "../../src/core/workflow.ts";
-import { createClient } from "../../src/http/client/index.ts";
 
 const orders = defineWorkflow({
   name: "orders",

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import type { Orders } from "../../src/api/orders.ts";
 import type { Cauce } from "../../src/cauce.ts";
+import type { Client } from "../../src/client/index.ts";
 import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { implement } from "../../src/core/handlers.ts";
 import { final } from "../../src/core/workflow.ts";
-import type { Client } from "../../src/http/client/index.ts";
 import type { WorkflowTest } from "../../src/testing/index.ts";
 
 const orders = defineWorkflow({

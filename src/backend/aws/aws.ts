@@ -1,25 +1,23 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../core/errors.ts";
-import type { BackendFactoryOptions, Delivery, Limits, LocatedBackend } from "../backend.ts";
 import { guarded } from "../guard.ts";
 import { refuseSize } from "../newOrder.ts";
+import type { BackendFactoryOptions, Delivery, Limits, LocatedBackend } from "../port.ts";
 import { destroyClients, openClients } from "./clients.ts";
-import { createCounting } from "./counts.ts";
-import { type Adopted, createDeliveries } from "./deliveries.ts";
-import { createFlights } from "./flights.ts";
-import { createGroups } from "./groups.ts";
+import { createCounting } from "./index/depths.ts";
+import { createList } from "./index/list.ts";
+import { createSweeping } from "./index/sweep.ts";
 import { orderPart } from "./item.ts";
-import { createList } from "./lists.ts";
+import { createParts } from "./largeFields.ts";
 import { resourceNames } from "./names.ts";
-import { createOrders } from "./orders.ts";
-import { createSweeping } from "./overdue.ts";
-import { createParts } from "./parts.ts";
-import { visibilitySecondsMax } from "./queue.ts";
-import { createReceiving } from "./receiving.ts";
-import { openRegistry } from "./registry.ts";
-import { createRemoving } from "./removing.ts";
+import { createOrders, createRemoving } from "./orders.ts";
+import { type Adopted, createDeliveries } from "./queue/deliveries.ts";
+import { createFlights, createGroups } from "./queue/inFlight.ts";
+import { visibilitySecondsMax } from "./queue/queue.ts";
+import { createReceiving } from "./queue/receive.ts";
 import { createResources } from "./resources.ts";
 import { openTable } from "./table.ts";
+import { openRegistry } from "./tableMeta.ts";
 
 export interface AwsOptions {
   /** Part of every resource's name: `orders-table-dev`. Default `dev`. */

@@ -1,7 +1,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
-import { awsFault, isConditionFailed } from "./faults.ts";
+import { CauceError, type ErrorCode } from "../../core/errors.ts";
 
 export interface Clients {
   readonly dynamo: DynamoDBClient;
@@ -60,4 +60,96 @@ export async function call<Output>(
     if (isConditionFailed(error)) throw error;
     throw awsFault(error, where);
   }
+}
+
+type Meaning = readonly [code: ErrorCode, whatToDo: string];
+
+/** The names of the SDK's errors that another try does not help. Every other error passes by itself. */
+const byName: Readonly<Record<string, Meaning>> = {
+  ...named("store_denied", "give the role this permission", [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "KMSAccessDenied",
+    "KMSAccessDeniedException",
+    "KmsAccessDenied",
+  ]),
+  ...named("store_denied", "enable the KMS key, and let the role use it", [
+    ...both("KMSDisabled", "KMSInvalidState", "KMSNotFound", "KMSOptInRequired"),
+    ...["KmsDisabled", "KmsInvalidKeyUsage", "KmsInvalidState", "KmsNotFound", "KmsOptInRequired"],
+  ]),
+  ...named(
+    "store_denied",
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role",
+    ["CredentialsProviderError", "TokenProviderError", ...both("MissingAuthenticationToken")],
+  ),
+  ...named("store_denied", "the credentials are over; get new ones", both("ExpiredToken")),
+  ...named("store_denied", "set this machine's clock", [
+    ...["RequestExpired", "RequestInTheFuture"],
+    ...both("RequestTimeTooSkewed"),
+  ]),
+  ...named("store_denied", "look at the credentials, and at this machine's clock", [
+    ...both("AuthFailure", "IncompleteSignature", "InvalidClientTokenId", "InvalidSecurity", "InvalidSignature"),
+    ...both("InvalidToken", "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClient"),
+  ]),
+  ...named("store_missing", "deploy the stack, or correct the stage, the delivery or the Region", [
+    ...["AWS.SimpleQueueService.NonExistentQueue", "InvalidAddress", "QueueDoesNotExist"],
+    ...both("NotFound", "ResourceNotFound", "TableNotFound", "IndexNotFound"),
+  ]),
+  ...named("limit_exceeded", "send less", both("ItemCollectionSizeLimitExceeded", "BatchRequestTooLong")),
+  ...named("internal_error", "this is a fault of Cauce; report it", [
+    ...both("BatchEntryIdsNotDistinct", "EmptyBatchRequest", "InvalidBatchEntryId", "TooManyEntriesInBatchRequest"),
+    ...both("InvalidParameter", "InvalidParameterValue", "Serialization", "Validation"),
+    ...["InvalidAttributeName", "InvalidAttributeValue", "InvalidIdFormat", "InvalidMessageContents"],
+    ...["UnsupportedOperation", "TypeError", "RangeError"],
+  ]),
+};
+
+/** What has no name of its own, or one that says less than the message. These are looked at first. */
+const byMessage: readonly (readonly [RegExp, Meaning])[] = [
+  [/^Region is missing/, ["setting_invalid", "set AWS_REGION, as in AWS_REGION=eu-west-1"]],
+  [/^Region not accepted/, ["setting_invalid", "correct AWS_REGION, as in AWS_REGION=eu-west-1"]],
+  [/^Invalid URL/, ["setting_invalid", "correct AWS_ENDPOINT_URL_DYNAMODB, _SNS and _SQS, or leave them out"]],
+  [/does not have the specified index/, ["store_missing", "deploy the stack, which gives the table its index"]],
+  [/item size.* has exceeded|exceeded the maximum allowed size/i, ["limit_exceeded", "send less"]],
+];
+
+/** Of errors that never came to the service. */
+const byNodeCode: Readonly<Record<string, Meaning>> = named(
+  "store_unavailable",
+  "look at the network, the Region and the endpoint; then try again",
+  ["EAI_AGAIN", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND"],
+);
+
+const passing: Meaning = ["store_unavailable", "try again"];
+
+function named(code: ErrorCode, whatToDo: string, names: readonly string[]): Record<string, Meaning> {
+  return Object.fromEntries(names.map((name) => [name, [code, whatToDo] as const]));
+}
+
+function meaningOf(message: string): Meaning | undefined {
+  return byMessage.find(([pattern]) => pattern.test(message))?.[1];
+}
+
+/** The services' older protocol leaves the end of a name away, and which one answers is the SDK's business. */
+function both(...names: readonly string[]): string[] {
+  return names.flatMap((name) => [name, `${name}Exception`]);
+}
+
+/** An error of the SDK as one of Cauce, on one line: throttling, time-outs, lost connections and 5xx may pass. */
+export function awsFault(error: unknown, where: string): CauceError {
+  if (error instanceof CauceError) return error;
+  const thrown = (error ?? {}) as { name?: string; code?: unknown; message?: string };
+  const { name = "", message = String(error) } = thrown;
+  const nodeCode = typeof thrown.code === "string" ? thrown.code : "";
+  const [code, whatToDo] = meaningOf(message) ?? byName[name] ?? byNodeCode[nodeCode] ?? passing;
+  const said = (message === "" ? nodeCode : message).replaceAll(/\s+/g, " ").slice(0, 300);
+  const what = name === "" || name === "Error" ? said : `${name}: ${said}`;
+  return new CauceError(code, `${where} failed: ${what}; ${whatToDo}`, { cause: error });
+}
+
+/** Whether a conditional write found the item other than it had to be. */
+export function isConditionFailed(error: unknown): boolean {
+  return (error as { name?: string } | null)?.name === "ConditionalCheckFailedException";
 }

@@ -1,4 +1,4 @@
-import type { DeliveryMode } from "../backend.ts";
+import type { DeliveryMode } from "../port.ts";
 
 /** Names of a workflow's resources in one stage: `orders-table-dev`, `orders-topic-dev.fifo`, `orders-paid-dev`. */
 export interface ResourceNames {

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../../core/clock.ts";
+import { readCursor, writeCursor } from "../../core/cursor.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Backend, DeliveryMode, NewOrder, Placed } from "../backend.ts";
 import { createIds } from "../ids.ts";
 import { storedOrder } from "../newOrder.ts";
-import type { Deliveries } from "./deliveries.ts";
+import type { Backend, DeliveryMode, NewOrder, Placed, Removal } from "../port.ts";
+import { walkIndex } from "./index/query.ts";
 import {
   attributes as a,
   decodeOrder,
@@ -17,13 +18,15 @@ import {
   orderPart,
   present,
   settingAll,
+  sortBefore,
   textOf,
 } from "./item.ts";
-import type { Parts } from "./parts.ts";
-import { delaySecondsMax, retentionSecondsMax } from "./queue.ts";
-import type { Registry } from "./registry.ts";
+import type { Parts } from "./largeFields.ts";
+import type { Deliveries } from "./queue/deliveries.ts";
+import { delaySecondsMax, retentionSecondsMax } from "./queue/queue.ts";
+import type { Topic } from "./queue/topic.ts";
 import type { Table } from "./table.ts";
-import type { Topic } from "./topic.ts";
+import type { Registry } from "./tableMeta.ts";
 
 export interface OrdersOptions {
   readonly mode: DeliveryMode;
@@ -223,4 +226,74 @@ function keyedId(keyHash: string, generation: number): string {
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   const hex = bytes.toString("hex", 0, 16);
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+const cursorPattern = /^(\d{1,6}) (\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?$/;
+
+/**
+ * note the parts ─ the order's item ─ the parts ─ the notes
+ *   dies before the item     the order stands, and the sweep takes the notes off
+ *   dies before the parts    the order is gone, and the sweep gives its parts a time to live
+ * Of an order with an idempotency key its id stays, and nothing else, since the same key leads to it again.
+ */
+export function createRemoving(
+  table: Table,
+  registry: Registry,
+  parts: Parts,
+  orders: Orders,
+): Pick<Backend, "remove"> {
+  const removeItem = async (item: Item): Promise<boolean> => {
+    const id = item.id as { S: string };
+    const ConditionExpression = "#ki = :final AND #ve = :version AND attribute_not_exists(#fa)";
+    const condition = {
+      ConditionExpression,
+      ExpressionAttributeNames: { "#ki": a.kind, "#ve": a.version, "#fa": a.failureAt },
+      ExpressionAttributeValues: { ":final": { S: "f" }, ":version": item[a.version] as { N: string } },
+    };
+    const eraseParts = await parts.release(item);
+    const key = { id, part: { S: orderPart } };
+    const gone =
+      item[a.keyHash] === undefined
+        ? await table.erase({ Key: key, ...condition })
+        : await table.put({ Item: { ...key, [a.removed]: { BOOL: true } }, ...condition });
+    if (gone) await eraseParts();
+    return gone;
+  };
+
+  const removeOne = async (id: string): Promise<Removal | "not_final"> => {
+    for (;;) {
+      const item = await orders.readItem(id);
+      if (item === undefined) return { removed: 0, nextCursor: null };
+      if (item[a.kind]?.S !== "f" || item[a.failureAt] !== undefined) return "not_final";
+      if (await removeItem(item)) return { removed: 1, nextCursor: null };
+      // It changed or went in between, so it is looked at again.
+    }
+  };
+
+  return {
+    async remove(which) {
+      if ("id" in which) return removeOne(which.id);
+      const { before, limit, cursor } = which;
+      await registry.refresh();
+      const partitions = registry.final();
+      const [, at = "0", after] =
+        cursor === undefined ? [] : readCursor(cursor, "a removal", (text) => cursorPattern.exec(text) ?? undefined);
+      const index = Number(at);
+      const partition = partitions[index];
+      if (partition === undefined) return { removed: 0, nextCursor: null };
+      // No order changes before it is placed, and they stand in the order of placing: younger ones need no look.
+      const page = await walkIndex(table, { partition, after, through: sortBefore(before), limit });
+      const old = page.entries.filter(({ updatedAt }) => updatedAt < before);
+      const removed = await Promise.all(
+        old.map(async ({ id }) => {
+          const item = await orders.readItem(id);
+          if (item === undefined || item[a.kind]?.S !== "f" || Number(item[a.updatedAt]?.N) >= before) return false;
+          return removeItem(item);
+        }),
+      );
+      const next = page.next === undefined ? `${index + 1} ` : `${index} ${page.next}`;
+      const ended = page.next === undefined && index + 1 >= partitions.length;
+      return { removed: removed.filter(Boolean).length, nextCursor: ended ? null : writeCursor(next) };
+    },
+  };
 }

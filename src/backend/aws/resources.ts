@@ -1,10 +1,10 @@
 import { GetQueueAttributesCommand, GetQueueUrlCommand } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../core/errors.ts";
-import type { DeliveryMode } from "../backend.ts";
+import type { DeliveryMode } from "../port.ts";
 import { type Clients, call } from "./clients.ts";
 import type { ResourceNames } from "./names.ts";
-import { openQueue, type Queue } from "./queue.ts";
-import { openTopic, type Topic } from "./topic.ts";
+import { openQueue, type Queue } from "./queue/queue.ts";
+import { openTopic, type Topic } from "./queue/topic.ts";
 
 export interface Resources {
   queueOf(status: string): Promise<Queue>;

@@ -12,8 +12,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { CauceError } from "../../core/errors.ts";
 import { createBatcher, type Outcome } from "./batcher.ts";
-import { call, callMilliseconds } from "./clients.ts";
-import { isConditionFailed } from "./faults.ts";
+import { call, callMilliseconds, isConditionFailed } from "./clients.ts";
 import { type Item, textOf } from "./item.ts";
 
 export interface Key {

@@ -1,7 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Delivery, DeliveryMode, ReceiveOptions, Verdict } from "../backend.ts";
-import { type Heap, heap } from "./heap.ts";
+import type { Delivery, DeliveryMode, ReceiveOptions, Verdict } from "../port.ts";
 
 /** One order's place in the queue of its status. */
 interface Queued {
@@ -288,4 +287,55 @@ function isEarlier(a: Queued, b: Queued): boolean {
 /** False for a time that no longer counts: the delivery was settled, or holds until another time. */
 function isHeld({ at, queued }: { readonly at: number; readonly queued: Queued }): boolean {
   return queued.until === at && (queued.state === "delayed" || queued.state === "inFlight");
+}
+
+/** A binary heap: the item that comes before all others is at the top. */
+export interface Heap<T> {
+  readonly size: number;
+  push(item: T): void;
+  peek(): T | undefined;
+  pop(): T | undefined;
+}
+
+export function heap<T>(before: (a: T, b: T) => boolean): Heap<T> {
+  const items: T[] = [];
+  const at = (index: number): T => items[index] as T;
+  const swap = (a: number, b: number) => {
+    const held = at(a);
+    items[a] = at(b);
+    items[b] = held;
+  };
+  return {
+    get size() {
+      return items.length;
+    },
+    push(item) {
+      let index = items.push(item) - 1;
+      while (index > 0) {
+        const parent = (index - 1) >> 1;
+        if (!before(at(index), at(parent))) break;
+        swap(index, parent);
+        index = parent;
+      }
+    },
+    peek() {
+      return items[0];
+    },
+    pop() {
+      if (items.length <= 1) return items.pop();
+      const top = items[0];
+      items[0] = items.pop() as T;
+      let index = 0;
+      for (;;) {
+        const left = 2 * index + 1;
+        const right = left + 1;
+        let first = index;
+        if (left < items.length && before(at(left), at(first))) first = left;
+        if (right < items.length && before(at(right), at(first))) first = right;
+        if (first === index) return top;
+        swap(index, first);
+        index = first;
+      }
+    },
+  };
 }

@@ -2,8 +2,8 @@ import { closeSync, existsSync, fsyncSync, openSync, readdirSync, realpathSync, 
 import { basename, dirname, join, resolve } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../core/errors.ts";
-import { storeFault } from "./faults.ts";
 import { readMeta } from "./schema.ts";
+import { storeFault } from "./storeFiles.ts";
 
 export interface BackupOptions {
   /** The directory that holds the data. */

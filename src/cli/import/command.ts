@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { CauceError } from "../../core/errors.ts";
-import { clientSettings } from "../../runtime/settings.ts";
-import { addOptions } from "../flags.ts";
-import type { Output } from "../report.ts";
-import type { Format } from "./format.ts";
-import { type Column, parseMap, parseMapping } from "./mapping.ts";
-import { targetOf } from "./target.ts";
+import { clientSettings } from "../../node/serverSettings.ts";
+import type { Output } from "../output.ts";
+import { addOptions } from "../output.ts";
+import type { Format } from "./lines.ts";
+import { type Column, parseMap, parseMapping } from "./rows.ts";
+import { targetOf } from "./sender.ts";
 
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly envelopes?: boolean;
@@ -72,7 +72,7 @@ async function run(file: string, flags: Flags, output: Output): Promise<void> {
   const target = await targetOf(flags);
   const [{ importFile }, { signalled }] = await Promise.all([
     import("./importFile.ts"),
-    import("../../runtime/node.ts"),
+    import("../../node/server.ts"),
   ]);
   const stopping = new AbortController();
   void signalled().then((signal) => stopping.abort(signal));

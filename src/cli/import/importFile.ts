@@ -2,18 +2,24 @@ import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { CauceError } from "../../core/errors.ts";
-import type { Output } from "../report.ts";
-import { type Batches, batchesOf } from "./batches.ts";
-import { describeCounts } from "./counts.ts";
-import { deliver } from "./deliver.ts";
-import { type Format, nameOf, rowsOf } from "./format.ts";
-import { hasChanged, type Input, openInput } from "./input.ts";
-import { createMeter, type Meter } from "./meter.ts";
-import { type Beginning, beginningOf, checkWritable, readProgress, writeProgress } from "./progressFile.ts";
-import { openRefused } from "./refusedFile.ts";
-import { createSender } from "./sender.ts";
-import { createTally, type Tally } from "./tally.ts";
-import type { Target } from "./target.ts";
+import type { Output } from "../output.ts";
+import {
+  type Beginning,
+  beginningOf,
+  checkWritable,
+  hasChanged,
+  type Input,
+  openInput,
+  openRefused,
+  type Progress,
+  type RefusedFile,
+  readProgress,
+  writeProgress,
+} from "./files.ts";
+import { type Format, nameOf, rowsOf } from "./lines.ts";
+import { type Counts, createMeter, describeCounts, type Meter } from "./meter.ts";
+import type { Row } from "./rows.ts";
+import { type Batches, batchesOf, createSender, deliver, type Target } from "./sender.ts";
 
 export interface ImportOptions {
   /** `-` for standard input. */
@@ -184,4 +190,45 @@ function interrupted(input: Input, { source }: ImportOptions, tally: Tally, reas
         : "the same command with the same input goes on, and places nothing twice";
   const message = `stopped after line ${line}, all that was sent being answered; ${next}`;
   return new CauceError("interrupted", message, { cause: reason });
+}
+
+/** How far an import is, and what came of its lines, over all of its runs. */
+export interface Tally {
+  /**
+   * Takes the rows in their order, as far as each has an outcome, and gives how many. A row behind one that is still
+   * open waits: a run that ends before it sends both again, and would count it twice.
+   */
+  take(rows: readonly Row[], from: number): number;
+  counts(): Counts;
+  position(): Pick<Progress, "bytes" | "line">;
+}
+
+export function createTally(from: Progress | undefined, refused: RefusedFile): Tally {
+  const startedAt = performance.now();
+  let { placed = 0, repeated = 0, refused: refusals = 0, bytes = 0, line = 0 } = from ?? {};
+  return {
+    take(rows, first) {
+      let at = first;
+      for (let row = rows[at]; row?.outcome !== undefined; row = rows[++at]) {
+        if (typeof row.outcome !== "string") refused.add(row, row.outcome);
+      }
+      // First: a line that could not be written down must come again, so it does not count.
+      refused.flush();
+      for (let counted = first; counted < at; counted++) {
+        const { outcome, end, endLine } = rows[counted] as Row;
+        if (outcome === "placed") placed++;
+        else if (outcome === "repeated") repeated++;
+        else refusals++;
+        bytes = end;
+        line = endLine;
+      }
+      return at;
+    },
+    counts() {
+      const seconds = (from?.seconds ?? 0) + (performance.now() - startedAt) / 1_000;
+      const lines = placed + repeated + refusals;
+      return { placed, repeated, refused: refusals, lines, seconds: Number(seconds.toFixed(3)) };
+    },
+    position: () => ({ bytes, line }),
+  };
 }

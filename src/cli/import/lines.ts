@@ -1,6 +1,16 @@
 import { isUtf8 } from "node:buffer";
-import type { Envelope } from "./envelope.ts";
-import { type Position, type Prepared, type Row, rowOf } from "./row.ts";
+import { type Beginning, chunksOf, type Input } from "./files.ts";
+import {
+  type Column,
+  csvRows,
+  dataEnvelope,
+  type Envelope,
+  ownEnvelope,
+  type Position,
+  type Prepared,
+  type Row,
+  rowOf,
+} from "./rows.ts";
 
 export interface LinesOptions {
   readonly envelope: Envelope;
@@ -92,3 +102,35 @@ export async function* lineRows(chunks: AsyncIterable<Buffer>, options: LinesOpt
 const notUtf8: Prepared = {
   problem: { code: "invalid_json", detail: "the line is not UTF-8; save the file as UTF-8" },
 };
+
+/** How the input is read: lines of JSON that are data, lines that are envelopes, or CSV. */
+export type Format =
+  | { readonly kind: "data" | "envelopes" }
+  | { readonly kind: "csv"; readonly delimiter: string; readonly columns: readonly Column[] | undefined };
+
+const lineBytesMax = 4_194_304;
+
+/** The rows of an input, from where an import begins. */
+export function rowsOf(
+  input: Input,
+  format: Format,
+  { source, from }: Beginning,
+  onHeader: (bytes: number) => void,
+): AsyncIterable<Row[]> {
+  const keyOf = (line: number) => `${source}:${line}`;
+  // Where no line had an outcome yet, the header is still to come, and the first line's number with it.
+  const start = from === undefined || from.bytes === 0 ? undefined : { bytes: from.bytes, line: from.line };
+  if (format.kind !== "csv") {
+    const envelope = format.kind === "data" ? dataEnvelope : ownEnvelope;
+    const chunks = chunksOf(input, start && { from: 0, to: start.bytes });
+    return lineRows(chunks, { envelope, keyOf, start: start ?? { bytes: 0, line: 0 }, lineBytesMax });
+  }
+  const { delimiter, columns } = format;
+  const chunks = chunksOf(input, start && { from: from?.headerBytes ?? 0, to: start.bytes });
+  return csvRows(chunks, { columns, delimiter, keyOf, start, lineBytesMax, onHeader });
+}
+
+/** Two formats of one name read a file alike. */
+export function nameOf(format: Format): string {
+  return JSON.stringify(format);
+}

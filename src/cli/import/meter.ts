@@ -1,7 +1,6 @@
 import { clearLine, cursorTo } from "node:readline";
 import { SingleBar } from "cli-progress";
-import type { Output } from "../report.ts";
-import type { Counts } from "./counts.ts";
+import type { Output } from "../output.ts";
 
 /** Shows how far an import is. */
 export interface Meter {
@@ -75,4 +74,20 @@ export function createMeter(options: MeterOptions): Meter {
 function timeOf(seconds: number): string {
   const whole = Math.round(seconds);
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+/** What came of the lines so far, over all runs of an import. */
+export interface Counts {
+  readonly placed: number;
+  readonly repeated: number;
+  readonly refused: number;
+  /** Lines that are not empty: the sum of the others. */
+  readonly lines: number;
+  readonly seconds: number;
+}
+
+export function describeCounts({ placed, repeated, refused, lines, seconds }: Counts): string {
+  const number = (value: number) => value.toLocaleString("en");
+  const rate = number(Math.round(lines / Math.max(seconds, 0.001)));
+  return `${number(lines)} lines: ${number(placed)} placed, ${number(repeated)} repeated, ${number(refused)} refused, in ${seconds.toFixed(1)} s (${rate} a second)`;
 }

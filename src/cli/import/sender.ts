@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
+import { setTimeout as delay } from "node:timers/promises";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
-import type { Problem } from "./row.ts";
+import { onlyWorkflow, type RemoteFlags, serverOf } from "../remote/connection.ts";
+import type { Problem, Row } from "./rows.ts";
 
 export interface Answer {
   readonly status: number;
@@ -139,4 +141,146 @@ async function refused(response: http.IncomingMessage, url: string): Promise<num
 
 function unexpected(url: string, what: string): CauceError {
   return new CauceError("unexpected_answer", `${url} answered ${what}, as Cauce does not; check --url`);
+}
+
+export interface DeliverOptions {
+  readonly sender: Sender;
+  readonly stop: AbortSignal;
+  /** For how long it tries without an answer to any line. */
+  readonly retrySeconds: number;
+  /** Told of what holds it up, once until it goes on. */
+  readonly onTrouble: (what: string) => void;
+  /** Told after rows came to an outcome. */
+  readonly onOutcomes: () => void;
+}
+
+const firstWaitMilliseconds = 100;
+const longestWaitMilliseconds = 2_000;
+
+/**
+ * Sends rows until each has an outcome, or until it is stopped. What a broken connection left open and what the server
+ * could not store is sent again, with the same keys. Rejects with `unreachable`, or as the sender does.
+ */
+export async function deliver(rows: readonly Row[], options: DeliverOptions): Promise<void> {
+  const { sender, stop, retrySeconds, onTrouble, onOutcomes } = options;
+  let open = rows.filter(({ outcome }) => outcome === undefined);
+  let answeredAt = performance.now();
+  let waitMilliseconds = firstWaitMilliseconds;
+  let trouble: string | undefined;
+  // Rows may all have been refused without asking the server.
+  onOutcomes();
+  while (open.length > 0 && !stop.aborted) {
+    const sending = open;
+    let unavailable: string | undefined;
+    const onAnswer = (index: number, answer: Answer): void => {
+      const row = sending[index];
+      if (row === undefined) return;
+      if (answer.status === 503) {
+        unavailable = answer.problem?.detail ?? "status 503";
+        return;
+      }
+      row.outcome = outcomeOf(answer);
+      answeredAt = performance.now();
+      waitMilliseconds = firstWaitMilliseconds;
+    };
+    const { broken } = await sender.send({
+      bodies: sending.map(({ body }) => body),
+      stop,
+      onAnswer,
+      onAnswers: onOutcomes,
+    });
+    open = sending.filter(({ outcome }) => outcome === undefined);
+    if (open.length === 0 || stop.aborted) break;
+    const what = broken ?? unavailable ?? "a line was not answered";
+    if (performance.now() - answeredAt > retrySeconds * 1_000) {
+      throw new CauceError("unreachable", `no line was taken for ${retrySeconds} s (${what}); see to the server`);
+    }
+    if (trouble !== what) onTrouble(what);
+    trouble = what;
+    await delay(waitMilliseconds, undefined, { signal: stop }).catch(() => {});
+    waitMilliseconds = Math.min(2 * waitMilliseconds, longestWaitMilliseconds);
+  }
+}
+
+function outcomeOf({ status, problem }: Answer): NonNullable<Row["outcome"]> {
+  if (status === 202) return "placed";
+  if (status === 200) return "repeated";
+  return problem ?? { code: "internal_error", detail: `the server answered ${status}` };
+}
+
+export interface Batches {
+  /** What has been read meanwhile: at least one row, at most a request's; undefined at the end, or once closed. Rejects as the reading did. */
+  next(): Promise<Row[] | undefined>;
+  /** Reads no further, and closes what it reads from unless it waits there for more. */
+  close(): void;
+}
+
+/**
+ * Reads on while a request is under way, up to another request's rows and no further. A fast file fills every request,
+ * and a slow stream's lines wait for nothing.
+ */
+export function batchesOf(groups: AsyncIterable<Row[]>, max: { rows: number; characters: number }): Batches {
+  const rows: Row[] = [];
+  let characters = 0;
+  let ended = false;
+  let closed = false;
+  let failure: { readonly error: unknown } | undefined;
+  let wake = (): void => {};
+  const changed = () => new Promise<void>((resolve) => (wake = resolve));
+
+  const read = async (): Promise<void> => {
+    for await (const group of groups) {
+      for (const row of group) {
+        rows.push(row);
+        characters += row.body.length;
+      }
+      wake();
+      while (!closed && (rows.length >= max.rows || characters >= max.characters)) await changed();
+      if (closed) return;
+    }
+  };
+  const reading = read().then(
+    () => void (ended = true),
+    (error: unknown) => {
+      ended = true;
+      failure = { error };
+    },
+  );
+  void reading.then(() => wake());
+
+  return {
+    async next() {
+      while (rows.length === 0 && !ended && !closed) await changed();
+      if (closed) return undefined;
+      if (rows.length === 0 && failure !== undefined) throw failure.error;
+      if (rows.length === 0) return undefined;
+      let count = 0;
+      let taken = 0;
+      while (count < rows.length && count < max.rows && taken < max.characters) {
+        taken += (rows[count++] as Row).body.length;
+      }
+      characters -= taken;
+      const batch = rows.splice(0, count);
+      wake();
+      return batch;
+    },
+    close() {
+      closed = true;
+      wake();
+    },
+  };
+}
+
+/** Where orders are placed. */
+export interface Target {
+  /** Of the workflow: `http://127.0.0.1:3000/orders`. */
+  readonly url: string;
+  readonly key: string | undefined;
+}
+
+/** The workflow that flags and variables name, or the only one of the server. Throws `setting_invalid` and what the server answers. */
+export async function targetOf(flags: RemoteFlags): Promise<Target> {
+  const server = serverOf(flags);
+  const workflow = server.workflow ?? (await onlyWorkflow(server));
+  return { url: `${server.url}/${workflow}`, key: server.key };
 }

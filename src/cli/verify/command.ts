@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { CauceError } from "../../core/errors.ts";
-import { remoteCommand } from "../orders/remote.ts";
-import type { Output } from "../report.ts";
+import type { Output } from "../output.ts";
+import { remoteCommand } from "../remote/connection.ts";
 import type { VerifyFlags } from "./verify.ts";
 
 interface Given extends VerifyFlags {

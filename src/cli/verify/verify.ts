@@ -1,21 +1,18 @@
+import { deadline, pause, standardClock } from "../../client/connection.ts";
+import { type Client, ClientError, type Queue, type Stored } from "../../client/index.ts";
 import { CauceError } from "../../core/errors.ts";
+import type { Actor, Order } from "../../core/order.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import { type Client, ClientError } from "../../http/client/index.ts";
-import { jsonLine, plain } from "../orders/format.ts";
-import { parseJson } from "../orders/json.ts";
-import { onlyWorkflow, type RemoteFlags, type Server, serverOf } from "../orders/remote.ts";
-import { type Output, oneLine } from "../report.ts";
-import { type Followed, follow } from "./follow.ts";
+import { type Output, oneLine } from "../output.ts";
 import {
-  type Missing,
-  type ProofName,
-  type Proofs,
-  placingProofs,
-  processingMissing,
-  proofNames,
-  requestMissing,
-  stepsOf,
-} from "./proofs.ts";
+  jsonLine,
+  onlyWorkflow,
+  parseJson,
+  plain,
+  type RemoteFlags,
+  type Server,
+  serverOf,
+} from "../remote/connection.ts";
 
 export interface VerifyFlags extends RemoteFlags {
   readonly data?: string;
@@ -161,4 +158,148 @@ function endOf(workflow: string, followed: Followed | undefined): string {
   if (end === "final") return `The order of ${workflow} ended in ${status}.\n`;
   if (end === "reached") return `The order of ${workflow} came where it was to come, and stands in ${status}.\n`;
   return `The order of ${workflow} waits in ${status} until the API moves it; --to STATUS follows it further.\n`;
+}
+
+export interface FollowOptions {
+  /** The status to follow it to. Default: where it ends or waits. */
+  readonly to: string | undefined;
+  readonly timeoutSeconds: number;
+  /** Told of each status that the order was seen in. */
+  readonly onStatus: (status: string) => void;
+}
+
+/** How far an order was followed. */
+export interface Followed {
+  /** As it was read last. */
+  readonly order: Order;
+  /** What it came to; undefined where it came to nothing that was looked for. */
+  readonly end: "final" | "waiting" | "reached" | undefined;
+  /** Why it came to nothing, for people; empty where it did. */
+  readonly why: string;
+}
+
+export type Kinds = ReadonlyMap<string, Queue["kind"]>;
+
+const firstPauseSeconds = 0.1;
+const longestPauseSeconds = 2;
+
+/** Reads the order, with growing pauses, until it is where it was to come to, cannot come there, or the time is over. */
+export async function follow(
+  client: Pick<Client<AnyWorkflow>, "get">,
+  placed: Order,
+  kinds: Kinds,
+  { to, timeoutSeconds, onStatus }: FollowOptions,
+): Promise<Followed> {
+  const clock = standardClock();
+  const limit = deadline(clock, timeoutSeconds, undefined);
+  let order = placed;
+  let told = 0;
+  try {
+    for (let seconds = firstPauseSeconds; ; seconds = Math.min(seconds * 1.5, longestPauseSeconds)) {
+      for (const { status } of order.history.slice(told)) onStatus(status);
+      told = order.history.length;
+      const followed = judge(order, kinds, to);
+      if (followed !== undefined) return followed;
+      await pause(clock, seconds, limit.signal);
+      const read = await client.get(order.id, { signal: limit.signal });
+      if (read === undefined) return { order, end: undefined, why: `the order ${order.id} is gone` };
+      order = read;
+    }
+  } catch (error) {
+    if (!limit.passed) throw error;
+    const stands = `after ${timeoutSeconds} s the order ${order.id} stands in "${order.status}"`;
+    return { order, end: undefined, why: `${stands} and ${to === undefined ? "has not ended" : `not in "${to}"`}` };
+  } finally {
+    limit.clear();
+  }
+}
+
+/** What there is to say of an order that need not be followed on. A status without a queue is final. */
+function judge(order: Order, kinds: Kinds, to: string | undefined): Followed | undefined {
+  const { id, status, failure, history } = order;
+  const kind = kinds.get(status);
+  if (to !== undefined && history.some((visit) => visit.status === to)) return { order, end: "reached", why: "" };
+  if (failure !== null) {
+    const why = `the order ${id} failed in "${status}": ${failure.code}: ${oneLine(failure.message)}`;
+    return { order, end: undefined, why };
+  }
+  if (to === undefined) return kind === "handled" ? undefined : { order, end: kind ?? "final", why: "" };
+  if (kind !== undefined) return undefined;
+  return { order, end: undefined, why: `the order ${id} ended in "${status}" and cannot come to "${to}"` };
+}
+
+/** The four proofs, in their order. */
+export const proofNames = ["answer", "request", "stored", "processing"] as const;
+export type ProofName = (typeof proofNames)[number];
+
+/** A call of what processes orders: the status that it brought the order to, and who it was. */
+export interface Step extends Actor {
+  readonly from: string;
+  readonly to: string;
+  /** Why, where somebody or something said so: a person, or attempts that were used up. */
+  readonly reason: string | null;
+}
+
+export interface Proofs {
+  /** What the API answered. */
+  readonly answer?: { readonly status: number; readonly orderId: string; readonly requestId: string | null };
+  /** The run that took the request. */
+  readonly request?: Actor;
+  readonly stored?: Stored;
+  readonly processing?: readonly Step[];
+}
+
+/** Why a proof is missing, on one line. */
+export type Missing = { readonly [Name in ProofName]?: string | undefined };
+
+/** The API's answer to a placing, and the run that gave it: the history's first entry. */
+export function placingProofs(order: Order, placed: boolean): Pick<Proofs, "answer" | "request"> {
+  const by = order.history[0]?.by;
+  return {
+    answer: { status: placed ? 202 : 200, orderId: order.id, requestId: by?.requestId ?? null },
+    ...(by === undefined ? {} : { request: by }),
+  };
+}
+
+/** Every move of the order after its placing. */
+export function stepsOf({ history }: Order): Step[] {
+  return history.slice(1).map(({ status, reason, by }, index) => ({
+    ...{ from: history[index]?.status ?? "", to: status, reason },
+    ...by,
+  }));
+}
+
+/** A function's run has an id of its own; a process of Node has none, and its name is what there is. */
+export function requestMissing({ runtime, name, requestId }: Actor): string | undefined {
+  if (name === "") return "the history does not name who placed the order";
+  return runtime === "lambda" && requestId === null ? `the history names no run of ${name}` : undefined;
+}
+
+/** What the moves lack. Handlers on DynamoDB are woken by messages of SQS, which have ids; in a process they have none. */
+export function processingMissing(
+  steps: readonly Step[],
+  kinds: Kinds,
+  store: Stored["store"] | undefined,
+  { order, why, end }: Followed,
+): string | undefined {
+  if (why !== "") return why;
+  // A person, the API or the sweep moves an order out of a status that waits.
+  const handled = steps.filter(({ from }) => kinds.get(from) === "handled");
+  // Whoever asked for the status that `exhausted` leads to meant it.
+  const gaveUp = end === "reached" ? undefined : handled.find(({ reason }) => reason?.startsWith("exhausted: "));
+  if (gaveUp !== undefined) {
+    const { from, to, reason } = gaveUp;
+    return `the handler of "${from}" did not move the order ${order.id}, which went to "${to}": ${oneLine(String(reason))}`;
+  }
+  if (handled.length === 0) return `no handler has moved the order ${order.id}, which stands in "${order.status}"`;
+  for (const { from, to, runtime, name, requestId, messageId } of handled) {
+    const lacks =
+      store === "dynamodb" && messageId === null
+        ? "the queue's message"
+        : runtime === "lambda" && requestId === null
+          ? `the run of ${name}`
+          : undefined;
+    if (lacks !== undefined) return `the history does not name ${lacks} that moved the order from "${from}" to "${to}"`;
+  }
+  return undefined;
 }

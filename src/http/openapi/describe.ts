@@ -4,8 +4,7 @@ import type { z } from "zod";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Access } from "../auth.ts";
 import { httpStatusOf } from "../problem.ts";
-import { meaningOf } from "./answers.ts";
-import { inlineSchema, type JsonSchema, refTo } from "./components.ts";
+import { inlineSchema, type JsonSchema, meaningOf, refTo } from "./components.ts";
 
 /** An answer as the document has it. */
 export interface Answer {

@@ -1,6 +1,5 @@
 import type { BoundWorkflow } from "../../api/around.ts";
 import type { Route } from "../routes.ts";
-import { version } from "../version.ts";
 import { openApiDocument } from "./document.ts";
 
 export interface ReferenceOptions {
@@ -42,3 +41,6 @@ export function referenceRoutes({ bound, basePath, secured }: ReferenceOptions):
     },
   ];
 }
+
+/** Cauce's own version, as package.json says it; written down here too, since a bundle of one file has no package.json. */
+export const version = "0.1.0";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { extrasBytesMax } from "../../core/extras.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Case } from "./case.ts";
+import { expired, failedAttempt, failedForGood, movedTo, redelivered, requested, retried } from "./orders.ts";
+import type { Case } from "./trial.ts";
 import { placedOrder, type Trial } from "./trial.ts";
-import { expired, failedAttempt, failedForGood, movedTo, redelivered, requested, retried } from "./workflow.ts";
 
 /** Not as `writeExtras` writes it: a backend that parses the text and writes it again changes it. */
 const extrasJson = '{ "steps" : {"charge":1.0}, "acts":[], "ofANewerVersion":"año 漢字 👩‍👩‍👧 \\u0000" }';

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { CauceError } from "../../core/errors.ts";
-import type { Case } from "./case.ts";
-import { contractActor } from "./newOrder.ts";
+import { contractActor, movedTo } from "./orders.ts";
+import type { Case } from "./trial.ts";
 import { idsOf, placedOrder } from "./trial.ts";
-import { movedTo } from "./workflow.ts";
 
 /** 1. An answer means it is stored. */
 export const stored: readonly Case[] = [

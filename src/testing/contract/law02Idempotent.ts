@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Case } from "./case.ts";
+import { movedTo } from "./orders.ts";
+import type { Case } from "./trial.ts";
 import { idsOf, placedOrder } from "./trial.ts";
-import { movedTo } from "./workflow.ts";
 
 /** 2. Placing is idempotent by key. */
 export const idempotent: readonly Case[] = [

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import type { Case } from "./case.ts";
-import { superseded } from "./superseded.ts";
-import { idsOf } from "./trial.ts";
-import { failedForGood, movedTo, requested, retried } from "./workflow.ts";
+import { failedForGood, movedTo, requested, retried } from "./orders.ts";
+import type { Case } from "./trial.ts";
+import { idsOf, superseded } from "./trial.ts";
 
 /** 3. A committed status change is the next delivery. */
 export const routed: readonly Case[] = [

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Case } from "./case.ts";
-import { failedAttempt, failedForGood, movedTo, redelivered, requested } from "./workflow.ts";
+import { failedAttempt, failedForGood, movedTo, redelivered, requested } from "./orders.ts";
+import type { Case } from "./trial.ts";
 
 /** 4. Every change is fenced by its version. */
 export const fenced: readonly Case[] = [

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { Delivery } from "../../backend/backend.ts";
-import type { Case } from "./case.ts";
+import type { Delivery } from "../../backend/port.ts";
+import { failedAttempt, movedTo, redelivered } from "./orders.ts";
+import type { Case } from "./trial.ts";
 import { idsOf } from "./trial.ts";
-import { failedAttempt, movedTo, redelivered } from "./workflow.ts";
 
 const shortSeconds = 1;
 const shortMilliseconds = shortSeconds * 1_000;

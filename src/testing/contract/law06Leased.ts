@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Case } from "./case.ts";
-import { failedAttempt, movedTo, redelivered } from "./workflow.ts";
+import { failedAttempt, movedTo, redelivered } from "./orders.ts";
+import type { Case } from "./trial.ts";
 
 const shortSeconds = 1;
 const shortMilliseconds = shortSeconds * 1_000;

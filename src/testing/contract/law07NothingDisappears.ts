@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { Depth } from "../../backend/backend.ts";
-import type { Case } from "./case.ts";
+import type { Depth } from "../../backend/port.ts";
+import { expired as expiry, failedAttempt, failedForGood, movedTo, requested, retried } from "./orders.ts";
+import type { Case } from "./trial.ts";
 import { idsOf, type Trial } from "./trial.ts";
-import { expired as expiry, failedAttempt, failedForGood, movedTo, requested, retried } from "./workflow.ts";
 
 /** 7. Nothing disappears. */
 export const nothingDisappears: readonly Case[] = [

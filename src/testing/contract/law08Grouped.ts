@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Case } from "./case.ts";
-import { superseded } from "./superseded.ts";
-import { idsOf, type Trial } from "./trial.ts";
-import { failedAttempt, failedForGood, movedTo, requested, retried } from "./workflow.ts";
+import { failedAttempt, failedForGood, movedTo, requested, retried } from "./orders.ts";
+import type { Case } from "./trial.ts";
+import { idsOf, superseded, type Trial } from "./trial.ts";
 
 const shortSeconds = 1;
 const shortMilliseconds = shortSeconds * 1_000;

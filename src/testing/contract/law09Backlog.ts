@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import type { Delivery } from "../../backend/backend.ts";
+import type { Delivery } from "../../backend/port.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Case } from "./case.ts";
-import { superseded } from "./superseded.ts";
-import type { Trial } from "./trial.ts";
-import { failedAttempt, failedForGood, movedTo } from "./workflow.ts";
+import { failedAttempt, failedForGood, movedTo } from "./orders.ts";
+import type { Case, Trial } from "./trial.ts";
+import { superseded } from "./trial.ts";
 
 const sweeps = 8;
 /** A backlog that was swept 8 times may have grown by log2(8) messages for each order, and by no more. */

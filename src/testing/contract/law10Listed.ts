@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import type { ListQuery } from "../../backend/backend.ts";
+import type { ListQuery } from "../../backend/port.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Case } from "./case.ts";
-import { superseded } from "./superseded.ts";
-import { idsOf, type Trial } from "./trial.ts";
-import { failedAttempt, failedForGood, movedTo } from "./workflow.ts";
+import { failedAttempt, failedForGood, movedTo } from "./orders.ts";
+import type { Case } from "./trial.ts";
+import { idsOf, superseded, type Trial } from "./trial.ts";
 
 /** 10. Waiting and final statuses are never delivered. Paging a list neither repeats nor skips while orders are placed. */
 export const listed: readonly Case[] = [

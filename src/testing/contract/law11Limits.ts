@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { CauceError } from "../../core/errors.ts";
 import { extrasBytesMax } from "../../core/extras.ts";
-import type { Case } from "./case.ts";
-import type { OrderOptions } from "./newOrder.ts";
-import type { Trial } from "./trial.ts";
+import type { OrderOptions } from "./orders.ts";
+import type { Case, Trial } from "./trial.ts";
 
 /** 11. Limits are checked, never clamped. */
 export const limited: readonly Case[] = [

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import type { Backend } from "../../backend/backend.ts";
+import type { Backend } from "../../backend/port.ts";
 import { CauceError } from "../../core/errors.ts";
-import type { Case } from "./case.ts";
+import { failedAttempt, movedTo } from "./orders.ts";
+import type { Case } from "./trial.ts";
 import { idsOf } from "./trial.ts";
-import { failedAttempt, movedTo } from "./workflow.ts";
 
 /** 12. Closing leaves nothing behind. After every other case, too, no timer may be left. */
 export const closed: readonly Case[] = [

@@ -1,4 +1,3 @@
-import type { Case } from "./case.ts";
 import { extras } from "./extras.ts";
 import { stored } from "./law01Stored.ts";
 import { idempotent } from "./law02Idempotent.ts";
@@ -13,6 +12,7 @@ import { listed } from "./law10Listed.ts";
 import { limited } from "./law11Limits.ts";
 import { closed } from "./law12Closed.ts";
 import { removal } from "./removal.ts";
+import type { Case } from "./trial.ts";
 
 /** The cases of the twelve laws, in their order. */
 export const laws: readonly (readonly Case[])[] = [

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import type { StoredOrder } from "../../core/order.ts";
-import type { Case } from "./case.ts";
-import type { OrderOptions } from "./newOrder.ts";
+import type { OrderOptions } from "./orders.ts";
+import { failedAttempt, failedForGood, movedTo, requested } from "./orders.ts";
+import type { Case } from "./trial.ts";
 import { idsOf, placedOrder, type Trial } from "./trial.ts";
-import { failedAttempt, failedForGood, movedTo, requested } from "./workflow.ts";
 
 const gone = { removed: 1, nextCursor: null };
 const none = { removed: 0, nextCursor: null };

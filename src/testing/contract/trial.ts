@@ -8,12 +8,18 @@ import type {
   LocatedBackend,
   NewOrder,
   Placed,
-} from "../../backend/backend.ts";
+} from "../../backend/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Change, decide, type Outcome } from "../../core/decide.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { contractActor, newOrder, type OrderOptions } from "./newOrder.ts";
-import { contractWorkflow } from "./workflow.ts";
+import {
+  type ContractStatus,
+  contractActor,
+  contractWorkflow,
+  movedTo,
+  newOrder,
+  type OrderOptions,
+} from "./orders.ts";
 
 /** What one case tries a backend with. */
 export interface Trial {
@@ -267,4 +273,32 @@ export function placedOrder(placed: Placed): StoredOrder {
 
 export function idsOf(items: readonly { readonly id: string }[] | readonly { readonly orderId: string }[]): string[] {
   return items.map((item) => ("id" in item ? item.id : item.orderId));
+}
+
+/** What a store outlives: nothing at all, a clean close, or also a process that is killed. */
+export type Survives = "nothing" | "closing" | "crashing";
+
+/** One thing to try, before it is bound to a backend. */
+export interface Case {
+  readonly name: string;
+  /** In this mode alone. Default: in both. */
+  readonly only?: DeliveryMode;
+  /** What the store must outlive for the case to have a meaning. Default: nothing. */
+  readonly needs?: Survives;
+  run(trial: Trial): Promise<void>;
+}
+
+/**
+ * A new order that a commit has moved from `received` on (default: to `priced`, where its delivery waits), and the
+ * delivery which that commit consumed: as one that a queue brought twice, and a worker sees too late.
+ */
+export async function superseded(
+  trial: Trial,
+  options: OrderOptions = {},
+  to: ContractStatus = "priced",
+): Promise<{ stray: Delivery; order: StoredOrder }> {
+  const placed = await trial.place(options);
+  const stray = await trial.receiveOne("received");
+  assert.equal(stray.orderId, placed.id, "the delivery's order");
+  return { stray, order: await trial.commit(placed, movedTo(to)) };
 }

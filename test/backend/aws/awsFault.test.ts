@@ -6,7 +6,7 @@ import * as dynamodb from "@aws-sdk/client-dynamodb";
 import * as sns from "@aws-sdk/client-sns";
 import * as sqs from "@aws-sdk/client-sqs";
 import { aws } from "../../../src/backend/aws/aws.ts";
-import { awsFault, isConditionFailed } from "../../../src/backend/aws/faults.ts";
+import { awsFault, isConditionFailed } from "../../../src/backend/aws/clients.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { CauceError, type ErrorCode } from "../../../src/core/errors.ts";
 

@@ -3,7 +3,7 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { aws } from "../../../src/backend/aws/index.ts";
-import type { DeliveryMode } from "../../../src/backend/backend.ts";
+import type { DeliveryMode } from "../../../src/backend/port.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { leasesOf } from "../../../src/core/workflow.ts";
 import { createEngine } from "../../../src/engine/createEngine.ts";

@@ -7,7 +7,7 @@ import { startFauxqs } from "fauxqs";
 import { destroyClients, openClients } from "../../../src/backend/aws/clients.ts";
 import { indexName, projected } from "../../../src/backend/aws/item.ts";
 import { resourceNames } from "../../../src/backend/aws/names.ts";
-import type { DeliveryMode } from "../../../src/backend/backend.ts";
+import type { DeliveryMode } from "../../../src/backend/port.ts";
 import { waitPatiently } from "./patience.ts";
 
 /**

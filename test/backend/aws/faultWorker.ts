@@ -3,7 +3,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { destroyClients } from "../../../src/backend/aws/clients.ts";
-import type { DeliveryMode } from "../../../src/backend/backend.ts";
+import type { DeliveryMode } from "../../../src/backend/port.ts";
 import { createCalm } from "./calm.ts";
 import { createStack, startEmulators } from "./emulators.ts";
 import { cellsOf, type Driver, handled, workflow } from "./faultCells.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { decodeHistory, encodeHistory } from "../../../src/backend/aws/history.ts";
+import { decodeHistory, encodeHistory } from "../../../src/backend/aws/item.ts";
 import type { Actor, Visit } from "../../../src/core/order.ts";
 import { anyHistory } from "./arbitrary.ts";
 

@@ -4,7 +4,7 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import { type AwsBackend, aws } from "../../../src/backend/aws/index.ts";
-import type { DeliveryMode } from "../../../src/backend/backend.ts";
+import type { DeliveryMode } from "../../../src/backend/port.ts";
 import { leasesOf } from "../../../src/core/workflow.ts";
 import { createEngine } from "../../../src/engine/createEngine.ts";
 import { defineWorkflow, final, implement } from "../../../src/index.ts";

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { TestContext } from "node:test";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import type { Flight } from "../../../src/backend/aws/flights.ts";
-import type { Queue } from "../../../src/backend/aws/queue.ts";
+import type { Flight } from "../../../src/backend/aws/queue/inFlight.ts";
+import type { Queue } from "../../../src/backend/aws/queue/queue.ts";
 import { openTable, type Table } from "../../../src/backend/aws/table.ts";
-import type { NewOrder } from "../../../src/backend/backend.ts";
+import type { NewOrder } from "../../../src/backend/port.ts";
 import type { FakeClock } from "../../../src/testing/fakeClock.ts";
 import { createStack, type Stack } from "./emulators.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { heap } from "../../../src/backend/memory/heap.ts";
+import { heap } from "../../../src/backend/memory/queues.ts";
 
 test("what is popped comes in order, whatever was pushed between", () => {
   const numbers = heap<number>((a, b) => a < b);

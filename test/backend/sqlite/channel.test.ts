@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
+import type { Answer, Batch } from "../../../src/backend/sqlite/batch/protocol.ts";
 import { createChannel } from "../../../src/backend/sqlite/channel.ts";
-import type { Answer, Batch } from "../../../src/backend/sqlite/protocol.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 
 const empty = { numbers: new Float64Array(), text: "" };

@@ -4,12 +4,12 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { createEncoder } from "../../../src/backend/sqlite/codec.ts";
-import { encodePlace } from "../../../src/backend/sqlite/protocol.ts";
-import { createEntryWriter } from "../../../src/backend/sqlite/rows.ts";
+import { createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
+import { encodePlace } from "../../../src/backend/sqlite/batch/protocol.ts";
+import { createEntryWriter } from "../../../src/backend/sqlite/batch/row.ts";
 import { schemaVersion } from "../../../src/backend/sqlite/schema.ts";
-import { prepareStatements } from "../../../src/backend/sqlite/statements.ts";
-import { openWriter } from "../../../src/backend/sqlite/writer.ts";
+import { prepareStatements } from "../../../src/backend/sqlite/writer/statements.ts";
+import { openWriter } from "../../../src/backend/sqlite/writer/writer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts";
 

@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DeliveryMode, LocatedBackend, NewOrder } from "../../../src/backend/backend.ts";
+import type { DeliveryMode, LocatedBackend, NewOrder } from "../../../src/backend/port.ts";
 import { sqlite } from "../../../src/backend/sqlite/index.ts";
 import type { Clock } from "../../../src/core/clock.ts";
 import type { OpenedBackend } from "../../../src/testing/backendContract.ts";

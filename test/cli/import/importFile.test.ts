@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readFileSync, readlinkSync, rmSync, symlink
 import { dirname, join } from "node:path";
 import { Readable, Writable } from "node:stream";
 import { describe, it } from "node:test";
-import { createKey } from "../../../src/http/keys.ts";
+import { createKey } from "../../../src/http/auth.ts";
 import { file, gateAfter, linesOf, runImport, serving } from "./support.ts";
 
 const jsonLines = (path: string) =>

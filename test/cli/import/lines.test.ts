@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { dataEnvelope } from "../../../src/cli/import/envelope.ts";
 import { lineRows } from "../../../src/cli/import/lines.ts";
-import type { Row } from "../../../src/cli/import/row.ts";
+import type { Row } from "../../../src/cli/import/rows.ts";
+import { dataEnvelope } from "../../../src/cli/import/rows.ts";
 
 const text = Buffer.from(`\ufeff{"a":1}\r\n\n \n{"é":"✓"}\n"${"x".repeat(60)}"\n"${"y".repeat(30)}"\n7`);
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { compileMapping, parseMap, parseMapping } from "../../../src/cli/import/mapping.ts";
+import { compileMapping, parseMap, parseMapping } from "../../../src/cli/import/rows.ts";
 
 const refused = (message: RegExp) => ({ code: "setting_invalid", message });
 

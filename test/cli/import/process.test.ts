@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { describe, it, type TestContext } from "node:test";
 import { main } from "../../../src/cli/main.ts";
-import { createKey, formatKeyLine } from "../../../src/http/keys.ts";
+import { createKey, formatKeyLine } from "../../../src/http/auth.ts";
 import { cauce, type Ended, temporaryDirectory } from "../support.ts";
 import { allOrders, file, gateAfter, linesOf, parkedApp, serving, wayHeldAfter } from "./support.ts";
 

@@ -7,10 +7,10 @@ import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Cauce, type CauceOptions, createCauce, type Order } from "cauce";
 import { memory } from "cauce/testing";
-import type { Counts } from "../../../src/cli/import/counts.ts";
 import { type ImportOptions, importFile } from "../../../src/cli/import/importFile.ts";
+import type { Counts } from "../../../src/cli/import/meter.ts";
 import { CauceError } from "../../../src/core/errors.ts";
-import { listen } from "../../../src/runtime/node.ts";
+import { listen } from "../../../src/node/server.ts";
 import { atEnd, temporaryDirectory } from "../support.ts";
 import parked from "./fixtures/parked.app.ts";
 

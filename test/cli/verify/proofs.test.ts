@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Followed } from "../../../src/cli/verify/follow.ts";
-import { processingMissing, requestMissing, type Step } from "../../../src/cli/verify/proofs.ts";
+import type { Followed } from "../../../src/cli/verify/verify.ts";
+import { processingMissing, requestMissing, type Step } from "../../../src/cli/verify/verify.ts";
 
 const kinds = new Map([
   ["open", "handled"],

@@ -3,10 +3,10 @@ import { existsSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { type Browser, chromium, type Page } from "playwright-core";
 import orders from "../../../examples/orders/orders.app.ts";
-import { memory } from "../../../src/backend/memory.ts";
+import { memory } from "../../../src/backend/memory/memory.ts";
 import { type Cauce, createCauce } from "../../../src/cauce.ts";
-import { createKey } from "../../../src/http/keys.ts";
-import { type Listener, listen } from "../../../src/runtime/node.ts";
+import { createKey } from "../../../src/http/auth.ts";
+import { type Listener, listen } from "../../../src/node/server.ts";
 
 const places = [
   "/usr/bin/chromium",

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { CauceError } from "../../../src/core/errors.ts";
 import type { Engine } from "../../../src/engine/engine.ts";
 import { createApp } from "../../../src/http/app.ts";
-import { createKey } from "../../../src/http/keys.ts";
+import { createKey } from "../../../src/http/auth.ts";
 import { boundOf, parts, type RequestOptions, serving } from "../serving.ts";
 import { at, checkerOf, documentOf, type Json, type OpenApi, operationsOf, referenceTo } from "./reading.ts";
 

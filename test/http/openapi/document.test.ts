@@ -7,11 +7,11 @@ import { defineWorkflow } from "../../../src/core/defineWorkflow.ts";
 import type { ShownExtraFields } from "../../../src/core/extras.ts";
 import { type AnyWorkflow, final } from "../../../src/core/workflow.ts";
 import { createApp } from "../../../src/http/app.ts";
-import { observedRoutes } from "../../../src/http/observed.ts";
 import { createComponents } from "../../../src/http/openapi/components.ts";
 import { referenceRoutes } from "../../../src/http/openapi/routes.ts";
 import { putWorkflowSchemas } from "../../../src/http/openapi/workflowSchemas.ts";
 import { allWorkflowsRoutes, healthRoutes, workflowRoutes } from "../../../src/http/routes.ts";
+import { observedRoutes } from "../../../src/http/telemetry.ts";
 import { boundOf, serving } from "../serving.ts";
 import { assertValid, checkerOf, documentOf, operationsOf, referenceTo } from "./reading.ts";
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { z } from "zod";
 import { defineWorkflow } from "../../../src/core/defineWorkflow.ts";
 import { final } from "../../../src/core/workflow.ts";
-import { createKey } from "../../../src/http/keys.ts";
+import { createKey } from "../../../src/http/auth.ts";
 import { jsonOf, problemOf, serving } from "../serving.ts";
 import type { OpenApi } from "./reading.ts";
 

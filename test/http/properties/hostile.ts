@@ -12,7 +12,7 @@ import { defineWorkflow } from "../../../src/core/defineWorkflow.ts";
 import { implement } from "../../../src/core/handlers.ts";
 import { final } from "../../../src/core/workflow.ts";
 import { httpStatusOf } from "../../../src/http/problem.ts";
-import { listen } from "../../../src/runtime/node.ts";
+import { listen } from "../../../src/node/server.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 
 /** Any text that JavaScript can hold, halves of surrogate pairs and the keys that pollute prototypes among it. */

@@ -1,4 +1,4 @@
-import type { FailureGroup } from "../../../src/backend/backend.ts";
+import type { FailureGroup } from "../../../src/backend/port.ts";
 import { type Fault, standard, withCounts } from "./fault.ts";
 
 /** Against law 7. */

@@ -1,4 +1,4 @@
-import type { Backend, Counts, Delivery, DeliveryMode, LocatedBackend } from "../../../src/backend/backend.ts";
+import type { Backend, Counts, Delivery, DeliveryMode, LocatedBackend } from "../../../src/backend/port.ts";
 import type { Clock } from "../../../src/core/clock.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 

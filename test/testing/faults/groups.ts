@@ -1,5 +1,5 @@
-import type { Delivery } from "../../../src/backend/backend.ts";
-import { memory } from "../../../src/backend/memory.ts";
+import { memory } from "../../../src/backend/memory/memory.ts";
+import type { Delivery } from "../../../src/backend/port.ts";
 import { deliveryOf, type Fault, fifo, standard, withExtra, withSuperseded } from "./fault.ts";
 
 /** Against law 8. */

@@ -1,4 +1,4 @@
-import type { ListQuery } from "../../../src/backend/backend.ts";
+import type { ListQuery } from "../../../src/backend/port.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 import { deliveryOf, type Fault, mapPlaced, standard, withExtra, withSuperseded } from "./fault.ts";

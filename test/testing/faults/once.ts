@@ -1,4 +1,4 @@
-import type { Delivery } from "../../../src/backend/backend.ts";
+import type { Delivery } from "../../../src/backend/port.ts";
 import { deliveryOf, type Fault, standard, withExtra } from "./fault.ts";
 
 /** Against law 5. */

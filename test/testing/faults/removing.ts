@@ -1,4 +1,4 @@
-import type { Backend, Removal } from "../../../src/backend/backend.ts";
+import type { Backend, Removal } from "../../../src/backend/port.ts";
 import { type Fault, standard, withCounts } from "./fault.ts";
 
 const gone: Removal = { removed: 1, nextCursor: null };

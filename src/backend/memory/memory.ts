@@ -1,0 +1,311 @@
+import { type Clock, systemClock } from "../../core/clock.ts";
+import { readNumbers, writeNumbers } from "../../core/cursor.ts";
+import { CauceError } from "../../core/errors.ts";
+import { matches } from "../../core/filter.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import { guarded } from "../guard.ts";
+import { createIds } from "../ids.ts";
+import { refuseSize, storedOrder } from "../newOrder.ts";
+import type { Backend, DeliveryMode, Depth, FailureGroup, Limits, LocatedBackend } from "../port.ts";
+import { type Queues, queues } from "./queues.ts";
+
+export interface MemoryOptions {
+  /** Taken so that `memory` itself is a `BackendFactory`; nothing is stored under it. */
+  readonly workflow?: string | undefined;
+  /** Default: the machine's clock. */
+  readonly clock?: Clock | undefined;
+  /** Default `standard`. */
+  readonly delivery?: DeliveryMode | undefined;
+}
+
+const limits: Limits = Object.freeze({
+  longestDelaySeconds: Number.POSITIVE_INFINITY,
+  dataBytesMax: 1_048_576,
+  groupBytesMax: 1_024,
+  sweepSeconds: Number.POSITIVE_INFINITY,
+  timingSeconds: 0.1,
+  longestWaitSeconds: Number.POSITIVE_INFINITY,
+  concurrency: { least: 1, most: Number.POSITIVE_INFINITY, default: 100 },
+});
+
+/** An order, and where in the order of placing it stands. */
+interface Stored {
+  readonly index: number;
+  readonly keyHash: string | null;
+  order: StoredOrder;
+}
+
+/**
+ * The reference backend, for tests and for trying things out: it keeps every law, but nothing survives its closing.
+ * Data up to 1 MiB, group keys up to 1,024 bytes, delays of any length. `createCauce({ backend: memory, … })` takes it
+ * as it is.
+ * Throws `setting_invalid` for an option that it does not know.
+ */
+export function memory(options: MemoryOptions = {}): LocatedBackend {
+  checkOptions(options);
+  const clock = options.clock ?? systemClock();
+  const ids = createIds(0);
+  const nextId = () => ids.next(clock.now()).id;
+  const queue = queues(clock, options.delivery ?? "standard");
+  const failures = failureGroups();
+  /** In the order of placing; a removed order leaves its place empty, so that cursors keep theirs. */
+  const placed: (Stored | undefined)[] = [];
+  const byId = new Map<string, Stored>();
+  /** Those that are not final: what the sweep and the counts look through. */
+  const open = new Map<string, Stored>();
+  const keys = new Map<string, { readonly stored: Stored; readonly contentHash: string }>();
+
+  /** Where a list or a removal goes on. Orders are added at the end alone, so an index stays good. */
+  function indexIn(name: "list" | "removal", cursor: string): number {
+    const [index = 0] = readNumbers(cursor, `a ${name}`, name, 1);
+    // A cursor of another store may lie behind all that is placed here.
+    return Math.min(index, placed.length);
+  }
+
+  function store(stored: Stored): void {
+    byId.set(stored.order.id, stored);
+    if (stored.order.kind === "final") open.delete(stored.order.id);
+    else open.set(stored.order.id, stored);
+  }
+
+  /** Queues the order's delivery if it has none. */
+  function redeliver({ id, visit }: StoredOrder): void {
+    const order = byId.get(id)?.order;
+    if (order === undefined || order.visit !== visit || order.kind !== "handled" || order.failure !== null) return;
+    if (queue.stateOf(id) === undefined) queue.enter(order);
+  }
+
+  function erase({ index, keyHash, order }: Stored): void {
+    placed[index] = undefined;
+    byId.delete(order.id);
+    if (keyHash !== null) keys.delete(keyHash);
+  }
+
+  const backend: Backend = {
+    limits,
+
+    async place(order) {
+      const refused = refuseSize(order, limits);
+      if (refused !== undefined) throw refused;
+      const earlier = order.key === null ? undefined : keys.get(order.key.keyHash);
+      if (earlier !== undefined) {
+        return earlier.contentHash === order.key?.contentHash
+          ? { outcome: "repeated", order: earlier.stored.order }
+          : { outcome: "conflict", orderId: earlier.stored.order.id };
+      }
+      const stored = {
+        index: placed.length,
+        keyHash: order.key?.keyHash ?? null,
+        order: storedOrder(order, nextId()),
+      };
+      placed.push(stored);
+      store(stored);
+      if (order.key !== null) keys.set(order.key.keyHash, { stored, contentHash: order.key.contentHash });
+      if (order.kind === "handled") queue.enter(stored.order);
+      return { outcome: "placed", order: stored.order };
+    },
+
+    async get(id) {
+      return byId.get(id)?.order;
+    },
+
+    async list(query) {
+      let index = query.cursor === undefined ? placed.length : indexIn("list", query.cursor);
+      const items: StoredOrder[] = [];
+      let last = index;
+      while (--index >= 0) {
+        const order = placed[index]?.order;
+        if (order === undefined || !matches(order, query)) continue;
+        if (items.length === query.limit) return { items, nextCursor: writeNumbers("list", last) };
+        items.push(order);
+        last = index;
+      }
+      return { items, nextCursor: null };
+    },
+
+    async commit({ before, after, delivery }) {
+      const stored = byId.get(before.id);
+      // The fence. Nothing can come between this line and the end of the method.
+      //   A reads version 4 · B reads version 4 · B commits: it is 5 · A compares 5 with 4: stale
+      if (stored === undefined || stored.order.version !== before.version) return "stale";
+      failures.replace(stored.order, after);
+      stored.order = after;
+      store(stored);
+      if (delivery === "enter") queue.enter(after);
+      else if (delivery === "again") queue.again(after);
+      else if (delivery === "end") queue.end(after.id);
+      return "committed";
+    },
+
+    async receive(receiveOptions) {
+      return queue.receive(receiveOptions);
+    },
+
+    async settle(delivery, verdict) {
+      if (verdict.verdict === "superseded") {
+        redeliver(verdict.by);
+        queue.settle(delivery, { verdict: "done" });
+      } else queue.settle(delivery, verdict);
+    },
+
+    async sweep({ limit, cursor }) {
+      const now = clock.now();
+      const [afterAt = -1, afterIndex = 0] = cursor === undefined ? [] : readNumbers(cursor, "a sweep", "sweep", 2);
+      const due: { at: number; index: number; order: StoredOrder }[] = [];
+      let nextAt: number | null = null;
+      for (const { order, index } of open.values()) {
+        const at = overdueAt(order, queue.stateOf(order.id) !== undefined);
+        if (at === null) continue;
+        if (at > now) nextAt = Math.min(nextAt ?? at, at);
+        else if (at > afterAt || (at === afterAt && index > afterIndex)) due.push({ at, index, order });
+      }
+      due.sort((a, b) => a.at - b.at || a.index - b.index);
+      const page = due.slice(0, limit);
+      const last = page.at(-1);
+      const expired = page.map(({ order }) => order).filter(({ kind }) => kind === "waiting");
+      for (const { order } of page) redeliver(order);
+      return {
+        expired,
+        redelivered: page.length - expired.length,
+        failed: [],
+        nextCursor: last !== undefined && due.length > limit ? writeNumbers("sweep", last.at, last.index) : null,
+        nextAt,
+      };
+    },
+
+    async keep(note) {
+      if (note.is === "paused") queue.setPaused(note.status, note.paused);
+    },
+
+    async remove(which) {
+      if ("id" in which) {
+        const stored = byId.get(which.id);
+        if (stored === undefined) return { removed: 0, nextCursor: null };
+        if (stored.order.kind !== "final") return "not_final";
+        erase(stored);
+        return { removed: 1, nextCursor: null };
+      }
+      const { before, limit, cursor } = which;
+      const start = cursor === undefined ? 0 : indexIn("removal", cursor);
+      const end = Math.min(start + limit, placed.length);
+      let removed = 0;
+      for (const stored of placed.slice(start, end)) {
+        if (stored === undefined || stored.order.kind !== "final" || stored.order.updatedAt >= before) continue;
+        erase(stored);
+        removed++;
+      }
+      return { removed, nextCursor: end < placed.length ? writeNumbers("removal", end) : null };
+    },
+
+    async counts(asked) {
+      const orders = asked.depths ? [...open.values()].map(({ order }) => order) : [];
+      return {
+        depths: asked.depths ? depthsOf(orders, queue) : [],
+        failures: asked.failures ? failures.all() : [],
+      };
+    },
+
+    async close() {
+      queue.close();
+    },
+  };
+  return {
+    ...guarded(backend, "the memory backend is closed; open a new one"),
+    where: (id) => ({ store: "memory", file: null, table: null, key: { id } }),
+  };
+}
+
+function checkOptions(options: MemoryOptions): void {
+  for (const key of Object.keys(options)) {
+    if (key !== "workflow" && key !== "clock" && key !== "delivery" && key !== "onBatch" && key !== "leaseSeconds") {
+      throw new CauceError("setting_invalid", `memory() has no option "${key}"; it takes workflow, clock and delivery`);
+    }
+  }
+  const { delivery } = options;
+  if (delivery !== undefined && delivery !== "standard" && delivery !== "fifo") {
+    throw new CauceError("setting_invalid", `memory(): delivery is "${delivery}"; use "standard" or "fifo"`);
+  }
+}
+
+/** Since when, or from when, an order is overdue: a wait from its end, a lost delivery since its order's last change. */
+function overdueAt(order: StoredOrder, queued: boolean): number | null {
+  if (order.failure !== null) return null;
+  if (order.kind === "waiting") return order.expiresAt;
+  return queued ? null : order.updatedAt;
+}
+
+/** How many of the orders that are not final stand where. */
+export function depthsOf(open: readonly StoredOrder[], { stateOf, paused }: Queues): Depth[] {
+  const depths = new Map<string, { -readonly [K in keyof Depth]: Depth[K] }>();
+  const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, atLeast: false };
+  for (const status of paused()) {
+    depths.set(`handled ${status}`, { status, kind: "handled", ...none, paused: true });
+  }
+  for (const order of open) {
+    const kind = order.kind === "waiting" ? "waiting" : "handled";
+    const { status } = order;
+    const row = `${kind} ${status}`;
+    let depth = depths.get(row);
+    if (depth === undefined) {
+      depth = { status, kind, ...none, paused: false };
+      depths.set(row, depth);
+    }
+    if (order.failure !== null) depth.failed++;
+    else if (order.kind === "waiting") depth.waiting++;
+    else {
+      const state = stateOf(order.id);
+      if (state === "due") {
+        depth.waiting++;
+        depth.oldestWaitingAt = Math.min(depth.oldestWaitingAt ?? Number.POSITIVE_INFINITY, order.updatedAt);
+      } else if (state !== undefined) depth[state]++;
+    }
+  }
+  return [...depths.values()];
+}
+
+export interface FailureGroups {
+  /** Counts an order's change: out of the group it was in, into the one it is in. */
+  replace(before: StoredOrder, after: StoredOrder): void;
+  /** The largest group first. */
+  all(): FailureGroup[];
+}
+
+export function failureGroups(): FailureGroups {
+  const groups = new Map<string, FailureGroup>();
+  const keyOf = ({ status, failure }: StoredOrder): string | undefined =>
+    failure === null ? undefined : JSON.stringify([status, failure.fingerprint]);
+
+  function leave(order: StoredOrder): void {
+    const key = keyOf(order);
+    const group = key === undefined ? undefined : groups.get(key);
+    if (key === undefined || group === undefined) return;
+    if (group.count === 1) groups.delete(key);
+    else groups.set(key, { ...group, count: group.count - 1 });
+  }
+
+  function join(order: StoredOrder): void {
+    const key = keyOf(order);
+    const { failure, status } = order;
+    if (key === undefined || failure === null) return;
+    const { at, message, fingerprint } = failure;
+    const group = groups.get(key);
+    if (group === undefined) {
+      groups.set(key, { status, fingerprint, message, count: 1, firstAt: at, lastAt: at });
+      return;
+    }
+    const latest = at >= group.lastAt ? { message, lastAt: at } : {};
+    groups.set(key, { ...group, ...latest, count: group.count + 1 });
+  }
+
+  return {
+    replace(before, after) {
+      // The same failure again must not empty its group, which would forget when it began.
+      if (keyOf(before) === keyOf(after) && before.failure?.at === after.failure?.at) return;
+      leave(before);
+      join(after);
+    },
+    all() {
+      return [...groups.values()].sort((a, b) => b.count - a.count || b.lastAt - a.lastAt);
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import { mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { CauceError, type ErrorCode } from "../../core/errors.ts";
+
+/** Makes a directory, and those above it, where they are missing. Throws `store_unreadable`. */
+export function makeDirectory(folder: string): void {
+  try {
+    makeFrom(folder);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new CauceError("store_unreadable", `${folder} cannot be made a directory (${reason}); give another one`, {
+      cause,
+    });
+  }
+}
+
+/**
+ * One step up for each part of the path, and no further. Node's own `recursive` goes up and down for ever where a
+ * directory is there and says that a new one in it has no parent, as `/proc` does.
+ */
+function makeFrom(folder: string): void {
+  try {
+    makeOne(folder);
+  } catch (error) {
+    const parent = dirname(folder);
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT" || parent === folder) throw error;
+    makeFrom(parent);
+    makeOne(folder);
+  }
+}
+
+function makeOne(folder: string): void {
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // It may be there already and lie where nothing can be made.
+    if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
+}
+
+const busy = 5;
+
+/**
+ * Takes the data for this process: an exclusive transaction on a database of its own, held open. The operating system
+ * drops it with the process, however that ends, so no stale lock is ever left. Throws `data_in_use`.
+ */
+export function lockData(file: string, directory: string): { release(): void } {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(file, { timeout: 0 });
+    db.exec("BEGIN EXCLUSIVE");
+  } catch (error) {
+    db?.close();
+    if ((error as { errcode?: number }).errcode === busy) {
+      throw new CauceError(
+        "data_in_use",
+        `${directory} is in use by another process; stop that one first, or give this one another directory`,
+      );
+    }
+    throw storeFault(error, file);
+  }
+  const held = db;
+  return { release: () => held.close() };
+}
+
+// SQLite's primary result codes (sqlite.org/rescode.html).
+const codes: Readonly<Record<number, readonly [ErrorCode, string]>> = {
+  5: ["store_unavailable", "is locked by another program; close whatever else has it open"],
+  6: ["store_unavailable", "is locked by another program; close whatever else has it open"],
+  8: ["store_unreadable", "is read-only; give the process write permission to the directory and its files"],
+  10: ["store_unavailable", "could not be read or written; look at the disk"],
+  11: ["store_corrupt", "is damaged; restore it from a backup"],
+  13: ["store_full", "cannot grow: the disk is full; free some space"],
+  14: ["store_unreadable", "cannot be opened; check that the directory exists and can be written"],
+  26: ["store_corrupt", "is no SQLite database; restore it from a backup, or give another directory"],
+};
+
+/** A fault of SQLite or of the file system as an error of Cauce, on one line. */
+export function storeFault(error: unknown, file: string): CauceError {
+  if (error instanceof CauceError) return error;
+  const errcode = (error as { errcode?: number }).errcode;
+  const known = errcode === undefined ? undefined : codes[errcode & 0xff];
+  const [code, what] = known ?? (["store_unavailable", "failed"] as const);
+  return new CauceError(code, `${file} ${what} (${error instanceof Error ? error.message : String(error)})`, {
+    cause: error,
+  });
+}

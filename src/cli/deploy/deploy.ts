@@ -1,0 +1,59 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { withPeers } from "../../deploy/optionalPeers.ts";
+import type { StackSettings } from "../../node/serverSettings.ts";
+import { sdkPackages } from "../awsStore.ts";
+import { loadApp } from "../loadApp.ts";
+import type { Output } from "../output.ts";
+import { confirmed } from "../remote/changing.ts";
+import { refuseDeployment } from "./deployed.ts";
+import { assemble, findCdk, runCdk } from "./synth.ts";
+
+export interface DeployOptions {
+  readonly output: Output;
+  /** Goes on where orders would be stranded or messages deleted. */
+  readonly force: boolean;
+  /** Does not ask. */
+  readonly yes: boolean;
+  /** The script of the CDK's command line. Default: that of the installed aws-cdk. */
+  readonly cdk?: string;
+}
+
+/**
+ * Makes or updates an app's stacks: shows what would change, looks at what is deployed, asks, and deploys. Throws
+ * `orders_stranded`, `queue_in_use`, `deploy_failed`; before anything is bundled `store_denied` without credentials.
+ */
+export async function deploy(path: string, settings: StackSettings, options: DeployOptions): Promise<void> {
+  const { output, force, yes } = options;
+  const apps = await loadApp(path);
+  const script = options.cdk ?? (await findCdk());
+  const { readDeployed, refuseUnknownAccount } = await withPeers(
+    "cauce deploy",
+    sdkPackages,
+    () => import("./deployed.ts"),
+  );
+  await refuseUnknownAccount();
+  const outDirectory = mkdtempSync(join(tmpdir(), "cauce-deploy-"));
+  try {
+    const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output });
+    const names = stacks.map(({ name }) => name);
+    const run = (...args: [string, ...string[]]) => runCdk(script, [...args, ...names], { directory, output });
+    await run("diff");
+    const look = async (): Promise<void> => {
+      output.err("Looking at what is deployed …\n");
+      for (const { workflow } of apps) {
+        const topology = stacks.find((each) => each.workflow === workflow.name)?.topology;
+        if (topology === undefined) continue;
+        refuseDeployment(workflow, topology, await readDeployed(workflow.name, settings.stage));
+      }
+    };
+    if (!force) await look();
+    if (!(await confirmed(output, `Deploy ${names.join(", ")}`, yes))) return;
+    // Whoever was asked may have taken an hour to answer.
+    if (!force && !yes) await look();
+    await run("deploy", "--require-approval", "never", "--progress", "events");
+  } finally {
+    rmSync(outDirectory, { recursive: true, force: true });
+  }
+}

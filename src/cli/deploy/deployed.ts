@@ -1,0 +1,138 @@
+import { ListQueuesCommand } from "@aws-sdk/client-sqs";
+import { call, destroyClients, openClients } from "../../backend/aws/clients.ts";
+import { countStanding } from "../../backend/aws/index/depths.ts";
+import { openQueue } from "../../backend/aws/queue/queue.ts";
+import { systemClock } from "../../core/clock.ts";
+import { CauceError } from "../../core/errors.ts";
+import type { AnyWorkflow } from "../../core/workflow.ts";
+import type { Topology } from "../../deploy/topology.ts";
+import { refuseStranded, type StandingOrders } from "../../engine/queues.ts";
+
+const pageMost = 1_000;
+
+/**
+ * Looks whether the environment says which account and Region are meant, as the SDK reads it: whoever deploys for the
+ * first time should not wait for a bundle to be told. Rejects with `store_denied`, `setting_invalid`.
+ */
+export async function refuseUnknownAccount(): Promise<void> {
+  const clients = openClients();
+  try {
+    await call("looking for credentials", async () => {
+      await clients.sqs.config.region();
+      await clients.sqs.config.credentials();
+    });
+  } finally {
+    destroyClients(clients);
+  }
+}
+
+/** What stands in the account of a workflow's stage: nothing before the first deployment. */
+export async function readDeployed(workflow: string, stage: string): Promise<Deployed> {
+  const [rows, queues] = await Promise.all([
+    countStanding(workflow, stage, systemClock()).catch((error: { readonly code?: string }) => {
+      if (error.code === "store_missing") return [];
+      throw error;
+    }),
+    readQueues(workflow, stage),
+  ]);
+  const depths = rows.map(({ status, kind, standing, delayed }) => ({
+    ...{ status, kind, waiting: standing, inFlight: 0, delayed },
+    atLeast: false,
+  }));
+  return { depths, queues };
+}
+
+async function readQueues(workflow: string, stage: string): Promise<readonly DeployedQueue[]> {
+  const clients = openClients();
+  try {
+    const urls: string[] = [];
+    let next: string | undefined;
+    do {
+      const command = new ListQueuesCommand({
+        QueueNamePrefix: `${workflow}-`,
+        MaxResults: pageMost,
+        NextToken: next,
+      });
+      const { QueueUrls = [], NextToken } = await call("the queues", (options) => clients.sqs.send(command, options));
+      urls.push(...QueueUrls);
+      next = NextToken;
+    } while (next !== undefined);
+    const names = new Set(urls.map(nameOf));
+    return await Promise.all(
+      urls
+        .filter((url) => isOwn(nameOf(url), names, workflow, stage))
+        .map(async (url) => {
+          const { waiting, inFlight, delayed } = await openQueue(clients.sqs, url, "standard").counts();
+          return { name: nameOf(url), messages: waiting + inFlight + delayed };
+        }),
+    );
+  } finally {
+    destroyClients(clients);
+  }
+}
+
+function nameOf(url: string): string {
+  return url.split("/").at(-1) as string;
+}
+
+/** Whether a stack made the queue: a status's has its dead letters beside it, and somebody else's of such a name has none. */
+function isOwn(name: string, names: ReadonlySet<string>, workflow: string, stage: string): boolean {
+  // Names of workflows, statuses and stages hold no hyphen.
+  const parts = new RegExp(`^${workflow}-([^-]+)(-dead)?-${stage}(\\.fifo)?$`).exec(name);
+  if (parts === null) return false;
+  const [, status, , suffix = ""] = parts;
+  return status === "unrouted" || names.has(`${workflow}-${status}-dead-${stage}${suffix}`);
+}
+
+/** What an account holds of one workflow in one stage. */
+export interface Deployed {
+  readonly depths: readonly StandingOrders[];
+  readonly queues: readonly DeployedQueue[];
+}
+
+export interface DeployedQueue {
+  readonly name: string;
+  /** Waiting, in flight and delayed; SQS counts roughly. */
+  readonly messages: number;
+}
+
+const anyway = "--force deploys all the same";
+
+/**
+ * Throws what speaks against a deployment: `orders_stranded` where orders stand in statuses that the definition lacks, or
+ * are open in the other delivery, `queue_in_use` where a queue that the plan lacks, a dead-letter queue among them, holds
+ * messages.
+ */
+export function refuseDeployment(workflow: AnyWorkflow, topology: Topology, { depths, queues }: Deployed): void {
+  try {
+    refuseStranded(workflow, depths, "refuse");
+  } catch (cause) {
+    throw new CauceError("orders_stranded", `${(cause as Error).message}; ${anyway}`, { cause });
+  }
+  refuseOtherDelivery(workflow, topology, depths, queues);
+  const { unrouted } = topology;
+  const kept = new Set([...topology.queues.flatMap(({ name, deadLetters }) => [name, deadLetters]), unrouted.name]);
+  const lost = queues.filter(({ name, messages }) => messages > 0 && !kept.has(name));
+  if (lost.length === 0) return;
+  throw new CauceError(
+    "queue_in_use",
+    `workflow "${workflow.name}": the deployment would delete ${lost.map(({ name, messages }) => `${name} with ${messages} ${messages === 1 ? "message" : "messages"}`).join(", ")}; let them be worked off first, redrive or purge dead letters; ${anyway}`,
+  );
+}
+
+/** Queues of the other delivery go with their messages, whatever SQS counts in them, and with them the groups' order. */
+function refuseOtherDelivery(
+  workflow: AnyWorkflow,
+  { delivery }: Topology,
+  depths: Deployed["depths"],
+  queues: Deployed["queues"],
+): void {
+  const open = depths.reduce((sum, { waiting, inFlight, delayed }) => sum + waiting + inFlight + delayed, 0);
+  const [first] = queues;
+  const deployed = first?.name.endsWith(".fifo") === true ? "fifo" : "standard";
+  if (first === undefined || open === 0 || deployed === delivery) return;
+  throw new CauceError(
+    "orders_stranded",
+    `workflow "${workflow.name}" is deployed in ${deployed} delivery, and ${open} ${open === 1 ? "order is" : "orders are"} open: their messages would go with the queues; give --delivery ${deployed}, or let the orders end first; ${anyway}`,
+  );
+}

@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { systemClock } from "../../core/clock.ts";
+import { CauceError } from "../../core/errors.ts";
+import type { App } from "../../core/handlers.ts";
+import { sampleData } from "../../core/sample.ts";
+import { createChaos, seeded } from "../../emulate/chaos.ts";
+import { type Emulation, emulate } from "../../emulate/emulate.ts";
+import { loadPeers } from "../../emulate/services/emulators.ts";
+import { signalled } from "../../node/server.ts";
+import type { StackSettings } from "../../node/serverSettings.ts";
+import { usableDirectory } from "../backup.ts";
+import { loadApp } from "../loadApp.ts";
+import type { Output } from "../output.ts";
+import { assemble } from "./synth.ts";
+
+export interface EmulateFlags {
+  readonly port: number;
+  readonly data: string | undefined;
+  /** What the faults follow from; without it nothing goes wrong. */
+  readonly seed: number | undefined;
+}
+
+/**
+ * Synthesizes an app's stacks and runs their templates on this machine, until SIGINT or SIGTERM; leaves no process and
+ * no file behind, but the tables in `data`.
+ */
+export async function emulateApp(
+  path: string,
+  settings: StackSettings,
+  flags: EmulateFlags,
+  output: Output,
+): Promise<void> {
+  if (settings.compute !== "lambda") {
+    throw new CauceError("setting_invalid", "cauce emulate runs functions; leave out --compute kubernetes");
+  }
+  const apps = await loadApp(path);
+  // Asked for before the seconds of bundling.
+  await loadPeers();
+  if (flags.data !== undefined) usableDirectory(flags.data);
+  const outDirectory = mkdtempSync(join(tmpdir(), "cauce-emulate-"));
+  const stopped = signalled();
+  try {
+    const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output, checks: false });
+    const { port, data, seed } = flags;
+    const emulation = await emulate({
+      ...{
+        assembly: directory,
+        stackNames: stacks.map(({ name }) => name),
+        port,
+        data: data === undefined ? undefined : resolve(data),
+      },
+      clock: systemClock(),
+      onLine: (source, line) => output.err(`${source}  ${line}\n`),
+      chaos: seed === undefined ? undefined : createChaos(seeded(seed)),
+    });
+    output.out(announcement(apps, emulation, flags));
+    await stopped;
+    output.out("\nStopping.\n");
+    await emulation.close();
+  } finally {
+    rmSync(outDirectory, { recursive: true, force: true });
+  }
+}
+
+/** What runs, by name, and what to try. */
+function announcement(
+  apps: readonly App[],
+  { stacks, urls, awsUrl, tablesKept }: Emulation,
+  { data, seed }: EmulateFlags,
+): string {
+  const names = (kind: "tables" | "topics" | "queues" | "functions") =>
+    stacks.flatMap((stack) => stack[kind].map(({ name }) => name)).join(", ");
+  const kept =
+    data === undefined
+      ? "in memory: orders are gone at the end (--data DIR keeps them)"
+      : `${resolve(data)}${tablesKept === 0 ? "" : "; kept from before"}. Queues are not kept: the sweep queues open orders again`;
+  const rows = [
+    ...apps.map(({ workflow }, index) => [workflow.name, `${urls[index]}/${workflow.name}`]),
+    ["tables", names("tables")],
+    ["topics", names("topics")],
+    ["queues", names("queues")],
+    ["functions", names("functions")],
+    ["AWS calls", awsUrl],
+    ["data", kept],
+    ...(seed === undefined ? [] : [["chaos", `seed ${seed}`]]),
+  ] as [string, string][];
+  const [first] = apps;
+  const sample = first === undefined ? undefined : sampleData(first.workflow.data);
+  const body = sample === undefined ? "@order.json" : `'${JSON.stringify(sample).replaceAll("'", `'\\''`)}'`;
+  return [
+    `Emulating ${stacks.map(({ name }) => name).join(", ")} on ${urls.join(", ")}`,
+    "",
+    ...rows.map(([name, value]) => `  ${name.padEnd(12)}${value}`),
+    "",
+    "Place an order:",
+    `  curl -i ${urls[0]}/${first?.workflow.name} -H 'content-type: application/json' -d ${body}`,
+    "",
+    "Ctrl+C stops it.",
+    "",
+  ].join("\n");
+}

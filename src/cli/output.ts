@@ -1,0 +1,151 @@
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+import { createInterface } from "node:readline/promises";
+import { text } from "node:stream/consumers";
+import { isatty } from "node:tty";
+import { styleText } from "node:util";
+import { type Command, CommanderError, Option } from "commander";
+import type { CauceError } from "../core/errors.ts";
+import type { Setting } from "../node/settings.ts";
+
+/** Where a command writes in a process of its own. */
+export function processOutput(): Output {
+  const closing = new AbortController();
+  // Whoever reads may have seen enough. Without a listener that is an exception, with a stack for a message.
+  process.stdout.on("error", (error) => closing.abort(error));
+  process.stderr.on("error", () => {});
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    closed: closing.signal,
+    taken: async () => void (await Promise.all([taken(process.stdout), taken(process.stderr)])),
+    terminal: isatty(1),
+    // It knows NO_COLOR, FORCE_COLOR and what is no terminal.
+    colours: styleText("bold", "x", { stream: process.stdout }) !== "x",
+    ask: isatty(0) && isatty(2) ? ask : undefined,
+    input: () => text(process.stdin),
+  };
+}
+
+function taken(stream: NodeJS.WriteStream): Promise<void> {
+  // Called after what was written before, and with an error where the reader is gone.
+  return new Promise((resolve) => void stream.write("", () => resolve()));
+}
+
+/** Whether writing failed because the reader is gone, and not because of the disk or device. */
+export function isBrokenPipe(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "EPIPE";
+}
+
+/** Asks on standard error, so that what is written to standard output stays what was asked for. */
+async function ask(question: string): Promise<string> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // The end of the input (Ctrl+D) answers nothing.
+  const ended = new Promise<string>((resolve) => terminal.once("close", () => resolve("")));
+  try {
+    return await Promise.race([terminal.question(question), ended]);
+  } catch {
+    // Ctrl+C at the question.
+    return "";
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Where the command line writes. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
+  /** Aborts when nobody reads any more what is written: `cauce list --all | head`. Its reason is why. */
+  readonly closed?: AbortSignal;
+  /** Resolves once the reader has taken all that was written, or is gone. A pipe that is full holds the rest back. */
+  readonly taken?: () => Promise<void>;
+  /** Standard output is a terminal, on which a table can be drawn again in its place. */
+  readonly terminal?: boolean;
+  readonly colours?: boolean;
+  /** Asks the person at the terminal; not there without one. An empty answer stands for none. */
+  readonly ask?: ((question: string) => Promise<string>) | undefined;
+  /** All of standard input. */
+  readonly input?: () => Promise<string>;
+}
+
+/** Exit codes: 0 done, 1 a failure, 2 wrong usage (an unknown or wrong flag, argument or CAUCE_* variable). */
+export const exitCodes = { done: 0, failure: 1, usage: 2 } as const;
+
+/** Reports an error as one line, `code: message`, and gives the exit code. */
+export function report(error: unknown, output: Output): number {
+  if (error instanceof CommanderError) {
+    // Help and version were printed already; they are errors only when they stand in for a missing command.
+    if (error.exitCode === 0) return exitCodes.done;
+    if (error.code !== "commander.help") {
+      output.err(`setting_invalid: ${oneLine(error.message.replace(/^error: /, ""))}\n`);
+    }
+    return exitCodes.usage;
+  }
+  if (isCauceError(error)) {
+    // A server says how HTTP takes the key; here it is a flag.
+    const how = error.code === "unauthorized" ? "; --key or CAUCE_API_KEY takes the key" : "";
+    output.err(`${error.code}: ${oneLine(error.message)}${how}\n`);
+    // As shells count it.
+    if (error.code === "interrupted") return 128 + constants.signals[error.cause as NodeJS.Signals];
+    return error.code === "setting_invalid" ? exitCodes.usage : exitCodes.failure;
+  }
+  output.err(
+    `internal_error: ${oneLine(error instanceof Error ? `${error.name}: ${error.message}` : String(error))}\n`,
+  );
+  return exitCodes.failure;
+}
+
+// An app may have a Cauce of its own installed, whose errors are of another class than ours.
+export function isCauceError(error: unknown): error is CauceError {
+  return error instanceof Error && error.name === "CauceError" && "code" in error;
+}
+
+/** A message on one line, without control characters: what a server quotes may hold any, and would move a terminal's cursor. */
+export function oneLine(message: string): string {
+  return message
+    .replace(/\s*\n\s*/g, " ")
+    .replace(/\p{Cc}+/gu, " ")
+    .trim();
+}
+
+type Table = Readonly<Record<string, Setting>>;
+
+/** Gives a command a flag for each setting that has one. */
+export function addOptions(command: Command, table: Table): void {
+  for (const { flag, variable, default: fallback, meaning, repeatable } of Object.values(table)) {
+    if (flag === null) continue;
+    const notes = [...(fallback === null || !flag.includes("<") ? [] : [`default: ${fallback}`]), variable];
+    const option = new Option(flag, `${meaning.replaceAll("`", "")} (${notes.join("; ")})`);
+    if (repeatable) option.argParser((value, before) => (before === undefined ? value : `${before},${value}`));
+    command.addOption(option);
+  }
+}
+
+/** The flags that were given, as text by the settings' names; commander names them after the flags. */
+export function flagsOf<T extends Table>(
+  table: T,
+  given: Readonly<Record<string, unknown>>,
+): Partial<Record<keyof T & string, string>> {
+  const flags: Partial<Record<keyof T & string, string>> = {};
+  for (const [name, { flag }] of Object.entries(table) as [keyof T & string, Setting][]) {
+    const value = flag === null ? undefined : given[new Option(flag).attributeName()];
+    if (value !== undefined) flags[name] = String(value);
+  }
+  return flags;
+}
+
+/** What Cauce's own package.json says. It lies two floors up from here, in the sources and in `dist` alike. */
+export function description(): {
+  readonly version: string;
+  readonly private?: boolean;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+} {
+  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+}
+
+/** Cauce's own version. */
+export function version(): string {
+  return description().version;
+}

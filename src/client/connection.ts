@@ -1,0 +1,211 @@
+import type { Clock, Random } from "../core/clock.ts";
+import { type ErrorCode, retryDelaySeconds } from "../core/errors.ts";
+import { answerError, ClientError, isPassing } from "./clientError.ts";
+
+export interface ConnectionOptions {
+  /** Sent as `Authorization: Bearer …`. Default: none. */
+  readonly apiKey?: string | undefined;
+  /** Default: the platform's `fetch`. */
+  readonly fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
+  /** How often a request that may be repeated is repeated at most. Default 4. */
+  readonly retries?: number | undefined;
+  /** Seconds until one try without a whole answer counts as lost. Default 30. */
+  readonly timeoutSeconds?: number | undefined;
+  /** Default: the machine's clock. */
+  readonly clock?: Clock | undefined;
+  /** Default: `Math.random`. */
+  readonly random?: Random | undefined;
+}
+
+export interface Sent {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly url: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * `always`: doing it twice does what doing it once does. `refused`: it is repeated only after an answer that says
+   * that nothing was done.
+   */
+  readonly repeat: "always" | "refused";
+  /** A refusal that, after a try whose answer was lost, says that the try was carried out. */
+  readonly doneOnceRefusedWith?: ErrorCode;
+}
+
+export interface Answered {
+  readonly status: number;
+  /** The JSON of the answer; undefined for an empty one. */
+  readonly json: unknown;
+}
+
+export interface Connection {
+  readonly clock: Clock;
+  /**
+   * Sends it until an answer comes or the tries are used up. Rejects with a `ClientError`: what the server refused,
+   * `unreachable`, `unexpected_answer`; or with the signal's reason.
+   */
+  send(sent: Sent): Promise<Answered>;
+}
+
+/** A try's answer, or why there is none. */
+type Outcome =
+  | { readonly status: number; readonly text: string; readonly retryAfter: string | null }
+  | { readonly lost: unknown };
+
+const backoff = { attempts: Infinity, baseSeconds: 0.25, maxSeconds: 10 } as const;
+// A server that asks for more is not coming back soon, and a caller would rather know.
+const longestRetryAfterSeconds = 60;
+
+export function createConnection(options: ConnectionOptions): Connection {
+  const { retries = 4, timeoutSeconds = 30, clock = standardClock(), random = Math.random } = options;
+  // Looked up at each call, so that what a page or a test replaces later is used.
+  const callFetch = options.fetch ?? ((url: string, init: RequestInit) => globalThis.fetch(url, init));
+
+  const once = async (sent: Sent, init: RequestInit): Promise<Outcome> => {
+    const limit = deadline(clock, timeoutSeconds, sent.signal);
+    try {
+      const response = await callFetch(sent.url, { ...init, signal: limit.signal });
+      // The body is part of the answer: one that breaks off is as lost as one that never began.
+      return {
+        status: response.status,
+        text: await response.text(),
+        retryAfter: response.headers.get("retry-after"),
+      };
+    } catch (error) {
+      sent.signal?.throwIfAborted();
+      return { lost: limit.passed ? new Error(`no answer within ${timeoutSeconds} s`) : error };
+    } finally {
+      limit.clear();
+    }
+  };
+
+  return {
+    clock,
+    async send(sent) {
+      const init = initOf(sent, options.apiKey);
+      sent.signal?.throwIfAborted();
+      let unsure = false;
+      for (let tries = 1; ; tries++) {
+        const outcome = await once(sent, init);
+        if (!("lost" in outcome) && outcome.status >= 200 && outcome.status < 300) {
+          return { status: outcome.status, json: jsonOf(sent.url, outcome) };
+        }
+        const error = "lost" in outcome ? lostError(sent.url, outcome.lost, tries) : answerError(sent.url, outcome);
+        const { status } = error;
+        if (unsure && error.code === sent.doneOnceRefusedWith) return { status: 200, json: undefined };
+        const refused = status === 429 || status === 503;
+        // A gateway's 502 and 504 may come after the server did as it was asked.
+        unsure ||= status === undefined || (isPassing(status) && !refused);
+        const afterSeconds = "lost" in outcome ? 0 : secondsOf(outcome.retryAfter, clock.now());
+        const again = refused || (sent.repeat === "always" && (status === undefined || isPassing(status)));
+        if (!again || tries > retries || afterSeconds > longestRetryAfterSeconds) throw error;
+        await pause(clock, afterSeconds + retryDelaySeconds(backoff, tries, random), sent.signal);
+      }
+    },
+  };
+}
+
+function initOf({ method, body, headers }: Sent, apiKey: string | undefined): RequestInit {
+  const all: Record<string, string | undefined> = {
+    accept: "application/json",
+    authorization: apiKey === undefined ? undefined : `Bearer ${apiKey}`,
+    "content-type": body === undefined ? undefined : "application/json",
+    ...headers,
+  };
+  const given = new Headers();
+  for (const [name, value] of Object.entries(all)) {
+    if (value === undefined) continue;
+    try {
+      given.set(name, value);
+    } catch (cause) {
+      throw new ClientError("invalid_request", `the header ${name} must be visible ASCII characters`, { cause });
+    }
+  }
+  return body === undefined ? { method, headers: given } : { method, headers: given, body: JSON.stringify(body) };
+}
+
+function jsonOf(url: string, { status, text }: { status: number; text: string }): unknown {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ClientError("unexpected_answer", `${url} answered ${status} without JSON; check the URL`, { status });
+  }
+}
+
+function lostError(url: string, cause: unknown, tries: number): ClientError {
+  const times = tries === 1 ? "" : ` (tried ${tries} times)`;
+  return new ClientError(
+    "unreachable",
+    `cannot reach ${new URL(url).origin}: ${reasonOf(cause)}${times}; check that the server runs and that the URL is right`,
+    { cause },
+  );
+}
+
+/** Node's `fetch` says only "fetch failed" and hides the reason in the cause; browsers tell no reason. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause as { code?: unknown; message?: unknown } | undefined;
+  const reason = cause?.code ?? cause?.message ?? error.message;
+  return String(reason === "" ? error.name : reason);
+}
+
+/** The seconds that `Retry-After` asks for: a number of them, or a date. */
+function secondsOf(retryAfter: string | null, now: number): number {
+  if (retryAfter === null) return 0;
+  if (/^\d+$/.test(retryAfter)) return Number(retryAfter);
+  const at = Date.parse(retryAfter);
+  return Number.isNaN(at) ? 0 : Math.max(0, (at - now) / 1_000);
+}
+
+/** The machine's clock, where nothing but the standard timers is there. A pending call keeps a process alive. */
+export function standardClock(): Clock {
+  return {
+    now: Date.now,
+    at(atMilliseconds, callback) {
+      // setTimeout overflows at 2^31 ms (24.8 days) and fires at once.
+      const left = Math.min(Math.max(0, atMilliseconds - Date.now()), 2 ** 31 - 1);
+      const timer = setTimeout(callback, left);
+      return () => clearTimeout(timer);
+    },
+  };
+}
+
+/** Resolves after `seconds`; rejects with the signal's reason as soon as it aborts. */
+export function pause(clock: Clock, seconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = () => {
+      cancel();
+      reject(signal?.reason);
+    };
+    const cancel = clock.at(clock.now() + seconds * 1_000, () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+export interface Deadline {
+  /** Aborts when the time is over, or with the caller's own signal. */
+  readonly signal: AbortSignal;
+  /** The time is over, and the caller did not abort before. */
+  readonly passed: boolean;
+  /** Ends it without aborting. */
+  clear(): void;
+}
+
+/** A limit of `seconds` from now. */
+export function deadline(clock: Clock, seconds: number, signal: AbortSignal | undefined): Deadline {
+  const own = new AbortController();
+  const clear = clock.at(clock.now() + seconds * 1_000, () => own.abort());
+  return {
+    signal: signal === undefined ? own.signal : AbortSignal.any([signal, own.signal]),
+    get passed() {
+      return own.signal.aborted && signal?.aborted !== true;
+    },
+    clear,
+  };
+}

@@ -1,0 +1,3 @@
+export type { Access } from "../apiKeys.ts";
+export type { Throttle } from "./api.ts";
+export { Cauce, type CauceProps } from "./cauce.ts";

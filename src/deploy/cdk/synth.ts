@@ -1,0 +1,113 @@
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { CauceError } from "../../core/errors.ts";
+import type { App } from "../../core/handlers.ts";
+import { accountConcurrencyDefault } from "../eventSourceMappings.ts";
+import { withPeers } from "../optionalPeers.ts";
+import type { Topology } from "../topology.ts";
+import type { CauceProps } from "./cauce.ts";
+
+export interface SynthesizeOptions extends Omit<CauceProps, "app"> {
+  /** Each gets a stack of its own. */
+  readonly app: App | readonly App[];
+  /** Gets the templates and the functions' bundles; made where it is missing. */
+  readonly outDirectory: string;
+  /** Whether the rules of cdk-nag and CloudFormation's own are errors. A few seconds more. */
+  readonly checks: boolean;
+}
+
+/** A cloud assembly, as `cdk deploy --app DIRECTORY` takes it. */
+export interface Assembly {
+  readonly directory: string;
+  readonly stacks: readonly AssembledStack[];
+}
+
+export interface AssembledStack {
+  /** `orders-dev` */
+  readonly name: string;
+  readonly workflow: string;
+  readonly topology: Topology;
+  readonly templateFile: string;
+  /** The CloudFormation template, as data. */
+  readonly template: unknown;
+}
+
+/** What deploying needs beside Cauce. */
+export const cdkPackages = ["aws-cdk-lib", "constructs", "cdk-nag", "esbuild", "aws-cdk"];
+
+/**
+ * Writes the templates of an app's workflows and the bundles of their functions. Throws `package_missing`,
+ * `stack_invalid` with each broken rule, and what `Cauce` and the bundler throw.
+ */
+export async function synthesize({ app, outDirectory, checks, ...props }: SynthesizeOptions): Promise<Assembly> {
+  const { lib, Cauce, AwsSolutionsChecks } = await withPeers("cauce synth", cdkPackages, async () => ({
+    lib: await import("aws-cdk-lib"),
+    ...(await import("./cauce.ts")),
+    ...(checks ? await import("cdk-nag") : { AwsSolutionsChecks: undefined }),
+  }));
+  mkdirSync(outDirectory, { recursive: true });
+  const cdk = new lib.App({
+    ...{ outdir: outDirectory, autoSynth: false, analyticsReporting: false, treeMetadata: false },
+    ...{ context: checkingContext, builtinCloudFormationValidation: checks },
+  });
+  if (AwsSolutionsChecks !== undefined) lib.Validations.of(cdk).addPlugins(new AwsSolutionsChecks());
+  const apps: readonly App[] = [app].flat();
+  // They run in one account.
+  const accountConcurrency = Math.floor((props.accountConcurrency ?? accountConcurrencyDefault) / apps.length);
+  const made = apps.map((each) => {
+    const { name } = each.workflow;
+    const { stage = "dev" } = props;
+    const stack = new lib.Stack(cdk, `${name}-${stage}`, {
+      description: `Cauce: the workflow "${name}", stage ${stage}.`,
+      terminationProtection: stage !== "dev",
+    });
+    return {
+      name: stack.stackName,
+      workflow: name,
+      ...new Cauce(stack, "Cauce", { ...props, accountConcurrency, app: each }),
+    };
+  });
+  const assembly = cdk.synth();
+  if (checks) refuseBroken(assembly.directory);
+  return {
+    directory: assembly.directory,
+    stacks: made.map(({ name, workflow, topology }) => {
+      const { templateFullPath: templateFile, template } = assembly.getStackByName(name);
+      return { name, workflow, topology, templateFile, template };
+    }),
+  };
+}
+
+/** The CDK's flags under which each rule is an error, and is told by us and not by a report of its own. */
+export const checkingContext = {
+  "@aws-cdk/core:validateAgainstDefaultRules": true,
+  "@aws-cdk/core:failSynthOnValidationErrors": false,
+};
+
+const reportFile = "validation-report.json";
+
+interface Report {
+  readonly pluginReports: readonly { readonly pluginName: string; readonly violations: readonly Violation[] }[];
+}
+
+interface Violation {
+  readonly ruleName: string;
+  readonly description: string;
+  readonly violatingConstructs: readonly { readonly constructPath?: string }[];
+}
+
+/** Reads what the checks found in an assembly. Throws `stack_invalid` with each rule that is broken and where. */
+export function refuseBroken(directory: string): void {
+  const file = join(directory, reportFile);
+  // Without a plugin that looked at anything there is none.
+  if (!existsSync(file)) throw new CauceError("stack_invalid", `${directory} was not checked: it has no ${reportFile}`);
+  const { pluginReports } = JSON.parse(readFileSync(file, "utf8")) as Report;
+  const broken = pluginReports.flatMap(({ pluginName, violations }) =>
+    violations.map(({ ruleName, description, violatingConstructs }) => {
+      const where = violatingConstructs.map(({ constructPath = "the template" }) => constructPath).join(", ");
+      return `${pluginName} ${ruleName} at ${where}: ${description.trim()}`;
+    }),
+  );
+  if (broken.length === 0) return;
+  throw new CauceError("stack_invalid", broken.join("; "));
+}

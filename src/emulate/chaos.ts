@@ -1,0 +1,155 @@
+import type { Random } from "../core/clock.ts";
+import type { Disorder, SourceRecord } from "./lambda/eventSources.ts";
+import type { Fate, Hook } from "./services/call.ts";
+
+/** What goes wrong, as shares of 1. */
+export interface ChaosShares {
+  /** Tries of a call that fail and have done nothing. The SDK tries again. */
+  readonly failBefore: number;
+  /** Tries of a call that take effect and whose answer is lost. The SDK tries again. */
+  readonly failAfter: number;
+  /** Calls whose every try fails. */
+  readonly failAlways: number;
+  readonly delay: number;
+  /** Messages of a standard queue that come once more. */
+  readonly twice: number;
+  /** Messages of a standard queue that come after later ones. */
+  readonly later: number;
+  /** Invocations whose process is killed on the way. */
+  readonly kill: number;
+}
+
+export const defaultShares: ChaosShares = {
+  failBefore: 0.02,
+  failAfter: 0.02,
+  failAlways: 0.003,
+  delay: 0.02,
+  twice: 0.05,
+  later: 0.1,
+  kill: 0.005,
+};
+
+/** How much of it struck. */
+export interface ChaosCounts {
+  failedBefore: number;
+  failedAfter: number;
+  delayed: number;
+  twice: number;
+  later: number;
+  killed: number;
+  subscriptionsLate: number;
+}
+
+export interface Chaos {
+  readonly hook: Hook;
+  readonly disorder: Disorder;
+  /** How many milliseconds a subscription takes until it works. */
+  subscriptionDelayMilliseconds(): number;
+  /** After how many milliseconds the process of an invocation that starts now is killed; undefined for never. */
+  killAfterMilliseconds(): number | undefined;
+  /** To be told of each that was: an invocation may end before. */
+  onKilled(): void;
+  readonly counts: Readonly<ChaosCounts>;
+}
+
+const delayMillisecondsMost = 300;
+const subscriptionMillisecondsMost = 3_000;
+const killMillisecondsMost = 100;
+/** How many messages of a queue are kept to come again, at most. */
+const keptMost = 100;
+
+/** Faults as AWS has them, drawn from `random`: the same draws give the same faults for the same calls. */
+export function createChaos(random: Random, shares: ChaosShares = defaultShares): Chaos {
+  const counts: ChaosCounts = {
+    failedBefore: 0,
+    failedAfter: 0,
+    delayed: 0,
+    twice: 0,
+    later: 0,
+    killed: 0,
+    subscriptionsLate: 0,
+  };
+  const doomed = new Set<string>();
+  const kept = new Map<string, SourceRecord[]>();
+
+  const fateOf = (id: string): Fate => {
+    if (doomed.has(id)) return "failBefore";
+    let draw = random();
+    const strikes = (share: number): boolean => {
+      draw -= share;
+      return draw < 0 && draw >= -share;
+    };
+    if (strikes(shares.failAlways)) {
+      doomed.add(id);
+      return "failBefore";
+    }
+    if (strikes(shares.failBefore)) return "failBefore";
+    if (strikes(shares.failAfter)) return "failAfter";
+    if (strikes(shares.delay)) return { delayMilliseconds: Math.ceil(random() * delayMillisecondsMost) };
+    return "pass";
+  };
+
+  return {
+    hook({ id, operation }) {
+      // Nobody waits for the answer of a mapping's long poll; its messages are disordered instead.
+      if (operation === "ReceiveMessage") return "pass";
+      const fate = fateOf(id);
+      if (fate === "failBefore") counts.failedBefore++;
+      else if (fate === "failAfter") counts.failedAfter++;
+      else if (fate !== "pass") counts.delayed++;
+      return fate;
+    },
+    disorder(queue, records) {
+      const own = kept.get(queue) ?? [];
+      kept.set(queue, own);
+      const now: SourceRecord[] = own.splice(0, Math.ceil(random() * own.length));
+      for (const record of records) {
+        const draw = random();
+        if (draw < shares.twice && own.length < keptMost) {
+          counts.twice++;
+          own.push(record);
+        }
+        if (draw > 1 - shares.later && own.length < keptMost) {
+          counts.later++;
+          own.push(record);
+        } else now.push(record);
+      }
+      return shuffled(unlike(now), random);
+    },
+    subscriptionDelayMilliseconds() {
+      counts.subscriptionsLate++;
+      return Math.ceil(random() * subscriptionMillisecondsMost);
+    },
+    killAfterMilliseconds() {
+      if (random() >= shares.kill) return undefined;
+      return Math.ceil(random() * killMillisecondsMost);
+    },
+    onKilled() {
+      counts.killed++;
+    },
+    counts,
+  };
+}
+
+/** A batch has a message once. */
+function unlike(records: readonly SourceRecord[]): SourceRecord[] {
+  return [...new Map(records.map((record) => [record.messageId, record])).values()];
+}
+
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const left = [...items];
+  const mixed: T[] = [];
+  while (left.length > 0) mixed.push(...left.splice(Math.floor(random() * left.length), 1));
+  return mixed;
+}
+
+/** A generator whose numbers follow from its seed (mulberry32). */
+export function seeded(seed: number): Random {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

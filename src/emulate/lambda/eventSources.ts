@@ -1,0 +1,152 @@
+import type { Message, SQSClient } from "@aws-sdk/client-sqs";
+import type { Peers } from "../services/emulators.ts";
+import type { AwsProxy } from "../services/proxy.ts";
+import { inProcess } from "../services/proxy.ts";
+import { nameOfArn, region } from "../template/references.ts";
+import type { SourceResource } from "../template/stack.ts";
+import type { FunctionPool } from "./functionProcess.ts";
+
+/** A message as an event of SQS has it. */
+export interface SourceRecord {
+  readonly messageId: string;
+  readonly receiptHandle: string;
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly messageAttributes: Readonly<Record<string, unknown>>;
+  readonly md5OfBody: string;
+  readonly eventSource: "aws:sqs";
+  readonly eventSourceARN: string;
+  readonly awsRegion: string;
+}
+
+/** Decides in which order a queue's messages are handed over, and whether some come twice. */
+export type Disorder = (queue: string, records: readonly SourceRecord[]) => readonly SourceRecord[];
+
+export interface EventSourceOptions {
+  readonly source: SourceResource;
+  readonly queueUrl: string;
+  readonly pool: Pick<FunctionPool, "invoke" | "room">;
+  readonly sqs: Peers["sqs"];
+  readonly proxy: Pick<AwsProxy, "ask" | "url">;
+  readonly disorder?: Disorder | undefined;
+  readonly onLine: (line: string) => void;
+}
+
+export interface EventSource {
+  close(): Promise<void>;
+}
+
+const waitSeconds = 20;
+/** What is held back to come later must not wait for others to come. */
+const waitSecondsInDisorder = 1;
+/** SQS gives no more at once. */
+const receiveMost = 10;
+const pauseMilliseconds = 1_000;
+
+/**
+ * An event source mapping: receives from its queue, invokes the function with each batch and deletes what is done.
+ * What failed becomes visible again when its time is up, and goes to the dead letters when its receives are used up.
+ */
+export function startEventSource(options: EventSourceOptions): EventSource {
+  const { source, queueUrl, pool, sqs, proxy, disorder, onLine } = options;
+  // The mapping asks with the function's role, as on AWS.
+  const credentials = { accessKeyId: source.function, secretAccessKey: "emulated" };
+  const client: SQSClient = new sqs.SQSClient({
+    ...{ endpoint: proxy.url, region, credentials, requestHandler: inProcess(proxy) },
+  });
+  const closing = new AbortController();
+  const { signal } = closing;
+  const running = new Set<Promise<void>>();
+
+  const receive = async (most: number, seconds: number): Promise<SourceRecord[]> => {
+    const command = new sqs.ReceiveMessageCommand({
+      QueueUrl: queueUrl,
+      MaxNumberOfMessages: Math.min(receiveMost, most),
+      WaitTimeSeconds: seconds,
+      MessageSystemAttributeNames: ["All"],
+      MessageAttributeNames: ["All"],
+    });
+    const { Messages = [] } = await client.send(command, { abortSignal: signal });
+    return Messages.map((message) => recordOf(message, source.queueArn));
+  };
+  /** A batch: what is there, and with a window what comes within it. */
+  const gather = async (): Promise<readonly SourceRecord[]> => {
+    const records = await receive(source.batchSize, disorder === undefined ? waitSeconds : waitSecondsInDisorder);
+    const until = Date.now() + source.windowSeconds * 1_000;
+    while (records.length > 0 && records.length < source.batchSize && Date.now() < until) {
+      const seconds = Math.max(1, Math.floor((until - Date.now()) / 1_000));
+      records.push(...(await receive(source.batchSize - records.length, Math.min(waitSeconds, seconds))));
+    }
+    return disorder === undefined ? records : disorder(nameOfArn(source.queueArn), records);
+  };
+  const remove = async (records: readonly SourceRecord[]): Promise<void> => {
+    for (let start = 0; start < records.length; start += receiveMost) {
+      const Entries = records
+        .slice(start, start + receiveMost)
+        .map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
+      await client.send(new sqs.DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
+    }
+  };
+  const deliver = async (records: readonly SourceRecord[]): Promise<void> => {
+    const outcome = await pool.invoke({ Records: records });
+    if (!outcome.ok) {
+      return onLine(`${outcome.type}: ${outcome.message}; its ${records.length} messages come again`);
+    }
+    const failed = source.partial ? failuresOf(outcome.payload, records) : [];
+    await remove(records.filter(({ messageId }) => !failed.includes(messageId)));
+  };
+
+  const poll = async (): Promise<void> => {
+    while (!signal.aborted) {
+      try {
+        if (running.size >= source.concurrencyMost) await Promise.race(running);
+        await pool.room();
+        if (signal.aborted) return;
+        const records = await gather();
+        if (records.length === 0) continue;
+        const delivery = deliver(records)
+          .catch((error: unknown) => onLine(`messages are not deleted and come again: ${String(error)}`))
+          .finally(() => running.delete(delivery));
+        running.add(delivery);
+      } catch (error) {
+        if (signal.aborted) return;
+        onLine(`${nameOfArn(source.queueArn)} cannot be received from: ${String(error)}`);
+        await new Promise((resolve) => setTimeout(resolve, pauseMilliseconds));
+      }
+    }
+  };
+  const polling = poll();
+  return {
+    async close() {
+      closing.abort();
+      await polling;
+      await Promise.all(running);
+      client.destroy();
+    },
+  };
+}
+
+/** The ids that the function answers as failed; all of them where its answer is none that Lambda takes. */
+export function failuresOf(payload: string, records: readonly SourceRecord[]): readonly string[] {
+  const all = records.map(({ messageId }) => messageId);
+  const answer = JSON.parse(payload) as {
+    readonly batchItemFailures?: readonly { readonly itemIdentifier?: string }[] | null;
+  } | null;
+  const failures = answer?.batchItemFailures ?? [];
+  const ids = failures.map(({ itemIdentifier }) => itemIdentifier ?? "");
+  return ids.every((id) => all.includes(id)) ? ids : all;
+}
+
+function recordOf(message: Message, eventSourceARN: string): SourceRecord {
+  const { MessageId = "", ReceiptHandle = "", Body = "", Attributes = {}, MD5OfBody = "" } = message;
+  const messageAttributes = Object.fromEntries(
+    Object.entries(message.MessageAttributes ?? {}).map(([name, { StringValue, DataType }]) => [
+      name,
+      { stringValue: StringValue, stringListValues: [], binaryListValues: [], dataType: DataType },
+    ]),
+  );
+  return {
+    ...{ messageId: MessageId, receiptHandle: ReceiptHandle, body: Body, md5OfBody: MD5OfBody },
+    ...{ attributes: Attributes, messageAttributes, eventSource: "aws:sqs", eventSourceARN, awsRegion: region },
+  };
+}

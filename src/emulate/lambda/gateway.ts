@@ -1,0 +1,152 @@
+import { randomUUID } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Clock } from "../../core/clock.ts";
+import { CauceError } from "../../core/errors.ts";
+import { account } from "../template/references.ts";
+import type { ApiResource } from "../template/stack.ts";
+import type { Outcome } from "./runtimeApi.ts";
+
+export interface Gateway {
+  readonly port: number;
+  /** Stops accepting, and resolves when what is under way is answered. */
+  close(): Promise<void>;
+}
+
+export interface GatewayOptions {
+  readonly api: ApiResource;
+  readonly port: number;
+  readonly clock: Clock;
+  invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
+}
+
+const host = "127.0.0.1";
+/** What an HTTP API waits for its function, at most. */
+const answerSeconds = 30;
+/** Lambda takes no larger invocation. */
+const bytesMost = 6_291_456;
+/** What API Gateway hands over as text; everything else comes as base64. */
+const textual = /^(text\/|application\/(json|javascript|xml|x-www-form-urlencoded|[\w.-]+\+(json|xml)|x-ndjson)\b)/;
+
+/** An HTTP API on a port of this machine: hands requests to functions in the payload format 2.0. */
+export async function startGateway({ api, port, clock, invoke }: GatewayOptions): Promise<Gateway> {
+  const handle = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
+    const body = await readAll(incoming);
+    if (body === undefined) return message(outgoing, 413, "Request Too Long");
+    const { pathname } = new URL(incoming.url ?? "/", `http://${host}`);
+    const route =
+      api.routes.find(({ key }) => key === `${incoming.method} ${pathname}`) ??
+      api.routes.find(({ key }) => key === "$default");
+    if (route === undefined) return message(outgoing, 404, "Not Found");
+    const late = Promise.withResolvers<undefined>();
+    const cancel = clock.at(clock.now() + answerSeconds * 1_000, () => late.resolve(undefined));
+    const outcome = await Promise.race([invoke(route.function, eventOf(incoming, body, route.key, api)), late.promise]);
+    cancel();
+    if (outcome === undefined) return message(outgoing, 503, "Service Unavailable");
+    if (!outcome.ok) return message(outgoing, 500, "Internal Server Error");
+    write(outgoing, outcome.payload);
+  };
+  const server = createServer((incoming, outgoing) => {
+    handle(incoming, outgoing).catch(() => message(outgoing, 500, "Internal Server Error"));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === "EADDRINUSE"
+          ? new CauceError(
+              "port_in_use",
+              `port ${port} on ${host} is taken; stop what listens there, or choose another port`,
+            )
+          : new CauceError("address_unavailable", `${host} port ${port} cannot be bound: ${error.message}`),
+      ),
+    );
+    server.listen(port, host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const late = setTimeout(() => server.closeAllConnections(), 1_000);
+      await closed;
+      clearTimeout(late);
+    },
+  };
+}
+
+function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api: ApiResource): object {
+  const [rawPath = "/", rawQueryString = ""] = (incoming.url ?? "/").split(/\?(.*)/s);
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(incoming.headers)) {
+    if (value !== undefined && name !== "cookie") headers[name] = [value].flat().join(",");
+  }
+  const { cookie } = incoming.headers;
+  const isText = textual.test(headers["content-type"] ?? "");
+  const now = new Date();
+  return {
+    version: "2.0",
+    routeKey,
+    rawPath: decodeURI(rawPath),
+    rawQueryString,
+    ...(cookie === undefined ? {} : { cookies: cookie.split("; ") }),
+    headers,
+    requestContext: {
+      accountId: account,
+      apiId: api.id,
+      domainName: headers.host ?? host,
+      domainPrefix: api.name,
+      http: {
+        method: incoming.method,
+        path: decodeURI(rawPath),
+        protocol: `HTTP/${incoming.httpVersion}`,
+        sourceIp: incoming.socket.remoteAddress,
+        userAgent: headers["user-agent"] ?? "",
+      },
+      requestId: randomUUID(),
+      routeKey,
+      stage: "$default",
+      time: now.toUTCString(),
+      timeEpoch: now.getTime(),
+    },
+    ...(body.byteLength === 0 ? {} : { body: body.toString(isText ? "utf8" : "base64") }),
+    isBase64Encoded: body.byteLength > 0 && !isText,
+  };
+}
+
+interface FunctionAnswer {
+  readonly statusCode?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly cookies?: readonly string[];
+  readonly body?: string;
+  readonly isBase64Encoded?: boolean;
+}
+
+/** What the function answers; without a status code, its answer is the body. */
+function write(outgoing: ServerResponse, payload: string): void {
+  const answer = JSON.parse(payload) as FunctionAnswer | null;
+  if (answer?.statusCode === undefined) {
+    outgoing.writeHead(200, { "content-type": "application/json" });
+    return void outgoing.end(payload);
+  }
+  const { statusCode, headers = {}, cookies = [], body = "", isBase64Encoded } = answer;
+  const { "content-length": _length, ...kept } = headers;
+  outgoing.writeHead(statusCode, { ...kept, ...(cookies.length === 0 ? {} : { "set-cookie": [...cookies] }) });
+  outgoing.end(Buffer.from(body, isBase64Encoded === true ? "base64" : "utf8"));
+}
+
+function message(outgoing: ServerResponse, status: number, text: string): void {
+  if (outgoing.headersSent) return void outgoing.destroy();
+  outgoing.writeHead(status, { "content-type": "application/json" });
+  outgoing.end(JSON.stringify({ message: text }));
+}
+
+/** The body; undefined where it is larger than an invocation may be. */
+async function readAll(incoming: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of incoming) {
+    bytes += (chunk as Buffer).byteLength;
+    if (bytes <= bytesMost) chunks.push(chunk as Buffer);
+  }
+  return bytes <= bytesMost ? Buffer.concat(chunks) : undefined;
+}

@@ -1,0 +1,107 @@
+import type { Server } from "node:http";
+import { Readable } from "node:stream";
+import { withPeers } from "../../deploy/optionalPeers.ts";
+
+export type Service = "dynamodb" | "sns" | "sqs";
+
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** A request of the SDK, as it came. */
+export interface Asked {
+  readonly url: string;
+  readonly headers: Headers;
+  readonly body: Buffer;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Buffer;
+}
+
+/** The stores of an emulated account. */
+export interface Emulators {
+  ask(service: Service, asked: Asked): Promise<Answer>;
+  close(): Promise<void>;
+}
+
+/**
+ * dynalite, which keeps its tables in `directory` where one is given, and fauxqs. Both are asked within this process: a
+ * connection to each would double what a call costs.
+ */
+export async function startEmulators(
+  { dynalite, buildFauxqs }: Pick<Peers, "dynalite" | "buildFauxqs">,
+  directory: string | undefined,
+): Promise<Emulators> {
+  const tables = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, path: directory });
+  // It closes its database only with a port that it listens on.
+  await new Promise<void>((resolve, reject) => {
+    tables.once("error", reject);
+    tables.listen(0, "127.0.0.1", resolve);
+  });
+  const messages = buildFauxqs({ logger: false });
+  return {
+    async ask(service, { url, headers, body }) {
+      if (service === "dynamodb") return askServer(tables, { url, headers, body });
+      const answer = await messages.inject({
+        method: "POST",
+        url,
+        headers: headers as Record<string, string>,
+        payload: body,
+      });
+      return { status: answer.statusCode, headers: answer.headers as Headers, body: answer.rawPayload };
+    },
+    async close() {
+      await messages.close();
+      await new Promise<void>((resolve) => {
+        tables.close(() => resolve());
+        tables.closeAllConnections();
+      });
+    },
+  };
+}
+
+/** Hands a request to a server without a connection. */
+function askServer(server: Server, { url, headers, body }: Asked): Promise<Answer> {
+  return new Promise((resolve) => {
+    const request = Object.assign(Readable.from([body]), { method: "POST", url, headers });
+    const given: Record<string, string> = {};
+    const response = {
+      statusCode: 200,
+      setHeader: (name: string, value: string | number) => {
+        given[name.toLowerCase()] = String(value);
+      },
+      end: (content: string | Buffer = "") =>
+        resolve({ status: response.statusCode, headers: given, body: Buffer.from(content) }),
+    };
+    server.emit("request", request, response);
+  });
+}
+
+const packages = [
+  ...["dynalite", "fauxqs", "@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"],
+  // Of the synthesis before it: all that is missing is told at once.
+  ...["aws-cdk-lib", "constructs", "esbuild"],
+];
+
+export interface Peers {
+  readonly dynalite: typeof import("dynalite").default;
+  readonly buildFauxqs: typeof import("fauxqs").buildApp;
+  readonly dynamo: typeof import("@aws-sdk/client-dynamodb");
+  readonly sns: typeof import("@aws-sdk/client-sns");
+  readonly sqs: typeof import("@aws-sdk/client-sqs");
+}
+
+/** What only whoever emulates needs. Throws `package_missing`. */
+export function loadPeers(): Promise<Peers> {
+  return withPeers("cauce emulate", packages, async () => {
+    const [{ default: dynalite }, { buildApp: buildFauxqs }, dynamo, sns, sqs] = await Promise.all([
+      import("dynalite"),
+      import("fauxqs"),
+      import("@aws-sdk/client-dynamodb"),
+      import("@aws-sdk/client-sns"),
+      import("@aws-sdk/client-sqs"),
+    ]);
+    return { dynalite, buildFauxqs, dynamo, sns, sqs };
+  });
+}

@@ -1,0 +1,133 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { SQSClientConfig } from "@aws-sdk/client-sqs";
+import { type Call, callOf, type Hook, signerOf } from "./call.ts";
+import type { Answer, Asked, Emulators, Service } from "./emulators.ts";
+
+export interface AwsProxy {
+  readonly url: string;
+  /** Asks without a connection; undefined where the answer is lost. */
+  ask(asked: Asked): Promise<Answer | undefined>;
+  close(): Promise<void>;
+}
+
+/**
+ * Stands before the emulators: every call of the SDK goes through it, and the hook says what becomes of each. What is
+ * not signed is refused, as AWS would.
+ */
+export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook | undefined): Promise<AwsProxy> {
+  const ask: AwsProxy["ask"] = async (asked) => {
+    const signer = signerOf(asked.headers);
+    if (signer === undefined) return refusal("sqs", "MissingAuthenticationToken", "the request is not signed");
+    // Reading what is asked for takes a while, and nobody wants to know.
+    if (hook === undefined || signer.function === undefined) return emulators.ask(signer.service, asked);
+    const call = callOf(signer, asked.headers, asked.body);
+    const fate = await hook(call);
+    if (fate === "deny") return denial(call);
+    if (fate === "failBefore") return unavailable(call);
+    if (typeof fate === "object") await new Promise((resolve) => setTimeout(resolve, fate.delayMilliseconds));
+    const found = await emulators.ask(call.service, asked);
+    return fate === "failAfter" ? undefined : found;
+  };
+
+  const server = createServer({ keepAliveTimeout: 60_000 }, (incoming, outgoing) => {
+    const { url = "/", headers } = incoming;
+    readAll(incoming)
+      .then((body) => ask({ url, headers, body }))
+      .then(
+        (found) => {
+          // An answer that is lost on its way.
+          if (found === undefined) return incoming.socket.destroy();
+          return write(outgoing, found);
+        },
+        () => incoming.socket.destroy(),
+      );
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    ask,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function write(outgoing: ServerResponse, { status, headers, body }: Answer): void {
+  const { connection: _connection, "transfer-encoding": _encoding, ...kept } = headers;
+  outgoing.writeHead(status, { ...kept, "content-length": String(body.byteLength) } as Record<string, string>);
+  outgoing.end(body);
+}
+
+/** As each service says that it does not allow a call. */
+function denial({ service, function: caller, action, resources }: Call): Answer {
+  const code = { dynamodb: "AccessDeniedException", sns: "AuthorizationError", sqs: "AccessDenied" }[service];
+  const role = `the role of ${caller ?? "the emulator"}`;
+  return refusal(service, code, `${role} is not authorized to perform: ${action} on resource: ${resources.join(", ")}`);
+}
+
+function refusal(service: Service, code: string, message: string, status = service === "dynamodb" ? 400 : 403): Answer {
+  if (service === "sns") {
+    const text = message.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    const body = `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>${code}</Code><Message>${text}</Message></Error><RequestId>refused</RequestId></ErrorResponse>`;
+    return { status, headers: { "content-type": "text/xml" }, body: Buffer.from(body) };
+  }
+  return {
+    status,
+    headers: { "content-type": "application/x-amz-json-1.0" },
+    body: Buffer.from(JSON.stringify({ __type: `com.amazonaws.${service}#${code}`, message })),
+  };
+}
+
+function unavailable({ service }: Call): Answer {
+  const code = service === "dynamodb" ? "InternalServerError" : "ServiceUnavailable";
+  return refusal(service, code, "the service is not available for the moment", 503);
+}
+
+function readAll(incoming: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+    incoming.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    incoming.on("error", reject);
+    incoming.on("close", () => {
+      if (!incoming.complete) reject(new Error("the caller is gone"));
+    });
+  });
+}
+
+type RequestHandler = Exclude<SQSClientConfig["requestHandler"], undefined>;
+
+/** Lets a client of the SDK ask the emulators within this process: no connection, which would double what a call costs. */
+export function inProcess({ ask }: Pick<AwsProxy, "ask">): RequestHandler {
+  return {
+    async handle(
+      request: {
+        readonly path: string;
+        readonly headers: Readonly<Record<string, string>>;
+        readonly body?: string | Uint8Array;
+      },
+      { abortSignal }: { readonly abortSignal?: AbortSignal } = {},
+    ) {
+      const { path, headers, body = "" } = request;
+      const bytes = body instanceof Uint8Array ? Buffer.from(body.buffer, body.byteOffset, body.byteLength) : body;
+      const asked = ask({ url: path, headers, body: Buffer.from(bytes as Buffer) });
+      const answer = await (abortSignal === undefined ? asked : Promise.race([asked, aborted(abortSignal)]));
+      // As the loss of an answer reads on a connection; the SDK tries again.
+      if (answer === undefined) throw Object.assign(new Error("the answer is lost"), { code: "ECONNRESET" });
+      return { response: { statusCode: answer.status, headers: answer.headers, body: answer.body } };
+    },
+    updateHttpClientConfig() {},
+    httpHandlerConfigs: () => ({}),
+  } as unknown as RequestHandler;
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const abort = () => reject(Object.assign(new Error("aborted"), { name: "AbortError" }));
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  });
+}

@@ -1,0 +1,203 @@
+import type { Backend } from "../backend/port.ts";
+import { readNumbers, writeNumbers } from "../core/cursor.ts";
+import { type Change, type DecideContext, decide, type Outcome } from "../core/decide.ts";
+import { CauceError } from "../core/errors.ts";
+import { type Filter, matches } from "../core/filter.ts";
+import type { Log } from "../core/handlers.ts";
+import { currentVisit, type StoredOrder } from "../core/order.ts";
+import type { Call, Engine, Refusal } from "./engine.ts";
+import { keyOf } from "./place.ts";
+
+interface OperateOptions {
+  readonly workflow: string;
+  readonly backend: Backend;
+  readonly contextOf: (call: Partial<Call> | undefined) => DecideContext;
+  readonly commit: (change: Change) => Promise<"committed" | "stale">;
+  readonly log: Log;
+  /** Told of each order that was erased. */
+  readonly onRemoved: (count: number) => void;
+}
+
+/** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
+const triesWhenStale = 5;
+const defaultRetryLimit = 1_000;
+
+/** What people and other systems do to orders: transitions, retries and removal. */
+export function createOperate({
+  workflow,
+  backend,
+  contextOf,
+  commit,
+  log,
+  onRemoved,
+}: OperateOptions): Pick<Engine, "transition" | "retry" | "retryMany" | "remove"> {
+  const change = async (
+    id: string,
+    outcomeOf: (order: StoredOrder) => Outcome | Refusal | "repeated",
+    call: Partial<Call> | undefined,
+  ): Promise<{ moved: boolean; order: StoredOrder } | Refusal> => {
+    for (let tries = 0; tries < triesWhenStale; tries++) {
+      const order = await backend.get(id);
+      if (order === undefined) return orderNotFound(id, workflow);
+      const outcome = outcomeOf(order);
+      if (outcome === "repeated") return { moved: false, order };
+      if ("refused" in outcome) return outcome;
+      const decision = decide(order, outcome, contextOf(call));
+      if ("refused" in decision) return decision;
+      if ((await commit(decision.change)) === "committed") return { moved: true, order: decision.change.after };
+    }
+    return { refused: "stale", message: "the order keeps changing; read it again and repeat" };
+  };
+
+  const retry: Engine["retry"] = async (id, call) => {
+    const result = await change(id, () => ({ kind: "retried" }), call);
+    return "refused" in result ? result : { order: result.order };
+  };
+
+  return {
+    transition(id, request, call) {
+      const { to, reason, results, expectedVersion } = request;
+      let key: { keyHash: string; contentHash: string } | undefined;
+      if (call?.idempotencyKey !== undefined) {
+        try {
+          key = keyOf(call.idempotencyKey, request);
+        } catch (error) {
+          const message = `the request cannot be taken: ${error instanceof Error ? error.message : String(error)}`;
+          return Promise.resolve({ refused: "invalid_results", message, faults: [{ path: "", message }] });
+        }
+      }
+      return change(
+        id,
+        (order) => {
+          const earlier = key && findKey(order, key.keyHash);
+          if (key && earlier !== undefined) {
+            if (earlier === key.contentHash) return "repeated";
+            return {
+              refused: "idempotency_conflict",
+              message: "the idempotency key was used for another transition of this order; use a new key",
+            };
+          }
+          if (expectedVersion !== undefined && expectedVersion !== order.version) {
+            return {
+              refused: "stale",
+              message: `the order has version ${order.version}, not ${expectedVersion}; read it again`,
+            };
+          }
+          return {
+            kind: "requested",
+            to,
+            reason: reason ?? null,
+            results,
+            ...(key === undefined ? {} : { key: `${key.keyHash}:${key.contentHash}` }),
+          };
+        },
+        call,
+      );
+    },
+
+    retry,
+
+    async remove(id, call) {
+      const removal = await backend.remove({ id });
+      if (removal === "not_final") {
+        return {
+          refused: "order_not_final",
+          message: "only an order in a final status is removed; move it to one first, or wait until it is there",
+        };
+      }
+      if (removal.removed === 0) return orderNotFound(id, workflow);
+      onRemoved(1);
+      // The order cannot say any more who removed it.
+      log.info({ orderId: id, requestId: call?.requestId ?? null }, "order removed");
+      return undefined;
+    },
+
+    async retryMany({ status, fingerprint, ids, limit = defaultRetryLimit, cursor }, call) {
+      const filter = { failed: true, status, fingerprint, ids };
+      const { done, nextCursor } = await eachMatching(
+        backend,
+        filter,
+        { limit, cursor },
+        async ({ id }) => !("refused" in (await retry(id, call))),
+      );
+      return { retried: done, nextCursor };
+    },
+  };
+}
+
+export function orderNotFound(id: string, workflow: string): Refusal {
+  return { refused: "order_not_found", message: `no order of "${workflow}" has the id "${id}"; check the id` };
+}
+
+/** The content hash of an earlier request with this key, looked up in the history that the order keeps. */
+function findKey(order: StoredOrder, keyHash: string): string | undefined {
+  const entry = [...order.past, currentVisit(order)].find(({ key }) => key?.startsWith(keyHash));
+  return entry?.key?.slice(keyHash.length + 1);
+}
+
+/** A refusal as the error that the library throws. */
+export function refusalError(refusal: Refusal): CauceError {
+  return new CauceError(refusal.refused, refusal.message, refusal.faults ? { faults: refusal.faults } : {});
+}
+
+export interface BulkStep {
+  /** How many orders of a list, or how many ids, this call takes at most. */
+  readonly limit: number;
+  /** From an earlier answer. */
+  readonly cursor?: string | undefined;
+  /** Counts what matches and does nothing. Default false. */
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface BulkResult {
+  /** How many orders were acted on. */
+  readonly done: number;
+  /** How many orders matched. */
+  readonly matched: number;
+  /** Where to go on; null at the end. */
+  readonly nextCursor: string | null;
+}
+
+const pageSize = 200;
+
+/**
+ * Acts on each order that matches, up to 200 at once: on those that are named, in their order, where the filter has
+ * `ids`, else on those that the store lists, the newest first. `act` resolves to whether it did anything.
+ * Rejects with `invalid_cursor`, and with what `act` or the store rejects with.
+ */
+export async function eachMatching(
+  backend: Pick<Backend, "get" | "list">,
+  filter: Filter,
+  step: BulkStep,
+  act: (order: StoredOrder) => Promise<boolean>,
+): Promise<BulkResult> {
+  const { limit, cursor: from, dryRun = false } = step;
+  const { ids, ...others } = filter;
+  let matched = 0;
+  let done = 0;
+  const one = async (order: StoredOrder | undefined): Promise<void> => {
+    if (order === undefined || !matches(order, others)) return;
+    matched++;
+    if (!dryRun && (await act(order))) done++;
+  };
+  if (ids !== undefined) {
+    // Named twice, an order is one all the same.
+    const named = [...new Set(ids)];
+    const [start = 0] = from === undefined ? [] : readNumbers(from, "a call with these ids", "ids", 1);
+    const end = Math.min(start + limit, named.length);
+    for (let first = start; first < end; first += pageSize) {
+      const page = named.slice(first, Math.min(first + pageSize, end));
+      await Promise.all(page.map(async (id) => one(await backend.get(id))));
+    }
+    return { done, matched, nextCursor: end < named.length ? writeNumbers("ids", end) : null };
+  }
+  let cursor = from;
+  for (let left = limit; left > 0; ) {
+    const page = await backend.list({ ...others, limit: Math.min(pageSize, left), cursor });
+    await Promise.all(page.items.map(one));
+    left -= page.items.length;
+    if (page.nextCursor === null) return { done, matched, nextCursor: null };
+    cursor = page.nextCursor;
+  }
+  return { done, matched, nextCursor: cursor ?? null };
+}

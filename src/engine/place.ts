@@ -1,0 +1,139 @@
+import { hash } from "node:crypto";
+import canonicalize from "canonicalize";
+import { $ZodAsyncError } from "zod/v4/core";
+import { refuseSize } from "../backend/newOrder.ts";
+import type { Backend, NewOrder } from "../backend/port.ts";
+import type { Clock } from "../core/clock.ts";
+import { CauceError, type Fault } from "../core/errors.ts";
+import type { Actor } from "../core/order.ts";
+import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import type { Call, Engine, Refusal } from "./engine.ts";
+import type { Observer } from "./telemetry/observer.ts";
+
+interface IntakeOptions {
+  readonly workflow: AnyWorkflow;
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly actor: Pick<Actor, "runtime" | "name">;
+  readonly observer: Observer;
+  /** Told of every wait that can expire, so that the sweep wakes in time. */
+  readonly onExpiry: (expiresAt: number) => void;
+}
+
+/** Takes orders in: checks them, stores them, and says so only then. */
+export function createIntake({ workflow, backend, clock, actor, observer, onExpiry }: IntakeOptions): Engine["place"] {
+  const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
+  const kind = kindOf(initial);
+  const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
+
+  // One object for all requests that bring no id of their own: a backend may keep what it makes of it.
+  const noRequest: Actor = { runtime: actor.runtime, name: actor.name, requestId: null, messageId: null };
+
+  // Not async: this is on the way of every placing, and the store's health costs it a promise already.
+  return (body, call = {}) => {
+    let accepted: ReturnType<typeof accept>;
+    try {
+      accepted = accept(workflow, backend, body, call);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if ("refused" in accepted) return Promise.resolve(accepted);
+    const now = clock.now();
+    const expiresAt = expiresAfterMilliseconds === null ? null : now + Math.ceil(expiresAfterMilliseconds);
+    const placing = backend.place({
+      status: workflow.initial,
+      kind,
+      dataJson: accepted.dataJson,
+      group: accepted.group,
+      createdAt: now,
+      expiresAt,
+      extrasJson: accepted.extrasJson,
+      by: call.requestId ? { ...noRequest, requestId: call.requestId } : noRequest,
+      key: accepted.key,
+    });
+    return placing.then((result) => {
+      if (result.outcome === "conflict") {
+        return {
+          refused: "idempotency_conflict",
+          message: `the idempotency key was used for order ${result.orderId} with other content; use a new key for a new order`,
+        };
+      }
+      const placed = result.outcome === "placed";
+      if (placed) {
+        observer.placed(result.order);
+        if (expiresAt !== null) onExpiry(expiresAt);
+      }
+      return { placed, order: result.order };
+    });
+  };
+}
+
+/** Everything that can be refused before anything is written. */
+function accept(
+  workflow: AnyWorkflow,
+  backend: Backend,
+  body: unknown,
+  { idempotencyKey }: Partial<Call>,
+): Pick<NewOrder, "dataJson" | "group" | "extrasJson" | "key"> | Refusal {
+  let dataJson: string;
+  let group: string | null = null;
+  // Nothing gives an order extras yet.
+  const extrasJson = null;
+  let key: NewOrder["key"] = null;
+  try {
+    const parsed = workflow.data.safeParse(body);
+    if (!parsed.success) {
+      return invalidData(faultsOf(parsed.error));
+    }
+    // What it gives for undefined and for functions is no text, whatever its type says.
+    const json: string | undefined = JSON.stringify(parsed.data);
+    if (json === undefined) return invalidData([{ path: "", message: "must be a value that JSON has" }]);
+    dataJson = json;
+    if (workflow.group !== undefined) group = groupOf(workflow, workflow.group, parsed.data);
+    if (idempotencyKey !== undefined) key = keyOf(idempotencyKey, body);
+  } catch (error) {
+    if (error instanceof $ZodAsyncError) {
+      const message = `workflow "${workflow.name}": the schema of data has an asynchronous check; checks must be synchronous`;
+      throw new CauceError("schema_unsupported", message, { cause: error });
+    }
+    if (error instanceof CauceError) throw error;
+    // Nested so deep that the stack ends, or text that has no UTF-8: the data is at fault, not the server.
+    return invalidData([
+      { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
+    ]);
+  }
+  const tooLarge = refuseSize({ dataJson, group, extrasJson }, backend.limits);
+  if (tooLarge !== undefined) return { refused: tooLarge.code, message: tooLarge.message };
+  return { dataJson, group, extrasJson, key };
+}
+
+/** Throws `workflow_invalid`: the data fits the schema, so a group that cannot be told from it is the app's fault. */
+function groupOf(workflow: AnyWorkflow, group: (data: never) => unknown, data: unknown): string | null {
+  const refuse = (what: string, cause?: unknown): never => {
+    throw new CauceError("workflow_invalid", `workflow "${workflow.name}": group ${what}`, { cause });
+  };
+  let found: unknown;
+  try {
+    found = group(data as never) ?? null;
+  } catch (cause) {
+    return refuse(`threw for data that fits the schema: ${cause instanceof Error ? cause.message : cause}`, cause);
+  }
+  if (found === null || typeof found === "string") return found;
+  return refuse(`gave ${typeof found} for data that fits the schema; it must give a text, or undefined for no group`);
+}
+
+function invalidData(faults: readonly Fault[]): Refusal {
+  const [first] = faults;
+  const where = first?.path ? `${first.path}: ` : "";
+  const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : "";
+  return {
+    refused: "invalid_data",
+    message: `the data does not fit the schema: ${where}${first?.message}${more}`,
+    faults,
+  };
+}
+
+/** Hashes of an idempotency key and of the canonical JSON (RFC 8785) of the content that came with it. */
+export function keyOf(idempotencyKey: string, content: unknown): { keyHash: string; contentHash: string } {
+  return { keyHash: hash("sha256", idempotencyKey), contentHash: hash("sha256", canonicalize(content) ?? "") };
+}

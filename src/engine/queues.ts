@@ -1,0 +1,109 @@
+import type { Backend, Depth } from "../backend/port.ts";
+import { CauceError } from "../core/errors.ts";
+import type { Log } from "../core/handlers.ts";
+import type { StoredOrder } from "../core/order.ts";
+import { type AnyWorkflow, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import type { Engine } from "./engine.ts";
+
+interface StandingOptions {
+  readonly workflow: AnyWorkflow;
+  readonly backend: Backend;
+  readonly log: Log;
+}
+
+const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, paused: false, atLeast: false };
+
+/** Where orders stand, status by status, and whether a status is let go on. */
+export function createStanding({ workflow, backend, log }: StandingOptions): Pick<Engine, "queues" | "setPaused"> {
+  const queues = async (): Promise<Depth[]> => {
+    const { depths } = await backend.counts({ depths: true });
+    const rows = Object.entries(workflow.statuses as Record<string, StatusDefinition>)
+      .filter(([, status]) => kindOf(status) !== "final")
+      .map(([status, definition]): Depth => {
+        const kind = kindOf(definition) as Depth["kind"];
+        return depths.find((row) => row.status === status && row.kind === kind) ?? { status, kind, ...none };
+      });
+    return [
+      ...rows,
+      ...depths.filter((depth) => !rows.some((row) => row.status === depth.status && row.kind === depth.kind)),
+    ];
+  };
+
+  return {
+    queues,
+
+    async setPaused(status, paused) {
+      const definition = statusOf(workflow, status);
+      const row = async () => (await queues()).find((each) => each.status === status && each.kind === "handled");
+      // A pause outlives its status: what the workflow no longer knows is let go on all the same.
+      const isLeft = async () => !paused && (await row())?.paused === true;
+      if (definition === undefined && !(await isLeft())) {
+        return { refused: "status_not_found", message: `workflow "${workflow.name}" has no status "${status}"` };
+      }
+      if (definition !== undefined && kindOf(definition) !== "handled" && !(await isLeft())) {
+        const message = `"${status}" has no handler, so nothing of it is delivered that could be paused`;
+        return { refused: "status_not_handled", message };
+      }
+      await backend.keep({ is: "paused", status, paused });
+      log.info({ status }, paused ? "status paused" : "status resumed");
+      return (await row()) ?? { status, kind: "handled", ...none };
+    },
+  };
+}
+
+/** What `refuseStranded` looks at. */
+export type StandingOrders = Pick<Depth, "status" | "kind" | "waiting" | "inFlight" | "delayed" | "atLeast">;
+
+/**
+ * Orders that no handler and no call would ever reach, since the definition changed under them. Returns the unknown
+ * statuses that `fail` allows to be marked; throws `orders_stranded` for the rest.
+ */
+export function refuseStranded(
+  workflow: AnyWorkflow,
+  depths: readonly StandingOrders[],
+  unknown: "refuse" | "fail",
+): string[] {
+  const stranded: string[] = [];
+  const faults: string[] = [];
+  const fixes = new Set<string>();
+  for (const depth of depths) {
+    const live = depth.waiting + depth.inFlight + depth.delayed;
+    if (live === 0) continue;
+    const status = statusOf(workflow, depth.status);
+    const count = `${live}${depth.atLeast ? " or more" : ""} ${live === 1 ? "order stands" : "orders stand"}`;
+    if (status === undefined) {
+      if (!stranded.includes(depth.status)) stranded.push(depth.status);
+      if (unknown === "fail") continue;
+      faults.push(`${count} in "${depth.status}", which the definition no longer has`);
+      fixes.add(
+        'put the status back with retired: true until it is empty, or start with --unknown-statuses fail (in the library unknownStatuses: "fail"), which marks those orders failed',
+      );
+    } else if (kindOf(status) !== depth.kind) {
+      faults.push(`${count} in "${depth.status}", which was ${depth.kind} and is ${kindOf(status)} now`);
+      fixes.add("give the status its old kind until it is empty, and what is new another name");
+    }
+  }
+  if (faults.length > 0) {
+    throw new CauceError("orders_stranded", `workflow "${workflow.name}": ${[...faults, ...fixes].join("; ")}`);
+  }
+  return stranded;
+}
+
+/** Marks every live order of these statuses failed with `unknown_status`. */
+export async function failUnknown(
+  statuses: readonly string[],
+  { backend, log, apply }: { backend: Backend; log: Log; apply: (order: StoredOrder) => Promise<void> },
+): Promise<void> {
+  for (const status of statuses) {
+    let cursor: string | undefined;
+    let marked = 0;
+    do {
+      const page = await backend.list({ status, failed: false, limit: 500, cursor });
+      const live = page.items.filter((order) => order.kind !== "final");
+      await Promise.all(live.map(apply));
+      marked += live.length;
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    log.error({ status, marked }, "orders marked failed: their status is not in the workflow");
+  }
+}

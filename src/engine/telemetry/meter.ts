@@ -1,0 +1,253 @@
+import type { Depth } from "../../backend/port.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Change } from "../../core/decide.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { AttemptOutcome, EndedAttempt, Observer } from "./observer.ts";
+
+/** What has been counted of one status since the start. */
+export interface StatusTotals {
+  /** Orders that came into it: placed or moved. */
+  entered: number;
+  /** Orders that moved on from it. */
+  left: number;
+  /** Orders that stand in it now. */
+  depth: number;
+  readonly attempts: Record<AttemptOutcome, number>;
+  /** Transitions from here, by the status that they lead to. */
+  readonly to: Map<string, number>;
+  /** How long orders stood in it that have left it. */
+  readonly time: Histogram;
+}
+
+export interface Totals {
+  placed: number;
+  finished: number;
+  /** Erased: by an operator or because of their age. */
+  removed: number;
+  readonly statuses: ReadonlyMap<string, StatusTotals>;
+}
+
+/** One status in one minute. */
+export interface StatusMinute {
+  readonly status: string;
+  readonly entered: number;
+  readonly left: number;
+  /** Of the orders that left it, how long they stood in it; null where none did. */
+  readonly timeInStatusP50Seconds: number | null;
+  readonly timeInStatusP99Seconds: number | null;
+  /** Orders that stood in it at the end of the minute. */
+  readonly depth: number;
+}
+
+export interface Minute {
+  /** When it began, in milliseconds since 1970. */
+  readonly at: number;
+  readonly placed: number;
+  readonly finished: number;
+  readonly attempts: Readonly<Record<AttemptOutcome, number>>;
+  readonly statuses: readonly StatusMinute[];
+}
+
+/** Counts what one workflow does, for metrics and statistics. */
+export interface Meter extends Observer {
+  readonly totals: Totals;
+  /** The last `count` minutes, the oldest first, the current one last; fewer where it has not counted for so long. */
+  minutes(count: number): Minute[];
+}
+
+export const minutesMax = 1_440;
+const minuteMilliseconds = 60_000;
+
+interface Current {
+  readonly totals: StatusTotals;
+  entered: number;
+  left: number;
+  readonly attempts: Record<AttemptOutcome, number>;
+  time: Histogram;
+}
+
+/**
+ * One set of counters, which `/metrics` and `/stats` both read. A minute ends with the first event after it, or when
+ * somebody asks: no timer runs, and a minute in which nothing happened is made when it is asked for. What is kept of a
+ * minute that has ended is its numbers alone.
+ */
+export function createMeter({ clock, depths }: { clock: Clock; depths: readonly Depth[] }): Meter {
+  const statuses = new Map<string, StatusTotals>();
+  const current = new Map<string, Current>();
+  const totals: Totals & { placed: number; finished: number } = { placed: 0, finished: 0, removed: 0, statuses };
+  const past: Minute[] = [];
+  let at = minuteOf(clock.now());
+  let placed = 0;
+  let finished = 0;
+
+  const statusOf = (status: string): Current => {
+    let found = current.get(status);
+    if (found === undefined) {
+      const kept = { entered: 0, left: 0, depth: 0, attempts: noAttempts(), to: new Map(), time: createHistogram() };
+      statuses.set(status, kept);
+      found = { totals: kept, entered: 0, left: 0, attempts: noAttempts(), time: createHistogram() };
+      current.set(status, found);
+    }
+    return found;
+  };
+  for (const { status, waiting, inFlight, delayed, failed } of depths) {
+    statusOf(status).totals.depth += waiting + inFlight + delayed + failed;
+  }
+
+  const currentMinute = (): Minute => {
+    const attempts = noAttempts();
+    const rows: StatusMinute[] = [];
+    for (const [status, { totals: all, entered, left, attempts: own, time }] of current) {
+      for (const outcome of outcomes) attempts[outcome] += own[outcome];
+      rows.push({
+        status,
+        entered,
+        left,
+        timeInStatusP50Seconds: seconds(quantile(time, 0.5)),
+        timeInStatusP99Seconds: seconds(quantile(time, 0.99)),
+        depth: all.depth,
+      });
+    }
+    return { at, placed, finished, attempts, statuses: rows };
+  };
+
+  /** Ends the minutes that are over at `now`. */
+  const roll = (now: number): void => {
+    if (now < at + minuteMilliseconds) return;
+    past.push(currentMinute());
+    placed = 0;
+    finished = 0;
+    for (const each of current.values()) {
+      each.entered = 0;
+      each.left = 0;
+      for (const outcome of outcomes) each.attempts[outcome] = 0;
+      if (each.time.count > 0) each.time = createHistogram();
+    }
+    const next = minuteOf(now);
+    // Nothing happened in between, and what stood where it stood is the same in all of them.
+    const idle = Math.min(minutesMax, (next - at) / minuteMilliseconds - 1);
+    for (let n = idle; n > 0; n--) {
+      at = next - n * minuteMilliseconds;
+      past.push(currentMinute());
+    }
+    at = next;
+    if (past.length > minutesMax) past.splice(0, past.length - minutesMax);
+  };
+
+  const enter = ({ status, kind }: StoredOrder): void => {
+    const to = statusOf(status);
+    to.entered++;
+    to.totals.entered++;
+    if (kind === "final") {
+      finished++;
+      totals.finished++;
+    } else to.totals.depth++;
+  };
+
+  return {
+    totals,
+
+    placed(order) {
+      roll(order.createdAt);
+      placed++;
+      totals.placed++;
+      enter(order);
+    },
+
+    changed({ before, after }: Change, attempt: EndedAttempt | undefined) {
+      roll(after.updatedAt);
+      const from = statusOf(before.status);
+      if (attempt !== undefined) {
+        from.attempts[attempt.outcome]++;
+        from.totals.attempts[attempt.outcome]++;
+      }
+      if (after.visit === before.visit) return;
+      const milliseconds = after.entry.at - before.entry.at;
+      from.left++;
+      from.totals.left++;
+      if (before.kind !== "final") from.totals.depth--;
+      from.totals.to.set(after.status, (from.totals.to.get(after.status) ?? 0) + 1);
+      observe(from.time, milliseconds);
+      observe(from.totals.time, milliseconds);
+      enter(after);
+    },
+
+    removed(count) {
+      totals.removed += count;
+    },
+
+    minutes(count) {
+      roll(clock.now());
+      return [...past.slice(past.length - Math.min(past.length, count - 1)), currentMinute()];
+    },
+  };
+}
+
+const outcomes = ["moved", "retried", "failed"] as const satisfies readonly AttemptOutcome[];
+const noAttempts = (): Record<AttemptOutcome, number> => ({ moved: 0, retried: 0, failed: 0 });
+const minuteOf = (milliseconds: number) => Math.floor(milliseconds / minuteMilliseconds) * minuteMilliseconds;
+const seconds = (milliseconds: number | null) => (milliseconds === null ? null : milliseconds / 1_000);
+
+/**
+ * Counts of durations in milliseconds, in buckets that grow: four to each power of two, so a quantile is right to 12 %,
+ * and a power of two is always a bound. 33 days are the last; longer ones count there.
+ */
+export interface Histogram {
+  readonly counts: Float64Array;
+  sum: number;
+  count: number;
+}
+
+const perDouble = 4;
+const doubles = 32;
+const buckets = perDouble * doubles;
+
+export function createHistogram(): Histogram {
+  return { counts: new Float64Array(buckets), sum: 0, count: 0 };
+}
+
+export function observe(histogram: Histogram, milliseconds: number): void {
+  const value = Math.max(milliseconds, 0);
+  const index = bucketOf(value);
+  histogram.counts[index] = (histogram.counts[index] as number) + 1;
+  histogram.sum += value;
+  histogram.count++;
+}
+
+/** The bucket of [0, 1) is 0; from there each power of two is cut into four. */
+function bucketOf(milliseconds: number): number {
+  if (milliseconds < 1) return 0;
+  const exponent = 31 - Math.clz32(Math.min(milliseconds, 0x7fffffff));
+  const within = Math.floor((milliseconds / 2 ** exponent - 1) * perDouble);
+  return Math.min(buckets - 1, 1 + exponent * perDouble + Math.min(perDouble - 1, within));
+}
+
+/** The upper bound of a bucket, in milliseconds. */
+function boundOf(index: number): number {
+  if (index === 0) return 1;
+  const exponent = Math.floor((index - 1) / perDouble);
+  return 2 ** exponent * (1 + (((index - 1) % perDouble) + 1) / perDouble);
+}
+
+/** The bound under which a share of all durations lies, in milliseconds; null where there are none. */
+export function quantile({ counts, count }: Pick<Histogram, "counts" | "count">, share: number): number | null {
+  if (count === 0) return null;
+  let left = Math.max(1, Math.ceil(count * share));
+  for (const [index, n] of counts.entries()) {
+    left -= n;
+    if (left <= 0) return boundOf(index);
+  }
+  return boundOf(buckets - 1);
+}
+
+/** How many durations are under each power of two, from 1 ms on. */
+export function cumulative({ counts }: Histogram): { readonly underMilliseconds: number; readonly count: number }[] {
+  const found = [];
+  let count = counts[0] as number;
+  found.push({ underMilliseconds: 1, count });
+  for (let exponent = 0; exponent < doubles - 1; exponent++) {
+    for (let within = 0; within < perDouble; within++) count += counts[1 + exponent * perDouble + within] ?? 0;
+    found.push({ underMilliseconds: 2 ** (exponent + 1), count });
+  }
+  return found;
+}

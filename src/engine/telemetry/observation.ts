@@ -1,0 +1,77 @@
+import type { Depth } from "../../backend/port.ts";
+import type { Clock } from "../../core/clock.ts";
+import { createEvents, type Events } from "./events.ts";
+import { createHistogram, createMeter, type Histogram, type Meter, observe } from "./meter.ts";
+import type { Observer } from "./observer.ts";
+
+/** What a store said of its transactions: how long each took to be on the disk, and how much went into it. */
+export interface StoreTotals {
+  readonly milliseconds: Histogram;
+  readonly operations: Histogram;
+}
+
+/** What is known of several workflows at work, for `/events`, `/stats` and `/metrics`. */
+export interface Observation {
+  now(): number;
+  readonly events: Events;
+  readonly meters: ReadonlyMap<string, Meter>;
+  readonly stores: ReadonlyMap<string, StoreTotals>;
+  /** For one workflow's engine. `depths` is what stands in the store already. */
+  observerOf(workflow: string, depths: readonly Depth[]): Observer;
+  /** For one workflow's store: called with every transaction. */
+  onBatchOf(workflow: string): (operations: number, milliseconds: number) => void;
+  /** For what somebody who looks on has opened: called when everything closes. */
+  onClose(callback: () => void): void;
+  /** Ends the stream of events and closes what was opened to look on. Harmless when called again. */
+  close(): void;
+}
+
+// A reader that reconnects within a second or so misses nothing at full load; with a day's few orders, a day.
+const eventWindow = 16_384;
+
+export function createObservation({ clock, stream }: { clock: Clock; stream: string }): Observation {
+  const events = createEvents({ window: eventWindow, stream });
+  const meters = new Map<string, Meter>();
+  const stores = new Map<string, StoreTotals>();
+  const closing = new Set<() => void>();
+  let closed = false;
+  return {
+    now: clock.now,
+    events,
+    meters,
+    stores,
+    observerOf(workflow, depths) {
+      const meter = createMeter({ clock, depths });
+      meters.set(workflow, meter);
+      return {
+        placed(order) {
+          meter.placed(order);
+          events.placed(workflow, order);
+        },
+        changed(change, attempt) {
+          meter.changed(change, attempt);
+          events.changed(workflow, change);
+        },
+        removed: meter.removed,
+      };
+    },
+    onBatchOf(workflow) {
+      const totals = { milliseconds: createHistogram(), operations: createHistogram() };
+      stores.set(workflow, totals);
+      return (operations, milliseconds) => {
+        observe(totals.milliseconds, milliseconds);
+        observe(totals.operations, operations);
+      };
+    },
+    onClose(callback) {
+      if (closed) callback();
+      else closing.add(callback);
+    },
+    close() {
+      closed = true;
+      events.end();
+      for (const callback of closing) callback();
+      closing.clear();
+    },
+  };
+}

@@ -1,0 +1,209 @@
+import { checkQuery, noFields } from "../api/fields.ts";
+import type { Clock } from "../core/clock.ts";
+import { CauceError } from "../core/errors.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Events, TransitionEvent } from "../engine/telemetry/events.ts";
+import type { Observation } from "../engine/telemetry/observation.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
+import { problem } from "./problem.ts";
+import { eventsQuery, statsQuery } from "./requests.ts";
+import { ok, type Route } from "./routes.ts";
+
+// Every event is made into text once for each reader, on the thread that takes orders in. More than this many are not
+// people with dashboards, and something that shares one reader should stand between.
+const eventReadersMax = 100;
+
+/** What happens, as it happens, by the minute and in all. */
+export function observedRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
+  let metrics: Promise<Metrics> | undefined;
+  let eventReaders = 0;
+  return [
+    {
+      method: "GET",
+      path: "/events",
+      access: "read",
+      answer(request) {
+        const filter = checkQuery(eventsQuery, request.url);
+        if (filter.workflow !== undefined && !engines.some(({ workflow }) => workflow.name === filter.workflow)) {
+          throw new CauceError("workflow_not_found", `no workflow "${filter.workflow}" is served here`);
+        }
+        if (eventReaders >= eventReadersMax) {
+          const detail = `${eventReaders} readers of events are connected, which is the most; close one, or read orders by their lists`;
+          return problem("too_many_readers", detail);
+        }
+        const stream = eventStream({
+          events: observation.events,
+          filter,
+          lastEventId: request.headers.get("last-event-id"),
+          clock,
+          onBegin: () => void eventReaders++,
+          onEnd: () => void eventReaders--,
+        });
+        return new Response(stream, {
+          headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
+        });
+      },
+    },
+    {
+      method: "GET",
+      path: "/stats",
+      access: "read",
+      answer(request) {
+        const { minutes } = checkQuery(statsQuery, request.url);
+        return ok(JSON.stringify({ minutes: statsOf(observation, minutes) }));
+      },
+    },
+    {
+      method: "GET",
+      path: "/metrics",
+      access: "read",
+      async answer(request) {
+        checkQuery(noFields, request.url);
+        // Loaded with the first scrape.
+        metrics ??= createMetrics(engines, observation);
+        const { contentType, text } = await metrics;
+        return new Response(await text(), { headers: { "Content-Type": contentType } });
+      },
+    },
+  ];
+}
+
+/** The minutes of all workflows, side by side. */
+function statsOf({ meters }: Observation, minutes: number) {
+  const byMinute = new Map<number, object[]>();
+  for (const [workflow, meter] of meters) {
+    for (const { at, ...minute } of meter.minutes(minutes)) {
+      const rows = byMinute.get(at) ?? [];
+      byMinute.set(at, rows);
+      rows.push({ workflow, ...minute });
+    }
+  }
+  return [...byMinute]
+    .sort(([a], [b]) => a - b)
+    .slice(-minutes)
+    .map(([at, workflows]) => ({ at: new Date(at).toISOString(), workflows }));
+}
+
+export interface EventFilter {
+  readonly workflow?: string | undefined;
+  readonly status?: string | undefined;
+  readonly order?: string | undefined;
+}
+
+export interface EventStreamOptions {
+  readonly events: Events;
+  readonly filter: EventFilter;
+  /** The `Last-Event-ID` that the reader sent. */
+  readonly lastEventId: string | null;
+  readonly clock: Clock;
+  /** Called with the first read: an answer that nobody reads costs nothing. */
+  readonly onBegin: () => void;
+  /** Called once after it, when the reader has gone or the stream has ended. */
+  readonly onEnd: () => void;
+}
+
+const eventsAtOnce = 512;
+// Proxies drop connections that say nothing for a minute, some for half of one.
+const silenceMilliseconds = 15_000;
+const reconnectMilliseconds = 2_000;
+
+/**
+ * Transitions as server-sent events. The reader pulls: while it does not read, nothing is made for it and nothing is
+ * kept, and when it reads again it is told what it missed.
+ */
+export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
+  const { events, filter, lastEventId, clock, onBegin, onEnd } = options;
+  const encoder = new TextEncoder();
+  events.open();
+  let { number, gap } = startOf(events, lastEventId);
+  let greeted = false;
+  let forget: (() => void) | undefined;
+
+  /** The text of what there is now; empty when nothing of interest happened. */
+  const take = (): string => {
+    let text = greeted ? "" : `retry: ${reconnectMilliseconds}\n\n`;
+    greeted = true;
+    if (gap) text += gapText(null);
+    gap = false;
+    for (let looked = 0; looked < eventsAtOnce * 8; looked += eventsAtOnce) {
+      const { missed, events: found, upTo } = events.after(number, eventsAtOnce);
+      if (missed > 0) text += gapText(missed);
+      for (const event of found) if (fits(event, filter)) text += eventText(event, events.stream);
+      number = upTo;
+      if (text !== "" || found.length < eventsAtOnce) break;
+    }
+    return text;
+  };
+
+  /** Resolves to true at the next event, to false when it has been quiet for a while. */
+  const next = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const end = (happened: boolean) => {
+        forget?.();
+        forget = undefined;
+        resolve(happened);
+      };
+      const forgetEvent = events.onNext(() => end(true));
+      const forgetTime = clock.at(clock.now() + silenceMilliseconds, () => end(false));
+      forget = () => {
+        forgetEvent();
+        forgetTime();
+      };
+    });
+
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        if (!greeted) onBegin();
+        for (;;) {
+          const text = take();
+          if (text !== "") {
+            controller.enqueue(encoder.encode(text));
+            return;
+          }
+          if (events.ended) {
+            controller.close();
+            onEnd();
+            return;
+          }
+          if (number >= events.last && !(await next())) {
+            controller.enqueue(encoder.encode(": still here\n\n"));
+            return;
+          }
+        }
+      },
+      cancel() {
+        forget?.();
+        if (greeted) onEnd();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Where to begin. An id of another stream is one from before a restart: what came since is not known. */
+function startOf(events: Events, lastEventId: string | null): { number: number; gap: boolean } {
+  if (lastEventId === null || lastEventId === "") return { number: events.last, gap: false };
+  const [, stream, digits] = /^([\da-z]+)-(\d{1,15})$/.exec(lastEventId) ?? [];
+  const number = Number(digits);
+  if (stream !== events.stream || !(number <= events.last)) return { number: 0, gap: true };
+  return { number, gap: false };
+}
+
+function fits(event: TransitionEvent, { workflow, status, order }: EventFilter): boolean {
+  return (
+    (workflow === undefined || event.workflow === workflow) &&
+    (status === undefined || event.status === status) &&
+    (order === undefined || event.orderId === order)
+  );
+}
+
+/** `missed` events are not held any longer; null where nobody knows how many. */
+function gapText(missed: number | null): string {
+  return `event: gap\ndata: {"missed":${missed}}\n\n`;
+}
+
+function eventText({ number, workflow, orderId, status, from, visit, version, at }: TransitionEvent, stream: string) {
+  const data = { workflow, order: orderId, status, from, visit, version, at: new Date(at).toISOString() };
+  return `event: transition\nid: ${stream}-${number}\ndata: ${JSON.stringify(data)}\n\n`;
+}

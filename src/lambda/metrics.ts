@@ -1,0 +1,94 @@
+/** Figures for CloudWatch in its Embedded Metric Format: a line of the log that CloudWatch takes metrics out of. */
+import type { LambdaSettings } from "./open.ts";
+
+/** Every metric and its unit. */
+export const units = {
+  OrdersPlaced: "Count",
+  OrdersRepeated: "Count",
+  OrdersRefused: "Count",
+  AttemptsMoved: "Count",
+  AttemptsRetried: "Count",
+  AttemptsFailed: "Count",
+  AttemptMilliseconds: "Milliseconds",
+  MessagesNotDone: "Count",
+  OrdersSwept: "Count",
+} as const;
+
+export type Metric = keyof typeof units;
+
+/** What a figure is of: a workflow, or one of its statuses. */
+export interface Subject {
+  readonly workflow: string;
+  readonly status?: string;
+}
+
+type Dimensions = Readonly<Record<string, string>>;
+
+export interface Figures {
+  /** Adds to a count, or one more duration. Nothing is added by a count of 0. */
+  add(metric: Metric, value: number, subject: Subject): void;
+  /** Writes what was added since the last time: a line for each subject, and none where nothing was. */
+  write(): void;
+}
+
+/** The figures of one invocation after the other; nothing is written where `metrics` is false. */
+export function createFigures(
+  { stage, metrics }: Pick<LambdaSettings, "stage" | "metrics">,
+  put: (line: string) => void,
+  now: () => number = Date.now,
+): Figures {
+  const kept = new Map<string, { readonly dimensions: Dimensions; readonly values: Map<Metric, number[]> }>();
+  return {
+    add(metric, value, { workflow, status }) {
+      if (value === 0 && units[metric] === "Count") return;
+      const key = `${workflow} ${status ?? ""}`;
+      const dimensions = { stage, workflow, ...(status === undefined ? {} : { status }) };
+      const { values } = kept.get(key) ?? { values: new Map<Metric, number[]>() };
+      kept.set(key, { dimensions, values });
+      const before = values.get(metric) ?? [];
+      values.set(metric, units[metric] === "Count" ? [(before[0] ?? 0) + value] : [...before, value]);
+    },
+    write() {
+      for (const { dimensions, values } of metrics ? kept.values() : []) {
+        for (const line of emfLines(dimensions, values, now())) put(line);
+      }
+      kept.clear();
+    },
+  };
+}
+
+// CloudWatch takes that many values of a metric in one line, and drops a line that has more.
+const valuesMost = 100;
+
+/**
+ * The figures of one subject, a line each: one, but for durations past the hundredth. A metric that has no value is left
+ * out, and costs nothing. `now` is in milliseconds since 1970.
+ */
+export function emfLines(
+  dimensions: Dimensions,
+  values: ReadonlyMap<Metric, readonly number[]>,
+  now: number,
+): string[] {
+  const rest = new Map([...values].map(([metric, all]) => [metric, all.slice(valuesMost)] as const));
+  const metrics = [...values.keys()].filter((metric) => values.get(metric)?.length !== 0);
+  if (metrics.length === 0) return [];
+  const line = JSON.stringify({
+    _aws: {
+      Timestamp: now,
+      CloudWatchMetrics: [
+        {
+          Namespace: "Cauce",
+          Dimensions: [Object.keys(dimensions)],
+          Metrics: metrics.map((Name) => ({ Name, Unit: units[Name] })),
+        },
+      ],
+    },
+    ...dimensions,
+    ...Object.fromEntries(metrics.map((metric) => [metric, inLine(values.get(metric)?.slice(0, valuesMost) ?? [])])),
+  });
+  return [`${line}\n`, ...emfLines(dimensions, rest, now)];
+}
+
+function inLine(values: readonly number[]): number | readonly number[] {
+  return values.length === 1 ? (values[0] as number) : values;
+}

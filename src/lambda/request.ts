@@ -1,0 +1,120 @@
+import { type Cauce, openCauce } from "../cauce.ts";
+import type { App } from "../core/handlers.ts";
+import { jsonLog } from "../engine/log.ts";
+import { errorFields, errorProblem, httpStatusOf, problem } from "../http/problem.ts";
+import { stackBackend } from "../node/awsResources.ts";
+import { cauceVariables, functionName } from "../node/settings.ts";
+import { createFigures, type Figures } from "./metrics.ts";
+import { lambdaAuth, lambdaSettings, openOnce } from "./open.ts";
+
+// Lambda's payloads end at 6 MB, and a body that is no text comes as base64, a third longer.
+const bytesMax = 4_194_304;
+
+/** What an HTTP API hands to a function (payload format 2.0). */
+export interface HttpEvent {
+  readonly rawPath: string;
+  readonly rawQueryString: string;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly body?: string | undefined;
+  readonly isBase64Encoded: boolean;
+  readonly requestContext: {
+    readonly domainName: string;
+    readonly requestId: string;
+    readonly http: { readonly method: string };
+  };
+}
+
+export interface HttpAnswer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly isBase64Encoded: boolean;
+}
+
+/** The handler of the request function: the HTTP API over the stack's backend. */
+export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) => Promise<HttpAnswer> {
+  const log = jsonLog((line) => process.stdout.write(line));
+  const settings = lambdaSettings(cauceVariables());
+  const auth = lambdaAuth(settings);
+  const backend = stackBackend(apps, settings, log);
+  const figures = createFigures(settings, (line) => process.stdout.write(line));
+  const workflows = ([apps].flat() as readonly App[]).map(({ workflow }) => workflow.name);
+  const open = openOnce(() =>
+    openCauce({
+      apps,
+      backend,
+      delivery: settings.delivery,
+      auth,
+      log,
+      actor: { runtime: "lambda", name: functionName() },
+    }),
+  );
+  const respond = async (event: HttpEvent): Promise<Response> => {
+    let cauce: Cauce;
+    try {
+      cauce = await open();
+    } catch (error) {
+      // A store that cannot be reached is no fault of the function: whoever called is told to call again.
+      if (httpStatusOf[errorFields(error).code] !== 503) throw error;
+      log.error({ error: String(error) }, "the store is not open; the next request tries again");
+      return errorProblem(error).response;
+    }
+    const request = requestOf(event);
+    const bytes = Number(request.headers.get("content-length"));
+    if (bytes <= bytesMax) return cauce.fetch(request);
+    return problem(
+      "body_too_large",
+      `the body is ${bytes} bytes, and a function takes at most ${bytesMax}; send less at once`,
+    );
+  };
+  return async (event) => {
+    const answer = await answerOf(await respond(event));
+    countPlacings(figures, workflows, event, answer);
+    figures.write();
+    return answer;
+  };
+}
+
+/** Orders that the request asked to place: what came of them stands in its answer, for a batch line by line. */
+function countPlacings(
+  figures: Figures,
+  workflows: readonly string[],
+  { rawPath, requestContext }: HttpEvent,
+  { statusCode, body }: HttpAnswer,
+): void {
+  const [, workflow = "", batch] = /^\/(\w+)(\/batch)?$/.exec(rawPath) ?? [];
+  if (requestContext.http.method !== "POST" || !workflows.includes(workflow)) return;
+  const statuses =
+    batch === undefined || statusCode !== 200
+      ? [statusCode]
+      : [...body.matchAll(/^\{"line":\d+,"status":(\d{3})/gm)].map(([, status]) => Number(status));
+  const count = (least: number, most: number) => statuses.filter((each) => each >= least && each <= most).length;
+  figures.add("OrdersPlaced", count(202, 202), { workflow });
+  figures.add("OrdersRepeated", count(200, 200), { workflow });
+  figures.add("OrdersRefused", count(400, 499), { workflow });
+}
+
+/** The event as a standard request. Where the client sent no request id, API Gateway's is taken. */
+function requestOf(event: HttpEvent): Request {
+  const { rawPath, rawQueryString, body, isBase64Encoded, requestContext } = event;
+  const { method } = requestContext.http;
+  const headers = new Headers();
+  for (const [name, value] of Object.entries(event.headers)) if (value !== undefined) headers.set(name, value);
+  if (!headers.has("x-request-id")) headers.set("x-request-id", requestContext.requestId);
+  const query = rawQueryString === "" ? "" : `?${rawQueryString}`;
+  const bytes =
+    body === undefined || method === "GET" || method === "HEAD"
+      ? null
+      : Buffer.from(body, isBase64Encoded ? "base64" : "utf8");
+  if (bytes !== null) headers.set("content-length", String(bytes.byteLength));
+  return new Request(`https://${requestContext.domainName}${rawPath}${query}`, { method, headers, body: bytes });
+}
+
+async function answerOf(response: Response): Promise<HttpAnswer> {
+  return {
+    statusCode: response.status,
+    headers: Object.fromEntries(response.headers),
+    body: await response.text(),
+    isBase64Encoded: false,
+  };
+}

@@ -1,0 +1,85 @@
+import { hash } from "node:crypto";
+import { z } from "zod";
+import type { NewOrder } from "../../backend/port.ts";
+import type { Outcome } from "../../core/decide.ts";
+import { defineWorkflow } from "../../core/defineWorkflow.ts";
+import type { Actor, StatusKind } from "../../core/order.ts";
+import { final, kindOf, statusOf } from "../../core/workflow.ts";
+
+/**
+ * The workflow of the contract suite. `received` marks an order failed when its attempts are used up, `priced` moves
+ * it to `dropped`; `parked` expires, `held` waits for ever.
+ */
+export const contractWorkflow = defineWorkflow({
+  name: "contract",
+  data: z.unknown(),
+  initial: "received",
+  statuses: {
+    received: { to: ["priced", "parked", "held", "done"], retry: { attempts: 3, baseSeconds: 1 } },
+    priced: { to: ["received", "done"], retry: { attempts: 2, baseSeconds: 1 }, exhausted: "dropped" },
+    parked: { to: ["priced", "done"], waits: true, expires: { afterSeconds: 2, to: "dropped" } },
+    held: { to: ["priced", "done"], waits: true },
+    done: final,
+    dropped: final,
+  },
+});
+
+export type ContractStatus = keyof typeof contractWorkflow.statuses;
+
+export const movedTo = (to: ContractStatus, results?: object): Outcome => ({ kind: "moved", to, results });
+
+/** A failed attempt, with another one `delaySeconds` later. */
+export const failedAttempt = (message: string, delaySeconds: number): Outcome => ({
+  kind: "failed",
+  code: "handler_failed",
+  message,
+  delaySeconds,
+});
+
+/** A failed attempt after which no other can help. */
+export const failedForGood = (message: string): Outcome => ({
+  kind: "failed",
+  code: "handler_failed",
+  message,
+  permanent: true,
+});
+
+export const redelivered: Outcome = { kind: "redelivered" };
+export const retried: Outcome = { kind: "retried" };
+export const expired: Outcome = { kind: "expired" };
+export const requested = (to: ContractStatus, key?: string): Outcome =>
+  key === undefined ? { kind: "requested", to } : { kind: "requested", to, reason: "an operator's word", key };
+
+export interface OrderOptions {
+  /** Default `received`. */
+  readonly status?: string;
+  /** Default: as the contract's workflow says, and handled for a status that it does not know. */
+  readonly kind?: StatusKind;
+  /** Default `{"n":1}`. */
+  readonly dataJson?: string;
+  readonly group?: string | null;
+  /** An idempotency key; the content's hash is that of `dataJson`. */
+  readonly key?: string;
+  readonly expiresAt?: number | null;
+  readonly extrasJson?: string | null;
+}
+
+export const contractActor: Actor = { runtime: "node", name: "contract", requestId: "request-1", messageId: null };
+
+/** An order to place now, in milliseconds since 1970. */
+export function newOrder(now: number, options: OrderOptions = {}): NewOrder {
+  const { status = "received", kind, dataJson = '{"n":1}', group = null, key } = options;
+  const { expiresAt = null, extrasJson = null } = options;
+  const definition = statusOf(contractWorkflow, status);
+  return {
+    status,
+    kind: kind ?? (definition === undefined ? "handled" : kindOf(definition)),
+    dataJson,
+    group,
+    createdAt: now,
+    expiresAt,
+    by: contractActor,
+    extrasJson,
+    key: key === undefined ? null : { keyHash: hash("sha256", key), contentHash: hash("sha256", dataJson) },
+  };
+}

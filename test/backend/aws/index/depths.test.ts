@@ -1,0 +1,286 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { BatchWriteItemCommand } from "@aws-sdk/client-dynamodb";
+import { type AwsBackend, aws } from "../../../../src/backend/aws/aws.ts";
+import { destroyClients, openClients } from "../../../../src/backend/aws/clients.ts";
+import { createCounting, decodeRows, depthsOf, encodeRows, tallied } from "../../../../src/backend/aws/index/depths.ts";
+import { createSweeping } from "../../../../src/backend/aws/index/sweep.ts";
+import {
+  decodeOrder,
+  encodeChanging,
+  encodeFixed,
+  type Item,
+  orderPart,
+  present,
+  type Standing,
+} from "../../../../src/backend/aws/item.ts";
+import { createParts } from "../../../../src/backend/aws/largeFields.ts";
+import type { Orders } from "../../../../src/backend/aws/orders.ts";
+import { createFlights } from "../../../../src/backend/aws/queue/inFlight.ts";
+import { openQueue } from "../../../../src/backend/aws/queue/queue.ts";
+import { openTable } from "../../../../src/backend/aws/table.ts";
+import { metaId, openRegistry } from "../../../../src/backend/aws/tableMeta.ts";
+import type { StoredOrder } from "../../../../src/core/order.ts";
+import { fakeClock } from "../../../../src/testing/fakeClock.ts";
+import { newOrder } from "../../sqlite/support.ts";
+import { createStack, startEmulators } from "../emulators.ts";
+import { limitMilliseconds } from "../patience.ts";
+
+const workflow = "counted";
+const handled = ["received", "priced"];
+const leaseSeconds = Object.fromEntries(handled.map((status) => [status, 60]));
+const lostSeconds = 90;
+const failure = { code: "handler_failed", message: "down", fingerprint: "f1", at: 5 };
+
+interface Sender {
+  send(command: object, options?: unknown): Promise<unknown>;
+}
+
+let stages = 0;
+
+/** A store with a backend, and a counting and a sweeping of their own over its table, whose calls are noted. */
+async function opened(t: TestContext, options: { fewMost?: number; countMost?: number; shards?: number } = {}) {
+  const { fewMost, countMost, shards = 2 } = options;
+  const stage = `c${++stages}`;
+  const clock = fakeClock(Date.now());
+  const stack = await createStack({ workflow, stage, mode: "standard", statuses: handled });
+  const backend = await aws({ stage, ...stack, shards, pollSeconds: 1 })({
+    ...{ workflow, delivery: "standard" as const, clock, leaseSeconds },
+  });
+  const clients = openClients();
+  const calls: string[] = [];
+  for (const client of [clients.dynamo, clients.sqs] as Sender[]) {
+    const { send } = client;
+    client.send = (command, options) => {
+      calls.push(command.constructor.name);
+      return send.call(client, command, options);
+    };
+  }
+  const table = openTable(clients.dynamo, `${workflow}-table-${stage}`);
+  const registry = await openRegistry(table, clock, shards);
+  const queueOf = async (status: string) => openQueue(clients.sqs, stack.queueUrl(status) as string, "standard");
+  const counting = createCounting({ mode: "standard", clock, table, registry, handled, queueOf, fewMost, countMost });
+  const orders = {
+    readItem: (id: string) => table.read({ id, part: orderPart }),
+    decode: async (item: Item) => decodeOrder(item, {}),
+    get: backend.get,
+  } as Orders;
+  const sweeping = createSweeping({
+    onUnread: (_, error) => assert.fail(String(error)),
+    ...{ clock, table, registry, orders, queueOf, countMost },
+    parts: createParts(table, clock),
+    flights: createFlights(clock),
+    lostSecondsOf: () => lostSeconds,
+    keepCounts: counting.keep,
+  });
+  t.after(async () => {
+    await backend.close();
+    destroyClients(clients);
+    await stack.remove();
+  });
+  const pass = async (limit = 200): Promise<number> => {
+    let seen = 0;
+    let cursor: string | undefined;
+    do {
+      const page = await sweeping.sweep({ limit, cursor });
+      seen += page.expired.length + page.redelivered;
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    return seen;
+  };
+  /** What is counted, by kind and status, once the five seconds of an earlier answer are over. */
+  const depths = async () => {
+    clock.advance(5.001);
+    const { depths: found } = await counting.counts({ depths: true });
+    return Object.fromEntries(
+      found.map(({ kind, status, waiting, delayed, failed, atLeast }) => [
+        `${kind} ${status}`,
+        { waiting, delayed, failed, atLeast },
+      ]),
+    );
+  };
+  const insert = async (items: readonly Item[]) => {
+    for (let n = 0; n < items.length; n += 25) {
+      const RequestItems = {
+        [`${workflow}-table-${stage}`]: items.slice(n, n + 25).map((Item) => ({ PutRequest: { Item } })),
+      };
+      await clients.dynamo.send(new BatchWriteItemCommand({ RequestItems }));
+    }
+  };
+  /** The open orders of each status, as a sweep kept them. */
+  const kept = async () => {
+    const item = await table.read({ id: metaId, part: "counts" });
+    const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
+    return Object.fromEntries(rows.map(({ status, standing }) => [status, standing]));
+  };
+  return { backend, clock, calls, sweeping, pass, depths, kept, insert };
+}
+
+async function place(backend: AwsBackend, fields: Partial<typeof newOrder>): Promise<StoredOrder> {
+  const placed = await backend.place({ ...newOrder, ...fields });
+  assert.equal(placed.outcome, "placed");
+  return (placed as { order: StoredOrder }).order;
+}
+
+/** Orders as they stand in the table, so many of one kind. */
+function itemsOf(like: StoredOrder, count: number, fields: Partial<StoredOrder>, partition: string): Item[] {
+  return Array.from({ length: count }, (_, n) => {
+    const id = `${String(n).padStart(8, "0")}${like.id.slice(8)}`;
+    const order = { ...like, ...fields, id };
+    const marks = { nonce: "n", partition, due: null, seen: null, resultsPart: null, extrasPart: undefined };
+    return present({ ...encodeFixed(order, null, null), ...encodeChanging(order, marks) });
+  });
+}
+
+function standing(fields: Partial<Standing>): Standing {
+  const still = { id: "1", sort: "1", visit: 0, notBefore: null, due: null, failure: null };
+  return { ...still, status: "received", kind: "handled", updatedAt: 7, ...fields };
+}
+
+describe("what entries of the index add up to", () => {
+  it("is a row for each kind and status", () => {
+    const first = tallied(
+      [],
+      [standing({}), standing({ notBefore: 101 }), standing({ kind: "waiting", status: "held" })],
+      100,
+    );
+    const rows = tallied(first, [standing({ updatedAt: 3, notBefore: 100 }), standing({ failure })], 100);
+    assert.deepEqual(rows, [
+      { kind: "handled", status: "received", standing: 2, delayed: 1, oldestAt: 3, failed: 1 },
+      { kind: "waiting", status: "held", standing: 1, delayed: 0, oldestAt: 7, failed: 0 },
+    ]);
+    assert.deepEqual(decodeRows(encodeRows(rows)), rows);
+    assert.deepEqual(first[0]?.standing, 1, "earlier rows stay as they are");
+  });
+
+  it("is not read from what is none", () => {
+    for (const other of [undefined, {}, [1], [["final", "x", 1, 1, 1, 1]], [["waiting", "x", 1, 1, null, "1"]]]) {
+      assert.equal(decodeRows(other), undefined, JSON.stringify(other));
+    }
+  });
+
+  it("is 'at least' past 10,000 of a status, of that one alone", () => {
+    const many = (count: number, status: string) =>
+      Array.from({ length: count }, () => standing({ kind: "waiting", status }));
+    const rows = tallied([], [...many(10_001, "held"), ...many(10_000, "parked")], 100);
+    const given = { paused: new Set<string>(), queued: new Map(), mode: "standard" as const, countMost: 10_000 };
+    const tell = (all: boolean) =>
+      depthsOf({ ...given, counted: { rows, all } }).map(({ status, waiting, atLeast }) => [status, waiting, atLeast]);
+    assert.deepEqual(tell(true), [
+      ["held", 10_001, true],
+      ["parked", 10_000, false],
+    ]);
+    assert.deepEqual(tell(false), [
+      ["held", 10_001, true],
+      ["parked", 10_000, true],
+    ]);
+  });
+
+  it("is joined with the queues' counts and the pauses", () => {
+    const rows = tallied([], [standing({}), standing({ notBefore: 101 }), standing({ status: "gone" })], 100);
+    const found = depthsOf({
+      counted: { rows, all: true },
+      paused: new Set(["priced"]),
+      queued: new Map([
+        ["received", { waiting: 4, inFlight: 3, delayed: 0 }],
+        ["shipped", { waiting: 0, inFlight: 0, delayed: 0 }],
+      ]),
+      mode: "fifo",
+      countMost: 10_000,
+    });
+    const usual = { kind: "handled", delayed: 0, failed: 0, inFlight: 0, paused: false, atLeast: false };
+    assert.deepEqual(found, [
+      // It has no queue that is known, since it left the definition.
+      { ...usual, status: "gone", waiting: 1, oldestWaitingAt: 7 },
+      { ...usual, status: "priced", waiting: 0, oldestWaitingAt: null, paused: true },
+      { ...usual, status: "received", waiting: 4, inFlight: 2, delayed: 1, oldestWaitingAt: 7 },
+    ]);
+  });
+});
+
+describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, () => {
+  let emulators: { stop(): Promise<void> };
+  before(async () => {
+    emulators = await startEmulators();
+  });
+  after(() => emulators.stop());
+
+  it("are exact at once while there are few orders, whatever a sweep kept", async (t) => {
+    const { backend, clock, pass, depths } = await opened(t);
+    await place(backend, { kind: "waiting", status: "held", createdAt: clock.now() });
+    await pass();
+    await place(backend, { kind: "waiting", status: "held", createdAt: clock.now() });
+    assert.deepEqual(await depths(), { "waiting held": { waiting: 2, delayed: 0, failed: 0, atLeast: false } });
+  });
+
+  it("are what the last pass kept where there are many, for one read and a call for each queue", async (t) => {
+    const { backend, clock, pass, depths, calls, insert } = await opened(t, { fewMost: 3 });
+    const held = { kind: "waiting", status: "held" } as const;
+    const like = await place(backend, { ...held, createdAt: clock.now() });
+    for (let n = 0; n < 3; n++) await place(backend, { ...held, createdAt: clock.now() });
+    await insert(itemsOf(like, 2, { kind: "handled", status: "priced", failure }, "f#0"));
+    await pass();
+    await place(backend, { ...held, createdAt: clock.now() });
+    calls.length = 0;
+    const kept = {
+      "handled priced": { waiting: 0, delayed: 0, failed: 2, atLeast: false },
+      "waiting held": { waiting: 4, delayed: 0, failed: 0, atLeast: false },
+    };
+    assert.deepEqual(await depths(), kept);
+    assert.deepEqual(calls.sort(), ["BatchGetItemCommand", "GetQueueAttributesCommand", "GetQueueAttributesCommand"]);
+
+    await pass();
+    kept["waiting held"].waiting = 5;
+    assert.deepEqual(await depths(), kept);
+    await backend.keep({ is: "paused", status: "received", paused: true });
+    clock.advance(5);
+    assert.deepEqual((await depths())["handled received"], { waiting: 0, delayed: 0, failed: 0, atLeast: false });
+  });
+
+  it("are counted again where nobody has swept for an hour", async (t) => {
+    const { backend, clock, pass, depths } = await opened(t, { fewMost: 0 });
+    const held = { kind: "waiting", status: "held" } as const;
+    await place(backend, { ...held, createdAt: clock.now() });
+    await pass();
+    await place(backend, { ...held, createdAt: clock.now() });
+    assert.equal((await depths())["waiting held"]?.waiting, 1);
+    clock.advance(3_600);
+    assert.equal((await depths())["waiting held"]?.waiting, 2);
+  });
+
+  it("are of one full pass, which may be cut off and go on", async (t) => {
+    const { backend, clock, pass, depths, kept, sweeping } = await opened(t, { fewMost: 0 });
+    for (let n = 0; n < 7; n++) await place(backend, { createdAt: clock.now() });
+    await place(backend, { kind: "waiting", status: "held", createdAt: clock.now() });
+    clock.advance(lostSeconds + 1);
+    const first = await sweeping.sweep({ limit: 2 });
+    const second = await sweeping.sweep({ limit: 2, cursor: String(first.nextCursor) });
+    assert.deepEqual([first.redelivered, second.redelivered], [2, 2]);
+    assert.deepEqual(await kept(), {}, "a pass that was cut off keeps nothing");
+    assert.equal((await depths())["waiting held"]?.waiting, 1, "and what is not kept is counted");
+    assert.equal(await pass(2), 3, "and what it saw to is due no more");
+    assert.deepEqual(await kept(), { received: 7, held: 1 });
+  });
+
+  it("leave out the rest of a status that is full, and count the others to the end", async (t) => {
+    const { backend, clock, pass, depths, insert, kept } = await opened(t, { fewMost: 0, countMost: 1_000, shards: 1 });
+    const like = await place(backend, { createdAt: clock.now() });
+    const priced = { kind: "handled", status: "priced", createdAt: clock.now() + 1 } as const;
+    await insert(itemsOf(like, 4_200, priced, "o#0"));
+    // Behind two steps of others.
+    const held = { kind: "waiting", status: "held", createdAt: clock.now() + 2 } as const;
+    await insert(itemsOf({ ...like, id: `${like.id.slice(0, -1)}x` }, 30, held, "o#0"));
+    clock.advance(lostSeconds + 1);
+    assert.equal(await pass(), 1);
+    assert.deepEqual(await kept(), { received: 1, priced: 1_999, held: 30 });
+    const found = await depths();
+    assert.deepEqual(
+      Object.entries(found).map(([row, { atLeast }]) => [row, atLeast]),
+      [
+        ["waiting held", false],
+        ["handled priced", true],
+        ["handled received", false],
+      ],
+    );
+  });
+});

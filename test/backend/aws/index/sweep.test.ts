@@ -1,0 +1,308 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { createSweeping, secondsAfter } from "../../../../src/backend/aws/index/sweep.ts";
+import { aws } from "../../../../src/backend/aws/index.ts";
+import { decodeOrder, orderPart } from "../../../../src/backend/aws/item.ts";
+import type { Parts } from "../../../../src/backend/aws/largeFields.ts";
+import type { Orders } from "../../../../src/backend/aws/orders.ts";
+import { createFlights } from "../../../../src/backend/aws/queue/inFlight.ts";
+import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
+import type { Registry } from "../../../../src/backend/aws/tableMeta.ts";
+import type { Backend } from "../../../../src/backend/port.ts";
+import type { CauceError } from "../../../../src/core/errors.ts";
+import type { StoredOrder } from "../../../../src/core/order.ts";
+import { fakeClock } from "../../../../src/testing/fakeClock.ts";
+import { startEmulators } from "../emulators.ts";
+import { newOrder, stackOf, workflow } from "../support.ts";
+
+const leaseSeconds = 30;
+/** The lease and 30 s. */
+const lostSeconds = 60;
+/** Of a status that is not known: 180 s and 30 s. */
+const usualLostSeconds = 210;
+const daySeconds = 86_400;
+
+/** A stack whose time the test moves, with as many processes over it as are asked for. */
+async function sweeping(t: TestContext, { shards = 3 } = {}) {
+  const { stack, stage, table } = await stackOf(t, ["received"]);
+  const clock = fakeClock();
+  const sqs = new SQSClient();
+  const opened: Backend[] = [];
+  t.after(async () => {
+    for (const backend of opened) await backend.close();
+    sqs.destroy();
+  });
+  const open = async (shardsAtLeast = shards) => {
+    const backend = await aws({ stage, ...stack, shards: shardsAtLeast })({
+      ...{ workflow, delivery: "standard", clock },
+      leaseSeconds: { received: leaseSeconds },
+    });
+    opened.push(backend);
+    return backend;
+  };
+  const backend = await open();
+  const place = async (count: number, over: Backend = backend): Promise<StoredOrder[]> =>
+    bySome(Array.from({ length: count }), async () => {
+      const placed = await over.place(newOrder(clock));
+      assert.ok("order" in placed);
+      return placed.order;
+    });
+  /** How many messages there are for each order; what was read stays away for the rest of the test. */
+  const messages = async (): Promise<Map<string, number>> => {
+    const counts = new Map<string, number>();
+    for (;;) {
+      const { Messages = [] } = await sqs.send(
+        new ReceiveMessageCommand({
+          ...{ QueueUrl: stack.queueUrl("received"), MaxNumberOfMessages: 10, VisibilityTimeout: 600 },
+        }),
+      );
+      if (Messages.length === 0) return counts;
+      for (const { Body = "" } of Messages) {
+        const { id } = JSON.parse(Body) as { id: string };
+        counts.set(id, (counts.get(id) ?? 0) + 1);
+      }
+    }
+  };
+  const inFlight = async (): Promise<number> => {
+    const AttributeNames = ["ApproximateNumberOfMessagesNotVisible"] as const;
+    const input = { QueueUrl: stack.queueUrl("received"), AttributeNames: [...AttributeNames] };
+    const { Attributes = {} } = await sqs.send(new GetQueueAttributesCommand(input));
+    return Number(Attributes[AttributeNames[0]]);
+  };
+  return { backend, open, clock, place, messages, inFlight, table };
+}
+
+/** A few at once: the emulator does one thing at a time, and a call that waits for three seconds is given up. */
+async function bySome<In, Out>(items: readonly In[], call: (item: In) => Promise<Out>): Promise<Out[]> {
+  const outcomes: Out[] = [];
+  for (let from = 0; from < items.length; from += 10) {
+    outcomes.push(...(await Promise.all(items.slice(from, from + 10).map(call))));
+  }
+  return outcomes;
+}
+
+/** Sweeps to the end, so many orders a call, and gives how many of them it saw to. */
+async function sweep(backend: Backend, limit = 100, from?: string): Promise<number> {
+  let all = 0;
+  for (let cursor = from; ; ) {
+    const { redelivered, expired, failed, nextCursor } = await backend.sweep({ limit, cursor });
+    assert.ok(redelivered <= limit);
+    assert.deepEqual([expired, failed], [[], []]);
+    all += redelivered;
+    if (nextCursor === null) return all;
+    cursor = nextCursor;
+  }
+}
+
+const idsOf = (orders: readonly { id: string }[]) => orders.map(({ id }) => id).sort();
+/** What `messages` gives where each order has one. */
+const onceEach = (orders: readonly StoredOrder[]) => new Map(idsOf(orders).map((id) => [id, 1]));
+
+describe("the sweep", { concurrency: 3 }, () => {
+  let emulators: { stop(): Promise<void> };
+  before(async () => {
+    emulators = await startEmulators();
+  });
+  after(() => emulators.stop());
+
+  it("queues again what is overdue in every shard, once, whatever fits into one call", async (t) => {
+    const { backend, clock, place, messages } = await sweeping(t);
+    const placed = await place(12);
+    await messages();
+    for (const [n, limit] of [1, 5, 12, 100].entries()) {
+      clock.advance(lostSeconds * 2 ** n - 0.001);
+      assert.equal(await sweep(backend), 0);
+      clock.advance(0.001);
+      assert.equal(await sweep(backend, limit), 12);
+      assert.deepEqual(await messages(), onceEach(placed));
+    }
+  });
+
+  it("sees to the orders of a process with fewer shards, and goes on when their count has grown", async (t) => {
+    const { backend, open, clock, place, messages } = await sweeping(t, { shards: 2 });
+    const placed = await place(5);
+    await messages();
+    clock.advance(lostSeconds);
+    const { redelivered, nextCursor } = await backend.sweep({ limit: 3 });
+    const sent = await messages();
+    const wider = await open(6);
+    placed.push(...(await place(10, wider)));
+    await messages();
+    clock.advance(lostSeconds);
+    const rest = await sweep(wider, 3, nextCursor ?? assert.fail());
+    assert.ok(redelivered + rest >= 5, "all of two shards");
+    assert.equal(redelivered + rest + (await sweep(wider)), 15);
+    assert.deepEqual(new Map([...sent, ...(await messages())]), onceEach(placed));
+    clock.advance(4 * lostSeconds);
+    assert.equal(await sweep(wider), 15);
+    assert.deepEqual(await messages(), onceEach(placed));
+  });
+
+  it("that is cut off goes on with its cursor in another process, and repeats nothing", async (t) => {
+    const { backend, open, clock, place, messages } = await sweeping(t);
+    const placed = await place(9);
+    await messages();
+    clock.advance(lostSeconds);
+    const { redelivered, nextCursor } = await backend.sweep({ limit: 4 });
+    assert.equal(redelivered, 4);
+    await backend.close();
+    assert.equal(await sweep(await open(), 4, nextCursor ?? assert.fail()), 5);
+    assert.deepEqual(await messages(), onceEach(placed));
+  });
+
+  it("says which delivery it could not queue, and queues those behind it", async (t) => {
+    const { backend, clock, place, messages } = await sweeping(t, { shards: 1 });
+    const [first] = await place(1);
+    // No queue is there for its status.
+    await backend.place(newOrder(clock, { status: "gone" }));
+    const [last] = await place(1);
+    assert.ok(first && last);
+    await messages();
+    clock.advance(lostSeconds + 180);
+    const { redelivered, failed, nextCursor } = await backend.sweep({ limit: 100 });
+    assert.deepEqual([redelivered, nextCursor], [2, null]);
+    assert.deepEqual(
+      failed.map((error) => (error as CauceError).code),
+      ["store_missing"],
+    );
+    assert.deepEqual(await messages(), onceEach([first, last]));
+  });
+
+  it("refuses a cursor that it did not give", async (t) => {
+    const { backend } = await sweeping(t);
+    for (const cursor of [
+      "",
+      "x",
+      Buffer.from("[1,2]").toString("base64url"),
+      Buffer.from("null").toString("base64url"),
+    ]) {
+      await assert.rejects(backend.sweep({ limit: 1, cursor }), { code: "invalid_cursor" }, cursor);
+    }
+  });
+
+  it("does no harm twice at once: of sweepers that see one order due, one marks it and sends", async (t) => {
+    const { backend, open, clock, place, messages } = await sweeping(t);
+    const [order] = await place(1);
+    assert.ok(order);
+    await messages();
+    clock.advance(lostSeconds);
+    const sweepers = [backend, await open(), await open()];
+    await Promise.all(sweepers.map((each) => sweep(each)));
+    assert.deepEqual(await messages(), onceEach([order]));
+    // One that had read it before and comes late finds the mark.
+    const stray = { orderId: order.id, status: "before", visit: 0, receipt: "r", redelivered: true, messageId: null };
+    await backend.settle(stray, { verdict: "superseded", by: order });
+    assert.deepEqual(await messages(), new Map());
+  });
+
+  it("knows its own mark where the answer to it was lost, and sends", async (t) => {
+    const { clock, place, table } = await sweeping(t);
+    const [order] = await place(1);
+    assert.ok(order);
+    clock.advance(lostSeconds);
+    const sent: string[] = [];
+    const never = () => assert.fail("not asked for");
+    const { redeliver } = createSweeping({
+      clock,
+      // As the SDK does where a connection is lost: the call takes effect, and so does not its repeat.
+      table: {
+        ...table,
+        update: async (input) => {
+          assert.ok(await table.update(input));
+          return table.update(input);
+        },
+      },
+      orders: {
+        readItem: (id) => table.read({ id, part: orderPart }),
+        decode: async (item) => decodeOrder(item, {}),
+      } as Partial<Orders> as Orders,
+      queueOf: async () => ({ send: async ({ id }) => void sent.push(id) }) as Partial<Queue> as Queue,
+      flights: createFlights(clock),
+      lostSecondsOf: () => lostSeconds,
+      ...{ registry: {} as Registry, parts: {} as Parts, onUnread: never, keepCounts: never },
+    });
+    await redeliver(order);
+    assert.deepEqual(sent, [order.id]);
+  });
+
+  it("sends before a delivery that is superseded goes, which stays where nothing can be sent", async (t) => {
+    const { backend, open, clock, place, inFlight } = await sweeping(t);
+    const [order] = await place(1);
+    const [stray] = await backend.receive({ status: "received", max: 1, leaseSeconds, waitSeconds: 1 });
+    assert.ok(order && stray);
+    // Another process moved it to a status whose queue is not there.
+    const fields = { status: "gone", visit: 1, version: 2 };
+    const after: StoredOrder = { ...order, ...fields, entry: { ...order.entry, at: clock.now() } };
+    const change = { before: order, after, ended: null, delivery: "enter" } as const;
+    assert.equal(await (await open()).commit(change), "committed");
+    // However often: nothing that was not sent is taken for sent.
+    for (let tries = 0; tries < 3; tries++) {
+      await assert.rejects(backend.settle(stray, { verdict: "superseded", by: after }), { code: "store_missing" });
+      assert.equal(await inFlight(), 1);
+    }
+    // And the sweep comes to it as early as without that.
+    clock.advance(usualLostSeconds - 1);
+    assert.deepEqual((await backend.sweep({ limit: 100 })).failed, []);
+    clock.advance(1);
+    assert.equal((await backend.sweep({ limit: 100 })).failed.length, 1);
+  });
+
+  it("makes no commit stale: who has the order in hand goes on at the version that he read", async (t) => {
+    const { backend, clock, place, messages } = await sweeping(t);
+    const [order] = await place(1);
+    assert.ok(order);
+    await messages();
+    clock.advance(lostSeconds);
+    await sweep(backend);
+    assert.deepEqual(await messages(), onceEach([order]));
+    assert.deepEqual(await backend.get(order.id), order);
+    const after = { ...order, version: 2, resultsJson: '{"a":1}', updatedAt: clock.now() };
+    assert.equal(await backend.commit({ before: order, after, ended: null, delivery: "keep" }), "committed");
+    // And the change takes the mark off: the next message is due after one lease, and not after two.
+    clock.advance(lostSeconds);
+    assert.equal(await sweep(backend), 1);
+  });
+
+  it("adds for each of a long queue's orders a message after one lease, two, four, eight", async (t) => {
+    const { backend, clock, place, messages } = await sweeping(t, { shards: 1 });
+    const placed = await place(100);
+    const perOrder = async () => [...new Set((await messages()).values())];
+    assert.deepEqual(await perOrder(), [1]);
+    const at = clock.now();
+    const sentAfter: number[] = [];
+    for (let minutes = 1; minutes <= 16; minutes++) {
+      clock.advance(60);
+      await sweep(backend, 1_000);
+      const sent = await messages();
+      if (sent.size === 0) continue;
+      assert.deepEqual(idsOf([...sent.keys()].map((id) => ({ id }))), idsOf(placed));
+      assert.deepEqual([...new Set(sent.values())], [1]);
+      sentAfter.push((clock.now() - at) / 1_000 / lostSeconds);
+    }
+    assert.deepEqual(sentAfter, [1, 3, 7, 15]);
+  });
+
+  it("sends for 10,000 orders over a day of sweeps each minute no more than the logarithm of it", () => {
+    const leases = [6, 60, 180, 3_600, 43_200];
+    for (let n = 0; n < 10_000; n++) {
+      const lost = (leases[n % leases.length] as number) + 30;
+      let messages = 0;
+      let dueSeconds = (n % 60) + lost;
+      for (let now = 0; now < daySeconds; now += 60) {
+        if (dueSeconds > now) continue;
+        messages++;
+        dueSeconds = now + secondsAfter(messages, lost);
+      }
+      // Up to the ninth doubling the times between grow; the shortest lease reaches it within the day.
+      const most = Math.min(9, Math.log2(daySeconds / lost + 1)) + daySeconds / (lost * 2 ** 9);
+      assert.ok(messages <= most, `${messages} messages with ${lost} s`);
+      assert.ok(messages >= 1 || lost > daySeconds / 2, "it gave up");
+    }
+  });
+
+  it("never gives an order up: the times between two messages end at about a day", () => {
+    assert.equal(secondsAfter(100, 210) / daySeconds, (210 * 512) / daySeconds);
+    assert.ok(secondsAfter(100, 210) < 2 * daySeconds);
+  });
+});

@@ -1,0 +1,352 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it, type TestContext } from "node:test";
+import { createList } from "../../../src/backend/aws/index/list.ts";
+import { orderPart, textOf } from "../../../src/backend/aws/item.ts";
+import { createParts, inlineBytesMax } from "../../../src/backend/aws/largeFields.ts";
+import { createOrders, createRemoving } from "../../../src/backend/aws/orders.ts";
+import type { Deliveries } from "../../../src/backend/aws/queue/deliveries.ts";
+import type { Table } from "../../../src/backend/aws/table.ts";
+import { openRegistry } from "../../../src/backend/aws/tableMeta.ts";
+import type { NewOrder } from "../../../src/backend/port.ts";
+import type { Change } from "../../../src/core/decide.ts";
+import type { StoredOrder } from "../../../src/core/order.ts";
+import { fakeClock } from "../../../src/testing/fakeClock.ts";
+import { startEmulators } from "./emulators.ts";
+import { newOrder, stackOf } from "./support.ts";
+
+const hourSeconds = 3_600;
+const large = (mark: string) => JSON.stringify({ text: mark.padEnd(inlineBytesMax, ".") });
+
+/** A table whose process ends before its n-th write. */
+function dyingBefore(table: Table, nth: number): Table {
+  let writes = 0;
+  const counted = <In, Out>(call: (input: In) => Promise<Out>) => {
+    return async (input: In): Promise<Out> => {
+      if (++writes >= nth) throw new Error("the process ended");
+      return call(input);
+    };
+  };
+  return { ...table, put: counted(table.put), update: counted(table.update), erase: counted(table.erase) };
+}
+
+/** Orders over a table of their own, without queues. `as` is a process of its own, over the table as it sees it. */
+async function ordersOf(t: TestContext) {
+  const { table } = await stackOf(t);
+  const clock = fakeClock();
+  const registry = await openRegistry(table, clock, 1);
+  const as = (seen: Table) => {
+    const parts = createParts(seen, clock);
+    const orders = createOrders({
+      ...{ mode: "standard", clock, table: seen, parts, registry },
+      topic: async () => ({ publish: async () => {}, expect: () => () => {} }),
+      deliveries: { seenOf: () => null, consume: async () => {} } as Partial<Deliveries> as Deliveries,
+      lostSecondsOf: () => 60,
+      onUnpublished: (_, error) => assert.fail(String(error)),
+    });
+    const { remove } = createRemoving(seen, registry, parts, orders);
+    return { ...orders, parts, remove, list: createList(seen, registry, orders) };
+  };
+  const { place, commit, parts, ...others } = as(table);
+  const placed = async (fields: Partial<NewOrder>): Promise<StoredOrder> => {
+    const answer = await place(newOrder(clock, fields));
+    assert.ok("order" in answer);
+    return answer.order;
+  };
+  const itemsOf = async (id: string) => {
+    const query = { KeyConditionExpression: "id = :id", ExpressionAttributeValues: { ":id": { S: id } } };
+    return (await table.query({ ...query, ConsistentRead: true })).items;
+  };
+  /** The order's parts that stand apart, and whether each has a time to live. */
+  const partsOf = async (id: string) =>
+    (await itemsOf(id))
+      .filter((item) => textOf(item, "part") !== orderPart)
+      .map((item) => ({ text: textOf(item, "te"), secondsToLive: item.tl && Number(item.tl.N) - clock.now() / 1_000 }));
+  const notes = async () => {
+    const shards = await Promise.all(Array.from({ length: 16 }, (_, shard) => itemsOf(`#parts#${shard}`)));
+    return shards.flat().length;
+  };
+  return { as, table, clock, place, placed, commit, parts, ...others, partsOf, notes };
+}
+
+function withResults(before: StoredOrder, resultsJson: string): Change {
+  const after = { ...before, resultsJson, version: before.version + 1 };
+  return { before, after, ended: null, delivery: "keep" };
+}
+
+function withExtras(before: StoredOrder, extrasJson: string): Change {
+  const after = { ...before, extrasJson, version: before.version + 1 };
+  return { before, after, ended: null, delivery: "keep" };
+}
+
+describe("parts of an order", { concurrency: 8 }, () => {
+  let emulators: { stop(): Promise<void> };
+  before(async () => {
+    emulators = await startEmulators();
+  });
+  after(() => emulators.stop());
+
+  it("stand apart only past 600 bytes, whatever their characters are", async (t) => {
+    const { placed, get, partsOf } = await ordersOf(t);
+    const json = (text: string) => JSON.stringify(text);
+    for (const [dataJson, apart] of [
+      [json("x".repeat(inlineBytesMax - 2)), 0],
+      [json("x".repeat(inlineBytesMax - 1)), 1],
+      [json("ä".repeat((inlineBytesMax - 2) / 2)), 0],
+      [json(`${"ä".repeat((inlineBytesMax - 2) / 2)}x`), 1],
+    ] as const) {
+      const { id } = await placed({ dataJson });
+      assert.equal((await partsOf(id)).length, apart, dataJson);
+      assert.equal((await get(id))?.dataJson, dataJson);
+    }
+  });
+
+  it("leave no note behind once their order names them", async (t) => {
+    const { placed, commit, notes } = await ordersOf(t);
+    const order = await placed({ dataJson: large("data") });
+    assert.equal(await commit(withResults(order, large("results"))), "committed");
+    assert.equal(await notes(), 0);
+  });
+
+  it("go one for the other when results are replaced, and the last when they become small", async (t) => {
+    const { placed, commit, get, partsOf } = await ordersOf(t);
+    const first = await placed({});
+    const texts = async () => (await partsOf(first.id)).map(({ text }) => text);
+    await commit(withResults(first, large("a")));
+    assert.deepEqual(await texts(), [large("a")]);
+    await commit(withResults({ ...first, version: 2 }, large("b")));
+    assert.deepEqual(await texts(), [large("b")]);
+    assert.equal((await get(first.id))?.resultsJson, large("b"));
+    await commit(withResults({ ...first, version: 3 }, '{"a":1}'));
+    assert.deepEqual(await texts(), []);
+    assert.equal((await get(first.id))?.resultsJson, '{"a":1}');
+  });
+
+  it("of extras stand apart past 600 bytes, stay while no write changes them, and go one for the other", async (t) => {
+    const { table, placed, commit, get, partsOf, notes } = await ordersOf(t);
+    const inline = "x".repeat(inlineBytesMax);
+    let order = await placed({ extrasJson: inline });
+    const change = async (extrasJson: string | null, resultsJson = order.resultsJson) => {
+      const before = order;
+      order = { ...before, extrasJson, resultsJson, version: before.version + 1 };
+      assert.equal(await commit({ before, after: order, ended: null, delivery: "keep" }), "committed");
+      assert.deepEqual(await get(order.id), order);
+    };
+    const names = async () => {
+      const query = { KeyConditionExpression: "id = :id", ExpressionAttributeValues: { ":id": { S: order.id } } };
+      return (await table.query({ ...query, ConsistentRead: true })).items.map((item) =>
+        textOf(item, "part")?.slice(0, 2),
+      );
+    };
+    assert.deepEqual(await names(), ["o"]);
+    await change(large("a"));
+    assert.deepEqual(await names(), ["o", "x2"]);
+    await change(large("a"), '{"n":1}');
+    assert.deepEqual(await names(), ["o", "x2"], "not written again");
+    await change(large("b"), large("results"));
+    assert.deepEqual(await names(), ["o", "r4", "x4"]);
+    await change(inline);
+    assert.deepEqual(await names(), ["o", "r5"]);
+    await change(large("c"));
+    await change(null);
+    assert.deepEqual(await names(), ["o", "r7"]);
+    const item = await table.read({ id: order.id, part: orderPart });
+    assert.deepEqual([item?.xt, item?.xp], [undefined, undefined]);
+    assert.deepEqual([await notes(), (await partsOf(order.id)).length], [0, 1]);
+  });
+
+  it("of extras that were replaced while they were read are read again", async (t) => {
+    const { table, placed, commit, parts } = await ordersOf(t);
+    const order = await placed({ extrasJson: large("a") });
+    const old = await table.read({ id: order.id, part: orderPart });
+    assert.ok(old);
+    assert.deepEqual(await parts.read(old), { data: undefined, results: undefined, extras: large("a") });
+    await commit(withExtras(order, large("b")));
+    assert.equal(await parts.read(old), undefined);
+  });
+
+  it("that were replaced while they were read are read again", async (t) => {
+    const { as, table, placed, commit, parts } = await ordersOf(t);
+    const order = await placed({});
+    await commit(withResults(order, large("a")));
+    const old = await table.read({ id: order.id, part: orderPart });
+    assert.ok(old);
+    await commit(withResults({ ...order, version: 2 }, large("b")));
+    assert.equal(await parts.read(old), undefined);
+    // Somebody who had read the order before it changed, and reads its part now.
+    let late = true;
+    const slow = as({
+      ...table,
+      read: async (key) => {
+        if (!late || key.part !== orderPart) return table.read(key);
+        late = false;
+        return old;
+      },
+    });
+    const read = await slow.get(order.id);
+    assert.deepEqual([late, read?.version, read?.resultsJson], [false, 3, large("b")]);
+  });
+
+  it("stay an order's own when another placing has its key and other content", async (t) => {
+    const { place, placed, get, clock, parts, partsOf } = await ordersOf(t);
+    const keyHash = "ab".repeat(32);
+    const keyed = (mark: string): Partial<NewOrder> => ({
+      dataJson: large(mark),
+      key: { keyHash, contentHash: Buffer.from(mark.padEnd(32)).toString("hex") },
+    });
+    const { id } = await placed(keyed("first"));
+    assert.deepEqual(await place(newOrder(clock, keyed("second"))), { outcome: "conflict", orderId: id });
+    assert.equal((await get(id))?.dataJson, large("first"));
+    assert.equal((await placed(keyed("first"))).id, id);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    const lasting = (await partsOf(id)).filter(({ secondsToLive }) => secondsToLive === undefined);
+    assert.deepEqual(lasting, [{ text: large("first"), secondsToLive: undefined }]);
+    assert.equal((await get(id))?.dataJson, large("first"));
+  });
+
+  it("stay an order's own when another writer of its version comes too late", async (t) => {
+    const { placed, commit, get, clock, parts, partsOf, notes } = await ordersOf(t);
+    const order = await placed({});
+    const same = [withResults(order, large("won")), withResults(order, large("won"))] as const;
+    assert.equal(await commit(same[0]), "committed");
+    assert.equal(await commit(same[1]), "stale");
+    assert.equal(await commit(withResults(order, large("lost"))), "stale");
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    const lasting = (await partsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
+    assert.deepEqual(lasting, [{ text: large("won"), secondsToLive: undefined }]);
+    assert.equal((await get(order.id))?.resultsJson, large("won"));
+    assert.equal(await notes(), 0);
+  });
+
+  it("are not given a time to live for what an earlier try of the same write left", async (t) => {
+    const { as, table, clock, placed, commit, get, partsOf } = await ordersOf(t);
+    const order = await placed({});
+    await assert.rejects(as(dyingBefore(table, 3)).commit(withResults(order, large("a"))), /the process ended/);
+    clock.advance(hourSeconds + 1);
+    // The sweep has seen that no order names the part, and before it goes on, the handler ran again.
+    const sweeper = as({
+      ...table,
+      update: async (input) => {
+        assert.equal(await commit(withResults(order, large("a"))), "committed");
+        return table.update(input);
+      },
+    });
+    await sweeper.parts.sweep();
+    const named = (await partsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
+    assert.deepEqual(named, [{ text: large("a"), secondsToLive: undefined }]);
+    assert.equal((await get(order.id))?.resultsJson, large("a"));
+  });
+
+  for (const [step, nth, left] of [
+    ["after the note", 2, []],
+    ["after the part", 3, [{ text: large("a"), secondsToLive: 86_400 }]],
+    ["after the order's write", 4, [{ text: large("a"), secondsToLive: undefined }]],
+  ] as const) {
+    it(`of a process that dies ${step} are seen to by the sweep, an hour later`, async (t) => {
+      const { as, table, placed, clock, get, parts, partsOf, notes } = await ordersOf(t);
+      const order = await placed({});
+      await assert.rejects(as(dyingBefore(table, nth)).commit(withResults(order, large("a"))), /the process ended/);
+      const written = await partsOf(order.id);
+      assert.equal(await notes(), 1);
+      clock.advance(hourSeconds);
+      await parts.sweep();
+      assert.deepEqual([await notes(), await partsOf(order.id)], [1, written]);
+      clock.advance(0.001);
+      await parts.sweep();
+      assert.equal(await notes(), 0);
+      const seen = (await partsOf(order.id)).map(({ text, secondsToLive }) => ({
+        text,
+        secondsToLive: secondsToLive && Math.round(secondsToLive),
+      }));
+      assert.deepEqual(seen, left);
+      assert.equal((await get(order.id))?.resultsJson, nth === 4 ? large("a") : "{}");
+      clock.advance(hourSeconds);
+      await parts.sweep();
+      assert.equal((await partsOf(order.id)).length, left.length);
+    });
+  }
+
+  it("of extras are seen to by the sweep: lost ones, old ones, and not those that their order names", async (t) => {
+    const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
+    const order = await placed({ extrasJson: large("a") });
+    const dying = (nth: number) => as(dyingBefore(table, nth)).commit(withExtras(order, large(`b${nth}`)));
+    await assert.rejects(dying(3), /the process ended/);
+    await assert.rejects(dying(4), /the process ended/);
+    assert.equal((await partsOf(order.id)).length, 3);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    assert.deepEqual([await notes(), (await get(order.id))?.extrasJson], [0, large("b4")]);
+    assert.deepEqual(await partsOf(order.id), [{ text: large("b4"), secondsToLive: undefined }]);
+    const kept = await get(order.id);
+    assert.ok(kept);
+    await commit(withResults(kept, large("results")));
+    const results = { ...kept, version: 3, resultsJson: large("results") };
+    await assert.rejects(as(dyingBefore(table, 4)).commit(withResults(results, large("newer"))), /the process ended/);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    assert.deepEqual(
+      (await partsOf(order.id)).map(({ text, secondsToLive }) => [text, secondsToLive]),
+      [
+        [large("newer"), undefined],
+        [large("b4"), undefined],
+      ],
+    );
+  });
+
+  it("that a dying process had replaced, and not yet taken off, are seen to by the sweep", async (t) => {
+    const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
+    const order = await placed({});
+    await commit(withResults(order, large("old")));
+    const newer = withResults({ ...order, version: 2 }, large("new"));
+    await assert.rejects(as(dyingBefore(table, 4)).commit(newer), /the process ended/);
+    assert.equal((await partsOf(order.id)).length, 2);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    assert.deepEqual(await partsOf(order.id), [{ text: large("new"), secondsToLive: undefined }]);
+    assert.deepEqual([await notes(), (await get(order.id))?.resultsJson], [0, large("new")]);
+  });
+
+  it("of a placing that dies are seen to as well", async (t) => {
+    const { as, table, clock, parts, notes } = await ordersOf(t);
+    const dying = as(dyingBefore(table, 3));
+    await assert.rejects(dying.place(newOrder(clock, { dataJson: large("a") })), /the process ended/);
+    assert.equal(await notes(), 1);
+    clock.advance(hourSeconds + 1);
+    await parts.sweep();
+    assert.equal(await notes(), 0);
+  });
+
+  for (const [step, nth, stands] of [
+    ["before its item", 2, true],
+    ["before its parts", 3, false],
+  ] as const) {
+    it(`of an order whose removal dies ${step} leave nothing that cannot be read`, async (t) => {
+      const { as, table, clock, placed, get, list, parts, partsOf, notes } = await ordersOf(t);
+      const dataJson = large("data");
+      const { id } = await placed({ kind: "final", status: "done", dataJson });
+      await assert.rejects(as(dyingBefore(table, nth)).remove({ id }), /the process ended/);
+      assert.equal((await get(id))?.dataJson, stands ? dataJson : undefined);
+      assert.equal((await list({ limit: 10 })).items.length, stands ? 1 : 0);
+      clock.advance(hourSeconds + 1);
+      await parts.sweep();
+      assert.equal(await notes(), 0);
+      assert.deepEqual(
+        (await partsOf(id)).map(({ secondsToLive }) => secondsToLive !== undefined),
+        [!stands],
+      );
+      if (stands) assert.deepEqual(await as(table).remove({ id }), { removed: 1, nextCursor: null });
+    });
+  }
+
+  it("all go with their order", async (t) => {
+    const { table, placed, commit, parts, partsOf, notes } = await ordersOf(t);
+    const order = await placed({ dataJson: large("data"), extrasJson: large("extras") });
+    await commit(withResults(order, large("results")));
+    assert.equal((await partsOf(order.id)).length, 3);
+    const eraseParts = await parts.release((await table.read({ id: order.id, part: orderPart })) ?? {});
+    assert.deepEqual([(await partsOf(order.id)).length, await notes()], [3, 3]);
+    await eraseParts();
+    assert.deepEqual([(await partsOf(order.id)).length, await notes()], [0, 0]);
+  });
+});

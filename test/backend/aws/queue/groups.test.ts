@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createGroups } from "../../../../src/backend/aws/queue/inFlight.ts";
+import { flight } from "../support.ts";
+
+const paid = "https://sqs/orders-paid";
+const packed = "https://sqs/orders-packed";
+
+describe("a group", () => {
+  it("hands out one of its messages, and the next when that one has left, in their order", () => {
+    const groups = createGroups();
+    const [first, second, third] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
+    assert.deepEqual(groups.arrive([first, second, third]), [first]);
+    assert.deepEqual(groups.takeReady(paid, 10), []);
+    groups.left(first);
+    assert.deepEqual(groups.takeReady(paid, 10), [second]);
+    assert.deepEqual(groups.takeReady(paid, 10), []);
+    groups.left(second);
+    assert.deepEqual(groups.takeReady(paid, 10), [third]);
+    groups.left(third);
+    assert.deepEqual(groups.takeReady(paid, 10), []);
+  });
+
+  it("gives back those behind one that comes again, in their order, and once", () => {
+    const groups = createGroups();
+    const [first, second, third] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
+    groups.arrive([first, second, third]);
+    assert.deepEqual(groups.stays(first), [second, third]);
+    assert.deepEqual(groups.stays(first), []);
+    groups.left(first);
+    assert.deepEqual(groups.takeReady(paid, 10), []);
+  });
+
+  it("gives back only what is still behind", () => {
+    const groups = createGroups();
+    const [first, second, third] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
+    groups.arrive([first, second, third]);
+    groups.left(first);
+    assert.deepEqual(groups.takeReady(paid, 10), [second]);
+    assert.deepEqual(groups.stays(second), [third]);
+  });
+
+  it("is held back by no other, nor by its namesake in another queue", () => {
+    const groups = createGroups();
+    const [a1, b1, a2, b2] = [flight(paid, "a"), flight(paid, "b"), flight(paid, "a"), flight(paid, "b")];
+    const elsewhere = [flight(packed, "a"), flight(packed, "a")];
+    assert.deepEqual(groups.arrive([a1, b1, a2, b2]), [a1, b1]);
+    assert.deepEqual(groups.arrive(elsewhere), [elsewhere[0]]);
+    groups.left(b1);
+    assert.deepEqual(groups.takeReady(packed, 10), []);
+    assert.deepEqual(groups.takeReady(paid, 10), [b2]);
+    assert.deepEqual(groups.stays(a1), [a2]);
+    groups.left(elsewhere[0] as (typeof elsewhere)[0]);
+    assert.deepEqual(groups.takeReady(packed, 10), [elsewhere[1]]);
+  });
+
+  it("forgets what waited in it once the queue gives it anew: its lease has run out", () => {
+    const groups = createGroups();
+    const [first, late, again] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
+    groups.arrive([first, late]);
+    assert.deepEqual(groups.arrive([again]), [again]);
+    groups.left(again);
+    assert.deepEqual(groups.takeReady(paid, 10), []);
+  });
+
+  it("is no group where messages have none: each is handed out", () => {
+    const groups = createGroups();
+    const all = [flight(paid, null), flight(paid, null)];
+    assert.deepEqual(groups.arrive(all), all);
+  });
+});
+
+describe("what is ready", () => {
+  const readied = (...names: readonly string[]) => {
+    const groups = createGroups();
+    const next = names.map((name) => {
+      const [head, follower] = [flight(paid, name), flight(paid, name)];
+      groups.arrive([head, follower]);
+      return { leave: () => groups.left(head), follower };
+    });
+    return { groups, next };
+  };
+
+  it("is taken in the order in which it became so, as many as are asked for", () => {
+    const { groups, next } = readied("a", "b", "c");
+    for (const { leave } of next.toReversed()) leave();
+    const [a, b, c] = next.map(({ follower }) => follower);
+    assert.deepEqual(groups.takeReady(paid, 2), [c, b]);
+    assert.deepEqual(groups.takeReady(paid, 2), [a]);
+  });
+
+  it("wakes all who wait for its queue, once, and nobody else", () => {
+    const { groups, next } = readied("a", "b");
+    const woken: string[] = [];
+    groups.onReady(paid, () => woken.push("one"));
+    groups.onReady(paid, () => woken.push("two"));
+    groups.onReady(paid, () => woken.push("gone"))();
+    groups.onReady(packed, () => woken.push("elsewhere"));
+    next[0]?.leave();
+    assert.deepEqual(woken, ["one", "two"]);
+    next[1]?.leave();
+    assert.deepEqual(woken, ["one", "two"]);
+  });
+
+  it("wakes nobody when nothing stood behind what left", () => {
+    const groups = createGroups();
+    const head = flight(paid, "a");
+    groups.arrive([head]);
+    groups.onReady(paid, () => assert.fail("woken for nothing"));
+    groups.left(head);
+  });
+});

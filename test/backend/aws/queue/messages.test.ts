@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { bodyOf, fifoFields, referenceOf } from "../../../../src/backend/aws/queue/topic.ts";
+import { anyText } from "../arbitrary.ts";
+
+/** What SQS and SNS take for a group's or a deduplication's id. */
+const allowed = /^[A-Za-z0-9!"#$%&'()*+,\-./:;<=>?@[\\\]^_`{|}~]{1,128}$/;
+const id = "0193d1c0-0000-7000-8000-000000000000";
+const groups = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.string({ unit: "grapheme" }),
+  fc.constantFrom("", " ", "\u0000", "👩‍👩‍👧", "ä".repeat(128), "x".repeat(256)),
+);
+
+describe("a message", () => {
+  it("of any group has a group and a deduplication id that SQS takes", () => {
+    fc.assert(
+      fc.property(groups, fc.nat(), fc.constantFrom("", `:v${2 ** 31}`, `:s${2 ** 31}.999`), (group, visit, suffix) => {
+        const fields = fifoFields("fifo", { id, status: "paid", visit, group }, suffix);
+        assert.match(fields.MessageGroupId ?? "", allowed);
+        assert.match(fields.MessageDeduplicationId ?? "", allowed);
+      }),
+    );
+  });
+
+  it("has one group for one key, another for another, and the empty key is a key", () => {
+    const groupOf = (group: string | null) =>
+      fifoFields("fifo", { id, status: "paid", visit: 1, group }).MessageGroupId;
+    fc.assert(
+      fc.property(anyText, anyText, (one, other) => {
+        assert.equal(groupOf(one) === groupOf(other), one === other);
+      }),
+    );
+    assert.equal(groupOf(null), id);
+    assert.notEqual(groupOf(""), id);
+  });
+
+  it("repeats its deduplication id for one visit, and for no other visit and no redelivery", () => {
+    const of = (visit: number, suffix?: string) =>
+      fifoFields("fifo", { id, status: "paid", visit, group: null }, suffix).MessageDeduplicationId;
+    assert.equal(of(1), of(1));
+    assert.equal(new Set([of(1), of(2), of(1, ":v3"), of(1, ":s3.1")]).size, 4);
+  });
+
+  it("has neither in standard delivery, which would refuse them", () => {
+    assert.deepEqual(fifoFields("standard", { id, status: "paid", visit: 1, group: "a" }), {});
+  });
+
+  it("carries its reference and nothing of the order beside", () => {
+    const body = bodyOf({ id, status: "paid", visit: 3, group: "secret" });
+    assert.deepEqual(referenceOf(body), { id, visit: 3 });
+    assert.deepEqual(Object.keys(JSON.parse(body)), ["id", "visit"]);
+  });
+
+  it("that Cauce did not write is told from one of its own, whatever it holds", () => {
+    const bodies = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.json(),
+      fc.jsonValue().map((visit) => JSON.stringify({ id, visit })),
+      fc.constantFrom(undefined, "", "null", "[]", '"text"', "{}", '{"id":1,"visit":1}', '{"visit":1}'),
+    );
+    fc.assert(
+      fc.property(bodies, (body) => {
+        const reference = referenceOf(body);
+        if (reference === undefined) return;
+        assert.deepEqual([typeof reference.id, typeof reference.visit], ["string", "number"]);
+      }),
+      { numRuns: 1_000 },
+    );
+    for (const body of [undefined, "", "null", "[]", '"text"', "{}", '{"id":1,"visit":1}', `{"id":"${id}"}`]) {
+      assert.equal(referenceOf(body), undefined, body);
+    }
+  });
+});

@@ -1,0 +1,244 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Message } from "@aws-sdk/client-sqs";
+import { createDeliveries } from "../../../../src/backend/aws/queue/deliveries.ts";
+import { createFlights, createGroups } from "../../../../src/backend/aws/queue/inFlight.ts";
+import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
+import { createReceiving } from "../../../../src/backend/aws/queue/receive.ts";
+import { bodyOf } from "../../../../src/backend/aws/queue/topic.ts";
+import type { Table } from "../../../../src/backend/aws/table.ts";
+import type { Registry } from "../../../../src/backend/aws/tableMeta.ts";
+import type { DeliveryMode } from "../../../../src/backend/port.ts";
+import { fakeClock } from "../../../../src/testing/fakeClock.ts";
+
+const url = "https://sqs/orders-paid";
+const leaseSeconds = 60;
+const asked = { status: "paid", max: 10, leaseSeconds, waitSeconds: 20 };
+
+/** What is received over a queue whose calls the test answers, and what it is told of its messages. */
+function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({})) {
+  const clock = fakeClock();
+  const calls: { answer(messages: Message[]): void; fail(error: Error): void }[] = [];
+  const told: string[] = [];
+  const queue: Queue = {
+    url,
+    receive: () => new Promise((answer, fail) => calls.push({ answer, fail })),
+    delete: async (receipt) => void told.push(`delete ${receipt}`),
+    changeVisibility: async (receipt, seconds) => void told.push(`${receipt} in ${seconds} s`),
+    send: async ({ id }, { delaySeconds }) => void told.push(`send ${id} in ${delaySeconds} s`),
+    counts: () => assert.fail("nobody counts"),
+  };
+  const flights = createFlights(clock);
+  const groups = createGroups();
+  const table = { read, update: async () => ({}) } as Partial<Table> as Table;
+  const deliveries = createDeliveries({ ...{ mode, clock, table, flights, groups }, onForeign: () => {} });
+  let paused = false;
+  const registry = { isPaused: async () => paused } as Partial<Registry> as Registry;
+  const receiving = createReceiving({
+    ...{ clock, registry, groups, deliveries, pollSeconds: 5 },
+    queueOf: async () => queue,
+  });
+  const pause = (now: boolean) => {
+    paused = now;
+  };
+  return { clock, calls, told, deliveries, receiving, pause };
+}
+
+function message(name: string, group?: string, receives = 1): Message {
+  return {
+    ...{ MessageId: name, ReceiptHandle: name, Body: bodyOf({ id: name, status: "paid", visit: 0, group: null }) },
+    Attributes: {
+      ApproximateReceiveCount: String(receives),
+      ...(group === undefined ? {} : { MessageGroupId: group }),
+    },
+  };
+}
+
+/** Until everything has gone as far as it goes without time passing. */
+const still = () => new Promise((resolve) => setImmediate(resolve));
+const idsOf = (all: readonly { orderId: string }[]) => all.map(({ orderId }) => orderId);
+
+/** A receive ended because one of a group was ready, and its call, the second, is still under way. */
+async function withCallForNobody() {
+  const all = receivingOf("fifo");
+  const first = all.receiving.receive(asked);
+  await still();
+  all.calls[0]?.answer([message("a", "g"), message("b", "g")]);
+  const [head] = await first;
+  assert.ok(head);
+  const second = all.receiving.receive(asked);
+  await still();
+  await all.deliveries.settle(head, { verdict: "done" });
+  assert.deepEqual(idsOf(await second), ["b"]);
+  return all;
+}
+
+describe("receiving", () => {
+  it("that one of a group ended leaves its call to the next, which makes none beside it", async () => {
+    const { calls, receiving } = await withCallForNobody();
+    const next = receiving.receive(asked);
+    await still();
+    calls[1]?.answer([message("c", "h")]);
+    assert.deepEqual(idsOf(await next), ["c"]);
+    assert.equal(calls.length, 2);
+  });
+
+  it("leaves what a call brought for nobody once its lease has run out: it may be in other hands", async () => {
+    const { clock, calls, receiving } = await withCallForNobody();
+    calls[1]?.answer([message("c", "h")]);
+    await still();
+    clock.advance(leaseSeconds);
+    const next = receiving.receive(asked);
+    await still();
+    calls[2]?.answer([message("d", "h")]);
+    assert.deepEqual(idsOf(await next), ["d"]);
+    assert.equal(calls.length, 3);
+  });
+
+  it("gives no more than is asked for of what an earlier call brought, and keeps the rest for the next", async () => {
+    const { calls, receiving } = await withCallForNobody();
+    calls[1]?.answer([message("c", "h"), message("d", "i")]);
+    assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
+    assert.deepEqual(idsOf(await receiving.receive(asked)), ["d"]);
+    assert.equal(calls.length, 2);
+  });
+
+  it("that is closed waits for the call that is under way, and gives back what it brings for nobody", async () => {
+    const { calls, told, receiving } = await withCallForNobody();
+    let closed = false;
+    const closing = receiving.close().then(() => {
+      closed = true;
+    });
+    await still();
+    // What SQS gives once nobody listens would be away for a whole lease.
+    assert.equal(closed, false);
+    told.length = 0;
+    calls[1]?.answer([message("c", "h"), message("d", "h"), message("e", "i")]);
+    await closing;
+    assert.deepEqual(told.toSorted(), ["c in 0 s", "d in 0 s", "e in 0 s"]);
+    assert.deepEqual(await receiving.receive(asked), []);
+    assert.equal(calls.length, 2);
+  });
+
+  it("that is closed gives back what was more than anybody asked for", async () => {
+    const { calls, told, receiving } = await withCallForNobody();
+    calls[1]?.answer([message("c", "h"), message("d", "i")]);
+    assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
+    told.length = 0;
+    await receiving.close();
+    assert.deepEqual(told, ["d in 0 s"]);
+  });
+
+  it("that is closed waits for a call that somebody waits for, too", async () => {
+    const { calls, told, receiving } = receivingOf("standard");
+    const waiting = receiving.receive(asked);
+    await still();
+    let closed = false;
+    const closing = receiving.close().then(() => {
+      closed = true;
+    });
+    await still();
+    assert.equal(closed, false);
+    calls[0]?.answer([message("a")]);
+    assert.deepEqual(idsOf(await waiting), ["a"]);
+    await closing;
+    assert.deepEqual(told, []);
+  });
+
+  it("hands out all that came where the table does not tell of a message that came before", async () => {
+    const { calls, receiving } = receivingOf("standard", () => Promise.reject(new Error("down")));
+    const receive = receiving.receive(asked);
+    await still();
+    calls[0]?.answer([message("a"), message("b", undefined, 2)]);
+    const taken = await receive;
+    assert.deepEqual(
+      taken.map(({ orderId, redelivered }) => [orderId, redelivered]),
+      [
+        ["a", false],
+        ["b", true],
+      ],
+    );
+  });
+
+  it("closes where the last call failed", async () => {
+    const { calls, told, receiving } = await withCallForNobody();
+    told.length = 0;
+    const closing = receiving.close();
+    calls[1]?.fail(new Error("down"));
+    await closing;
+    assert.deepEqual(told, []);
+  });
+
+  it("gives nothing after a pause of what was more than anybody asked for before it: the leases are over", async () => {
+    const { clock, calls, told, receiving, pause } = await withCallForNobody();
+    calls[1]?.answer([message("c", "h"), message("d", "i")]);
+    assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
+    pause(true);
+    const paused = receiving.receive(asked);
+    await still();
+    clock.advance(leaseSeconds);
+    assert.deepEqual(await paused, []);
+    pause(false);
+    told.length = 0;
+    const next = receiving.receive(asked);
+    await still();
+    calls[2]?.answer([message("e", "j")]);
+    assert.deepEqual([idsOf(await next), told], [["e"], []]);
+  });
+
+  it("gives back what a call brings once its status was paused", async () => {
+    const { calls, told, receiving, pause, clock } = receivingOf("standard");
+    const first = receiving.receive(asked);
+    await still();
+    pause(true);
+    calls[0]?.answer([message("a")]);
+    await still();
+    assert.deepEqual(told.toSorted(), ["delete a", "send a in 0 s"]);
+    clock.advance(20);
+    assert.deepEqual(await first, []);
+    assert.equal(clock.timers, 0);
+  });
+
+  it("of a group gives the next one when the head has left, without another call", async () => {
+    const { calls, told, receiving, deliveries } = receivingOf("fifo");
+    const first = receiving.receive(asked);
+    await still();
+    calls[0]?.answer([message("a", "g"), message("b", "g"), message("c", "h")]);
+    const [head, other] = await first;
+    assert.deepEqual([head?.orderId, other?.orderId], ["a", "c"]);
+    const second = receiving.receive(asked);
+    await still();
+    assert.ok(head);
+    await deliveries.settle(head, { verdict: "done" });
+    assert.deepEqual(idsOf(await second), ["b"]);
+    // Its lease begins when it is handed out.
+    assert.deepEqual(told, ["delete a", `b in ${leaseSeconds} s`]);
+  });
+
+  it("of a group gives back those behind a head that comes again, after it", async () => {
+    const { clock, calls, told, receiving, deliveries } = receivingOf("fifo");
+    const first = receiving.receive(asked);
+    await still();
+    calls[0]?.answer([message("a", "g"), message("b", "g"), message("c", "g")]);
+    const [head] = await first;
+    assert.ok(head);
+    await deliveries.settle(head, { verdict: "again", notBefore: clock.now() + 7_000 });
+    assert.deepEqual(told, ["a in 7 s", "b in 0 s", "c in 0 s"]);
+  });
+
+  it("of a group says nothing of those behind whose lease has run out: they may be in other hands", async () => {
+    const { clock, calls, told, receiving, deliveries } = receivingOf("fifo");
+    const first = receiving.receive(asked);
+    await still();
+    calls[0]?.answer([message("a", "g"), message("b", "g"), message("c", "g")]);
+    const [head] = await first;
+    assert.ok(head);
+    clock.advance(leaseSeconds / 2);
+    await deliveries.settle(head, { verdict: "done" });
+    const [next] = await receiving.receive(asked);
+    assert.equal(next?.orderId, "b");
+    clock.advance(leaseSeconds / 2);
+    await deliveries.settle(next, { verdict: "again", notBefore: clock.now() + 7_000 });
+    assert.deepEqual(told, ["delete a", `b in ${leaseSeconds} s`, "b in 7 s"]);
+  });
+});

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { type TestContext, test } from "node:test";
+import type { Backend } from "../../../src/backend/port.ts";
+import { decide, type Outcome } from "../../../src/core/decide.ts";
+import type { StoredOrder } from "../../../src/core/order.ts";
+import { contractWorkflow, movedTo } from "../../../src/testing/contract/orders.ts";
+import { fakeClock } from "../../../src/testing/fakeClock.ts";
+import { copyStore, newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts";
+
+const { by } = newOrder;
+const at = (status: string, waitSeconds = 0, max = 1, leaseSeconds = 60) => ({
+  status,
+  max,
+  leaseSeconds,
+  waitSeconds,
+});
+
+async function opened(t: TestContext) {
+  const clock = fakeClock();
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const backends: Backend[] = [];
+  const open = async (from: string) => {
+    const backend = await openSqlite(from, { clock });
+    backends.push(backend);
+    return backend;
+  };
+  t.after(async () => {
+    for (const backend of backends) await backend.close();
+  });
+  const change = (order: StoredOrder, outcome: Outcome) => {
+    const decision = decide(order, outcome, { workflow: contractWorkflow, now: clock.now(), random: () => 0.5, by });
+    assert.ok("change" in decision);
+    return decision.change;
+  };
+  const backend = await open(directory);
+  /** Everything that is on its way to the writer and back has arrived. */
+  const settled = async () => void (await backend.receive(at("nowhere")));
+  return { clock, directory, backend, open, change, settled };
+}
+
+test("a verdict that the store refuses leaves the lease, which brings the delivery back", async (t) => {
+  const { clock, directory, backend, settled } = await opened(t);
+  await placeOne(backend);
+  const [delivery] = await backend.receive(at("received"));
+  assert.ok(delivery);
+  const other = new DatabaseSync(join(directory, "orders.db"));
+  other.exec("BEGIN IMMEDIATE");
+  await assert.rejects(backend.settle(delivery, { verdict: "again", notBefore: clock.now() + 1_000 }), {
+    code: "store_unavailable",
+  });
+  other.exec("ROLLBACK");
+  other.close();
+  clock.advance(61);
+  await settled();
+  const [again] = await backend.receive(at("received"));
+  assert.equal(again?.orderId, delivery.orderId);
+});
+
+test("an order that is committed in the moment in which its lease ends is not handed out once more", async (t) => {
+  const { clock, backend, change, settled } = await opened(t);
+  const order = await placeOne(backend);
+  await backend.receive(at("received", 0, 1, 1));
+  const second = backend.receive(at("received", 5));
+  await settled();
+  // The release and the commit are one batch.
+  clock.advance(1);
+  assert.equal(await backend.commit(change(order, movedTo("done"))), "committed");
+  await settled();
+  assert.equal((await backend.get(order.id))?.status, "done");
+  const next = await placeOne(backend);
+  assert.deepEqual(
+    (await second).map(({ orderId }) => orderId),
+    [next.id],
+  );
+});
+
+test("an order that nobody was given, and that is moved then, is given to nobody", async (t) => {
+  const { backend, change, settled } = await opened(t);
+  for (let turns = 0; turns < 6; turns++) {
+    const order = await placeOne(backend);
+    const stop = new AbortController();
+    const given = backend.receive({ ...at("received", 5), signal: stop.signal });
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    stop.abort();
+    await given;
+    await settled();
+    assert.equal(await backend.commit(change(order, movedTo("done"))), "committed");
+    assert.deepEqual(await backend.receive(at("received")), [], `after ${turns} turns`);
+    assert.deepEqual((await backend.counts({ depths: true })).depths, []);
+  }
+});
+
+test("that a visit was delivered twice says nothing of the next one", async (t) => {
+  const { clock, backend, change, settled } = await opened(t);
+  const first = backend.receive(at("received", 5, 1, 1));
+  const order = await placeOne(backend);
+  await first;
+  const second = backend.receive(at("received", 5));
+  await settled();
+  clock.advance(1);
+  const [delivery] = await second;
+  assert.equal(delivery?.redelivered, true);
+  assert.equal(await backend.commit(change(order, movedTo("priced"))), "committed");
+  const [next] = await backend.receive(at("priced"));
+  assert.equal(next?.redelivered, false);
+});
+
+test("orders that were in hand at a crash and that nobody has a hand for hold up no other", async (t) => {
+  const { clock, directory, backend, open, change } = await opened(t);
+  const orders = [await placeOne(backend), await placeOne(backend), await placeOne(backend)];
+  await backend.receive(at("received", 0, 3));
+  const copy = temporaryDirectory();
+  t.after(copy.remove);
+  copyStore(directory, copy.directory);
+  const after = await open(copy.directory);
+  // One is moved before anybody asks for it.
+  assert.equal(await after.commit(change(orders[0] as StoredOrder, movedTo("done"))), "committed");
+  const priced = await placeOne(after, { status: "priced" });
+  const [tried] = await after.receive(at("received"));
+  assert.equal(tried?.redelivered, true);
+  const waiting = after.receive(at("priced", 60));
+  clock.advance(0.3);
+  assert.deepEqual(
+    (await waiting).map(({ orderId }) => orderId),
+    [priced.id],
+  );
+  // The last one is still tried alone.
+  const [last] = await after.receive(at("received"));
+  assert.equal(last?.redelivered, true);
+});
+
+test("what goes back at a close keeps its mark: the attempt whose process died still counts", async (t) => {
+  const { directory, backend, open } = await opened(t);
+  await placeOne(backend);
+  await backend.receive(at("received"));
+  const copy = temporaryDirectory();
+  t.after(copy.remove);
+  copyStore(directory, copy.directory);
+  for (let turns = 0; turns < 4; turns++) {
+    const after = await open(copy.directory);
+    const given = after.receive(at("received", 60));
+    for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+    await after.close();
+    await given;
+  }
+  const [delivery] = await (await open(copy.directory)).receive(at("received"));
+  assert.equal(delivery?.redelivered, true);
+});

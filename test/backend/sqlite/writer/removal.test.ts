@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import type { Backend } from "../../../../src/backend/port.ts";
+import { openWriter } from "../../../../src/backend/sqlite/writer/writer.ts";
+import type { StoredOrder } from "../../../../src/core/order.ts";
+import { fakeClock } from "../../../../src/testing/fakeClock.ts";
+import { newOrder, openSqlite, placeOne, temporaryDirectory } from "../support.ts";
+
+/** A change that the engine would decide, far enough for a store. */
+async function move(backend: Backend, before: StoredOrder, fields: Partial<StoredOrder>): Promise<StoredOrder> {
+  const after = { ...before, visit: before.visit + 1, version: before.version + 1, ...fields };
+  const ended = { ...before.entry, status: before.status, visit: before.visit, attempts: 0 };
+  const change = { before, after: { ...after, past: [...before.past, ended] }, ended };
+  const committed = await backend.commit({
+    ...change,
+    delivery: after.kind === "final" || after.failure ? "end" : "enter",
+  });
+  assert.equal(committed, "committed");
+  return change.after;
+}
+
+describe("what was removed", () => {
+  it("is overwritten in the files, among orders that stay, and none of it is left after a VACUUM", async () => {
+    const { directory, remove } = temporaryDirectory();
+    try {
+      const clock = fakeClock();
+      const backend = await openSqlite(directory, { clock });
+      const place = async (n: number) => {
+        const mark = `${n % 3 === 0 ? "KEPT" : "ERASED"}-${n}`;
+        // Some small, some over several pages.
+        const dataJson = JSON.stringify({ mark, filler: "x".repeat(n % 7 === 0 ? 9_000 : 200) });
+        const key = { keyHash: n.toString(16).padStart(64, "0"), contentHash: "0".repeat(64) };
+        const order = await placeOne(backend, { dataJson, group: mark, key });
+        const moved = await move(backend, order, { status: "priced", resultsJson: JSON.stringify({ of: mark }) });
+        const failure = { code: "handler_failed" as const, message: mark, fingerprint: mark, at: 1, attempts: 1 };
+        const failed = await move(backend, moved, { failure });
+        return move(backend, failed, { status: "done", kind: "final", failure: null });
+      };
+      const orders: StoredOrder[] = [];
+      for (let from = 0; from < 600; from += 100) {
+        orders.push(...(await Promise.all(Array.from({ length: 100 }, (_, n) => place(from + n)))));
+      }
+      const erased = orders.filter((_, n) => n % 3 !== 0);
+      await Promise.all(erased.map(({ id }) => backend.remove({ id })));
+      await backend.close();
+
+      const times = (text: string) => {
+        const files = readdirSync(directory).map((name) => readFileSync(join(directory, name), "latin1"));
+        return files.reduce((sum, file) => sum + file.split(text).length - 1, 0);
+      };
+      assert.ok(times("KEPT-") > 0);
+      // What is deleted is overwritten; what SQLite copied before that, when it split or joined pages, may be left.
+      const left = times("ERASED-");
+      assert.ok(left < erased.length / 20, `${left} marks of ${erased.length} orders are left`);
+      const writer = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
+      const count = (table: string) => writer.db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n;
+      assert.deepEqual(["orders", "order_data", "keys"].map(count), [200, 200, 200]);
+      assert.deepEqual({ ...writer.db.prepare("PRAGMA integrity_check").get() }, { integrity_check: "ok" });
+      writer.db.exec("VACUUM");
+      writer.close();
+      assert.equal(times("ERASED-"), 0);
+    } finally {
+      remove();
+    }
+  });
+
+  it("leaves its key to a placing that comes with the removal", async () => {
+    const { directory, remove } = temporaryDirectory();
+    try {
+      const backend = await openSqlite(directory, { clock: fakeClock() });
+      const key = { keyHash: "1".repeat(64), contentHash: "2".repeat(64) };
+      const order = await placeOne(backend, { kind: "final", status: "done", key });
+      // One batch: the placing finds the order, which is gone before it can be read.
+      const [placed, removed] = await Promise.all([
+        backend.place({ ...newOrder, key }),
+        backend.remove({ id: order.id }),
+      ]);
+      assert.deepEqual(removed, { removed: 1, nextCursor: null });
+      assert.equal(placed.outcome, "placed");
+      await backend.close();
+    } finally {
+      remove();
+    }
+  });
+
+  it("does not keep a group's list from its older orders, nor new orders from theirs", async () => {
+    const { directory, remove } = temporaryDirectory();
+    try {
+      const clock = fakeClock();
+      let backend = await openSqlite(directory, { clock });
+      const place = (group: string) => placeOne(backend, { kind: "final", status: "done", group });
+      const first = await place("a");
+      for (let n = 0; n < 5; n++) await Promise.all(Array.from({ length: 1_000 }, () => place("b")));
+      const last = await place("a");
+      const { items } = await backend.list({ group: "b", limit: 1_000 });
+      await Promise.all(items.map(({ id }) => backend.remove({ id })));
+      await backend.remove({ id: last.id });
+      await backend.close();
+      backend = await openSqlite(directory, { clock });
+      const next = await place("a");
+      const found = await backend.list({ group: "a", limit: 10 });
+      assert.deepEqual(
+        found.items.map(({ id }) => id),
+        [next.id, first.id],
+      );
+      await backend.remove({ id: first.id });
+      assert.equal((await backend.list({ group: "a", limit: 10 })).items.length, 1);
+      await backend.close();
+    } finally {
+      remove();
+    }
+  });
+});

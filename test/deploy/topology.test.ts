@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { z } from "zod";
+import { topologyOf } from "../../src/deploy/topology.ts";
+import { defineWorkflow, final } from "../../src/index.ts";
+
+const workflow = defineWorkflow({
+  name: "orders",
+  data: z.object({}),
+  initial: "received",
+  statuses: {
+    received: { to: ["review", "paid"], timeoutSeconds: 10, concurrency: 25 },
+    review: { to: ["paid"], waits: true },
+    paid: { to: ["shipped"], timeoutSeconds: 200, retry: { attempts: 8 } },
+    shipped: final,
+  },
+});
+
+describe("the topology", () => {
+  it("has a queue, a filter and a source for each handled status, in every shape", () => {
+    for (const delivery of ["standard", "fifo"] as const) {
+      for (const processors of ["shared", "per-status"] as const) {
+        const topology = topologyOf(workflow, { delivery, processors });
+        const of = (each: readonly { status: string }[]) => each.map(({ status }) => status);
+        assert.deepEqual(of(topology.queues), ["received", "paid"]);
+        assert.deepEqual(of(topology.sources), ["received", "paid"]);
+        assert.deepEqual(
+          topology.queues.map(({ filter }) => filter),
+          [{ status: ["received"] }, { status: ["paid"] }],
+        );
+        assert.deepEqual(topology.unrouted.filter, { status: [{ "anything-but": ["received", "paid"] }] });
+        assert.deepEqual(
+          topology.functions.flatMap(({ statuses }) => statuses),
+          ["received", "paid"],
+        );
+      }
+    }
+  });
+
+  it("names everything by one pattern", () => {
+    const { table, topic, queues, functions, unrouted } = topologyOf(workflow, { delivery: "fifo" });
+    assert.deepEqual(
+      [table, topic, unrouted.name, ...queues.flatMap(({ name, deadLetters }) => [name, deadLetters])],
+      [
+        "orders-table-dev",
+        "orders-topic-dev.fifo",
+        "orders-unrouted-dev.fifo",
+        "orders-received-dev.fifo",
+        "orders-received-dead-dev.fifo",
+        "orders-paid-dev.fifo",
+        "orders-paid-dead-dev.fifo",
+      ],
+    );
+    assert.deepEqual(
+      functions.map(({ name }) => name),
+      ["orders-request-dev", "orders-processing-dev", "orders-sweep-dev"],
+    );
+    assert.deepEqual(
+      topologyOf(workflow, { stage: "prod", processors: "per-status" }).functions.map(({ name }) => name),
+      ["orders-request-prod", "orders-processing-received-prod", "orders-processing-paid-prod", "orders-sweep-prod"],
+    );
+  });
+
+  it("takes times, receives and concurrency from the workflow", () => {
+    const shared = topologyOf(workflow);
+    assert.deepEqual(
+      shared.queues.map(({ visibilitySeconds }) => visibilitySeconds),
+      // No shorter than the function that both share.
+      [220, 1_200],
+    );
+    assert.deepEqual(
+      topologyOf(workflow, { processors: "per-status" }).queues.map(({ visibilitySeconds }) => visibilitySeconds),
+      [60, 1_200],
+    );
+    assert.deepEqual(
+      shared.queues.map(({ receivesMost }) => receivesMost),
+      [56, 59],
+    );
+    assert.deepEqual(
+      topologyOf(workflow, { delivery: "fifo" }).queues.map(({ receivesMost }) => receivesMost),
+      [1_000, 1_000],
+    );
+    assert.deepEqual(
+      shared.sources.map(({ batchSize, concurrencyMost }) => [batchSize, concurrencyMost]),
+      [
+        [10, 2],
+        [10, 10],
+      ],
+    );
+  });
+
+  it("leaves the request function its share of the account", () => {
+    const of = (accountConcurrency: number) =>
+      topologyOf(workflow, { accountConcurrency }).sources.map(({ concurrencyMost }) => concurrencyMost);
+    assert.deepEqual(of(1_000), [2, 10]);
+    assert.deepEqual(of(10), [2, 5]);
+    assert.throws(() => of(5), { code: "setting_invalid" });
+  });
+
+  it("lets publish only what may bring an order into a handled status", () => {
+    const publishing = (of: typeof workflow | typeof returning) =>
+      topologyOf(of, { processors: "per-status" }).functions.flatMap(({ name, publishes }) =>
+        publishes ? [name] : [],
+      );
+    const returning = defineWorkflow({
+      name: "returns",
+      data: z.object({}),
+      initial: "asked",
+      statuses: {
+        asked: { to: ["checked"], waits: true, expires: { afterSeconds: 60, to: "checked" } },
+        checked: { to: ["closed"], exhausted: "looked" },
+        looked: { to: ["closed"] },
+        closed: final,
+      },
+    });
+    assert.deepEqual(publishing(workflow), ["orders-request-dev", "orders-processing-received-dev"]);
+    assert.deepEqual(publishing(returning), [
+      "returns-request-dev",
+      "returns-processing-checked-dev",
+      "returns-sweep-dev",
+    ]);
+  });
+
+  it("has no functions where pods run the handlers", () => {
+    const topology = topologyOf(workflow, { compute: "kubernetes" });
+    assert.deepEqual([topology.functions, topology.sources], [[], []]);
+    assert.deepEqual(
+      topology.queues.map(({ visibilitySeconds }) => visibilitySeconds),
+      [60, 1_200],
+    );
+  });
+
+  it("refuses what AWS would: names that meet or are too long, and a handler that outlasts a function", () => {
+    const with_ = (name: string, status: string, timeoutSeconds = 30, concurrency = 10) =>
+      defineWorkflow({
+        name,
+        data: z.object({}),
+        initial: status,
+        statuses: { [status]: { to: ["done"], timeoutSeconds, concurrency }, done: final },
+      });
+    assert.throws(() => topologyOf(with_("orders", "unrouted")), /two queues would be called orders-unrouted-dev/);
+    const long = "a".repeat(40);
+    assert.throws(() => topologyOf(with_(long, long)), /AWS takes 80/);
+    assert.throws(() => topologyOf(with_("orders", "paid", 890)), /timeoutSeconds to 880 at most/);
+    assert.equal(topologyOf(with_("orders", "paid", 890), { compute: "kubernetes" }).functions.length, 0);
+    const pods = { compute: "kubernetes" } as const;
+    assert.throws(() => topologyOf(with_("orders", "paid", 7_201), pods), /hidden for 43206 s and SQS takes 43200/);
+    assert.throws(() => topologyOf(with_("orders", "paid", 30, 1_001), pods), /AWS gives 2 to 1000/);
+    assert.throws(() => topologyOf(with_("orders", "paid", 30, 1)), /concurrency of "paid" is 1/);
+    const waiting = defineWorkflow({
+      name: "orders",
+      data: z.object({}),
+      initial: "asked",
+      statuses: { asked: { to: ["done"], waits: true }, done: final },
+    });
+    assert.throws(() => topologyOf(waiting), /no status is handled/);
+    assert.throws(() => topologyOf(workflow, { stage: "Prod/1" }), /the stage is "Prod\/1"/);
+  });
+});

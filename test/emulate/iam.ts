@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { runSimulation } from "@cloud-copilot/iam-simulate";
+import type { Call, Hook } from "../../src/emulate/services/call.ts";
+import { readAssembly } from "../../src/emulate/template/assembly.ts";
+import { account, arnOf } from "../../src/emulate/template/references.ts";
+import type { FunctionResource, Statement } from "../../src/emulate/template/stack.ts";
+import { stackOf } from "../../src/emulate/template/template.ts";
+
+/** What each function's role in an assembly's template allows, judged call by call as IAM does. */
+export interface Iam {
+  /** Denies what the role of the function that asks does not allow. */
+  readonly hook: Hook;
+  /** What was denied, once each: `orders-processing-dev: dynamodb:UpdateItem on arn:…`. */
+  denied(): readonly string[];
+  /** For each function the actions that its role grants and no call needed: `orders-request-dev: dynamodb:Query`. */
+  unused(): readonly string[];
+}
+
+const arns = { dynamodb: arnOf("dynamodb", "table/"), sns: arnOf("sns"), sqs: arnOf("sqs") };
+
+export function iamOf(assembly: string): Iam {
+  // No statement names an address, which only a running emulator knows.
+  const places = { queueUrl: (name: string) => `http://sqs.example/${account}/${name}`, apiUrl: (id: string) => id };
+  const functions = readAssembly(assembly).flatMap((template) => stackOf(template, places).functions);
+  const verdicts = new Map<string, Promise<boolean>>();
+  const denied = new Set<string>();
+  const used = new Set<string>();
+
+  const judge = async (found: FunctionResource, action: string, resource: string): Promise<boolean> => {
+    const isAllowed = await allows(found.statements, found.name, action, resource);
+    (isAllowed ? used : denied).add(line(found.name, action, resource));
+    return isAllowed;
+  };
+  return {
+    async hook({ function: caller, service, action, resources }: Call) {
+      const found = functions.find(({ name }) => name === caller);
+      if (found === undefined) return "deny";
+      for (const resource of resources.map(arns[service])) {
+        const key = line(found.name, action, resource);
+        const verdict = verdicts.get(key) ?? judge(found, action, resource);
+        verdicts.set(key, verdict);
+        if (!(await verdict)) return "deny";
+      }
+      return "pass";
+    },
+    denied: () => [...denied].toSorted(),
+    unused: () =>
+      functions.map(({ name, statements }) => {
+        const actions = statements.flatMap(({ Action = [], Resource = [] }) =>
+          [Action].flat().filter((action) => [Resource].flat().some((each) => !used.has(line(name, action, each)))),
+        );
+        // Lambda itself writes the logs, and no call of the SDK.
+        return `${name}: ${actions.filter((action) => !action.startsWith("logs:")).join(", ")}`;
+      }),
+  };
+}
+
+function line(name: string, action: string, resource: string): string {
+  return `${name}: ${action} on ${resource}`;
+}
+
+async function allows(
+  statements: readonly Statement[],
+  name: string,
+  action: string,
+  resource: string,
+): Promise<boolean> {
+  const answer = await runSimulation(
+    {
+      request: {
+        principal: `arn:aws:sts::${account}:assumed-role/${name}/${name}`,
+        action,
+        resource: { resource, accountId: account },
+        contextVariables: {},
+      },
+      identityPolicies: [{ name: "role", policy: { Version: "2012-10-17", Statement: statements } }],
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+    },
+    {},
+  );
+  // A policy or action that IAM does not know is a fault of the template, not a denial.
+  assert.ok(answer.resultType !== "error", `${name}, ${action} on ${resource}: ${JSON.stringify(answer)}`);
+  return answer.overallResult === "Allowed";
+}

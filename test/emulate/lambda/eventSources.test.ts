@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import * as sqsPackage from "@aws-sdk/client-sqs";
+import { startEventSource } from "../../../src/emulate/lambda/eventSources.ts";
+import { emulatorKey } from "../../../src/emulate/services/call.ts";
+import { loadPeers, startEmulators } from "../../../src/emulate/services/emulators.ts";
+import { startProxy } from "../../../src/emulate/services/proxy.ts";
+
+it("an event source invokes its function no more often at once than it may", async () => {
+  const concurrencyMost = 2;
+  const messages = 6;
+  const emulators = await startEmulators(await loadPeers(), undefined);
+  const proxy = await startProxy(emulators, undefined);
+  const sqs = new sqsPackage.SQSClient({
+    ...{ endpoint: proxy.url, region: "us-east-1" },
+    credentials: { accessKeyId: emulatorKey, secretAccessKey: "x" },
+  });
+  const { QueueUrl } = await sqs.send(new sqsPackage.CreateQueueCommand({ QueueName: "work" }));
+  const queueUrl = String(QueueUrl).replace(/^http:\/\/[^/]+/, proxy.url);
+  for (let n = 0; n < messages; n++) {
+    await sqs.send(new sqsPackage.SendMessageCommand({ QueueUrl: queueUrl, MessageBody: String(n) }));
+  }
+  /** Time enough for a source that knows no limit to take what is left: it asks the same emulator. */
+  const othersHadTime = async (): Promise<void> => {
+    for (let n = 0; n < 10; n++) {
+      await sqs.send(new sqsPackage.GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ["All"] }));
+    }
+  };
+  let running = 0;
+  let most = 0;
+  let done = 0;
+  const allDone = Promise.withResolvers<void>();
+  const source = startEventSource({
+    source: {
+      ...{ id: "Source", queueArn: "arn:aws:sqs:us-east-1:000000000000:work", function: "worker" },
+      ...{ batchSize: 1, windowSeconds: 0, concurrencyMost, partial: true },
+    },
+    queueUrl,
+    pool: {
+      room: async () => {},
+      invoke: async () => {
+        running++;
+        most = Math.max(most, running);
+        await othersHadTime();
+        running--;
+        if (++done === messages) allDone.resolve();
+        return { ok: true, payload: "null", requestId: "r" };
+      },
+    },
+    ...{ sqs: sqsPackage, proxy },
+    onLine: (line) => assert.fail(line),
+  });
+  try {
+    await allDone.promise;
+    assert.equal(most, concurrencyMost);
+  } finally {
+    await source.close();
+    sqs.destroy();
+    await proxy.close();
+    await emulators.close();
+  }
+});

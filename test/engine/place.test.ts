@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { z } from "zod";
+import { memory } from "../../src/backend/memory/memory.ts";
+import type { Backend, Limits, NewOrder } from "../../src/backend/port.ts";
+import { CauceError } from "../../src/core/errors.ts";
+import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
+import type { Engine } from "../../src/engine/engine.ts";
+import { createIntake } from "../../src/engine/place.ts";
+import { unobserved } from "../../src/engine/telemetry/observer.ts";
+import { fakeClock } from "../../src/testing/fakeClock.ts";
+import { actor, cauceError, refused, taken, workflowOf } from "./support.ts";
+
+const statuses = { received: { to: ["done"] }, done: final } as const;
+const data = z.object({ customerId: z.string(), amount: z.number().min(1).default(5) });
+const plain = workflowOf(statuses, { data });
+
+interface Intake {
+  readonly place: Engine["place"];
+  readonly backend: Backend;
+  /** What reached the store. */
+  readonly sent: readonly NewOrder[];
+  readonly expiries: readonly number[];
+  readonly clock: ReturnType<typeof fakeClock>;
+}
+
+function intakeOf(workflow: AnyWorkflow = plain, limits: Partial<Limits> = {}): Intake {
+  const clock = fakeClock();
+  const inner = memory({ clock });
+  const sent: NewOrder[] = [];
+  const expiries: number[] = [];
+  const backend: Backend = {
+    ...inner,
+    limits: { ...inner.limits, ...limits },
+    place(order) {
+      sent.push(order);
+      return inner.place(order);
+    },
+  };
+  const place = createIntake({
+    workflow,
+    backend,
+    clock,
+    actor,
+    observer: unobserved,
+
+    onExpiry: (at) => void expiries.push(at),
+  });
+  return { place, backend, sent, expiries, clock };
+}
+
+describe("what is placed", () => {
+  test("is stored as the schema gives it, in the initial status", async () => {
+    const { place, backend, clock } = intakeOf();
+    const { placed, order } = taken(await place({ customerId: "c-1", extra: true }));
+    assert.equal(placed, true);
+    assert.deepEqual(await backend.get(order.id), order);
+    assert.deepEqual(JSON.parse(order.dataJson), { customerId: "c-1", amount: 5 });
+    assert.deepEqual(
+      [order.status, order.kind, order.visit, order.version, order.createdAt, order.expiresAt, order.group],
+      ["received", "handled", 0, 1, clock.now(), null, null],
+    );
+    assert.deepEqual(order.entry.by, { ...actor, requestId: null, messageId: null });
+  });
+
+  test("keeps the caller's request id, for that order alone", async () => {
+    const { place } = intakeOf();
+    const named = taken(await place({ customerId: "c-1" }, { requestId: "r-1" }));
+    const unnamed = taken(await place({ customerId: "c-1" }));
+    assert.deepEqual([named.order.entry.by.requestId, unnamed.order.entry.by.requestId], ["r-1", null]);
+  });
+
+  test("in a waiting status waits until its expiry, which the sweep is told once", async () => {
+    const waiting = workflowOf({
+      parked: { to: ["done"], waits: true, expires: { afterSeconds: 0.0005, to: "done" } },
+      done: final,
+    });
+    const { place, expiries, clock } = intakeOf(waiting);
+    const { order } = taken(await place({ n: 1 }, { idempotencyKey: "k" }));
+    taken(await place({ n: 1 }, { idempotencyKey: "k" }));
+    assert.deepEqual([order.kind, order.expiresAt, expiries], ["waiting", clock.now() + 1, [clock.now() + 1]]);
+  });
+
+  test("joins the group that the workflow names from its data, or none", async () => {
+    const groups: unknown[] = ["c-1", "", null, undefined];
+    const { place } = intakeOf(workflowOf(statuses, { group: () => groups.shift() as string }));
+    const joined = [];
+    for (let n = 0; n < 4; n++) joined.push(taken(await place({})).order.group);
+    assert.deepEqual(joined, ["c-1", "", null, null]);
+  });
+});
+
+describe("refused before anything is written", () => {
+  const invalid: [string, unknown, AnyWorkflow, readonly string[]][] = [
+    ["no object", "text", plain, [""]],
+    ["nothing", undefined, plain, [""]],
+    ["faults, each with its path", { amount: 0 }, plain, ["customerId", "amount"]],
+    [
+      "a fault deep inside",
+      { items: [{ sku: "" }] },
+      workflowOf(statuses, { data: z.object({ items: z.array(z.object({ sku: z.string().min(1) })) }) }),
+      ["items.0.sku"],
+    ],
+    ["nothing, where anything goes", undefined, workflowOf(statuses, { data: z.unknown() }), [""]],
+    ["a function, where anything goes", () => 1, workflowOf(statuses, { data: z.unknown() }), [""]],
+    ["a bigint, where anything goes", { n: 1n }, workflowOf(statuses, { data: z.unknown() }), [""]],
+    ["data that is nested too deep", nested(50_000), workflowOf(statuses, { data: z.unknown() }), [""]],
+  ];
+  for (const [what, body, workflow, paths] of invalid) {
+    test(`${what}: invalid_data`, async () => {
+      const { place, sent } = intakeOf(workflow);
+      const refusal = refused(await place(body, { idempotencyKey: "k" }), "invalid_data");
+      assert.deepEqual(
+        refusal.faults?.map(({ path }) => path),
+        paths,
+      );
+      for (const { message } of refusal.faults ?? []) assert.match(message, /./);
+      assert.deepEqual(sent, []);
+    });
+  }
+
+  test("a group that throws or is no text is the app's fault, not the data's", async () => {
+    const thrown = new Error("no customer");
+    for (const [group, message, cause] of [
+      [
+        () => {
+          throw thrown;
+        },
+        /workflow "orders": group threw .*: no customer$/,
+        thrown,
+      ],
+      [() => 7 as unknown as string, /workflow "orders": group gave number .*must give a text/, undefined],
+    ] as const) {
+      const { place, sent } = intakeOf(workflowOf(statuses, { group }));
+      await assert.rejects(place({}, { idempotencyKey: "k" }), (error: Error) => {
+        assert.equal(error.cause, cause);
+        return cauceError("workflow_invalid", message)(error);
+      });
+      assert.deepEqual(sent, []);
+    }
+  });
+
+  test("data and groups that the backend cannot hold, counted in bytes, with the limit in the message", async () => {
+    const workflow = workflowOf(statuses, { group: (body) => (body as { g?: string }).g });
+    const { place, sent } = intakeOf(workflow, { dataBytesMax: 20, groupBytesMax: 4 });
+    const big = refused(await place({ a: "€€€€€" }), "limit_exceeded");
+    assert.match(big.message, /20 bytes/);
+    const long = refused(await place({ g: "€€" }), "limit_exceeded");
+    assert.match(long.message, /group key.* 4 bytes/);
+    assert.deepEqual(sent, []);
+    taken(await place({ a: "€€€€" }));
+    taken(await place({ g: "€b" }));
+    taken(await place({ a: "x".repeat(12) }));
+    assert.deepEqual(
+      sent.map(({ dataJson, group }) => [Buffer.byteLength(dataJson), group]),
+      [
+        [20, null],
+        [12, "€b"],
+        [20, null],
+      ],
+    );
+  });
+
+  test("a schema with an asynchronous check, which is the definition's fault and not the data's", async () => {
+    const { place, sent } = intakeOf(workflowOf(statuses, { data: z.unknown().refine(async () => true) }));
+    await assert.rejects(place({}), cauceError("schema_unsupported", /"orders".*asynchronous/));
+    assert.deepEqual(sent, []);
+  });
+});
+
+describe("an idempotency key", () => {
+  test("gives the same order for the same content, however its JSON is ordered", async () => {
+    const { place, backend } = intakeOf();
+    const first = taken(await place({ customerId: "c-1", amount: 2 }, { idempotencyKey: "k" }));
+    const again = taken(await place({ amount: 2, customerId: "c-1" }, { idempotencyKey: "k" }));
+    assert.deepEqual([first.placed, again.placed, again.order], [true, false, first.order]);
+    const other = taken(await place({ customerId: "c-1", amount: 2 }, { idempotencyKey: "K" }));
+    assert.notEqual(other.order.id, first.order.id);
+    assert.equal((await backend.list({ limit: 10 })).items.length, 2);
+  });
+
+  test("with other content is a conflict that names the order: the body counts as it came", async () => {
+    const { place, backend } = intakeOf();
+    const first = taken(await place({ customerId: "c-1" }, { idempotencyKey: "k" }));
+    const others = [{ customerId: "c-2" }, { customerId: "c-1", amount: 5 }, { customerId: "c-1", extra: null }];
+    for (const body of others) {
+      const refusal = refused(await place(body, { idempotencyKey: "k" }), "idempotency_conflict");
+      assert.ok(refusal.message.includes(first.order.id), refusal.message);
+    }
+    assert.equal((await backend.list({ limit: 10 })).items.length, 1);
+  });
+
+  test("is stored as hashes, and not as it came", async () => {
+    const { place, sent } = intakeOf();
+    taken(await place({ customerId: "c-1" }, { idempotencyKey: "secret" }));
+    assert.match(sent[0]?.key?.keyHash ?? "", /^[0-9a-f]{64}$/);
+    assert.match(sent[0]?.key?.contentHash ?? "", /^[0-9a-f]{64}$/);
+  });
+
+  test("used many times at once places one order", async () => {
+    const { place, backend } = intakeOf();
+    const results = await Promise.all(
+      Array.from({ length: 20 }, () => place({ customerId: "c-1" }, { idempotencyKey: "k" })),
+    );
+    assert.equal(results.filter((result) => taken(result).placed).length, 1);
+    assert.equal(new Set(results.map((result) => taken(result).order.id)).size, 1);
+    assert.equal((await backend.list({ limit: 10 })).items.length, 1);
+  });
+
+  test("with content that has no canonical JSON is refused, and without one it is stored", async () => {
+    const { place } = intakeOf();
+    const body = { customerId: "\ud800" };
+    refused(await place(body, { idempotencyKey: "k" }), "invalid_data");
+    assert.equal(taken(await place(body)).order.dataJson, '{"customerId":"\\ud800","amount":5}');
+  });
+});
+
+test("a store that takes nothing rejects, and the caller is not told that the order is stored", async () => {
+  const { backend, clock } = intakeOf();
+  for (const code of ["store_full", "store_unavailable"] as const) {
+    const full: Backend = { ...backend, place: () => Promise.reject(new CauceError(code, "the disk is full")) };
+    const place = createIntake({
+      workflow: plain,
+      backend: full,
+      clock,
+      actor,
+      observer: unobserved,
+
+      onExpiry: () => {},
+    });
+    await assert.rejects(place({ customerId: "c-1" }), cauceError(code));
+  }
+  await backend.close();
+  const place = createIntake({
+    workflow: plain,
+    backend,
+    clock,
+    actor,
+    observer: unobserved,
+
+    onExpiry: () => {},
+  });
+  await assert.rejects(place({ customerId: "c-1" }), cauceError("closed"));
+});
+
+function nested(levels: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < levels; level++) value = [value];
+  return value;
+}

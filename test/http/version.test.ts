@@ -1,8 +1,0 @@
-import assert from "node:assert/strict";
-import { test } from "node:test";
-import manifest from "../../package.json" with { type: "json" };
-import { version } from "../../src/http/version.ts";
-
-test("the version that is written down is that of package.json", () => {
-  assert.equal(version, manifest.version);
-});

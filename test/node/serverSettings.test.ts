@@ -1,0 +1,271 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { Option } from "commander";
+import { createProgram } from "../../src/cli/main.ts";
+import {
+  clientSettings,
+  readClientSettings,
+  readSettings,
+  readSweepSettings,
+  settings,
+  stackOnly,
+  stackSettings,
+  sweepSettings,
+} from "../../src/node/serverSettings.ts";
+import type { Setting } from "../../src/node/settings.ts";
+import { cauceVariables, nearest } from "../../src/node/settings.ts";
+
+const ofStacks: Setting[] = Object.values(stackOnly);
+const ofStart: Setting[] = Object.values(settings);
+const ofClients: Setting[] = Object.values(clientSettings);
+const all = [...ofStart, ...ofClients];
+
+describe("readSettings", () => {
+  it("takes a flag over a variable, and a variable over the default", () => {
+    assert.equal(readSettings({}, {}).port, 3_000);
+    assert.equal(readSettings({}, { CAUCE_PORT: "4000" }).port, 4_000);
+    assert.equal(readSettings({ port: "5000" }, { CAUCE_PORT: "4000" }).port, 5_000);
+  });
+
+  it("has these defaults", () => {
+    assert.deepEqual(readSettings({}, {}), {
+      backend: "sqlite",
+      role: "all",
+      status: undefined,
+      stage: "dev",
+      topicArn: undefined,
+      queueUrlBase: undefined,
+      port: 3_000,
+      host: "127.0.0.1",
+      data: "./cauce-data",
+      delivery: "standard",
+      keysFile: undefined,
+      keys: undefined,
+      bodyBytesMax: 262_144,
+      basePath: undefined,
+      unknownStatuses: "refuse",
+      retentionDays: undefined,
+      logLevel: "info",
+      watch: false,
+    });
+  });
+
+  it("refuses a variable that it does not know, naming the nearest", () => {
+    assert.throws(() => readSettings({}, { CAUCE_HOTS: "x" }), {
+      code: "setting_invalid",
+      message: "the variable CAUCE_HOTS is unknown; did you mean CAUCE_HOST?",
+    });
+    assert.throws(() => readSettings({}, { CAUCE_FOO: "x" }), {
+      code: "setting_invalid",
+      message: /^the variable CAUCE_FOO is unknown; there are CAUCE_BACKEND, .*CAUCE_URL/,
+    });
+  });
+
+  it("refuses a value that a setting does not take, naming where it came from", () => {
+    const refused = (message: RegExp) => ({ code: "setting_invalid", message });
+    assert.throws(() => readSettings({ port: "-1" }, {}), refused(/^--port must be .*, not "-1"$/));
+    assert.throws(() => readSettings({}, { CAUCE_PORT: "" }), refused(/^CAUCE_PORT must be .*, not ""$/));
+    assert.throws(() => readSettings({ port: "80.5" }, {}), refused(/^--port/));
+    assert.throws(() => readSettings({ bodyBytesMax: "0" }, {}), refused(/^--body-bytes-max/));
+    assert.throws(() => readSettings({ delivery: "FIFO" }, {}), refused(/^--delivery/));
+    assert.throws(() => readSettings({ unknownStatuses: "drop" }, {}), refused(/^--unknown-statuses/));
+    assert.throws(() => readSettings({}, { CAUCE_WATCH: "yes" }), refused(/^CAUCE_WATCH/));
+    for (const days of ["0", "1.5", "36501", "ever"]) {
+      assert.throws(
+        () => readSettings({ retentionDays: days }, {}),
+        refused(/^--retention-days must be a whole number/),
+      );
+    }
+    assert.equal(readSettings({}, { CAUCE_RETENTION_DAYS: "30" }).retentionDays, 30);
+    for (const basePath of ["shop", "/", "/shop/", "/sh op", "/a//b"]) {
+      assert.throws(() => readSettings({ basePath }, {}), refused(/^--base-path/), basePath);
+    }
+    for (const basePath of ["/shop", "/a/b-c"]) assert.equal(readSettings({ basePath }, {}).basePath, basePath);
+  });
+
+  it("takes the backend on AWS, its roles and several statuses", () => {
+    const queueUrlBase = "https://sqs.eu-west-1.amazonaws.com/123456789012/";
+    const read = readSettings(
+      { backend: "aws", role: "work", status: "paid, received" },
+      { CAUCE_QUEUE_URL_BASE: queueUrlBase },
+    );
+    assert.deepEqual([read.backend, read.role, read.status], ["aws", "work", ["paid", "received"]]);
+    assert.equal(read.queueUrlBase, queueUrlBase);
+    const given: readonly (readonly [Parameters<typeof readSettings>[0], RegExp])[] = [
+      [{ backend: "dynamo" }, /^--backend must be sqlite or aws, not "dynamo"$/],
+      [{ role: "worker" }, /^--role must be api or work or all/],
+      [{ status: "paid,," }, /^--status must be names of statuses/],
+      [{ stage: "a b" }, /^--stage must be/],
+      [{ topicArn: "orders-topic-dev" }, /^--topic-arn must be a topic's ARN/],
+      [{ queueUrlBase: "https://sqs.eu-west-1.amazonaws.com/1" }, /^--queue-url-base must be .* ends in \//],
+    ];
+    for (const [flags, message] of given) {
+      const read = () => readSettings({ backend: "aws", role: "work", ...flags }, {});
+      assert.throws(read, { code: "setting_invalid", message });
+    }
+  });
+
+  it("refuses what means nothing in its place, naming where it came from", () => {
+    const refused = (message: RegExp) => ({ code: "setting_invalid", message });
+    for (const role of ["api", "work"]) {
+      assert.throws(() => readSettings({ role }, {}), refused(/^--role is "(api|work)", .*one process owns a SQLite/));
+      assert.throws(() => readSettings({}, { CAUCE_ROLE: role }), refused(/^CAUCE_ROLE is/));
+    }
+    for (const role of ["api", "all"]) {
+      const flags = { backend: "aws", role, status: "paid" };
+      assert.throws(() => readSettings(flags, {}), refused(/^--status is for the role work/));
+    }
+    const topicArn = "arn:aws:sns:eu-west-1:123456789012:orders-topic-dev";
+    assert.throws(() => readSettings({ topicArn }, {}), refused(/^--topic-arn is for --backend aws/));
+    assert.throws(() => readSettings({ stage: "prod" }, {}), refused(/^--stage is for --backend aws/));
+    assert.throws(() => readSettings({}, { CAUCE_STAGE: "prod" }), refused(/^CAUCE_STAGE is for --backend aws/));
+    assert.throws(
+      () => readSettings({}, { CAUCE_QUEUE_URL_BASE: "http://sqs/" }),
+      refused(/^CAUCE_QUEUE_URL_BASE is for --backend aws/),
+    );
+  });
+
+  it("refuses two sources of keys, unless a flag decides", () => {
+    const variables = { CAUCE_KEYS: "x", CAUCE_KEYS_FILE: "file" };
+    assert.throws(() => readSettings({}, variables), { code: "setting_invalid", message: /both set/ });
+    assert.equal(readSettings({ keysFile: "other" }, variables).keysFile, "other");
+  });
+});
+
+describe("readClientSettings", () => {
+  it("joins flags, variables and defaults", () => {
+    assert.deepEqual(readClientSettings({}, {}), { url: "http://127.0.0.1:3000", key: undefined, workflow: undefined });
+    const variables = { CAUCE_URL: "https://a/shop", CAUCE_API_KEY: "cauce_x", CAUCE_WORKFLOW: "orders" };
+    assert.deepEqual(readClientSettings({}, variables), { url: "https://a/shop", key: "cauce_x", workflow: "orders" });
+    assert.equal(readClientSettings({ url: "http://b" }, variables).url, "http://b");
+  });
+
+  it("shares the environment with cauce start, and its refusals", () => {
+    readSettings({}, { CAUCE_URL: "http://a", CAUCE_API_KEY: "x", CAUCE_WORKFLOW: "orders" });
+    readClientSettings({}, { CAUCE_PORT: "4000", CAUCE_WATCH: "true" });
+    for (const read of [readSettings, readClientSettings]) {
+      assert.throws(() => read({}, { CAUCE_ULR: "x" }), { message: /did you mean CAUCE_URL\?$/ });
+    }
+    assert.throws(() => readClientSettings({ url: "localhost:3000" }, {}), { message: /^--url must be an address/ });
+  });
+
+  it("never repeats a key", () => {
+    assert.throws(() => readClientSettings({}, { CAUCE_API_KEY: "se cret" }), {
+      message: "CAUCE_API_KEY must be an API key, as `cauce keys create` showed it",
+    });
+  });
+});
+
+describe("readSweepSettings", () => {
+  it("reads what reaches the store, whatever role the environment is for", () => {
+    const variables = { CAUCE_BACKEND: "aws", CAUCE_STAGE: "prod", CAUCE_ROLE: "work", CAUCE_STATUS: "paid" };
+    assert.deepEqual(readSweepSettings({ stage: "test" }, variables), {
+      backend: "aws",
+      stage: "test",
+      topicArn: undefined,
+      queueUrlBase: undefined,
+      delivery: "standard",
+      retentionDays: undefined,
+      logLevel: "info",
+    });
+  });
+
+  it("refuses SQLite, whose owner sweeps", () => {
+    assert.throws(() => readSweepSettings({}, {}), {
+      code: "setting_invalid",
+      message: /^cauce sweep is for --backend aws/,
+    });
+  });
+});
+
+describe("the settings", () => {
+  it("are the flags of cauce start, no more and no fewer, and of every command that calls a server", () => {
+    const program = createProgram([], { out: () => {}, err: () => {} });
+    const shown = (name: string) => program.commands.find((command) => command.name() === name)?.options ?? [];
+    assert.deepEqual(
+      shown("start").flatMap(({ hidden, flags }) => (hidden ? [] : flags)),
+      ofStart.flatMap(({ flag }) => flag ?? []),
+    );
+    assert.deepEqual(
+      shown("sweep").flatMap(({ flags }) => (flags === "--json" ? [] : flags)),
+      Object.values(sweepSettings).map(({ flag }) => flag),
+    );
+    for (const [command, own] of [
+      ["synth", ["--out <directory>"]],
+      ["deploy", ["--force", "--yes"]],
+      ["emulate", ["--port <port>", "--data <directory>", "--chaos", "--seed <number>"]],
+    ] as const) {
+      assert.deepEqual(
+        shown(command).flatMap(({ flags }) => (own.some((each) => each === flags) ? [] : flags)),
+        Object.values(stackSettings).flatMap(({ flag }) => flag ?? []),
+      );
+    }
+    for (const { flag } of ofClients) {
+      const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
+      assert.deepEqual(
+        // It reads the store itself, and has the one flag that names a workflow.
+        without.map((command) => command.name()).filter((name) => name !== "backup"),
+        ["start", "sweep", "init", "diagram", "keys", "synth", "deploy", "emulate"],
+      );
+    }
+  });
+
+  it("have defaults that they themselves take", () => {
+    for (const { parse, default: fallback } of all) {
+      if (fallback !== null) assert.ok("value" in parse(fallback), fallback);
+    }
+  });
+
+  it("name a variable after its flag", () => {
+    for (const { flag, variable } of all) {
+      if (flag === null || ["CAUCE_KEYS_FILE", "CAUCE_API_KEY"].includes(variable)) continue;
+      const words = new Option(flag).name().replaceAll("-", "_").toUpperCase();
+      assert.equal(variable, `CAUCE_${words}`);
+    }
+  });
+
+  it("are the tables in docs/reference/settings.md, row for row", () => {
+    const page = readFileSync(new URL("../../docs/reference/settings.md", import.meta.url), "utf8");
+    // The formatter pads the columns.
+    const narrow = (line: string) => line.replace(/ +/g, " ").replace(/-{3,}/g, "---");
+    const rows = page
+      .split("\n")
+      .filter((line) => line.startsWith("|"))
+      .map(narrow);
+    const code = (text: string | null) => (text === null ? "none" : `\`${text}\``);
+    const tableOf = (settings: Setting[]) => [
+      "| flag | variable | default | meaning |",
+      "| --- | --- | --- | --- |",
+      ...settings.map(
+        ({ flag, variable, default: fallback, meaning }) =>
+          `| ${code(flag)} | ${code(variable)} | ${code(fallback)} | ${meaning} |`,
+      ),
+    ];
+    assert.deepEqual(rows, [...tableOf(ofStart), ...tableOf(ofClients), ...tableOf(ofStacks)]);
+  });
+});
+
+describe("nearest", () => {
+  it("is the one that the fewest changes lead to", () => {
+    const names = ["CAUCE_PORT", "CAUCE_HOST", "CAUCE_KEYS", "CAUCE_KEYS_FILE"];
+    assert.equal(nearest("CAUCE_PRT", names), "CAUCE_PORT");
+    assert.equal(nearest("CAUCE_KEYFILE", names), "CAUCE_KEYS_FILE");
+    assert.equal(nearest("CAUCE_PROT", names), "CAUCE_PORT");
+    for (const far of ["CAUCE_", "CAUCE_FOO", "CAUCE_SPORTS_CENTRE"]) assert.equal(nearest(far, names), undefined, far);
+  });
+});
+
+describe("cauceVariables", () => {
+  it("reads the CAUCE_* variables and no others", (t) => {
+    const before = process.env.CAUCE_PORT;
+    t.after(() => {
+      if (before === undefined) delete process.env.CAUCE_PORT;
+      else process.env.CAUCE_PORT = before;
+    });
+    process.env.CAUCE_PORT = "1";
+    const found = cauceVariables();
+    assert.equal(found.CAUCE_PORT, "1");
+    assert.ok(Object.keys(found).every((name) => name.startsWith("CAUCE_")));
+  });
+});
