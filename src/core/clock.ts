@@ -32,7 +32,7 @@ export function systemClock(): Clock {
 }
 
 /** Resolves after that many seconds, or as soon as `signal` aborts. */
-export function pause(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
+export function sleep(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const end = () => {

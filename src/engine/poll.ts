@@ -1,5 +1,5 @@
 import type { Backend, Delivery } from "../backend/port.ts";
-import { type Clock, pause } from "../core/clock.ts";
+import { type Clock, sleep } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import { type AnyWorkflow, handledStatuses, statusOf } from "../core/workflow.ts";
@@ -73,7 +73,7 @@ export function startPoll(options: PollOptions): Poll {
       } catch (error) {
         if (stopping.signal.aborted) return;
         log.error({ status, error: textOf(error) }, "receive failed");
-        await pause(clock, pauseAfterErrorSeconds, stopping.signal);
+        await sleep(clock, pauseAfterErrorSeconds, stopping.signal);
         continue;
       }
       for (const delivery of deliveries) {

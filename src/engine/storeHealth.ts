@@ -1,5 +1,5 @@
 import type { Backend, Placed, Removal } from "../backend/port.ts";
-import { type Clock, pause } from "../core/clock.ts";
+import { type Clock, sleep } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
@@ -114,7 +114,7 @@ export function createPatience({ commit, clock, log, patienceSeconds, ending }: 
       }
       if (tries === 0)
         log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
-      await pause(clock, pauseSeconds, ending());
+      await sleep(clock, pauseSeconds, ending());
       try {
         return await commit(change);
       } catch (next) {

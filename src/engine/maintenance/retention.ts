@@ -1,6 +1,6 @@
 import type { Backend } from "../../backend/port.ts";
 import type { Clock } from "../../core/clock.ts";
-import { pause } from "../../core/clock.ts";
+import { sleep } from "../../core/clock.ts";
 import type { Log } from "../../core/handlers.ts";
 
 export interface RetentionOptions {
@@ -62,7 +62,7 @@ export function createRetention({ workflow, days, backend, clock, log, onRemoved
     try {
       await remove(
         () => !signal.aborted,
-        () => pause(clock, pauseSeconds, signal),
+        () => sleep(clock, pauseSeconds, signal),
       );
     } catch (error) {
       log.error({ workflow, error: String(error) }, "old orders not removed; the next try is in an hour");
