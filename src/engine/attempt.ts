@@ -1,24 +1,12 @@
-import type { Backend, Delivery, Verdict } from "../backend/port.ts";
-import type { Random } from "../core/clock.ts";
+import type { Delivery, Verdict } from "../backend/port.ts";
 import { type Change, type DecideContext, type Decision, decide, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
-import type { AnyWorkflow } from "../core/workflow.ts";
+import { decideContext } from "./context.ts";
 import { textOf } from "./log.ts";
-import { type RunOptions, runHandler } from "./runHandler.ts";
-import type { CommitAgain } from "./storeHealth.ts";
-import { type EndedAttempt, type Observer, outcomeOf } from "./telemetry/observer.ts";
-
-export interface AttemptOptions extends RunOptions {
-  readonly workflow: AnyWorkflow;
-  readonly backend: Backend;
-  readonly random: Random;
-  readonly actor: Pick<Actor, "runtime" | "name">;
-  readonly commit: (change: Change) => Promise<"committed" | "stale">;
-  /** Waits out a store that did not take the change. */
-  readonly commitAgain: CommitAgain;
-  readonly observer: Observer;
-}
+import { runHandler, type StatusContext } from "./runHandler.ts";
+import { commitWithRetry } from "./storeHealth.ts";
+import { type EndedAttempt, outcomeOf } from "./telemetry/observer.ts";
 
 /** A delivery in the hands of whoever tries it. */
 export interface HandedDelivery extends Delivery {
@@ -41,32 +29,46 @@ const notYetSeconds = 1;
  *   dies after commit    the delivery comes back for an earlier visit and is dropped
  *   commit is stale      another delivery of this visit was first: its outcome stands, this one is dropped
  */
-export function createAttempt(options: AttemptOptions): Attempt {
-  const { workflow, backend, clock, random, commit, commitAgain, observer, log } = options;
+export function createAttempt(context: StatusContext): Attempt {
+  const { backend, clock, log, observer } = context;
 
-  // One object for all deliveries without ids: a backend may keep what it makes of it.
-  const unnamed: Actor = { ...options.actor, requestId: null, messageId: null };
+  const again = (notBefore: number): Verdict => ({ verdict: "again", notBefore });
+  const soon = (): Verdict => again(clock.now() + notYetSeconds * 1_000);
 
-  const actorOf = ({ messageId, requestId }: HandedDelivery): Actor =>
-    messageId === null && requestId === undefined ? unnamed : { ...unnamed, requestId: requestId ?? null, messageId };
+  const actorOf = ({ messageId, requestId }: HandedDelivery): Actor => {
+    const { actor } = context;
+    return messageId === null && requestId === undefined
+      ? actor
+      : { ...actor, requestId: requestId ?? null, messageId };
+  };
 
-  const contextOf = (delivery: HandedDelivery): DecideContext => ({
-    workflow,
-    now: clock.now(),
-    random,
-    by: actorOf(delivery),
-    resultsBytesMax: backend.limits.dataBytesMax,
-  });
+  const decided = (
+    order: StoredOrder,
+    outcome: Outcome,
+    delivery: HandedDelivery,
+  ): Extract<Decision, { change: Change }> => {
+    const decision = decideOn(order, outcome, decideContext(context, actorOf(delivery)));
+    if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
+    return decision;
+  };
 
   /** What to say of a delivery whose order another change reached first. */
   const verdictOf = (order: StoredOrder | undefined, delivery: Delivery): Verdict => {
-    // It was removed meanwhile: one that is only not there yet is there when its delivery comes again.
-    if (order === undefined && delivery.redelivered) return done;
-    if (order === undefined || order.visit < delivery.visit) {
-      return { verdict: "again", notBefore: clock.now() + notYetSeconds * 1_000 };
+    // A missing order was removed, where its delivery comes again; else it is only not there yet.
+    if (order === undefined) return delivery.redelivered ? done : soon();
+    if (order.visit < delivery.visit) return soon();
+    if (order.visit > delivery.visit || !isLive(order)) return done;
+    return again(Math.max(clock.now(), order.notBefore ?? 0));
+  };
+
+  /** The order, where its handler is to run now; else what to say of the delivery. */
+  const readyOrder = (order: StoredOrder | undefined, delivery: Delivery): StoredOrder | Verdict => {
+    if (order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order)) {
+      // The process may have died between the commit of the next visit and its delivery (law 3).
+      return { verdict: "superseded", by: order };
     }
-    const lives = order.visit === delivery.visit && order.kind === "handled" && order.failure === null;
-    return lives ? { verdict: "again", notBefore: Math.max(clock.now(), order.notBefore ?? 0) } : done;
+    if (order === undefined || order.visit !== delivery.visit || !isLive(order)) return verdictOf(order, delivery);
+    return order.notBefore !== null && order.notBefore > clock.now() ? again(order.notBefore) : order;
   };
 
   const tell = (change: Change, attempt: EndedAttempt, why: Why): void => {
@@ -74,70 +76,48 @@ export function createAttempt(options: AttemptOptions): Attempt {
     logAttempt(log, change, attempt, why);
   };
 
+  /** Records the attempt whose worker died. Resolves to the order with which the next one begins, else as an attempt does. */
+  const recordLost = async (
+    order: StoredOrder,
+    delivery: HandedDelivery,
+  ): Promise<StoredOrder | Verdict | undefined> => {
+    const outcome: Outcome = { kind: "redelivered", unattended: delivery.unattended };
+    const { change, exhaustedBy } = decided(order, outcome, delivery);
+    const committed = await commitWithRetry(context, change);
+    if (committed === undefined) return undefined;
+    if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
+    tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
+    return change.delivery === "keep" ? change.after : done;
+  };
+
   return async (delivery, onHandlerEnd) => {
-    let order: StoredOrder | undefined;
+    let ready: StoredOrder | Verdict | undefined;
     try {
-      order = await backend.get(delivery.orderId);
+      ready = readyOrder(await backend.get(delivery.orderId), delivery);
     } catch (error) {
       // Nothing has run, so this is no attempt: it comes again soon, and not as lost when its lease has run out.
-      onHandlerEnd();
       log.warn({ orderId: delivery.orderId, error: String(error) }, "order not read; trying again");
-      return { verdict: "again", notBefore: clock.now() + notYetSeconds * 1_000 };
+      ready = soon();
     }
-    if (order === undefined || order.visit !== delivery.visit || order.failure !== null || order.kind !== "handled") {
+    if (delivery.redelivered && !("verdict" in ready)) ready = await recordLost(ready, delivery);
+    if (ready === undefined || "verdict" in ready) {
       onHandlerEnd();
-      if (order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order)) {
-        // The process may have died between the commit of the next visit and its delivery (law 3).
-        return { verdict: "superseded", by: order };
-      }
-      return verdictOf(order, delivery);
-    }
-    if (order.notBefore !== null && order.notBefore > clock.now()) {
-      onHandlerEnd();
-      return { verdict: "again", notBefore: order.notBefore };
-    }
-    if (delivery.redelivered) {
-      const decision = decide(order, { kind: "redelivered", unattended: delivery.unattended }, contextOf(delivery));
-      if ("refused" in decision) throw new Error(`redelivered was refused: ${decision.message}`);
-      const { change, exhaustedBy } = decision;
-      let committed: "committed" | "stale" | undefined;
-      try {
-        committed = await commit(change);
-      } catch (error) {
-        committed = await commitAgain(change, error);
-      }
-      if (committed === "committed") {
-        tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
-      }
-      if (committed !== "committed" || change.delivery !== "keep") {
-        onHandlerEnd();
-        if (committed === undefined) return undefined;
-        return committed === "stale" ? verdictOf(await backend.get(delivery.orderId), delivery) : done;
-      }
-      order = change.after;
+      return ready;
     }
     const startedAt = clock.now();
-    const running = runHandler(order, options);
+    const running = runHandler(ready, context);
     const outcome = running instanceof Promise ? await running : running;
     const milliseconds = clock.now() - startedAt;
     onHandlerEnd();
-    const decision = decideOn(order, outcome, contextOf(delivery));
-    if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
-    const { change, exhaustedBy } = decision;
-    // Not a helper of both places: it would cost each change a promise.
-    let committed: "committed" | "stale" | undefined;
-    try {
-      committed = await commit(change);
-    } catch (error) {
-      committed = await commitAgain(change, error);
-    }
+    const { change, exhaustedBy } = decided(ready, outcome, delivery);
+    const committed = await commitWithRetry(context, change);
     if (committed === undefined) return undefined;
     if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
     // A handler that returned what it may not has not moved its order, though `exhausted` has.
     const moved = outcome.kind === "moved" && exhaustedBy === undefined;
     const stack = outcome.kind === "failed" ? outcome.stack : undefined;
     tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
-    return change.delivery === "again" ? { verdict: "again", notBefore: change.after.notBefore ?? clock.now() } : done;
+    return change.delivery === "again" ? again(change.after.notBefore ?? clock.now()) : done;
   };
 }
 

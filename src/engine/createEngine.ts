@@ -1,31 +1,31 @@
 import type { Backend, LocatedBackend } from "../backend/port.ts";
 import type { Clock, Random } from "../core/clock.ts";
-import { type Change, type DecideContext, decide } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { AnyHandler, App, LazyHandler, Log } from "../core/handlers.ts";
-import type { Actor } from "../core/order.ts";
+import type { Actor, StoredOrder } from "../core/order.ts";
 import {
   type AnyWorkflow,
   type HandledStatus,
   handledStatuses,
-  leaseSecondsOf,
   retryOf,
   type StatusDefinition,
   statusOf,
   timeoutSecondsOf,
 } from "../core/workflow.ts";
-import { type Attempt, createAttempt } from "./attempt.ts";
-import type { Call, Engine, StartOptions } from "./engine.ts";
+import { createAttempt } from "./attempt.ts";
+import type { EngineContext } from "./context.ts";
+import type { Engine, StartOptions } from "./engine.ts";
 import { textOf } from "./log.ts";
+import { createMaintenance, type Maintenance } from "./maintenance/maintenance.ts";
 import { createRetention } from "./maintenance/retention.ts";
 import { createSweep } from "./maintenance/sweep.ts";
-import { createOperate } from "./operatorActions.ts";
-import { createIntake } from "./place.ts";
+import { createOperatorActions } from "./operatorActions.ts";
+import { createPlace } from "./place.ts";
 import { type Poll, polledStatuses, startPoll } from "./poll.ts";
-import { createStanding, failUnknown, refuseStranded } from "./queues.ts";
+import { createQueues, failUnknown, refuseStranded } from "./queues.ts";
 import { openResources, releaseResources } from "./resources.ts";
-import { createDeadlines, type Deadlines } from "./runHandler.ts";
-import { createPatience, createStoreHealth } from "./storeHealth.ts";
+import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
+import { createStoreHealth } from "./storeHealth.ts";
 import { type Observer, unobserved } from "./telemetry/observer.ts";
 
 export interface EngineOptions {
@@ -48,182 +48,125 @@ export interface EngineOptions {
   readonly retentionDays?: number | undefined;
 }
 
-/** One workflow at work: intake, poll loops, sweep and operations over one backend. Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
+/** One workflow at work over one backend. Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
 export function createEngine(options: EngineOptions): Engine {
-  const { app, clock, random, log, actor, observer = unobserved } = options;
+  const { app, clock, random, log, observer = unobserved, retentionDays } = options;
   const { workflow } = app;
   checkLimits(workflow, options.backend);
-  const { backend, takesWrites } = createStoreHealth({ backend: options.backend, clock });
-  let ending = new AbortController();
+  const { backend, takesWrites } = createStoreHealth(options.backend, clock);
+  const noticeExpiry = ({ expiresAt }: StoredOrder): void => {
+    if (expiresAt !== null) maintenance.notice("sweep", expiresAt);
+  };
+  const context: EngineContext = {
+    ...{ workflow, backend, clock, random, log },
+    actor: { ...options.actor, requestId: null, messageId: null },
+    // A backend that is swept at intervals needs no word of each order.
+    observer: backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? withOrders(observer, noticeExpiry) : observer,
+    commitPatienceSeconds: options.commitPatienceSeconds ?? Number.POSITIVE_INFINITY,
+  };
+  const retention = retentionDays === undefined ? [] : [createRetention(context, retentionDays)];
+  const maintenance = createMaintenance(context, [createSweep(context), ...retention]);
+  return {
+    workflow,
+    takesWrites,
+    place: createPlace(context),
+    get: backend.get,
+    where: options.backend.where,
+    list: backend.list,
+    failures: async () => (await backend.counts({ failures: true })).failures,
+    ...createOperatorActions(context),
+    ...createQueues(context),
+    ...createProcessing(context, app, maintenance, options.unknownStatuses ?? "refuse"),
+    maintain: maintenance.once,
+  };
+}
+
+/** The same observer; `onOrder` gets each order as it stands after it was placed or changed. */
+function withOrders(observer: Observer, onOrder: (order: StoredOrder) => void): Observer {
+  return {
+    placed(order) {
+      observer.placed(order);
+      onOrder(order);
+    },
+    changed(change, attempt) {
+      observer.changed(change, attempt);
+      onOrder(change.after);
+    },
+    removed: observer.removed,
+  };
+}
+
+/** Opens the resources, and processes until it is stopped: by polls, or what it is handed. */
+function createProcessing(
+  context: EngineContext,
+  app: App,
+  maintenance: Maintenance,
+  unknownStatuses: "refuse" | "fail",
+): Pick<Engine, "start" | "attend" | "stop"> {
+  const { workflow, backend, clock, log } = context;
+  let stopping = new AbortController();
   let polls: Poll[] = [];
-  let deadlines: Deadlines[] = [];
+  let handled: StatusContext[] = [];
   let resources: object | undefined;
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
 
-  const contextOf = (from?: Partial<Call>): DecideContext => ({
-    workflow,
-    now: clock.now(),
-    random,
-    by: { ...actor, requestId: from?.requestId ?? null, messageId: null },
-    resultsBytesMax: backend.limits.dataBytesMax,
-  });
-
-  // Not async: nothing expires on the way of most changes, and then there is nothing to wait for.
-  const commit = (change: Change): Promise<"committed" | "stale"> => {
-    const { expiresAt } = change.after;
-    const committing = backend.commit(change);
-    if (expiresAt === null) return committing;
-    return committing.then((committed) => {
-      if (committed === "committed") noticeExpiry(expiresAt);
-      return committed;
-    });
-  };
-
-  /** A change that no attempt made. */
-  const commitOther = async (change: Change): Promise<"committed" | "stale"> => {
-    const committed = await commit(change);
-    if (committed === "committed") observer.changed(change, undefined);
-    return committed;
-  };
-
-  const commitAgain = createPatience({
-    commit,
-    clock,
-    log,
-    patienceSeconds: options.commitPatienceSeconds ?? Number.POSITIVE_INFINITY,
-    ending: () => ending.signal,
-  });
-
-  const sweep = createSweep({
-    backend,
-    clock,
-    log,
-    async apply(order, outcome) {
-      const decision = decide(order, outcome, contextOf());
-      if ("change" in decision) await commitOther(decision.change);
-    },
-  });
-
-  // A backend that is swept every so often says of each order by itself when it is due.
-  const noticeExpiry = backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? sweep.notice : () => {};
-
-  const { retentionDays: days } = options;
-  const retention =
-    days === undefined
-      ? undefined
-      : createRetention({ workflow: workflow.name, days, backend, clock, log, onRemoved: observer.removed });
-
-  const attemptOf = (status: string, opened: object): Attempt => {
-    const own = createDeadlines(clock);
-    deadlines.push(own);
-    return createAttempt({
-      workflow,
+  const handle = (status: string, opened: object): StatusContext => {
+    const own: StatusContext = {
+      ...context,
       status,
       timeoutSeconds: timeoutSecondsOf(statusOf(workflow, status) as HandledStatus),
       handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
       resources: opened,
-      backend,
-      clock,
-      random,
-      log,
-      actor,
-      deadlines: own,
-      commit,
-      commitAgain,
-      observer,
-    });
+      deadlines: createDeadlines(clock),
+      stopping: stopping.signal,
+    };
+    handled.push(own);
+    return own;
   };
 
-  const startStatus = (status: string, opened: object): Poll => {
-    const definition = statusOf(workflow, status) as HandledStatus;
-    return startPoll({
-      status,
-      concurrency: definition.concurrency ?? backend.limits.concurrency.default,
-      leaseSeconds: leaseSecondsOf(definition),
-      backend,
-      clock,
-      attempt: attemptOf(status, opened),
-      log,
-    });
+  const open = async (): Promise<object> => {
+    const opened = await openResources(app);
+    resources = opened;
+    return opened;
   };
 
   const begin = async ({ statuses, sweeps = true }: StartOptions) => {
     const [wanted = []] = polledStatuses([workflow], statuses);
-    ending = new AbortController();
-    const { signal } = ending;
+    stopping = new AbortController();
+    const { signal } = stopping;
     const { depths } = await backend.counts({ depths: true });
-    const stranded = refuseStranded(workflow, depths, options.unknownStatuses ?? "refuse");
-    const opened = await openResources(app);
-    resources = opened;
-    await failUnknown(stranded, {
-      backend,
-      log,
-      apply: async (order) => {
-        const decision = decide(order, { kind: "unknown" }, contextOf());
-        if ("change" in decision) await commitOther(decision.change);
-      },
-    });
+    const stranded = refuseStranded(workflow, depths, unknownStatuses);
+    const opened = await open();
+    await failUnknown(context, stranded);
     if (signal.aborted) return;
-    polls = wanted.map((status) => startStatus(status, opened));
-    // Stopped and not only left: it would wake by itself for each order that waits.
-    if (!sweeps) return sweep.stop();
-    await sweep.start();
-    if (!signal.aborted) retention?.start();
+    polls = wanted.map((status) => {
+      const own = handle(status, opened);
+      return startPoll(own, createAttempt(own));
+    });
+    // Without sweeps it is stopped explicitly: a sweep that was never started arms a timer for every order that waits.
+    await (sweeps ? maintenance.start() : maintenance.stop());
   };
 
   const end = async () => {
     await Promise.all(polls.map((poll) => poll.stop()));
-    for (const each of deadlines) each.close();
+    for (const { deadlines } of handled) deadlines.close();
     polls = [];
-    deadlines = [];
+    handled = [];
     const opened = resources;
     resources = undefined;
     if (opened === undefined) return;
     try {
       await releaseResources(app, opened);
     } catch (error) {
-      // Whoever stops can do nothing about it, and the store must be closed all the same.
+      // The caller of `stop` can do nothing about it, and the store must be closed all the same.
       log.error({ workflow: workflow.name, error: textOf(error) }, "resources not closed");
     }
   };
 
   return {
-    workflow,
-    place: createIntake({ workflow, backend, clock, actor, observer, onExpiry: noticeExpiry }),
-    takesWrites,
-    get: backend.get,
-    where: options.backend.where,
-    list: backend.list,
-    ...createOperate({
-      workflow: workflow.name,
-      backend,
-      contextOf,
-      commit: commitOther,
-      log,
-      onRemoved: observer.removed,
-    }),
-    failures: async () => (await backend.counts({ failures: true })).failures,
-
-    ...createStanding({ workflow, backend, log }),
-
-    async attend() {
-      ending = new AbortController();
-      const opened = await openResources(app);
-      resources = opened;
-      const attempts = new Map(handledStatuses(workflow).map((status) => [status, attemptOf(status, opened)]));
-      return (delivery, onHandlerEnd) => {
-        const attempt = attempts.get(delivery.status);
-        if (attempt !== undefined) return attempt(delivery, onHandlerEnd);
-        throw new CauceError("status_not_handled", `"${delivery.status}" is no handled status of "${workflow.name}"`);
-      };
-    },
-
-    sweep: sweep.once,
-    removeOld: async (goOn) => retention?.once(goOn) ?? 0,
-
-    start(startOptions = {}) {
-      started ??= begin(startOptions).catch(async (error) => {
+    start(options = {}) {
+      started ??= begin(options).catch(async (error) => {
         await end();
         started = undefined;
         throw error;
@@ -231,11 +174,23 @@ export function createEngine(options: EngineOptions): Engine {
       return started;
     },
 
+    async attend() {
+      stopping = new AbortController();
+      const opened = await open();
+      const attempts = new Map(
+        handledStatuses(workflow).map((status) => [status, createAttempt(handle(status, opened))]),
+      );
+      return (delivery, onHandlerEnd) => {
+        const attempt = attempts.get(delivery.status);
+        if (attempt !== undefined) return attempt(delivery, onHandlerEnd);
+        throw new CauceError("status_not_handled", `"${delivery.status}" is no handled status of "${workflow.name}"`);
+      };
+    },
+
     stop() {
       stopped ??= (async () => {
-        ending.abort();
-        await Promise.all([sweep.stop(), started?.catch(() => {})]);
-        await retention?.stop();
+        stopping.abort();
+        await Promise.all([maintenance.stop(), started?.catch(() => {})]);
         await end();
         started = undefined;
         stopped = undefined;
@@ -243,31 +198,6 @@ export function createEngine(options: EngineOptions): Engine {
       return stopped;
     },
   };
-}
-
-function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): () => AnyHandler | Promise<AnyHandler> {
-  if (typeof handler === "function") return () => handler;
-  let loaded: AnyHandler | undefined;
-  let loading: Promise<AnyHandler> | undefined;
-  const load = async () => {
-    const module = await handler.lazy();
-    if (typeof module?.default !== "function") {
-      throw new CauceError(
-        "app_invalid",
-        "a lazy handler's module has no function as its default export; add `export default`",
-      );
-    }
-    loaded = module.default;
-    return loaded;
-  };
-  const loadOnce = () => {
-    // One that failed is loaded again, by the next attempt.
-    loading ??= load().finally(() => {
-      loading = undefined;
-    });
-    return loading;
-  };
-  return () => loaded ?? loadOnce();
 }
 
 /** Throws `limit_exceeded` where the workflow asks for more than the backend holds. */

@@ -4,6 +4,7 @@ import type { ErrorCode, Fault } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import type { Attempt } from "./attempt.ts";
+import type { Maintained } from "./maintenance/maintenance.ts";
 
 /** An expected "no", returned and not thrown. */
 export interface Refusal {
@@ -38,7 +39,7 @@ export interface StartOptions {
   readonly sweeps?: boolean | undefined;
 }
 
-export interface Engine {
+export interface Engine extends Maintained {
   readonly workflow: AnyWorkflow;
   /** Refuses with `invalid_data`, `idempotency_conflict`, `limit_exceeded`. Rejects with `store_full`, `store_unavailable`, `closed`. */
   place(
@@ -89,16 +90,6 @@ export interface Engine {
    * Nothing polls and nothing sweeps. `stop` closes the resources.
    */
   attend(): Promise<Attempt>;
-  /**
-   * Looks once through what is overdue: moves waits that expired, queues what was lost. Goes on while it is told to, and
-   * resolves to how many orders it saw to.
-   */
-  sweep(goOn: () => boolean): Promise<number>;
-  /**
-   * Removes once the final orders that `retentionDays` lets go, none without it. Goes on while it is told to, and
-   * resolves to how many it removed. For whoever does not `start`, which removes them by itself.
-   */
-  removeOld(goOn: () => boolean): Promise<number>;
   /**
    * Stops receiving, waits for what is in hand (each handler keeps its time), closes the resources. The backend stays
    * open. Harmless when called again.

@@ -1,36 +1,22 @@
 import type { Backend } from "../backend/port.ts";
 import { readNumbers, writeNumbers } from "../core/cursor.ts";
-import { type Change, type DecideContext, decide, type Outcome } from "../core/decide.ts";
+import { decide, type Outcome } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import { type Filter, matches } from "../core/filter.ts";
-import type { Log } from "../core/handlers.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
+import { commitChange, decideContext, type EngineContext } from "./context.ts";
 import type { Call, Engine, Refusal } from "./engine.ts";
 import { keyOf } from "./place.ts";
-
-interface OperateOptions {
-  readonly workflow: string;
-  readonly backend: Backend;
-  readonly contextOf: (call: Partial<Call> | undefined) => DecideContext;
-  readonly commit: (change: Change) => Promise<"committed" | "stale">;
-  readonly log: Log;
-  /** Told of each order that was erased. */
-  readonly onRemoved: (count: number) => void;
-}
 
 /** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
 const triesWhenStale = 5;
 const defaultRetryLimit = 1_000;
 
 /** What people and other systems do to orders: transitions, retries and removal. */
-export function createOperate({
-  workflow,
-  backend,
-  contextOf,
-  commit,
-  log,
-  onRemoved,
-}: OperateOptions): Pick<Engine, "transition" | "retry" | "retryMany" | "remove"> {
+export function createOperatorActions(
+  context: EngineContext,
+): Pick<Engine, "transition" | "retry" | "retryMany" | "remove"> {
+  const { workflow, backend, log, actor, observer } = context;
   const change = async (
     id: string,
     outcomeOf: (order: StoredOrder) => Outcome | Refusal | "repeated",
@@ -38,13 +24,14 @@ export function createOperate({
   ): Promise<{ moved: boolean; order: StoredOrder } | Refusal> => {
     for (let tries = 0; tries < triesWhenStale; tries++) {
       const order = await backend.get(id);
-      if (order === undefined) return orderNotFound(id, workflow);
+      if (order === undefined) return orderNotFound(id, workflow.name);
       const outcome = outcomeOf(order);
       if (outcome === "repeated") return { moved: false, order };
       if ("refused" in outcome) return outcome;
-      const decision = decide(order, outcome, contextOf(call));
+      const decision = decide(order, outcome, decideContext(context, { ...actor, requestId: call?.requestId ?? null }));
       if ("refused" in decision) return decision;
-      if ((await commit(decision.change)) === "committed") return { moved: true, order: decision.change.after };
+      if ((await commitChange(context, decision.change)) === "committed")
+        return { moved: true, order: decision.change.after };
     }
     return { refused: "stale", message: "the order keeps changing; read it again and repeat" };
   };
@@ -105,8 +92,8 @@ export function createOperate({
           message: "only an order in a final status is removed; move it to one first, or wait until it is there",
         };
       }
-      if (removal.removed === 0) return orderNotFound(id, workflow);
-      onRemoved(1);
+      if (removal.removed === 0) return orderNotFound(id, workflow.name);
+      observer.removed(1);
       // The order cannot say any more who removed it.
       log.info({ orderId: id, requestId: call?.requestId ?? null }, "order removed");
       return undefined;

@@ -3,31 +3,16 @@ import canonicalize from "canonicalize";
 import { $ZodAsyncError } from "zod/v4/core";
 import { refuseSize } from "../backend/newOrder.ts";
 import type { Backend, NewOrder } from "../backend/port.ts";
-import type { Clock } from "../core/clock.ts";
+import { expiryOf } from "../core/change.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
-import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import type { EngineContext } from "./context.ts";
 import type { Call, Engine, Refusal } from "./engine.ts";
-import type { Observer } from "./telemetry/observer.ts";
-
-interface IntakeOptions {
-  readonly workflow: AnyWorkflow;
-  readonly backend: Backend;
-  readonly clock: Clock;
-  readonly actor: Pick<Actor, "runtime" | "name">;
-  readonly observer: Observer;
-  /** Told of every wait that can expire, so that the sweep wakes in time. */
-  readonly onExpiry: (expiresAt: number) => void;
-}
 
 /** Takes orders in: checks them, stores them, and says so only then. */
-export function createIntake({ workflow, backend, clock, actor, observer, onExpiry }: IntakeOptions): Engine["place"] {
+export function createPlace({ workflow, backend, clock, actor, observer }: EngineContext): Engine["place"] {
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
   const kind = kindOf(initial);
-  const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
-
-  // One object for all requests that bring no id of their own: a backend may keep what it makes of it.
-  const noRequest: Actor = { runtime: actor.runtime, name: actor.name, requestId: null, messageId: null };
 
   // Not async: this is on the way of every placing, and the store's health costs it a promise already.
   return (body, call = {}) => {
@@ -39,16 +24,15 @@ export function createIntake({ workflow, backend, clock, actor, observer, onExpi
     }
     if ("refused" in accepted) return Promise.resolve(accepted);
     const now = clock.now();
-    const expiresAt = expiresAfterMilliseconds === null ? null : now + Math.ceil(expiresAfterMilliseconds);
     const placing = backend.place({
       status: workflow.initial,
       kind,
       dataJson: accepted.dataJson,
       group: accepted.group,
       createdAt: now,
-      expiresAt,
+      expiresAt: expiryOf(initial, now),
       extrasJson: accepted.extrasJson,
-      by: call.requestId ? { ...noRequest, requestId: call.requestId } : noRequest,
+      by: call.requestId ? { ...actor, requestId: call.requestId } : actor,
       key: accepted.key,
     });
     return placing.then((result) => {
@@ -59,10 +43,7 @@ export function createIntake({ workflow, backend, clock, actor, observer, onExpi
         };
       }
       const placed = result.outcome === "placed";
-      if (placed) {
-        observer.placed(result.order);
-        if (expiresAt !== null) onExpiry(expiresAt);
-      }
+      if (placed) observer.placed(result.order);
       return { placed, order: result.order };
     });
   };

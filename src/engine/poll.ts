@@ -1,21 +1,11 @@
-import type { Backend, Delivery } from "../backend/port.ts";
-import { type Clock, sleep } from "../core/clock.ts";
+import type { Delivery } from "../backend/port.ts";
+import { sleep } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
-import type { Log } from "../core/handlers.ts";
-import { type AnyWorkflow, handledStatuses, statusOf } from "../core/workflow.ts";
+import { type AnyWorkflow, type HandledStatus, handledStatuses, leaseSecondsOf, statusOf } from "../core/workflow.ts";
 import type { Attempt } from "./attempt.ts";
 import type { StartOptions } from "./engine.ts";
 import { textOf } from "./log.ts";
-
-export interface PollOptions {
-  readonly status: string;
-  readonly concurrency: number;
-  readonly leaseSeconds: number;
-  readonly backend: Backend;
-  readonly clock: Clock;
-  readonly attempt: Attempt;
-  readonly log: Log;
-}
+import type { StatusContext } from "./runHandler.ts";
 
 export interface Poll {
   /** Receives no more and resolves once every attempt in hand has been committed. */
@@ -25,13 +15,14 @@ export interface Poll {
 const pauseAfterErrorSeconds = 1;
 
 /** Receives the deliveries of one status and keeps at most `concurrency` handlers running. */
-export function startPoll(options: PollOptions): Poll {
-  const { status, concurrency, leaseSeconds, backend, clock, attempt, log } = options;
+export function startPoll({ workflow, status, backend, clock, log }: StatusContext, attempt: Attempt): Poll {
+  const definition = statusOf(workflow, status) as HandledStatus;
+  const leaseSeconds = leaseSecondsOf(definition);
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
   let inHand = 0;
   let onEmptyHands: (() => void) | undefined;
-  let free = concurrency;
+  let free = definition.concurrency ?? backend.limits.concurrency.default;
   let onFree: (() => void) | undefined;
 
   const handle = async (delivery: Delivery): Promise<void> => {

@@ -1,20 +1,13 @@
-import type { Backend, Depth } from "../backend/port.ts";
+import type { Depth } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
-import type { Log } from "../core/handlers.ts";
-import type { StoredOrder } from "../core/order.ts";
 import { type AnyWorkflow, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import { applyOutcome, type EngineContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
-
-interface StandingOptions {
-  readonly workflow: AnyWorkflow;
-  readonly backend: Backend;
-  readonly log: Log;
-}
 
 const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, paused: false, atLeast: false };
 
 /** Where orders stand, status by status, and whether a status is let go on. */
-export function createStanding({ workflow, backend, log }: StandingOptions): Pick<Engine, "queues" | "setPaused"> {
+export function createQueues({ workflow, backend, log }: EngineContext): Pick<Engine, "queues" | "setPaused"> {
   const queues = async (): Promise<Depth[]> => {
     const { depths } = await backend.counts({ depths: true });
     const rows = Object.entries(workflow.statuses as Record<string, StatusDefinition>)
@@ -90,17 +83,15 @@ export function refuseStranded(
 }
 
 /** Marks every live order of these statuses failed with `unknown_status`. */
-export async function failUnknown(
-  statuses: readonly string[],
-  { backend, log, apply }: { backend: Backend; log: Log; apply: (order: StoredOrder) => Promise<void> },
-): Promise<void> {
+export async function failUnknown(context: EngineContext, statuses: readonly string[]): Promise<void> {
+  const { backend, log } = context;
   for (const status of statuses) {
     let cursor: string | undefined;
     let marked = 0;
     do {
       const page = await backend.list({ status, failed: false, limit: 500, cursor });
       const live = page.items.filter((order) => order.kind !== "final");
-      await Promise.all(live.map(apply));
+      await Promise.all(live.map((order) => applyOutcome(context, order, { kind: "unknown" })));
       marked += live.length;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);

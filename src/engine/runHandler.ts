@@ -2,35 +2,36 @@ import { inspect } from "node:util";
 import type { Clock } from "../core/clock.ts";
 import type { Outcome } from "../core/decide.ts";
 import { CauceError, longestDelaySeconds, PermanentError, RetryError } from "../core/errors.ts";
-import type { AnyHandler, HandlerContext, Log } from "../core/handlers.ts";
+import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handlers.ts";
 import type { StoredOrder } from "../core/order.ts";
+import type { EngineContext } from "./context.ts";
 import { stackOf } from "./log.ts";
 import { handlerOrder } from "./orderView.ts";
 
-export interface RunOptions {
-  readonly workflow: { readonly name: string };
+/** What the attempts of one handled status share. */
+export interface StatusContext extends EngineContext {
   readonly status: string;
   readonly timeoutSeconds: number;
   readonly handler: () => AnyHandler | Promise<AnyHandler>;
   readonly resources: object;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly deadlines: Deadlines;
+  /** Aborts when the engine stops. */
+  readonly stopping: AbortSignal;
 }
 
 /**
  * Runs the handler until it ends or its time is up. Never throws and never rejects: whatever happens is an outcome, and
  * of a handler that answers without a promise it is there at once.
  */
-export function runHandler(order: StoredOrder, options: RunOptions): Outcome | Promise<Outcome> {
-  const { status, timeoutSeconds, clock } = options;
+export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Promise<Outcome> {
+  const { status, timeoutSeconds, clock } = own;
   const at = clock.now() + timeoutSeconds * 1_000;
   const controller = new AbortController();
-  const context = contextOf(order, controller.signal, options);
+  const context = contextOf(order, controller.signal, own);
 
   const outcomeOfCall = (handler: AnyHandler): Outcome | Promise<Outcome> => {
     try {
-      const answer = handler(handlerOrder(order, options.workflow.name), context);
+      const answer = handler(handlerOrder(order, own.workflow.name), context);
       if (!isPromise(answer)) return outcomeOf(answer, status);
       return Promise.resolve(answer).then(
         (value) => outcomeOf(value, status),
@@ -41,13 +42,13 @@ export function runHandler(order: StoredOrder, options: RunOptions): Outcome | P
     }
   };
 
-  const handler = options.handler();
+  const handler = own.handler();
   const running =
     typeof handler === "function"
       ? outcomeOfCall(handler)
       : handler.then(
           // Time may be up before a module has loaded: its handler would run beyond the attempts.
-          (loaded) => (controller.signal.aborted ? timedOut(options) : outcomeOfCall(loaded)),
+          (loaded) => (controller.signal.aborted ? timedOut(own) : outcomeOfCall(loaded)),
           (error) => failureOf(error, error instanceof CauceError ? error.code : "handler_failed"),
         );
   if (!isPromise(running)) return running;
@@ -59,23 +60,23 @@ export function runHandler(order: StoredOrder, options: RunOptions): Outcome | P
       later: undefined,
       expire() {
         controller.abort(new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError"));
-        resolve(timedOut(options));
+        resolve(timedOut(own));
       },
     };
-    options.deadlines.add(deadline);
+    own.deadlines.add(deadline);
     void running.then((outcome) => {
-      options.deadlines.remove(deadline);
+      own.deadlines.remove(deadline);
       resolve(outcome);
     });
   });
 }
 
-function timedOut({ status, timeoutSeconds }: RunOptions): Outcome {
+function timedOut({ status, timeoutSeconds }: StatusContext): Outcome {
   const message = `the handler of "${status}" did not end within ${timeoutSeconds} s`;
   return { kind: "failed", code: "attempt_timed_out", message };
 }
 
-function contextOf(order: StoredOrder, signal: AbortSignal, { status, resources, log }: RunOptions) {
+function contextOf(order: StoredOrder, signal: AbortSignal, { status, resources, log }: StatusContext) {
   const attempt = order.attempting ? order.attempts : order.attempts + 1;
   return {
     ...resources,
@@ -150,6 +151,32 @@ function withFields(log: Log, fields: Record<string, unknown>): Log {
     warn: (more, message) => log.warn({ ...fields, ...more }, message),
     error: (more, message) => log.error({ ...fields, ...more }, message),
   };
+}
+
+/** Gives the handler; loads a lazy one at the first call. */
+export function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): StatusContext["handler"] {
+  if (typeof handler === "function") return () => handler;
+  let loaded: AnyHandler | undefined;
+  let loading: Promise<AnyHandler> | undefined;
+  const load = async () => {
+    const module = await handler.lazy();
+    if (typeof module?.default !== "function") {
+      throw new CauceError(
+        "app_invalid",
+        "a lazy handler's module has no function as its default export; add `export default`",
+      );
+    }
+    loaded = module.default;
+    return loaded;
+  };
+  const loadOnce = () => {
+    // One that failed is loaded again, by the next attempt.
+    loading ??= load().finally(() => {
+      loading = undefined;
+    });
+    return loading;
+  };
+  return () => loaded ?? loadOnce();
 }
 
 /** Something that must have ended at a time. */

@@ -2,8 +2,8 @@ import type { Backend, Placed, Removal } from "../backend/port.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
-import type { Log } from "../core/handlers.ts";
 import { textOf } from "./log.ts";
+import type { StatusContext } from "./runHandler.ts";
 
 /** Whether the store takes writes, as far as the last ones have shown. */
 export interface StoreHealth {
@@ -25,7 +25,7 @@ const faults: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "store_corrupt",
 ]);
 
-export function createStoreHealth({ backend, clock }: { backend: Backend; clock: Clock }): StoreHealth {
+export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
   let faulty = false;
   let probing: Promise<void> | undefined;
   let probedAt = Number.NEGATIVE_INFINITY;
@@ -85,43 +85,31 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
   };
 }
 
-export interface PatienceOptions {
-  readonly commit: (change: Change) => Promise<"committed" | "stale">;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** How long to wait for a store that takes no writes. */
-  readonly patienceSeconds: number;
-  /** Aborted when the engine stops: then nothing waits any longer. */
-  readonly ending: () => AbortSignal;
-}
-
-const pauseSeconds = 1;
-
-/** Commits a change that the store has refused with `first`; undefined when it never took it. */
-export type CommitAgain = (change: Change, first: unknown) => Promise<"committed" | "stale" | undefined>;
+const retrySeconds = 1;
 
 /**
  * Commits what came of a handler, which must not be lost to a store that is full for a while. Resolves to undefined when
- * it never did: the delivery comes back.
+ * the store never took it: the delivery comes back.
  */
-export function createPatience({ commit, clock, log, patienceSeconds, ending }: PatienceOptions): CommitAgain {
-  return async (change, first) => {
-    const until = clock.now() + patienceSeconds * 1_000;
-    for (let error = first, tries = 0; ; tries++) {
-      if (!isPassing(error) || ending().aborted || clock.now() >= until) {
+export async function commitWithRetry(
+  { backend, clock, log, stopping, commitPatienceSeconds }: StatusContext,
+  change: Change,
+): Promise<"committed" | "stale" | undefined> {
+  const until = clock.now() + commitPatienceSeconds * 1_000;
+  for (let tries = 0; ; tries++) {
+    try {
+      return await backend.commit(change);
+    } catch (error) {
+      if (!isPassing(error) || stopping.aborted || clock.now() >= until) {
         log.error({ orderId: change.before.id, error: textOf(error) }, "change not committed; the delivery comes back");
         return undefined;
       }
-      if (tries === 0)
+      if (tries === 0) {
         log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
-      await sleep(clock, pauseSeconds, ending());
-      try {
-        return await commit(change);
-      } catch (next) {
-        error = next;
       }
+      await sleep(clock, retrySeconds, stopping);
     }
-  };
+  }
 }
 
 /** A store that is full or away for a while, and may take the same again. */

@@ -1,19 +1,12 @@
-import { type Adopted, resourceNames } from "../backend/aws/index.ts";
+import { type Adopted, type AwsBackend, resourceNames } from "../backend/aws/index.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { type HandledStatus, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { Attempt } from "../engine/attempt.ts";
 import { jsonLog } from "../engine/log.ts";
 import { type Observer, unobserved } from "../engine/telemetry/observer.ts";
-import { cauceVariables, functionName } from "../node/settings.ts";
+import { cauceVariables } from "../node/settings.ts";
 import { createFigures, type Figures } from "./metrics.ts";
-import {
-  type Invocation,
-  type LambdaSettings,
-  lambdaSettings,
-  type OpenEngine,
-  openEngines,
-  openOnce,
-} from "./open.ts";
+import { type Invocation, type LambdaSettings, lambdaSettings, openOnce, openStack } from "./open.ts";
 
 /** What SQS hands to a function. */
 export interface SqsEvent {
@@ -39,7 +32,7 @@ interface Desk {
   readonly status: string;
   readonly timeoutSeconds: number;
   readonly leaseSeconds: number;
-  readonly backend: OpenEngine["backend"];
+  readonly backend: AwsBackend;
   readonly attempt: Attempt;
   /** What comes again is the message itself, and not a new one. */
   readonly fifo: boolean;
@@ -89,9 +82,9 @@ async function openDesks(
   figures: Figures,
 ): Promise<ReadonlyMap<string, Desk>> {
   const desks = new Map<string, Desk>();
-  const observerOf = (workflow: string) => attemptObserver(workflow, figures);
-  for (const { app, engine, backend } of await openEngines(apps, settings, { log, name: functionName(), observerOf })) {
-    const { workflow } = app;
+  const { workflows } = await openStack(apps, settings, log, (workflow) => attemptObserver(workflow, figures));
+  for (const { engine, backend } of workflows) {
+    const { workflow } = engine;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
     const attempt = await engine.attend();
     for (const status of handledStatuses(workflow)) {

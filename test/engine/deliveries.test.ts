@@ -9,10 +9,21 @@ import type { StoredOrder } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createAttempt } from "../../src/engine/attempt.ts";
 import { createDeadlines } from "../../src/engine/runHandler.ts";
-import { unobserved } from "../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { copyStore, openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
-import { actor, appOf, atEnd, controlled, engineOf, isFailed, isIn, keptLog, quiet, workflowOf } from "./support.ts";
+import {
+  actor,
+  appOf,
+  atEnd,
+  contextOf,
+  controlled,
+  engineOf,
+  isFailed,
+  isIn,
+  keptLog,
+  quiet,
+  workflowOf,
+} from "./support.ts";
 
 const workflow = workflowOf({
   received: { to: ["priced", "held"], timeoutSeconds: 10, retry: { attempts: 3, baseSeconds: 4 } },
@@ -35,23 +46,24 @@ function attempting(
   const kept = keptLog();
   const events: string[] = [];
   const attempt = createAttempt({
-    workflow,
+    ...contextOf({
+      workflow,
+      backend: {
+        ...backend,
+        commit: (change) => {
+          events.push("commit");
+          return backend.commit(change);
+        },
+      },
+      clock,
+      log: kept.log,
+    }),
     status: "received",
     timeoutSeconds: 10,
     handler: () => handler,
     resources: {},
-    backend,
-    clock,
-    random: () => 0.5,
-    log: kept.log,
-    actor,
     deadlines,
-    observer: unobserved,
-    commit: (change) => {
-      events.push("commit");
-      return backend.commit(change);
-    },
-    commitAgain: () => assert.fail("the store refused a change"),
+    stopping: new AbortController().signal,
   });
   return {
     ...kept,

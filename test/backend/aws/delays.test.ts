@@ -84,7 +84,7 @@ async function worker(t: TestContext, mode: DeliveryMode) {
     async pass(until: number, stepSeconds: number) {
       while (clock.now() < until) {
         clock.advance(Math.min(stepSeconds, (until - clock.now()) / 1_000));
-        await engine.sweep(() => true);
+        await engine.maintain("sweep", () => true);
         await work();
       }
     },
