@@ -14,26 +14,31 @@ export interface HandedDelivery extends Delivery {
   readonly requestId?: string | undefined;
 }
 
-/** One delivery → one verdict; undefined when nothing could be said and the lease must run out. */
-export type Attempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Verdict | undefined>;
+/** What comes of a delivery. `consumed`: a commit has ended the delivery's lease, so there is nothing to settle. */
+export type Settlement = Verdict & { readonly consumed?: true };
 
-const done: Verdict = { verdict: "done" };
+/** Tries one delivery. Undefined when nothing can be said of the delivery and its lease must run out. */
+export type Attempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Settlement | undefined>;
+
+const done: Settlement = { verdict: "done" };
+const consumed: Settlement = { verdict: "done", consumed: true };
 const notYetSeconds = 1;
 
 /**
  * Runs the handler of one delivery and commits what came of it.
  *
  * What can fail, and what repairs it:
- *   receive ─ get ─ (record a redelivered attempt) ─ handler ─ commit ─ settle
- *   dies before commit   the lease runs out, the delivery comes back as redelivered, and the attempt counts
- *   dies after commit    the delivery comes back for an earlier visit and is dropped
- *   commit is stale      another delivery of this visit was first: its outcome stands, this one is dropped
+ *   receive ─ get ─ (record a redelivered attempt) ─ handler ─ commit, which consumes the delivery
+ *   dies before commit    the lease runs out, the delivery comes back as redelivered, and the attempt counts
+ *   dies within commit    where change and delivery are two writes, the delivery comes back for an earlier visit and is
+ *                         dropped
+ *   commit is stale       another delivery of this visit was first: its outcome stands, and this one is settled as done
  */
 export function createAttempt(context: StatusContext): Attempt {
   const { backend, clock, log, observer } = context;
 
-  const again = (notBefore: number): Verdict => ({ verdict: "again", notBefore });
-  const soon = (): Verdict => again(clock.now() + notYetSeconds * 1_000);
+  const again = (notBefore: number): Settlement => ({ verdict: "again", notBefore });
+  const soon = (): Settlement => again(clock.now() + notYetSeconds * 1_000);
 
   const actorOf = ({ messageId, requestId }: HandedDelivery): Actor => {
     const { actor } = context;
@@ -53,7 +58,7 @@ export function createAttempt(context: StatusContext): Attempt {
   };
 
   /** What to say of a delivery whose order another change reached first. */
-  const verdictOf = (order: StoredOrder | undefined, delivery: Delivery): Verdict => {
+  const verdictOf = (order: StoredOrder | undefined, delivery: Delivery): Settlement => {
     // A missing order was removed, where its delivery comes again; else it is only not there yet.
     if (order === undefined) return delivery.redelivered ? done : soon();
     if (order.visit < delivery.visit) return soon();
@@ -62,7 +67,7 @@ export function createAttempt(context: StatusContext): Attempt {
   };
 
   /** The order, where its handler is to run now; else what to say of the delivery. */
-  const readyOrder = (order: StoredOrder | undefined, delivery: Delivery): StoredOrder | Verdict => {
+  const readyOrder = (order: StoredOrder | undefined, delivery: Delivery): StoredOrder | Settlement => {
     if (order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order)) {
       // The process may have died between the commit of the next visit and its delivery (law 3).
       return { verdict: "superseded", by: order };
@@ -80,18 +85,18 @@ export function createAttempt(context: StatusContext): Attempt {
   const recordLost = async (
     order: StoredOrder,
     delivery: HandedDelivery,
-  ): Promise<StoredOrder | Verdict | undefined> => {
+  ): Promise<StoredOrder | Settlement | undefined> => {
     const outcome: Outcome = { kind: "redelivered", unattended: delivery.unattended };
     const { change, exhaustedBy } = decided(order, outcome, delivery);
-    const committed = await commitWithRetry(context, change);
+    const committed = await commitWithRetry(context, change, delivery);
     if (committed === undefined) return undefined;
     if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
     tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
-    return change.delivery === "keep" ? change.after : done;
+    return change.delivery === "keep" ? change.after : consumed;
   };
 
   return async (delivery, onHandlerEnd) => {
-    let ready: StoredOrder | Verdict | undefined;
+    let ready: StoredOrder | Settlement | undefined;
     try {
       ready = readyOrder(await backend.get(delivery.orderId), delivery);
     } catch (error) {
@@ -110,14 +115,15 @@ export function createAttempt(context: StatusContext): Attempt {
     const milliseconds = clock.now() - startedAt;
     onHandlerEnd();
     const { change, exhaustedBy } = decided(ready, outcome, delivery);
-    const committed = await commitWithRetry(context, change);
+    const committed = await commitWithRetry(context, change, delivery);
     if (committed === undefined) return undefined;
     if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
     // A handler that returned what it may not has not moved its order, though `exhausted` has.
     const moved = outcome.kind === "moved" && exhaustedBy === undefined;
     const stack = outcome.kind === "failed" ? outcome.stack : undefined;
     tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
-    return change.delivery === "again" ? again(change.after.notBefore ?? clock.now()) : done;
+    if (change.delivery !== "again") return consumed;
+    return { verdict: "again", notBefore: change.after.notBefore ?? clock.now(), consumed: true };
   };
 }
 

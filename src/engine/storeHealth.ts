@@ -1,4 +1,4 @@
-import type { Backend, Placed, Removal } from "../backend/port.ts";
+import type { Backend, Delivery, Placed, Removal } from "../backend/port.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
@@ -70,7 +70,7 @@ export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
     backend: {
       ...backend,
       place: (order) => backend.place(order).then(placed, refused),
-      commit: (change) => backend.commit(change).then(committed, refused),
+      commit: (change, delivery) => backend.commit(change, delivery).then(committed, refused),
       // `settle` and `sweep` write to queues, which may be another service than the one that stores orders.
       keep: (note) => backend.keep(note).then(kept, refused),
       remove: (which) => backend.remove(which).then(removed, refused),
@@ -94,11 +94,12 @@ const retrySeconds = 1;
 export async function commitWithRetry(
   { backend, clock, log, stopping, commitPatienceSeconds }: StatusContext,
   change: Change,
+  delivery: Delivery,
 ): Promise<"committed" | "stale" | undefined> {
   const until = clock.now() + commitPatienceSeconds * 1_000;
   for (let tries = 0; ; tries++) {
     try {
-      return await backend.commit(change);
+      return await backend.commit(change, delivery);
     } catch (error) {
       if (!isPassing(error) || stopping.aborted || clock.now() >= until) {
         log.error({ orderId: change.before.id, error: textOf(error) }, "change not committed; the delivery comes back");
