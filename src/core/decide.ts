@@ -11,7 +11,7 @@ import {
 import type { ErrorCode } from "./errors.ts";
 import { retryDelaySeconds } from "./errors.ts";
 import { cutError } from "./fingerprint.ts";
-import type { StoredOrder } from "./order.ts";
+import { attemptNumber, type StoredOrder } from "./order.ts";
 import { describeFaults, mergeResults } from "./results.ts";
 import { kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
@@ -97,7 +97,7 @@ function moved(
   }
   const merged = mergeResults(order, outcome.results, context);
   if ("faults" in merged) return permanent("invalid_results", describeFaults(order.status, merged.faults));
-  return enter(order, outcome.to, context, { attempts: attemptsUsed(order), resultsJson: merged.resultsJson });
+  return enter(order, outcome.to, context, { attempts: attemptNumber(order), resultsJson: merged.resultsJson });
 }
 
 function attemptFailed(
@@ -258,11 +258,7 @@ function notAttempted(order: StoredOrder): Decision {
   return { refused: "stale", message: `the order is in "${order.status}" and no handler has it` };
 }
 
-/** The attempts with the one that just ended, unless that one was recorded when it started. */
-function attemptsUsed(order: StoredOrder): number {
-  return order.attempting ? order.attempts : order.attempts + 1;
-}
-
+/** With the attempt that just ended. */
 function usedAttempts(order: StoredOrder): StoredOrder {
-  return { ...order, attempts: attemptsUsed(order), attempting: false };
+  return { ...order, attempts: attemptNumber(order), attempting: false };
 }

@@ -1,7 +1,7 @@
 import type { Delivery, Verdict } from "../backend/port.ts";
 import { type Change, type DecideContext, type Decision, decide, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
-import type { Actor, StoredOrder } from "../core/order.ts";
+import { attemptNumber, type StoredOrder } from "../core/order.ts";
 import { decideContext } from "./context.ts";
 import { textOf } from "./log.ts";
 import { runHandler, type StatusContext } from "./runHandler.ts";
@@ -22,7 +22,9 @@ export type Attempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Pr
 
 const done: Settlement = { verdict: "done" };
 const consumed: Settlement = { verdict: "done", consumed: true };
-const notYetSeconds = 1;
+const notYetMilliseconds = 1_000;
+
+type Decided = Extract<Decision, { change: Change }>;
 
 /**
  * Runs the handler of one delivery and commits what came of it.
@@ -35,45 +37,14 @@ const notYetSeconds = 1;
  *   commit is stale       another delivery of this visit was first: its outcome stands, and this one is settled as done
  */
 export function createAttempt(context: StatusContext): Attempt {
-  const { backend, clock, log, observer } = context;
+  const { backend, clock, actor, log, observer } = context;
 
-  const again = (notBefore: number): Settlement => ({ verdict: "again", notBefore });
-  const soon = (): Settlement => again(clock.now() + notYetSeconds * 1_000);
-
-  const actorOf = ({ messageId, requestId }: HandedDelivery): Actor => {
-    const { actor } = context;
-    return messageId === null && requestId === undefined
-      ? actor
-      : { ...actor, requestId: requestId ?? null, messageId };
-  };
-
-  const decided = (
-    order: StoredOrder,
-    outcome: Outcome,
-    delivery: HandedDelivery,
-  ): Extract<Decision, { change: Change }> => {
-    const decision = decideOn(order, outcome, decideContext(context, actorOf(delivery)));
+  const decideFor = (delivery: HandedDelivery, order: StoredOrder, outcome: Outcome): Decided => {
+    const { messageId, requestId = null } = delivery;
+    const by = messageId === null && requestId === null ? actor : { ...actor, requestId, messageId };
+    const decision = decideSafely(order, outcome, decideContext(context, by));
     if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
     return decision;
-  };
-
-  /** What to say of a delivery whose order another change reached first. */
-  const verdictOf = (order: StoredOrder | undefined, delivery: Delivery): Settlement => {
-    // A missing order was removed, where its delivery comes again; else it is only not there yet.
-    if (order === undefined) return delivery.redelivered ? done : soon();
-    if (order.visit < delivery.visit) return soon();
-    if (order.visit > delivery.visit || !isLive(order)) return done;
-    return again(Math.max(clock.now(), order.notBefore ?? 0));
-  };
-
-  /** The order, where its handler is to run now; else what to say of the delivery. */
-  const readyOrder = (order: StoredOrder | undefined, delivery: Delivery): StoredOrder | Settlement => {
-    if (order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order)) {
-      // The process may have died between the commit of the next visit and its delivery (law 3).
-      return { verdict: "superseded", by: order };
-    }
-    if (order === undefined || order.visit !== delivery.visit || !isLive(order)) return verdictOf(order, delivery);
-    return order.notBefore !== null && order.notBefore > clock.now() ? again(order.notBefore) : order;
   };
 
   const tell = (change: Change, attempt: EndedAttempt, why: Why): void => {
@@ -81,16 +52,20 @@ export function createAttempt(context: StatusContext): Attempt {
     logAttempt(log, change, attempt, why);
   };
 
-  /** Records the attempt whose worker died. Resolves to the order with which the next one begins, else as an attempt does. */
+  /** What to say of a delivery whose change came second. */
+  const settleStale = async (delivery: Delivery): Promise<Settlement> =>
+    settleUnhandled(await backend.get(delivery.orderId), delivery, clock.now());
+
+  /** Records the attempt whose worker died. Resolves to the order with which the next attempt begins, if one does. */
   const recordLost = async (
     order: StoredOrder,
     delivery: HandedDelivery,
   ): Promise<StoredOrder | Settlement | undefined> => {
     const outcome: Outcome = { kind: "redelivered", unattended: delivery.unattended };
-    const { change, exhaustedBy } = decided(order, outcome, delivery);
+    const { change, exhaustedBy } = decideFor(delivery, order, outcome);
     const committed = await commitWithRetry(context, change, delivery);
     if (committed === undefined) return undefined;
-    if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
+    if (committed === "stale") return settleStale(delivery);
     tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
     return change.delivery === "keep" ? change.after : consumed;
   };
@@ -98,11 +73,11 @@ export function createAttempt(context: StatusContext): Attempt {
   return async (delivery, onHandlerEnd) => {
     let ready: StoredOrder | Settlement | undefined;
     try {
-      ready = readyOrder(await backend.get(delivery.orderId), delivery);
+      ready = readyOrder(await backend.get(delivery.orderId), delivery, clock.now());
     } catch (error) {
       // Nothing has run, so this is no attempt: it comes again soon, and not as lost when its lease has run out.
       log.warn({ orderId: delivery.orderId, error: String(error) }, "order not read; trying again");
-      ready = soon();
+      ready = again(clock.now() + notYetMilliseconds);
     }
     if (delivery.redelivered && !("verdict" in ready)) ready = await recordLost(ready, delivery);
     if (ready === undefined || "verdict" in ready) {
@@ -114,31 +89,52 @@ export function createAttempt(context: StatusContext): Attempt {
     const outcome = running instanceof Promise ? await running : running;
     const milliseconds = clock.now() - startedAt;
     onHandlerEnd();
-    const { change, exhaustedBy } = decided(ready, outcome, delivery);
+    const { change, exhaustedBy } = decideFor(delivery, ready, outcome);
     const committed = await commitWithRetry(context, change, delivery);
     if (committed === undefined) return undefined;
-    if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
+    if (committed === "stale") return settleStale(delivery);
     // A handler that returned what it may not has not moved its order, though `exhausted` has.
     const moved = outcome.kind === "moved" && exhaustedBy === undefined;
     const stack = outcome.kind === "failed" ? outcome.stack : undefined;
     tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
-    if (change.delivery !== "again") return consumed;
-    return { verdict: "again", notBefore: change.after.notBefore ?? clock.now(), consumed: true };
+    return change.delivery === "again" ? { ...again(change.after.notBefore ?? clock.now()), consumed: true } : consumed;
   };
 }
 
-/** Results can throw while they are read, and what has no text even while that is told: the handler is at fault then. */
-function decideOn(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
+/** The order, where its handler is to run at `now`; else what to say of the delivery. */
+function readyOrder(order: StoredOrder | undefined, delivery: Delivery, now: number): StoredOrder | Settlement {
+  if (order === undefined || order.visit !== delivery.visit || !isLive(order)) {
+    // The process may have died between the commit of the next visit and its delivery (law 3).
+    const isBehind = order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order);
+    return isBehind ? { verdict: "superseded", by: order } : settleUnhandled(order, delivery, now);
+  }
+  return order.notBefore !== null && order.notBefore > now ? again(order.notBefore) : order;
+}
+
+/** What to say of a delivery for which no handler runs, by how its order stands at `now`. */
+function settleUnhandled(order: StoredOrder | undefined, delivery: Delivery, now: number): Settlement {
+  // An order that is missing at a redelivery was removed; at a first delivery it is not there yet.
+  if (order === undefined) return delivery.redelivered ? done : again(now + notYetMilliseconds);
+  if (order.visit < delivery.visit) return again(now + notYetMilliseconds);
+  return order.visit === delivery.visit && isLive(order) ? again(Math.max(now, order.notBefore ?? 0)) : done;
+}
+
+function again(notBefore: number): Settlement {
+  return { verdict: "again", notBefore };
+}
+
+function isLive(order: StoredOrder): boolean {
+  return order.kind === "handled" && order.failure === null;
+}
+
+/** As `decide`. A handler is at fault for results that throw while they are read. */
+function decideSafely(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
   try {
     return decide(order, outcome, context);
   } catch (error) {
     const message = `the results given in "${order.status}" cannot be read: ${textOf(error)}`;
     return decide(order, { kind: "failed", code: "invalid_results", message, permanent: true }, context);
   }
-}
-
-function isLive(order: StoredOrder): boolean {
-  return order.kind === "handled" && order.failure === null;
 }
 
 /** What is said of an attempt in the log alone. */
@@ -155,7 +151,7 @@ function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds
     orderId: before.id,
     status: before.status,
     visit: before.visit,
-    attempt: before.attempting ? before.attempts : before.attempts + 1,
+    attempt: attemptNumber(before),
     milliseconds,
     outcome,
   };

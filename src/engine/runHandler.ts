@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Outcome } from "../core/decide.ts";
 import { CauceError, longestDelaySeconds, PermanentError, RetryError } from "../core/errors.ts";
 import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handlers.ts";
-import type { StoredOrder } from "../core/order.ts";
+import { attemptNumber, type StoredOrder } from "../core/order.ts";
 import type { EngineContext } from "./context.ts";
 import { stackOf } from "./log.ts";
 import { handlerOrder } from "./orderView.ts";
@@ -77,7 +77,7 @@ function timedOut({ status, timeoutSeconds }: StatusContext): Outcome {
 }
 
 function contextOf(order: StoredOrder, signal: AbortSignal, { status, resources, log }: StatusContext) {
-  const attempt = order.attempting ? order.attempts : order.attempts + 1;
+  const attempt = attemptNumber(order);
   return {
     ...resources,
     signal,

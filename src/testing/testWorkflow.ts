@@ -10,7 +10,7 @@ import type { Random } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
-import type { Order } from "../core/order.ts";
+import { attemptNumber, type Order } from "../core/order.ts";
 import {
   type AnyWorkflow,
   type HandledStatus,
@@ -281,7 +281,7 @@ export function attemptOf({ before, after, ended, delivery }: Change): Attempt |
   const facts = {
     status: before.status,
     visit: before.visit,
-    attempt: before.attempting ? before.attempts : before.attempts + 1,
+    attempt: attemptNumber(before),
     at: new Date(after.updatedAt).toISOString(),
     to: ended === null ? null : after.status,
     notBefore: after.notBefore === null ? null : new Date(after.notBefore).toISOString(),
