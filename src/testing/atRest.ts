@@ -1,12 +1,14 @@
 import type { Delivery, LocatedBackend } from "../backend/port.ts";
 import type { Clock } from "../core/clock.ts";
+import { type AnyWorkflow, type HandledStatus, handledStatuses, statusOf } from "../core/workflow.ts";
 import type { FakeClock } from "./fakeClock.ts";
 
-/** A delivery that a handler has, and since when the test waits for it. */
+/** A delivery that a handler has. */
 export interface InHand {
   readonly delivery: Delivery;
-  /** It has taken longer than the test's patience: it waits for time to pass, or for ever. */
+  /** The handler has taken longer than the test's patience: it waits for time to pass, or for ever. */
   isStuck: boolean;
+  readonly timer: NodeJS.Timeout;
 }
 
 export interface AtRest {
@@ -14,55 +16,52 @@ export interface AtRest {
   readonly backend: LocatedBackend;
   /** Around the clock that the engine gets. */
   readonly clock: Clock;
-  readonly inHand: ReadonlySet<InHand>;
+  /** By their receipts. */
+  readonly inHand: ReadonlyMap<string, InHand>;
   /** Resolves once nothing more happens unless time passes; rejects when `end` was called with an error. */
   rest(): Promise<void>;
   /** Resolves once every delivery that was handed out is consumed, settled or stuck; also of an engine that is stopping. */
   handsAtRest(): Promise<void>;
-  /** Rejects whoever waits, and all who ask from now on. */
+  /** Rejects every call of `rest` and `handsAtRest` that waits, and all later ones. */
   end(error: Error): void;
-}
-
-export interface AtRestOptions {
-  readonly backend: LocatedBackend;
-  readonly clock: FakeClock;
-  /** The handled statuses and how many handlers each may run at once: each has a poll that receives. */
-  readonly concurrencies: ReadonlyMap<string, number>;
-  readonly patienceSeconds: number;
 }
 
 /**
  * Tells when an engine over the memory backend has nothing to do: every poll waits for a delivery (or has all its
- * handlers stuck), every delivery that was handed out is consumed by a commit or settled (or stuck), and no callback of the clock is due. Each
- * of these ends with a call that passes through here, so nothing is asked twice and nothing sleeps.
+ * handlers stuck), every delivery that was handed out is consumed by a commit or settled (or stuck), and no callback of
+ * the clock is due. Each of these ends with a call that passes through here, so nothing is asked twice and nothing sleeps.
  */
-export function createAtRest({ backend, clock, concurrencies, patienceSeconds }: AtRestOptions): AtRest {
+export function createAtRest(
+  workflow: AnyWorkflow,
+  backend: LocatedBackend,
+  clock: FakeClock,
+  patienceSeconds: number,
+): AtRest {
   const receiving = new Set<string>();
-  const inHand = new Set<InHand>();
-  const patiences = new Map<string, () => void>();
-  const waiting = new Set<{ isMet(): boolean; resolve(): void; reject(error: Error): void }>();
+  const inHand = new Map<string, InHand>();
+  const waiting = new Set<PromiseWithResolvers<void> & { isMet(): boolean }>();
   let looking = false;
   let ended: Error | undefined;
 
-  const areHandsAtRest = (): boolean => [...inHand].every(({ isStuck }) => isStuck);
+  const areHandsAtRest = (): boolean => [...inHand.values()].every(({ isStuck }) => isStuck);
 
-  const isAtRest = (): boolean => {
-    if (clock.nextAt !== null && clock.nextAt <= clock.now()) return false;
-    if (!areHandsAtRest()) return false;
-    for (const [status, concurrency] of concurrencies) {
-      if (receiving.has(status)) continue;
-      const stuck = [...inHand].filter(({ delivery }) => delivery.status === status);
-      if (stuck.length < concurrency) return false;
-    }
-    return true;
+  /** Every handler of a status is stuck, so that its poll receives nothing. */
+  const isFull = (status: string): boolean => {
+    const { concurrency = backend.limits.concurrency.default } = statusOf(workflow, status) as HandledStatus;
+    return [...inHand.values()].filter(({ delivery }) => delivery.status === status).length >= concurrency;
   };
+
+  const isAtRest = (): boolean =>
+    (clock.nextAt === null || clock.nextAt > clock.now()) &&
+    areHandsAtRest() &&
+    handledStatuses(workflow).every((status) => receiving.has(status) || isFull(status));
 
   const until = (isMet: () => boolean): Promise<void> => {
     if (ended !== undefined) return Promise.reject(ended);
-    return new Promise((resolve, reject) => {
-      waiting.add({ isMet, resolve, reject });
-      look();
-    });
+    const each = { ...Promise.withResolvers<void>(), isMet };
+    waiting.add(each);
+    look();
+    return each.promise;
   };
 
   /** Something may have come to rest. What it set off in this turn of the event loop happens first. */
@@ -80,21 +79,17 @@ export function createAtRest({ backend, clock, concurrencies, patienceSeconds }:
   };
 
   const takeInHand = (delivery: Delivery): void => {
-    const each: InHand = { delivery, isStuck: false };
-    inHand.add(each);
     const timer = setTimeout(() => {
       each.isStuck = true;
       look();
     }, patienceSeconds * 1_000);
-    patiences.set(delivery.receipt, () => {
-      clearTimeout(timer);
-      inHand.delete(each);
-    });
+    const each: InHand = { delivery, isStuck: false, timer };
+    inHand.set(delivery.receipt, each);
   };
 
   const letGo = ({ receipt }: Delivery): void => {
-    patiences.get(receipt)?.();
-    patiences.delete(receipt);
+    clearTimeout(inHand.get(receipt)?.timer);
+    inHand.delete(receipt);
     look();
   };
 
@@ -144,8 +139,7 @@ export function createAtRest({ backend, clock, concurrencies, patienceSeconds }:
 
     end(error) {
       ended = error;
-      for (const end of patiences.values()) end();
-      patiences.clear();
+      for (const { delivery } of inHand.values()) letGo(delivery);
       for (const each of waiting) each.reject(error);
       waiting.clear();
     },
