@@ -59,30 +59,17 @@ export function enter(order: StoredOrder, to: string, context: DecideContext, en
     const message = `the order has made ${order.visit} transitions and visitsMax is ${workflow.visitsMax}; look for a loop through "${to}"`;
     return markFailed(order, "visits_exceeded", message, context, withError({ ...order, attempts }, error ?? message));
   }
-  const { entry } = order;
-  const ended: Visit = {
-    at: entry.at,
-    reason: entry.reason,
-    error,
-    by: entry.by,
-    ...(entry.key === undefined ? {} : { key: entry.key }),
-    status: order.status,
-    visit: order.visit,
-    attempts,
-  };
+  const ended: Visit = { ...order.entry, error, status: order.status, visit: order.visit, attempts };
   const { past, pastOmitted } = appendPast(order, ended);
   const after: StoredOrder = {
-    id: order.id,
+    ...order,
     status: to,
     kind,
     visit: order.visit + 1,
     version: order.version + 1,
     attempts: 0,
     attempting: false,
-    dataJson: order.dataJson,
     resultsJson: entering.resultsJson ?? order.resultsJson,
-    group: order.group,
-    createdAt: order.createdAt,
     updatedAt: now,
     notBefore: null,
     expiresAt: expiryOf(target, now),
@@ -90,7 +77,6 @@ export function enter(order: StoredOrder, to: string, context: DecideContext, en
     entry: key === undefined ? { at: now, reason, error: null, by } : { at: now, reason, error: null, by, key },
     past,
     pastOmitted,
-    extrasJson: order.extrasJson,
   };
   return { change: { before: order, after, ended, delivery: kind === "handled" ? "enter" : "end" } };
 }
@@ -104,26 +90,18 @@ export function markFailed(
   used: StoredOrder = withError(before, message),
 ): Decision {
   const failure: Failure = { code, message: cutError(message), fingerprint: fingerprintOf(message), at: context.now };
-  return changed(
-    before,
-    { ...used, attempting: false, notBefore: null, expiresAt: null, failure },
-    null,
-    "end",
-    context,
-  );
+  return changed(before, { ...used, attempting: false, notBefore: null, expiresAt: null, failure }, "end", context);
 }
 
 /** A change within the visit. */
 export function changed(
   before: StoredOrder,
-  after: StoredOrder,
-  ended: Visit | null,
+  order: StoredOrder,
   delivery: Change["delivery"],
-  context: DecideContext,
+  { now }: DecideContext,
 ): Decision {
-  return {
-    change: { before, after: { ...after, version: before.version + 1, updatedAt: context.now }, ended, delivery },
-  };
+  const after = { ...order, version: before.version + 1, updatedAt: now };
+  return { change: { before, after, ended: null, delivery } };
 }
 
 export function withError(order: StoredOrder, message: string): StoredOrder {

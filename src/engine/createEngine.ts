@@ -3,15 +3,7 @@ import type { Clock, Random } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { AnyHandler, App, LazyHandler, Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
-import {
-  type AnyWorkflow,
-  type HandledStatus,
-  handledStatuses,
-  retryOf,
-  type StatusDefinition,
-  statusOf,
-  timeoutSecondsOf,
-} from "../core/workflow.ts";
+import { type AnyWorkflow, handledStatus, handledStatuses, retryOf, statusesOf } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
 import type { EngineContext } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
@@ -115,7 +107,7 @@ function createProcessing(
     const own: StatusContext = {
       ...context,
       status,
-      timeoutSeconds: timeoutSecondsOf(statusOf(workflow, status) as HandledStatus),
+      definition: handledStatus(workflow, status),
       handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
       resources: opened,
       deadlines: createDeadlines(clock),
@@ -202,7 +194,7 @@ function createProcessing(
 
 /** Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
 export function checkLimits(workflow: AnyWorkflow, { limits }: Backend): void {
-  for (const [name, status] of Object.entries(workflow.statuses as Record<string, StatusDefinition>)) {
+  for (const [name, status] of statusesOf(workflow)) {
     const refuse = (what: string): never => {
       throw new CauceError("limit_exceeded", `workflow "${workflow.name}", status "${name}": ${what}`);
     };

@@ -1,6 +1,6 @@
 import type { Depth } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
-import { type AnyWorkflow, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import { type AnyWorkflow, kindOf, statusesOf, statusOf } from "../core/workflow.ts";
 import { applyOutcome, type EngineContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
 
@@ -10,7 +10,7 @@ const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: 
 export function createQueues({ workflow, backend, log }: EngineContext): Pick<Engine, "queues" | "setPaused"> {
   const queues = async (): Promise<Depth[]> => {
     const { depths } = await backend.counts({ depths: true });
-    const rows = Object.entries(workflow.statuses as Record<string, StatusDefinition>)
+    const rows = statusesOf(workflow)
       .filter(([, status]) => kindOf(status) !== "final")
       .map(([status, definition]): Depth => {
         const kind = kindOf(definition) as Depth["kind"];

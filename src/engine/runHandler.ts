@@ -4,6 +4,7 @@ import type { Outcome } from "../core/decide.ts";
 import { CauceError, longestDelaySeconds, PermanentError, RetryError } from "../core/errors.ts";
 import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handlers.ts";
 import { attemptNumber, type StoredOrder } from "../core/order.ts";
+import { type HandledStatus, timeoutSecondsOf } from "../core/workflow.ts";
 import type { EngineContext } from "./context.ts";
 import { stackOf } from "./log.ts";
 import { handlerOrder } from "./orderView.ts";
@@ -11,7 +12,7 @@ import { handlerOrder } from "./orderView.ts";
 /** What the attempts of one handled status share. */
 export interface StatusContext extends EngineContext {
   readonly status: string;
-  readonly timeoutSeconds: number;
+  readonly definition: HandledStatus;
   readonly handler: () => AnyHandler | Promise<AnyHandler>;
   readonly resources: object;
   readonly deadlines: Deadlines;
@@ -24,7 +25,8 @@ export interface StatusContext extends EngineContext {
  * of a handler that answers without a promise it is there at once.
  */
 export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Promise<Outcome> {
-  const { status, timeoutSeconds, clock } = own;
+  const { status, definition, clock } = own;
+  const timeoutSeconds = timeoutSecondsOf(definition);
   const at = clock.now() + timeoutSeconds * 1_000;
   const controller = new AbortController();
   const context = contextOf(order, controller.signal, own);
@@ -71,8 +73,8 @@ export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Pr
   });
 }
 
-function timedOut({ status, timeoutSeconds }: StatusContext): Outcome {
-  const message = `the handler of "${status}" did not end within ${timeoutSeconds} s`;
+function timedOut({ status, definition }: StatusContext): Outcome {
+  const message = `the handler of "${status}" did not end within ${timeoutSecondsOf(definition)} s`;
   return { kind: "failed", code: "attempt_timed_out", message };
 }
 

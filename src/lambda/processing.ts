@@ -1,6 +1,6 @@
 import { type Adopted, type AwsBackend, resourceNames } from "../backend/aws/index.ts";
 import type { App, Log } from "../core/handlers.ts";
-import { type HandledStatus, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
+import { handledStatus, handledStatuses, leaseSecondsOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { Attempt } from "../engine/attempt.ts";
 import { jsonLog } from "../engine/log.ts";
 import { type Observer, unobserved } from "../engine/telemetry/observer.ts";
@@ -88,7 +88,7 @@ async function openDesks(
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
     const attempt = await engine.attend();
     for (const status of handledStatuses(workflow)) {
-      const definition = statusOf(workflow, status) as HandledStatus;
+      const definition = handledStatus(workflow, status);
       desks.set(names.queue(status), {
         ...{ workflow: workflow.name, status, backend, attempt, fifo: settings.delivery === "fifo" },
         timeoutSeconds: timeoutSecondsOf(definition),

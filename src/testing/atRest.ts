@@ -1,6 +1,6 @@
 import type { Delivery, LocatedBackend } from "../backend/port.ts";
 import type { Clock } from "../core/clock.ts";
-import { type AnyWorkflow, type HandledStatus, handledStatuses, statusOf } from "../core/workflow.ts";
+import { type AnyWorkflow, handledStatus, handledStatuses } from "../core/workflow.ts";
 import type { FakeClock } from "./fakeClock.ts";
 
 /** A delivery that a handler has. */
@@ -47,7 +47,7 @@ export function createAtRest(
 
   /** Every handler of a status is stuck, so that its poll receives nothing. */
   const isFull = (status: string): boolean => {
-    const { concurrency = backend.limits.concurrency.default } = statusOf(workflow, status) as HandledStatus;
+    const { concurrency = backend.limits.concurrency.default } = handledStatus(workflow, status);
     return [...inHand.values()].filter(({ delivery }) => delivery.status === status).length >= concurrency;
   };
 

@@ -11,7 +11,7 @@ import type { Change } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { attemptNumber, type Order } from "../core/order.ts";
-import { type AnyWorkflow, type HandledStatus, type StatusName, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
+import { type AnyWorkflow, handledStatus, type StatusName, timeoutSecondsOf } from "../core/workflow.ts";
 import { openWorkflows } from "../engine/open.ts";
 import { type EndedAttempt, type Observer, unobserved } from "../engine/telemetry/observer.ts";
 import { type AtRest, createAtRest } from "./atRest.ts";
@@ -226,7 +226,7 @@ function createTime(clock: FakeClock, atRest: AtRest) {
 }
 
 function notAtRest(workflow: AnyWorkflow, { id, status }: Order, patienceSeconds: number): CauceError {
-  const seconds = timeoutSecondsOf(statusOf(workflow, status) as HandledStatus);
+  const seconds = timeoutSecondsOf(handledStatus(workflow, status));
   return new CauceError(
     "not_at_rest",
     `order ${id}: the handler of "${status}" has not ended within ${patienceSeconds} s of real time; let what it waits ` +

@@ -6,7 +6,7 @@ import { type Change, decide, type Outcome } from "../../src/core/decide.ts";
 import { CauceError, PermanentError } from "../../src/core/errors.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
-import { final } from "../../src/core/workflow.ts";
+import { final, handledStatus } from "../../src/core/workflow.ts";
 import { createAttempt } from "../../src/engine/attempt.ts";
 import { createDeadlines } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
@@ -63,7 +63,7 @@ function attempting(
       log: kept.log,
     }),
     status: "received",
-    timeoutSeconds: 10,
+    definition: handledStatus(workflow, "received"),
     handler: () => handler,
     resources: {},
     deadlines,

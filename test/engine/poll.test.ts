@@ -49,14 +49,13 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
   const poll = startPoll(
     {
       ...contextOf({
-        workflow: workflowOf({ received: { to: ["done"], concurrency, timeoutSeconds: 10 }, done: final }),
         backend,
         clock,
         log: kept.log,
       }),
       ...{
         status: "received",
-        timeoutSeconds: 10,
+        definition: { to: ["done"], concurrency, timeoutSeconds: 10 },
         handler: assert.fail,
         resources: {},
         deadlines: createDeadlines(clock),
