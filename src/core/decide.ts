@@ -45,7 +45,7 @@ export type Outcome =
       readonly to: string;
       readonly reason?: string | null;
       readonly results?: object | undefined;
-      readonly key?: string;
+      readonly key?: string | undefined;
     }
   /** It waited as long as `expires` allows. */
   | { readonly kind: "expired" }

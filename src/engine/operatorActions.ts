@@ -5,8 +5,8 @@ import { CauceError } from "../core/errors.ts";
 import { type Filter, matches } from "../core/filter.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
 import { commitChange, decideContext, type EngineContext } from "./context.ts";
-import type { Call, Engine, Refusal } from "./engine.ts";
-import { keyOf } from "./place.ts";
+import type { Call, Engine, Refusal, TransitionRequest } from "./engine.ts";
+import { keyOf, type RequestKey } from "./place.ts";
 
 /** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
 const triesWhenStale = 5;
@@ -43,8 +43,7 @@ export function createOperatorActions(
 
   return {
     transition(id, request, call) {
-      const { to, reason, results, expectedVersion } = request;
-      let key: { keyHash: string; contentHash: string } | undefined;
+      let key: RequestKey | undefined;
       if (call?.idempotencyKey !== undefined) {
         try {
           key = keyOf(call.idempotencyKey, request);
@@ -53,33 +52,7 @@ export function createOperatorActions(
           return Promise.resolve({ refused: "invalid_results", message, faults: [{ path: "", message }] });
         }
       }
-      return change(
-        id,
-        (order) => {
-          const earlier = key && findKey(order, key.keyHash);
-          if (key && earlier !== undefined) {
-            if (earlier === key.contentHash) return "repeated";
-            return {
-              refused: "idempotency_conflict",
-              message: "the idempotency key was used for another transition of this order; use a new key",
-            };
-          }
-          if (expectedVersion !== undefined && expectedVersion !== order.version) {
-            return {
-              refused: "stale",
-              message: `the order has version ${order.version}, not ${expectedVersion}; read it again`,
-            };
-          }
-          return {
-            kind: "requested",
-            to,
-            reason: reason ?? null,
-            results,
-            ...(key === undefined ? {} : { key: `${key.keyHash}:${key.contentHash}` }),
-          };
-        },
-        call,
-      );
+      return change(id, (order) => requestedOutcome(order, request, key), call);
     },
 
     retry,
@@ -100,13 +73,9 @@ export function createOperatorActions(
     },
 
     async retryMany({ status, fingerprint, ids, limit = defaultRetryLimit, cursor }, call) {
+      const act = async ({ id }: StoredOrder) => !("refused" in (await retry(id, call)));
       const filter = { failed: true, status, fingerprint, ids };
-      const { done, nextCursor } = await eachMatching(
-        backend,
-        filter,
-        { limit, cursor },
-        async ({ id }) => !("refused" in (await retry(id, call))),
-      );
+      const { done, nextCursor } = await eachMatching(backend, filter, { limit, cursor }, act);
       return { retried: done, nextCursor };
     },
   };
@@ -114,6 +83,25 @@ export function createOperatorActions(
 
 export function orderNotFound(id: string, workflow: string): Refusal {
   return { refused: "order_not_found", message: `no order of "${workflow}" has the id "${id}"; check the id` };
+}
+
+/** What a request asks of an order; `repeated` where it was done before, under the same key. */
+function requestedOutcome(
+  order: StoredOrder,
+  { to, reason, results, expectedVersion }: TransitionRequest,
+  key: RequestKey | undefined,
+): Outcome | Refusal | "repeated" {
+  const earlier = key && findKey(order, key.keyHash);
+  if (key && earlier === key.contentHash) return "repeated";
+  if (earlier !== undefined) {
+    const message = "the idempotency key was used for another transition of this order; use a new key";
+    return { refused: "idempotency_conflict", message };
+  }
+  if (expectedVersion !== undefined && expectedVersion !== order.version) {
+    const message = `the order has version ${order.version}, not ${expectedVersion}; read it again`;
+    return { refused: "stale", message };
+  }
+  return { kind: "requested", to, reason: reason ?? null, results, key: key && `${key.keyHash}:${key.contentHash}` };
 }
 
 /** The content hash of an earlier request with this key, looked up in the history that the order keeps. */
@@ -155,10 +143,9 @@ const pageSize = 200;
 export async function eachMatching(
   backend: Pick<Backend, "get" | "list">,
   filter: Filter,
-  step: BulkStep,
+  { limit, cursor: from, dryRun = false }: BulkStep,
   act: (order: StoredOrder) => Promise<boolean>,
 ): Promise<BulkResult> {
-  const { limit, cursor: from, dryRun = false } = step;
   const { ids, ...others } = filter;
   let matched = 0;
   let done = 0;

@@ -84,9 +84,9 @@ export function createOrderJson(
     return (
       `{"id":"${order.id}","workflow":"${workflow}","status":"${order.status}","visit":${order.visit},` +
       `"version":${order.version},"attempts":${order.attempts},"data":${order.dataJson},"results":${order.resultsJson},` +
-      `"group":${textJson(order.group)},"createdAt":"${time(order.createdAt)}",` +
+      `"group":${json(order.group)},"createdAt":"${time(order.createdAt)}",` +
       `"updatedAt":"${time(order.updatedAt)}","notBefore":${timeJson(order.notBefore)},"expiresAt":${timeJson(order.expiresAt)},` +
-      `"failure":${order.failure === null ? "null" : JSON.stringify(failureOf(order.failure))},` +
+      `"failure":${json(failureOf(order.failure))},` +
       `"history":[${past}${current}],"historyOmitted":${order.pastOmitted}` +
       (isExtrasShown ? `,${JSON.stringify(showExtras(order.extrasJson, fields)).slice(1)}` : "}")
     );
@@ -100,12 +100,13 @@ function timeJson(milliseconds: number | null): string {
 function visitJson(visit: Visit, at: string): string {
   return (
     `{"status":"${visit.status}","visit":${visit.visit},"at":"${at}","attempts":${visit.attempts},` +
-    `"reason":${textJson(visit.reason)},"error":${textJson(visit.error)},"by":${JSON.stringify(visit.by)}}`
+    `"reason":${json(visit.reason)},"error":${json(visit.error)},"by":${JSON.stringify(visit.by)}}`
   );
 }
 
-function textJson(text: string | null): string {
-  return text === null ? "null" : JSON.stringify(text);
+/** As `JSON.stringify`, which takes longer for null. */
+function json(value: object | string | null): string {
+  return value === null ? "null" : JSON.stringify(value);
 }
 
 /**

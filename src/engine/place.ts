@@ -114,7 +114,9 @@ function invalidData(faults: readonly Fault[]): Refusal {
   };
 }
 
+export type RequestKey = NonNullable<NewOrder["key"]>;
+
 /** Hashes of an idempotency key and of the canonical JSON (RFC 8785) of the content that came with it. */
-export function keyOf(idempotencyKey: string, content: unknown): { keyHash: string; contentHash: string } {
+export function keyOf(idempotencyKey: string, content: unknown): RequestKey {
   return { keyHash: hash("sha256", idempotencyKey), contentHash: hash("sha256", canonicalize(content) ?? "") };
 }

@@ -62,7 +62,7 @@ interface Current {
   readonly totals: StatusTotals;
   entered: number;
   left: number;
-  readonly attempts: Record<AttemptOutcome, number>;
+  attempts: Record<AttemptOutcome, number>;
   time: Histogram;
 }
 
@@ -74,11 +74,9 @@ interface Current {
 export function createMeter({ clock, depths }: { clock: Clock; depths: readonly Depth[] }): Meter {
   const statuses = new Map<string, StatusTotals>();
   const current = new Map<string, Current>();
-  const totals: Totals & { placed: number; finished: number } = { placed: 0, finished: 0, removed: 0, statuses };
+  const totals: Totals = { placed: 0, finished: 0, removed: 0, statuses };
   const past: Minute[] = [];
-  let at = minuteOf(clock.now());
-  let placed = 0;
-  let finished = 0;
+  const minute = { at: minuteOf(clock.now()), placed: 0, finished: 0 };
 
   const statusOf = (status: string): Current => {
     let found = current.get(status);
@@ -94,43 +92,20 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
     statusOf(status).totals.depth += waiting + inFlight + delayed + failed;
   }
 
-  const currentMinute = (): Minute => {
-    const attempts = noAttempts();
-    const rows: StatusMinute[] = [];
-    for (const [status, { totals: all, entered, left, attempts: own, time }] of current) {
-      for (const outcome of outcomes) attempts[outcome] += own[outcome];
-      rows.push({
-        status,
-        entered,
-        left,
-        timeInStatusP50Seconds: seconds(quantile(time, 0.5)),
-        timeInStatusP99Seconds: seconds(quantile(time, 0.99)),
-        depth: all.depth,
-      });
-    }
-    return { at, placed, finished, attempts, statuses: rows };
-  };
-
   /** Ends the minutes that are over at `now`. */
   const roll = (now: number): void => {
-    if (now < at + minuteMilliseconds) return;
-    past.push(currentMinute());
-    placed = 0;
-    finished = 0;
+    if (now < minute.at + minuteMilliseconds) return;
+    past.push(summaryOf(minute, current));
     for (const each of current.values()) {
-      each.entered = 0;
-      each.left = 0;
-      for (const outcome of outcomes) each.attempts[outcome] = 0;
+      Object.assign(each, { entered: 0, left: 0, attempts: noAttempts() });
       if (each.time.count > 0) each.time = createHistogram();
     }
     const next = minuteOf(now);
     // Nothing happened in between, and what stood where it stood is the same in all of them.
-    const idle = Math.min(minutesMax, (next - at) / minuteMilliseconds - 1);
-    for (let n = idle; n > 0; n--) {
-      at = next - n * minuteMilliseconds;
-      past.push(currentMinute());
-    }
-    at = next;
+    const idle = Math.min(minutesMax, (next - minute.at) / minuteMilliseconds - 1);
+    Object.assign(minute, { placed: 0, finished: 0 });
+    for (let n = idle; n > 0; n--) past.push(summaryOf({ ...minute, at: next - n * minuteMilliseconds }, current));
+    minute.at = next;
     if (past.length > minutesMax) past.splice(0, past.length - minutesMax);
   };
 
@@ -139,7 +114,7 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
     to.entered++;
     to.totals.entered++;
     if (kind === "final") {
-      finished++;
+      minute.finished++;
       totals.finished++;
     } else to.totals.depth++;
   };
@@ -149,7 +124,7 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
 
     placed(order) {
       roll(order.createdAt);
-      placed++;
+      minute.placed++;
       totals.placed++;
       enter(order);
     },
@@ -178,9 +153,29 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
 
     minutes(count) {
       roll(clock.now());
-      return [...past.slice(past.length - Math.min(past.length, count - 1)), currentMinute()];
+      return [...past.slice(past.length - Math.min(past.length, count - 1)), summaryOf(minute, current)];
     },
   };
+}
+
+/** What is kept of a minute. */
+function summaryOf(
+  { at, placed, finished }: Pick<Minute, "at" | "placed" | "finished">,
+  current: ReadonlyMap<string, Current>,
+): Minute {
+  const attempts = noAttempts();
+  const statuses = [...current].map(([status, { totals, entered, left, attempts: own, time }]): StatusMinute => {
+    for (const outcome of outcomes) attempts[outcome] += own[outcome];
+    return {
+      status,
+      entered,
+      left,
+      timeInStatusP50Seconds: seconds(quantile(time, 0.5)),
+      timeInStatusP99Seconds: seconds(quantile(time, 0.99)),
+      depth: totals.depth,
+    };
+  });
+  return { at, placed, finished, attempts, statuses };
 }
 
 const outcomes = ["moved", "retried", "failed"] as const satisfies readonly AttemptOutcome[];
