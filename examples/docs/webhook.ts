@@ -9,7 +9,7 @@ export async function onPayslip(cauce: Cauce, event: { id: string; loanId: strin
     return "taken";
   } catch (error) {
     if (error instanceof CauceError && error.code === "transition_not_allowed") return "too late";
-    // Also `being_handled`: whoever answers the service lets it call again.
+    // Also `being_handled`: the caller then answers the service so that it calls again.
     throw error;
   }
 }
