@@ -45,7 +45,7 @@ export function createQueues({ workflow, backend, log }: EngineContext): Pick<En
 }
 
 /** What `refuseStranded` looks at. */
-export type StandingOrders = Pick<Depth, "status" | "kind" | "waiting" | "inFlight" | "delayed" | "atLeast">;
+export type OpenOrders = Pick<Depth, "status" | "kind" | "waiting" | "inFlight" | "delayed" | "atLeast">;
 
 /**
  * Orders that no handler and no call would ever reach, since the definition changed under them. Returns the unknown
@@ -53,7 +53,7 @@ export type StandingOrders = Pick<Depth, "status" | "kind" | "waiting" | "inFlig
  */
 export function refuseStranded(
   workflow: AnyWorkflow,
-  depths: readonly StandingOrders[],
+  depths: readonly OpenOrders[],
   unknown: "refuse" | "fail",
 ): string[] {
   const stranded: string[] = [];
