@@ -37,7 +37,7 @@ export interface DecideContext {
   readonly resultsBytesMax?: number;
 }
 
-export interface Entering {
+interface TransitionParts {
   /** The attempts that the visit which ends has used. */
   readonly attempts: number;
   /** The error of its last attempt, where that one failed. */
@@ -50,13 +50,13 @@ export interface Entering {
 }
 
 /** Moves an order to its next status: the new visit, the history and the next delivery are one change. */
-export function enter(order: StoredOrder, to: string, context: DecideContext, entering: Entering): Decision {
+export function transition(order: StoredOrder, to: string, context: DecideContext, parts: TransitionParts): Decision {
   const { workflow, now, by } = context;
-  const { attempts, error = order.entry.error, reason = null, key } = entering;
+  const { attempts, error = order.entry.error, reason = null, key } = parts;
   const target = statusOf(workflow, to) as StatusDefinition;
   const kind = kindOf(target);
-  if (kind !== "final" && !entering.unlimited && order.visit + 1 > workflow.visitsMax) {
-    const message = `the order has made ${order.visit} transitions and visitsMax is ${workflow.visitsMax}; look for a loop through "${to}"`;
+  if (kind !== "final" && !parts.unlimited && order.visit + 1 > workflow.visitsMax) {
+    const message = `the order has parts ${order.visit} transitions and visitsMax is ${workflow.visitsMax}; look for a loop through "${to}"`;
     return markFailed(order, "visits_exceeded", message, context, withError({ ...order, attempts }, error ?? message));
   }
   const ended: Visit = { ...order.entry, error, status: order.status, visit: order.visit, attempts };
@@ -69,7 +69,7 @@ export function enter(order: StoredOrder, to: string, context: DecideContext, en
     version: order.version + 1,
     attempts: 0,
     attempting: false,
-    resultsJson: entering.resultsJson ?? order.resultsJson,
+    resultsJson: parts.resultsJson ?? order.resultsJson,
     updatedAt: now,
     notBefore: null,
     expiresAt: expiryOf(target, now),

@@ -3,9 +3,9 @@ import {
   changed,
   type DecideContext,
   type Decision,
-  enter,
   expiryOf,
   markFailed,
+  transition,
   withError,
 } from "./change.ts";
 import type { ErrorCode } from "./errors.ts";
@@ -90,7 +90,7 @@ function moved(
   }
   const merged = mergeResults(order, outcome.results, context);
   if ("faults" in merged) return permanent("invalid_results", describeFaults(order.status, merged.faults));
-  return enter(order, outcome.to, context, { attempts: attemptNumber(order), resultsJson: merged.resultsJson });
+  return transition(order, outcome.to, context, { attempts: attemptNumber(order), resultsJson: merged.resultsJson });
 }
 
 function attemptFailed(
@@ -163,7 +163,7 @@ function requested(
   if ("faults" in merged) {
     return { refused: "invalid_results", message: describeFaults(order.status, merged.faults), faults: merged.faults };
   }
-  return enter(order, to, context, {
+  return transition(order, to, context, {
     attempts: order.attempts,
     resultsJson: merged.resultsJson,
     reason: outcome.reason ?? null,
@@ -182,7 +182,7 @@ function expired(order: StoredOrder, status: StatusDefinition | undefined, conte
     return changed(order, { ...order, expiresAt: null }, "end", context);
   }
   const reason = `expired after ${status.expires.afterSeconds} s`;
-  return enter(order, status.expires.to, context, { attempts: order.attempts, reason });
+  return transition(order, status.expires.to, context, { attempts: order.attempts, reason });
 }
 
 function retried(order: StoredOrder, status: StatusDefinition | undefined, context: DecideContext): Decision {
@@ -213,8 +213,8 @@ function giveUp(
 ): Decision {
   if (status.exhausted === undefined) return markFailed(order, code, message, context, used);
   const error = cutError(message);
-  const entering = { attempts: used.attempts, error, reason: `exhausted: ${error}` };
-  const decision = enter(order, status.exhausted, context, entering);
+  const parts = { attempts: used.attempts, error, reason: `exhausted: ${error}` };
+  const decision = transition(order, status.exhausted, context, parts);
   return "change" in decision && decision.change.after.failure === null ? { ...decision, exhaustedBy: code } : decision;
 }
 
