@@ -45,7 +45,7 @@ export type Outcome =
       readonly to: string;
       readonly reason?: string | null;
       readonly results?: object | undefined;
-      readonly key?: string | undefined;
+      readonly key?: string;
     }
   /** It waited as long as `expires` allows. */
   | { readonly kind: "expired" }

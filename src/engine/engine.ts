@@ -2,7 +2,7 @@
 import type { Depth, FailureGroup, ListQuery, OrderPage, Whereabouts } from "../backend/port.ts";
 import type { ErrorCode, Fault } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
-import type { AnyWorkflow } from "../core/workflow.ts";
+import type { AnyWorkflow, ResultsOf, StatusName } from "../core/workflow.ts";
 import type { Attempt } from "./attempt.ts";
 import type { Maintained } from "./maintenance/maintenance.ts";
 
@@ -13,22 +13,24 @@ export interface Refusal {
   readonly faults?: readonly Fault[];
 }
 
-export interface TransitionRequest {
-  readonly to: string;
+export interface Transition<W extends AnyWorkflow> {
+  readonly to: StatusName<W>;
   /** At most 500 characters, kept in the history. */
   readonly reason?: string | undefined;
-  readonly results?: object | undefined;
+  readonly results?: Partial<ResultsOf<W>> | undefined;
   /** Refused with `stale` unless the order has this version. */
   readonly expectedVersion?: number | undefined;
 }
 
-export interface RetryFilter {
-  readonly status?: string | undefined;
+/** Which failed orders start again; without a field, all of them. */
+export interface FailedFilter<W extends AnyWorkflow> {
+  readonly status?: StatusName<W> | undefined;
   readonly fingerprint?: string | undefined;
+  /** 1 to 1,000 ids. */
   readonly ids?: readonly string[] | undefined;
-  /** How many orders one call retries at most. Default 1,000. */
+  /** How many orders one call retries at most, 1 to 1,000. Default 1,000. */
   readonly limit?: number | undefined;
-  /** From an earlier answer. */
+  /** The `nextCursor` of the call before. */
   readonly cursor?: string | undefined;
 }
 
@@ -57,14 +59,14 @@ export interface Engine extends Maintained {
    */
   transition(
     id: string,
-    request: TransitionRequest,
+    request: Transition<AnyWorkflow>,
     call?: Partial<Call>,
   ): Promise<{ readonly moved: boolean; readonly order: StoredOrder } | Refusal>;
   /** Starts one failed order again. Refuses with `order_not_found`, `not_failed`, `transition_not_allowed`, `stale`. */
   retry(id: string, call?: Partial<Call>): Promise<{ readonly order: StoredOrder } | Refusal>;
   /** Starts failed orders again, at most `limit` a call; go on with `nextCursor`. Rejects with `invalid_cursor`. */
   retryMany(
-    filter: RetryFilter,
+    filter: FailedFilter<AnyWorkflow>,
     call?: Partial<Call>,
   ): Promise<{ readonly retried: number; readonly nextCursor: string | null }>;
   /** Erases a final order. Undefined when it is gone; refuses with `order_not_found`, `order_not_final`. */

@@ -4,8 +4,9 @@ import { decide, type Outcome } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import { type Filter, matches } from "../core/filter.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
+import type { AnyWorkflow } from "../core/workflow.ts";
 import { commitChange, decideContext, type EngineContext } from "./context.ts";
-import type { Call, Engine, Refusal, TransitionRequest } from "./engine.ts";
+import type { Call, Engine, Refusal, Transition } from "./engine.ts";
 import { keyOf, type RequestKey } from "./place.ts";
 
 /** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
@@ -88,7 +89,7 @@ export function orderNotFound(id: string, workflow: string): Refusal {
 /** What a request asks of an order; `repeated` where it was done before, under the same key. */
 function requestedOutcome(
   order: StoredOrder,
-  { to, reason, results, expectedVersion }: TransitionRequest,
+  { to, reason, results, expectedVersion }: Transition<AnyWorkflow>,
   key: RequestKey | undefined,
 ): Outcome | Refusal | "repeated" {
   const earlier = key && findKey(order, key.keyHash);
@@ -101,7 +102,8 @@ function requestedOutcome(
     const message = `the order has version ${order.version}, not ${expectedVersion}; read it again`;
     return { refused: "stale", message };
   }
-  return { kind: "requested", to, reason: reason ?? null, results, key: key && `${key.keyHash}:${key.contentHash}` };
+  const keyed = key === undefined ? {} : { key: `${key.keyHash}:${key.contentHash}` };
+  return { kind: "requested", to, reason: reason ?? null, results, ...keyed };
 }
 
 /** The content hash of an earlier request with this key, looked up in the history that the order keeps. */
