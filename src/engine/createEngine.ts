@@ -94,7 +94,7 @@ function createProcessing(
   app: App,
   maintenance: Maintenance,
   unknownStatuses: "refuse" | "fail",
-): Pick<Engine, "start" | "attend" | "stop"> {
+): Pick<Engine, "start" | "openAttempts" | "stop"> {
   const { workflow, backend, clock, log } = context;
   let stopping = new AbortController();
   let polls: Poll[] = [];
@@ -166,7 +166,7 @@ function createProcessing(
       return started;
     },
 
-    async attend() {
+    async openAttempts() {
       stopping = new AbortController();
       const opened = await open();
       const attempts = new Map(

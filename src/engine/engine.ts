@@ -91,7 +91,7 @@ export interface Engine extends Maintained {
    * Opens resources, and gives what tries one delivery: for whoever is handed deliveries, as a Lambda function is.
    * Nothing polls and nothing sweeps. `stop` closes the resources.
    */
-  attend(): Promise<Attempt>;
+  openAttempts(): Promise<Attempt>;
   /**
    * Stops receiving, waits for what is in hand (each handler keeps its time), closes the resources. The backend stays
    * open. Harmless when called again.

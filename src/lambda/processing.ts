@@ -86,7 +86,7 @@ async function openDesks(
   for (const { engine, backend } of workflows) {
     const { workflow } = engine;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
-    const attempt = await engine.attend();
+    const attempt = await engine.openAttempts();
     for (const status of handledStatuses(workflow)) {
       const definition = handledStatus(workflow, status);
       desks.set(names.queue(status), {
