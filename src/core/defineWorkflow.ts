@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { CauceError, longestDelaySeconds } from "./errors.ts";
+import { CauceError, delaySecondsMax } from "./errors.ts";
 import { isPlain } from "./plainSchema.ts";
 import type { StatusDefinition, Statuses, Workflow, WorkflowOptions } from "./workflow.ts";
 
@@ -42,7 +42,7 @@ export const reservedNames: ReadonlySet<string> = new Set([
   "assets",
   "openapi",
 ]);
-const longestTimeoutSeconds = 43_200;
+const timeoutSecondsMax = 43_200;
 
 const known = {
   workflow: ["name", "data", "results", "group", "initial", "visitsMax", "statuses"],
@@ -124,11 +124,11 @@ function checkStatus(
   if (status.waits) {
     if (status.expires === undefined) return;
     object("expires", status.expires);
-    checkSeconds("expires.afterSeconds", status.expires.afterSeconds ?? null, longestDelaySeconds, refuse);
+    checkSeconds("expires.afterSeconds", status.expires.afterSeconds ?? null, delaySecondsMax, refuse);
     target("expires.to", status.expires.to);
     return;
   }
-  checkSeconds("timeoutSeconds", status.timeoutSeconds, longestTimeoutSeconds, refuse);
+  checkSeconds("timeoutSeconds", status.timeoutSeconds, timeoutSecondsMax, refuse);
   checkCount("concurrency", status.concurrency, refuse);
   if (status.exhausted !== undefined) {
     target("exhausted", status.exhausted);
@@ -139,8 +139,8 @@ function checkStatus(
   if (status.retry === undefined) return;
   object("retry", status.retry);
   checkCount("retry.attempts", status.retry.attempts, refuse);
-  checkSeconds("retry.baseSeconds", status.retry.baseSeconds, longestDelaySeconds, refuse);
-  checkSeconds("retry.maxSeconds", status.retry.maxSeconds, longestDelaySeconds, refuse);
+  checkSeconds("retry.baseSeconds", status.retry.baseSeconds, delaySecondsMax, refuse);
+  checkSeconds("retry.maxSeconds", status.retry.maxSeconds, delaySecondsMax, refuse);
 }
 
 function onlyKnown(value: object, keys: readonly string[], what: string, refuse: Refuse): void {
@@ -167,9 +167,9 @@ function checkCount(field: string, value: unknown, refuse: Refuse): void {
   refuse(`${field} must be a whole number from 1`);
 }
 
-function checkSeconds(field: string, value: unknown, most: number, refuse: Refuse): void {
-  if (value === undefined || (typeof value === "number" && value > 0 && value <= most)) return;
-  refuse(`${field} must be a number above 0 up to ${most}`);
+function checkSeconds(field: string, value: unknown, secondsMax: number, refuse: Refuse): void {
+  if (value === undefined || (typeof value === "number" && value > 0 && value <= secondsMax)) return;
+  refuse(`${field} must be a number above 0 up to ${secondsMax}`);
 }
 
 function checkSchema(where: string, field: string, schema: z.ZodType): void {

@@ -18,7 +18,7 @@ export function jsonLog(put: (line: string) => void): Log {
   return { info: write("info"), warn: write("warn"), error: write("error") };
 }
 
-const longestStack = 8_192;
+const stackCharactersMax = 8_192;
 
 /**
  * Where an error arose, with what caused it, for a log; undefined for what is no `Error`. Never throws, whatever the
@@ -31,7 +31,7 @@ export function stackOf(error: unknown): string | undefined {
     for (let each = error; each instanceof Error && stacks.length < 5; each = each.cause) {
       stacks.push(String(each.stack ?? each.name));
     }
-    return stacks.length === 0 ? undefined : stacks.join("\ncaused by: ").slice(0, longestStack);
+    return stacks.length === 0 ? undefined : stacks.join("\ncaused by: ").slice(0, stackCharactersMax);
   } catch {
     return undefined;
   }

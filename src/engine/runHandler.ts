@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import type { Clock } from "../core/clock.ts";
 import type { Outcome } from "../core/decide.ts";
-import { CauceError, longestDelaySeconds, PermanentError, RetryError } from "../core/errors.ts";
+import { CauceError, delaySecondsMax, PermanentError, RetryError } from "../core/errors.ts";
 import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handlers.ts";
 import { attemptNumber, type StoredOrder } from "../core/order.ts";
 import { type HandledStatus, timeoutSecondsOf } from "../core/workflow.ts";
@@ -138,7 +138,7 @@ function failureOf(error: unknown, code = "handler_failed"): Outcome {
 }
 
 function isDelay(seconds: unknown): seconds is number {
-  return typeof seconds === "number" && seconds >= 0 && seconds <= longestDelaySeconds;
+  return typeof seconds === "number" && seconds >= 0 && seconds <= delaySecondsMax;
 }
 
 function messageOf(error: unknown): string {
