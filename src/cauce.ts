@@ -14,7 +14,7 @@ import type { Engine, StartOptions } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
 import { ended, openWorkflows } from "./engine/open.ts";
 import { checkStartOptions, polledStatuses } from "./engine/poll.ts";
-import { createObservation, type Observation } from "./engine/telemetry/observation.ts";
+import { createTelemetry, type Telemetry } from "./engine/telemetry/telemetry.ts";
 import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
 import { unobservedRoutes } from "./http/routes.ts";
@@ -114,36 +114,37 @@ export interface Cauce {
  * `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
 export async function createCauce(options: CauceOptions): Promise<Cauce> {
-  return openCauce(options, watch);
+  return openCauce(options, telemetryParts);
 }
 
-/** What looks on while orders move, and the routes that tell of it. */
-const watch = { createObservation, observedRoutes };
+/** What looks on while orders move, and the routes that serve it. */
+const telemetryParts = { createTelemetry, observedRoutes };
 
 /**
- * As `createCauce`, which brings a watch. A function sees one request and has none, nor its bundle anything of one:
- * `/events`, `/stats` and `/metrics` answer 501. Routes, their description and the library's calls follow from `operations`.
+ * As `createCauce`, which gives `parts`. A Lambda function sees one request at a time: it has no telemetry, and neither
+ * has its bundle, so `/events`, `/stats` and `/metrics` answer 501. Routes, their description and the library's calls
+ * follow from `operations`.
  */
 export async function openCauce(
   options: CauceOptions,
-  watching?: typeof watch,
+  parts?: typeof telemetryParts,
   operations: readonly Operation[] = allOperations,
 ): Promise<Cauce> {
   checkOptions(options);
   const { clock = systemClock(), log = standardErrorLog(), delivery = "standard" } = options;
   const { apps, backend, random, actor, unknownStatuses, retentionDays } = options;
-  const observation = watching?.createObservation({ clock, stream: Date.now().toString(36) });
+  const telemetry = parts?.createTelemetry({ clock, stream: Date.now().toString(36) });
   const shared = { clock, random, log, actor, unknownStatuses, retentionDays };
   const opened = await openWorkflows({
     ...{ apps, backend, delivery, ...shared },
-    onBatchOf: observation?.onBatchOf,
+    onBatchOf: telemetry?.onBatchOf,
     observerOf:
-      observation &&
-      (async (workflow, store) => observation.observerOf(workflow, (await store.counts({ depths: true })).depths)),
+      telemetry &&
+      (async (workflow, store) => telemetry.observerOf(workflow, (await store.counts({ depths: true })).depths)),
   });
   const engines = opened.workflows.map(({ engine }) => engine);
   const bound = engines.map((engine) => bindOperations(engine, operations, aroundsOf({ log })));
-  const lifecycle = createLifecycle(engines, observation, opened.close);
+  const lifecycle = createLifecycle(engines, telemetry, opened.close);
   let app: ReturnType<typeof createApp>;
   try {
     app = createApp({
@@ -152,7 +153,7 @@ export async function openCauce(
       basePath: options.basePath,
       bodyBytesMax: options.bodyBytesMax,
       log,
-      observed: observation && watching ? watching.observedRoutes(engines, observation, clock) : unobservedRoutes(),
+      observed: telemetry && parts ? parts.observedRoutes(engines, telemetry, clock) : unobservedRoutes(),
       ready: lifecycle.isReady,
     });
   } catch (error) {
@@ -200,7 +201,7 @@ function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "st
 /** Starts and ends all engines as one. */
 function createLifecycle(
   engines: readonly Engine[],
-  observation: Observation | undefined,
+  telemetry: Telemetry | undefined,
   closeStores: () => Promise<void>,
 ): Pick<Cauce, "start" | "drain" | "close"> & { isReady(): boolean } {
   let state: "ready" | "draining" | "closed" = "ready";
@@ -230,14 +231,14 @@ function createLifecycle(
   const drain = async (): Promise<void> => {
     if (state === "ready") state = "draining";
     await stopAll();
-    observation?.events.end();
+    telemetry?.events.end();
   };
   const closeAll = async (): Promise<void> => {
     try {
       await drain();
     } finally {
       state = "closed";
-      observation?.close();
+      telemetry?.close();
       await closeStores();
     }
   };

@@ -18,7 +18,7 @@ import { createQueues, failUnknown, refuseStranded } from "./queues.ts";
 import { openResources, releaseResources } from "./resources.ts";
 import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
 import { createStoreHealth } from "./storeHealth.ts";
-import { type Observer, unobserved } from "./telemetry/observer.ts";
+import { noObserver, type Observer } from "./telemetry/observer.ts";
 
 export interface EngineOptions {
   readonly app: App;
@@ -42,10 +42,10 @@ export interface EngineOptions {
 
 /** One workflow at work over one backend. Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
 export function createEngine(options: EngineOptions): Engine {
-  const { app, clock, random, log, observer = unobserved, retentionDays } = options;
+  const { app, clock, random, log, observer = noObserver, retentionDays } = options;
   const { workflow } = app;
   checkLimits(workflow, options.backend);
-  const { backend, takesWrites } = createStoreHealth(options.backend, clock);
+  const { healthChecked: backend, takesWrites } = createStoreHealth(options.backend, clock);
   const noticeExpiry = ({ expiresAt }: StoredOrder): void => {
     if (expiresAt !== null) maintenance.notice("sweep", expiresAt);
   };

@@ -8,7 +8,7 @@ import type { StatusContext } from "./runHandler.ts";
 /** Whether the store takes writes, as far as the last ones have shown. */
 export interface StoreHealth {
   /** The same backend, each write of which shows whether the store takes writes. */
-  readonly backend: Backend;
+  readonly healthChecked: Backend;
   /**
    * False from the first write that was refused until one succeeds. Meanwhile it writes something itself, at most once
    * a second: a server that is sent no orders since it said no could not tell otherwise that it may say yes. Never
@@ -67,7 +67,7 @@ export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
   };
 
   return {
-    backend: {
+    healthChecked: {
       ...backend,
       place: (order) => backend.place(order).then(placed, refused),
       commit: (change, delivery) => backend.commit(change, delivery).then(committed, refused),

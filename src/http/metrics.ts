@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Engine } from "../engine/engine.ts";
 import { cumulative, type Histogram } from "../engine/telemetry/meter.ts";
-import type { Observation } from "../engine/telemetry/observation.ts";
+import type { Telemetry } from "../engine/telemetry/telemetry.ts";
 
 export interface Metrics {
   readonly contentType: string;
@@ -19,13 +19,13 @@ const operationBuckets = { factor: 1, from: 1, to: 2 ** 12 };
  * `GET /metrics`. What is on the way of orders counts in plain numbers (`engine/meter.ts`); the library is loaded with
  * the first scrape and is given those numbers when it is asked for them, so a scrape pays and orders do not.
  */
-export async function createMetrics(engines: readonly Engine[], observation: Observation): Promise<Metrics> {
+export async function createMetrics(engines: readonly Engine[], telemetry: Telemetry): Promise<Metrics> {
   const { Counter, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
   // It runs a timer, which would outlive the server in a process that goes on.
-  observation.onClose(() => lag.disable());
+  telemetry.onClose(() => lag.disable());
 
   type Values = () => Iterable<[Labels, number]>;
   const counter = (name: string, help: string, labelNames: string[], values: Values) => {
@@ -61,20 +61,20 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
   };
 
   function* statuses() {
-    for (const [workflow, { totals }] of observation.meters) {
+    for (const [workflow, { totals }] of telemetry.meters) {
       for (const [status, each] of totals.statuses) yield { workflow, status, each };
     }
   }
 
   counter("cauce_orders_placed_total", "Orders that were stored.", ["workflow"], function* () {
-    for (const [workflow, { totals }] of observation.meters) yield [{ workflow }, totals.placed];
+    for (const [workflow, { totals }] of telemetry.meters) yield [{ workflow }, totals.placed];
   });
   counter(
     "cauce_orders_removed_total",
     "Orders that were erased: by request, or because of their age.",
     ["workflow"],
     function* () {
-      for (const [workflow, { totals }] of observation.meters) yield [{ workflow }, totals.removed];
+      for (const [workflow, { totals }] of telemetry.meters) yield [{ workflow }, totals.removed];
     },
   );
   counter("cauce_transitions_total", "Transitions that were committed.", ["workflow", "from", "to"], function* () {
@@ -109,7 +109,7 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
     "How long the store's transactions took until they were on disk.",
     commitBuckets,
     function* () {
-      for (const [workflow, { milliseconds }] of observation.stores) yield [{ workflow }, milliseconds];
+      for (const [workflow, { milliseconds }] of telemetry.stores) yield [{ workflow }, milliseconds];
     },
   );
   histogram(
@@ -117,7 +117,7 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
     "Operations in each of the store's transactions.",
     operationBuckets,
     function* () {
-      for (const [workflow, { operations }] of observation.stores) yield [{ workflow }, operations];
+      for (const [workflow, { operations }] of telemetry.stores) yield [{ workflow }, operations];
     },
   );
 
@@ -150,7 +150,7 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
         .filter(({ kind }) => kind === "handled")
         .map(({ workflow, status, oldestWaitingAt }): [Labels, number] => [
           { workflow, status },
-          oldestWaitingAt === null ? 0 : Math.max(0, observation.now() - oldestWaitingAt) / 1_000,
+          oldestWaitingAt === null ? 0 : Math.max(0, telemetry.now() - oldestWaitingAt) / 1_000,
         ]),
   );
   gauge("cauce_event_loop_lag_seconds", "How late the event loop was since the last scrape.", ["quantile"], () => {

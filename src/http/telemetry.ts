@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Events, TransitionEvent } from "../engine/telemetry/events.ts";
-import type { Observation } from "../engine/telemetry/observation.ts";
+import type { Telemetry } from "../engine/telemetry/telemetry.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { eventsQuery, statsQuery } from "./requests.ts";
@@ -14,7 +14,7 @@ import { ok, type Route } from "./routes.ts";
 const eventReadersMax = 100;
 
 /** What happens, as it happens, by the minute and in all. */
-export function observedRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
+export function observedRoutes(engines: readonly Engine[], telemetry: Telemetry, clock: Clock): Route[] {
   let metrics: Promise<Metrics> | undefined;
   let eventReaders = 0;
   return [
@@ -32,7 +32,7 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
           return problem("too_many_readers", detail);
         }
         const stream = eventStream({
-          events: observation.events,
+          events: telemetry.events,
           filter,
           lastEventId: request.headers.get("last-event-id"),
           clock,
@@ -50,7 +50,7 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
       access: "read",
       answer(request) {
         const { minutes } = checkQuery(statsQuery, request.url);
-        return ok(JSON.stringify({ minutes: statsOf(observation, minutes) }));
+        return ok(JSON.stringify({ minutes: statsOf(telemetry, minutes) }));
       },
     },
     {
@@ -60,7 +60,7 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
       async answer(request) {
         checkQuery(noFields, request.url);
         // Loaded with the first scrape.
-        metrics ??= createMetrics(engines, observation);
+        metrics ??= createMetrics(engines, telemetry);
         const { contentType, text } = await metrics;
         return new Response(await text(), { headers: { "Content-Type": contentType } });
       },
@@ -69,7 +69,7 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
 }
 
 /** The minutes of all workflows, side by side. */
-function statsOf({ meters }: Observation, minutes: number) {
+function statsOf({ meters }: Telemetry, minutes: number) {
   const byMinute = new Map<number, object[]>();
   for (const [workflow, meter] of meters) {
     for (const { at, ...minute } of meter.minutes(minutes)) {

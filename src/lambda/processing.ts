@@ -3,7 +3,7 @@ import type { App, Log } from "../core/handlers.ts";
 import { handledStatus, handledStatuses, leaseSecondsOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { Attempt } from "../engine/attempt.ts";
 import { jsonLog } from "../engine/log.ts";
-import { type Observer, unobserved } from "../engine/telemetry/observer.ts";
+import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
 import { cauceVariables } from "../node/settings.ts";
 import { createFigures, type Figures } from "./metrics.ts";
 import { type Invocation, type LambdaSettings, lambdaSettings, openOnce, openStack } from "./open.ts";
@@ -104,7 +104,7 @@ const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "
 /** Counts what the attempts of one workflow came to. */
 function attemptObserver(workflow: string, figures: Figures): Observer {
   return {
-    ...unobserved,
+    ...noObserver,
     changed({ before: { status } }, attempt) {
       if (attempt === undefined) return;
       figures.add(metricOf[attempt.outcome], 1, { workflow, status });

@@ -13,7 +13,7 @@ import type { App, Log } from "../core/handlers.ts";
 import { attemptNumber, type Order } from "../core/order.ts";
 import { type AnyWorkflow, handledStatus, type StatusName, timeoutSecondsOf } from "../core/workflow.ts";
 import { openWorkflows } from "../engine/open.ts";
-import { type EndedAttempt, type Observer, unobserved } from "../engine/telemetry/observer.ts";
+import { type EndedAttempt, noObserver, type Observer } from "../engine/telemetry/observer.ts";
 import { type AtRest, createAtRest } from "./atRest.ts";
 import { type FakeClock, fakeClock } from "./fakeClock.ts";
 
@@ -131,7 +131,7 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
     apps: (resources === undefined ? app : { ...app, resources: () => resources, release: () => {} }) as App,
     ...{ delivery, random, log, clock: atRest.clock, backend: () => atRest.backend },
     actor: { runtime: "node", name: "test" },
-    observerOf: () => ({ ...unobserved, changed }),
+    observerOf: () => ({ ...noObserver, changed }),
   });
   const { engine } = opened.workflows[0] as (typeof opened.workflows)[number];
   try {

@@ -5,7 +5,7 @@ import type { BackendFactoryOptions, LocatedBackend } from "../../src/backend/po
 import { CauceError } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
 import { openWorkflows } from "../../src/engine/open.ts";
-import { unobserved } from "../../src/engine/telemetry/observer.ts";
+import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { appOf, atEnd, cauceError, keptLog, taken, workflowOf } from "./support.ts";
 
@@ -62,7 +62,7 @@ describe("opening workflows", () => {
       onBatchOf: (workflow) => () => void placed.push(`batch of ${workflow}`),
       observerOf: async (workflow, store) => {
         assert.deepEqual((await store.counts({ depths: true })).depths, []);
-        return { ...unobserved, placed: () => void placed.push(workflow) };
+        return { ...noObserver, placed: () => void placed.push(workflow) };
       },
     });
     workflows[0]?.backend.told.onBatch?.(1, 1);

@@ -8,7 +8,7 @@ import type { StoredOrder } from "../../src/core/order.ts";
 import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createPlace } from "../../src/engine/place.ts";
-import { unobserved } from "../../src/engine/telemetry/observer.ts";
+import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { actor, cauceError, contextOf, refused, taken, workflowOf } from "./support.ts";
 
@@ -41,7 +41,7 @@ function intakeOf(workflow: AnyWorkflow = plain, limits: Partial<Limits> = {}): 
   const placed = ({ expiresAt }: StoredOrder) => {
     if (expiresAt !== null) expiries.push(expiresAt);
   };
-  const place = createPlace(contextOf({ workflow, backend, clock, observer: { ...unobserved, placed } }));
+  const place = createPlace(contextOf({ workflow, backend, clock, observer: { ...noObserver, placed } }));
   return { place, backend, sent, expiries, clock };
 }
 

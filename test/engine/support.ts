@@ -14,7 +14,7 @@ import { type AnyWorkflow, final, type StatusDefinition } from "../../src/core/w
 import type { EngineContext } from "../../src/engine/context.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine, Call as EngineCall, Refusal } from "../../src/engine/engine.ts";
-import { unobserved } from "../../src/engine/telemetry/observer.ts";
+import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
 
 const endings = new WeakMap<TestContext, (() => unknown)[]>();
@@ -123,7 +123,7 @@ export function contextOf(parts: Partial<EngineContext> & Pick<EngineContext, "b
     random: () => 0.5,
     log: keptLog().log,
     actor: { ...actor, requestId: null, messageId: null },
-    observer: unobserved,
+    observer: noObserver,
     commitPatienceSeconds: Number.POSITIVE_INFINITY,
     ...parts,
   };

@@ -11,7 +11,7 @@ import type { Order } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { createObservation } from "../../src/engine/telemetry/observation.ts";
+import { createTelemetry } from "../../src/engine/telemetry/telemetry.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
 import type { ServerHelp } from "../../src/http/routes.ts";
 import { observedRoutes } from "../../src/http/telemetry.ts";
@@ -80,7 +80,7 @@ export function boundOf(engines: readonly Engine[]): BoundWorkflow[] {
 /** What an app needs that a test does not look at. */
 export function parts() {
   const clock = fakeClock();
-  return { observed: observedRoutes([], createObservation({ clock, stream: "s" }), clock) };
+  return { observed: observedRoutes([], createTelemetry({ clock, stream: "s" }), clock) };
 }
 
 /** The HTTP app over two real engines on the memory backend, with time standing still. Closed when the test ends. */
@@ -98,9 +98,9 @@ export async function serving(
   };
   const log = { info: write("info"), warn: write("warn"), error: write("error") };
   const backends = [orders, claims].map((app) => ({ app, backend: memory({ clock }) }));
-  const observation = createObservation({ clock, stream: "s" });
+  const telemetry = createTelemetry({ clock, stream: "s" });
   const engines: Engine[] = backends.map(({ app, backend }) => {
-    const observer = observation.observerOf(app.workflow.name, []);
+    const observer = telemetry.observerOf(app.workflow.name, []);
     return createEngine({
       app,
       backend,
@@ -117,7 +117,7 @@ export async function serving(
     assert.equal(clock.timers, 0);
   });
   const { basePath = "" } = options;
-  const observed = observedRoutes(engines, observation, clock);
+  const observed = observedRoutes(engines, telemetry, clock);
   const app = createApp({ auth: undefined, ready: () => true, ...options, bound: boundOf(engines), log, observed });
 
   const request = async (method: string, path: string, { json, body, headers, env }: RequestOptions = {}) => {
@@ -131,7 +131,7 @@ export async function serving(
   return {
     app,
     clock,
-    observation,
+    telemetry,
     engines,
     lines,
     request,

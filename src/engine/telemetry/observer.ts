@@ -5,7 +5,7 @@ import type { StoredOrder } from "../../core/order.ts";
 export type AttemptOutcome = "moved" | "retried" | "failed";
 
 /** For whoever does not look on. */
-export const unobserved: Observer = { placed() {}, changed() {}, removed() {} };
+export const noObserver: Observer = { placed() {}, changed() {}, removed() {} };
 
 export interface EndedAttempt {
   readonly outcome: AttemptOutcome;

@@ -7,7 +7,7 @@ import { final } from "../../../src/core/workflow.ts";
 import { createEngine } from "../../../src/engine/createEngine.ts";
 import { createMaintenance } from "../../../src/engine/maintenance/maintenance.ts";
 import { createRetention } from "../../../src/engine/maintenance/retention.ts";
-import { unobserved } from "../../../src/engine/telemetry/observer.ts";
+import { noObserver } from "../../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder, placeOne } from "../../backend/sqlite/support.ts";
 import { actor, appOf, atEnd, contextOf, keptLog, quiet, workflowOf } from "../support.ts";
@@ -20,7 +20,7 @@ function retaining(t: TestContext, days: number, around: (right: Backend) => Par
   const right = memory({ clock });
   const backend = { ...right, ...around(right) };
   const removals: number[] = [];
-  const observer = { ...unobserved, removed: (count: number) => void removals.push(count) };
+  const observer = { ...noObserver, removed: (count: number) => void removals.push(count) };
   const context = contextOf({ backend, clock, log: kept.log, observer });
   const retention = createMaintenance(context, [createRetention(context, days)]);
   atEnd(t, async () => {
@@ -160,7 +160,7 @@ describe("retention", () => {
       const kept = keptLog();
       const app = appOf(workflowOf({ waiting: { to: ["done"], waits: true }, done: final }));
       let removed = 0;
-      const observer = { ...unobserved, removed: (count: number) => void (removed += count) };
+      const observer = { ...noObserver, removed: (count: number) => void (removed += count) };
       const options = { app, backend, clock, random: () => 0.5, log: kept.log, actor, observer };
       const engine = createEngine({ ...options, ...(retentionDays === undefined ? {} : { retentionDays }) });
       atEnd(t, async () => {

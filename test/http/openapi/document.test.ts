@@ -18,12 +18,12 @@ import { assertValid, checkerOf, documentOf, operationsOf, referenceTo } from ".
 const anyNames = (route: string) => route.replace(/\{\w+\}|:\w+/g, "{}").replace(" /orders", " /{workflow}");
 
 test("every route of the server is described with its role, and no other", async (t) => {
-  const { engines, clock, observation } = await serving(t);
+  const { engines, clock, telemetry } = await serving(t);
   const [engine] = engines;
   assert.ok(engine);
   const all = boundOf([engine]);
   const body = { required: async () => ({}), optional: async () => ({}) };
-  const observed = observedRoutes([engine], observation, clock);
+  const observed = observedRoutes([engine], telemetry, clock);
   const served = new Map(
     [
       ...all.flatMap((each) =>

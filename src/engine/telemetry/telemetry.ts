@@ -11,7 +11,7 @@ export interface StoreTotals {
 }
 
 /** What is known of several workflows at work, for `/events`, `/stats` and `/metrics`. */
-export interface Observation {
+export interface Telemetry {
   now(): number;
   readonly events: Events;
   readonly meters: ReadonlyMap<string, Meter>;
@@ -29,7 +29,7 @@ export interface Observation {
 // A reader that reconnects within a second or so misses nothing at full load; with a day's few orders, a day.
 const eventWindow = 16_384;
 
-export function createObservation({ clock, stream }: { clock: Clock; stream: string }): Observation {
+export function createTelemetry({ clock, stream }: { clock: Clock; stream: string }): Telemetry {
   const events = createEvents({ window: eventWindow, stream });
   const meters = new Map<string, Meter>();
   const stores = new Map<string, StoreTotals>();
