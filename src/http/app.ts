@@ -32,8 +32,8 @@ export interface HttpAppOptions {
   /** The largest body, in bytes. Default 262,144. */
   readonly bodyBytesMax?: number | undefined;
   readonly log: Log;
-  /** The routes `/events`, `/stats` and `/metrics`: `observedRoutes`, or `unobservedRoutes` in a Lambda function. */
-  readonly observed: readonly Route[];
+  /** The routes `/events`, `/stats` and `/metrics`: `telemetryRoutes`, or `noTelemetryRoutes` in a Lambda function. */
+  readonly telemetry: readonly Route[];
   /** Whether the process is ready. `/readyz` says yes if the stores take writes, too. */
   readonly ready: () => boolean;
 }
@@ -49,7 +49,7 @@ export function createApp({
   basePath = "",
   bodyBytesMax = 262_144,
   log,
-  observed,
+  telemetry,
   ready,
 }: HttpAppOptions): HonoBase<HttpEnv> {
   const names = bound.map(({ engine }) => engine.workflow.name);
@@ -90,7 +90,7 @@ export function createApp({
   const ofServer = [
     ...allWorkflowsRoutes(bound, options),
     ...healthRoutes(takesOrders),
-    ...observed,
+    ...telemetry,
     ...referenceRoutes({ bound, basePath, secured: auth !== undefined }),
   ];
   const open = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));

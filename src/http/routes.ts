@@ -201,7 +201,7 @@ export function requestIdOf(headers: Headers): string | null {
 }
 
 /** Refuses `/events`, `/stats` and `/metrics`: a Lambda function sees one request at a time and keeps no history. */
-export function unobservedRoutes(): Route[] {
+export function noTelemetryRoutes(): Route[] {
   return ["/events", "/stats", "/metrics"].map((path) => ({
     method: "GET",
     path,

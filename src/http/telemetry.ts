@@ -14,7 +14,7 @@ import { ok, type Route } from "./routes.ts";
 const eventReadersMax = 100;
 
 /** The routes that tell what happened: `/events` as it happens, `/stats` by the minute, `/metrics` in all. */
-export function observedRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
+export function telemetryRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
   let metrics: Promise<Metrics> | undefined;
   let eventReaders = 0;
   return [

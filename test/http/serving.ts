@@ -14,7 +14,7 @@ import type { Engine } from "../../src/engine/engine.ts";
 import { createObservation } from "../../src/engine/telemetry/observation.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
 import type { ServerHelp } from "../../src/http/routes.ts";
-import { observedRoutes } from "../../src/http/telemetry.ts";
+import { telemetryRoutes } from "../../src/http/telemetry.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
 /** Starts in a handled status; a customer whose id starts with `BAD` fails for good. */
@@ -80,13 +80,13 @@ export function boundOf(engines: readonly Engine[]): BoundWorkflow[] {
 /** What an app needs that a test does not look at. */
 export function parts() {
   const clock = fakeClock();
-  return { observed: observedRoutes([], createObservation({ clock, stream: "s" }), clock) };
+  return { telemetry: telemetryRoutes([], createObservation({ clock, stream: "s" }), clock) };
 }
 
 /** The HTTP app over two real engines on the memory backend, with time standing still. Closed when the test ends. */
 export async function serving(
   t: TestContext,
-  options: Partial<Omit<HttpAppOptions, "bound" | "log" | "observed">> = {},
+  options: Partial<Omit<HttpAppOptions, "bound" | "log" | "telemetry">> = {},
 ) {
   const clock = fakeClock();
   const lines: Line[] = [];
@@ -117,8 +117,8 @@ export async function serving(
     assert.equal(clock.timers, 0);
   });
   const { basePath = "" } = options;
-  const observed = observedRoutes(engines, observation, clock);
-  const app = createApp({ auth: undefined, ready: () => true, ...options, bound: boundOf(engines), log, observed });
+  const telemetry = telemetryRoutes(engines, observation, clock);
+  const app = createApp({ auth: undefined, ready: () => true, ...options, bound: boundOf(engines), log, telemetry });
 
   const request = async (method: string, path: string, { json, body, headers, env }: RequestOptions = {}) => {
     const sent = json === undefined ? body : JSON.stringify(json);

@@ -11,7 +11,7 @@ import { createComponents } from "../../../src/http/openapi/components.ts";
 import { referenceRoutes } from "../../../src/http/openapi/routes.ts";
 import { putWorkflowSchemas } from "../../../src/http/openapi/workflowSchemas.ts";
 import { allWorkflowsRoutes, healthRoutes, workflowRoutes } from "../../../src/http/routes.ts";
-import { observedRoutes } from "../../../src/http/telemetry.ts";
+import { telemetryRoutes } from "../../../src/http/telemetry.ts";
 import { boundOf, serving } from "../serving.ts";
 import { assertValid, checkerOf, documentOf, operationsOf, referenceTo } from "./reading.ts";
 
@@ -23,7 +23,7 @@ test("every route of the server is described with its role, and no other", async
   assert.ok(engine);
   const all = boundOf([engine]);
   const body = { required: async () => ({}), optional: async () => ({}) };
-  const observed = observedRoutes([engine], observation, clock);
+  const telemetry = telemetryRoutes([engine], observation, clock);
   const served = new Map(
     [
       ...all.flatMap((each) =>
@@ -31,7 +31,7 @@ test("every route of the server is described with its role, and no other", async
       ),
       ...allWorkflowsRoutes(all, { body }),
       ...healthRoutes(() => true),
-      ...observed,
+      ...telemetry,
       ...referenceRoutes({ bound: all, basePath: "", secured: true }),
     ].map(({ method, path, access }) => [anyNames(`${method} ${path}`), access ?? "none"]),
   );
@@ -40,7 +40,7 @@ test("every route of the server is described with its role, and no other", async
   assert.deepEqual(described, served);
 
   const log = { info() {}, warn() {}, error() {} };
-  const app = createApp({ bound: all, auth: undefined, log, observed, ready: () => true });
+  const app = createApp({ bound: all, auth: undefined, log, telemetry, ready: () => true });
   assert.deepEqual(
     new Set(app.routes.map(({ method, path }) => anyNames(`${method} ${path}`))),
     new Set(served.keys()),
