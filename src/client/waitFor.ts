@@ -5,14 +5,14 @@ import { type Connection, deadline, pause } from "./connection.ts";
 export interface WaitParts {
   readonly clock: Connection["clock"];
   get(id: string, signal: AbortSignal): Promise<Order | undefined>;
-  /** The statuses that orders leave: those that have a queue. */
+  /** Reads the statuses that orders leave: the handled and the waiting ones. */
   openStatuses(signal: AbortSignal): Promise<readonly string[]>;
 }
 
 const firstPauseSeconds = 0.1;
 const longestPauseSeconds = 2;
 
-/** Asks for an order, with growing pauses, until it stands in one of `statuses`, has passed through one, or cannot. */
+/** Reads an order at growing intervals until it stands in one of `statuses`, has passed through one, or cannot reach one. */
 export async function waitFor(
   { clock, get, openStatuses }: WaitParts,
   id: string,
@@ -38,7 +38,7 @@ export async function waitFor(
         const why = `${failure.code}: ${failure.message}`;
         throw new ClientError("order_failed", `the order ${id} failed in "${status}" before ${wanted}: ${why}`);
       }
-      // A status that is not known to be open may be new: the definition can change while this waits.
+      // An unknown status may be a new one, since the server's definition can change during the wait. So ask.
       if (!open.includes(status)) open = await openStatuses(limit.signal);
       if (!open.includes(status)) {
         throw new ClientError("order_ended", `the order ${id} ended in "${status}" and cannot come to ${wanted}`);
