@@ -16,7 +16,7 @@ export class ClientError extends CauceError {
 }
 
 /** Makes the error of a response: its problem document's, or `unreachable` or `unexpected_answer` where it is not Cauce's. */
-export function answerError(url: string, answer: { readonly status: number; readonly text: string }): ClientError {
+export function responseError(url: string, answer: { readonly status: number; readonly text: string }): ClientError {
   const { status } = answer;
   const problem = objectOf(answer.text);
   if (typeof problem.code === "string") {

@@ -1,6 +1,6 @@
 import type { Clock, Random } from "../core/clock.ts";
 import { type ErrorCode, retryDelaySeconds } from "../core/errors.ts";
-import { answerError, ClientError, isPassing } from "./clientError.ts";
+import { responseError, ClientError, isPassing } from "./clientError.ts";
 
 export interface ConnectionOptions {
   /** Sent as `Authorization: Bearer …`. Default: none. */
@@ -17,7 +17,7 @@ export interface ConnectionOptions {
   readonly random?: Random | undefined;
 }
 
-export interface Sent {
+export interface ClientRequest {
   readonly method: "GET" | "POST" | "DELETE";
   readonly url: string;
   /** Sent as JSON. */
@@ -33,7 +33,7 @@ export interface Sent {
   readonly doneOnceRefusedWith?: ErrorCode;
 }
 
-export interface Answered {
+export interface ClientResponse {
   readonly status: number;
   /** The JSON of the response. Undefined: the response was empty. */
   readonly json: unknown;
@@ -45,7 +45,7 @@ export interface Connection {
    * Sends a request until a response comes or the tries are used up. Rejects with the signal's reason, or with a
    * `ClientError`: the server's code, `unreachable` or `unexpected_answer`.
    */
-  send(sent: Sent): Promise<Answered>;
+  send(sent: ClientRequest): Promise<ClientResponse>;
 }
 
 /** The response to one try, or the reason why none came. */
@@ -62,7 +62,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   // Looked up at each call, since a page or a test may replace it later.
   const callFetch = options.fetch ?? ((url: string, init: RequestInit) => globalThis.fetch(url, init));
 
-  const once = async (sent: Sent, init: RequestInit): Promise<Outcome> => {
+  const once = async (sent: ClientRequest, init: RequestInit): Promise<Outcome> => {
     const limit = deadline(clock, timeoutSeconds, sent.signal);
     try {
       const response = await callFetch(sent.url, { ...init, signal: limit.signal });
@@ -91,7 +91,7 @@ export function createConnection(options: ConnectionOptions): Connection {
         if (!("lost" in outcome) && outcome.status >= 200 && outcome.status < 300) {
           return { status: outcome.status, json: jsonOf(sent.url, outcome) };
         }
-        const error = "lost" in outcome ? lostError(sent.url, outcome.lost, tries) : answerError(sent.url, outcome);
+        const error = "lost" in outcome ? lostError(sent.url, outcome.lost, tries) : responseError(sent.url, outcome);
         const { status } = error;
         if (unsure && error.code === sent.doneOnceRefusedWith) return { status: 200, json: undefined };
         const refused = status === 429 || status === 503;
@@ -106,7 +106,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   };
 }
 
-function initOf({ method, body, headers }: Sent, apiKey: string | undefined): RequestInit {
+function initOf({ method, body, headers }: ClientRequest, apiKey: string | undefined): RequestInit {
   const all: Record<string, string | undefined> = {
     accept: "application/json",
     authorization: apiKey === undefined ? undefined : `Bearer ${apiKey}`,

@@ -4,7 +4,7 @@ import type { App } from "../core/handlers.ts";
 import type { Order } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import { ClientError } from "./clientError.ts";
-import { type Answered, type Connection, createConnection } from "./connection.ts";
+import { type ClientResponse, type Connection, createConnection } from "./connection.ts";
 import type { Client, ClientOptions } from "./types.ts";
 import { waitFor } from "./waitFor.ts";
 
@@ -106,7 +106,7 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
 /** One workflow's part of the response of an operation of the scope `server`. */
 type Row = { readonly workflow: string } & Readonly<Record<string, unknown>>;
 
-function orderIn(url: string, { status, json }: Answered): Order {
+function orderIn(url: string, { status, json }: ClientResponse): Order {
   const order = json as Order | undefined;
   if (typeof order?.id === "string") return order;
   throw new ClientError("unexpected_answer", `${url} answered ${status} without an order; check the URL`, { status });

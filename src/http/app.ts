@@ -132,7 +132,7 @@ const noHelp: ServerHelp = {};
 function addRoute(
   app: HonoBase<HttpEnv>,
   basePath: string,
-  { method, path, access, answer }: Route,
+  { method, path, access, handle }: Route,
   guard: Guard,
 ): void {
   const parameter = /:(\w+)/.exec(path)?.[1];
@@ -143,7 +143,7 @@ function addRoute(
     // A query parameter of a POST would do nothing, so refuse it. GET and DELETE check their own query.
     if (method === "POST" && request.url.includes("?")) checkQuery(noFields, request.url);
     const value = parameter === undefined ? "" : (context.req.param(parameter) ?? "");
-    return answer(request, { parameter: value, help: context.env ?? noHelp, who });
+    return handle(request, { parameter: value, help: context.env ?? noHelp, who });
   });
 }
 

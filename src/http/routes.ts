@@ -33,7 +33,7 @@ export interface Route {
   readonly path: string;
   /** The role that a key needs; undefined for a route that needs no key. */
   readonly access: Access | undefined;
-  answer(request: Request, context: RouteContext): Promise<Response> | Response;
+  handle(request: Request, context: RouteContext): Promise<Response> | Response;
 }
 
 export interface RouteOptions {
@@ -67,7 +67,7 @@ function operationRoute({ operation, run }: BoundOperation, workflow: string, op
     method,
     path: `/${workflow}${path.replace(/\{(\w+)\}/, ":$1")}`,
     access: role,
-    async answer(request, { parameter, help, who }) {
+    async handle(request, { parameter, help, who }) {
       const call = callOf(request.headers, who, keyed === true);
       const input = await read(request, help.readBody);
       const result = await run(field === undefined ? input : { ...Object(input), [field]: parameter }, call);
@@ -103,7 +103,7 @@ function batchRoute({ run }: BoundOperation, workflow: string, { bodyBytesMax, o
     method,
     path: `/${workflow}${path}`,
     access: role,
-    answer(request, { help, who }) {
+    handle(request, { help, who }) {
       checkLinesType(request.headers);
       const requestId = requestIdOf(request.headers);
       const headers = { "Content-Type": linesType };
@@ -135,7 +135,7 @@ export function allWorkflowsRoutes(bound: readonly BoundWorkflow[], { body }: Pi
         method,
         path,
         access: role,
-        async answer(request, { help, who }) {
+        async handle(request, { help, who }) {
           const call = callOf(request.headers, who, keyed === true);
           const input = await read(request, help.readBody);
           const results = await Promise.all(rows.map(({ run }) => run(input, call)));
@@ -160,12 +160,12 @@ function rowOf({ engine, operations }: BoundWorkflow, { name, shown }: Operation
 /** The routes that say whether the process runs and whether it takes orders. */
 export function healthRoutes(ready: () => boolean | Promise<boolean>): Route[] {
   return [
-    { method: "GET", path: "/healthz", access: undefined, answer: () => ok('{"status":"ok"}') },
+    { method: "GET", path: "/healthz", access: undefined, handle: () => ok('{"status":"ok"}') },
     {
       method: "GET",
       path: "/readyz",
       access: undefined,
-      answer: async () => ((await ready()) ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503)),
+      handle: async () => ((await ready()) ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503)),
     },
   ];
 }
@@ -206,7 +206,7 @@ export function noTelemetryRoutes(): Route[] {
     method: "GET",
     path,
     access: "read",
-    answer: () =>
+    handle: () =>
       problem(
         "not_available_here",
         `${path} is not available on Lambda; look at the stack's CloudWatch metrics and logs`,

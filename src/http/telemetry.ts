@@ -22,7 +22,7 @@ export function telemetryRoutes(engines: readonly Engine[], observation: Observa
       method: "GET",
       path: "/events",
       access: "read",
-      answer(request) {
+      handle(request) {
         const filter = checkQuery(eventsQuery, request.url);
         if (filter.workflow !== undefined && !engines.some(({ workflow }) => workflow.name === filter.workflow)) {
           throw new CauceError("workflow_not_found", `no workflow "${filter.workflow}" is served here`);
@@ -48,7 +48,7 @@ export function telemetryRoutes(engines: readonly Engine[], observation: Observa
       method: "GET",
       path: "/stats",
       access: "read",
-      answer(request) {
+      handle(request) {
         const { minutes } = checkQuery(statsQuery, request.url);
         return ok(JSON.stringify({ minutes: statsOf(observation, minutes) }));
       },
@@ -57,7 +57,7 @@ export function telemetryRoutes(engines: readonly Engine[], observation: Observa
       method: "GET",
       path: "/metrics",
       access: "read",
-      async answer(request) {
+      async handle(request) {
         checkQuery(noFields, request.url);
         // The first scrape loads the metrics' library.
         metrics ??= createMetrics(engines, observation);

@@ -7,7 +7,7 @@ import { httpStatusOf, isHttpErrorCode } from "../problem.ts";
 import { inlineSchema, type JsonSchema, meaningOf, refTo } from "./components.ts";
 
 /** A response as the document shows it. */
-export interface Answer {
+export interface ResponseDescription {
   readonly description: string;
   readonly headers?: object;
   readonly content?: Content;
@@ -38,7 +38,7 @@ export interface RouteDescription {
   };
   readonly body?: { readonly content: Content; readonly required: boolean } | undefined;
   /** The responses that are no problem documents, by HTTP status. */
-  readonly answers: Readonly<Record<number, Answer>>;
+  readonly answers: Readonly<Record<number, ResponseDescription>>;
   readonly errors: readonly ErrorCode[];
 }
 

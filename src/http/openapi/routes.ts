@@ -25,7 +25,7 @@ export function referenceRoutes({ bound, basePath, secured }: ReferenceOptions):
       method: "GET",
       path: "/openapi.json",
       access: "any",
-      answer() {
+      handle() {
         document ??= JSON.stringify(openApiDocument({ workflows, operations, basePath, secured, version }));
         return new Response(document, { headers: { "Content-Type": "application/json" } });
       },
@@ -34,7 +34,7 @@ export function referenceRoutes({ bound, basePath, secured }: ReferenceOptions):
       method: "GET",
       path: "/docs",
       access: undefined,
-      async answer() {
+      async handle() {
         page ??= import("../docsPage/docsPage.ts").then(({ docsPage }) => docsPage());
         const { html, headers } = await page;
         return new Response(html, { headers });
