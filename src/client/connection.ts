@@ -49,7 +49,7 @@ export interface Connection {
 }
 
 /** The response to one try, or the reason why none came. */
-type Outcome =
+type TryResult =
   | { readonly status: number; readonly text: string; readonly retryAfter: string | null }
   | { readonly lost: unknown };
 
@@ -62,7 +62,7 @@ export function createConnection(options: ConnectionOptions): Connection {
   // Looked up at each call, since a page or a test may replace it later.
   const callFetch = options.fetch ?? ((url: string, init: RequestInit) => globalThis.fetch(url, init));
 
-  const once = async (sent: ClientRequest, init: RequestInit): Promise<Outcome> => {
+  const once = async (sent: ClientRequest, init: RequestInit): Promise<TryResult> => {
     const limit = deadline(clock, timeoutSeconds, sent.signal);
     try {
       const response = await callFetch(sent.url, { ...init, signal: limit.signal });
@@ -87,17 +87,17 @@ export function createConnection(options: ConnectionOptions): Connection {
       sent.signal?.throwIfAborted();
       let unsure = false;
       for (let tries = 1; ; tries++) {
-        const outcome = await once(sent, init);
-        if (!("lost" in outcome) && outcome.status >= 200 && outcome.status < 300) {
-          return { status: outcome.status, json: jsonOf(sent.url, outcome) };
+        const result = await once(sent, init);
+        if (!("lost" in result) && result.status >= 200 && result.status < 300) {
+          return { status: result.status, json: jsonOf(sent.url, result) };
         }
-        const error = "lost" in outcome ? lostError(sent.url, outcome.lost, tries) : responseError(sent.url, outcome);
+        const error = "lost" in result ? lostError(sent.url, result.lost, tries) : responseError(sent.url, result);
         const { status } = error;
         if (unsure && error.code === sent.doneOnceRefusedWith) return { status: 200, json: undefined };
         const refused = status === 429 || status === 503;
         // A gateway may send 502 or 504 although the server has carried the request out.
         unsure ||= status === undefined || (isPassing(status) && !refused);
-        const afterSeconds = "lost" in outcome ? 0 : secondsOf(outcome.retryAfter, clock.now());
+        const afterSeconds = "lost" in result ? 0 : secondsOf(result.retryAfter, clock.now());
         const again = refused || (sent.repeat === "always" && (status === undefined || isPassing(status)));
         if (!again || tries > retries || afterSeconds > longestRetryAfterSeconds) throw error;
         await pause(clock, afterSeconds + retryDelaySeconds(backoff, tries, random), sent.signal);
