@@ -100,7 +100,7 @@ export function createConnection(options: ConnectionOptions): Connection {
         const afterSeconds = "lost" in result ? 0 : secondsOf(result.retryAfter, clock.now());
         const again = refused || (sent.repeat === "always" && (status === undefined || isPassing(status)));
         if (!again || tries > retries || afterSeconds > longestRetryAfterSeconds) throw error;
-        await pause(clock, afterSeconds + retryDelaySeconds(backoff, tries, random), sent.signal);
+        await sleep(clock, afterSeconds + retryDelaySeconds(backoff, tries, random), sent.signal);
       }
     },
   };
@@ -173,7 +173,7 @@ export function standardClock(): Clock {
 }
 
 /** Resolves after `seconds`. Rejects with the signal's reason as soon as the signal aborts. */
-export function pause(clock: Clock, seconds: number, signal: AbortSignal | undefined): Promise<void> {
+export function sleep(clock: Clock, seconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const onAbort = () => {

@@ -1,6 +1,6 @@
 import type { Order } from "../core/order.ts";
 import { ClientError } from "./clientError.ts";
-import { type Connection, deadline, pause } from "./connection.ts";
+import { type Connection, deadline, sleep } from "./connection.ts";
 
 export interface WaitParts {
   readonly clock: Connection["clock"];
@@ -9,8 +9,8 @@ export interface WaitParts {
   openStatuses(signal: AbortSignal): Promise<readonly string[]>;
 }
 
-const firstPauseSeconds = 0.1;
-const longestPauseSeconds = 2;
+const sleepSecondsMin = 0.1;
+const sleepSecondsMax = 2;
 
 /** Reads an order at growing intervals until it stands in one of `statuses`, has passed through one, or cannot reach one. */
 export async function waitFor(
@@ -24,7 +24,7 @@ export async function waitFor(
   let open: readonly string[] = [];
   let stands = "it was not read yet";
   try {
-    for (let seconds = firstPauseSeconds; ; seconds = Math.min(seconds * 1.5, longestPauseSeconds)) {
+    for (let seconds = sleepSecondsMin; ; seconds = Math.min(seconds * 1.5, sleepSecondsMax)) {
       const order = await get(id, limit.signal);
       if (order === undefined) {
         throw new ClientError("order_not_found", `no order has the id "${id}"; it may have been removed`, {
@@ -43,7 +43,7 @@ export async function waitFor(
       if (!open.includes(status)) {
         throw new ClientError("order_ended", `the order ${id} ended in "${status}" and cannot come to ${wanted}`);
       }
-      await pause(clock, seconds, limit.signal);
+      await sleep(clock, seconds, limit.signal);
     }
   } catch (error) {
     if (!limit.passed) throw error;
