@@ -55,7 +55,7 @@ type TryResult =
 
 const backoff = { attempts: Infinity, baseSeconds: 0.25, maxSeconds: 10 } as const;
 // If a server asks for more than 60 s, the caller gets the error at once.
-const longestRetryAfterSeconds = 60;
+const retryAfterSecondsMax = 60;
 
 export function createConnection(options: ConnectionOptions): Connection {
   const { retries = 4, timeoutSeconds = 30, clock = standardClock(), random = Math.random } = options;
@@ -99,7 +99,7 @@ export function createConnection(options: ConnectionOptions): Connection {
         unsure ||= status === undefined || (isPassing(status) && !refused);
         const afterSeconds = "lost" in result ? 0 : secondsOf(result.retryAfter, clock.now());
         const again = refused || (sent.repeat === "always" && (status === undefined || isPassing(status)));
-        if (!again || tries > retries || afterSeconds > longestRetryAfterSeconds) throw error;
+        if (!again || tries > retries || afterSeconds > retryAfterSecondsMax) throw error;
         await sleep(clock, afterSeconds + retryDelaySeconds(backoff, tries, random), sent.signal);
       }
     },
