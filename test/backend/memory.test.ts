@@ -40,9 +40,12 @@ async function place(backend: Backend, fields: Partial<NewOrder> = {}): Promise<
 
 const receiveOptions = { status: "received", max: 10, leaseSeconds: 10, waitSeconds: 0 };
 
-test("it is a factory as createCauce takes it", async () => {
+test("memory is a factory that createCauce can call", async () => {
   const factory: BackendFactory = memory;
   const backend = await factory({ workflow: "orders", delivery: "fifo", clock: fakeClock() });
+  const id = await place(backend);
+  assert.equal((await backend.get(id))?.status, "received");
+  assert.deepEqual(backend.where(id), { store: "memory", file: null, table: null, key: { id } });
   await backend.close();
 });
 

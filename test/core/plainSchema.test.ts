@@ -55,7 +55,7 @@ describe("isPlain", () => {
     for (const [what, schema] of Object.entries(plain)) {
       it(`knows ${what} (${place}), of which zod makes a JSON Schema`, () => {
         assert.ok(isPlain(put(schema)));
-        z.toJSONSchema(put(schema));
+        assert.doesNotThrow(() => z.toJSONSchema(put(schema)));
       });
     }
     for (const [what, schema] of Object.entries(other)) {

@@ -155,9 +155,10 @@ describe("a transition", () => {
       { here: { to: ["there"], waits: true }, there: { to: ["here"], waits: true } },
       { visitsMax: 1 },
     );
-    const { engine, place } = engineOf(t, appOf(ring));
+    const { engine, place, get } = engineOf(t, appOf(ring));
     const { id } = await place();
     for (const to of ["there", "here", "there"]) taken(await engine.transition(id, { to }));
+    assert.deepEqual(pathOf(await get(id)), ["here", "there", "here", "there"]);
   });
 });
 

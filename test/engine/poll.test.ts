@@ -315,14 +315,18 @@ describe("stopping a poll", () => {
     assert.deepEqual(lines, []);
   });
 
-  test("twice is stopping once, and both are told", async (t) => {
+  test("both of two calls of stop end once the attempts in hand have ended", async (t) => {
     const { place, nth, poll } = polling(t);
     await place();
     const first = await nth(1);
-    const both = Promise.all([poll.stop(), poll.stop()]);
+    const ended: string[] = [];
+    const both = ["first stop", "second stop"].map((which) => poll.stop().then(() => ended.push(which)));
+    await quiet();
+    assert.deepEqual(ended, [], "an attempt is in hand");
     first.settle(done);
-    await both;
+    await Promise.all(both);
     await poll.stop();
+    assert.deepEqual(ended, ["first stop", "second stop"]);
   });
 
   test("still attempts what a receive that was under way brings", async (t) => {

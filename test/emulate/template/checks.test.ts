@@ -67,7 +67,7 @@ const [deadQueue, paidQueue] = sound.queues as [QueueResource, QueueResource];
 const filtered = (filter: unknown): Partial<Stack> => ({ subscriptions: [{ ...subscription, filter }] });
 
 describe("what emulators wave through", () => {
-  it("takes a sound stack", () => checkStacks([sound]));
+  it("takes a sound stack", () => assert.doesNotThrow(() => checkStacks([sound])));
 
   const broken: readonly (readonly [string, Partial<Stack>, RegExp])[] = [
     ["a filter that is none", filtered("paid"), /Subscription: its filter policy must be an object/],

@@ -8,7 +8,7 @@ import { final } from "../../../src/core/workflow.ts";
 import { createSweep } from "../../../src/engine/maintenance/sweep.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { openSqlite, temporaryDirectory } from "../../backend/sqlite/support.ts";
-import { actor, appOf, atEnd, engineOf, isFailed, isIn, keptLog, quiet, taken, workflowOf } from "../support.ts";
+import { actor, appOf, atEnd, engineOf, isFailed, isIn, keptLog, pathOf, quiet, taken, workflowOf } from "../support.ts";
 
 const hours = 3_600;
 const days = 24 * hours;
@@ -83,7 +83,7 @@ describe("a wait that expires", () => {
     await engine.start();
     const { id } = await place();
     clock.advance(60);
-    await until(id, isIn("done"));
+    assert.deepEqual(pathOf(await until(id, isIn("done"))), ["parked", "reminded", "done"]);
   });
 
   test("of an order that was moved before does nothing", async (t) => {
