@@ -35,7 +35,7 @@ interface Run {
   readonly number: number;
 }
 
-/** Two processes at work on one stack, and what their handlers saw. */
+/** Starts two processes on one stack, and notes what their handlers saw. */
 async function atWork(t: TestContext, mode: DeliveryMode, stage: string) {
   const outer = process.env.AWS_ENDPOINT_URL_SQS as string;
   const proxy = await startDisorderProxy({ upstream: outer, random: seeded(7) });
@@ -56,7 +56,7 @@ async function atWork(t: TestContext, mode: DeliveryMode, stage: string) {
     under.set(key, (under.get(key) as number) - 1);
     if (random() < 0.1) {
       failures.count++;
-      // Again at once, or a second later.
+      // The retry comes at once, or a second later.
       if (failures.count % 4 > 0) throw new RetryError({ delaySeconds: 0 });
       throw new Error("down for a moment");
     }
@@ -79,7 +79,7 @@ async function atWork(t: TestContext, mode: DeliveryMode, stage: string) {
   });
   const clock = systemClock();
   const ended = new Set<unknown>();
-  /** A line for each transition that was committed. */
+  /** The number of committed transitions, counted by their log lines. */
   const moves = { count: 0 };
   let onAllEnded = (): void => {};
   const allEnded = new Promise<void>((resolve) => {
@@ -118,7 +118,7 @@ async function atWork(t: TestContext, mode: DeliveryMode, stage: string) {
   };
 }
 
-describe("queues that do as queues may", () => {
+describe("queues with copies, disorder and late messages", () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
@@ -129,7 +129,7 @@ describe("queues that do as queues may", () => {
     const what = mode === "fifo" ? "several of a group at once" : "copies, and any order";
     it(`take every order through every status once (${mode}: ${what})`, { timeout: limitMilliseconds }, async (t) => {
       const { proxy, begun, overlaps, failures, moves, engine, start, allEnded } = await atWork(t, mode, `d-${mode}`);
-      // In turn within a group, so that it is known in which order they entered; half of them before anybody works.
+      // Orders of a group are placed one after the other, so that their order is known. Half come before the start.
       const placing = async (from: number, to: number) => {
         for (let number = from; number < to; number += customers) {
           await Promise.all(
@@ -160,7 +160,7 @@ describe("queues that do as queues may", () => {
       for (const status of handled) {
         for (let n = 0; n < customers; n++) {
           const numbers = begun.filter((run) => run.status === status && run.customer === `c${n}`).map((r) => r.number);
-          // A failed attempt is repeated before the next of the group begins.
+          // A failed attempt is repeated before the next order of the group begins.
           const inTurn = numbers.filter((number, at) => number !== numbers[at - 1]);
           const placed = Array.from({ length: orders / customers }, (_, round) => round * customers + n);
           assert.deepEqual(inTurn, placed, `${status}, group ${n}`);
