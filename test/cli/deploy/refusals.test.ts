@@ -15,7 +15,7 @@ const refuse = (depths: Depth[], queues: { name: string; messages: number }[], d
   refuseDeployment(workflow, topologyOf(workflow, { delivery }), { depths, queues });
 
 describe("a deployment", () => {
-  it("is not refused for what stays, nor for what is empty", () => {
+  it("is not refused for orders and queues that stay, nor for empty queues", () => {
     const queues = [
       queue("orders-paid-dev", 5),
       queue("orders-paid-dead-dev", 1),
