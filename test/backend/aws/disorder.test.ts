@@ -8,7 +8,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { leasesOf } from "../../../src/core/workflow.ts";
 import { createEngine } from "../../../src/engine/createEngine.ts";
 import { defineWorkflow, final, implement, RetryError } from "../../../src/index.ts";
-import { seeded, startDisorderProxy } from "./disorder.ts";
+import { numbersInTurn, type Run, seeded, startDisorderProxy } from "./disorder.ts";
 import { createStack, startEmulators } from "./emulators.ts";
 import { limitMilliseconds } from "./patience.ts";
 
@@ -28,12 +28,6 @@ const workflow = defineWorkflow({
 const handled = ["received", "packed", "sent"];
 const customers = 24;
 const orders = 312;
-
-interface Run {
-  readonly status: string;
-  readonly customer: string;
-  readonly number: number;
-}
 
 /** Starts two processes on one stack, and notes what their handlers saw. */
 async function atWork(t: TestContext, mode: DeliveryMode, stage: string) {
@@ -159,11 +153,9 @@ describe("queues with copies, disorder and late messages", () => {
       assert.deepEqual(overlaps, []);
       for (const status of handled) {
         for (let n = 0; n < customers; n++) {
-          const numbers = begun.filter((run) => run.status === status && run.customer === `c${n}`).map((r) => r.number);
-          // A failed attempt is repeated before the next order of the group begins.
-          const inTurn = numbers.filter((number, at) => number !== numbers[at - 1]);
           const placed = Array.from({ length: orders / customers }, (_, round) => round * customers + n);
-          assert.deepEqual(inTurn, placed, `${status}, group ${n}`);
+          // A failed attempt is repeated before the next order of the group begins.
+          assert.deepEqual(numbersInTurn(begun, status, `c${n}`), placed, `${status}, group ${n}`);
         }
       }
     });

@@ -335,6 +335,19 @@ function md5(text: string): string {
   return createHash("md5").update(text).digest("hex");
 }
 
+/** A handler's run on an order of a customer, whose orders are a group and numbered in the order of placing. */
+export interface Run {
+  readonly status: string;
+  readonly customer: string;
+  readonly number: number;
+}
+
+/** Gives the numbers of a customer's runs in a status, in the order of the runs, without the repeats of failed attempts. */
+export function numbersInTurn(runs: readonly Run[], status: string, customer: string): number[] {
+  const numbers = runs.filter((run) => run.status === status && run.customer === customer).map(({ number }) => number);
+  return numbers.filter((number, at) => number !== numbers[at - 1]);
+}
+
 /** Makes a random generator in [0, 1) that repeats its numbers for the same seed. */
 export function seeded(seed: number): () => number {
   let state = seed;
