@@ -3,7 +3,7 @@ import { type AnyHandler, type App, implement } from "../../src/core/handlers.ts
 import { defineWorkflow, final, type Order, PermanentError, RetryError } from "../../src/index.ts";
 
 const data = z.object({
-  /** By which the tests know the order. */
+  /** The name by which the tests know the order. */
   label: z.string(),
   customer: z.string().optional(),
   /** What each handler did when the fixtures were made, attempt by attempt: see `asPlanned`. */
@@ -13,7 +13,7 @@ const data = z.object({
 
 export type Parcel = z.input<typeof data>;
 
-/** Every kind of status, and two that lead to each other. */
+/** Statuses of every kind, of which two lead to each other. */
 const statuses = {
   received: {
     to: ["packed", "asked", "held", "turning", "fragile", "weighed", "sent"],
@@ -35,7 +35,7 @@ const options = { name: "parcels", data, group: ({ customer }: Parcel) => custom
 
 const parcels = defineWorkflow({ ...options, statuses });
 
-/** The definition of a time when parcels could be lost. */
+/** An older definition, with the status "lost". */
 const withLost = defineWorkflow({
   ...options,
   statuses: {
