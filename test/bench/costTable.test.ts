@@ -38,7 +38,7 @@ describe("the computed costs", () => {
     );
   });
 
-  it("of a month count the stack's alarms and sweeps", async (t) => {
+  it("include the stack's alarms and sweeps in the costs of a month", async (t) => {
     for (const { app, module } of [apps.shop, apps.wider]) {
       const made = await synthesized({ app, module });
       t.after(() => made.remove());

@@ -82,7 +82,7 @@ describe("a client", () => {
     for await (const order of client.orders({ limit: 2 })) found.push(order.id);
     assert.deepEqual(found, ids);
     const orders = client.orders({ group: "odd" });
-    for (const round of ["once", "and anew"]) {
+    for (const round of ["once", "and again"]) {
       let count = 0;
       for await (const _order of orders) count++;
       assert.equal(count, 3, round);

@@ -151,24 +151,24 @@ describe("an order's extras", () => {
     assert.deepEqual(stepped(extras, "charge", 2).steps, { charge: 2, nothing: null });
   });
 
-  it("that are stored as no JSON object throw `store_corrupt`", () => {
+  it("throw `store_corrupt` where the stored text is no JSON object", () => {
     for (const text of ["", "{", "[]", "null", '"text"']) {
       assert.throws(() => parseExtras(text), { code: "store_corrupt", message: /^[^\n]+$/ }, text);
     }
   });
 });
 
-describe("what an order shows of its extras", () => {
+describe("the extras that an order shows", () => {
   const fields: ShownExtraFields = {
     definition: { schema: { type: "integer" }, of: (extras) => extras.definition ?? null },
   };
 
-  it("is every field of the list, an empty one as well", () => {
+  it("are every field of the list, an empty one as well", () => {
     assert.deepEqual(showExtras('{"definition":3,"steps":{}}', fields), { definition: 3 });
     assert.deepEqual(showExtras(null, fields), { definition: null });
   });
 
-  it("is nothing as long as the list is empty, and no text is read for it", () => {
+  it("are none while the list is empty, and then the stored text is not read", () => {
     assert.deepEqual(showExtras("no JSON", {}), {});
   });
 });

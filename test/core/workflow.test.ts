@@ -368,7 +368,7 @@ function refuses(make: () => unknown, code: ErrorCode, patterns: readonly RegExp
   assert.throws(make, { message: /^[^\n]+$/ });
 }
 
-describe("what other modules ask of a workflow", () => {
+describe("the questions that other modules ask of a workflow", () => {
   const workflow = defineStatuses({
     open: { to: ["held"] },
     held: { to: ["late"], waits: true },

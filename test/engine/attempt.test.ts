@@ -451,7 +451,7 @@ describe("a failed attempt", () => {
   });
 });
 
-describe("what a handler gets", () => {
+describe("the order and the context of a handler", () => {
   const two = workflowOf({ received: { to: ["priced"] }, priced: { to: ["done"] }, done: final });
 
   test("a handler gets the same idempotency key on every attempt of a visit, and another on the next visit", async (t) => {

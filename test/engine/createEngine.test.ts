@@ -26,7 +26,7 @@ const workflow = workflowOf({
   done: final,
 });
 
-describe("what a definition asks of its backend", () => {
+describe("a definition and the backend's limits", () => {
   const limits: Partial<Limits> = {
     longestDelaySeconds: 900,
     concurrency: { least: 2, most: 1_000, default: 10 },

@@ -110,7 +110,7 @@ describe("a delivery", () => {
     await close();
   });
 
-  test("that comes again after its visit is over queues the order's current visit, where that one is handled", async () => {
+  test("queues the order's current visit, where that one is handled, when it comes again after its own visit is over", async () => {
     const { place, commit, attempt, backend, close } = attempting();
     const moved = await place();
     const after = await commit(moved, { kind: "moved", to: "priced" });

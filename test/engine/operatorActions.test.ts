@@ -54,7 +54,7 @@ describe("a transition", () => {
     );
   });
 
-  test("to a handled status is followed by a delivery of that status", async (t) => {
+  test("is followed by a delivery where it leads to a handled status", async (t) => {
     const { engine, place, until } = reviewing(t);
     await engine.start();
     const { id } = await place();
@@ -115,7 +115,7 @@ describe("a transition", () => {
     }
   });
 
-  test("with results that do not fit is refused with each fault, and changes nothing", async (t) => {
+  test("is refused with each fault where its results do not fit, and changes nothing", async (t) => {
     const { engine, place, get } = reviewing(t);
     const order = await place();
     const results = { reviewer: 5, amount: "much" };
@@ -131,7 +131,7 @@ describe("a transition", () => {
     assert.deepEqual(await get(order.id), order);
   });
 
-  test("with `expectedVersion` moves the order only as it was seen", async (t) => {
+  test("moves the order only at its `expectedVersion`", async (t) => {
     const { engine, place } = reviewing(t);
     const { id, version } = await place();
     for (const other of [version - 1, version + 1]) {

@@ -134,13 +134,13 @@ describe("an order as its handler gets it", () => {
   });
 });
 
-describe("what an order shows of its extras", () => {
+describe("the extras that an order shows", () => {
   const fields: ShownExtraFields = {
     channel: { schema: { type: "string" }, of: (extras) => (extras as { channel?: string }).channel ?? null },
     definition: { schema: { type: "integer" }, of: (extras) => extras.definition ?? null },
   };
 
-  test("comes last in its object and its JSON, where it has extras and where it has none", () => {
+  test("come last in its object and its JSON, with stored extras and without", () => {
     const order = { ...full, extrasJson: JSON.stringify({ definition: 3, channel: awkward }) };
     for (const [each, shown] of [
       [order, { channel: awkward, definition: 3 }],
@@ -156,7 +156,7 @@ describe("what an order shows of its extras", () => {
     }
   });
 
-  test("is no extra beside the listed fields", () => {
+  test("are the listed fields alone, and other stored extras stay inside", () => {
     const order = { ...placed, extrasJson: '{"steps":{"charge":"secret"},"definition":3}' };
     assert.deepEqual(orderOf(order, "orders"), orderOf(placed, "orders"));
     assert.equal(createOrderJson("orders")(order), createOrderJson("orders")(placed));

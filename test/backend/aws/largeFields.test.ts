@@ -78,7 +78,7 @@ function withExtras(before: StoredOrder, extrasJson: string): Change {
   return { before, after, ended: null, delivery: "keep" };
 }
 
-describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
+describe("an order's parts, its items for large fields", { concurrency: 8 }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
@@ -107,7 +107,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     assert.equal(await notes(), 0);
   });
 
-  it("of results are replaced one by another, and the last is deleted when the results become small", async (t) => {
+  it("results that are replaced replace their part, and the last part is deleted when the results become small", async (t) => {
     const { placed, commit, get, partsOf } = await ordersOf(t);
     const first = await placed({});
     const texts = async () => (await partsOf(first.id)).map(({ text }) => text);
@@ -121,7 +121,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     assert.equal((await get(first.id))?.resultsJson, '{"a":1}');
   });
 
-  it("of extras exist past 600 bytes, stay while no write changes the extras, and are replaced one by another", async (t) => {
+  it("extras have a part past 600 bytes, which stays while no write changes them, and is replaced with them", async (t) => {
     const { table, placed, commit, get, partsOf, notes } = await ordersOf(t);
     const inline = "x".repeat(inlineBytesMax);
     let order = await placed({ extrasJson: inline });
@@ -154,7 +154,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     assert.deepEqual([await notes(), (await partsOf(order.id)).length], [0, 1]);
   });
 
-  it("of extras are read again where a commit replaced them during the read", async (t) => {
+  it("extras are read again where a commit replaced their part during the read", async (t) => {
     const { table, placed, commit, parts } = await ordersOf(t);
     const order = await placed({ extrasJson: large("a") });
     const old = await table.read({ id: order.id, part: orderPart });
@@ -164,7 +164,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     assert.equal(await parts.read(old), undefined);
   });
 
-  it("of results are read again where a commit replaced them during the read", async (t) => {
+  it("results are read again where a commit replaced their part during the read", async (t) => {
     const { as, table, placed, commit, parts } = await ordersOf(t);
     const order = await placed({});
     await commit(withResults(order, large("a")));
@@ -186,7 +186,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     assert.deepEqual([late, read?.version, read?.resultsJson], [false, 3, large("b")]);
   });
 
-  it("of an order stay when another placing has the same key and other content", async (t) => {
+  it("an order's parts stay when another placing has the same key and other content", async (t) => {
     const { place, placed, get, clock, parts, partsOf } = await ordersOf(t);
     const keyHash = "ab".repeat(32);
     const keyed = (mark: string): Partial<NewOrder> => ({
@@ -204,7 +204,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     assert.equal((await get(id))?.dataJson, large("first"));
   });
 
-  it("of an order stay when another writer of the same version comes too late", async (t) => {
+  it("an order's parts stay when another writer of the same version comes too late", async (t) => {
     const { placed, commit, get, clock, parts, partsOf, notes } = await ordersOf(t);
     const order = await placed({});
     const same = [withResults(order, large("won")), withResults(order, large("won"))] as const;
@@ -243,7 +243,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     ["after the part", 3, [{ text: large("a"), secondsToLive: 86_400 }]],
     ["after the order's write", 4, [{ text: large("a"), secondsToLive: undefined }]],
   ] as const) {
-    it(`of a process that dies ${step} are cleaned up by the sweep an hour later`, async (t) => {
+    it(`the sweep cleans up the parts of a process that died ${step}, an hour later`, async (t) => {
       const { as, table, placed, clock, get, parts, partsOf, notes } = await ordersOf(t);
       const order = await placed({});
       await assert.rejects(as(dyingBefore(table, nth)).commit(withResults(order, large("a"))), /the process ended/);
@@ -267,7 +267,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     });
   }
 
-  it("of extras that are lost or old are cleaned up by the sweep, and not those that their order names", async (t) => {
+  it("the sweep cleans up lost and old parts of extras, and not those that their order names", async (t) => {
     const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
     const order = await placed({ extrasJson: large("a") });
     const dying = (nth: number) => as(dyingBefore(table, nth)).commit(withExtras(order, large(`b${nth}`)));
@@ -294,7 +294,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     );
   });
 
-  it("that a process replaced and did not delete before it died are cleaned up by the sweep", async (t) => {
+  it("the sweep cleans up parts that a process replaced and did not delete before it died", async (t) => {
     const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
     const order = await placed({});
     await commit(withResults(order, large("old")));
@@ -307,7 +307,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     assert.deepEqual([await notes(), (await get(order.id))?.resultsJson], [0, large("new")]);
   });
 
-  it("of a placing whose process dies are cleaned up by the sweep", async (t) => {
+  it("the sweep cleans up the parts of a placing whose process died", async (t) => {
     const { as, table, clock, parts, notes } = await ordersOf(t);
     const dying = as(dyingBefore(table, 3));
     await assert.rejects(dying.place(newOrder(clock, { dataJson: large("a") })), /the process ended/);
@@ -321,7 +321,7 @@ describe("parts: an order's items for large fields", { concurrency: 8 }, () => {
     ["before its item", 2, true],
     ["before its parts", 3, false],
   ] as const) {
-    it(`of an order whose removal dies ${step} leave no order that cannot be read`, async (t) => {
+    it(`a removal that dies ${step} leaves no order that cannot be read`, async (t) => {
       const { as, table, clock, placed, get, list, parts, partsOf, notes } = await ordersOf(t);
       const dataJson = large("data");
       const { id } = await placed({ kind: "final", status: "done", dataJson });

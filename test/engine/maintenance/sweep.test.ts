@@ -109,7 +109,7 @@ describe("a wait that expires", () => {
     assert.deepEqual([(await get(id)).status, changes.length], ["approved", 1]);
   });
 
-  test("and a transition at the same moment move the order exactly once", async (t) => {
+  test("moves its order once where a transition comes at the same moment, by one of the two", async (t) => {
     const { engine, place, until, clock, changes } = engineOf(t, appOf(review));
     await engine.start();
     for (let n = 0; n < 20; n++) {

@@ -26,7 +26,7 @@ function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({}))
     delete: async (receipt) => void told.push(`delete ${receipt}`),
     changeVisibility: async (receipt, seconds) => void told.push(`${receipt} in ${seconds} s`),
     send: async ({ id }, { delaySeconds }) => void told.push(`send ${id} in ${delaySeconds} s`),
-    counts: () => assert.fail("nobody counts"),
+    counts: () => assert.fail("the test does not count"),
   };
   const flights = createFlights(clock);
   const groups = createGroups();
