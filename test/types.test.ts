@@ -5,8 +5,8 @@ import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
-// A line that test/types/*.types.ts marks with @ts-expect-error must not compile, and every other line must. These tests
-// run the real compiler over the files, and prove that it would notice.
+// A line that test/types/*.types.ts marks with @ts-expect-error must not compile, and every other line must. These
+// tests run the real compiler over the files, and prove that it would notice.
 
 const testDirectory = dirname(fileURLToPath(import.meta.url));
 const typesDirectory = join(testDirectory, "types");

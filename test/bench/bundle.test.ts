@@ -19,7 +19,7 @@ it("each function's bundle stays under its size and holds one language of zod", 
   for (const entry of functions) {
     const bundle = of.get(entry);
     assert.ok(bundle !== undefined && bundle.bytes < bytesMost[entry], `${entry}: ${bundle?.bytes} bytes`);
-    // One `import { z }`, one `z.core` or one lazily imported file that uses zod puts every language of zod into a bundle.
+    // One `import { z }`, one `z.core` or one lazily imported user of zod puts every language of zod into a bundle.
     const languages = [...bundle.inputs].filter(
       ([file, bytes]) => /zod\/v4\/locales\/(?!en\.)/.test(file) && bytes > 0,
     );

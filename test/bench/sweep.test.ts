@@ -7,7 +7,7 @@ describe("a sweep on AWS", () => {
   it("makes one query of each shard, and sends a logarithmic number of messages for a queue that is merely long", async () => {
     const measured = await measureSweep({ orders: 16, hours: 24, everySeconds: 1_800 });
     assert.equal(measured.sweeps, 48);
-    // The first message comes after the lease of 120 s and 30 s, each next one after twice as long: 150 s × 2^9 is the day.
+    // The first message comes after the lease of 120 s and 30 s. Each next wait doubles: 150 s × 2^9 is the day.
     assert.ok(measured.messages >= 8 && measured.messages <= 10, `${measured.messages} messages each`);
     // 8 queries read the open orders, 8 the failed orders, and 16 the parts that no order names.
     assert.equal(measured.queries, 32);

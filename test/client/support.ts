@@ -62,8 +62,8 @@ export async function served(
 }
 
 /**
- * Starts a proxy to a server that loses the first `count` answers. The request reaches the server, which answers, and the
- * caller's connection ends without a byte of the answer. Gives the proxy's port.
+ * Starts a proxy to a server that loses the first `count` answers. The request reaches the server, which answers, and
+ * the caller's connection ends without a byte of the answer. Gives the proxy's port.
  */
 export async function losingAnswers(t: TestContext, port: number, count: number) {
   const sockets = new Set<Socket>();

@@ -1013,7 +1013,7 @@ describe("decide: every outcome of every order", () => {
     }
   }
 
-  /** Gives a handler's outcomes to live orders in handled statuses alone: the engine runs no handler for other orders. */
+  /** Gives handlers' outcomes to live orders in handled statuses alone: the engine runs no handler for other orders. */
   function* everyOutcome(order: StoredOrder): Generator<Outcome> {
     const names = [...Object.keys(orders.statuses), "gone", "nowhere"];
     yield* [expired, retried];

@@ -217,7 +217,7 @@ export async function record(t: TestContext, delivery: DeliveryMode, stage: stri
     (await seen.list({ failed: false, limit: 500 })).items.some(({ status }) =>
       statuses.some((each) => each === status),
     );
-  /** Invokes functions as event source mappings do until no order is handled, and gives each role's first batch back. */
+  /** Invokes functions as event source mappings do until no order is handled. Each role gives its first batch back. */
   const workOff = async () => {
     while (await isBusy()) {
       for (const { role, source, handler } of served) {

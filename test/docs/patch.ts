@@ -1,4 +1,4 @@
-/** Applies a unified diff to files, and returns the changed files by their paths. Throws where the diff does not fit. */
+/** Applies a unified diff to files, and returns the changed files by path. Throws where the diff does not fit. */
 export function applyDiff(diff: string, read: (path: string) => string): Map<string, string> {
   const changed = new Map<string, string>();
   for (const section of diff.split(/^--- /m).slice(1)) {

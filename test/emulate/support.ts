@@ -30,8 +30,8 @@ export function assemblyOf(resources: TemplateParts, code: string): string {
 }
 
 /**
- * Gives the template's parts of a function `worker`, fed by the queue `work`. Messages go to `dead` after two receives. A
- * failed message comes again after the function's timeout.
+ * Gives the template's parts of a function `worker`, fed by the queue `work`. Messages go to `dead` after two receives.
+ * A failed message comes again after the function's timeout.
  */
 export function workerParts(options: { readonly timeoutSeconds?: number } = {}): TemplateParts {
   const { timeoutSeconds = limitSeconds } = options;

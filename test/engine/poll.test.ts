@@ -182,7 +182,7 @@ describe("a poll", () => {
 
   for (const [what, error, told] of [
     ["broke", new Error("decide threw"), "Error: decide threw"],
-    ["broke with what has no text", Object.create(null), "something that has no description"],
+    ["broke with a value that has no text", Object.create(null), "something that has no description"],
   ] as const) {
     test(`leaves a delivery alone whose attempt ${what}, logs it, and uses the slot again`, async (t) => {
       const { place, nth, logged, settled, clock } = polling(t, { concurrency: 1 });

@@ -34,8 +34,8 @@ export function onSmallDisk(directory: string, kibibytes: number): readonly stri
 }
 
 /**
- * Makes a file system of 4 MB that only the server sees. In a namespace of its own a process may mount one without root,
- * and the test reaches it under /proc. That file system is really full (ENOSPC), and no other is.
+ * Makes a file system of 4 MB that only the server sees. In a namespace of its own a process may mount one without
+ * root, and the test reaches it under /proc. That file system is really full (ENOSPC), and no other is.
  */
 export function smallDisk(directory: string): Disk {
   const filler = ({ pid }: Server) => `/proc/${pid}/root${join(directory, "filler")}`;

@@ -234,7 +234,7 @@ describe("the processing function over queues with copies and disorder", () => {
     ]);
     const [packed] = await receive("packed", 1);
     assert.ok(packed);
-    // The event starts with a message of the second order's next visit, and ends with one of the first order's past visit.
+    // The event begins with a message of the second order's next visit, and ends with one of the first's past visit.
     const ahead = record(packed, second, 1);
     const answer = await invoke({ Records: [ahead, packed, record(of(first), first, 0)] });
     assert.deepEqual(failedOf(answer), []);

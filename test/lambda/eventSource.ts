@@ -1,7 +1,7 @@
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import type { Invocation, SqsAnswer, SqsEvent, SqsRecord } from "../../src/lambda/index.ts";
 
-/** Does what an event source mapping does: receives a batch, and deletes the messages that are not answered as failed. */
+/** Does what an event source mapping does: receives batches, and deletes messages that are not answered as failed. */
 export function createEventSource(options: {
   readonly queueUrl: string;
   readonly visibilitySeconds?: number;

@@ -68,7 +68,7 @@ async function mapping(t: TestContext, delivery: DeliveryMode, stage = `p-${deli
         if (event.Records.length === count) return event;
       }
     },
-    /** Gives an event to a function. Returns the order's id and how the function ended, without an answer where it died. */
+    /** Gives an event to a function. Returns the order's id and the function's end, without an answer where it died. */
     async invoke(event: SqsEvent) {
       const ended = await run(event);
       if (ended.answer !== undefined) await long.settle(event, ended.answer);

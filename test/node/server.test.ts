@@ -44,8 +44,8 @@ describe("run", () => {
     await assert.rejects(fetch(`http://${host}:${port}`));
   });
 
-  // Time stands still, so the drain's own limit never ends a connection. Node ends idle ones after 65 s, so a drain that
-  // waits for them fails by this test's limit of 60 s.
+  // Time stands still, so the drain's own limit never ends a connection. Node ends idle ones after 65 s, so a drain
+  // that waits for them fails by this test's limit of 60 s.
   it("answers requests in flight, and does not wait for idle connections", { timeout: 60_000 }, async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const stop = Promise.withResolvers<void>();

@@ -12,7 +12,7 @@ const hoursLater = 3 * 3_600;
 const daySeconds = 86_400;
 const visitsShown = 50;
 
-/** Registers the tests that an older Cauce's store is read and goes on. `copy` gives a test its own copy of the store. */
+/** Registers the tests that an older Cauce's store is read and goes on. `copy` gives a test its own copy. */
 export function describeStored(
   store: "sqlite" | "aws",
   delivery: DeliveryMode,

@@ -1,8 +1,8 @@
 /**
- * Makes the fixtures of this folder: stores as an older Cauce left them, killed with orders in hand, and beside each what
- * that Cauce said of it. They were made by the commit that `madeBy` names and are never made again: what they are for is
- * that later code reads them. Files that are there are not written over. Run from a checkout of the version whose stores
- * are wanted, in a copy of this folder that has none:
+ * Makes the fixtures of this folder: stores that an older Cauce left when it was killed with orders in hand, and beside
+ * each store that Cauce's reading of it. `madeBy` names the commit that made them. They are never made again, since
+ * they test that later code reads them, and existing files are not written over. Run it from a checkout of the version
+ * whose stores are wanted, in a copy of this folder without fixtures:
  *
  *   node --conditions=source test/stored/make.ts
  */

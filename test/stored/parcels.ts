@@ -55,9 +55,9 @@ export function appOf(handler: Handler, { lost = false } = {}): App {
 }
 
 /**
- * A handler that does as the order's plan says for its status and attempt, the last word for all attempts that follow:
- * `to sent`, `to sent large` (with large results), `retry 60`, `throw …`, `stop …`, `hang`, `turn 55 sent` (goes there after
- * so many visits).
+ * Makes a handler that follows the order's plan for its status and attempt. The last step of a plan holds for all later
+ * attempts. Steps are `to sent`, `to sent large` (with large results), `retry 60`, `throw …`, `stop …`, `hang` and
+ * `turn 55 sent` (goes there after 55 visits).
  */
 export function asPlanned(hang: () => Promise<never>): Handler {
   return ({ id, data, status, visit }, { attempt }) => {

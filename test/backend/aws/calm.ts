@@ -1,6 +1,6 @@
 /**
- * Lets callers through one after the other, and none while this process is late with its timers. More load at once would
- * make calls time out.
+ * Lets callers through one after the other, and none while this process is late with its timers. More load at once
+ * would make calls time out.
  */
 export function createCalm(paceMilliseconds: number): () => Promise<void> {
   let gate = Promise.resolve();

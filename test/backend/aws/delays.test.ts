@@ -22,7 +22,7 @@ const hour = 3_600;
 const day = 86_400;
 let stages = 0;
 
-/** Opens queues whose delays and visibilities go by the test's clock, and a worker that receives when the test says so. */
+/** Opens queues whose delays go by the test's clock, and a worker that receives when the test says so. */
 async function worker(t: TestContext, mode: DeliveryMode) {
   const stage = `delay${++stages}`;
   const outer = process.env.AWS_ENDPOINT_URL_SQS as string;

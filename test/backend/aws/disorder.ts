@@ -59,10 +59,10 @@ const copyShare = 0.3;
 const copyLateMilliseconds = 1_000;
 
 /**
- * Stands before the emulator's queues and does what SQS may do and the emulator does not. A standard queue gives messages
- * in any order, and some again although they are deleted. A FIFO queue gives several messages of one group at once, and
- * none of a group of which any is in flight. As in SQS, a message is invisible for at most 12 hours from its receive,
- * is kept for 14 days, and a FIFO queue refuses an expired receipt. Calls of topics and all others pass unchanged.
+ * Stands before the emulator's queues and does what SQS may do and the emulator does not. A standard queue gives
+ * messages in any order, and some again although they are deleted. A FIFO queue gives several messages of one group at
+ * once, and none of a group of which any is in flight. As in SQS, a message is invisible for at most 12 hours from its
+ * receive, is kept for 14 days, and a FIFO queue refuses an expired receipt. All other calls pass unchanged.
  */
 export async function startDisorderProxy(options: DisorderOptions): Promise<DisorderProxy> {
   const { upstream, random, clock = systemClock() } = options;
@@ -342,7 +342,7 @@ export interface Run {
   readonly number: number;
 }
 
-/** Gives the numbers of a customer's runs in a status, in the order of the runs, without the repeats of failed attempts. */
+/** Gives the numbers of a customer's runs in a status, in their order, without the repeats of failed attempts. */
 export function numbersInTurn(runs: readonly Run[], status: string, customer: string): number[] {
   const numbers = runs.filter((run) => run.status === status && run.customer === customer).map(({ number }) => number);
   return numbers.filter((number, at) => number !== numbers[at - 1]);

@@ -11,8 +11,8 @@ import type { DeliveryMode } from "../../../src/backend/port.ts";
 import { waitPatiently } from "./patience.ts";
 
 /**
- * Starts the emulators, or uses the endpoints of the SDK's standard variables where they are set. Sets the variables that
- * the SDK reads. `patient` lifts the product's time limits in this process. Default: true.
+ * Starts the emulators, or uses the endpoints of the SDK's standard variables where they are set. Sets the variables
+ * that the SDK reads. `patient` lifts the product's time limits in this process. Default: true.
  */
 export async function startEmulators({ patient = true } = {}): Promise<{ stop(): Promise<void> }> {
   const stops: (() => unknown)[] = patient ? [waitPatiently()] : [];

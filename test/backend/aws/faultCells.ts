@@ -167,7 +167,7 @@ const settle: readonly Cell[] = [
   { name: "settle again: the invisibility", site: { kind: kinds.hidden }, ...putOff, only: "fifo" },
 ];
 
-/** The process died after the write of a visit and before its publish. Two reads come before: the receive's and the attempt's. */
+/** The process died after a visit's write and before its publish. Two reads come before, of the receive and the attempt. */
 const redeliver: readonly Cell[] = [
   { name: "redeliver: the read", site: { kind: read, nth: 3 }, ...diesFirst(entered("packed")) },
   { name: "redeliver: the mark", site: { kind: kinds.marked }, ...diesFirst(entered("packed")) },

@@ -49,7 +49,7 @@ export interface Trouble {
 
 export interface FaultProxy {
   readonly url: string;
-  /** Has a stage's calls meet these faults, each once, in this order. `onKilled` gets the number of the killed process. */
+  /** Has a stage's calls meet these faults, each once, in this order. `onKilled` gets the killed process's number. */
   trouble(stage: number, plans: readonly Plan[], onKilled: (process: number) => void): Trouble;
   /** The product's calls that belong to none of the kinds. */
   readonly unknown: ReadonlySet<string>;
@@ -61,7 +61,7 @@ export function stageName(stage: number): string {
   return nameOf(stage, 0);
 }
 
-/** Gives a process's name for the stage, which tells the proxy whose call it is. It is as long as the stage's own name. */
+/** Gives a process's name for the stage, which tells the proxy whose call it is. All names are equally long. */
 export function nameOf(stage: number, process: number): string {
   return `c${String(stage).padStart(4, "0")}p${process}`;
 }
@@ -80,7 +80,7 @@ interface Held extends Plan {
 
 /**
  * Stands between the SDK and the services that the environment names, and sets the environment to its own address. Each
- * process has its own name for the stage: the proxy knows the caller by this name, and translates it in both directions.
+ * process has its own name for the stage. The proxy knows the caller by this name, and translates it both ways.
  */
 export async function startFaultProxy(kinds: readonly Kind[]): Promise<FaultProxy> {
   const { env } = process;

@@ -113,7 +113,8 @@ describe("a message left of a removed order", { timeout: limitMilliseconds }, ()
           taken += await work();
           clock.advance(1);
         }
-        // In standard delivery one read shows that the order is gone. In FIFO the message comes twice, and then its group goes on.
+        // In standard delivery one read shows that the order is gone. In FIFO the message comes twice, and then its
+        // group goes on.
         assert.equal(taken, mode === "standard" ? 2 : 3);
         assert.deepEqual(handled, [id, behind]);
       });
