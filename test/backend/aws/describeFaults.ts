@@ -36,7 +36,7 @@ export async function describeFaults(title: string, driver: URL): Promise<void> 
       const heard = (name: string) => Promise.race([tellingOf(name).promise, ended]);
 
       for (const { name } of cellsOf(rows, delivery)) {
-        it(`an order ends once where a call fails: ${name}`, async () => {
+        it(name, async () => {
           const { error } = await heard(name);
           if (error !== undefined) throw error;
         });
