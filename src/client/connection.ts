@@ -1,6 +1,6 @@
 import type { Clock, Random } from "../core/clock.ts";
 import { type ErrorCode, retryDelaySeconds } from "../core/errors.ts";
-import { responseError, ClientError, isPassing } from "./clientError.ts";
+import { ClientError, isPassing, responseError } from "./clientError.ts";
 
 export interface ConnectionOptions {
   /** Sent as `Authorization: Bearer …`. Default: none. */
