@@ -17,8 +17,8 @@ import { checkStartOptions, polledStatuses } from "./engine/poll.ts";
 import { createTelemetry, type Telemetry } from "./engine/telemetry/telemetry.ts";
 import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
-import { unobservedRoutes } from "./http/routes.ts";
-import { observedRoutes } from "./http/telemetry.ts";
+import { noTelemetryRoutes } from "./http/routes.ts";
+import { telemetryRoutes } from "./http/telemetry.ts";
 
 export interface CauceOptions {
   /** What `implement` returned, one or several with different workflow names. */
@@ -118,7 +118,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
 }
 
 /** What looks on while orders move, and the routes that serve it. */
-const telemetryParts = { createTelemetry, observedRoutes };
+const telemetryParts = { createTelemetry, telemetryRoutes };
 
 /**
  * As `createCauce`, which gives `parts`. A Lambda function sees one request at a time: it has no telemetry, and neither
@@ -153,7 +153,7 @@ export async function openCauce(
       basePath: options.basePath,
       bodyBytesMax: options.bodyBytesMax,
       log,
-      observed: telemetry && parts ? parts.observedRoutes(engines, telemetry, clock) : unobservedRoutes(),
+      telemetry: telemetry && parts ? parts.telemetryRoutes(engines, telemetry, clock) : noTelemetryRoutes(),
       ready: lifecycle.isReady,
     });
   } catch (error) {

@@ -22,13 +22,13 @@ export interface Transition<W extends AnyWorkflow> {
   readonly expectedVersion?: number | undefined;
 }
 
-/** Which failed orders start again; without a field, all of them. */
+/** The failed orders to start again. Without any field: all of them. */
 export interface FailedFilter<W extends AnyWorkflow> {
   readonly status?: StatusName<W> | undefined;
   readonly fingerprint?: string | undefined;
   /** 1 to 1,000 ids. */
   readonly ids?: readonly string[] | undefined;
-  /** How many orders one call retries at most, 1 to 1,000. Default 1,000. */
+  /** The most orders that one call starts again, 1 to 1,000. Default 1,000. */
   readonly limit?: number | undefined;
   /** The `nextCursor` of the call before. */
   readonly cursor?: string | undefined;

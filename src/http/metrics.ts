@@ -10,22 +10,22 @@ export interface Metrics {
 
 type Labels = Record<string, string>;
 
-/** Durations of statuses: from a millisecond to twelve days. */
+/** The buckets for the time in a status: from 1 ms to 12 days. */
 const timeBuckets = { factor: 1_000, from: 1, to: 2 ** 30 };
 const commitBuckets = { factor: 1_000, from: 1, to: 2 ** 13 };
 const operationBuckets = { factor: 1, from: 1, to: 2 ** 12 };
 
 /**
- * `GET /metrics`. What is on the way of orders counts in plain numbers (`engine/meter.ts`); the library is loaded with
- * the first scrape and is given those numbers when it is asked for them, so a scrape pays and orders do not.
+ * The metrics of `GET /metrics`. The way of an order only counts plain numbers (`engine/telemetry/meter.ts`). The first
+ * scrape loads prom-client, and each scrape hands it those numbers, so a scrape pays for them and orders do not.
  */
-export async function createMetrics(engines: readonly Engine[], telemetry: Telemetry): Promise<Metrics> {
+export async function createMetrics(engines: readonly Engine[], observation: Telemetry): Promise<Metrics> {
   const { Counter, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
-  // It runs a timer, which would outlive the server in a process that goes on.
-  telemetry.onClose(() => lag.disable());
+  // The monitor runs a timer. In a process that goes on, the timer would outlive the server.
+  observation.onClose(() => lag.disable());
 
   type Values = () => Iterable<[Labels, number]>;
   const counter = (name: string, help: string, labelNames: string[], values: Values) => {
@@ -42,7 +42,7 @@ export async function createMetrics(engines: readonly Engine[], telemetry: Telem
     };
     const metric = new Gauge({ name, help, labelNames, registers: [registry], collect });
   };
-  /** The library's histogram can be told of one value at a time alone; this gives it what has been counted. */
+  /** A metric that gives counted buckets. prom-client's own histogram takes one value at a time and nothing else. */
   const histogram = (
     name: string,
     help: string,
@@ -61,20 +61,20 @@ export async function createMetrics(engines: readonly Engine[], telemetry: Telem
   };
 
   function* statuses() {
-    for (const [workflow, { totals }] of telemetry.meters) {
+    for (const [workflow, { totals }] of observation.meters) {
       for (const [status, each] of totals.statuses) yield { workflow, status, each };
     }
   }
 
   counter("cauce_orders_placed_total", "Orders that were stored.", ["workflow"], function* () {
-    for (const [workflow, { totals }] of telemetry.meters) yield [{ workflow }, totals.placed];
+    for (const [workflow, { totals }] of observation.meters) yield [{ workflow }, totals.placed];
   });
   counter(
     "cauce_orders_removed_total",
     "Orders that were erased: by request, or because of their age.",
     ["workflow"],
     function* () {
-      for (const [workflow, { totals }] of telemetry.meters) yield [{ workflow }, totals.removed];
+      for (const [workflow, { totals }] of observation.meters) yield [{ workflow }, totals.removed];
     },
   );
   counter("cauce_transitions_total", "Transitions that were committed.", ["workflow", "from", "to"], function* () {
@@ -109,7 +109,7 @@ export async function createMetrics(engines: readonly Engine[], telemetry: Telem
     "How long the store's transactions took until they were on disk.",
     commitBuckets,
     function* () {
-      for (const [workflow, { milliseconds }] of telemetry.stores) yield [{ workflow }, milliseconds];
+      for (const [workflow, { milliseconds }] of observation.stores) yield [{ workflow }, milliseconds];
     },
   );
   histogram(
@@ -117,7 +117,7 @@ export async function createMetrics(engines: readonly Engine[], telemetry: Telem
     "Operations in each of the store's transactions.",
     operationBuckets,
     function* () {
-      for (const [workflow, { operations }] of telemetry.stores) yield [{ workflow }, operations];
+      for (const [workflow, { operations }] of observation.stores) yield [{ workflow }, operations];
     },
   );
 
@@ -127,7 +127,7 @@ export async function createMetrics(engines: readonly Engine[], telemetry: Telem
     );
     return (await Promise.all(ofEach)).flat();
   };
-  // One reading of the stores for all that a scrape says of queues.
+  // Each scrape reads the stores once, for both gauges of the queues.
   let rows: Awaited<ReturnType<typeof readRows>> = [];
   gauge(
     "cauce_queue_depth",
@@ -150,7 +150,7 @@ export async function createMetrics(engines: readonly Engine[], telemetry: Telem
         .filter(({ kind }) => kind === "handled")
         .map(({ workflow, status, oldestWaitingAt }): [Labels, number] => [
           { workflow, status },
-          oldestWaitingAt === null ? 0 : Math.max(0, telemetry.now() - oldestWaitingAt) / 1_000,
+          oldestWaitingAt === null ? 0 : Math.max(0, observation.now() - oldestWaitingAt) / 1_000,
         ]),
   );
   gauge("cauce_event_loop_lag_seconds", "How late the event loop was since the last scrape.", ["quantile"], () => {

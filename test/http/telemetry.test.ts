@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Order } from "../../src/core/order.ts";
 import { jsonOf, problemOf, serving } from "./serving.ts";
 
-/** Reads server-sent events: each is its lines by name. */
+/** Reads server-sent events, each as its lines by name. */
 function reading(response: Response) {
   assert.equal(response.status, 200);
   assert.equal(response.headers.get("content-type"), "text/event-stream");
@@ -67,13 +67,13 @@ test("events tell of placings and transitions as they are committed", async (t) 
   await one.cancel();
 });
 
-test("a reader that does not read costs nothing, and is told what it missed", async (t) => {
-  const { request, place, telemetry } = await serving(t);
+test("a reader of events that does not read costs nothing, and is told how many events it missed", async (t) => {
+  const { request, place, observation } = await serving(t);
   const slow = reading(await request("GET", "/events?workflow=claims"));
   await slow.next();
   const order = await place("claims", { text: "wet" });
   for (let n = 0; n < 20_000; n++) {
-    telemetry.events.placed("claims", { ...order, entry: { at: 0 } } as never);
+    observation.events.placed("claims", { ...order, entry: { at: 0 } } as never);
   }
   assert.deepEqual(await slow.next(), { event: "gap", data: `{"missed":${20_001 - 16_384}}` });
   const { id } = await slow.transition();
@@ -81,8 +81,8 @@ test("a reader that does not read costs nothing, and is told what it missed", as
   await slow.cancel();
 });
 
-test("a quiet stream says that it is there, and ends when the server does; nothing is left of one that goes away", async (t) => {
-  const { request, telemetry, clock } = await serving(t);
+test("a quiet stream of events sends a sign of life, ends with the server, and leaves no timer when its reader leaves", async (t) => {
+  const { request, observation, clock } = await serving(t);
   const quiet = reading(await request("GET", "/events"));
   await quiet.next();
   const timers = clock.timers;
@@ -99,13 +99,13 @@ test("a quiet stream says that it is there, and ends when the server does; nothi
   assert.equal(await never, undefined);
   assert.equal(clock.timers, before);
   const last = quiet.next();
-  telemetry.events.end();
+  observation.events.end();
   assert.equal(await last, undefined);
 });
 
-test("only so many read events at once: one more is refused until one of them goes", async (t) => {
-  const { request, telemetry } = await serving(t);
-  // What has no reader takes no place.
+test("100 readers may read events at once, and one more is refused until one of them leaves", async (t) => {
+  const { request, observation } = await serving(t);
+  // A request without a reader does not count as a reader.
   for (let n = 0; n < 150; n++) assert.equal((await request(n % 2 ? "HEAD" : "GET", "/events")).status, 200);
   const readers = [];
   for (let n = 0; n < 100; n++) {
@@ -121,12 +121,12 @@ test("only so many read events at once: one more is refused until one of them go
   await next.next();
   await problemOf(await request("GET", "/events"), 503, "too_many_readers");
   const ends = [...readers, next].map((reader) => reader.next());
-  telemetry.events.end();
+  observation.events.end();
   assert.deepEqual([...new Set(await Promise.all(ends))], [undefined]);
   assert.equal((await request("GET", "/events")).status, 200);
 });
 
-test("what events, statistics and metrics do not take", async (t) => {
+test("events, statistics and metrics refuse parameters that are unknown or do not fit", async (t) => {
   const { request } = await serving(t);
   await problemOf(await request("GET", "/events?workflow=nope"), 404, "workflow_not_found");
   await problemOf(await request("GET", "/events?state=paid"), 400, "invalid_request");
@@ -153,9 +153,9 @@ test("statistics have each workflow's minutes", async (t) => {
   );
 });
 
-test("metrics are what Prometheus reads", async (t) => {
-  const { request, place, start, logged, clock, telemetry } = await serving(t);
-  telemetry.onBatchOf("claims")(3, 1.5);
+test("metrics have the text format of Prometheus", async (t) => {
+  const { request, place, start, logged, clock, observation } = await serving(t);
+  observation.onBatchOf("claims")(3, 1.5);
   await start();
   const failed = logged("order failed");
   await place("orders", { customerId: "BAD-1" });
@@ -190,13 +190,13 @@ test("metrics are what Prometheus reads", async (t) => {
   for (const line of lines.filter(Boolean)) {
     assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{.*\})? -?[\d.e+-]+)$/);
   }
-  // A second scrape counts nothing twice.
+  // A second scrape does not count an order twice.
   const again = await (await request("GET", "/metrics")).text();
   assert.ok(again.includes('cauce_orders_placed_total{workflow="orders"} 1\n'));
 });
 
-test("a scrape reads each store once, and what it measures with ends when everything closes", async (t) => {
-  const { request, engines, telemetry } = await serving(t);
+test("a scrape reads each store once, and its measurement of the event loop ends at the close", async (t) => {
+  const { request, engines, observation } = await serving(t);
   const reads = engines.map((engine) => t.mock.method(engine, "queues"));
   const disable = t.mock.method(Object.getPrototypeOf(monitorEventLoopDelay()), "disable");
   await request("GET", "/metrics");
@@ -206,12 +206,12 @@ test("a scrape reads each store once, and what it measures with ends when everyt
     [2, 2],
   );
   assert.equal(disable.mock.callCount(), 0);
-  telemetry.close();
-  telemetry.close();
+  observation.close();
+  observation.close();
   assert.equal(disable.mock.callCount(), 1);
-  // The first scrape of all may come after it.
+  // The first scrape of all may come after the close.
   const late = await serving(t);
-  late.telemetry.close();
+  late.observation.close();
   assert.equal((await late.request("GET", "/metrics")).status, 200);
   assert.equal(disable.mock.callCount(), 2);
 });
