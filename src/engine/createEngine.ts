@@ -1,13 +1,12 @@
 import type { Backend, LocatedBackend } from "../backend/port.ts";
 import type { Clock, Random } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
-import type { AnyHandler, App, LazyHandler, Log } from "../core/handlers.ts";
+import type { App, Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
-import { type AnyWorkflow, handledStatus, handledStatuses, retryOf, statusesOf } from "../core/workflow.ts";
+import { type AnyWorkflow, handledStatuses, retryOf, statusesOf } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
 import type { EngineContext } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
-import { textOf } from "./log.ts";
 import { createMaintenance, type Maintenance } from "./maintenance/maintenance.ts";
 import { createRetention } from "./maintenance/retention.ts";
 import { createSweep } from "./maintenance/sweep.ts";
@@ -15,8 +14,7 @@ import { createOperatorActions } from "./operatorActions.ts";
 import { createPlace } from "./place.ts";
 import { type Poll, polledStatuses, startPoll } from "./poll.ts";
 import { createQueues, failUnknown, refuseStranded } from "./queues.ts";
-import { openResources, releaseResources } from "./resources.ts";
-import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
+import { type Handling, openHandling } from "./resources.ts";
 import { createStoreHealth } from "./storeHealth.ts";
 import { noObserver, type Observer } from "./telemetry/observer.ts";
 
@@ -88,40 +86,19 @@ function withOrders(observer: Observer, onOrder: (order: StoredOrder) => void): 
   };
 }
 
-/** Opens the resources, and processes until it is stopped: by polls, or what it is handed. */
+/** Starts and ends the processing of a workflow: by polls, or by a caller that has the deliveries. */
 function createProcessing(
   context: EngineContext,
   app: App,
   maintenance: Maintenance,
   unknownStatuses: "refuse" | "fail",
 ): Pick<Engine, "start" | "openAttempts" | "stop"> {
-  const { workflow, backend, clock, log } = context;
+  const { workflow, backend } = context;
   let stopping = new AbortController();
   let polls: Poll[] = [];
-  let handled: StatusContext[] = [];
-  let resources: object | undefined;
+  let handling: Handling | undefined;
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
-
-  const handle = (status: string, opened: object): StatusContext => {
-    const own: StatusContext = {
-      ...context,
-      status,
-      definition: handledStatus(workflow, status),
-      handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
-      resources: opened,
-      deadlines: createDeadlines(clock),
-      stopping: stopping.signal,
-    };
-    handled.push(own);
-    return own;
-  };
-
-  const open = async (): Promise<object> => {
-    const opened = await openResources(app);
-    resources = opened;
-    return opened;
-  };
 
   const begin = async ({ statuses, sweeps = true }: StartOptions) => {
     const [wanted = []] = polledStatuses([workflow], statuses);
@@ -129,11 +106,12 @@ function createProcessing(
     const { signal } = stopping;
     const { depths } = await backend.counts({ depths: true });
     const stranded = refuseStranded(workflow, depths, unknownStatuses);
-    const opened = await open();
+    const opened = await openHandling(context, app, signal);
+    handling = opened;
     await failUnknown(context, stranded);
     if (signal.aborted) return;
     polls = wanted.map((status) => {
-      const own = handle(status, opened);
+      const own = opened.contextOf(status);
       return startPoll(own, createAttempt(own));
     });
     // Without sweeps it is stopped explicitly: a sweep that was never started arms a timer for every order that waits.
@@ -142,18 +120,10 @@ function createProcessing(
 
   const end = async () => {
     await Promise.all(polls.map((poll) => poll.stop()));
-    for (const { deadlines } of handled) deadlines.close();
     polls = [];
-    handled = [];
-    const opened = resources;
-    resources = undefined;
-    if (opened === undefined) return;
-    try {
-      await releaseResources(app, opened);
-    } catch (error) {
-      // The caller of `stop` can do nothing about it, and the store must be closed all the same.
-      log.error({ workflow: workflow.name, error: textOf(error) }, "resources not closed");
-    }
+    const closing = handling?.close();
+    handling = undefined;
+    await closing;
   };
 
   return {
@@ -168,9 +138,10 @@ function createProcessing(
 
     async openAttempts() {
       stopping = new AbortController();
-      const opened = await open();
+      const opened = await openHandling(context, app, stopping.signal);
+      handling = opened;
       const attempts = new Map(
-        handledStatuses(workflow).map((status) => [status, createAttempt(handle(status, opened))]),
+        handledStatuses(workflow).map((status) => [status, createAttempt(opened.contextOf(status))]),
       );
       return (delivery, onHandlerEnd) => {
         const attempt = attempts.get(delivery.status);

@@ -39,9 +39,7 @@ export function createAtRest(
 ): AtRest {
   const receiving = new Set<string>();
   const inHand = new Map<string, InHand>();
-  const waiting = new Set<PromiseWithResolvers<void> & { isMet(): boolean }>();
-  let looking = false;
-  let ended: Error | undefined;
+  const { look, until, end } = createWaits();
 
   const areHandsAtRest = (): boolean => [...inHand.values()].every(({ isStuck }) => isStuck);
 
@@ -55,28 +53,6 @@ export function createAtRest(
     (clock.nextAt === null || clock.nextAt > clock.now()) &&
     areHandsAtRest() &&
     handledStatuses(workflow).every((status) => receiving.has(status) || isFull(status));
-
-  const until = (isMet: () => boolean): Promise<void> => {
-    if (ended !== undefined) return Promise.reject(ended);
-    const each = { ...Promise.withResolvers<void>(), isMet };
-    waiting.add(each);
-    look();
-    return each.promise;
-  };
-
-  /** Something may have come to rest. What it set off in this turn of the event loop happens first. */
-  const look = () => {
-    if (looking || waiting.size === 0) return;
-    looking = true;
-    setImmediate(() => {
-      looking = false;
-      for (const each of waiting) {
-        if (!each.isMet()) continue;
-        waiting.delete(each);
-        each.resolve();
-      }
-    });
-  };
 
   const takeInHand = (delivery: Delivery): void => {
     const timer = setTimeout(() => {
@@ -138,8 +114,43 @@ export function createAtRest(
     handsAtRest: () => until(areHandsAtRest),
 
     end(error) {
-      ended = error;
       for (const { delivery } of inHand.values()) letGo(delivery);
+      end(error);
+    },
+  };
+}
+
+/** The calls that wait until a condition is met. Conditions are looked at when something may have come to rest. */
+function createWaits() {
+  const waiting = new Set<PromiseWithResolvers<void> & { isMet(): boolean }>();
+  let looking = false;
+  let ended: Error | undefined;
+
+  /** What a change set off in this turn of the event loop happens first. */
+  const look = (): void => {
+    if (looking || waiting.size === 0) return;
+    looking = true;
+    setImmediate(() => {
+      looking = false;
+      for (const each of waiting) {
+        if (!each.isMet()) continue;
+        waiting.delete(each);
+        each.resolve();
+      }
+    });
+  };
+
+  return {
+    look,
+    until(isMet: () => boolean): Promise<void> {
+      if (ended !== undefined) return Promise.reject(ended);
+      const each = { ...Promise.withResolvers<void>(), isMet };
+      waiting.add(each);
+      look();
+      return each.promise;
+    },
+    end(error: Error): void {
+      ended = error;
       for (const each of waiting) each.reject(error);
       waiting.clear();
     },
