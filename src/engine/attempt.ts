@@ -8,16 +8,16 @@ import { runHandler, type StatusContext } from "./runHandler.ts";
 import { commitWithRetry } from "./storeHealth.ts";
 import { type EndedAttempt, outcomeOf } from "./telemetry/observer.ts";
 
-/** A delivery in the hands of whoever tries it. */
+/** A delivery that is about to be tried. */
 export interface HandedDelivery extends Delivery {
-  /** What is told of whoever was started for it, such as a run of a function; kept in the history. */
+  /** Names the run that tries the delivery, such as a run of a Lambda function. The history keeps it. */
   readonly requestId?: string | undefined;
 }
 
 /** What comes of a delivery. `consumed`: a commit has ended the delivery's lease, so there is nothing to settle. */
 export type Settlement = Verdict & { readonly consumed?: true };
 
-/** Tries one delivery. Undefined when nothing can be said of the delivery and its lease must run out. */
+/** Tries one delivery. Resolves to undefined where the delivery cannot be settled: its lease must run out. */
 export type Attempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Settlement | undefined>;
 
 const done: Settlement = { verdict: "done" };
@@ -27,7 +27,7 @@ const notYetMilliseconds = 1_000;
 type Decided = Extract<Decision, { change: Change }>;
 
 /**
- * Runs the handler of one delivery and commits what came of it.
+ * Makes what runs the handler of one delivery and commits its outcome.
  *
  * What can fail, and what repairs it:
  *   receive ─ get ─ (record a redelivered attempt) ─ handler ─ commit, which consumes the delivery
@@ -52,7 +52,7 @@ export function createAttempt(context: StatusContext): Attempt {
     logAttempt(log, change, attempt, why);
   };
 
-  /** What to say of a delivery whose change came second. */
+  /** Settles a delivery whose change came second. */
   const settleStale = async (delivery: Delivery): Promise<Settlement> =>
     settleUnhandled(await backend.get(delivery.orderId), delivery, clock.now());
 
@@ -75,7 +75,7 @@ export function createAttempt(context: StatusContext): Attempt {
     try {
       ready = readyOrder(await backend.get(delivery.orderId), delivery, clock.now());
     } catch (error) {
-      // Nothing has run, so this is no attempt: it comes again soon, and not as lost when its lease has run out.
+      // No handler has run, so this was no attempt. The delivery comes back in 1 s, well before its lease runs out.
       log.warn({ orderId: delivery.orderId, error: String(error) }, "order not read; trying again");
       ready = again(clock.now() + notYetMilliseconds);
     }
@@ -93,7 +93,7 @@ export function createAttempt(context: StatusContext): Attempt {
     const committed = await commitWithRetry(context, change, delivery);
     if (committed === undefined) return undefined;
     if (committed === "stale") return settleStale(delivery);
-    // A handler that returned what it may not has not moved its order, though `exhausted` has.
+    // Where a handler returned a status that may not follow, `exhausted` moved the order, and not the handler.
     const moved = outcome.kind === "moved" && exhaustedBy === undefined;
     const stack = outcome.kind === "failed" ? outcome.stack : undefined;
     tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
@@ -101,7 +101,7 @@ export function createAttempt(context: StatusContext): Attempt {
   };
 }
 
-/** The order, where its handler is to run at `now`; else what to say of the delivery. */
+/** Gives the order where its handler is to run at `now`, else how to settle the delivery. */
 function readyOrder(order: StoredOrder | undefined, delivery: Delivery, now: number): StoredOrder | Settlement {
   if (order === undefined || order.visit !== delivery.visit || !isLive(order)) {
     // The process may have died between the commit of the next visit and its delivery (law 3).
@@ -111,9 +111,9 @@ function readyOrder(order: StoredOrder | undefined, delivery: Delivery, now: num
   return order.notBefore !== null && order.notBefore > now ? again(order.notBefore) : order;
 }
 
-/** What to say of a delivery for which no handler runs, by how its order stands at `now`. */
+/** How to settle a delivery for which no handler runs, by its order at `now`. */
 function settleUnhandled(order: StoredOrder | undefined, delivery: Delivery, now: number): Settlement {
-  // An order that is missing at a redelivery was removed; at a first delivery it is not there yet.
+  // At a redelivery, a missing order was removed. At a first delivery, the order is not stored yet.
   if (order === undefined) return delivery.redelivered ? done : again(now + notYetMilliseconds);
   if (order.visit < delivery.visit) return again(now + notYetMilliseconds);
   return order.visit === delivery.visit && isLive(order) ? again(Math.max(now, order.notBefore ?? 0)) : done;
@@ -127,7 +127,7 @@ function isLive(order: StoredOrder): boolean {
   return order.kind === "handled" && order.failure === null;
 }
 
-/** As `decide`. A handler is at fault for results that throw while they are read. */
+/** Decides as `decide` does. Where the handler's results throw while they are read, the attempt has failed. */
 function decideSafely(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
   try {
     return decide(order, outcome, context);
@@ -137,7 +137,7 @@ function decideSafely(order: StoredOrder, outcome: Outcome, context: DecideConte
   }
 }
 
-/** What is said of an attempt in the log alone. */
+/** What the log says of an attempt, and no order keeps. */
 interface Why {
   /** The code of the failure with which the order went to `exhausted`. */
   readonly exhaustedBy?: string | undefined;
@@ -145,7 +145,7 @@ interface Why {
   readonly stack?: string | undefined;
 }
 
-/** One line for each attempt. What Cauce says of the order is where it stands, never its data. */
+/** Writes one line for each attempt. The line says where the order stands, and never its data. */
 function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds }: EndedAttempt, why: Why): void {
   const fields = {
     orderId: before.id,
@@ -170,7 +170,7 @@ function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds
       "attempts used up",
     );
   } else if (after.attempting) {
-    // Nothing has ended yet: the next attempt begins.
+    // No attempt has ended: the next one begins.
     const { orderId, status, visit } = fields;
     log.warn({ orderId, status, visit, attempt: after.attempts }, "attempt begins again; the last told of no end");
   } else {

@@ -9,16 +9,19 @@ import type { Observer } from "./telemetry/observer.ts";
 /** What the parts of one workflow's engine share. */
 export interface EngineContext {
   readonly workflow: AnyWorkflow;
-  /** Each of its writes shows whether the store takes writes. */
+  /** The health-checked backend: each of its writes shows whether the store takes writes. */
   readonly backend: Backend;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** This engine in the history of orders. One object for every change without ids: a backend may keep what it makes of it. */
+  /**
+   * Names this engine in the history of orders. Every change without ids shares this one object, so that a backend may
+   * cache what it makes of the object.
+   */
   readonly actor: Actor;
   /** Told of every order that is stored, every change that is committed and every order that is removed. */
   readonly observer: Observer;
-  /** How long a handler's outcome waits for a store that takes no writes, in seconds; then its delivery comes back. */
+  /** How long a handler's outcome waits for a store that takes no writes, in seconds. Then the delivery comes back. */
   readonly commitPatienceSeconds: number;
 }
 
@@ -37,7 +40,7 @@ export async function commitChange(
   return committed;
 }
 
-/** Decides and commits what an outcome changes. Does nothing where it is refused, or another change was first. */
+/** Decides and commits what an outcome changes. Does nothing where `decide` refuses, or another change was first. */
 export async function applyOutcome(context: EngineContext, order: StoredOrder, outcome: Outcome): Promise<void> {
   const decision = decide(order, outcome, decideContext(context, context.actor));
   if ("change" in decision) await commitChange(context, decision.change);

@@ -30,15 +30,18 @@ export interface EngineOptions {
   /** What `start` does about orders in statuses that the workflow does not know. Default `refuse`. */
   readonly unknownStatuses?: "refuse" | "fail" | undefined;
   /**
-   * How long a handler's outcome waits for a store that takes no writes, in seconds; then its delivery comes back.
+   * How long a handler's outcome waits for a store that takes no writes, in seconds. Then the delivery comes back.
    * Default: until the engine stops.
    */
   readonly commitPatienceSeconds?: number | undefined;
-  /** Final orders are removed that many days after their last change. Default: never. */
+  /** How many days after their last change final orders are removed. Default: never. */
   readonly retentionDays?: number | undefined;
 }
 
-/** One workflow at work over one backend. Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
+/**
+ * Makes the engine of one workflow over one backend. Throws `limit_exceeded` where the workflow asks for more than the
+ * backend holds.
+ */
 export function createEngine(options: EngineOptions): Engine {
   const { app, clock, random, log, observer = noObserver, retentionDays } = options;
   const { workflow } = app;
@@ -50,7 +53,7 @@ export function createEngine(options: EngineOptions): Engine {
   const context: EngineContext = {
     ...{ workflow, backend, clock, random, log },
     actor: { ...options.actor, requestId: null, messageId: null },
-    // A backend that is swept at intervals needs no word of each order.
+    // A backend with `sweepSeconds` is swept at intervals, so no single order has to wake the sweep.
     observer: backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? withOrders(observer, noticeExpiry) : observer,
     commitPatienceSeconds: options.commitPatienceSeconds ?? Number.POSITIVE_INFINITY,
   };
@@ -71,7 +74,7 @@ export function createEngine(options: EngineOptions): Engine {
   };
 }
 
-/** The same observer; `onOrder` gets each order as it stands after it was placed or changed. */
+/** Adds `onOrder` to an observer. It gets each order as it stands after a placing or a change. */
 function withOrders(observer: Observer, onOrder: (order: StoredOrder) => void): Observer {
   return {
     placed(order) {
@@ -114,7 +117,7 @@ function createProcessing(
       const own = opened.contextOf(status);
       return startPoll(own, createAttempt(own));
     });
-    // Without sweeps it is stopped explicitly: a sweep that was never started arms a timer for every order that waits.
+    // Stop it explicitly: even a sweep that was never started arms a timer for every waiting order.
     await (sweeps ? maintenance.start() : maintenance.stop());
   };
 

@@ -22,22 +22,22 @@ export interface OpenOptions<B extends LocatedBackend>
   readonly random?: Random | undefined;
   /** Default: runtime `node` and the host's name. */
   readonly actor?: Pick<Actor, "runtime" | "name"> | undefined;
-  /** What looks on at a workflow. Default: nothing. */
+  /** Gives the observer of a workflow. Default: none. */
   readonly observerOf?: ((workflow: string, backend: B) => Observer | Promise<Observer>) | undefined;
-  /** Told of each transaction of a workflow's store, by backends that have such. */
+  /** Gives what is told of each transaction of a workflow's store, by backends that have transactions. */
   readonly onBatchOf?: ((workflow: string) => BackendFactoryOptions["onBatch"]) | undefined;
 }
 
 export interface OpenWorkflows<B extends LocatedBackend> {
   /** In the order of the apps. */
   readonly workflows: readonly { readonly engine: Engine; readonly backend: B }[];
-  /** Closes every store, and rejects then with the first error of one that did not close. Stops no engine. */
+  /** Closes every store, and stops no engine. Rejects with the first error once all have ended. */
   close(): Promise<void>;
 }
 
 /**
- * Opens the stores of several workflows, each with an engine that does nothing by itself yet. Closes what it opened
- * where one fails. Rejects with `app_invalid`, `limit_exceeded` and with what the backend rejects with.
+ * Opens the stores of several workflows, and makes an engine over each. No engine starts. Where one workflow fails, it
+ * closes the stores that it opened. Rejects with `app_invalid`, `limit_exceeded` and as the backend's factory does.
  */
 export async function openWorkflows<B extends LocatedBackend>(options: OpenOptions<B>): Promise<OpenWorkflows<B>> {
   const {
@@ -72,7 +72,7 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
   }
 }
 
-/** Waits for all of it, also when a part fails, so that nothing is under way any more when it rejects. */
+/** Waits for all of it, also where a part fails. When it rejects, nothing is under way any more. */
 export async function ended<T>(work: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(work);
   return Promise.all(work);

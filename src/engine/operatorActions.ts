@@ -9,11 +9,11 @@ import { commitChange, decideContext, type EngineContext } from "./context.ts";
 import type { Call, Engine, Refusal, Transition } from "./engine.ts";
 import { keyOf, type RequestKey } from "./place.ts";
 
-/** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
+/** Another change may come between reading and committing. A caller without `expectedVersion` means any version. */
 const triesWhenStale = 5;
 const defaultRetryLimit = 1_000;
 
-/** What people and other systems do to orders: transitions, retries and removal. */
+/** Makes what people and other systems do to orders: transitions, retries and removal. */
 export function createOperatorActions(
   context: EngineContext,
 ): Pick<Engine, "transition" | "retry" | "retryMany" | "remove"> {
@@ -68,7 +68,7 @@ export function createOperatorActions(
       }
       if (removal.removed === 0) return orderNotFound(id, workflow.name);
       observer.removed(1);
-      // The order cannot say any more who removed it.
+      // The order is gone, so only the log says who removed it.
       log.info({ orderId: id, requestId: call?.requestId ?? null }, "order removed");
       return undefined;
     },
@@ -86,7 +86,7 @@ export function orderNotFound(id: string, workflow: string): Refusal {
   return { refused: "order_not_found", message: `no order of "${workflow}" has the id "${id}"; check the id` };
 }
 
-/** What a request asks of an order; `repeated` where it was done before, under the same key. */
+/** Gives the outcome that a request asks for; `repeated` where it was done before, under the same key. */
 function requestedOutcome(
   order: StoredOrder,
   { to, reason, results, expectedVersion }: Transition<AnyWorkflow>,
@@ -106,21 +106,21 @@ function requestedOutcome(
   return { kind: "requested", to, reason: reason ?? null, results, ...keyed };
 }
 
-/** The content hash of an earlier request with this key, looked up in the history that the order keeps. */
+/** Looks up an earlier request with this key in the order's history, and gives its content hash. */
 function findKey(order: StoredOrder, keyHash: string): string | undefined {
   const entry = [...order.past, currentVisit(order)].find(({ key }) => key?.startsWith(keyHash));
   return entry?.key?.slice(keyHash.length + 1);
 }
 
-/** A refusal as the error that the library throws. */
+/** Makes the error that the library throws for a refusal. */
 export function refusalError(refusal: Refusal): CauceError {
   return new CauceError(refusal.refused, refusal.message, refusal.faults ? { faults: refusal.faults } : {});
 }
 
 export interface BulkStep {
-  /** How many orders of a list, or how many ids, this call takes at most. */
+  /** The most orders of a list, or ids, that one call looks at. */
   readonly limit: number;
-  /** From an earlier answer. */
+  /** The `nextCursor` of the call before. */
   readonly cursor?: string | undefined;
   /** Counts what matches and does nothing. Default false. */
   readonly dryRun?: boolean | undefined;
@@ -138,9 +138,9 @@ export interface BulkResult {
 const pageSize = 200;
 
 /**
- * Acts on each order that matches, up to 200 at once: on those that are named, in their order, where the filter has
- * `ids`, else on those that the store lists, the newest first. `act` resolves to whether it did anything.
- * Rejects with `invalid_cursor`, and with what `act` or the store rejects with.
+ * Acts on each order that matches, up to 200 at once. With `ids` it takes the named orders in the order of the ids,
+ * else the orders that the store lists, the newest first. `act` resolves to whether it did anything. Rejects with
+ * `invalid_cursor`, and as `act` and the store do.
  */
 export async function eachMatching(
   backend: Pick<Backend, "get" | "list">,
@@ -157,7 +157,7 @@ export async function eachMatching(
     if (!dryRun && (await act(order))) done++;
   };
   if (ids !== undefined) {
-    // Named twice, an order is one all the same.
+    // An order that is named twice counts once.
     const named = [...new Set(ids)];
     const [start = 0] = from === undefined ? [] : readNumbers(from, "a call with these ids", "ids", 1);
     const end = Math.min(start + limit, named.length);

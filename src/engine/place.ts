@@ -9,12 +9,12 @@ import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } f
 import type { EngineContext } from "./context.ts";
 import type { Call, Engine, Refusal } from "./engine.ts";
 
-/** Takes orders in: checks them, stores them, and says so only then. */
+/** Makes what places orders: it checks an order, stores it, and only then answers. */
 export function createPlace({ workflow, backend, clock, actor, observer }: EngineContext): Engine["place"] {
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
   const kind = kindOf(initial);
 
-  // Not async: this is on the way of every placing, and the store's health costs it a promise already.
+  // Not async, which would cost every placing one more promise.
   return (body, call = {}) => {
     let accepted: ReturnType<typeof accept>;
     try {
@@ -49,7 +49,7 @@ export function createPlace({ workflow, backend, clock, actor, observer }: Engin
   };
 }
 
-/** Everything that can be refused before anything is written. */
+/** Checks everything that can be refused before anything is written. */
 function accept(
   workflow: AnyWorkflow,
   backend: Backend,
@@ -58,7 +58,7 @@ function accept(
 ): Pick<NewOrder, "dataJson" | "group" | "extrasJson" | "key"> | Refusal {
   let dataJson: string;
   let group: string | null = null;
-  // Nothing gives an order extras yet.
+  // No operation gives an order extras yet.
   const extrasJson = null;
   let key: NewOrder["key"] = null;
   try {
@@ -66,7 +66,7 @@ function accept(
     if (!parsed.success) {
       return invalidData(faultsOf(parsed.error));
     }
-    // What it gives for undefined and for functions is no text, whatever its type says.
+    // `JSON.stringify` gives undefined for undefined and for functions, though its type says text.
     const json: string | undefined = JSON.stringify(parsed.data);
     if (json === undefined) return invalidData([{ path: "", message: "must be a value that JSON has" }]);
     dataJson = json;
@@ -78,7 +78,7 @@ function accept(
       throw new CauceError("schema_unsupported", message, { cause: error });
     }
     if (error instanceof CauceError) throw error;
-    // Nested so deep that the stack ends, or text that has no UTF-8: the data is at fault, not the server.
+    // The data is at fault: it is nested so deep that the stack ends, or holds text that has no UTF-8.
     return invalidData([
       { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
     ]);
@@ -88,7 +88,10 @@ function accept(
   return { dataJson, group, extrasJson, key };
 }
 
-/** Throws `workflow_invalid`: the data fits the schema, so a group that cannot be told from it is the app's fault. */
+/**
+ * Works out the group key. Throws `workflow_invalid`: the app is at fault where `group` fails for data that fits the
+ * schema.
+ */
 function groupOf(workflow: AnyWorkflow, group: (data: never) => unknown, data: unknown): string | null {
   const refuse = (what: string, cause?: unknown): never => {
     throw new CauceError("workflow_invalid", `workflow "${workflow.name}": group ${what}`, { cause });
@@ -116,7 +119,7 @@ function invalidData(faults: readonly Fault[]): Refusal {
 
 export type RequestKey = NonNullable<NewOrder["key"]>;
 
-/** Hashes of an idempotency key and of the canonical JSON (RFC 8785) of the content that came with it. */
+/** Hashes an idempotency key, and the canonical JSON (RFC 8785) of the content that came with it. */
 export function keyOf(idempotencyKey: string, content: unknown): RequestKey {
   return { keyHash: hash("sha256", idempotencyKey), contentHash: hash("sha256", canonicalize(content) ?? "") };
 }

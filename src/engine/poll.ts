@@ -8,7 +8,7 @@ import { textOf } from "./log.ts";
 import type { StatusContext } from "./runHandler.ts";
 
 export interface Poll {
-  /** Receives no more and resolves once every attempt in hand has been committed. */
+  /** Receives no more, and resolves once every attempt under way has been committed. */
   stop(): Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export function startPoll({ status, definition, backend, clock, log }: StatusCon
       const settlement = await attempt(delivery, release);
       if (settlement !== undefined && !settlement.consumed) await backend.settle(delivery, settlement);
     } catch (error) {
-      // The delivery stays unsettled: it comes back when its lease runs out.
+      // The delivery is not settled, so it comes back when its lease runs out.
       log.error(
         { orderId: delivery.orderId, status, visit: delivery.visit, error: textOf(error) },
         "delivery not settled",
@@ -71,8 +71,8 @@ export function startPoll({ status, definition, backend, clock, log }: StatusCon
         inHand++;
         void handle(delivery);
       }
-      // Handlers that end at once give their slots back first (a tick comes after all microtasks), so that the next
-      // receive asks for all of them, and still in the same turn of the event loop.
+      // Handlers that end without waiting give their slots back before this tick, since a tick comes after all
+      // microtasks. So the next receive asks for all of them, and still in the same turn of the event loop.
       await new Promise<void>((resolve) => process.nextTick(resolve));
     }
   };
@@ -94,8 +94,8 @@ export function startPoll({ status, definition, backend, clock, log }: StatusCon
 }
 
 /**
- * Which statuses each workflow is to poll: those of the wanted that it handles, or all. Throws `status_not_found` or
- * `status_not_handled` for a wanted one that none of them handles.
+ * Gives the statuses that each workflow is to poll: those of `wanted` that it handles, or all where `wanted` is
+ * undefined. Throws `status_not_found` or `status_not_handled` for a wanted status that no workflow handles.
  */
 export function polledStatuses(
   workflows: readonly AnyWorkflow[],
@@ -112,11 +112,11 @@ export function polledStatuses(
       `"${status}" is ${known ? "not handled" : "no status"} in ${names}; there is ${[...new Set(handled.flat())].join(", ")}`,
     );
   }
-  // Once each: a status that is named twice is not polled twice.
+  // A status that is named twice is polled once.
   return handled.map((statuses) => statuses.filter((status) => wanted.includes(status)));
 }
 
-/** For users of plain JavaScript: a misspelt option would poll everything. Throws `setting_invalid`. */
+/** Checks the options of `start`, for users of plain JavaScript. Throws `setting_invalid`. */
 export function checkStartOptions(options: StartOptions): void {
   const { statuses, sweeps = true, ...others } = options;
   for (const key of Object.keys(others)) {

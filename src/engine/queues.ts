@@ -6,7 +6,7 @@ import type { Engine } from "./engine.ts";
 
 const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, paused: false, atLeast: false };
 
-/** Where orders stand, status by status, and whether a status is let go on. */
+/** Makes what tells the depths of the statuses, and what pauses and resumes a status. */
 export function createQueues({ workflow, backend, log }: EngineContext): Pick<Engine, "queues" | "setPaused"> {
   const queues = async (): Promise<Depth[]> => {
     const { depths } = await backend.counts({ depths: true });
@@ -28,7 +28,7 @@ export function createQueues({ workflow, backend, log }: EngineContext): Pick<En
     async setPaused(status, paused) {
       const definition = statusOf(workflow, status);
       const row = async () => (await queues()).find((each) => each.status === status && each.kind === "handled");
-      // A pause outlives its status: what the workflow no longer knows is let go on all the same.
+      // A pause outlives its status, so a status that the workflow no longer knows can still be resumed.
       const isLeft = async () => !paused && (await row())?.paused === true;
       if (definition === undefined && !(await isLeft())) {
         return { refused: "status_not_found", message: `workflow "${workflow.name}" has no status "${status}"` };
@@ -44,12 +44,12 @@ export function createQueues({ workflow, backend, log }: EngineContext): Pick<En
   };
 }
 
-/** What `refuseStranded` looks at. */
+/** The counts of a depth that tell whether orders stand in its status. */
 export type OpenOrders = Pick<Depth, "status" | "kind" | "waiting" | "inFlight" | "delayed" | "atLeast">;
 
 /**
- * Orders that no handler and no call would ever reach, since the definition changed under them. Returns the unknown
- * statuses that `fail` allows to be marked; throws `orders_stranded` for the rest.
+ * Finds orders that no handler and no call would reach, since the definition changed. Returns their unknown statuses,
+ * where `unknown` is `fail`. Throws `orders_stranded` for all others.
  */
 export function refuseStranded(
   workflow: AnyWorkflow,
@@ -82,7 +82,7 @@ export function refuseStranded(
   return stranded;
 }
 
-/** Marks every live order of these statuses failed with `unknown_status`. */
+/** Marks every open order of these statuses failed, with `unknown_status`. */
 export async function failUnknown(context: EngineContext, statuses: readonly string[]): Promise<void> {
   const { backend, log } = context;
   for (const status of statuses) {

@@ -7,7 +7,7 @@ import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
 
 type Closable = { [Symbol.asyncDispose]?: unknown; [Symbol.dispose]?: unknown; close?: unknown };
 
-/** What handlers get from Cauce under these names, a resource would never reach them. */
+/** The names that Cauce gives to handlers: a resource of such a name would never reach them. */
 const taken: readonly string[] = ["signal", "idempotencyKey", "attempt", "log"] satisfies (keyof HandlerContext)[];
 
 /** The handlers of an app while they may run. */
@@ -42,7 +42,7 @@ export async function openHandling(context: EngineContext, app: App, stopping: A
       try {
         await releaseResources(app, resources);
       } catch (error) {
-        // The caller of `stop` can do nothing about it, and the store must be closed all the same.
+        // The caller of `stop` can do nothing about it, and must still close the store.
         log.error({ workflow: workflow.name, error: textOf(error) }, "resources not closed");
       }
     },
@@ -73,7 +73,7 @@ export async function openResources(app: App): Promise<object> {
   );
 }
 
-/** Closes what `resources` opened: by `release`, else each resource's own way, the last first. */
+/** Closes what `resources` opened: by `release`, else each resource by its own method, the last first. */
 export async function releaseResources(app: App, resources: object): Promise<void> {
   if (app.release !== undefined) {
     await app.release(resources as never);

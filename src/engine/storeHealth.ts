@@ -7,12 +7,12 @@ import type { StatusContext } from "./runHandler.ts";
 
 /** Whether the store takes writes, as far as the last ones have shown. */
 export interface StoreHealth {
-  /** The same backend, each write of which shows whether the store takes writes. */
+  /** The same backend. Each of its writes shows whether the store takes writes. */
   readonly healthChecked: Backend;
   /**
-   * False from the first write that was refused until one succeeds. Meanwhile it writes something itself, at most once
-   * a second: a server that is sent no orders since it said no could not tell otherwise that it may say yes. Never
-   * rejects. With `probes` false it goes by the other writes alone.
+   * Resolves to false from the first write that the store refused until one succeeds. Meanwhile it writes a probe, at
+   * most once a second: a server that gets no orders since it said no would else never learn that it may say yes. With
+   * `probes` false it writes none, and goes by the other writes alone. Never rejects.
    */
   takesWrites(how?: { readonly probes: boolean }): Promise<boolean>;
 }
@@ -35,20 +35,20 @@ export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
       await backend.keep({ is: "probe" });
       faulty = false;
     } catch {
-      // It is as faulty as before.
+      // The store is as faulty as before.
     } finally {
       probedAt = clock.now();
       probing = undefined;
     }
   };
 
-  // One function for all writes, since two of them are on the way of every order. What rejects for another reason than
-  // the store says nothing of it.
+  // One function for all writes, since every order makes two. An error that is not the store's says nothing of the
+  // store.
   const refused = (error: unknown): never => {
     if (error instanceof CauceError && faults.has(error.code)) faulty = true;
     throw error;
   };
-  // Of a key that is known, and of a change that is stale, nothing was written.
+  // A repeated placing and a stale change write nothing, so they do not show that the store takes writes.
   const placed = (result: Placed): Placed => {
     if (result.outcome === "placed") faulty = false;
     return result;
@@ -71,13 +71,13 @@ export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
       ...backend,
       place: (order) => backend.place(order).then(placed, refused),
       commit: (change, delivery) => backend.commit(change, delivery).then(committed, refused),
-      // `settle` and `sweep` write to queues, which may be another service than the one that stores orders.
+      // Not `settle` and `sweep`: they write to queues, which may be another service than the store.
       keep: (note) => backend.keep(note).then(kept, refused),
       remove: (which) => backend.remove(which).then(removed, refused),
     },
     async takesWrites({ probes } = { probes: true }) {
       if (!faulty || !probes) return !faulty;
-      // A clock that is set back must not put the next probe off by as much.
+      // `abs`, since a clock that is set back must not delay the next probe.
       if (Math.abs(clock.now() - probedAt) >= probePauseMilliseconds) probing ??= probe();
       await probing;
       return !faulty;
@@ -88,8 +88,8 @@ export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
 const retrySeconds = 1;
 
 /**
- * Commits what came of a handler, which must not be lost to a store that is full for a while. Resolves to undefined when
- * the store never took it: the delivery comes back.
+ * Commits a handler's outcome, and tries again each second while the store is full or away: the handler has run
+ * already. Resolves to undefined where the store never took the change. Then the delivery comes back.
  */
 export async function commitWithRetry(
   { backend, clock, log, stopping, commitPatienceSeconds }: StatusContext,
@@ -113,7 +113,7 @@ export async function commitWithRetry(
   }
 }
 
-/** A store that is full or away for a while, and may take the same again. */
+/** Whether the store may take the same write later, since it is full or away. */
 function isPassing(error: unknown): error is CauceError {
   return error instanceof CauceError && (error.code === "store_full" || error.code === "store_unavailable");
 }

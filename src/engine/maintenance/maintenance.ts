@@ -22,7 +22,7 @@ export interface Chore {
 export interface Turn {
   /** Asked between two steps: false ends the run. */
   goOn(): boolean;
-  /** Between two steps: leaves the store to other calls for a while, unless the run has to save time. */
+  /** Leaves the store to other calls between two steps. Resolves at once where the run has a time limit. */
   rest(seconds: number): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ export interface Ran {
   readonly done: number;
   /** When the chore is due next, in milliseconds since 1970; null where nothing is known to become due. */
   readonly nextAt: number | null;
-  /** Why the run left orders as they were that were due. */
+  /** Why single orders that were due could not be handled. */
   readonly errors: readonly unknown[];
 }
 
@@ -46,7 +46,7 @@ export interface Maintenance {
   stop(): Promise<void>;
 }
 
-/** Runs the chores of one workflow when they are due: one timer for each, set to the earliest time. */
+/** Makes what runs the chores of one workflow when they are due. Each chore has one timer, for the earliest time. */
 export function createMaintenance({ workflow, clock, log }: EngineContext, chores: readonly Chore[]): Maintenance {
   let stopping = new AbortController();
 
@@ -54,7 +54,7 @@ export function createMaintenance({ workflow, clock, log }: EngineContext, chore
     let dueAt = Number.POSITIVE_INFINITY;
     let cancel: (() => void) | undefined;
     let running: Promise<void> | undefined;
-    /** Something became due that the run under way may have passed by. */
+    /** Something became due, and the run under way may have passed it already. */
     let again = false;
 
     const unset = (): void => {
@@ -124,21 +124,21 @@ export function createMaintenance({ workflow, clock, log }: EngineContext, chore
   };
 }
 
-/** A workflow whose chores can be run from outside: what an engine is. */
+/** A workflow whose chores can be run one by one, as an engine's. */
 export interface Maintained {
   readonly workflow: { readonly name: string };
   /**
-   * Runs one chore once, and resolves to how many orders it saw to: `sweep` moves the waits that expired and queues the
-   * deliveries that were lost, `retention` removes what is older than `retentionDays`, and nothing without it. It takes
-   * at least one step of a sweep, and goes on while `goOn` says so. Rejects with the first error.
+   * Runs one chore once, and resolves to how many orders it saw to. `sweep` moves the waits that expired and queues the
+   * deliveries that were lost. `retention` removes the orders that are older than `retentionDays`; without that it
+   * removes none. A sweep takes at least one step. Both go on while `goOn` says so. Rejects with the first error.
    */
   maintain(chore: ChoreName, goOn: () => boolean): Promise<number>;
 }
 
 /**
- * Runs every chore once, each for all workflows before the next chore, and resolves to how many orders each saw to.
- * Where a chore fails for one workflow, the others have theirs all the same; then it rejects, and no further chore runs.
- * `signal`: once it has aborted, no chore is begun for a further workflow.
+ * Runs every chore once, each for all workflows before the next chore. Resolves to how many orders each chore saw to.
+ * Where a chore fails for one workflow, it still runs for the others. Then this rejects, and no further chore runs.
+ * Once `signal` has aborted, no further run begins.
  */
 export async function maintainOnce(
   workflows: readonly Maintained[],

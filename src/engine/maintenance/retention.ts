@@ -3,8 +3,9 @@ import type { Chore } from "./maintenance.ts";
 
 const dayMilliseconds = 86_400_000;
 const everySeconds = 3_600;
-// A step is one operation of a batch, for which every call in that batch and in the next one waits: 200 orders take the
-// writer about 10 ms. With the rest that is 6,000 orders a second, far more than a day's intake leaves to remove.
+// A step is one operation of a batch. Every call in that batch and in the next one waits for it: 200 orders take
+// SQLite's writer about 10 ms. With the rest between two steps that is 6,000 orders a second, far more than a day's
+// intake needs.
 const ordersAtOnce = 200;
 const restSeconds = 0.02;
 
@@ -22,7 +23,7 @@ export function createRetention({ workflow, backend, clock, log, observer }: Eng
         let cursor: string | undefined;
         while (goOn()) {
           const removal = await backend.remove({ before, limit: ordersAtOnce, cursor });
-          // `not_final` is said of an id alone.
+          // Only a removal by id answers `not_final`.
           if (removal === "not_final") break;
           const { removed, nextCursor } = removal;
           done += removed;

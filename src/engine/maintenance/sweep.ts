@@ -4,8 +4,8 @@ import type { Chore } from "./maintenance.ts";
 const pageSize = 200;
 
 /**
- * Moves on the orders whose wait is over, and lets the backend queue lost deliveries again. A backend that counts orders
- * by what a sweep reads does so within its own `sweep` (docs/decisions/0015).
+ * Moves the orders whose wait has expired, and lets the backend queue lost deliveries again. The AWS backend counts
+ * orders within its own `sweep`, which reads every open one (docs/decisions/0015).
  */
 export function createSweep(context: EngineContext): Chore {
   const { backend, clock } = context;
@@ -25,7 +25,7 @@ export function createSweep(context: EngineContext): Chore {
           done += redelivered;
           errors.push(...failed);
           if (!goOn()) break;
-          // An order that cannot be moved must not keep those behind it waiting.
+          // An order that cannot be moved must not keep the orders behind it waiting.
           const moves = expired.map((order) => applyOutcome(context, order, { kind: "expired" }));
           for (const moved of await Promise.allSettled(moves)) {
             if (moved.status === "fulfilled") done++;
