@@ -24,13 +24,13 @@ export interface CauceOptions {
   /** What `implement` returned, one or several with different workflow names. */
   readonly apps: App | readonly App[];
   /**
-   * Where orders are stored: `sqlite({ directory })` from `cauce/sqlite`, `aws({ stage })` from `cauce/aws`, or `memory`
-   * from `cauce/testing`.
+   * Where orders are stored: `sqlite({ directory })` from `cauce/sqlite`, `aws({ stage })` from `cauce/aws`, or
+   * `memory` from `cauce/testing`.
    */
   readonly backend: BackendFactory;
   /** `fifo` keeps the order of each group, one at a time within a status. Default `standard`. */
   readonly delivery?: DeliveryMode | undefined;
-  /** API keys. Default: everything is open, which suits only a server that nobody else can reach. */
+  /** API keys. Default: everything is open, which suits only a server that no other machine can reach. */
   readonly auth?: Auth | undefined;
   /** A path before every route, such as `/shop`. Default none. */
   readonly basePath?: string | undefined;
@@ -42,7 +42,7 @@ export interface CauceOptions {
   readonly random?: Random | undefined;
   /** Default: warnings and errors as JSON lines on standard error. */
   readonly log?: Log | undefined;
-  /** Who the history says moved an order. Default: runtime `node` and the host's name. */
+  /** Names this process in the history of orders. Default: runtime `node` and the host's name. */
   readonly actor?: Pick<Actor, "runtime" | "name"> | undefined;
   /**
    * What `start` does when orders stand in statuses that the definition no longer has. `refuse` (default) throws
@@ -50,15 +50,15 @@ export interface CauceOptions {
    */
   readonly unknownStatuses?: "refuse" | "fail" | undefined;
   /**
-   * Orders in a final status are removed that many days after their last change: at start and then every hour. A whole
+   * How many days after their last change orders in a final status are removed, at start and then every hour. A whole
    * number from 1 to 36,500. Default: they stay.
    */
   readonly retentionDays?: number | undefined;
 }
 
 /**
- * `workflow` gives one workflow's operations, typed by its definition. The other calls name the workflow first and take
- * what the API's route takes. Refusals are thrown as `CauceError` with the API's codes.
+ * `workflow` gives one workflow's operations, typed by its definition. The other calls take the workflow's name first,
+ * and then what the API's route takes. They throw refusals as `CauceError` with the API's codes.
  */
 export interface Cauce {
   /**
@@ -82,26 +82,29 @@ export interface Cauce {
     workflow: string,
     filter: FailedFilter<AnyWorkflow>,
   ): Promise<{ retried: number; nextCursor: string | null }>;
-  /** Erases a final order, with its data, history and idempotency key. Rejects with `order_not_found`, `order_not_final`. */
+  /**
+   * Erases a final order, with its data, history and idempotency key. Rejects with `order_not_found`,
+   * `order_not_final`.
+   */
   remove(workflow: string, id: string, options?: CallOptions): Promise<void>;
   failures(workflow: string): Promise<FailureGroup[]>;
   queues(workflow: string): Promise<Depth[]>;
-  /** Stops a handled status, over restarts too, until `resume`: what is in hand ends, and nothing of it begins. */
+  /** Pauses a handled status until `resume`, over restarts too: handlers that run end, and no other begins. */
   pause(workflow: string, status: string): Promise<Depth>;
   resume(workflow: string, status: string): Promise<Depth>;
   /**
-   * Starts processing; until then no handler runs. Harmless when called again. When it rejects (`orders_stranded`,
-   * `app_invalid`; `resources_failed`, whose `cause` is what the app threw), nothing processes and every resource that
-   * was opened is closed; it may be called anew. Rejects with `closed` after `drain` or `close`.
+   * Starts processing. Until then no handler runs. Harmless when called again. Rejects with `orders_stranded`,
+   * `app_invalid`, or `resources_failed`, whose `cause` is what the app threw. Then nothing processes, every resource
+   * that was opened is closed, and it may be called again. Rejects with `closed` after `drain` or `close`.
    *
-   * Several processes over one store (`cauce/aws`) may share the work: `statuses` are the only ones polled here, and a
-   * workflow that handles none of them stays untouched (one that nobody handles: `status_not_found`,
-   * `status_not_handled`); with `sweeps` false another process sweeps, and removes what `retentionDays` lets go.
+   * Several processes over one store (`cauce/aws`) may share the work. This process polls `statuses` alone, and leaves
+   * a workflow alone that handles none of them. A status that no workflow handles gives `status_not_found` or
+   * `status_not_handled`. With `sweeps` false another process sweeps, and removes what `retentionDays` lets go.
    */
   start(options?: StartOptions): Promise<void>;
   /**
-   * Stops processing for good: receives nothing more, and resolves when what is in hand has ended and the resources are
-   * closed. Intake goes on until `close`. Harmless when called again.
+   * Ends processing: receives nothing more, and resolves when the attempts under way have ended and the resources are
+   * closed. Placing goes on until `close`. Harmless when called again.
    */
   drain(): Promise<void>;
   /** Drains, then closes the store. Nothing is left open. Harmless when called again. */
@@ -109,7 +112,7 @@ export interface Cauce {
 }
 
 /**
- * Puts a Cauce together over an opened store. Reads no environment and touches no signal.
+ * Opens the stores of the apps, and makes a Cauce over them. Reads no environment and touches no signal.
  * Rejects with `app_invalid`, `setting_invalid`, `limit_exceeded`, `keys_invalid`, `data_in_use`, `store_unreadable`,
  * `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
@@ -164,7 +167,7 @@ export async function openCauce(
   return { fetch: (request, env) => app.fetch(request, env), ...createCalls(bound), start, drain, close };
 }
 
-/** What every call of the library is made of: the workflow's own operations. */
+/** Makes the calls of the library from the operations of each workflow. */
 function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "start" | "drain" | "close"> {
   const libraries = new Map(bound.map((own) => [own.engine.workflow.name, createLibrary(own)]));
   const libraryOf = (which: string | AnyWorkflow | App): Library => {
@@ -178,7 +181,7 @@ function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "st
   };
   const ordersOf = (workflow: string): Orders => libraryOf(workflow).orders;
   return {
-    // The types outside are all that knows which workflow it is.
+    // Only the caller's types know which workflow it is.
     workflow: (which) => libraryOf(which as string | AnyWorkflow | App).orders as never,
     place: async (workflow, data, options) => ordersOf(workflow).place(data, options),
     get: async (workflow, id) => ordersOf(workflow).get(id),
@@ -190,7 +193,7 @@ function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "st
     retry: async (workflow, id, options) => ordersOf(workflow).retry(id, options),
     retryMany: async (workflow, filter) => ordersOf(workflow).retryMany(filter),
     remove: async (workflow, id, options) => ordersOf(workflow).remove(id, options),
-    // These give the engine's rows, whose times are milliseconds; `workflow(name)` gives the API's.
+    // These give the engine's rows, whose times are milliseconds. `workflow(name)` gives the API's.
     failures: async (workflow) => (await libraryOf(workflow).run("failures")) as FailureGroup[],
     queues: async (workflow) => (await libraryOf(workflow).run("queues")) as Depth[],
     pause: async (workflow, status) => (await libraryOf(workflow).run("pause", { status })) as Depth,
@@ -198,7 +201,7 @@ function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "st
   };
 }
 
-/** Starts and ends all engines as one. */
+/** Makes what starts and ends all engines together. */
 function createLifecycle(
   engines: readonly Engine[],
   telemetry: Telemetry | undefined,
@@ -214,14 +217,14 @@ function createLifecycle(
         engines.map(({ workflow }) => workflow),
         statuses,
       );
-      // Where nothing is polled and nothing swept, no resource has to be opened.
+      // An engine that neither polls nor sweeps has to open no resource.
       const wanted = engines.flatMap((engine, index) => {
         const own = polled[index] ?? [];
         return sweeps || own.length > 0 ? [engine.start({ statuses: own, sweeps })] : [];
       });
       await ended(wanted);
     } catch (error) {
-      // All or none: half of the workflows at work would be neither a start nor a failure.
+      // All workflows start, or none does.
       await stopAll();
       starting = undefined;
       throw error;
@@ -270,7 +273,7 @@ const known: readonly string[] = [
   "retentionDays",
 ] satisfies (keyof CauceOptions)[];
 
-/** For users of plain JavaScript: a misspelt option must not be left out in silence. */
+/** Checks the options, for users of plain JavaScript: a misspelt option must not be ignored. */
 function checkOptions(options: CauceOptions): void {
   const refuse = (what: string): never => {
     throw new CauceError("setting_invalid", `createCauce: ${what}`);

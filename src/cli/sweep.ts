@@ -11,8 +11,8 @@ import type { Output } from "./output.ts";
 const standardError = 2;
 
 /**
- * Sweeps each workflow of an app once, removes what is too old, and says how many orders it saw to. A signal ends it
- * after the step at hand (`interrupted`); what it left is due still, and the next sweep sees to it.
+ * Sweeps each workflow of an app once, removes old orders, and prints how many orders it saw to. A signal ends it after
+ * the current step (`interrupted`). What is left is still due, and the next sweep sees to it.
  */
 export async function sweep(path: string, settings: SweepSettings, json: boolean, output: Output): Promise<void> {
   const apps = await loadApp(path);

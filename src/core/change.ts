@@ -4,17 +4,20 @@ import { cutError, fingerprintOf } from "./fingerprint.ts";
 import { type Actor, appendPast, type Failure, type StoredOrder, type Visit } from "./order.ts";
 import { type AnyWorkflow, kindOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
-/** One committed change of an order: the only thing that a backend ever writes after placing. */
+/** One change of an order: the only thing that a backend writes of an order after its placing. */
 export interface Change {
-  /** The order as it stood. Its `version` is the fence: the change commits only if the order still has it. */
+  /**
+   * The order before. Its `version` is the fence: the change commits only if the stored order still has that version.
+   */
   readonly before: StoredOrder;
-  /** The order as it stands after, with `version` one higher. */
+  /** The order after, with `version` one higher. */
   readonly after: StoredOrder;
-  /** The visit that ended, when the status changed; already in `after.past`. */
+  /** The visit that ended; null where the status did not change. `after.past` has it already. */
   readonly ended: Visit | null;
   /**
-   * What becomes of its delivery, in the same commit: `enter` joins the end of the queue of `after.status`; `again`
-   * keeps its place and comes back at `after.notBefore`; `keep` leaves it in flight; `end` takes it off the queue.
+   * What becomes of the order's delivery, in the same commit. `enter`: a new delivery joins the end of the queue of
+   * `after.status`. `again`: the delivery comes back at `after.notBefore`. `keep`: the delivery stays in flight. `end`:
+   * the delivery is taken off the queue.
    */
   readonly delivery: "enter" | "again" | "keep" | "end";
 }
@@ -22,7 +25,10 @@ export interface Change {
 export type Decision =
   | {
       readonly change: Change;
-      /** The code of the failure with which the order went to `exhausted`: nothing of the order has it, so the log does. */
+      /**
+       * The code of the failure with which the order went to `exhausted`. The order does not keep the code; the log
+       * does.
+       */
       readonly exhaustedBy?: string;
     }
   | { readonly refused: ErrorCode; readonly message: string; readonly faults?: readonly Fault[] };
@@ -33,23 +39,23 @@ export interface DecideContext {
   readonly now: number;
   readonly random: Random;
   readonly by: Actor;
-  /** The largest merged results that the backend holds, in bytes of JSON. Default: no limit. */
+  /** The most bytes of JSON that the merged results may take. Default: no limit. */
   readonly resultsBytesMax?: number;
 }
 
 interface TransitionParts {
-  /** The attempts that the visit which ends has used. */
+  /** How many attempts the visit that ends has used. */
   readonly attempts: number;
-  /** The error of its last attempt, where that one failed. */
+  /** The error of that visit's last attempt, where it failed. */
   readonly error?: string;
   readonly resultsJson?: string;
   readonly reason?: string | null;
   readonly key?: string | undefined;
-  /** An operator's word is not bounded by `visitsMax`. */
+  /** Whether the transition may exceed `visitsMax`, as an operator's may. */
   readonly unlimited?: boolean;
 }
 
-/** Moves an order to its next status: the new visit, the history and the next delivery are one change. */
+/** Makes the change that moves an order to its next status: with the new visit, the history and the next delivery. */
 export function transition(order: StoredOrder, to: string, context: DecideContext, parts: TransitionParts): Decision {
   const { workflow, now, by } = context;
   const { attempts, error = order.entry.error, reason = null, key } = parts;
@@ -81,7 +87,7 @@ export function transition(order: StoredOrder, to: string, context: DecideContex
   return { change: { before: order, after, ended, delivery: kind === "handled" ? "enter" : "end" } };
 }
 
-/** Marks an order failed where it stands. */
+/** Makes the change that marks an order failed in its status. */
 export function markFailed(
   before: StoredOrder,
   code: string,
@@ -93,7 +99,7 @@ export function markFailed(
   return changed(before, { ...used, attempting: false, notBefore: null, expiresAt: null, failure }, "end", context);
 }
 
-/** A change within the visit. */
+/** Makes a change within the visit. */
 export function changed(
   before: StoredOrder,
   order: StoredOrder,

@@ -28,15 +28,15 @@ export type Outcome =
       readonly message: string;
       /** No further attempt can help. */
       readonly permanent?: boolean;
-      /** Asked for by a `RetryError`; else the policy decides. */
+      /** The delay that a `RetryError` asks for. Default: the retry policy decides. */
       readonly delaySeconds?: number;
-      /** Where it was thrown, for the log alone: no change has it. */
+      /** The error's stack. Only the log has it; no change does. */
       readonly stack?: string | undefined;
     }
-  /** It was delivered again without an outcome of the attempt before: that attempt's worker died. */
+  /** It was delivered again, and the attempt before has no outcome: that attempt's worker died. */
   | {
       readonly kind: "redelivered";
-      /** The attempt before may never have begun: it counts only where the order tells that it did. */
+      /** The attempt before may never have begun. It counts only where the order has recorded its beginning. */
       readonly unattended?: boolean | undefined;
     }
   /** The API asked to move it. */
@@ -51,10 +51,10 @@ export type Outcome =
   | { readonly kind: "expired" }
   /** An operator wants a failed order started again. */
   | { readonly kind: "retried" }
-  /** It stands in a status that the workflow does not know. */
+  /** Its status is not in the workflow. */
   | { readonly kind: "unknown" };
 
-/** What an outcome changes in an order. Pure: the same arguments give the same change. */
+/** Decides what an outcome changes in an order. Pure: the same arguments give the same decision. */
 export function decide(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
   const status = statusOf(context.workflow, order.status);
   switch (outcome.kind) {
@@ -110,8 +110,9 @@ function attemptFailed(
 }
 
 /**
- * The attempt before this delivery has no outcome, so its worker died, and it counts. The one that starts now is
- * recorded before its handler runs: a handler that kills its process ends as failed, not in a loop.
+ * The attempt before this delivery has no outcome: its worker died, and the attempt counts. The attempt that starts now
+ * is recorded before its handler runs. So the order of a handler that kills its process fails in the end, and does not
+ * loop.
  */
 function redelivered(
   order: StoredOrder,
@@ -146,7 +147,7 @@ function requested(
   if (target === undefined) return refuse(`"${to}" is no status of this workflow`);
   if (target.retired) return refuse(`"${to}" is retired and lets nothing enter`);
   if (order.failure === null) {
-    // What ended has ended, whatever its status has become since: no handler and no expiry will ever reach it.
+    // A final order stays final, also where its status is no longer final: no handler and no expiry would reach it.
     if (order.kind === "final" || status?.final) {
       return refuse(`the order is in "${order.status}", which ${status?.final ? "is" : "was"} final`);
     }
@@ -178,7 +179,7 @@ function expired(order: StoredOrder, status: StatusDefinition | undefined, conte
     return { refused: "stale", message: "the order does not wait any longer" };
   }
   if (!status.waits || status.expires === undefined) {
-    // The definition no longer lets it expire: it waits on.
+    // The definition no longer lets the order expire, so it waits on.
     return changed(order, { ...order, expiresAt: null }, "end", context);
   }
   const reason = `expired after ${status.expires.afterSeconds} s`;
@@ -203,7 +204,7 @@ function unknown(order: StoredOrder, context: DecideContext): Decision {
   return markFailed(order, "unknown_status", message, context);
 }
 
-/** The attempts are used up: on to `exhausted`, or marked failed where it stands. */
+/** Moves an order whose attempts are used up to `exhausted`, or marks it failed in its status. */
 function giveUp(
   order: StoredOrder,
   used: StoredOrder,
@@ -218,7 +219,7 @@ function giveUp(
   return "change" in decision && decision.change.after.failure === null ? { ...decision, exhaustedBy: code } : decision;
 }
 
-/** Only an order that a handler can have: what is said of any other comes from a delivery of the past. */
+/** Whether a handler can have the order. An outcome for any other order comes from a delivery of the past. */
 function isAttempted(order: StoredOrder): boolean {
   return order.kind === "handled" && order.failure === null;
 }
@@ -227,7 +228,7 @@ function notAttempted(order: StoredOrder): Decision {
   return { refused: "stale", message: `the order is in "${order.status}" and no handler has it` };
 }
 
-/** With the attempt that just ended. */
+/** Counts the attempt that just ended. */
 function usedAttempts(order: StoredOrder): StoredOrder {
   return { ...order, attempts: attemptNumber(order), attempting: false };
 }

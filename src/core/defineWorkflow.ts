@@ -56,7 +56,7 @@ const known = {
 type Definition = WorkflowOptions<Record<string, StatusDefinition>, z.ZodType, z.ZodType>;
 type Refuse = (what: string) => never;
 
-/** Also for users of plain JavaScript, whom no compiler has told. */
+/** Checks what the types check, too: users of plain JavaScript have no compiler. */
 function checkWorkflow(options: Definition): void {
   const where = `workflow "${String(options?.name)}"`;
   const refuse: Refuse = (what) => {
@@ -180,7 +180,7 @@ function checkSchema(where: string, field: string, schema: z.ZodType): void {
   try {
     z.toJSONSchema(schema, {
       override({ zodSchema }) {
-        // What a transform takes and what it gives differ, so no one schema describes the data that clients see.
+        // A transform's input differs from its output, so no single schema describes the data that clients see.
         const { type } = zodSchema._zod.def;
         if (type === "pipe" || type === "transform") throw new Error("transforms cannot be represented in JSON Schema");
       },

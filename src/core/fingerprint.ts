@@ -1,6 +1,6 @@
 /**
- * The message without ids and numbers, so that the same fault groups under one fingerprint: quoted values, words with
- * digits in them (ids, numbers, times) and long hex strings become `…`, and the rest is cut to 200 characters.
+ * Takes ids and numbers out of a message, so that the same fault has one fingerprint. Quoted values, words with digits
+ * in them (ids, numbers, times) and long hex strings become `…`. The rest is cut to 200 characters.
  */
 export function fingerprintOf(message: string): string {
   return message

@@ -1,11 +1,11 @@
 import * as z from "zod";
 
 /**
- * Whether a schema is made of nothing but what surely has a JSON Schema. `false` says only that zod must be asked, which
- * every start would pay for: its first JSON Schema takes some 5 ms.
+ * Whether a schema surely has a JSON Schema, by its parts. Where this is false, zod must be asked, which costs every
+ * start about 5 ms: zod's first JSON Schema takes as long.
  */
 export function isPlain(schema: z.core.$ZodType, seen = new Set<z.core.$ZodType>()): boolean {
-  // A schema may hold itself.
+  // A schema may contain itself.
   if (seen.has(schema)) return true;
   seen.add(schema);
   const { def, toJSONSchema } = schema._zod ?? {};
@@ -14,7 +14,7 @@ export function isPlain(schema: z.core.$ZodType, seen = new Set<z.core.$ZodType>
   return inner?.every((each) => isPlain(each, seen)) ?? false;
 }
 
-/** What a schema is made of; undefined for a kind that has no JSON Schema, or not always. */
+/** Gives the parts of a schema; undefined for a kind that has no JSON Schema, or not always. */
 function innerOf(def: z.core.$ZodTypes["_zod"]["def"]): readonly z.core.$ZodType[] | undefined {
   switch (def.type) {
     case "string":
@@ -43,7 +43,7 @@ function innerOf(def: z.core.$ZodTypes["_zod"]["def"]): readonly z.core.$ZodType
   }
 }
 
-/** Ids must differ within a JSON Schema, and what else is said of a schema comes into it as JSON. */
+/** Whether a schema's metadata fits a JSON Schema: it has no id, which would have to be unique, and is JSON. */
 function hasPlainMeta(schema: z.core.$ZodType): boolean {
   const meta = z.globalRegistry.get(schema);
   if (meta === undefined) return true;

@@ -4,7 +4,7 @@ import type { StoredOrder } from "./order.ts";
 import { exceedsBytes } from "./order.ts";
 import { faultsOf } from "./workflow.ts";
 
-/** The order's results with more merged in, key by key, checked against the workflow's schema. */
+/** Merges results into the order's, key by key, and checks them against the workflow's schema. */
 export function mergeResults(
   order: StoredOrder,
   results: object | undefined,
@@ -35,7 +35,7 @@ export function mergeResults(
   return { resultsJson };
 }
 
-/** What is undefined is not there, so it takes nothing away either. */
+/** Leaves undefined values out, so that none replaces an earlier result. */
 function withoutUndefined(results: object): object {
   if (!Object.values(results).includes(undefined)) return results;
   return Object.fromEntries(Object.entries(results).filter(([, value]) => value !== undefined));

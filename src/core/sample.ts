@@ -12,15 +12,15 @@ const formats: Readonly<Record<string, string>> = {
 };
 
 /**
- * Data that the schema takes: its own first example (`.meta({ examples: […] })`), or one made up. Undefined where the
- * schema asks more than its JSON Schema says.
+ * Makes data that the schema takes: the schema's own first example (`.meta({ examples: […] })`), or made-up data.
+ * Undefined where the schema checks more than its JSON Schema says.
  */
 export function sampleData(schema: z.ZodType): unknown {
   try {
     const sample = sampleOf(z.toJSONSchema(schema, { io: "input" }));
     return schema.safeParse(sample).success ? sample : undefined;
   } catch {
-    // A refinement that is asynchronous or throws: nothing can be said of it here.
+    // A refinement may be asynchronous or throw.
     return undefined;
   }
 }

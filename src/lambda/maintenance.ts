@@ -5,19 +5,19 @@ import { cauceVariables } from "../node/settings.ts";
 import { createFigures } from "./metrics.ts";
 import { type Invocation, lambdaSettings, openOnce, openStack } from "./open.ts";
 
-/** What one step of the sweep takes at most, with room: after that the next invocation goes on. */
+/** The most that one step of a chore takes, with room. With less time left, the next invocation goes on. */
 const stepMilliseconds = 15_000;
 
 export interface Swept {
   /** How many overdue orders were moved or queued. */
   readonly swept: number;
-  /** How many old orders were removed, where `CAUCE_RETENTION_DAYS` lets any go. */
+  /** How many old orders were removed; left out without `CAUCE_RETENTION_DAYS`. */
   readonly removed?: number;
 }
 
 /**
- * The handler of the function that the schedule calls: looks once through what is overdue, then removes what is too
- * old, as long as its time lasts.
+ * Makes the handler of the function that the schedule calls. It runs every chore once, as long as its time lasts: first
+ * it sweeps all workflows, then it removes old orders.
  */
 export function sweepHandler(apps: App | readonly App[]): (event: unknown, invocation: Invocation) => Promise<Swept> {
   const log = jsonLog((line) => process.stdout.write(line));

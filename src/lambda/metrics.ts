@@ -61,8 +61,8 @@ export function createFigures(
 const valuesMost = 100;
 
 /**
- * The figures of one subject, a line each: one, but for durations past the hundredth. A metric that has no value is left
- * out, and costs nothing. `now` is in milliseconds since 1970.
+ * The figures of one subject, a line each: one, but for durations past the hundredth. A metric that has no value is
+ * left out, and costs nothing. `now` is in milliseconds since 1970.
  */
 export function emfLines(
   dimensions: Dimensions,

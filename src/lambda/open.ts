@@ -8,13 +8,13 @@ import { type Auth, parseKeys } from "../http/auth.ts";
 import { stackBackend } from "../node/awsResources.ts";
 import { functionName, queueUrlBase, retentionDays, stage, topicArn } from "../node/settings.ts";
 
-/** What a function knows of itself: Lambda gives it the invocation, and the environment its name. */
+/** What Lambda tells a function of one invocation. */
 export interface Invocation {
   readonly awsRequestId: string;
   getRemainingTimeInMillis(): number;
 }
 
-/** The workflows over the stack's backend: nothing polls, nothing sweeps by itself. */
+/** Opens the workflows over the stack's backend. Nothing polls, and no chore runs by itself. */
 export function openStack(
   apps: App | readonly App[],
   settings: LambdaSettings,
@@ -26,12 +26,12 @@ export function openStack(
     ...{ apps, delivery, retentionDays, log, observerOf },
     backend: stackBackend(apps, settings, log),
     actor: { runtime: "lambda", name: functionName() },
-    // The function's time is the patience: a delivery that is not settled comes back.
+    // A function does not wait for a store that takes no writes: the delivery comes back.
     commitPatienceSeconds: 0,
   });
 }
 
-/** Opens at the first call; where that failed, the next call tries again. */
+/** Makes what opens at its first call. Where that failed, the next call tries again. */
 export function openOnce<Opened>(open: () => Promise<Opened>): () => Promise<Opened> {
   let opening: Promise<Opened> | undefined;
   return () => {

@@ -31,7 +31,7 @@ export interface HttpAnswer {
   readonly isBase64Encoded: boolean;
 }
 
-/** The handler of the request function: the HTTP API over the stack's backend. */
+/** Makes the handler of the request function: the HTTP API over the stack's backend. */
 export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) => Promise<HttpAnswer> {
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
@@ -54,7 +54,7 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
     try {
       cauce = await open();
     } catch (error) {
-      // A store that cannot be reached is no fault of the function: whoever called is told to call again.
+      // Where the store cannot be reached, the function is not at fault: the caller is told to try again.
       if (httpStatusOf[errorFields(error).code] !== 503) throw error;
       log.error({ error: String(error) }, "the store is not open; the next request tries again");
       return errorProblem(error).response;
@@ -75,7 +75,7 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
   };
 }
 
-/** Orders that the request asked to place: what came of them stands in its answer, for a batch line by line. */
+/** Counts the orders that a request placed, by the statuses in its answer. A batch's answer has one for each line. */
 function countPlacings(
   figures: Figures,
   workflows: readonly string[],
@@ -94,7 +94,7 @@ function countPlacings(
   figures.add("OrdersRefused", count(400, 499), { workflow });
 }
 
-/** The event as a standard request. Where the client sent no request id, API Gateway's is taken. */
+/** Makes a standard request of the event. Where the client sent no request id, it takes API Gateway's. */
 function requestOf(event: HttpEvent): Request {
   const { rawPath, rawQueryString, body, isBase64Encoded, requestContext } = event;
   const { method } = requestContext.http;

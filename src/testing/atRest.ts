@@ -6,30 +6,32 @@ import type { FakeClock } from "./fakeClock.ts";
 /** A delivery that a handler has. */
 export interface InHand {
   readonly delivery: Delivery;
-  /** The handler has taken longer than the test's patience: it waits for time to pass, or for ever. */
+  /** The handler has taken longer than `patienceSeconds`: it waits for time to pass, or for ever. */
   isStuck: boolean;
   readonly timer: NodeJS.Timeout;
 }
 
 export interface AtRest {
-  /** Around the backend that the engine gets. */
+  /** The backend for the engine. */
   readonly backend: LocatedBackend;
-  /** Around the clock that the engine gets. */
+  /** The clock for the engine. */
   readonly clock: Clock;
-  /** By their receipts. */
+  /** By the receipts of the deliveries. */
   readonly inHand: ReadonlyMap<string, InHand>;
-  /** Resolves once nothing more happens unless time passes; rejects when `end` was called with an error. */
+  /** Resolves once nothing more happens without time passing. Rejects with the error of `end`. */
   rest(): Promise<void>;
-  /** Resolves once every delivery that was handed out is consumed, settled or stuck; also of an engine that is stopping. */
+  /**
+   * Resolves once every delivery that was handed out is consumed, settled or stuck. Works while an engine stops, too.
+   */
   handsAtRest(): Promise<void>;
   /** Rejects every call of `rest` and `handsAtRest` that waits, and all later ones. */
   end(error: Error): void;
 }
 
 /**
- * Tells when an engine over the memory backend has nothing to do: every poll waits for a delivery (or has all its
- * handlers stuck), every delivery that was handed out is consumed by a commit or settled (or stuck), and no callback of
- * the clock is due. Each of these ends with a call that passes through here, so nothing is asked twice and nothing sleeps.
+ * Tells when an engine over the memory backend is at rest. Every poll waits for a delivery, or all its handlers are
+ * stuck. Every delivery that was handed out is consumed, settled or stuck. No callback of the clock is due. Each of
+ * these changes with a call that passes through here, so nothing has to look again and again.
  */
 export function createAtRest(
   workflow: AnyWorkflow,
@@ -120,13 +122,13 @@ export function createAtRest(
   };
 }
 
-/** The calls that wait until a condition is met. Conditions are looked at when something may have come to rest. */
+/** Makes what calls wait for: conditions, which `look` checks when something may have come to rest. */
 function createWaits() {
   const waiting = new Set<PromiseWithResolvers<void> & { isMet(): boolean }>();
   let looking = false;
   let ended: Error | undefined;
 
-  /** What a change set off in this turn of the event loop happens first. */
+  /** Checks the conditions after this turn of the event loop, so that what the turn set off happens first. */
   const look = (): void => {
     if (looking || waiting.size === 0) return;
     looking = true;

@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.ts";
 
 /** A clock that a test moves. */
 export interface FakeClock extends Clock {
-  /** Moves time on by `seconds` (0 or more; counted in milliseconds), and calls back on the way, in the order of time. */
+  /** Moves time on by `seconds` (0 or more), in whole milliseconds. Callbacks on the way come in the order of time. */
   advance(seconds: number): void;
   /** How many callbacks are still to come: 0 once everything that uses the clock is closed. */
   readonly timers: number;
@@ -16,13 +16,13 @@ interface Timer {
 }
 
 /**
- * A clock that stands still until `advance` is called, which returns once every callback on the way has; also those
- * set meanwhile, by other callbacks. A callback for a moment that has already passed comes by itself, in the next turn
- * of the event loop, as on the machine's clock. Default start: 24 November 2026, 00:00 UTC.
+ * Makes a clock that stands still until `advance`. That call returns once every callback on the way has returned, also
+ * a callback that another one set meanwhile. A callback for a time that has passed comes in the next turn of the event
+ * loop, as on the machine's clock. Default start: 24 November 2026, 00:00 UTC.
  */
 export function fakeClock(startMilliseconds: number = Date.UTC(2026, 10, 24)): FakeClock {
   let now = startMilliseconds;
-  // In the order in which they were set: of two timers for one moment, the one that was set first rings first.
+  // In the order in which they were set. Of two timers for one time, the one that was set first rings first.
   const timers = new Set<Timer>();
 
   const next = (): Timer | undefined => {
