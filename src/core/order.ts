@@ -1,27 +1,30 @@
 /**
  * The words, each with one meaning, here and in the API, the pages and the docs.
  *
- * order       one accepted request: id, data, results, status, history data        what the client sent, checked
- * against the workflow's schema when placed, never changed results     what handlers and transitions add; merged key by
- * key and checked at commit workflow    the statuses of one kind of order, and which may follow which status      where
- * an order stands. Handled: a handler moves it on. Waiting: an API call moves it on, with an
+ * order       one accepted request: id, data, results, status, history
+ * data        what the client sent, checked against the workflow's schema when placed, never changed
+ * results     what handlers and transitions add; merged key by key and checked at commit
+ * workflow    the statuses of one kind of order, and which may follow which
+ * status      where an order stands. Handled: a handler moves it on. Waiting: an API call moves it on, with an
  *             optional expiry. Final: nothing does
- * transition  a change of status visit       how many transitions an order has made; it names this stay in this status
- * attempt     which try of the handler this is, within one visit version     counts every committed change of an order;
- * the fence for compare-and-set delivery    a reference (order id, status, visit, receipt) that a queue hands to a
- * worker; it carries no data receipt     names one delivery to the backend that handed it out lease       how long a
- * delivery is out: the time in which a worker handles it, after which the queue delivers it again settle      to tell
- * the queue a verdict on a delivery that no commit consumed verdict     what the queue is told of a delivery: done,
- * again not before a time, or superseded by a later visit failed      an order whose attempts are used up and that no
- * `exhausted` status takes: it stays in its status,
+ * transition  a change of status
+ * visit       how many transitions an order has made; it names this stay in this status
+ * attempt     which try of the handler this is, within one visit
+ * version     counts every committed change of an order; the fence for compare-and-set
+ * delivery    a reference (order id, status, visit, receipt) that a queue hands to a worker; it carries no data
+ * receipt     names one delivery to the backend that handed it out
+ * lease       a delivery that is out to a worker for a time; if nothing consumes or settles it by then, it comes again
+ * settle      to tell the queue a verdict on a delivery that no commit consumed
+ * verdict     what the queue is told of a delivery: done, again not before a time, or superseded by a later visit
+ * failed      an order whose attempts are used up and that no `exhausted` status takes: it stays in its status,
  *             marked with its failure, until an operator retries or moves it
- * group       orders with the same group key; in FIFO delivery their order is kept extras      what an order carries
- * besides: acts, steps, the definition's version; text that stores keep and never
+ * group       orders with the same group key; in FIFO delivery their order is kept
+ * extras      what an order carries besides: acts, steps, the definition's version; text that stores keep and never
  *             look into
- * act         something that was done to an order from outside, with its time, its author and the reason step        a
- * part of a handler's work whose outcome is kept, so that a later attempt does not repeat it sweep       finds orders
- * that are overdue (a lost message, an expired wait) and delivers or moves them depth       how many orders stand in a
- * status: waiting, in flight, delayed and failed
+ * act         something that was done to an order from outside, with its time, its author and the reason
+ * step        a part of a handler's work whose outcome is kept, so that a later attempt does not repeat it
+ * sweep       finds orders that are overdue (a lost message, an expired wait) and delivers or moves them
+ * depth       how many orders stand in a status: waiting, in flight, delayed and failed
  */
 import type { ShownExtras } from "./extras.ts";
 
