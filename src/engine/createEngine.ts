@@ -1,7 +1,6 @@
 import type { Backend, LocatedBackend } from "../backend/port.ts";
-import type { Clock, Random } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
-import type { App, Log } from "../core/handlers.ts";
+import type { App } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import { type AnyWorkflow, handledStatuses, retryOf, statusesOf } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
@@ -18,12 +17,9 @@ import { type Handling, openHandling } from "./resources.ts";
 import { createStoreHealth } from "./storeHealth.ts";
 import { noObserver, type Observer } from "./telemetry/observer.ts";
 
-export interface EngineOptions {
+export interface EngineOptions extends Pick<EngineContext, "clock" | "random" | "log"> {
   readonly app: App;
   readonly backend: LocatedBackend;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
   readonly actor: Pick<Actor, "runtime" | "name">;
   /** Told of every order that is stored and every change that is committed. */
   readonly observer?: Observer | undefined;

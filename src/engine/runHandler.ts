@@ -95,31 +95,23 @@ function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
 
 /** Reads a handler's answer. Never throws, also where the answer's getters do. */
 function outcomeOf(answer: unknown, status: string): Outcome {
+  const refuse = (what: string): Outcome => {
+    const message = `the handler of "${status}" returned ${what} return the next status or { to, results }`;
+    return { kind: "failed", code: "invalid_transition", message, permanent: true };
+  };
   try {
-    return read(answer, status);
+    if (typeof answer === "string") return { kind: "moved", to: answer };
+    const next = answer as { to?: unknown; results?: object } | null | undefined;
+    // Read `to` once: a getter may give another value the next time.
+    const to = next?.to;
+    if (typeof to !== "string") return refuse(`${answer === null ? "null" : typeof answer}; it must`);
+    // TypeScript does not find a misspelt `results` in what a function returns, so its loss must not be silent.
+    const unknown = Object.keys(next as object).find((key) => key !== "to" && key !== "results");
+    if (unknown !== undefined) return refuse(`the unknown key "${unknown}"; it may`);
+    return { kind: "moved", to, results: next?.results };
   } catch (error) {
     return failureOf(error);
   }
-}
-
-function read(answer: unknown, status: string): Outcome {
-  if (typeof answer === "string") return { kind: "moved", to: answer };
-  const next = answer as { to?: unknown; results?: object } | null | undefined;
-  // Read `to` once: a getter may give another value the next time.
-  const to = next?.to;
-  if (typeof to === "string") {
-    // TypeScript does not find a misspelt `results` in what a function returns, so its loss must not be silent.
-    const unknown = Object.keys(next as object).find((key) => key !== "to" && key !== "results");
-    if (unknown === undefined) return { kind: "moved", to, results: next?.results };
-    const message = `the handler of "${status}" returned the unknown key "${unknown}"; it may return the next status or { to, results }`;
-    return { kind: "failed", code: "invalid_transition", message, permanent: true };
-  }
-  return {
-    kind: "failed",
-    code: "invalid_transition",
-    message: `the handler of "${status}" returned ${answer === null ? "null" : typeof answer}; it must return the next status or { to, results }`,
-    permanent: true,
-  };
 }
 
 /** Gives the outcome of a handler that threw. Never throws. */
@@ -163,10 +155,8 @@ export function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): StatusC
   const load = async () => {
     const module = await handler.lazy();
     if (typeof module?.default !== "function") {
-      throw new CauceError(
-        "app_invalid",
-        "a lazy handler's module has no function as its default export; add `export default`",
-      );
+      const message = "a lazy handler's module has no function as its default export; add `export default`";
+      throw new CauceError("app_invalid", message);
     }
     loaded = module.default;
     return loaded;

@@ -47,56 +47,9 @@ export interface Maintenance {
 }
 
 /** Makes what runs the chores of one workflow when they are due. Each chore has one timer, for the earliest time. */
-export function createMaintenance({ workflow, clock, log }: EngineContext, chores: readonly Chore[]): Maintenance {
+export function createMaintenance(context: EngineContext, chores: readonly Chore[]): Maintenance {
   let stopping = new AbortController();
-
-  const loopOf = (chore: Chore) => {
-    let dueAt = Number.POSITIVE_INFINITY;
-    let cancel: (() => void) | undefined;
-    let running: Promise<void> | undefined;
-    /** Something became due, and the run under way may have passed it already. */
-    let again = false;
-
-    const unset = (): void => {
-      cancel?.();
-      cancel = undefined;
-      dueAt = Number.POSITIVE_INFINITY;
-    };
-    const notice = (at: number): void => {
-      if (stopping.signal.aborted || at >= dueAt) return;
-      unset();
-      dueAt = at;
-      cancel = clock.at(at, () => {
-        unset();
-        void run();
-      });
-    };
-    const runWhileDue = async (): Promise<void> => {
-      const { signal } = stopping;
-      const turn: Turn = { goOn: () => !signal.aborted, rest: (seconds) => sleep(clock, seconds, signal) };
-      do {
-        again = false;
-        try {
-          const { nextAt, errors } = await chore.run(turn);
-          if (nextAt !== null) notice(nextAt);
-          if (errors.length > 0) throw errors[0];
-        } catch (error) {
-          log.error({ workflow: workflow.name, error: String(error) }, chore.failed);
-          notice(clock.now() + chore.retrySeconds * 1_000);
-        }
-      } while (again && !signal.aborted);
-      // Cleared in the turn in which `again` was read, so a later `run` starts a new run instead of being lost.
-      running = undefined;
-    };
-    const run = (): Promise<void> => {
-      again = running !== undefined;
-      running ??= runWhileDue();
-      return running;
-    };
-    return { chore, notice, run, unset, ended: () => running };
-  };
-
-  const loops = chores.map(loopOf);
+  const loops = chores.map((chore) => createLoop(context, chore, () => stopping.signal));
   const find = (name: ChoreName) => loops.find(({ chore }) => chore.name === name);
 
   return {
@@ -118,8 +71,63 @@ export function createMaintenance({ workflow, clock, log }: EngineContext, chore
     },
     async stop() {
       stopping.abort();
-      for (const { unset } of loops) unset();
-      await Promise.all(loops.map(({ ended }) => ended()));
+      await Promise.all(loops.map(({ end }) => end()));
+    },
+  };
+}
+
+/** Runs one chore at the times that it names and that are noticed. */
+function createLoop({ workflow, clock, log }: EngineContext, chore: Chore, stopping: () => AbortSignal) {
+  let dueAt = Number.POSITIVE_INFINITY;
+  let cancel: (() => void) | undefined;
+  let running: Promise<void> | undefined;
+  /** Something became due, and the run under way may have passed it already. */
+  let again = false;
+
+  const unset = (): void => {
+    cancel?.();
+    cancel = undefined;
+    dueAt = Number.POSITIVE_INFINITY;
+  };
+  const notice = (at: number): void => {
+    if (stopping().aborted || at >= dueAt) return;
+    unset();
+    dueAt = at;
+    cancel = clock.at(at, () => {
+      unset();
+      void run();
+    });
+  };
+  const runWhileDue = async (): Promise<void> => {
+    const signal = stopping();
+    const turn: Turn = { goOn: () => !signal.aborted, rest: (seconds) => sleep(clock, seconds, signal) };
+    do {
+      again = false;
+      try {
+        const { nextAt, errors } = await chore.run(turn);
+        if (nextAt !== null) notice(nextAt);
+        if (errors.length > 0) throw errors[0];
+      } catch (error) {
+        log.error({ workflow: workflow.name, error: String(error) }, chore.failed);
+        notice(clock.now() + chore.retrySeconds * 1_000);
+      }
+    } while (again && !signal.aborted);
+    // Cleared in the turn in which `again` was read, so a later `run` starts a new run instead of being lost.
+    running = undefined;
+  };
+  const run = (): Promise<void> => {
+    again = running !== undefined;
+    running ??= runWhileDue();
+    return running;
+  };
+
+  return {
+    chore,
+    notice,
+    run,
+    end(): Promise<void> | undefined {
+      unset();
+      return running;
     },
   };
 }
