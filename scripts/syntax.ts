@@ -103,7 +103,8 @@ function nameFunction(node: Node, parents: readonly Node[]): string {
   }
 }
 
-function nameOf(node: Node): string | undefined {
+/** Gives what an identifier, a property or a literal is called. */
+export function nameOf(node: Node): string | undefined {
   if (node.type === "Identifier" || node.type === "PrivateIdentifier") return node.name;
   if (node.type === "Literal") return String(node.value);
   if (node.type === "MemberExpression") return nameOf(node.property);
