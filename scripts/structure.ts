@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import Table from "cli-table3";
+import { groupDigits, plainTable } from "./plainTable.ts";
 import { type Longest, longFunctions, measureFiles, type Room, sumFiles, sumRooms } from "./structure/measure.ts";
 
 const help = `Usage: npm run structure -- [options]
@@ -50,52 +50,29 @@ function readOptions(args: string[]): Options | "help" {
   return { at, functionLinesMax: Number(values.functions) };
 }
 
-function tableOf(head: readonly string[], numbers: readonly number[]): Table.Table {
-  return new Table({
-    head: [...head],
-    style: { head: [], border: [], compact: true, "padding-left": 0, "padding-right": 2 },
-    colAligns: head.map((_, column) => (numbers.includes(column) ? "right" : "left")),
-    chars: Object.fromEntries(
-      ["top", "bottom", "left", "right", "mid", "middle"].flatMap((side) =>
-        ["", "-mid", "-left", "-right"].map((part) => [`${side}${part}`, ""]),
-      ),
-    ),
-  });
+function longestCells({ lines, name }: Longest): string[] {
+  return lines === 0 ? ["", ""] : [groupDigits(lines), name];
 }
 
-const grouped = (count: number) => count.toLocaleString("en-US");
-const longest = ({ lines, name }: Longest) => (lines === 0 ? ["", ""] : [grouped(lines), name]);
-
 function rowOf(name: string, { files, codeLines, lines, longestFile, longestFunction }: Room): string[] {
-  return [
-    ...[name, grouped(files), grouped(codeLines), grouped(lines)],
-    ...longest(longestFile),
-    ...longest(longestFunction),
-  ];
+  const counts = [files, codeLines, lines].map(groupDigits);
+  return [name, ...counts, ...longestCells(longestFile), ...longestCells(longestFunction)];
+}
+
+function nameRoom({ path, depth }: Room): string {
+  return path === "" ? "(in src itself)" : `${"  ".repeat(depth)}${path.split("/").at(-1)}`;
 }
 
 function print({ at, functionLinesMax }: Options): void {
   const files = measureFiles(join(at, "src"));
-  const rooms = tableOf(
-    ["room", "files", "code", "lines", "", "longest file", "", "longest function"],
-    [1, 2, 3, 4, 6],
-  );
-  for (const room of sumRooms(files)) {
-    const name = room.path === "" ? "(in src itself)" : `${"  ".repeat(room.depth)}${room.path.split("/").at(-1)}`;
-    rooms.push(rowOf(name, room));
-  }
-  rooms.push(rowOf("src", sumFiles("", files)));
-  printTable(rooms);
+  const rooms = sumRooms(files).map((room) => rowOf(nameRoom(room), room));
+  const head = ["room", "files", "code", "lines", "", "longest file", "", "longest function"];
+  console.log(plainTable(head, [1, 2, 3, 4, 6], [...rooms, rowOf("src", sumFiles("", files))]));
   if (functionLinesMax === undefined) return;
   const long = longFunctions(files, functionLinesMax);
-  console.log(`\n${grouped(long.length)} functions are longer than ${grouped(functionLinesMax)} lines`);
-  const functions = tableOf(["lines", "function", "at"], [0]);
-  for (const { lines, name, path, line } of long) functions.push([grouped(lines), name, `src/${path}:${line}`]);
-  if (long.length > 0) printTable(functions);
-}
-
-function printTable(table: Table.Table): void {
-  console.log(table.toString().replace(/ +$/gm, ""));
+  console.log(`\n${groupDigits(long.length)} functions are longer than ${groupDigits(functionLinesMax)} lines`);
+  const functions = long.map(({ lines, name, path, line }) => [groupDigits(lines), name, `src/${path}:${line}`]);
+  if (long.length > 0) console.log(plainTable(["lines", "function", "at"], [0], functions));
 }
 
 let options: Options | "help";
