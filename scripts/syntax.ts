@@ -111,39 +111,53 @@ export function nameOf(node: Node): string | undefined {
   return undefined;
 }
 
+export interface Import {
+  readonly specifier: string;
+  /** `type` is gone at run time; `dynamic` is loaded later; `resolved` is only looked up, as `import.meta.resolve` does. */
+  readonly kind: "static" | "type" | "dynamic" | "resolved";
+}
+
 /**
- * Gives the specifiers of static, side-effect, type, dynamic and re-exporting imports, of `import("…")` as a type, and
- * of `require` and `import.meta.resolve`. A dynamic import of anything but a string literal has no specifier.
+ * Finds static, side-effect, type, dynamic and re-exporting imports, `import("…")` as a type, `require` and
+ * `import.meta.resolve`. Leaves out those whose specifier is no string literal.
  */
-export function findImports({ program }: Source): string[] {
-  const found: string[] = [];
+export function findImports({ program }: Source): Import[] {
+  const found: Import[] = [];
   walk(program, (node) => {
-    const source = importSource(node);
-    if (source?.type === "Literal" && typeof source.value === "string") found.push(source.value);
+    const { source, kind } = importOf(node) ?? {};
+    if (kind !== undefined && source?.type === "Literal" && typeof source.value === "string") {
+      found.push({ specifier: source.value, kind });
+    }
   });
   return found;
 }
 
-function importSource(node: Node): Node | null | undefined {
+function importOf(node: Node): { source: Node | null | undefined; kind: Import["kind"] } | undefined {
   switch (node.type) {
     case "ImportDeclaration":
+      return { source: node.source, kind: node.importKind === "type" ? "type" : "static" };
     case "ExportNamedDeclaration":
     case "ExportAllDeclaration":
+      return { source: node.source, kind: node.exportKind === "type" ? "type" : "static" };
     case "ImportExpression":
+      return { source: node.source, kind: "dynamic" };
     case "TSImportType":
-      return node.source;
+      return { source: node.source, kind: "type" };
     case "TSExternalModuleReference":
-      return node.expression;
-    case "CallExpression":
-      return resolves(node.callee) ? node.arguments[0] : undefined;
+      return { source: node.expression, kind: "static" };
+    case "CallExpression": {
+      if (node.callee.type === "Identifier" && node.callee.name === "require") {
+        return { source: node.arguments[0], kind: "static" };
+      }
+      return resolves(node.callee) ? { source: node.arguments[0], kind: "resolved" } : undefined;
+    }
     default:
       return undefined;
   }
 }
 
-/** `require`, `require.resolve` and `import.meta.resolve`. */
+/** Tells whether a callee is `require.resolve` or `import.meta.resolve`. */
 function resolves(callee: Node): boolean {
-  if (callee.type === "Identifier") return callee.name === "require";
   if (callee.type !== "MemberExpression" || nameOf(callee.property) !== "resolve") return false;
   return callee.object.type === "MetaProperty" || nameOf(callee.object) === "require";
 }

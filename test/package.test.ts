@@ -6,7 +6,8 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { packCheckout } from "../src/cli/init.ts";
-import { begin, bytesIn, npmInstall, root, run, typescript } from "./package/support.ts";
+import { npmInstall } from "./package/install.ts";
+import { begin, bytesIn, root, run, typescript } from "./package/support.ts";
 
 // The package as others get it: built, packed, installed into projects of their own, and used there.
 

@@ -21,7 +21,7 @@ describe("the prose of the checkout", () => {
       return prose === undefined ? [] : [{ path, prose }];
     });
 
-  it("says who does what, without the refused words", () => {
+  it("no comment, message or page has a refused word", () => {
     // How many refused words a file may still hold. A number only goes down.
     const left: Readonly<Record<string, number>> = JSON.parse(read("test/words/left.json"));
     const problems = files.flatMap(({ path, prose }) => {
@@ -32,7 +32,7 @@ describe("the prose of the checkout", () => {
     assert.deepEqual(problems, []);
   });
 
-  it("was found in every kind of file", () => {
+  it("every kind of file is searched", () => {
     const paths = files.map(({ path }) => path);
     for (const path of [
       "README.md",
@@ -60,17 +60,17 @@ describe("the search for refused words", () => {
       found,
     );
 
-  it("finds each word in any case, and its line", () => {
+  it("each word is found in any case, with its line", () => {
     finds("Whoever\nsomebody NOBODY", "text", "Whoever 1", "somebody 2", "NOBODY 2");
     finds("\nanew mend\nmended", "text", "anew 2", "mend 2", "mended 3");
     finds("he, his (him)", "text", "he 1", "his 1", "him 1");
   });
 
-  it("finds whole words alone", () => {
+  it("only whole words are found", () => {
     finds("The amendment of this recommended history; she; himself; tell anyone", "text");
   });
 
-  it("finds comments, strings and templates of code, and no names in it", () => {
+  it("comments, strings and templates of code are searched, and names are not", () => {
     const text = `const nobody = { his: mend }; // Nobody.
       /** Somebody
        * anew. */
@@ -79,7 +79,7 @@ describe("the search for refused words", () => {
     finds(text, "comments and strings", ...["Nobody 1", "Somebody 2", "anew 3", "he 4", "his 4", "mend 4", "his 4"]);
   });
 
-  it("finds comments and test names of a test, and no data in it", () => {
+  it("comments and test names of a test are searched, and its data is not", () => {
     const text = `// Nobody.
       it("tells nobody", () => say("he"));
       t.test(\`tells \${a} anew\`, () => {}); describe("a" + "him", run);
@@ -92,7 +92,7 @@ describe("the search for refused words", () => {
     );
   });
 
-  it("reads of a changelog what is not released yet", () => {
+  it("of a changelog only what is not released yet is searched", () => {
     const changelog = "# He\n\n## [Unreleased]\n\n- his\n\n### Added\n\n- him\n\n## [0.1.0]\n\n- mend\n";
     finds(unreleasedOf(changelog), "text", "his 5", "him 9");
     finds(unreleasedOf("# He\n\n## [0.1.0]\n\n- mend\n"), "text");
@@ -113,6 +113,6 @@ describe("the search for refused words", () => {
     ["package.json", undefined],
   ];
   for (const [path, prose] of kinds) {
-    it(`looks at ${prose ?? "nothing"} of ${path}`, () => assert.equal(proseIn(path), prose));
+    it(`${prose ?? "nothing"} of ${path} is searched`, () => assert.equal(proseIn(path), prose));
   }
 });

@@ -80,12 +80,6 @@ export async function run(directory: string, command: string, ...args: readonly 
   return stdout;
 }
 
-/** Installs what the directory's package.json asks for, and `packages`; from npm's cache where it has them. */
-export function npmInstall(directory: string, ...packages: readonly string[]): Promise<string> {
-  const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
-  return run(directory, "npm", "install", ...quiet, ...packages);
-}
-
 /** How many bytes the files of a directory have. */
 export function bytesIn(directory: string): number {
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true });

@@ -1,24 +1,25 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { describe, it, type TestContext } from "node:test";
+import { join } from "node:path";
+import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { addCalls, type Called, countWay, usualCalls } from "../../scripts/orderWay/passed.ts";
+import { checkoutWith } from "./support.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 const called = (file: string, offset: number, calls: number): Called => ({ file, name: "f", offset, calls });
 
-describe("the calls of an order", () => {
-  it("are added up by function, and two functions of one name stay two", () => {
+describe("addCalls, countWay and usualCalls", () => {
+  it("calls are added up by function, and two functions of one name stay two", () => {
     const sum = addCalls([called("a.ts", 1, 2), called("a.ts", 9, 1)], [called("a.ts", 1, 3), called("b.ts", 1, 1)]);
     assert.deepEqual(sum, [called("a.ts", 1, 5), called("a.ts", 9, 1), called("b.ts", 1, 1)]);
     assert.deepEqual(countWay(sum), { files: 2, functions: 3, calls: 7 });
   });
 
-  it("are the median of several orders, without what only a few of them passed", () => {
+  it("the usual calls are the median of several orders, without what only a few of them passed", () => {
     const timer = called("timer.ts", 1, 1);
     const orders = [1, 4, 2].map((calls) => [called("a.ts", 1, calls)]);
     assert.deepEqual(usualCalls([...orders.slice(0, 2), [...(orders[2] ?? []), timer]]), [called("a.ts", 1, 2)]);
@@ -62,22 +63,12 @@ const checkout = {
   "src/write.js": "export function write() {}",
 };
 
-function write(t: TestContext, files: Readonly<Record<string, string>>): string {
-  const directory = mkdtempSync(join(tmpdir(), "cauce-order-way-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(directory, path)), { recursive: true });
-    writeFileSync(join(directory, path), text);
-  }
-  return directory;
-}
-
 const run = (...args: string[]) =>
   spawnSync(process.execPath, [join(root, "scripts/orderWay.ts"), ...args], { encoding: "utf8" });
 
 describe("npm run order-way", () => {
-  it("counts both threads, and of a placing only what lies below the port", (t) => {
-    const { stdout, stderr } = run("--at", write(t, checkout), "--only", "port", "--files");
+  it("both threads are counted, and of a placing only what lies below the port", (t) => {
+    const { stdout, stderr } = run("--at", checkoutWith(t, checkout), "--only", "port", "--files");
     assert.equal(
       stdout,
       `\
@@ -94,7 +85,7 @@ SQLite: of a placing, from the port's place to its answer
     );
   });
 
-  it("follows a placing of this checkout into the thread of SQLite's writer", () => {
+  it("a placing of this checkout is followed into the thread of SQLite's writer", () => {
     const { imports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
     const thread = imports["#sqliteWriter"].source.replace("./src/", "");
     const { stdout, stderr } = run("--only", "port", "--files");
@@ -103,14 +94,14 @@ SQLite: of a placing, from the port's place to its answer
     assert.ok(!stdout.includes("\n  engine/"), stdout);
   });
 
-  it("ends with 1 and says why when a checkout does not start", (t) => {
+  it("the exit code is 1 when a checkout does not start, and the reason is printed", (t) => {
     const files = { ...checkout, "src/store.js": 'throw new Error("no store here");' };
-    const { status, stderr } = run("--at", write(t, files), "--only", "port");
+    const { status, stderr } = run("--at", checkoutWith(t, files), "--only", "port");
     assert.match(stderr, /^the measured process ended: [\s\S]*no store here/);
     assert.equal(status, 1);
   });
 
-  it("refuses what its flags do not take", () => {
+  it("a flag with a wrong value is refused with the usage", () => {
     for (const [args, says] of [
       [["--at", tmpdir()], /^--at is ".+"; give a checkout[\s\S]*Usage: npm run order-way/],
       [["--only", "placings"], /^--only is "placings"; give order, placing, port, aws, aws-port/],

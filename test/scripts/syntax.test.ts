@@ -5,7 +5,7 @@ import { countCodeLines, countLines, findFunctions, findImports, parseSource } f
 const parse = (text: string) => parseSource("a.ts", text);
 
 describe("parseSource", () => {
-  it("throws on a syntax error and names the file", () => {
+  it("a syntax error is thrown with the name of the file", () => {
     assert.throws(() => parse("const = 1;"), /^Error: a\.ts: /);
   });
 });
@@ -21,11 +21,12 @@ describe("countCodeLines", () => {
     ["takes nothing in a regular expression for a comment", "const a = /[/*]/;\nb;\nconst c = /\\*\\//;", 3],
     ["finds nothing in an empty text", "", 0],
   ];
-  for (const [what, text, lines] of cases) it(what, () => assert.equal(countCodeLines(parse(text)), lines));
+  for (const [what, text, lines] of cases)
+    it(`countCodeLines ${what}`, () => assert.equal(countCodeLines(parse(text)), lines));
 });
 
 describe("countLines", () => {
-  it("counts every line, and no line break at the end", () => {
+  it("every line is counted, and no line break at the end", () => {
     assert.equal(countLines("a\n\n// b\n"), 3);
     assert.equal(countLines("\n"), 0);
   });
@@ -51,30 +52,37 @@ describe("findFunctions", () => {
     ["counts a factory as a whole", "function a() {\n  return {\n    b() {\n    },\n  };\n}", "a 6, b 2"],
   ];
   for (const [what, text, found] of cases) {
-    it(what, () => {
+    it(`findFunctions ${what}`, () => {
       const functions = findFunctions(parse(text));
       assert.equal(functions.map(({ name, lines }) => `${name} ${lines}`).join(", "), found);
     });
   }
 
-  it("gives the line on which a function begins", () => {
+  it("findFunctions gives the line on which a function begins", () => {
     assert.deepEqual(findFunctions(parse("a;\n\nfunction b() {}")), [{ name: "b", lines: 1, line: 3 }]);
   });
 });
 
 describe("findImports", () => {
-  it("finds every kind of import and nothing else", () => {
+  it("findImports finds every kind of import and nothing else", () => {
     const text = `
       import { a } from "1";
       import type * as b from "2";
       import "3";
       export { c } from "4";
       export * from "5";
-      const d = await import("6"), e = require("7"), f = import.meta.resolve("8"), g = require.resolve("9");
-      type H = import("10").H;
-      import i = require("11");
-      await import(path); other.resolve("12"); Array.from("13"); export const j = "14"; // import "15";
+      export type { d } from "6";
+      const e = await import("7"), f = require("8"), g = import.meta.resolve("9"), h = require.resolve("10");
+      type I = import("11").I;
+      import j = require("12");
+      await import(path); other.resolve("13"); Array.from("14"); export const k = "15"; // import "16";
     `;
-    assert.deepEqual(findImports(parse(text)), ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]);
+    assert.deepEqual(
+      findImports(parse(text)).map(({ specifier, kind }) => `${specifier} ${kind}`),
+      [
+        ...["1 static", "2 type", "3 static", "4 static", "5 static", "6 type", "7 dynamic", "8 static"],
+        ...["9 resolved", "10 resolved", "11 type", "12 static"],
+      ],
+    );
   });
 });

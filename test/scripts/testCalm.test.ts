@@ -1,37 +1,27 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { findTestFiles } from "../../scripts/testCalm/files.ts";
+import { findTestFiles } from "../../scripts/testFiles.ts";
+import { checkoutWith } from "./support.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const here = "test/scripts/testCalm.test.ts";
 
-/** The parts of a checkout with these files; a string is a file's text. */
-function checkout(t: TestContext, files: Readonly<Record<string, string>>): string {
-  const directory = mkdtempSync(join(tmpdir(), "cauce-calm-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(directory, path)), { recursive: true });
-    writeFileSync(join(directory, path), text);
-  }
-  return directory;
-}
-
 const support = 'import dynalite from "dynalite"; export const start = () => dynalite(); export type Started = object;';
-// Not written out where words follow it, or this file would be one that runs the command.
+// Not written out where words follow it, or this file would be one that runs the command, or npm.
 const emulate = JSON.stringify("emulate");
+const npx = JSON.stringify("npx");
 const command =
   'import { spawn } from "node:child_process"; export const run = (words) => spawn("bin/cauce.js", words);';
 
 /** The ways that one test file leads to an emulator; undefined where it is left in. */
 async function wayOf(t: TestContext, text: string, more: Readonly<Record<string, string>> = {}) {
-  const found = await findTestFiles(
-    checkout(t, {
+  const found = findTestFiles(
+    checkoutWith(t, {
       "test/one.test.ts": text,
       "test/support.ts": support,
       "test/command.ts": command,
@@ -41,6 +31,7 @@ async function wayOf(t: TestContext, text: string, more: Readonly<Record<string,
       "src/cli/main.ts": 'export const main = async () => (await import("../emulate.ts")).emulate();',
       ...more,
     }),
+    ["emulator"],
   );
   return found.leftOut[0]?.way.join(" ");
 }
@@ -95,7 +86,7 @@ describe("the test files that start an AWS emulator", () => {
     ],
     [
       "runs an installed command",
-      `import "node:child_process"; run(project, "npx", "cauce", ${emulate}, "shop.app.js");`,
+      `import "node:child_process"; run(project, ${npx}, "cauce", ${emulate}, "shop.app.js");`,
     ],
     ["reads a text", 'import { readFileSync } from "node:fs"; readFileSync("test/support.ts");'],
   ];
@@ -104,7 +95,7 @@ describe("the test files that start an AWS emulator", () => {
   }
 
   it("are all files of this checkout that lead to one, and no others", async () => {
-    const { calm, leftOut } = await findTestFiles(root);
+    const { kept: calm, leftOut } = findTestFiles(root, ["emulator"]);
     assert.ok(calm.length > 100 && leftOut.length > 20, `${calm.length} and ${leftOut.length}`);
     for (const { file, way } of leftOut) {
       assert.ok(["dynalite", "fauxqs", "cauce emulate"].includes(way.at(-1) ?? ""), way.join(" "));

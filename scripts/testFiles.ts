@@ -1,0 +1,164 @@
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { dirname, join, posix, relative, resolve, sep } from "node:path";
+import { findImports, parseSource } from "./syntax.ts";
+
+/** What a test file needs besides Node, and takes long. */
+export type Need = "emulator" | "browser" | "walk" | "packing" | "killing";
+
+export const needs: Readonly<Record<Need, string>> = {
+  emulator: "starts an AWS emulator",
+  browser: "opens a browser",
+  walk: "runs the commands that a page of the docs shows",
+  packing: "packs or installs a package with npm",
+  killing: "kills servers, or fills or breaks their stores",
+};
+
+export interface TestFiles {
+  readonly kept: readonly string[];
+  /** Those that need one of what was asked for, each with the way that leads there. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+export interface LeftOut {
+  readonly file: string;
+  readonly need: Need;
+  readonly way: readonly string[];
+}
+
+const emulators = ["dynalite", "fauxqs"];
+const browsers = ["playwright-core"];
+const commandFiles = ["bin/cauce.js", "src/cli/main.ts"];
+/** The words of a command line that emulates: the app follows as a name or a path, or an option does. */
+const emulating = /"emulate",\s*(?:\.\.\.)?(?:\w|"[^"]*\.app\.[jt]s"|"--\w)/;
+/** The words of a command line that packs or installs, and the function of src that does. */
+const packing = /"npm",\s*"(?:pack|install|ci)"|"npx",\s|\bpackCheckout\(/;
+/** The module that starts the servers that are killed. */
+const killedServers = /^scripts\/crash\/server\.ts$/;
+/** A module that gives pages of the docs to others. */
+const readingPages = /^export (?:const|(?:async )?function) readPages?\b/m;
+
+/** Parts the test files of a checkout by what the modules need that the files lead to. */
+export function findTestFiles(root: string, asked: readonly Need[]): TestFiles {
+  const files = globSync("test/**/*.test.ts", { cwd: root }).map(slashed).sort();
+  const graph = graphOf(root, files);
+  const kept: string[] = [];
+  const leftOut: LeftOut[] = [];
+  for (const file of files) {
+    const ways = waysFrom(file, graph);
+    const found = asked.flatMap((need) => {
+      const way = finders[need](ways, graph);
+      return way === undefined ? [] : [{ file, need, way }];
+    });
+    if (found[0] === undefined) kept.push(file);
+    else leftOut.push(found[0]);
+  }
+  return { kept, leftOut };
+}
+
+type Ways = ReadonlyMap<string, readonly string[]>;
+type Graph = ReadonlyMap<string, Module>;
+
+/** For each need: the way from a file to what needs it; undefined where there is none. */
+const finders: Readonly<Record<Need, (ways: Ways, graph: Graph) => readonly string[] | undefined>> = {
+  /** To a module that imports an emulator, or to this checkout's command and to one that gives it the words `emulate APP`. */
+  emulator(ways, graph) {
+    const emulator = emulators.find((name) => ways.has(name));
+    if (emulator !== undefined) return ways.get(emulator);
+    if (!commandFiles.some((each) => ways.has(each))) return undefined;
+    const [, words] = [...ways].find(([path]) => graph.get(path)?.emulates) ?? [];
+    return words === undefined ? undefined : [...words, "cauce emulate"];
+  },
+  browser: (ways) => browsers.flatMap((name) => [ways.get(name)]).find((way) => way !== undefined),
+  packing(ways, graph) {
+    const [, words] = [...ways].find(([path]) => graph.get(path)?.packs) ?? [];
+    return words === undefined ? undefined : [...words, "npm"];
+  },
+  killing: (ways) => [...ways].find(([path]) => killedServers.test(path))?.[1],
+  /** To a module that reads pages, and from the tests themselves, not through src, to one that starts processes. */
+  walk(ways, graph) {
+    const [, pages] = [...ways].find(([path]) => graph.get(path)?.readsPages) ?? [];
+    const starting = [...ways].find(
+      ([path, way]) => path === "node:child_process" && !way.some((each) => each.startsWith("src/")),
+    );
+    return pages === undefined || starting === undefined ? undefined : [...pages, "pages"];
+  },
+};
+
+interface Module {
+  readonly leadsTo: readonly string[];
+  /** It has the words of a command line that emulates. */
+  readonly emulates: boolean;
+  /** It packs or installs a package. */
+  readonly packs: boolean;
+  /** It gives pages of the docs to others. */
+  readonly readsPages: boolean;
+}
+
+/** Reads what each module leads to: what it imports, and of src only what is loaded at once. */
+function graphOf(root: string, files: readonly string[]): Map<string, Module> {
+  const graph = new Map<string, Module>();
+  const aliases = aliasesOf(root);
+  const pending = [...files];
+  for (const path of pending) {
+    if (graph.has(path)) continue;
+    const isSource = path.startsWith("src/");
+    const text = readFileSync(join(root, path), "utf8");
+    const imported = findImports(parseSource(path, text)).flatMap(({ specifier, kind }) => {
+      // A module of src that loads another one later does so for a command, whose words say whether it emulates.
+      const follows = kind === "static" || (kind === "dynamic" && (!isSource || emulators.includes(specifier)));
+      return follows ? [resolveModule(specifier, path, aliases)] : [];
+    });
+    const leadsTo = [...imported, ...(isSource ? [] : namedIn(text, root, path))];
+    graph.set(path, {
+      leadsTo,
+      emulates: !isSource && emulating.test(text),
+      packs: !isSource && packing.test(text),
+      readsPages: readingPages.test(text),
+    });
+    pending.push(...leadsTo.filter((next) => /\.[cm]?[jt]s$/.test(next) && existsSync(join(root, next))));
+  }
+  return graph;
+}
+
+/** Gives a module's path in the checkout, and of a package its name. */
+function resolveModule(specifier: string, from: string, aliases: ReadonlyMap<string, string>): string {
+  if (/^\.\.?\//.test(specifier)) return posix.join(posix.dirname(from), specifier);
+  return aliases.get(specifier) ?? specifier;
+}
+
+/** Gives the source file of each name that package.json has: `#cli`, `cauce/sqlite`. */
+function aliasesOf(root: string): Map<string, string> {
+  const file = join(root, "package.json");
+  if (!existsSync(file)) return new Map();
+  const { exports, imports } = JSON.parse(readFileSync(file, "utf8"));
+  return new Map(
+    Object.entries<{ source?: string }>({ ...exports, ...imports }).flatMap(([name, { source }]) =>
+      source === undefined ? [] : [[name.replace(/^\./, "cauce"), posix.normalize(source)]],
+    ),
+  );
+}
+
+/** The modules that a text names as URLs, and as paths from the root: what it starts as a thread or a process. */
+function namedIn(text: string, root: string, path: string): string[] {
+  const urls = [...text.matchAll(/new URL\("([^"]+\.[jt]s)", import\.meta\.url\)/g)];
+  // Where nothing is started, such a path is that of a text to be read.
+  const starts = /"node:(child_process|worker_threads)"/.test(text);
+  const paths = starts ? [...text.matchAll(/"((?:bin|scripts|test|bench)\/[\w./-]+(?<!\.test)\.[jt]s)"/g)] : [];
+  return [
+    ...urls.map(([, name = ""]) => resolve(root, dirname(path), name)),
+    ...paths.map(([, name = ""]) => join(root, name)),
+  ].flatMap((found) => (existsSync(found) ? slashed(relative(root, found)) : []));
+}
+
+/** The shortest way to all that a file leads to. */
+function waysFrom(file: string, graph: Graph): Map<string, readonly string[]> {
+  const ways = new Map<string, readonly string[]>([[file, [file]]]);
+  for (const [path, way] of ways) {
+    for (const next of graph.get(path)?.leadsTo ?? []) if (!ways.has(next)) ways.set(next, [...way, next]);
+  }
+  return ways;
+}
+
+function slashed(path: string): string {
+  return path.split(sep).join("/");
+}
