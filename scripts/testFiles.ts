@@ -2,7 +2,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join, posix, relative, resolve, sep } from "node:path";
 import { findImports, parseSource } from "./syntax.ts";
 
-/** What a test file needs besides Node, and takes long. */
+/** Why a test file is slow, or needs more than Node. */
 export type Need = "emulator" | "browser" | "walk" | "packing" | "killing";
 
 export const needs: Readonly<Record<Need, string>> = {
