@@ -1,4 +1,4 @@
-/** Runs the tests that start no AWS emulator, on a busy machine where asked to. `--help` says how. */
+/** Runs the tests that start no AWS emulator, with busy loops beside them if asked. `--help` says how. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,12 +8,12 @@ import { findTestFiles } from "./testFiles.ts";
 
 const help = `Usage: npm run test:calm -- [options] [FILE...]
 
-Runs all test files but those that start an AWS emulator, which it finds by what each file leads
-to and prints with the way there. With FILE: of these alone.
+Runs all test files but those that start an AWS emulator. It finds these by the imports of each
+file, and prints each with the way to the emulator. With FILE it chooses from these files alone.
 
-  --busy N      beside N busy loops, which end with it (default 0)
-  --times N     so many times, one after the other (default 1)
-  --list        only prints which files are run and which are left out
+  --busy N      runs beside N busy loops, which end with the run (default 0)
+  --times N     runs N times, one after the other (default 1)
+  --list        only prints which files it would run and which it leaves out
   --help        this text
 
 Exit codes: 0 every run passed, 1 one failed or was stopped, 2 wrong usage.

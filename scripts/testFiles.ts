@@ -15,7 +15,7 @@ export const needs: Readonly<Record<Need, string>> = {
 
 export interface TestFiles {
   readonly kept: readonly string[];
-  /** Those that need one of what was asked for, each with the way that leads there. */
+  /** The files with one of the needs that were asked for, each with the chain of modules that leads there. */
   readonly leftOut: readonly LeftOut[];
 }
 
@@ -28,16 +28,16 @@ export interface LeftOut {
 const emulators = ["dynalite", "fauxqs"];
 const browsers = ["playwright-core"];
 const commandFiles = ["bin/cauce.js", "src/cli/main.ts"];
-/** The words of a command line that emulates: the app follows as a name or a path, or an option does. */
+/** Matches the words of a command line that emulates. The app follows as a name or a path, or an option follows. */
 const emulating = /"emulate",\s*(?:\.\.\.)?(?:\w|"[^"]*\.app\.[jt]s"|"--\w)/;
-/** The words of a command line that packs or installs, and the function of src that does. */
+/** Matches the words of a command line that packs or installs, and a call of the function of src that packs. */
 const packing = /"npm",\s*"(?:pack|install|ci)"|"npx",\s|\bpackCheckout\(/;
-/** The module that starts the servers that are killed. */
+/** Matches the module that starts servers for tests that kill them. */
 const killedServers = /^scripts\/crash\/server\.ts$/;
-/** A module that gives pages of the docs to others. */
+/** Matches a module that gives pages of the docs to other modules. */
 const readingPages = /^export (?:const|(?:async )?function) readPages?\b/m;
 
-/** Parts the test files of a checkout by what the modules need that the files lead to. */
+/** Divides the test files of a checkout by what the modules need that the files lead to. */
 export function findTestFiles(root: string, asked: readonly Need[]): TestFiles {
   const files = globSync("test/**/*.test.ts", { cwd: root }).map(slashed).sort();
   const graph = graphOf(root, files);
@@ -58,9 +58,12 @@ export function findTestFiles(root: string, asked: readonly Need[]): TestFiles {
 type Ways = ReadonlyMap<string, readonly string[]>;
 type Graph = ReadonlyMap<string, Module>;
 
-/** For each need: the way from a file to what needs it; undefined where there is none. */
+/** Gives for each need the way from a file to the module that has the need, or undefined. */
 const finders: Readonly<Record<Need, (ways: Ways, graph: Graph) => readonly string[] | undefined>> = {
-  /** To a module that imports an emulator, or to this checkout's command and to one that gives it the words `emulate APP`. */
+  /**
+   * A file starts an emulator if it leads to a module that imports one. It also does if it leads to this checkout's
+   * command and to a module with the words `emulate APP`.
+   */
   emulator(ways, graph) {
     const emulator = emulators.find((name) => ways.has(name));
     if (emulator !== undefined) return ways.get(emulator);
@@ -74,7 +77,7 @@ const finders: Readonly<Record<Need, (ways: Ways, graph: Graph) => readonly stri
     return words === undefined ? undefined : [...words, "npm"];
   },
   killing: (ways) => [...ways].find(([path]) => killedServers.test(path))?.[1],
-  /** To a module that reads pages, and from the tests themselves, not through src, to one that starts processes. */
+  /** A file runs the commands of pages if it leads to a module that reads pages and, without src, to one that starts processes. */
   walk(ways, graph) {
     const [, pages] = [...ways].find(([path]) => graph.get(path)?.readsPages) ?? [];
     const starting = [...ways].find(
@@ -86,15 +89,15 @@ const finders: Readonly<Record<Need, (ways: Ways, graph: Graph) => readonly stri
 
 interface Module {
   readonly leadsTo: readonly string[];
-  /** It has the words of a command line that emulates. */
+  /** Whether the module has the words of a command line that emulates. */
   readonly emulates: boolean;
-  /** It packs or installs a package. */
+  /** Whether the module packs or installs a package. */
   readonly packs: boolean;
-  /** It gives pages of the docs to others. */
+  /** Whether the module gives pages of the docs to other modules. */
   readonly readsPages: boolean;
 }
 
-/** Reads what each module leads to: what it imports, and of src only what is loaded at once. */
+/** Finds what each module leads to. A module of src leads only to the modules that it loads at once. */
 function graphOf(root: string, files: readonly string[]): Map<string, Module> {
   const graph = new Map<string, Module>();
   const aliases = aliasesOf(root);
@@ -138,10 +141,10 @@ function aliasesOf(root: string): Map<string, string> {
   );
 }
 
-/** The modules that a text names as URLs, and as paths from the root: what it starts as a thread or a process. */
+/** Finds the modules that a text names as URLs or as paths from the root, to start them as a thread or a process. */
 function namedIn(text: string, root: string, path: string): string[] {
   const urls = [...text.matchAll(/new URL\("([^"]+\.[jt]s)", import\.meta\.url\)/g)];
-  // Where nothing is started, such a path is that of a text to be read.
+  // If the text starts nothing, such a path names a text to be read.
   const starts = /"node:(child_process|worker_threads)"/.test(text);
   const paths = starts ? [...text.matchAll(/"((?:bin|scripts|test|bench)\/[\w./-]+(?<!\.test)\.[jt]s)"/g)] : [];
   return [
@@ -150,7 +153,7 @@ function namedIn(text: string, root: string, path: string): string[] {
   ].flatMap((found) => (existsSync(found) ? slashed(relative(root, found)) : []));
 }
 
-/** The shortest way to all that a file leads to. */
+/** Finds the shortest way to each module that a file leads to. */
 function waysFrom(file: string, graph: Graph): Map<string, readonly string[]> {
   const ways = new Map<string, readonly string[]>([[file, [file]]]);
   for (const [path, way] of ways) {

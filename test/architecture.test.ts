@@ -76,9 +76,7 @@ const exceptions = {
     "engine/createEngine.ts › createEngine": sharedState,
     "engine/operatorActions.ts › createOperate": sharedState,
     "engine/telemetry/meter.ts › createMeter": sharedState,
-    "http/metrics.ts › createMetrics": "a table of the metrics",
     "testing/atRest.ts › createAtRest": sharedState,
-    "testing/contract/trial.ts › createTrial": sharedState,
     "testing/testWorkflow.ts › testWorkflow": sharedState,
   },
   processReaders: {},
@@ -298,11 +296,11 @@ describe("the sources", () => {
   const sources = readSources();
   const aliases = readAliases();
 
-  it("import from their own floor or below, without a cycle, and keep the other rules", () => {
+  it("every file imports from its own floor or below, without a cycle, and keeps the other rules", () => {
     assert.deepEqual(problemsOf(sources, aliases, exceptions), []);
   });
 
-  it("were found, with their imports", () => {
+  it("all files are found, with their imports", () => {
     const imports = Object.entries(sources).flatMap(([file, text]) =>
       findImports(parseSource(file, text)).map(({ specifier }) => resolve(specifier, file, aliases)),
     );
@@ -321,7 +319,7 @@ describe("the check of the sources", () => {
     for (const [index, pattern] of patterns.entries()) assert.match(problems[index] ?? "", pattern);
   };
 
-  it("takes imports from the same floor and below", () => {
+  it("the check takes imports from the same floor and below", () => {
     finds({
       "core/a.ts": 'import { z } from "zod";',
       "core/b.ts": 'import { a } from "./a.ts";',
@@ -354,7 +352,7 @@ describe("the check of the sources", () => {
     ["an import after an escaped quote", 'const q = "\\""; const p = `\\``; import { a } from "../engine/a.ts";'],
   ];
   for (const [what, text] of upwards) {
-    it(`finds ${what} from a floor above`, () => {
+    it(`the check finds ${what} from a floor above`, () => {
       finds(
         { "backend/b.ts": text, "engine/a.ts": "" },
         /^backend\/b\.ts \(floor 1\) imports engine\/a\.ts \(floor 2\)$/,
@@ -370,10 +368,10 @@ describe("the check of the sources", () => {
     ["as an argument", 'Array.from("../engine/a.ts");'],
   ];
   for (const [what, text] of noImports) {
-    it(`takes no import from text ${what}`, () => finds({ "backend/b.ts": text }));
+    it(`the check takes no import from text ${what}`, () => finds({ "backend/b.ts": text }));
   }
 
-  it("finds the floors of files right in src", () => {
+  it("the check finds the floors of files right in src", () => {
     finds(
       { "testing/t.ts": 'import "../cauce.ts";', "cauce.ts": 'import "./cli/main.ts";', "cli/main.ts": "" },
       /testing\/t\.ts \(floor 5\) imports cauce\.ts \(floor 6\)/,
@@ -381,7 +379,7 @@ describe("the check of the sources", () => {
     );
   });
 
-  it("finds a file on no floor, imported or not", () => {
+  it("the check finds a file on no floor, imported or not", () => {
     finds(
       { "helpers/a.ts": "", "core/a.ts": 'import "../constructor/a.ts";', "util.ts": "" },
       /helpers\/a\.ts stands on no floor/,
@@ -390,7 +388,7 @@ describe("the check of the sources", () => {
     );
   });
 
-  it("finds cycles of any length, type imports included", () => {
+  it("the check finds cycles of any length, type imports included", () => {
     finds({ "core/a.ts": 'import type { A } from "./a.ts";' }, /^a cycle: core\/a\.ts → core\/a\.ts$/);
     finds(
       {
@@ -407,11 +405,11 @@ describe("the check of the sources", () => {
     );
   });
 
-  it("takes two ways to the same file for what they are", () => {
+  it("the check takes two ways to the same file for what they are", () => {
     finds({ "core/a.ts": 'import "./b.ts"; import "./c.ts";', "core/b.ts": 'import "./c.ts";', "core/c.ts": "" });
   });
 
-  it("finds whatever core imports besides zod", () => {
+  it("the check finds all that core imports besides zod", () => {
     finds(
       { "core/a.ts": 'import "zod"; import "hono"; import type { X } from "node:crypto"; import "zod/mini";' },
       /core\/a\.ts imports hono; core imports zod alone/,
@@ -421,7 +419,7 @@ describe("the check of the sources", () => {
     finds({ "backend/a.ts": 'import "hono"; import "node:fs";' });
   });
 
-  it("finds a long file, and an exception that is no longer needed", () => {
+  it("the check finds a long file, and an exception that is no longer needed", () => {
     const lines = (count: number) => "let a;\n".repeat(count);
     finds({ "core/a.ts": lines(400), "core/b.ts": lines(401) }, /^core\/b\.ts has 401 lines/);
     const reasons = { longFiles: { "core/a.ts": "long", "core/b.ts": "long", "core/c.ts": "long" } };
@@ -431,7 +429,7 @@ describe("the check of the sources", () => {
     ]);
   });
 
-  it("finds a long function, and an exception that is no longer needed", () => {
+  it("the check finds a long function, and an exception that is no longer needed", () => {
     const long = (name: string, count: number) => `const ${name} = () => {${"\n".repeat(count - 1)}};`;
     const text = `${long("a", 100)}\n${long("b", 101)}`;
     finds({ "core/a.ts": text }, /^core\/a\.ts › b has 101 lines/);
@@ -442,7 +440,7 @@ describe("the check of the sources", () => {
     ]);
   });
 
-  it("finds a type name that two files export, and an exception that is no longer needed", () => {
+  it("the check finds a type name that two files export, and an exception that is no longer needed", () => {
     const sources = {
       "core/a.ts": "export interface A { readonly b: B }\nexport type B = string;\ntype C = A;\nexport type { C };",
       "core/b.ts": "export class A {}\nexport default interface B {}\ninterface C {}\nexport { type C, type C as D };",
@@ -479,7 +477,7 @@ describe("the check of the sources", () => {
     "process.loadEnvFile()",
   ];
   for (const text of touches) {
-    it(`finds ${text} outside of the folders that may`, () => {
+    it(`the check finds ${text} outside of the folders that may`, () => {
       const inside = processFolders.map((folder) => [`${folder}/env.ts`, text]);
       const sources = { "engine/a.ts": text, ...Object.fromEntries(inside) };
       finds(sources, /^engine\/a\.ts reads the environment or listens/);
@@ -487,7 +485,7 @@ describe("the check of the sources", () => {
     });
   }
 
-  it("leaves other uses of the process alone, and finds an exception that is no longer needed", () => {
+  it("the check leaves other uses of the process alone, and finds an exception that is no longer needed", () => {
     const text = '// process.env\nprocess.stderr.write("process.env"); child.process.env; worker.on("exit", stop);';
     finds({ "engine/a.ts": text });
     assert.match(problemsOf({ "cli/a.ts": text }, {}, { processReaders: { "cli/a.ts": "must" } })[0] ?? "", /drop it$/);
