@@ -5,10 +5,6 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
-export const typescript = fileURLToPath(import.meta.resolve("typescript/package.json")).replace(
-  /package\.json$/,
-  "bin/tsc",
-);
 
 export interface Ended {
   readonly code: number | null;
