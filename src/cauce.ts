@@ -164,7 +164,7 @@ export async function openCauce(
     throw error;
   }
   const { start, drain, close } = lifecycle;
-  return { fetch: (request, env) => app.fetch(request, env), ...createCalls(bound), start, drain, close };
+  return { fetch: app.fetch, ...createCalls(bound), start, drain, close };
 }
 
 /** Makes the calls of the library from the operations of each workflow. */

@@ -71,7 +71,6 @@ const exceptions = {
     "backend/sqlite/writer/queue.ts › createQueues": sharedState,
     "cauce.ts › openCauce": sharedState,
     "cli/main.ts › createProgram": "a table of the commands, each with its options and its help",
-    "core/defineWorkflow.ts › checkWorkflow": "a list of checks, each a line or two",
     "emulate/emulate.ts › emulate": "starts one part of the emulator after another",
     "engine/createEngine.ts › createEngine": sharedState,
     "engine/operatorActions.ts › createOperate": sharedState,

@@ -1,8 +1,8 @@
 import type { Random } from "./clock.ts";
 import type { ErrorCode, Fault } from "./errors.ts";
 import { cutError, fingerprintOf } from "./fingerprint.ts";
-import { type Actor, appendPast, type Failure, type StoredOrder, type Visit } from "./order.ts";
-import { type AnyWorkflow, kindOf, type StatusDefinition, statusOf } from "./workflow.ts";
+import { type Actor, appendPast, exceedsBytes, type Failure, type StoredOrder, type Visit } from "./order.ts";
+import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
 /** One change of an order: the only thing that a backend writes of an order after its placing. */
 export interface Change {
@@ -116,4 +116,52 @@ export function withError(order: StoredOrder, message: string): StoredOrder {
 
 export function expiryOf(status: StatusDefinition, now: number): number | null {
   return status.waits && status.expires ? now + Math.ceil(status.expires.afterSeconds * 1_000) : null;
+}
+
+/** Merges results into the order's, key by key, and checks them against the workflow's schema. */
+export function mergeResults(
+  order: StoredOrder,
+  results: object | undefined,
+  { workflow, resultsBytesMax = Number.POSITIVE_INFINITY }: DecideContext,
+): { resultsJson: string } | { faults: Fault[] } {
+  if (results === undefined) return { resultsJson: order.resultsJson };
+  if (!isPlainObject(results))
+    return { faults: [{ path: "", message: "results must be an object of plain keys and values" }] };
+  let resultsJson: string;
+  try {
+    let merged: unknown = { ...JSON.parse(order.resultsJson), ...withoutUndefined(results) };
+    if (workflow.results !== undefined) {
+      const parsed = workflow.results.safeParse(merged);
+      if (!parsed.success) return { faults: faultsOf(parsed.error) };
+      merged = parsed.data;
+    }
+    resultsJson = JSON.stringify(merged);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return { faults: [{ path: "", message: `results cannot be taken: ${reason}` }] };
+  }
+  if (!resultsJson?.startsWith("{")) return { faults: [{ path: "", message: "results must be an object as JSON" }] };
+  if (exceedsBytes(resultsJson, resultsBytesMax)) {
+    return {
+      faults: [{ path: "", message: `results take more than the ${resultsBytesMax} bytes that the store holds` }],
+    };
+  }
+  return { resultsJson };
+}
+
+/** Leaves undefined values out, so that none replaces an earlier result. */
+function withoutUndefined(results: object): object {
+  if (!Object.values(results).includes(undefined)) return results;
+  return Object.fromEntries(Object.entries(results).filter(([, value]) => value !== undefined));
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (value === null || typeof value !== "object") return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+export function describeFaults(status: string, faults: readonly Fault[]): string {
+  const [first] = faults;
+  return `results given in "${status}" do not fit the schema: ${first?.path ? `${first.path}: ` : ""}${first?.message}`;
 }

@@ -3,16 +3,16 @@ import {
   changed,
   type DecideContext,
   type Decision,
+  describeFaults,
   expiryOf,
   markFailed,
+  mergeResults,
   transition,
   withError,
 } from "./change.ts";
-import type { ErrorCode } from "./errors.ts";
-import { retryDelaySeconds } from "./errors.ts";
+import { type ErrorCode, retryDelaySeconds } from "./errors.ts";
 import { cutError } from "./fingerprint.ts";
 import { attemptNumber, type StoredOrder } from "./order.ts";
-import { describeFaults, mergeResults } from "./results.ts";
 import { kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
 export type { Change, DecideContext, Decision };

@@ -6,7 +6,7 @@ import { decideContext } from "./context.ts";
 import { textOf } from "./log.ts";
 import { runHandler, type StatusContext } from "./runHandler.ts";
 import { commitWithRetry } from "./storeHealth.ts";
-import { type EndedAttempt, outcomeOf } from "./telemetry/observer.ts";
+import type { AttemptOutcome, EndedAttempt } from "./telemetry/observer.ts";
 
 /** A delivery that is about to be tried. */
 export interface HandedDelivery extends Delivery {
@@ -135,6 +135,12 @@ function decideSafely(order: StoredOrder, outcome: Outcome, context: DecideConte
     const message = `the results given in "${order.status}" cannot be read: ${textOf(error)}`;
     return decide(order, { kind: "failed", code: "invalid_results", message, permanent: true }, context);
   }
+}
+
+/** Gives the outcome of an attempt from its change. */
+function outcomeOf({ after, delivery }: Change, moved: boolean): AttemptOutcome {
+  if (delivery === "again" || delivery === "keep") return "retried";
+  return moved && after.failure === null ? "moved" : "failed";
 }
 
 /** What the log says of an attempt, and no order keeps. */

@@ -45,3 +45,18 @@ export async function applyOutcome(context: EngineContext, order: StoredOrder, o
   const decision = decide(order, outcome, decideContext(context, context.actor));
   if ("change" in decision) await commitChange(context, decision.change);
 }
+
+/** Adds `onExpiry` to an observer: it gets the time at which a placed or changed order expires. */
+export function withExpiries(observer: Observer, onExpiry: (expiresAt: number) => void): Observer {
+  return {
+    placed(order) {
+      observer.placed(order);
+      if (order.expiresAt !== null) onExpiry(order.expiresAt);
+    },
+    changed(change, attempt) {
+      observer.changed(change, attempt);
+      if (change.after.expiresAt !== null) onExpiry(change.after.expiresAt);
+    },
+    removed: observer.removed,
+  };
+}

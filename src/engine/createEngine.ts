@@ -1,10 +1,10 @@
 import type { Backend, LocatedBackend } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
-import type { Actor, StoredOrder } from "../core/order.ts";
+import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, handledStatuses, retryOf, statusesOf } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
-import type { EngineContext } from "./context.ts";
+import { type EngineContext, withExpiries } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
 import { createMaintenance, type Maintenance } from "./maintenance/maintenance.ts";
 import { createRetention } from "./maintenance/retention.ts";
@@ -43,14 +43,12 @@ export function createEngine(options: EngineOptions): Engine {
   const { workflow } = app;
   checkLimits(workflow, options.backend);
   const { healthChecked: backend, takesWrites } = createStoreHealth(options.backend, clock);
-  const noticeExpiry = ({ expiresAt }: StoredOrder): void => {
-    if (expiresAt !== null) maintenance.notice("sweep", expiresAt);
-  };
+  const onExpiry = (expiresAt: number): void => maintenance.notice("sweep", expiresAt);
   const context: EngineContext = {
     ...{ workflow, backend, clock, random, log },
     actor: { ...options.actor, requestId: null, messageId: null },
     // A backend with `sweepSeconds` is swept at intervals, so no single order has to wake the sweep.
-    observer: backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? withOrders(observer, noticeExpiry) : observer,
+    observer: backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? withExpiries(observer, onExpiry) : observer,
     commitPatienceSeconds: options.commitPatienceSeconds ?? Number.POSITIVE_INFINITY,
   };
   const retention = retentionDays === undefined ? [] : [createRetention(context, retentionDays)];
@@ -67,21 +65,6 @@ export function createEngine(options: EngineOptions): Engine {
     ...createQueues(context),
     ...createProcessing(context, app, maintenance, options.unknownStatuses ?? "refuse"),
     maintain: maintenance.once,
-  };
-}
-
-/** Adds `onOrder` to an observer. It gets each order as it stands after a placing or a change. */
-function withOrders(observer: Observer, onOrder: (order: StoredOrder) => void): Observer {
-  return {
-    placed(order) {
-      observer.placed(order);
-      onOrder(order);
-    },
-    changed(change, attempt) {
-      observer.changed(change, attempt);
-      onOrder(change.after);
-    },
-    removed: observer.removed,
   };
 }
 

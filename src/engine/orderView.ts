@@ -8,6 +8,8 @@ import {
   type Visit,
 } from "../core/order.ts";
 
+const isExtrasShown = Object.keys(shownExtraFields).length > 0;
+
 export const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
 export const isoOrNull = (milliseconds: number | null): string | null =>
   milliseconds === null ? null : iso(milliseconds);
@@ -68,7 +70,7 @@ export function createOrderJson(
   workflow: string,
   fields: ShownExtraFields = shownExtraFields,
 ): (order: StoredOrder) => string {
-  const isExtrasShown = Object.keys(fields).length > 0;
+  const areShown = Object.keys(fields).length > 0;
   // Under load many orders carry the same millisecond. Writing a date costs as much as the rest of the order.
   let lastAt = Number.NaN;
   let lastText = "";
@@ -90,7 +92,7 @@ export function createOrderJson(
       `"updatedAt":"${time(order.updatedAt)}","notBefore":${timeJson(order.notBefore)},"expiresAt":${timeJson(order.expiresAt)},` +
       `"failure":${json(failureOf(order.failure))},` +
       `"history":[${past}${current}],"historyOmitted":${order.pastOmitted}` +
-      (isExtrasShown ? `,${JSON.stringify(showExtras(order.extrasJson, fields)).slice(1)}` : "}")
+      (areShown ? `,${JSON.stringify(showExtras(order.extrasJson, fields)).slice(1)}` : "}")
     );
   };
 }
@@ -179,5 +181,6 @@ class HandlerOrder implements Omit<Order, keyof ShownExtras> {
 }
 
 export function handlerOrder(stored: StoredOrder, workflow: string): Order {
-  return Object.assign(new HandlerOrder(stored, workflow), showExtras(stored.extrasJson));
+  const order = new HandlerOrder(stored, workflow);
+  return isExtrasShown ? Object.assign(order, showExtras(stored.extrasJson)) : order;
 }

@@ -54,7 +54,7 @@ describe("opening workflows", () => {
     assert.deepEqual(events, ["open orders", "open claims", "close orders", "close claims"]);
   });
 
-  test("takes one app alone, and tells whoever looks on at its workflow", async (t) => {
+  test("takes one app alone, and gives its workflow an observer and a callback for batches", async (t) => {
     const { backend } = noted();
     const placed: string[] = [];
     const { workflows, close } = await openWorkflows({

@@ -24,9 +24,3 @@ export interface Observer {
   /** `count` orders were removed. */
   removed(count: number): void;
 }
-
-/** Gives the outcome of an attempt from its change. */
-export function outcomeOf({ after, delivery }: Change, moved: boolean): AttemptOutcome {
-  if (delivery === "again" || delivery === "keep") return "retried";
-  return moved && after.failure === null ? "moved" : "failed";
-}

@@ -1,6 +1,7 @@
 import type { Depth } from "../../backend/port.ts";
 import type { Clock } from "../../core/clock.ts";
-import { createEvents, type Events } from "./events.ts";
+import type { Change } from "../../core/decide.ts";
+import type { StoredOrder } from "../../core/order.ts";
 import { createHistogram, createMeter, type Histogram, type Meter, observe } from "./meter.ts";
 import type { Observer } from "./observer.ts";
 
@@ -72,6 +73,162 @@ export function createTelemetry({ clock, stream }: { clock: Clock; stream: strin
       events.end();
       for (const callback of closing) callback();
       closing.clear();
+    },
+  };
+}
+
+/** One transition, or one placing, whose `from` is null. */
+export interface TransitionEvent {
+  /** The event's position in the stream, from 1. */
+  readonly number: number;
+  readonly workflow: string;
+  readonly orderId: string;
+  readonly status: string;
+  readonly from: string | null;
+  readonly visit: number;
+  readonly version: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** The last events, for readers of `/events`. */
+export interface Events {
+  /** Names this stream. Numbers of another stream mean nothing here. */
+  readonly stream: string;
+  /** The number of the last event. */
+  readonly last: number;
+  /** Begins to record. Harmless when called again. */
+  open(): void;
+  placed(workflow: string, order: StoredOrder): void;
+  changed(workflow: string, change: Change): void;
+  /**
+   * Gives up to `max` events after `number` that are still held. `missed`: how many events between are no longer held.
+   * `upTo`: the number to go on from.
+   */
+  after(
+    number: number,
+    max: number,
+  ): { readonly missed: number; readonly events: TransitionEvent[]; readonly upTo: number };
+  /** Calls back once, soon after the next event or at the end. The returned function takes the callback off. */
+  onNext(callback: () => void): () => void;
+  /** Ends the stream, and calls every waiting callback. */
+  end(): void;
+  readonly ended: boolean;
+}
+
+const idBytes = 36;
+
+/**
+ * Keeps the last `window` events in a ring of typed arrays. A ring of objects would move every order that passes into
+ * the old generation, which costs more than all the rest (decision 0009). A reader only has a number, so a slow reader
+ * holds up nothing; once the ring has gone past that number, the reader is told how many events it missed. Nothing is
+ * recorded until `open`.
+ */
+export function createEvents({ window, stream }: { window: number; stream: string }): Events {
+  let ring: ReturnType<typeof createRing> | undefined;
+  let last = 0;
+  let first = 1;
+  let ended = false;
+  let scheduled = false;
+  const waiting = new Set<() => void>();
+
+  const wake = (): void => {
+    scheduled = false;
+    const callbacks = [...waiting];
+    waiting.clear();
+    for (const callback of callbacks) callback();
+  };
+  const schedule = (): void => {
+    if (scheduled || waiting.size === 0) return;
+    scheduled = true;
+    setImmediate(wake);
+  };
+  const record = (workflow: string, order: StoredOrder, from: string | null): void => {
+    if (ring === undefined) return;
+    last++;
+    if (last - first >= window) first = last - window + 1;
+    ring.write(last % window, workflow, order, from);
+    schedule();
+  };
+
+  return {
+    stream,
+    get last() {
+      return last;
+    },
+    get ended() {
+      return ended;
+    },
+    open() {
+      ring ??= createRing(window);
+    },
+    placed: (workflow, order) => record(workflow, order, null),
+    changed(workflow, { before, after }) {
+      if (after.visit !== before.visit) record(workflow, after, before.status);
+    },
+    after(number, max) {
+      const from = Math.max(number + 1, first);
+      const upTo = Math.min(last, from + max - 1);
+      const events: TransitionEvent[] = [];
+      for (let n = from; n <= upTo && ring !== undefined; n++) events.push({ number: n, ...ring.read(n % window) });
+      return { missed: from - number - 1, events, upTo: Math.max(number, upTo) };
+    },
+    onNext(callback) {
+      waiting.add(callback);
+      return () => waiting.delete(callback);
+    },
+    end() {
+      ended = true;
+      wake();
+    },
+  };
+}
+
+function createRing(window: number) {
+  const ids = Buffer.alloc(window * idBytes);
+  const idLengths = new Uint8Array(window);
+  const times = new Float64Array(window);
+  const numbers = new Uint32Array(window * 5);
+  // The ring holds indices of names. There are few names: those of the workflows and their statuses.
+  const names: (string | null)[] = [null];
+  const places = new Map<string, number>();
+  const placeOf = (name: string): number => {
+    let place = places.get(name);
+    if (place === undefined) {
+      place = names.push(name) - 1;
+      places.set(name, place);
+    }
+    return place;
+  };
+
+  return {
+    write(
+      slot: number,
+      workflow: string,
+      { id, status, visit, version, entry }: StoredOrder,
+      from: string | null,
+    ): void {
+      idLengths[slot] = ids.write(id, slot * idBytes, idBytes, "latin1");
+      times[slot] = entry.at;
+      const at = slot * 5;
+      numbers[at] = visit;
+      numbers[at + 1] = version;
+      numbers[at + 2] = placeOf(status);
+      numbers[at + 3] = from === null ? 0 : placeOf(from);
+      numbers[at + 4] = placeOf(workflow);
+    },
+    read(slot: number): Omit<TransitionEvent, "number"> {
+      const at = slot * 5;
+      const name = (offset: number) => names[numbers[at + offset] as number] as string;
+      return {
+        workflow: name(4),
+        orderId: ids.toString("latin1", slot * idBytes, slot * idBytes + (idLengths[slot] as number)),
+        status: name(2),
+        from: numbers[at + 3] === 0 ? null : name(3),
+        visit: numbers[at] as number,
+        version: numbers[at + 1] as number,
+        at: times[slot] as number,
+      };
     },
   };
 }
