@@ -18,7 +18,7 @@ export interface HandedDelivery extends Delivery {
 export type Settlement = Verdict & { readonly consumed?: true };
 
 /** Tries one delivery. Resolves to undefined where the delivery cannot be settled: its lease must run out. */
-export type Attempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Settlement | undefined>;
+export type RunAttempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Settlement | undefined>;
 
 const done: Settlement = { verdict: "done" };
 const consumed: Settlement = { verdict: "done", consumed: true };
@@ -36,7 +36,7 @@ type Decided = Extract<Decision, { change: Change }>;
  *                         dropped
  *   commit is stale       another delivery of this visit was first: its outcome stands, and this one is settled as done
  */
-export function createAttempt(context: StatusContext): Attempt {
+export function createAttempt(context: StatusContext): RunAttempt {
   const { backend, clock, actor, log, observer } = context;
 
   const decideFor = (delivery: HandedDelivery, order: StoredOrder, outcome: Outcome): Decided => {

@@ -3,7 +3,7 @@ import type { Depth, FailureGroup, ListQuery, OrderPage, Whereabouts } from "../
 import type { ErrorCode, Fault } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow, ResultsOf, StatusName } from "../core/workflow.ts";
-import type { Attempt } from "./attempt.ts";
+import type { RunAttempt } from "./attempt.ts";
 import type { Maintained } from "./maintenance/maintenance.ts";
 
 /** A refusal that is expected: an operation returns it and does not throw. */
@@ -96,7 +96,7 @@ export interface Engine extends Maintained {
    * Opens the resources, and gives what tries one delivery: for a caller that gets deliveries by itself, as a Lambda
    * function does. Nothing polls and no chore runs. `stop` closes the resources.
    */
-  openAttempts(): Promise<Attempt>;
+  openAttempts(): Promise<RunAttempt>;
   /**
    * Stops receiving, waits for the attempts under way, closes the resources. Each handler keeps its `timeoutSeconds`.
    * The backend stays open. Harmless when called again.

@@ -2,7 +2,7 @@ import type { Delivery } from "../backend/port.ts";
 import { sleep } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import { type AnyWorkflow, handledStatuses, leaseSecondsOf, statusOf } from "../core/workflow.ts";
-import type { Attempt } from "./attempt.ts";
+import type { RunAttempt } from "./attempt.ts";
 import type { StartOptions } from "./engine.ts";
 import { textOf } from "./log.ts";
 import type { StatusContext } from "./runHandler.ts";
@@ -15,7 +15,7 @@ export interface Poll {
 const pauseAfterErrorSeconds = 1;
 
 /** Receives the deliveries of one status and keeps at most `concurrency` handlers running. */
-export function startPoll({ status, definition, backend, clock, log }: StatusContext, attempt: Attempt): Poll {
+export function startPoll({ status, definition, backend, clock, log }: StatusContext, attempt: RunAttempt): Poll {
   const leaseSeconds = leaseSecondsOf(definition);
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;

@@ -56,7 +56,7 @@ export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Pr
   if (!isPromise(running)) return running;
 
   return new Promise((resolve) => {
-    const deadline: Deadline = {
+    const deadline: AttemptDeadline = {
       at,
       earlier: undefined,
       later: undefined,
@@ -172,18 +172,18 @@ export function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): StatusC
 }
 
 /** The time by which an attempt must have ended. */
-export interface Deadline {
+export interface AttemptDeadline {
   readonly at: number;
   expire(): void;
   /** The neighbours in the list; undefined for a deadline that is in none. */
-  earlier: Deadline | undefined;
-  later: Deadline | undefined;
+  earlier: AttemptDeadline | undefined;
+  later: AttemptDeadline | undefined;
 }
 
 export interface Deadlines {
-  add(deadline: Deadline): void;
+  add(deadline: AttemptDeadline): void;
   /** Harmless for a deadline that is not in the list. */
-  remove(deadline: Deadline): void;
+  remove(deadline: AttemptDeadline): void;
   close(): void;
 }
 
@@ -195,11 +195,11 @@ export interface Deadlines {
  * been replaced, and those keep ended attempts alive until a full collection.
  */
 export function createDeadlines(clock: Clock): Deadlines {
-  const ends: Deadline = { at: Number.POSITIVE_INFINITY, expire() {}, earlier: undefined, later: undefined };
+  const ends: AttemptDeadline = { at: Number.POSITIVE_INFINITY, expire() {}, earlier: undefined, later: undefined };
   ends.earlier = ends.later = ends;
   let cancel: (() => void) | undefined;
 
-  const remove = (deadline: Deadline) => {
+  const remove = (deadline: AttemptDeadline) => {
     const { earlier, later } = deadline;
     if (earlier === undefined || later === undefined) return;
     earlier.later = later;
@@ -213,7 +213,7 @@ export function createDeadlines(clock: Clock): Deadlines {
       cancel = undefined;
       const now = clock.now();
       for (;;) {
-        const next = ends.later as Deadline;
+        const next = ends.later as AttemptDeadline;
         if (next === ends) return;
         if (next.at > now) {
           arm(next.at);
@@ -227,7 +227,7 @@ export function createDeadlines(clock: Clock): Deadlines {
 
   return {
     add(deadline) {
-      const last = ends.earlier as Deadline;
+      const last = ends.earlier as AttemptDeadline;
       deadline.earlier = last;
       deadline.later = ends;
       last.later = deadline;
@@ -238,7 +238,7 @@ export function createDeadlines(clock: Clock): Deadlines {
     close() {
       cancel?.();
       cancel = undefined;
-      while (ends.later !== ends) remove(ends.later as Deadline);
+      while (ends.later !== ends) remove(ends.later as AttemptDeadline);
     },
   };
 }

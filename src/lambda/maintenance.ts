@@ -8,7 +8,7 @@ import { type Invocation, lambdaSettings, openOnce, openStack } from "./open.ts"
 /** The most that one step of a chore takes, with room. With less time left, the next invocation goes on. */
 const stepMilliseconds = 15_000;
 
-export interface Swept {
+interface Swept {
   /** How many overdue orders were moved or queued. */
   readonly swept: number;
   /** How many old orders were removed; left out without `CAUCE_RETENTION_DAYS`. */

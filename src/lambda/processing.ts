@@ -1,7 +1,7 @@
 import { type Adopted, type AwsBackend, resourceNames } from "../backend/aws/index.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { handledStatus, handledStatuses, leaseSecondsOf, timeoutSecondsOf } from "../core/workflow.ts";
-import type { Attempt } from "../engine/attempt.ts";
+import type { RunAttempt } from "../engine/attempt.ts";
 import { jsonLog } from "../engine/log.ts";
 import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
 import { cauceVariables } from "../node/settings.ts";
@@ -33,7 +33,7 @@ interface Desk {
   readonly timeoutSeconds: number;
   readonly leaseSeconds: number;
   readonly backend: AwsBackend;
-  readonly attempt: Attempt;
+  readonly attempt: RunAttempt;
   /** What comes again is the message itself, and not a new one. */
   readonly fifo: boolean;
 }

@@ -4,7 +4,7 @@ import { memory } from "../../src/backend/memory/memory.ts";
 import type { Backend, Delivery, ReceiveOptions, Verdict } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
-import type { Attempt, Settlement } from "../../src/engine/attempt.ts";
+import type { RunAttempt, Settlement } from "../../src/engine/attempt.ts";
 import { startPoll } from "../../src/engine/poll.ts";
 import { createDeadlines } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
@@ -40,7 +40,7 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
   });
   const attempted: Attempted[] = [];
   const onAttempt = new Set<() => void>();
-  const attempt: Attempt = (delivery, handled) =>
+  const attempt: RunAttempt = (delivery, handled) =>
     new Promise((settle, fail) => {
       attempted.push({ delivery, handled, settle, fail });
       for (const look of onAttempt) look();
