@@ -64,7 +64,7 @@ function whyNot(error: unknown): string {
   if (code === "ERR_UNKNOWN_FILE_EXTENSION") {
     return `${shorten(message)}; an app is a .ts, .mts, .js or .mjs module`;
   }
-  const where = placeOf(error);
+  const where = locationOf(error);
   const at = where === undefined ? "" : ` at ${where}`;
   if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
     return `${message}${at}; Node only strips types, so write it in JavaScript's own syntax`;
@@ -77,8 +77,8 @@ function whyNot(error: unknown): string {
   return `${error.name} while loading${at}: ${shorten(message)}; correct it`;
 }
 
-/** Where an error arose, as `file:line`: Node puts a syntax error's place before its stack, others name it in a frame. */
-function placeOf(error: Error): string | undefined {
+/** Where an error arose, as `file:line`: Node puts a syntax error's location before its stack, others name it in a frame. */
+function locationOf(error: Error): string | undefined {
   const stack = error.stack ?? "";
   const before = /^((?:file:\/\/)?\/.+|[A-Za-z]:\\.+):(\d+)$/.exec(stack.split("\n", 1)[0] ?? "");
   const found = before ?? /\(?(file:\/\/\S+?):(\d+):\d+\)?$/m.exec(stack);

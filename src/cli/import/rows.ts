@@ -186,7 +186,7 @@ export function compileMapping(headers: readonly string[], columns: readonly Col
     if (names.some((name) => name === "" || name === "__proto__")) {
       refuse(`the header "${header}" leads to "${path}", which is no path such as items.0.sku`);
     }
-    place(root, names, { kind: "cell", index, path, type }) ||
+    putCell(root, names, { kind: "cell", index, path, type }) ||
       refuse(`the path "${path}" of the header "${header}" and another's exclude each other; change one of them`);
   }
   if (root.fields.size === 0) refuse("the mapping is empty; name a header and its path");
@@ -204,7 +204,7 @@ function typed(text: string): { name: string; type: CellType } {
 }
 
 /** Puts a cell into the tree; false where another stands in its way. */
-function place(root: Part, names: readonly string[], cell: Part): boolean {
+function putCell(root: Part, names: readonly string[], cell: Part): boolean {
   let node = root;
   for (const [depth, name] of names.entries()) {
     if (node.kind === "cell" || (node.kind === "list" && !isIndex(name))) return false;
@@ -302,8 +302,8 @@ export interface Position {
 /** What a line becomes. */
 export type Prepared = { readonly body: string } | { readonly problem: Problem };
 
-export function rowOf(place: Pick<Row, "line" | "endLine" | "end" | "raw">, prepared: Prepared): Row {
-  const { line, endLine, end, raw } = place;
+export function rowOf(lineFacts: Pick<Row, "line" | "endLine" | "end" | "raw">, prepared: Prepared): Row {
+  const { line, endLine, end, raw } = lineFacts;
   // Written out: a spread would cost more than all else that is done for a line.
   return "body" in prepared
     ? { line, endLine, end, raw, body: prepared.body, outcome: undefined }

@@ -159,7 +159,7 @@ const noBorders = Object.fromEntries(
   [
     ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"],
     ...["left", "left-mid", "mid", "mid-mid", "right", "right-mid"],
-  ].map((place) => [place, ""]),
+  ].map((part) => [part, ""]),
 );
 
 /** Rows under headings, without borders: what `cut` and `awk` can take apart, too. */
