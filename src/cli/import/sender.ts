@@ -154,8 +154,8 @@ export interface DeliverOptions {
   readonly onOutcomes: () => void;
 }
 
-const firstWaitMilliseconds = 100;
-const longestWaitMilliseconds = 2_000;
+const waitMillisecondsMin = 100;
+const waitMillisecondsMax = 2_000;
 
 /**
  * Sends rows until each has an outcome, or until it is stopped. What a broken connection left open and what the server
@@ -165,7 +165,7 @@ export async function deliver(rows: readonly Row[], options: DeliverOptions): Pr
   const { sender, stop, retrySeconds, onTrouble, onOutcomes } = options;
   let open = rows.filter(({ outcome }) => outcome === undefined);
   let answeredAt = performance.now();
-  let waitMilliseconds = firstWaitMilliseconds;
+  let waitMilliseconds = waitMillisecondsMin;
   let trouble: string | undefined;
   // Rows may all have been refused without asking the server.
   onOutcomes();
@@ -181,7 +181,7 @@ export async function deliver(rows: readonly Row[], options: DeliverOptions): Pr
       }
       row.outcome = outcomeOf(answer);
       answeredAt = performance.now();
-      waitMilliseconds = firstWaitMilliseconds;
+      waitMilliseconds = waitMillisecondsMin;
     };
     const { broken } = await sender.send({
       bodies: sending.map(({ body }) => body),
@@ -198,7 +198,7 @@ export async function deliver(rows: readonly Row[], options: DeliverOptions): Pr
     if (trouble !== what) onTrouble(what);
     trouble = what;
     await delay(waitMilliseconds, undefined, { signal: stop }).catch(() => {});
-    waitMilliseconds = Math.min(2 * waitMilliseconds, longestWaitMilliseconds);
+    waitMilliseconds = Math.min(2 * waitMilliseconds, waitMillisecondsMax);
   }
 }
 

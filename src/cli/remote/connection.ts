@@ -116,8 +116,8 @@ export function plain(text: string): string {
   return text.replace(/\p{Cc}+/gu, " ").toWellFormed();
 }
 
-export function cut(text: string, longest: number): string {
-  return text.length > longest ? `${text.slice(0, longest - 1).trimEnd()}…` : text;
+export function cut(text: string, lengthMax: number): string {
+  return text.length > lengthMax ? `${text.slice(0, lengthMax - 1).trimEnd()}…` : text;
 }
 
 /** A length of time in its two largest units: `850 ms`, `3 min 20 s`, `2 d 4 h`. */

@@ -21,7 +21,7 @@ export interface VerifyFlags extends RemoteFlags {
   readonly json?: boolean;
 }
 
-const timeoutSecondsMost = 86_400;
+const timeoutSecondsMax = 86_400;
 
 interface Verified {
   readonly proofs: Proofs;
@@ -116,10 +116,10 @@ interface Operations {
 }
 
 function secondsOf(text: string): number {
-  if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= timeoutSecondsMost) return Number(text);
+  if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= timeoutSecondsMax) return Number(text);
   throw new CauceError(
     "setting_invalid",
-    `--timeout must be whole seconds from 1 to ${timeoutSecondsMost}, not "${text}"`,
+    `--timeout must be whole seconds from 1 to ${timeoutSecondsMax}, not "${text}"`,
   );
 }
 
@@ -180,8 +180,8 @@ export interface Followed {
 
 export type Kinds = ReadonlyMap<string, Queue["kind"]>;
 
-const firstPauseSeconds = 0.1;
-const longestPauseSeconds = 2;
+const pauseSecondsMin = 0.1;
+const pauseSecondsMax = 2;
 
 /** Reads the order, with growing pauses, until it is where it was to come to, cannot come there, or the time is over. */
 export async function follow(
@@ -195,7 +195,7 @@ export async function follow(
   let order = placed;
   let told = 0;
   try {
-    for (let seconds = firstPauseSeconds; ; seconds = Math.min(seconds * 1.5, longestPauseSeconds)) {
+    for (let seconds = pauseSecondsMin; ; seconds = Math.min(seconds * 1.5, pauseSecondsMax)) {
       for (const { status } of order.history.slice(told)) onStatus(status);
       told = order.history.length;
       const followed = judge(order, kinds, to);
