@@ -94,7 +94,7 @@ export interface Progress {
   /** How the file is read: its kind and mapping. */
   readonly format: string;
   readonly complete: boolean;
-  /** How far all lines have an outcome. */
+  /** How far all lines have a result. */
   readonly bytes: number;
   readonly line: number;
   /** The bytes of a CSV file's header; 0 for others. */

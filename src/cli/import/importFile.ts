@@ -140,15 +140,15 @@ async function sendAll(
       const rows = await batches.next();
       if (rows === undefined) return;
       let done = 0;
-      const onOutcomes = (): void => {
+      const onResults = (): void => {
         done = tally.take(rows, done);
         meter.update(tally.position().bytes, tally.counts());
         if (performance.now() - savedAt < progressMilliseconds) return;
         savedAt = performance.now();
         save(false);
       };
-      await deliver(rows, { sender, stop, retrySeconds, onTrouble, onOutcomes });
-      onOutcomes();
+      await deliver(rows, { sender, stop, retrySeconds, onTrouble, onResults });
+      onResults();
     }
   } finally {
     sender.close();
@@ -195,7 +195,7 @@ function interrupted(input: Input, { source }: ImportOptions, tally: Tally, reas
 /** How far an import is, and what came of its lines, over all of its runs. */
 export interface Tally {
   /**
-   * Takes the rows in their order, as far as each has an outcome, and gives how many. A row behind one that is still
+   * Takes the rows in their order, as far as each has an result, and gives how many. A row behind one that is still
    * open waits: a run that ends before it sends both again, and would count it twice.
    */
   take(rows: readonly Row[], from: number): number;
@@ -209,15 +209,15 @@ export function createTally(from: Progress | undefined, refused: RefusedFile): T
   return {
     take(rows, first) {
       let at = first;
-      for (let row = rows[at]; row?.outcome !== undefined; row = rows[++at]) {
-        if (typeof row.outcome !== "string") refused.add(row, row.outcome);
+      for (let row = rows[at]; row?.result !== undefined; row = rows[++at]) {
+        if (typeof row.result !== "string") refused.add(row, row.result);
       }
       // First: a line that could not be written down must come again, so it does not count.
       refused.flush();
       for (let counted = first; counted < at; counted++) {
-        const { outcome, end, endLine } = rows[counted] as Row;
-        if (outcome === "placed") placed++;
-        else if (outcome === "repeated") repeated++;
+        const { result, end, endLine } = rows[counted] as Row;
+        if (result === "placed") placed++;
+        else if (result === "repeated") repeated++;
         else refusals++;
         bytes = end;
         line = endLine;

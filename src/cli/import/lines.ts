@@ -118,7 +118,7 @@ export function rowsOf(
   onHeader: (bytes: number) => void,
 ): AsyncIterable<Row[]> {
   const keyOf = (line: number) => `${source}:${line}`;
-  // Where no line had an outcome yet, the header is still to come, and the first line's number with it.
+  // Where no line had a result yet, the header is still to come, and the first line's number with it.
   const start = from === undefined || from.bytes === 0 ? undefined : { bytes: from.bytes, line: from.line };
   if (format.kind !== "csv") {
     const envelope = format.kind === "data" ? dataEnvelope : ownEnvelope;

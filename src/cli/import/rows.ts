@@ -290,7 +290,7 @@ export interface Row {
   readonly raw: string | readonly string[];
   /** What is sent; empty for a line that is refused without asking the server. */
   readonly body: string;
-  outcome: "placed" | "repeated" | Problem | undefined;
+  result: "placed" | "repeated" | Problem | undefined;
 }
 
 /** How far the input is done with. */
@@ -306,8 +306,8 @@ export function rowOf(lineFacts: Pick<Row, "line" | "endLine" | "end" | "raw">, 
   const { line, endLine, end, raw } = lineFacts;
   // Written out: a spread would cost more than all else that is done for a line.
   return "body" in prepared
-    ? { line, endLine, end, raw, body: prepared.body, outcome: undefined }
-    : { line, endLine, end, raw, body: "", outcome: prepared.problem };
+    ? { line, endLine, end, raw, body: prepared.body, result: undefined }
+    : { line, endLine, end, raw, body: "", result: prepared.problem };
 }
 
 /** Makes what is sent of a line's text and its key. */

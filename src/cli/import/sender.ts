@@ -6,7 +6,7 @@ import { CauceError, type ErrorCode } from "../../core/errors.ts";
 import { onlyWorkflow, type RemoteFlags, serverOf } from "../remote/connection.ts";
 import type { Problem, Row } from "./rows.ts";
 
-export interface Answer {
+export interface LineResult {
   readonly status: number;
   readonly problem?: Problem;
 }
@@ -16,7 +16,7 @@ export interface Request {
   /** Once it is aborted, nothing more is sent; what was sent is still answered. */
   readonly stop: AbortSignal;
   /** Told of each answer, in the order of the bodies. */
-  readonly onAnswer: (index: number, answer: Answer) => void;
+  readonly onAnswer: (index: number, answer: LineResult) => void;
   /** Told after a handful of answers came. */
   readonly onAnswers: () => void;
 }
@@ -97,7 +97,7 @@ async function readAnswers(
     for await (const text of response) {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) onAnswer(index++, parseAnswer(line, url));
+      for (const line of lines) onAnswer(index++, parseResult(line, url));
       onAnswers();
     }
   } catch (error) {
@@ -107,12 +107,12 @@ async function readAnswers(
   return index;
 }
 
-function parseAnswer(line: string, url: string): Answer {
+function parseResult(line: string, url: string): LineResult {
   // Most lines are of this shape, and reading the whole of each would take half of the client's time.
   const status = /^\{"line":\d+,"status":(20[02]),/.exec(line)?.[1];
   if (status !== undefined) return { status: Number(status) };
   try {
-    const answer = JSON.parse(line) as Answer;
+    const answer = JSON.parse(line) as LineResult;
     if (typeof answer.status === "number") return answer;
   } catch {}
   throw unexpected(url, `the line ${line.slice(0, 100)}`);
@@ -150,36 +150,36 @@ export interface DeliverOptions {
   readonly retrySeconds: number;
   /** Told of what holds it up, once until it goes on. */
   readonly onTrouble: (what: string) => void;
-  /** Told after rows came to an outcome. */
-  readonly onOutcomes: () => void;
+  /** Told after rows came to an result. */
+  readonly onResults: () => void;
 }
 
 const waitMillisecondsMin = 100;
 const waitMillisecondsMax = 2_000;
 
 /**
- * Sends rows until each has an outcome, or until it is stopped. What a broken connection left open and what the server
+ * Sends rows until each has an result, or until it is stopped. What a broken connection left open and what the server
  * could not store is sent again, with the same keys. Rejects with `unreachable`, or as the sender does.
  */
 export async function deliver(rows: readonly Row[], options: DeliverOptions): Promise<void> {
-  const { sender, stop, retrySeconds, onTrouble, onOutcomes } = options;
-  let open = rows.filter(({ outcome }) => outcome === undefined);
+  const { sender, stop, retrySeconds, onTrouble, onResults } = options;
+  let open = rows.filter(({ result }) => result === undefined);
   let answeredAt = performance.now();
   let waitMilliseconds = waitMillisecondsMin;
   let trouble: string | undefined;
   // Rows may all have been refused without asking the server.
-  onOutcomes();
+  onResults();
   while (open.length > 0 && !stop.aborted) {
     const sending = open;
     let unavailable: string | undefined;
-    const onAnswer = (index: number, answer: Answer): void => {
+    const onAnswer = (index: number, answer: LineResult): void => {
       const row = sending[index];
       if (row === undefined) return;
       if (answer.status === 503) {
         unavailable = answer.problem?.detail ?? "status 503";
         return;
       }
-      row.outcome = outcomeOf(answer);
+      row.result = resultOf(answer);
       answeredAt = performance.now();
       waitMilliseconds = waitMillisecondsMin;
     };
@@ -187,9 +187,9 @@ export async function deliver(rows: readonly Row[], options: DeliverOptions): Pr
       bodies: sending.map(({ body }) => body),
       stop,
       onAnswer,
-      onAnswers: onOutcomes,
+      onAnswers: onResults,
     });
-    open = sending.filter(({ outcome }) => outcome === undefined);
+    open = sending.filter(({ result }) => result === undefined);
     if (open.length === 0 || stop.aborted) break;
     const what = broken ?? unavailable ?? "a line was not answered";
     if (performance.now() - answeredAt > retrySeconds * 1_000) {
@@ -202,7 +202,7 @@ export async function deliver(rows: readonly Row[], options: DeliverOptions): Pr
   }
 }
 
-function outcomeOf({ status, problem }: Answer): NonNullable<Row["outcome"]> {
+function resultOf({ status, problem }: LineResult): NonNullable<Row["result"]> {
   if (status === 202) return "placed";
   if (status === 200) return "repeated";
   return problem ?? { code: "internal_error", detail: `the server answered ${status}` };
