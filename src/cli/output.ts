@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
 import { type Command, CommanderError, Option } from "commander";
-import type { CauceError } from "../core/errors.ts";
+import { CauceError } from "../core/errors.ts";
 import type { Setting } from "../node/settings.ts";
 
 /** Where a command writes in a process of its own. */
@@ -94,6 +94,40 @@ export function report(error: unknown, output: Output): number {
     `internal_error: ${oneLine(error instanceof Error ? `${error.name}: ${error.message}` : String(error))}\n`,
   );
   return exitCodes.failure;
+}
+
+/** An error of what was typed: `setting_invalid`, exit code 2. */
+export function wrongUsage(message: string): CauceError {
+  return new CauceError("setting_invalid", message);
+}
+
+/** The operating system's code of an error, such as `ENOENT`; else the error as text. */
+export function systemCode(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
+
+/**
+ * Parses JSON that was typed or read from `where`.
+ * @throws `code` for a text that is no JSON.
+ */
+export function parseJson(text: string, where: string, code: "invalid_json" | "setting_invalid"): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new CauceError(code, `${where} is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Reads the file that a flag names.
+ * @throws `setting_invalid`
+ */
+export function readFlagFile(flag: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw wrongUsage(`${flag} ${file} cannot be read (${systemCode(error)}); check the path and its rights`);
+  }
 }
 
 // An app may have a Cauce of its own installed, whose errors are of another class than ours.

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { wire } from "../../api/orders.ts";
 import { ClientError } from "../../client/index.ts";
 import { CauceError } from "../../core/errors.ts";
-import type { Output } from "../output.ts";
-import { type CommandCall, clientOf, counted, jsonLine, keyOf, parseJson, plain } from "./connection.ts";
+import { type Output, parseJson } from "../output.ts";
+import { type CommandCall, clientOf, counted, jsonLine, keyOf, plain } from "./connection.ts";
 
 /** `cauce place` */
 export async function place({ values: [data], flags, output }: CommandCall): Promise<void> {

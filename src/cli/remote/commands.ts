@@ -4,8 +4,8 @@ import { type FieldKind, fieldKind, fromText, pathFieldMeanings } from "../../ap
 import type { Operation } from "../../api/operation.ts";
 import { pathFieldOf } from "../../api/orders.ts";
 import { CauceError } from "../../core/errors.ts";
-import type { Output } from "../output.ts";
-import { type CommandCall, parseJson, remoteCommand } from "./connection.ts";
+import { type Output, parseJson } from "../output.ts";
+import { type CommandCall, remoteCommand } from "./connection.ts";
 
 /** How an operation's input is typed on the command line: fields as arguments and flags, text as what the fields take. */
 

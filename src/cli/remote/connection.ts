@@ -5,11 +5,10 @@ import { type Wires, wire } from "../../api/orders.ts";
 import { createConnection } from "../../client/connection.ts";
 import { clientOver, httpUrlOf, readQueues, type WorkflowQueues } from "../../client/createClient.ts";
 import { type Client, ClientError, type KeyedOptions } from "../../client/index.ts";
-import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import { clientSettings, readClientSettings } from "../../node/serverSettings.ts";
 import { cauceVariables } from "../../node/settings.ts";
-import { addOptions, flagsOf, type Output } from "../output.ts";
+import { addOptions, flagsOf, type Output, wrongUsage } from "../output.ts";
 
 /** One run of a command. */
 export interface CommandCall {
@@ -82,11 +81,12 @@ export function serverOf(flags: RemoteFlags): Server {
 /** The client of the workflow that was asked for, or of the only one that the server has. */
 export async function clientOf(flags: RemoteFlags, wires?: Wires): Promise<Client<AnyWorkflow>> {
   const server = serverOf(flags);
-  return server.client(server.workflow ?? (await onlyWorkflow(server)), wires);
+  return server.client(await chosenWorkflow(server), wires);
 }
 
-/** The only workflow of a server. */
-export async function onlyWorkflow(server: Server): Promise<string> {
+/** The workflow that was asked for, or the only one of the server. */
+export async function chosenWorkflow(server: Server): Promise<string> {
+  if (server.workflow !== undefined) return server.workflow;
   const names = await server.queues().then(
     (workflows) => workflows.map(({ workflow }) => workflow),
     (error: unknown) => {
@@ -97,16 +97,7 @@ export async function onlyWorkflow(server: Server): Promise<string> {
   );
   const [only, ...others] = names;
   if (only !== undefined && others.length === 0) return only;
-  throw new CauceError("setting_invalid", `${server.url} serves ${names.join(", ")}; choose one with --workflow NAME`);
-}
-
-/** The value of a JSON text; one that is no JSON throws with `code`, naming where it came from. */
-export function parseJson(text: string, where: string, code: "invalid_json" | "setting_invalid"): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new CauceError(code, `${where} is not JSON: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  throw wrongUsage(`${server.url} serves ${names.join(", ")}; choose one with --workflow NAME`);
 }
 
 /** How commands show things to people. What comes from orders may hold anything; only `plain` text reaches a terminal. */

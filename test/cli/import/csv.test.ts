@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { parseMap } from "../../../src/cli/import/rows.ts";
+import { parseMap } from "../../../src/cli/import/mapping.ts";
 import { file, gateAfter, runImport, serving } from "./support.ts";
 
 const columns = ["Customer=customer", "Number:number=number", "Sku=items.0.sku", "Note=extra"].map(parseMap);

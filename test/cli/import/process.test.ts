@@ -130,7 +130,14 @@ describe("cauce import", () => {
     await wrong(/^setting_invalid: missing required argument 'file'/);
     await wrong(/^setting_invalid: --map is for CSV; give --csv as well\n$/, "x.ndjson", "--map", "a=b");
     await wrong(/^setting_invalid: --envelopes is for lines of JSON/, "x.csv", "--envelopes");
-    await wrong(/^setting_invalid: --map and --mapping are both given/, "x.csv", "--map", "a=b", "--mapping", "m");
+    await wrong(
+      /^setting_invalid: option '--mapping <file>' cannot be used with option '--map <header=path>'/,
+      "x.csv",
+      "--map",
+      "a=b",
+      "--mapping",
+      "m",
+    );
     await wrong(/^setting_invalid: --map must be HEADER=PATH/, "x.csv", "--map", "a");
     await wrong(/^setting_invalid: --mapping \S+ cannot be read \(ENOENT\)/, "x.csv", "--mapping", "missing.json");
     await wrong(/^setting_invalid: --delimiter must be one character/, "x.csv", "--delimiter", "ab");
