@@ -137,10 +137,21 @@ export function isCauceError(error: unknown): error is CauceError {
 
 /** A message on one line, without control characters: what a server quotes may hold any, and would move a terminal's cursor. */
 export function oneLine(message: string): string {
-  return message
-    .replace(/\s*\n\s*/g, " ")
-    .replace(/\p{Cc}+/gu, " ")
-    .trim();
+  return plain(message.replace(/\s*\n\s*/g, " ")).trim();
+}
+
+/** Text on one line, without the control characters that could move a terminal's cursor or colour it. */
+export function plain(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ").toWellFormed();
+}
+
+export function jsonLine(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+/** `1 order`, `2 orders`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 type Table = Readonly<Record<string, Setting>>;

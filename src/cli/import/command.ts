@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { clientSettings } from "../../node/serverSettings.ts";
 import { addOptions, type Output, readFlagFile, wrongUsage } from "../output.ts";
-import { chosenWorkflow, type RemoteFlags, serverOf } from "../remote/connection.ts";
+import { chooseWorkflow, findServer, type RemoteFlags } from "../remote/connection.ts";
 import type { ImportOptions } from "./importFile.ts";
 import { type Column, parseMap, parseMapping } from "./mapping.ts";
 import type { Format } from "./rows.ts";
@@ -62,8 +62,8 @@ Examples:
     )
     .action(async (file: string, flags: Flags) => {
       const format = chooseFormat(file, flags);
-      const server = serverOf(flags);
-      const target = { url: `${server.url}/${await chosenWorkflow(server)}`, key: server.key };
+      const server = findServer(flags);
+      const target = { url: `${server.url}/${await chooseWorkflow(server)}`, key: server.key };
       const [{ importFile }, { signalled }] = await Promise.all([
         import("./importFile.ts"),
         import("../../node/server.ts"),

@@ -3,8 +3,8 @@ import { type Client, ClientError, type Queue, type Stored } from "../../client/
 import { CauceError } from "../../core/errors.ts";
 import type { Actor, Order } from "../../core/order.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import { type Output, oneLine, parseJson } from "../output.ts";
-import { chosenWorkflow, jsonLine, plain, type RemoteFlags, type Server, serverOf } from "../remote/connection.ts";
+import { jsonLine, type Output, oneLine, parseJson, plain } from "../output.ts";
+import { chooseWorkflow, findServer, type RemoteFlags, type Server } from "../remote/connection.ts";
 
 export interface VerifyFlags extends RemoteFlags {
   readonly data?: string;
@@ -25,8 +25,8 @@ interface Verified {
 export async function verify(flags: VerifyFlags, output: Output): Promise<void> {
   const timeoutSeconds = secondsOf(flags.timeout);
   const given = flags.data === undefined ? undefined : parseJson(flags.data, "--data", "setting_invalid");
-  const server = serverOf(flags);
-  const workflow = await chosenWorkflow(server);
+  const server = findServer(flags);
+  const workflow = await chooseWorkflow(server);
   const data = given ?? (await sampleOf(server, workflow));
   const onStatus = (status: string) => {
     // A program that reads the error wants it alone.
