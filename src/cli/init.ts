@@ -1,21 +1,6 @@
 /** `cauce init`: writes a small workflow of its own into a directory. */
 import { type ExecFileException, type ExecFileOptions, execFile } from "node:child_process";
-import {
-  accessSync,
-  closeSync,
-  constants,
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
@@ -70,15 +55,15 @@ export async function init(path: string, options: InitOptions): Promise<string> 
   refuseFull(path, directory);
   if (own.pack === undefined || own.file === undefined) write(path, directory, written);
   else {
-    const packing = mkdtempSync(join(tmpdir(), "cauce-pack-"));
+    const packing = fs.mkdtempSync(join(tmpdir(), "cauce-pack-"));
     try {
       onStep?.(`Packing Cauce ${own.version} from ${own.directory}, which takes some seconds …`);
       const tarball = await own.pack(packing);
       const says = "Cauce itself, for npm install; keep it with the code";
-      written.push({ name: own.file, says, write: (file) => copyFileSync(tarball, file) });
+      written.push({ name: own.file, says, write: (file) => fs.copyFileSync(tarball, file) });
       write(path, directory, written);
     } finally {
-      rmSync(packing, { recursive: true, force: true });
+      fs.rmSync(packing, { recursive: true, force: true });
     }
   }
   return describeNext(directory, written, own, from);
@@ -125,26 +110,26 @@ interface Written {
 }
 
 function textFile(name: string, says: string, text: string): Written {
-  return { name, says, write: (file) => writeFileSync(file, text) };
+  return { name, says, write: (file) => fs.writeFileSync(file, text) };
 }
 
 /** Writes all of the files or none. */
 function write(path: string, directory: string, all: readonly Written[]): void {
   const done: string[] = [];
-  const existed = existsSync(directory);
+  const existed = fs.existsSync(directory);
   try {
     makeDirectory(directory);
     refuseFull(path, directory);
     for (const each of all) {
       const file = join(directory, each.name);
       // Never over a file, even one that came into being just now.
-      closeSync(openSync(file, "wx"));
+      fs.closeSync(fs.openSync(file, "wx"));
       done.push(file);
       each.write(file);
     }
   } catch (error) {
-    for (const file of done) rmSync(file, { force: true });
-    if (!existed && existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
+    for (const file of done) fs.rmSync(file, { force: true });
+    if (!existed && fs.existsSync(directory) && fs.readdirSync(directory).length === 0) fs.rmdirSync(directory);
     throw error instanceof CauceError ? error : directoryUnusable(path, error);
   }
 }
@@ -152,7 +137,7 @@ function write(path: string, directory: string, all: readonly Written[]): void {
 function refuseFull(path: string, directory: string): void {
   let names: string[] = [];
   try {
-    if (existsSync(directory)) names = readdirSync(directory);
+    if (fs.existsSync(directory)) names = fs.readdirSync(directory);
   } catch (error) {
     throw directoryUnusable(path, error);
   }
@@ -167,7 +152,7 @@ function refuseFull(path: string, directory: string): void {
 
 function readTemplate(name: string): string {
   // npm leaves a .gitignore out of a package, and keeps to what it says.
-  return readFileSync(new URL(name.replace(/^\./, ""), templates), "utf8");
+  return fs.readFileSync(new URL(name.replace(/^\./, ""), templates), "utf8");
 }
 
 /** The templates contain no types of their own, so JavaScript differs from TypeScript in the names of files alone. */
@@ -226,7 +211,7 @@ export function ownPackage(): OwnPackage {
   const directory = resolve(fileURLToPath(new URL("../../", import.meta.url)));
   const { version, private: unpublished } = description();
   // No package ships the compiler's settings, so this is a checkout, and its sources may be of no version at all.
-  const checkout = existsSync(join(directory, buildSettings));
+  const checkout = fs.existsSync(join(directory, buildSettings));
   return {
     version,
     directory,
@@ -248,14 +233,14 @@ export async function packCheckout(checkout: string, directory: string): Promise
   const compiler = findCompiler(checkout);
   try {
     const staged = join(directory, "package");
-    mkdirSync(staged);
-    const { files, name, version } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
+    fs.mkdirSync(staged);
+    const { files, name, version } = JSON.parse(fs.readFileSync(join(checkout, "package.json"), "utf8")) as {
       readonly files: readonly string[];
       readonly name: string;
       readonly version: string;
     };
     for (const each of ["package.json", ...files.filter((file) => file !== "dist")]) {
-      cpSync(join(checkout, each), join(staged, each), { recursive: true });
+      fs.cpSync(join(checkout, each), join(staged, each), { recursive: true });
     }
     const build = [compiler, "-p", join(checkout, buildSettings), "--outDir", join(staged, "dist")];
     await run("the compiler", process.execPath, build, { cwd: checkout });
@@ -305,7 +290,7 @@ async function run(what: string, file: string, args: readonly string[], options:
 export function makeDirectory(path: string): void {
   try {
     // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
-    mkdirSync(path, { recursive: existsSync(path) || !existsSync(dirname(path)) });
+    fs.mkdirSync(path, { recursive: fs.existsSync(path) || !fs.existsSync(dirname(path)) });
   } catch (cause) {
     throw directoryUnusable(path, cause);
   }
@@ -317,10 +302,10 @@ export function makeDirectory(path: string): void {
  */
 function checkUsable(path: string): void {
   let nearest = resolve(path);
-  while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
+  while (!fs.existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
   try {
     // The dot asks for a directory.
-    accessSync(`${nearest}/.`, constants.W_OK);
+    fs.accessSync(`${nearest}/.`, fs.constants.W_OK);
   } catch (cause) {
     throw directoryUnusable(path, cause);
   }

@@ -1,19 +1,6 @@
 /** The files of an import: what is imported, how far it is, and the lines that were refused. */
-import { createHash } from "node:crypto";
-import {
-  accessSync,
-  closeSync,
-  constants,
-  createReadStream,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { createHash, randomUUID } from "node:crypto";
+import * as fs from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Readable } from "node:stream";
@@ -43,9 +30,9 @@ export async function openInput(path: string, stdin: Readable): Promise<Input> {
   try {
     const found = await stat(path);
     if (found.isDirectory()) throw new CauceError("import_unreadable", `${path} is a directory; give a file in it`);
-    if (!found.isFile()) return createReadStream(path);
+    if (!found.isFile()) return fs.createReadStream(path);
     const hash = createHash("sha256");
-    for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) hash.update(chunk);
+    for await (const chunk of fs.createReadStream(path, { highWaterMark: chunkBytes })) hash.update(chunk);
     return { path, sizeBytes: found.size, modifiedAt: found.mtimeMs, sha256: hash.digest("hex") };
   } catch (error) {
     throw unreadable(path, error);
@@ -62,7 +49,7 @@ export async function* readChunks(input: Input, skipped = { from: 0, to: 0 }): A
   ] as const) {
     if (start >= before) continue;
     try {
-      yield* createReadStream(path, { start, end: before - 1, highWaterMark: chunkBytes });
+      yield* fs.createReadStream(path, { start, end: before - 1, highWaterMark: chunkBytes });
     } catch (error) {
       throw unreadable(path, error);
     }
@@ -111,13 +98,59 @@ export interface Progress extends Readonly<ImportResult> {
   readonly complete: boolean;
 }
 
+/** Where an import begins, and what its keys are made of. */
+export interface Beginning {
+  readonly source: string;
+  /** Undefined at the first line. */
+  readonly from: Progress | undefined;
+}
+
 /**
- * Reads the progress of an earlier run; undefined if there is none. With `restart`, a file that is no progress is none.
- * @throws `import_unreadable`
+ * Goes on where the progress of an earlier run says, or begins.
+ * @throws `import_mismatch` if the progress tells of another file or another import: going on would leave lines out or
+ * place them twice; `import_unreadable`
  */
-export function readProgress(path: string, restart: boolean): Progress | undefined {
+export function begin(
+  input: Input,
+  progressFile: string,
+  wanted: Pick<Progress, "target" | "format"> & {
+    readonly source?: string | undefined;
+    readonly restart?: boolean | undefined;
+  },
+): Beginning {
+  if (input instanceof Readable) return { source: wanted.source ?? `import-${randomUUID()}`, from: undefined };
+  // Before the first line is sent.
+  writing(progressFile, "--progress", () => fs.accessSync(dirname(progressFile), fs.constants.W_OK));
+  const progress = readProgress(progressFile, wanted.restart === true);
+  const isSame = progress?.sha256 === input.sha256;
+  // As many bits as a UUID has. All of them would make every request a fifth larger.
+  const own = `import-${input.sha256.slice(0, 32)}`;
+  // The same file keeps its keys: with --restart it must not be placed twice.
+  const source = wanted.source ?? (isSame ? progress.source : own);
+  if (progress === undefined || wanted.restart) return { source, from: undefined };
+  const refuse = (what: string): never => {
+    throw new CauceError("import_mismatch", what);
+  };
+  if (!isSame) {
+    if (wanted.source !== undefined) return { source, from: undefined };
+    return refuse(
+      `${input.path} is no longer the file whose import its progress tells of; to place only the lines that are new or corrected, give --source ${progress.source}; to import all of it as another file, give --restart`,
+    );
+  }
+  if (progress.complete) return { source, from: undefined };
+  const differs =
+    (progress.target !== wanted.target && `went to ${progress.target}`) ||
+    (progress.source !== source && `had --source ${progress.source}`) ||
+    (progress.format !== wanted.format && "read the file in another way (--envelopes, --csv or the mapping)");
+  if (differs)
+    refuse(`the import of ${input.path} that was interrupted ${differs}; go on like that, or give --restart`);
+  return { source, from: progress };
+}
+
+/** Reads the progress of an earlier run; undefined if there is none. With `restart`, a file that is no progress is none. */
+function readProgress(path: string, restart: boolean): Progress | undefined {
   try {
-    const value = JSON.parse(readFileSync(path, "utf8")) as Progress;
+    const value = JSON.parse(fs.readFileSync(path, "utf8")) as Progress;
     if (typeof value?.source === "string" && Number.isSafeInteger(value.bytes)) return value;
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
@@ -135,17 +168,9 @@ export function readProgress(path: string, restart: boolean): Progress | undefin
  */
 export function writeProgress(path: string, progress: Progress): void {
   writing(path, "--progress", () => {
-    writeFileSync(`${path}.next`, `${JSON.stringify(progress, undefined, 2)}\n`);
-    renameSync(`${path}.next`, path);
+    fs.writeFileSync(`${path}.next`, `${JSON.stringify(progress, undefined, 2)}\n`);
+    fs.renameSync(`${path}.next`, path);
   });
-}
-
-/**
- * Checks that the progress can be written, before the first line is sent.
- * @throws `import_unreadable`
- */
-export function checkWritable(path: string): void {
-  writing(path, "--progress", () => accessSync(dirname(path), constants.W_OK));
 }
 
 function writing<T>(path: string, flag: string, write: () => T): T {
@@ -157,19 +182,15 @@ function writing<T>(path: string, flag: string, write: () => T): T {
   }
 }
 
-/** The file of refused lines, made with the first of them. */
-export interface RefusedFile {
-  /** Appends those of the rows that were refused. Returns the bytes of the file. */
-  write(rows: readonly Row[]): number;
-  close(): void;
-}
+export type RefusedFile = ReturnType<typeof openRefused>;
 
 /**
- * Opens the file of refused lines, and keeps the first `bytes` of what an earlier run wrote.
+ * Opens the file of refused lines, which is made with the first of them. Keeps the first `keptBytes` of what an earlier
+ * run wrote.
  * @throws `import_unreadable`
  */
-export function openRefused(path: string, delimiter: string, keptBytes: number): RefusedFile {
-  const found = statSync(path, { throwIfNoEntry: false });
+export function openRefused(path: string, delimiter: string, keptBytes: number) {
+  const found = fs.statSync(path, { throwIfNoEntry: false });
   // Devices and pipes are only written to. Removing one, such as /dev/null, would take it from every process.
   const isSpecial = found !== undefined && !found.isFile() && !found.isDirectory();
   // The file may have been removed or cut since.
@@ -178,15 +199,16 @@ export function openRefused(path: string, delimiter: string, keptBytes: number):
   const attempt = <T>(work: () => T): T => writing(path, "--refused", work);
   const open = (): number => {
     // Not "a": what a run that died wrote past its progress is written again.
-    const opened = openSync(path, bytes === 0 ? "w" : "r+");
-    if (!isSpecial) ftruncateSync(opened, bytes);
+    const opened = fs.openSync(path, bytes === 0 ? "w" : "r+");
+    if (!isSpecial) fs.ftruncateSync(opened, bytes);
     return opened;
   };
   if (bytes > 0) file = attempt(open);
-  else if (!isSpecial) attempt(() => rmSync(path, { force: true }));
+  else if (!isSpecial) attempt(() => fs.rmSync(path, { force: true }));
 
   return {
-    write(rows) {
+    /** Appends those of the rows that were refused. Returns the bytes of the file. */
+    write(rows: readonly Row[]): number {
       const lines = rows.flatMap(({ line, raw, result }) =>
         typeof result === "object" ? [refusedLine(line, raw, result, delimiter)] : [],
       );
@@ -194,14 +216,14 @@ export function openRefused(path: string, delimiter: string, keptBytes: number):
       const buffer = Buffer.from(lines.join(""));
       const to = (file ??= attempt(open));
       for (let at = 0; at < buffer.length; ) {
-        at += attempt(() => writeSync(to, buffer, at, buffer.length - at, isSpecial ? null : bytes + at));
+        at += attempt(() => fs.writeSync(to, buffer, at, buffer.length - at, isSpecial ? null : bytes + at));
       }
       // All or nothing: after a half line the next run would go on behind it.
       bytes += buffer.length;
       return bytes;
     },
-    close() {
-      if (file !== undefined) closeSync(file);
+    close(): void {
+      if (file !== undefined) fs.closeSync(file);
     },
   };
 }

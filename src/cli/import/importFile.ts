@@ -1,19 +1,15 @@
 /** `cauce import`: places the lines of a file, and goes on where an earlier run was interrupted. */
-import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { Readable } from "node:stream";
 import { CauceError } from "../../core/errors.ts";
 import { type Output, wrongUsage } from "../output.ts";
 import {
-  checkWritable,
+  begin,
   hasChanged,
   type ImportResult,
-  type Input,
   openInput,
   openRefused,
-  type Progress,
   type RefusedFile,
-  readProgress,
   writeProgress,
 } from "./files.ts";
 import { countLines, createMeter, describeResult } from "./meter.ts";
@@ -62,17 +58,19 @@ const nothing: ImportResult = {
  * request as a whole.
  */
 export async function importFile(options: ImportOptions, surroundings: Surroundings): Promise<void> {
-  const { file, target, format, retrySeconds } = options;
+  const { file, target, retrySeconds } = options;
   const { output, stop } = surroundings;
   const input = await openInput(file, surroundings.stdin);
   const knownFile = input instanceof Readable ? undefined : input;
   const paths = choosePaths(options);
-  const { source, from } = begin(input, options, paths.progress);
-  const delimiter = format.kind === "csv" ? format.delimiter : ",";
+  const delimiter = options.format.kind === "csv" ? options.format.delimiter : ",";
+  const format = JSON.stringify(options.format);
+  const beginning = begin(input, paths.progress, { ...options, target: target.url, format });
+  const { source, from } = beginning;
   const refusedFile = openRefused(paths.refused, delimiter, from?.refusedBytes ?? 0);
   const result: ImportResult = { ...nothing, ...from };
   const meter = createMeter(surroundings, knownFile?.sizeBytes, result);
-  const rows = readRows(input, format, { source, from }, (bytes) => (result.headerBytes = bytes));
+  const rows = readRows(input, options.format, beginning, (bytes) => (result.headerBytes = bytes));
 
   const startedAt = performance.now();
   const secondsSoFar = () => Number(((from?.seconds ?? 0) + (performance.now() - startedAt) / 1_000).toFixed(3));
@@ -83,7 +81,7 @@ export async function importFile(options: ImportOptions, surroundings: Surroundi
     const { sha256, sizeBytes } = knownFile;
     // The last line may lack the newline that is counted with it.
     const bytes = Math.min(result.bytes, sizeBytes);
-    const identity = { source, sizeBytes, sha256, target: target.url, format: JSON.stringify(format) };
+    const identity = { source, sizeBytes, sha256, target: target.url, format };
     writeProgress(paths.progress, { ...result, seconds: secondsSoFar(), bytes, ...identity, complete });
   };
   stop.addEventListener("abort", () => meter.note("stopping: waits for the answers to what was sent"));
@@ -156,44 +154,6 @@ function choosePaths({ file, progress, refused }: ImportOptions): { progress: st
   const paths = { progress: progress ?? `${name}.cauce-progress`, refused: refused ?? `${name}.refused.ndjson` };
   if (new Set([file, paths.progress, paths.refused].map((path) => resolve(path))).size === 3) return paths;
   throw wrongUsage("FILE, --progress and --refused must be three different files");
-}
-
-/**
- * Goes on where the progress says, or begins. `from` is undefined at the first line.
- * @throws `import_mismatch` if the progress tells of another file or another import: going on would leave lines out or
- * place them twice.
- */
-function begin(
-  input: Input,
-  { source: wanted, target, format, restart = false }: ImportOptions,
-  progressFile: string,
-): { readonly source: string; readonly from: Progress | undefined } {
-  if (input instanceof Readable) return { source: wanted ?? `import-${randomUUID()}`, from: undefined };
-  checkWritable(progressFile);
-  const progress = readProgress(progressFile, restart);
-  const isSame = progress?.sha256 === input.sha256;
-  // As many bits as a UUID has. All of them would make every request a fifth larger.
-  const own = `import-${input.sha256.slice(0, 32)}`;
-  // The same file keeps its keys: with --restart it must not be placed twice.
-  const source = wanted ?? (isSame ? progress.source : own);
-  if (progress === undefined || restart) return { source, from: undefined };
-  if (!isSame) {
-    if (wanted !== undefined) return { source, from: undefined };
-    throw new CauceError(
-      "import_mismatch",
-      `${input.path} is no longer the file whose import its progress tells of; to place only the lines that are new or corrected, give --source ${progress.source}; to import all of it as another file, give --restart`,
-    );
-  }
-  if (progress.complete) return { source, from: undefined };
-  const differs =
-    (progress.target !== target.url && `went to ${progress.target}`) ||
-    (progress.source !== source && `had --source ${progress.source}`) ||
-    (progress.format !== JSON.stringify(format) && "read the file in another way (--envelopes, --csv or the mapping)");
-  if (!differs) return { source, from: progress };
-  throw new CauceError(
-    "import_mismatch",
-    `the import of ${input.path} that was interrupted ${differs}; go on like that, or give --restart`,
-  );
 }
 
 function interrupted(isFile: boolean, source: string | undefined, line: number, reason: unknown): CauceError {

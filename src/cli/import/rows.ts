@@ -3,7 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { parse } from "csv-parse";
 import { CauceError, type ErrorCode, type Fault } from "../../core/errors.ts";
 import { systemCode } from "../output.ts";
-import { type Input, type Progress, readChunks } from "./files.ts";
+import { type Beginning, type Input, readChunks } from "./files.ts";
 import { type Column, compileMapping, type MakeData } from "./mapping.ts";
 
 /** How the input is read: lines of JSON that are data, lines that are envelopes, or CSV. */
@@ -51,7 +51,7 @@ interface ReadOptions {
 export function readRows(
   input: Input,
   format: Format,
-  { source, from }: { readonly source: string; readonly from: Progress | undefined },
+  { source, from }: Beginning,
   onHeader: (bytes: number) => void,
 ): AsyncGenerator<Row[]> {
   // If no line had a result yet, the header is read again, and the lines are counted from there.

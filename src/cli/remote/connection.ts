@@ -26,17 +26,7 @@ export function remoteCommand(
     .addHelpText("after", `\nExamples:\n${examples.map((example) => `  $ cauce ${example}`).join("\n")}`);
 }
 
-export interface Server {
-  readonly url: string;
-  readonly key: string | undefined;
-  /** The workflow that was asked for; undefined for none. */
-  readonly workflow: string | undefined;
-  queues(): Promise<readonly WorkflowQueues[]>;
-  /** Reads what the server says of its own API: its OpenAPI document. */
-  document(): Promise<unknown>;
-  /** Makes a client whose calls are those of `wires`; default: every operation's. */
-  client(workflow: string, wires?: Wires): Client<AnyWorkflow>;
-}
+export type Server = ReturnType<typeof findServer>;
 
 // A person waits for the answer, and a script repeats the command.
 const retries = 2;
@@ -45,20 +35,24 @@ const retries = 2;
  * Finds the server that flags and variables name.
  * @throws `setting_invalid`
  */
-export function findServer(flags: RemoteFlags): Server {
+export function findServer(flags: RemoteFlags) {
   const settings = readClientSettings(flagsOf(clientSettings, flags), cauceVariables());
   const url = httpUrlOf(settings.url);
   const options = { apiKey: settings.key, retries };
   return {
     url,
     key: settings.key,
+    /** The workflow that was asked for; undefined for none. */
     workflow: settings.workflow,
-    queues: () => readQueues(createConnection(options), url),
-    async document() {
+    queues: (): Promise<readonly WorkflowQueues[]> => readQueues(createConnection(options), url),
+    /** Reads what the server says of its own API: its OpenAPI document. */
+    async document(): Promise<unknown> {
       const sent = { method: "GET", url: `${url}/openapi.json`, repeat: "always" } as const;
       return (await createConnection(options).send(sent)).json;
     },
-    client: (workflow, wires = wire) => clientOver({ url: `${url}/${workflow}`, ...options }, wires),
+    /** Makes a client whose calls are those of `wires`. Default: every operation's. */
+    client: (workflow: string, wires: Wires = wire): Client<AnyWorkflow> =>
+      clientOver({ url: `${url}/${workflow}`, ...options }, wires),
   };
 }
 

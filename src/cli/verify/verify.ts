@@ -1,5 +1,5 @@
 /** `cauce verify`: places an order on a running server, follows it, and says where it left its four proofs. */
-import { deadline, sleep, standardClock } from "../../client/connection.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, ClientError, type Queue, type Stored } from "../../client/index.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { Actor, Order } from "../../core/order.ts";
@@ -153,8 +153,7 @@ async function follow(
   kinds: Kinds,
   { to, timeoutSeconds, onStatus }: FollowOptions,
 ): Promise<Followed> {
-  const clock = standardClock();
-  const limit = deadline(clock, timeoutSeconds, undefined);
+  const signal = AbortSignal.timeout(timeoutSeconds * 1_000);
   let order = placed;
   let told = 0;
   try {
@@ -163,17 +162,15 @@ async function follow(
       told = order.history.length;
       const followed = judge(order, kinds, to);
       if (followed !== undefined) return followed;
-      await sleep(clock, seconds, limit.signal);
-      const read = await client.get(order.id, { signal: limit.signal });
+      await sleep(seconds * 1_000, undefined, { signal });
+      const read = await client.get(order.id, { signal });
       if (read === undefined) return { order, why: `the order ${order.id} is gone` };
       order = read;
     }
   } catch (error) {
-    if (!limit.passed) throw error;
+    if (!signal.aborted) throw error;
     const stands = `after ${timeoutSeconds} s the order ${order.id} stands in "${order.status}"`;
     return { order, why: `${stands} and ${to === undefined ? "has not ended" : `not in "${to}"`}` };
-  } finally {
-    limit.clear();
   }
 }
 
