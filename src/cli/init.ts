@@ -195,29 +195,23 @@ function packageName(directoryName: string): string {
 }
 
 /** Cauce's own package: what a new project asks npm for, and how npm gets it. */
-export interface OwnPackage {
-  readonly version: string;
-  /** The folder that holds its package.json. */
-  readonly directory: string;
-  /** The tarball that a project has to hold, since the npm registry has no such version; undefined where it has. */
-  readonly file: string | undefined;
-  /** Builds that tarball into an empty directory and resolves to its path. Undefined where there are no sources. */
-  readonly pack: ((directory: string) => Promise<string>) | undefined;
-}
+export type OwnPackage = ReturnType<typeof ownPackage>;
 
 /** Looks at the package that this code is a part of. */
-export function ownPackage(): OwnPackage {
+export function ownPackage() {
   // Two floors up from here, in the sources and in `dist` alike.
   const directory = resolve(fileURLToPath(new URL("../../", import.meta.url)));
   const { version, private: unpublished } = description();
   // No package ships the compiler's settings, so this is a checkout, and its sources may be of no version at all.
-  const checkout = fs.existsSync(join(directory, buildSettings));
+  const isCheckout = fs.existsSync(join(directory, buildSettings));
   return {
     version,
+    /** The folder that contains the package.json. */
     directory,
-    // npm publishes no package that calls itself private.
-    file: checkout || unpublished === true ? `cauce-${version}.tgz` : undefined,
-    pack: checkout ? (target) => packCheckout(directory, target) : undefined,
+    /** The tarball that a project needs. Undefined if the npm registry has it: npm publishes no private package. */
+    file: isCheckout || unpublished === true ? `cauce-${version}.tgz` : undefined,
+    /** Builds that tarball into an empty directory, and resolves to its path. Undefined without the sources. */
+    pack: isCheckout ? (target: string) => packCheckout(directory, target) : undefined,
   };
 }
 

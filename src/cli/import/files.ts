@@ -11,7 +11,7 @@ import type { Problem, Row } from "./rows.ts";
 /** What is imported: a file that can be read again, or a stream that comes once. */
 export type Input = InputFile | Readable;
 
-export interface InputFile {
+interface InputFile {
   readonly path: string;
   readonly sizeBytes: number;
   readonly modifiedAt: number;
@@ -86,7 +86,7 @@ export interface ImportResult {
 }
 
 /** Contents of `FILE.cauce-progress`. The file stays after the end, to notice that what was imported was edited since. */
-export interface Progress extends Readonly<ImportResult> {
+interface Progress extends Readonly<ImportResult> {
   /** What the keys of the lines are made of. */
   readonly source: string;
   readonly sizeBytes: number;

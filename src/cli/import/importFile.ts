@@ -32,7 +32,7 @@ export interface ImportOptions {
   readonly json?: boolean | undefined;
 }
 
-export interface Surroundings {
+interface Surroundings {
   readonly output: Output;
   /** Where a bar can be drawn. */
   readonly terminal: NodeJS.WriteStream | undefined;

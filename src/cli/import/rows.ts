@@ -122,7 +122,7 @@ function decode(latin1: string): string | undefined {
  * @throws `setting_invalid` for a mapping that does not fit the header; `import_unreadable` for a file without a header,
  * or with a line that is too long: after a quote that is never closed there is no way to find the next line.
  */
-export async function* csvRows(
+async function* csvRows(
   chunks: AsyncIterable<Buffer>,
   { delimiter, columns }: Pick<CsvFormat, "delimiter" | "columns">,
   { keyOf, start, lineBytesMax }: ReadOptions,

@@ -17,7 +17,7 @@ export interface Target {
 const waitMillisecondsMin = 100;
 const waitMillisecondsMax = 2_000;
 
-export interface DeliverOptions {
+interface DeliverOptions {
   /** Once it is aborted, nothing more is sent. What was sent is still answered. */
   readonly stop: AbortSignal;
   /** For how long it tries without an answer to any line. */
@@ -51,7 +51,8 @@ export async function deliver(rows: readonly Row[], sender: Sender, options: Del
         const row = sent[first + at];
         if (status === 503) unavailable = problem?.detail ?? "status 503";
         else if (row !== undefined) {
-          row.result = status === 202 ? "placed" : status === 200 ? "repeated" : (problem ?? unknownProblem(status));
+          const unknown = { code: "internal_error", detail: `the server answered ${status}` } as const;
+          row.result = status === 202 ? "placed" : status === 200 ? "repeated" : (problem ?? unknown);
           answeredAt = performance.now();
           waitMilliseconds = waitMillisecondsMin;
         }
@@ -71,43 +72,34 @@ export async function deliver(rows: readonly Row[], sender: Sender, options: Del
   }
 }
 
-function unknownProblem(status: number): Problem {
-  return { code: "internal_error", detail: `the server answered ${status}` };
-}
-
 /** The server's answer to one line. */
 interface LineResult {
   readonly status: number;
   readonly problem?: Problem;
 }
 
-export interface Sender {
-  /**
-   * Sends bodies in one request. Calls `onResults` after a handful of answers, with the index of the first one's body.
-   * Resolves when all that was sent is answered; or, to the reason, when the connection broke before. Once `stop` is
-   * aborted, nothing more is sent.
-   * @throws what the server answers to the request as a whole, unless sending it again can help; `unexpected_answer`
-   */
-  send(
-    bodies: readonly string[],
-    stop: AbortSignal,
-    onResults: (first: number, results: readonly LineResult[]) => void,
-  ): Promise<string | undefined>;
-  close(): void;
-}
+/** Called after a handful of answers, with the index of the body that the first one is for. */
+type OnResults = (first: number, results: readonly LineResult[]) => void;
+
+type Sender = ReturnType<typeof createSender>;
 
 // As much as the server reads at once.
 const pieceCharacters = 65_536;
 const problemBytesMax = 65_536;
 
 /** Makes a sender to a workflow's batch route, over one connection that is used again. */
-export function createSender({ url, key }: Target, idleSeconds = 60): Sender {
+export function createSender({ url, key }: Target, idleSeconds = 60) {
   const { Agent, request } = new URL(url).protocol === "https:" ? https : http;
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const headers = { "content-type": "application/x-ndjson", ...(key && { authorization: `Bearer ${key}` }) };
 
   return {
-    async send(bodies, stop, onResults) {
+    /**
+     * Sends bodies in one request. Resolves when all that was sent is answered; or, to the reason, when the connection
+     * broke before. Once `stop` is aborted, nothing more is sent.
+     * @throws what the server answers to the request as a whole, unless sending it again can help; `unexpected_answer`
+     */
+    async send(bodies: readonly string[], stop: AbortSignal, onResults: OnResults): Promise<string | undefined> {
       const outgoing = request(url, { method: "POST", agent, headers });
       let broken: string | undefined;
       outgoing.on("error", (error: NodeJS.ErrnoException) => (broken ??= error.code ?? error.message));
@@ -134,16 +126,12 @@ export function createSender({ url, key }: Target, idleSeconds = 60): Sender {
       await closed;
       return answered < sent ? (broken ?? "the answers ended early") : undefined;
     },
-    close: () => agent.destroy(),
+    close: (): void => agent.destroy(),
   };
 }
 
 /** Reads the answers to the lines, and returns how many there were before the connection ended. */
-async function readResults(
-  response: http.IncomingMessage,
-  url: string,
-  onResults: (first: number, results: readonly LineResult[]) => void,
-): Promise<number> {
+async function readResults(response: http.IncomingMessage, url: string, onResults: OnResults): Promise<number> {
   if (response.statusCode !== 200) return readRefusal(response, url);
   if (!response.headers["content-type"]?.startsWith("application/x-ndjson")) throw unexpected(url, "no lines of JSON");
   let count = 0;
@@ -153,11 +141,9 @@ async function readResults(
     for await (const text of response) {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
-      onResults(
-        count,
-        lines.map((line) => parseResult(line, url)),
-      );
-      count += lines.length;
+      const results = lines.map((line) => parseResult(line, url));
+      onResults(count, results);
+      count += results.length;
     }
   } catch (error) {
     if (error instanceof CauceError) throw error;

@@ -41,12 +41,6 @@ type ProofName = (typeof proofNames)[number];
 /** Why a proof is missing, on one line. */
 type Missing = { [Name in ProofName]?: string | undefined };
 
-interface Verified {
-  readonly proofs: Proofs;
-  readonly missing: Readonly<Missing>;
-  readonly followed?: Followed | undefined;
-}
-
 /**
  * Verifies a server with one order. Writes everything that was found, and then throws if a proof is missing.
  * @throws `proof_missing` with what is missing and why
@@ -61,11 +55,11 @@ export async function verify(flags: VerifyFlags, output: Output): Promise<void> 
     // A program that reads the error wants it alone.
     if (!json) output.err(`… ${plain(status)}\n`);
   };
-  const verified = await gather(server.client(workflow), data, { to, timeoutSeconds, onStatus });
-  const { proofs, missing, followed } = verified;
+  const client = server.client(workflow);
+  const { proofs, missing, followed } = await gather(client, data, { to, timeoutSeconds, onStatus });
   const status = followed?.order.status ?? null;
   const report = { url: server.url, workflow, status, end: followed?.end ?? null, proofs, missing };
-  output.out(json ? jsonLine(report) : describe(workflow, verified));
+  output.out(json ? jsonLine(report) : describe(proofs, missing) + describeEnd(workflow, followed));
   const lacking = proofNames.flatMap((name) => (missing[name] === undefined ? [] : `${name}: ${missing[name]}`));
   if (lacking.length > 0) throw new CauceError("proof_missing", lacking.join("; "));
 }
@@ -93,7 +87,7 @@ interface Operations {
 }
 
 /** Places the order and follows it, and says of each proof what it is or why it is missing. */
-async function gather(client: Client<AnyWorkflow>, data: unknown, options: FollowOptions): Promise<Verified> {
+async function gather(client: Client<AnyWorkflow>, data: unknown, options: FollowOptions) {
   const missing: Missing = {};
   /** A refusal of the server is a proof that is missing. */
   const ask = async <T>(name: ProofName, call: Promise<T>): Promise<T | undefined> => {
@@ -108,7 +102,7 @@ async function gather(client: Client<AnyWorkflow>, data: unknown, options: Follo
   // An order that may not be followed is not placed.
   const queues = await ask("answer", client.queues());
   const placing = queues && (await ask("answer", client.place(data)));
-  if (queues === undefined || placing === undefined) return { proofs: {}, missing };
+  if (queues === undefined || placing === undefined) return { proofs: {}, missing, followed: undefined };
   const { order, placed } = placing;
   const request = order.history[0]?.by;
   missing.request = requestMissing(request);
@@ -120,7 +114,8 @@ async function gather(client: Client<AnyWorkflow>, data: unknown, options: Follo
   if (followed !== undefined) missing.processing = processingMissing(steps, kinds, stored?.store, followed);
   const answer = { status: placed ? 202 : 200, orderId: order.id, requestId: request?.requestId ?? null };
   const processing = steps.length === 0 ? undefined : steps;
-  return { proofs: { answer, request, stored, processing }, missing, followed };
+  const proofs: Proofs = { answer, request, stored, processing };
+  return { proofs, missing, followed };
 }
 
 interface FollowOptions {
@@ -228,8 +223,7 @@ export function processingMissing(
 }
 
 /** Says in lines what was found of each proof, and what is missing. */
-function describe(workflow: string, { proofs, missing, followed }: Verified): string {
-  const { answer, request, stored, processing = [] } = proofs;
+function describe({ answer, request, stored, processing = [] }: Proofs, missing: Missing): string {
   const found: Readonly<Record<ProofName, readonly (string | undefined)[]>> = {
     answer: [answer && `${answer.status}, order ${answer.orderId}${named("request", answer.requestId)}`],
     request: [request && describeActor(request)],
@@ -244,7 +238,7 @@ function describe(workflow: string, { proofs, missing, followed }: Verified): st
     const rows = [...found[name], why].filter((row) => row !== undefined);
     return rows.map((row, at) => `${(at === 0 ? `${index + 1} ${name}` : "").padEnd(14)}${plain(row)}\n`);
   });
-  return `${lines.join("")}${describeEnd(workflow, followed)}`;
+  return lines.join("");
 }
 
 function describeActor({ runtime, name, requestId, messageId }: Actor): string {
