@@ -32,7 +32,7 @@ export function createKeys(options: { role: string; name?: string; file?: string
     `key    ${key}`,
     `line   ${line}`,
     "",
-    "The key is shown this once: give it to the client, who sends it with each request:",
+    "The key is shown only this once. Give it to the client, which sends it with each request:",
     `  curl -H 'authorization: Bearer ${key}' …`,
     file === undefined
       ? "The line is for the server. Put it into a file or a variable:"

@@ -10,7 +10,7 @@ import { isCauceError, oneLine, systemCode } from "./output.ts";
 const whatToExport = "its default export must be what implement(…) returned, or an array of those";
 
 const neverLoads =
-  "it never ends loading: a top-level await, in it or in a module that it imports, waits for what never comes; take it out, or open in `resources` what it waits for";
+  "it never ends loading: a top-level await in it, or in a module that it imports, waits for something that never comes; remove the await, or open what it waits for in `resources`";
 
 /**
  * Imports the module of an app and returns its default export: one app or several.

@@ -144,7 +144,7 @@ describe("cauce verify over the API alone", () => {
   it("says whether an order came to the status of --to", async (t) => {
     const { url } = await served(t);
     const reached = await run(url, ["verify", "--to", "held"]);
-    assert.match(reached.stdout, /came where it was to come, and stands in held\.\n$/);
+    assert.match(reached.stdout, /came to the status that was asked for, and stands in held\.\n$/);
     const waits = await run(url, ["verify", "--json", "--to", "sent", "--timeout", "1"]);
     assert.match(
       waits.stderr,

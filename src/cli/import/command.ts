@@ -25,24 +25,24 @@ export function addImportCommand(program: Command, output: Output): void {
   command
     .option("--json", "print one last line of JSON")
     .option("--envelopes", 'each line is { "idempotencyKey"?, "data" }, and not the data itself')
-    .option("--csv", "the file is CSV, also where its name does not end in .csv")
-    .option("--delimiter <character>", "between the cells of CSV, or tab (default: a comma)")
+    .option("--csv", "the file is CSV, whatever its name")
+    .option("--delimiter <character>", "character between the cells of CSV; tab for a tab (default: a comma)")
     .option(
       "--map <header=path>",
       "column of CSV and where it goes, such as qty:number=items.0.quantity; repeatable",
       (map: string, maps: readonly Column[] = []) => [...maps, parseMap(map)],
     )
-    .addOption(new Option("--mapping <file>", "the same in a file of JSON").conflicts("map"))
+    .addOption(new Option("--mapping <file>", "file of JSON with the columns, in place of --map").conflicts("map"))
     .option(
       "--source <name>",
-      "what the keys of the lines are made of (default: the file's content)",
+      "name that the lines' idempotency keys are made of (default: the file's content)",
       checked("--source", /^[!#-[\]-~]{1,200}$/, '1 to 200 visible ASCII characters without " and \\'),
     )
-    .option("--restart", "begin at the first line, whatever an earlier run left")
-    .option("--progress <file>", "where it notes how far it is (default: FILE.cauce-progress)")
-    .option("--refused <file>", "where refused lines go (default: FILE.refused.ndjson)")
+    .option("--restart", "begin at the first line, even if an earlier run was interrupted")
+    .option("--progress <file>", "file that says how far the import is (default: FILE.cauce-progress)")
+    .option("--refused <file>", "file for the lines that are refused (default: FILE.refused.ndjson)")
     .addOption(
-      new Option("--retry-seconds <seconds>", "how long it tries without an answer")
+      new Option("--retry-seconds <seconds>", "how long to try again without an answer to any line")
         .argParser((text) => Number(checked("--retry-seconds", /^\d{1,6}$/, "a whole number of seconds")(text)))
         .default(60),
     )
@@ -50,10 +50,10 @@ export function addImportCommand(program: Command, output: Output): void {
       "after",
       `
 A line's key is made of the file's content and the line's number: the same file
-imported twice places nothing twice. SIGINT or SIGTERM: what was sent is answered
-first, and the same command goes on from there.
-Exit codes: 0 every line is placed, 1 lines were refused or a failure, 130 and 143
-interrupted.
+imported twice places nothing twice. At SIGINT or SIGTERM the import waits for the
+answers to the lines that it has sent. The same command then goes on from there.
+Exit codes: 0 every line is placed, 1 lines were refused or the import failed, 130
+and 143 a signal interrupted it.
 
 Examples:
   $ cauce import orders.ndjson

@@ -134,7 +134,7 @@ export function begin(
   if (!isSame) {
     if (wanted.source !== undefined) return { source, from: undefined };
     return refuse(
-      `${input.path} is no longer the file whose import its progress tells of; to place only the lines that are new or corrected, give --source ${progress.source}; to import all of it as another file, give --restart`,
+      `${input.path} has changed since the import that ${progressFile} tells of; to place only the lines that are new or corrected, give --source ${progress.source}; to import the whole file as another one, give --restart`,
     );
   }
   if (progress.complete) return { source, from: undefined };
@@ -142,8 +142,7 @@ export function begin(
     (progress.target !== wanted.target && `went to ${progress.target}`) ||
     (progress.source !== source && `had --source ${progress.source}`) ||
     (progress.format !== wanted.format && "read the file in another way (--envelopes, --csv or the mapping)");
-  if (differs)
-    refuse(`the import of ${input.path} that was interrupted ${differs}; go on like that, or give --restart`);
+  if (differs) refuse(`the interrupted import of ${input.path} ${differs}; go on in the same way, or give --restart`);
   return { source, from: progress };
 }
 
@@ -177,7 +176,7 @@ function writing<T>(path: string, flag: string, write: () => T): T {
   try {
     return write();
   } catch (error) {
-    const what = `${path} cannot be written (${systemCode(error)}); name another with ${flag}`;
+    const what = `${path} cannot be written (${systemCode(error)}); name another file with ${flag}`;
     throw new CauceError("import_unreadable", what);
   }
 }

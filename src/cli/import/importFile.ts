@@ -84,17 +84,17 @@ export async function importFile(options: ImportOptions, surroundings: Surroundi
     const identity = { source, sizeBytes, sha256, target: target.url, format };
     writeProgress(paths.progress, { ...result, seconds: secondsSoFar(), bytes, ...identity, complete });
   };
-  stop.addEventListener("abort", () => meter.note("stopping: waits for the answers to what was sent"));
+  stop.addEventListener("abort", () => meter.note("stopping: waiting for the answers to the lines that were sent"));
   const onTrouble = (what: string) =>
-    meter.note(`${target.url}: ${what}; tries again until ${retrySeconds} s have passed without an answer`);
+    meter.note(`${target.url}: ${what}; trying again until ${retrySeconds} s have passed without an answer`);
 
   let failed = true;
   const sender = createSender({ ...target, url: `${target.url}/batch` });
   try {
-    if (from !== undefined) meter.note(`goes on after line ${from.line}, where the last run ended`);
+    if (from !== undefined) meter.note(`going on after line ${from.line}, where the last run ended`);
     if (knownFile === undefined && options.source === undefined) {
       meter.note(
-        "a stream cannot be resumed, and another run places its lines again, unless each has the same --source",
+        "a stream cannot be resumed; another run places its lines again, unless both runs have the same --source",
       );
     }
     for await (const batch of readAhead(rows, requestMax, stop)) {
@@ -122,7 +122,7 @@ export async function importFile(options: ImportOptions, surroundings: Surroundi
     }
   }
   if (stop.aborted) throw interrupted(knownFile !== undefined, options.source, result.line, stop.reason);
-  if (await hasChanged(input)) output.err(`${file} was changed during the import; what is new in it was not read\n`);
+  if (await hasChanged(input)) output.err(`${file} changed during the import, which has not read what is new in it\n`);
   if (result.refused > 0) {
     const what = `${result.refused} of ${countLines(result)} lines were refused`;
     throw new CauceError("import_refused", `${what}; ${paths.refused} has each with its problem`);
@@ -160,8 +160,8 @@ function interrupted(isFile: boolean, source: string | undefined, line: number, 
   const next = isFile
     ? "the same command goes on from there"
     : source === undefined
-      ? "leave out the lines up to it to go on"
+      ? "to go on, leave out the lines up to that one"
       : "the same command with the same input goes on, and places nothing twice";
-  const message = `stopped after line ${line}, all that was sent being answered; ${next}`;
+  const message = `stopped after line ${line}, with an answer to every line that was sent; ${next}`;
   return new CauceError("interrupted", message, { cause: reason });
 }

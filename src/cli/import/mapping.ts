@@ -41,11 +41,11 @@ export function compileMapping(headers: readonly string[], columns: readonly Col
     }
     const names = path.split(".");
     if (names.some((name) => name === "" || name === "__proto__")) {
-      throw wrongUsage(`the header "${header}" leads to "${path}", which is no path such as items.0.sku`);
+      throw wrongUsage(`the header "${header}" leads to "${path}", which is not a path such as items.0.sku`);
     }
     if (!putCell(root, names, { index, path, type })) {
       throw wrongUsage(
-        `the path "${path}" of the header "${header}" and another's exclude each other; change one of them`,
+        `the path "${path}" of the header "${header}" and that of another header exclude each other; change one of them`,
       );
     }
   }
@@ -75,7 +75,7 @@ function readPart(part: Cell | Group, cells: readonly string[], faults: Fault[])
     const cell = cells[index] ?? "";
     if (cell === "" || type === "string") return cell || undefined;
     const value = parseCell(cell.trim(), type);
-    if (value === undefined) faults.push({ path, message: `"${cell.slice(0, 100)}" is no ${type}` });
+    if (value === undefined) faults.push({ path, message: `"${cell.slice(0, 100)}" is not of the type ${type}` });
     return value;
   }
   const filled: [name: string, value: unknown][] = [];

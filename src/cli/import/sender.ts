@@ -63,7 +63,7 @@ export async function deliver(rows: readonly Row[], sender: Sender, options: Del
     if (open.length === 0 || stop.aborted) return;
     const what = broken ?? unavailable ?? "a line was not answered";
     if (performance.now() - answeredAt > retrySeconds * 1_000) {
-      throw new CauceError("unreachable", `no line was taken for ${retrySeconds} s (${what}); see to the server`);
+      throw new CauceError("unreachable", `the server took no line for ${retrySeconds} s (${what}); check the server`);
     }
     if (trouble !== what) onTrouble(what);
     trouble = what;
@@ -185,7 +185,7 @@ async function readRefusal(response: http.IncomingMessage, url: string): Promise
 }
 
 function unexpected(url: string, what: string): CauceError {
-  return new CauceError("unexpected_answer", `${url} answered ${what}, as Cauce does not; check --url`);
+  return new CauceError("unexpected_answer", `${url} answered ${what}, which Cauce does not send; check --url`);
 }
 
 /**

@@ -71,7 +71,7 @@ export async function remove({ input, flags, output }: CommandCall): Promise<voi
 export async function confirmed(output: Output, what: string, yes: boolean): Promise<boolean> {
   if (yes) return true;
   if (output.ask === undefined) {
-    throw wrongUsage(`${what}: nobody can be asked without a terminal; give --yes to do it`);
+    throw wrongUsage(`${what}: without a terminal there is no way to ask; give --yes to do it`);
   }
   const answer = await output.ask(`${what}? [y/N] `);
   if (/^y(es)?$/i.test(answer.trim())) return true;

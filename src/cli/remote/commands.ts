@@ -56,7 +56,7 @@ const drawings: Readonly<Record<string, Drawing>> = {
     run: async (call) => (await import("./reading.ts")).list(call),
   },
   queues: {
-    flags: [["--watch [seconds]", "show them again every 2 seconds, or as often as given, until Ctrl+C"]],
+    flags: [["--watch [seconds]", "show them again every 2 seconds, or every so many seconds, until Ctrl+C"]],
     run: async (call) => (await import("./reading.ts")).queues(call),
   },
   failures: { run: async (call) => (await import("./reading.ts")).failures(call) },

@@ -27,7 +27,7 @@ export function addVerifyCommand(program: Command, output: Output): void {
     )
     .addHelpText(
       "after",
-      "\nThe key needs the role operate. Exit code 1 where a proof is missing, which the error names.",
+      "\nThe key needs the role operate. The exit code is 1 if a proof is missing; the error names it.",
     )
     .action(async ({ apiKey, ...flags }: VerifyFlags & { readonly apiKey?: string }) => {
       const { verify } = await import("./verify.ts");

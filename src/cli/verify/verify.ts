@@ -259,7 +259,7 @@ function describeEnd(workflow: string, followed: Followed | undefined): string {
   const status = plain(followed.order.status);
   const ends = {
     final: `ended in ${status}.`,
-    reached: `came where it was to come, and stands in ${status}.`,
+    reached: `came to the status that was asked for, and stands in ${status}.`,
     waiting: `waits in ${status} until the API moves it; --to STATUS follows it further.`,
   };
   return `The order of ${workflow} ${ends[followed.end]}\n`;

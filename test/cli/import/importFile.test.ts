@@ -77,7 +77,7 @@ describe("an import", () => {
     symlinkSync("/dev/full", full);
     const first = await runImport(url, path, { refused: full });
     assert.equal(first.code, "import_unreadable");
-    assert.match(first.message, /\.full cannot be written \(ENOSPC\); name another with --refused$/);
+    assert.match(first.message, /\.full cannot be written \(ENOSPC\); name another file with --refused$/);
     assert.deepEqual([readlinkSync(full), first.counts?.refused ?? 0], ["/dev/full", 0]);
     const second = await runImport(url, path);
     assert.deepEqual([second.code, second.counts?.refused], ["import_refused", 1]);
@@ -188,7 +188,7 @@ describe("an import", () => {
     // A killed run may have written refused lines past its progress. They are dropped.
     appendFileSync(`${path}.refused.ndjson`, '{"line":9}\n');
     const second = await runImport(url, path);
-    assert.match(second.stderr, new RegExp(`^goes on after line ${placed + 1}, `));
+    assert.match(second.stderr, new RegExp(`^going on after line ${placed + 1}, `));
     assert.equal(second.code, "import_refused");
     assert.deepEqual(second.counts, { placed: 20_000, repeated: 0, refused: 1, lines: 20_001 });
     assert.equal((await orders()).length, 20_000);
@@ -241,7 +241,7 @@ describe("an import", () => {
     const { code, counts, stderr } = await runImport(url, file(t, linesOf(3)));
     assert.equal(code, undefined);
     assert.deepEqual(counts, { placed: 3, repeated: 0, refused: 0, lines: 3 });
-    assert.match(stderr, /full; tries again/);
+    assert.match(stderr, /full; trying again/);
     assert.equal((await orders()).length, 3);
   });
 
@@ -335,7 +335,7 @@ describe("an import", () => {
     while ((await orders()).length === 0);
     stopping.abort("SIGTERM");
     const { code, message } = await importing;
-    assert.deepEqual([code, message.split("; ")[1]], ["interrupted", "leave out the lines up to it to go on"]);
+    assert.deepEqual([code, message.split("; ")[1]], ["interrupted", "to go on, leave out the lines up to that one"]);
     assert.equal(stdin.destroyed, true);
   });
 

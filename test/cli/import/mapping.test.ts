@@ -32,9 +32,9 @@ describe("a mapping", () => {
   it("names the path of each cell that is not of its type", () => {
     const dataOf = compileMapping(["n", "b", "j"], ["n:number=a.n", "b:boolean=b", "j:json=j"].map(parseMap));
     assert.deepEqual(dataOf(["1,5", "yes", "{"]).faults, [
-      { path: "a.n", message: '"1,5" is no number' },
-      { path: "b", message: '"yes" is no boolean' },
-      { path: "j", message: '"{" is no json' },
+      { path: "a.n", message: '"1,5" is not of the type number' },
+      { path: "b", message: '"yes" is not of the type boolean' },
+      { path: "j", message: '"{" is not of the type json' },
     ]);
     for (const cell of ["0x1F", "1e999", "12345678901234567890", "Infinity", "1 000"]) {
       assert.equal(dataOf([cell, "", ""]).faults.length, 1, cell);
@@ -55,7 +55,7 @@ describe("a mapping", () => {
     assert.throws(() => compile(["a", "a"], "a=x"), refused(/the header "a" twice/));
     assert.doesNotThrow(() => compile(["a", "a", "b"], "b=x"));
     for (const path of ["x.", ".x", "x..y", "__proto__.x", "x.__proto__"]) {
-      assert.throws(() => compile(["a"], `a=${path}`), refused(/which is no path/), path);
+      assert.throws(() => compile(["a"], `a=${path}`), refused(/which is not a path/), path);
     }
     for (const [first, second] of [
       ["x", "x"],
