@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { CauceError } from "../../core/errors.ts";
 import { systemCode } from "../output.ts";
-import type { Problem, Row } from "./rows.ts";
+import type { Problem, Row } from "./sender.ts";
 
 /** What is imported: a file that can be read again, or a stream that comes once. */
 export type Input = InputFile | Readable;
@@ -119,7 +119,7 @@ export function begin(
   },
 ): Beginning {
   if (input instanceof Readable) return { source: wanted.source ?? `import-${randomUUID()}`, from: undefined };
-  // Before the first line is sent.
+  // Checked before the first line is sent.
   writing(progressFile, "--progress", () => fs.accessSync(dirname(progressFile), fs.constants.W_OK));
   const progress = readProgress(progressFile, wanted.restart === true);
   const isSame = progress?.sha256 === input.sha256;
@@ -162,7 +162,7 @@ function readProgress(path: string, restart: boolean): Progress | undefined {
 }
 
 /**
- * Replaces the progress in one step: a process that dies leaves the one before.
+ * Replaces the progress in one step: a process that dies meanwhile leaves the earlier progress.
  * @throws `import_unreadable`
  */
 export function writeProgress(path: string, progress: Progress): void {
@@ -172,6 +172,8 @@ export function writeProgress(path: string, progress: Progress): void {
   });
 }
 
+/** Writes a file. What the system refuses becomes `import_unreadable`, with the flag that names another file. */
+/** Writes a file. What the system refuses becomes `import_unreadable`, with the flag that names another file. */
 function writing<T>(path: string, flag: string, write: () => T): T {
   try {
     return write();
@@ -232,7 +234,7 @@ function refusedLine(line: number, raw: Row["raw"], { code, detail, errors }: Pr
   return `${JSON.stringify({ line, problem: { code, detail, errors }, text })}\n`;
 }
 
-/** A cell as CSV has it. */
+/** Puts a cell into quotes where CSV needs them. */
 function quoted(cell: string, delimiter: string): string {
   return /["\n\r]/.test(cell) || cell.includes(delimiter) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }

@@ -13,8 +13,8 @@ import {
   writeProgress,
 } from "./files.ts";
 import { countLines, createMeter, describeResult } from "./meter.ts";
-import { type Format, type Row, readRows } from "./rows.ts";
-import { createSender, deliver, readAhead, type Target } from "./sender.ts";
+import { type Format, readRows } from "./rows.ts";
+import { createSender, deliver, type Row, readAhead, type Target } from "./sender.ts";
 
 export interface ImportOptions {
   /** `-` for standard input. */

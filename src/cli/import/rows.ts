@@ -5,6 +5,7 @@ import { CauceError, type ErrorCode, type Fault } from "../../core/errors.ts";
 import { systemCode } from "../output.ts";
 import { type Beginning, type Input, readChunks } from "./files.ts";
 import { type Column, compileMapping, type MakeData } from "./mapping.ts";
+import type { Row } from "./sender.ts";
 
 /** How the input is read: lines of JSON that are data, lines that are envelopes, or CSV. */
 export type Format = { readonly kind: "data" | "envelopes" } | CsvFormat;
@@ -13,29 +14,6 @@ interface CsvFormat {
   readonly kind: "csv";
   readonly delimiter: string;
   readonly columns: readonly Column[] | undefined;
-}
-
-/** One line of the input on its way to the server. */
-export interface Row {
-  /** From 1, as an editor counts. Empty lines count and make no row. */
-  readonly line: number;
-  /** The line in which the row ends: another one only if a cell of a CSV file contains a newline. */
-  readonly endLine: number;
-  /** The bytes of the input up to the row's end. */
-  readonly end: number;
-  /** The row as it stands in the input: its text, or its cells. */
-  readonly raw: string | readonly string[];
-  /** What is sent; empty for a row that is refused without asking the server. */
-  readonly body: string;
-  /** What came of the row; undefined until the server has answered. */
-  result: "placed" | "repeated" | Problem | undefined;
-}
-
-/** Why a line was refused, by the server or before it was sent. */
-export interface Problem {
-  readonly code: ErrorCode;
-  readonly detail: string;
-  readonly errors?: readonly Fault[] | undefined;
 }
 
 interface ReadOptions {

@@ -4,8 +4,30 @@ import http from "node:http";
 import https from "node:https";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { CauceError, type ErrorCode } from "../../core/errors.ts";
-import type { Problem, Row } from "./rows.ts";
+import { CauceError, type ErrorCode, type Fault } from "../../core/errors.ts";
+
+/** One line of the input on its way to the server. */
+export interface Row {
+  /** From 1, as an editor counts. Empty lines count and make no row. */
+  readonly line: number;
+  /** The line in which the row ends: another one only if a cell of a CSV file contains a newline. */
+  readonly endLine: number;
+  /** The bytes of the input up to the row's end. */
+  readonly end: number;
+  /** The row as it stands in the input: its text, or its cells. */
+  readonly raw: string | readonly string[];
+  /** What is sent; empty for a row that is refused without asking the server. */
+  readonly body: string;
+  /** What came of the row; undefined until the server has answered. */
+  result: "placed" | "repeated" | Problem | undefined;
+}
+
+/** Why a line was refused, by the server or before it was sent. */
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly errors?: readonly Fault[] | undefined;
+}
 
 /** Where orders are placed. */
 export interface Target {

@@ -1,7 +1,6 @@
 /** The commands that change orders and do more than call one operation: `cauce place`, `retry` and `remove`. */
 import { counted, jsonLine, type Output, parseJson, readFlagFile, wrongUsage } from "../output.ts";
-import type { CommandCall } from "./commands.ts";
-import { findOrder, openClient, readKey } from "./connection.ts";
+import { type CommandCall, findOrder, openClient, readKey } from "./connection.ts";
 
 /** `cauce place` */
 export async function place({ values: [data], flags, output }: CommandCall): Promise<void> {

@@ -10,19 +10,7 @@ import { pathFieldOf, wire } from "../../api/orders.ts";
 import type { Queue } from "../../client/index.ts";
 import type { Order } from "../../core/order.ts";
 import { counted, jsonLine, type Output, parseJson, wrongUsage } from "../output.ts";
-import { openClient, readKey, remoteCommand } from "./connection.ts";
-
-/** One run of a command. */
-export interface CommandCall {
-  readonly operation: Operation;
-  /** The arguments as they were typed. */
-  readonly values: readonly (string | undefined)[];
-  /** The fields that were given, as the operation takes them. */
-  readonly input: Readonly<Record<string, unknown>>;
-  /** Every flag, by its name in camelCase. */
-  readonly flags: Readonly<Record<string, unknown>>;
-  readonly output: Output;
-}
+import { type CommandCall, openClient, readKey, remoteCommand } from "./connection.ts";
 
 type Words = readonly [written: string, meaning: string];
 

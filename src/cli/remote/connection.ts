@@ -1,5 +1,6 @@
 /** The server that a command calls, as its flags and variables name it. */
 import type { Command } from "commander";
+import type { Operation } from "../../api/operation.ts";
 import { type Wires, wire } from "../../api/orders.ts";
 import { createConnection } from "../../client/connection.ts";
 import { clientOver, httpUrlOf, readQueues, type WorkflowQueues } from "../../client/createClient.ts";
@@ -7,10 +8,22 @@ import { type Client, ClientError, type KeyedOptions, type OrderOf } from "../..
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import { clientSettings, readClientSettings } from "../../node/serverSettings.ts";
 import { cauceVariables } from "../../node/settings.ts";
-import { addOptions, flagsOf, plain, wrongUsage } from "../output.ts";
+import { addOptions, flagsOf, type Output, plain, wrongUsage } from "../output.ts";
 
 /** Flags of every command that calls a server, by their names in camelCase. */
 export type RemoteFlags = Readonly<Record<string, unknown>>;
+
+/** One run of a command. */
+export interface CommandCall {
+  readonly operation: Operation;
+  /** The arguments as they were typed. */
+  readonly values: readonly (string | undefined)[];
+  /** The fields that were given, as the operation takes them. */
+  readonly input: Readonly<Record<string, unknown>>;
+  /** Every flag, by its name in camelCase. */
+  readonly flags: RemoteFlags;
+  readonly output: Output;
+}
 
 /** Adds a command that calls a server. */
 export function remoteCommand(

@@ -6,8 +6,7 @@ import { ClientError, type OrderOf, type Queue } from "../../client/index.ts";
 import type { HistoryEntry } from "../../core/order.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import { counted, jsonLine, type Output, plain, wrongUsage } from "../output.ts";
-import type { CommandCall } from "./commands.ts";
-import { findOrder, findServer, openClient, type Server } from "./connection.ts";
+import { type CommandCall, findOrder, findServer, openClient, type Server } from "./connection.ts";
 
 type Order = OrderOf<AnyWorkflow>;
 

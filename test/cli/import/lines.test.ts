@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { lineRows, type Row } from "../../../src/cli/import/rows.ts";
+import { lineRows } from "../../../src/cli/import/rows.ts";
+import type { Row } from "../../../src/cli/import/sender.ts";
 
 const text = Buffer.from(`\ufeff{"a":1}\r\n\n \n{"é":"✓"}\n"${"x".repeat(60)}"\n"${"y".repeat(30)}"\n7`);
 
