@@ -228,11 +228,7 @@ export async function packCheckout(checkout: string, directory: string): Promise
   try {
     const staged = join(directory, "package");
     fs.mkdirSync(staged);
-    const { files, name, version } = JSON.parse(fs.readFileSync(join(checkout, "package.json"), "utf8")) as {
-      readonly files: readonly string[];
-      readonly name: string;
-      readonly version: string;
-    };
+    const { files, name, version } = description(join(checkout, "package.json"));
     for (const each of ["package.json", ...files.filter((file) => file !== "dist")]) {
       fs.cpSync(join(checkout, each), join(staged, each), { recursive: true });
     }

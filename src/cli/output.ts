@@ -179,14 +179,16 @@ export function flagsOf<T extends Table>(
   return flags;
 }
 
-/** Reads Cauce's own package.json, which lies two floors up from here, in the sources and in `dist` alike. */
-export function description(): {
+/** Reads a package.json. Default: Cauce's own, two floors up from here, in the sources and in `dist` alike. */
+export function description(file: string | URL = new URL("../../package.json", import.meta.url)): {
+  readonly name: string;
   readonly version: string;
+  readonly files: readonly string[];
   readonly private?: boolean;
   readonly peerDependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 } {
-  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return JSON.parse(readFileSync(file, "utf8"));
 }
 
 /** Cauce's own version. */

@@ -4,13 +4,6 @@ import { SingleBar } from "cli-progress";
 import type { Output } from "../output.ts";
 import type { ImportResult } from "./files.ts";
 
-export interface Meter {
-  update(result: ImportResult): void;
-  /** Writes a line of its own, above the bar. */
-  note(text: string): void;
-  stop(): void;
-}
-
 const lineMilliseconds = 5_000;
 
 /** Makes a meter. It draws a bar if there is a terminal and the input's size is known. */
@@ -18,7 +11,7 @@ export function createMeter(
   { output, terminal }: { readonly output: Output; readonly terminal: NodeJS.WriteStream | undefined },
   totalBytes: number | undefined,
   { ...start }: ImportResult,
-): Meter {
+) {
   const startedAt = performance.now();
   const perSecond = (amount: number) => amount / Math.max((performance.now() - startedAt) / 1_000, 0.001);
   const rateOf = (result: ImportResult) => number(perSecond(countLines(result) - countLines(start)));
@@ -36,7 +29,7 @@ export function createMeter(
     });
     bar.start(totalBytes, start.bytes, { lines: number(countLines(start)), refused: 0, rate: "–", left: "–" });
     return {
-      update(result) {
+      update(result: ImportResult): void {
         // Nothing has been taken yet: a rate of 0 would leave days to go.
         if (result.bytes === start.bytes) return;
         const secondsLeft = (totalBytes - result.bytes) / Math.max(perSecond(result.bytes - start.bytes), 1);
@@ -47,25 +40,26 @@ export function createMeter(
           left: describeSeconds(secondsLeft),
         });
       },
-      note(text) {
+      /** Writes a line of its own, above the bar. */
+      note(text: string): void {
         cursorTo(terminal, 0);
         clearLine(terminal, 0);
         terminal.write(`${text}\n`);
       },
-      stop: () => bar.stop(),
+      stop: (): void => bar.stop(),
     };
   }
 
   let shownAt = startedAt;
   return {
-    update(result) {
+    update(result: ImportResult): void {
       if (performance.now() - shownAt < lineMilliseconds) return;
       shownAt = performance.now();
       const part = totalBytes === undefined ? "" : ` (${Math.floor((100 * result.bytes) / totalBytes)} %)`;
       output.err(`${number(countLines(result))} lines${part}: ${describeParts(result)}; ${rateOf(result)} a second\n`);
     },
-    note: (text) => output.err(`${text}\n`),
-    stop: () => {},
+    note: (text: string): void => output.err(`${text}\n`),
+    stop: (): void => {},
   };
 }
 

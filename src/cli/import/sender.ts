@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
+import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { CauceError, type ErrorCode, type Fault } from "../../core/errors.ts";
@@ -107,7 +108,6 @@ type Sender = ReturnType<typeof createSender>;
 
 // As much as the server reads at once.
 const pieceCharacters = 65_536;
-const problemBytesMax = 65_536;
 
 /** Makes a sender to a workflow's batch route, over one connection that is used again. */
 export function createSender({ url, key }: Target, idleSeconds = 60) {
@@ -160,8 +160,8 @@ async function readResults(response: http.IncomingMessage, url: string, onResult
   let rest = "";
   response.setEncoding("utf8");
   try {
-    for await (const text of response) {
-      const lines = (rest + text).split("\n");
+    for await (const chunk of response) {
+      const lines = (rest + chunk).split("\n");
       rest = lines.pop() ?? "";
       const results = lines.map((line) => parseResult(line, url));
       onResults(count, results);
@@ -188,17 +188,11 @@ function parseResult(line: string, url: string): LineResult {
 /** Reads an answer to the request as a whole, and throws it. Returns 0, for no line, if sending it again can help. */
 async function readRefusal(response: http.IncomingMessage, url: string): Promise<number> {
   const { statusCode = 0 } = response;
-  let text = "";
-  response.setEncoding("utf8");
-  try {
-    for await (const chunk of response) {
-      if (text.length < problemBytesMax) text += chunk;
-    }
-  } catch {}
+  const body = await text(response).catch(() => "");
   if (statusCode >= 500 || statusCode === 408 || statusCode === 429) return 0;
   let problem: Partial<Problem> | undefined;
   try {
-    problem = JSON.parse(text) as Partial<Problem>;
+    problem = JSON.parse(body) as Partial<Problem>;
   } catch {}
   if (typeof problem?.code !== "string" || typeof problem.detail !== "string") {
     throw unexpected(url, `status ${statusCode}`);
