@@ -1,6 +1,6 @@
-import type { BoundOperation, BoundWorkflow } from "../api/around.ts";
+import { type BoundOperation, type BoundWorkflow, isRefusal } from "../api/around.ts";
 import { checkBody, checkQuery, idempotencyKeyPattern, noFields } from "../api/fields.ts";
-import { isRefusal, type Operation } from "../api/operation.ts";
+import type { Operation } from "../api/operation.ts";
 import { batchWire, pathFieldOf } from "../api/orders.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Call, Who } from "../engine/engine.ts";

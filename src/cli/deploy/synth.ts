@@ -8,7 +8,7 @@ import { type Assembly, cdkPackages, synthesize } from "../../deploy/cdk/synth.t
 import { withPeers } from "../../deploy/optionalPeers.ts";
 import { formatKeyLine } from "../../http/auth.ts";
 import type { StackSettings } from "../../node/serverSettings.ts";
-import { usableDirectory } from "../backup.ts";
+import { makeDirectory } from "../init.ts";
 import { readKeys } from "../keys.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
@@ -16,7 +16,7 @@ import type { Output } from "../output.ts";
 /** Writes the templates and bundles of an app's workflows into a directory, checked, and tells what they would make. */
 export async function synth(path: string, settings: StackSettings, out: string, output: Output): Promise<void> {
   const apps = await loadApp(path);
-  usableDirectory(out);
+  makeDirectory(out);
   const assembly = await assemble({ apps, path, settings, outDirectory: resolve(out), output });
   output.out(summary(assembly));
 }
