@@ -20,6 +20,8 @@ import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
 import { unobservedRoutes } from "./http/routes.ts";
 import { observedRoutes } from "./http/telemetry.ts";
+import { checkOption } from "./node/readSettings.ts";
+import { type NameOf, rowsOf } from "./node/settings.ts";
 
 export interface CauceOptions {
   /** What `implement` returned, one or several with different workflow names. */
@@ -115,6 +117,7 @@ export interface Cauce {
  * `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
 export async function createCauce(options: CauceOptions): Promise<Cauce> {
+  checkOptions(options);
   return openCauce(options, watch);
 }
 
@@ -130,7 +133,6 @@ export async function openCauce(
   watching?: typeof watch,
   operations: readonly Operation[] = allOperations,
 ): Promise<Cauce> {
-  checkOptions(options);
   const { clock = systemClock(), random = Math.random, log = standardErrorLog(), delivery = "standard" } = options;
   const actor = options.actor ?? { runtime: "node" as const, name: hostname() };
   const apps = [options.apps].flat() as readonly App[];
@@ -251,38 +253,26 @@ async function ended(work: readonly Promise<unknown>[]): Promise<void> {
   if (failed !== undefined) throw failed.reason;
 }
 
-const known: readonly string[] = [
-  "apps",
-  "backend",
-  "delivery",
-  "auth",
-  "basePath",
-  "bodyBytesMax",
-  "clock",
-  "random",
-  "log",
-  "actor",
-  "unknownStatuses",
-  "retentionDays",
-] satisfies (keyof CauceOptions)[];
-
 /** For users of plain JavaScript: a misspelt option must not be left out in silence. */
 function checkOptions(options: CauceOptions): void {
   const refuse = (what: string): never => {
     throw new CauceError("setting_invalid", `createCauce: ${what}`);
   };
+  const ofSettings = Object.keys(rowsOf("createCauce")) as NameOf<"createCauce">[];
+  const known: readonly string[] = [
+    ...["apps", "backend"],
+    ...ofSettings,
+    ...["auth", "clock", "random", "log", "actor"],
+  ];
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) refuse(`there is no option "${key}"; it takes ${known.join(", ")}`);
   }
-  const { backend, delivery = "standard", unknownStatuses = "refuse" } = options;
-  if (typeof backend !== "function") refuse("backend must be what sqlite({ directory }) returned, or memory");
-  if (delivery !== "standard" && delivery !== "fifo") refuse(`delivery is "${delivery}"; use "standard" or "fifo"`);
-  if (unknownStatuses !== "refuse" && unknownStatuses !== "fail") {
-    refuse(`unknownStatuses is "${unknownStatuses}"; use "refuse" or "fail"`);
+  if (typeof options.backend !== "function") {
+    refuse("backend must be what sqlite({ directory }) returned, or memory");
   }
-  const { retentionDays = 1 } = options;
-  if (!(Number.isInteger(retentionDays) && retentionDays >= 1 && retentionDays <= 36_500)) {
-    refuse(`retentionDays is ${retentionDays}; it must be a whole number from 1 to 36,500, or be left out`);
+  for (const name of ofSettings) {
+    // An empty base path is none.
+    if (name !== "basePath" || options.basePath !== "") checkOption("createCauce", name, options[name]);
   }
 }
 

@@ -14,15 +14,15 @@ const floors: Readonly<Record<string, number>> = {
   api: 3,
   http: 4,
   client: 4,
-  deploy: 4,
   capacity: 4,
-  emulate: 5,
   dashboard: 5,
   testing: 5,
   "cauce.ts": 6,
   "index.ts": 6,
   node: 6,
   lambda: 6,
+  deploy: 6,
+  emulate: 6,
   cli: 7,
 };
 const corePackages = ["zod"];
@@ -250,7 +250,7 @@ describe("the check of the sources", () => {
       "core/b.ts": 'import { a } from "./a.ts";',
       "backend/sqlite/index.ts": 'import { a } from "../../core/a.ts"; import "node:sqlite"; import "../port.ts";',
       "backend/port.ts": 'import type { a } from "../core/b.ts";',
-      "http/a.ts": 'import { b } from "../engine/b.ts"; import { c } from "../deploy/c.ts";',
+      "http/a.ts": 'import { b } from "../engine/b.ts"; import { c } from "../client/c.ts";',
       "cauce.ts": 'import { a } from "./http/a.ts"; export { run } from "./node/server.ts";',
       "cli/main.ts": 'import { a } from "../cauce.ts"; await import(path); await import("../node/server.ts");',
     });
@@ -325,8 +325,8 @@ describe("the check of the sources", () => {
       /^a cycle: core\/a\.ts → core\/b\.ts → core\/c\/c\.ts → core\/a\.ts$/,
     );
     finds(
-      { "http/a.ts": 'import "../deploy/b.ts";', "deploy/b.ts": 'import "cauce/http";' },
-      /^a cycle: http\/a\.ts → deploy\/b\.ts → http\/a\.ts$/,
+      { "http/a.ts": 'import "../client/b.ts";', "client/b.ts": 'import "cauce/http";' },
+      /^a cycle: http\/a\.ts → client\/b\.ts → http\/a\.ts$/,
     );
   });
 

@@ -2,18 +2,15 @@ import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } f
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { CauceError } from "../core/errors.ts";
-import { readBackupSettings, settings } from "../node/serverSettings.ts";
-import { cauceVariables } from "../node/settings.ts";
-import { addOptions, type Output } from "./output.ts";
+import { addSettings, givenSettings, type Output } from "./output.ts";
 
 export function addBackupCommand(program: Command, output: Output): void {
   const command = program
     .command("backup")
     .description("Copies a workflow's orders into a file, while their server runs or not.")
     .argument("<file>", "the file to make");
-  addOptions(command, { data: settings.data });
+  addSettings(command, "backup");
   command
-    .option("--workflow <name>", "the workflow to copy; needed where the directory holds several (CAUCE_WORKFLOW)")
     .option("--force", "replace the file if there is one")
     .addHelpText(
       "after",
@@ -22,18 +19,12 @@ Examples:
   $ cauce backup orders-backup.db
   $ cauce backup /backups/orders.db --data /var/lib/shop --workflow orders --force`,
     )
-    .action((file: string, flags: BackupFlags) => backup(file, flags, output));
-}
-
-interface BackupFlags {
-  readonly data?: string;
-  readonly workflow?: string;
-  readonly force?: boolean;
+    .action((file: string, flags: Record<string, unknown>) => backup(file, flags, output));
 }
 
 /** Copies, and says what the copy holds and how to restore it. */
-async function backup(file: string, { force, ...flags }: BackupFlags, output: Output): Promise<void> {
-  const { data, workflow: named } = readBackupSettings(flags, cauceVariables());
+async function backup(file: string, { force, ...given }: Record<string, unknown>, output: Output): Promise<void> {
+  const { data, workflow: named } = givenSettings("backup", given);
   const directory = resolve(data);
   if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
     throw new CauceError("setting_invalid", `${file} is a directory; give the name of a file in it`);

@@ -1,8 +1,7 @@
 import { Command, Option } from "commander";
 import type { Operation } from "../api/operation.ts";
 import { operations as allOperations } from "../api/operations.ts";
-import { readSettings, readSweepSettings, settings, sweepSettings } from "../node/serverSettings.ts";
-import { cauceVariables, givenFrom } from "../node/settings.ts";
+import { givenFrom } from "../node/readSettings.ts";
 import { addBackupCommand } from "./backup.ts";
 import { addEmulateCommand, addStackCommands } from "./deploy/command.ts";
 import { diagram } from "./diagram.ts";
@@ -10,7 +9,16 @@ import { addImportCommand } from "./import/command.ts";
 import { init, ownPackage } from "./init.ts";
 import { createKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
-import { addOptions, exitCodes, flagsOf, isBrokenPipe, type Output, processOutput, report, version } from "./output.ts";
+import {
+  addSettings,
+  exitCodes,
+  givenSettings,
+  isBrokenPipe,
+  type Output,
+  processOutput,
+  report,
+  version,
+} from "./output.ts";
 import { addOrderCommands } from "./remote/commands.ts";
 import { addVerifyCommand } from "./verify/command.ts";
 import { watch } from "./watch.ts";
@@ -62,7 +70,7 @@ An error is one line on standard error: "code: message".`,
     .description("Serves an app's API and processes its orders, in this process, until SIGTERM or SIGINT.")
     .argument("<app>", "module whose default export is what implement(…) returned, or an array of those")
     .addOption(new Option("--watched").hideHelp());
-  addOptions(startCommand, settings);
+  addSettings(startCommand, "start");
   startCommand
     .addHelpText(
       "after",
@@ -80,7 +88,7 @@ Examples:
   $ cauce start shop.app.ts --backend aws --stage prod --role work --status paid`,
     )
     .action(async (app: string, { watched, ...given }: Record<string, string | boolean>) => {
-      const chosen = readSettings(flagsOf(settings, given), cauceVariables());
+      const chosen = givenSettings("start", given);
       if (chosen.watch && !watched) return watch(app, args, output);
       // Loaded late: the other commands, and the process that watches, need no server and no store.
       const { start } = await import("./start.ts");
@@ -91,7 +99,7 @@ Examples:
     .command("sweep")
     .description("Delivers once what was lost and moves what waited too long, on AWS: for a schedule.")
     .argument("<app>", "module of the app, as for start");
-  addOptions(sweepCommand, sweepSettings);
+  addSettings(sweepCommand, "sweep");
   sweepCommand
     .option("--json", "print one line of JSON")
     .addHelpText(
@@ -105,7 +113,7 @@ Examples:
   $ cauce sweep shop.app.ts --backend aws --retention-days 30 --json`,
     )
     .action(async (app: string, { json, ...given }: Record<string, string | boolean>) => {
-      const chosen = readSweepSettings(flagsOf(sweepSettings, given), cauceVariables());
+      const chosen = givenSettings("sweep", given);
       const { sweep } = await import("./sweep.ts");
       return sweep(app, chosen, json === true, output);
     });

@@ -8,7 +8,7 @@ import { sampleData } from "../core/sample.ts";
 import { problem } from "../http/problem.ts";
 import { openLog } from "../node/log.ts";
 import { type Fetch, listen, run, signalled } from "../node/server.ts";
-import type { Settings } from "../node/serverSettings.ts";
+import type { Settings } from "../node/settings.ts";
 import { watchedByParent } from "../node/watched.ts";
 import { awsRows, awsStore } from "./awsStore.ts";
 import { readKeys } from "./keys.ts";
@@ -25,7 +25,7 @@ const observed = ["/metrics", "/stats"];
  */
 export async function start(
   path: string,
-  settings: Settings,
+  settings: Settings<"start">,
   options: { output: Output; watched: boolean },
 ): Promise<void> {
   const { host, port, role, delivery, bodyBytesMax, basePath, unknownStatuses, retentionDays } = settings;
@@ -76,7 +76,7 @@ export async function start(
 /** The chosen store, and what the announcement says of it; `failures` gets what rejects when a SQLite file fails. */
 async function storeOf(
   apps: readonly App[],
-  settings: Settings,
+  settings: Settings<"start">,
   log: Log,
   failures: Promise<never>[],
 ): Promise<{ readonly backend: BackendFactory; readonly rows: readonly (readonly [string, string])[] }> {
@@ -100,7 +100,7 @@ async function storeOf(
  * key, or on this machine (`isReadable`).
  */
 function partsOf(options: {
-  readonly role: Settings["role"];
+  readonly role: Settings<"start">["role"];
   readonly statuses: readonly string[] | undefined;
   readonly cauce: Cauce;
   readonly basePath: string | undefined;

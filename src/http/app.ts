@@ -42,7 +42,7 @@ export interface HttpEnv {
   readonly Bindings: ServerHelp;
 }
 
-/** The HTTP API of some workflows. Throws `setting_invalid` or `keys_invalid`. */
+/** The HTTP API of some workflows. Throws `app_invalid` or `keys_invalid`. */
 export function createApp({
   bound,
   auth,
@@ -53,7 +53,7 @@ export function createApp({
   ready,
 }: HttpAppOptions): HonoBase<HttpEnv> {
   const names = bound.map(({ engine }) => engine.workflow.name);
-  checkOptions(names, basePath, bodyBytesMax);
+  refuseTwins(names);
   const app = new HonoBase<HttpEnv>({ router: fixedFirstRouter() });
   const guard = createGuard(auth);
   const storeFaults = createStoreFaultLog(log);
@@ -186,19 +186,7 @@ function createStoreFaultLog(log: Log) {
   };
 }
 
-function checkOptions(names: readonly string[], basePath: string, bodyBytesMax: number): void {
-  if (!/^(?:\/[\w.~-]+)*$/.test(basePath)) {
-    throw new CauceError(
-      "setting_invalid",
-      `basePath is "${basePath}"; it must be empty or segments such as /api, with no slash at the end`,
-    );
-  }
-  if (!(Number.isSafeInteger(bodyBytesMax) && bodyBytesMax >= 1)) {
-    throw new CauceError(
-      "setting_invalid",
-      `bodyBytesMax is ${bodyBytesMax}; it must be a whole number of bytes from 1`,
-    );
-  }
+function refuseTwins(names: readonly string[]): void {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
     throw new CauceError("app_invalid", `two apps serve the workflow "${twice}"; give each workflow a name of its own`);

@@ -1,8 +1,8 @@
 import type { App } from "../core/handlers.ts";
 import { jsonLog } from "../engine/log.ts";
-import { cauceVariables, functionName } from "../node/settings.ts";
+import { functionName, readFunctionSettings } from "../node/readSettings.ts";
 import { createFigures } from "./metrics.ts";
-import { type Invocation, lambdaSettings, openEngines, openOnce } from "./open.ts";
+import { type Invocation, openEngines, openOnce } from "./open.ts";
 
 /** What one step of the sweep takes at most, with room: after that the next invocation goes on. */
 const stepMilliseconds = 15_000;
@@ -20,7 +20,7 @@ export interface Swept {
  */
 export function sweepHandler(apps: App | readonly App[]): (event: unknown, invocation: Invocation) => Promise<Swept> {
   const log = jsonLog((line) => process.stdout.write(line));
-  const settings = lambdaSettings(cauceVariables());
+  const settings = readFunctionSettings();
   const figures = createFigures(settings, (line) => process.stdout.write(line));
   const open = openOnce(() => openEngines(apps, settings, { log, name: functionName() }));
   return async (_event, invocation) => {

@@ -1,5 +1,5 @@
 /** Figures for CloudWatch in its Embedded Metric Format: a line of the log that CloudWatch takes metrics out of. */
-import type { LambdaSettings } from "./open.ts";
+import type { FunctionSettings } from "../node/settings.ts";
 
 /** Every metric and its unit. */
 export const units = {
@@ -33,7 +33,7 @@ export interface Figures {
 
 /** The figures of one invocation after the other; nothing is written where `metrics` is false. */
 export function createFigures(
-  { stage, metrics }: Pick<LambdaSettings, "stage" | "metrics">,
+  { stage, metrics }: Pick<FunctionSettings, "stage" | "metrics">,
   put: (line: string) => void,
   now: () => number = Date.now,
 ): Figures {

@@ -1,5 +1,4 @@
 import type { AwsBackend } from "../backend/aws/index.ts";
-import type { DeliveryMode } from "../backend/port.ts";
 import { systemClock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
@@ -9,7 +8,7 @@ import type { Engine } from "../engine/engine.ts";
 import type { Observer } from "../engine/telemetry/observer.ts";
 import { type Auth, parseKeys } from "../http/auth.ts";
 import { stackBackend } from "../node/awsResources.ts";
-import { queueUrlBase, retentionDays, stage, topicArn } from "../node/settings.ts";
+import type { FunctionSettings } from "../node/settings.ts";
 
 export interface OpenEngine {
   readonly app: App;
@@ -26,7 +25,7 @@ export interface Invocation {
 /** One engine for each app, over the stack's backend: nothing polls, nothing sweeps by itself. */
 export async function openEngines(
   apps: App | readonly App[],
-  settings: LambdaSettings,
+  settings: FunctionSettings,
   { log, name, observerOf }: { readonly log: Log; readonly name: string; observerOf?(workflow: string): Observer },
 ): Promise<OpenEngine[]> {
   const clock = systemClock();
@@ -75,83 +74,12 @@ export function openOnce<Opened>(open: () => Promise<Opened>): () => Promise<Ope
   };
 }
 
-/** What a function's environment says: the stack sets it. */
-export interface LambdaSettings {
-  readonly stage: string;
-  readonly delivery: DeliveryMode;
-  readonly topicArn: string | undefined;
-  /** Where queues are: `https://sqs.eu-west-1.amazonaws.com/123456789012/`. */
-  readonly queueUrlBase: string | undefined;
-  readonly keys: string | undefined;
-  readonly public: boolean;
-  /** Whether figures for CloudWatch are written into the log. */
-  readonly metrics: boolean;
-  /** For the sweep: final orders go so many days after their last change. */
-  readonly retentionDays: number | undefined;
-}
-
-/** Every variable that a function reads. */
-export const lambdaVariables: readonly string[] = [
-  "CAUCE_DELIVERY",
-  "CAUCE_KEYS",
-  "CAUCE_METRICS",
-  "CAUCE_PUBLIC",
-  "CAUCE_QUEUE_URL_BASE",
-  "CAUCE_RETENTION_DAYS",
-  "CAUCE_STAGE",
-  "CAUCE_TOPIC_ARN",
-];
-
-/** Throws `setting_invalid` for a variable that is unknown or has a value that it does not take. */
-export function lambdaSettings(environment: Readonly<Record<string, string>>): LambdaSettings {
-  for (const name of Object.keys(environment)) {
-    if (!lambdaVariables.includes(name)) {
-      throw new CauceError(
-        "setting_invalid",
-        `${name} is no setting of a function; there is ${lambdaVariables.join(", ")}`,
-      );
-    }
-  }
-  const { CAUCE_DELIVERY: delivery = "standard" } = environment;
-  if (delivery !== "standard" && delivery !== "fifo") throw invalid("CAUCE_DELIVERY", delivery, "standard or fifo");
-  const yesOrNo = (name: string, fallback: boolean): boolean => {
-    const value = environment[name] ?? String(fallback);
-    if (value !== "true" && value !== "false") throw invalid(name, value, "true or false");
-    return value === "true";
-  };
-  /** As the command line reads the same variable. */
-  const parsed = <T>(
-    name: string,
-    parse: (text: string) => { readonly value: T } | { readonly fault: string },
-  ): T | undefined => {
-    const value = environment[name];
-    if (value === undefined) return undefined;
-    const found = parse(value);
-    if ("fault" in found) throw invalid(name, value, found.fault);
-    return found.value;
-  };
-  return {
-    stage: parsed("CAUCE_STAGE", stage) ?? "dev",
-    delivery,
-    topicArn: parsed("CAUCE_TOPIC_ARN", topicArn),
-    queueUrlBase: parsed("CAUCE_QUEUE_URL_BASE", queueUrlBase),
-    keys: environment.CAUCE_KEYS,
-    public: yesOrNo("CAUCE_PUBLIC", false),
-    metrics: yesOrNo("CAUCE_METRICS", true),
-    retentionDays: parsed("CAUCE_RETENTION_DAYS", retentionDays),
-  };
-}
-
 /** Who may call. Throws `keys_required` where nobody said that everybody may. */
-export function lambdaAuth({ keys, public: open }: LambdaSettings): Auth | undefined {
+export function lambdaAuth({ keys, public: open }: Pick<FunctionSettings, "keys" | "public">): Auth | undefined {
   if (keys !== undefined) return parseKeys(keys.replaceAll(",", "\n"), "CAUCE_KEYS");
   if (open) return undefined;
   throw new CauceError(
     "keys_required",
     "the function has no API keys; set CAUCE_KEYS, or CAUCE_PUBLIC=true to serve everybody",
   );
-}
-
-function invalid(name: string, value: string, what: string): CauceError {
-  return new CauceError("setting_invalid", `${name} is "${value}"; it must be ${what}`);
 }

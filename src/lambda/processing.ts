@@ -4,16 +4,10 @@ import { type HandledStatus, handledStatuses, leaseSecondsOf, statusOf, timeoutS
 import type { Attempt } from "../engine/attempt.ts";
 import { jsonLog } from "../engine/log.ts";
 import { type Observer, unobserved } from "../engine/telemetry/observer.ts";
-import { cauceVariables, functionName } from "../node/settings.ts";
+import { functionName, readFunctionSettings } from "../node/readSettings.ts";
+import type { FunctionSettings } from "../node/settings.ts";
 import { createFigures, type Figures } from "./metrics.ts";
-import {
-  type Invocation,
-  type LambdaSettings,
-  lambdaSettings,
-  type OpenEngine,
-  openEngines,
-  openOnce,
-} from "./open.ts";
+import { type Invocation, type OpenEngine, openEngines, openOnce } from "./open.ts";
 
 /** What SQS hands to a function. */
 export interface SqsEvent {
@@ -64,7 +58,7 @@ export function processingHandler(
   apps: App | readonly App[],
 ): (event: SqsEvent, invocation: Invocation) => Promise<SqsAnswer> {
   const log = jsonLog((line) => process.stdout.write(line));
-  const settings = lambdaSettings(cauceVariables());
+  const settings = readFunctionSettings();
   const figures = createFigures(settings, (line) => process.stdout.write(line));
   const open = openOnce(() => openDesks(apps, settings, log, figures));
   return async ({ Records }, invocation) => {
@@ -84,7 +78,7 @@ export function processingHandler(
 
 async function openDesks(
   apps: App | readonly App[],
-  settings: LambdaSettings,
+  settings: FunctionSettings,
   log: Log,
   figures: Figures,
 ): Promise<ReadonlyMap<string, Desk>> {

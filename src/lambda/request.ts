@@ -3,9 +3,9 @@ import type { App } from "../core/handlers.ts";
 import { jsonLog } from "../engine/log.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "../http/problem.ts";
 import { stackBackend } from "../node/awsResources.ts";
-import { cauceVariables, functionName } from "../node/settings.ts";
+import { functionName, readFunctionSettings } from "../node/readSettings.ts";
 import { createFigures, type Figures } from "./metrics.ts";
-import { lambdaAuth, lambdaSettings, openOnce } from "./open.ts";
+import { lambdaAuth, openOnce } from "./open.ts";
 
 // Lambda's payloads end at 6 MB, and a body that is no text comes as base64, a third longer.
 const bytesMax = 4_194_304;
@@ -34,7 +34,7 @@ export interface HttpAnswer {
 /** The handler of the request function: the HTTP API over the stack's backend. */
 export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) => Promise<HttpAnswer> {
   const log = jsonLog((line) => process.stdout.write(line));
-  const settings = lambdaSettings(cauceVariables());
+  const settings = readFunctionSettings();
   const auth = lambdaAuth(settings);
   const backend = stackBackend(apps, settings, log);
   const figures = createFigures(settings, (line) => process.stdout.write(line));

@@ -1,16 +1,11 @@
 import { type AwsBackend, aws, resourceNames } from "../backend/aws/index.ts";
-import type { BackendFactoryOptions, DeliveryMode } from "../backend/port.ts";
+import type { BackendFactoryOptions } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
+import type { FunctionSettings } from "./settings.ts";
 
 /** Which stack on AWS: what functions and processes are told of it. */
-export interface StackChoice {
-  readonly stage: string;
-  readonly topicArn: string | undefined;
-  /** The start of every queue's URL, up to its last slash. */
-  readonly queueUrlBase: string | undefined;
-  readonly delivery: DeliveryMode;
-}
+export type StackChoice = Pick<FunctionSettings, "stage" | "topicArn" | "queueUrlBase" | "delivery">;
 
 /** The backend over a stack. Throws `setting_invalid` where one topic is given for several workflows. */
 export function stackBackend(

@@ -1,21 +1,19 @@
 import type { Command } from "commander";
 import { CauceError } from "../../core/errors.ts";
-import { readStackSettings, stackSettings } from "../../node/serverSettings.ts";
-import { cauceVariables } from "../../node/settings.ts";
-import { addOptions, flagsOf, type Output } from "../output.ts";
+import { parseAs } from "../../node/readSettings.ts";
+import { settings } from "../../node/settings.ts";
+import { addSettings, givenSettings, type Output } from "../output.ts";
 
 type Given = Record<string, string | boolean>;
 
 /** `cauce synth` and `cauce deploy`. The CDK is loaded by them and by nothing else. */
 export function addStackCommands(program: Command, output: Output): void {
-  const settingsOf = (given: Given) => readStackSettings(flagsOf(stackSettings, given), cauceVariables());
-
   const synthCommand = program
     .command("synth")
     .description("Writes the CloudFormation template of an app's workflows, and the code of their functions.")
     .argument("<app>", "module of the app, as for start")
     .requiredOption("--out <directory>", "where they are written; made where it is missing");
-  addOptions(synthCommand, stackSettings);
+  addSettings(synthCommand, "stack");
   synthCommand
     .addHelpText(
       "after",
@@ -28,7 +26,7 @@ Examples:
   $ cauce synth shop.app.ts --out cdk.out --compute kubernetes`,
     )
     .action(async (app: string, { out, ...given }: Given) => {
-      const chosen = settingsOf(given);
+      const chosen = givenSettings("stack", given);
       const { synth } = await import("./synth.ts");
       return synth(app, chosen, String(out), output);
     });
@@ -37,7 +35,7 @@ Examples:
     .command("deploy")
     .description("Makes or updates an app's stacks in your AWS account, after showing what changes.")
     .argument("<app>", "module of the app, as for start");
-  addOptions(deployCommand, stackSettings);
+  addSettings(deployCommand, "stack");
   deployCommand
     .option("--force", "deploy even where orders would be stranded or messages deleted")
     .option("--yes", "do not ask")
@@ -51,7 +49,7 @@ Examples:
   $ cauce deploy shop.app.ts --stage prod --keys shop.keys --yes`,
     )
     .action(async (app: string, { force, yes, ...given }: Given) => {
-      const chosen = settingsOf(given);
+      const chosen = givenSettings("stack", given);
       const { deploy } = await import("./deploy.ts");
       return deploy(app, chosen, { output, force: force === true, yes: yes === true });
     });
@@ -64,8 +62,7 @@ interface EmulateGiven extends Readonly<Record<string, string | boolean | undefi
   readonly seed?: string;
 }
 
-const portMost = 65_535;
-const seedMost = 999_999_999;
+const seedMax = 999_999_999;
 
 /** `cauce emulate`. The emulators and the CDK are loaded by it and by nothing else. */
 export function addEmulateCommand(program: Command, output: Output): void {
@@ -73,7 +70,7 @@ export function addEmulateCommand(program: Command, output: Output): void {
     .command("emulate")
     .description("Runs the template that would be deployed on this machine: no account, no Docker.")
     .argument("<app>", "module of the app, as for start");
-  addOptions(command, stackSettings);
+  addSettings(command, "stack");
   command
     .option(
       "--port <port>",
@@ -95,25 +92,20 @@ Examples:
   $ cauce emulate shop.app.ts --public --chaos --seed 7`,
     )
     .action(async (app: string, { port, data, chaos, seed, ...given }: EmulateGiven) => {
-      const settings = readStackSettings(flagsOf(stackSettings, given), cauceVariables());
+      const chosen = givenSettings("stack", given);
       if (seed !== undefined && chaos !== true)
         throw new CauceError("setting_invalid", "--seed is for --chaos; add it");
       const flags = {
-        port: wholeNumber("--port", port, portMost),
+        port: parseAs(settings.port.takes, port, "--port"),
         data,
         seed:
           chaos !== true
             ? undefined
             : seed === undefined
-              ? Math.floor(Math.random() * seedMost)
-              : wholeNumber("--seed", seed, seedMost),
+              ? Math.floor(Math.random() * seedMax)
+              : parseAs({ from: 0, to: seedMax }, seed, "--seed"),
       };
       const { emulateApp } = await import("./emulate.ts");
-      return emulateApp(app, settings, flags, output);
+      return emulateApp(app, chosen, flags, output);
     });
-}
-
-function wholeNumber(flag: string, text: string, most: number): number {
-  if (/^\d+$/.test(text) && Number(text) <= most) return Number(text);
-  throw new CauceError("setting_invalid", `${flag} must be a whole number from 0 to ${most}, not "${text}"`);
 }

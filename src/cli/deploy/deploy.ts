@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withPeers } from "../../deploy/optionalPeers.ts";
-import type { StackSettings } from "../../node/serverSettings.ts";
+import type { Settings } from "../../node/settings.ts";
 import { sdkPackages } from "../awsStore.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
@@ -24,7 +24,7 @@ export interface DeployOptions {
  * Makes or updates an app's stacks: shows what would change, looks at what is deployed, asks, and deploys. Throws
  * `orders_stranded`, `queue_in_use`, `deploy_failed`; before anything is bundled `store_denied` without credentials.
  */
-export async function deploy(path: string, settings: StackSettings, options: DeployOptions): Promise<void> {
+export async function deploy(path: string, settings: Settings<"stack">, options: DeployOptions): Promise<void> {
   const { output, force, yes } = options;
   const apps = await loadApp(path);
   const script = options.cdk ?? (await findCdk());

@@ -9,7 +9,7 @@ import { createChaos, seeded } from "../../emulate/chaos.ts";
 import { type Emulation, emulate } from "../../emulate/emulate.ts";
 import { loadPeers } from "../../emulate/services/emulators.ts";
 import { signalled } from "../../node/server.ts";
-import type { StackSettings } from "../../node/serverSettings.ts";
+import type { Settings } from "../../node/settings.ts";
 import { usableDirectory } from "../backup.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
@@ -28,7 +28,7 @@ export interface EmulateFlags {
  */
 export async function emulateApp(
   path: string,
-  settings: StackSettings,
+  settings: Settings<"stack">,
   flags: EmulateFlags,
   output: Output,
 ): Promise<void> {

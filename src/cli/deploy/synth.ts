@@ -7,14 +7,14 @@ import type { Access } from "../../deploy/apiKeys.ts";
 import { type Assembly, cdkPackages, synthesize } from "../../deploy/cdk/synth.ts";
 import { withPeers } from "../../deploy/optionalPeers.ts";
 import { formatKeyLine } from "../../http/auth.ts";
-import type { StackSettings } from "../../node/serverSettings.ts";
+import type { Settings } from "../../node/settings.ts";
 import { usableDirectory } from "../backup.ts";
 import { readKeys } from "../keys.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
 
 /** Writes the templates and bundles of an app's workflows into a directory, checked, and tells what they would make. */
-export async function synth(path: string, settings: StackSettings, out: string, output: Output): Promise<void> {
+export async function synth(path: string, settings: Settings<"stack">, out: string, output: Output): Promise<void> {
   const apps = await loadApp(path);
   usableDirectory(out);
   const assembly = await assemble({ apps, path, settings, outDirectory: resolve(out), output });
@@ -24,7 +24,7 @@ export async function synth(path: string, settings: StackSettings, out: string, 
 export async function assemble(options: {
   readonly apps: readonly App[];
   readonly path: string;
-  readonly settings: StackSettings;
+  readonly settings: Settings<"stack">;
   readonly outDirectory: string;
   readonly output: Output;
   /** Whether broken rules of cdk-nag and CloudFormation are errors. Default true. */
@@ -41,7 +41,7 @@ export async function assemble(options: {
 }
 
 /** Who may call the API. Throws `keys_required` where nobody said. */
-function accessOf(settings: StackSettings): Access | undefined {
+function accessOf(settings: Settings<"stack">): Access | undefined {
   if (settings.compute === "kubernetes") return undefined;
   if (settings.public) return "public";
   const auth = readKeys(settings);

@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { CauceError } from "../../core/errors.ts";
-import { clientSettings } from "../../node/serverSettings.ts";
 import type { Output } from "../output.ts";
-import { addOptions } from "../output.ts";
+import { addSettings } from "../output.ts";
 import type { Format } from "./lines.ts";
 import { type Column, parseMap, parseMapping } from "./rows.ts";
 import { targetOf } from "./sender.ts";
@@ -28,7 +27,7 @@ export function addImportCommand(program: Command, output: Output): void {
     .command("import")
     .description("Places the lines of a file, and goes on where it was interrupted.")
     .argument("<file>", "lines of JSON, or CSV; - reads standard input");
-  addOptions(command, clientSettings);
+  addSettings(command, "client");
   command
     .option("--json", "print one last line of JSON")
     .option("--envelopes", 'each line is { "idempotencyKey"?, "data" }, and not the data itself')

@@ -7,9 +7,7 @@ import { clientOver, httpUrlOf, readQueues, type WorkflowQueues } from "../../cl
 import { type Client, ClientError, type KeyedOptions } from "../../client/index.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import { clientSettings, readClientSettings } from "../../node/serverSettings.ts";
-import { cauceVariables } from "../../node/settings.ts";
-import { addOptions, flagsOf, type Output } from "../output.ts";
+import { addSettings, givenSettings, type Output } from "../output.ts";
 
 /** One run of a command. */
 export interface CommandCall {
@@ -55,7 +53,7 @@ export function remoteCommand(
   examples: readonly string[],
 ): Command {
   const command = program.command(usage).description(description);
-  addOptions(command, clientSettings);
+  addSettings(command, "client");
   return command
     .option("--json", "print JSON: one document, or one line for each item of a list")
     .addHelpText("after", `\nExamples:\n${examples.map((example) => `  $ cauce ${example}`).join("\n")}`);
@@ -63,7 +61,7 @@ export function remoteCommand(
 
 /** The server that flags and variables name. Throws `setting_invalid`. */
 export function serverOf(flags: RemoteFlags): Server {
-  const settings = readClientSettings(flagsOf(clientSettings, flags), cauceVariables());
+  const settings = givenSettings("client", flags);
   const url = httpUrlOf(settings.url);
   const options = { apiKey: settings.key, retries };
   return {

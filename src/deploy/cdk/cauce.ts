@@ -10,6 +10,7 @@ import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { Construct } from "constructs";
 import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
+import { checkOption } from "../../node/readSettings.ts";
 import { type Access, storedKeys } from "../apiKeys.ts";
 import { bundleFunction } from "../bundle.ts";
 import {
@@ -114,9 +115,7 @@ function environments(
       `workflow "${workflow}": whoever finds the API's address could call it; give the API keys' file, made with "cauce keys create --role operate --file FILE", or say that it is public`,
     );
   }
-  if (retentionDays !== undefined && !(Number.isInteger(retentionDays) && retentionDays >= 1)) {
-    throw new CauceError("setting_invalid", `retentionDays is ${retentionDays}; it must be a whole number from 1`);
-  }
+  checkOption(`workflow "${workflow}"`, "retentionDays", retentionDays);
   const shared = metrics ? {} : { CAUCE_METRICS: "false" };
   const request =
     access === "public"
