@@ -4,8 +4,8 @@
  */
 
 /** What a process does, as the plan of a deployment names it: a function and a pod have one duty each. */
-export const duties = ["serve", "work", "maintain"] as const;
-export type Duty = (typeof duties)[number];
+export type Duty = "serve" | "work" | "maintain";
+export const duties: readonly Duty[] = ["serve", "work", "maintain"];
 
 /** The commands by what they read: `client` stands for those that call a server, `stack` for synth, deploy and emulate. */
 export const commands = ["start", "sweep", "backup", "client", "stack"] as const;
@@ -343,11 +343,11 @@ export function rowsOf<R extends Reader>(...readers: readonly R[]): Readonly<Rec
   return Object.fromEntries(rows) as Record<NameOf<R>, Setting>;
 }
 
+/** What processes are told, by the settings' names. */
+export type DutyValues = Readonly<Partial<Record<NameOf<Duty>, string | number | boolean | undefined>>>;
+
 /** The environment of a process: the variables of those values that its duty reads. */
-export function environmentOf(
-  duty: Duty,
-  values: Readonly<Partial<Record<NameOf<Duty>, string | number | boolean | undefined>>>,
-): Readonly<Record<string, string>> {
+export function environmentOf(duty: Duty, values: DutyValues): Readonly<Record<string, string>> {
   const rows: Rows = rowsOf(duty);
   return Object.fromEntries(
     Object.entries(values).flatMap(([name, value]) => {

@@ -11,16 +11,10 @@ import { Construct } from "constructs";
 import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
 import { checkOption } from "../../node/readSettings.ts";
+import type { DutyValues } from "../../node/settings.ts";
 import { type Access, storedKeys } from "../apiKeys.ts";
 import { bundleFunction } from "../bundle.ts";
-import {
-  type FunctionPlan,
-  type FunctionRole,
-  type PodRole,
-  type Topology,
-  type TopologyOptions,
-  topologyOf,
-} from "../topology.ts";
+import { type FunctionPlan, type PodRole, type Topology, type TopologyOptions, topologyOf } from "../topology.ts";
 import { addApi, type Throttle } from "./api.ts";
 import { addFunctions, addPods, queueUrlBase } from "./compute.ts";
 import { addMessaging, type Messaging } from "./messaging.ts";
@@ -68,12 +62,12 @@ export class Cauce extends Construct {
     this.table = addTable(this, topology);
     this.messaging = addMessaging(this, topology);
     const resources = { topology, table: this.table, messaging: this.messaging };
-    const environmentOf = environments(this, topology, props);
+    const told = toldToFunctions(this, topology, props);
     const bundles = mkdtempSync(join(tmpdir(), "cauce-functions-"));
     try {
       this.functions = addFunctions(this, {
         ...resources,
-        environmentOf,
+        told,
         codeOf: (plan) => {
           if (props.codeOf !== undefined) return props.codeOf(plan);
           const directory = join(bundles, plan.name);
@@ -102,13 +96,13 @@ export class Cauce extends Construct {
   }
 }
 
-/** What each function is told. The keys' hashes are a parameter; the keys themselves are nowhere. */
-function environments(
+/** What the functions are told besides where things are. The keys' hashes are a parameter; the keys themselves are nowhere. */
+function toldToFunctions(
   scope: Construct,
   { workflow, stage, compute }: Topology,
   { access, retentionDays, metrics = true }: CauceProps,
-): (role: FunctionRole) => Readonly<Record<string, string>> {
-  if (compute === "kubernetes") return () => ({});
+): DutyValues {
+  if (compute === "kubernetes") return {};
   if (access === undefined) {
     throw new CauceError(
       "keys_required",
@@ -116,18 +110,18 @@ function environments(
     );
   }
   checkOption(`workflow "${workflow}"`, "retentionDays", retentionDays);
-  const shared = metrics ? {} : { CAUCE_METRICS: "false" };
-  const request =
-    access === "public"
-      ? { CAUCE_PUBLIC: "true" }
+  return {
+    metrics: metrics ? undefined : false,
+    ...(access === "public"
+      ? { public: true }
       : {
-          CAUCE_KEYS: new StringParameter(scope, "Keys", {
+          keys: new StringParameter(scope, "Keys", {
             // Systems Manager takes no name that begins with aws or ssm, and a workflow's may.
             parameterName: `/cauce/${workflow}/keys/${stage}`,
             stringValue: storedKeys(access.keys, "the keys"),
             description: "Hashes of the API keys, one a line.",
           }).stringValue,
-        };
-  const sweep = retentionDays === undefined ? {} : { CAUCE_RETENTION_DAYS: String(retentionDays) };
-  return (role) => ({ ...shared, ...(role === "request" ? request : role === "sweep" ? sweep : {}) });
+        }),
+    retentionDays,
+  };
 }

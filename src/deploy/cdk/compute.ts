@@ -14,20 +14,20 @@ import {
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { indexName } from "../../backend/aws/item.ts";
+import { type DutyValues, environmentOf } from "../../node/settings.ts";
 import { type Grant, type Granted, grantsOf } from "../permissions.ts";
-import type { FunctionPlan, FunctionRole, PodRole, Topology } from "../topology.ts";
+import type { FunctionPlan, PodRole, ProcessPlan, Topology } from "../topology.ts";
 import type { Messaging } from "./messaging.ts";
 
 export interface FunctionsOptions extends Granting {
   /** The folder of a function's bundle. */
   readonly codeOf: (plan: FunctionPlan) => string;
-  /** What a function's environment holds beside what says where the resources are. */
-  readonly environmentOf: (role: FunctionRole) => Readonly<Record<string, string>>;
+  /** What the functions are told besides where the resources are. */
+  readonly told: DutyValues;
 }
 
 export function addFunctions(scope: Construct, options: FunctionsOptions): ReadonlyMap<string, Lambda> {
-  const { topology, messaging, codeOf, environmentOf } = options;
-  const all = topology.queues.map(({ status }) => status);
+  const { topology, messaging, codeOf, told } = options;
   const functions = new Map<string, Lambda>();
   for (const plan of topology.functions) {
     const id = shortNameOf(plan.name, topology);
@@ -43,7 +43,7 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
         resources: [logGroup.logGroupArn],
       }),
     );
-    addGrants(role, { ...plan, statuses: plan.role === "processing" ? plan.statuses : all }, options);
+    addGrants(role, plan, options);
     functions.set(
       plan.name,
       new Lambda(scope, `Function-${id}`, {
@@ -56,20 +56,20 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
         memorySize: plan.memoryMegabytes,
         logGroup,
         role,
-        environment: {
-          CAUCE_STAGE: topology.stage,
-          CAUCE_DELIVERY: topology.delivery,
-          CAUCE_TOPIC_ARN: messaging.topic.topicArn,
-          CAUCE_QUEUE_URL_BASE: queueUrlBase(messaging),
-          ...environmentOf(plan.role),
-        },
+        environment: environmentOf(plan.duty, {
+          stage: topology.stage,
+          delivery: topology.delivery,
+          topicArn: messaging.topic.topicArn,
+          queueUrlBase: queueUrlBase(messaging),
+          ...told,
+        }),
         // A sweep that failed or found no room is made good by the next minute's: repeats would only stand beside it.
-        ...(plan.role === "sweep"
+        ...(plan.duty === "maintain"
           ? { retryAttempts: 0, maxEventAge: Duration.seconds(topology.sweepEverySeconds) }
           : {}),
         // A status's function publishes to the topic that invokes it, once for each transition: AWS would take that for
         // a runaway loop and drop the message after about 16 hops. `visitsMax` bounds it.
-        ...(plan.role === "processing" ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
+        ...(plan.duty === "work" ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
       }),
     );
   }
@@ -83,7 +83,7 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
       reportBatchItemFailures: true,
     });
   }
-  for (const { name } of topology.functions.filter(({ role }) => role === "sweep")) {
+  for (const { name } of topology.functions.filter(({ duty }) => duty === "maintain")) {
     new Rule(scope, "Schedule", {
       ruleName: name,
       schedule: Schedule.rate(Duration.seconds(topology.sweepEverySeconds)),
@@ -110,14 +110,14 @@ const names: Readonly<Record<PodRole, string>> = { api: "Api", work: "Work", swe
 export function addPods(scope: Construct, resources: Granting): ReadonlyMap<PodRole, Role> {
   const { topology } = resources;
   const pods = new ServicePrincipal("pods.eks.amazonaws.com");
-  const statuses = topology.queues.map(({ status }) => status);
   return new Map(
-    topology.pods.map(({ role: kind, publishes }) => {
+    topology.pods.map((plan) => {
+      const kind = plan.role;
       const id = `Pods${names[kind]}`;
       const role = new Role(scope, id, { assumedBy: pods });
       // The agent on the node tags the session with cluster, namespace and service account.
       role.assumeRolePolicy?.addStatements(new PolicyStatement({ actions: ["sts:TagSession"], principals: [pods] }));
-      addGrants(role, { role: kind, publishes, statuses }, resources);
+      addGrants(role, plan, resources);
       new CfnOutput(scope, `${id}Arn`, { value: role.roleArn, description: `The role of the pods: ${kind}.` });
       return [kind, role] as const;
     }),
@@ -131,16 +131,14 @@ export interface Granting {
 }
 
 /** Gives a role what its process asks for, by the ARN of each thing: no wildcards. */
-export function addGrants(
-  role: IRole,
-  process: Granted & { readonly statuses: readonly string[] },
-  { topology, table, messaging }: Granting,
-): void {
+function addGrants(role: IRole, process: Granted & ProcessPlan, { topology, table, messaging }: Granting): void {
   const resourcesOf = ({ target }: Grant): string[] => {
     if (target === "table") return [table.tableArn];
     if (target === "index") return [`${table.tableArn}/index/${indexName}`];
     if (target === "topic") return [messaging.topic.topicArn];
-    const statuses = target === "allQueues" ? topology.queues.map(({ status }) => status) : process.statuses;
+    const all = topology.queues.map(({ status }) => status);
+    // What runs no handlers counts, or sends to, every queue.
+    const statuses = target === "queues" && process.duty === "work" ? process.statuses : all;
     return statuses.map((status) => messaging.queueOf(status).queueArn);
   };
   for (const grant of grantsOf(process, topology.delivery)) {

@@ -63,6 +63,8 @@ type Compute = "lambda" | "kubernetes";
 
 type DeliveryMode = "standard" | "fifo";
 
+type Duty = "serve" | "work" | "maintain";
+
 interface FinalStatus {
     readonly final: true;
     readonly to?: never;
@@ -75,13 +77,8 @@ interface FinalStatus {
     readonly retired?: never;
 }
 
-interface FunctionPlan {
-    readonly name: string;
+interface FunctionPlan extends ProcessPlan {
     readonly role: FunctionRole;
-    readonly statuses: readonly string[];
-    readonly publishes: boolean;
-    readonly timeoutSeconds: number;
-    readonly memoryMegabytes: number;
 }
 
 type FunctionRole = "request" | "processing" | "sweep";
@@ -127,6 +124,11 @@ interface Log {
     error(fields: Record<string, unknown>, message: string): void;
 }
 
+interface MappingLimits {
+    readonly batchSize: number;
+    readonly concurrencyMost: number;
+}
+
 interface Messaging {
     readonly topic: Topic;
     readonly queues: ReadonlyMap<string, {
@@ -161,12 +163,23 @@ interface Order<Data = unknown, Results = Record<string, unknown>, Status extend
     readonly historyOmitted: number;
 }
 
-interface PodPlan {
+interface PodPlan extends ProcessPlan {
     readonly role: PodRole;
-    readonly publishes: boolean;
 }
 
 type PodRole = "api" | "work" | "sweeper";
+
+interface ProcessPlan {
+    readonly name: string;
+    readonly duty: Duty;
+    readonly statuses: readonly string[];
+    readonly publishes: boolean;
+    readonly timeoutSeconds: number;
+    readonly slots: number;
+    readonly processesMax: number | undefined;
+    readonly memoryMegabytes: number;
+    readonly cpu?: number;
+}
 
 type Processors = "shared" | "per-status";
 
@@ -189,12 +202,10 @@ interface RetryPolicy {
 
 type ShownExtras = Readonly<Record<never, never>>;
 
-interface SourcePlan {
+interface SourcePlan extends MappingLimits {
     readonly status: string;
     readonly queue: string;
     readonly function: string;
-    readonly batchSize: number;
-    readonly concurrencyMost: number;
 }
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
@@ -215,6 +226,7 @@ interface Topology {
     readonly topic: string;
     readonly queues: readonly QueuePlan[];
     readonly unrouted: UnroutedPlan;
+    readonly processes: readonly ProcessPlan[];
     readonly functions: readonly FunctionPlan[];
     readonly pods: readonly PodPlan[];
     readonly sources: readonly SourcePlan[];
