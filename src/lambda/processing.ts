@@ -157,7 +157,7 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
         begun.add(delivery);
         const verdict = await desk.attempt({ ...delivery, requestId: invocation.awsRequestId }, () => {});
         if (verdict === undefined) return;
-        await desk.backend.settle(delivery, verdict);
+        if (!verdict.consumed) await desk.backend.settle(delivery, verdict);
         // Past its lease a delivery is known no more and no new message was sent, so the old one must not go.
         if (verdict.verdict === "again" && (desk.fifo || Date.now() >= leaseEndsAt)) return;
         left.delete(delivery.messageId as string);
