@@ -66,7 +66,7 @@ export interface CauceOptions {
 export interface Cauce {
   /**
    * Answers a standard `Request`: the whole HTTP API. `env` is what the server passes along, and may be left out: a
-   * `readBody` in it is a shorter way to a body's bytes, and a `takeTime` takes the time limit from a batch's body.
+   * `readBody` in it is a shorter way to a body's bytes, and a `disableTimeout` takes the time limit from a batch's body.
    */
   fetch(request: Request, env?: object): Response | Promise<Response>;
   /**

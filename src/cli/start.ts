@@ -114,9 +114,9 @@ function partsOf(options: {
   const served = [...health, ...(isReadable ? observed : [])].map((path) => `${basePath}${path}`);
   return {
     start: () => cauce.start({ statuses, sweeps: false }),
-    fetch: (request, help) =>
+    fetch: (request, server) =>
       served.includes(new URL(request.url).pathname)
-        ? fetch(request, help)
+        ? fetch(request, server)
         : problem(
             "route_not_found",
             `this process works and serves ${served.join(", ")} alone; ask one with --role api for the rest${isReadable ? "" : `, and give this one keys for ${observed.join(" and ")}`}`,

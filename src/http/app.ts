@@ -10,17 +10,10 @@ import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import { stackOf } from "../engine/log.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
-import { createBodyReader } from "./body.ts";
+import { createBodyReader, type ServerBindings } from "./body.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
-import {
-  allWorkflowsRoutes,
-  healthRoutes,
-  type Route,
-  requestIdOf,
-  type ServerHelp,
-  workflowRoutes,
-} from "./routes.ts";
+import { allWorkflowsRoutes, healthRoutes, type Route, requestIdOf, workflowRoutes } from "./routes.ts";
 
 export interface HttpAppOptions {
   /** One for each workflow; its name is the first segment of the paths. */
@@ -39,7 +32,7 @@ export interface HttpAppOptions {
 }
 
 export interface HttpEnv {
-  readonly Bindings: ServerHelp;
+  readonly Bindings: ServerBindings;
 }
 
 /** The HTTP API of some workflows. Throws `app_invalid` or `keys_invalid`. */
@@ -127,7 +120,7 @@ export function createApp({
   return app;
 }
 
-const noHelp: ServerHelp = {};
+const noBindings: ServerBindings = {};
 
 function addRoute(
   app: HonoBase<HttpEnv>,
@@ -143,7 +136,7 @@ function addRoute(
     // A parameter that does nothing must not look as if it did. What has no body checks its own.
     if (method === "POST" && request.url.includes("?")) checkQuery(noFields, request.url);
     const value = parameter === undefined ? "" : (context.req.param(parameter) ?? "");
-    return answer(request, { parameter: value, help: context.env ?? noHelp, who });
+    return answer(request, { parameter: value, server: context.env ?? noBindings, who });
   });
 }
 

@@ -6,23 +6,15 @@ import { CauceError } from "../core/errors.ts";
 import type { Call, Who } from "../engine/engine.ts";
 import type { Access } from "./auth.ts";
 import { answersOf } from "./batch.ts";
-import { type BodyReader, checkEncoding, type ReadBody } from "./body.ts";
+import { type BodyReader, checkEncoding, type ServerBindings } from "./body.ts";
 import { problem, refusalProblem } from "./problem.ts";
 import { requestIdPattern } from "./requests.ts";
-
-/** What the server underneath may offer for a request. */
-export interface ServerHelp {
-  /** A shorter way to the body. */
-  readonly readBody?: ReadBody;
-  /** Takes the time limit from a body that may be as long as it likes; one that stands still is cut off all the same. */
-  readonly takeTime?: () => void;
-}
 
 /** What a route knows of a request besides the request itself. */
 export interface RouteContext {
   /** The value of the path's parameter; empty where it has none. */
   readonly parameter: string;
-  readonly help: ServerHelp;
+  readonly server: ServerBindings;
   readonly who: Who;
 }
 
@@ -67,9 +59,9 @@ function operationRoute({ operation, run }: BoundOperation, workflow: string, op
     method,
     path: `/${workflow}${path.replace(/\{(\w+)\}/, ":$1")}`,
     access: role,
-    async answer(request, { parameter, help, who }) {
+    async answer(request, { parameter, server, who }) {
       const call = callOf(request.headers, who, keyed === true);
-      const input = await read(request, help.readBody);
+      const input = await read(request, server);
       const result = await run(field === undefined ? input : { ...Object(input), [field]: parameter }, call);
       if (isRefusal(result)) return refusalProblem(result);
       if (method !== "GET") options.onDone();
@@ -88,12 +80,12 @@ const json = { "Content-Type": "application/json" };
 function inputReader(
   { method, takes, input, bodyRequired }: Operation,
   body: BodyReader,
-): (request: Request, readBody: ReadBody | undefined) => unknown {
+): (request: Request, server: ServerBindings) => unknown {
   const fields = input ?? noFields;
-  if (takes === "data") return (request, readBody) => body.required(request, readBody, "invalid_data");
+  if (takes === "data") return (request, server) => body.required(request, server, "invalid_data");
   if (method !== "POST") return (request) => checkQuery(fields, request.url);
   const read = bodyRequired ? body.required : body.optional;
-  return async (request, readBody) => checkBody(fields, await read(request, readBody, "invalid_request"));
+  return async (request, server) => checkBody(fields, await read(request, server, "invalid_request"));
 }
 
 /** Placing line by line. Written by hand: both ways are streams. */
@@ -103,12 +95,12 @@ function batchRoute({ run }: BoundOperation, workflow: string, { bodyBytesMax, o
     method,
     path: `/${workflow}${path}`,
     access: role,
-    answer(request, { help, who }) {
+    answer(request, { server, who }) {
       checkLinesType(request.headers);
       const requestId = requestIdOf(request.headers);
       const headers = { "Content-Type": linesType };
       if (request.body === null) return new Response("", { headers });
-      help.takeTime?.();
+      server.disableTimeout?.();
       const answers = answersOf(request.body, {
         place: run,
         who,
@@ -135,9 +127,9 @@ export function allWorkflowsRoutes(bound: readonly BoundWorkflow[], { body }: Pi
         method,
         path,
         access: role,
-        async answer(request, { help, who }) {
+        async answer(request, { server, who }) {
           const call = callOf(request.headers, who, keyed === true);
-          const input = await read(request, help.readBody);
+          const input = await read(request, server);
           const results = await Promise.all(rows.map(({ run }) => run(input, call)));
           const refused = results.find(isRefusal);
           if (refused !== undefined) return refusalProblem(refused);

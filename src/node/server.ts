@@ -4,15 +4,10 @@ import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { CauceError } from "../core/errors.ts";
+import type { ServerBindings } from "../http/body.ts";
 import { errorProblem, type HttpErrorCode, problem, problemBody } from "../http/problem.ts";
 
-/** What this server offers for a request: a shorter way to its body, and more time for it. */
-export interface Help {
-  readBody(bytesMax: number): Promise<Uint8Array | undefined>;
-  takeTime(): void;
-}
-
-export type Fetch = (request: Request, help: Help) => Response | Promise<Response>;
+export type Fetch = (request: Request, server: Required<ServerBindings>) => Response | Promise<Response>;
 
 export interface Listener {
   readonly port: number;
@@ -56,11 +51,7 @@ export async function listen(
   const bodies = createBodies({ seconds: options.bodySeconds ?? bodySeconds });
   let closing = false;
   const listener = (request: Request, env: { incoming: unknown }) => {
-    const incoming = env.incoming as IncomingMessage;
-    const answer = fetch(request, {
-      readBody: (bytesMax) => bodies.read(incoming, bytesMax),
-      takeTime: () => bodies.follow(incoming),
-    });
+    const answer = fetch(request, bodies.bindingsOf(env.incoming as IncomingMessage));
     return closing ? lastAnswer(answer) : answer;
   };
   const headersTimeout = (options.headersSeconds ?? headersSeconds) * 1_000;
@@ -198,46 +189,36 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   return known?.() ?? new CauceError("address_unavailable", `${host} port ${port} cannot be bound: ${error.message}`);
 }
 
-/** Reads bodies off Node's requests, and cuts off whoever takes too long to send one. */
-export interface Bodies {
-  /**
-   * All bytes of a body, without the stream and the copy that a `Request` makes of them; undefined once it is larger
-   * than `bytesMax`. Rejects when the client hangs up before the end.
-   */
-  read(incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array | undefined>;
-  /** For a body that somebody else reads and that may be as long as it likes: it is cut off only where it stands still. */
-  follow(incoming: IncomingMessage): void;
-  close(): void;
-}
-
-interface Watched {
-  /** The check at which the body has had its time. */
+/** A body that is being read. */
+interface TimedBody {
+  /** The number of the check at which its time is over. */
   until: number;
-  /** For one that is followed: the bytes that had come at the last check. */
+  /** Of a body without a time limit: the bytes that had come at the last check. */
   bytes: number | undefined;
 }
 
 const checks = 12;
 
 /**
- * Node has a limit for a whole request (`requestTimeout`), and no way to take it from one whose body is a stream; so it
- * is off, and this takes its place. One timer for all bodies, and an entry only while one is being read.
+ * Reads bodies off Node's requests, and cuts off a client that takes too long to send one. Node's own limit for a whole
+ * request (`requestTimeout`) cannot be lifted from a body that is a stream, so it is off and this takes its place: one
+ * timer for all bodies, and an entry only while a body is being read.
  */
-export function createBodies({ seconds }: { seconds: number }): Bodies {
-  const watched = new Map<IncomingMessage, Watched>();
+function createBodies({ seconds }: { seconds: number }) {
+  const reading = new Map<IncomingMessage, TimedBody>();
   let check = 0;
   const timer = setInterval(
     () => {
       check++;
-      for (const [incoming, each] of watched) {
+      for (const [incoming, body] of reading) {
         const { bytesRead } = incoming.socket;
-        if (each.bytes !== undefined && each.bytes !== bytesRead) {
-          each.bytes = bytesRead;
-          each.until = check + checks;
-        } else if (check >= each.until) {
-          watched.delete(incoming);
-          // One that is answered already, line by line, is just broken off.
-          if (each.bytes !== undefined) incoming.socket.destroy();
+        if (body.bytes !== undefined && body.bytes !== bytesRead) {
+          body.bytes = bytesRead;
+          body.until = check + checks;
+        } else if (check >= body.until) {
+          reading.delete(incoming);
+          // A request that is being answered already, line by line, is just broken off.
+          if (body.bytes !== undefined) incoming.socket.destroy();
           else endWithProblem(incoming.socket, "request_timed_out", "the body did not come in time; send it again");
         }
       }
@@ -245,39 +226,41 @@ export function createBodies({ seconds }: { seconds: number }): Bodies {
     (seconds * 1_000) / checks,
   ).unref();
 
-  const watch = (incoming: IncomingMessage, bytes?: number): void => {
-    watched.set(incoming, { until: check + checks, bytes });
+  const time = (incoming: IncomingMessage, bytes?: number): void => {
+    reading.set(incoming, { until: check + checks, bytes });
   };
+  const read = (incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array | undefined> =>
+    new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let count = 0;
+      time(incoming);
+      const onData = (chunk: Buffer) => {
+        count += chunk.length;
+        chunks.push(chunk);
+        if (count <= bytesMax) return;
+        incoming.off("data", onData);
+        reading.delete(incoming);
+        resolve(undefined);
+      };
+      incoming.on("data", onData);
+      incoming.on("end", () => {
+        reading.delete(incoming);
+        resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+      });
+      incoming.on("error", (error) => {
+        reading.delete(incoming);
+        reject(error);
+      });
+    });
 
   return {
-    read(incoming, bytesMax) {
-      return new Promise((resolve, reject) => {
-        const chunks: Buffer[] = [];
-        let count = 0;
-        watch(incoming);
-        const onData = (chunk: Buffer) => {
-          count += chunk.length;
-          chunks.push(chunk);
-          if (count <= bytesMax) return;
-          incoming.off("data", onData);
-          watched.delete(incoming);
-          resolve(undefined);
-        };
-        incoming.on("data", onData);
-        incoming.on("end", () => {
-          watched.delete(incoming);
-          resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-        });
-        incoming.on("error", (error) => {
-          watched.delete(incoming);
-          reject(error);
-        });
-      });
-    },
-    follow(incoming) {
-      watch(incoming, incoming.socket.bytesRead);
-      incoming.once("close", () => watched.delete(incoming));
-    },
+    bindingsOf: (incoming: IncomingMessage): Required<ServerBindings> => ({
+      readBody: (bytesMax) => read(incoming, bytesMax),
+      disableTimeout() {
+        time(incoming, incoming.socket.bytesRead);
+        incoming.once("close", () => reading.delete(incoming));
+      },
+    }),
     close: () => clearInterval(timer),
   };
 }
