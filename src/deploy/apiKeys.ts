@@ -2,7 +2,7 @@ import { CauceError } from "../core/errors.ts";
 import { formatKeyLine, parseKeys } from "../http/auth.ts";
 
 /** Who may call: the lines of a keys file (`cauce keys create`), or everybody, spelled out. */
-export type Access = { readonly keys: string } | "public";
+export type ApiKeys = { readonly keys: string } | "public";
 
 /** A standard parameter and a function's environment hold 4 KB each, and the environment holds more than the keys. */
 const keysBytesMost = 3_500;

@@ -4,10 +4,10 @@ import { type Role, roles, type Who } from "../engine/engine.ts";
 import { problem } from "./problem.ts";
 
 /** What a route asks of a key: a role, or only that it is valid. */
-export type Access = Role | "any";
+export type RequiredRole = Role | "any";
 
 /** Who sent a request, or the answer to one that may not do what it asks. Without an access it asks for no key. */
-export type Guard = (request: Request, access: Access | undefined) => Who | Response;
+export type Guard = (request: Request, access: RequiredRole | undefined) => Who | Response;
 
 const open: Who = { kind: "open" };
 const challenge = { headers: { "WWW-Authenticate": "Bearer" } };

@@ -4,7 +4,7 @@ import { isRefusal, type Operation } from "../api/operation.ts";
 import { batchWire, pathFieldOf } from "../api/orders.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Call, Who } from "../engine/engine.ts";
-import type { Access } from "./auth.ts";
+import type { RequiredRole } from "./auth.ts";
 import { answersOf } from "./batch.ts";
 import { type BodyReader, checkEncoding, type ServerBindings } from "./body.ts";
 import { problem, refusalProblem } from "./problem.ts";
@@ -24,7 +24,7 @@ export interface Route {
   /** Below the base path; it has one parameter, such as `:id`, or none. */
   readonly path: string;
   /** The role that a key needs; undefined for a route that needs no key. */
-  readonly access: Access | undefined;
+  readonly access: RequiredRole | undefined;
   answer(request: Request, context: RouteContext): Promise<Response> | Response;
 }
 

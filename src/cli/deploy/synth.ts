@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
-import type { Access } from "../../deploy/apiKeys.ts";
+import type { ApiKeys } from "../../deploy/apiKeys.ts";
 import { type Assembly, cdkPackages, synthesize } from "../../deploy/cdk/synth.ts";
 import { withPeers } from "../../deploy/optionalPeers.ts";
 import { formatKeyLine } from "../../http/auth.ts";
@@ -41,7 +41,7 @@ export async function assemble(options: {
 }
 
 /** Who may call the API. Throws `keys_required` where nobody said. */
-function accessOf(settings: Settings<"stack">): Access | undefined {
+function accessOf(settings: Settings<"stack">): ApiKeys | undefined {
   if (settings.compute === "kubernetes") return undefined;
   if (settings.public) return "public";
   const auth = readKeys(settings);

@@ -12,7 +12,7 @@ import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
 import { checkOption } from "../../node/readSettings.ts";
 import type { DutyValues } from "../../node/settings.ts";
-import { type Access, storedKeys } from "../apiKeys.ts";
+import { type ApiKeys, storedKeys } from "../apiKeys.ts";
 import { bundleFunction } from "../bundle.ts";
 import { type FunctionPlan, type PodRole, type Topology, type TopologyOptions, topologyOf } from "../topology.ts";
 import { addApi, type Throttle } from "./api.ts";
@@ -26,7 +26,7 @@ export interface CauceProps extends TopologyOptions {
   /** The absolute path of the module whose default export is `app`, or holds it; the functions' bundles begin there. */
   readonly module: string;
   /** Who may call. Needed but where pods serve the API, which bring keys of their own. */
-  readonly access?: Access | undefined;
+  readonly access?: ApiKeys | undefined;
   /** The sweep removes orders so many days after they came to a final status; without it they stay. */
   readonly retentionDays?: number | undefined;
   /** Whether the functions write figures for CloudWatch into their logs. Default true. */

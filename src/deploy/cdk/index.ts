@@ -1,3 +1,3 @@
-export type { Access } from "../apiKeys.ts";
+export type { ApiKeys as Access } from "../apiKeys.ts";
 export type { Throttle } from "./api.ts";
 export { Cauce, type CauceProps } from "./cauce.ts";

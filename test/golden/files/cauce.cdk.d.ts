@@ -9,10 +9,6 @@ import { z } from "zod";
 
 // Exported:
 
-export type Access = {
-    readonly keys: string;
-} | "public";
-
 export class Cauce extends Construct {
     readonly topology: Topology;
     readonly table: Table;
@@ -26,7 +22,7 @@ export class Cauce extends Construct {
 export interface CauceProps extends TopologyOptions {
     readonly app: App;
     readonly module: string;
-    readonly access?: Access | undefined;
+    readonly access?: ApiKeys | undefined;
     readonly retentionDays?: number | undefined;
     readonly metrics?: boolean | undefined;
     readonly codeOf?: ((plan: FunctionPlan) => string) | undefined;
@@ -38,6 +34,8 @@ export interface Throttle {
     readonly ratePerSecond: number;
     readonly burst: number;
 }
+
+export { ApiKeys as Access };
 
 // What these are made of:
 
@@ -51,6 +49,10 @@ interface Actor {
 type AnyHandler = (order: Order, context: HandlerContext & Record<string, unknown>) => unknown;
 
 type AnyWorkflow = Workflow<any, any, any>;
+
+type ApiKeys = {
+    readonly keys: string;
+} | "public";
 
 interface App<W extends AnyWorkflow = AnyWorkflow, Resources extends object = object> {
     readonly workflow: W;
