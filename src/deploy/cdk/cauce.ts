@@ -18,7 +18,7 @@ import { type FunctionPlan, type PodRole, type Topology, type TopologyOptions, t
 import { addApi, type Throttle } from "./api.ts";
 import { addFunctions, addPods, queueUrlBase } from "./compute.ts";
 import { addMessaging, type Messaging } from "./messaging.ts";
-import { addWatching } from "./monitoring.ts";
+import { addMonitoring } from "./monitoring.ts";
 import { addTable } from "./storage.ts";
 
 export interface CauceProps extends TopologyOptions {
@@ -87,7 +87,7 @@ export class Cauce extends Construct {
       value: queueUrlBase(this.messaging),
       description: "CAUCE_QUEUE_URL_BASE",
     });
-    this.alarms = addWatching(this, {
+    this.alarms = addMonitoring(this, {
       topology,
       messaging: this.messaging,
       functions: this.functions,
