@@ -4,7 +4,6 @@ import { join, resolve } from "node:path";
 import { systemClock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
-import { sampleData } from "../../core/sample.ts";
 import { createChaos, seeded } from "../../emulate/chaos.ts";
 import { type Emulation, emulate } from "../../emulate/emulate.ts";
 import { loadPeers } from "../../emulate/services/emulators.ts";
@@ -13,6 +12,7 @@ import type { Settings } from "../../node/settings.ts";
 import { usableDirectory } from "../backup.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
+import { placingOf } from "../start.ts";
 import { assemble } from "./synth.ts";
 
 export interface EmulateFlags {
@@ -45,12 +45,10 @@ export async function emulateApp(
     const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output, checks: false });
     const { port, data, seed } = flags;
     const emulation = await emulate({
-      ...{
-        assembly: directory,
-        stackNames: stacks.map(({ name }) => name),
-        port,
-        data: data === undefined ? undefined : resolve(data),
-      },
+      assembly: directory,
+      stackNames: stacks.map(({ name }) => name),
+      port,
+      data: data === undefined ? undefined : resolve(data),
       clock: systemClock(),
       onLine: (source, line) => output.err(`${source}  ${line}\n`),
       chaos: seed === undefined ? undefined : createChaos(seeded(seed)),
@@ -86,16 +84,13 @@ function announcement(
     ["data", kept],
     ...(seed === undefined ? [] : [["chaos", `seed ${seed}`]]),
   ] as [string, string][];
-  const [first] = apps;
-  const sample = first === undefined ? undefined : sampleData(first.workflow.data);
-  const body = sample === undefined ? "@order.json" : `'${JSON.stringify(sample).replaceAll("'", `'\\''`)}'`;
   return [
     `Emulating ${stacks.map(({ name }) => name).join(", ")} on ${urls.join(", ")}`,
     "",
     ...rows.map(([name, value]) => `  ${name.padEnd(12)}${value}`),
     "",
     "Place an order:",
-    `  curl -i ${urls[0]}/${first?.workflow.name} -H 'content-type: application/json' -d ${body}`,
+    ...apps.slice(0, 1).map((app) => `  ${placingOf(app, String(urls[0]))}`),
     "",
     "Ctrl+C stops it.",
     "",
