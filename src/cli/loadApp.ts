@@ -3,7 +3,7 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
-import { whenIdle } from "../node/server.ts";
+import { onProcess } from "../node/server.ts";
 import { isCauceError, oneLine } from "./output.ts";
 
 const whatToExport = "its default export must be what implement(…) returned, or an array of those";
@@ -44,7 +44,7 @@ export async function loadApp(path: string): Promise<App[]> {
 async function importEnding(url: string): Promise<{ readonly default?: unknown }> {
   let forget = () => {};
   const idle = new Promise<never>((_, reject) => {
-    forget = whenIdle(() => reject(new CauceError("app_not_loadable", neverLoads)));
+    forget = onProcess("beforeExit", () => reject(new CauceError("app_not_loadable", neverLoads)));
   });
   try {
     return await Promise.race([import(url), idle]);

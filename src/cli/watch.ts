@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { watch as watchDirectory } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { atExit, signalled } from "../node/server.ts";
+import { onProcess, signalled } from "../node/server.ts";
 import type { FromWatched, ToWatched } from "../node/watched.ts";
 import type { Output } from "./output.ts";
 
@@ -51,7 +51,7 @@ function startServer(args: readonly string[], onLoaded: (file: string) => void) 
   child.on("message", (message) => onLoaded((message as FromWatched).loaded));
   // However this process ends, the server does not outlive it, not even a server that hangs and would not notice.
   const kill = () => void child.kill("SIGKILL");
-  const release = atExit(kill);
+  const release = onProcess("exit", kill);
   const exited = once(child, "exit").then(([code, signal]) => {
     release();
     return { exit: String(signal ?? `exit code ${code}`) };

@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import type { Log } from "../core/handlers.ts";
-import { atExit } from "./server.ts";
+import { onProcess } from "./server.ts";
 import type { LogLevel } from "./settings.ts";
 
 export interface OpenLog extends Log {
@@ -62,7 +62,7 @@ export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog
     writePiece();
     destination.flushSync();
   };
-  const forgetExit = atExit(flushNow);
+  const forgetExit = onProcess("exit", flushNow);
   const write = (name: "info" | "warn" | "error"): Log["info"] => {
     if (!logger.isLevelEnabled(name)) return () => {};
     return (fields, message) => {

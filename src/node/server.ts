@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
+import type { Cauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
 import type { ServerBindings } from "../http/body.ts";
 import { errorProblem, type HttpErrorCode, problem, problemBody } from "../http/problem.ts";
@@ -15,12 +16,6 @@ export interface Listener {
   close(): Promise<void>;
   /** Ends the connections that are still open, answered or not. */
   abort(): void;
-}
-
-export interface Running {
-  start(): Promise<void>;
-  drain(): Promise<void>;
-  close(): Promise<void>;
 }
 
 const limits = {
@@ -104,7 +99,7 @@ async function lastAnswer(answer: Response | Promise<Response>): Promise<Respons
  * starts; whatever fails, nothing is left running.
  */
 export async function run(
-  cauce: Running,
+  cauce: Pick<Cauce, "start" | "drain" | "close">,
   options: {
     listen(): Promise<Listener>;
     readonly stopped: Promise<unknown>;
@@ -153,40 +148,26 @@ export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
   });
 }
 
-/** Calls back when this process ends, however it ends by itself; the returned function forgets it. */
-export function atExit(callback: () => void): () => void {
-  process.once("exit", callback);
-  return () => process.off("exit", callback);
+/**
+ * Calls back once when this process ends by itself (`exit`), or just before, when nothing is left that it waits for
+ * (`beforeExit`). The returned function forgets the callback.
+ */
+export function onProcess(event: "exit" | "beforeExit", callback: () => void): () => void {
+  process.once(event, callback);
+  return () => process.off(event, callback);
 }
 
-/** Calls back when nothing is left that this process waits for, just before it would end; the returned function forgets it. */
-export function whenIdle(callback: () => void): () => void {
-  process.once("beforeExit", callback);
-  return () => process.off("beforeExit", callback);
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  const reasons: Record<string, () => CauceError> = {
-    EADDRINUSE: () =>
-      new CauceError(
-        "port_in_use",
-        `port ${port} on ${host} is taken; stop what listens there, or choose another port`,
-      ),
-    EADDRNOTAVAIL: () =>
-      new CauceError(
-        "address_unavailable",
-        `${host} is no address of this machine; choose one that is, such as 127.0.0.1`,
-      ),
-    ENOTFOUND: () =>
-      new CauceError(
-        "address_unavailable",
-        `the host ${host} is not known; choose an address of this machine, such as 127.0.0.1`,
-      ),
-    EACCES: () =>
-      new CauceError("address_unavailable", `port ${port} needs rights that this process lacks; choose one from 1024`),
+function listenError({ code = "", message }: NodeJS.ErrnoException, host: string, port: number): CauceError {
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `port ${port} on ${host} is taken; stop what listens there, or choose another port`,
+    EADDRNOTAVAIL: `${host} is no address of this machine; choose one that is, such as 127.0.0.1`,
+    ENOTFOUND: `the host ${host} is not known; choose an address of this machine, such as 127.0.0.1`,
+    EACCES: `port ${port} needs rights that this process lacks; choose one from 1024`,
   };
-  const known = reasons[error.code ?? ""];
-  return known?.() ?? new CauceError("address_unavailable", `${host} port ${port} cannot be bound: ${error.message}`);
+  return new CauceError(
+    code === "EADDRINUSE" ? "port_in_use" : "address_unavailable",
+    reasons[code] ?? `${host} port ${port} cannot be bound: ${message}`,
+  );
 }
 
 /** A body that is being read. */
