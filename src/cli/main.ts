@@ -64,7 +64,19 @@ Examples:
 Exit codes: 0 done, 1 a failure, 2 wrong usage.
 An error is one line on standard error: "code: message".`,
     );
+  addProcessCommands(program, args, output);
+  addProjectCommands(program, output);
+  addBackupCommand(program, output);
+  addOrderCommands(program, output, operations);
+  addImportCommand(program, output);
+  addStackCommands(program, output);
+  addEmulateCommand(program, output);
+  addVerifyCommand(program, output);
+  return program;
+}
 
+/** `cauce start` and `cauce sweep`. What does their work is loaded once they run: the other commands need no store. */
+function addProcessCommands(program: Command, args: readonly string[], output: Output): void {
   const startCommand = program
     .command("start")
     .description("Serves an app's API and processes its orders, in this process, until SIGTERM or SIGINT.")
@@ -77,8 +89,8 @@ An error is one line on standard error: "code: message".`,
       `
 Each setting is a flag or the variable beside it; the flag wins. CAUCE_KEYS holds
 the lines of a keys file in its place.
-SIGTERM or SIGINT: it stops receiving, finishes what is in hand and exits with 0;
-a second signal exits at once, with 143 or 130.
+SIGTERM or SIGINT: the server stops receiving, finishes what is in hand and exits
+with 0; a second signal ends it at once, with 143 or 130.
 
 Examples:
   $ cauce start shop.app.ts
@@ -90,7 +102,6 @@ Examples:
     .action(async (app: string, { watched, ...given }: Record<string, string | boolean>) => {
       const chosen = givenSettings("start", given);
       if (chosen.watch && !watched) return watch(app, args, output);
-      // Loaded late: the other commands, and the process that watches, need no server and no store.
       const { start } = await import("./start.ts");
       return start(app, chosen, { output, watched: watched === true });
     });
@@ -117,7 +128,10 @@ Examples:
       const { sweep } = await import("./sweep.ts");
       return sweep(app, chosen, json === true, output);
     });
+}
 
+/** `cauce init`, `cauce diagram` and `cauce keys`, which need no server. */
+function addProjectCommands(program: Command, output: Output): void {
   program
     .command("init")
     .description("Writes a workflow, its handlers, a test and a package.json into an empty directory.")
@@ -176,13 +190,4 @@ Examples:
   $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys`,
     )
     .action((options: { role: string; name?: string; file?: string }) => output.out(createKeys(options)));
-
-  addBackupCommand(program, output);
-  addOrderCommands(program, output, operations);
-  addImportCommand(program, output);
-  addStackCommands(program, output);
-  addEmulateCommand(program, output);
-  addVerifyCommand(program, output);
-
-  return program;
 }
