@@ -63,6 +63,7 @@ interface EmulateGiven extends Readonly<Record<string, string | boolean | undefi
 }
 
 const seedMax = 999_999_999;
+const anySeed = () => String(Math.floor(Math.random() * seedMax));
 
 /** `cauce emulate`. The emulators and the CDK are loaded by it and by nothing else. */
 export function addEmulateCommand(program: Command, output: Output): void {
@@ -91,21 +92,17 @@ Examples:
   $ cauce emulate shop.app.ts --public --delivery fifo --processors per-status --data ./aws
   $ cauce emulate shop.app.ts --public --chaos --seed 7`,
     )
-    .action(async (app: string, { port, data, chaos, seed, ...given }: EmulateGiven) => {
-      const chosen = givenSettings("stack", given);
-      if (seed !== undefined && chaos !== true)
+    .action(async (app: string, { port, data, chaos, seed, ...flags }: EmulateGiven) => {
+      const chosen = givenSettings("stack", flags);
+      if (seed !== undefined && chaos !== true) {
         throw new CauceError("setting_invalid", "--seed is for --chaos; add it");
-      const flags = {
+      }
+      const given = {
         port: parseAs(settings.port.takes, port, "--port"),
         data,
-        seed:
-          chaos !== true
-            ? undefined
-            : seed === undefined
-              ? Math.floor(Math.random() * seedMax)
-              : parseAs({ from: 0, to: seedMax }, seed, "--seed"),
+        seed: chaos ? parseAs({ from: 0, to: seedMax }, seed ?? anySeed(), "--seed") : undefined,
       };
       const { emulateApp } = await import("./emulate.ts");
-      return emulateApp(app, chosen, flags, output);
+      return emulateApp(app, chosen, given, output);
     });
 }
