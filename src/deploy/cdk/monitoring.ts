@@ -15,7 +15,7 @@ import type { Queue } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
 import type { Topology } from "../topology.ts";
 import { shortNameOf } from "./compute.ts";
-import type { Messaging } from "./messaging.ts";
+import type { Messaging } from "./storage.ts";
 
 /** Of the 120,000 messages that a queue may have in flight. */
 const inFlightAlarm = 100_000;
