@@ -3,9 +3,9 @@ import { type AnyWorkflow, type HandledStatus, handledStatuses, statusOf } from 
 
 /** How an event source mapping hands over the messages of a queue. */
 export interface MappingLimits {
-  /** How many messages an invocation takes; it runs their handlers side by side. */
+  /** How many messages one invocation takes. It runs their handlers side by side. */
   readonly batchSize: number;
-  /** How many invocations of it run at once, at most. */
+  /** How many invocations the mapping runs at once, at most. */
   readonly concurrencyMost: number;
 }
 
@@ -19,16 +19,16 @@ export interface SourcePlan extends MappingLimits {
 const batchMax = 10;
 /** The smallest `MaximumConcurrency` of an event source mapping. */
 const invocationsMin = 2;
-/** Of a status that sets none: the AWS backend's default. */
+/** The `concurrency` of a status that sets none: the AWS backend's default. */
 export const concurrencyDefault = 100;
 export const accountConcurrencyDefault = 1_000;
-/** What requests and the sweep keep of the account's functions: a long queue must not stop the intake of orders. */
+/** The share of the account's concurrency that is left to requests and the sweep, so that long queues do not stop intake. */
 const shareOfRequests = 0.25;
 
 /**
- * The limits of each handled status. A status's `concurrency` is the size of a batch times the number of batches at
+ * Works out the limits of each handled status. A status's `concurrency` is the size of a batch times the number of batches at
  * once, so a batch is as large as leaves two of them. All statuses together leave the request function its share of the
- * account. Throws `setting_invalid` where not even two invocations for each fit.
+ * account. Throws `setting_invalid` if not even two invocations for each status fit.
  */
 export function mappingLimits(
   workflow: AnyWorkflow,
@@ -47,7 +47,7 @@ export function mappingLimits(
       `workflow "${workflow.name}": ${wanted.length} queues need ${min} functions at once and an account of ${accountConcurrency} leaves them ${room}; ask AWS for a higher quota of concurrent executions, or merge statuses`,
     );
   }
-  // Where they do not fit, what each has above the minimum shrinks in proportion.
+  // If the statuses ask for more than there is room for, what each has above the minimum shrinks in proportion.
   const asked = wanted.reduce((sum, { concurrency }) => sum + concurrency, 0);
   const [spare, above] = asked > room ? [room - min, asked - min] : [1, 1];
   return new Map(

@@ -3,7 +3,7 @@ import { CauceError } from "../core/errors.ts";
 import { formatKeyLine, parseKeys } from "../http/auth.ts";
 import type { FunctionPlan, FunctionRole, PodPlan, PodRole } from "./topology.ts";
 
-/** What a process's calls go to: the table, its index, the topic, the queues of the statuses it serves, or all queues. */
+/** What a process calls: the table, its index, the topic, the queues of the statuses that it serves, or all queues. */
 export type Target = "table" | "index" | "topic" | "queues" | "allQueues";
 
 export interface Grant {
@@ -11,7 +11,7 @@ export interface Grant {
   readonly actions: readonly string[];
 }
 
-// Each action is one that the code asks for; test/deploy/permissions.test.ts runs all of it, and fails for an action too
+// Each action is one that the code asks for. test/deploy/permissions.test.ts runs all of it, and fails for an action too
 // few or too many.
 const written = ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
 const table: Grant = { target: "table", actions: written };
@@ -52,7 +52,7 @@ export function grantsOf(
   return grants[role].filter(({ target }) => publishes || target !== "topic");
 }
 
-/** Who may call: those with a key of these lines (`cauce keys create`), or everybody, if so stated. */
+/** Who may call: clients with a key of these lines (`cauce keys create`), or everybody, said in so many words. */
 export type ApiKeys = { readonly keys: string } | "public";
 
 /** A standard parameter and a function's environment hold 4 KB each, and the environment holds more than the keys. */

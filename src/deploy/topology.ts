@@ -22,7 +22,7 @@ export interface TopologyOptions {
   readonly delivery?: DeliveryMode | undefined;
   /** One processing function for all statuses, or one for each. Default `shared`. */
   readonly processors?: Processors | undefined;
-  /** Who runs the handlers: functions, or pods that assume the roles made for them. Default `lambda`. */
+  /** What runs the handlers: functions, or pods that assume the roles made for them. Default `lambda`. */
   readonly compute?: Compute | undefined;
   /** How many functions the account runs at once in the Region. Default 1,000, AWS's own; new accounts start lower. */
   readonly accountConcurrency?: number | undefined;
@@ -31,7 +31,7 @@ export interface TopologyOptions {
 export type Processors = "shared" | "per-status";
 export type Compute = "lambda" | "kubernetes";
 
-/** Everything that one workflow needs in one stage, as plain data: what is rendered, compared and emulated. */
+/** Everything that one workflow needs in one stage, as plain data. It is rendered, compared and emulated. */
 export interface Topology {
   readonly workflow: string;
   readonly stage: string;
@@ -42,13 +42,13 @@ export interface Topology {
   readonly topic: string;
   /** One for each handled status, in the definition's order. */
   readonly queues: readonly QueuePlan[];
-  /** Where the messages of no known status go, so that a gap in the filters is seen. */
+  /** Takes the messages of unknown statuses, so that a gap in the filters is seen. */
   readonly unrouted: UnroutedPlan;
-  /** What runs the workflow, be it in functions or in pods. */
+  /** What runs the workflow, in functions or in pods. */
   readonly processes: readonly ProcessPlan[];
-  /** Empty where pods run the handlers. */
+  /** Empty if pods run the handlers. */
   readonly functions: readonly FunctionPlan[];
-  /** What each kind of pod assumes; empty where functions run the handlers. */
+  /** One for each role that pods assume. Empty if functions run the handlers. */
   readonly pods: readonly PodPlan[];
   readonly sources: readonly SourcePlan[];
   readonly sweepEverySeconds: number;
@@ -60,7 +60,7 @@ export interface QueuePlan {
   readonly deadLetters: string;
   /** How long a received message stays hidden, in seconds. */
   readonly visibilitySeconds: number;
-  /** After so many receives a message goes to the dead letters. */
+  /** How many receives a message may have before it goes to the dead letters. */
   readonly receivesMost: number;
   readonly filter: { readonly status: readonly string[] };
 }
@@ -71,25 +71,25 @@ export interface UnroutedPlan {
 }
 
 /**
- * A kind of process of a deployment, whatever runs it. The functions, the event source mappings and the roles of pods
- * follow from these.
+ * A kind of process of a deployment. The functions, their event source mappings and the roles of pods follow from these
+ * plans.
  */
 export interface ProcessPlan {
   readonly name: string;
-  /** Serves the API, works on orders, or maintains: sweeps, and removes old orders. */
+  /** To serve the API, to work on orders, or to maintain the store: sweep it and remove old orders. */
   readonly duty: Duty;
-  /** The statuses whose handlers it runs; empty for the other duties. */
+  /** The statuses whose handlers the process runs. Empty for a duty other than `work`. */
   readonly statuses: readonly string[];
-  /** Whether what it does may bring an order into a handled status, whose message it publishes. */
+  /** Whether the process may bring an order into a handled status, and so publishes its message. */
   readonly publishes: boolean;
-  /** The longest request, attempt or sweep, with what goes around it. */
+  /** How long one request, attempt or sweep may take, with the reads and commits around it. */
   readonly timeoutSeconds: number;
   /** How many handlers one process runs at once. */
   readonly slots: number;
-  /** How many of these processes run at once, at most; undefined where the workflow sets no limit. */
+  /** How many of these processes run at once, at most. Undefined if the workflow sets no limit. */
   readonly processesMax: number | undefined;
   readonly memoryMegabytes: number;
-  /** Cores, where they are asked for apart from memory. */
+  /** Cores, on a platform that assigns them apart from memory. */
   readonly cpu?: number;
 }
 
@@ -115,24 +115,24 @@ const functionRoles: Readonly<Record<Duty, FunctionRole>> = {
 
 export const retentionSeconds = 14 * 86_400;
 const functionSecondsMax = 900;
-/** Of a function's time: its first read and its last commit, 10 s each at most (law 1). */
+/** The part of a function's time for its first read and its last commit, each 10 s at most (law 1). */
 const aroundHandlerSeconds = 20;
-// An HTTP API waits no longer.
+// API Gateway's HTTP APIs wait 30 s at most.
 const requestSeconds = 30;
 const sweepEverySeconds = 60;
 const receivesMaxOfSqs = 1_000;
 /** The file of a function's bundle, which its `Handler` names: `index.handler`. */
 export const bundleFile = "index.mjs";
-/** A throttled function uses up receives that no handler saw. */
+/** Receives on top of the attempts, since a throttled function uses up receives that no handler saw. */
 const receivesSpare = 50;
 const lengthsMax = { queue: 80, function: 64 };
 const visibilitySecondsMax = 43_200;
-/** Of an event source mapping, and so of the backend (`limitsOf` in src/backend/aws/aws.ts). */
+/** The limits of an event source mapping, and so of the backend (`limitsOf` in src/backend/aws/aws.ts). */
 const concurrencyLimits = { min: 2, max: 1_000 };
-/** Of a topic, the catch-all's among them. */
+/** How many filters a topic takes, the filter of the catch-all among them. */
 const filtersMax = 200;
 
-/** Throws `setting_invalid` for what a resource's name, a queue or a function cannot be. */
+/** Plans a workflow on AWS. Throws `setting_invalid` for a name, a queue or a function that AWS would not take. */
 export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {}): Topology {
   const { stage = "dev", delivery = "standard", processors = "shared", compute = "lambda" } = options;
   const names = resourceNames(workflow.name, stage, delivery);
@@ -161,9 +161,9 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
         status,
         name: names.queue(status),
         deadLetters: `${named(`${status}-dead`)}${suffix}`,
-        // A queue that invokes a function hides its messages for as long as that may run. AWS advises six times that, for
-        // batches that wait for room: a message that comes back early may run a handler twice, of which one commits, while
-        // each of a killed function would be hidden six times as long.
+        // A queue that invokes a function hides a message for as long as the function may run. AWS advises six times
+        // that, for batches that wait for room. But a message that comes back early runs a handler twice at worst, and
+        // one of the two commits, while the messages of a killed function would stay hidden six times as long.
         visibilitySeconds: Math.max(leaseSecondsOf(definition), isLambda ? workerOf(status).timeoutSeconds : 0),
         receivesMost: receivesMaxOf(definition, delivery),
         filter: { status: [status] },
@@ -184,12 +184,12 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
   return topology;
 }
 
-/** What runs a workflow: a process for each duty, and for the duty `work` one for each group of statuses. */
+/** Plans the processes of a workflow: one for each duty, and for the duty `work` one for each group of statuses. */
 function processesOf(
   workflow: AnyWorkflow,
   plan: {
     readonly groups: readonly (readonly string[])[];
-    /** Of functions; undefined where one process takes all that a status's `concurrency` allows. */
+    /** The limits of functions. Undefined if one process runs all the handlers that `concurrency` allows. */
     readonly limits: ReadonlyMap<string, MappingLimits> | undefined;
     nameOf(duty: Duty, statuses: readonly string[]): string;
   },
@@ -223,7 +223,7 @@ function processesOf(
   ];
 }
 
-/** An invocation takes a batch of one queue, and the mappings of all its queues start invocations. */
+/** Sizes a function: an invocation takes a batch of one queue, and the mapping of each of its queues invokes it. */
 function invocationsOf(limits: readonly MappingLimits[]): Pick<ProcessPlan, "slots" | "processesMax"> {
   return {
     slots: Math.max(...limits.map(({ batchSize }) => batchSize)),
@@ -234,9 +234,9 @@ function invocationsOf(limits: readonly MappingLimits[]): Pick<ProcessPlan, "slo
 const sumOf = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
 
 /**
- * Attempts are counted in the order and not by the queue, so a message that comes again and again is one whose function
- * dies or is throttled. In FIFO each attempt is a receive of the same message, and so is each time that it is put back
- * behind another of its group.
+ * Limits the receives of a message. The order counts its attempts, not the queue, so a message that is received too
+ * often is one whose function dies or is throttled. In FIFO each attempt is a receive of the same message, and so is each
+ * time that the message is put back behind another of its group.
  */
 function receivesMaxOf(status: HandledStatus, delivery: DeliveryMode): number {
   if (delivery === "fifo") return receivesMaxOfSqs;

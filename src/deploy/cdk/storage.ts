@@ -7,7 +7,7 @@ import type { Construct } from "constructs";
 import { indexName, projected, timeToLiveAttribute } from "../../backend/aws/item.ts";
 import { retentionSeconds, type Topology } from "../topology.ts";
 
-/** The table with its index. Outside `dev` nothing deletes it by accident. */
+/** Adds the table with its index. Outside the stage `dev` the table is protected against deletion. */
 export function addTable(scope: Construct, { table, stage }: Topology): Table {
   const string = (name: string) => ({ name, type: AttributeType.STRING });
   const made = new Table(scope, "Table", {
@@ -35,11 +35,11 @@ export interface Messaging {
   readonly topic: Topic;
   readonly queues: ReadonlyMap<string, { readonly queue: Queue; readonly deadLetters: Queue }>;
   readonly unrouted: Queue;
-  /** Of a handled status. */
+  /** Gives the queue of a handled status. */
   queueOf(status: string): Queue;
 }
 
-/** The topic, and for each handled status a queue with its filter and dead letters; the catch-all beside them. */
+/** Adds the topic, a queue with its filter and dead letters for each handled status, and the catch-all. */
 export function addMessaging(scope: Construct, topology: Topology): Messaging {
   const fifo = topology.delivery === "fifo";
   const kind = fifo ? { fifo: true, contentBasedDeduplication: false } : {};
@@ -53,8 +53,8 @@ export function addMessaging(scope: Construct, topology: Topology): Messaging {
       ...kind,
       ...more,
     });
-  // No dead letters of subscriptions: they would hold references that nobody reads. What the topic cannot deliver is
-  // seen by an alarm, and the sweep queues its order again.
+  // Subscriptions have no dead letters, which would hold references that nothing reads. An alarm tells of a message
+  // that the topic could not deliver, and the sweep queues its order again.
   const subscribe = (queue: Queue, status: SubscriptionFilter): void => {
     topic.addSubscription(
       new SqsSubscription(queue, {
