@@ -52,7 +52,7 @@ export function grantsOf(
   return grants[role].filter(({ target }) => publishes || target !== "topic");
 }
 
-/** Who may call: clients with a key of these lines (`cauce keys create`), or everybody, said in so many words. */
+/** Who may call: clients with a key of these lines (`cauce keys create`), or, with `public`, everyone. */
 export type ApiKeys = { readonly keys: string } | "public";
 
 /** A standard parameter and a function's environment hold 4 KB each, and the environment holds more than the keys. */
