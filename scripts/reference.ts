@@ -51,21 +51,21 @@ export function settingsPage(): string {
   const flags = Object.values<Setting>(rowsOf("sweep")).map(({ flag }) => code(flag?.replace(/ .*/, "") ?? null));
   return `# Settings
 
-Every setting of \`cauce start\` is a flag and a variable. A flag wins over the variable, the variable over the default. An unknown flag, an unknown variable whose name starts with \`CAUCE_\`, and a value that a setting does not take are refused (\`setting_invalid\`, exit code 2) before anything is opened. \`npm run reference\` writes this page from the table in \`src/node/settings.ts\`, which every reader of a setting uses.
+Every setting of \`cauce start\` is a flag and a variable. A flag wins over the variable, the variable over the default. Before it opens anything, the command refuses an unknown flag, an unknown variable whose name starts with \`CAUCE_\`, and a value that a setting does not take (\`setting_invalid\`, exit code 2). \`npm run reference\` writes this page from the table in \`src/node/settings.ts\`, which every reader of a setting uses.
 
 ${table("start")}
 
-${flags.slice(0, -1).join(", ")} and ${flags.at(-1)} are those of \`cauce sweep\` too, which leaves the others alone. What means nothing in its place is refused: a role other than \`all\`, a stage other than \`dev\` or a topic's ARN on SQLite, statuses without the role \`work\`. Region, credentials and endpoints are the AWS SDK's own variables.
+\`cauce sweep\` takes ${flags.slice(0, -1).join(", ")} and ${flags.at(-1)} too, and leaves the others alone. A setting that has no meaning with the others is refused: a role other than \`all\`, a stage other than \`dev\` or a topic's ARN on SQLite, statuses without the role \`work\`. Region, credentials and endpoints are the AWS SDK's own variables.
 
 ## Of the commands that call a server
 
-\`cauce place\`, \`show\`, \`list\`, \`queues\`, \`failures\`, \`retry\`, \`transition\`, \`pause\`, \`resume\`, \`remove\`, \`import\` and \`verify\` take these, by the same rules. One environment may serve all commands.
+\`cauce place\`, \`show\`, \`list\`, \`queues\`, \`failures\`, \`retry\`, \`transition\`, \`pause\`, \`resume\`, \`remove\`, \`import\` and \`verify\` take these settings, by the same rules. One environment may serve all commands.
 
 ${table("client")}
 
 ## Of the commands that lay a workflow out on AWS
 
-\`cauce synth\`, \`cauce deploy\` and \`cauce emulate\` take these, and \`--stage\`, \`--delivery\`, \`--keys\` and \`--retention-days\` from above. With \`--compute kubernetes\` there are no functions, so what is for them is refused.
+\`cauce synth\`, \`cauce deploy\` and \`cauce emulate\` take these settings, and \`--stage\`, \`--delivery\`, \`--keys\` and \`--retention-days\` from above. With \`--compute kubernetes\` there are no functions, so the commands refuse settings of functions.
 
 ${table("stack")}
 
@@ -89,9 +89,9 @@ ${tableOf(
 
 ## Keys
 
-\`CAUCE_KEYS\` has no flag, since others on the machine can read a command line. Set it or \`CAUCE_KEYS_FILE\`, not both; \`--keys\` wins over either. [The command line](command-line.md) tells how keys are made. For the same reason prefer \`CAUCE_API_KEY\` to \`--key\` on a machine that you share.
+\`CAUCE_KEYS\` has no flag, since others on the machine can read a command line. Set \`CAUCE_KEYS\` or \`CAUCE_KEYS_FILE\`, not both. \`--keys\` wins over either. [The command line](command-line.md) says how to make keys. For the same reason prefer \`CAUCE_API_KEY\` to \`--key\` on a machine that you share.
 
-The library ([\`createCauce\`](../../src/cauce.ts)) reads no variables: what it needs are its options.
+The library ([\`createCauce\`](../../src/cauce.ts)) reads no variables. Its options say what it needs.
 `;
 }
 

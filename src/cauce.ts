@@ -18,8 +18,8 @@ import { checkStartOptions, polledStatuses } from "./engine/poll.ts";
 import { createObservation } from "./engine/telemetry/observation.ts";
 import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
-import { unobservedRoutes } from "./http/routes.ts";
-import { observedRoutes } from "./http/telemetry.ts";
+import { noTelemetryRoutes } from "./http/routes.ts";
+import { telemetryRoutes } from "./http/telemetry.ts";
 import { checkOption } from "./node/readSettings.ts";
 import { type NameOf, rowsOf } from "./node/settings.ts";
 
@@ -122,7 +122,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
 }
 
 /** What looks on while orders move, and the routes that tell of it. */
-const watch = { createObservation, observedRoutes };
+const watch = { createObservation, telemetryRoutes };
 
 /**
  * As `createCauce`, which brings a watch. A function sees one request and has none, nor its bundle anything of one:
@@ -169,7 +169,7 @@ export async function openCauce(
       basePath: options.basePath,
       bodyBytesMax: options.bodyBytesMax,
       log,
-      observed: observation && watching ? watching.observedRoutes(all, observation, clock) : unobservedRoutes(),
+      telemetry: observation && watching ? watching.telemetryRoutes(all, observation, clock) : noTelemetryRoutes(),
       ready: () => state === "ready",
     });
   } catch (error) {

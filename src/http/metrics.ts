@@ -10,21 +10,21 @@ export interface Metrics {
 
 type Labels = Record<string, string>;
 
-/** Durations of statuses: from a millisecond to twelve days. */
+/** The buckets for the time in a status: from 1 ms to 12 days. */
 const timeBuckets = { factor: 1_000, from: 1, to: 2 ** 30 };
 const commitBuckets = { factor: 1_000, from: 1, to: 2 ** 13 };
 const operationBuckets = { factor: 1, from: 1, to: 2 ** 12 };
 
 /**
- * `GET /metrics`. What is on the way of orders counts in plain numbers (`engine/meter.ts`); the library is loaded with
- * the first scrape and is given those numbers when it is asked for them, so a scrape pays and orders do not.
+ * The metrics of `GET /metrics`. The way of an order only counts plain numbers (`engine/telemetry/meter.ts`). The first
+ * scrape loads prom-client, and each scrape hands it those numbers, so a scrape pays for them and orders do not.
  */
 export async function createMetrics(engines: readonly Engine[], observation: Observation): Promise<Metrics> {
   const { Counter, Gauge, Registry } = await import("prom-client");
   const registry = new Registry();
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
-  // It runs a timer, which would outlive the server in a process that goes on.
+  // The monitor runs a timer. In a process that goes on, the timer would outlive the server.
   observation.onClose(() => lag.disable());
 
   type Values = () => Iterable<[Labels, number]>;
@@ -42,7 +42,7 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
     };
     const metric = new Gauge({ name, help, labelNames, registers: [registry], collect });
   };
-  /** The library's histogram can be told of one value at a time alone; this gives it what has been counted. */
+  /** A metric that gives counted buckets. prom-client's own histogram takes one value at a time and nothing else. */
   const histogram = (
     name: string,
     help: string,
@@ -127,7 +127,7 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
     );
     return (await Promise.all(ofEach)).flat();
   };
-  // One reading of the stores for all that a scrape says of queues.
+  // Each scrape reads the stores once, for both gauges of the queues.
   let rows: Awaited<ReturnType<typeof readRows>> = [];
   gauge(
     "cauce_queue_depth",

@@ -5,7 +5,7 @@ import { lambdaAuth } from "../../src/lambda/open.ts";
 import { readFunctionSettings } from "../../src/node/readSettings.ts";
 
 describe("a function's settings", () => {
-  it("have defaults, but for who may call", () => {
+  it("have defaults, except for the access", () => {
     const settings = readFunctionSettings({});
     assert.deepEqual([settings.stage, settings.delivery, settings.public], ["dev", "standard", false]);
     assert.equal(settings.metrics, true);
@@ -15,7 +15,7 @@ describe("a function's settings", () => {
     assert.equal(lambdaAuth(readFunctionSettings({ CAUCE_PUBLIC: "true" })), undefined);
   });
 
-  it("take keys, whose lines commas part", () => {
+  it("take keys as lines separated by commas", () => {
     const [first, second] = [createKey(), createKey()];
     const lines = [
       formatKeyLine({ name: "a", role: "read", sha256: first.sha256 }),

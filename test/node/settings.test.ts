@@ -61,7 +61,7 @@ describe("the settings of cauce start", () => {
     });
   });
 
-  it("refuses a value that a setting does not take, naming where it came from", () => {
+  it("refuses a value that a setting does not take, and names its flag or variable", () => {
     const refused = (message: RegExp) => ({ code: "setting_invalid", message });
     assert.throws(() => readStart({ port: "-1" }, {}), refused(/^--port must be .*, not "-1"$/));
     assert.throws(() => readStart({}, { CAUCE_PORT: "" }), refused(/^CAUCE_PORT must be .*, not ""$/));
@@ -102,7 +102,7 @@ describe("the settings of cauce start", () => {
     }
   });
 
-  it("refuses what means nothing in its place, naming where it came from", () => {
+  it("refuses settings that have no meaning together, and names their flags or variables", () => {
     const refused = (message: RegExp) => ({ code: "setting_invalid", message });
     for (const role of ["api", "work"]) {
       assert.throws(() => readStart({ role }, {}), refused(/^--role is "(api|work)", .*one process owns a SQLite/));
@@ -137,7 +137,7 @@ describe("the settings of the commands that call a server", () => {
     assert.equal(readClient({ url: "http://b" }, variables).url, "http://b");
   });
 
-  it("shares the environment with cauce start, and its refusals", () => {
+  it("shares variables and refusals with cauce start", () => {
     readStart({}, { CAUCE_URL: "http://a", CAUCE_API_KEY: "x", CAUCE_WORKFLOW: "orders" });
     readClient({}, { CAUCE_PORT: "4000", CAUCE_WATCH: "true" });
     for (const read of [readStart, readClient]) {
@@ -154,7 +154,7 @@ describe("the settings of the commands that call a server", () => {
 });
 
 describe("the settings of cauce sweep", () => {
-  it("reads what reaches the store, whatever role the environment is for", () => {
+  it("reads the settings that lead to the store, whatever role the environment is for", () => {
     const variables = { CAUCE_BACKEND: "aws", CAUCE_STAGE: "prod", CAUCE_ROLE: "work", CAUCE_STATUS: "paid" };
     assert.deepEqual(readSettings("sweep", { stage: "test" }, variables), {
       backend: "aws",
@@ -176,7 +176,7 @@ describe("the settings of cauce sweep", () => {
 });
 
 describe("the settings", () => {
-  it("are the flags of cauce start, no more and no fewer, and of every command that calls a server", () => {
+  it("are exactly the flags of cauce start, and of every command that calls a server", () => {
     const program = createProgram([], { out: () => {}, err: () => {} });
     const shown = (name: string) => program.commands.find((command) => command.name() === name)?.options ?? [];
     assert.deepEqual(
@@ -204,14 +204,14 @@ describe("the settings", () => {
     for (const flag of flagsOf("client")) {
       const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
       assert.deepEqual(
-        // `backup` reads the store itself, and has the one flag that names a workflow.
+        // `cauce backup` reads the store itself, and has only the flag that names a workflow.
         without.map((command) => command.name()).filter((name) => name !== "backup"),
         ["start", "sweep", "init", "diagram", "keys", "synth", "deploy", "emulate"],
       );
     }
   });
 
-  it("have defaults that they themselves take", () => {
+  it("take their own defaults", () => {
     for (const { takes, default: fallback, variable } of all) {
       if (fallback !== null) assert.doesNotThrow(() => parseAs(takes, fallback, variable), fallback);
     }
@@ -252,7 +252,7 @@ describe("the environment of a process", () => {
 });
 
 describe("nearest", () => {
-  it("is the one that the fewest changes lead to", () => {
+  it("is the name with the fewest differences", () => {
     const names = ["CAUCE_PORT", "CAUCE_HOST", "CAUCE_KEYS", "CAUCE_KEYS_FILE"];
     assert.equal(nearest("CAUCE_PRT", names), "CAUCE_PORT");
     assert.equal(nearest("CAUCE_KEYFILE", names), "CAUCE_KEYS_FILE");
