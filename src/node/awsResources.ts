@@ -4,16 +4,16 @@ import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
 import type { FunctionSettings } from "./settings.ts";
 
-/** Which stack on AWS: what functions and processes are told of it. */
+/** Which resources on AWS to use, as functions and processes are told. */
 export type StackChoice = Pick<FunctionSettings, "stage" | "topicArn" | "queueUrlBase" | "delivery">;
 
-/** The backend over a stack. Throws `setting_invalid` where one topic is given for several workflows. */
+/** Makes the backend over the resources of a stage. Throws `setting_invalid` if one topic is given for several workflows. */
 export function stackBackend(
   apps: App | readonly App[],
   { stage, topicArn, queueUrlBase, delivery }: StackChoice,
   log: Log,
 ): (options: BackendFactoryOptions) => Promise<AwsBackend> {
-  // Statuses of one name in two workflows would get each other's messages.
+  // Two workflows on one topic would get each other's messages if they have a status of the same name.
   if (topicArn !== undefined && [apps].flat().length > 1) {
     throw new CauceError(
       "setting_invalid",

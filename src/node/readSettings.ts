@@ -15,11 +15,11 @@ import {
   type Takes,
 } from "./settings.ts";
 
-/** Flags that were given, as text by the settings' names. */
+/** The flags that were given: text, by the settings' names. */
 export type Flags<R extends Reader> = Readonly<Partial<Record<NameOf<R>, string>>>;
 type Variables = Readonly<Record<string, string>>;
 
-/** The environment's CAUCE_* variables. This file alone reads `process.env`. */
+/** Reads the CAUCE_* variables of the environment. Only this file reads `process.env`. */
 export function cauceVariables(): Record<string, string> {
   const found: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
@@ -28,20 +28,20 @@ export function cauceVariables(): Record<string, string> {
   return found;
 }
 
-/** The name under which Lambda runs this process. */
+/** Reads the name under which Lambda runs this process. */
 export function functionName(): string {
   return process.env.AWS_LAMBDA_FUNCTION_NAME ?? "function";
 }
 
-/** The directory from which a command was given. `npm run cauce` runs it in the package's folder instead. */
+/** Finds the directory from which a command was given. `npm run cauce` runs commands in the package's folder instead. */
 export function givenFrom(): string {
   const { npm_lifecycle_event: script, INIT_CWD: directory } = process.env;
   return script === "cauce" && directory !== undefined ? directory : process.cwd();
 }
 
 /**
- * A command's settings: a flag wins over the variable, the variable over the default. One environment serves every
- * command, so a variable of another command is left alone. Throws `setting_invalid`.
+ * Reads a command's settings. A flag wins over the variable, the variable over the default. One environment serves every
+ * command, so a variable of another command is no error. Throws `setting_invalid`.
  */
 export function readSettings<C extends CommandKind>(command: C, flags: Flags<C>, variables: Variables): Settings<C> {
   refuseUnknown(variables, rowsOf(...commands), (name) => `the variable ${name} is unknown`);
@@ -51,13 +51,13 @@ export function readSettings<C extends CommandKind>(command: C, flags: Flags<C>,
   return values as Settings<C>;
 }
 
-/** A function's settings. Throws `setting_invalid`, also for a variable of the command line. */
+/** Reads a function's settings. Throws `setting_invalid`, also for a variable that only commands read. */
 export function readFunctionSettings(variables: Variables = cauceVariables()): FunctionSettings {
   refuseUnknown(variables, functionSettings, (name) => `${name} is no setting of a function`);
   return valuesOf(functionSettings, {}, variables) as FunctionSettings;
 }
 
-/** Throws `setting_invalid` for the value of an option that its setting does not take. `whose` begins the message. */
+/** Checks the value of an option in code. Throws `setting_invalid` if its setting does not take it; `whose` begins the message. */
 export function checkOption(whose: string, name: SettingName, value: unknown): void {
   const { takes } = settings[name];
   if (value === undefined || parse(takes, String(value)) === value) return;
@@ -65,14 +65,14 @@ export function checkOption(whose: string, name: SettingName, value: unknown): v
   throw invalid(`${whose}: ${name} is ${shown}; it must be ${saysOf(takes)}, or be left out`);
 }
 
-/** The value of a text. Throws `setting_invalid`; `where` is the flag or variable that gave the text. */
+/** Parses a text. Throws `setting_invalid`, naming `where`: the flag or variable that gave the text. */
 export function parseAs<const T extends Takes>(takes: T, text: string, where: string, isSecret = false): Taken<T> {
   const value = parse(takes, text);
   if (value !== undefined) return value as Taken<T>;
   throw invalid(`${where} must be ${saysOf(takes)}${isSecret ? "" : `, not "${text}"`}`);
 }
 
-/** What a setting takes, in words that end the sentence "it must be …". */
+/** Says what a setting takes, in words that end the sentence "it must be …". */
 export function saysOf(takes: Takes): string {
   if (takes === "true or false") return takes;
   if ("oneOf" in takes) return takes.oneOf.join(" or ");
@@ -80,7 +80,7 @@ export function saysOf(takes: Takes): string {
   return `a whole number from ${takes.from}${takes.to === undefined ? "" : ` to ${takes.to}`}`;
 }
 
-/** The value of a text; undefined for what is not taken. */
+/** Parses a text. Undefined: the setting does not take it. */
 function parse(takes: Takes, text: string): unknown {
   if (takes === "true or false") return text === "true" ? true : text === "false" ? false : undefined;
   if ("oneOf" in takes) return takes.oneOf.find((word) => word === text);
@@ -107,7 +107,7 @@ function valuesOf(rows: Rows, flags: Given, variables: Variables): Values {
   );
 }
 
-/** Where a value was given: its flag, else its variable. */
+/** Names where a value was given: its flag, else its variable. */
 function sourceOf({ flag, variable }: Setting, given: string | undefined): string {
   return given === undefined || flag === null ? variable : flag.replace(/ .*/, "");
 }
@@ -121,7 +121,7 @@ function refuseUnknown(variables: Variables, rows: Rows, what: (name: string) =>
   }
 }
 
-/** Throws for what means nothing in its place, which would look as if it did something. */
+/** Refuses a setting that has no effect beside the others, since it would look as if it had one. */
 function refuseMeaningless(command: CommandKind, values: Values, flags: Given, variables: Variables): void {
   const refuse = (name: SettingName, why: string): never => {
     throw invalid(`${sourceOf(settings[name], flags[name])} ${why}`);
@@ -163,7 +163,7 @@ function invalid(message: string): CauceError {
   return new CauceError("setting_invalid", message);
 }
 
-/** The name that was meant: one that a slip in at most every third letter of its name, or one, turns into this. */
+/** Finds the name that was meant: the nearest one, if at most every third letter of `name`, or one letter, differs. */
 export function nearest(name: string, candidates: readonly string[]): string | undefined {
   const own = name.replace(/^CAUCE_/, "");
   const distances = candidates.map((candidate) => ({
@@ -174,7 +174,7 @@ export function nearest(name: string, candidates: readonly string[]): string | u
   return best.distance <= Math.max(1, own.length / 3) ? best.candidate : undefined;
 }
 
-/** How many letters are changed, added, left out, or swapped with the next one. */
+/** Counts the letters that are changed, added, left out, or swapped with the next letter. */
 function editDistance(from: string, to: string): number {
   let before: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);

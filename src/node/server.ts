@@ -12,19 +12,19 @@ export type Fetch = (request: Request, server: Required<ServerBindings>) => Resp
 
 export interface Listener {
   readonly port: number;
-  /** Stops accepting at once, and resolves when the requests in flight are answered and every connection is closed. */
+  /** Stops accepting connections. Resolves once the requests in flight are answered and every connection is closed. */
   close(): Promise<void>;
-  /** Ends the connections that are still open, answered or not. */
+  /** Ends every connection that is still open, with requests answered or not. */
   abort(): void;
 }
 
 const limits = {
-  // For bodies see `bodies.ts`.
+  // `createBodies` limits the time of a body.
   requestTimeout: 0,
   connectionsCheckingInterval: 5_000,
   // Longer than the 60 s for which load balancers keep a connection, or they would send into one that just closed.
   keepAliveTimeout: 65_000,
-  // Node's own answer to a request without a Host has no body; `errorHandler` has one.
+  // Node's own answer to a request without a Host has no body. The answer of `errorHandler` has one.
   requireHostHeader: false,
 };
 const bodySeconds = 60;
@@ -34,9 +34,9 @@ const idleCheckMilliseconds = 50;
 const sameSignalMilliseconds = 50;
 
 /**
- * Binds `host` and `port` (0: any free one). Headers must come within `headersSeconds` (default 10) and a body within
- * `bodySeconds` (default 60), or the client is cut off (408): it cannot hold a connection for ever. Rejects with
- * `port_in_use` or `address_unavailable`.
+ * Binds `host` and `port` (0: any free port). A client must send a request's headers within `headersSeconds` (default 10)
+ * and its body within `bodySeconds` (default 60). Otherwise the server answers 408 and closes the connection, which the
+ * client could else hold for ever. Rejects with `port_in_use` or `address_unavailable`.
  */
 export async function listen(
   fetch: Fetch,
@@ -55,7 +55,8 @@ export async function listen(
     getRequestListener(listener, { errorHandler: addressProblem }),
   );
   server.on("clientError", answerUnreadable);
-  // Without these, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, both without a word.
+  // Without these two listeners, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, and neither
+  // answer has a body.
   server.on("connect", (_request, socket) =>
     answerUnreadable(
       { code: "CONNECT" },
@@ -75,8 +76,8 @@ export async function listen(
     async close() {
       closing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Node closes the connections that are idle now; one that answers its last request later would stay open for
-      // as long as it is kept alive.
+      // Node closes the connections that are idle now. A connection that becomes idle later would stay open for as long
+      // as it is kept alive.
       const idle = setInterval(() => server.closeIdleConnections(), idleCheckMilliseconds);
       await closed;
       clearInterval(idle);
@@ -86,7 +87,7 @@ export async function listen(
   };
 }
 
-/** Answers, and has the connection closed after it: a client that never pauses would otherwise keep it open. */
+/** Gives the answer and closes the connection after it. A client that never pauses would otherwise keep it open. */
 async function lastAnswer(answer: Response | Promise<Response>): Promise<Response> {
   const response = await answer;
   response.headers.set("connection", "close");
@@ -95,8 +96,8 @@ async function lastAnswer(answer: Response | Promise<Response>): Promise<Respons
 
 /**
  * Serves and processes until `stopped` resolves, then drains: the port closes and `/readyz` turns 503, requests and
- * handlers in hand finish (each handler within its own time), the store closes. The port is bound before processing
- * starts; whatever fails, nothing is left running.
+ * handlers under way finish (each handler within its own time), and the store closes. The port is bound before processing
+ * starts. If a step fails, nothing is left running.
  */
 export async function run(
   cauce: Pick<Cauce, "start" | "drain" | "close">,
@@ -125,8 +126,9 @@ export async function run(
 }
 
 /**
- * Resolves at the first SIGTERM or SIGINT, to its name. A second one exits at once with 128 plus its number, as shells count it.
- * Ctrl+C under npm comes twice within a millisecond or so, from the terminal and from npm: that is one signal.
+ * Resolves at the first SIGTERM or SIGINT, to its name. A second signal ends the process at once with exit code 128 plus
+ * the signal's number, as shells count it. Ctrl+C under npm comes twice within about a millisecond, from the terminal and
+ * from npm, and counts as one signal.
  */
 export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
   return new Promise((resolve) => {
@@ -135,8 +137,8 @@ export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
       if (state === "later") process.exit(128 + constants.signals[signal]);
       if (state === "first") return;
       state = "first";
-      // The time alone would not do: a process that was held up in between sees the second of two signals that came
-      // together much later. So one more look at what has come meanwhile lies between the time's end and the next signal.
+      // The timer alone is not enough. A process that was held up sees the second of two signals that came together only
+      // much later. So after the timer, the event loop takes in once more what has come before the state changes.
       const ended = () => {
         state = "later";
       };
@@ -182,8 +184,8 @@ const checks = 12;
 
 /**
  * Reads bodies off Node's requests, and cuts off a client that takes too long to send one. Node's own limit for a whole
- * request (`requestTimeout`) cannot be lifted from a body that is a stream, so it is off and this takes its place: one
- * timer for all bodies, and an entry only while a body is being read.
+ * request (`requestTimeout`) cannot be lifted for a body that is a stream, so it is off and this limit takes its place.
+ * One timer serves all bodies, and a body has an entry only while it is being read.
  */
 function createBodies({ seconds }: { seconds: number }) {
   const reading = new Map<IncomingMessage, TimedBody>();
@@ -198,7 +200,7 @@ function createBodies({ seconds }: { seconds: number }) {
           body.until = check + checks;
         } else if (check >= body.until) {
           reading.delete(incoming);
-          // A request that is being answered already, line by line, is just broken off.
+          // A request whose answer is under way, line by line, is just broken off.
           if (body.bytes !== undefined) incoming.socket.destroy();
           else endWithProblem(incoming.socket, "request_timed_out", "the body did not come in time; send it again");
         }
@@ -247,12 +249,12 @@ function createBodies({ seconds }: { seconds: number }) {
 }
 
 /**
- * Answers what Node could not read as a request (`clientError` of its server), and closes the connection. Node's own
- * answer has no body, and clients branch on the code of a problem.
+ * Answers bytes that Node could not read as a request (`clientError` of its server), and closes the connection. Node's
+ * own answer has no body, and clients branch on the code of a problem.
  */
 export function answerUnreadable(error: { readonly code?: string | undefined }, stream: Duplex): void {
   const socket = stream as Socket & { _httpMessage?: { headersSent: boolean } | null };
-  // What comes after the beginning of an answer belongs to no request that could be answered.
+  // Once an answer has begun, bytes that follow belong to no request that could be answered.
   if (!socket.writable || error.code === "ECONNRESET" || socket._httpMessage?.headersSent) {
     socket.destroy();
     return;
@@ -260,7 +262,7 @@ export function answerUnreadable(error: { readonly code?: string | undefined }, 
   endWithProblem(socket, ...faultOf(error.code));
 }
 
-/** The last answer of a connection, past Node's own: for where it has no response to write to, or will not have one. */
+/** Writes the last answer of a connection straight to its socket, for requests that have no response object. */
 export function endWithProblem(socket: Socket, code: HttpErrorCode, detail: string): void {
   const problem = problemBody(code, detail);
   const body = JSON.stringify(problem);
@@ -270,11 +272,11 @@ export function endWithProblem(socket: Socket, code: HttpErrorCode, detail: stri
     `Content-Length: ${Buffer.byteLength(body)}`,
     "Connection: close",
   ];
-  // Whatever else the client sends must not keep the connection.
+  // The connection closes even if the client goes on sending.
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-/** The answer to a request whose Host and path make no address, such as `Host: a b`. The adapter's own has no body. */
+/** Answers a request whose Host and path make no address, such as `Host: a b`. The adapter's own answer has no body. */
 export function addressProblem(error: unknown): Response {
   if (!(error instanceof RequestError)) return errorProblem(error).response;
   return problem("invalid_request", "the header Host and the path make no address; send both as in a URL", {

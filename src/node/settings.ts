@@ -1,9 +1,10 @@
 /**
- * Every setting, once: its flag, its variable, what it takes, its default, who reads it and what it means. The command
- * line, the functions, `createCauce`, the functions' environment and docs/reference/settings.md follow from this table.
+ * Every setting, once: its flag, its variable, what it takes, its default, who reads it and what it means. The flags and
+ * help of the command line, the settings of functions and their environment, the checks of `createCauce`, and
+ * docs/reference/settings.md follow from this table.
  */
 
-/** What a process does, as the plan of a deployment names it: a function and a pod have one duty each. */
+/** What a process of a deployment does. Each function and each pod has one duty. */
 export type Duty = "serve" | "work" | "maintain";
 export const duties: readonly Duty[] = ["serve", "work", "maintain"];
 
@@ -11,17 +12,17 @@ export const duties: readonly Duty[] = ["serve", "work", "maintain"];
 export const commands = ["start", "sweep", "backup", "client", "stack"] as const;
 export type CommandKind = (typeof commands)[number];
 
-/** Who reads a setting: commands, functions (by their duty), and the library for its options. */
+/** Who reads a setting: a command, a function by its duty, or the library for an option. */
 export type Reader = CommandKind | Duty | "createCauce";
 
-/** What a setting takes: words, a whole number, text of a pattern (or a list of it), or yes and no. */
+/** What a setting takes: one of some words, a whole number, text of a pattern, a list of such texts, or true or false. */
 export type Takes =
   | { readonly oneOf: readonly string[] }
   | { readonly from: number; readonly to?: number }
   | { readonly pattern: RegExp; readonly says: string; readonly list?: true }
   | "true or false";
 
-/** The type of its value. */
+/** The type of the value of what a setting takes. */
 export type Taken<T extends Takes> = T extends "true or false"
   ? boolean
   : T extends { readonly oneOf: readonly (infer Word)[] }
@@ -33,25 +34,25 @@ export type Taken<T extends Takes> = T extends "true or false"
         : string;
 
 export interface Setting {
-  /** As commander takes it, such as `--port <number>`; null where only the variable exists. */
+  /** As commander takes it, such as `--port <number>`. Null: only the variable exists. */
   readonly flag: string | null;
   readonly variable: string;
   readonly takes: Takes;
   /** Of a number. */
   readonly unit?: "bytes" | "days";
-  /** As text, parsed like any other value; null for none. */
+  /** As text, parsed like any other value. Null: there is none. */
   readonly default: string | null;
   readonly readers: readonly Reader[];
   readonly meaning: string;
   /** No error repeats the value. */
   readonly secret?: true;
-  /** The flag may be given several times, which is the same as its values with commas between them. */
+  /** The flag may be given several times, which means its values with commas between them. */
   readonly repeatable?: true;
 }
 
 type Rows = Readonly<Record<string, Setting>>;
 
-/** What a log writes: its own level and those after it. */
+/** A log writes the lines of its own level and of the levels after it. */
 export const logLevels = ["info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -61,7 +62,7 @@ const arnOfTopic = {
   says: "a topic's ARN such as arn:aws:sns:eu-west-1:123456789012:orders-topic-dev",
 } as const;
 
-// Read by the functions, whose bundles hold these rows and no others.
+// The functions read these rows, and their bundles hold no others.
 
 const stage = {
   flag: "--stage <stage>",
@@ -90,7 +91,7 @@ const queueUrlBase = {
   },
   default: null,
   readers: ["start", "sweep", "serve", "work", "maintain"],
-  meaning: "What a queue's URL begins with, before its name. Without it, queues are looked for by name.",
+  meaning: "What a queue's URL begins with, before its name. Without it, SQS is asked for each queue by its name.",
 } as const satisfies Setting;
 
 const delivery = {
@@ -108,7 +109,7 @@ const keys = {
   takes: { pattern: /./, says: "key lines, as `cauce keys create` prints them" },
   default: null,
   readers: ["start", "stack", "serve"],
-  meaning: "The lines themselves, separated by commas or newlines, in place of a file.",
+  meaning: "The lines of API keys themselves, separated by commas or newlines, in place of a file.",
 } as const satisfies Setting;
 
 const retentionDays = {
@@ -118,7 +119,7 @@ const retentionDays = {
   unit: "days",
   default: null,
   readers: ["start", "sweep", "stack", "maintain", "createCauce"],
-  meaning: "Removes orders that many days after they came to a final status; without it they stay.",
+  meaning: "Removes orders this many days after they came to a final status; without it they stay.",
 } as const satisfies Setting;
 
 const isPublic = {
@@ -176,7 +177,8 @@ export const settings = {
     takes: { pattern: name, says: "names of statuses, separated by commas", list: true },
     default: null,
     readers: ["start"],
-    meaning: "With the role `work`: the statuses to work on, separated by commas or one a flag. Without it, all.",
+    meaning:
+      "With the role `work`: the statuses to work on, separated by commas or one for each flag. Without it, all.",
     repeatable: true,
   },
   stage,
@@ -204,7 +206,7 @@ export const settings = {
     takes: { pattern: /./, says: "a directory" },
     default: "./cauce-data",
     readers: ["start", "backup"],
-    meaning: "Directory that holds the orders; made where it is missing.",
+    meaning: "Directory that holds the orders; made if it is missing.",
   },
   delivery,
   keysFile: {
@@ -213,7 +215,7 @@ export const settings = {
     takes: { pattern: /./, says: "a file" },
     default: null,
     readers: ["start", "stack"],
-    meaning: "File with the API keys, one line each, as `cauce keys create` makes them.",
+    meaning: "File with the API keys, one line for each, as `cauce keys create` makes them.",
   },
   keys,
   bodyBytesMax: {
@@ -240,7 +242,7 @@ export const settings = {
     default: "refuse",
     readers: ["start", "createCauce"],
     meaning:
-      "When orders stand in statuses that the definition no longer has: `refuse` to start, or `fail` the orders, for an operator to move.",
+      "What to do with orders in statuses that the definition no longer has: `refuse` to start, or `fail` the orders, for an operator to move.",
   },
   retentionDays,
   logLevel: {
@@ -328,14 +330,14 @@ export type NameOf<R extends Reader> = {
   [Name in SettingName]: [Extract<Table[Name]["readers"][number], R>] extends [never] ? never : Name;
 }[SettingName];
 
-/** A value for each setting that a reader reads; undefined where there may be none. */
+/** A value for each setting that a reader reads. Undefined: none was given, and there is no default. */
 export type Settings<R extends Reader> = {
   readonly [Name in NameOf<R>]: Taken<Table[Name]["takes"]> | (Table[Name]["default"] extends null ? undefined : never);
 };
 
 export type FunctionSettings = Settings<Duty>;
 
-/** The rows that any of the readers reads, by name, in the table's order. */
+/** Gives the rows that any of the readers reads, by name, in the table's order. */
 export function rowsOf<R extends Reader>(...readers: readonly R[]): Readonly<Record<NameOf<R>, Setting>> {
   const rows = Object.entries<Setting>(settings).filter(([, row]) =>
     readers.some((reader) => row.readers.includes(reader)),
@@ -346,7 +348,7 @@ export function rowsOf<R extends Reader>(...readers: readonly R[]): Readonly<Rec
 /** What processes are told, by the settings' names. */
 export type DutyValues = Readonly<Partial<Record<NameOf<Duty>, string | number | boolean | undefined>>>;
 
-/** The environment of a process: the variables of those values that its duty reads. */
+/** Makes the environment of a process: a variable for each of the values that its duty reads. */
 export function environmentOf(duty: Duty, values: DutyValues): Readonly<Record<string, string>> {
   const rows: Rows = rowsOf(duty);
   return Object.fromEntries(
