@@ -32,7 +32,7 @@ export async function main(args: readonly string[], output: Output = processOutp
     return exitCodes.done;
   } catch (error) {
     const exitCode = report(error, output);
-    // The process ends with this, and would take along what a full pipe has not yet let through.
+    // The process ends with this exit code, and would lose what a full pipe has not yet let through.
     await output.taken?.();
     return exitCode;
   }
@@ -88,9 +88,9 @@ function addProcessCommands(program: Command, args: readonly string[], output: O
       "after",
       `
 Each setting is a flag or the variable beside it; the flag wins. CAUCE_KEYS holds
-the lines of a keys file in its place.
-SIGTERM or SIGINT: the server stops receiving, finishes what is in hand and exits
-with 0; a second signal ends it at once, with 143 or 130.
+the lines of a keys file, in place of --keys.
+At SIGTERM or SIGINT the server stops receiving, finishes the requests and handlers
+under way, and exits with 0. A second signal ends it at once, with 143 or 130.
 
 Examples:
   $ cauce start shop.app.ts
@@ -108,7 +108,7 @@ Examples:
 
   const sweepCommand = program
     .command("sweep")
-    .description("Delivers once what was lost and moves what waited too long, on AWS: for a schedule.")
+    .description("Sweeps once on AWS, for a schedule: delivers lost orders again and moves those that waited too long.")
     .argument("<app>", "module of the app, as for start");
   addSettings(sweepCommand, "sweep");
   sweepCommand
@@ -116,8 +116,8 @@ Examples:
     .addHelpText(
       "after",
       `
-Needed each minute where no process has the role all. Several at once do no harm.
-SIGINT or SIGTERM end it after the step at hand.
+Run it each minute if no process has the role all. Several sweeps at once do no harm.
+SIGINT or SIGTERM end it after the current step.
 
 Examples:
   $ cauce sweep shop.app.ts --backend aws --stage prod
@@ -180,8 +180,8 @@ Examples:
     .command("create")
     .description("Makes an API key. The key is shown once; a server keeps only its SHA-256.")
     .requiredOption("--role <role>", "intake: place orders; read: every GET; operate: everything")
-    .option("--name <name>", "whose key it is (default: the role)")
-    .option("--file <file>", "append the line to this file, readable by its owner alone")
+    .option("--name <name>", "name of the client that gets the key (default: the role)")
+    .option("--file <file>", "append the line to this file, which only its owner can read")
     .addHelpText(
       "after",
       `

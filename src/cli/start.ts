@@ -20,8 +20,8 @@ const health = ["/healthz", "/readyz"];
 const counts = ["/metrics", "/stats"];
 
 /**
- * Loads the app, opens its store, binds the port and then processes, until it is told to stop; resolves when it has
- * drained. Rejects with the code of what failed, and leaves nothing running.
+ * Loads the app, opens its store, binds the port and then processes until a signal. Resolves once everything has
+ * drained. Rejects with the code of the step that failed, and leaves nothing running.
  */
 export async function start(
   path: string,
@@ -53,14 +53,14 @@ export async function start(
         const keys = auth?.keys.length ?? 0;
         output.out(announce({ ...settings, version: version(), apps, port: bound, store: rows, keys }));
       },
-      onDrain: () => output.out("\nDraining: no new requests; finishing what is in hand.\n"),
+      onDrain: () => output.out("\nDraining: no new requests; finishing those under way, and the handlers.\n"),
     },
   );
   await log.close();
   output.out("Drained.\n");
 }
 
-/** Opens the chosen store, with its rows for the announcement. `failures` gets what rejects when a SQLite file fails. */
+/** Opens the chosen store, with its rows for the announcement. `failures` gets a promise that rejects if a SQLite file fails. */
 async function openStore(
   apps: readonly App[],
   settings: Settings<"start">,
@@ -85,8 +85,8 @@ async function openStore(
 }
 
 /**
- * What a role starts and serves. A worker takes no orders and tells of itself alone. Its counts are for callers with a
- * key, or on this machine (`isReadable`).
+ * Chooses what a role starts and serves. A worker takes no orders: it serves its health, and its counts to callers with a
+ * key or on this machine (`isReadable`).
  */
 function partsOf(
   { role, status: statuses, basePath = "" }: Settings<"start">,
@@ -114,7 +114,7 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || loopback.check(host, isIPv6(host) ? "ipv6" : "ipv4");
 }
 
-/** A name and what it is. */
+/** One line of the announcement. */
 type Row = readonly [name: string, value: string];
 
 export interface Announcement extends Pick<Settings<"start">, "host" | "port" | "basePath" | "delivery" | "role"> {
@@ -129,7 +129,7 @@ export interface Announcement extends Pick<Settings<"start">, "host" | "port" | 
 /** Says where a server that runs is, and what to try. */
 export function announce(announcement: Announcement): string {
   const { version, apps, port, basePath = "", store, delivery, role, keys } = announcement;
-  // An address to call, where the server is bound to all of them.
+  // A server that is bound to every address is called at this one.
   const host = ["0.0.0.0", "::"].includes(announcement.host) ? "127.0.0.1" : announcement.host;
   const base = `http://${isIPv6(host) ? `[${host}]` : host}:${port}${basePath}`;
   const everywhere = host === announcement.host ? "" : " (and every other address of this machine)";
@@ -153,20 +153,22 @@ export function announce(announcement: Announcement): string {
           ...apps.map((app) => `  ${placingOf(app, base, header)}`),
           `  curl${header} ${base}/${apps[0]?.workflow.name}`,
         ]
-      : ["It works, and serves no API: /healthz and /readyz, and /metrics and /stats to who may read them."]),
+      : [
+          "It works, and serves no API: only /healthz and /readyz, and /metrics and /stats to callers that may read them.",
+        ]),
     "",
-    "Ctrl+C stops it; what is in hand is finished first.",
+    "Ctrl+C stops it, after the requests and handlers under way.",
     "",
   ].join("\n");
 }
 
-/** A command line that places an order of an app: the first example of its schema, or one made up from it. */
+/** Writes a command line that places an order: the first example of the workflow's schema, or one made up from it. */
 export function placingOf({ workflow }: App, base: string, header = ""): string {
   const command = `curl -i ${base}/${workflow.name}${header} -H 'content-type: application/json' -d`;
   const sample = sampleData(workflow.data);
   if (sample === undefined) {
     return `${command} @order.json   # an example in the schema's .meta({ examples: […] }) would stand here`;
   }
-  // A quote inside single quotes: end them, say it, and start them again.
+  // A shell ends the single quotes before a quote, takes the escaped quote, and starts them again.
   return `${command} '${JSON.stringify(sample).replaceAll("'", `'\\''`)}'`;
 }

@@ -12,13 +12,13 @@ export function addStackCommands(program: Command, output: Output): void {
     .command("synth")
     .description("Writes the CloudFormation template of an app's workflows, and the code of their functions.")
     .argument("<app>", "module of the app, as for start")
-    .requiredOption("--out <directory>", "where they are written; made where it is missing");
+    .requiredOption("--out <directory>", "where they are written; made if it is missing");
   addSettings(synthCommand, "stack");
   synthCommand
     .addHelpText(
       "after",
       `
-No account is needed. The rules of cdk-nag and CloudFormation's own are errors.
+It needs no account. A broken rule of cdk-nag or of CloudFormation is an error.
 
 Examples:
   $ cauce synth shop.app.ts --out cdk.out --keys shop.keys
@@ -42,7 +42,8 @@ Examples:
     .addHelpText(
       "after",
       `
-Credentials and Region are the AWS SDK's: AWS_PROFILE, AWS_REGION. Run "npx cdk bootstrap" once for each.
+Credentials and Region are the AWS SDK's: AWS_PROFILE, AWS_REGION. Run "npx cdk bootstrap" once for each
+account and Region.
 
 Examples:
   $ cauce deploy shop.app.ts --keys shop.keys
@@ -73,19 +74,15 @@ export function addEmulateCommand(program: Command, output: Output): void {
     .argument("<app>", "module of the app, as for start");
   addSettings(command, "stack");
   command
-    .option(
-      "--port <port>",
-      "where the HTTP API is served, a second workflow's on the next; 0 takes any that is free",
-      "3000",
-    )
+    .option("--port <port>", "port of the HTTP API; a second workflow gets the next one; 0 takes any free port", "3000")
     .option("--data <directory>", "keep the tables here (default: in memory)")
     .option("--chaos", "fail calls, repeat and reorder messages, delay filters and kill functions")
-    .option("--seed <number>", "what the faults of --chaos follow from (default: another each time)")
+    .option("--seed <number>", "number that the faults of --chaos follow from (default: a random one)")
     .addHelpText(
       "after",
       `
-Needs dynalite, fauxqs, the AWS SDK, the CDK and esbuild, and names what is missing.
-What the functions log goes to standard error. SIGINT or SIGTERM end it.
+It needs dynalite, fauxqs, the AWS SDK, the CDK and esbuild, and names those that are missing.
+The log of the functions goes to standard error. SIGINT or SIGTERM end it.
 
 Examples:
   $ cauce emulate shop.app.ts --public

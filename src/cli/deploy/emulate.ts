@@ -18,13 +18,13 @@ import { assemble } from "./synth.ts";
 export interface EmulateFlags {
   readonly port: number;
   readonly data: string | undefined;
-  /** What the faults follow from; without it nothing goes wrong. */
+  /** The faults follow from this number. Undefined: there are none. */
   readonly seed: number | undefined;
 }
 
 /**
- * Synthesizes an app's stacks and runs their templates on this machine, until SIGINT or SIGTERM; leaves no process and
- * no file behind, but the tables in `data`.
+ * Synthesizes an app's stacks and runs their templates on this machine until SIGINT or SIGTERM. Leaves no process and no
+ * file behind, except the tables in `data`.
  */
 export async function emulateApp(
   path: string,
@@ -36,7 +36,7 @@ export async function emulateApp(
     throw new CauceError("setting_invalid", "cauce emulate runs functions; leave out --compute kubernetes");
   }
   const apps = await loadApp(path);
-  // Asked for before the seconds of bundling.
+  // Missing packages are reported before the bundling, which takes seconds.
   await loadPeers();
   if (flags.data !== undefined) usableDirectory(flags.data);
   const outDirectory = mkdtempSync(join(tmpdir(), "cauce-emulate-"));
@@ -62,7 +62,7 @@ export async function emulateApp(
   }
 }
 
-/** What runs, by name, and what to try. */
+/** Says what runs, by name, and what to try. */
 function announcement(
   apps: readonly App[],
   { stacks, urls, awsUrl, tablesKept }: Emulation,
