@@ -1,8 +1,9 @@
 import type { App } from "../core/handlers.ts";
 import { jsonLog } from "../engine/log.ts";
-import { functionName, readFunctionSettings } from "../node/readSettings.ts";
+import { type ChoreName, maintainOnce } from "../engine/maintenance/maintenance.ts";
+import { readFunctionSettings } from "../node/readSettings.ts";
 import { createFigures } from "./metrics.ts";
-import { type Invocation, openEngines, openOnce } from "./open.ts";
+import { type Invocation, openOnce, openStack } from "./open.ts";
 
 /** What one step of the sweep takes at most, with room: after that the next invocation goes on. */
 const stepMilliseconds = 15_000;
@@ -22,26 +23,21 @@ export function sweepHandler(apps: App | readonly App[]): (event: unknown, invoc
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = readFunctionSettings();
   const figures = createFigures(settings, (line) => process.stdout.write(line));
-  const open = openOnce(() => openEngines(apps, settings, { log, name: functionName() }));
+  const open = openOnce(() => openStack(apps, settings, log));
   return async (_event, invocation) => {
-    const engines = await open();
+    const { workflows } = await open();
     const goOn = () => invocation.getRemainingTimeInMillis() > stepMilliseconds;
-    let swept = 0;
-    let removed = 0;
-    const errors: unknown[] = [];
-    for (const { app, engine } of engines) {
-      const seen = await engine.sweep(goOn).catch((error: unknown) => {
-        // The other workflows are swept all the same, and then the invocation fails.
-        errors.push(error);
-        return 0;
-      });
-      if (seen > 0) log.info({ workflow: app.workflow.name, orders: seen }, "overdue orders seen to");
-      swept += seen;
-      figures.add("OrdersSwept", seen, { workflow: app.workflow.name });
+    const onRun = (workflow: string, chore: ChoreName, orders: number) => {
+      if (chore !== "sweep") return;
+      if (orders > 0) log.info({ workflow, orders }, "overdue orders seen to");
+      figures.add("OrdersSwept", orders, { workflow });
+    };
+    try {
+      const engines = workflows.map(({ engine }) => engine);
+      const { sweep, retention } = await maintainOnce(engines, goOn, { onRun });
+      return settings.retentionDays === undefined ? { swept: sweep } : { swept: sweep, removed: retention };
+    } finally {
+      figures.write();
     }
-    figures.write();
-    if (errors.length > 0) throw errors[0];
-    for (const { engine } of engines) removed += await engine.removeOld(goOn);
-    return settings.retentionDays === undefined ? { swept } : { swept, removed };
   };
 }

@@ -1,13 +1,13 @@
-import { type Adopted, resourceNames } from "../backend/aws/index.ts";
+import { type Adopted, type AwsBackend, resourceNames } from "../backend/aws/index.ts";
 import type { App, Log } from "../core/handlers.ts";
-import { type HandledStatus, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
+import { handledStatus, handledStatuses, leaseSecondsOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { Attempt } from "../engine/attempt.ts";
 import { jsonLog } from "../engine/log.ts";
-import { type Observer, unobserved } from "../engine/telemetry/observer.ts";
-import { functionName, readFunctionSettings } from "../node/readSettings.ts";
+import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
+import { readFunctionSettings } from "../node/readSettings.ts";
 import type { FunctionSettings } from "../node/settings.ts";
 import { createFigures, type Figures } from "./metrics.ts";
-import { type Invocation, type OpenEngine, openEngines, openOnce } from "./open.ts";
+import { type Invocation, openOnce, openStack } from "./open.ts";
 
 /** What SQS hands to a function. */
 export interface SqsEvent {
@@ -33,7 +33,7 @@ interface Desk {
   readonly status: string;
   readonly timeoutSeconds: number;
   readonly leaseSeconds: number;
-  readonly backend: OpenEngine["backend"];
+  readonly backend: AwsBackend;
   readonly attempt: Attempt;
   /** What comes again is the message itself, and not a new one. */
   readonly fifo: boolean;
@@ -83,13 +83,13 @@ async function openDesks(
   figures: Figures,
 ): Promise<ReadonlyMap<string, Desk>> {
   const desks = new Map<string, Desk>();
-  const observerOf = (workflow: string) => attemptObserver(workflow, figures);
-  for (const { app, engine, backend } of await openEngines(apps, settings, { log, name: functionName(), observerOf })) {
-    const { workflow } = app;
+  const { workflows } = await openStack(apps, settings, log, (workflow) => attemptObserver(workflow, figures));
+  for (const { engine, backend } of workflows) {
+    const { workflow } = engine;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
-    const attempt = await engine.attend();
+    const attempt = await engine.openAttempts();
     for (const status of handledStatuses(workflow)) {
-      const definition = statusOf(workflow, status) as HandledStatus;
+      const definition = handledStatus(workflow, status);
       desks.set(names.queue(status), {
         ...{ workflow: workflow.name, status, backend, attempt, fifo: settings.delivery === "fifo" },
         timeoutSeconds: timeoutSecondsOf(definition),
@@ -105,7 +105,7 @@ const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "
 /** Counts what the attempts of one workflow came to. */
 function attemptObserver(workflow: string, figures: Figures): Observer {
   return {
-    ...unobserved,
+    ...noObserver,
     changed({ before: { status } }, attempt) {
       if (attempt === undefined) return;
       figures.add(metricOf[attempt.outcome], 1, { workflow, status });

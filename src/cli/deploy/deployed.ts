@@ -6,7 +6,7 @@ import { systemClock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import type { Topology } from "../../deploy/topology.ts";
-import { refuseStranded, type StandingOrders } from "../../engine/queues.ts";
+import { type OpenOrders, refuseStranded } from "../../engine/queues.ts";
 
 const pageSize = 1_000;
 
@@ -78,7 +78,7 @@ function isOwn(name: string, names: ReadonlySet<string>, workflow: string, stage
 
 /** What an account holds of one workflow in one stage. */
 export interface Deployed {
-  readonly depths: readonly StandingOrders[];
+  readonly depths: readonly OpenOrders[];
   readonly queues: readonly DeployedQueue[];
 }
 
