@@ -2,7 +2,7 @@ import type { App } from "../core/handlers.ts";
 import { jsonLog } from "../engine/log.ts";
 import { type ChoreName, maintainOnce } from "../engine/maintenance/maintenance.ts";
 import { readFunctionSettings } from "../node/readSettings.ts";
-import { createFigures } from "./metrics.ts";
+import { createFunctionMetrics } from "./metrics.ts";
 import { type Invocation, openOnce, openStack } from "./open.ts";
 
 /** What one step of the sweep takes at most, with room: after that the next invocation goes on. */
@@ -22,7 +22,7 @@ export interface Swept {
 export function sweepHandler(apps: App | readonly App[]): (event: unknown, invocation: Invocation) => Promise<Swept> {
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = readFunctionSettings();
-  const figures = createFigures(settings, (line) => process.stdout.write(line));
+  const metrics = createFunctionMetrics(settings, (line) => process.stdout.write(line));
   const open = openOnce(() => openStack(apps, settings, log));
   return async (_event, invocation) => {
     const { workflows } = await open();
@@ -30,14 +30,14 @@ export function sweepHandler(apps: App | readonly App[]): (event: unknown, invoc
     const onRun = (workflow: string, chore: ChoreName, orders: number) => {
       if (chore !== "sweep") return;
       if (orders > 0) log.info({ workflow, orders }, "overdue orders seen to");
-      figures.add("OrdersSwept", orders, { workflow });
+      metrics.add("OrdersSwept", orders, { workflow });
     };
     try {
       const engines = workflows.map(({ engine }) => engine);
       const { sweep, retention } = await maintainOnce(engines, goOn, { onRun });
       return settings.retentionDays === undefined ? { swept: sweep } : { swept: sweep, removed: retention };
     } finally {
-      figures.write();
+      metrics.write();
     }
   };
 }

@@ -4,7 +4,7 @@ import { jsonLog } from "../engine/log.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "../http/problem.ts";
 import { stackBackend } from "../node/awsResources.ts";
 import { functionName, readFunctionSettings } from "../node/readSettings.ts";
-import { createFigures, type Figures } from "./metrics.ts";
+import { createFunctionMetrics, type FunctionMetrics } from "./metrics.ts";
 import { lambdaAuth, openOnce } from "./open.ts";
 
 // Lambda's payloads end at 6 MB, and a body that is no text comes as base64, a third longer.
@@ -37,7 +37,7 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
   const settings = readFunctionSettings();
   const auth = lambdaAuth(settings);
   const backend = stackBackend(apps, settings, log);
-  const figures = createFigures(settings, (line) => process.stdout.write(line));
+  const metrics = createFunctionMetrics(settings, (line) => process.stdout.write(line));
   const workflows = ([apps].flat() as readonly App[]).map(({ workflow }) => workflow.name);
   const open = openOnce(() =>
     openCauce({
@@ -69,15 +69,15 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
   };
   return async (event) => {
     const answer = await answerOf(await respond(event));
-    countPlacings(figures, workflows, event, answer);
-    figures.write();
+    countPlacings(metrics, workflows, event, answer);
+    metrics.write();
     return answer;
   };
 }
 
 /** Orders that the request asked to place: what came of them stands in its answer, for a batch line by line. */
 function countPlacings(
-  figures: Figures,
+  metrics: FunctionMetrics,
   workflows: readonly string[],
   { rawPath, requestContext }: HttpEvent,
   { statusCode, body }: HttpAnswer,
@@ -89,9 +89,9 @@ function countPlacings(
       ? [statusCode]
       : [...body.matchAll(/^\{"line":\d+,"status":(\d{3})/gm)].map(([, status]) => Number(status));
   const count = (least: number, most: number) => statuses.filter((each) => each >= least && each <= most).length;
-  figures.add("OrdersPlaced", count(202, 202), { workflow });
-  figures.add("OrdersRepeated", count(200, 200), { workflow });
-  figures.add("OrdersRefused", count(400, 499), { workflow });
+  metrics.add("OrdersPlaced", count(202, 202), { workflow });
+  metrics.add("OrdersRepeated", count(200, 200), { workflow });
+  metrics.add("OrdersRefused", count(400, 499), { workflow });
 }
 
 /** The event as a standard request. Where the client sent no request id, API Gateway's is taken. */
