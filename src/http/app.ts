@@ -8,7 +8,7 @@ import { batchWire, type Wire } from "../api/orders.ts";
 import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
-import { stackOf } from "../engine/log.ts";
+import { stackTraceOf } from "../engine/log.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
 import { createBodyReader, type ServerBindings } from "./body.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
@@ -59,7 +59,8 @@ export function createApp({
       path: new URL(url).pathname,
       error: messageOf(error),
     };
-    if (code === "internal_error") log.error({ ...fields, stack: stackOf(error) }, "a request failed unexpectedly");
+    if (code === "internal_error")
+      log.error({ ...fields, stack: stackTraceOf(error) }, "a request failed unexpectedly");
     else if (httpStatusOf[code] === 503) storeFaults.failed(code, fields);
   };
   const storesTakeWrites = async (how: { readonly probes: boolean }): Promise<boolean> => {

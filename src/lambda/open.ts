@@ -4,18 +4,18 @@ import type { App, Log } from "../core/handlers.ts";
 import { type OpenWorkflows, openWorkflows } from "../engine/open.ts";
 import type { Observer } from "../engine/telemetry/observer.ts";
 import { type Auth, parseKeys } from "../http/auth.ts";
-import { stackBackend } from "../node/awsResources.ts";
+import { backendOnAws } from "../node/awsResources.ts";
 import { functionName } from "../node/readSettings.ts";
 import type { FunctionSettings } from "../node/settings.ts";
 
-/** What a function knows of itself: Lambda gives it the invocation, and the environment its name. */
+/** What Lambda tells a function of one invocation. */
 export interface Invocation {
   readonly awsRequestId: string;
   getRemainingTimeInMillis(): number;
 }
 
-/** The workflows over the stack's backend: nothing polls, nothing sweeps by itself. */
-export function openStack(
+/** Opens the workflows over the backend on AWS. Nothing polls, and nothing sweeps by itself. */
+export function openOnAws(
   apps: App | readonly App[],
   settings: FunctionSettings,
   log: Log,
@@ -24,14 +24,14 @@ export function openStack(
   const { delivery, retentionDays } = settings;
   return openWorkflows({
     ...{ apps, delivery, retentionDays, log, observerOf },
-    backend: stackBackend(apps, settings, log),
+    backend: backendOnAws(apps, settings, log),
     actor: { runtime: "lambda", name: functionName() },
-    // The function's time is the patience: a delivery that is not settled comes back.
+    // The function's own time is the limit: a delivery that is not settled comes back.
     commitPatienceSeconds: 0,
   });
 }
 
-/** Opens at the first call; where that failed, the next call tries again. */
+/** Opens at the first call. If that failed, the next call tries again. */
 export function openOnce<Opened>(open: () => Promise<Opened>): () => Promise<Opened> {
   let opening: Promise<Opened> | undefined;
   return () => {
@@ -43,7 +43,7 @@ export function openOnce<Opened>(open: () => Promise<Opened>): () => Promise<Ope
   };
 }
 
-/** Who may call. Throws `keys_required` where nobody said that everybody may. */
+/** Reads who may call. Undefined: everyone. Throws `keys_required` if the settings do not say. */
 export function lambdaAuth({ keys, public: open }: Pick<FunctionSettings, "keys" | "public">): Auth | undefined {
   if (keys !== undefined) return parseKeys(keys.replaceAll(",", "\n"), "CAUCE_KEYS");
   if (open) return undefined;

@@ -7,7 +7,7 @@ import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
 import { readFunctionSettings } from "../node/readSettings.ts";
 import type { FunctionSettings } from "../node/settings.ts";
 import { createFunctionMetrics, type FunctionMetrics } from "./metrics.ts";
-import { type Invocation, openOnce, openStack } from "./open.ts";
+import { type Invocation, openOnAws, openOnce } from "./open.ts";
 
 /** What SQS hands to a function. */
 export interface SqsEvent {
@@ -83,7 +83,7 @@ async function openDesks(
   metrics: FunctionMetrics,
 ): Promise<ReadonlyMap<string, Desk>> {
   const desks = new Map<string, Desk>();
-  const { workflows } = await openStack(apps, settings, log, (workflow) => attemptObserver(workflow, metrics));
+  const { workflows } = await openOnAws(apps, settings, log, (workflow) => attemptObserver(workflow, metrics));
   for (const { engine, backend } of workflows) {
     const { workflow } = engine;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);

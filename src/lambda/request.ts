@@ -2,7 +2,7 @@ import { type Cauce, openCauce } from "../cauce.ts";
 import type { App } from "../core/handlers.ts";
 import { jsonLog } from "../engine/log.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "../http/problem.ts";
-import { stackBackend } from "../node/awsResources.ts";
+import { backendOnAws } from "../node/awsResources.ts";
 import { functionName, readFunctionSettings } from "../node/readSettings.ts";
 import { createFunctionMetrics, type FunctionMetrics } from "./metrics.ts";
 import { lambdaAuth, openOnce } from "./open.ts";
@@ -31,12 +31,12 @@ export interface HttpAnswer {
   readonly isBase64Encoded: boolean;
 }
 
-/** The handler of the request function: the HTTP API over the stack's backend. */
+/** Makes the handler of the request function: the HTTP API over the backend on AWS. */
 export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) => Promise<HttpAnswer> {
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = readFunctionSettings();
   const auth = lambdaAuth(settings);
-  const backend = stackBackend(apps, settings, log);
+  const backend = backendOnAws(apps, settings, log);
   const metrics = createFunctionMetrics(settings, (line) => process.stdout.write(line));
   const workflows = ([apps].flat() as readonly App[]).map(({ workflow }) => workflow.name);
   const open = openOnce(() =>
@@ -54,7 +54,7 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
     try {
       cauce = await open();
     } catch (error) {
-      // A store that cannot be reached is no fault of the function: whoever called is told to call again.
+      // A store that cannot be reached is no fault of the function: the client is told to call again.
       if (httpStatusOf[errorFields(error).code] !== 503) throw error;
       log.error({ error: String(error) }, "the store is not open; the next request tries again");
       return errorProblem(error).response;
@@ -75,7 +75,7 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
   };
 }
 
-/** Orders that the request asked to place: what came of them stands in its answer, for a batch line by line. */
+/** Counts the orders that a request asked to place, by the answer: its status, or for a batch the status of each line. */
 function countPlacings(
   metrics: FunctionMetrics,
   workflows: readonly string[],
@@ -94,7 +94,7 @@ function countPlacings(
   metrics.add("OrdersRefused", count(400, 499), { workflow });
 }
 
-/** The event as a standard request. Where the client sent no request id, API Gateway's is taken. */
+/** Makes a standard request of the event. Without a request id of the client it has the one of API Gateway. */
 function requestOf(event: HttpEvent): Request {
   const { rawPath, rawQueryString, body, isBase64Encoded, requestContext } = event;
   const { method } = requestContext.http;

@@ -5,12 +5,12 @@ import type { App, Log } from "../core/handlers.ts";
 import type { FunctionSettings } from "./settings.ts";
 
 /** Which resources on AWS to use, as functions and processes are told. */
-export type StackChoice = Pick<FunctionSettings, "stage" | "topicArn" | "queueUrlBase" | "delivery">;
+export type AwsResources = Pick<FunctionSettings, "stage" | "topicArn" | "queueUrlBase" | "delivery">;
 
 /** Makes the backend over the resources of a stage. Throws `setting_invalid` if one topic is given for several workflows. */
-export function stackBackend(
+export function backendOnAws(
   apps: App | readonly App[],
-  { stage, topicArn, queueUrlBase, delivery }: StackChoice,
+  { stage, topicArn, queueUrlBase, delivery }: AwsResources,
   log: Log,
 ): (options: BackendFactoryOptions) => Promise<AwsBackend> {
   // Two workflows on one topic would get each other's messages if they have a status of the same name.
