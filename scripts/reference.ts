@@ -12,7 +12,7 @@ const commandNames: Readonly<Record<CommandKind, string>> = {
 };
 const functionNames: Readonly<Record<Duty, string>> = { serve: "request", work: "processing", maintain: "sweep" };
 
-const code = (text: string | null) => (text === null ? "none" : `\`${text}\``);
+const code = (text: string | null | undefined) => (text ? `\`${text}\`` : "none");
 
 /** Who reads a setting, in words. */
 function readersOf(readers: readonly Reader[]): string {
@@ -48,7 +48,7 @@ export function settingsPage(): string {
     });
     return tableOf(["flag", "variable", "takes", "default", "meaning", "read by"], rows);
   };
-  const flags = Object.values<Setting>(rowsOf("sweep")).map(({ flag }) => code(flag?.replace(/ .*/, "") ?? null));
+  const flags = Object.values<Setting>(rowsOf("sweep")).map(({ flag }) => code(flag?.replace(/ .*/, "")));
   return `# Settings
 
 Every setting of \`cauce start\` is a flag and a variable. A flag wins over the variable, the variable over the default. Before it opens anything, the command refuses an unknown flag, an unknown variable whose name starts with \`CAUCE_\`, and a value that a setting does not take (\`setting_invalid\`, exit code 2). \`npm run reference\` writes this page from the table in \`src/node/settings.ts\`, which every reader of a setting uses.

@@ -114,7 +114,7 @@ export function oneLine(message: string): string {
 export function addSettings(command: Command, kind: CommandKind): void {
   for (const { flag, variable, default: fallback, meaning, repeatable } of Object.values<Setting>(rowsOf(kind))) {
     if (flag === null) continue;
-    const notes = [...(fallback === null || !flag.includes("<") ? [] : [`default: ${fallback}`]), variable];
+    const notes = [...(fallback === undefined || !flag.includes("<") ? [] : [`default: ${fallback}`]), variable];
     const option = new Option(flag, `${meaning.replaceAll("`", "")} (${notes.join("; ")})`);
     if (repeatable) option.argParser((value, before) => (before === undefined ? value : `${before},${value}`));
     command.addOption(option);

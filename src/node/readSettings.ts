@@ -6,6 +6,7 @@ import {
   functionSettings,
   type NameOf,
   type Reader,
+  type Rows,
   rowsOf,
   type Setting,
   type SettingName,
@@ -94,7 +95,6 @@ function parse(takes: Takes, text: string): unknown {
   return number >= from && number <= to ? number : undefined;
 }
 
-type Rows = Readonly<Record<string, Setting>>;
 type Given = Readonly<Partial<Record<string, string>>>;
 type Values = Partial<Settings<Reader>>;
 
@@ -102,7 +102,7 @@ function valuesOf(rows: Rows, flags: Given, variables: Variables): Values {
   return Object.fromEntries(
     Object.entries(rows).map(([name, row]) => {
       const text = flags[name] ?? variables[row.variable] ?? row.default;
-      return [name, text === null ? undefined : parseAs(row.takes, text, sourceOf(row, flags[name]), row.secret)];
+      return [name, text === undefined ? undefined : parseAs(row.takes, text, sourceOf(row, flags[name]), row.secret)];
     }),
   );
 }
@@ -139,7 +139,8 @@ function refuseMeaningless(command: CommandKind, values: Values, flags: Given, v
         refuse("role", `is "${role}", which is for --backend aws: one process owns a SQLite file, and does everything`);
       }
       for (const name of ["stage", "topicArn", "queueUrlBase"] as const) {
-        if ((values[name] ?? null) === settings[name].default) continue;
+        const { default: fallback }: Setting = settings[name];
+        if (values[name] === fallback) continue;
         refuse(name, "is for --backend aws; leave it out, or choose that backend");
       }
     }

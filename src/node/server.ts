@@ -259,7 +259,7 @@ export function answerUnreadable(error: { readonly code?: string | undefined }, 
     socket.destroy();
     return;
   }
-  endWithProblem(socket, ...faultOf(error.code));
+  endWithProblem(socket, ...(faults[error.code ?? ""] ?? noRequest));
 }
 
 /** Writes the last answer of a connection straight to its socket, for requests that have no response object. */
@@ -284,18 +284,16 @@ export function addressProblem(error: unknown): Response {
   });
 }
 
-function faultOf(code: string | undefined): [HttpErrorCode, string] {
-  switch (code) {
-    case "HPE_HEADER_OVERFLOW":
-      return [
-        "headers_too_large",
-        `the path and headers are larger than the ${maxHeaderSize} bytes that this server takes`,
-      ];
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return ["request_timed_out", "the headers did not come within the time that this server allows; send it again"];
-    case "CONNECT":
-      return ["invalid_request", "this server is no proxy; it takes no CONNECT"];
-    default:
-      return ["invalid_request", "this is no HTTP request that the server can read"];
-  }
-}
+/** What is wrong with bytes that are no request, by Node's code. */
+const faults: Readonly<Record<string, [HttpErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    "headers_too_large",
+    `the path and headers are larger than the ${maxHeaderSize} bytes that this server takes`,
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    "request_timed_out",
+    "the headers did not come within the time that this server allows; send it again",
+  ],
+  CONNECT: ["invalid_request", "this server is no proxy; it takes no CONNECT"],
+};
+const noRequest: [HttpErrorCode, string] = ["invalid_request", "this is no HTTP request that the server can read"];

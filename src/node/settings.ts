@@ -40,8 +40,8 @@ export interface Setting {
   readonly takes: Takes;
   /** Of a number. */
   readonly unit?: "bytes" | "days";
-  /** As text, parsed like any other value. Null: there is none. */
-  readonly default: string | null;
+  /** As text, parsed like any other value. */
+  readonly default?: string;
   readonly readers: readonly Reader[];
   readonly meaning: string;
   /** No error repeats the value. */
@@ -50,7 +50,7 @@ export interface Setting {
   readonly repeatable?: true;
 }
 
-type Rows = Readonly<Record<string, Setting>>;
+export type Rows = Readonly<Record<string, Setting>>;
 
 /** A log writes the lines of its own level and of the levels after it. */
 export const logLevels = ["info", "warn", "error", "silent"] as const;
@@ -77,7 +77,6 @@ const topicArn = {
   flag: "--topic-arn <arn>",
   variable: "CAUCE_TOPIC_ARN",
   takes: arnOfTopic,
-  default: null,
   readers: ["start", "sweep", "serve", "work", "maintain"],
   meaning: "ARN of the workflow's topic. Without it, it follows from the names.",
 } as const satisfies Setting;
@@ -89,7 +88,6 @@ const queueUrlBase = {
     pattern: /^https?:\/\/\S+\/$/,
     says: "an address that ends in /, such as https://sqs.eu-west-1.amazonaws.com/123456789012/",
   },
-  default: null,
   readers: ["start", "sweep", "serve", "work", "maintain"],
   meaning: "What a queue's URL begins with, before its name. Without it, SQS is asked for each queue by its name.",
 } as const satisfies Setting;
@@ -107,7 +105,6 @@ const keys = {
   flag: null,
   variable: "CAUCE_KEYS",
   takes: { pattern: /./, says: "key lines, as `cauce keys create` prints them" },
-  default: null,
   readers: ["start", "stack", "serve"],
   meaning: "The lines of API keys themselves, separated by commas or newlines, in place of a file.",
 } as const satisfies Setting;
@@ -117,7 +114,6 @@ const retentionDays = {
   variable: "CAUCE_RETENTION_DAYS",
   takes: { from: 1, to: 36_500 },
   unit: "days",
-  default: null,
   readers: ["start", "sweep", "stack", "maintain", "createCauce"],
   meaning: "Removes orders this many days after they came to a final status; without it they stay.",
 } as const satisfies Setting;
@@ -175,7 +171,6 @@ export const settings = {
     flag: "--status <status>",
     variable: "CAUCE_STATUS",
     takes: { pattern: name, says: "names of statuses, separated by commas", list: true },
-    default: null,
     readers: ["start"],
     meaning:
       "With the role `work`: the statuses to work on, separated by commas or one for each flag. Without it, all.",
@@ -213,7 +208,6 @@ export const settings = {
     flag: "--keys <file>",
     variable: "CAUCE_KEYS_FILE",
     takes: { pattern: /./, says: "a file" },
-    default: null,
     readers: ["start", "stack"],
     meaning: "File with the API keys, one line for each, as `cauce keys create` makes them.",
   },
@@ -231,7 +225,6 @@ export const settings = {
     flag: "--base-path <path>",
     variable: "CAUCE_BASE_PATH",
     takes: { pattern: /^(\/[\w.~-]+)+$/, says: "a path such as /shop, without a slash at its end" },
-    default: null,
     readers: ["start", "createCauce"],
     meaning: "Path before every route, such as `/shop`.",
   },
@@ -273,7 +266,6 @@ export const settings = {
     flag: "--key <key>",
     variable: "CAUCE_API_KEY",
     takes: { pattern: /^[\x21-\x7e]+$/, says: "an API key, as `cauce keys create` showed it" },
-    default: null,
     readers: ["client"],
     meaning: "API key, as `cauce keys create` showed it.",
     secret: true,
@@ -282,7 +274,6 @@ export const settings = {
     flag: "--workflow <name>",
     variable: "CAUCE_WORKFLOW",
     takes: { pattern: name, says: "a workflow's name" },
-    default: null,
     readers: ["client", "backup"],
     meaning: "Workflow of the orders; needed where there are several.",
   },
@@ -314,7 +305,6 @@ export const settings = {
     flag: "--alarm-topic-arn <arn>",
     variable: "CAUCE_ALARM_TOPIC_ARN",
     takes: arnOfTopic,
-    default: null,
     readers: ["stack"],
     meaning: "SNS topic that each alarm tells when it rings and when it ends; without it no alarm tells anyone.",
   },
@@ -332,7 +322,9 @@ export type NameOf<R extends Reader> = {
 
 /** A value for each setting that a reader reads. Undefined: none was given, and there is no default. */
 export type Settings<R extends Reader> = {
-  readonly [Name in NameOf<R>]: Taken<Table[Name]["takes"]> | (Table[Name]["default"] extends null ? undefined : never);
+  readonly [Name in NameOf<R>]:
+    | Taken<Table[Name]["takes"]>
+    | (Table[Name] extends { readonly default: string } ? never : undefined);
 };
 
 export type FunctionSettings = Settings<Duty>;

@@ -1,10 +1,11 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { CauceError } from "../../core/errors.ts";
 import { parseAs } from "../../node/readSettings.ts";
 import { settings } from "../../node/settings.ts";
 import { addSettings, givenSettings, type Output } from "../output.ts";
+import type { EmulateFlags } from "./emulate.ts";
 
-type Given = Record<string, string | boolean>;
+type Given = Record<string, unknown>;
 
 /** `cauce synth` and `cauce deploy`. The CDK is loaded by them and by nothing else. */
 export function addStackCommands(program: Command, output: Output): void {
@@ -56,15 +57,7 @@ Examples:
     });
 }
 
-interface EmulateGiven extends Readonly<Record<string, string | boolean | undefined>> {
-  readonly port: string;
-  readonly data?: string;
-  readonly chaos?: boolean;
-  readonly seed?: string;
-}
-
 const seedMax = 999_999_999;
-const anySeed = () => String(Math.floor(Math.random() * seedMax));
 
 /** `cauce emulate`. The emulators and the CDK are loaded by it and by nothing else. */
 export function addEmulateCommand(program: Command, output: Output): void {
@@ -74,10 +67,16 @@ export function addEmulateCommand(program: Command, output: Output): void {
     .argument("<app>", "module of the app, as for start");
   addSettings(command, "stack");
   command
-    .option("--port <port>", "port of the HTTP API; a second workflow gets the next one; 0 takes any free port", "3000")
+    .addOption(
+      new Option("--port <port>", "port of the HTTP API; a second workflow gets the next one; 0 takes any free port")
+        .argParser((text) => parseAs(settings.port.takes, text, "--port"))
+        .default(3_000),
+    )
     .option("--data <directory>", "keep the tables here (default: in memory)")
     .option("--chaos", "fail calls, repeat and reorder messages, delay filters and kill functions")
-    .option("--seed <number>", "number that the faults of --chaos follow from (default: a random one)")
+    .option("--seed <number>", "number that the faults of --chaos follow from (default: a random one)", (text) =>
+      parseAs({ from: 0, to: seedMax }, text, "--seed"),
+    )
     .addHelpText(
       "after",
       `
@@ -89,17 +88,11 @@ Examples:
   $ cauce emulate shop.app.ts --public --delivery fifo --processors per-status --data ./aws
   $ cauce emulate shop.app.ts --public --chaos --seed 7`,
     )
-    .action(async (app: string, { port, data, chaos, seed, ...flags }: EmulateGiven) => {
+    .action(async (app: string, { port, data, chaos, seed: given, ...flags }: Given & EmulateFlags) => {
       const chosen = givenSettings("stack", flags);
-      if (seed !== undefined && chaos !== true) {
-        throw new CauceError("setting_invalid", "--seed is for --chaos; add it");
-      }
-      const given = {
-        port: parseAs(settings.port.takes, port, "--port"),
-        data,
-        seed: chaos ? parseAs({ from: 0, to: seedMax }, seed ?? anySeed(), "--seed") : undefined,
-      };
+      if (given !== undefined && !chaos) throw new CauceError("setting_invalid", "--seed is for --chaos; add it");
+      const seed = chaos ? (given ?? Math.floor(Math.random() * seedMax)) : undefined;
       const { emulateApp } = await import("./emulate.ts");
-      return emulateApp(app, chosen, given, output);
+      return emulateApp(app, chosen, { port, data, seed }, output);
     });
 }
