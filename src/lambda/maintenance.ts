@@ -1,9 +1,6 @@
 import type { App } from "../core/handlers.ts";
-import { jsonLog } from "../engine/log.ts";
 import { type ChoreName, maintainOnce } from "../engine/maintenance/maintenance.ts";
-import { readFunctionSettings } from "../node/readSettings.ts";
-import { createFunctionMetrics } from "./metrics.ts";
-import { type Invocation, openOnAws, openOnce } from "./open.ts";
+import { type Invocation, openOnAws, openOnce, startFunction } from "./open.ts";
 
 /** A step of the sweep takes less. With less time left, the next invocation goes on. */
 const stepMilliseconds = 15_000;
@@ -20,9 +17,7 @@ export interface Swept {
  * those that are too old, as long as its time lasts.
  */
 export function sweepHandler(apps: App | readonly App[]): (event: unknown, invocation: Invocation) => Promise<Swept> {
-  const log = jsonLog((line) => process.stdout.write(line));
-  const settings = readFunctionSettings();
-  const metrics = createFunctionMetrics(settings, (line) => process.stdout.write(line));
+  const { settings, log, metrics } = startFunction();
   const open = openOnce(() => openOnAws(apps, settings, log));
   return async (_event, invocation) => {
     const { workflows } = await open();

@@ -1,17 +1,26 @@
 import type { AwsBackend } from "../backend/aws/index.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
+import { jsonLog } from "../engine/log.ts";
 import { type OpenWorkflows, openWorkflows } from "../engine/open.ts";
 import type { Observer } from "../engine/telemetry/observer.ts";
 import { type Auth, parseKeys } from "../http/auth.ts";
 import { backendOnAws } from "../node/awsResources.ts";
-import { functionName } from "../node/readSettings.ts";
+import { functionName, readFunctionSettings } from "../node/readSettings.ts";
 import type { FunctionSettings } from "../node/settings.ts";
+import { createFunctionMetrics } from "./metrics.ts";
 
 /** What Lambda tells a function of one invocation. */
 export interface Invocation {
   readonly awsRequestId: string;
   getRemainingTimeInMillis(): number;
+}
+
+/** Reads the settings of this function, and makes what writes to its log. */
+export function startFunction() {
+  const put = (line: string): void => void process.stdout.write(line);
+  const settings = readFunctionSettings();
+  return { settings, log: jsonLog(put), metrics: createFunctionMetrics(settings, put) };
 }
 
 /** Opens the workflows over the backend on AWS. Nothing polls, and nothing sweeps by itself. */

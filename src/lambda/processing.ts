@@ -2,12 +2,10 @@ import { type Adopted, type AwsBackend, resourceNames } from "../backend/aws/ind
 import type { App, Log } from "../core/handlers.ts";
 import { handledStatus, handledStatuses, leaseSecondsOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { Attempt } from "../engine/attempt.ts";
-import { jsonLog } from "../engine/log.ts";
 import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
-import { readFunctionSettings } from "../node/readSettings.ts";
 import type { FunctionSettings } from "../node/settings.ts";
-import { createFunctionMetrics, type FunctionMetrics } from "./metrics.ts";
-import { type Invocation, openOnAws, openOnce } from "./open.ts";
+import type { FunctionMetrics } from "./metrics.ts";
+import { type Invocation, openOnAws, openOnce, startFunction } from "./open.ts";
 
 /** What SQS hands to a function. */
 export interface SqsEvent {
@@ -57,9 +55,7 @@ const afterMilliseconds = 1_000;
 export function processingHandler(
   apps: App | readonly App[],
 ): (event: SqsEvent, invocation: Invocation) => Promise<SqsAnswer> {
-  const log = jsonLog((line) => process.stdout.write(line));
-  const settings = readFunctionSettings();
-  const metrics = createFunctionMetrics(settings, (line) => process.stdout.write(line));
+  const { settings, log, metrics } = startFunction();
   const open = openOnce(() => openDesks(apps, settings, log, metrics));
   return async ({ Records }, invocation) => {
     const desks = await open();

@@ -1,11 +1,10 @@
 import { type Cauce, openCauce } from "../cauce.ts";
 import type { App } from "../core/handlers.ts";
-import { jsonLog } from "../engine/log.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "../http/problem.ts";
 import { backendOnAws } from "../node/awsResources.ts";
-import { functionName, readFunctionSettings } from "../node/readSettings.ts";
-import { createFunctionMetrics, type FunctionMetrics } from "./metrics.ts";
-import { lambdaAuth, openOnce } from "./open.ts";
+import { functionName } from "../node/readSettings.ts";
+import type { FunctionMetrics } from "./metrics.ts";
+import { lambdaAuth, openOnce, startFunction } from "./open.ts";
 
 // Lambda's payloads end at 6 MB, and a body that is no text comes as base64, a third longer.
 const bytesMax = 4_194_304;
@@ -33,11 +32,9 @@ export interface HttpAnswer {
 
 /** Makes the handler of the request function: the HTTP API over the backend on AWS. */
 export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) => Promise<HttpAnswer> {
-  const log = jsonLog((line) => process.stdout.write(line));
-  const settings = readFunctionSettings();
+  const { settings, log, metrics } = startFunction();
   const auth = lambdaAuth(settings);
   const backend = backendOnAws(apps, settings, log);
-  const metrics = createFunctionMetrics(settings, (line) => process.stdout.write(line));
   const workflows = ([apps].flat() as readonly App[]).map(({ workflow }) => workflow.name);
   const open = openOnce(() =>
     openCauce({
