@@ -173,7 +173,13 @@ describe("names in the docs", () => {
     const everywhere = ["--help", "--version"];
     const scripts = [
       ...["bench/run.ts", "bench/inTurn.ts", "bench/aws/init.ts", "bench/aws/emulate.ts"],
-      ...["scripts/crash.ts", "scripts/chaosAws.ts", "scripts/testCalm.ts"],
+      ...[
+        "scripts/crash.ts",
+        "scripts/chaosAws.ts",
+        "scripts/testCalm.ts",
+        "scripts/structure.ts",
+        "scripts/orderWay.ts",
+      ],
     ];
     const ofScripts = scripts.flatMap((path) => readText(path).match(/--[a-z][a-z-]*/g) ?? []);
     const ofNode = ["--conditions", "--test", "--max-semi-space-size", "--watch-kill-signal", "--watch-path"];

@@ -9,7 +9,7 @@ import { type Emulation, emulate } from "../../emulate/emulate.ts";
 import { loadPeers } from "../../emulate/services/emulators.ts";
 import { signalled } from "../../node/server.ts";
 import type { Settings } from "../../node/settings.ts";
-import { usableDirectory } from "../backup.ts";
+import { makeDirectory } from "../init.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
 import { placingOf } from "../start.ts";
@@ -38,7 +38,7 @@ export async function emulateApp(
   const apps = await loadApp(path);
   // Missing packages are reported before the bundling, which takes seconds.
   await loadPeers();
-  if (flags.data !== undefined) usableDirectory(flags.data);
+  if (flags.data !== undefined) makeDirectory(flags.data);
   const outDirectory = mkdtempSync(join(tmpdir(), "cauce-emulate-"));
   const stopped = signalled();
   try {

@@ -9,7 +9,7 @@ import { withPeers } from "../../deploy/optionalPeers.ts";
 import type { ApiKeys } from "../../deploy/permissions.ts";
 import { formatKeyLine } from "../../http/auth.ts";
 import type { Settings } from "../../node/settings.ts";
-import { usableDirectory } from "../backup.ts";
+import { makeDirectory } from "../init.ts";
 import { readKeys } from "../keys.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
@@ -17,7 +17,7 @@ import type { Output } from "../output.ts";
 /** Writes the templates and bundles of an app's workflows into a directory, checked, and tells what they would make. */
 export async function synth(path: string, settings: Settings<"stack">, out: string, output: Output): Promise<void> {
   const apps = await loadApp(path);
-  usableDirectory(out);
+  makeDirectory(out);
   const assembly = await assemble({ apps, path, settings, outDirectory: resolve(out), output });
   output.out(summary(assembly));
 }
