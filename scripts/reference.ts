@@ -1,7 +1,7 @@
 /** Writes the pages of docs/reference that follow from the code: settings.md, from the table in src/node/settings.ts. */
 import { writeFileSync } from "node:fs";
 import { saysOf } from "../src/node/readSettings.ts";
-import { type CommandKind, type Duty, duties, type Reader, rowsOf, type Setting } from "../src/node/settings.ts";
+import { type CommandKind, type Duty, duties, rowsOf, type Setting, type SettingReader } from "../src/node/settings.ts";
 
 const commandNames: Readonly<Record<CommandKind, string>> = {
   start: "`cauce start`",
@@ -15,7 +15,7 @@ const functionNames: Readonly<Record<Duty, string>> = { serve: "request", work: 
 const code = (text: string | null | undefined) => (text ? `\`${text}\`` : "none");
 
 /** Who reads a setting, in words. */
-function readersOf(readers: readonly Reader[]): string {
+function readersOf(readers: readonly SettingReader[]): string {
   const functions = duties.filter((duty) => readers.includes(duty));
   return [
     ...Object.entries(commandNames).flatMap(([kind, name]) => (readers.includes(kind as CommandKind) ? [name] : [])),
@@ -38,7 +38,7 @@ function tableOf(head: readonly string[], rows: readonly (readonly string[])[]):
 export function settingsPage(): string {
   const told = new Set<string>();
   /** The settings that these readers read and that no table before this one has. */
-  const table = (...readers: readonly Reader[]): string => {
+  const table = (...readers: readonly SettingReader[]): string => {
     const rows = Object.entries<Setting>(rowsOf(...readers)).flatMap(([name, row]) => {
       if (told.has(name)) return [];
       told.add(name);

@@ -5,11 +5,11 @@ import {
   type FunctionSettings,
   functionSettings,
   type NameOf,
-  type Reader,
   type Rows,
   rowsOf,
   type Setting,
   type SettingName,
+  type SettingReader,
   type Settings,
   settings,
   type Taken,
@@ -17,7 +17,7 @@ import {
 } from "./settings.ts";
 
 /** The flags that were given: text, by the settings' names. */
-export type Flags<R extends Reader> = Readonly<Partial<Record<NameOf<R>, string>>>;
+export type Flags<R extends SettingReader> = Readonly<Partial<Record<NameOf<R>, string>>>;
 type Variables = Readonly<Record<string, string>>;
 
 /** Reads the CAUCE_* variables of the environment. Only this file reads `process.env`. */
@@ -96,7 +96,7 @@ function parse(takes: Takes, text: string): unknown {
 }
 
 type Given = Readonly<Partial<Record<string, string>>>;
-type Values = Partial<Settings<Reader>>;
+type Values = Partial<Settings<SettingReader>>;
 
 function valuesOf(rows: Rows, flags: Given, variables: Variables): Values {
   return Object.fromEntries(

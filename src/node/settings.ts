@@ -13,7 +13,7 @@ export const commands = ["start", "sweep", "backup", "client", "stack"] as const
 export type CommandKind = (typeof commands)[number];
 
 /** Who reads a setting: a command, a function by its duty, or the library for an option. */
-export type Reader = CommandKind | Duty | "createCauce";
+export type SettingReader = CommandKind | Duty | "createCauce";
 
 /** What a setting takes: one of some words, a whole number, text of a pattern, a list of such texts, or true or false. */
 export type Takes =
@@ -42,7 +42,7 @@ export interface Setting {
   readonly unit?: "bytes" | "days";
   /** As text, parsed like any other value. */
   readonly default?: string;
-  readonly readers: readonly Reader[];
+  readonly readers: readonly SettingReader[];
   readonly meaning: string;
   /** No error repeats the value. */
   readonly secret?: true;
@@ -316,12 +316,12 @@ export type SettingName = keyof typeof settings;
 type Table = typeof settings;
 
 /** The names of the settings that a reader reads. */
-export type NameOf<R extends Reader> = {
+export type NameOf<R extends SettingReader> = {
   [Name in SettingName]: [Extract<Table[Name]["readers"][number], R>] extends [never] ? never : Name;
 }[SettingName];
 
 /** A value for each setting that a reader reads. Undefined: none was given, and there is no default. */
-export type Settings<R extends Reader> = {
+export type Settings<R extends SettingReader> = {
   readonly [Name in NameOf<R>]:
     | Taken<Table[Name]["takes"]>
     | (Table[Name] extends { readonly default: string } ? never : undefined);
@@ -330,7 +330,7 @@ export type Settings<R extends Reader> = {
 export type FunctionSettings = Settings<Duty>;
 
 /** Gives the rows that any of the readers reads, by name, in the table's order. */
-export function rowsOf<R extends Reader>(...readers: readonly R[]): Readonly<Record<NameOf<R>, Setting>> {
+export function rowsOf<R extends SettingReader>(...readers: readonly R[]): Readonly<Record<NameOf<R>, Setting>> {
   const rows = Object.entries<Setting>(settings).filter(([, row]) =>
     readers.some((reader) => row.readers.includes(reader)),
   );

@@ -25,7 +25,7 @@ import type { Messaging } from "./storage.ts";
 /** Adds the functions, their event source mappings and the sweep's schedule. `told` says what is not of `resources`. */
 export function addFunctions(
   scope: Construct,
-  resources: Resources,
+  resources: StackResources,
   told: DutyValues,
   codeOf: (plan: FunctionPlan) => string,
 ): ReadonlyMap<string, Lambda> {
@@ -106,7 +106,7 @@ export function queueUrlBase({ unrouted }: Messaging): string {
 const names: Readonly<Record<PodRole, string>> = { api: "Api", work: "Work", sweeper: "Sweep" };
 
 /** Adds the roles that pods assume through EKS Pod Identity, one for each kind of process. */
-export function addPods(scope: Construct, resources: Resources): ReadonlyMap<PodRole, Role> {
+export function addPods(scope: Construct, resources: StackResources): ReadonlyMap<PodRole, Role> {
   const { topology } = resources;
   const pods = new ServicePrincipal("pods.eks.amazonaws.com");
   return new Map(
@@ -123,14 +123,14 @@ export function addPods(scope: Construct, resources: Resources): ReadonlyMap<Pod
   );
 }
 
-export interface Resources {
+export interface StackResources {
   readonly topology: Topology;
   readonly table: Table;
   readonly messaging: Messaging;
 }
 
 /** Grants a role what its process asks for, by the ARN of each resource, without wildcards. */
-function addGrants(role: IRole, process: FunctionPlan | PodPlan, { topology, table, messaging }: Resources): void {
+function addGrants(role: IRole, process: FunctionPlan | PodPlan, { topology, table, messaging }: StackResources): void {
   const resourcesOf = ({ target }: Grant): string[] => {
     if (target === "table") return [table.tableArn];
     if (target === "index") return [`${table.tableArn}/index/${indexName}`];
