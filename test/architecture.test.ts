@@ -86,7 +86,6 @@ const exceptions = {
     Queues: "to be renamed",
     Row: "to be renamed",
     Swept: "to be renamed",
-    Target: "to be renamed",
   },
 } as const satisfies Exceptions;
 

@@ -4,10 +4,10 @@ import { formatKeyLine, parseKeys } from "../http/auth.ts";
 import type { FunctionPlan, FunctionRole, PodPlan, PodRole } from "./topology.ts";
 
 /** What a process calls: the table, its index, the topic, the queues of the statuses that it serves, or all queues. */
-export type Target = "table" | "index" | "topic" | "queues" | "allQueues";
+export type GrantTarget = "table" | "index" | "topic" | "queues" | "allQueues";
 
 export interface Grant {
-  readonly target: Target;
+  readonly target: GrantTarget;
   readonly actions: readonly string[];
 }
 
