@@ -37,7 +37,7 @@ export interface DecideContext {
   readonly resultsBytesMax?: number;
 }
 
-export interface Entering {
+interface TransitionParts {
   /** The attempts that the visit which ends has used. */
   readonly attempts: number;
   /** The error of its last attempt, where that one failed. */
@@ -50,39 +50,26 @@ export interface Entering {
 }
 
 /** Moves an order to its next status: the new visit, the history and the next delivery are one change. */
-export function enter(order: StoredOrder, to: string, context: DecideContext, entering: Entering): Decision {
+export function transition(order: StoredOrder, to: string, context: DecideContext, parts: TransitionParts): Decision {
   const { workflow, now, by } = context;
-  const { attempts, error = order.entry.error, reason = null, key } = entering;
+  const { attempts, error = order.entry.error, reason = null, key } = parts;
   const target = statusOf(workflow, to) as StatusDefinition;
   const kind = kindOf(target);
-  if (kind !== "final" && !entering.unlimited && order.visit + 1 > workflow.visitsMax) {
-    const message = `the order has made ${order.visit} transitions and visitsMax is ${workflow.visitsMax}; look for a loop through "${to}"`;
+  if (kind !== "final" && !parts.unlimited && order.visit + 1 > workflow.visitsMax) {
+    const message = `the order has parts ${order.visit} transitions and visitsMax is ${workflow.visitsMax}; look for a loop through "${to}"`;
     return markFailed(order, "visits_exceeded", message, context, withError({ ...order, attempts }, error ?? message));
   }
-  const { entry } = order;
-  const ended: Visit = {
-    at: entry.at,
-    reason: entry.reason,
-    error,
-    by: entry.by,
-    ...(entry.key === undefined ? {} : { key: entry.key }),
-    status: order.status,
-    visit: order.visit,
-    attempts,
-  };
+  const ended: Visit = { ...order.entry, error, status: order.status, visit: order.visit, attempts };
   const { past, pastOmitted } = appendPast(order, ended);
   const after: StoredOrder = {
-    id: order.id,
+    ...order,
     status: to,
     kind,
     visit: order.visit + 1,
     version: order.version + 1,
     attempts: 0,
     attempting: false,
-    dataJson: order.dataJson,
-    resultsJson: entering.resultsJson ?? order.resultsJson,
-    group: order.group,
-    createdAt: order.createdAt,
+    resultsJson: parts.resultsJson ?? order.resultsJson,
     updatedAt: now,
     notBefore: null,
     expiresAt: expiryOf(target, now),
@@ -90,7 +77,6 @@ export function enter(order: StoredOrder, to: string, context: DecideContext, en
     entry: key === undefined ? { at: now, reason, error: null, by } : { at: now, reason, error: null, by, key },
     past,
     pastOmitted,
-    extrasJson: order.extrasJson,
   };
   return { change: { before: order, after, ended, delivery: kind === "handled" ? "enter" : "end" } };
 }
@@ -104,26 +90,18 @@ export function markFailed(
   used: StoredOrder = withError(before, message),
 ): Decision {
   const failure: Failure = { code, message: cutError(message), fingerprint: fingerprintOf(message), at: context.now };
-  return changed(
-    before,
-    { ...used, attempting: false, notBefore: null, expiresAt: null, failure },
-    null,
-    "end",
-    context,
-  );
+  return changed(before, { ...used, attempting: false, notBefore: null, expiresAt: null, failure }, "end", context);
 }
 
 /** A change within the visit. */
 export function changed(
   before: StoredOrder,
-  after: StoredOrder,
-  ended: Visit | null,
+  order: StoredOrder,
   delivery: Change["delivery"],
-  context: DecideContext,
+  { now }: DecideContext,
 ): Decision {
-  return {
-    change: { before, after: { ...after, version: before.version + 1, updatedAt: context.now }, ended, delivery },
-  };
+  const after = { ...order, version: before.version + 1, updatedAt: now };
+  return { change: { before, after, ended: null, delivery } };
 }
 
 export function withError(order: StoredOrder, message: string): StoredOrder {

@@ -10,7 +10,7 @@ export interface Clock {
 export type Random = () => number;
 
 // setTimeout overflows at 2^31 ms (24.8 days) and fires at once; and a machine that slept must notice soon.
-const longestTimerMilliseconds = 3_600_000;
+const timerMillisecondsMax = 3_600_000;
 
 /** The machine's clock. Its timers sleep at most an hour at a time and do not keep the process alive. */
 export function systemClock(): Clock {
@@ -20,7 +20,7 @@ export function systemClock(): Clock {
       let timer: NodeJS.Timeout;
       const arm = () => {
         const left = Math.max(0, atMilliseconds - Date.now());
-        timer = setTimeout(check, Math.min(left, longestTimerMilliseconds));
+        timer = setTimeout(check, Math.min(left, timerMillisecondsMax));
         timer.unref();
       };
       // Timers run on a clock that knows nothing of the calendar: it may have been set back meanwhile.
@@ -32,7 +32,7 @@ export function systemClock(): Clock {
 }
 
 /** Resolves after that many seconds, or as soon as `signal` aborts. */
-export function pause(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
+export function sleep(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const end = () => {

@@ -3,15 +3,15 @@ import {
   changed,
   type DecideContext,
   type Decision,
-  enter,
   expiryOf,
   markFailed,
+  transition,
   withError,
 } from "./change.ts";
 import type { ErrorCode } from "./errors.ts";
 import { retryDelaySeconds } from "./errors.ts";
 import { cutError } from "./fingerprint.ts";
-import type { StoredOrder } from "./order.ts";
+import { attemptNumber, type StoredOrder } from "./order.ts";
 import { describeFaults, mergeResults } from "./results.ts";
 import { kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
@@ -71,12 +71,7 @@ export function decide(order: StoredOrder, outcome: Outcome, context: DecideCont
     case "retried":
       return retried(order, status, context);
     case "unknown":
-      return markFailed(
-        order,
-        "unknown_status",
-        `status "${order.status}" is not in the workflow "${context.workflow.name}"; move the order to a status that is`,
-        context,
-      );
+      return unknown(order, context);
   }
 }
 
@@ -90,14 +85,12 @@ function moved(
     attemptFailed(order, status, { kind: "failed", code, message, permanent: true }, context);
   if (!status?.to?.includes(outcome.to)) {
     const allowed = status?.to?.join(", ") ?? "none";
-    return permanent(
-      "invalid_transition",
-      `the handler of "${order.status}" returned "${outcome.to}"; it may return ${allowed}`,
-    );
+    const message = `the handler of "${order.status}" returned "${outcome.to}"; it may return ${allowed}`;
+    return permanent("invalid_transition", message);
   }
   const merged = mergeResults(order, outcome.results, context);
   if ("faults" in merged) return permanent("invalid_results", describeFaults(order.status, merged.faults));
-  return enter(order, outcome.to, context, { attempts: attemptsUsed(order), resultsJson: merged.resultsJson });
+  return transition(order, outcome.to, context, { attempts: attemptNumber(order), resultsJson: merged.resultsJson });
 }
 
 function attemptFailed(
@@ -107,18 +100,13 @@ function attemptFailed(
   context: DecideContext,
 ): Decision {
   if (!isAttempted(order)) return notAttempted(order);
-  if (status === undefined) return decide(order, { kind: "unknown" }, context);
+  if (status === undefined) return unknown(order, context);
   const used = withError(usedAttempts(order), outcome.message);
-  const policy = retryOf(status.final || status.waits ? { to: [] } : status);
+  const policy = retryOf(status);
   if (outcome.permanent || used.attempts >= policy.attempts) return giveUp(order, used, status, outcome, context);
   const delaySeconds = outcome.delaySeconds ?? retryDelaySeconds(policy, used.attempts, context.random);
-  return changed(
-    order,
-    { ...used, attempting: false, notBefore: context.now + Math.ceil(delaySeconds * 1_000) },
-    null,
-    "again",
-    context,
-  );
+  const notBefore = context.now + Math.ceil(delaySeconds * 1_000);
+  return changed(order, { ...used, attempting: false, notBefore }, "again", context);
 }
 
 /**
@@ -132,23 +120,18 @@ function redelivered(
   context: DecideContext,
 ): Decision {
   if (!isAttempted(order)) return notAttempted(order);
-  if (status === undefined) return decide(order, { kind: "unknown" }, context);
+  if (status === undefined) return unknown(order, context);
   if (unattended && !order.attempting) {
-    return changed(order, { ...order, attempts: order.attempts + 1, attempting: true }, null, "keep", context);
+    return changed(order, { ...order, attempts: order.attempts + 1, attempting: true }, "keep", context);
   }
   const lost = usedAttempts(order);
-  const policy = retryOf(status.final || status.waits ? { to: [] } : status);
+  const policy = retryOf(status);
   const message = "the process that ran the handler ended before the handler did";
   if (lost.attempts >= policy.attempts) {
     return giveUp(order, withError(lost, message), status, { code: "worker_lost", message }, context);
   }
-  return changed(
-    order,
-    { ...withError(lost, message), attempts: lost.attempts + 1, attempting: true },
-    null,
-    "keep",
-    context,
-  );
+  const begun = { ...withError(lost, message), attempts: lost.attempts + 1, attempting: true };
+  return changed(order, begun, "keep", context);
 }
 
 function requested(
@@ -157,35 +140,30 @@ function requested(
   outcome: Extract<Outcome, { kind: "requested" }>,
   context: DecideContext,
 ): Decision {
-  const target = statusOf(context.workflow, outcome.to);
-  if (target === undefined || target.retired) {
-    const why = target === undefined ? "is no status of this workflow" : "is retired and lets nothing enter";
-    return { refused: "transition_not_allowed", message: `"${outcome.to}" ${why}` };
-  }
+  const refuse = (message: string): Decision => ({ refused: "transition_not_allowed", message });
+  const { to } = outcome;
+  const target = statusOf(context.workflow, to);
+  if (target === undefined) return refuse(`"${to}" is no status of this workflow`);
+  if (target.retired) return refuse(`"${to}" is retired and lets nothing enter`);
   if (order.failure === null) {
     // What ended has ended, whatever its status has become since: no handler and no expiry will ever reach it.
     if (order.kind === "final" || status?.final) {
-      const tense = status?.final ? "is" : "was";
-      return { refused: "transition_not_allowed", message: `the order is in "${order.status}", which ${tense} final` };
+      return refuse(`the order is in "${order.status}", which ${status?.final ? "is" : "was"} final`);
     }
     if (status !== undefined && kindOf(status) === "handled") {
       return { refused: "being_handled", message: `the order is in "${order.status}", whose handler will move it` };
     }
   }
-  const allowed =
-    status === undefined ? undefined : [...(status.to ?? []), ...(status.exhausted ? [status.exhausted] : [])];
-  if (allowed && !allowed.includes(outcome.to)) {
-    const list = allowed.length > 0 ? allowed.join(", ") : "nothing";
-    return {
-      refused: "transition_not_allowed",
-      message: `from "${order.status}" an order may move to ${list}, not to "${outcome.to}"`,
-    };
+  if (status !== undefined) {
+    const allowed = [...(status.to ?? []), ...(status.exhausted ? [status.exhausted] : [])];
+    const list = allowed.join(", ") || "nothing";
+    if (!allowed.includes(to)) return refuse(`from "${order.status}" an order may move to ${list}, not to "${to}"`);
   }
   const merged = mergeResults(order, outcome.results, context);
   if ("faults" in merged) {
     return { refused: "invalid_results", message: describeFaults(order.status, merged.faults), faults: merged.faults };
   }
-  return enter(order, outcome.to, context, {
+  return transition(order, to, context, {
     attempts: order.attempts,
     resultsJson: merged.resultsJson,
     reason: outcome.reason ?? null,
@@ -195,43 +173,34 @@ function requested(
 }
 
 function expired(order: StoredOrder, status: StatusDefinition | undefined, context: DecideContext): Decision {
-  if (status === undefined) return decide(order, { kind: "unknown" }, context);
+  if (status === undefined) return unknown(order, context);
   if (order.kind !== "waiting" || order.failure !== null || order.expiresAt === null || order.expiresAt > context.now) {
     return { refused: "stale", message: "the order does not wait any longer" };
   }
   if (!status.waits || status.expires === undefined) {
     // The definition no longer lets it expire: it waits on.
-    return changed(order, { ...order, expiresAt: null }, null, "end", context);
+    return changed(order, { ...order, expiresAt: null }, "end", context);
   }
   const reason = `expired after ${status.expires.afterSeconds} s`;
-  return enter(order, status.expires.to, context, { attempts: order.attempts, reason });
+  return transition(order, status.expires.to, context, { attempts: order.attempts, reason });
 }
 
 function retried(order: StoredOrder, status: StatusDefinition | undefined, context: DecideContext): Decision {
-  if (order.failure === null)
-    return { refused: "not_failed", message: `the order is in "${order.status}" and has not failed` };
+  const where = `the order is in "${order.status}"`;
+  if (order.failure === null) return { refused: "not_failed", message: `${where} and has not failed` };
   if (status === undefined) {
-    return {
-      refused: "transition_not_allowed",
-      message: `the order is in "${order.status}", which the workflow does not know; move it to another status instead`,
-    };
+    const message = `${where}, which the workflow does not know; move it to another status instead`;
+    return { refused: "transition_not_allowed", message };
   }
   const kind = kindOf(status);
-  return changed(
-    order,
-    {
-      ...order,
-      kind,
-      failure: null,
-      attempts: 0,
-      attempting: false,
-      notBefore: null,
-      expiresAt: expiryOf(status, context.now),
-    },
-    null,
-    kind === "handled" ? "enter" : "end",
-    context,
-  );
+  const fresh = { failure: null, attempts: 0, attempting: false, notBefore: null };
+  const after = { ...order, ...fresh, kind, expiresAt: expiryOf(status, context.now) };
+  return changed(order, after, kind === "handled" ? "enter" : "end", context);
+}
+
+function unknown(order: StoredOrder, context: DecideContext): Decision {
+  const message = `status "${order.status}" is not in the workflow "${context.workflow.name}"; move the order to a status that is`;
+  return markFailed(order, "unknown_status", message, context);
 }
 
 /** The attempts are used up: on to `exhausted`, or marked failed where it stands. */
@@ -244,8 +213,8 @@ function giveUp(
 ): Decision {
   if (status.exhausted === undefined) return markFailed(order, code, message, context, used);
   const error = cutError(message);
-  const entering = { attempts: used.attempts, error, reason: `exhausted: ${error}` };
-  const decision = enter(order, status.exhausted, context, entering);
+  const parts = { attempts: used.attempts, error, reason: `exhausted: ${error}` };
+  const decision = transition(order, status.exhausted, context, parts);
   return "change" in decision && decision.change.after.failure === null ? { ...decision, exhaustedBy: code } : decision;
 }
 
@@ -258,11 +227,7 @@ function notAttempted(order: StoredOrder): Decision {
   return { refused: "stale", message: `the order is in "${order.status}" and no handler has it` };
 }
 
-/** The attempts with the one that just ended, unless that one was recorded when it started. */
-function attemptsUsed(order: StoredOrder): number {
-  return order.attempting ? order.attempts : order.attempts + 1;
-}
-
+/** With the attempt that just ended. */
 function usedAttempts(order: StoredOrder): StoredOrder {
-  return { ...order, attempts: attemptsUsed(order), attempting: false };
+  return { ...order, attempts: attemptNumber(order), attempting: false };
 }

@@ -11,7 +11,7 @@ export interface RetryPolicy {
 }
 
 /** The longest delay or expiry that a definition may ask for: 100 years, which keeps every date within ISO 8601's four-digit years. */
-export const longestDelaySeconds = 3_155_760_000;
+export const delaySecondsMax = 3_155_760_000;
 
 export const defaultRetry = { attempts: 5, baseSeconds: 1, maxSeconds: 300 } as const satisfies Required<RetryPolicy>;
 
@@ -157,9 +157,9 @@ export class RetryError extends Error {
       options.message ?? `asked to be tried again after ${options.delaySeconds} s`,
       options.cause === undefined ? undefined : { cause: options.cause },
     );
-    if (!(options.delaySeconds >= 0 && options.delaySeconds <= longestDelaySeconds)) {
+    if (!(options.delaySeconds >= 0 && options.delaySeconds <= delaySecondsMax)) {
       throw new RangeError(
-        `RetryError: delaySeconds must be from 0 to ${longestDelaySeconds}, and is ${options.delaySeconds}`,
+        `RetryError: delaySeconds must be from 0 to ${delaySecondsMax}, and is ${options.delaySeconds}`,
       );
     }
     this.name = "RetryError";

@@ -113,11 +113,11 @@ export function withStep(
   const json: string | undefined = JSON.stringify(value);
   const steps = { ...extras.steps, [name]: JSON.parse(json ?? "null") as unknown };
   const { acts: _, actsOmitted: __, ...others } = extras;
-  const most = extrasBytesMax - actRoomBytes;
+  const bytesMax = extrasBytesMax - actRoomBytes;
   const bytes = bytesOf({ ...others, steps });
-  if (bytes > most) {
+  if (bytes > bytesMax) {
     const step = JSON.stringify(cut(name, 100));
-    const what = `with step ${step} the order's extras would take ${bytes} bytes, and may take ${most}`;
+    const what = `with step ${step} the order's extras would take ${bytes} bytes, and may take ${bytesMax}`;
     return { refused: "limit_exceeded", message: `${what}; keep less, such as the key of what is stored elsewhere` };
   }
   return { extras: withoutOldest({ ...extras, steps }) };

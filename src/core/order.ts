@@ -104,6 +104,11 @@ export function currentVisit(order: StoredOrder): Visit {
   return { ...order.entry, status: order.status, visit: order.visit, attempts: order.attempts };
 }
 
+/** Which try of the handler runs or just ended, from 1: that one may have been recorded when it started. */
+export function attemptNumber({ attempts, attempting }: Pick<StoredOrder, "attempts" | "attempting">): number {
+  return attempting ? attempts : attempts + 1;
+}
+
 export const historyFirst = 10;
 export const historyLast = 40;
 

@@ -122,16 +122,22 @@ export function kindOf(status: StatusDefinition): StatusKind {
 
 /** The definition of a status, or undefined for one that the workflow does not know (any string is safe to ask). */
 export function statusOf(workflow: AnyWorkflow, name: string): StatusDefinition | undefined {
-  return Object.hasOwn(workflow.statuses, name)
-    ? (workflow.statuses as Record<string, StatusDefinition>)[name]
-    : undefined;
+  return Object.hasOwn(workflow.statuses, name) ? workflow.statuses[name] : undefined;
+}
+
+/** Every status with its name, in the definition's order. */
+export function statusesOf(workflow: AnyWorkflow): [name: string, status: StatusDefinition][] {
+  return Object.entries(workflow.statuses as Record<string, StatusDefinition>);
 }
 
 /** The names of the handled statuses, in the definition's order: one queue and one handler each. */
 export function handledStatuses(workflow: AnyWorkflow): string[] {
-  return Object.entries(workflow.statuses as Record<string, StatusDefinition>)
-    .filter(([, status]) => kindOf(status) === "handled")
-    .map(([name]) => name);
+  return statusesOf(workflow).flatMap(([name, status]) => (kindOf(status) === "handled" ? [name] : []));
+}
+
+/** The definition of a status that is one of `handledStatuses`. */
+export function handledStatus(workflow: AnyWorkflow, name: string): HandledStatus {
+  return statusOf(workflow, name) as HandledStatus;
 }
 
 const defaultTimeoutSeconds = 30;
@@ -150,13 +156,12 @@ export function leaseSecondsOf(status: HandledStatus): number {
 
 /** The leases of every handled status, in seconds: what a backend is told of them. */
 export function leasesOf(workflow: AnyWorkflow): Record<string, number> {
-  const statuses = handledStatuses(workflow);
   return Object.fromEntries(
-    statuses.map((status) => [status, leaseSecondsOf(statusOf(workflow, status) as HandledStatus)]),
+    handledStatuses(workflow).map((status) => [status, leaseSecondsOf(handledStatus(workflow, status))]),
   );
 }
 
-export function retryOf(status: HandledStatus): Required<RetryPolicy> {
+export function retryOf(status: StatusDefinition): Required<RetryPolicy> {
   // Field by field: a spread would let an explicit undefined take the place of a default.
   const { attempts, baseSeconds, maxSeconds } = status.retry ?? {};
   return {

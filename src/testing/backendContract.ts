@@ -78,7 +78,7 @@ function strength(survives: Survives): number {
 
 async function runCase(each: Case, options: BackendUnderTest & { readonly delivery: DeliveryMode }): Promise<void> {
   const fake = options.clock === "real" ? undefined : fakeClock();
-  const clock = watched(fake ?? systemClock());
+  const clock = countingTimers(fake ?? systemClock());
   // The machine's clock does not keep the process alive, and a case may wait for nothing but a lease.
   const alive = setInterval(() => {}, 60_000);
   try {
@@ -119,7 +119,7 @@ async function runCase(each: Case, options: BackendUnderTest & { readonly delive
   }
 }
 
-function watched(clock: Clock): Clock & { readonly timers: number } {
+function countingTimers(clock: Clock): Clock & { readonly timers: number } {
   const set = new Set<object>();
   return {
     now: clock.now,

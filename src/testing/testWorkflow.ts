@@ -10,17 +10,11 @@ import type { Random } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
-import type { Order } from "../core/order.ts";
-import {
-  type AnyWorkflow,
-  type HandledStatus,
-  handledStatuses,
-  type StatusName,
-  statusOf,
-  timeoutSecondsOf,
-} from "../core/workflow.ts";
-import { createEngine } from "../engine/createEngine.ts";
-import { createAtRest } from "./atRest.ts";
+import { attemptNumber, type Order } from "../core/order.ts";
+import { type AnyWorkflow, handledStatus, type StatusName, timeoutSecondsOf } from "../core/workflow.ts";
+import { openWorkflows } from "../engine/open.ts";
+import { type EndedAttempt, noObserver, type Observer } from "../engine/telemetry/observer.ts";
+import { type AtRest, createAtRest } from "./atRest.ts";
 import { type FakeClock, fakeClock } from "./fakeClock.ts";
 
 export interface TestWorkflowOptions<Resources extends object = object> {
@@ -115,62 +109,75 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
   if (typeof app?.workflow?.name !== "string") {
     throw new CauceError("app_invalid", "testWorkflow: the first argument must be what implement returned");
   }
-  const { resources, delivery, startAt, random = () => 0.5, patienceSeconds = 5, log = silent } = testOptions;
+  const {
+    resources,
+    delivery = "standard",
+    startAt,
+    random = () => 0.5,
+    patienceSeconds = 5,
+    log = silent,
+  } = testOptions;
   const { workflow } = app;
   const clock = fakeClock(startAt?.getTime());
-  const store = memory({ clock, delivery });
+  const atRest = createAtRest(workflow, memory({ clock, delivery }), clock, patienceSeconds);
   const attempts = new Map<string, Attempt[]>();
-  const atRest = createAtRest({
-    backend: {
-      ...store,
-      async commit(change, delivery) {
-        const committed = await store.commit(change, delivery);
-        const attempt = committed === "committed" ? attemptOf(change) : undefined;
-        if (attempt !== undefined) attempts.set(change.before.id, [...(attempts.get(change.before.id) ?? []), attempt]);
-        return committed;
-      },
-    },
-    clock,
-    concurrencies: new Map(
-      handledStatuses(workflow).map((name) => {
-        const { concurrency } = statusOf(workflow, name) as HandledStatus;
-        return [name, concurrency ?? store.limits.concurrency.default];
-      }),
-    ),
-    patienceSeconds,
-  });
-  const engine = createEngine({
-    app: resources === undefined ? app : { ...app, resources: () => resources, release: () => {} },
-    backend: atRest.backend,
-    clock: atRest.clock,
-    random,
-    log,
+  const changed: Observer["changed"] = (change, ended) => {
+    // `keep` only notes that an attempt begins.
+    if (ended === undefined || change.delivery === "keep") return;
+    const { id } = change.before;
+    attempts.set(id, [...(attempts.get(id) ?? []), attemptOf(change, ended)]);
+  };
+  const opened = await openWorkflows({
+    apps: (resources === undefined ? app : { ...app, resources: () => resources, release: () => {} }) as App,
+    ...{ delivery, random, log, clock: atRest.clock, backend: () => atRest.backend },
     actor: { runtime: "node", name: "test" },
+    observerOf: () => ({ ...noObserver, changed }),
   });
-  let advancing: Promise<void> | undefined;
-  let closing: Promise<void> | undefined;
+  const { engine } = opened.workflows[0] as (typeof opened.workflows)[number];
   try {
     await engine.start();
   } catch (error) {
-    await store.close();
+    await opened.close();
     throw error;
   }
-
+  const time = createTime(clock, atRest);
   const { orders } = createLibrary(bindOperations(engine, operations, aroundsOf({ log })));
   const get = async (id: string) => (await orders.call("get", { id })) as OrderOf<W>;
   /** The order that a call was about, once everything that it set off is at rest. */
   const settled = async (id: string): Promise<OrderOf<W>> => {
-    do {
-      await atRest.rest();
-      await advancing;
-    } while (advancing !== undefined);
-    for (const { delivery, isStuck } of atRest.inHand) {
+    await time.rest();
+    for (const { delivery, isStuck } of atRest.inHand.values()) {
       if (isStuck && delivery.orderId === id) throw notAtRest(workflow, await get(id), patienceSeconds);
     }
     return get(id);
   };
+  const close = async () => {
+    await time.passUntil(engine.stop());
+    atRest.end(new CauceError("closed", "the test of this workflow is closed; make a new one with testWorkflow"));
+    await opened.close();
+  };
+  let closing: Promise<void> | undefined;
+  const test: WorkflowTest<W> = {
+    // The types outside are all that knows which workflow it is.
+    orders: orders as unknown as Orders<W>,
+    clock,
+    place: async (data, options) => settled((await orders.place(data, options)).order.id),
+    get,
+    transition: async (id, request, options) => settled((await orders.transition(id, request, options)).id),
+    retry: async (id) => settled((await orders.retry(id)).id),
+    advance: ({ seconds }) => time.advance(seconds),
+    attempts: (id) => (attempts.get(id) ?? []) as unknown as readonly Attempt<StatusName<W>>[],
+    close: () => (closing ??= close()),
+    [Symbol.asyncDispose]: () => test.close(),
+  };
+  return test;
+}
 
-  const advance = async (end: number): Promise<void> => {
+/** Lets the test's time pass, one `advance` after the other. */
+function createTime(clock: FakeClock, atRest: AtRest) {
+  let advancing: Promise<void> | undefined;
+
+  const passTo = async (end: number): Promise<void> => {
     for (;;) {
       await atRest.rest();
       const now = clock.now();
@@ -180,41 +187,23 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
     }
   };
 
-  /** A handler in hand keeps its time, and no time passes but here. */
-  const close = async () => {
-    const stopping = engine.stop();
-    await atRest.handsAtRest();
-    while (atRest.inHand.size > 0 && clock.nextAt !== null) {
-      clock.advance(Math.max(0, Math.ceil(clock.nextAt - clock.now())) / 1_000);
-      await atRest.handsAtRest();
-    }
-    await stopping;
-    atRest.end(new CauceError("closed", "the test of this workflow is closed; make a new one with testWorkflow"));
-    await store.close();
-  };
+  return {
+    /** Resolves once nothing more happens and no `advance` is under way. */
+    async rest(): Promise<void> {
+      do {
+        await atRest.rest();
+        await advancing;
+      } while (advancing !== undefined);
+    },
 
-  const test: WorkflowTest<W> = {
-    // The types outside are all that knows which workflow it is.
-    orders: orders as unknown as Orders<W>,
-    clock,
-    async place(data, placeOptions) {
-      return settled((await orders.place(data, placeOptions)).order.id);
-    },
-    get,
-    async transition(id, request, transitionOptions) {
-      return settled((await orders.transition(id, request, transitionOptions)).id);
-    },
-    async retry(id) {
-      return settled((await orders.retry(id)).id);
-    },
-    async advance({ seconds }) {
+    async advance(seconds: number): Promise<void> {
       if (!(seconds >= 0) || !Number.isFinite(seconds)) {
         throw new RangeError(`advance: seconds must be 0 or more, and is ${seconds}`);
       }
       const before = advancing;
       const mine = (async () => {
         await before?.catch(() => {});
-        await advance(clock.now() + Math.round(seconds * 1_000));
+        await passTo(clock.now() + Math.round(seconds * 1_000));
       })();
       advancing = mine;
       try {
@@ -223,15 +212,21 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
         if (advancing === mine) advancing = undefined;
       }
     },
-    attempts: (id) => (attempts.get(id) ?? []) as unknown as readonly Attempt<StatusName<W>>[],
-    close: () => (closing ??= close()),
-    [Symbol.asyncDispose]: () => test.close(),
+
+    /** Lets as much time pass as the handlers in hand take at most, for an engine that stops. */
+    async passUntil(stopping: Promise<void>): Promise<void> {
+      await atRest.handsAtRest();
+      while (atRest.inHand.size > 0 && clock.nextAt !== null) {
+        clock.advance(Math.max(0, Math.ceil(clock.nextAt - clock.now())) / 1_000);
+        await atRest.handsAtRest();
+      }
+      await stopping;
+    },
   };
-  return test;
 }
 
 function notAtRest(workflow: AnyWorkflow, { id, status }: Order, patienceSeconds: number): CauceError {
-  const seconds = timeoutSecondsOf(statusOf(workflow, status) as HandledStatus);
+  const seconds = timeoutSecondsOf(handledStatus(workflow, status));
   return new CauceError(
     "not_at_rest",
     `order ${id}: the handler of "${status}" has not ended within ${patienceSeconds} s of real time; let what it waits ` +
@@ -274,21 +269,15 @@ export interface Attempt<Status extends string = string> {
   readonly notBefore: string | null;
 }
 
-/** The attempt that a change ended; undefined for the changes of operators and of the sweep. */
-export function attemptOf({ before, after, ended, delivery }: Change): Attempt | undefined {
-  // Nobody but its attempt moves a handled order that has not failed; `keep` only notes that one begins.
-  if (before.kind !== "handled" || before.failure !== null || delivery === "keep") return undefined;
-  const facts = {
+function attemptOf({ before, after, ended }: Change, { outcome }: EndedAttempt): Attempt {
+  return {
     status: before.status,
     visit: before.visit,
-    attempt: before.attempting ? before.attempts : before.attempts + 1,
+    attempt: attemptNumber(before),
     at: new Date(after.updatedAt).toISOString(),
+    outcome,
     to: ended === null ? null : after.status,
+    error: outcome === "moved" ? null : (after.failure?.message ?? (ended ?? after.entry).error),
     notBefore: after.notBefore === null ? null : new Date(after.notBefore).toISOString(),
   };
-  if (after.failure !== null) return { ...facts, outcome: "failed", error: after.failure.message };
-  if (ended === null) return { ...facts, outcome: "retried", error: after.entry.error };
-  // A handler gives no reason; `exhausted` is one.
-  if (after.entry.reason !== null) return { ...facts, outcome: "failed", error: ended.error };
-  return { ...facts, outcome: "moved", error: null };
 }

@@ -1,9 +1,9 @@
 import type { Change } from "../../core/decide.ts";
 import type { StoredOrder } from "../../core/order.ts";
 
-/** One transition, or a placing, whose `from` is null. */
+/** One transition, or one placing, whose `from` is null. */
 export interface TransitionEvent {
-  /** Its place in the stream, from 1. */
+  /** The event's position in the stream, from 1. */
   readonly number: number;
   readonly workflow: string;
   readonly orderId: string;
@@ -15,27 +15,27 @@ export interface TransitionEvent {
   readonly at: number;
 }
 
-/** What happened last, for whoever looks on. */
+/** The last events, for readers of `/events`. */
 export interface Events {
-  /** Names this stream: numbers of another one mean nothing here. */
+  /** Names this stream. Numbers of another stream mean nothing here. */
   readonly stream: string;
-  /** The number of the last event; those after it are still to come. */
+  /** The number of the last event. */
   readonly last: number;
-  /** Begins to record, if nobody has looked on before. */
+  /** Begins to record. Harmless when called again. */
   open(): void;
   placed(workflow: string, order: StoredOrder): void;
   changed(workflow: string, change: Change): void;
   /**
-   * Up to `max` events after `number` that are still held, and how many between are not held any longer. `upTo` is the
-   * number to go on from, whatever of the events was of interest.
+   * Gives up to `max` events after `number` that are still held. `missed`: how many events between are no longer held.
+   * `upTo`: the number to go on from.
    */
   after(
     number: number,
     max: number,
   ): { readonly missed: number; readonly events: TransitionEvent[]; readonly upTo: number };
-  /** Calls back once, soon after the next event or at the end; the returned function forgets it. */
+  /** Calls back once, soon after the next event or at the end. The returned function takes the callback off. */
   onNext(callback: () => void): () => void;
-  /** Wakes everybody; nothing comes after it. */
+  /** Ends the stream, and calls every waiting callback. */
   end(): void;
   readonly ended: boolean;
 }
@@ -43,10 +43,10 @@ export interface Events {
 const idBytes = 36;
 
 /**
- * The last `window` events in a ring of plain memory. What is kept here is no object: a ring of those would keep every
- * order that passes alive until it is old, which costs more than all the rest (decision 0009). A reader has a place in
- * the ring and nothing else, so a slow one holds nobody and nothing; when the ring has gone past it, it is told how many
- * events it missed. Nothing is recorded until somebody looks on for the first time.
+ * Keeps the last `window` events in a ring of typed arrays. A ring of objects would move every order that passes into
+ * the old generation, which costs more than all the rest (decision 0009). A reader only has a number, so a slow reader
+ * holds up nothing; once the ring has gone past that number, the reader is told how many events it missed. Nothing is
+ * recorded until `open`.
  */
 export function createEvents({ window, stream }: { window: number; stream: string }): Events {
   let ring: ReturnType<typeof createRing> | undefined;
@@ -113,7 +113,7 @@ function createRing(window: number) {
   const idLengths = new Uint8Array(window);
   const times = new Float64Array(window);
   const numbers = new Uint32Array(window * 5);
-  // Names are few: those of the workflows and their statuses.
+  // The ring holds indices of names. There are few names: those of the workflows and their statuses.
   const names: (string | null)[] = [null];
   const places = new Map<string, number>();
   const placeOf = (name: string): number => {

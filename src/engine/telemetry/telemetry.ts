@@ -4,32 +4,32 @@ import { createEvents, type Events } from "./events.ts";
 import { createHistogram, createMeter, type Histogram, type Meter, observe } from "./meter.ts";
 import type { Observer } from "./observer.ts";
 
-/** What a store said of its transactions: how long each took to be on the disk, and how much went into it. */
+/** What a store told of its transactions: how long each took to be on disk, and how many operations it had. */
 export interface StoreTotals {
   readonly milliseconds: Histogram;
   readonly operations: Histogram;
 }
 
-/** What is known of several workflows at work, for `/events`, `/stats` and `/metrics`. */
-export interface Observation {
+/** What several workflows did, for `/events`, `/stats` and `/metrics`. */
+export interface Telemetry {
   now(): number;
   readonly events: Events;
   readonly meters: ReadonlyMap<string, Meter>;
   readonly stores: ReadonlyMap<string, StoreTotals>;
-  /** For one workflow's engine. `depths` is what stands in the store already. */
+  /** Makes the observer of one workflow's engine. `depths`: the orders that the store holds already. */
   observerOf(workflow: string, depths: readonly Depth[]): Observer;
-  /** For one workflow's store: called with every transaction. */
+  /** Makes what one workflow's store calls for each transaction. */
   onBatchOf(workflow: string): (operations: number, milliseconds: number) => void;
-  /** For what somebody who looks on has opened: called when everything closes. */
+  /** Calls back when the telemetry closes, so that a reader can close what it opened. */
   onClose(callback: () => void): void;
-  /** Ends the stream of events and closes what was opened to look on. Harmless when called again. */
+  /** Ends the stream of events, and calls back those of `onClose`. Harmless when called again. */
   close(): void;
 }
 
-// A reader that reconnects within a second or so misses nothing at full load; with a day's few orders, a day.
+// At full load a reader that reconnects within about a second misses nothing; with few orders, within a day.
 const eventWindow = 16_384;
 
-export function createObservation({ clock, stream }: { clock: Clock; stream: string }): Observation {
+export function createTelemetry({ clock, stream }: { clock: Clock; stream: string }): Telemetry {
   const events = createEvents({ window: eventWindow, stream });
   const meters = new Map<string, Meter>();
   const stores = new Map<string, StoreTotals>();
