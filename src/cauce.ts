@@ -19,6 +19,8 @@ import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
 import { noTelemetryRoutes } from "./http/routes.ts";
 import { telemetryRoutes } from "./http/telemetry.ts";
+import { checkOption } from "./node/readSettings.ts";
+import { type NameOf, rowsOf } from "./node/settings.ts";
 
 export interface CauceOptions {
   /** What `implement` returned, one or several with different workflow names. */
@@ -63,7 +65,7 @@ export interface CauceOptions {
 export interface Cauce {
   /**
    * Answers a standard `Request`: the whole HTTP API. `env` is what the server passes along, and may be left out: a
-   * `readBody` in it is a shorter way to a body's bytes, and a `takeTime` takes the time limit from a batch's body.
+   * `readBody` in it is a shorter way to a body's bytes, and a `disableTimeout` takes the time limit from a batch's body.
    */
   fetch(request: Request, env?: object): Response | Promise<Response>;
   /**
@@ -117,6 +119,7 @@ export interface Cauce {
  * `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
 export async function createCauce(options: CauceOptions): Promise<Cauce> {
+  checkOptions(options);
   return openCauce(options, telemetryParts);
 }
 
@@ -133,7 +136,6 @@ export async function openCauce(
   parts?: typeof telemetryParts,
   operations: readonly Operation[] = allOperations,
 ): Promise<Cauce> {
-  checkOptions(options);
   const { clock = systemClock(), log = standardErrorLog(), delivery = "standard" } = options;
   const { apps, backend, random, actor, unknownStatuses, retentionDays } = options;
   const telemetry = parts?.createTelemetry({ clock, stream: Date.now().toString(36) });
@@ -258,37 +260,25 @@ function createLifecycle(
   };
 }
 
-const known: readonly string[] = [
-  "apps",
-  "backend",
-  "delivery",
-  "auth",
-  "basePath",
-  "bodyBytesMax",
-  "clock",
-  "random",
-  "log",
-  "actor",
-  "unknownStatuses",
-  "retentionDays",
-] satisfies (keyof CauceOptions)[];
-
 /** Checks the options, for users of plain JavaScript: a misspelt option must not be ignored. */
 function checkOptions(options: CauceOptions): void {
   const refuse = (what: string): never => {
     throw new CauceError("setting_invalid", `createCauce: ${what}`);
   };
+  const ofSettings = Object.keys(rowsOf("createCauce")) as NameOf<"createCauce">[];
+  const known: readonly string[] = [
+    ...["apps", "backend"],
+    ...ofSettings,
+    ...["auth", "clock", "random", "log", "actor"],
+  ];
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) refuse(`there is no option "${key}"; it takes ${known.join(", ")}`);
   }
-  const { backend, delivery = "standard", unknownStatuses = "refuse" } = options;
-  if (typeof backend !== "function") refuse("backend must be what sqlite({ directory }) returned, or memory");
-  if (delivery !== "standard" && delivery !== "fifo") refuse(`delivery is "${delivery}"; use "standard" or "fifo"`);
-  if (unknownStatuses !== "refuse" && unknownStatuses !== "fail") {
-    refuse(`unknownStatuses is "${unknownStatuses}"; use "refuse" or "fail"`);
+  if (typeof options.backend !== "function") {
+    refuse("backend must be what sqlite({ directory }) returned, or memory");
   }
-  const { retentionDays = 1 } = options;
-  if (!(Number.isInteger(retentionDays) && retentionDays >= 1 && retentionDays <= 36_500)) {
-    refuse(`retentionDays is ${retentionDays}; it must be a whole number from 1 to 36,500, or be left out`);
+  for (const name of ofSettings) {
+    // An empty base path is none.
+    if (name !== "basePath" || options.basePath !== "") checkOption("createCauce", name, options[name]);
   }
 }

@@ -24,15 +24,15 @@ const floors: Readonly<Record<string, number>> = {
   api: 3,
   http: 4,
   client: 4,
-  deploy: 4,
   capacity: 4,
-  emulate: 5,
   dashboard: 5,
   testing: 5,
   "cauce.ts": 6,
   "index.ts": 6,
   node: 6,
   lambda: 6,
+  deploy: 6,
+  emulate: 6,
   cli: 7,
 };
 const corePackages = ["zod"];
@@ -69,27 +69,20 @@ const exceptions = {
     "backend/sqlite/sqlite.ts › createFront": sharedState,
     "backend/sqlite/writer/operations.ts › createOperations": sharedState,
     "backend/sqlite/writer/queue.ts › createQueues": sharedState,
-    "cli/main.ts › createProgram": "a table of the commands, each with its options and its help",
     "emulate/emulate.ts › emulate": "starts one part of the emulator after another",
   },
   processReaders: {},
   twinTypes: {
     Cauce: "both names are public: the library of cauce, and the construct of cauce/cdk",
-    Access: "to be renamed",
     Answer: "to be renamed",
     Call: "to be renamed",
-    Column: "to be renamed",
     Counts: "to be renamed",
-    DataOf: "to be renamed",
     Invocation: "to be renamed",
-    Meter: "to be renamed",
     Orders: "to be renamed",
     Outcome: "to be renamed",
     Queue: "to be renamed",
     Queues: "to be renamed",
-    Request: "to be renamed",
     Row: "to be renamed",
-    Target: "to be renamed",
   },
 } as const satisfies Exceptions;
 
@@ -315,7 +308,7 @@ describe("the check of the sources", () => {
       "core/b.ts": 'import { a } from "./a.ts";',
       "backend/sqlite/index.ts": 'import { a } from "../../core/a.ts"; import "node:sqlite"; import "../port.ts";',
       "backend/port.ts": 'import type { a } from "../core/b.ts";',
-      "http/a.ts": 'import { b } from "../engine/b.ts"; import { c } from "../deploy/c.ts";',
+      "http/a.ts": 'import { b } from "../engine/b.ts"; import { c } from "../client/c.ts";',
       "cauce.ts": 'import { a } from "./http/a.ts"; export { run } from "./node/server.ts";',
       "cli/main.ts": 'import { a } from "../cauce.ts"; await import(path); await import("../node/server.ts");',
     });
@@ -390,8 +383,8 @@ describe("the check of the sources", () => {
       /^a cycle: core\/a\.ts → core\/b\.ts → core\/c\/c\.ts → core\/a\.ts$/,
     );
     finds(
-      { "http/a.ts": 'import "../deploy/b.ts";', "deploy/b.ts": 'import "cauce/http";' },
-      /^a cycle: http\/a\.ts → deploy\/b\.ts → http\/a\.ts$/,
+      { "http/a.ts": 'import "../client/b.ts";', "client/b.ts": 'import "cauce/http";' },
+      /^a cycle: http\/a\.ts → client\/b\.ts → http\/a\.ts$/,
     );
   });
 

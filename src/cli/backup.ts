@@ -3,18 +3,15 @@ import { readdirSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { CauceError } from "../core/errors.ts";
-import { readBackupSettings, settings } from "../node/serverSettings.ts";
-import { cauceVariables } from "../node/settings.ts";
-import { addOptions, type Output, wrongUsage } from "./output.ts";
+import { addSettings, givenSettings, type Output, wrongUsage } from "./output.ts";
 
 export function addBackupCommand(program: Command, output: Output): void {
   const command = program
     .command("backup")
     .description("Copies a workflow's orders into a file, while their server runs or not.")
     .argument("<file>", "the file to make");
-  addOptions(command, { data: settings.data });
+  addSettings(command, "backup");
   command
-    .option("--workflow <name>", "the workflow to copy; needed where the directory holds several (CAUCE_WORKFLOW)")
     .option("--force", "replace the file if there is one")
     .addHelpText(
       "after",
@@ -23,18 +20,12 @@ Examples:
   $ cauce backup orders-backup.db
   $ cauce backup /backups/orders.db --data /var/lib/shop --workflow orders --force`,
     )
-    .action((file: string, flags: BackupFlags) => backup(file, flags, output));
-}
-
-interface BackupFlags {
-  readonly data?: string;
-  readonly workflow?: string;
-  readonly force?: boolean;
+    .action((file: string, flags: Record<string, unknown>) => backup(file, flags, output));
 }
 
 /** Copies the orders, and says what the copy contains and how to restore it. */
-async function backup(file: string, { force, ...flags }: BackupFlags, output: Output): Promise<void> {
-  const { data, workflow: named } = readBackupSettings(flags, cauceVariables());
+async function backup(file: string, { force, ...given }: Record<string, unknown>, output: Output): Promise<void> {
+  const { data, workflow: named } = givenSettings("backup", given);
   const directory = resolve(data);
   const found = statSync(file, { throwIfNoEntry: false });
   if (found?.isDirectory()) throw wrongUsage(`${file} is a directory; give the name of a file in it`);

@@ -4,7 +4,7 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
-import { whenIdle } from "../node/server.ts";
+import { onProcess } from "../node/server.ts";
 import { isCauceError, oneLine, systemCode } from "./output.ts";
 
 const whatToExport = "its default export must be what implement(…) returned, or an array of those";
@@ -45,7 +45,7 @@ export async function loadApp(path: string): Promise<App[]> {
 /** Imports a module. Rejects if the module waits for what can no longer come: Node would end the process. */
 async function importEnding(url: string): Promise<{ readonly default?: unknown }> {
   const idle = Promise.withResolvers<never>();
-  const forget = whenIdle(() => idle.reject(neverLoads));
+  const forget = onProcess("beforeExit", () => idle.reject(neverLoads));
   try {
     return await Promise.race([import(url), idle.promise]);
   } finally {

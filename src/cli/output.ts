@@ -7,7 +7,8 @@ import { isatty } from "node:tty";
 import { styleText } from "node:util";
 import { type Command, CommanderError, Option } from "commander";
 import { CauceError } from "../core/errors.ts";
-import type { Setting } from "../node/settings.ts";
+import { cauceVariables, type Flags, readSettings } from "../node/readSettings.ts";
+import { type CommandKind, rowsOf, type Setting, type Settings } from "../node/settings.ts";
 
 /** Where a command writes, and whom it can ask. */
 export interface Output {
@@ -153,30 +154,25 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-type Table = Readonly<Record<string, Setting>>;
-
-/** Gives a command a flag for each setting that has one. */
-export function addOptions(command: Command, table: Table): void {
-  for (const { flag, variable, default: fallback, meaning, repeatable } of Object.values(table)) {
+/** Gives a command a flag for each setting that it reads and that has one. */
+export function addSettings(command: Command, kind: CommandKind): void {
+  for (const { flag, variable, default: fallback, meaning, repeatable } of Object.values<Setting>(rowsOf(kind))) {
     if (flag === null) continue;
-    const notes = [...(fallback === null || !flag.includes("<") ? [] : [`default: ${fallback}`]), variable];
+    const notes = [...(fallback === undefined || !flag.includes("<") ? [] : [`default: ${fallback}`]), variable];
     const option = new Option(flag, `${meaning.replaceAll("`", "")} (${notes.join("; ")})`);
     if (repeatable) option.argParser((value, before) => (before === undefined ? value : `${before},${value}`));
     command.addOption(option);
   }
 }
 
-/** The flags that were given, as text by the settings' names; commander names them after the flags. */
-export function flagsOf<T extends Table>(
-  table: T,
-  given: Readonly<Record<string, unknown>>,
-): Partial<Record<keyof T & string, string>> {
-  const flags: Partial<Record<keyof T & string, string>> = {};
-  for (const [name, { flag }] of Object.entries(table) as [keyof T & string, Setting][]) {
+/** The settings of a command out of the flags as commander gives them, and the environment. Throws `setting_invalid`. */
+export function givenSettings<C extends CommandKind>(kind: C, given: Readonly<Record<string, unknown>>): Settings<C> {
+  const flags: Partial<Record<string, string>> = {};
+  for (const [name, { flag }] of Object.entries<Setting>(rowsOf(kind))) {
     const value = flag === null ? undefined : given[new Option(flag).attributeName()];
     if (value !== undefined) flags[name] = String(value);
   }
-  return flags;
+  return readSettings(kind, flags as Flags<C>, cauceVariables());
 }
 
 /** Reads a package.json. Default: Cauce's own, two floors up from here, in the sources and in `dist` alike. */

@@ -3,7 +3,7 @@ import { type ChoreName, maintainOnce } from "../engine/maintenance/maintenance.
 import { openWorkflows } from "../engine/open.ts";
 import { openLog } from "../node/log.ts";
 import { signalled } from "../node/server.ts";
-import type { SweepSettings } from "../node/serverSettings.ts";
+import type { Settings } from "../node/settings.ts";
 import { awsStore } from "./awsStore.ts";
 import { loadApp } from "./loadApp.ts";
 import type { Output } from "./output.ts";
@@ -14,7 +14,7 @@ const standardError = 2;
  * Sweeps each workflow of an app once, removes old orders, and prints how many orders it saw to. A signal ends it after
  * the current step (`interrupted`). What is left is still due, and the next sweep sees to it.
  */
-export async function sweep(path: string, settings: SweepSettings, json: boolean, output: Output): Promise<void> {
+export async function sweep(path: string, settings: Settings<"sweep">, json: boolean, output: Output): Promise<void> {
   const apps = await loadApp(path);
   const log = openLog({ level: settings.logLevel, to: standardError });
   const store = await awsStore(apps, settings, log);

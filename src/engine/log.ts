@@ -24,7 +24,7 @@ const stackCharactersMax = 8_192;
  * Gives the stack of an error and of its causes, for a log; undefined for what is no `Error`. Never throws, also where
  * the error's getters do.
  */
-export function stackOf(error: unknown): string | undefined {
+export function stackTraceOf(error: unknown): string | undefined {
   try {
     const stacks: string[] = [];
     // An error may be its own cause.

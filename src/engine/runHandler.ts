@@ -6,7 +6,7 @@ import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handl
 import { attemptNumber, type StoredOrder } from "../core/order.ts";
 import { type HandledStatus, timeoutSecondsOf } from "../core/workflow.ts";
 import type { EngineContext } from "./context.ts";
-import { stackOf } from "./log.ts";
+import { stackTraceOf } from "./log.ts";
 import { handlerOrder } from "./orderView.ts";
 
 /** What the attempts of one handled status share. */
@@ -117,7 +117,7 @@ function outcomeOf(answer: unknown, status: string): Outcome {
 /** Gives the outcome of a handler that threw. Never throws. */
 function failureOf(error: unknown, code = "handler_failed"): Outcome {
   try {
-    const failed = { kind: "failed", code, message: messageOf(error), stack: stackOf(error) } as const;
+    const failed = { kind: "failed", code, message: messageOf(error), stack: stackTraceOf(error) } as const;
     if (error instanceof PermanentError) return { ...failed, permanent: true };
     // `RetryError` has checked the delay. Where the handler changed it since, the retry policy decides.
     if (error instanceof RetryError && isDelay(error.delaySeconds)) {

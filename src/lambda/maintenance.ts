@@ -1,9 +1,6 @@
 import type { App } from "../core/handlers.ts";
-import { jsonLog } from "../engine/log.ts";
 import { type ChoreName, maintainOnce } from "../engine/maintenance/maintenance.ts";
-import { cauceVariables } from "../node/settings.ts";
-import { createFigures } from "./metrics.ts";
-import { type Invocation, lambdaSettings, openOnce, openStack } from "./open.ts";
+import { type Invocation, openOnAws, openOnce, startFunction } from "./open.ts";
 
 /** The most that one step of a chore takes, with room. With less time left, the next invocation goes on. */
 const stepMilliseconds = 15_000;
@@ -20,24 +17,22 @@ interface Swept {
  * it sweeps all workflows, then it removes old orders.
  */
 export function sweepHandler(apps: App | readonly App[]): (event: unknown, invocation: Invocation) => Promise<Swept> {
-  const log = jsonLog((line) => process.stdout.write(line));
-  const settings = lambdaSettings(cauceVariables());
-  const figures = createFigures(settings, (line) => process.stdout.write(line));
-  const open = openOnce(() => openStack(apps, settings, log));
+  const { settings, log, metrics } = startFunction();
+  const open = openOnce(() => openOnAws(apps, settings, log));
   return async (_event, invocation) => {
     const { workflows } = await open();
     const goOn = () => invocation.getRemainingTimeInMillis() > stepMilliseconds;
     const onRun = (workflow: string, chore: ChoreName, orders: number) => {
       if (chore !== "sweep") return;
       if (orders > 0) log.info({ workflow, orders }, "overdue orders seen to");
-      figures.add("OrdersSwept", orders, { workflow });
+      metrics.add("OrdersSwept", orders, { workflow });
     };
     try {
       const engines = workflows.map(({ engine }) => engine);
       const { sweep, retention } = await maintainOnce(engines, goOn, { onRun });
       return settings.retentionDays === undefined ? { swept: sweep } : { swept: sweep, removed: retention };
     } finally {
-      figures.write();
+      metrics.write();
     }
   };
 }

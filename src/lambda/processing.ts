@@ -2,11 +2,10 @@ import { type Adopted, type AwsBackend, resourceNames } from "../backend/aws/ind
 import type { App, Log } from "../core/handlers.ts";
 import { handledStatus, handledStatuses, leaseSecondsOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { RunAttempt } from "../engine/attempt.ts";
-import { jsonLog } from "../engine/log.ts";
 import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
-import { cauceVariables } from "../node/settings.ts";
-import { createFigures, type Figures } from "./metrics.ts";
-import { type Invocation, type LambdaSettings, lambdaSettings, openOnce, openStack } from "./open.ts";
+import type { FunctionSettings } from "../node/settings.ts";
+import type { FunctionMetrics } from "./metrics.ts";
+import { type Invocation, openOnAws, openOnce, startFunction } from "./open.ts";
 
 /** What SQS hands to a function. */
 export interface SqsEvent {
@@ -56,33 +55,31 @@ const afterMilliseconds = 1_000;
 export function processingHandler(
   apps: App | readonly App[],
 ): (event: SqsEvent, invocation: Invocation) => Promise<SqsAnswer> {
-  const log = jsonLog((line) => process.stdout.write(line));
-  const settings = lambdaSettings(cauceVariables());
-  const figures = createFigures(settings, (line) => process.stdout.write(line));
-  const open = openOnce(() => openDesks(apps, settings, log, figures));
+  const { settings, log, metrics } = startFunction();
+  const open = openOnce(() => openDesks(apps, settings, log, metrics));
   return async ({ Records }, invocation) => {
     const desks = await open();
     const failed = await Promise.all(
       [...batchesOf(Records)].map(async (batch) => {
         const desk = deskOf(batch, desks, log);
         const ids = desk === undefined ? idsOf(batch) : await serve(batch, desk, invocation, log);
-        if (desk !== undefined) figures.add("MessagesNotDone", ids.length, desk);
+        if (desk !== undefined) metrics.add("MessagesNotDone", ids.length, desk);
         return ids;
       }),
     );
-    figures.write();
+    metrics.write();
     return { batchItemFailures: failed.flat().map((itemIdentifier) => ({ itemIdentifier })) };
   };
 }
 
 async function openDesks(
   apps: App | readonly App[],
-  settings: LambdaSettings,
+  settings: FunctionSettings,
   log: Log,
-  figures: Figures,
+  metrics: FunctionMetrics,
 ): Promise<ReadonlyMap<string, Desk>> {
   const desks = new Map<string, Desk>();
-  const { workflows } = await openStack(apps, settings, log, (workflow) => attemptObserver(workflow, figures));
+  const { workflows } = await openOnAws(apps, settings, log, (workflow) => attemptObserver(workflow, metrics));
   for (const { engine, backend } of workflows) {
     const { workflow } = engine;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
@@ -102,13 +99,13 @@ async function openDesks(
 const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "AttemptsFailed" } as const;
 
 /** Counts what the attempts of one workflow came to. */
-function attemptObserver(workflow: string, figures: Figures): Observer {
+function attemptObserver(workflow: string, metrics: FunctionMetrics): Observer {
   return {
     ...noObserver,
     changed({ before: { status } }, attempt) {
       if (attempt === undefined) return;
-      figures.add(metricOf[attempt.outcome], 1, { workflow, status });
-      figures.add("AttemptMilliseconds", attempt.milliseconds, { workflow, status });
+      metrics.add(metricOf[attempt.outcome], 1, { workflow, status });
+      metrics.add("AttemptMilliseconds", attempt.milliseconds, { workflow, status });
     },
   };
 }

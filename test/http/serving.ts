@@ -13,7 +13,7 @@ import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createTelemetry } from "../../src/engine/telemetry/telemetry.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
-import type { ServerHelp } from "../../src/http/routes.ts";
+import type { ServerBindings } from "../../src/http/body.ts";
 import { telemetryRoutes } from "../../src/http/telemetry.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
@@ -60,7 +60,7 @@ export interface RequestOptions {
   readonly body?: RequestInit["body"];
   readonly headers?: Record<string, string>;
   /** The environment that the server passes on. */
-  readonly env?: ServerHelp;
+  readonly env?: ServerBindings;
 }
 
 export interface Problem {

@@ -1,6 +1,5 @@
 import { type Command, Option } from "commander";
-import { clientSettings } from "../../node/serverSettings.ts";
-import { addOptions, type Output, readFlagFile, wrongUsage } from "../output.ts";
+import { addSettings, type Output, readFlagFile, wrongUsage } from "../output.ts";
 import { chooseWorkflow, findServer, type RemoteFlags } from "../remote/connection.ts";
 import type { ImportOptions } from "./importFile.ts";
 import { type Column, parseMap, parseMapping } from "./mapping.ts";
@@ -21,7 +20,7 @@ export function addImportCommand(program: Command, output: Output): void {
     .command("import")
     .description("Places the lines of a file, and goes on where it was interrupted.")
     .argument("<file>", "lines of JSON, or CSV; - reads standard input");
-  addOptions(command, clientSettings);
+  addSettings(command, "client");
   command
     .option("--json", "print one last line of JSON")
     .option("--envelopes", 'each line is { "idempotencyKey"?, "data" }, and not the data itself')

@@ -6,9 +6,7 @@ import { createConnection } from "../../client/connection.ts";
 import { clientOver, httpUrlOf, readQueues, type WorkflowQueues } from "../../client/createClient.ts";
 import { type Client, ClientError, type KeyedOptions, type OrderOf } from "../../client/index.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import { clientSettings, readClientSettings } from "../../node/serverSettings.ts";
-import { cauceVariables } from "../../node/settings.ts";
-import { addOptions, flagsOf, type Output, plain, wrongUsage } from "../output.ts";
+import { addSettings, givenSettings, type Output, plain, wrongUsage } from "../output.ts";
 
 /** Flags of every command that calls a server, by their names in camelCase. */
 export type RemoteFlags = Readonly<Record<string, unknown>>;
@@ -33,7 +31,7 @@ export function remoteCommand(
   examples: readonly string[],
 ): Command {
   const command = program.command(usage).description(description);
-  addOptions(command, clientSettings);
+  addSettings(command, "client");
   return command
     .option("--json", "print JSON: one document, or one line for each item of a list")
     .addHelpText("after", `\nExamples:\n${examples.map((example) => `  $ cauce ${example}`).join("\n")}`);
@@ -49,7 +47,7 @@ const retries = 2;
  * @throws `setting_invalid`
  */
 export function findServer(flags: RemoteFlags) {
-  const settings = readClientSettings(flagsOf(clientSettings, flags), cauceVariables());
+  const settings = givenSettings("client", flags);
   const url = httpUrlOf(settings.url);
   const options = { apiKey: settings.key, retries };
   return {
