@@ -1,12 +1,11 @@
 import type { Delivery, Verdict } from "../backend/port.ts";
-import { type Change, type DecideContext, type Decision, decide, type Outcome } from "../core/decide.ts";
+import { type Change, type Decision, decide, isLive, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
 import { attemptNumber, type StoredOrder } from "../core/order.ts";
-import { decideContext } from "./context.ts";
+import { decideContext, type EndedAttempt } from "./context.ts";
 import { textOf } from "./log.ts";
 import { runHandler, type StatusContext } from "./runHandler.ts";
-import { commitWithRetry } from "./storeHealth.ts";
-import type { AttemptOutcome, EndedAttempt } from "./telemetry/observer.ts";
+import { commitAgain } from "./storeHealth.ts";
 
 /** A delivery that is about to be tried. */
 export interface HandedDelivery extends Delivery {
@@ -42,14 +41,22 @@ export function createAttempt(context: StatusContext): RunAttempt {
   const decideFor = (delivery: HandedDelivery, order: StoredOrder, outcome: Outcome): Decided => {
     const { messageId, requestId = null } = delivery;
     const by = messageId === null && requestId === null ? actor : { ...actor, requestId, messageId };
-    const decision = decideSafely(order, outcome, decideContext(context, by));
+    const decidedIn = decideContext(context, by);
+    let decision: Decision;
+    try {
+      decision = decide(order, outcome, decidedIn);
+    } catch (error) {
+      // The handler's results threw while they were read.
+      const message = `the results given in "${order.status}" cannot be read: ${textOf(error)}`;
+      decision = decide(order, { kind: "failed", code: "invalid_results", message, permanent: true }, decidedIn);
+    }
     if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
     return decision;
   };
 
-  const tell = (change: Change, attempt: EndedAttempt, why: Why): void => {
+  const tell = (change: Change, attempt: EndedAttempt): void => {
     observer.changed(change, attempt);
-    logAttempt(log, change, attempt, why);
+    logAttempt(log, change, attempt);
   };
 
   /** Settles a delivery whose change came second. */
@@ -63,10 +70,11 @@ export function createAttempt(context: StatusContext): RunAttempt {
   ): Promise<StoredOrder | Settlement | undefined> => {
     const outcome: Outcome = { kind: "redelivered", unattended: delivery.unattended };
     const { change, exhaustedBy } = decideFor(delivery, order, outcome);
-    const committed = await commitWithRetry(context, change, delivery);
+    const commit = backend.commit(change, delivery);
+    const committed = await commit.catch((error) => commitAgain(context, change, delivery, error));
     if (committed === undefined) return undefined;
     if (committed === "stale") return settleStale(delivery);
-    tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
+    tell(change, { outcome: outcomeOf(change, false), milliseconds: 0, exhaustedBy });
     return change.delivery === "keep" ? change.after : consumed;
   };
 
@@ -90,13 +98,19 @@ export function createAttempt(context: StatusContext): RunAttempt {
     const milliseconds = clock.now() - startedAt;
     onHandlerEnd();
     const { change, exhaustedBy } = decideFor(delivery, ready, outcome);
-    const committed = await commitWithRetry(context, change, delivery);
+    // The backend's promise is awaited here: a helper around it would cost each order one more promise.
+    let committed: "committed" | "stale" | undefined;
+    try {
+      committed = await backend.commit(change, delivery);
+    } catch (error) {
+      committed = await commitAgain(context, change, delivery, error);
+    }
     if (committed === undefined) return undefined;
     if (committed === "stale") return settleStale(delivery);
     // Where a handler returned a status that may not follow, `exhausted` moved the order, and not the handler.
     const moved = outcome.kind === "moved" && exhaustedBy === undefined;
     const stack = outcome.kind === "failed" ? outcome.stack : undefined;
-    tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
+    tell(change, { outcome: outcomeOf(change, moved), milliseconds, exhaustedBy, stack });
     return change.delivery === "again" ? { ...again(change.after.notBefore ?? clock.now()), consumed: true } : consumed;
   };
 }
@@ -123,36 +137,15 @@ function again(notBefore: number): Settlement {
   return { verdict: "again", notBefore };
 }
 
-function isLive(order: StoredOrder): boolean {
-  return order.kind === "handled" && order.failure === null;
-}
-
-/** Decides as `decide` does. Where the handler's results throw while they are read, the attempt has failed. */
-function decideSafely(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
-  try {
-    return decide(order, outcome, context);
-  } catch (error) {
-    const message = `the results given in "${order.status}" cannot be read: ${textOf(error)}`;
-    return decide(order, { kind: "failed", code: "invalid_results", message, permanent: true }, context);
-  }
-}
-
 /** Gives the outcome of an attempt from its change. */
-function outcomeOf({ after, delivery }: Change, moved: boolean): AttemptOutcome {
+function outcomeOf({ after, delivery }: Change, moved: boolean): EndedAttempt["outcome"] {
   if (delivery === "again" || delivery === "keep") return "retried";
   return moved && after.failure === null ? "moved" : "failed";
 }
 
-/** What the log says of an attempt, and no order keeps. */
-interface Why {
-  /** The code of the failure with which the order went to `exhausted`. */
-  readonly exhaustedBy?: string | undefined;
-  /** Where the handler threw. */
-  readonly stack?: string | undefined;
-}
-
 /** Writes one line for each attempt. The line says where the order stands, and never its data. */
-function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds }: EndedAttempt, why: Why): void {
+function logAttempt(log: Log, { before, after }: Change, attempt: EndedAttempt): void {
+  const { outcome, milliseconds, exhaustedBy } = attempt;
   const fields = {
     orderId: before.id,
     status: before.status,
@@ -165,8 +158,7 @@ function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds
     log.info({ ...fields, to: after.status }, "attempt done");
     return;
   }
-  const { exhaustedBy } = why;
-  const stack = why.stack === undefined ? undefined : { stack: why.stack };
+  const stack = attempt.stack === undefined ? undefined : { stack: attempt.stack };
   if (after.failure !== null) {
     const { code, message } = after.failure;
     log.error({ ...fields, code, error: message, ...stack }, "order failed");

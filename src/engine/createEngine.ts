@@ -4,7 +4,7 @@ import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, handledStatuses, retryOf, statusesOf } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
-import { type EngineContext, withExpiries } from "./context.ts";
+import { type EngineContext, noObserver, type Observer, withExpiries } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
 import { createMaintenance, type Maintenance } from "./maintenance/maintenance.ts";
 import { createRetention } from "./maintenance/retention.ts";
@@ -15,7 +15,6 @@ import { type Poll, polledStatuses, startPoll } from "./poll.ts";
 import { createQueues, failUnknown, refuseStranded } from "./queues.ts";
 import { type Handling, openHandling } from "./resources.ts";
 import { createStoreHealth } from "./storeHealth.ts";
-import { noObserver, type Observer } from "./telemetry/observer.ts";
 
 export interface EngineOptions extends Pick<EngineContext, "clock" | "random" | "log"> {
   readonly app: App;

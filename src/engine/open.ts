@@ -5,9 +5,9 @@ import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { leasesOf } from "../core/workflow.ts";
+import type { Observer } from "./context.ts";
 import { createEngine, type EngineOptions } from "./createEngine.ts";
 import type { Engine } from "./engine.ts";
-import type { Observer } from "./telemetry/observer.ts";
 
 export interface OpenOptions<B extends LocatedBackend>
   extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor"> {

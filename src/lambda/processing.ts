@@ -2,7 +2,7 @@ import { type Adopted, type AwsBackend, resourceNames } from "../backend/aws/ind
 import type { App, Log } from "../core/handlers.ts";
 import { handledStatus, handledStatuses, leaseSecondsOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { RunAttempt } from "../engine/attempt.ts";
-import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
+import { noObserver, type Observer } from "../engine/context.ts";
 import type { FunctionSettings } from "../node/settings.ts";
 import type { FunctionMetrics } from "./metrics.ts";
 import { type Invocation, openOnAws, openOnce, startFunction } from "./open.ts";

@@ -2,8 +2,8 @@ import type { Depth } from "../../backend/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Change } from "../../core/decide.ts";
 import type { StoredOrder } from "../../core/order.ts";
+import type { Observer } from "../context.ts";
 import { createHistogram, createMeter, type Histogram, type Meter, observe } from "./meter.ts";
-import type { Observer } from "./observer.ts";
 
 /** What a store told of its transactions: how long each took to be on disk, and how many operations it had. */
 export interface StoreTotals {
