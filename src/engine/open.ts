@@ -40,26 +40,19 @@ export interface OpenWorkflows<B extends LocatedBackend> {
  * closes the stores that it opened. Rejects with `app_invalid`, `limit_exceeded` and as the backend's factory does.
  */
 export async function openWorkflows<B extends LocatedBackend>(options: OpenOptions<B>): Promise<OpenWorkflows<B>> {
-  const {
-    clock = systemClock(),
-    random = Math.random,
-    backend: open,
-    delivery,
-    observerOf,
-    onBatchOf,
-    ...others
-  } = options;
-  const { actor = { runtime: "node", name: hostname() } } = options;
+  const { clock = systemClock(), random = Math.random, actor = { runtime: "node", name: hostname() } } = options;
   const apps = [options.apps].flat() as readonly App[];
   refuseTwins(apps);
   const backends: B[] = [];
   const openOne = async (app: App) => {
     const { name } = app.workflow;
-    const onBatch = onBatchOf?.(name);
-    const backend = await open({ workflow: name, delivery, clock, onBatch, leaseSeconds: leasesOf(app.workflow) });
+    const onBatch = options.onBatchOf?.(name);
+    const { delivery } = options;
+    const leaseSeconds = leasesOf(app.workflow);
+    const backend = await options.backend({ workflow: name, delivery, clock, onBatch, leaseSeconds });
     backends.push(backend);
-    const observer = await observerOf?.(name, backend);
-    return { engine: createEngine({ ...others, app, backend, clock, random, actor, observer }), backend };
+    const observer = await options.observerOf?.(name, backend);
+    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer }), backend };
   };
   const close = async (): Promise<void> => {
     await ended(backends.map((backend) => backend.close()));

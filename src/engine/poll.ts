@@ -7,15 +7,16 @@ import type { StartOptions } from "./engine.ts";
 import { textOf } from "./log.ts";
 import type { StatusContext } from "./runHandler.ts";
 
-export interface Poll {
-  /** Receives no more, and resolves once every attempt under way has been committed. */
-  stop(): Promise<void>;
-}
-
 const pauseAfterErrorSeconds = 1;
 
-/** Receives the deliveries of one status and keeps at most `concurrency` handlers running. */
-export function startPoll({ status, definition, backend, clock, log }: StatusContext, attempt: RunAttempt): Poll {
+/**
+ * Receives the deliveries of one status and keeps at most `concurrency` handlers running. The returned function ends
+ * that: it receives no more, and resolves once every attempt under way has been committed.
+ */
+export function startPoll(
+  { status, definition, backend, clock, log }: StatusContext,
+  attempt: RunAttempt,
+): () => Promise<void> {
   const leaseSeconds = leaseSecondsOf(definition);
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
@@ -88,9 +89,7 @@ export function startPoll({ status, definition, backend, clock, log }: StatusCon
     });
   };
   let stopped: Promise<void> | undefined;
-  return {
-    stop: () => (stopped ??= end()),
-  };
+  return () => (stopped ??= end());
 }
 
 /**

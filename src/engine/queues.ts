@@ -10,16 +10,12 @@ const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: 
 export function createQueues({ workflow, backend, log }: EngineContext): Pick<Engine, "queues" | "setPaused"> {
   const queues = async (): Promise<Depth[]> => {
     const { depths } = await backend.counts({ depths: true });
-    const rows = statusesOf(workflow)
-      .filter(([, status]) => kindOf(status) !== "final")
-      .map(([status, definition]): Depth => {
-        const kind = kindOf(definition) as Depth["kind"];
-        return depths.find((row) => row.status === status && row.kind === kind) ?? { status, kind, ...none };
-      });
-    return [
-      ...rows,
-      ...depths.filter((depth) => !rows.some((row) => row.status === depth.status && row.kind === depth.kind)),
-    ];
+    const rows = statusesOf(workflow).flatMap(([status, definition]): Depth[] => {
+      const kind = kindOf(definition);
+      if (kind === "final") return [];
+      return [depths.find((row) => row.status === status && row.kind === kind) ?? { status, kind, ...none }];
+    });
+    return [...rows, ...depths.filter((depth) => !rows.includes(depth))];
   };
 
   return {

@@ -161,14 +161,11 @@ export function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): StatusC
     loaded = module.default;
     return loaded;
   };
-  const loadOnce = () => {
-    // After a load that failed, the next attempt loads again.
-    loading ??= load().finally(() => {
-      loading = undefined;
-    });
-    return loading;
+  // After a load that failed, the next attempt loads again.
+  const end = () => {
+    loading = undefined;
   };
-  return () => loaded ?? loadOnce();
+  return () => loaded ?? (loading ??= load().finally(end));
 }
 
 /** The time by which an attempt must have ended. */
