@@ -169,10 +169,8 @@ function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "st
     const name = typeof which === "string" ? which : "workflow" in which ? which.workflow.name : which.name;
     const library = libraries.get(name);
     if (library !== undefined) return library;
-    throw new CauceError(
-      "workflow_not_found",
-      `no workflow "${name}" is served here; there is ${[...libraries.keys()].join(", ")}`,
-    );
+    const names = [...libraries.keys()].join(", ");
+    throw new CauceError("workflow_not_found", `no workflow "${name}" is served here; there is ${names}`);
   };
   const ordersOf = (workflow: string): Orders => libraryOf(workflow).orders;
   return {
@@ -208,10 +206,8 @@ function createLifecycle(
 
   const startAll = async ({ statuses, sweeps = true }: StartOptions): Promise<void> => {
     try {
-      const polled = polledStatuses(
-        engines.map(({ workflow }) => workflow),
-        statuses,
-      );
+      const workflows = engines.map(({ workflow }) => workflow);
+      const polled = polledStatuses(workflows, statuses);
       // An engine that neither polls nor sweeps has to open no resource.
       const wanted = engines.flatMap((engine, index) => {
         const own = polled[index] ?? [];

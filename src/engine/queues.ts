@@ -24,12 +24,12 @@ export function createQueues({ workflow, backend, log }: EngineContext): Pick<En
     async setPaused(status, paused) {
       const definition = statusOf(workflow, status);
       const row = async () => (await queues()).find((each) => each.status === status && each.kind === "handled");
-      // A pause outlives its status, so a status that the workflow no longer knows can still be resumed.
-      const isLeft = async () => !paused && (await row())?.paused === true;
-      if (definition === undefined && !(await isLeft())) {
-        return { refused: "status_not_found", message: `workflow "${workflow.name}" has no status "${status}"` };
-      }
-      if (definition !== undefined && kindOf(definition) !== "handled" && !(await isLeft())) {
+      const isHandled = definition !== undefined && kindOf(definition) === "handled";
+      // A pause outlives its status, so a status that is no longer known or handled can still be resumed.
+      if (!isHandled && (paused || !(await row())?.paused)) {
+        if (definition === undefined) {
+          return { refused: "status_not_found", message: `workflow "${workflow.name}" has no status "${status}"` };
+        }
         const message = `"${status}" has no handler, so nothing of it is delivered that could be paused`;
         return { refused: "status_not_handled", message };
       }

@@ -18,12 +18,7 @@ export interface StoreHealth {
 }
 
 const probePauseMilliseconds = 1_000;
-const faults: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "store_full",
-  "store_unavailable",
-  "store_unreadable",
-  "store_corrupt",
-]);
+const faults = new Set<ErrorCode>(["store_full", "store_unavailable", "store_unreadable", "store_corrupt"]);
 
 export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
   let faulty = false;

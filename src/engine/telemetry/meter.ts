@@ -25,14 +25,6 @@ export interface StatusTotals extends StatusCounts {
   readonly to: Map<string, number>;
 }
 
-export interface Totals {
-  placed: number;
-  finished: number;
-  /** Orders that an operator or the retention removed. */
-  removed: number;
-  readonly statuses: ReadonlyMap<string, StatusTotals>;
-}
-
 /** The counts of one status in one minute. `depth`: the orders that stood in it at the end of the minute. */
 export interface StatusMinute extends Readonly<Pick<StatusTotals, "entered" | "left" | "depth">> {
   readonly status: string;
@@ -52,7 +44,13 @@ export interface Minute {
 
 /** Counts what one workflow does, for metrics and statistics. */
 export interface Meter extends Observer {
-  readonly totals: Totals;
+  readonly totals: {
+    placed: number;
+    finished: number;
+    /** Orders that an operator or the retention removed. */
+    removed: number;
+    readonly statuses: ReadonlyMap<string, StatusTotals>;
+  };
   /** The last `count` minutes, the current one last. Fewer where the meter is younger. */
   minutes(count: number): Minute[];
 }
@@ -73,7 +71,7 @@ interface Current extends StatusCounts {
 export function createMeter({ clock, depths }: { clock: Clock; depths: readonly Depth[] }): Meter {
   const statuses = new Map<string, StatusTotals>();
   const current = new Map<string, Current>();
-  const totals: Totals = { placed: 0, finished: 0, removed: 0, statuses };
+  const totals: Meter["totals"] = { placed: 0, finished: 0, removed: 0, statuses };
   const past: Minute[] = [];
   const minute = { at: minuteOf(clock.now()), placed: 0, finished: 0 };
 
