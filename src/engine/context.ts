@@ -30,10 +30,7 @@ export function decideContext({ workflow, backend, clock, random }: EngineContex
 }
 
 /** Commits a change that no attempt made. */
-export async function commitChange(
-  { backend, observer }: EngineContext,
-  change: Change,
-): Promise<"committed" | "stale"> {
+export async function commitChange({ backend, observer }: EngineContext, change: Change) {
   const committed = await backend.commit(change);
   if (committed === "committed") observer.changed(change, undefined);
   return committed;

@@ -46,10 +46,9 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
   const backends: B[] = [];
   const openOne = async (app: App) => {
     const { name } = app.workflow;
-    const onBatch = options.onBatchOf?.(name);
-    const { delivery } = options;
     const leaseSeconds = leasesOf(app.workflow);
-    const backend = await options.backend({ workflow: name, delivery, clock, onBatch, leaseSeconds });
+    const onBatch = options.onBatchOf?.(name);
+    const backend = await options.backend({ workflow: name, delivery: options.delivery, clock, onBatch, leaseSeconds });
     backends.push(backend);
     const observer = await options.observerOf?.(name, backend);
     return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer }), backend };

@@ -13,10 +13,8 @@ const pauseAfterErrorSeconds = 1;
  * Receives the deliveries of one status and keeps at most `concurrency` handlers running. The returned function ends
  * that: it receives no more, and resolves once every attempt under way has been committed.
  */
-export function startPoll(
-  { status, definition, backend, clock, log }: StatusContext,
-  attempt: RunAttempt,
-): () => Promise<void> {
+export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promise<void> {
+  const { status, definition, backend, clock, log } = own;
   const leaseSeconds = leaseSecondsOf(definition);
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
@@ -96,10 +94,7 @@ export function startPoll(
  * Gives the statuses that each workflow is to poll: those of `wanted` that it handles, or all where `wanted` is
  * undefined. Throws `status_not_found` or `status_not_handled` for a wanted status that no workflow handles.
  */
-export function polledStatuses(
-  workflows: readonly AnyWorkflow[],
-  wanted: readonly string[] | undefined,
-): readonly (readonly string[])[] {
+export function polledStatuses(workflows: readonly AnyWorkflow[], wanted: readonly string[] | undefined): string[][] {
   const handled = workflows.map(handledStatuses);
   if (wanted === undefined) return handled;
   for (const status of wanted) {
