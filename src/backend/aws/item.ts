@@ -212,7 +212,7 @@ export function decodeOrder(item: Item, large: Large): StoredOrder {
 }
 
 /** An entry of the index: what lists, sweep and counts go by. */
-export interface Standing {
+export interface IndexEntry {
   readonly id: string;
   readonly sort: string;
   readonly status: string;
@@ -224,7 +224,7 @@ export interface Standing {
   readonly failure: Omit<Failure, "code"> | null;
 }
 
-export function decodeStanding(item: Item): Standing {
+export function decodeIndexEntry(item: Item): IndexEntry {
   return {
     id: textOf(item, "id") as string,
     sort: textOf(item, "so") as string,

@@ -100,9 +100,7 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     // What a sweep kept a moment ago, of a store with many orders: it knows nothing of the one above.
     const dynamo = new DynamoDBClient();
     t.after(() => dynamo.destroy());
-    const rows = encodeRows([
-      { kind: "handled", status: "received", standing: 5_000, delayed: 0, oldestAt: 1, failed: 0 },
-    ]);
+    const rows = encodeRows([{ kind: "handled", status: "received", open: 5_000, delayed: 0, oldestAt: 1, failed: 0 }]);
     const Item = {
       ...{ id: { S: metaId }, part: { S: "counts" }, rows: { S: JSON.stringify(rows) } },
       ...{ all: { BOOL: true }, at: { N: String(clock.now()) } },

@@ -1,7 +1,7 @@
 import type { Clock } from "../../../core/clock.ts";
 import type { Backend, DeliveryMode, Depth, FailureGroup } from "../../port.ts";
 import { destroyClients, openClients } from "../clients.ts";
-import type { Standing } from "../item.ts";
+import type { IndexEntry } from "../item.ts";
 import { resourceNames } from "../names.ts";
 import type { Counts, Queue } from "../queue/queue.ts";
 import { type Key, openTable, type Table } from "../table.ts";
@@ -47,10 +47,10 @@ export function createCounting(options: CountingOptions): Counting {
   const entriesOf = async (
     partitions: readonly string[],
     mostEach: number,
-  ): Promise<{ entries: Standing[]; all: boolean }> => {
+  ): Promise<{ entries: IndexEntry[]; all: boolean }> => {
     const found = await Promise.all(
       partitions.map(async (partition) => {
-        const entries: Standing[] = [];
+        const entries: IndexEntry[] = [];
         let after: string | undefined;
         do {
           const { entries: more, next } = await walkIndex(table, { partition, after, limit: Math.min(mostEach, page) });
@@ -76,7 +76,7 @@ export function createCounting(options: CountingOptions): Counting {
   const keptCount = async (): Promise<Counted | undefined> => {
     const item = await table.read(keptKey);
     const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
-    const orders = rows.reduce((sum, { standing, delayed, failed }) => sum + standing + delayed + failed, 0);
+    const orders = rows.reduce((sum, { open, delayed, failed }) => sum + open + delayed + failed, 0);
     if (orders <= fewMost || Number(item?.at?.N) < clock.now() - keptSeconds * 1_000) return undefined;
     return { rows, all: item?.all?.BOOL === true };
   };
@@ -160,10 +160,10 @@ export function depthsOf({ counted, paused, queued, mode, countMost }: CountedAn
   ];
   return rows
     .map((row): Depth => {
-      const { kind, status, standing, delayed, oldestAt, failed } = row;
+      const { kind, status, open, delayed, oldestAt, failed } = row;
       // A waiting status has no queue, and one that left the definition none that is known.
       const { waiting, inFlight } = (kind === "handled" ? queued.get(status) : undefined) ?? {
-        waiting: standing,
+        waiting: open,
         inFlight: 0,
       };
       return {
@@ -179,10 +179,10 @@ export function depthsOf({ counted, paused, queued, mode, countMost }: CountedAn
 }
 
 function emptyRow(kind: Row["kind"], status: string): Row {
-  return { kind, status, standing: 0, delayed: 0, oldestAt: null, failed: 0 };
+  return { kind, status, open: 0, delayed: 0, oldestAt: null, failed: 0 };
 }
 
-export function failureGroups(entries: readonly Standing[]): FailureGroup[] {
+export function failureGroups(entries: readonly IndexEntry[]): FailureGroup[] {
   const groups = new Map<string, { -readonly [Field in keyof FailureGroup]: FailureGroup[Field] }>();
   for (const { status, failure } of entries) {
     if (failure === null) continue;
@@ -207,10 +207,10 @@ export interface Row {
   readonly kind: "handled" | "waiting";
   readonly status: string;
   /** Open, and not put off. */
-  readonly standing: number;
+  readonly open: number;
   /** Open, and not before a time. */
   readonly delayed: number;
-  /** When the one of `standing` changed that did so first, in milliseconds since 1970. */
+  /** When the one of `open` changed that did so first, in milliseconds since 1970. */
   readonly oldestAt: number | null;
   readonly failed: number;
 }
@@ -219,18 +219,18 @@ export interface Row {
 export const countedMost = 10_000;
 
 /** The rows with these entries counted too, open or failed ones. */
-export function tallied(rows: readonly Row[], entries: readonly Standing[], now: number): Row[] {
+export function tallied(rows: readonly Row[], entries: readonly IndexEntry[], now: number): Row[] {
   const all = new Map<string, { -readonly [Field in keyof Row]: Row[Field] }>();
   for (const row of rows) all.set(`${row.kind} ${row.status}`, { ...row });
   for (const { status, kind: stood, notBefore, updatedAt, failure } of entries) {
     const kind = stood === "waiting" ? "waiting" : "handled";
     const key = `${kind} ${status}`;
-    const row = all.get(key) ?? { kind, status, standing: 0, delayed: 0, oldestAt: null, failed: 0 };
+    const row = all.get(key) ?? { kind, status, open: 0, delayed: 0, oldestAt: null, failed: 0 };
     all.set(key, row);
     if (failure !== null) row.failed++;
     else if (kind === "handled" && (notBefore ?? 0) > now) row.delayed++;
     else {
-      row.standing++;
+      row.open++;
       row.oldestAt = Math.min(row.oldestAt ?? updatedAt, updatedAt);
     }
   }
@@ -238,16 +238,16 @@ export function tallied(rows: readonly Row[], entries: readonly Standing[], now:
 }
 
 /** Whether so many of its open orders are counted that the rest need not be. */
-export function isFull({ standing, delayed }: Row, most: number): boolean {
-  return standing + delayed > most;
+export function isFull({ open, delayed }: Row, most: number): boolean {
+  return open + delayed > most;
 }
 
 /** As short as it may be: a sweep's cursor and an item of the table hold it. */
 export function encodeRows(rows: readonly Row[]): unknown[][] {
-  return rows.map(({ kind, status, standing, delayed, oldestAt, failed }) => [
+  return rows.map(({ kind, status, open, delayed, oldestAt, failed }) => [
     kind,
     status,
-    standing,
+    open,
     delayed,
     oldestAt,
     failed,
@@ -260,11 +260,11 @@ export function decodeRows(encoded: unknown): Row[] | undefined {
   const rows: Row[] = [];
   for (const each of encoded) {
     if (!Array.isArray(each)) return undefined;
-    const [kind, status, standing, delayed, oldestAt, failed] = each;
-    const counts = [standing, delayed, failed, oldestAt ?? 0];
+    const [kind, status, open, delayed, oldestAt, failed] = each;
+    const counts = [open, delayed, failed, oldestAt ?? 0];
     if ((kind !== "handled" && kind !== "waiting") || typeof status !== "string") return undefined;
     if (!counts.every((count) => Number.isSafeInteger(count))) return undefined;
-    rows.push({ kind, status, standing, delayed, oldestAt, failed });
+    rows.push({ kind, status, open, delayed, oldestAt, failed });
   }
   return rows;
 }
@@ -276,7 +276,7 @@ const pageEntries = 1_000;
  * How many open orders stand in each status, by looking at each of them: exact where depths may be a sweep's of a while
  * ago. About 82,500 read units for five million orders. Rejects with `store_missing` where there is no table.
  */
-export async function countStanding(workflow: string, stage: string, clock: Clock): Promise<readonly Row[]> {
+export async function countOpenOrders(workflow: string, stage: string, clock: Clock): Promise<readonly Row[]> {
   const clients = openClients();
   try {
     const table = openTable(clients.dynamo, resourceNames(workflow, stage, "standard").table);

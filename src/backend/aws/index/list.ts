@@ -2,7 +2,7 @@ import { readCursor, writeCursor } from "../../../core/cursor.ts";
 import { matches } from "../../../core/filter.ts";
 import type { StoredOrder } from "../../../core/order.ts";
 import type { Backend, ListQuery } from "../../port.ts";
-import { attributes as a, type Standing } from "../item.ts";
+import { attributes as a, type IndexEntry } from "../item.ts";
 import type { Orders } from "../orders.ts";
 import type { Table } from "../table.ts";
 import type { Registry } from "../tableMeta.ts";
@@ -27,7 +27,7 @@ export function createList(table: Table, registry: Registry, orders: Orders): Ba
     let horizon: string | undefined;
     const found = await Promise.all(
       partitionsOf(registry, query).map(async (partition) => {
-        const entries: Standing[] = [];
+        const entries: IndexEntry[] = [];
         for (let after = from, looked = 0; entries.length <= limit; ) {
           const page = await walkIndex(table, { partition, backward: true, after, filter, limit: perCall });
           entries.push(...page.entries);
@@ -48,7 +48,7 @@ export function createList(table: Table, registry: Registry, orders: Orders): Ba
     sorts.sort((x, y) => (x < y ? 1 : -1));
     const page = sorts.slice(0, limit);
     const next = sorts.length > limit ? page.at(-1) : horizon;
-    const items = await Promise.all(page.map((sort) => orders.get((seen.get(sort) as Standing).id)));
+    const items = await Promise.all(page.map((sort) => orders.get((seen.get(sort) as IndexEntry).id)));
     return {
       // The index may be a little behind: what is answered fits as it stands now.
       items: items.filter((order): order is StoredOrder => order !== undefined && matches(order, query)),

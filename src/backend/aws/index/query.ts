@@ -1,4 +1,4 @@
-import { decodeStanding, type Item, indexName, type Standing } from "../item.ts";
+import { decodeIndexEntry, type IndexEntry, type Item, indexName } from "../item.ts";
 import type { Table } from "../table.ts";
 
 /** Entries of a partition of the index, page by page. */
@@ -21,7 +21,7 @@ export interface IndexFilter {
 }
 
 export interface WalkPage {
-  readonly entries: readonly Standing[];
+  readonly entries: readonly IndexEntry[];
   /** The last entry that was looked at, where there are more. */
   readonly next: string | undefined;
 }
@@ -48,5 +48,5 @@ export async function walkIndex(table: Table, walk: Walk): Promise<WalkPage> {
     ScanIndexForward: !backward,
     Limit: limit,
   });
-  return { entries: items.map(decodeStanding), next: next?.so?.S };
+  return { entries: items.map(decodeIndexEntry), next: next?.so?.S };
 }

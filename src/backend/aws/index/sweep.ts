@@ -5,11 +5,11 @@ import type { StoredOrder } from "../../../core/order.ts";
 import type { Backend, Swept } from "../../port.ts";
 import {
   attributes as a,
+  type IndexEntry,
   type Item,
   newNonce,
   numberOf,
   orderPart,
-  type Standing,
   settingAll,
   textOf,
 } from "../item.ts";
@@ -197,7 +197,7 @@ export function createSweeping(options: SweepingOptions): Sweeping {
   }
 
   /** The index may be a little behind what the orders are. */
-  async function stillDue(entries: readonly Standing[]): Promise<StoredOrder[]> {
+  async function stillDue(entries: readonly IndexEntry[]): Promise<StoredOrder[]> {
     const now = clock.now();
     const found = await Promise.allSettled(
       entries.map(async ({ id }) => {
@@ -209,7 +209,7 @@ export function createSweeping(options: SweepingOptions): Sweeping {
     return found.flatMap((each, n) => {
       if (each.status === "fulfilled") return each.value ?? [];
       // One that cannot be read keeps back none of the others.
-      onUnread((entries[n] as Standing).id, each.reason);
+      onUnread((entries[n] as IndexEntry).id, each.reason);
       return [];
     });
   }
@@ -239,15 +239,15 @@ function dueOrOther(full: readonly Row[], now: number): IndexFilter | undefined 
   };
 }
 
-function isDue({ due }: Standing, now: number): boolean {
+function isDue({ due }: IndexEntry, now: number): boolean {
   return due !== null && due <= now;
 }
 
-function byDue(x: Standing, y: Standing): number {
+function byDue(x: IndexEntry, y: IndexEntry): number {
   return (x.due as number) - (y.due as number) || (x.id < y.id ? -1 : 1);
 }
 
-function isAfter({ due, id }: Standing, given: Place["given"]): boolean {
+function isAfter({ due, id }: IndexEntry, given: Place["given"]): boolean {
   if (given === null) return true;
   const [at, last] = given;
   return (due as number) > at || (due === at && id > last);

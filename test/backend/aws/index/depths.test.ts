@@ -9,10 +9,10 @@ import {
   decodeOrder,
   encodeChanging,
   encodeFixed,
+  type IndexEntry,
   type Item,
   orderPart,
   present,
-  type Standing,
 } from "../../../../src/backend/aws/item.ts";
 import { createParts } from "../../../../src/backend/aws/largeFields.ts";
 import type { Orders } from "../../../../src/backend/aws/orders.ts";
@@ -111,7 +111,7 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
   const kept = async () => {
     const item = await table.read({ id: metaId, part: "counts" });
     const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
-    return Object.fromEntries(rows.map(({ status, standing }) => [status, standing]));
+    return Object.fromEntries(rows.map(({ status, open }) => [status, open]));
   };
   return { backend, clock, calls, sweeping, pass, depths, kept, insert };
 }
@@ -132,25 +132,21 @@ function itemsOf(like: StoredOrder, count: number, fields: Partial<StoredOrder>,
   });
 }
 
-function standing(fields: Partial<Standing>): Standing {
+function entry(fields: Partial<IndexEntry>): IndexEntry {
   const still = { id: "1", sort: "1", visit: 0, notBefore: null, due: null, failure: null };
   return { ...still, status: "received", kind: "handled", updatedAt: 7, ...fields };
 }
 
 describe("what entries of the index add up to", () => {
   it("is a row for each kind and status", () => {
-    const first = tallied(
-      [],
-      [standing({}), standing({ notBefore: 101 }), standing({ kind: "waiting", status: "held" })],
-      100,
-    );
-    const rows = tallied(first, [standing({ updatedAt: 3, notBefore: 100 }), standing({ failure })], 100);
+    const first = tallied([], [entry({}), entry({ notBefore: 101 }), entry({ kind: "waiting", status: "held" })], 100);
+    const rows = tallied(first, [entry({ updatedAt: 3, notBefore: 100 }), entry({ failure })], 100);
     assert.deepEqual(rows, [
-      { kind: "handled", status: "received", standing: 2, delayed: 1, oldestAt: 3, failed: 1 },
-      { kind: "waiting", status: "held", standing: 1, delayed: 0, oldestAt: 7, failed: 0 },
+      { kind: "handled", status: "received", open: 2, delayed: 1, oldestAt: 3, failed: 1 },
+      { kind: "waiting", status: "held", open: 1, delayed: 0, oldestAt: 7, failed: 0 },
     ]);
     assert.deepEqual(decodeRows(encodeRows(rows)), rows);
-    assert.deepEqual(first[0]?.standing, 1, "earlier rows stay as they are");
+    assert.deepEqual(first[0]?.open, 1, "earlier rows stay as they are");
   });
 
   it("is not read from what is none", () => {
@@ -161,7 +157,7 @@ describe("what entries of the index add up to", () => {
 
   it("is 'at least' past 10,000 of a status, of that one alone", () => {
     const many = (count: number, status: string) =>
-      Array.from({ length: count }, () => standing({ kind: "waiting", status }));
+      Array.from({ length: count }, () => entry({ kind: "waiting", status }));
     const rows = tallied([], [...many(10_001, "held"), ...many(10_000, "parked")], 100);
     const given = { paused: new Set<string>(), queued: new Map(), mode: "standard" as const, countMost: 10_000 };
     const tell = (all: boolean) =>
@@ -177,7 +173,7 @@ describe("what entries of the index add up to", () => {
   });
 
   it("is joined with the queues' counts and the pauses", () => {
-    const rows = tallied([], [standing({}), standing({ notBefore: 101 }), standing({ status: "gone" })], 100);
+    const rows = tallied([], [entry({}), entry({ notBefore: 101 }), entry({ status: "gone" })], 100);
     const found = depthsOf({
       counted: { rows, all: true },
       paused: new Set(["priced"]),
