@@ -52,7 +52,7 @@ const doublingsMost = 9;
  * Where a sweep stands: behind which entry each shard's step begins, what of the step was given before, and how many
  * orders were counted before the step.
  */
-interface Place {
+interface SweepCursor {
   readonly behind: readonly (string | null)[];
   readonly given: readonly [number, string] | null;
   readonly rows: readonly Row[];
@@ -81,20 +81,20 @@ export function createSweeping(options: SweepingOptions): Sweeping {
     async sweep({ limit, cursor }) {
       await registry.refresh();
       const shards = registry.open();
-      let place = cursor === undefined ? start(shards.length) : readCursor(cursor, "a sweep", placeOf);
+      let position = cursor === undefined ? start(shards.length) : readCursor(cursor, "a sweep", parseCursor);
       if (cursor === undefined) await parts.sweep();
       for (let steps = 0; steps < stepsMost; steps++) {
         const now = clock.now();
-        const { entries, behind } = await step(place, shards, now);
-        const due = entries.filter((entry) => isDue(entry, now) && isAfter(entry, place.given)).sort(byDue);
+        const { entries, behind } = await step(position, shards, now);
+        const due = entries.filter((entry) => isDue(entry, now) && isAfter(entry, position.given)).sort(byDue);
         const given = due.slice(0, limit);
         const last = given.at(-1);
         const ended = behind.every((each) => each === null);
         const again = last !== undefined && due.length > limit;
         // A step that is looked at again is counted once, when it is left.
-        const rows = again ? place.rows : tallied(place.rows, entries, now);
-        const rest: Place | undefined = again
-          ? { behind: place.behind, given: [last.due as number, last.id], rows }
+        const rows = again ? position.rows : tallied(position.rows, entries, now);
+        const rest: SweepCursor | undefined = again
+          ? { behind: position.behind, given: [last.due as number, last.id], rows }
           : ended
             ? undefined
             : { behind, given: null, rows };
@@ -102,20 +102,20 @@ export function createSweeping(options: SweepingOptions): Sweeping {
         if (given.length > 0 || rest === undefined) {
           return {
             ...(await seenTo(await stillDue(given))),
-            nextCursor: rest === undefined ? null : cursorOf(rest),
+            nextCursor: rest === undefined ? null : writeSweepCursor(rest),
             nextAt: null,
           };
         }
-        place = rest;
+        position = rest;
       }
-      return { expired: [], redelivered: 0, failed: [], nextCursor: cursorOf(place), nextAt: null };
+      return { expired: [], redelivered: 0, failed: [], nextCursor: writeSweepCursor(position), nextAt: null };
     },
   };
 
   /**
    * mark ─ send
    *   another sweeper was first       the mark's condition fails, and nothing is sent
-   *   the mark's answer is lost       the SDK asks again, and the mark's own name tells that it took place
+   *   the mark's answer is lost       the SDK asks again, and the mark's own name tells that it took position
    *   dies after the mark             the next message comes after twice the time
    *   the send is refused             so it does for a sweep, which must not try a queue that is gone over and over;
    *                                   else the mark is taken back, since a repeat would take it for a message
@@ -181,14 +181,14 @@ export function createSweeping(options: SweepingOptions): Sweeping {
     };
   }
 
-  async function step(place: Place, shards: readonly string[], now: number) {
+  async function step(position: SweepCursor, shards: readonly string[], now: number) {
     const filter = dueOrOther(
-      place.rows.filter((row) => isFull(row, countMost)),
+      position.rows.filter((row) => isFull(row, countMost)),
       now,
     );
     const pages = await Promise.all(
       shards.map((partition, shard) => {
-        const after = place.behind[shard];
+        const after = position.behind[shard];
         if (after === null) return { entries: [], next: undefined };
         return walkIndex(table, { partition, after: after === "" ? undefined : after, filter, limit: stepLooks });
       }),
@@ -220,7 +220,7 @@ export function secondsAfter(messages: number, lostSeconds: number): number {
   return lostSeconds * 2 ** Math.min(messages, doublingsMost);
 }
 
-function start(shards: number): Place {
+function start(shards: number): SweepCursor {
   return { behind: Array.from({ length: shards }, () => ""), given: null, rows: [] };
 }
 
@@ -247,20 +247,20 @@ function byDue(x: IndexEntry, y: IndexEntry): number {
   return (x.due as number) - (y.due as number) || (x.id < y.id ? -1 : 1);
 }
 
-function isAfter({ due, id }: IndexEntry, given: Place["given"]): boolean {
+function isAfter({ due, id }: IndexEntry, given: SweepCursor["given"]): boolean {
   if (given === null) return true;
   const [at, last] = given;
   return (due as number) > at || (due === at && id > last);
 }
 
-function cursorOf(place: Place): string {
-  return writeCursor(JSON.stringify([place.behind, place.given, encodeRows(place.rows)]));
+function writeSweepCursor(position: SweepCursor): string {
+  return writeCursor(JSON.stringify([position.behind, position.given, encodeRows(position.rows)]));
 }
 
-function placeOf(text: string): Place | undefined {
+function parseCursor(text: string): SweepCursor | undefined {
   const parsed = jsonOf(text);
   if (!Array.isArray(parsed)) return undefined;
-  const [behind, given, counted] = parsed as [Place["behind"], Place["given"], unknown];
+  const [behind, given, counted] = parsed as [SweepCursor["behind"], SweepCursor["given"], unknown];
   const rows = decodeRows(counted);
   if (rows === undefined || !Array.isArray(behind)) return undefined;
   return behind.every((each) => each === null || typeof each === "string") ? { behind, given, rows } : undefined;
