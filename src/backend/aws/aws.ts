@@ -12,7 +12,7 @@ import { createParts } from "./largeFields.ts";
 import { resourceNames } from "./names.ts";
 import { createOrders, createRemoving } from "./orders.ts";
 import { type Adopted, createDeliveries } from "./queue/deliveries.ts";
-import { createFlights, createGroups } from "./queue/inFlight.ts";
+import { createGroups, createLeases } from "./queue/inFlight.ts";
 import { visibilitySecondsMax } from "./queue/queue.ts";
 import { createReceiving } from "./queue/receive.ts";
 import { createResources } from "./resources.ts";
@@ -80,10 +80,10 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     });
     const lostSecondsOf = (status: string) => (leaseSeconds[status] ?? usualLeaseSeconds) + lostAfterLeaseSeconds;
     const parts = createParts(table, clock);
-    const flights = createFlights(clock);
+    const leases = createLeases(clock);
     const groups = createGroups();
     const deliveries = createDeliveries({
-      ...{ mode, clock, table, flights, groups },
+      ...{ mode, clock, table, leases, groups },
       onForeign: (messageId) =>
         onWarning({ messageId }, "a message that Cauce did not write; it is left to the dead letters"),
     });
@@ -96,7 +96,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     const receiving = createReceiving({ clock, registry, groups, deliveries, queueOf, pollSeconds });
     const counting = createCounting({ mode, clock, table, registry, handled, queueOf });
     const sweeping = createSweeping({
-      ...{ clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf },
+      ...{ clock, table, registry, parts, orders, leases, queueOf, lostSecondsOf },
       keepCounts: counting.keep,
       onUnread: (orderId, error) =>
         onWarning({ orderId, error: String(error) }, "overdue order not read; the next sweep looks at it again"),

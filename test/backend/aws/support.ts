@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { TestContext } from "node:test";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import type { Flight } from "../../../src/backend/aws/queue/inFlight.ts";
+import type { Lease } from "../../../src/backend/aws/queue/inFlight.ts";
 import type { Queue } from "../../../src/backend/aws/queue/queue.ts";
 import { openTable, type Table } from "../../../src/backend/aws/table.ts";
 import type { NewOrder } from "../../../src/backend/port.ts";
@@ -35,13 +35,13 @@ export function newOrder(clock: FakeClock, fields: Partial<NewOrder> = {}): NewO
 }
 
 /** What a process has in hand of a queue that nothing is asked of. */
-export function flight(url: string, groupId: string | null, fields: Partial<Flight> = {}): Flight {
+export function lease(url: string, groupId: string | null, fields: Partial<Lease> = {}): Lease {
   return {
     reference: { id: randomUUID(), status: "received", visit: 0 },
     queue: { url } as Queue,
     messageId: randomUUID(),
     receipt: randomUUID(),
-    ...{ receives: 1, groupId, brought: false, receivedAt: 0, leaseEndsAt: Number.POSITIVE_INFINITY },
+    ...{ receives: 1, groupId, brought: false, receivedAt: 0, endsAt: Number.POSITIVE_INFINITY },
     ...fields,
   };
 }

@@ -15,7 +15,7 @@ import {
 } from "../item.ts";
 import type { Parts } from "../largeFields.ts";
 import type { Orders } from "../orders.ts";
-import type { Flights } from "../queue/inFlight.ts";
+import type { Leases } from "../queue/inFlight.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Table } from "../table.ts";
 import type { Registry } from "../tableMeta.ts";
@@ -28,7 +28,7 @@ export interface SweepingOptions {
   readonly registry: Registry;
   readonly parts: Parts;
   readonly orders: Orders;
-  readonly flights: Flights;
+  readonly leases: Leases;
   readonly queueOf: (status: string) => Promise<Queue>;
   readonly lostSecondsOf: (status: string) => number;
   /** Told of an order that is due and cannot be read; the next sweep looks at it again. */
@@ -72,7 +72,7 @@ export interface Sweeping extends Pick<Backend, "sweep"> {
  * counts them by the way, since each of them is read anyhow.
  */
 export function createSweeping(options: SweepingOptions): Sweeping {
-  const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
+  const { clock, table, registry, parts, orders, leases, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
   const { countMost = countedMost } = options;
 
   return {
@@ -126,7 +126,7 @@ export function createSweeping(options: SweepingOptions): Sweeping {
     if (item === undefined || order === undefined || order.visit !== visit) return;
     if (order.kind !== "handled" || order.failure !== null) return;
     const now = clock.now();
-    if ((order.notBefore ?? 0) > now || flights.of(id, visit).length > 0) return;
+    if ((order.notBefore ?? 0) > now || leases.of(id, visit).length > 0) return;
     const swept = numberOf(item, a.swept) ?? 0;
     if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
     const seconds = secondsAfter(swept + 1, lostSecondsOf(order.status));

@@ -3,7 +3,7 @@ import type { Clock } from "../../../core/clock.ts";
 import type { Delivery, DeliveryMode, Verdict } from "../../port.ts";
 import { attributes, type Item, numberOf, orderPart, type Seen, textOf } from "../item.ts";
 import type { Table } from "../table.ts";
-import type { Flight, Flights, Groups } from "./inFlight.ts";
+import type { Groups, Lease, Leases } from "./inFlight.ts";
 import { delaySecondsMax, type Queue, visibilitySecondsLeft } from "./queue.ts";
 import { referenceOf } from "./topic.ts";
 
@@ -11,7 +11,7 @@ export interface DeliveriesOptions {
   readonly mode: DeliveryMode;
   readonly clock: Clock;
   readonly table: Table;
-  readonly flights: Flights;
+  readonly leases: Leases;
   readonly groups: Groups;
   /** Told of a message that Cauce did not write: it is left to the queue's dead letters. */
   readonly onForeign: (messageId: string) => void;
@@ -56,16 +56,16 @@ export interface Deliveries {
 }
 
 export function createDeliveries(options: DeliveriesOptions): Deliveries {
-  const { mode, clock, table, flights, groups } = options;
+  const { mode, clock, table, leases, groups } = options;
 
   const secondsUntil = (at: number): number => Math.max(0, Math.ceil((at - clock.now()) / 1_000));
 
   /** Off the queue, and then the next of its group. */
-  const take = async (flight: Flight): Promise<void> => {
-    flights.end(flight);
-    if (flight.brought) return;
-    await flight.queue.delete(flight.receipt);
-    groups.left(flight);
+  const take = async (lease: Lease): Promise<void> => {
+    leases.end(lease);
+    if (lease.brought) return;
+    await lease.queue.delete(lease.receipt);
+    groups.left(lease);
   };
 
   /**
@@ -74,29 +74,29 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
    *   dies between the two   the old message comes back when its lease ends, finds `notBefore`, and is put off again
    * FIFO: the message itself is invisible until then, or as long as SQS lets it, and holds back its group.
    */
-  const again = async (flight: Flight, notBefore: number): Promise<void> => {
-    flights.end(flight);
+  const again = async (lease: Lease, notBefore: number): Promise<void> => {
+    leases.end(lease);
     const seconds = secondsUntil(notBefore);
     if (mode === "fifo") {
       // Those whose lease has run out meanwhile come by themselves, and SQS refuses to be told of them.
-      const back = groups.stays(flight).filter(({ leaseEndsAt }) => leaseEndsAt > clock.now());
-      const most = visibilitySecondsLeft(flight.receivedAt, clock.now());
-      await flight.queue.changeVisibility(flight.receipt, Math.min(seconds, most));
+      const back = groups.stays(lease).filter(({ endsAt }) => endsAt > clock.now());
+      const most = visibilitySecondsLeft(lease.receivedAt, clock.now());
+      await lease.queue.changeVisibility(lease.receipt, Math.min(seconds, most));
       await Promise.all(back.map((each) => each.queue.changeVisibility(each.receipt, 0)));
       return;
     }
     if (seconds <= delaySecondsMax) {
-      const reference = { ...flight.reference, group: null, notBefore };
-      await flight.queue.send(reference, { delaySeconds: seconds, suffix: "" });
+      const reference = { ...lease.reference, group: null, notBefore };
+      await lease.queue.send(reference, { delaySeconds: seconds, suffix: "" });
     }
-    if (!flight.brought) await flight.queue.delete(flight.receipt);
+    if (!lease.brought) await lease.queue.delete(lease.receipt);
   };
 
   /**
    * Standard: whether the order needs no such message any more. Sent anew, it would count as received for the first
    * time, and so come for ever, or once more with each attempt.
    */
-  const isNeedless = async ({ reference, receives }: Flight): Promise<boolean> => {
+  const isNeedless = async ({ reference, receives }: Lease): Promise<boolean> => {
     let item: Item | undefined;
     try {
       item = await table.read({ id: reference.id, part: orderPart });
@@ -115,8 +115,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   };
 
   /** What a message's earlier receives came to, as far as the order tells. */
-  const earlierOf = async (flight: Flight): Promise<{ readonly redelivered: boolean; readonly suspect: boolean }> => {
-    const { reference, messageId, receives } = flight;
+  const earlierOf = async (lease: Lease): Promise<{ readonly redelivered: boolean; readonly suspect: boolean }> => {
+    const { reference, messageId, receives } = lease;
     if (receives === 1) return { redelivered: false, suspect: false };
     // Where the table cannot be read, neither can the order be: its delivery comes again a moment later, and so do not
     // those that came with it only when their leases are over.
@@ -129,25 +129,25 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     return { redelivered: !accountedFor, suspect: item[attributes.attempting]?.BOOL === true };
   };
 
-  const deliveryOf = async (flight: Flight): Promise<Adopted> => {
-    const { reference, messageId, receipt, groupId } = flight;
+  const deliveryOf = async (lease: Lease): Promise<Adopted> => {
+    const { reference, messageId, receipt, groupId } = lease;
     const { id, status, visit } = reference;
     return {
       ...{ orderId: id, status, visit, receipt, messageId, groupId, unattended: true },
-      ...(await earlierOf(flight)),
+      ...(await earlierOf(lease)),
     };
   };
 
-  const flightsOf = (
+  const leasesOf = (
     queue: Queue,
     status: string,
     messages: readonly Message[],
     leaseSeconds: number,
     receivedAt: number,
     brought: boolean,
-  ): Flight[] => {
-    const leaseEndsAt = receivedAt + leaseSeconds * 1_000;
-    const arrived: Flight[] = [];
+  ): Lease[] => {
+    const endsAt = receivedAt + leaseSeconds * 1_000;
+    const arrived: Lease[] = [];
     for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
       const reference = referenceOf(Body);
       if (reference === undefined || ReceiptHandle === undefined) {
@@ -163,7 +163,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
         brought,
         receivedAt,
-        leaseEndsAt,
+        endsAt,
       });
     }
     return arrived;
@@ -171,49 +171,49 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 
   return {
     async adopt(queue, status, messages, leaseSeconds) {
-      const brought = flightsOf(queue, status, messages, leaseSeconds, clock.now(), true);
-      for (const flight of brought) flights.add(flight);
+      const brought = leasesOf(queue, status, messages, leaseSeconds, clock.now(), true);
+      for (const lease of brought) leases.add(lease);
       return Promise.all(brought.map(deliveryOf));
     },
 
     async giveBack({ receipt }) {
-      const flight = flights.byReceipt(receipt);
-      if (flight === undefined) return;
-      flights.end(flight);
-      await flight.queue.changeVisibility(receipt, 0);
+      const lease = leases.byReceipt(receipt);
+      if (lease === undefined) return;
+      leases.end(lease);
+      await lease.queue.changeVisibility(receipt, 0);
     },
 
     async accept(queue, status, messages, leaseSeconds, receivedAt) {
-      const arrived = flightsOf(queue, status, messages, leaseSeconds, receivedAt, false);
-      const heads = groups.arrive(arrived.filter(({ leaseEndsAt }) => leaseEndsAt > clock.now()));
-      for (const flight of heads) flights.add(flight);
+      const arrived = leasesOf(queue, status, messages, leaseSeconds, receivedAt, false);
+      const heads = groups.arrive(arrived.filter(({ endsAt }) => endsAt > clock.now()));
+      for (const lease of heads) leases.add(lease);
       return Promise.all(heads.map(deliveryOf));
     },
 
-    holds: ({ receipt }) => flights.byReceipt(receipt) !== undefined,
+    holds: ({ receipt }) => leases.byReceipt(receipt) !== undefined,
 
     async takeReady(queue, most, leaseSeconds) {
       const now = clock.now();
-      const lasting = groups.takeReady(queue.url, most).filter((flight) => flight.leaseEndsAt > now);
+      const lasting = groups.takeReady(queue.url, most).filter((lease) => lease.endsAt > now);
       return Promise.all(
-        lasting.map(async (flight) => {
-          const seconds = Math.min(Math.ceil(leaseSeconds), visibilitySecondsLeft(flight.receivedAt, now));
-          await queue.changeVisibility(flight.receipt, seconds);
-          const renewed = { ...flight, leaseEndsAt: now + seconds * 1_000 };
-          flights.add(renewed);
+        lasting.map(async (lease) => {
+          const seconds = Math.min(Math.ceil(leaseSeconds), visibilitySecondsLeft(lease.receivedAt, now));
+          await queue.changeVisibility(lease.receipt, seconds);
+          const renewed = { ...lease, endsAt: now + seconds * 1_000 };
+          leases.add(renewed);
           return deliveryOf(renewed);
         }),
       );
     },
 
     async settle({ receipt }, verdict) {
-      const flight = flights.byReceipt(receipt);
-      if (flight === undefined) return;
-      if (verdict.verdict === "done") return take(flight);
-      if (mode === "standard" && (await isNeedless(flight))) return take(flight);
+      const lease = leases.byReceipt(receipt);
+      if (lease === undefined) return;
+      if (verdict.verdict === "done") return take(lease);
+      if (mode === "standard" && (await isNeedless(lease))) return take(lease);
       if (mode === "fifo") {
         // The receive that ends here must not look like a worker that died.
-        const { id, visit } = flight.reference;
+        const { id, visit } = lease.reference;
         await table.update({
           Key: { id: { S: id }, part: { S: orderPart } },
           UpdateExpression: "SET #sm = :message, #sn = :receives",
@@ -224,26 +224,26 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
             "#vi": attributes.visit,
           },
           ExpressionAttributeValues: {
-            ":message": { S: flight.messageId },
-            ":receives": { N: String(flight.receives) },
+            ":message": { S: lease.messageId },
+            ":receives": { N: String(lease.receives) },
             ":visit": { N: String(visit) },
           },
         });
       }
-      await again(flight, verdict.notBefore);
+      await again(lease, verdict.notBefore);
     },
 
     async consume(id, visit) {
-      await Promise.all(flights.of(id, visit).map(take));
+      await Promise.all(leases.of(id, visit).map(take));
     },
 
     seenOf(id, visit) {
-      const flight = flights.of(id, visit)[0];
-      return flight === undefined ? null : { messageId: flight.messageId, receives: flight.receives };
+      const lease = leases.of(id, visit)[0];
+      return lease === undefined ? null : { messageId: lease.messageId, receives: lease.receives };
     },
 
     async postpone(id, visit, notBefore) {
-      const [first, ...others] = flights.of(id, visit);
+      const [first, ...others] = leases.of(id, visit);
       await Promise.all(others.map(take));
       if (first !== undefined) await again(first, notBefore);
     },

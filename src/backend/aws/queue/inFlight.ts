@@ -3,7 +3,7 @@ import type { Queue } from "./queue.ts";
 import type { Reference } from "./topic.ts";
 
 /** A message that this process has received and not yet answered. */
-export interface Flight {
+export interface Lease {
   readonly reference: Omit<Reference, "group">;
   readonly queue: Queue;
   readonly messageId: string;
@@ -17,49 +17,49 @@ export interface Flight {
   /** When it came here, in milliseconds since 1970. */
   readonly receivedAt: number;
   /** Milliseconds since 1970; after that it may be in other hands. */
-  readonly leaseEndsAt: number;
+  readonly endsAt: number;
 }
 
-export interface Flights {
-  add(flight: Flight): void;
-  end(flight: Flight): void;
-  byReceipt(receipt: string): Flight | undefined;
+export interface Leases {
+  add(lease: Lease): void;
+  end(lease: Lease): void;
+  byReceipt(receipt: string): Lease | undefined;
   /** Those of one visit whose leases last. */
-  of(id: string, visit: number): readonly Flight[];
+  of(id: string, visit: number): readonly Lease[];
 }
 
-/** What this process has in hand. A flight whose lease has run out is forgotten. */
-export function createFlights(clock: Clock): Flights {
-  const byReceipt = new Map<string, Flight>();
-  const byVisit = new Map<string, Set<Flight>>();
+/** What this process has in hand. A lease whose lease has run out is forgotten. */
+export function createLeases(clock: Clock): Leases {
+  const byReceipt = new Map<string, Lease>();
+  const byVisit = new Map<string, Set<Lease>>();
   const visitOf = (id: string, visit: number) => `${id}:${visit}`;
 
-  const end = (flight: Flight): void => {
-    byReceipt.delete(flight.receipt);
-    const key = visitOf(flight.reference.id, flight.reference.visit);
+  const end = (lease: Lease): void => {
+    byReceipt.delete(lease.receipt);
+    const key = visitOf(lease.reference.id, lease.reference.visit);
     const all = byVisit.get(key);
-    all?.delete(flight);
+    all?.delete(lease);
     if (all?.size === 0) byVisit.delete(key);
   };
 
   const forgetLate = (): void => {
     const now = clock.now();
-    for (const flight of byReceipt.values()) {
+    for (const lease of byReceipt.values()) {
       // Those that were received first stand first, and leases of one status are of one length, so most end here.
-      if (flight.leaseEndsAt > now) return;
-      end(flight);
+      if (lease.endsAt > now) return;
+      end(lease);
     }
   };
 
-  const lasting = (flight: Flight | undefined): Flight | undefined =>
-    flight !== undefined && flight.leaseEndsAt > clock.now() ? flight : undefined;
+  const lasting = (lease: Lease | undefined): Lease | undefined =>
+    lease !== undefined && lease.endsAt > clock.now() ? lease : undefined;
 
   return {
-    add(flight) {
+    add(lease) {
       forgetLate();
-      byReceipt.set(flight.receipt, flight);
-      const key = visitOf(flight.reference.id, flight.reference.visit);
-      byVisit.set(key, (byVisit.get(key) ?? new Set()).add(flight));
+      byReceipt.set(lease.receipt, lease);
+      const key = visitOf(lease.reference.id, lease.reference.visit);
+      byVisit.set(key, (byVisit.get(key) ?? new Set()).add(lease));
     },
     end,
     byReceipt: (receipt) => lasting(byReceipt.get(receipt)),
@@ -73,21 +73,21 @@ export function createFlights(clock: Clock): Flights {
  */
 export interface Groups {
   /** Of what was received together, in order: what may be handed out now. The others wait here. */
-  arrive(flights: readonly Flight[]): Flight[];
+  arrive(leases: readonly Lease[]): Lease[];
   /** The head of its group has left: the next becomes ready. */
-  left(flight: Flight): void;
+  left(lease: Lease): void;
   /** The head of its group comes again: those behind it are given back, and returned. */
-  stays(flight: Flight): Flight[];
-  takeReady(url: string, most: number): Flight[];
+  stays(lease: Lease): Lease[];
+  takeReady(url: string, most: number): Lease[];
   /** Calls once when something of the queue is ready, unless the function that it returns is called first. */
   onReady(url: string, call: () => void): () => void;
 }
 
 export function createGroups(): Groups {
-  const behind = new Map<string, Flight[]>();
-  const ready = new Map<string, Flight[]>();
+  const behind = new Map<string, Lease[]>();
+  const ready = new Map<string, Lease[]>();
   const waiting = new Map<string, Set<() => void>>();
-  const keyOf = ({ queue, groupId }: Flight) => `${queue.url} ${groupId}`;
+  const keyOf = ({ queue, groupId }: Lease) => `${queue.url} ${groupId}`;
 
   const wake = (url: string): void => {
     const all = waiting.get(url);
@@ -96,35 +96,35 @@ export function createGroups(): Groups {
   };
 
   return {
-    arrive(flights) {
-      const heads: Flight[] = [];
+    arrive(leases) {
+      const heads: Lease[] = [];
       const seen = new Set<string>();
-      for (const flight of flights) {
-        if (flight.groupId === null) heads.push(flight);
+      for (const lease of leases) {
+        if (lease.groupId === null) heads.push(lease);
         else {
-          const key = keyOf(flight);
+          const key = keyOf(lease);
           if (!seen.has(key)) {
             // The queue gives none of a group that is in flight: what waited here before has run out of its lease.
             behind.delete(key);
             seen.add(key);
-            heads.push(flight);
-          } else behind.set(key, [...(behind.get(key) ?? []), flight]);
+            heads.push(lease);
+          } else behind.set(key, [...(behind.get(key) ?? []), lease]);
         }
       }
       return heads;
     },
-    left(flight) {
-      const key = keyOf(flight);
+    left(lease) {
+      const key = keyOf(lease);
       const all = behind.get(key);
       const next = all?.shift();
       if (all?.length === 0) behind.delete(key);
       if (next === undefined) return;
-      const { url } = flight.queue;
+      const { url } = lease.queue;
       ready.set(url, [...(ready.get(url) ?? []), next]);
       wake(url);
     },
-    stays(flight) {
-      const key = keyOf(flight);
+    stays(lease) {
+      const key = keyOf(lease);
       const all = behind.get(key) ?? [];
       behind.delete(key);
       return all;

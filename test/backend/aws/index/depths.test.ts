@@ -16,7 +16,7 @@ import {
 } from "../../../../src/backend/aws/item.ts";
 import { createParts } from "../../../../src/backend/aws/largeFields.ts";
 import type { Orders } from "../../../../src/backend/aws/orders.ts";
-import { createFlights } from "../../../../src/backend/aws/queue/inFlight.ts";
+import { createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
 import { openQueue } from "../../../../src/backend/aws/queue/queue.ts";
 import { openTable } from "../../../../src/backend/aws/table.ts";
 import { metaId, openRegistry } from "../../../../src/backend/aws/tableMeta.ts";
@@ -69,7 +69,7 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
     onUnread: (_, error) => assert.fail(String(error)),
     ...{ clock, table, registry, orders, queueOf, countMost },
     parts: createParts(table, clock),
-    flights: createFlights(clock),
+    leases: createLeases(clock),
     lostSecondsOf: () => lostSeconds,
     keepCounts: counting.keep,
   });

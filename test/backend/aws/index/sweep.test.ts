@@ -6,7 +6,7 @@ import { aws } from "../../../../src/backend/aws/index.ts";
 import { decodeOrder, orderPart } from "../../../../src/backend/aws/item.ts";
 import type { Parts } from "../../../../src/backend/aws/largeFields.ts";
 import type { Orders } from "../../../../src/backend/aws/orders.ts";
-import { createFlights } from "../../../../src/backend/aws/queue/inFlight.ts";
+import { createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
 import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
 import type { Registry } from "../../../../src/backend/aws/tableMeta.ts";
 import type { Backend } from "../../../../src/backend/port.ts";
@@ -218,7 +218,7 @@ describe("the sweep", { concurrency: 3 }, () => {
         decode: async (item) => decodeOrder(item, {}),
       } as Partial<Orders> as Orders,
       queueOf: async () => ({ send: async ({ id }) => void sent.push(id) }) as Partial<Queue> as Queue,
-      flights: createFlights(clock),
+      leases: createLeases(clock),
       lostSecondsOf: () => lostSeconds,
       ...{ registry: {} as Registry, parts: {} as Parts, onUnread: never, keepCounts: never },
     });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Message } from "@aws-sdk/client-sqs";
 import { createDeliveries } from "../../../../src/backend/aws/queue/deliveries.ts";
-import { createFlights, createGroups } from "../../../../src/backend/aws/queue/inFlight.ts";
+import { createGroups, createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
 import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
 import { createReceiving } from "../../../../src/backend/aws/queue/receive.ts";
 import { bodyOf } from "../../../../src/backend/aws/queue/topic.ts";
@@ -28,10 +28,10 @@ function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({}))
     send: async ({ id }, { delaySeconds }) => void told.push(`send ${id} in ${delaySeconds} s`),
     counts: () => assert.fail("nobody counts"),
   };
-  const flights = createFlights(clock);
+  const leases = createLeases(clock);
   const groups = createGroups();
   const table = { read, update: async () => ({}) } as Partial<Table> as Table;
-  const deliveries = createDeliveries({ ...{ mode, clock, table, flights, groups }, onForeign: () => {} });
+  const deliveries = createDeliveries({ ...{ mode, clock, table, leases, groups }, onForeign: () => {} });
   let paused = false;
   const registry = { isPaused: async () => paused } as Partial<Registry> as Registry;
   const receiving = createReceiving({
