@@ -3,7 +3,7 @@ import type { Backend, DeliveryMode, Depth, FailureGroup } from "../../port.ts";
 import { destroyClients, openClients } from "../clients.ts";
 import type { IndexEntry } from "../item.ts";
 import { resourceNames } from "../names.ts";
-import type { Counts, Queue } from "../queue/queue.ts";
+import type { Queue, QueueCounts } from "../queue/queue.ts";
 import { type Key, openTable, type Table } from "../table.ts";
 import { metaId, openRegistry, type Registry } from "../tableMeta.ts";
 import { walkIndex } from "./query.ts";
@@ -35,12 +35,12 @@ const keptSeconds = 3_600;
  */
 export interface Counting extends Pick<Backend, "counts"> {
   /** What a sweep counted of the open orders in one pass over all of them; adds the failed ones. */
-  keep(open: readonly Row[]): Promise<void>;
+  keep(open: readonly DepthRow[]): Promise<void>;
   forget(): void;
 }
 
 export function createCounting(options: CountingOptions): Counting {
-  const { mode, clock, table, registry, handled, queueOf, fewMost = page, countMost = countedMost } = options;
+  const { mode, clock, table, registry, handled, queueOf, fewMost = page, countMost = countedMax } = options;
   let known: { readonly at: number; readonly depths: Promise<Depth[]> } | undefined;
 
   /** Every entry of these partitions, up to a number of each. */
@@ -64,16 +64,16 @@ export function createCounting(options: CountingOptions): Counting {
   };
   const failedEntries = () => {
     const partitions = registry.failed();
-    return entriesOf(partitions, Math.ceil(countedMost / partitions.length));
+    return entriesOf(partitions, Math.ceil(countedMax / partitions.length));
   };
 
-  const countNow = async (): Promise<Counted> => {
+  const countNow = async (): Promise<CountedRows> => {
     const [open, failed] = await Promise.all([entriesOf(registry.open(), page), entriesOf(registry.failed(), page)]);
-    return { rows: tallied([], [...open.entries, ...failed.entries], clock.now()), all: open.all && failed.all };
+    return { rows: countInto([], [...open.entries, ...failed.entries], clock.now()), all: open.all && failed.all };
   };
 
   /** What the last full pass kept; undefined where that is few enough to count, or long ago. */
-  const keptCount = async (): Promise<Counted | undefined> => {
+  const keptCount = async (): Promise<CountedRows | undefined> => {
     const item = await table.read(keptKey);
     const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
     const orders = rows.reduce((sum, { open, delayed, failed }) => sum + open + delayed + failed, 0);
@@ -126,7 +126,7 @@ export function createCounting(options: CountingOptions): Counting {
         Item: {
           id: { S: keptKey.id },
           part: { S: keptKey.part },
-          rows: { S: JSON.stringify(encodeRows(tallied(open, entries, now))) },
+          rows: { S: JSON.stringify(encodeRows(countInto(open, entries, now))) },
           all: { BOOL: all },
           at: { N: String(now) },
         },
@@ -135,22 +135,22 @@ export function createCounting(options: CountingOptions): Counting {
   };
 }
 
-export interface Counted {
-  readonly rows: readonly Row[];
+export interface CountedRows {
+  readonly rows: readonly DepthRow[];
   /** Nothing was left out, but of rows that are full. */
   readonly all: boolean;
 }
 
-export interface CountedAndQueued {
-  readonly counted: Counted;
+export interface DepthSources {
+  readonly counted: CountedRows;
   readonly paused: ReadonlySet<string>;
-  readonly queued: ReadonlyMap<string, Counts>;
+  readonly queued: ReadonlyMap<string, QueueCounts>;
   readonly mode: DeliveryMode;
   readonly countMost: number;
 }
 
-export function depthsOf({ counted, paused, queued, mode, countMost }: CountedAndQueued): Depth[] {
-  const rowOf = (kind: Depth["kind"], status: string): Row =>
+export function depthsOf({ counted, paused, queued, mode, countMost }: DepthSources): Depth[] {
+  const rowOf = (kind: Depth["kind"], status: string): DepthRow =>
     counted.rows.find((row) => row.kind === kind && row.status === status) ?? emptyRow(kind, status);
   const messages = [...queued].filter(([, { waiting, inFlight }]) => waiting + inFlight > 0).map(([status]) => status);
   const handled = counted.rows.filter(({ kind }) => kind === "handled").map(({ status }) => status);
@@ -178,7 +178,7 @@ export function depthsOf({ counted, paused, queued, mode, countMost }: CountedAn
     .sort((x, y) => (x.status < y.status ? -1 : 1));
 }
 
-function emptyRow(kind: Row["kind"], status: string): Row {
+function emptyRow(kind: DepthRow["kind"], status: string): DepthRow {
   return { kind, status, open: 0, delayed: 0, oldestAt: null, failed: 0 };
 }
 
@@ -203,7 +203,7 @@ export function failureGroups(entries: readonly IndexEntry[]): FailureGroup[] {
 }
 
 /** How many orders stand in one status. A definition may change a status's kind, so both kinds may have a row. */
-export interface Row {
+export interface DepthRow {
   readonly kind: "handled" | "waiting";
   readonly status: string;
   /** Open, and not put off. */
@@ -216,11 +216,11 @@ export interface Row {
 }
 
 /** So many of a row are counted; past that its counts are lower bounds. */
-export const countedMost = 10_000;
+export const countedMax = 10_000;
 
 /** The rows with these entries counted too, open or failed ones. */
-export function tallied(rows: readonly Row[], entries: readonly IndexEntry[], now: number): Row[] {
-  const all = new Map<string, { -readonly [Field in keyof Row]: Row[Field] }>();
+export function countInto(rows: readonly DepthRow[], entries: readonly IndexEntry[], now: number): DepthRow[] {
+  const all = new Map<string, { -readonly [Field in keyof DepthRow]: DepthRow[Field] }>();
   for (const row of rows) all.set(`${row.kind} ${row.status}`, { ...row });
   for (const { status, kind: stood, notBefore, updatedAt, failure } of entries) {
     const kind = stood === "waiting" ? "waiting" : "handled";
@@ -238,12 +238,12 @@ export function tallied(rows: readonly Row[], entries: readonly IndexEntry[], no
 }
 
 /** Whether so many of its open orders are counted that the rest need not be. */
-export function isFull({ open, delayed }: Row, most: number): boolean {
+export function isFull({ open, delayed }: DepthRow, most: number): boolean {
   return open + delayed > most;
 }
 
 /** As short as it may be: a sweep's cursor and an item of the table hold it. */
-export function encodeRows(rows: readonly Row[]): unknown[][] {
+export function encodeRows(rows: readonly DepthRow[]): unknown[][] {
   return rows.map(({ kind, status, open, delayed, oldestAt, failed }) => [
     kind,
     status,
@@ -255,9 +255,9 @@ export function encodeRows(rows: readonly Row[]): unknown[][] {
 }
 
 /** Undefined for what `encodeRows` did not write. */
-export function decodeRows(encoded: unknown): Row[] | undefined {
+export function decodeRows(encoded: unknown): DepthRow[] | undefined {
   if (!Array.isArray(encoded)) return undefined;
-  const rows: Row[] = [];
+  const rows: DepthRow[] = [];
   for (const each of encoded) {
     if (!Array.isArray(each)) return undefined;
     const [kind, status, open, delayed, oldestAt, failed] = each;
@@ -276,17 +276,17 @@ const pageEntries = 1_000;
  * How many open orders stand in each status, by looking at each of them: exact where depths may be a sweep's of a while
  * ago. About 82,500 read units for five million orders. Rejects with `store_missing` where there is no table.
  */
-export async function countOpenOrders(workflow: string, stage: string, clock: Clock): Promise<readonly Row[]> {
+export async function countOpenOrders(workflow: string, stage: string, clock: Clock): Promise<readonly DepthRow[]> {
   const clients = openClients();
   try {
     const table = openTable(clients.dynamo, resourceNames(workflow, stage, "standard").table);
     const registry = await openRegistry(table, clock, 1);
-    let rows: readonly Row[] = [];
+    let rows: readonly DepthRow[] = [];
     const walk = async (partition: string): Promise<void> => {
       let after: string | undefined;
       do {
         const { entries, next } = await walkIndex(table, { partition, after, limit: pageEntries });
-        rows = tallied(rows, entries, clock.now());
+        rows = countInto(rows, entries, clock.now());
         after = next;
       } while (after !== undefined);
     };

@@ -19,7 +19,7 @@ import type { Leases } from "../queue/inFlight.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Table } from "../table.ts";
 import type { Registry } from "../tableMeta.ts";
-import { countedMost, decodeRows, encodeRows, isFull, type Row, tallied } from "./depths.ts";
+import { countedMax, countInto, type DepthRow, decodeRows, encodeRows, isFull } from "./depths.ts";
 import { type IndexFilter, walkIndex } from "./query.ts";
 
 export interface SweepingOptions {
@@ -34,7 +34,7 @@ export interface SweepingOptions {
   /** Told of an order that is due and cannot be read; the next sweep looks at it again. */
   readonly onUnread: (orderId: string, error: unknown) => void;
   /** Told at the end of each pass over all open orders how many of them stand where. */
-  readonly keepCounts: (rows: readonly Row[]) => Promise<void>;
+  readonly keepCounts: (rows: readonly DepthRow[]) => Promise<void>;
   /** Past so many, no more orders of a status are counted. Default 10,000. */
   readonly countMost?: number | undefined;
 }
@@ -55,7 +55,7 @@ const doublingsMost = 9;
 interface SweepCursor {
   readonly behind: readonly (string | null)[];
   readonly given: readonly [number, string] | null;
-  readonly rows: readonly Row[];
+  readonly rows: readonly DepthRow[];
 }
 
 export interface Sweeping extends Pick<Backend, "sweep"> {
@@ -73,7 +73,7 @@ export interface Sweeping extends Pick<Backend, "sweep"> {
  */
 export function createSweeping(options: SweepingOptions): Sweeping {
   const { clock, table, registry, parts, orders, leases, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
-  const { countMost = countedMost } = options;
+  const { countMost = countedMax } = options;
 
   return {
     redeliver: (order) => redeliver(order, "taken back"),
@@ -92,7 +92,7 @@ export function createSweeping(options: SweepingOptions): Sweeping {
         const ended = behind.every((each) => each === null);
         const again = last !== undefined && due.length > limit;
         // A step that is looked at again is counted once, when it is left.
-        const rows = again ? position.rows : tallied(position.rows, entries, now);
+        const rows = again ? position.rows : countInto(position.rows, entries, now);
         const rest: SweepCursor | undefined = again
           ? { behind: position.behind, given: [last.due as number, last.id], rows }
           : ended
@@ -225,7 +225,7 @@ function start(shards: number): SweepCursor {
 }
 
 /** What is due, and what is still to be counted: entries of a row that is full need not come over the network. */
-function dueOrOther(full: readonly Row[], now: number): IndexFilter | undefined {
+function dueOrOther(full: readonly DepthRow[], now: number): IndexFilter | undefined {
   if (full.length === 0) return undefined;
   const left = full.slice(0, inMost);
   const names = left.map((_, n) => `:st${n}`);

@@ -26,7 +26,7 @@ export function visibilitySecondsLeft(receivedAt: number, now: number): number {
   return Math.max(0, visibilitySecondsMax - underwaySeconds - passedSeconds);
 }
 
-export interface Counts {
+export interface QueueCounts {
   readonly waiting: number;
   readonly inFlight: number;
   readonly delayed: number;
@@ -38,7 +38,7 @@ export interface Queue {
   delete(receipt: string): Promise<void>;
   changeVisibility(receipt: string, seconds: number): Promise<void>;
   send(reference: Reference, options: { delaySeconds: number; suffix: string }): Promise<void>;
-  counts(): Promise<Counts>;
+  counts(): Promise<QueueCounts>;
   readonly url: string;
 }
 

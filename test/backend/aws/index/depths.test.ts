@@ -3,7 +3,13 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { BatchWriteItemCommand } from "@aws-sdk/client-dynamodb";
 import { type AwsBackend, aws } from "../../../../src/backend/aws/aws.ts";
 import { destroyClients, openClients } from "../../../../src/backend/aws/clients.ts";
-import { createCounting, decodeRows, depthsOf, encodeRows, tallied } from "../../../../src/backend/aws/index/depths.ts";
+import {
+  countInto,
+  createCounting,
+  decodeRows,
+  depthsOf,
+  encodeRows,
+} from "../../../../src/backend/aws/index/depths.ts";
 import { createSweeping } from "../../../../src/backend/aws/index/sweep.ts";
 import {
   decodeOrder,
@@ -139,8 +145,12 @@ function entry(fields: Partial<IndexEntry>): IndexEntry {
 
 describe("what entries of the index add up to", () => {
   it("is a row for each kind and status", () => {
-    const first = tallied([], [entry({}), entry({ notBefore: 101 }), entry({ kind: "waiting", status: "held" })], 100);
-    const rows = tallied(first, [entry({ updatedAt: 3, notBefore: 100 }), entry({ failure })], 100);
+    const first = countInto(
+      [],
+      [entry({}), entry({ notBefore: 101 }), entry({ kind: "waiting", status: "held" })],
+      100,
+    );
+    const rows = countInto(first, [entry({ updatedAt: 3, notBefore: 100 }), entry({ failure })], 100);
     assert.deepEqual(rows, [
       { kind: "handled", status: "received", open: 2, delayed: 1, oldestAt: 3, failed: 1 },
       { kind: "waiting", status: "held", open: 1, delayed: 0, oldestAt: 7, failed: 0 },
@@ -158,7 +168,7 @@ describe("what entries of the index add up to", () => {
   it("is 'at least' past 10,000 of a status, of that one alone", () => {
     const many = (count: number, status: string) =>
       Array.from({ length: count }, () => entry({ kind: "waiting", status }));
-    const rows = tallied([], [...many(10_001, "held"), ...many(10_000, "parked")], 100);
+    const rows = countInto([], [...many(10_001, "held"), ...many(10_000, "parked")], 100);
     const given = { paused: new Set<string>(), queued: new Map(), mode: "standard" as const, countMost: 10_000 };
     const tell = (all: boolean) =>
       depthsOf({ ...given, counted: { rows, all } }).map(({ status, waiting, atLeast }) => [status, waiting, atLeast]);
@@ -173,7 +183,7 @@ describe("what entries of the index add up to", () => {
   });
 
   it("is joined with the queues' counts and the pauses", () => {
-    const rows = tallied([], [entry({}), entry({ notBefore: 101 }), entry({ status: "gone" })], 100);
+    const rows = countInto([], [entry({}), entry({ notBefore: 101 }), entry({ status: "gone" })], 100);
     const found = depthsOf({
       counted: { rows, all: true },
       paused: new Set(["priced"]),
