@@ -34,7 +34,7 @@ export interface SqsAnswer {
 }
 
 /** What serves one status's queue. */
-interface Desk {
+interface StatusProcessor {
   readonly workflow: string;
   readonly status: string;
   readonly timeoutSeconds: number;
@@ -66,14 +66,14 @@ export function processingHandler(
   const log = jsonLog((line) => process.stdout.write(line));
   const settings = lambdaSettings(cauceVariables());
   const figures = createFigures(settings, (line) => process.stdout.write(line));
-  const open = openOnce(() => openDesks(apps, settings, log, figures));
+  const open = openOnce(() => openProcessors(apps, settings, log, figures));
   return async ({ Records }, invocation) => {
-    const desks = await open();
+    const processors = await open();
     const failed = await Promise.all(
       [...batchesOf(Records)].map(async (batch) => {
-        const desk = deskOf(batch, desks, log);
-        const ids = desk === undefined ? idsOf(batch) : await serve(batch, desk, invocation, log);
-        if (desk !== undefined) figures.add("MessagesNotDone", ids.length, desk);
+        const processor = processorOf(batch, processors, log);
+        const ids = processor === undefined ? idsOf(batch) : await serve(batch, processor, invocation, log);
+        if (processor !== undefined) figures.add("MessagesNotDone", ids.length, processor);
         return ids;
       }),
     );
@@ -82,13 +82,13 @@ export function processingHandler(
   };
 }
 
-async function openDesks(
+async function openProcessors(
   apps: App | readonly App[],
   settings: LambdaSettings,
   log: Log,
   figures: Figures,
-): Promise<ReadonlyMap<string, Desk>> {
-  const desks = new Map<string, Desk>();
+): Promise<ReadonlyMap<string, StatusProcessor>> {
+  const processors = new Map<string, StatusProcessor>();
   const observerOf = (workflow: string) => attemptObserver(workflow, figures);
   for (const { app, engine, backend } of await openEngines(apps, settings, { log, name: functionName(), observerOf })) {
     const { workflow } = app;
@@ -96,14 +96,14 @@ async function openDesks(
     const attempt = await engine.attend();
     for (const status of handledStatuses(workflow)) {
       const definition = statusOf(workflow, status) as HandledStatus;
-      desks.set(names.queue(status), {
+      processors.set(names.queue(status), {
         ...{ workflow: workflow.name, status, backend, attempt, fifo: settings.delivery === "fifo" },
         timeoutSeconds: timeoutSecondsOf(definition),
         leaseSeconds: leaseSecondsOf(definition),
       });
     }
   }
-  return desks;
+  return processors;
 }
 
 const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "AttemptsFailed" } as const;
@@ -140,32 +140,42 @@ function lanesOf(deliveries: readonly Adopted[], fifo: boolean): readonly (reado
 const idsOf = (records: readonly SqsRecord[]) => records.map(({ messageId }) => messageId);
 
 /** What serves the queue that the records came from, if anything does. */
-function deskOf(records: readonly SqsRecord[], desks: ReadonlyMap<string, Desk>, log: Log): Desk | undefined {
+function processorOf(
+  records: readonly SqsRecord[],
+  processors: ReadonlyMap<string, StatusProcessor>,
+  log: Log,
+): StatusProcessor | undefined {
   const queue = records[0]?.eventSourceARN.split(":").at(-1) ?? "";
-  const desk = desks.get(queue);
-  if (desk === undefined) log.error({ queue }, "this function has no handler for the queue; its messages come again");
-  return desk;
+  const processor = processors.get(queue);
+  if (processor === undefined)
+    log.error({ queue }, "this function has no handler for the queue; its messages come again");
+  return processor;
 }
 
 /** Serves one queue's records, and gives the ids of those that are not done. */
-async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invocation, log: Log): Promise<string[]> {
-  const { workflow, status } = desk;
+async function serve(
+  records: readonly SqsRecord[],
+  processor: StatusProcessor,
+  invocation: Invocation,
+  log: Log,
+): Promise<string[]> {
+  const { workflow, status } = processor;
   const left = new Set(idsOf(records));
   const notSettled = (error: unknown): void => {
     log.error({ workflow, status, error: String(error) }, "delivery not settled; it comes again");
   };
   const begun = new Set<Adopted>();
-  const leaseEndsAt = Date.now() + desk.leaseSeconds * 1_000;
+  const leaseEndsAt = Date.now() + processor.leaseSeconds * 1_000;
   const serveLane = async (lane: readonly Adopted[]): Promise<void> => {
     try {
       for (const delivery of lane) {
-        if (invocation.getRemainingTimeInMillis() < desk.timeoutSeconds * 1_000 + afterMilliseconds) return;
+        if (invocation.getRemainingTimeInMillis() < processor.timeoutSeconds * 1_000 + afterMilliseconds) return;
         begun.add(delivery);
-        const verdict = await desk.attempt({ ...delivery, requestId: invocation.awsRequestId }, () => {});
+        const verdict = await processor.attempt({ ...delivery, requestId: invocation.awsRequestId }, () => {});
         if (verdict === undefined) return;
-        await desk.backend.settle(delivery, verdict);
+        await processor.backend.settle(delivery, verdict);
         // Past its lease a delivery is known no more and no new message was sent, so the old one must not go.
-        if (verdict.verdict === "again" && (desk.fifo || Date.now() >= leaseEndsAt)) return;
+        if (verdict.verdict === "again" && (processor.fifo || Date.now() >= leaseEndsAt)) return;
         left.delete(delivery.messageId as string);
       }
     } catch (error) {
@@ -176,9 +186,9 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
     if (first === undefined) return;
     begun.add(first);
     try {
-      const notBefore = Date.now() + pausedSeconds[desk.fifo ? "fifo" : "standard"] * 1_000;
-      await desk.backend.settle(first, { verdict: "again", notBefore });
-      if (!desk.fifo) left.delete(first.messageId as string);
+      const notBefore = Date.now() + pausedSeconds[processor.fifo ? "fifo" : "standard"] * 1_000;
+      await processor.backend.settle(first, { verdict: "again", notBefore });
+      if (!processor.fifo) left.delete(first.messageId as string);
     } catch (error) {
       notSettled(error);
     }
@@ -187,14 +197,14 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
   let paused: boolean;
   try {
     [deliveries, paused] = await Promise.all([
-      desk.backend.adopt(status, records.map(messageOf)),
-      desk.backend.isPaused(status),
+      processor.backend.adopt(status, records.map(messageOf)),
+      processor.backend.isPaused(status),
     ]);
   } catch (error) {
     notSettled(error);
     return [...left];
   }
-  const lanes = lanesOf(deliveries, desk.fifo);
+  const lanes = lanesOf(deliveries, processor.fifo);
   const isSuspect = (lane: readonly Adopted[]) => lane.some(({ suspect }) => suspect);
   if (paused) await Promise.all(lanes.map(putOffLane));
   else {
@@ -206,7 +216,7 @@ async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invo
   const unbegun = deliveries.filter((delivery) => !begun.has(delivery));
   await Promise.all(
     unbegun.map((delivery) =>
-      desk.backend.giveBack(delivery).catch((error: unknown) => {
+      processor.backend.giveBack(delivery).catch((error: unknown) => {
         log.warn(
           { orderId: delivery.orderId, error: String(error) },
           "message not given back; it comes when its time is up",
