@@ -25,17 +25,17 @@ const expectMilliseconds = 15;
  * way (the publishes of ten commits, say), the call waits for it.
  */
 export function createBatcher<In, Out>({ most, send }: BatcherOptions<In, Out>): Batcher<In, Out> {
-  interface Waiting {
+  interface BatchItem {
     readonly item: In;
     readonly resolve: (value: Out) => void;
     readonly reject: (error: unknown) => void;
   }
-  let waiting: Waiting[] = [];
+  let waiting: BatchItem[] = [];
   let expected = 0;
   let looking = false;
-  let patience: NodeJS.Timeout | undefined;
+  let timer: NodeJS.Timeout | undefined;
 
-  const run = async (batch: readonly Waiting[]): Promise<void> => {
+  const run = async (batch: readonly BatchItem[]): Promise<void> => {
     try {
       const outcomes = await send(batch.map(({ item }) => item));
       for (const [n, { resolve, reject }] of batch.entries()) {
@@ -50,8 +50,8 @@ export function createBatcher<In, Out>({ most, send }: BatcherOptions<In, Out>):
   };
 
   const flush = (): void => {
-    clearTimeout(patience);
-    patience = undefined;
+    clearTimeout(timer);
+    timer = undefined;
     const all = waiting;
     waiting = [];
     for (let from = 0; from < all.length; from += most) void run(all.slice(from, from + most));
@@ -61,7 +61,7 @@ export function createBatcher<In, Out>({ most, send }: BatcherOptions<In, Out>):
     looking = false;
     if (waiting.length === 0) return;
     if (expected === 0) flush();
-    else patience ??= setTimeout(flush, expectMilliseconds);
+    else timer ??= setTimeout(flush, expectMilliseconds);
   };
 
   const lookSoon = (): void => {
