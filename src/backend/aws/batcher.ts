@@ -11,11 +11,11 @@ export interface Batcher<In, Out> {
 export interface BatcherOptions<In, Out> {
   /** How many items one call takes. */
   readonly most: number;
-  /** One call. Resolves to an outcome for each item, in order; what it rejects with goes to every item. */
-  readonly send: (items: readonly In[]) => Promise<readonly Outcome<Out>[]>;
+  /** One call. Resolves to an result for each item, in order; what it rejects with goes to every item. */
+  readonly send: (items: readonly In[]) => Promise<readonly ItemResult<Out>[]>;
 }
 
-export type Outcome<Out> = { readonly value: Out } | { readonly error: unknown };
+export type ItemResult<Out> = { readonly value: Out } | { readonly error: unknown };
 
 // The slowest of a batch of ten conditional writes comes some milliseconds after the first.
 const expectMilliseconds = 15;
@@ -37,12 +37,12 @@ export function createBatcher<In, Out>({ most, send }: BatcherOptions<In, Out>):
 
   const run = async (batch: readonly BatchItem[]): Promise<void> => {
     try {
-      const outcomes = await send(batch.map(({ item }) => item));
+      const results = await send(batch.map(({ item }) => item));
       for (const [n, { resolve, reject }] of batch.entries()) {
-        const outcome = outcomes[n];
-        if (outcome === undefined) reject(new Error(`${outcomes.length} outcomes for ${batch.length} items`));
-        else if ("error" in outcome) reject(outcome.error);
-        else resolve(outcome.value);
+        const result = results[n];
+        if (result === undefined) reject(new Error(`${results.length} results for ${batch.length} items`));
+        else if ("error" in result) reject(result.error);
+        else resolve(result.value);
       }
     } catch (error) {
       for (const { reject } of batch) reject(error);

@@ -11,7 +11,7 @@ import {
   type UpdateItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import { CauceError } from "../../core/errors.ts";
-import { createBatcher, type Outcome } from "./batcher.ts";
+import { createBatcher, type ItemResult } from "./batcher.ts";
 import { call, callMilliseconds, isConditionFailed } from "./clients.ts";
 import { type Item, textOf } from "./item.ts";
 
@@ -71,7 +71,7 @@ export function openTable(dynamo: DynamoDBClient, name: string): Table {
     async send(keys) {
       const distinct = new Map(keys.map((key) => [keyText(key.id, key.part), key]));
       const found = await readAll([...distinct.values()]);
-      return keys.map((key): Outcome<Item | undefined> => ({ value: found.get(keyText(key.id, key.part)) }));
+      return keys.map((key): ItemResult<Item | undefined> => ({ value: found.get(keyText(key.id, key.part)) }));
     },
   });
 

@@ -98,7 +98,7 @@ describe("a batcher", () => {
     assert.deepEqual(calls, []);
   });
 
-  it("gives each item its own outcome", async (t) => {
+  it("gives each item its own result", async (t) => {
     const { batcher, pass } = gathering(t, async (items) =>
       items.map((item) => (item === "b" ? { error: new Error("not b") } : { value: item.toUpperCase() })),
     );
@@ -125,13 +125,13 @@ describe("a batcher", () => {
     assert.equal(await going, "c");
   });
 
-  it("rejects the items for which a call brought no outcome", async (t) => {
+  it("rejects the items for which a call brought no result", async (t) => {
     const { batcher, pass } = gathering(t, async () => [{ value: "only" }]);
     const all = Promise.allSettled([batcher.add("a"), batcher.add("b")]);
     pass(0);
     const [a, b] = await all;
     assert.deepEqual(a, fulfilled("only"));
-    assert.match(String((b as PromiseRejectedResult).reason), /1 outcomes for 2 items/);
+    assert.match(String((b as PromiseRejectedResult).reason), /1 results for 2 items/);
   });
 });
 

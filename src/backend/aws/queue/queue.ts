@@ -9,7 +9,7 @@ import {
 } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
-import { createBatcher, type Outcome } from "../batcher.ts";
+import { createBatcher, type ItemResult } from "../batcher.ts";
 import { call } from "../clients.ts";
 import { bodyOf, fifoFields, type Reference, statusAttribute } from "./topic.ts";
 
@@ -52,13 +52,13 @@ const mostPerCall = 10;
 
 export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queue {
   const where = `queue ${url}`;
-  const outcomesOf = (count: number, Failed: readonly Failure[] = []): Outcome<void>[] => {
-    const outcomes: Outcome<void>[] = Array.from({ length: count }, () => ({ value: undefined }));
+  const resultsOf = (count: number, Failed: readonly Failure[] = []): ItemResult<void>[] => {
+    const results: ItemResult<void>[] = Array.from({ length: count }, () => ({ value: undefined }));
     for (const { Id, Code, Message } of Failed) {
       const said = `${where} refused: ${Code}: ${Message ?? ""}; the message comes again`;
-      outcomes[Number(Id)] = { error: new CauceError("store_unavailable", said) };
+      results[Number(Id)] = { error: new CauceError("store_unavailable", said) };
     }
-    return outcomes;
+    return results;
   };
 
   const deletes = createBatcher<string, void>({
@@ -68,7 +68,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queu
       const { Failed } = await call(where, (options) =>
         sqs.send(new DeleteMessageBatchCommand({ QueueUrl: url, Entries }), options),
       );
-      return outcomesOf(receipts.length, Failed);
+      return resultsOf(receipts.length, Failed);
     },
   });
   const visibilities = createBatcher<{ receipt: string; seconds: number }, void>({
@@ -82,7 +82,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queu
       const { Failed } = await call(where, (options) =>
         sqs.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries }), options),
       );
-      return outcomesOf(changes.length, Failed);
+      return resultsOf(changes.length, Failed);
     },
   });
   const sends = createBatcher<{ reference: Reference; delaySeconds: number; suffix: string }, void>({
@@ -97,7 +97,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queu
       const { Failed } = await call(where, (options) =>
         sqs.send(new SendMessageBatchCommand({ QueueUrl: url, Entries }), options),
       );
-      return outcomesOf(items.length, Failed);
+      return resultsOf(items.length, Failed);
     },
   });
 

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { PublishBatchCommand, type SNSClient } from "@aws-sdk/client-sns";
 import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
-import { createBatcher, type Outcome } from "../batcher.ts";
+import { createBatcher, type ItemResult } from "../batcher.ts";
 import { call } from "../clients.ts";
 
 export interface Topic {
@@ -20,7 +20,7 @@ export function openTopic(sns: SNSClient, arn: string, mode: DeliveryMode): Topi
   const batcher = createBatcher<{ readonly reference: Reference; readonly suffix: string }, void>({
     most: mostPerCall,
     async send(items) {
-      const outcomes: Outcome<void>[] = items.map(() => ({ value: undefined }));
+      const results: ItemResult<void>[] = items.map(() => ({ value: undefined }));
       let left = items.map((_, n) => n);
       for (let tries = 1; left.length > 0; tries++) {
         const { Failed = [] } = await call(where, (options) =>
@@ -45,10 +45,10 @@ export function openTopic(sns: SNSClient, arn: string, mode: DeliveryMode): Topi
           const n = Number(Id);
           const said = `${where} did not take a message: ${Code}: ${Message ?? ""}; try again`;
           if (!SenderFault && tries < triesMost) left.push(n);
-          else outcomes[n] = { error: new CauceError("store_unavailable", said) };
+          else results[n] = { error: new CauceError("store_unavailable", said) };
         }
       }
-      return outcomes;
+      return results;
     },
   });
   return {
