@@ -14,7 +14,7 @@ import { createEventSource, invocation } from "./eventSource.ts";
 
 /** What the event source asks, and not the functions. */
 const taken = { action: "DeleteMessage" };
-const { hidden, received, registry, shards } = kinds;
+const { hidden, received, meta, shards } = kinds;
 
 export interface FunctionCell extends Cell {
   /** The first invocation of the processing function has no time to begin anything. */
@@ -22,7 +22,7 @@ export interface FunctionCell extends Cell {
 }
 
 export const rows: readonly FunctionCell[] = [
-  { name: "open: the table's own item", site: { kind: registry } },
+  { name: "open: the table's own item", site: { kind: meta } },
   { name: "open: the count of shards", site: { kind: shards } },
   ...cells.place,
   { name: "event source: the receive", site: { kind: received } },

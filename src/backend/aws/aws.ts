@@ -8,7 +8,7 @@ import { createCounting } from "./index/depths.ts";
 import { createList } from "./index/list.ts";
 import { createSweeping } from "./index/sweep.ts";
 import { orderPart } from "./item.ts";
-import { createParts } from "./largeFields.ts";
+import { createLargeFields } from "./largeFields.ts";
 import { resourceNames } from "./names.ts";
 import { createOrders, createRemoving } from "./orders.ts";
 import { type Adopted, createDeliveries } from "./queue/deliveries.ts";
@@ -17,7 +17,7 @@ import { visibilitySecondsMax } from "./queue/queue.ts";
 import { createReceiving } from "./queue/receive.ts";
 import { createResources } from "./resources.ts";
 import { openTable } from "./table.ts";
-import { openRegistry } from "./tableMeta.ts";
+import { openTableMeta } from "./tableMeta.ts";
 
 export interface AwsOptions {
   /** Part of every resource's name: `orders-table-dev`. Default `dev`. */
@@ -65,7 +65,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     const names = resourceNames(workflow, stage, mode);
     const clients = openClients();
     const table = openTable(clients.dynamo, names.table);
-    const registry = await openRegistry(table, clock, shards).catch((error) => {
+    const meta = await openTableMeta(table, clock, shards).catch((error) => {
       destroyClients(clients);
       throw error;
     });
@@ -79,7 +79,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       anyStatus: handled[0] ?? "",
     });
     const lostSecondsOf = (status: string) => (leaseSeconds[status] ?? usualLeaseSeconds) + lostAfterLeaseSeconds;
-    const parts = createParts(table, clock);
+    const parts = createLargeFields(table, clock);
     const leases = createLeases(clock);
     const groups = createGroups();
     const deliveries = createDeliveries({
@@ -88,20 +88,20 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         onWarning({ messageId }, "a message that Cauce did not write; it is left to the dead letters"),
     });
     const orders = createOrders({
-      ...{ mode, clock, table, parts, registry, topic, deliveries, lostSecondsOf },
+      ...{ mode, clock, table, parts, meta, topic, deliveries, lostSecondsOf },
       onUnpublished: (orderId, error) =>
         onWarning({ orderId, error: String(error) }, "message not published; the sweep delivers the order"),
     });
-    const list = createList(table, registry, orders);
-    const receiving = createReceiving({ clock, registry, groups, deliveries, queueOf, pollSeconds });
-    const counting = createCounting({ mode, clock, table, registry, handled, queueOf });
+    const list = createList(table, meta, orders);
+    const receiving = createReceiving({ clock, meta, groups, deliveries, queueOf, pollSeconds });
+    const counting = createCounting({ mode, clock, table, meta, handled, queueOf });
     const sweeping = createSweeping({
-      ...{ clock, table, registry, parts, orders, leases, queueOf, lostSecondsOf },
+      ...{ clock, table, meta, parts, orders, leases, queueOf, lostSecondsOf },
       keepCounts: counting.keep,
       onUnread: (orderId, error) =>
         onWarning({ orderId, error: String(error) }, "overdue order not read; the next sweep looks at it again"),
     });
-    const removing = createRemoving(table, registry, parts, orders);
+    const removing = createRemoving(table, meta, parts, orders);
     const underWay = new Set<Promise<unknown>>();
     const backend: Omit<AwsBackend, "where"> = {
       limits,
@@ -118,7 +118,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         const seconds = leaseSeconds[status] ?? usualLeaseSeconds;
         return deliveries.adopt(await queueOf(status), status, messages, seconds);
       },
-      isPaused: registry.isPaused,
+      isPaused: meta.isPaused,
       giveBack: deliveries.giveBack,
       async settle(delivery, verdict) {
         if (verdict.verdict !== "superseded") return deliveries.settle(delivery, verdict);
@@ -127,8 +127,8 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       },
       sweep: sweeping.sweep,
       async keep(note) {
-        if (note.is === "probe") return registry.probe();
-        await registry.setPaused(note.status, note.paused);
+        if (note.is === "probe") return meta.probe();
+        await meta.setPaused(note.status, note.paused);
         counting.forget();
         receiving.resumed();
       },

@@ -25,7 +25,7 @@ import type { Key, Table } from "./table.ts";
  *   dies after the part    the sweep finds that no order names the part and gives it a time to live; then the note goes
  *   dies after the write   the sweep finds the part named: the note goes, and the results or extras that it took the place of
  */
-export interface Parts {
+export interface LargeFields {
   /**
    * Puts what is large beside the order, before the write that names it; `nonce` is that write's own name, `before` the
    * order that it changes, null for a placing.
@@ -61,7 +61,7 @@ const timeToLiveSeconds = 86_400;
 const noteShards = 16;
 const pageLimit = 100;
 
-export function createParts(table: Table, clock: Clock): Parts {
+export function createLargeFields(table: Table, clock: Clock): LargeFields {
   const noteOf = (id: string, part: string, at: number): Key => {
     return { id: `#parts#${shardOf(id, noteShards)}`, part: `${sortBefore(at)} ${id} ${part}` };
   };

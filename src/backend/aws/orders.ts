@@ -6,7 +6,7 @@ import type { StoredOrder } from "../../core/order.ts";
 import { createIds } from "../ids.ts";
 import { storedOrder } from "../newOrder.ts";
 import type { Backend, DeliveryMode, NewOrder, Placed, Removal } from "../port.ts";
-import { walkIndex } from "./index/query.ts";
+import { queryIndex } from "./index/query.ts";
 import {
   attributes as a,
   decodeOrder,
@@ -21,19 +21,19 @@ import {
   sortBefore,
   textOf,
 } from "./item.ts";
-import type { Parts } from "./largeFields.ts";
+import type { LargeFields } from "./largeFields.ts";
 import type { Deliveries } from "./queue/deliveries.ts";
 import { delaySecondsMax, retentionSecondsMax } from "./queue/queue.ts";
 import type { Topic } from "./queue/topic.ts";
 import type { Table } from "./table.ts";
-import type { Registry } from "./tableMeta.ts";
+import type { TableMeta } from "./tableMeta.ts";
 
 export interface OrdersOptions {
   readonly mode: DeliveryMode;
   readonly clock: Clock;
   readonly table: Table;
-  readonly parts: Parts;
-  readonly registry: Registry;
+  readonly parts: LargeFields;
+  readonly meta: TableMeta;
   readonly topic: () => Promise<Topic>;
   readonly deliveries: Deliveries;
   /** How long after its queueing a delivery of a status counts as lost, in seconds. */
@@ -52,7 +52,7 @@ const idPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 const readsMost = 5;
 
 export function createOrders(options: OrdersOptions): Orders {
-  const { mode, clock, table, parts, registry, topic, deliveries, lostSecondsOf } = options;
+  const { mode, clock, table, parts, meta, topic, deliveries, lostSecondsOf } = options;
   const ids = createIds(0);
   const nonces = new WeakMap<object, string>();
 
@@ -123,11 +123,11 @@ export function createOrders(options: OrdersOptions): Orders {
   const placeAt = async (newOrder: NewOrder, id: string): Promise<Placed | "removed"> => {
     const order = storedOrder(newOrder, id);
     const nonce = nonceOf(newOrder);
-    if (order.kind === "final") await registry.noteFinal(order.status);
+    if (order.kind === "final") await meta.noteFinal(order.status);
     const arrived = order.kind === "handled" ? (await topic()).expect() : () => {};
     try {
       const written = await parts.write(order, nonce, null);
-      const marks = { nonce, partition: registry.partitionOf(order), due: dueOf(order), seen: null, ...written };
+      const marks = { nonce, partition: meta.partitionOf(order), due: dueOf(order), seen: null, ...written };
       const stored = await table.put({
         Item: { ...encodeFixed(order, newOrder.key, written.dataPart), ...present(encodeChanging(order, marks)) },
         ConditionExpression: "attribute_not_exists(id)",
@@ -182,13 +182,13 @@ export function createOrders(options: OrdersOptions): Orders {
     async commit(change) {
       const { before, after, delivery } = change;
       if (!idPattern.test(after.id)) return "stale";
-      if (after.kind === "final") await registry.noteFinal(after.status);
+      if (after.kind === "final") await meta.noteFinal(after.status);
       const arrived = delivery === "enter" ? (await topic()).expect() : () => {};
       try {
         const nonce = nonceOf(change);
         const written = await parts.write(after, nonce, before);
         const seen = delivery === "again" ? deliveries.seenOf(before.id, before.visit) : null;
-        const marks = { nonce, partition: registry.partitionOf(after), due: dueOf(after), seen, ...written };
+        const marks = { nonce, partition: meta.partitionOf(after), due: dueOf(after), seen, ...written };
         const update = settingAll(encodeChanging(after, marks));
         const replaced = await table.update({
           ...update,
@@ -238,8 +238,8 @@ const cursorPattern = /^(\d{1,6}) (\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]
  */
 export function createRemoving(
   table: Table,
-  registry: Registry,
-  parts: Parts,
+  meta: TableMeta,
+  parts: LargeFields,
   orders: Orders,
 ): Pick<Backend, "remove"> {
   const removeItem = async (item: Item): Promise<boolean> => {
@@ -274,15 +274,15 @@ export function createRemoving(
     async remove(which) {
       if ("id" in which) return removeOne(which.id);
       const { before, limit, cursor } = which;
-      await registry.refresh();
-      const partitions = registry.final();
+      await meta.refresh();
+      const partitions = meta.final();
       const [, at = "0", after] =
         cursor === undefined ? [] : readCursor(cursor, "a removal", (text) => cursorPattern.exec(text) ?? undefined);
       const index = Number(at);
       const partition = partitions[index];
       if (partition === undefined) return { removed: 0, nextCursor: null };
       // No order changes before it is placed, and they stand in the order of placing: younger ones need no look.
-      const page = await walkIndex(table, { partition, after, through: sortBefore(before), limit });
+      const page = await queryIndex(table, { partition, after, through: sortBefore(before), limit });
       const old = page.entries.filter(({ updatedAt }) => updatedAt < before);
       const removed = await Promise.all(
         old.map(async ({ id }) => {

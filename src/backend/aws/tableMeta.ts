@@ -7,7 +7,7 @@ import type { Table } from "./table.ts";
  * What the table tells of itself, in two small items: how many shards the index has, which final statuses it holds
  * orders of, and which statuses are paused.
  */
-export interface Registry {
+export interface TableMeta {
   /** The index's partition for an order. */
   partitionOf(order: Pick<StoredOrder, "id" | "kind" | "status" | "failure">): string;
   open(): readonly string[];
@@ -29,7 +29,7 @@ const freshSeconds = 5;
 /** Under which the table tells of itself. */
 export const metaId = "#meta";
 
-export async function openRegistry(table: Table, clock: Clock, shardsAtLeast: number): Promise<Registry> {
+export async function openTableMeta(table: Table, clock: Clock, shardsAtLeast: number): Promise<TableMeta> {
   let shards = shardsAtLeast;
   let finals = new Set<string>();
   let pausedNow = new Set<string>();

@@ -4,7 +4,7 @@ import { GetQueueAttributesCommand } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import type { Clients } from "../../../src/backend/aws/clients.ts";
 import { decodeOrder, type Item } from "../../../src/backend/aws/item.ts";
-import { createParts, inlineBytesMax } from "../../../src/backend/aws/largeFields.ts";
+import { createLargeFields, inlineBytesMax } from "../../../src/backend/aws/largeFields.ts";
 import { openTable } from "../../../src/backend/aws/table.ts";
 import type { DeliveryMode } from "../../../src/backend/port.ts";
 import { systemClock } from "../../../src/core/clock.ts";
@@ -80,7 +80,7 @@ export interface Cell {
 const order = '"part":{"S":"o"}';
 /** Every place of the product that makes a call. */
 export const kinds = {
-  registry: { action: "BatchGetItem", has: ['"#meta"'] },
+  meta: { action: "BatchGetItem", has: ['"#meta"'] },
   shards: { action: "UpdateItem", has: ["SET shards = :shards"] },
   finals: { action: "UpdateItem", has: ["ADD finals :status"] },
   stored: { action: "PutItem", has: [order] },
@@ -321,7 +321,7 @@ export async function untilEnded(
   const items = await look();
   assert.equal(items.length, 1, "one order");
   const item = items[0] as Item;
-  const large = await createParts(openTable(dynamo, TableName), systemClock()).read(item);
+  const large = await createLargeFields(openTable(dynamo, TableName), systemClock()).read(item);
   const done = decodeOrder(item, large ?? {});
   assert.equal(String(done.version), endedVersion, "nothing happened to it since it ended");
   const way = cell.data?.waits ? ["received", "held", "packed", "sent"] : ["received", "packed", "sent"];

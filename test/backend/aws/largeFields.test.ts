@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { createList } from "../../../src/backend/aws/index/list.ts";
 import { orderPart, textOf } from "../../../src/backend/aws/item.ts";
-import { createParts, inlineBytesMax } from "../../../src/backend/aws/largeFields.ts";
+import { createLargeFields, inlineBytesMax } from "../../../src/backend/aws/largeFields.ts";
 import { createOrders, createRemoving } from "../../../src/backend/aws/orders.ts";
 import type { Deliveries } from "../../../src/backend/aws/queue/deliveries.ts";
 import type { Table } from "../../../src/backend/aws/table.ts";
-import { openRegistry } from "../../../src/backend/aws/tableMeta.ts";
+import { openTableMeta } from "../../../src/backend/aws/tableMeta.ts";
 import type { NewOrder } from "../../../src/backend/port.ts";
 import type { Change } from "../../../src/core/decide.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
@@ -33,18 +33,18 @@ function dyingBefore(table: Table, nth: number): Table {
 async function ordersOf(t: TestContext) {
   const { table } = await stackOf(t);
   const clock = fakeClock();
-  const registry = await openRegistry(table, clock, 1);
+  const meta = await openTableMeta(table, clock, 1);
   const as = (seen: Table) => {
-    const parts = createParts(seen, clock);
+    const parts = createLargeFields(seen, clock);
     const orders = createOrders({
-      ...{ mode: "standard", clock, table: seen, parts, registry },
+      ...{ mode: "standard", clock, table: seen, parts, meta },
       topic: async () => ({ publish: async () => {}, expect: () => () => {} }),
       deliveries: { seenOf: () => null, consume: async () => {} } as Partial<Deliveries> as Deliveries,
       lostSecondsOf: () => 60,
       onUnpublished: (_, error) => assert.fail(String(error)),
     });
-    const { remove } = createRemoving(seen, registry, parts, orders);
-    return { ...orders, parts, remove, list: createList(seen, registry, orders) };
+    const { remove } = createRemoving(seen, meta, parts, orders);
+    return { ...orders, parts, remove, list: createList(seen, meta, orders) };
   };
   const { place, commit, parts, ...others } = as(table);
   const placed = async (fields: Partial<NewOrder>): Promise<StoredOrder> => {

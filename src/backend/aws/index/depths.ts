@@ -5,14 +5,14 @@ import type { IndexEntry } from "../item.ts";
 import { resourceNames } from "../names.ts";
 import type { Queue, QueueCounts } from "../queue/queue.ts";
 import { type Key, openTable, type Table } from "../table.ts";
-import { metaId, openRegistry, type Registry } from "../tableMeta.ts";
-import { walkIndex } from "./query.ts";
+import { metaId, openTableMeta, type TableMeta } from "../tableMeta.ts";
+import { queryIndex } from "./query.ts";
 
 export interface CountingOptions {
   readonly mode: DeliveryMode;
   readonly clock: Clock;
   readonly table: Table;
-  readonly registry: Registry;
+  readonly meta: TableMeta;
   /** The handled statuses that have a queue. */
   readonly handled: readonly string[];
   readonly queueOf: (status: string) => Promise<Queue>;
@@ -40,7 +40,7 @@ export interface Counting extends Pick<Backend, "counts"> {
 }
 
 export function createCounting(options: CountingOptions): Counting {
-  const { mode, clock, table, registry, handled, queueOf, fewMost = page, countMost = countedMax } = options;
+  const { mode, clock, table, meta, handled, queueOf, fewMost = page, countMost = countedMax } = options;
   let known: { readonly at: number; readonly depths: Promise<Depth[]> } | undefined;
 
   /** Every entry of these partitions, up to a number of each. */
@@ -53,7 +53,11 @@ export function createCounting(options: CountingOptions): Counting {
         const entries: IndexEntry[] = [];
         let after: string | undefined;
         do {
-          const { entries: more, next } = await walkIndex(table, { partition, after, limit: Math.min(mostEach, page) });
+          const { entries: more, next } = await queryIndex(table, {
+            partition,
+            after,
+            limit: Math.min(mostEach, page),
+          });
           entries.push(...more);
           after = next;
         } while (after !== undefined && entries.length < mostEach);
@@ -63,12 +67,12 @@ export function createCounting(options: CountingOptions): Counting {
     return { entries: found.flatMap(({ entries }) => entries), all: found.every(({ all }) => all) };
   };
   const failedEntries = () => {
-    const partitions = registry.failed();
+    const partitions = meta.failed();
     return entriesOf(partitions, Math.ceil(countedMax / partitions.length));
   };
 
   const countNow = async (): Promise<CountedRows> => {
-    const [open, failed] = await Promise.all([entriesOf(registry.open(), page), entriesOf(registry.failed(), page)]);
+    const [open, failed] = await Promise.all([entriesOf(meta.open(), page), entriesOf(meta.failed(), page)]);
     return { rows: countInto([], [...open.entries, ...failed.entries], clock.now()), all: open.all && failed.all };
   };
 
@@ -83,12 +87,12 @@ export function createCounting(options: CountingOptions): Counting {
 
   const count = async (): Promise<Depth[]> => {
     const [, kept, ...queued] = await Promise.all([
-      registry.refresh(),
+      meta.refresh(),
       keptCount(),
       ...handled.map(async (status) => [status, await (await queueOf(status)).counts()] as const),
     ]);
     const counted = kept ?? (await countNow());
-    return depthsOf({ counted, paused: await registry.paused(), queued: new Map(queued), mode, countMost });
+    return depthsOf({ counted, paused: await meta.paused(), queued: new Map(queued), mode, countMost });
   };
 
   const depthsNow = (): Promise<Depth[]> => {
@@ -104,7 +108,7 @@ export function createCounting(options: CountingOptions): Counting {
   };
 
   const failuresNow = async (): Promise<FailureGroup[]> => {
-    await registry.refresh();
+    await meta.refresh();
     return failureGroups((await failedEntries()).entries);
   };
 
@@ -280,17 +284,17 @@ export async function countOpenOrders(workflow: string, stage: string, clock: Cl
   const clients = openClients();
   try {
     const table = openTable(clients.dynamo, resourceNames(workflow, stage, "standard").table);
-    const registry = await openRegistry(table, clock, 1);
+    const meta = await openTableMeta(table, clock, 1);
     let rows: readonly DepthRow[] = [];
     const walk = async (partition: string): Promise<void> => {
       let after: string | undefined;
       do {
-        const { entries, next } = await walkIndex(table, { partition, after, limit: pageEntries });
+        const { entries, next } = await queryIndex(table, { partition, after, limit: pageEntries });
         rows = countInto(rows, entries, clock.now());
         after = next;
       } while (after !== undefined);
     };
-    await Promise.all(registry.open().map(walk));
+    await Promise.all(meta.open().map(walk));
     return rows;
   } finally {
     destroyClients(clients);

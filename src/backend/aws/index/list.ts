@@ -5,8 +5,8 @@ import type { Backend, ListQuery } from "../../port.ts";
 import { attributes as a, type IndexEntry } from "../item.ts";
 import type { Orders } from "../orders.ts";
 import type { Table } from "../table.ts";
-import type { Registry } from "../tableMeta.ts";
-import { type IndexFilter, walkIndex } from "./query.ts";
+import type { TableMeta } from "../tableMeta.ts";
+import { type IndexFilter, queryIndex } from "./query.ts";
 
 const cursorPattern = /^l(\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 /** How many entries one list looks at in one partition, where a filter leaves few: then the page is short. */
@@ -14,22 +14,22 @@ const looksMost = 5_000;
 const looksPerCall = 500;
 
 /** Newest first: the partitions of the index are each in the order of placing, and are merged. */
-export function createList(table: Table, registry: Registry, orders: Orders): Backend["list"] {
+export function createList(table: Table, meta: TableMeta, orders: Orders): Backend["list"] {
   return async (query) => {
     const { limit } = query;
     const from =
       query.cursor === undefined
         ? undefined
         : readCursor(query.cursor, "a list", (text) => cursorPattern.exec(text)?.[1]);
-    await registry.refresh();
+    await meta.refresh();
     const filter = filterOf(query);
     const perCall = filter === undefined ? limit + 1 : Math.max(limit + 1, looksPerCall);
     let horizon: string | undefined;
     const found = await Promise.all(
-      partitionsOf(registry, query).map(async (partition) => {
+      partitionsOf(meta, query).map(async (partition) => {
         const entries: IndexEntry[] = [];
         for (let after = from, looked = 0; entries.length <= limit; ) {
-          const page = await walkIndex(table, { partition, backward: true, after, filter, limit: perCall });
+          const page = await queryIndex(table, { partition, backward: true, after, filter, limit: perCall });
           entries.push(...page.entries);
           after = page.next;
           looked += perCall;
@@ -57,10 +57,10 @@ export function createList(table: Table, registry: Registry, orders: Orders): Ba
   };
 }
 
-function partitionsOf(registry: Registry, { status, failed, fingerprint }: ListQuery): readonly string[] {
-  if (failed === true || fingerprint !== undefined) return failed === false ? [] : registry.failed();
-  const others = [...registry.open(), ...registry.final(status)];
-  return failed === false ? others : [...others, ...registry.failed()];
+function partitionsOf(meta: TableMeta, { status, failed, fingerprint }: ListQuery): readonly string[] {
+  if (failed === true || fingerprint !== undefined) return failed === false ? [] : meta.failed();
+  const others = [...meta.open(), ...meta.final(status)];
+  return failed === false ? others : [...others, ...meta.failed()];
 }
 
 function filterOf({ status, fingerprint, group }: ListQuery): IndexFilter | undefined {

@@ -2,7 +2,7 @@ import { decodeIndexEntry, type IndexEntry, type Item, indexName } from "../item
 import type { Table } from "../table.ts";
 
 /** Entries of a partition of the index, page by page. */
-export interface Walk {
+export interface IndexQuery {
   readonly partition: string;
   readonly backward?: boolean;
   /** Begins behind this entry, in the direction of the walk. */
@@ -20,13 +20,13 @@ export interface IndexFilter {
   readonly values: Item;
 }
 
-export interface WalkPage {
+export interface IndexPage {
   readonly entries: readonly IndexEntry[];
   /** The last entry that was looked at, where there are more. */
   readonly next: string | undefined;
 }
 
-export async function walkIndex(table: Table, walk: Walk): Promise<WalkPage> {
+export async function queryIndex(table: Table, walk: IndexQuery): Promise<IndexPage> {
   const { partition, backward = false, after, through, filter, limit } = walk;
   if (after !== undefined && through !== undefined && after >= through) return { entries: [], next: undefined };
   const values: Item = { ":ix": { S: partition }, ...filter?.values };

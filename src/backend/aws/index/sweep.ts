@@ -13,20 +13,20 @@ import {
   settingAll,
   textOf,
 } from "../item.ts";
-import type { Parts } from "../largeFields.ts";
+import type { LargeFields } from "../largeFields.ts";
 import type { Orders } from "../orders.ts";
 import type { Leases } from "../queue/inFlight.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Table } from "../table.ts";
-import type { Registry } from "../tableMeta.ts";
+import type { TableMeta } from "../tableMeta.ts";
 import { countedMax, countInto, type DepthRow, decodeRows, encodeRows, isFull } from "./depths.ts";
-import { type IndexFilter, walkIndex } from "./query.ts";
+import { type IndexFilter, queryIndex } from "./query.ts";
 
 export interface SweepingOptions {
   readonly clock: Clock;
   readonly table: Table;
-  readonly registry: Registry;
-  readonly parts: Parts;
+  readonly meta: TableMeta;
+  readonly parts: LargeFields;
   readonly orders: Orders;
   readonly leases: Leases;
   readonly queueOf: (status: string) => Promise<Queue>;
@@ -72,15 +72,15 @@ export interface Sweeping extends Pick<Backend, "sweep"> {
  * counts them by the way, since each of them is read anyhow.
  */
 export function createSweeping(options: SweepingOptions): Sweeping {
-  const { clock, table, registry, parts, orders, leases, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
+  const { clock, table, meta, parts, orders, leases, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
   const { countMost = countedMax } = options;
 
   return {
     redeliver: (order) => redeliver(order, "taken back"),
 
     async sweep({ limit, cursor }) {
-      await registry.refresh();
-      const shards = registry.open();
+      await meta.refresh();
+      const shards = meta.open();
       let position = cursor === undefined ? start(shards.length) : readCursor(cursor, "a sweep", parseCursor);
       if (cursor === undefined) await parts.sweep();
       for (let steps = 0; steps < stepsMost; steps++) {
@@ -190,7 +190,7 @@ export function createSweeping(options: SweepingOptions): Sweeping {
       shards.map((partition, shard) => {
         const after = position.behind[shard];
         if (after === null) return { entries: [], next: undefined };
-        return walkIndex(table, { partition, after: after === "" ? undefined : after, filter, limit: stepLooks });
+        return queryIndex(table, { partition, after: after === "" ? undefined : after, filter, limit: stepLooks });
       }),
     );
     return { entries: pages.flatMap(({ entries }) => entries), behind: pages.map(({ next }) => next ?? null) };

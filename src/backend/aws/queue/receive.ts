@@ -1,14 +1,14 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import type { Clock } from "../../../core/clock.ts";
 import type { Delivery, ReceiveOptions } from "../../port.ts";
-import type { Registry } from "../tableMeta.ts";
+import type { TableMeta } from "../tableMeta.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Groups } from "./inFlight.ts";
 import type { Queue } from "./queue.ts";
 
 export interface ReceivingOptions {
   readonly clock: Clock;
-  readonly registry: Registry;
+  readonly meta: TableMeta;
   readonly groups: Groups;
   readonly deliveries: Deliveries;
   readonly queueOf: (status: string) => Promise<Queue>;
@@ -31,7 +31,7 @@ const pauseLookSeconds = 5;
  * a receive ends before its call does, the next receive takes what the call brings.
  */
 export function createReceiving(options: ReceivingOptions): Receiving {
-  const { clock, registry, groups, deliveries, queueOf, pollSeconds } = options;
+  const { clock, meta, groups, deliveries, queueOf, pollSeconds } = options;
   interface Received {
     readonly messages: readonly Message[];
     /** When their leases began, in milliseconds since 1970: nobody may have taken them for a while. */
@@ -105,7 +105,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
     for (;;) {
       if (closed || signal?.aborted) return [];
       const leftSeconds = (until - clock.now()) / 1_000;
-      if (await registry.isPaused(status)) {
+      if (await meta.isPaused(status)) {
         if (leftSeconds <= 0) return [];
         await pause(Math.min(leftSeconds, pauseLookSeconds), signal);
         continue;
@@ -125,7 +125,7 @@ export function createReceiving(options: ReceivingOptions): Receiving {
       }
       const taken = await deliveries.accept(queue, status, received.messages, poll.leaseSeconds, received.receivedAt);
       if (taken.length > 0) {
-        if (!(await registry.isPaused(status))) {
+        if (!(await meta.isPaused(status))) {
           // What an earlier receive asked for may be more than this one can take.
           const surplus = taken.splice(max);
           if (surplus.length > 0) spare.set(queue.url, [...(spare.get(queue.url) ?? []), ...surplus]);

@@ -20,12 +20,12 @@ import {
   orderPart,
   present,
 } from "../../../../src/backend/aws/item.ts";
-import { createParts } from "../../../../src/backend/aws/largeFields.ts";
+import { createLargeFields } from "../../../../src/backend/aws/largeFields.ts";
 import type { Orders } from "../../../../src/backend/aws/orders.ts";
 import { createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
 import { openQueue } from "../../../../src/backend/aws/queue/queue.ts";
 import { openTable } from "../../../../src/backend/aws/table.ts";
-import { metaId, openRegistry } from "../../../../src/backend/aws/tableMeta.ts";
+import { metaId, openTableMeta } from "../../../../src/backend/aws/tableMeta.ts";
 import type { StoredOrder } from "../../../../src/core/order.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 import { newOrder } from "../../sqlite/support.ts";
@@ -63,9 +63,9 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
     };
   }
   const table = openTable(clients.dynamo, `${workflow}-table-${stage}`);
-  const registry = await openRegistry(table, clock, shards);
+  const meta = await openTableMeta(table, clock, shards);
   const queueOf = async (status: string) => openQueue(clients.sqs, stack.queueUrl(status) as string, "standard");
-  const counting = createCounting({ mode: "standard", clock, table, registry, handled, queueOf, fewMost, countMost });
+  const counting = createCounting({ mode: "standard", clock, table, meta, handled, queueOf, fewMost, countMost });
   const orders = {
     readItem: (id: string) => table.read({ id, part: orderPart }),
     decode: async (item: Item) => decodeOrder(item, {}),
@@ -73,8 +73,8 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
   } as Orders;
   const sweeping = createSweeping({
     onUnread: (_, error) => assert.fail(String(error)),
-    ...{ clock, table, registry, orders, queueOf, countMost },
-    parts: createParts(table, clock),
+    ...{ clock, table, meta, orders, queueOf, countMost },
+    parts: createLargeFields(table, clock),
     leases: createLeases(clock),
     lostSecondsOf: () => lostSeconds,
     keepCounts: counting.keep,

@@ -4,11 +4,11 @@ import { GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from "@aw
 import { createSweeping, secondsAfter } from "../../../../src/backend/aws/index/sweep.ts";
 import { aws } from "../../../../src/backend/aws/index.ts";
 import { decodeOrder, orderPart } from "../../../../src/backend/aws/item.ts";
-import type { Parts } from "../../../../src/backend/aws/largeFields.ts";
+import type { LargeFields } from "../../../../src/backend/aws/largeFields.ts";
 import type { Orders } from "../../../../src/backend/aws/orders.ts";
 import { createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
 import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
-import type { Registry } from "../../../../src/backend/aws/tableMeta.ts";
+import type { TableMeta } from "../../../../src/backend/aws/tableMeta.ts";
 import type { Backend } from "../../../../src/backend/port.ts";
 import type { CauceError } from "../../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../../src/core/order.ts";
@@ -220,7 +220,7 @@ describe("the sweep", { concurrency: 3 }, () => {
       queueOf: async () => ({ send: async ({ id }) => void sent.push(id) }) as Partial<Queue> as Queue,
       leases: createLeases(clock),
       lostSecondsOf: () => lostSeconds,
-      ...{ registry: {} as Registry, parts: {} as Parts, onUnread: never, keepCounts: never },
+      ...{ meta: {} as TableMeta, parts: {} as LargeFields, onUnread: never, keepCounts: never },
     });
     await redeliver(order);
     assert.deepEqual(sent, [order.id]);

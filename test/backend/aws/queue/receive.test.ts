@@ -7,7 +7,7 @@ import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
 import { createReceiving } from "../../../../src/backend/aws/queue/receive.ts";
 import { bodyOf } from "../../../../src/backend/aws/queue/topic.ts";
 import type { Table } from "../../../../src/backend/aws/table.ts";
-import type { Registry } from "../../../../src/backend/aws/tableMeta.ts";
+import type { TableMeta } from "../../../../src/backend/aws/tableMeta.ts";
 import type { DeliveryMode } from "../../../../src/backend/port.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 
@@ -33,9 +33,9 @@ function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({}))
   const table = { read, update: async () => ({}) } as Partial<Table> as Table;
   const deliveries = createDeliveries({ ...{ mode, clock, table, leases, groups }, onForeign: () => {} });
   let paused = false;
-  const registry = { isPaused: async () => paused } as Partial<Registry> as Registry;
+  const meta = { isPaused: async () => paused } as Partial<TableMeta> as TableMeta;
   const receiving = createReceiving({
-    ...{ clock, registry, groups, deliveries, pollSeconds: 5 },
+    ...{ clock, meta, groups, deliveries, pollSeconds: 5 },
     queueOf: async () => queue,
   });
   const pause = (now: boolean) => {
