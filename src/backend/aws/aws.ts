@@ -4,17 +4,17 @@ import { guarded } from "../guard.ts";
 import { refuseSize } from "../newOrder.ts";
 import type { BackendFactoryOptions, Delivery, Limits, LocatedBackend } from "../port.ts";
 import { destroyClients, openClients } from "./clients.ts";
-import { createCounting } from "./index/depths.ts";
+import { createDepths } from "./index/depths.ts";
 import { createList } from "./index/list.ts";
-import { createSweeping } from "./index/sweep.ts";
+import { createSweep } from "./index/sweep.ts";
 import { orderPart } from "./item.ts";
 import { createLargeFields } from "./largeFields.ts";
 import { resourceNames } from "./names.ts";
-import { createOrders, createRemoving } from "./orders.ts";
+import { createOrders, createRemoval } from "./orders.ts";
 import { type Adopted, createDeliveries } from "./queue/deliveries.ts";
 import { createGroups, createLeases } from "./queue/inFlight.ts";
 import { visibilitySecondsMax } from "./queue/queue.ts";
-import { createReceiving } from "./queue/receive.ts";
+import { createReceiver } from "./queue/receive.ts";
 import { createResources } from "./resources.ts";
 import { openTable } from "./table.ts";
 import { openTableMeta } from "./tableMeta.ts";
@@ -93,15 +93,15 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         onWarning({ orderId, error: String(error) }, "message not published; the sweep delivers the order"),
     });
     const list = createList(table, meta, orders);
-    const receiving = createReceiving({ clock, meta, groups, deliveries, queueOf, pollSeconds });
-    const counting = createCounting({ mode, clock, table, meta, handled, queueOf });
-    const sweeping = createSweeping({
+    const receiver = createReceiver({ clock, meta, groups, deliveries, queueOf, pollSeconds });
+    const counting = createDepths({ mode, clock, table, meta, handled, queueOf });
+    const sweeping = createSweep({
       ...{ clock, table, meta, parts, orders, leases, queueOf, lostSecondsOf },
       keepCounts: counting.keep,
       onUnread: (orderId, error) =>
         onWarning({ orderId, error: String(error) }, "overdue order not read; the next sweep looks at it again"),
     });
-    const removing = createRemoving(table, meta, parts, orders);
+    const removing = createRemoval(table, meta, parts, orders);
     const underWay = new Set<Promise<unknown>>();
     const backend: Omit<AwsBackend, "where"> = {
       limits,
@@ -113,7 +113,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       get: orders.get,
       list,
       commit: orders.commit,
-      receive: receiving.receive,
+      receive: receiver.receive,
       async adopt(status, messages) {
         const seconds = leaseSeconds[status] ?? usualLeaseSeconds;
         return deliveries.adopt(await queueOf(status), status, messages, seconds);
@@ -130,12 +130,12 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
         if (note.is === "probe") return meta.probe();
         await meta.setPaused(note.status, note.paused);
         counting.forget();
-        receiving.resumed();
+        receiver.resumed();
       },
       remove: removing.remove,
       counts: counting.counts,
       async close() {
-        await receiving.close();
+        await receiver.close();
         await Promise.allSettled([...underWay]);
         destroyClients(clients);
       },

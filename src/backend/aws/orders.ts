@@ -236,7 +236,7 @@ const cursorPattern = /^(\d{1,6}) (\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]
  *   dies before the parts    the order is gone, and the sweep gives its parts a time to live
  * Of an order with an idempotency key its id stays, and nothing else, since the same key leads to it again.
  */
-export function createRemoving(
+export function createRemoval(
   table: Table,
   meta: TableMeta,
   parts: LargeFields,

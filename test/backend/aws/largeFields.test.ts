@@ -3,7 +3,7 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { createList } from "../../../src/backend/aws/index/list.ts";
 import { orderPart, textOf } from "../../../src/backend/aws/item.ts";
 import { createLargeFields, inlineBytesMax } from "../../../src/backend/aws/largeFields.ts";
-import { createOrders, createRemoving } from "../../../src/backend/aws/orders.ts";
+import { createOrders, createRemoval } from "../../../src/backend/aws/orders.ts";
 import type { Deliveries } from "../../../src/backend/aws/queue/deliveries.ts";
 import type { Table } from "../../../src/backend/aws/table.ts";
 import { openTableMeta } from "../../../src/backend/aws/tableMeta.ts";
@@ -43,7 +43,7 @@ async function ordersOf(t: TestContext) {
       lostSecondsOf: () => 60,
       onUnpublished: (_, error) => assert.fail(String(error)),
     });
-    const { remove } = createRemoving(seen, meta, parts, orders);
+    const { remove } = createRemoval(seen, meta, parts, orders);
     return { ...orders, parts, remove, list: createList(seen, meta, orders) };
   };
   const { place, commit, parts, ...others } = as(table);

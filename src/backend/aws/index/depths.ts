@@ -8,7 +8,7 @@ import { type Key, openTable, type Table } from "../table.ts";
 import { metaId, openTableMeta, type TableMeta } from "../tableMeta.ts";
 import { queryIndex } from "./query.ts";
 
-export interface CountingOptions {
+export interface DepthsOptions {
   readonly mode: DeliveryMode;
   readonly clock: Clock;
   readonly table: Table;
@@ -33,13 +33,13 @@ const keptSeconds = 3_600;
  * Depths and failures, asked for once in 5 s at most. While there are few orders they are counted in the index; past
  * that the depths are those that the sweep kept in one item, and the queues' attributes (docs/decisions/0015).
  */
-export interface Counting extends Pick<Backend, "counts"> {
+export interface Depths extends Pick<Backend, "counts"> {
   /** What a sweep counted of the open orders in one pass over all of them; adds the failed ones. */
   keep(open: readonly DepthRow[]): Promise<void>;
   forget(): void;
 }
 
-export function createCounting(options: CountingOptions): Counting {
+export function createDepths(options: DepthsOptions): Depths {
   const { mode, clock, table, meta, handled, queueOf, fewMost = page, countMost = countedMax } = options;
   let known: { readonly at: number; readonly depths: Promise<Depth[]> } | undefined;
 

@@ -22,7 +22,7 @@ import type { TableMeta } from "../tableMeta.ts";
 import { countedMax, countInto, type DepthRow, decodeRows, encodeRows, isFull } from "./depths.ts";
 import { type IndexFilter, queryIndex } from "./query.ts";
 
-export interface SweepingOptions {
+export interface SweepOptions {
   readonly clock: Clock;
   readonly table: Table;
   readonly meta: TableMeta;
@@ -58,7 +58,7 @@ interface SweepCursor {
   readonly rows: readonly DepthRow[];
 }
 
-export interface Sweeping extends Pick<Backend, "sweep"> {
+export interface Sweep extends Pick<Backend, "sweep"> {
   /**
    * Queues the order's delivery again, unless a sweeper does or it is in hand here. Where it rejects, the caller
    * repeats the call, and keeps the delivery that waits for it until then.
@@ -71,7 +71,7 @@ export interface Sweeping extends Pick<Backend, "sweep"> {
  * time has come: `due`, which every write of an order sets to when its delivery would be lost or its wait is over. It
  * counts them by the way, since each of them is read anyhow.
  */
-export function createSweeping(options: SweepingOptions): Sweeping {
+export function createSweep(options: SweepOptions): Sweep {
   const { clock, table, meta, parts, orders, leases, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
   const { countMost = countedMax } = options;
 

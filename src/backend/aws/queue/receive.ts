@@ -6,7 +6,7 @@ import type { Deliveries } from "./deliveries.ts";
 import type { Groups } from "./inFlight.ts";
 import type { Queue } from "./queue.ts";
 
-export interface ReceivingOptions {
+export interface ReceiverOptions {
   readonly clock: Clock;
   readonly meta: TableMeta;
   readonly groups: Groups;
@@ -16,7 +16,7 @@ export interface ReceivingOptions {
   readonly pollSeconds: number;
 }
 
-export interface Receiving {
+export interface Receiver {
   receive(options: ReceiveOptions): Promise<Delivery[]>;
   /** A status was resumed here: who waits for it looks again. */
   resumed(): void;
@@ -30,7 +30,7 @@ const pauseLookSeconds = 5;
  * Receives of SQS. A call that is under way is never cut off, since what it brings would be in flight with nobody: where
  * a receive ends before its call does, the next receive takes what the call brings.
  */
-export function createReceiving(options: ReceivingOptions): Receiving {
+export function createReceiver(options: ReceiverOptions): Receiver {
   const { clock, meta, groups, deliveries, queueOf, pollSeconds } = options;
   interface Received {
     readonly messages: readonly Message[];

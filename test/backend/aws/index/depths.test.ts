@@ -3,14 +3,8 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { BatchWriteItemCommand } from "@aws-sdk/client-dynamodb";
 import { type AwsBackend, aws } from "../../../../src/backend/aws/aws.ts";
 import { destroyClients, openClients } from "../../../../src/backend/aws/clients.ts";
-import {
-  countInto,
-  createCounting,
-  decodeRows,
-  depthsOf,
-  encodeRows,
-} from "../../../../src/backend/aws/index/depths.ts";
-import { createSweeping } from "../../../../src/backend/aws/index/sweep.ts";
+import { countInto, createDepths, decodeRows, depthsOf, encodeRows } from "../../../../src/backend/aws/index/depths.ts";
+import { createSweep } from "../../../../src/backend/aws/index/sweep.ts";
 import {
   decodeOrder,
   encodeChanging,
@@ -65,13 +59,13 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
   const table = openTable(clients.dynamo, `${workflow}-table-${stage}`);
   const meta = await openTableMeta(table, clock, shards);
   const queueOf = async (status: string) => openQueue(clients.sqs, stack.queueUrl(status) as string, "standard");
-  const counting = createCounting({ mode: "standard", clock, table, meta, handled, queueOf, fewMost, countMost });
+  const counting = createDepths({ mode: "standard", clock, table, meta, handled, queueOf, fewMost, countMost });
   const orders = {
     readItem: (id: string) => table.read({ id, part: orderPart }),
     decode: async (item: Item) => decodeOrder(item, {}),
     get: backend.get,
   } as Orders;
-  const sweeping = createSweeping({
+  const sweeping = createSweep({
     onUnread: (_, error) => assert.fail(String(error)),
     ...{ clock, table, meta, orders, queueOf, countMost },
     parts: createLargeFields(table, clock),

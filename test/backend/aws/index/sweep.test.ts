@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import { createSweeping, secondsAfter } from "../../../../src/backend/aws/index/sweep.ts";
+import { createSweep, secondsAfter } from "../../../../src/backend/aws/index/sweep.ts";
 import { aws } from "../../../../src/backend/aws/index.ts";
 import { decodeOrder, orderPart } from "../../../../src/backend/aws/item.ts";
 import type { LargeFields } from "../../../../src/backend/aws/largeFields.ts";
@@ -203,7 +203,7 @@ describe("the sweep", { concurrency: 3 }, () => {
     clock.advance(lostSeconds);
     const sent: string[] = [];
     const never = () => assert.fail("not asked for");
-    const { redeliver } = createSweeping({
+    const { redeliver } = createSweep({
       clock,
       // As the SDK does where a connection is lost: the call takes effect, and so does not its repeat.
       table: {

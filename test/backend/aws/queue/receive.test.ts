@@ -4,7 +4,7 @@ import type { Message } from "@aws-sdk/client-sqs";
 import { createDeliveries } from "../../../../src/backend/aws/queue/deliveries.ts";
 import { createGroups, createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
 import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
-import { createReceiving } from "../../../../src/backend/aws/queue/receive.ts";
+import { createReceiver } from "../../../../src/backend/aws/queue/receive.ts";
 import { bodyOf } from "../../../../src/backend/aws/queue/topic.ts";
 import type { Table } from "../../../../src/backend/aws/table.ts";
 import type { TableMeta } from "../../../../src/backend/aws/tableMeta.ts";
@@ -34,14 +34,14 @@ function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({}))
   const deliveries = createDeliveries({ ...{ mode, clock, table, leases, groups }, onForeign: () => {} });
   let paused = false;
   const meta = { isPaused: async () => paused } as Partial<TableMeta> as TableMeta;
-  const receiving = createReceiving({
+  const receiver = createReceiver({
     ...{ clock, meta, groups, deliveries, pollSeconds: 5 },
     queueOf: async () => queue,
   });
   const pause = (now: boolean) => {
     paused = now;
   };
-  return { clock, calls, told, deliveries, receiving, pause };
+  return { clock, calls, told, deliveries, receiver, pause };
 }
 
 function message(name: string, group?: string, receives = 1): Message {
@@ -61,12 +61,12 @@ const idsOf = (all: readonly { orderId: string }[]) => all.map(({ orderId }) => 
 /** A receive ended because one of a group was ready, and its call, the second, is still under way. */
 async function withCallForNobody() {
   const all = receivingOf("fifo");
-  const first = all.receiving.receive(asked);
+  const first = all.receiver.receive(asked);
   await still();
   all.calls[0]?.answer([message("a", "g"), message("b", "g")]);
   const [head] = await first;
   assert.ok(head);
-  const second = all.receiving.receive(asked);
+  const second = all.receiver.receive(asked);
   await still();
   await all.deliveries.settle(head, { verdict: "done" });
   assert.deepEqual(idsOf(await second), ["b"]);
@@ -75,8 +75,8 @@ async function withCallForNobody() {
 
 describe("receiving", () => {
   it("that one of a group ended leaves its call to the next, which makes none beside it", async () => {
-    const { calls, receiving } = await withCallForNobody();
-    const next = receiving.receive(asked);
+    const { calls, receiver } = await withCallForNobody();
+    const next = receiver.receive(asked);
     await still();
     calls[1]?.answer([message("c", "h")]);
     assert.deepEqual(idsOf(await next), ["c"]);
@@ -84,11 +84,11 @@ describe("receiving", () => {
   });
 
   it("leaves what a call brought for nobody once its lease has run out: it may be in other hands", async () => {
-    const { clock, calls, receiving } = await withCallForNobody();
+    const { clock, calls, receiver } = await withCallForNobody();
     calls[1]?.answer([message("c", "h")]);
     await still();
     clock.advance(leaseSeconds);
-    const next = receiving.receive(asked);
+    const next = receiver.receive(asked);
     await still();
     calls[2]?.answer([message("d", "h")]);
     assert.deepEqual(idsOf(await next), ["d"]);
@@ -96,17 +96,17 @@ describe("receiving", () => {
   });
 
   it("gives no more than is asked for of what an earlier call brought, and keeps the rest for the next", async () => {
-    const { calls, receiving } = await withCallForNobody();
+    const { calls, receiver } = await withCallForNobody();
     calls[1]?.answer([message("c", "h"), message("d", "i")]);
-    assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
-    assert.deepEqual(idsOf(await receiving.receive(asked)), ["d"]);
+    assert.deepEqual(idsOf(await receiver.receive({ ...asked, max: 1 })), ["c"]);
+    assert.deepEqual(idsOf(await receiver.receive(asked)), ["d"]);
     assert.equal(calls.length, 2);
   });
 
   it("that is closed waits for the call that is under way, and gives back what it brings for nobody", async () => {
-    const { calls, told, receiving } = await withCallForNobody();
+    const { calls, told, receiver } = await withCallForNobody();
     let closed = false;
-    const closing = receiving.close().then(() => {
+    const closing = receiver.close().then(() => {
       closed = true;
     });
     await still();
@@ -116,25 +116,25 @@ describe("receiving", () => {
     calls[1]?.answer([message("c", "h"), message("d", "h"), message("e", "i")]);
     await closing;
     assert.deepEqual(told.toSorted(), ["c in 0 s", "d in 0 s", "e in 0 s"]);
-    assert.deepEqual(await receiving.receive(asked), []);
+    assert.deepEqual(await receiver.receive(asked), []);
     assert.equal(calls.length, 2);
   });
 
   it("that is closed gives back what was more than anybody asked for", async () => {
-    const { calls, told, receiving } = await withCallForNobody();
+    const { calls, told, receiver } = await withCallForNobody();
     calls[1]?.answer([message("c", "h"), message("d", "i")]);
-    assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
+    assert.deepEqual(idsOf(await receiver.receive({ ...asked, max: 1 })), ["c"]);
     told.length = 0;
-    await receiving.close();
+    await receiver.close();
     assert.deepEqual(told, ["d in 0 s"]);
   });
 
   it("that is closed waits for a call that somebody waits for, too", async () => {
-    const { calls, told, receiving } = receivingOf("standard");
-    const waiting = receiving.receive(asked);
+    const { calls, told, receiver } = receivingOf("standard");
+    const waiting = receiver.receive(asked);
     await still();
     let closed = false;
-    const closing = receiving.close().then(() => {
+    const closing = receiver.close().then(() => {
       closed = true;
     });
     await still();
@@ -146,8 +146,8 @@ describe("receiving", () => {
   });
 
   it("hands out all that came where the table does not tell of a message that came before", async () => {
-    const { calls, receiving } = receivingOf("standard", () => Promise.reject(new Error("down")));
-    const receive = receiving.receive(asked);
+    const { calls, receiver } = receivingOf("standard", () => Promise.reject(new Error("down")));
+    const receive = receiver.receive(asked);
     await still();
     calls[0]?.answer([message("a"), message("b", undefined, 2)]);
     const taken = await receive;
@@ -161,34 +161,34 @@ describe("receiving", () => {
   });
 
   it("closes where the last call failed", async () => {
-    const { calls, told, receiving } = await withCallForNobody();
+    const { calls, told, receiver } = await withCallForNobody();
     told.length = 0;
-    const closing = receiving.close();
+    const closing = receiver.close();
     calls[1]?.fail(new Error("down"));
     await closing;
     assert.deepEqual(told, []);
   });
 
   it("gives nothing after a pause of what was more than anybody asked for before it: the leases are over", async () => {
-    const { clock, calls, told, receiving, pause } = await withCallForNobody();
+    const { clock, calls, told, receiver, pause } = await withCallForNobody();
     calls[1]?.answer([message("c", "h"), message("d", "i")]);
-    assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
+    assert.deepEqual(idsOf(await receiver.receive({ ...asked, max: 1 })), ["c"]);
     pause(true);
-    const paused = receiving.receive(asked);
+    const paused = receiver.receive(asked);
     await still();
     clock.advance(leaseSeconds);
     assert.deepEqual(await paused, []);
     pause(false);
     told.length = 0;
-    const next = receiving.receive(asked);
+    const next = receiver.receive(asked);
     await still();
     calls[2]?.answer([message("e", "j")]);
     assert.deepEqual([idsOf(await next), told], [["e"], []]);
   });
 
   it("gives back what a call brings once its status was paused", async () => {
-    const { calls, told, receiving, pause, clock } = receivingOf("standard");
-    const first = receiving.receive(asked);
+    const { calls, told, receiver, pause, clock } = receivingOf("standard");
+    const first = receiver.receive(asked);
     await still();
     pause(true);
     calls[0]?.answer([message("a")]);
@@ -200,13 +200,13 @@ describe("receiving", () => {
   });
 
   it("of a group gives the next one when the head has left, without another call", async () => {
-    const { calls, told, receiving, deliveries } = receivingOf("fifo");
-    const first = receiving.receive(asked);
+    const { calls, told, receiver, deliveries } = receivingOf("fifo");
+    const first = receiver.receive(asked);
     await still();
     calls[0]?.answer([message("a", "g"), message("b", "g"), message("c", "h")]);
     const [head, other] = await first;
     assert.deepEqual([head?.orderId, other?.orderId], ["a", "c"]);
-    const second = receiving.receive(asked);
+    const second = receiver.receive(asked);
     await still();
     assert.ok(head);
     await deliveries.settle(head, { verdict: "done" });
@@ -216,8 +216,8 @@ describe("receiving", () => {
   });
 
   it("of a group gives back those behind a head that comes again, after it", async () => {
-    const { clock, calls, told, receiving, deliveries } = receivingOf("fifo");
-    const first = receiving.receive(asked);
+    const { clock, calls, told, receiver, deliveries } = receivingOf("fifo");
+    const first = receiver.receive(asked);
     await still();
     calls[0]?.answer([message("a", "g"), message("b", "g"), message("c", "g")]);
     const [head] = await first;
@@ -227,15 +227,15 @@ describe("receiving", () => {
   });
 
   it("of a group says nothing of those behind whose lease has run out: they may be in other hands", async () => {
-    const { clock, calls, told, receiving, deliveries } = receivingOf("fifo");
-    const first = receiving.receive(asked);
+    const { clock, calls, told, receiver, deliveries } = receivingOf("fifo");
+    const first = receiver.receive(asked);
     await still();
     calls[0]?.answer([message("a", "g"), message("b", "g"), message("c", "g")]);
     const [head] = await first;
     assert.ok(head);
     clock.advance(leaseSeconds / 2);
     await deliveries.settle(head, { verdict: "done" });
-    const [next] = await receiving.receive(asked);
+    const [next] = await receiver.receive(asked);
     assert.equal(next?.orderId, "b");
     clock.advance(leaseSeconds / 2);
     await deliveries.settle(next, { verdict: "again", notBefore: clock.now() + 7_000 });
