@@ -197,7 +197,7 @@ async function serve(
   let paused: boolean;
   try {
     [deliveries, paused] = await Promise.all([
-      processor.backend.adopt(status, records.map(messageOf)),
+      processor.backend.acceptFromEventSource(status, records.map(messageOf)),
       processor.backend.isPaused(status),
     ]);
   } catch (error) {

@@ -32,11 +32,11 @@ test("a call goes to the backend as it is, and so does its promise", () => {
 
 test("from the close on a call is refused and reaches nothing, also a method that the port does not have", async () => {
   const { backend, asked } = watched();
-  const more = { ...backend, adopt: async () => void asked.push("adopt") };
+  const more = { ...backend, acceptFromEventSource: async () => void asked.push("acceptFromEventSource") };
   const closed = guarded(more, message);
   const closing = closed.close();
   await assert.rejects(closed.get("a"), refused);
-  await assert.rejects(closed.adopt(), refused);
+  await assert.rejects(closed.acceptFromEventSource(), refused);
   await closing;
   assert.deepEqual(asked, ["close"]);
 });

@@ -41,7 +41,7 @@ export interface AwsBackend extends LocatedBackend {
    * Takes messages that a Lambda event source received as deliveries, a group's in their order. Whoever hands them over
    * takes them off the queue once they are done. A message that Cauce did not write is left out.
    */
-  adopt(status: string, messages: readonly Message[]): Promise<Adopted[]>;
+  acceptFromEventSource(status: string, messages: readonly Message[]): Promise<Adopted[]>;
   /** Whether the status is paused, as this process knew at most 5 s ago. */
   isPaused(status: string): Promise<boolean>;
   /** A delivery that was never begun comes again at once. */
@@ -114,9 +114,9 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
       list,
       commit: orders.commit,
       receive: receiver.receive,
-      async adopt(status, messages) {
+      async acceptFromEventSource(status, messages) {
         const seconds = leaseSeconds[status] ?? usualLeaseSeconds;
-        return deliveries.adopt(await queueOf(status), status, messages, seconds);
+        return deliveries.acceptFromEventSource(await queueOf(status), status, messages, seconds);
       },
       isPaused: meta.isPaused,
       giveBack: deliveries.giveBack,

@@ -41,7 +41,7 @@ export function lease(url: string, groupId: string | null, fields: Partial<Lease
     queue: { url } as Queue,
     messageId: randomUUID(),
     receipt: randomUUID(),
-    ...{ receives: 1, groupId, brought: false, receivedAt: 0, endsAt: Number.POSITIVE_INFINITY },
+    ...{ receives: 1, groupId, deletedByEventSource: false, receivedAt: 0, endsAt: Number.POSITIVE_INFINITY },
     ...fields,
   };
 }

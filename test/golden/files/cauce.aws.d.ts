@@ -8,7 +8,7 @@ export interface Adopted extends Delivery {
 }
 
 export interface AwsBackend extends LocatedBackend {
-    adopt(status: string, messages: readonly Message[]): Promise<Adopted[]>;
+    acceptFromEventSource(status: string, messages: readonly Message[]): Promise<Adopted[]>;
     isPaused(status: string): Promise<boolean>;
     giveBack(delivery: Delivery): Promise<void>;
 }

@@ -42,7 +42,12 @@ export interface Deliveries {
   /** Whether its lease lasts and nobody has answered it. */
   holds(delivery: Delivery): boolean;
   /** What somebody else received and will take off: all of it, a group's messages in their order. */
-  adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Adopted[]>;
+  acceptFromEventSource(
+    queue: Queue,
+    status: string,
+    messages: readonly Message[],
+    leaseSeconds: number,
+  ): Promise<Adopted[]>;
   /** It was never begun: it comes again at once. */
   giveBack(delivery: Delivery): Promise<void>;
   /** Those of a group that became its first since, their leases begun anew. */
@@ -63,7 +68,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   /** Off the queue, and then the next of its group. */
   const take = async (lease: Lease): Promise<void> => {
     leases.end(lease);
-    if (lease.brought) return;
+    if (lease.deletedByEventSource) return;
     await lease.queue.delete(lease.receipt);
     groups.left(lease);
   };
@@ -89,7 +94,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       const reference = { ...lease.reference, group: null, notBefore };
       await lease.queue.send(reference, { delaySeconds: seconds, suffix: "" });
     }
-    if (!lease.brought) await lease.queue.delete(lease.receipt);
+    if (!lease.deletedByEventSource) await lease.queue.delete(lease.receipt);
   };
 
   /**
@@ -144,7 +149,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     messages: readonly Message[],
     leaseSeconds: number,
     receivedAt: number,
-    brought: boolean,
+    deletedByEventSource: boolean,
   ): Lease[] => {
     const endsAt = receivedAt + leaseSeconds * 1_000;
     const arrived: Lease[] = [];
@@ -161,7 +166,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
         receipt: ReceiptHandle,
         receives: Number(Attributes.ApproximateReceiveCount ?? 1),
         groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
-        brought,
+        deletedByEventSource,
         receivedAt,
         endsAt,
       });
@@ -170,10 +175,10 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   };
 
   return {
-    async adopt(queue, status, messages, leaseSeconds) {
-      const brought = leasesOf(queue, status, messages, leaseSeconds, clock.now(), true);
-      for (const lease of brought) leases.add(lease);
-      return Promise.all(brought.map(deliveryOf));
+    async acceptFromEventSource(queue, status, messages, leaseSeconds) {
+      const accepted = leasesOf(queue, status, messages, leaseSeconds, clock.now(), true);
+      for (const lease of accepted) leases.add(lease);
+      return Promise.all(accepted.map(deliveryOf));
     },
 
     async giveBack({ receipt }) {

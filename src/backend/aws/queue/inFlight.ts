@@ -12,8 +12,8 @@ export interface Lease {
   readonly receives: number;
   /** The queue's group in FIFO delivery. */
   readonly groupId: string | null;
-  /** The message is taken off by whoever brought it, once he is told that it is done: a Lambda event source. */
-  readonly brought: boolean;
+  /** The Lambda event source deletes this message once the function reports it done; this process must not. */
+  readonly deletedByEventSource: boolean;
   /** When it came here, in milliseconds since 1970. */
   readonly receivedAt: number;
   /** Milliseconds since 1970; after that it may be in other hands. */
