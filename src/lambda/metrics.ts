@@ -58,7 +58,7 @@ export function createFigures(
 }
 
 // CloudWatch takes that many values of a metric in one line, and drops a line that has more.
-const valuesMost = 100;
+const valuesMax = 100;
 
 /**
  * The figures of one subject, a line each: one, but for durations past the hundredth. A metric that has no value is left
@@ -69,7 +69,7 @@ export function emfLines(
   values: ReadonlyMap<Metric, readonly number[]>,
   now: number,
 ): string[] {
-  const rest = new Map([...values].map(([metric, all]) => [metric, all.slice(valuesMost)] as const));
+  const rest = new Map([...values].map(([metric, all]) => [metric, all.slice(valuesMax)] as const));
   const metrics = [...values.keys()].filter((metric) => values.get(metric)?.length !== 0);
   if (metrics.length === 0) return [];
   const line = JSON.stringify({
@@ -84,7 +84,7 @@ export function emfLines(
       ],
     },
     ...dimensions,
-    ...Object.fromEntries(metrics.map((metric) => [metric, inLine(values.get(metric)?.slice(0, valuesMost) ?? [])])),
+    ...Object.fromEntries(metrics.map((metric) => [metric, inLine(values.get(metric)?.slice(0, valuesMax) ?? [])])),
   });
   return [`${line}\n`, ...emfLines(dimensions, rest, now)];
 }

@@ -88,7 +88,7 @@ function countPlacings(
     batch === undefined || statusCode !== 200
       ? [statusCode]
       : [...body.matchAll(/^\{"line":\d+,"status":(\d{3})/gm)].map(([, status]) => Number(status));
-  const count = (least: number, most: number) => statuses.filter((each) => each >= least && each <= most).length;
+  const count = (least: number, max: number) => statuses.filter((each) => each >= least && each <= max).length;
   figures.add("OrdersPlaced", count(202, 202), { workflow });
   figures.add("OrdersRepeated", count(200, 200), { workflow });
   figures.add("OrdersRefused", count(400, 499), { workflow });

@@ -184,7 +184,7 @@ describe("the processing function, given what queues may give", () => {
         assert.ok(proxy.copies > 5, `${proxy.copies} copies`);
         return;
       }
-      assert.ok(proxy.togetherMost > 2, `${proxy.togetherMost} together`);
+      assert.ok(proxy.togetherMax > 2, `${proxy.togetherMax} together`);
       assert.deepEqual(overlaps, []);
       for (const status of handled) {
         for (const customer of customers) {

@@ -10,7 +10,7 @@ export interface Batcher<In, Out> {
 
 export interface BatcherOptions<In, Out> {
   /** How many items one call takes. */
-  readonly most: number;
+  readonly max: number;
   /** One call. Resolves to an result for each item, in order; what it rejects with goes to every item. */
   readonly send: (items: readonly In[]) => Promise<readonly ItemResult<Out>[]>;
 }
@@ -24,7 +24,7 @@ const expectMilliseconds = 15;
  * Gathers what is asked for in one turn of the event loop into calls that take many. Where more of the kind is on its
  * way (the publishes of ten commits, say), the call waits for it.
  */
-export function createBatcher<In, Out>({ most, send }: BatcherOptions<In, Out>): Batcher<In, Out> {
+export function createBatcher<In, Out>({ max, send }: BatcherOptions<In, Out>): Batcher<In, Out> {
   interface BatchItem {
     readonly item: In;
     readonly resolve: (value: Out) => void;
@@ -54,7 +54,7 @@ export function createBatcher<In, Out>({ most, send }: BatcherOptions<In, Out>):
     timer = undefined;
     const all = waiting;
     waiting = [];
-    for (let from = 0; from < all.length; from += most) void run(all.slice(from, from + most));
+    for (let from = 0; from < all.length; from += max) void run(all.slice(from, from + max));
   };
 
   const look = (): void => {
@@ -74,7 +74,7 @@ export function createBatcher<In, Out>({ most, send }: BatcherOptions<In, Out>):
     add(item) {
       return new Promise((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        if (waiting.length >= most) flush();
+        if (waiting.length >= max) flush();
         else lookSoon();
       });
     },

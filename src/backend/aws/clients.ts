@@ -13,7 +13,7 @@ export interface Clients {
 export const callMilliseconds = 10_000;
 const tryMilliseconds = 3_000;
 // A request that waits for a free socket counts as one that does not connect, so there are as many as may be wanted.
-const socketsMost = 256;
+const socketsMax = 256;
 
 /**
  * The three clients, with the SDK's standard retry mode. Region, credentials and endpoints come from the environment,
@@ -28,8 +28,8 @@ export function openClients(): Clients {
       requestTimeout: tryMilliseconds,
       // Without it the SDK only warns, and a try that hangs takes all of the call's time.
       throwOnRequestTimeout: true,
-      httpAgent: { maxSockets: socketsMost },
-      httpsAgent: { maxSockets: socketsMost },
+      httpAgent: { maxSockets: socketsMax },
+      httpsAgent: { maxSockets: socketsMax },
     },
   };
   return { dynamo: new DynamoDBClient(options), sns: new SNSClient(options), sqs: new SQSClient(options) };

@@ -49,7 +49,7 @@ export type Orders = Pick<Backend, "place" | "get" | "commit"> & {
 };
 
 const idPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const readsMost = 5;
+const readsMax = 5;
 
 export function createOrders(options: OrdersOptions): Orders {
   const { mode, clock, table, parts, meta, topic, deliveries, lostSecondsOf } = options;
@@ -93,14 +93,14 @@ export function createOrders(options: OrdersOptions): Orders {
   };
 
   const get = async (id: string): Promise<StoredOrder | undefined> => {
-    for (let reads = 0; reads < readsMost; reads++) {
+    for (let reads = 0; reads < readsMax; reads++) {
       const item = await readItem(id);
       if (item === undefined) return undefined;
       const order = await decode(item);
       if (order !== undefined) return order;
       // Its results were replaced between the two reads.
     }
-    throw new CauceError("store_unavailable", `order ${id} changed while it was read ${readsMost} times; try again`);
+    throw new CauceError("store_unavailable", `order ${id} changed while it was read ${readsMax} times; try again`);
   };
 
   /**

@@ -38,7 +38,7 @@ export interface Table {
 }
 
 /** BatchGetItem's limit. */
-const readsMost = 100;
+const readsMax = 100;
 const again = { firstMilliseconds: 25, mostMilliseconds: 1_000 };
 
 export function openTable(dynamo: DynamoDBClient, name: string): Table {
@@ -67,7 +67,7 @@ export function openTable(dynamo: DynamoDBClient, name: string): Table {
   };
 
   const reads = createBatcher<Key, Item | undefined>({
-    most: readsMost,
+    max: readsMax,
     async send(keys) {
       const distinct = new Map(keys.map((key) => [keyText(key.id, key.part), key]));
       const found = await readAll([...distinct.values()]);

@@ -29,8 +29,8 @@ const freshSeconds = 5;
 /** Under which the table tells of itself. */
 export const metaId = "#meta";
 
-export async function openTableMeta(table: Table, clock: Clock, shardsAtLeast: number): Promise<TableMeta> {
-  let shards = shardsAtLeast;
+export async function openTableMeta(table: Table, clock: Clock, shardsMin: number): Promise<TableMeta> {
+  let shards = shardsMin;
   let finals = new Set<string>();
   let pausedNow = new Set<string>();
   let readAt = 0;

@@ -6,12 +6,12 @@ import { type Batcher, type BatcherOptions, createBatcher } from "../../../src/b
 function gathering(
   t: TestContext,
   send: BatcherOptions<string, string>["send"] = async (items) => items.map((value) => ({ value })),
-  most = 3,
+  max = 3,
 ): { batcher: Batcher<string, string>; calls: string[][]; pass(milliseconds: number): void } {
   t.mock.timers.enable({ apis: ["setImmediate", "setTimeout"] });
   const calls: string[][] = [];
   const batcher = createBatcher<string, string>({
-    most,
+    max,
     send: (items) => {
       calls.push([...items]);
       return send(items);

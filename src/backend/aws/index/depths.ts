@@ -17,9 +17,9 @@ export interface DepthsOptions {
   readonly handled: readonly string[];
   readonly queueOf: (status: string) => Promise<Queue>;
   /** From how many orders on what the sweep kept is taken. Default 1,000. */
-  readonly fewMost?: number | undefined;
+  readonly fewMax?: number | undefined;
   /** Past so many, a sweep leaves out the rest of a status. Default 10,000. */
-  readonly countMost?: number | undefined;
+  readonly countMax?: number | undefined;
 }
 
 const keptKey: Key = { id: metaId, part: "counts" };
@@ -40,13 +40,13 @@ export interface Depths extends Pick<Backend, "counts"> {
 }
 
 export function createDepths(options: DepthsOptions): Depths {
-  const { mode, clock, table, meta, handled, queueOf, fewMost = page, countMost = countedMax } = options;
+  const { mode, clock, table, meta, handled, queueOf, fewMax = page, countMax = countedMax } = options;
   let known: { readonly at: number; readonly depths: Promise<Depth[]> } | undefined;
 
   /** Every entry of these partitions, up to a number of each. */
   const entriesOf = async (
     partitions: readonly string[],
-    mostEach: number,
+    maxEach: number,
   ): Promise<{ entries: IndexEntry[]; all: boolean }> => {
     const found = await Promise.all(
       partitions.map(async (partition) => {
@@ -56,11 +56,11 @@ export function createDepths(options: DepthsOptions): Depths {
           const { entries: more, next } = await queryIndex(table, {
             partition,
             after,
-            limit: Math.min(mostEach, page),
+            limit: Math.min(maxEach, page),
           });
           entries.push(...more);
           after = next;
-        } while (after !== undefined && entries.length < mostEach);
+        } while (after !== undefined && entries.length < maxEach);
         return { entries, all: after === undefined };
       }),
     );
@@ -81,7 +81,7 @@ export function createDepths(options: DepthsOptions): Depths {
     const item = await table.read(keptKey);
     const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
     const orders = rows.reduce((sum, { open, delayed, failed }) => sum + open + delayed + failed, 0);
-    if (orders <= fewMost || Number(item?.at?.N) < clock.now() - keptSeconds * 1_000) return undefined;
+    if (orders <= fewMax || Number(item?.at?.N) < clock.now() - keptSeconds * 1_000) return undefined;
     return { rows, all: item?.all?.BOOL === true };
   };
 
@@ -92,7 +92,7 @@ export function createDepths(options: DepthsOptions): Depths {
       ...handled.map(async (status) => [status, await (await queueOf(status)).counts()] as const),
     ]);
     const counted = kept ?? (await countNow());
-    return depthsOf({ counted, paused: await meta.paused(), queued: new Map(queued), mode, countMost });
+    return depthsOf({ counted, paused: await meta.paused(), queued: new Map(queued), mode, countMax });
   };
 
   const depthsNow = (): Promise<Depth[]> => {
@@ -150,10 +150,10 @@ export interface DepthSources {
   readonly paused: ReadonlySet<string>;
   readonly queued: ReadonlyMap<string, QueueCounts>;
   readonly mode: DeliveryMode;
-  readonly countMost: number;
+  readonly countMax: number;
 }
 
-export function depthsOf({ counted, paused, queued, mode, countMost }: DepthSources): Depth[] {
+export function depthsOf({ counted, paused, queued, mode, countMax }: DepthSources): Depth[] {
   const rowOf = (kind: Depth["kind"], status: string): DepthRow =>
     counted.rows.find((row) => row.kind === kind && row.status === status) ?? emptyRow(kind, status);
   const messages = [...queued].filter(([, { waiting, inFlight }]) => waiting + inFlight > 0).map(([status]) => status);
@@ -176,7 +176,7 @@ export function depthsOf({ counted, paused, queued, mode, countMost }: DepthSour
         inFlight: mode === "fifo" ? Math.max(0, inFlight - delayed) : inFlight,
         oldestWaitingAt: kind === "handled" && waiting > 0 ? oldestAt : null,
         paused: kind === "handled" && paused.has(status),
-        atLeast: !counted.all || isFull(row, countMost),
+        atLeast: !counted.all || isFull(row, countMax),
       };
     })
     .sort((x, y) => (x.status < y.status ? -1 : 1));
@@ -242,8 +242,8 @@ export function countInto(rows: readonly DepthRow[], entries: readonly IndexEntr
 }
 
 /** Whether so many of its open orders are counted that the rest need not be. */
-export function isFull({ open, delayed }: DepthRow, most: number): boolean {
-  return open + delayed > most;
+export function isFull({ open, delayed }: DepthRow, max: number): boolean {
+  return open + delayed > max;
 }
 
 /** As short as it may be: a sweep's cursor and an item of the table hold it. */

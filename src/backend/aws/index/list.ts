@@ -10,7 +10,7 @@ import { type IndexFilter, queryIndex } from "./query.ts";
 
 const cursorPattern = /^l(\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 /** How many entries one list looks at in one partition, where a filter leaves few: then the page is short. */
-const looksMost = 5_000;
+const looksMax = 5_000;
 const looksPerCall = 500;
 
 /** Newest first: the partitions of the index are each in the order of placing, and are merged. */
@@ -34,7 +34,7 @@ export function createList(table: Table, meta: TableMeta, orders: Orders): Backe
           after = page.next;
           looked += perCall;
           if (after === undefined) break;
-          if (looked >= looksMost) {
+          if (looked >= looksMax) {
             // Older entries of other partitions must wait until this one has been looked through as far.
             if (horizon === undefined || after > horizon) horizon = after;
             break;

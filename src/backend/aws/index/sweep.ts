@@ -36,17 +36,17 @@ export interface SweepOptions {
   /** Told at the end of each pass over all open orders how many of them stand where. */
   readonly keepCounts: (rows: readonly DepthRow[]) => Promise<void>;
   /** Past so many, no more orders of a status are counted. Default 10,000. */
-  readonly countMost?: number | undefined;
+  readonly countMax?: number | undefined;
 }
 
 /** How many entries of each shard one step looks at: about half of what one call of DynamoDB reads. */
 export const stepLooks = 2_000;
 /** How many steps one call makes before it answers, so that a sweep that is ended goes on where it stood. */
-const stepsMost = 50;
+const stepsMax = 50;
 /** How many values one `IN` of DynamoDB takes. */
-const inMost = 100;
+const inMax = 100;
 /** After so many doublings of the time between two messages it grows no more: about a day for the usual lease. */
-const doublingsMost = 9;
+const doublingsMax = 9;
 
 /**
  * Where a sweep stands: behind which entry each shard's step begins, what of the step was given before, and how many
@@ -73,7 +73,7 @@ export interface Sweep extends Pick<Backend, "sweep"> {
  */
 export function createSweep(options: SweepOptions): Sweep {
   const { clock, table, meta, parts, orders, leases, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
-  const { countMost = countedMax } = options;
+  const { countMax = countedMax } = options;
 
   return {
     redeliver: (order) => redeliver(order, "taken back"),
@@ -83,7 +83,7 @@ export function createSweep(options: SweepOptions): Sweep {
       const shards = meta.open();
       let position = cursor === undefined ? start(shards.length) : readCursor(cursor, "a sweep", parseCursor);
       if (cursor === undefined) await parts.sweep();
-      for (let steps = 0; steps < stepsMost; steps++) {
+      for (let steps = 0; steps < stepsMax; steps++) {
         const now = clock.now();
         const { entries, behind } = await step(position, shards, now);
         const due = entries.filter((entry) => isDue(entry, now) && isAfter(entry, position.given)).sort(byDue);
@@ -183,7 +183,7 @@ export function createSweep(options: SweepOptions): Sweep {
 
   async function step(position: SweepCursor, shards: readonly string[], now: number) {
     const filter = dueOrOther(
-      position.rows.filter((row) => isFull(row, countMost)),
+      position.rows.filter((row) => isFull(row, countMax)),
       now,
     );
     const pages = await Promise.all(
@@ -217,7 +217,7 @@ export function createSweep(options: SweepOptions): Sweep {
 
 /** How long after so many messages the sweep looks again, where a delivery counts as lost after `lostSeconds`. */
 export function secondsAfter(messages: number, lostSeconds: number): number {
-  return lostSeconds * 2 ** Math.min(messages, doublingsMost);
+  return lostSeconds * 2 ** Math.min(messages, doublingsMax);
 }
 
 function start(shards: number): SweepCursor {
@@ -227,7 +227,7 @@ function start(shards: number): SweepCursor {
 /** What is due, and what is still to be counted: entries of a row that is full need not come over the network. */
 function dueOrOther(full: readonly DepthRow[], now: number): IndexFilter | undefined {
   if (full.length === 0) return undefined;
-  const left = full.slice(0, inMost);
+  const left = full.slice(0, inMax);
   const names = left.map((_, n) => `:st${n}`);
   return {
     expression: `#du <= :now OR NOT #st IN (${names.join(", ")})`,

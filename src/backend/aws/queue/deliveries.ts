@@ -51,7 +51,7 @@ export interface Deliveries {
   /** It was never begun: it comes again at once. */
   giveBack(delivery: Delivery): Promise<void>;
   /** Those of a group that became its first since, their leases begun anew. */
-  takeReady(queue: Queue, most: number, leaseSeconds: number): Promise<Delivery[]>;
+  takeReady(queue: Queue, max: number, leaseSeconds: number): Promise<Delivery[]>;
   /** The visit is over: its message goes. */
   consume(id: string, visit: number): Promise<void>;
   /** What the write of a failed attempt says of the message that comes again. */
@@ -85,8 +85,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     if (mode === "fifo") {
       // Those whose lease has run out meanwhile come by themselves, and SQS refuses to be told of them.
       const back = groups.stays(lease).filter(({ endsAt }) => endsAt > clock.now());
-      const most = visibilitySecondsLeft(lease.receivedAt, clock.now());
-      await lease.queue.changeVisibility(lease.receipt, Math.min(seconds, most));
+      const max = visibilitySecondsLeft(lease.receivedAt, clock.now());
+      await lease.queue.changeVisibility(lease.receipt, Math.min(seconds, max));
       await Promise.all(back.map((each) => each.queue.changeVisibility(each.receipt, 0)));
       return;
     }
@@ -197,9 +197,9 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 
     holds: ({ receipt }) => leases.byReceipt(receipt) !== undefined,
 
-    async takeReady(queue, most, leaseSeconds) {
+    async takeReady(queue, max, leaseSeconds) {
       const now = clock.now();
-      const lasting = groups.takeReady(queue.url, most).filter((lease) => lease.endsAt > now);
+      const lasting = groups.takeReady(queue.url, max).filter((lease) => lease.endsAt > now);
       return Promise.all(
         lasting.map(async (lease) => {
           const seconds = Math.min(Math.ceil(leaseSeconds), visibilitySecondsLeft(lease.receivedAt, now));

@@ -78,7 +78,7 @@ export interface Groups {
   left(lease: Lease): void;
   /** The head of its group comes again: those behind it are given back, and returned. */
   stays(lease: Lease): Lease[];
-  takeReady(url: string, most: number): Lease[];
+  takeReady(url: string, max: number): Lease[];
   /** Calls once when something of the queue is ready, unless the function that it returns is called first. */
   onReady(url: string, call: () => void): () => void;
 }
@@ -129,10 +129,10 @@ export function createGroups(): Groups {
       behind.delete(key);
       return all;
     },
-    takeReady(url, most) {
+    takeReady(url, max) {
       const all = ready.get(url);
       if (all === undefined) return [];
-      const taken = all.splice(0, most);
+      const taken = all.splice(0, max);
       if (all.length === 0) ready.delete(url);
       return taken;
     },

@@ -48,7 +48,7 @@ interface Failure {
   readonly Message?: string | undefined;
 }
 
-const mostPerCall = 10;
+const batchMax = 10;
 
 export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queue {
   const where = `queue ${url}`;
@@ -62,7 +62,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queu
   };
 
   const deletes = createBatcher<string, void>({
-    most: mostPerCall,
+    max: batchMax,
     async send(receipts) {
       const Entries = receipts.map((ReceiptHandle, n) => ({ Id: String(n), ReceiptHandle }));
       const { Failed } = await call(where, (options) =>
@@ -72,7 +72,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queu
     },
   });
   const visibilities = createBatcher<{ receipt: string; seconds: number }, void>({
-    most: mostPerCall,
+    max: batchMax,
     async send(changes) {
       const Entries = changes.map(({ receipt, seconds }, n) => ({
         Id: String(n),
@@ -86,7 +86,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queu
     },
   });
   const sends = createBatcher<{ reference: Reference; delaySeconds: number; suffix: string }, void>({
-    most: mostPerCall,
+    max: batchMax,
     async send(items) {
       const Entries = items.map(({ reference, delaySeconds, suffix }, n) => ({
         Id: String(n),
@@ -110,7 +110,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queu
           sqs.send(
             new ReceiveMessageCommand({
               QueueUrl: url,
-              MaxNumberOfMessages: Math.min(max, mostPerCall),
+              MaxNumberOfMessages: Math.min(max, batchMax),
               VisibilityTimeout: visibilitySeconds,
               WaitTimeSeconds: waitSeconds,
               MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId"],

@@ -76,11 +76,11 @@ export function createReceiver(options: ReceiverOptions): Receiver {
     for (const end of [...wakes]) end();
   };
 
-  const takeSpare = (url: string, most: number): Delivery[] => {
+  const takeSpare = (url: string, max: number): Delivery[] => {
     // Through a pause their leases may have ended: then they are in other hands.
     const all = (spare.get(url) ?? []).filter(deliveries.holds);
     spare.set(url, all);
-    const taken = all.splice(0, most);
+    const taken = all.splice(0, max);
     if (all.length === 0) spare.delete(url);
     return taken;
   };

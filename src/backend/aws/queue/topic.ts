@@ -12,13 +12,13 @@ export interface Topic {
   expect(): () => void;
 }
 
-const mostPerCall = 10;
-const triesMost = 3;
+const batchMax = 10;
+const triesMax = 3;
 
 export function openTopic(sns: SNSClient, arn: string, mode: DeliveryMode): Topic {
   const where = `topic ${arn}`;
   const batcher = createBatcher<{ readonly reference: Reference; readonly suffix: string }, void>({
-    most: mostPerCall,
+    max: batchMax,
     async send(items) {
       const results: ItemResult<void>[] = items.map(() => ({ value: undefined }));
       let left = items.map((_, n) => n);
@@ -44,7 +44,7 @@ export function openTopic(sns: SNSClient, arn: string, mode: DeliveryMode): Topi
         for (const { Id, Code, Message, SenderFault } of Failed) {
           const n = Number(Id);
           const said = `${where} did not take a message: ${Code}: ${Message ?? ""}; try again`;
-          if (!SenderFault && tries < triesMost) left.push(n);
+          if (!SenderFault && tries < triesMax) left.push(n);
           else results[n] = { error: new CauceError("store_unavailable", said) };
         }
       }

@@ -39,8 +39,8 @@ interface Sender {
 let stages = 0;
 
 /** A store with a backend, and a counting and a sweeping of their own over its table, whose calls are noted. */
-async function opened(t: TestContext, options: { fewMost?: number; countMost?: number; shards?: number } = {}) {
-  const { fewMost, countMost, shards = 2 } = options;
+async function opened(t: TestContext, options: { fewMax?: number; countMax?: number; shards?: number } = {}) {
+  const { fewMax, countMax, shards = 2 } = options;
   const stage = `c${++stages}`;
   const clock = fakeClock(Date.now());
   const stack = await createStack({ workflow, stage, mode: "standard", statuses: handled });
@@ -59,7 +59,7 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
   const table = openTable(clients.dynamo, `${workflow}-table-${stage}`);
   const meta = await openTableMeta(table, clock, shards);
   const queueOf = async (status: string) => openQueue(clients.sqs, stack.queueUrl(status) as string, "standard");
-  const counting = createDepths({ mode: "standard", clock, table, meta, handled, queueOf, fewMost, countMost });
+  const counting = createDepths({ mode: "standard", clock, table, meta, handled, queueOf, fewMax, countMax });
   const orders = {
     readItem: (id: string) => table.read({ id, part: orderPart }),
     decode: async (item: Item) => decodeOrder(item, {}),
@@ -67,7 +67,7 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
   } as Orders;
   const sweeping = createSweep({
     onUnread: (_, error) => assert.fail(String(error)),
-    ...{ clock, table, meta, orders, queueOf, countMost },
+    ...{ clock, table, meta, orders, queueOf, countMax },
     parts: createLargeFields(table, clock),
     leases: createLeases(clock),
     lostSecondsOf: () => lostSeconds,
@@ -163,7 +163,7 @@ describe("what entries of the index add up to", () => {
     const many = (count: number, status: string) =>
       Array.from({ length: count }, () => entry({ kind: "waiting", status }));
     const rows = countInto([], [...many(10_001, "held"), ...many(10_000, "parked")], 100);
-    const given = { paused: new Set<string>(), queued: new Map(), mode: "standard" as const, countMost: 10_000 };
+    const given = { paused: new Set<string>(), queued: new Map(), mode: "standard" as const, countMax: 10_000 };
     const tell = (all: boolean) =>
       depthsOf({ ...given, counted: { rows, all } }).map(({ status, waiting, atLeast }) => [status, waiting, atLeast]);
     assert.deepEqual(tell(true), [
@@ -186,7 +186,7 @@ describe("what entries of the index add up to", () => {
         ["shipped", { waiting: 0, inFlight: 0, delayed: 0 }],
       ]),
       mode: "fifo",
-      countMost: 10_000,
+      countMax: 10_000,
     });
     const usual = { kind: "handled", delayed: 0, failed: 0, inFlight: 0, paused: false, atLeast: false };
     assert.deepEqual(found, [
@@ -214,7 +214,7 @@ describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
   });
 
   it("are what the last pass kept where there are many, for one read and a call for each queue", async (t) => {
-    const { backend, clock, pass, depths, calls, insert } = await opened(t, { fewMost: 3 });
+    const { backend, clock, pass, depths, calls, insert } = await opened(t, { fewMax: 3 });
     const held = { kind: "waiting", status: "held" } as const;
     const like = await place(backend, { ...held, createdAt: clock.now() });
     for (let n = 0; n < 3; n++) await place(backend, { ...held, createdAt: clock.now() });
@@ -238,7 +238,7 @@ describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
   });
 
   it("are counted again where nobody has swept for an hour", async (t) => {
-    const { backend, clock, pass, depths } = await opened(t, { fewMost: 0 });
+    const { backend, clock, pass, depths } = await opened(t, { fewMax: 0 });
     const held = { kind: "waiting", status: "held" } as const;
     await place(backend, { ...held, createdAt: clock.now() });
     await pass();
@@ -249,7 +249,7 @@ describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
   });
 
   it("are of one full pass, which may be cut off and go on", async (t) => {
-    const { backend, clock, pass, depths, kept, sweeping } = await opened(t, { fewMost: 0 });
+    const { backend, clock, pass, depths, kept, sweeping } = await opened(t, { fewMax: 0 });
     for (let n = 0; n < 7; n++) await place(backend, { createdAt: clock.now() });
     await place(backend, { kind: "waiting", status: "held", createdAt: clock.now() });
     clock.advance(lostSeconds + 1);
@@ -263,7 +263,7 @@ describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
   });
 
   it("leave out the rest of a status that is full, and count the others to the end", async (t) => {
-    const { backend, clock, pass, depths, insert, kept } = await opened(t, { fewMost: 0, countMost: 1_000, shards: 1 });
+    const { backend, clock, pass, depths, insert, kept } = await opened(t, { fewMax: 0, countMax: 1_000, shards: 1 });
     const like = await place(backend, { createdAt: clock.now() });
     const priced = { kind: "handled", status: "priced", createdAt: clock.now() + 1 } as const;
     await insert(itemsOf(like, 4_200, priced, "o#0"));

@@ -33,8 +33,8 @@ async function sweeping(t: TestContext, { shards = 3 } = {}) {
     for (const backend of opened) await backend.close();
     sqs.destroy();
   });
-  const open = async (shardsAtLeast = shards) => {
-    const backend = await aws({ stage, ...stack, shards: shardsAtLeast })({
+  const open = async (shardsMin = shards) => {
+    const backend = await aws({ stage, ...stack, shards: shardsMin })({
       ...{ workflow, delivery: "standard", clock },
       leaseSeconds: { received: leaseSeconds },
     });
