@@ -1,3 +1,4 @@
+import { accountConcurrencyDefault, batchMax, concurrencyMin } from "../backend/aws/quotas.ts";
 import { CauceError } from "../core/errors.ts";
 
 /** What brings a queue's messages to a function. */
@@ -20,11 +21,7 @@ export interface SourcesOptions {
   readonly functionOf: (status: string) => string;
 }
 
-const batchMost = 10;
-/** An event source mapping's least `MaximumConcurrency`. */
-const invocationsLeast = 2;
 const concurrencyDefault = 100;
-export const accountConcurrencyDefault = 1_000;
 /** Of the account's functions, what is left to requests and the sweep: a long queue must not keep orders from being taken in. */
 const shareOfRequests = 0.25;
 
@@ -37,29 +34,29 @@ export function sourcesOf(statuses: readonly string[], options: SourcesOptions):
   const { workflow, accountConcurrency = accountConcurrencyDefault } = options;
   const wanted = statuses.map((status): SourcePlan => {
     const concurrency = options.concurrencyOf(status) ?? concurrencyDefault;
-    const batchSize = Math.max(1, Math.min(batchMost, Math.floor(concurrency / invocationsLeast)));
+    const batchSize = Math.max(1, Math.min(batchMax, Math.floor(concurrency / concurrencyMin)));
     return {
       status,
       queue: options.queueOf(status),
       function: options.functionOf(status),
       batchSize,
-      concurrencyMost: Math.max(invocationsLeast, Math.floor(concurrency / batchSize)),
+      concurrencyMost: Math.max(concurrencyMin, Math.floor(concurrency / batchSize)),
     };
   });
   const room = Math.floor(accountConcurrency * (1 - shareOfRequests));
   const asked = wanted.reduce((sum, { concurrencyMost }) => sum + concurrencyMost, 0);
   if (asked <= room) return wanted;
-  if (wanted.length * invocationsLeast > room) {
+  if (wanted.length * concurrencyMin > room) {
     throw new CauceError(
       "setting_invalid",
-      `workflow "${workflow}": ${wanted.length} queues need ${wanted.length * invocationsLeast} functions at once and an account of ${accountConcurrency} leaves them ${room}; ask AWS for a higher quota of concurrent executions, or merge statuses`,
+      `workflow "${workflow}": ${wanted.length} queues need ${wanted.length * concurrencyMin} functions at once and an account of ${accountConcurrency} leaves them ${room}; ask AWS for a higher quota of concurrent executions, or merge statuses`,
     );
   }
   // What is above the least of each shrinks in proportion.
-  const spare = room - wanted.length * invocationsLeast;
-  const above = asked - wanted.length * invocationsLeast;
+  const spare = room - wanted.length * concurrencyMin;
+  const above = asked - wanted.length * concurrencyMin;
   return wanted.map((source) => ({
     ...source,
-    concurrencyMost: invocationsLeast + Math.floor(((source.concurrencyMost - invocationsLeast) * spare) / above),
+    concurrencyMost: concurrencyMin + Math.floor(((source.concurrencyMost - concurrencyMin) * spare) / above),
   }));
 }

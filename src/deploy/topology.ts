@@ -1,4 +1,15 @@
 import { resourceNames } from "../backend/aws/names.ts";
+import {
+  concurrencyMax,
+  concurrencyMin,
+  functionNameLengthMax,
+  functionSecondsMax,
+  httpApiSecondsMax,
+  queueNameLengthMax,
+  receivesMax,
+  topicFiltersMax,
+  visibilitySecondsMax,
+} from "../backend/aws/quotas.ts";
 import type { DeliveryMode } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
 import {
@@ -89,24 +100,14 @@ export interface FunctionPlan {
   readonly memoryMegabytes: number;
 }
 
-export const retentionSeconds = 14 * 86_400;
-const functionSecondsMost = 900;
 /** Of a function's time: its first read and its last commit, 10 s each at most (law 1). */
 const aroundHandlerSeconds = 20;
-// An HTTP API waits no longer.
-const requestSeconds = 30;
 const sweepEverySeconds = 60;
-const receivesMostOfSqs = 1_000;
 /** The file of a function's bundle, which its `Handler` names: `index.handler`. */
 export const bundleFile = "index.mjs";
 /** A throttled function uses up receives that no handler saw. */
 const receivesSpare = 50;
-const lengthsMost = { queue: 80, function: 64 };
-const visibilitySecondsMost = 43_200;
-/** Of an event source mapping, and so of the backend (`limitsOf` in src/backend/aws/aws.ts). */
-const concurrencyOf = { least: 2, most: 1_000 };
-/** Of a topic, the catch-all's among them. */
-const filtersMost = 200;
+const lengthsMost = { queue: queueNameLengthMax, function: functionNameLengthMax };
 
 /** Throws `setting_invalid` for what a resource's name, a queue or a function cannot be. */
 export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {}): Topology {
@@ -171,7 +172,7 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
               role: "request",
               statuses: [],
               publishes: true,
-              timeoutSeconds: requestSeconds,
+              timeoutSeconds: httpApiSecondsMax,
               memoryMegabytes: 256,
             },
             ...processing,
@@ -180,7 +181,7 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
               role: "sweep",
               statuses: [],
               publishes: expires,
-              timeoutSeconds: functionSecondsMost,
+              timeoutSeconds: functionSecondsMax,
               memoryMegabytes: 256,
             },
           ],
@@ -215,8 +216,8 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
  * behind another of its group.
  */
 function receivesMostOf(status: HandledStatus, delivery: DeliveryMode): number {
-  if (delivery === "fifo") return receivesMostOfSqs;
-  return Math.min(receivesMostOfSqs, retryOf(status).attempts + 1 + receivesSpare);
+  if (delivery === "fifo") return receivesMax;
+  return Math.min(receivesMax, retryOf(status).attempts + 1 + receivesSpare);
 }
 
 function refuse({ workflow, stage, queues, unrouted, functions }: Topology): void {
@@ -235,21 +236,21 @@ function refuse({ workflow, stage, queues, unrouted, functions }: Topology): voi
     );
   }
   if (queues.length === 0) throw invalid("no status is handled, so there is nothing to queue; give one a handler");
-  if (queues.length >= filtersMost) {
+  if (queues.length >= topicFiltersMax) {
     throw invalid(
-      `${queues.length} statuses are handled and a topic takes ${filtersMost - 1} beside the catch-all; merge some`,
+      `${queues.length} statuses are handled and a topic takes ${topicFiltersMax - 1} beside the catch-all; merge some`,
     );
   }
   for (const { status, visibilitySeconds } of queues) {
-    if (visibilitySeconds <= visibilitySecondsMost) continue;
+    if (visibilitySeconds <= visibilitySecondsMax) continue;
     throw invalid(
-      `a message of "${status}" would be hidden for ${visibilitySeconds} s and SQS takes ${visibilitySecondsMost}; set its timeoutSeconds to a sixth of that at most`,
+      `a message of "${status}" would be hidden for ${visibilitySeconds} s and SQS takes ${visibilitySecondsMax}; set its timeoutSeconds to a sixth of that at most`,
     );
   }
   for (const { name, statuses, timeoutSeconds } of functions) {
-    if (timeoutSeconds <= functionSecondsMost) continue;
+    if (timeoutSeconds <= functionSecondsMax) continue;
     throw invalid(
-      `the function ${name} (${statuses.join(", ")}) would need ${timeoutSeconds} s and Lambda gives ${functionSecondsMost}; set timeoutSeconds to ${functionSecondsMost - aroundHandlerSeconds} at most, or run the handlers in pods`,
+      `the function ${name} (${statuses.join(", ")}) would need ${timeoutSeconds} s and Lambda gives ${functionSecondsMax}; set timeoutSeconds to ${functionSecondsMax - aroundHandlerSeconds} at most, or run the handlers in pods`,
     );
   }
 }
@@ -258,10 +259,10 @@ function refuseConcurrency(workflow: AnyWorkflow): void {
   for (const status of handledStatuses(workflow)) {
     const { concurrency } = statusOf(workflow, status) as HandledStatus;
     if (concurrency === undefined) continue;
-    if (concurrency >= concurrencyOf.least && concurrency <= concurrencyOf.most) continue;
+    if (concurrency >= concurrencyMin && concurrency <= concurrencyMax) continue;
     throw new CauceError(
       "setting_invalid",
-      `workflow "${workflow.name}": the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyOf.least} to ${concurrencyOf.most}; change it in the definition`,
+      `workflow "${workflow.name}": the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyMin} to ${concurrencyMax}; change it in the definition`,
     );
   }
 }

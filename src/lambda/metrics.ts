@@ -1,4 +1,5 @@
 /** Figures for CloudWatch in its Embedded Metric Format: a line of the log that CloudWatch takes metrics out of. */
+import { metricValuesMax } from "../backend/aws/quotas.ts";
 import type { LambdaSettings } from "./open.ts";
 
 /** Every metric and its unit. */
@@ -57,9 +58,6 @@ export function createFigures(
   };
 }
 
-// CloudWatch takes that many values of a metric in one line, and drops a line that has more.
-const valuesMax = 100;
-
 /**
  * The figures of one subject, a line each: one, but for durations past the hundredth. A metric that has no value is left
  * out, and costs nothing. `now` is in milliseconds since 1970.
@@ -69,7 +67,7 @@ export function emfLines(
   values: ReadonlyMap<Metric, readonly number[]>,
   now: number,
 ): string[] {
-  const rest = new Map([...values].map(([metric, all]) => [metric, all.slice(valuesMax)] as const));
+  const rest = new Map([...values].map(([metric, all]) => [metric, all.slice(metricValuesMax)] as const));
   const metrics = [...values.keys()].filter((metric) => values.get(metric)?.length !== 0);
   if (metrics.length === 0) return [];
   const line = JSON.stringify({
@@ -84,7 +82,9 @@ export function emfLines(
       ],
     },
     ...dimensions,
-    ...Object.fromEntries(metrics.map((metric) => [metric, inLine(values.get(metric)?.slice(0, valuesMax) ?? [])])),
+    ...Object.fromEntries(
+      metrics.map((metric) => [metric, inLine(values.get(metric)?.slice(0, metricValuesMax) ?? [])]),
+    ),
   });
   return [`${line}\n`, ...emfLines(dimensions, rest, now)];
 }

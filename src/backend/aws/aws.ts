@@ -13,8 +13,8 @@ import { resourceNames } from "./names.ts";
 import { createOrders, createRemoval } from "./orders.ts";
 import { type Adopted, createDeliveries } from "./queue/deliveries.ts";
 import { createGroups, createLeases } from "./queue/inFlight.ts";
-import { visibilitySecondsMax } from "./queue/queue.ts";
 import { createReceiver } from "./queue/receive.ts";
+import { concurrencyMax, concurrencyMin, dataBytesMax, visibilitySecondsMax } from "./quotas.ts";
 import { createResources } from "./resources.ts";
 import { openTable } from "./table.ts";
 import { openTableMeta } from "./tableMeta.ts";
@@ -159,13 +159,11 @@ function refuseLeases(workflow: string, leaseSeconds: Readonly<Record<string, nu
 function limitsOf(sweepSeconds: number): Limits {
   return {
     longestDelaySeconds: Number.POSITIVE_INFINITY,
-    // An item of DynamoDB holds 400 KB, its names included.
-    dataBytesMax: 390_000,
+    dataBytesMax,
     groupBytesMax: 256,
     sweepSeconds,
     timingSeconds: sweepSeconds,
     longestWaitSeconds: Number.POSITIVE_INFINITY,
-    // An event source mapping's least and most (docs/aws.md).
-    concurrency: { least: 2, most: 1_000, default: 100 },
+    concurrency: { least: concurrencyMin, most: concurrencyMax, default: 100 },
   };
 }

@@ -23,8 +23,8 @@ import {
 } from "./item.ts";
 import type { LargeFields } from "./largeFields.ts";
 import type { Deliveries } from "./queue/deliveries.ts";
-import { delaySecondsMax, retentionSecondsMax } from "./queue/queue.ts";
 import type { Topic } from "./queue/topic.ts";
+import { delaySecondsMax, retentionSecondsMax } from "./quotas.ts";
 import type { Table } from "./table.ts";
 import type { TableMeta } from "./tableMeta.ts";
 

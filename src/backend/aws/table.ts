@@ -14,6 +14,7 @@ import { CauceError } from "../../core/errors.ts";
 import { createBatcher, type ItemResult } from "./batcher.ts";
 import { call, callMilliseconds, isConditionFailed } from "./clients.ts";
 import { type Item, textOf } from "./item.ts";
+import { itemReadsMax } from "./quotas.ts";
 
 export interface Key {
   readonly id: string;
@@ -37,8 +38,6 @@ export interface Table {
   query(input: Omit<QueryCommandInput, "TableName">): Promise<Page>;
 }
 
-/** BatchGetItem's limit. */
-const readsMax = 100;
 const again = { firstMilliseconds: 25, mostMilliseconds: 1_000 };
 
 export function openTable(dynamo: DynamoDBClient, name: string): Table {
@@ -67,7 +66,7 @@ export function openTable(dynamo: DynamoDBClient, name: string): Table {
   };
 
   const reads = createBatcher<Key, Item | undefined>({
-    max: readsMax,
+    max: itemReadsMax,
     async send(keys) {
       const distinct = new Map(keys.map((key) => [keyText(key.id, key.part), key]));
       const found = await readAll([...distinct.values()]);

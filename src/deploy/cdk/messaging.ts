@@ -3,7 +3,8 @@ import { SubscriptionFilter, Topic } from "aws-cdk-lib/aws-sns";
 import { SqsSubscription } from "aws-cdk-lib/aws-sns-subscriptions";
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
-import { retentionSeconds, type Topology } from "../topology.ts";
+import { retentionSecondsMax } from "../../backend/aws/quotas.ts";
+import type { Topology } from "../topology.ts";
 
 export interface Messaging {
   readonly topic: Topic;
@@ -21,7 +22,7 @@ export function addMessaging(scope: Construct, topology: Topology): Messaging {
   const makeQueue = (id: string, queueName: string, more: object = {}): Queue =>
     new Queue(scope, id, {
       queueName,
-      retentionPeriod: Duration.seconds(retentionSeconds),
+      retentionPeriod: Duration.seconds(retentionSecondsMax),
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       ...kind,

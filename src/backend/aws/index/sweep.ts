@@ -17,6 +17,7 @@ import type { LargeFields } from "../largeFields.ts";
 import type { Orders } from "../orders.ts";
 import type { Leases } from "../queue/inFlight.ts";
 import type { Queue } from "../queue/queue.ts";
+import { inValuesMax } from "../quotas.ts";
 import type { Table } from "../table.ts";
 import type { TableMeta } from "../tableMeta.ts";
 import { countedMax, countInto, type DepthRow, decodeRows, encodeRows, isFull } from "./depths.ts";
@@ -43,8 +44,6 @@ export interface SweepOptions {
 export const stepLooks = 2_000;
 /** How many steps one call makes before it answers, so that a sweep that is ended goes on where it stood. */
 const stepsMax = 50;
-/** How many values one `IN` of DynamoDB takes. */
-const inMax = 100;
 /** After so many doublings of the time between two messages it grows no more: about a day for the usual lease. */
 const doublingsMax = 9;
 
@@ -227,7 +226,7 @@ function start(shards: number): SweepCursor {
 /** What is due, and what is still to be counted: entries of a row that is full need not come over the network. */
 function dueOrOther(full: readonly DepthRow[], now: number): IndexFilter | undefined {
   if (full.length === 0) return undefined;
-  const left = full.slice(0, inMax);
+  const left = full.slice(0, inValuesMax);
   const names = left.map((_, n) => `:st${n}`);
   return {
     expression: `#du <= :now OR NOT #st IN (${names.join(", ")})`,

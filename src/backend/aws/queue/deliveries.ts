@@ -2,9 +2,10 @@ import type { Message } from "@aws-sdk/client-sqs";
 import type { Clock } from "../../../core/clock.ts";
 import type { Delivery, DeliveryMode, Verdict } from "../../port.ts";
 import { attributes, type Item, numberOf, orderPart, type Seen, textOf } from "../item.ts";
+import { delaySecondsMax } from "../quotas.ts";
 import type { Table } from "../table.ts";
 import type { Groups, Lease, Leases } from "./inFlight.ts";
-import { delaySecondsMax, type Queue, visibilitySecondsLeft } from "./queue.ts";
+import { type Queue, visibilitySecondsLeft } from "./queue.ts";
 import { referenceOf } from "./topic.ts";
 
 export interface DeliveriesOptions {

@@ -11,12 +11,9 @@ import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
 import { createBatcher, type ItemResult } from "../batcher.ts";
 import { call } from "../clients.ts";
+import { batchMax, visibilitySecondsMax } from "../quotas.ts";
 import { bodyOf, fifoFields, type Reference, statusAttribute } from "./topic.ts";
 
-/** Within SQS's limits: 15 minutes a delay, 12 hours a visibility, 14 days in the queue. */
-export const delaySecondsMax = 900;
-export const visibilitySecondsMax = 43_200;
-export const retentionSecondsMax = 1_209_600;
 /** The 12 hours count from the receive, and SQS refuses more: so much is left for what passed before a message got here. */
 const underwaySeconds = 600;
 
@@ -47,8 +44,6 @@ interface Failure {
   readonly Code?: string | undefined;
   readonly Message?: string | undefined;
 }
-
-const batchMax = 10;
 
 export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): Queue {
   const where = `queue ${url}`;

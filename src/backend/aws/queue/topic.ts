@@ -4,6 +4,7 @@ import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
 import { createBatcher, type ItemResult } from "../batcher.ts";
 import { call } from "../clients.ts";
+import { batchMax } from "../quotas.ts";
 
 export interface Topic {
   /** Resolves when the topic has it. `suffix` makes it another message than an earlier one of the same visit. */
@@ -12,7 +13,6 @@ export interface Topic {
   expect(): () => void;
 }
 
-const batchMax = 10;
 const triesMax = 3;
 
 export function openTopic(sns: SNSClient, arn: string, mode: DeliveryMode): Topic {
