@@ -1,4 +1,4 @@
-import { type Adopted, resourceNames } from "../backend/aws/index.ts";
+import { type Lease, resourceNames } from "../backend/aws/index.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { type HandledStatus, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { Attempt } from "../engine/attempt.ts";
@@ -130,9 +130,9 @@ function batchesOf(records: readonly SqsRecord[]): Iterable<SqsRecord[]> {
 }
 
 /** What is served in turn, each lane by itself: in FIFO delivery a group, else each delivery alone. */
-function lanesOf(deliveries: readonly Adopted[], fifo: boolean): readonly (readonly Adopted[])[] {
+function lanesOf(deliveries: readonly Lease[], fifo: boolean): readonly (readonly Lease[])[] {
   if (!fifo) return deliveries.map((delivery) => [delivery]);
-  const lanes = new Map<string | null, Adopted[]>();
+  const lanes = new Map<string | null, Lease[]>();
   for (const delivery of deliveries) lanes.set(delivery.groupId, [...(lanes.get(delivery.groupId) ?? []), delivery]);
   return [...lanes.values()];
 }
@@ -164,9 +164,9 @@ async function serve(
   const notSettled = (error: unknown): void => {
     log.error({ workflow, status, error: String(error) }, "delivery not settled; it comes again");
   };
-  const begun = new Set<Adopted>();
+  const begun = new Set<Lease>();
   const leaseEndsAt = Date.now() + processor.leaseSeconds * 1_000;
-  const serveLane = async (lane: readonly Adopted[]): Promise<void> => {
+  const serveLane = async (lane: readonly Lease[]): Promise<void> => {
     try {
       for (const delivery of lane) {
         if (invocation.getRemainingTimeInMillis() < processor.timeoutSeconds * 1_000 + afterMilliseconds) return;
@@ -182,7 +182,7 @@ async function serve(
       notSettled(error);
     }
   };
-  const putOffLane = async ([first]: readonly Adopted[]): Promise<void> => {
+  const putOffLane = async ([first]: readonly Lease[]): Promise<void> => {
     if (first === undefined) return;
     begun.add(first);
     try {
@@ -193,7 +193,7 @@ async function serve(
       notSettled(error);
     }
   };
-  let deliveries: readonly Adopted[];
+  let deliveries: readonly Lease[];
   let paused: boolean;
   try {
     [deliveries, paused] = await Promise.all([
@@ -205,7 +205,7 @@ async function serve(
     return [...left];
   }
   const lanes = lanesOf(deliveries, processor.fifo);
-  const isSuspect = (lane: readonly Adopted[]) => lane.some(({ suspect }) => suspect);
+  const isSuspect = (lane: readonly Lease[]) => lane.some(({ suspect }) => suspect);
   if (paused) await Promise.all(lanes.map(putOffLane));
   else {
     await Promise.all(lanes.filter((lane) => !isSuspect(lane)).map(serveLane));

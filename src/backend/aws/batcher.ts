@@ -1,30 +1,27 @@
 export interface Batcher<In, Out> {
-  /** Joins the next call. */
+  /** Adds an item to the next call. */
   add(item: In): Promise<Out>;
   /**
-   * Says that an item may be added soon: the next call waits for it, for a few milliseconds at most. The function that
-   * it returns says that it has been added, or never will be.
+   * Announces an item: the next call waits up to 15 ms for it. The function that this returns says that the item was
+   * added, or will not be.
    */
   expect(): () => void;
 }
 
-export interface BatcherOptions<In, Out> {
-  /** How many items one call takes. */
-  readonly max: number;
-  /** One call. Resolves to an result for each item, in order; what it rejects with goes to every item. */
-  readonly send: (items: readonly In[]) => Promise<readonly ItemResult<Out>[]>;
-}
-
 export type ItemResult<Out> = { readonly value: Out } | { readonly error: unknown };
 
-// The slowest of a batch of ten conditional writes comes some milliseconds after the first.
+// The slowest of ten conditional writes that began together ends some milliseconds after the first.
 const expectMilliseconds = 15;
 
 /**
- * Gathers what is asked for in one turn of the event loop into calls that take many. Where more of the kind is on its
- * way (the publishes of ten commits, say), the call waits for it.
+ * Gathers the items of one turn of the event loop into calls of up to `max` items. A call waits for items that were
+ * announced, such as the publishes of ten commits. `send` makes one call and resolves to a result for each item, in
+ * order; where it rejects, every item of the call does.
  */
-export function createBatcher<In, Out>({ max, send }: BatcherOptions<In, Out>): Batcher<In, Out> {
+export function createBatcher<In, Out>(
+  max: number,
+  send: (items: readonly In[]) => Promise<readonly ItemResult<Out>[]>,
+): Batcher<In, Out> {
   interface BatchItem {
     readonly item: In;
     readonly resolve: (value: Out) => void;

@@ -9,15 +9,15 @@ export interface Clients {
   readonly sqs: SQSClient;
 }
 
-/** How long one call may take with all its tries, in milliseconds: after that the caller is told 503 (law 1). */
+/** How long one call may take with all its tries, in milliseconds. After that Cauce answers 503 (law 1). */
 export const callMilliseconds = 10_000;
 const tryMilliseconds = 3_000;
-// A request that waits for a free socket counts as one that does not connect, so there are as many as may be wanted.
+// The SDK counts the wait for a free socket as time to connect, so a socket must be free for every call at once.
 const socketsMax = 256;
 
 /**
- * The three clients, with the SDK's standard retry mode. Region, credentials and endpoints come from the environment,
- * as the SDK reads them (`AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, …).
+ * Opens the three clients, with the SDK's standard retry mode. Region, credentials and endpoints come from the
+ * environment, as the SDK reads them (`AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, …).
  */
 export function openClients(): Clients {
   const options = {
@@ -26,7 +26,7 @@ export function openClients(): Clients {
     requestHandler: {
       connectionTimeout: tryMilliseconds,
       requestTimeout: tryMilliseconds,
-      // Without it the SDK only warns, and a try that hangs takes all of the call's time.
+      // Without this the SDK only warns, and one try that hangs takes all of the call's time.
       throwOnRequestTimeout: true,
       httpAgent: { maxSockets: socketsMax },
       httpsAgent: { maxSockets: socketsMax },
@@ -39,12 +39,16 @@ export function destroyClients({ dynamo, sns, sqs }: Clients): void {
   for (const client of [dynamo, sns, sqs]) client.destroy();
 }
 
-interface CallOptions {
+/** What `send` of a client takes beside the command. */
+export interface CallOptions {
   readonly abortSignal: AbortSignal;
   readonly requestTimeout: number;
 }
 
-/** One call, ended after 10 s and what it waits on top. Rejects with an error of Cauce, or `ConditionalCheckFailedException`. */
+/**
+ * Makes one call and aborts it after 10 s; `waitSeconds` allows a long poll that much more. Rejects with an error of
+ * Cauce, or with `ConditionalCheckFailedException`.
+ */
 export async function call<Output>(
   where: string,
   send: (options: CallOptions) => Promise<Output>,
@@ -62,9 +66,14 @@ export async function call<Output>(
   }
 }
 
+/** Whether a conditional write was refused because the item did not meet its condition. */
+export function isConditionFailed(error: unknown): boolean {
+  return (error as { name?: string } | null)?.name === "ConditionalCheckFailedException";
+}
+
 type Meaning = readonly [code: ErrorCode, whatToDo: string];
 
-/** The names of the SDK's errors that another try does not help. Every other error passes by itself. */
+/** Errors of the SDK that another try does not help, by their names. Every other error may pass by itself. */
 const byName: Readonly<Record<string, Meaning>> = {
   ...named("store_denied", "give the role this permission", [
     "AccessDenied",
@@ -106,7 +115,7 @@ const byName: Readonly<Record<string, Meaning>> = {
   ]),
 };
 
-/** What has no name of its own, or one that says less than the message. These are looked at first. */
+/** Errors that have no name of their own, or a name that says less than the message. These are looked at first. */
 const byMessage: readonly (readonly [RegExp, Meaning])[] = [
   [/^Region is missing/, ["setting_invalid", "set AWS_REGION, as in AWS_REGION=eu-west-1"]],
   [/^Region not accepted/, ["setting_invalid", "correct AWS_REGION, as in AWS_REGION=eu-west-1"]],
@@ -115,7 +124,7 @@ const byMessage: readonly (readonly [RegExp, Meaning])[] = [
   [/item size.* has exceeded|exceeded the maximum allowed size/i, ["limit_exceeded", "send less"]],
 ];
 
-/** Of errors that never came to the service. */
+/** Errors of connections that never reached the service, by Node's codes. */
 const byNodeCode: Readonly<Record<string, Meaning>> = named(
   "store_unavailable",
   "look at the network, the Region and the endpoint; then try again",
@@ -128,28 +137,20 @@ function named(code: ErrorCode, whatToDo: string, names: readonly string[]): Rec
   return Object.fromEntries(names.map((name) => [name, [code, whatToDo] as const]));
 }
 
-function meaningOf(message: string): Meaning | undefined {
-  return byMessage.find(([pattern]) => pattern.test(message))?.[1];
-}
-
-/** The services' older protocol leaves the end of a name away, and which one answers is the SDK's business. */
+/** Each name with and without `Exception`: the query protocol of SNS and SQS leaves the suffix out, and the SDK picks the protocol. */
 function both(...names: readonly string[]): string[] {
   return names.flatMap((name) => [name, `${name}Exception`]);
 }
 
-/** An error of the SDK as one of Cauce, on one line: throttling, time-outs, lost connections and 5xx may pass. */
+/** Turns an error of the SDK into one of Cauce, on one line: throttling, time-outs, lost connections and 5xx may pass. */
 export function awsFault(error: unknown, where: string): CauceError {
   if (error instanceof CauceError) return error;
   const thrown = (error ?? {}) as { name?: string; code?: unknown; message?: string };
   const { name = "", message = String(error) } = thrown;
   const nodeCode = typeof thrown.code === "string" ? thrown.code : "";
-  const [code, whatToDo] = meaningOf(message) ?? byName[name] ?? byNodeCode[nodeCode] ?? passing;
+  const byText = byMessage.find(([pattern]) => pattern.test(message))?.[1];
+  const [code, whatToDo] = byText ?? byName[name] ?? byNodeCode[nodeCode] ?? passing;
   const said = (message === "" ? nodeCode : message).replaceAll(/\s+/g, " ").slice(0, 300);
   const what = name === "" || name === "Error" ? said : `${name}: ${said}`;
   return new CauceError(code, `${where} failed: ${what}; ${whatToDo}`, { cause: error });
-}
-
-/** Whether a conditional write found the item other than it had to be. */
-export function isConditionFailed(error: unknown): boolean {
-  return (error as { name?: string } | null)?.name === "ConditionalCheckFailedException";
 }

@@ -11,52 +11,54 @@ import {
   type UpdateItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import { CauceError } from "../../core/errors.ts";
-import { createBatcher, type ItemResult } from "./batcher.ts";
-import { call, callMilliseconds, isConditionFailed } from "./clients.ts";
-import { type Item, textOf } from "./item.ts";
+import { createBatcher } from "./batcher.ts";
+import { type CallOptions, call, callMilliseconds, isConditionFailed } from "./clients.ts";
+import { type Item, orderPart, textOf } from "./item.ts";
 import { itemReadsMax } from "./quotas.ts";
 
-export interface Key {
+export interface ItemKey {
   readonly id: string;
   readonly part: string;
 }
 
-export interface Page {
-  readonly items: readonly Item[];
-  /** Where the next page begins; undefined after the last. */
-  readonly next: Item | undefined;
+export function orderKey(id: string): ItemKey {
+  return { id, part: orderPart };
 }
 
 /** One DynamoDB table: batched, strongly consistent reads, and conditional writes that say whether they took place. */
 export interface Table {
-  read(key: Key): Promise<Item | undefined>;
-  /** False when its condition did not hold. */
-  put(input: Omit<PutItemCommandInput, "TableName">): Promise<boolean>;
-  /** What `ReturnValues` asks for; undefined when its condition did not hold. */
-  update(input: Omit<UpdateItemCommandInput, "TableName">): Promise<Item | undefined>;
-  erase(input: Omit<DeleteItemCommandInput, "TableName">): Promise<boolean>;
-  query(input: Omit<QueryCommandInput, "TableName">): Promise<Page>;
+  read(key: ItemKey): Promise<Item | undefined>;
+  /** Resolves to false when its condition did not hold. */
+  put(item: Item, condition?: Omit<PutItemCommandInput, "TableName" | "Item">): Promise<boolean>;
+  /** Resolves to what `ReturnValues` asks for, undefined when its condition did not hold. */
+  update(key: ItemKey, input: Omit<UpdateItemCommandInput, "TableName" | "Key">): Promise<Item | undefined>;
+  /** Resolves to false when its condition did not hold. */
+  erase(key: ItemKey, condition?: Omit<DeleteItemCommandInput, "TableName" | "Key">): Promise<boolean>;
+  /** `next` is where the next page begins; undefined after the last. */
+  query(
+    input: Omit<QueryCommandInput, "TableName">,
+  ): Promise<{ readonly items: readonly Item[]; readonly next: Item | undefined }>;
 }
 
-const again = { firstMilliseconds: 25, mostMilliseconds: 1_000 };
+const pauseMilliseconds = { first: 25, max: 1_000 };
 
-export function openTable(dynamo: DynamoDBClient, name: string): Table {
-  const where = `table ${name}`;
+export function openTable(dynamo: DynamoDBClient, TableName: string): Table {
+  const where = `table ${TableName}`;
 
-  /** What the service left out comes with the next try, a little later each time, until the call's time is over. */
-  const readAll = async (keys: readonly Key[]): Promise<Map<string, Item>> => {
+  /** Reads keys that are distinct, and asks again for those that the service left out until the call's time is over. */
+  const readAll = async (keys: readonly ItemKey[]): Promise<Map<string, Item>> => {
     const found = new Map<string, Item>();
-    let left: Item[] = keys.map(({ id, part }) => ({ id: { S: id }, part: { S: part } }));
+    let left = keys.map(keyItem);
     const end = performance.now() + callMilliseconds;
-    for (let pause = again.firstMilliseconds; ; pause = Math.min(pause * 2, again.mostMilliseconds)) {
+    for (let pause = pauseMilliseconds.first; ; pause = Math.min(pause * 2, pauseMilliseconds.max)) {
+      const RequestItems = { [TableName]: { Keys: left, ConsistentRead: true } };
       const { Responses, UnprocessedKeys } = await call(where, (options) =>
-        dynamo.send(
-          new BatchGetItemCommand({ RequestItems: { [name]: { Keys: left, ConsistentRead: true } } }),
-          options,
-        ),
+        dynamo.send(new BatchGetItemCommand({ RequestItems }), options),
       );
-      for (const item of Responses?.[name] ?? []) found.set(keyText(textOf(item, "id"), textOf(item, "part")), item);
-      left = UnprocessedKeys?.[name]?.Keys ?? [];
+      for (const item of Responses?.[TableName] ?? []) {
+        found.set(keyText({ id: textOf(item, "id") as string, part: textOf(item, "part") as string }), item);
+      }
+      left = UnprocessedKeys?.[TableName]?.Keys ?? [];
       if (left.length === 0) return found;
       if (performance.now() + pause > end) {
         throw new CauceError("store_unavailable", `${where} did not read ${left.length} items in time; try again`);
@@ -65,51 +67,48 @@ export function openTable(dynamo: DynamoDBClient, name: string): Table {
     }
   };
 
-  const reads = createBatcher<Key, Item | undefined>({
-    max: itemReadsMax,
-    async send(keys) {
-      const distinct = new Map(keys.map((key) => [keyText(key.id, key.part), key]));
-      const found = await readAll([...distinct.values()]);
-      return keys.map((key): ItemResult<Item | undefined> => ({ value: found.get(keyText(key.id, key.part)) }));
-    },
+  const reads = createBatcher<ItemKey, Item | undefined>(itemReadsMax, async (keys) => {
+    const found = await readAll([...new Map(keys.map((key) => [keyText(key), key])).values()]);
+    return keys.map((key) => ({ value: found.get(keyText(key)) }));
   });
 
-  const whether = async (call: Promise<unknown>): Promise<boolean> => {
+  /** Makes a conditional write; undefined when its condition did not hold. */
+  const write = async <Output>(send: (options: CallOptions) => Promise<Output>): Promise<Output | undefined> => {
     try {
-      await call;
-      return true;
+      return await call(where, send);
     } catch (error) {
-      if (isConditionFailed(error)) return false;
+      if (isConditionFailed(error)) return undefined;
       throw error;
     }
   };
 
   return {
-    read: (key) => reads.add(key),
-    put: (input) =>
-      whether(call(where, (options) => dynamo.send(new PutItemCommand({ ...input, TableName: name }), options))),
-    async update(input) {
-      try {
-        const { Attributes } = await call(where, (options) =>
-          dynamo.send(new UpdateItemCommand({ ...input, TableName: name }), options),
-        );
-        return Attributes ?? {};
-      } catch (error) {
-        if (isConditionFailed(error)) return undefined;
-        throw error;
-      }
+    read: reads.add,
+    async put(Item, condition) {
+      const command = new PutItemCommand({ ...condition, TableName, Item });
+      return (await write((options) => dynamo.send(command, options))) !== undefined;
     },
-    erase: (input) =>
-      whether(call(where, (options) => dynamo.send(new DeleteItemCommand({ ...input, TableName: name }), options))),
+    async update(key, input) {
+      const command = new UpdateItemCommand({ ...input, TableName, Key: keyItem(key) });
+      const updated = await write((options) => dynamo.send(command, options));
+      return updated === undefined ? undefined : (updated.Attributes ?? {});
+    },
+    async erase(key, condition) {
+      const command = new DeleteItemCommand({ ...condition, TableName, Key: keyItem(key) });
+      return (await write((options) => dynamo.send(command, options))) !== undefined;
+    },
     async query(input) {
-      const { Items = [], LastEvaluatedKey } = await call(where, (options) =>
-        dynamo.send(new QueryCommand({ ...input, TableName: name }), options),
-      );
+      const command = new QueryCommand({ ...input, TableName });
+      const { Items = [], LastEvaluatedKey } = await call(where, (options) => dynamo.send(command, options));
       return { items: Items, next: LastEvaluatedKey };
     },
   };
 }
 
-function keyText(id: string | null, part: string | null): string {
+function keyItem({ id, part }: ItemKey): Item {
+  return { id: { S: id }, part: { S: part } };
+}
+
+function keyText({ id, part }: ItemKey): string {
   return `${id}\n${part}`;
 }

@@ -1,58 +1,59 @@
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { shardOf } from "./item.ts";
-import type { Table } from "./table.ts";
+import type { ItemKey, Table } from "./table.ts";
 
 /**
- * What the table tells of itself, in two small items: how many shards the index has, which final statuses it holds
- * orders of, and which statuses are paused.
+ * What the table keeps of itself, in small items: how many shards the index has, which final statuses have orders, and
+ * which statuses are paused. Other processes change it, too: it is read again when it is older than 5 s.
  */
 export interface TableMeta {
-  /** The index's partition for an order. */
+  /** The index's partition of an order. */
   partitionOf(order: Pick<StoredOrder, "id" | "kind" | "status" | "failure">): string;
+  /** The partitions of open orders, one for each shard. */
   open(): readonly string[];
+  /** The partitions of failed orders. */
   failed(): readonly string[];
-  /** Of one final status, or of all. */
+  /** The partitions of one final status, or of every final status. */
   final(status?: string): readonly string[];
-  /** Before an order enters a final status: the lists must know where to look for it. */
+  /** Notes a final status before its first order enters it: lists and removals look through noted statuses alone. */
   noteFinal(status: string): Promise<void>;
-  /** Reads again what other processes may have changed, unless that was a moment ago. */
+  /** Reads again what other processes may have changed, unless that was less than 5 s ago. */
   refresh(): Promise<void>;
-  isPaused(status: string): Promise<boolean>;
+  /** The paused statuses, as they were at most 5 s ago. */
   paused(): Promise<ReadonlySet<string>>;
   setPaused(status: string, paused: boolean): Promise<void>;
+  /** Writes an item that nothing reads: it shows that the table takes writes. */
   probe(): Promise<void>;
 }
 
-/** How long what other processes changed may go unseen, in seconds. */
-const freshSeconds = 5;
-/** Under which the table tells of itself. */
-export const metaId = "#meta";
+const freshMilliseconds = 5_000;
+
+/** The key of an item in which the table keeps something of itself. */
+export function metaKey(part: "index" | "pauses" | "counts" | "probe"): ItemKey {
+  return { id: "#meta", part };
+}
 
 export async function openTableMeta(table: Table, clock: Clock, shardsMin: number): Promise<TableMeta> {
   let shards = shardsMin;
   let finals = new Set<string>();
-  let pausedNow = new Set<string>();
+  let paused = new Set<string>();
+  let changes = 0;
   let readAt = 0;
   let reading: Promise<void> | undefined;
 
-  let changesHere = 0;
-
   const read = async (): Promise<void> => {
     const at = clock.now();
-    const changes = changesHere;
-    const [index, pauses] = await Promise.all([
-      table.read({ id: metaId, part: "index" }),
-      table.read({ id: metaId, part: "pauses" }),
-    ]);
+    const changesBefore = changes;
+    const [index, pauses] = await Promise.all([table.read(metaKey("index")), table.read(metaKey("pauses"))]);
     shards = Math.max(shards, Number(index?.shards?.N ?? 0));
     finals = new Set([...finals, ...(index?.finals?.SS ?? [])]);
-    // What was read before a change of this process's own does not undo it.
-    if (changes === changesHere) pausedNow = new Set(pauses?.paused?.SS ?? []);
+    // A read that began before a change of this process must not undo the change.
+    if (changes === changesBefore) paused = new Set(pauses?.paused?.SS ?? []);
     readAt = at;
   };
   const refresh = (): Promise<void> => {
-    if (clock.now() - readAt < freshSeconds * 1_000) return Promise.resolve();
+    if (clock.now() - readAt < freshMilliseconds) return Promise.resolve();
     reading ??= read().finally(() => {
       reading = undefined;
     });
@@ -60,15 +61,14 @@ export async function openTableMeta(table: Table, clock: Clock, shardsMin: numbe
   };
 
   await read();
-  // The count only grows: a shard that is no longer written to may hold orders.
-  await table.update({
-    Key: { id: { S: metaId }, part: { S: "index" } },
+  // The number of shards only grows: a shard that is no longer written to may hold orders.
+  await table.update(metaKey("index"), {
     UpdateExpression: "SET shards = :shards",
     ConditionExpression: "attribute_not_exists(shards) OR shards < :shards",
     ExpressionAttributeValues: { ":shards": { N: String(shards) } },
   });
 
-  const of = (prefix: string) => Array.from({ length: shards }, (_, shard) => `${prefix}#${shard}`);
+  const partitions = (prefix: string) => Array.from({ length: shards }, (_, shard) => `${prefix}#${shard}`);
 
   return {
     partitionOf({ id, kind, status, failure }) {
@@ -76,45 +76,38 @@ export async function openTableMeta(table: Table, clock: Clock, shardsMin: numbe
       if (failure !== null) return `f#${shard}`;
       return kind === "final" ? `e#${status}#${shard}` : `o#${shard}`;
     },
-    open: () => of("o"),
-    failed: () => of("f"),
+    open: () => partitions("o"),
+    failed: () => partitions("f"),
     final: (status) =>
       [...finals]
         .sort()
         .filter((each) => status === undefined || each === status)
-        .flatMap((each) => of(`e#${each}`)),
+        .flatMap((each) => partitions(`e#${each}`)),
     async noteFinal(status) {
       if (finals.has(status)) return;
-      await table.update({
-        Key: { id: { S: metaId }, part: { S: "index" } },
+      await table.update(metaKey("index"), {
         UpdateExpression: "ADD finals :status",
         ExpressionAttributeValues: { ":status": { SS: [status] } },
       });
       finals.add(status);
     },
     refresh,
-    async isPaused(status) {
-      await refresh();
-      return pausedNow.has(status);
-    },
     async paused() {
       await refresh();
-      return pausedNow;
+      return paused;
     },
-    async setPaused(status, paused) {
-      await table.update({
-        Key: { id: { S: metaId }, part: { S: "pauses" } },
-        UpdateExpression: paused ? "ADD paused :status" : "DELETE paused :status",
+    async setPaused(status, isPaused) {
+      await table.update(metaKey("pauses"), {
+        UpdateExpression: isPaused ? "ADD paused :status" : "DELETE paused :status",
         ExpressionAttributeValues: { ":status": { SS: [status] } },
       });
-      const next = new Set(pausedNow);
-      if (paused) next.add(status);
-      else next.delete(status);
-      pausedNow = next;
-      changesHere++;
+      const others = [...paused].filter((each) => each !== status);
+      paused = new Set(isPaused ? [...others, status] : others);
+      changes++;
     },
     async probe() {
-      await table.put({ Item: { id: { S: metaId }, part: { S: "probe" }, at: { N: String(clock.now()) } } });
+      const { id, part } = metaKey("probe");
+      await table.put({ id: { S: id }, part: { S: part }, at: { N: String(clock.now()) } });
     },
   };
 }

@@ -1,21 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { type Batcher, type BatcherOptions, createBatcher } from "../../../src/backend/aws/batcher.ts";
+import { type Batcher, createBatcher } from "../../../src/backend/aws/batcher.ts";
 
 /** A batcher whose turns and patience pass when the test says so, and the calls that it makes. */
 function gathering(
   t: TestContext,
-  send: BatcherOptions<string, string>["send"] = async (items) => items.map((value) => ({ value })),
+  send: Parameters<typeof createBatcher<string, string>>[1] = async (items) => items.map((value) => ({ value })),
   max = 3,
 ): { batcher: Batcher<string, string>; calls: string[][]; pass(milliseconds: number): void } {
   t.mock.timers.enable({ apis: ["setImmediate", "setTimeout"] });
   const calls: string[][] = [];
-  const batcher = createBatcher<string, string>({
-    max,
-    send: (items) => {
-      calls.push([...items]);
-      return send(items);
-    },
+  const batcher = createBatcher<string, string>(max, (items) => {
+    calls.push([...items]);
+    return send(items);
   });
   return { batcher, calls, pass: (milliseconds) => t.mock.timers.tick(milliseconds) };
 }

@@ -1,105 +1,66 @@
 import type { Clock } from "../../../core/clock.ts";
 import type { Backend, DeliveryMode, Depth, FailureGroup } from "../../port.ts";
-import { destroyClients, openClients } from "../clients.ts";
+import { destroyClients } from "../clients.ts";
+import { openTableContext, type TableContext } from "../context.ts";
 import type { IndexEntry } from "../item.ts";
-import { resourceNames } from "../names.ts";
-import type { Queue, QueueCounts } from "../queue/queue.ts";
-import { type Key, openTable, type Table } from "../table.ts";
-import { metaId, openTableMeta, type TableMeta } from "../tableMeta.ts";
-import { queryIndex } from "./query.ts";
+import type { AwsContext, QueueCounts } from "../queue/queue.ts";
+import { metaKey } from "../tableMeta.ts";
+import { indexPages } from "./query.ts";
 
-export interface DepthsOptions {
-  readonly mode: DeliveryMode;
-  readonly clock: Clock;
-  readonly table: Table;
-  readonly meta: TableMeta;
-  /** The handled statuses that have a queue. */
-  readonly handled: readonly string[];
-  readonly queueOf: (status: string) => Promise<Queue>;
-  /** From how many orders on what the sweep kept is taken. Default 1,000. */
-  readonly fewMax?: number | undefined;
-  /** Past so many, a sweep leaves out the rest of a status. Default 10,000. */
-  readonly countMax?: number | undefined;
+/** How many orders of one status there are. A definition may change a status's kind, so a status may have a row of each. */
+export interface DepthRow {
+  readonly kind: "handled" | "waiting";
+  readonly status: string;
+  /** Open orders whose next attempt may begin, or that wait. */
+  readonly open: number;
+  /** Open orders whose next attempt must not begin yet. */
+  readonly delayed: number;
+  /** When the first of the `open` orders changed last, in milliseconds since 1970. */
+  readonly oldestAt: number | null;
+  readonly failed: number;
 }
 
-const keptKey: Key = { id: metaId, part: "counts" };
-const freshSeconds = 5;
-/** So many entries of a partition are counted at once, and so many open and failed orders whenever they are asked for. */
-const page = 1_000;
-/** What a sweep kept is taken for so long, in seconds: one that has stopped says nothing of now. */
-const keptSeconds = 3_600;
-
 /**
- * Depths and failures, asked for once in 5 s at most. While there are few orders they are counted in the index; past
- * that the depths are those that the sweep kept in one item, and the queues' attributes (docs/decisions/0015).
+ * The depths and the failures, each at most 5 s old. While there are few orders, they are counted in the index. Past
+ * that, depths are those that the last sweep kept in an item, joined with the queues' own counts (docs/decisions/0015).
  */
 export interface Depths extends Pick<Backend, "counts"> {
-  /** What a sweep counted of the open orders in one pass over all of them; adds the failed ones. */
+  /** Keeps what a full pass of the sweep counted of the open orders, and counts the failed ones. */
   keep(open: readonly DepthRow[]): Promise<void>;
+  /** Whether so many orders of a row were counted that the sweep leaves the rest out. */
+  isFull(row: DepthRow): boolean;
+  /** Counts again at the next call, though the last count is less than 5 s old. */
   forget(): void;
 }
 
-export function createDepths(options: DepthsOptions): Depths {
-  const { mode, clock, table, meta, handled, queueOf, fewMax = page, countMax = countedMax } = options;
+const freshMilliseconds = 5_000;
+/** How many entries one call of DynamoDB looks at. Up to this many open and failed orders are counted at each call. */
+const pageMax = 1_000;
+/** Counting stops at this many orders of a row; `atLeast` says so. */
+const countedMax = 10_000;
+/** Kept counts older than an hour are not used: no sweep runs any more. */
+const keptMilliseconds = 3_600_000;
+
+/** `fewMax`: up to how many orders are counted anew, 1,000. `countMax`: at how many of a row counting stops, 10,000. */
+export function createDepths(context: AwsContext, { fewMax = pageMax, countMax = countedMax } = {}): Depths {
+  const { mode, clock, table, meta, leaseSeconds, queueOf } = context;
   let known: { readonly at: number; readonly depths: Promise<Depth[]> } | undefined;
-
-  /** Every entry of these partitions, up to a number of each. */
-  const entriesOf = async (
-    partitions: readonly string[],
-    maxEach: number,
-  ): Promise<{ entries: IndexEntry[]; all: boolean }> => {
-    const found = await Promise.all(
-      partitions.map(async (partition) => {
-        const entries: IndexEntry[] = [];
-        let after: string | undefined;
-        do {
-          const { entries: more, next } = await queryIndex(table, {
-            partition,
-            after,
-            limit: Math.min(maxEach, page),
-          });
-          entries.push(...more);
-          after = next;
-        } while (after !== undefined && entries.length < maxEach);
-        return { entries, all: after === undefined };
-      }),
-    );
-    return { entries: found.flatMap(({ entries }) => entries), all: found.every(({ all }) => all) };
-  };
-  const failedEntries = () => {
-    const partitions = meta.failed();
-    return entriesOf(partitions, Math.ceil(countedMax / partitions.length));
-  };
-
-  const countNow = async (): Promise<CountedRows> => {
-    const [open, failed] = await Promise.all([entriesOf(meta.open(), page), entriesOf(meta.failed(), page)]);
-    return { rows: countInto([], [...open.entries, ...failed.entries], clock.now()), all: open.all && failed.all };
-  };
-
-  /** What the last full pass kept; undefined where that is few enough to count, or long ago. */
-  const keptCount = async (): Promise<CountedRows | undefined> => {
-    const item = await table.read(keptKey);
-    const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
-    const orders = rows.reduce((sum, { open, delayed, failed }) => sum + open + delayed + failed, 0);
-    if (orders <= fewMax || Number(item?.at?.N) < clock.now() - keptSeconds * 1_000) return undefined;
-    return { rows, all: item?.all?.BOOL === true };
-  };
 
   const count = async (): Promise<Depth[]> => {
     const [, kept, ...queued] = await Promise.all([
       meta.refresh(),
-      keptCount(),
-      ...handled.map(async (status) => [status, await (await queueOf(status)).counts()] as const),
+      readKept(context, fewMax),
+      ...Object.keys(leaseSeconds).map(async (status) => [status, await (await queueOf(status)).counts()] as const),
     ]);
-    const counted = kept ?? (await countNow());
+    const counted = kept ?? (await countNow(context));
     return depthsOf({ counted, paused: await meta.paused(), queued: new Map(queued), mode, countMax });
   };
 
   const depthsNow = (): Promise<Depth[]> => {
-    if (known === undefined || clock.now() - known.at >= freshSeconds * 1_000) {
+    if (known === undefined || clock.now() - known.at >= freshMilliseconds) {
       const depths = count();
       known = { at: clock.now(), depths };
-      // A count that failed is no answer for the next five seconds.
+      // After a count that failed, the next call counts again at once.
       depths.catch(() => {
         known = undefined;
       });
@@ -109,7 +70,7 @@ export function createDepths(options: DepthsOptions): Depths {
 
   const failuresNow = async (): Promise<FailureGroup[]> => {
     await meta.refresh();
-    return failureGroups((await failedEntries()).entries);
+    return failureGroups((await failedEntries(context)).entries);
   };
 
   return {
@@ -120,31 +81,74 @@ export function createDepths(options: DepthsOptions): Depths {
       ]);
       return { depths, failures };
     },
-    forget() {
-      known = undefined;
-    },
     async keep(open) {
       const now = clock.now();
-      const { entries, all } = await failedEntries();
+      const { entries, all } = await failedEntries(context);
+      const { id, part } = metaKey("counts");
       await table.put({
-        Item: {
-          id: { S: keptKey.id },
-          part: { S: keptKey.part },
-          rows: { S: JSON.stringify(encodeRows(countInto(open, entries, now))) },
-          all: { BOOL: all },
-          at: { N: String(now) },
-        },
+        id: { S: id },
+        part: { S: part },
+        rows: { S: JSON.stringify(encodeRows(countInto(open, entries, now))) },
+        all: { BOOL: all },
+        at: { N: String(now) },
       });
+    },
+    isFull: (row) => row.open + row.delayed > countMax,
+    forget() {
+      known = undefined;
     },
   };
 }
 
+/** What was counted. `all`: nothing was left out, except of rows that are full. */
 export interface CountedRows {
   readonly rows: readonly DepthRow[];
-  /** Nothing was left out, but of rows that are full. */
   readonly all: boolean;
 }
 
+/** The counts that the last full pass of a sweep kept; undefined where they are few enough to count, or too old. */
+async function readKept({ table, clock }: TableContext, fewMax: number): Promise<CountedRows | undefined> {
+  const item = await table.read(metaKey("counts"));
+  const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
+  const orders = rows.reduce((sum, { open, delayed, failed }) => sum + open + delayed + failed, 0);
+  if (orders <= fewMax || Number(item?.at?.N) < clock.now() - keptMilliseconds) return undefined;
+  return { rows, all: item?.all?.BOOL === true };
+}
+
+async function countNow(context: TableContext): Promise<CountedRows> {
+  const { meta, clock } = context;
+  const [open, failed] = await Promise.all([
+    entriesOf(context, meta.open(), pageMax),
+    entriesOf(context, meta.failed(), pageMax),
+  ]);
+  return { rows: countInto([], [...open.entries, ...failed.entries], clock.now()), all: open.all && failed.all };
+}
+
+function failedEntries(context: TableContext) {
+  const partitions = context.meta.failed();
+  return entriesOf(context, partitions, Math.ceil(countedMax / partitions.length));
+}
+
+/** Reads the entries of these partitions, up to `max` of each. `all`: no entry was left out. */
+async function entriesOf(
+  { table }: TableContext,
+  partitions: readonly string[],
+  max: number,
+): Promise<{ readonly entries: readonly IndexEntry[]; readonly all: boolean }> {
+  const found = await Promise.all(
+    partitions.map(async (partition) => {
+      const entries: IndexEntry[] = [];
+      for await (const page of indexPages(table, { partition, limit: Math.min(max, pageMax) })) {
+        entries.push(...page.entries);
+        if (entries.length >= max) return { entries, all: page.next === undefined };
+      }
+      return { entries, all: true };
+    }),
+  );
+  return { entries: found.flatMap(({ entries }) => entries), all: found.every(({ all }) => all) };
+}
+
+/** What the depths are made of. */
 export interface DepthSources {
   readonly counted: CountedRows;
   readonly paused: ReadonlySet<string>;
@@ -154,29 +158,27 @@ export interface DepthSources {
 }
 
 export function depthsOf({ counted, paused, queued, mode, countMax }: DepthSources): Depth[] {
-  const rowOf = (kind: Depth["kind"], status: string): DepthRow =>
-    counted.rows.find((row) => row.kind === kind && row.status === status) ?? emptyRow(kind, status);
+  const rowOf = (status: string): DepthRow =>
+    counted.rows.find((row) => row.kind === "handled" && row.status === status) ?? emptyRow("handled", status);
   const messages = [...queued].filter(([, { waiting, inFlight }]) => waiting + inFlight > 0).map(([status]) => status);
   const handled = counted.rows.filter(({ kind }) => kind === "handled").map(({ status }) => status);
   const rows = [
     ...counted.rows.filter(({ kind }) => kind === "waiting"),
-    ...[...new Set([...handled, ...paused, ...messages])].map((status) => rowOf("handled", status)),
+    ...[...new Set([...handled, ...paused, ...messages])].map(rowOf),
   ];
   return rows
     .map((row): Depth => {
       const { kind, status, open, delayed, oldestAt, failed } = row;
-      // A waiting status has no queue, and one that left the definition none that is known.
-      const { waiting, inFlight } = (kind === "handled" ? queued.get(status) : undefined) ?? {
-        waiting: open,
-        inFlight: 0,
-      };
+      const isHandled = kind === "handled";
+      // A waiting status has no queue, and the queue of a status that left the definition is not known.
+      const { waiting, inFlight } = (isHandled && queued.get(status)) || { waiting: open, inFlight: 0 };
       return {
         ...{ status, kind, waiting, delayed, failed },
-        // In FIFO what is put off is a message in flight, with its group behind it.
+        // In FIFO delivery a message that is put off counts as in flight.
         inFlight: mode === "fifo" ? Math.max(0, inFlight - delayed) : inFlight,
-        oldestWaitingAt: kind === "handled" && waiting > 0 ? oldestAt : null,
-        paused: kind === "handled" && paused.has(status),
-        atLeast: !counted.all || isFull(row, countMax),
+        oldestWaitingAt: isHandled && waiting > 0 ? oldestAt : null,
+        paused: isHandled && paused.has(status),
+        atLeast: !counted.all || open + delayed > countMax,
       };
     })
     .sort((x, y) => (x.status < y.status ? -1 : 1));
@@ -187,49 +189,34 @@ function emptyRow(kind: DepthRow["kind"], status: string): DepthRow {
 }
 
 export function failureGroups(entries: readonly IndexEntry[]): FailureGroup[] {
-  const groups = new Map<string, { -readonly [Field in keyof FailureGroup]: FailureGroup[Field] }>();
+  const groups = new Map<string, FailureGroup>();
   for (const { status, failure } of entries) {
     if (failure === null) continue;
     const { fingerprint, message, at } = failure;
-    const group = groups.get(`${status} ${fingerprint}`);
-    if (group === undefined) {
-      groups.set(`${status} ${fingerprint}`, { status, fingerprint, message, count: 1, firstAt: at, lastAt: at });
-      continue;
-    }
-    group.count++;
-    group.firstAt = Math.min(group.firstAt, at);
-    if (at >= group.lastAt) {
-      group.lastAt = at;
-      group.message = message;
-    }
+    const key = `${status} ${fingerprint}`;
+    const { count, firstAt, lastAt, ...group } = groups.get(key) ?? {
+      ...{ status, fingerprint, message, count: 0, firstAt: at, lastAt: at },
+    };
+    groups.set(key, {
+      ...group,
+      message: at >= lastAt ? message : group.message,
+      count: count + 1,
+      firstAt: Math.min(firstAt, at),
+      lastAt: Math.max(lastAt, at),
+    });
   }
   return [...groups.values()].sort((x, y) => y.count - x.count || y.lastAt - x.lastAt);
 }
 
-/** How many orders stand in one status. A definition may change a status's kind, so both kinds may have a row. */
-export interface DepthRow {
-  readonly kind: "handled" | "waiting";
-  readonly status: string;
-  /** Open, and not put off. */
-  readonly open: number;
-  /** Open, and not before a time. */
-  readonly delayed: number;
-  /** When the one of `open` changed that did so first, in milliseconds since 1970. */
-  readonly oldestAt: number | null;
-  readonly failed: number;
-}
-
-/** So many of a row are counted; past that its counts are lower bounds. */
-export const countedMax = 10_000;
-
-/** The rows with these entries counted too, open or failed ones. */
+/** Counts entries of open or failed orders, and adds them to copies of the rows. */
 export function countInto(rows: readonly DepthRow[], entries: readonly IndexEntry[], now: number): DepthRow[] {
   const all = new Map<string, { -readonly [Field in keyof DepthRow]: DepthRow[Field] }>();
   for (const row of rows) all.set(`${row.kind} ${row.status}`, { ...row });
-  for (const { status, kind: stood, notBefore, updatedAt, failure } of entries) {
-    const kind = stood === "waiting" ? "waiting" : "handled";
+  for (const entry of entries) {
+    const { status, notBefore, updatedAt, failure } = entry;
+    const kind = entry.kind === "waiting" ? "waiting" : "handled";
     const key = `${kind} ${status}`;
-    const row = all.get(key) ?? { kind, status, open: 0, delayed: 0, oldestAt: null, failed: 0 };
+    const row = all.get(key) ?? { ...emptyRow(kind, status) };
     all.set(key, row);
     if (failure !== null) row.failed++;
     else if (kind === "handled" && (notBefore ?? 0) > now) row.delayed++;
@@ -241,24 +228,14 @@ export function countInto(rows: readonly DepthRow[], entries: readonly IndexEntr
   return [...all.values()];
 }
 
-/** Whether so many of its open orders are counted that the rest need not be. */
-export function isFull({ open, delayed }: DepthRow, max: number): boolean {
-  return open + delayed > max;
-}
-
-/** As short as it may be: a sweep's cursor and an item of the table hold it. */
+/** Encodes rows as short as may be, for a sweep's cursor and for an item of the table. */
 export function encodeRows(rows: readonly DepthRow[]): unknown[][] {
-  return rows.map(({ kind, status, open, delayed, oldestAt, failed }) => [
-    kind,
-    status,
-    open,
-    delayed,
-    oldestAt,
-    failed,
-  ]);
+  return rows.map(({ kind, status, open, delayed, oldestAt, failed }) => {
+    return [kind, status, open, delayed, oldestAt, failed];
+  });
 }
 
-/** Undefined for what `encodeRows` did not write. */
+/** Decodes what `encodeRows` made; undefined for anything else. */
 export function decodeRows(encoded: unknown): DepthRow[] | undefined {
   if (!Array.isArray(encoded)) return undefined;
   const rows: DepthRow[] = [];
@@ -273,30 +250,23 @@ export function decodeRows(encoded: unknown): DepthRow[] | undefined {
   return rows;
 }
 
-/** How many entries one call looks at. */
-const pageEntries = 1_000;
-
 /**
- * How many open orders stand in each status, by looking at each of them: exact where depths may be a sweep's of a while
- * ago. About 82,500 read units for five million orders. Rejects with `store_missing` where there is no table.
+ * Counts the open orders of each status by looking at each of them: exact, where `counts` may be as old as a sweep.
+ * Five million orders take about 82,500 read units. Rejects with `store_missing` where there is no table.
  */
 export async function countOpenOrders(workflow: string, stage: string, clock: Clock): Promise<readonly DepthRow[]> {
-  const clients = openClients();
+  const context = await openTableContext({ stage, shards: 1 }, { workflow, delivery: "standard", clock });
   try {
-    const table = openTable(clients.dynamo, resourceNames(workflow, stage, "standard").table);
-    const meta = await openTableMeta(table, clock, 1);
     let rows: readonly DepthRow[] = [];
-    const walk = async (partition: string): Promise<void> => {
-      let after: string | undefined;
-      do {
-        const { entries, next } = await queryIndex(table, { partition, after, limit: pageEntries });
-        rows = countInto(rows, entries, clock.now());
-        after = next;
-      } while (after !== undefined);
-    };
-    await Promise.all(meta.open().map(walk));
+    await Promise.all(
+      context.meta.open().map(async (partition) => {
+        for await (const { entries } of indexPages(context.table, { partition, limit: pageMax })) {
+          rows = countInto(rows, entries, clock.now());
+        }
+      }),
+    );
     return rows;
   } finally {
-    destroyClients(clients);
+    destroyClients(context.clients);
   }
 }

@@ -1,144 +1,127 @@
 import type { Clock } from "../../../core/clock.ts";
-import type { Queue } from "./queue.ts";
-import type { Reference } from "./topic.ts";
+import type { Delivery } from "../../port.ts";
 
-/** A message that this process has received and not yet answered. */
-export interface Lease {
-  readonly reference: Omit<Reference, "group">;
-  readonly queue: Queue;
-  readonly messageId: string;
-  readonly receipt: string;
+/** A delivery that is out: a message that this process received and that SQS hides until the lease ends. */
+export interface Lease extends Delivery {
   /** How often the message has been received, this time included. */
   readonly receives: number;
-  /** The queue's group in FIFO delivery. */
+  /** The time of the attempt for which the message was sent, in milliseconds since 1970. Null in a visit's first message. */
+  readonly notBefore: number | null;
+  /** The message's group in FIFO delivery. */
   readonly groupId: string | null;
-  /** The Lambda event source deletes this message once the function reports it done; this process must not. */
+  /** The order's last attempt began and never ended: its handler may end the process. */
+  readonly suspect: boolean;
+  /** The Lambda event source deletes the message once the function reports it done; this process must not. */
   readonly deletedByEventSource: boolean;
-  /** When it came here, in milliseconds since 1970. */
+  /** When this process got the message, in milliseconds since 1970. */
   readonly receivedAt: number;
-  /** Milliseconds since 1970; after that it may be in other hands. */
+  /** When the lease ends, in milliseconds since 1970. From then on another process may receive the message. */
   readonly endsAt: number;
 }
 
-export interface Leases {
-  add(lease: Lease): void;
-  end(lease: Lease): void;
-  byReceipt(receipt: string): Lease | undefined;
-  /** Those of one visit whose leases last. */
-  of(id: string, visit: number): readonly Lease[];
-}
+export type Leases = ReturnType<typeof createLeases>;
 
-/** What this process has in hand. A lease whose lease has run out is forgotten. */
-export function createLeases(clock: Clock): Leases {
+/** The leases that this process holds. A lease that has ended is forgotten. */
+export function createLeases(clock: Clock) {
   const byReceipt = new Map<string, Lease>();
   const byVisit = new Map<string, Set<Lease>>();
-  const visitOf = (id: string, visit: number) => `${id}:${visit}`;
+  const visitKey = (orderId: string, visit: number) => `${orderId}:${visit}`;
+  const lasts = ({ endsAt }: Lease) => endsAt > clock.now();
 
   const end = (lease: Lease): void => {
     byReceipt.delete(lease.receipt);
-    const key = visitOf(lease.reference.id, lease.reference.visit);
+    const key = visitKey(lease.orderId, lease.visit);
     const all = byVisit.get(key);
     all?.delete(lease);
     if (all?.size === 0) byVisit.delete(key);
   };
 
-  const forgetLate = (): void => {
-    const now = clock.now();
+  const forgetEnded = (): void => {
     for (const lease of byReceipt.values()) {
-      // Those that were received first stand first, and leases of one status are of one length, so most end here.
-      if (lease.endsAt > now) return;
+      // The oldest leases stand first. Leases of one status are of one length, so most calls stop at the first.
+      if (lasts(lease)) return;
       end(lease);
     }
   };
 
-  const lasting = (lease: Lease | undefined): Lease | undefined =>
-    lease !== undefined && lease.endsAt > clock.now() ? lease : undefined;
-
   return {
-    add(lease) {
-      forgetLate();
+    add(lease: Lease): void {
+      forgetEnded();
       byReceipt.set(lease.receipt, lease);
-      const key = visitOf(lease.reference.id, lease.reference.visit);
+      const key = visitKey(lease.orderId, lease.visit);
       byVisit.set(key, (byVisit.get(key) ?? new Set()).add(lease));
     },
     end,
-    byReceipt: (receipt) => lasting(byReceipt.get(receipt)),
-    of: (id, visit) => [...(byVisit.get(visitOf(id, visit)) ?? [])].filter(lasting),
+    byReceipt(receipt: string): Lease | undefined {
+      const lease = byReceipt.get(receipt);
+      return lease !== undefined && lasts(lease) ? lease : undefined;
+    },
+    ofVisit(orderId: string, visit: number): Lease[] {
+      return [...(byVisit.get(visitKey(orderId, visit)) ?? [])].filter(lasts);
+    },
   };
 }
 
-/**
- * FIFO: SQS may give several messages of one group at once. One of them is handed out at a time, and the next when the
- * one before has left the status; where that one comes again, so do those behind it.
- */
-export interface Groups {
-  /** Of what was received together, in order: what may be handed out now. The others wait here. */
-  arrive(leases: readonly Lease[]): Lease[];
-  /** The head of its group has left: the next becomes ready. */
-  left(lease: Lease): void;
-  /** The head of its group comes again: those behind it are given back, and returned. */
-  stays(lease: Lease): Lease[];
-  takeReady(url: string, max: number): Lease[];
-  /** Calls once when something of the queue is ready, unless the function that it returns is called first. */
-  onReady(url: string, call: () => void): () => void;
-}
+export type Groups = ReturnType<typeof createGroups>;
 
-export function createGroups(): Groups {
+/**
+ * FIFO delivery: SQS may give several messages of one group at once. This process hands out one of them at a time, and
+ * the next one when the order before has left the status. When a message is put back, so are those behind it.
+ */
+export function createGroups() {
   const behind = new Map<string, Lease[]>();
   const ready = new Map<string, Lease[]>();
   const waiting = new Map<string, Set<() => void>>();
-  const keyOf = ({ queue, groupId }: Lease) => `${queue.url} ${groupId}`;
-
-  const wake = (url: string): void => {
-    const all = waiting.get(url);
-    waiting.delete(url);
-    for (const resolve of all ?? []) resolve();
-  };
+  const groupKey = ({ status, groupId }: Lease) => `${status} ${groupId}`;
 
   return {
-    arrive(leases) {
+    /** Gives those of one receive that may be handed out now: the first of each group. The others wait here. */
+    arrive(leases: readonly Lease[]): Lease[] {
       const heads: Lease[] = [];
       const seen = new Set<string>();
       for (const lease of leases) {
-        if (lease.groupId === null) heads.push(lease);
-        else {
-          const key = keyOf(lease);
-          if (!seen.has(key)) {
-            // The queue gives none of a group that is in flight: what waited here before has run out of its lease.
-            behind.delete(key);
-            seen.add(key);
-            heads.push(lease);
-          } else behind.set(key, [...(behind.get(key) ?? []), lease]);
+        const key = groupKey(lease);
+        if (lease.groupId !== null && seen.has(key)) {
+          behind.set(key, [...(behind.get(key) ?? []), lease]);
+          continue;
         }
+        heads.push(lease);
+        seen.add(key);
+        // SQS gives no message of a group that has one in flight, so the leases of what waited here have ended.
+        behind.delete(key);
       }
       return heads;
     },
-    left(lease) {
-      const key = keyOf(lease);
-      const all = behind.get(key);
-      const next = all?.shift();
-      if (all?.length === 0) behind.delete(key);
+    /** The head of a group has left the queue: the next one becomes ready. */
+    left(head: Lease): void {
+      const key = groupKey(head);
+      const [next, ...others] = behind.get(key) ?? [];
+      if (others.length > 0) behind.set(key, others);
+      else behind.delete(key);
       if (next === undefined) return;
-      const { url } = lease.queue;
-      ready.set(url, [...(ready.get(url) ?? []), next]);
-      wake(url);
+      const { status } = head;
+      ready.set(status, [...(ready.get(status) ?? []), next]);
+      const waked = waiting.get(status) ?? [];
+      waiting.delete(status);
+      for (const call of waked) call();
     },
-    stays(lease) {
-      const key = keyOf(lease);
+    /** The head of a group is put back: gives those behind it, which must be put back, too. */
+    stays(head: Lease): Lease[] {
+      const key = groupKey(head);
       const all = behind.get(key) ?? [];
       behind.delete(key);
       return all;
     },
-    takeReady(url, max) {
-      const all = ready.get(url);
-      if (all === undefined) return [];
+    takeReady(status: string, max: number): Lease[] {
+      const all = ready.get(status) ?? [];
       const taken = all.splice(0, max);
-      if (all.length === 0) ready.delete(url);
+      if (all.length === 0) ready.delete(status);
       return taken;
     },
-    onReady(url, call) {
-      const all = waiting.get(url) ?? new Set();
-      waiting.set(url, all.add(call));
+    /** Calls back once when a message of the status becomes ready. The returned function cancels. */
+    onReady(status: string, call: () => void): () => void {
+      const all = waiting.get(status) ?? new Set();
+      waiting.set(status, all.add(call));
       return () => all.delete(call);
     },
   };

@@ -1,162 +1,129 @@
 import type { Message } from "@aws-sdk/client-sqs";
-import type { Clock } from "../../../core/clock.ts";
-import type { Delivery, ReceiveOptions } from "../../port.ts";
-import type { TableMeta } from "../tableMeta.ts";
-import type { Deliveries } from "./deliveries.ts";
-import type { Groups } from "./inFlight.ts";
-import type { Queue } from "./queue.ts";
-
-export interface ReceiverOptions {
-  readonly clock: Clock;
-  readonly meta: TableMeta;
-  readonly groups: Groups;
-  readonly deliveries: Deliveries;
-  readonly queueOf: (status: string) => Promise<Queue>;
-  /** How long one call of SQS waits at most, in seconds: what closing may take too, since a call is never cut off. */
-  readonly pollSeconds: number;
-}
+import { pause } from "../../../core/clock.ts";
+import type { ReceiveOptions } from "../../port.ts";
+import { accept, settle, takeReady } from "./deliveries.ts";
+import type { Lease } from "./inFlight.ts";
+import type { AwsContext, SqsQueue } from "./queue.ts";
 
 export interface Receiver {
-  receive(options: ReceiveOptions): Promise<Delivery[]>;
-  /** A status was resumed here: who waits for it looks again. */
+  receive(options: ReceiveOptions): Promise<Lease[]>;
+  /** A status was resumed in this process: receives that sleep look again. */
   resumed(): void;
-  /** Ends the waits, and resolves when no call is left. */
+  /** Ends the sleeps, waits for the calls that are under way, and puts back what no receive took. */
   close(): Promise<void>;
+}
+
+/** A call of `ReceiveMessage`. */
+interface Poll {
+  readonly status: string;
+  readonly leaseSeconds: number;
+  /** What the call brought, and when: the leases begin then, though a later receive may take the messages. */
+  readonly received: Promise<{ readonly messages: readonly Message[]; readonly receivedAt: number }>;
 }
 
 const pauseLookSeconds = 5;
 
 /**
- * Receives of SQS. A call that is under way is never cut off, since what it brings would be in flight with nobody: where
- * a receive ends before its call does, the next receive takes what the call brings.
+ * Receives from SQS. A call of `ReceiveMessage` is never aborted, since SQS would hide what it brings from everyone for
+ * a whole lease. Where a receive ends before its call, the next receive of the status takes what the call brings.
+ * `pollSeconds` is how long one call waits, and so how long closing may take.
  */
-export function createReceiver(options: ReceiverOptions): Receiver {
-  const { clock, meta, groups, deliveries, queueOf, pollSeconds } = options;
-  interface Received {
-    readonly messages: readonly Message[];
-    /** When their leases began, in milliseconds since 1970: nobody may have taken them for a while. */
-    readonly receivedAt: number;
-  }
-  interface Poll {
-    readonly queue: Queue;
-    readonly status: string;
-    readonly leaseSeconds: number;
-    readonly received: Promise<Received>;
-  }
-  const under: Set<Promise<unknown>> = new Set();
+export function createReceiver(context: AwsContext, pollSeconds: number): Receiver {
+  const { clock, meta, groups, leases, queueOf } = context;
+  const underWay = new Set<Promise<unknown>>();
+  /** Calls whose receive has ended. */
   const leftOver: Poll[] = [];
-  const spare = new Map<string, Delivery[]>();
-  const wakes = new Set<() => void>();
+  /** Leases beyond what a receive asked for, by status. */
+  const spare = new Map<string, Lease[]>();
+  let woken = new AbortController();
   let closed = false;
 
-  const startPoll = (queue: Queue, { status, max, leaseSeconds }: ReceiveOptions, waitSeconds: number): Poll => {
+  const wakeAll = (): void => {
+    woken.abort();
+    if (!closed) woken = new AbortController();
+  };
+
+  const startPoll = (queue: SqsQueue, { status, max, leaseSeconds }: ReceiveOptions, waitSeconds: number): Poll => {
     const received = queue
       .receive({ max, visibilitySeconds: Math.ceil(leaseSeconds), waitSeconds })
-      .then((messages): Received => ({ messages, receivedAt: clock.now() }));
-    under.add(received);
-    received.catch(() => {}).finally(() => under.delete(received));
-    return { queue, status, leaseSeconds, received };
+      .then((messages) => ({ messages, receivedAt: clock.now() }));
+    underWay.add(received);
+    received.catch(() => {}).finally(() => underWay.delete(received));
+    return { status, leaseSeconds, received };
   };
 
-  /** Until something may have changed: a resume, the close, the caller's word, or so much time. */
-  const pause = (seconds: number, signal: AbortSignal | undefined): Promise<void> =>
-    new Promise((resolve) => {
-      const end = () => {
-        cancel();
-        wakes.delete(end);
-        signal?.removeEventListener("abort", end);
-        resolve();
-      };
-      const cancel = clock.at(clock.now() + seconds * 1_000, end);
-      wakes.add(end);
-      signal?.addEventListener("abort", end);
-    });
-
-  const wakeAll = (): void => {
-    for (const end of [...wakes]) end();
+  const takePoll = (status: string): Poll | undefined => {
+    const at = leftOver.findIndex((poll) => poll.status === status);
+    return at < 0 ? undefined : leftOver.splice(at, 1)[0];
   };
 
-  const takeSpare = (url: string, max: number): Delivery[] => {
-    // Through a pause their leases may have ended: then they are in other hands.
-    const all = (spare.get(url) ?? []).filter(deliveries.holds);
-    spare.set(url, all);
+  const acceptPoll = async ({ status, leaseSeconds, received }: Poll): Promise<Lease[]> => {
+    const { messages, receivedAt } = await received;
+    return accept(context, status, messages, leaseSeconds, receivedAt);
+  };
+
+  const keepSpare = (status: string, more: readonly Lease[]): void => {
+    if (more.length > 0) spare.set(status, [...(spare.get(status) ?? []), ...more]);
+  };
+
+  const takeSpare = (status: string, max: number): Lease[] => {
+    // A lease may have ended while the status was paused: then another process may hold the message.
+    const all = (spare.get(status) ?? []).filter(({ receipt }) => leases.byReceipt(receipt) !== undefined);
+    spare.delete(status);
     const taken = all.splice(0, max);
-    if (all.length === 0) spare.delete(url);
+    keepSpare(status, all);
     return taken;
   };
 
-  /** What the poll brings; undefined when one of a group became ready first. */
-  const firstOf = async (poll: Poll, queue: Queue): Promise<Received | undefined> => {
-    let forget = (): void => {};
-    const ready = new Promise<undefined>((resolve) => {
-      forget = groups.onReady(queue.url, () => resolve(undefined));
-    });
-    try {
-      return await Promise.race([poll.received, ready]);
-    } finally {
-      forget();
-    }
+  const putBack = (lease: Lease) => settle(context, lease, { verdict: "again", notBefore: clock.now() });
+
+  /** Whether the call ended before a message of a group became ready. Rejects where the call does. */
+  const endsFirst = async ({ status, received }: Poll): Promise<boolean> => {
+    const ready = Promise.withResolvers<boolean>();
+    const forget = groups.onReady(status, () => ready.resolve(false));
+    return await Promise.race([received.then(() => true), ready.promise]).finally(forget);
   };
 
-  async function receive(asked: ReceiveOptions): Promise<Delivery[]> {
-    const { status, max, leaseSeconds, waitSeconds, signal } = asked;
-    const until = clock.now() + waitSeconds * 1_000;
-    const queue = await queueOf(status);
-    for (;;) {
-      if (closed || signal?.aborted) return [];
-      const leftSeconds = (until - clock.now()) / 1_000;
-      if (await meta.isPaused(status)) {
-        if (leftSeconds <= 0) return [];
-        await pause(Math.min(leftSeconds, pauseLookSeconds), signal);
-        continue;
-      }
-      const ready = takeSpare(queue.url, max);
-      ready.push(...(await deliveries.takeReady(queue, max - ready.length, leaseSeconds)));
-      if (ready.length > 0) return ready;
-      const at = leftOver.findIndex((each) => each.queue.url === queue.url);
-      const poll =
-        at >= 0
-          ? (leftOver.splice(at, 1)[0] as Poll)
-          : startPoll(queue, asked, Math.max(0, Math.min(pollSeconds, Math.floor(leftSeconds))));
-      const received = await firstOf(poll, queue);
-      if (received === undefined) {
-        leftOver.push(poll);
-        continue;
-      }
-      const taken = await deliveries.accept(queue, status, received.messages, poll.leaseSeconds, received.receivedAt);
-      if (taken.length > 0) {
-        if (!(await meta.isPaused(status))) {
-          // What an earlier receive asked for may be more than this one can take.
-          const surplus = taken.splice(max);
-          if (surplus.length > 0) spare.set(queue.url, [...(spare.get(queue.url) ?? []), ...surplus]);
-          return taken;
-        }
-        // Paused meanwhile: they go back as they came.
-        await Promise.all(taken.map((each) => deliveries.settle(each, { verdict: "again", notBefore: clock.now() })));
-        continue;
-      }
-      if (until - clock.now() < 1_000) return [];
-    }
-  }
-
   return {
-    receive,
+    async receive(asked) {
+      const { status, max, leaseSeconds, waitSeconds, signal } = asked;
+      const until = clock.now() + waitSeconds * 1_000;
+      const queue = await queueOf(status);
+      for (;;) {
+        if (closed || signal?.aborted) return [];
+        const leftSeconds = (until - clock.now()) / 1_000;
+        if ((await meta.paused()).has(status)) {
+          if (leftSeconds <= 0) return [];
+          const wakes = signal === undefined ? woken.signal : AbortSignal.any([woken.signal, signal]);
+          await pause(clock, Math.min(leftSeconds, pauseLookSeconds), wakes);
+          continue;
+        }
+        const ready = takeSpare(status, max);
+        ready.push(...(await takeReady(context, status, max - ready.length, leaseSeconds)));
+        if (ready.length > 0) return ready;
+        const pollsSeconds = Math.max(0, Math.min(pollSeconds, Math.floor(leftSeconds)));
+        const poll = takePoll(status) ?? startPoll(queue, asked, pollsSeconds);
+        if (!(await endsFirst(poll))) {
+          leftOver.push(poll);
+          continue;
+        }
+        const taken = await acceptPoll(poll);
+        if (taken.length > 0 && (await meta.paused()).has(status)) {
+          await Promise.all(taken.map(putBack));
+          continue;
+        }
+        // An earlier receive, which asked for more, may have made the call.
+        keepSpare(status, taken.splice(max));
+        if (taken.length > 0 || until - clock.now() < 1_000) return taken;
+      }
+    },
     resumed: wakeAll,
     async close() {
       closed = true;
       wakeAll();
-      await Promise.allSettled([...under]);
-      // What came for nobody goes back as it came.
-      for (const { queue, status, leaseSeconds, received } of leftOver.splice(0)) {
-        const taken = await received
-          .then(({ messages, receivedAt }) => deliveries.accept(queue, status, messages, leaseSeconds, receivedAt))
-          .catch(() => []);
-        spare.set(queue.url, [...(spare.get(queue.url) ?? []), ...taken]);
-      }
-      const unwanted = [...spare.values()].flat();
-      await Promise.allSettled(
-        unwanted.map((each) => deliveries.settle(each, { verdict: "again", notBefore: clock.now() })),
-      );
+      await Promise.allSettled(underWay);
+      for (const poll of leftOver.splice(0)) keepSpare(poll.status, await acceptPoll(poll).catch(() => []));
+      await Promise.allSettled([...spare.values()].flat().map(putBack));
     },
   };
 }

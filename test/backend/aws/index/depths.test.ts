@@ -2,24 +2,12 @@ import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { BatchWriteItemCommand } from "@aws-sdk/client-dynamodb";
 import { type AwsBackend, aws } from "../../../../src/backend/aws/aws.ts";
-import { destroyClients, openClients } from "../../../../src/backend/aws/clients.ts";
+import { openTableContext } from "../../../../src/backend/aws/context.ts";
 import { countInto, createDepths, decodeRows, depthsOf, encodeRows } from "../../../../src/backend/aws/index/depths.ts";
-import { createSweep } from "../../../../src/backend/aws/index/sweep.ts";
-import {
-  decodeOrder,
-  encodeChanging,
-  encodeFixed,
-  type IndexEntry,
-  type Item,
-  orderPart,
-  present,
-} from "../../../../src/backend/aws/item.ts";
-import { createLargeFields } from "../../../../src/backend/aws/largeFields.ts";
-import type { Orders } from "../../../../src/backend/aws/orders.ts";
-import { createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
-import { openQueue } from "../../../../src/backend/aws/queue/queue.ts";
-import { openTable } from "../../../../src/backend/aws/table.ts";
-import { metaId, openTableMeta } from "../../../../src/backend/aws/tableMeta.ts";
+import { sweep } from "../../../../src/backend/aws/index/sweep.ts";
+import { encodeChanging, encodeFixed, type IndexEntry, type Item, present } from "../../../../src/backend/aws/item.ts";
+import { openQueues } from "../../../../src/backend/aws/queue/queue.ts";
+import { metaKey } from "../../../../src/backend/aws/tableMeta.ts";
 import type { StoredOrder } from "../../../../src/core/order.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 import { newOrder } from "../../sqlite/support.ts";
@@ -38,7 +26,7 @@ interface Sender {
 
 let stages = 0;
 
-/** A store with a backend, and a counting and a sweeping of their own over its table, whose calls are noted. */
+/** A store with a backend, and depths and a sweep of their own over its table, whose calls are noted. */
 async function opened(t: TestContext, options: { fewMax?: number; countMax?: number; shards?: number } = {}) {
   const { fewMax, countMax, shards = 2 } = options;
   const stage = `c${++stages}`;
@@ -47,7 +35,10 @@ async function opened(t: TestContext, options: { fewMax?: number; countMax?: num
   const backend = await aws({ stage, ...stack, shards, pollSeconds: 1 })({
     ...{ workflow, delivery: "standard" as const, clock, leaseSeconds },
   });
-  const clients = openClients();
+  const onWarning = (fields: object, message: string) => assert.fail(`${message} ${JSON.stringify(fields)}`);
+  const factory = { workflow, delivery: "standard" as const, clock, leaseSeconds };
+  const context = openQueues(await openTableContext({ stage, shards, onWarning }, factory), stack);
+  const { clients, table } = context;
   const calls: string[] = [];
   for (const client of [clients.dynamo, clients.sqs] as Sender[]) {
     const { send } = client;
@@ -56,33 +47,21 @@ async function opened(t: TestContext, options: { fewMax?: number; countMax?: num
       return send.call(client, command, options);
     };
   }
-  const table = openTable(clients.dynamo, `${workflow}-table-${stage}`);
-  const meta = await openTableMeta(table, clock, shards);
-  const queueOf = async (status: string) => openQueue(clients.sqs, stack.queueUrl(status) as string, "standard");
-  const counting = createDepths({ mode: "standard", clock, table, meta, handled, queueOf, fewMax, countMax });
-  const orders = {
-    readItem: (id: string) => table.read({ id, part: orderPart }),
-    decode: async (item: Item) => decodeOrder(item, {}),
-    get: backend.get,
-  } as Orders;
-  const sweeping = createSweep({
-    onUnread: (_, error) => assert.fail(String(error)),
-    ...{ clock, table, meta, orders, queueOf, countMax },
-    parts: createLargeFields(table, clock),
-    leases: createLeases(clock),
-    lostSecondsOf: () => lostSeconds,
-    keepCounts: counting.keep,
+  const counted = createDepths(context, {
+    ...(fewMax === undefined ? {} : { fewMax }),
+    ...(countMax === undefined ? {} : { countMax }),
   });
+  const step = (query: Parameters<typeof sweep>[2]) => sweep(context, counted, query);
   t.after(async () => {
     await backend.close();
-    destroyClients(clients);
+    for (const client of Object.values(clients)) client.destroy();
     await stack.remove();
   });
   const pass = async (limit = 200): Promise<number> => {
     let seen = 0;
     let cursor: string | undefined;
     do {
-      const page = await sweeping.sweep({ limit, cursor });
+      const page = await step({ limit, cursor });
       seen += page.expired.length + page.redelivered;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
@@ -91,7 +70,7 @@ async function opened(t: TestContext, options: { fewMax?: number; countMax?: num
   /** What is counted, by kind and status, once the five seconds of an earlier answer are over. */
   const depths = async () => {
     clock.advance(5.001);
-    const { depths: found } = await counting.counts({ depths: true });
+    const { depths: found } = await counted.counts({ depths: true });
     return Object.fromEntries(
       found.map(({ kind, status, waiting, delayed, failed, atLeast }) => [
         `${kind} ${status}`,
@@ -109,11 +88,11 @@ async function opened(t: TestContext, options: { fewMax?: number; countMax?: num
   };
   /** The open orders of each status, as a sweep kept them. */
   const kept = async () => {
-    const item = await table.read({ id: metaId, part: "counts" });
+    const item = await table.read(metaKey("counts"));
     const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
     return Object.fromEntries(rows.map(({ status, open }) => [status, open]));
   };
-  return { backend, clock, calls, sweeping, pass, depths, kept, insert };
+  return { backend, clock, calls, step, pass, depths, kept, insert };
 }
 
 async function place(backend: AwsBackend, fields: Partial<typeof newOrder>): Promise<StoredOrder> {
@@ -249,12 +228,12 @@ describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
   });
 
   it("are of one full pass, which may be cut off and go on", async (t) => {
-    const { backend, clock, pass, depths, kept, sweeping } = await opened(t, { fewMax: 0 });
+    const { backend, clock, pass, depths, kept, step } = await opened(t, { fewMax: 0 });
     for (let n = 0; n < 7; n++) await place(backend, { createdAt: clock.now() });
     await place(backend, { kind: "waiting", status: "held", createdAt: clock.now() });
     clock.advance(lostSeconds + 1);
-    const first = await sweeping.sweep({ limit: 2 });
-    const second = await sweeping.sweep({ limit: 2, cursor: String(first.nextCursor) });
+    const first = await step({ limit: 2 });
+    const second = await step({ limit: 2, cursor: String(first.nextCursor) });
     assert.deepEqual([first.redelivered, second.redelivered], [2, 2]);
     assert.deepEqual(await kept(), {}, "a pass that was cut off keeps nothing");
     assert.equal((await depths())["waiting held"]?.waiting, 1, "and what is not kept is counted");

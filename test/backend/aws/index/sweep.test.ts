@@ -1,14 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import { createSweep, secondsAfter } from "../../../../src/backend/aws/index/sweep.ts";
+import { redeliver, secondsAfter } from "../../../../src/backend/aws/index/sweep.ts";
 import { aws } from "../../../../src/backend/aws/index.ts";
-import { decodeOrder, orderPart } from "../../../../src/backend/aws/item.ts";
-import type { LargeFields } from "../../../../src/backend/aws/largeFields.ts";
-import type { Orders } from "../../../../src/backend/aws/orders.ts";
 import { createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
-import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
-import type { TableMeta } from "../../../../src/backend/aws/tableMeta.ts";
+import type { AwsContext, SqsQueue } from "../../../../src/backend/aws/queue/queue.ts";
 import type { Backend } from "../../../../src/backend/port.ts";
 import type { CauceError } from "../../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../../src/core/order.ts";
@@ -202,27 +198,21 @@ describe("the sweep", { concurrency: 3 }, () => {
     assert.ok(order);
     clock.advance(lostSeconds);
     const sent: string[] = [];
-    const never = () => assert.fail("not asked for");
-    const { redeliver } = createSweep({
+    const context = {
       clock,
       // As the SDK does where a connection is lost: the call takes effect, and so does not its repeat.
       table: {
         ...table,
-        update: async (input) => {
-          assert.ok(await table.update(input));
-          return table.update(input);
+        update: async (key, input) => {
+          assert.ok(await table.update(key, input));
+          return table.update(key, input);
         },
       },
-      orders: {
-        readItem: (id) => table.read({ id, part: orderPart }),
-        decode: async (item) => decodeOrder(item, {}),
-      } as Partial<Orders> as Orders,
-      queueOf: async () => ({ send: async ({ id }) => void sent.push(id) }) as Partial<Queue> as Queue,
+      queueOf: async () => ({ send: async ({ id }) => void sent.push(id) }) as Partial<SqsQueue> as SqsQueue,
       leases: createLeases(clock),
-      lostSecondsOf: () => lostSeconds,
-      ...{ meta: {} as TableMeta, parts: {} as LargeFields, onUnread: never, keepCounts: never },
-    });
-    await redeliver(order);
+      leaseSeconds: { received: leaseSeconds },
+    } as Partial<AwsContext> as AwsContext;
+    await redeliver(context, order, "kept");
     assert.deepEqual(sent, [order.id]);
   });
 

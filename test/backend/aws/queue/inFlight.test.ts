@@ -4,63 +4,63 @@ import { createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 import { lease } from "../support.ts";
 
-const url = "https://sqs/orders-paid";
+const status = "paid";
 
 describe("what a process has in hand", () => {
   it("is found by its receipt and by its visit, until it ends", () => {
     const leases = createLeases(fakeClock());
-    const one = lease(url, null);
-    const repeat = { ...lease(url, null), reference: one.reference };
-    const next = { ...lease(url, null), reference: { ...one.reference, visit: 1 } };
+    const one = lease(status, null);
+    const repeat = lease(status, null, { orderId: one.orderId });
+    const next = lease(status, null, { orderId: one.orderId, visit: 1 });
     for (const each of [one, repeat, next]) leases.add(each);
-    const { id } = one.reference;
+    const { orderId: id } = one;
     assert.equal(leases.byReceipt(one.receipt), one);
-    assert.deepEqual(leases.of(id, 0), [one, repeat]);
-    assert.deepEqual(leases.of(id, 1), [next]);
+    assert.deepEqual(leases.ofVisit(id, 0), [one, repeat]);
+    assert.deepEqual(leases.ofVisit(id, 1), [next]);
     leases.end(one);
     assert.equal(leases.byReceipt(one.receipt), undefined);
-    assert.deepEqual(leases.of(id, 0), [repeat]);
+    assert.deepEqual(leases.ofVisit(id, 0), [repeat]);
     leases.end(repeat);
-    assert.deepEqual([leases.of(id, 0), leases.of(id, 1)], [[], [next]]);
+    assert.deepEqual([leases.ofVisit(id, 0), leases.ofVisit(id, 1)], [[], [next]]);
   });
 
   it("is in other hands once its lease has run out, and not before", () => {
     const clock = fakeClock(0);
     const leases = createLeases(clock);
-    const one = lease(url, null, { endsAt: 60_000 });
+    const one = lease(status, null, { endsAt: 60_000 });
     leases.add(one);
     clock.advance(59.999);
     assert.equal(leases.byReceipt(one.receipt), one);
-    assert.deepEqual(leases.of(one.reference.id, 0), [one]);
+    assert.deepEqual(leases.ofVisit(one.orderId, 0), [one]);
     clock.advance(0.001);
     assert.equal(leases.byReceipt(one.receipt), undefined);
-    assert.deepEqual(leases.of(one.reference.id, 0), []);
+    assert.deepEqual(leases.ofVisit(one.orderId, 0), []);
   });
 
   it("is not ended by the end of an earlier lease of the same message", () => {
     const clock = fakeClock(0);
     const leases = createLeases(clock);
-    const early = lease(url, null, { endsAt: 10_000 });
+    const early = lease(status, null, { endsAt: 10_000 });
     leases.add(early);
     clock.advance(20);
     const renewed = { ...early, receipt: "another", endsAt: 60_000 };
     leases.add(renewed);
     leases.end(early);
-    assert.deepEqual(leases.of(early.reference.id, 0), [renewed]);
+    assert.deepEqual(leases.ofVisit(early.orderId, 0), [renewed]);
   });
 
   it("forgets those that were never answered when the next one comes", () => {
     let now = 0;
     const leases = createLeases({ ...fakeClock(), now: () => now });
-    const late = [lease(url, null, { endsAt: 1 }), lease(url, null, { endsAt: 2 })];
+    const late = [lease(status, null, { endsAt: 1 }), lease(status, null, { endsAt: 2 })];
     for (const each of late) leases.add(each);
     now = 2;
-    leases.add(lease(url, null));
+    leases.add(lease(status, null));
     // Had they been kept and only passed over, a clock that is set back would show them.
     now = 0;
-    for (const { receipt, reference } of late) {
+    for (const { receipt, orderId } of late) {
       assert.equal(leases.byReceipt(receipt), undefined);
-      assert.deepEqual(leases.of(reference.id, 0), []);
+      assert.deepEqual(leases.ofVisit(orderId, 0), []);
     }
   });
 });

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Message } from "@aws-sdk/client-sqs";
-import { createDeliveries } from "../../../../src/backend/aws/queue/deliveries.ts";
+import { settle as settleIn } from "../../../../src/backend/aws/queue/deliveries.ts";
 import { createGroups, createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
-import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
+import type { AwsContext, SqsQueue } from "../../../../src/backend/aws/queue/queue.ts";
 import { createReceiver } from "../../../../src/backend/aws/queue/receive.ts";
 import { bodyOf } from "../../../../src/backend/aws/queue/topic.ts";
 import type { Table } from "../../../../src/backend/aws/table.ts";
 import type { TableMeta } from "../../../../src/backend/aws/tableMeta.ts";
-import type { DeliveryMode } from "../../../../src/backend/port.ts";
+import type { Delivery, DeliveryMode } from "../../../../src/backend/port.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 
 const url = "https://sqs/orders-paid";
@@ -20,7 +20,7 @@ function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({}))
   const clock = fakeClock();
   const calls: { answer(messages: Message[]): void; fail(error: Error): void }[] = [];
   const told: string[] = [];
-  const queue: Queue = {
+  const queue: SqsQueue = {
     url,
     receive: () => new Promise((answer, fail) => calls.push({ answer, fail })),
     delete: async (receipt) => void told.push(`delete ${receipt}`),
@@ -28,20 +28,18 @@ function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({}))
     send: async ({ id }, { delaySeconds }) => void told.push(`send ${id} in ${delaySeconds} s`),
     counts: () => assert.fail("nobody counts"),
   };
-  const leases = createLeases(clock);
-  const groups = createGroups();
-  const table = { read, update: async () => ({}) } as Partial<Table> as Table;
-  const deliveries = createDeliveries({ ...{ mode, clock, table, leases, groups }, onForeign: () => {} });
-  let paused = false;
-  const meta = { isPaused: async () => paused } as Partial<TableMeta> as TableMeta;
-  const receiver = createReceiver({
-    ...{ clock, meta, groups, deliveries, pollSeconds: 5 },
-    queueOf: async () => queue,
-  });
+  let paused: readonly string[] = [];
+  const context = {
+    ...{ mode, clock, leases: createLeases(clock), groups: createGroups(), queueOf: async () => queue },
+    table: { read, update: async () => ({}) } as Partial<Table> as Table,
+    meta: { paused: async () => new Set(paused) } as Partial<TableMeta> as TableMeta,
+  } as Partial<AwsContext> as AwsContext;
+  const receiver = createReceiver(context, 5);
+  const settle = (delivery: Delivery, verdict: Parameters<typeof settleIn>[2]) => settleIn(context, delivery, verdict);
   const pause = (now: boolean) => {
-    paused = now;
+    paused = now ? ["paid"] : [];
   };
-  return { clock, calls, told, deliveries, receiver, pause };
+  return { clock, calls, told, settle, receiver, pause };
 }
 
 function message(name: string, group?: string, receives = 1): Message {
@@ -68,7 +66,7 @@ async function withCallForNobody() {
   assert.ok(head);
   const second = all.receiver.receive(asked);
   await still();
-  await all.deliveries.settle(head, { verdict: "done" });
+  await all.settle(head, { verdict: "done" });
   assert.deepEqual(idsOf(await second), ["b"]);
   return all;
 }
@@ -200,7 +198,7 @@ describe("receiving", () => {
   });
 
   it("of a group gives the next one when the head has left, without another call", async () => {
-    const { calls, told, receiver, deliveries } = receivingOf("fifo");
+    const { calls, told, receiver, settle } = receivingOf("fifo");
     const first = receiver.receive(asked);
     await still();
     calls[0]?.answer([message("a", "g"), message("b", "g"), message("c", "h")]);
@@ -209,36 +207,36 @@ describe("receiving", () => {
     const second = receiver.receive(asked);
     await still();
     assert.ok(head);
-    await deliveries.settle(head, { verdict: "done" });
+    await settle(head, { verdict: "done" });
     assert.deepEqual(idsOf(await second), ["b"]);
     // Its lease begins when it is handed out.
     assert.deepEqual(told, ["delete a", `b in ${leaseSeconds} s`]);
   });
 
   it("of a group gives back those behind a head that comes again, after it", async () => {
-    const { clock, calls, told, receiver, deliveries } = receivingOf("fifo");
+    const { clock, calls, told, receiver, settle } = receivingOf("fifo");
     const first = receiver.receive(asked);
     await still();
     calls[0]?.answer([message("a", "g"), message("b", "g"), message("c", "g")]);
     const [head] = await first;
     assert.ok(head);
-    await deliveries.settle(head, { verdict: "again", notBefore: clock.now() + 7_000 });
+    await settle(head, { verdict: "again", notBefore: clock.now() + 7_000 });
     assert.deepEqual(told, ["a in 7 s", "b in 0 s", "c in 0 s"]);
   });
 
   it("of a group says nothing of those behind whose lease has run out: they may be in other hands", async () => {
-    const { clock, calls, told, receiver, deliveries } = receivingOf("fifo");
+    const { clock, calls, told, receiver, settle } = receivingOf("fifo");
     const first = receiver.receive(asked);
     await still();
     calls[0]?.answer([message("a", "g"), message("b", "g"), message("c", "g")]);
     const [head] = await first;
     assert.ok(head);
     clock.advance(leaseSeconds / 2);
-    await deliveries.settle(head, { verdict: "done" });
+    await settle(head, { verdict: "done" });
     const [next] = await receiver.receive(asked);
     assert.equal(next?.orderId, "b");
     clock.advance(leaseSeconds / 2);
-    await deliveries.settle(next, { verdict: "again", notBefore: clock.now() + 7_000 });
+    await settle(next, { verdict: "again", notBefore: clock.now() + 7_000 });
     assert.deepEqual(told, ["delete a", `b in ${leaseSeconds} s`, "b in 7 s"]);
   });
 });
