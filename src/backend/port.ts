@@ -30,10 +30,14 @@ export interface Backend {
    * The only change of an order: compare-and-set on `before.version`, with its history entry, and its next delivery in
    * the same atomic step or right after it: one that is lost between them is found by a redelivery of the visit before
    * (`superseded`), or by `sweep`. A repeat of the same `change` after a rejection goes on where it ended. `stale` when
-   * another change was first. A delivery that is in flight for `before` is consumed by a change whose `delivery` is not
-   * `keep`. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * another change was first. Rejects with `store_full`, `store_unavailable` or `closed`.
+   *
+   * A committed change consumes its delivery: `delivery` is the one that the change was made for. That delivery's lease
+   * ends in the same step, and the caller settles nothing: the delivery is off the queue, or it comes again at the
+   * order's `notBefore` where the change says `again`. Where the change says `keep`, it stays leased. Any other delivery
+   * of `before` that this backend has leased ends in the same way. A change that is `stale` leaves every delivery alone.
    */
-  commit(change: Change): Promise<"committed" | "stale">;
+  commit(change: Change, delivery?: Delivery): Promise<"committed" | "stale">;
 
   /**
    * Up to `max` deliveries of one status, oldest first; in FIFO delivery at most one of each group, and none of a

@@ -14,7 +14,7 @@ export interface AttemptOptions extends RunOptions {
   readonly backend: Backend;
   readonly random: Random;
   readonly actor: Pick<Actor, "runtime" | "name">;
-  readonly commit: (change: Change) => Promise<"committed" | "stale">;
+  readonly commit: Backend["commit"];
   /** Waits out a store that did not take the change. */
   readonly commitAgain: CommitAgain;
   readonly observer: Observer;
@@ -26,20 +26,25 @@ export interface HandedDelivery extends Delivery {
   readonly requestId?: string | undefined;
 }
 
-/** One delivery → one verdict; undefined when nothing could be said and the lease must run out. */
-export type Attempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Verdict | undefined>;
+/** What comes of a delivery. `consumed`: a commit has ended the delivery's lease, so there is nothing to settle. */
+export type Settlement = Verdict & { readonly consumed?: true };
 
-const done: Verdict = { verdict: "done" };
+/** Tries one delivery. Undefined when nothing can be said of the delivery and its lease must run out. */
+export type Attempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Settlement | undefined>;
+
+const done: Settlement = { verdict: "done" };
+const consumed: Settlement = { verdict: "done", consumed: true };
 const notYetSeconds = 1;
 
 /**
  * Runs the handler of one delivery and commits what came of it.
  *
  * What can fail, and what repairs it:
- *   receive ─ get ─ (record a redelivered attempt) ─ handler ─ commit ─ settle
- *   dies before commit   the lease runs out, the delivery comes back as redelivered, and the attempt counts
- *   dies after commit    the delivery comes back for an earlier visit and is dropped
- *   commit is stale      another delivery of this visit was first: its outcome stands, this one is dropped
+ *   receive ─ get ─ (record a redelivered attempt) ─ handler ─ commit, which consumes the delivery
+ *   dies before commit    the lease runs out, the delivery comes back as redelivered, and the attempt counts
+ *   dies within commit    where change and delivery are two writes, the delivery comes back for an earlier visit and is
+ *                         dropped
+ *   commit is stale       another delivery of this visit was first: its outcome stands, and this one is settled as done
  */
 export function createAttempt(options: AttemptOptions): Attempt {
   const { workflow, backend, clock, random, commit, commitAgain, observer, log } = options;
@@ -102,9 +107,9 @@ export function createAttempt(options: AttemptOptions): Attempt {
       const { change, exhaustedBy } = decision;
       let committed: "committed" | "stale" | undefined;
       try {
-        committed = await commit(change);
+        committed = await commit(change, delivery);
       } catch (error) {
-        committed = await commitAgain(change, error);
+        committed = await commitAgain(change, delivery, error);
       }
       if (committed === "committed") {
         tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
@@ -112,7 +117,7 @@ export function createAttempt(options: AttemptOptions): Attempt {
       if (committed !== "committed" || change.delivery !== "keep") {
         onHandlerEnd();
         if (committed === undefined) return undefined;
-        return committed === "stale" ? verdictOf(await backend.get(delivery.orderId), delivery) : done;
+        return committed === "stale" ? verdictOf(await backend.get(delivery.orderId), delivery) : consumed;
       }
       order = change.after;
     }
@@ -127,9 +132,9 @@ export function createAttempt(options: AttemptOptions): Attempt {
     // Not a helper of both places: it would cost each change a promise.
     let committed: "committed" | "stale" | undefined;
     try {
-      committed = await commit(change);
+      committed = await commit(change, delivery);
     } catch (error) {
-      committed = await commitAgain(change, error);
+      committed = await commitAgain(change, delivery, error);
     }
     if (committed === undefined) return undefined;
     if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
@@ -137,7 +142,8 @@ export function createAttempt(options: AttemptOptions): Attempt {
     const moved = outcome.kind === "moved" && exhaustedBy === undefined;
     const stack = outcome.kind === "failed" ? outcome.stack : undefined;
     tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
-    return change.delivery === "again" ? { verdict: "again", notBefore: change.after.notBefore ?? clock.now() } : done;
+    if (change.delivery !== "again") return consumed;
+    return { verdict: "again", notBefore: change.after.notBefore ?? clock.now(), consumed: true };
   };
 }
 

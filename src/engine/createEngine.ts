@@ -70,9 +70,9 @@ export function createEngine(options: EngineOptions): Engine {
   });
 
   // Not async: nothing expires on the way of most changes, and then there is nothing to wait for.
-  const commit = (change: Change): Promise<"committed" | "stale"> => {
+  const commit: Backend["commit"] = (change, delivery) => {
     const { expiresAt } = change.after;
-    const committing = backend.commit(change);
+    const committing = backend.commit(change, delivery);
     if (expiresAt === null) return committing;
     return committing.then((committed) => {
       if (committed === "committed") noticeExpiry(expiresAt);

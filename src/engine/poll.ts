@@ -43,8 +43,8 @@ export function startPoll(options: PollOptions): Poll {
       onFree?.();
     };
     try {
-      const verdict = await attempt(delivery, release);
-      if (verdict !== undefined) await backend.settle(delivery, verdict);
+      const settlement = await attempt(delivery, release);
+      if (settlement !== undefined && !settlement.consumed) await backend.settle(delivery, settlement);
     } catch (error) {
       // The delivery stays unsettled: it comes back when its lease runs out.
       log.error(

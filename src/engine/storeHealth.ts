@@ -1,4 +1,4 @@
-import type { Backend, Placed, Removal } from "../backend/port.ts";
+import type { Backend, Delivery, Placed, Removal } from "../backend/port.ts";
 import { type Clock, pause } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
@@ -70,7 +70,7 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
     backend: {
       ...backend,
       place: (order) => backend.place(order).then(placed, refused),
-      commit: (change) => backend.commit(change).then(committed, refused),
+      commit: (change, delivery) => backend.commit(change, delivery).then(committed, refused),
       // `settle` and `sweep` write to queues, which may be another service than the one that stores orders.
       keep: (note) => backend.keep(note).then(kept, refused),
       remove: (which) => backend.remove(which).then(removed, refused),
@@ -86,7 +86,7 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
 }
 
 export interface PatienceOptions {
-  readonly commit: (change: Change) => Promise<"committed" | "stale">;
+  readonly commit: Backend["commit"];
   readonly clock: Clock;
   readonly log: Log;
   /** How long to wait for a store that takes no writes. */
@@ -98,14 +98,18 @@ export interface PatienceOptions {
 const pauseSeconds = 1;
 
 /** Commits a change that the store has refused with `first`; undefined when it never took it. */
-export type CommitAgain = (change: Change, first: unknown) => Promise<"committed" | "stale" | undefined>;
+export type CommitAgain = (
+  change: Change,
+  delivery: Delivery,
+  first: unknown,
+) => Promise<"committed" | "stale" | undefined>;
 
 /**
  * Commits what came of a handler, which must not be lost to a store that is full for a while. Resolves to undefined when
  * it never did: the delivery comes back.
  */
 export function createPatience({ commit, clock, log, patienceSeconds, ending }: PatienceOptions): CommitAgain {
-  return async (change, first) => {
+  return async (change, delivery, first) => {
     const until = clock.now() + patienceSeconds * 1_000;
     for (let error = first, tries = 0; ; tries++) {
       if (!isPassing(error) || ending().aborted || clock.now() >= until) {
@@ -116,7 +120,7 @@ export function createPatience({ commit, clock, log, patienceSeconds, ending }: 
         log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
       await pause(clock, pauseSeconds, ending());
       try {
-        return await commit(change);
+        return await commit(change, delivery);
       } catch (next) {
         error = next;
       }

@@ -173,7 +173,7 @@ async function serve(
         begun.add(delivery);
         const verdict = await processor.attempt({ ...delivery, requestId: invocation.awsRequestId }, () => {});
         if (verdict === undefined) return;
-        await processor.backend.settle(delivery, verdict);
+        if (!verdict.consumed) await processor.backend.settle(delivery, verdict);
         // Past its lease a delivery is known no more and no new message was sent, so the old one must not go.
         if (verdict.verdict === "again" && (processor.fifo || Date.now() >= leaseEndsAt)) return;
         left.delete(delivery.messageId as string);

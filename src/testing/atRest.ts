@@ -17,7 +17,7 @@ export interface AtRest {
   readonly inHand: ReadonlySet<InHand>;
   /** Resolves once nothing more happens unless time passes; rejects when `end` was called with an error. */
   rest(): Promise<void>;
-  /** Resolves once every delivery that was handed out is settled or stuck; also of an engine that is stopping. */
+  /** Resolves once every delivery that was handed out is consumed, settled or stuck; also of an engine that is stopping. */
   handsAtRest(): Promise<void>;
   /** Rejects whoever waits, and all who ask from now on. */
   end(error: Error): void;
@@ -33,7 +33,7 @@ export interface AtRestOptions {
 
 /**
  * Tells when an engine over the memory backend has nothing to do: every poll waits for a delivery (or has all its
- * handlers stuck), every delivery that was handed out is settled (or stuck), and no callback of the clock is due. Each
+ * handlers stuck), every delivery that was handed out is consumed by a commit or settled (or stuck), and no callback of the clock is due. Each
  * of these ends with a call that passes through here, so nothing is asked twice and nothing sleeps.
  */
 export function createAtRest({ backend, clock, concurrencies, patienceSeconds }: AtRestOptions): AtRest {
@@ -91,6 +91,13 @@ export function createAtRest({ backend, clock, concurrencies, patienceSeconds }:
       inHand.delete(each);
     });
   };
+
+  const letGo = ({ receipt }: Delivery): void => {
+    patiences.get(receipt)?.();
+    patiences.delete(receipt);
+    look();
+  };
+
   return {
     inHand,
 
@@ -107,11 +114,14 @@ export function createAtRest({ backend, clock, concurrencies, patienceSeconds }:
           receiving.delete(options.status);
         }
       },
+      async commit(change, delivery) {
+        const committed = await backend.commit(change, delivery);
+        if (committed === "committed" && change.delivery !== "keep" && delivery !== undefined) letGo(delivery);
+        return committed;
+      },
       async settle(delivery, verdict) {
         await backend.settle(delivery, verdict);
-        patiences.get(delivery.receipt)?.();
-        patiences.delete(delivery.receipt);
-        look();
+        letGo(delivery);
       },
     },
 

@@ -123,8 +123,8 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
   const atRest = createAtRest({
     backend: {
       ...store,
-      async commit(change) {
-        const committed = await store.commit(change);
+      async commit(change, delivery) {
+        const committed = await store.commit(change, delivery);
         const attempt = committed === "committed" ? attemptOf(change) : undefined;
         if (attempt !== undefined) attempts.set(change.before.id, [...(attempts.get(change.before.id) ?? []), attempt]);
         return committed;

@@ -94,9 +94,9 @@ describe("an outcome that the store does not take", () => {
     (faults: unknown[]) =>
     (backend: LocatedBackend): LocatedBackend => ({
       ...backend,
-      commit: async (change) => {
+      commit: async (change, delivery) => {
         if (faults.length > 0) throw faults.shift();
-        return backend.commit(change);
+        return backend.commit(change, delivery);
       },
     });
 
@@ -272,8 +272,8 @@ describe("starting and stopping", () => {
       unknownStatuses: "fail",
       around: (inner) => ({
         ...inner,
-        commit: (change) =>
-          full ? Promise.reject(new CauceError("store_full", "the disk is full")) : inner.commit(change),
+        commit: (change, delivery) =>
+          full ? Promise.reject(new CauceError("store_full", "the disk is full")) : inner.commit(change, delivery),
       }),
     });
     await assert.rejects(engine.start(), cauceError("store_full"));

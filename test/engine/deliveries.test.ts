@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { memory } from "../../src/backend/memory/memory.ts";
 import type { Backend, Delivery } from "../../src/backend/port.ts";
 import { type Change, decide, type Outcome } from "../../src/core/decide.ts";
-import { CauceError } from "../../src/core/errors.ts";
+import { CauceError, PermanentError } from "../../src/core/errors.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
@@ -22,6 +22,8 @@ const workflow = workflowOf({
 });
 const by = { ...actor, requestId: null, messageId: null };
 const done = { verdict: "done" };
+/** The commit has told the queue: nothing is left to settle. */
+const consumed = { verdict: "done", consumed: true };
 
 /** The attempt of "received" over a memory, one delivery at a time. */
 function attempting(
@@ -34,6 +36,7 @@ function attempting(
   const deadlines = createDeadlines(clock);
   const kept = keptLog();
   const events: string[] = [];
+  const committedFor: (Delivery | undefined)[] = [];
   const attempt = createAttempt({
     workflow,
     status: "received",
@@ -47,9 +50,10 @@ function attempting(
     actor,
     deadlines,
     observer: unobserved,
-    commit: (change) => {
+    commit: (change, delivery) => {
       events.push("commit");
-      return backend.commit(change);
+      committedFor.push(delivery);
+      return backend.commit(change, delivery);
     },
     commitAgain: () => assert.fail("the store refused a change"),
   });
@@ -58,6 +62,7 @@ function attempting(
     clock,
     backend,
     events,
+    committedFor,
     attempt: (delivery: Delivery) => attempt(delivery, () => void events.push("ended")),
     async place(): Promise<StoredOrder> {
       const placed = await inner.place({
@@ -150,7 +155,7 @@ describe("a delivery", () => {
     clock.advance(1.999);
     assert.deepEqual(await attempt(deliveryOf(order)), { verdict: "again", notBefore });
     clock.advance(0.001);
-    assert.deepEqual(await attempt(deliveryOf(order)), done);
+    assert.deepEqual(await attempt(deliveryOf(order)), consumed);
     await close();
   });
 
@@ -169,15 +174,52 @@ describe("a delivery", () => {
     const order = await place();
     assert.deepEqual(await attempt(deliveryOf(order)), { verdict: "again", notBefore: clock.now() + 1_000 });
     assert.deepEqual([events, lines[0]?.level, lines[0]?.fields.orderId], [["ended"], "warn", order.id]);
-    assert.deepEqual(await attempt(deliveryOf(order)), done);
+    assert.deepEqual(await attempt(deliveryOf(order)), consumed);
     assert.equal((await backend.get(order.id))?.past[0]?.attempts, 1);
     await close();
   });
 
   test("gives its place back as soon as its handler has ended, before the commit", async () => {
     const { place, attempt, events, close } = attempting(() => "priced");
-    assert.deepEqual(await attempt(deliveryOf(await place())), done);
+    assert.deepEqual(await attempt(deliveryOf(await place())), consumed);
     assert.deepEqual(events, ["ended", "commit"]);
+    await close();
+  });
+
+  test("is consumed by the commit of what came of it, whatever that is", async () => {
+    const outcomes: [AnyHandler, object, redelivered: boolean][] = [
+      [() => "priced", consumed, false],
+      [() => "held", consumed, false],
+      [() => Promise.reject(new PermanentError("declined")), consumed, false],
+      [() => Promise.reject(new Error("down")), { verdict: "again", afterSeconds: 2, consumed: true }, false],
+      [() => "priced", consumed, true],
+    ];
+    for (const [handler, { afterSeconds, ...expected }, redelivered] of outcomes as [
+      AnyHandler,
+      { afterSeconds?: number },
+      boolean,
+    ][]) {
+      const { place, attempt, committedFor, clock, close } = attempting(handler);
+      const delivery = deliveryOf(await place(), { redelivered });
+      const notBefore = afterSeconds === undefined ? {} : { notBefore: clock.now() + afterSeconds * 1_000 };
+      assert.deepEqual(await attempt(delivery), { ...expected, ...notBefore });
+      // The attempt of a redelivery is recorded first, which keeps the delivery leased.
+      assert.deepEqual(committedFor, redelivered ? [delivery, delivery] : [delivery]);
+      await close();
+    }
+  });
+
+  test("is consumed by the commit that says that its attempts are used up", async () => {
+    const { place, commit, attempt, committedFor, clock, close } = attempting();
+    let order = await place();
+    for (const attempts of [1, 2]) {
+      order = await commit(order, { kind: "failed", code: "handler_failed", message: "down" });
+      assert.equal(order.attempts, attempts);
+    }
+    clock.advance(60);
+    const lost = deliveryOf(order, { redelivered: true });
+    assert.deepEqual(await attempt(lost), consumed);
+    assert.deepEqual(committedFor, [lost]);
     await close();
   });
 

@@ -4,7 +4,7 @@ import { memory } from "../../src/backend/memory/memory.ts";
 import type { Backend, Delivery, ReceiveOptions, Verdict } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
-import type { Attempt } from "../../src/engine/attempt.ts";
+import type { Attempt, Settlement } from "../../src/engine/attempt.ts";
 import { startPoll } from "../../src/engine/poll.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { actor, appOf, atEnd, engineOf, isIn, keptLog, quiet, workflowOf } from "./support.ts";
@@ -13,7 +13,7 @@ interface Attempted {
   readonly delivery: Delivery;
   /** The handler has ended; its outcome is still to be committed. */
   handled(): void;
-  settle(verdict?: Verdict): void;
+  settle(settlement?: Settlement): void;
   fail(error: unknown): void;
 }
 
@@ -167,6 +167,17 @@ describe("a poll", () => {
     clock.advance(55);
     const back = await nth(5);
     assert.deepEqual([back.delivery.orderId, back.delivery.redelivered], [three, true], "its lease ran out");
+  });
+
+  test("settles nothing that a commit has consumed", async (t) => {
+    const { place, nth, settled, settledCount, clock } = polling(t, { concurrency: 3 });
+    const [, , three] = await place(3);
+    (await nth(1)).settle({ verdict: "done", consumed: true });
+    (await nth(2)).settle({ verdict: "again", notBefore: clock.now(), consumed: true });
+    (await nth(3)).settle(done);
+    await settledCount(1);
+    await quiet();
+    assert.deepEqual(settled, [[three, "done"]]);
   });
 
   for (const [what, error, told] of [

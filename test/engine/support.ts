@@ -150,8 +150,8 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
   const inner = around(own ?? (options.backend as LocatedBackend));
   const backend: LocatedBackend = {
     ...inner,
-    async commit(change) {
-      const committed = await inner.commit(change);
+    async commit(change, delivery) {
+      const committed = await inner.commit(change, delivery);
       if (committed === "committed") {
         changes.push(change);
         for (const look of watching) look();

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import type { Delivery } from "../../backend/port.ts";
-import { failedAttempt, movedTo, redelivered } from "./orders.ts";
-import type { Case } from "./trial.ts";
-import { idsOf } from "./trial.ts";
+import { failedAttempt, failedForGood, movedTo, redelivered } from "./orders.ts";
+import { type Case, idsOf, type Trial } from "./trial.ts";
 
 const shortSeconds = 1;
 const shortMilliseconds = shortSeconds * 1_000;
@@ -90,11 +89,37 @@ export const once: readonly Case[] = [
     },
   },
   {
+    name: "a committed change consumes its delivery: nothing is leased any more, and nothing comes again",
+    async run(trial) {
+      for (const outcome of [movedTo("held"), movedTo("done"), failedForGood("declined")]) {
+        const order = await trial.place();
+        await trial.commit(order, outcome, await trial.receiveOne("received", shortSeconds));
+      }
+      await noneInFlight(trial);
+      await trial.pass(shortSeconds + trial.backend.limits.timingSeconds);
+      await trial.receiveNothing("received");
+      await noneInFlight(trial);
+    },
+  },
+  {
+    name: "a close gives back nothing of a delivery that a commit consumed",
+    needs: "closing",
+    async run(trial) {
+      const delivery = await trial.place().then(() => trial.receiveOne("received", shortSeconds));
+      const moved = await trial.commit(await trial.get(delivery.orderId), movedTo("priced"), delivery);
+      await trial.reopen();
+      const next = await trial.receiveOne("priced");
+      assert.deepEqual([next.orderId, next.visit, next.redelivered], [moved.id, moved.visit, false]);
+      await trial.pass(shortSeconds + trial.backend.limits.timingSeconds);
+      await trial.receiveNothing("received");
+    },
+  },
+  {
     name: "settling a delivery that a commit consumed leaves the next delivery alone",
     async run(trial) {
       const order = await trial.place();
       const first = await trial.receiveOne("received");
-      const moved = await trial.commit(order, movedTo("priced"));
+      const moved = await trial.commit(order, movedTo("priced"), first);
       await trial.backend.settle(first, { verdict: "done" });
       await trial.backend.settle(first, { verdict: "again", notBefore: trial.clock.now() + 3_600_000 });
       const second = await trial.receiveOne("priced");
@@ -110,7 +135,7 @@ export const once: readonly Case[] = [
     async run(trial) {
       const order = await trial.place();
       const first = await trial.receiveOne("received");
-      await trial.commit(order, failedAttempt("down", 0));
+      await trial.commit(order, failedAttempt("down", 0), first);
       const leasedAt = trial.clock.now();
       const second = await trial.receiveOne("received", shortSeconds);
       assert.deepEqual([second.orderId, second.visit], [order.id, 0]);
@@ -161,7 +186,7 @@ export const once: readonly Case[] = [
       const order = await trial.place();
       const leasedAt = trial.clock.now();
       const first = await trial.receiveOne("received", shortSeconds);
-      const recorded = await trial.commit(order, redelivered);
+      const recorded = await trial.commit(order, redelivered, first);
       assert.equal(recorded.attempting, true);
       const second = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds });
       assert.deepEqual([second.orderId, second.visit, second.redelivered], [order.id, first.visit, true]);
@@ -171,3 +196,9 @@ export const once: readonly Case[] = [
     },
   },
 ];
+
+async function noneInFlight(trial: Trial): Promise<void> {
+  await trial.eventually("no delivery in flight", async () =>
+    (await trial.depths()).every(({ inFlight }) => inFlight === 0) ? true : undefined,
+  );
+}

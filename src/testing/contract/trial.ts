@@ -42,8 +42,8 @@ export interface Trial {
   get(id: string): Promise<StoredOrder>;
   /** The change that the engine would commit. */
   change(order: StoredOrder, outcome: Outcome): Change;
-  /** Commits that change, which must not be stale, and returns the order after. */
-  commit(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
+  /** Commits that change, made for `delivery` where one is given. It must not be stale. Returns the order after. */
+  commit(order: StoredOrder, outcome: Outcome, delivery?: Delivery): Promise<StoredOrder>;
 
   /** Receives so many deliveries of a status, which must be due, and no more. Their leases last 60 s unless told. */
   receive(status: string, count?: number, leaseSeconds?: number): Promise<Delivery[]>;
@@ -52,7 +52,7 @@ export interface Trial {
   receiveNothing(status: string): Promise<void>;
   /** Lets time pass until the next delivery, which must come between these two times. */
   receiveWithin(status: string, within: Within, leaseSeconds?: number): Promise<Delivery>;
-  /** Receives one delivery, which must be this order's, and commits the outcome. */
+  /** Receives one delivery, which must be this order's, and commits the outcome for that delivery. */
   handle(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
 
   depths(): Promise<Depth[]>;
@@ -165,9 +165,9 @@ export function createTrial(options: TrialOptions): Trial {
       return decision.change;
     },
 
-    async commit(order, outcome) {
+    async commit(order, outcome, leased) {
       const change = trial.change(order, outcome);
-      assert.equal(await trial.backend.commit(change), "committed", `commit at version ${order.version}`);
+      assert.equal(await trial.backend.commit(change, leased), "committed", `commit at version ${order.version}`);
       return change.after;
     },
 
@@ -221,7 +221,7 @@ export function createTrial(options: TrialOptions): Trial {
     async handle(order, outcome) {
       const delivery = await trial.receiveOne(order.status);
       assert.deepEqual([delivery.orderId, delivery.visit], [order.id, order.visit], "the delivery's order and visit");
-      return trial.commit(order, outcome);
+      return trial.commit(order, outcome, delivery);
     },
 
     depths: async () => (await trial.backend.counts({ depths: true })).depths,

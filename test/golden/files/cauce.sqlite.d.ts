@@ -24,7 +24,7 @@ interface Backend {
     place(order: NewOrder): Promise<Placed>;
     get(id: string): Promise<StoredOrder | undefined>;
     list(query: ListQuery): Promise<OrderPage>;
-    commit(change: Change): Promise<"committed" | "stale">;
+    commit(change: Change, delivery?: Delivery): Promise<"committed" | "stale">;
     receive(options: ReceiveOptions): Promise<Delivery[]>;
     settle(delivery: Delivery, verdict: Verdict): Promise<void>;
     sweep(query: {

@@ -1,5 +1,5 @@
 import type { Delivery } from "../../../src/backend/port.ts";
-import { deliveryOf, type Fault, standard, withExtra } from "./fault.ts";
+import { deliveryOf, type Fault, standard, withCounts, withExtra } from "./fault.ts";
 
 /** Against law 5. */
 export const once: readonly Fault[] = [
@@ -28,6 +28,41 @@ export const once: readonly Fault[] = [
           if (change.ended !== null) extra.push(deliveryOf(change.before));
           return committed;
         },
+      };
+    },
+  },
+  {
+    ...standard,
+    law: 5,
+    name: "the delivery that a change was made for comes again",
+    wrap: (right) => {
+      const { extra, receive } = withExtra(right);
+      return {
+        receive,
+        async commit(change, delivery) {
+          const committed = await right.commit(change, delivery);
+          const isConsumed = committed === "committed" && change.delivery === "end";
+          if (isConsumed && delivery !== undefined) extra.push({ ...delivery, redelivered: true });
+          return committed;
+        },
+      };
+    },
+  },
+  {
+    ...standard,
+    law: 5,
+    name: "a delivery that a commit consumed counts as in flight",
+    wrap: (right) => {
+      let consumed = 0;
+      return {
+        async commit(change, delivery) {
+          const committed = await right.commit(change, delivery);
+          if (committed === "committed" && delivery !== undefined) consumed++;
+          return committed;
+        },
+        ...withCounts(right, ({ depths }) => ({
+          depths: depths.map((depth) => ({ ...depth, inFlight: depth.inFlight + consumed })),
+        })),
       };
     },
   },
