@@ -73,47 +73,46 @@ export function isConditionFailed(error: unknown): boolean {
 
 type Meaning = readonly [code: ErrorCode, whatToDo: string];
 
-/** Errors of the SDK that another try does not help, by their names. Every other error may pass by itself. */
-const byName: Readonly<Record<string, Meaning>> = {
-  ...named("store_denied", "give the role this permission", [
-    "AccessDenied",
-    "AccessDeniedException",
-    "AuthorizationError",
-    "AuthorizationErrorException",
-    "KMSAccessDenied",
-    "KMSAccessDeniedException",
-    "KmsAccessDenied",
-  ]),
-  ...named("store_denied", "enable the KMS key, and let the role use it", [
-    ...both("KMSDisabled", "KMSInvalidState", "KMSNotFound", "KMSOptInRequired"),
-    ...["KmsDisabled", "KmsInvalidKeyUsage", "KmsInvalidState", "KmsNotFound", "KmsOptInRequired"],
-  ]),
-  ...named(
+/**
+ * Errors of the SDK that another try does not help, by their names. Every other error may pass by itself. The protocols
+ * of the services name one error with or without `Exception` at its end, so the names stand here without it.
+ */
+const byName = meanings([
+  ["store_denied", "give the role this permission", "AccessDenied AuthorizationError KMSAccessDenied KmsAccessDenied"],
+  [
+    "store_denied",
+    "enable the KMS key, and let the role use it",
+    "KMSDisabled KMSInvalidState KMSNotFound KMSOptInRequired " +
+      "KmsDisabled KmsInvalidKeyUsage KmsInvalidState KmsNotFound KmsOptInRequired",
+  ],
+  [
     "store_denied",
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role",
-    ["CredentialsProviderError", "TokenProviderError", ...both("MissingAuthenticationToken")],
-  ),
-  ...named("store_denied", "the credentials are over; get new ones", both("ExpiredToken")),
-  ...named("store_denied", "set this machine's clock", [
-    ...["RequestExpired", "RequestInTheFuture"],
-    ...both("RequestTimeTooSkewed"),
-  ]),
-  ...named("store_denied", "look at the credentials, and at this machine's clock", [
-    ...both("AuthFailure", "IncompleteSignature", "InvalidClientTokenId", "InvalidSecurity", "InvalidSignature"),
-    ...both("InvalidToken", "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClient"),
-  ]),
-  ...named("store_missing", "deploy the stack, or correct the stage, the delivery or the Region", [
-    ...["AWS.SimpleQueueService.NonExistentQueue", "InvalidAddress", "QueueDoesNotExist"],
-    ...both("NotFound", "ResourceNotFound", "TableNotFound", "IndexNotFound"),
-  ]),
-  ...named("limit_exceeded", "send less", both("ItemCollectionSizeLimitExceeded", "BatchRequestTooLong")),
-  ...named("internal_error", "this is a fault of Cauce; report it", [
-    ...both("BatchEntryIdsNotDistinct", "EmptyBatchRequest", "InvalidBatchEntryId", "TooManyEntriesInBatchRequest"),
-    ...both("InvalidParameter", "InvalidParameterValue", "Serialization", "Validation"),
-    ...["InvalidAttributeName", "InvalidAttributeValue", "InvalidIdFormat", "InvalidMessageContents"],
-    ...["UnsupportedOperation", "TypeError", "RangeError"],
-  ]),
-};
+    "CredentialsProviderError TokenProviderError MissingAuthenticationToken",
+  ],
+  ["store_denied", "the credentials are over; get new ones", "ExpiredToken"],
+  ["store_denied", "set this machine's clock", "RequestExpired RequestInTheFuture RequestTimeTooSkewed"],
+  [
+    "store_denied",
+    "look at the credentials, and at this machine's clock",
+    "AuthFailure IncompleteSignature InvalidClientTokenId InvalidSecurity InvalidSignature InvalidToken OptInRequired " +
+      "SignatureDoesNotMatch UnrecognizedClient",
+  ],
+  [
+    "store_missing",
+    "deploy the stack, or correct the stage, the delivery or the Region",
+    "AWS.SimpleQueueService.NonExistentQueue InvalidAddress QueueDoesNotExist " +
+      "NotFound ResourceNotFound TableNotFound IndexNotFound",
+  ],
+  ["limit_exceeded", "send less", "ItemCollectionSizeLimitExceeded BatchRequestTooLong"],
+  [
+    "internal_error",
+    "this is a fault of Cauce; report it",
+    "BatchEntryIdsNotDistinct EmptyBatchRequest InvalidBatchEntryId TooManyEntriesInBatchRequest InvalidParameter " +
+      "InvalidParameterValue Serialization Validation InvalidAttributeName InvalidAttributeValue InvalidIdFormat " +
+      "InvalidMessageContents UnsupportedOperation TypeError RangeError",
+  ],
+]);
 
 /** Errors that have no name of their own, or a name that says less than the message. These are looked at first. */
 const byMessage: readonly (readonly [RegExp, Meaning])[] = [
@@ -125,21 +124,23 @@ const byMessage: readonly (readonly [RegExp, Meaning])[] = [
 ];
 
 /** Errors of connections that never reached the service, by Node's codes. */
-const byNodeCode: Readonly<Record<string, Meaning>> = named(
-  "store_unavailable",
-  "look at the network, the Region and the endpoint; then try again",
-  ["EAI_AGAIN", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND"],
-);
+const byNodeCode = meanings([
+  [
+    "store_unavailable",
+    "look at the network, the Region and the endpoint; then try again",
+    "EAI_AGAIN ECONNREFUSED EHOSTUNREACH ENETUNREACH ENOTFOUND",
+  ],
+]);
 
 const passing: Meaning = ["store_unavailable", "try again"];
 
-function named(code: ErrorCode, whatToDo: string, names: readonly string[]): Record<string, Meaning> {
-  return Object.fromEntries(names.map((name) => [name, [code, whatToDo] as const]));
-}
-
-/** Each name with and without `Exception`: the query protocol of SNS and SQS leaves the suffix out, and the SDK picks the protocol. */
-function both(...names: readonly string[]): string[] {
-  return names.flatMap((name) => [name, `${name}Exception`]);
+function meanings(
+  rows: readonly (readonly [...Meaning, names: string])[],
+): Readonly<Record<string, Meaning | undefined>> {
+  const entries = rows.flatMap(([code, whatToDo, names]) => {
+    return names.split(" ").map((name) => [name, [code, whatToDo] as const] as const);
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Turns an error of the SDK into one of Cauce, on one line: throttling, time-outs, lost connections and 5xx may pass. */
@@ -149,7 +150,7 @@ export function awsFault(error: unknown, where: string): CauceError {
   const { name = "", message = String(error) } = thrown;
   const nodeCode = typeof thrown.code === "string" ? thrown.code : "";
   const byText = byMessage.find(([pattern]) => pattern.test(message))?.[1];
-  const [code, whatToDo] = byText ?? byName[name] ?? byNodeCode[nodeCode] ?? passing;
+  const [code, whatToDo] = byText ?? byName[name.replace(/Exception$/, "")] ?? byNodeCode[nodeCode] ?? passing;
   const said = (message === "" ? nodeCode : message).replaceAll(/\s+/g, " ").slice(0, 300);
   const what = name === "" || name === "Error" ? said : `${name}: ${said}`;
   return new CauceError(code, `${where} failed: ${what}; ${whatToDo}`, { cause: error });

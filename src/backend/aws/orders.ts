@@ -29,7 +29,6 @@ import {
 import { readItem, readOrder, releaseLargeFields, type Written, writeLargeFields } from "./largeFields.ts";
 import { consumeVisit, putOffVisit, seenOf } from "./queue/deliveries.ts";
 import type { AwsContext } from "./queue/queue.ts";
-import type { Announced } from "./queue/topic.ts";
 import { delaySecondsMax, retentionSecondsMax } from "./quotas.ts";
 import { orderKey } from "./table.ts";
 
@@ -138,10 +137,10 @@ async function commit(context: AwsContext, change: Change, nonce: string): Promi
   const { before, after, delivery } = change;
   if (!idPattern.test(after.id)) return "stale";
   if (after.kind === "final") await meta.noteFinal(after.status);
-  const announced: Announced | undefined = delivery === "enter" ? await topic.expect() : undefined;
+  const announced = delivery === "enter" ? await topic.expect() : undefined;
   try {
     const written = await writeLargeFields(context, after, nonce, before);
-    const seen = delivery === "again" ? seenOf(context, before.id, before.visit) : null;
+    const seen = delivery === "again" ? seenOf(context, before) : null;
     const update = settingAll(encodeChanging(after, marksOf(context, after, nonce, seen, written)));
     const replaced = await table.update(orderKey(after.id), {
       ...update,
@@ -156,8 +155,8 @@ async function commit(context: AwsContext, change: Change, nonce: string): Promi
   } finally {
     announced?.end();
   }
-  if (delivery === "again") await putOffVisit(context, before.id, before.visit, after.notBefore ?? clock.now());
-  else if (delivery !== "keep") await consumeVisit(context, before.id, before.visit);
+  if (delivery === "again") await putOffVisit(context, before, after.notBefore ?? clock.now());
+  else if (delivery !== "keep") await consumeVisit(context, before);
   return "committed";
 }
 

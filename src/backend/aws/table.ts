@@ -1,7 +1,6 @@
 import {
   BatchGetItemCommand,
   DeleteItemCommand,
-  type DeleteItemCommandInput,
   type DynamoDBClient,
   PutItemCommand,
   type PutItemCommandInput,
@@ -25,24 +24,17 @@ export function orderKey(id: string): ItemKey {
   return { id, part: orderPart };
 }
 
-/** One DynamoDB table: batched, strongly consistent reads, and conditional writes that say whether they took place. */
-export interface Table {
-  read(key: ItemKey): Promise<Item | undefined>;
-  /** Resolves to false when its condition did not hold. */
-  put(item: Item, condition?: Omit<PutItemCommandInput, "TableName" | "Item">): Promise<boolean>;
-  /** Resolves to what `ReturnValues` asks for, undefined when its condition did not hold. */
-  update(key: ItemKey, input: Omit<UpdateItemCommandInput, "TableName" | "Key">): Promise<Item | undefined>;
-  /** Resolves to false when its condition did not hold. */
-  erase(key: ItemKey, condition?: Omit<DeleteItemCommandInput, "TableName" | "Key">): Promise<boolean>;
-  /** `next` is where the next page begins; undefined after the last. */
-  query(
-    input: Omit<QueryCommandInput, "TableName">,
-  ): Promise<{ readonly items: readonly Item[]; readonly next: Item | undefined }>;
-}
+export type Table = ReturnType<typeof openTable>;
+
+type Condition = Pick<
+  PutItemCommandInput,
+  "ConditionExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
+>;
 
 const pauseMilliseconds = { first: 25, max: 1_000 };
 
-export function openTable(dynamo: DynamoDBClient, TableName: string): Table {
+/** One DynamoDB table: batched, strongly consistent reads, and conditional writes that say whether they took place. */
+export function openTable(dynamo: DynamoDBClient, TableName: string) {
   const where = `table ${TableName}`;
 
   /** Reads keys that are distinct, and asks again for those that the service left out until the call's time is over. */
@@ -84,23 +76,27 @@ export function openTable(dynamo: DynamoDBClient, TableName: string): Table {
 
   return {
     read: reads.add,
-    async put(Item, condition) {
+    /** Resolves to false when its condition did not hold. */
+    async put(Item: Item, condition?: Condition): Promise<boolean> {
       const command = new PutItemCommand({ ...condition, TableName, Item });
       return (await write((options) => dynamo.send(command, options))) !== undefined;
     },
-    async update(key, input) {
+    /** Resolves to what `ReturnValues` asks for, undefined when its condition did not hold. */
+    async update(key: ItemKey, input: Omit<UpdateItemCommandInput, "TableName" | "Key">): Promise<Item | undefined> {
       const command = new UpdateItemCommand({ ...input, TableName, Key: keyItem(key) });
       const updated = await write((options) => dynamo.send(command, options));
       return updated === undefined ? undefined : (updated.Attributes ?? {});
     },
-    async erase(key, condition) {
+    /** Resolves to false when its condition did not hold. */
+    async erase(key: ItemKey, condition?: Condition): Promise<boolean> {
       const command = new DeleteItemCommand({ ...condition, TableName, Key: keyItem(key) });
       return (await write((options) => dynamo.send(command, options))) !== undefined;
     },
-    async query(input) {
+    /** Reads one page. `next` is where the page after it begins, undefined after the last. */
+    async query(input: Omit<QueryCommandInput, "TableName">) {
       const command = new QueryCommand({ ...input, TableName });
       const { Items = [], LastEvaluatedKey } = await call(where, (options) => dynamo.send(command, options));
-      return { items: Items, next: LastEvaluatedKey };
+      return { items: Items as readonly Item[], next: LastEvaluatedKey as Item | undefined };
     },
   };
 }

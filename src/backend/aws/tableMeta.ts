@@ -3,30 +3,6 @@ import type { StoredOrder } from "../../core/order.ts";
 import { shardOf } from "./item.ts";
 import type { ItemKey, Table } from "./table.ts";
 
-/**
- * What the table keeps of itself, in small items: how many shards the index has, which final statuses have orders, and
- * which statuses are paused. Other processes change it, too: it is read again when it is older than 5 s.
- */
-export interface TableMeta {
-  /** The index's partition of an order. */
-  partitionOf(order: Pick<StoredOrder, "id" | "kind" | "status" | "failure">): string;
-  /** The partitions of open orders, one for each shard. */
-  open(): readonly string[];
-  /** The partitions of failed orders. */
-  failed(): readonly string[];
-  /** The partitions of one final status, or of every final status. */
-  final(status?: string): readonly string[];
-  /** Notes a final status before its first order enters it: lists and removals look through noted statuses alone. */
-  noteFinal(status: string): Promise<void>;
-  /** Reads again what other processes may have changed, unless that was less than 5 s ago. */
-  refresh(): Promise<void>;
-  /** The paused statuses, as they were at most 5 s ago. */
-  paused(): Promise<ReadonlySet<string>>;
-  setPaused(status: string, paused: boolean): Promise<void>;
-  /** Writes an item that nothing reads: it shows that the table takes writes. */
-  probe(): Promise<void>;
-}
-
 const freshMilliseconds = 5_000;
 
 /** The key of an item in which the table keeps something of itself. */
@@ -34,7 +10,13 @@ export function metaKey(part: "index" | "pauses" | "counts" | "probe"): ItemKey 
   return { id: "#meta", part };
 }
 
-export async function openTableMeta(table: Table, clock: Clock, shardsMin: number): Promise<TableMeta> {
+export type TableMeta = Awaited<ReturnType<typeof openTableMeta>>;
+
+/**
+ * Opens what the table keeps of itself, in small items: how many shards the index has, which final statuses have orders,
+ * and which statuses are paused. Other processes change the items, too: they are read again once they are 5 s old.
+ */
+export async function openTableMeta(table: Table, clock: Clock, shardsMin: number) {
   let shards = shardsMin;
   let finals = new Set<string>();
   let paused = new Set<string>();
@@ -71,19 +53,24 @@ export async function openTableMeta(table: Table, clock: Clock, shardsMin: numbe
   const partitions = (prefix: string) => Array.from({ length: shards }, (_, shard) => `${prefix}#${shard}`);
 
   return {
-    partitionOf({ id, kind, status, failure }) {
+    /** The index's partition of an order. */
+    partitionOf({ id, kind, status, failure }: Pick<StoredOrder, "id" | "kind" | "status" | "failure">): string {
       const shard = shardOf(id, shards);
       if (failure !== null) return `f#${shard}`;
       return kind === "final" ? `e#${status}#${shard}` : `o#${shard}`;
     },
+    /** The partitions of open orders, one for each shard. */
     open: () => partitions("o"),
+    /** The partitions of failed orders. */
     failed: () => partitions("f"),
-    final: (status) =>
+    /** The partitions of one final status, or of every final status. */
+    final: (status?: string) =>
       [...finals]
         .sort()
         .filter((each) => status === undefined || each === status)
         .flatMap((each) => partitions(`e#${each}`)),
-    async noteFinal(status) {
+    /** Notes a final status before its first order enters it: lists and removals look through noted statuses alone. */
+    async noteFinal(status: string): Promise<void> {
       if (finals.has(status)) return;
       await table.update(metaKey("index"), {
         UpdateExpression: "ADD finals :status",
@@ -91,12 +78,14 @@ export async function openTableMeta(table: Table, clock: Clock, shardsMin: numbe
       });
       finals.add(status);
     },
+    /** Reads again what other processes may have changed, unless that was less than 5 s ago. */
     refresh,
-    async paused() {
+    /** The paused statuses, as they were at most 5 s ago. */
+    async paused(): Promise<ReadonlySet<string>> {
       await refresh();
       return paused;
     },
-    async setPaused(status, isPaused) {
+    async setPaused(status: string, isPaused: boolean): Promise<void> {
       await table.update(metaKey("pauses"), {
         UpdateExpression: isPaused ? "ADD paused :status" : "DELETE paused :status",
         ExpressionAttributeValues: { ":status": { SS: [status] } },
@@ -105,7 +94,8 @@ export async function openTableMeta(table: Table, clock: Clock, shardsMin: numbe
       paused = new Set(isPaused ? [...others, status] : others);
       changes++;
     },
-    async probe() {
+    /** Writes an item that nothing reads: it shows that the table takes writes. */
+    async probe(): Promise<void> {
       const { id, part } = metaKey("probe");
       await table.put({ id: { S: id }, part: { S: part }, at: { N: String(clock.now()) } });
     },

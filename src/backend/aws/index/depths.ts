@@ -1,5 +1,5 @@
 import type { Clock } from "../../../core/clock.ts";
-import type { Backend, DeliveryMode, Depth, FailureGroup } from "../../port.ts";
+import type { Backend, Counts, DeliveryMode, Depth, FailureGroup } from "../../port.ts";
 import { destroyClients } from "../clients.ts";
 import { openTableContext, type TableContext } from "../context.ts";
 import type { IndexEntry } from "../item.ts";
@@ -20,29 +20,22 @@ export interface DepthRow {
   readonly failed: number;
 }
 
-/**
- * The depths and the failures, each at most 5 s old. While there are few orders, they are counted in the index. Past
- * that, depths are those that the last sweep kept in an item, joined with the queues' own counts (docs/decisions/0015).
- */
-export interface Depths extends Pick<Backend, "counts"> {
-  /** Keeps what a full pass of the sweep counted of the open orders, and counts the failed ones. */
-  keep(open: readonly DepthRow[]): Promise<void>;
-  /** Whether so many orders of a row were counted that the sweep leaves the rest out. */
-  isFull(row: DepthRow): boolean;
-  /** Counts again at the next call, though the last count is less than 5 s old. */
-  forget(): void;
-}
-
 const freshMilliseconds = 5_000;
-/** How many entries one call of DynamoDB looks at. Up to this many open and failed orders are counted at each call. */
+/** How many entries one call of DynamoDB looks at. */
 const pageMax = 1_000;
 /** Counting stops at this many orders of a row; `atLeast` says so. */
 const countedMax = 10_000;
 /** Kept counts older than an hour are not used: no sweep runs any more. */
 const keptMilliseconds = 3_600_000;
 
-/** `fewMax`: up to how many orders are counted anew, 1,000. `countMax`: at how many of a row counting stops, 10,000. */
-export function createDepths(context: AwsContext, { fewMax = pageMax, countMax = countedMax } = {}): Depths {
+export type Depths = ReturnType<typeof createDepths>;
+
+/**
+ * Counts depths and failures, depths once in 5 s at most. Up to `fewMax` orders are counted in the index. Past that,
+ * depths are those that the last sweep kept in an item, joined with the queues' own counts (docs/decisions/0015).
+ * Counting stops at `countMax` orders of a row.
+ */
+export function createDepths(context: AwsContext, { fewMax = pageMax, countMax = countedMax } = {}) {
   const { mode, clock, table, meta, leaseSeconds, queueOf } = context;
   let known: { readonly at: number; readonly depths: Promise<Depth[]> } | undefined;
 
@@ -53,7 +46,7 @@ export function createDepths(context: AwsContext, { fewMax = pageMax, countMax =
       ...Object.keys(leaseSeconds).map(async (status) => [status, await (await queueOf(status)).counts()] as const),
     ]);
     const counted = kept ?? (await countNow(context));
-    return depthsOf({ counted, paused: await meta.paused(), queued: new Map(queued), mode, countMax });
+    return depthsOf(counted, await meta.paused(), new Map(queued), mode, countMax);
   };
 
   const depthsNow = (): Promise<Depth[]> => {
@@ -74,14 +67,15 @@ export function createDepths(context: AwsContext, { fewMax = pageMax, countMax =
   };
 
   return {
-    async counts(asked) {
+    async counts(asked: Parameters<Backend["counts"]>[0]): Promise<Counts> {
       const [depths, failures] = await Promise.all([
         asked.depths ? depthsNow() : [],
         asked.failures ? failuresNow() : [],
       ]);
       return { depths, failures };
     },
-    async keep(open) {
+    /** Keeps what a full pass of the sweep counted of the open orders, and counts the failed ones. */
+    async keep(open: readonly DepthRow[]): Promise<void> {
       const now = clock.now();
       const { entries, all } = await failedEntries(context);
       const { id, part } = metaKey("counts");
@@ -93,8 +87,10 @@ export function createDepths(context: AwsContext, { fewMax = pageMax, countMax =
         at: { N: String(now) },
       });
     },
-    isFull: (row) => row.open + row.delayed > countMax,
-    forget() {
+    /** Whether so many orders of a row were counted that the sweep leaves the rest out. */
+    isFull: (row: DepthRow): boolean => row.open + row.delayed > countMax,
+    /** Makes the next call count, though the last count is less than 5 s old. */
+    forget(): void {
       known = undefined;
     },
   };
@@ -148,16 +144,14 @@ async function entriesOf(
   return { entries: found.flatMap(({ entries }) => entries), all: found.every(({ all }) => all) };
 }
 
-/** What the depths are made of. */
-export interface DepthSources {
-  readonly counted: CountedRows;
-  readonly paused: ReadonlySet<string>;
-  readonly queued: ReadonlyMap<string, QueueCounts>;
-  readonly mode: DeliveryMode;
-  readonly countMax: number;
-}
-
-export function depthsOf({ counted, paused, queued, mode, countMax }: DepthSources): Depth[] {
+/** Joins what was counted with the pauses, and with the queues' own counts by status. */
+export function depthsOf(
+  counted: CountedRows,
+  paused: ReadonlySet<string>,
+  queued: ReadonlyMap<string, QueueCounts>,
+  mode: DeliveryMode,
+  countMax: number,
+): Depth[] {
   const rowOf = (status: string): DepthRow =>
     counted.rows.find((row) => row.kind === "handled" && row.status === status) ?? emptyRow("handled", status);
   const messages = [...queued].filter(([, { waiting, inFlight }]) => waiting + inFlight > 0).map(([status]) => status);

@@ -69,8 +69,8 @@ function filterOf({ status, fingerprint, group }: ListQuery): IndexFilter | unde
   ].filter((pair): pair is [string, string] => pair[1] !== undefined);
   if (wanted.length === 0) return undefined;
   return {
-    expression: wanted.map(([name]) => `#${name} = :${name}`).join(" AND "),
-    names: Object.fromEntries(wanted.map(([name]) => [`#${name}`, name])),
-    values: Object.fromEntries(wanted.map(([name, value]) => [`:${name}`, { S: value }])),
+    FilterExpression: wanted.map(([name]) => `#${name} = :${name}`).join(" AND "),
+    ExpressionAttributeNames: Object.fromEntries(wanted.map(([name]) => [`#${name}`, name])),
+    ExpressionAttributeValues: Object.fromEntries(wanted.map(([name, value]) => [`:${name}`, { S: value }])),
   };
 }

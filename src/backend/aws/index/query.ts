@@ -1,3 +1,4 @@
+import type { QueryCommandInput } from "@aws-sdk/client-dynamodb";
 import { decodeIndexEntry, type IndexEntry, type Item, indexName } from "../item.ts";
 import type { Table } from "../table.ts";
 
@@ -15,11 +16,10 @@ export interface IndexQuery {
   readonly limit: number;
 }
 
-export interface IndexFilter {
-  readonly expression: string;
-  readonly names: Record<string, string>;
-  readonly values: Item;
-}
+export type IndexFilter = Pick<
+  QueryCommandInput,
+  "FilterExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
+>;
 
 export interface IndexPage {
   readonly entries: readonly IndexEntry[];
@@ -31,7 +31,7 @@ export interface IndexPage {
 export async function queryIndex(table: Table, query: IndexQuery): Promise<IndexPage> {
   const { partition, backward = false, after, through, filter, limit } = query;
   if (after !== undefined && through !== undefined && after >= through) return { entries: [], next: undefined };
-  const values: Item = { ":ix": { S: partition }, ...filter?.values };
+  const values: Item = { ":ix": { S: partition }, ...filter?.ExpressionAttributeValues };
   let keys = "ix = :ix";
   if (through !== undefined) {
     keys += " AND so BETWEEN :after AND :through";
@@ -45,8 +45,8 @@ export async function queryIndex(table: Table, query: IndexQuery): Promise<Index
   const { items, next } = await table.query({
     IndexName: indexName,
     KeyConditionExpression: keys,
+    ...filter,
     ExpressionAttributeValues: values,
-    ...(filter === undefined ? {} : { FilterExpression: filter.expression, ExpressionAttributeNames: filter.names }),
     ScanIndexForward: !backward,
     Limit: limit,
   });

@@ -87,7 +87,7 @@ export async function redeliver(
   if (item === undefined || order === undefined || order.visit !== visit) return;
   if (order.kind !== "handled" || order.failure !== null) return;
   const now = clock.now();
-  if ((order.notBefore ?? 0) > now || leases.ofVisit(id, visit).length > 0) return;
+  if ((order.notBefore ?? 0) > now || leases.ofVisit({ id, visit }).length > 0) return;
   const swept = numberOf(item, a.swept) ?? 0;
   if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
   const seconds = secondsAfter(swept + 1, lostSecondsOf(context, order.status));
@@ -107,7 +107,7 @@ export async function redeliver(
   if (marked === undefined && textOf((await readItem(context, id)) ?? {}, a.sweptBy) !== nonce) return;
   try {
     const queue = await context.queueOf(order.status);
-    await queue.send(order, { delaySeconds: 0, suffix: `:s${order.version}.${swept + 1}` });
+    await queue.send(order, 0, `:s${order.version}.${swept + 1}`);
   } catch (error) {
     // Where the mark cannot be taken back, the order is as if the process had died after the mark.
     if (unsent === "taken back") await Promise.allSettled([takeBack(context, item, nonce)]);
@@ -191,9 +191,9 @@ function dueOrOther(full: readonly DepthRow[], now: number): IndexFilter | undef
   const left = full.slice(0, inValuesMax);
   const names = left.map((_, n) => `:st${n}`);
   return {
-    expression: `#du <= :now OR NOT #st IN (${names.join(", ")})`,
-    names: { "#du": a.due, "#st": a.status },
-    values: {
+    FilterExpression: `#du <= :now OR NOT #st IN (${names.join(", ")})`,
+    ExpressionAttributeNames: { "#du": a.due, "#st": a.status },
+    ExpressionAttributeValues: {
       ":now": { N: String(now) },
       ...Object.fromEntries(left.map(({ status }, n) => [`:st${n}`, { S: status }])),
     },

@@ -1,7 +1,8 @@
 import type { Message } from "@aws-sdk/client-sqs";
+import type { StoredOrder } from "../../../core/order.ts";
 import type { Delivery, Verdict } from "../../port.ts";
 import { leaseSecondsOf } from "../context.ts";
-import { attributes as a, type Item, numberOf, type Seen, textOf } from "../item.ts";
+import { attributes as a, numberOf, type Seen, textOf } from "../item.ts";
 import { delaySecondsMax, visibilitySecondsMax } from "../quotas.ts";
 import { orderKey } from "../table.ts";
 import type { Lease } from "./inFlight.ts";
@@ -19,8 +20,9 @@ export function accept(
   leaseSeconds: number,
   receivedAt: number,
 ): Promise<Lease[]> {
-  const leases = leasesOf(context, status, messages, leaseSeconds, receivedAt, false);
-  const heads = context.groups.arrive(leases.filter(({ endsAt }) => endsAt > context.clock.now()));
+  const endsAt = receivedAt + leaseSeconds * 1_000;
+  const leases = leasesOf(context, messages, { status, receivedAt, endsAt, deletedByEventSource: false });
+  const heads = endsAt > context.clock.now() ? context.groups.arrive(leases) : [];
   return Promise.all(heads.map((lease) => handOut(context, lease)));
 }
 
@@ -32,7 +34,9 @@ export async function acceptFromEventSource(
 ): Promise<Lease[]> {
   // A queue that is missing is told before a handler runs, and not when its message must be put off.
   await context.queueOf(status);
-  const leases = leasesOf(context, status, messages, leaseSecondsOf(context, status), context.clock.now(), true);
+  const receivedAt = context.clock.now();
+  const endsAt = receivedAt + leaseSecondsOf(context, status) * 1_000;
+  const leases = leasesOf(context, messages, { status, receivedAt, endsAt, deletedByEventSource: true });
   return Promise.all(leases.map((lease) => handOut(context, lease)));
 }
 
@@ -76,36 +80,30 @@ export async function settle(
   await putOff(context, lease, verdict.notBefore);
 }
 
+type OrderVisit = Pick<StoredOrder, "id" | "visit">;
+
 /** Takes the messages of a visit that has ended off the queue. */
-export async function consumeVisit(context: AwsContext, orderId: string, visit: number): Promise<void> {
-  await Promise.all(context.leases.ofVisit(orderId, visit).map((lease) => take(context, lease)));
+export async function consumeVisit(context: AwsContext, visit: OrderVisit): Promise<void> {
+  await Promise.all(context.leases.ofVisit(visit).map((lease) => take(context, lease)));
 }
 
 /** Puts one message of a visit off until `notBefore` (milliseconds since 1970), and takes the others off the queue. */
-export async function putOffVisit(
-  context: AwsContext,
-  orderId: string,
-  visit: number,
-  notBefore: number,
-): Promise<void> {
-  const [first, ...others] = context.leases.ofVisit(orderId, visit);
+export async function putOffVisit(context: AwsContext, visit: OrderVisit, notBefore: number): Promise<void> {
+  const [first, ...others] = context.leases.ofVisit(visit);
   await Promise.all(others.map((lease) => take(context, lease)));
   if (first !== undefined) await putOff(context, first, notBefore);
 }
 
 /** What the write of a failed attempt notes of the message that comes again: its receives so far ended in an orderly way. */
-export function seenOf({ leases }: AwsContext, orderId: string, visit: number): Seen | null {
-  const [first] = leases.ofVisit(orderId, visit);
+export function seenOf({ leases }: AwsContext, visit: OrderVisit): Seen | null {
+  const [first] = leases.ofVisit(visit);
   return first === undefined ? null : { messageId: first.messageId, receives: first.receives };
 }
 
 function leasesOf(
   { mode, warn }: AwsContext,
-  status: string,
   messages: readonly Message[],
-  leaseSeconds: number,
-  receivedAt: number,
-  deletedByEventSource: boolean,
+  common: Pick<Lease, "status" | "receivedAt" | "endsAt" | "deletedByEventSource">,
 ): Lease[] {
   const leases: Lease[] = [];
   for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
@@ -116,8 +114,8 @@ function leasesOf(
     }
     const receives = Number(Attributes.ApproximateReceiveCount ?? 1);
     leases.push({
+      ...common,
       orderId: reference.id,
-      status,
       visit: reference.visit,
       notBefore: reference.notBefore ?? null,
       receipt: ReceiptHandle,
@@ -127,9 +125,6 @@ function leasesOf(
       redelivered: receives > 1,
       unattended: true,
       suspect: false,
-      deletedByEventSource,
-      receivedAt,
-      endsAt: receivedAt + leaseSeconds * 1_000,
     });
   }
   return leases;
@@ -186,7 +181,7 @@ async function putOff(context: AwsContext, lease: Lease, notBefore: number): Pro
   const queue = await context.queueOf(lease.status);
   if (seconds <= delaySecondsMax) {
     const { orderId: id, status, visit } = lease;
-    await queue.send({ id, status, visit, group: null, notBefore }, { delaySeconds: seconds, suffix: "" });
+    await queue.send({ id, status, visit, group: null, notBefore }, seconds);
   }
   if (!lease.deletedByEventSource) await queue.delete(lease.receipt);
 }
@@ -196,13 +191,10 @@ async function putOff(context: AwsContext, lease: Lease, notBefore: number): Pro
  * for the first time, so a needless one would come for ever, or one more with each attempt.
  */
 async function isNeedless({ table, clock }: AwsContext, lease: Lease): Promise<boolean> {
-  let item: Item | undefined;
-  try {
-    item = await table.read(orderKey(lease.orderId));
-  } catch {
-    // A table that cannot be read says nothing of the message.
-    return false;
-  }
+  const [read] = await Promise.allSettled([table.read(orderKey(lease.orderId))]);
+  // A table that cannot be read says nothing of the message.
+  if (read.status === "rejected") return false;
+  const item = read.value;
   // An order is written before its message is sent, so an order that is not there was removed.
   if (item === undefined || item[a.removed] !== undefined) return true;
   // A change is written before its message is sent, so the table was restored to an earlier time.

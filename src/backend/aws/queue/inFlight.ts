@@ -1,3 +1,4 @@
+import { EventEmitter } from "node:events";
 import type { Clock } from "../../../core/clock.ts";
 import type { Delivery } from "../../port.ts";
 
@@ -56,8 +57,8 @@ export function createLeases(clock: Clock) {
       const lease = byReceipt.get(receipt);
       return lease !== undefined && lasts(lease) ? lease : undefined;
     },
-    ofVisit(orderId: string, visit: number): Lease[] {
-      return [...(byVisit.get(visitKey(orderId, visit)) ?? [])].filter(lasts);
+    ofVisit({ id, visit }: { readonly id: string; readonly visit: number }): Lease[] {
+      return [...(byVisit.get(visitKey(id, visit)) ?? [])].filter(lasts);
     },
   };
 }
@@ -71,7 +72,7 @@ export type Groups = ReturnType<typeof createGroups>;
 export function createGroups() {
   const behind = new Map<string, Lease[]>();
   const ready = new Map<string, Lease[]>();
-  const waiting = new Map<string, Set<() => void>>();
+  const readied = new EventEmitter().setMaxListeners(0);
   const groupKey = ({ status, groupId }: Lease) => `${status} ${groupId}`;
 
   return {
@@ -99,11 +100,8 @@ export function createGroups() {
       if (others.length > 0) behind.set(key, others);
       else behind.delete(key);
       if (next === undefined) return;
-      const { status } = head;
-      ready.set(status, [...(ready.get(status) ?? []), next]);
-      const waked = waiting.get(status) ?? [];
-      waiting.delete(status);
-      for (const call of waked) call();
+      ready.set(head.status, [...(ready.get(head.status) ?? []), next]);
+      readied.emit(`of ${head.status}`);
     },
     /** The head of a group is put back: gives those behind it, which must be put back, too. */
     stays(head: Lease): Lease[] {
@@ -120,9 +118,8 @@ export function createGroups() {
     },
     /** Calls back once when a message of the status becomes ready. The returned function cancels. */
     onReady(status: string, call: () => void): () => void {
-      const all = waiting.get(status) ?? new Set();
-      waiting.set(status, all.add(call));
-      return () => all.delete(call);
+      readied.once(`of ${status}`, call);
+      return () => void readied.off(`of ${status}`, call);
     },
   };
 }

@@ -63,25 +63,20 @@ export function openQueues(context: TableContext, { topicArn, queueUrl }: AwsOpt
 }
 
 /** How many messages a queue tells of. */
-export interface QueueCounts {
-  readonly waiting: number;
-  readonly inFlight: number;
-  readonly delayed: number;
-}
+export type QueueCounts = Readonly<Record<keyof typeof countAttributes, number>>;
 
-/** One SQS queue. Deletes, changes of visibility and sends of one turn of the event loop are batched. */
-export interface SqsQueue {
-  readonly url: string;
-  receive(options: { max: number; visibilitySeconds: number; waitSeconds: number }): Promise<Message[]>;
-  delete(receipt: string): Promise<void>;
-  changeVisibility(receipt: string, seconds: number): Promise<void>;
-  send(reference: Reference, options: { delaySeconds: number; suffix: string }): Promise<void>;
-  counts(): Promise<QueueCounts>;
-}
+const countAttributes = {
+  waiting: "ApproximateNumberOfMessages",
+  inFlight: "ApproximateNumberOfMessagesNotVisible",
+  delayed: "ApproximateNumberOfMessagesDelayed",
+} as const;
+
+export type SqsQueue = ReturnType<typeof openQueue>;
 
 type BatchOutput = Pick<DeleteMessageBatchCommandOutput, "Failed">;
 
-export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): SqsQueue {
+/** One SQS queue. Deletes, changes of visibility and sends of one turn of the event loop are batched. */
+export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode) {
   const where = `queue ${url}`;
   const QueueUrl = url;
 
@@ -110,7 +105,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): SqsQ
     (Entries, options) => sqs.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries }), options),
   );
   const addSend = batched(
-    ([reference, { delaySeconds, suffix }]: Parameters<SqsQueue["send"]>) => ({
+    ({ reference, delaySeconds, suffix }: { reference: Reference; delaySeconds: number; suffix: string }) => ({
       MessageBody: bodyOf(reference),
       MessageAttributes: statusAttribute(reference.status),
       ...(mode === "standard" ? { DelaySeconds: delaySeconds } : fifoFields(mode, reference, suffix)),
@@ -120,7 +115,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): SqsQ
 
   return {
     url,
-    async receive({ max, visibilitySeconds, waitSeconds }) {
+    async receive(max: number, visibilitySeconds: number, waitSeconds: number): Promise<Message[]> {
       const command = new ReceiveMessageCommand({
         QueueUrl,
         MaxNumberOfMessages: Math.min(max, batchMax),
@@ -132,23 +127,15 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode): SqsQ
       return Messages;
     },
     delete: addDelete,
-    changeVisibility: (receipt, seconds) => addVisibility([receipt, seconds]),
-    send: (reference, options) => addSend([reference, options]),
-    async counts() {
-      const command = new GetQueueAttributesCommand({
-        QueueUrl,
-        AttributeNames: [
-          "ApproximateNumberOfMessages",
-          "ApproximateNumberOfMessagesNotVisible",
-          "ApproximateNumberOfMessagesDelayed",
-        ],
-      });
+    changeVisibility: (receipt: string, seconds: number) => addVisibility([receipt, seconds]),
+    /** `delaySeconds` is of standard delivery, `suffix` of FIFO. */
+    send: (reference: Reference, delaySeconds: number, suffix = "") => addSend({ reference, delaySeconds, suffix }),
+    async counts(): Promise<QueueCounts> {
+      const AttributeNames = Object.values(countAttributes);
+      const command = new GetQueueAttributesCommand({ QueueUrl, AttributeNames });
       const { Attributes = {} } = await call(where, (options) => sqs.send(command, options));
-      return {
-        waiting: Number(Attributes.ApproximateNumberOfMessages ?? 0),
-        inFlight: Number(Attributes.ApproximateNumberOfMessagesNotVisible ?? 0),
-        delayed: Number(Attributes.ApproximateNumberOfMessagesDelayed ?? 0),
-      };
+      const countOf = (name: keyof QueueCounts) => Number(Attributes[countAttributes[name]] ?? 0);
+      return { waiting: countOf("waiting"), inFlight: countOf("inFlight"), delayed: countOf("delayed") };
     },
   };
 }

@@ -5,14 +5,6 @@ import { accept, settle, takeReady } from "./deliveries.ts";
 import type { Lease } from "./inFlight.ts";
 import type { AwsContext, SqsQueue } from "./queue.ts";
 
-export interface Receiver {
-  receive(options: ReceiveOptions): Promise<Lease[]>;
-  /** A status was resumed in this process: receives that sleep look again. */
-  resumed(): void;
-  /** Ends the sleeps, waits for the calls that are under way, and puts back what no receive took. */
-  close(): Promise<void>;
-}
-
 /** A call of `ReceiveMessage`. */
 interface Poll {
   readonly status: string;
@@ -28,7 +20,7 @@ const pauseLookSeconds = 5;
  * a whole lease. Where a receive ends before its call, the next receive of the status takes what the call brings.
  * `pollSeconds` is how long one call waits, and so how long closing may take.
  */
-export function createReceiver(context: AwsContext, pollSeconds: number): Receiver {
+export function createReceiver(context: AwsContext, pollSeconds: number) {
   const { clock, meta, groups, leases, queueOf } = context;
   const underWay = new Set<Promise<unknown>>();
   /** Calls whose receive has ended. */
@@ -45,7 +37,7 @@ export function createReceiver(context: AwsContext, pollSeconds: number): Receiv
 
   const startPoll = (queue: SqsQueue, { status, max, leaseSeconds }: ReceiveOptions, waitSeconds: number): Poll => {
     const received = queue
-      .receive({ max, visibilitySeconds: Math.ceil(leaseSeconds), waitSeconds })
+      .receive(max, Math.ceil(leaseSeconds), waitSeconds)
       .then((messages) => ({ messages, receivedAt: clock.now() }));
     underWay.add(received);
     received.catch(() => {}).finally(() => underWay.delete(received));
@@ -85,7 +77,7 @@ export function createReceiver(context: AwsContext, pollSeconds: number): Receiv
   };
 
   return {
-    async receive(asked) {
+    async receive(asked: ReceiveOptions): Promise<Lease[]> {
       const { status, max, leaseSeconds, waitSeconds, signal } = asked;
       const until = clock.now() + waitSeconds * 1_000;
       const queue = await queueOf(status);
@@ -117,8 +109,10 @@ export function createReceiver(context: AwsContext, pollSeconds: number): Receiv
         if (taken.length > 0 || until - clock.now() < 1_000) return taken;
       }
     },
+    /** A status was resumed in this process: receives that sleep look again. */
     resumed: wakeAll,
-    async close() {
+    /** Ends the sleeps, waits for the calls that are under way, and puts back what no receive took. */
+    async close(): Promise<void> {
       closed = true;
       wakeAll();
       await Promise.allSettled(underWay);

@@ -50,23 +50,12 @@ export function fifoFields(mode: DeliveryMode, { id, visit, group }: Reference, 
   };
 }
 
-export interface Topic {
-  /** Finds the topic, and announces a message: the next call waits for it, 15 ms at most. */
-  expect(): Promise<Announced>;
-}
-
-/** A message that was announced to the topic. */
-export interface Announced {
-  /** Resolves when the topic has the message. `suffix` tells the message from an earlier one of the same visit. */
-  publish(reference: Reference, suffix?: string): Promise<void>;
-  /** Says that no message comes. Does nothing after `publish`. */
-  end(): void;
-}
+export type Topic = ReturnType<typeof createTopic>;
 
 const triesMax = 3;
 
-/** `findArn` is called once, unless it fails. */
-export function createTopic({ clients, mode }: TableContext, findArn: () => Promise<string>): Topic {
+/** Publishes to the topic in batches. `findArn` is called once, and again only after it failed. */
+export function createTopic({ clients, mode }: TableContext, findArn: () => Promise<string>) {
   let found: Promise<string> | undefined;
   const arn = (): Promise<string> => {
     found ??= findArn();
@@ -107,15 +96,18 @@ export function createTopic({ clients, mode }: TableContext, findArn: () => Prom
   );
 
   return {
+    /** Finds the topic, and announces a message: the next call waits for it, 15 ms at most. */
     async expect() {
       await arn();
       const end = batcher.expect();
       return {
-        publish(reference, suffix = "") {
+        /** Resolves when the topic has the message. `suffix` tells the message from an earlier one of the same visit. */
+        publish(reference: Reference, suffix = ""): Promise<void> {
           const published = batcher.add({ reference, suffix });
           end();
           return published;
         },
+        /** Says that no message comes. Does nothing after `publish`. */
         end,
       };
     },

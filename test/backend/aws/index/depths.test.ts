@@ -142,9 +142,10 @@ describe("what entries of the index add up to", () => {
     const many = (count: number, status: string) =>
       Array.from({ length: count }, () => entry({ kind: "waiting", status }));
     const rows = countInto([], [...many(10_001, "held"), ...many(10_000, "parked")], 100);
-    const given = { paused: new Set<string>(), queued: new Map(), mode: "standard" as const, countMax: 10_000 };
-    const tell = (all: boolean) =>
-      depthsOf({ ...given, counted: { rows, all } }).map(({ status, waiting, atLeast }) => [status, waiting, atLeast]);
+    const tell = (all: boolean) => {
+      const found = depthsOf({ rows, all }, new Set(), new Map(), "standard", 10_000);
+      return found.map(({ status, waiting, atLeast }) => [status, waiting, atLeast]);
+    };
     assert.deepEqual(tell(true), [
       ["held", 10_001, true],
       ["parked", 10_000, false],
@@ -157,16 +158,11 @@ describe("what entries of the index add up to", () => {
 
   it("is joined with the queues' counts and the pauses", () => {
     const rows = countInto([], [entry({}), entry({ notBefore: 101 }), entry({ status: "gone" })], 100);
-    const found = depthsOf({
-      counted: { rows, all: true },
-      paused: new Set(["priced"]),
-      queued: new Map([
-        ["received", { waiting: 4, inFlight: 3, delayed: 0 }],
-        ["shipped", { waiting: 0, inFlight: 0, delayed: 0 }],
-      ]),
-      mode: "fifo",
-      countMax: 10_000,
-    });
+    const queued = new Map([
+      ["received", { waiting: 4, inFlight: 3, delayed: 0 }],
+      ["shipped", { waiting: 0, inFlight: 0, delayed: 0 }],
+    ]);
+    const found = depthsOf({ rows, all: true }, new Set(["priced"]), queued, "fifo", 10_000);
     const usual = { kind: "handled", delayed: 0, failed: 0, inFlight: 0, paused: false, atLeast: false };
     assert.deepEqual(found, [
       // It has no queue that is known, since it left the definition.

@@ -15,13 +15,13 @@ describe("what a process has in hand", () => {
     for (const each of [one, repeat, next]) leases.add(each);
     const { orderId: id } = one;
     assert.equal(leases.byReceipt(one.receipt), one);
-    assert.deepEqual(leases.ofVisit(id, 0), [one, repeat]);
-    assert.deepEqual(leases.ofVisit(id, 1), [next]);
+    assert.deepEqual(leases.ofVisit({ id, visit: 0 }), [one, repeat]);
+    assert.deepEqual(leases.ofVisit({ id, visit: 1 }), [next]);
     leases.end(one);
     assert.equal(leases.byReceipt(one.receipt), undefined);
-    assert.deepEqual(leases.ofVisit(id, 0), [repeat]);
+    assert.deepEqual(leases.ofVisit({ id, visit: 0 }), [repeat]);
     leases.end(repeat);
-    assert.deepEqual([leases.ofVisit(id, 0), leases.ofVisit(id, 1)], [[], [next]]);
+    assert.deepEqual([leases.ofVisit({ id, visit: 0 }), leases.ofVisit({ id, visit: 1 })], [[], [next]]);
   });
 
   it("is in other hands once its lease has run out, and not before", () => {
@@ -31,10 +31,10 @@ describe("what a process has in hand", () => {
     leases.add(one);
     clock.advance(59.999);
     assert.equal(leases.byReceipt(one.receipt), one);
-    assert.deepEqual(leases.ofVisit(one.orderId, 0), [one]);
+    assert.deepEqual(leases.ofVisit({ id: one.orderId, visit: 0 }), [one]);
     clock.advance(0.001);
     assert.equal(leases.byReceipt(one.receipt), undefined);
-    assert.deepEqual(leases.ofVisit(one.orderId, 0), []);
+    assert.deepEqual(leases.ofVisit({ id: one.orderId, visit: 0 }), []);
   });
 
   it("is not ended by the end of an earlier lease of the same message", () => {
@@ -46,7 +46,7 @@ describe("what a process has in hand", () => {
     const renewed = { ...early, receipt: "another", endsAt: 60_000 };
     leases.add(renewed);
     leases.end(early);
-    assert.deepEqual(leases.ofVisit(early.orderId, 0), [renewed]);
+    assert.deepEqual(leases.ofVisit({ id: early.orderId, visit: 0 }), [renewed]);
   });
 
   it("forgets those that were never answered when the next one comes", () => {
@@ -60,7 +60,7 @@ describe("what a process has in hand", () => {
     now = 0;
     for (const { receipt, orderId } of late) {
       assert.equal(leases.byReceipt(receipt), undefined);
-      assert.deepEqual(leases.ofVisit(orderId, 0), []);
+      assert.deepEqual(leases.ofVisit({ id: orderId, visit: 0 }), []);
     }
   });
 });

@@ -25,7 +25,7 @@ function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({}))
     receive: () => new Promise((answer, fail) => calls.push({ answer, fail })),
     delete: async (receipt) => void told.push(`delete ${receipt}`),
     changeVisibility: async (receipt, seconds) => void told.push(`${receipt} in ${seconds} s`),
-    send: async ({ id }, { delaySeconds }) => void told.push(`send ${id} in ${delaySeconds} s`),
+    send: async ({ id }, delaySeconds) => void told.push(`send ${id} in ${delaySeconds} s`),
     counts: () => assert.fail("nobody counts"),
   };
   let paused: readonly string[] = [];
