@@ -1,4 +1,4 @@
-/** Runs the tests that start no AWS emulator, on a busy machine where asked to. `--help` says how. */
+/** Runs the tests that start no AWS emulator, with busy loops beside them if asked. `--help` says how. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -9,12 +9,12 @@ import { findTestFiles } from "./testCalm/files.ts";
 
 const help = `Usage: npm run test:calm -- [options] [FILE...]
 
-Runs all test files but those that start an AWS emulator, which it finds by what each file leads
-to and prints with the way there. With FILE: of these alone.
+Runs all test files but those that start an AWS emulator. It finds these by the imports of each
+file, and prints each with the way to the emulator. With FILE it chooses from these files alone.
 
-  --busy N      beside N busy loops, which end with it (default 0)
-  --times N     so many times, one after the other (default 1)
-  --list        only prints which files are run and which are left out
+  --busy N      runs beside N busy loops, which end with the run (default 0)
+  --times N     runs N times, one after the other (default 1)
+  --list        only prints which files it would run and which it leaves out
   --help        this text
 
 Exit codes: 0 every run passed, 1 one failed or was stopped, 2 wrong usage.
@@ -53,7 +53,7 @@ function wholeNumber(flag: string, value: string, least: number): number {
   throw new Error(`${flag} is "${value}"; give a whole number from ${least} to 999`);
 }
 
-/** As `npm test` runs them, but for the files. */
+/** Builds the command line of `npm test`, with these files in place of its own. */
 function testWords(files: readonly string[]): string[] {
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
     scripts: Readonly<Record<string, string>>;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { describe, it } from "node:test";
-import { defineWorkflow, type ErrorCode, errorCodes, final } from "cauce";
+import { defineWorkflow, errorCodes, final } from "cauce";
 import { memory } from "cauce/testing";
 import type { Command } from "commander";
 import { z } from "zod";
@@ -353,7 +353,7 @@ describe("docs/reference/errors.md", () => {
     const page = readPage("docs/reference/errors.md");
     const rows = tableRows(page.text, "code", "status", "meaning", "where it is met", "what to do");
     const expected = Object.entries(errorCodes).map(([code, meaning]) => {
-      return [`\`${code}\``, String(httpStatusOf[code as ErrorCode] ?? ""), meaning];
+      return [`\`${code}\``, String((httpStatusOf as Readonly<Record<string, number>>)[code] ?? ""), meaning];
     });
     assert.deepEqual(rows.map((row) => row.slice(0, 3)).sort(), expected.sort());
     for (const row of rows) assert.ok(row.length === 5 && row.every((cell, at) => at === 1 || cell !== ""), row[0]);

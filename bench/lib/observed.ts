@@ -17,7 +17,7 @@ import { median } from "./statistics.ts";
 export interface ObservedResult {
   /** What counting costs an order with three hops, in microseconds: counters, minutes, and events with a reader. */
   readonly microseconds: number;
-  /** Completed a second: without a log and with nobody looking on, and with all of it. */
+  /** Orders completed a second: without a log and without a reader, and with both and a scrape a second. */
   readonly unobserved: number;
   readonly observed: number;
 }
@@ -25,9 +25,9 @@ export interface ObservedResult {
 const countedOrders = 200_000;
 
 /**
- * What it costs to look on. Counting is always on, so it is measured by itself, to be put beside the time that an order
- * takes at full load; the log, a scrape of `/metrics` each second and a reader of `/events` are measured as rates, with
- * and without, in turn.
+ * Measures what watching costs. Counting is always on. So it is measured by itself, to be put beside the time that an
+ * order takes at full load. The log, a scrape of `/metrics` each second and a reader of `/events` are measured as
+ * rates, with and without them, in turn.
  */
 export async function measureObserved(bench: Bench, generator: LoadGenerator, pace: Pace): Promise<ObservedResult> {
   const microseconds = countingMicroseconds();
@@ -68,7 +68,7 @@ function lookOn({ url }: Server): () => void {
   };
 }
 
-/** The observer alone, over the changes of orders that go through three handlers. */
+/** Times the observer alone, over the changes of orders that go through three handlers. */
 function countingMicroseconds(): number {
   const { workflow } = orders;
   const observation = createObservation({ clock: systemClock(), stream: "bench" });

@@ -4,18 +4,19 @@ import { build } from "esbuild";
 
 export interface TestFiles {
   readonly calm: readonly string[];
-  /** Those that start an AWS emulator, each with the way that leads there. */
+  /** The files that start an AWS emulator, each with the chain of modules that leads there. */
   readonly leftOut: readonly { readonly file: string; readonly way: readonly string[] }[];
 }
 
 const emulators = ["dynalite", "fauxqs"];
 const commandFiles = ["bin/cauce.js", "src/cli/main.ts"];
-/** The words of a command line that emulates: the app follows as a name or a path, or an option does. */
+/** Matches the words of a command line that emulates. The app follows as a name or a path, or an option follows. */
 const emulating = /"emulate",\s*(?:\.\.\.)?(?:\w|"[^"]*\.app\.[jt]s"|"--\w)/;
 
 /**
- * Parts the test files of a checkout by the modules that they lead to. A file starts an emulator where it leads to a
- * module that imports one, or to this checkout's command and to one that gives it the words `emulate APP`.
+ * Divides the test files of a checkout by the modules that they lead to. A file starts an emulator if it leads to a
+ * module that imports one. It also does if it leads to this checkout's command and to a module with the words
+ * `emulate APP`.
  */
 export async function findTestFiles(root: string): Promise<TestFiles> {
   const files = globSync("test/**/*.test.ts", { cwd: root }).map(slashed).sort();
@@ -35,11 +36,13 @@ export async function findTestFiles(root: string): Promise<TestFiles> {
 
 interface Module {
   readonly leadsTo: readonly string[];
-  /** It has the words of a command line that emulates. */
+  /** Whether the module has the words of a command line that emulates. */
   readonly emulates: boolean;
 }
 
-/** What each module leads to: what it imports, and of src the rest only where a command is run that loads it. */
+/**
+ * Finds what each module leads to: its imports. The rest of src counts only if the module runs a command that loads it.
+ */
 async function graphOf(root: string, files: readonly string[]): Promise<Map<string, Module>> {
   const graph = new Map<string, Module>();
   for (let entries = [...files]; entries.length > 0; ) {
@@ -69,7 +72,7 @@ async function graphOf(root: string, files: readonly string[]): Promise<Map<stri
   return graph;
 }
 
-/** Packages stay what they are called; the package's own names lead to its sources. */
+/** Resolves the package's own names to its sources, and leaves other packages' names as they are. */
 const packagesApart = {
   name: "packages apart",
   setup({ onResolve }: Parameters<NonNullable<Parameters<typeof build>[0]["plugins"]>[number]["setup"]>[0]) {
@@ -79,10 +82,10 @@ const packagesApart = {
   },
 };
 
-/** The modules that a text names as URLs, and as paths from the root: what it starts as a thread or a process. */
+/** Finds the modules that a text names as URLs or as paths from the root, to start them as a thread or a process. */
 function namedIn(text: string, root: string, path: string): string[] {
   const urls = [...text.matchAll(/new URL\("([^"]+\.[jt]s)", import\.meta\.url\)/g)];
-  // Where nothing is started, such a path is that of a text to be read.
+  // If the text starts nothing, such a path names a text to be read.
   const starts = /"node:(child_process|worker_threads)"/.test(text);
   const paths = starts ? [...text.matchAll(/"((?:bin|scripts|test|bench)\/[\w./-]+(?<!\.test)\.[jt]s)"/g)] : [];
   return [
@@ -91,7 +94,7 @@ function namedIn(text: string, root: string, path: string): string[] {
   ].flatMap((found) => (existsSync(found) ? slashed(relative(root, found)) : []));
 }
 
-/** The shortest way to all that a file leads to. */
+/** Finds the shortest way to each module that a file leads to. */
 function waysFrom(file: string, graph: ReadonlyMap<string, Module>): Map<string, readonly string[]> {
   const ways = new Map<string, readonly string[]>([[file, [file]]]);
   for (const [path, way] of ways) {

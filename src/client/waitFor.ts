@@ -1,7 +1,6 @@
 import type { Order } from "../core/order.ts";
 import { ClientError } from "./clientError.ts";
-import type { Connection } from "./connection.ts";
-import { deadline, pause } from "./connection.ts";
+import { type Connection, deadline, pause } from "./connection.ts";
 
 export interface WaitParts {
   readonly clock: Connection["clock"];

@@ -27,29 +27,20 @@ export async function createMetrics(engines: readonly Engine[], observation: Obs
   // It runs a timer, which would outlive the server in a process that goes on.
   observation.onClose(() => lag.disable());
 
-  const counter = (name: string, help: string, labelNames: string[], values: () => Iterable<[Labels, number]>) => {
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [labels, value] of values()) this.inc(labels, value);
-      },
-    });
+  type Values = () => Iterable<[Labels, number]>;
+  const counter = (name: string, help: string, labelNames: string[], values: Values) => {
+    const collect = () => {
+      metric.reset();
+      for (const [labels, value] of values()) metric.inc(labels, value);
+    };
+    const metric = new Counter({ name, help, labelNames, registers: [registry], collect });
   };
-  const gauge = (name: string, help: string, labelNames: string[], values: () => Iterable<[Labels, number]>) => {
-    new Gauge({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [labels, value] of values()) this.set(labels, value);
-      },
-    });
+  const gauge = (name: string, help: string, labelNames: string[], values: Values) => {
+    const collect = () => {
+      metric.reset();
+      for (const [labels, value] of values()) metric.set(labels, value);
+    };
+    const metric = new Gauge({ name, help, labelNames, registers: [registry], collect });
   };
   /** The library's histogram can be told of one value at a time alone; this gives it what has been counted. */
   const histogram = (

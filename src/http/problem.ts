@@ -2,11 +2,8 @@ import { STATUS_CODES } from "node:http";
 import { CauceError, type ErrorCode, errorCodes, type Fault } from "../core/errors.ts";
 import type { Refusal } from "../engine/engine.ts";
 
-/** The HTTP status of every code; null for those that never leave the process as an answer of their own. */
+/** The HTTP status of each code that a client can meet. A code that is missing here stays in the process: in a log, or in an order's history. */
 export const httpStatusOf = {
-  workflow_invalid: null,
-  app_invalid: null,
-  schema_unsupported: null,
   invalid_json: 400,
   invalid_data: 422,
   invalid_request: 400,
@@ -32,62 +29,22 @@ export const httpStatusOf = {
   order_not_final: 409,
   not_failed: 409,
   invalid_results: 422,
-  invalid_transition: null,
-  handler_failed: null,
-  attempt_timed_out: null,
-  worker_lost: null,
-  unknown_status: null,
-  visits_exceeded: null,
   limit_exceeded: 422,
   store_full: 503,
   store_unavailable: 503,
   store_unreadable: 503,
   store_corrupt: 503,
-  store_too_new: null,
-  store_mismatch: null,
   store_denied: 503,
   store_missing: 503,
-  data_in_use: null,
-  orders_stranded: null,
   closed: 503,
-  resources_failed: null,
-  node_too_old: null,
-  app_not_loadable: null,
-  setting_invalid: null,
-  directory_not_empty: null,
-  directory_unusable: null,
-  package_not_packed: null,
-  keys_required: null,
-  keys_invalid: null,
-  template_invalid: null,
-  port_in_use: null,
-  address_unavailable: null,
-  package_missing: null,
-  bundle_failed: null,
-  stack_invalid: null,
-  queue_in_use: null,
-  deploy_failed: null,
-  unreachable: null,
-  unexpected_answer: null,
-  wait_timed_out: null,
-  order_failed: null,
-  order_ended: null,
-  proof_missing: null,
-  not_at_rest: null,
-  import_refused: null,
-  import_unreadable: null,
-  import_mismatch: null,
-  interrupted: null,
   internal_error: 500,
-} as const satisfies Record<ErrorCode, number | null>;
+} as const satisfies Partial<Record<ErrorCode, number>>;
 
 /** The codes that a client can meet. */
-export type HttpErrorCode = {
-  [Code in ErrorCode]: (typeof httpStatusOf)[Code] extends null ? never : Code;
-}[ErrorCode];
+export type HttpErrorCode = keyof typeof httpStatusOf;
 
-function isHttpErrorCode(code: ErrorCode): code is HttpErrorCode {
-  return httpStatusOf[code] !== null;
+export function isHttpErrorCode(code: ErrorCode): code is HttpErrorCode {
+  return Object.hasOwn(httpStatusOf, code);
 }
 
 // How long a client should stay away, in seconds: a busy store recovers at once, a disk is emptied by a person, a

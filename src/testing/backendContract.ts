@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import type { DeliveryMode, LocatedBackend } from "../backend/port.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { laws } from "./contract/laws.ts";
-import type { Case, Survives } from "./contract/trial.ts";
-import { createTrial } from "./contract/trial.ts";
+import { type Case, createTrial, type Survives } from "./contract/trial.ts";
 import { fakeClock } from "./fakeClock.ts";
 
 export type { Survives } from "./contract/trial.ts";

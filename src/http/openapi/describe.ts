@@ -3,7 +3,7 @@ import { STATUS_CODES } from "node:http";
 import type { z } from "zod";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { Access } from "../auth.ts";
-import { httpStatusOf } from "../problem.ts";
+import { httpStatusOf, isHttpErrorCode } from "../problem.ts";
 import { inlineSchema, type JsonSchema, meaningOf, refTo } from "./components.ts";
 
 /** An answer as the document has it. */
@@ -100,8 +100,9 @@ const problemHeaders: Readonly<Record<number, object>> = {
 function problemsOf(given: readonly ErrorCode[], answers: RouteDescription["answers"], share: Share) {
   const byStatus = new Map<number, string[]>();
   for (const code of given) {
-    const status: number | null = httpStatusOf[code];
-    if (status === null || answers[status] !== undefined) continue;
+    if (!isHttpErrorCode(code)) continue;
+    const status: number = httpStatusOf[code];
+    if (answers[status] !== undefined) continue;
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
   return Object.fromEntries(

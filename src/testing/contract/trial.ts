@@ -278,15 +278,27 @@ export function idsOf(items: readonly { readonly id: string }[] | readonly { rea
 /** What a store outlives: nothing at all, a clean close, or also a process that is killed. */
 export type Survives = "nothing" | "closing" | "crashing";
 
-/** One thing to try, before it is bound to a backend. */
+/** One case of the contract, before it is bound to a backend. */
 export interface Case {
   readonly name: string;
-  /** In this mode alone. Default: in both. */
+  /** The only delivery mode in which the case runs. Default: the case runs in both. */
   readonly only?: DeliveryMode;
   /** What the store must outlive for the case to have a meaning. Default: nothing. */
   readonly needs?: Survives;
   run(trial: Trial): Promise<void>;
 }
+
+/** A case for standard and FIFO delivery. */
+export const both = (name: string, run: Case["run"]): Case => ({ name, run });
+
+/** A case for standard delivery alone. */
+export const standard = (name: string, run: Case["run"]): Case => ({ name, run, only: "standard" });
+
+/** A case for FIFO delivery alone. */
+export const fifo = (name: string, run: Case["run"]): Case => ({ name, run, only: "fifo" });
+
+/** The case, for stores that outlive so much. */
+export const needs = (outlives: Survives, each: Case): Case => ({ ...each, needs: outlives });
 
 /**
  * A new order that a commit has moved from `received` on (default: to `priced`, where its delivery waits), and the
