@@ -4,7 +4,6 @@ import { guarded } from "../guard.ts";
 import { refuseSize } from "../newOrder.ts";
 import type { BackendFactoryOptions, Delivery, Limits, LocatedBackend } from "../port.ts";
 import { destroyClients } from "./clients.ts";
-import { type AwsOptions, openTableContext } from "./context.ts";
 import { createDepths } from "./index/depths.ts";
 import { list } from "./index/list.ts";
 import { redeliver, sweep } from "./index/sweep.ts";
@@ -16,6 +15,7 @@ import { openQueues } from "./queue/queue.ts";
 import { createReceiver } from "./queue/receive.ts";
 import { concurrencyMax, concurrencyMin, dataBytesMax, visibilitySecondsMax } from "./quotas.ts";
 import { orderKey } from "./table.ts";
+import { type AwsOptions, openTableContext } from "./tableMeta.ts";
 
 export interface AwsBackend extends LocatedBackend {
   /**

@@ -1,6 +1,5 @@
 import { CauceError } from "../../core/errors.ts";
 import { exceedsBytes, type StoredOrder } from "../../core/order.ts";
-import type { TableContext } from "./context.ts";
 import {
   attributes as a,
   decodeOrder,
@@ -16,6 +15,7 @@ import {
   timeToLiveAttribute,
 } from "./item.ts";
 import { type ItemKey, orderKey } from "./table.ts";
+import type { TableContext } from "./tableMeta.ts";
 
 /**
  * Data, results and extras above 600 bytes are items of their own ("parts"), so that the order's other writes do not

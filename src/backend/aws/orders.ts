@@ -6,7 +6,6 @@ import type { StoredOrder } from "../../core/order.ts";
 import { createIds } from "../ids.ts";
 import { storedOrder } from "../newOrder.ts";
 import type { Backend, NewOrder, OldOrders, Placed, Removal } from "../port.ts";
-import { lostSecondsOf, type TableContext } from "./context.ts";
 import { queryIndex } from "./index/query.ts";
 import {
   attributes as a,
@@ -31,6 +30,7 @@ import { consumeVisit, putOffVisit, seenOf } from "./queue/deliveries.ts";
 import type { AwsContext } from "./queue/queue.ts";
 import { delaySecondsMax, retentionSecondsMax } from "./quotas.ts";
 import { orderKey } from "./table.ts";
+import { lostSecondsOf, type TableContext } from "./tableMeta.ts";
 
 /** The writes of orders that join table and queues. */
 export function createOrders(context: AwsContext): Pick<Backend, "place" | "commit"> {

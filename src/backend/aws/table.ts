@@ -10,8 +10,7 @@ import {
   type UpdateItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import { CauceError } from "../../core/errors.ts";
-import { createBatcher } from "./batcher.ts";
-import { type CallOptions, call, callMilliseconds, isConditionFailed } from "./clients.ts";
+import { type CallOptions, call, callMilliseconds, createBatcher, isConditionFailed } from "./clients.ts";
 import { type Item, orderPart, textOf } from "./item.ts";
 import { itemReadsMax } from "./quotas.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { type Batcher, createBatcher } from "../../../src/backend/aws/batcher.ts";
+import { type Batcher, createBatcher } from "../../../src/backend/aws/clients.ts";
 
 /** A batcher whose turns and patience pass when the test says so, and the calls that it makes. */
 function gathering(

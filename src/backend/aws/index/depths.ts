@@ -1,10 +1,9 @@
 import type { Clock } from "../../../core/clock.ts";
 import type { Backend, Counts, DeliveryMode, Depth, FailureGroup } from "../../port.ts";
 import { destroyClients } from "../clients.ts";
-import { openTableContext, type TableContext } from "../context.ts";
 import type { IndexEntry } from "../item.ts";
 import type { AwsContext, QueueCounts } from "../queue/queue.ts";
-import { metaKey } from "../tableMeta.ts";
+import { metaKey, openTableContext, type TableContext } from "../tableMeta.ts";
 import { indexPages } from "./query.ts";
 
 /** How many orders of one status there are. A definition may change a status's kind, so a status may have a row of each. */

@@ -2,10 +2,9 @@ import { readCursor, writeCursor } from "../../../core/cursor.ts";
 import { matches } from "../../../core/filter.ts";
 import type { StoredOrder } from "../../../core/order.ts";
 import type { ListQuery, OrderPage } from "../../port.ts";
-import type { TableContext } from "../context.ts";
 import { attributes as a, type IndexEntry, sortPattern } from "../item.ts";
 import { readOrder } from "../largeFields.ts";
-import type { TableMeta } from "../tableMeta.ts";
+import type { TableContext, TableMeta } from "../tableMeta.ts";
 import { type IndexFilter, indexPages } from "./query.ts";
 
 const cursorPattern = new RegExp(`^l(${sortPattern})$`);

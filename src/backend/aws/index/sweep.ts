@@ -1,12 +1,12 @@
 import { jsonOf, readCursor, writeCursor } from "../../../core/cursor.ts";
 import type { StoredOrder } from "../../../core/order.ts";
 import type { Swept } from "../../port.ts";
-import { lostSecondsOf } from "../context.ts";
 import { attributes as a, type IndexEntry, type Item, newNonce, numberOf, settingAll, textOf } from "../item.ts";
 import { orderOf, readItem, readOrder, sweepLargeFields } from "../largeFields.ts";
 import type { AwsContext } from "../queue/queue.ts";
 import { inValuesMax } from "../quotas.ts";
 import { orderKey } from "../table.ts";
+import { lostSecondsOf } from "../tableMeta.ts";
 import { countInto, type DepthRow, type Depths, decodeRows, encodeRows } from "./depths.ts";
 import { type IndexFilter, type IndexPage, queryIndex } from "./query.ts";
 

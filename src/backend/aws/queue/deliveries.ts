@@ -1,10 +1,10 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import type { StoredOrder } from "../../../core/order.ts";
 import type { Delivery, Verdict } from "../../port.ts";
-import { leaseSecondsOf } from "../context.ts";
 import { attributes as a, numberOf, type Seen, textOf } from "../item.ts";
 import { delaySecondsMax, visibilitySecondsMax } from "../quotas.ts";
 import { orderKey } from "../table.ts";
+import { leaseSecondsOf } from "../tableMeta.ts";
 import type { Lease } from "./inFlight.ts";
 import type { AwsContext } from "./queue.ts";
 import { parseBody } from "./topic.ts";

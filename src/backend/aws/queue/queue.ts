@@ -11,10 +11,9 @@ import {
 } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
-import { type Batcher, createBatcher, type ItemResult } from "../batcher.ts";
-import { type CallOptions, call } from "../clients.ts";
-import type { AwsOptions, TableContext } from "../context.ts";
+import { type Batcher, type CallOptions, call, createBatcher, type ItemResult } from "../clients.ts";
 import { batchMax } from "../quotas.ts";
+import type { AwsOptions, TableContext } from "../tableMeta.ts";
 import { createGroups, createLeases, type Groups, type Leases } from "./inFlight.ts";
 import { bodyOf, createTopic, fifoFields, type Reference, statusAttribute, type Topic } from "./topic.ts";
 

@@ -2,10 +2,9 @@ import { hash } from "node:crypto";
 import { PublishBatchCommand } from "@aws-sdk/client-sns";
 import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
-import { createBatcher, type ItemResult } from "../batcher.ts";
-import { call } from "../clients.ts";
-import type { TableContext } from "../context.ts";
+import { call, createBatcher, type ItemResult } from "../clients.ts";
 import { batchMax } from "../quotas.ts";
+import type { TableContext } from "../tableMeta.ts";
 
 /** What a message carries: which order, and which visit of it. Never data. */
 export interface Reference {
