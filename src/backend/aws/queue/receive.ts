@@ -21,12 +21,11 @@ const pauseLookSeconds = 5;
  * `pollSeconds` is how long one call waits, and so how long closing may take.
  */
 export function createReceiver(context: AwsContext, pollSeconds: number) {
-  const { clock, meta, groups, leases, queueOf } = context;
+  const { clock, meta, queueOf } = context;
   const underWay = new Set<Promise<unknown>>();
   /** Calls whose receive has ended. */
   const leftOver: Poll[] = [];
-  /** Leases beyond what a receive asked for, by status. */
-  const spare = new Map<string, Lease[]>();
+  const spare = createSpare(context);
   let woken = new AbortController();
   let closed = false;
 
@@ -49,33 +48,6 @@ export function createReceiver(context: AwsContext, pollSeconds: number) {
     return at < 0 ? undefined : leftOver.splice(at, 1)[0];
   };
 
-  const acceptPoll = async ({ status, leaseSeconds, received }: Poll): Promise<Lease[]> => {
-    const { messages, receivedAt } = await received;
-    return accept(context, status, messages, leaseSeconds, receivedAt);
-  };
-
-  const keepSpare = (status: string, more: readonly Lease[]): void => {
-    if (more.length > 0) spare.set(status, [...(spare.get(status) ?? []), ...more]);
-  };
-
-  const takeSpare = (status: string, max: number): Lease[] => {
-    // A lease may have ended while the status was paused: then another process may hold the message.
-    const all = (spare.get(status) ?? []).filter(({ receipt }) => leases.byReceipt(receipt) !== undefined);
-    spare.delete(status);
-    const taken = all.splice(0, max);
-    keepSpare(status, all);
-    return taken;
-  };
-
-  const putBack = (lease: Lease) => settle(context, lease, { verdict: "again", notBefore: clock.now() });
-
-  /** Whether the call ended before a message of a group became ready. Rejects where the call does. */
-  const endsFirst = async ({ status, received }: Poll): Promise<boolean> => {
-    const ready = Promise.withResolvers<boolean>();
-    const forget = groups.onReady(status, () => ready.resolve(false));
-    return await Promise.race([received.then(() => true), ready.promise]).finally(forget);
-  };
-
   return {
     async receive(asked: ReceiveOptions): Promise<Lease[]> {
       const { status, max, leaseSeconds, waitSeconds, signal } = asked;
@@ -90,22 +62,22 @@ export function createReceiver(context: AwsContext, pollSeconds: number) {
           await pause(clock, Math.min(leftSeconds, pauseLookSeconds), wakes);
           continue;
         }
-        const ready = takeSpare(status, max);
+        const ready = spare.take(status, max);
         ready.push(...(await takeReady(context, status, max - ready.length, leaseSeconds)));
         if (ready.length > 0) return ready;
         const pollsSeconds = Math.max(0, Math.min(pollSeconds, Math.floor(leftSeconds)));
         const poll = takePoll(status) ?? startPoll(queue, asked, pollsSeconds);
-        if (!(await endsFirst(poll))) {
+        if (!(await endsFirst(context, poll))) {
           leftOver.push(poll);
           continue;
         }
-        const taken = await acceptPoll(poll);
+        const taken = await acceptPoll(context, poll);
         if (taken.length > 0 && (await meta.paused()).has(status)) {
-          await Promise.all(taken.map(putBack));
+          await Promise.all(putBack(context, taken));
           continue;
         }
         // An earlier receive, which asked for more, may have made the call.
-        keepSpare(status, taken.splice(max));
+        spare.keep(status, taken.splice(max));
         if (taken.length > 0 || until - clock.now() < 1_000) return taken;
       }
     },
@@ -116,8 +88,44 @@ export function createReceiver(context: AwsContext, pollSeconds: number) {
       closed = true;
       wakeAll();
       await Promise.allSettled(underWay);
-      for (const poll of leftOver.splice(0)) keepSpare(poll.status, await acceptPoll(poll).catch(() => []));
-      await Promise.allSettled([...spare.values()].flat().map(putBack));
+      for (const poll of leftOver.splice(0)) spare.keep(poll.status, await acceptPoll(context, poll).catch(() => []));
+      await Promise.allSettled(putBack(context, spare.all()));
     },
+  };
+}
+
+async function acceptPoll(context: AwsContext, { status, leaseSeconds, received }: Poll): Promise<Lease[]> {
+  const { messages, receivedAt } = await received;
+  return accept(context, status, messages, leaseSeconds, receivedAt);
+}
+
+/** Whether the call ended before a message of a group became ready. Rejects where the call does. */
+async function endsFirst({ groups }: AwsContext, { status, received }: Poll): Promise<boolean> {
+  const ready = Promise.withResolvers<boolean>();
+  const forget = groups.onReady(status, () => ready.resolve(false));
+  return await Promise.race([received.then(() => true), ready.promise]).finally(forget);
+}
+
+function putBack(context: AwsContext, leases: readonly Lease[]): Promise<void>[] {
+  return leases.map((lease) => settle(context, lease, { verdict: "again", notBefore: context.clock.now() }));
+}
+
+/** Keeps leases beyond what a receive asked for, by status. */
+function createSpare({ leases }: AwsContext) {
+  const byStatus = new Map<string, Lease[]>();
+  const keep = (status: string, more: readonly Lease[]): void => {
+    if (more.length > 0) byStatus.set(status, [...(byStatus.get(status) ?? []), ...more]);
+  };
+  return {
+    keep,
+    take(status: string, max: number): Lease[] {
+      // A lease may have ended while the status was paused: then another process may hold the message.
+      const all = (byStatus.get(status) ?? []).filter(({ receipt }) => leases.byReceipt(receipt) !== undefined);
+      byStatus.delete(status);
+      const taken = all.splice(0, max);
+      keep(status, all);
+      return taken;
+    },
+    all: (): Lease[] => [...byStatus.values()].flat(),
   };
 }
