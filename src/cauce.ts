@@ -18,8 +18,8 @@ import { checkStartOptions, polledStatuses } from "./engine/poll.ts";
 import { createObservation } from "./engine/telemetry/observation.ts";
 import { createApp } from "./http/app.ts";
 import type { Auth } from "./http/auth.ts";
-import { unobservedRoutes } from "./http/routes.ts";
-import { observedRoutes } from "./http/telemetry.ts";
+import { noTelemetryRoutes } from "./http/routes.ts";
+import { telemetryRoutes } from "./http/telemetry.ts";
 
 export interface CauceOptions {
   /** What `implement` returned, one or several with different workflow names. */
@@ -119,7 +119,7 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
 }
 
 /** What looks on while orders move, and the routes that tell of it. */
-const watch = { createObservation, observedRoutes };
+const watch = { createObservation, telemetryRoutes };
 
 /**
  * As `createCauce`, which brings a watch. A function sees one request and has none, nor its bundle anything of one:
@@ -167,7 +167,7 @@ export async function openCauce(
       basePath: options.basePath,
       bodyBytesMax: options.bodyBytesMax,
       log,
-      observed: observation && watching ? watching.observedRoutes(all, observation, clock) : unobservedRoutes(),
+      telemetry: observation && watching ? watching.telemetryRoutes(all, observation, clock) : noTelemetryRoutes(),
       ready: () => state === "ready",
     });
   } catch (error) {

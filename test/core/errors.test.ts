@@ -31,7 +31,7 @@ describe("CauceError", () => {
 });
 
 describe("PermanentError", () => {
-  it("is an error of its own name, with a cause", () => {
+  it("has its own name, and a cause", () => {
     const cause = new Error("no such card");
     const error = new PermanentError("declined", { cause });
     assert.ok(error instanceof Error && !(error instanceof RetryError));

@@ -61,11 +61,11 @@ describe("the topology", () => {
     );
   });
 
-  it("takes times, receives and concurrency from the workflow", () => {
+  it("takes visibility times, receive counts and concurrency from the workflow", () => {
     const shared = topologyOf(workflow);
     assert.deepEqual(
       shared.queues.map(({ visibilitySeconds }) => visibilitySeconds),
-      // No shorter than the function that both share.
+      // The first is as long as the timeout of the function that both statuses share.
       [220, 1_200],
     );
     assert.deepEqual(
@@ -97,7 +97,7 @@ describe("the topology", () => {
     assert.throws(() => of(5), { code: "setting_invalid" });
   });
 
-  it("lets publish only what may bring an order into a handled status", () => {
+  it("lets only processes publish that may move an order into a handled status", () => {
     const publishing = (of: typeof workflow | typeof returning) =>
       topologyOf(of, { processors: "per-status" }).functions.flatMap(({ name, publishes }) =>
         publishes ? [name] : [],
@@ -130,7 +130,7 @@ describe("the topology", () => {
     );
   });
 
-  it("refuses what AWS would: names that meet or are too long, and a handler that outlasts a function", () => {
+  it("refuses what AWS would refuse: equal or too long names, and a handler that outlasts a function", () => {
     const with_ = (name: string, status: string, timeoutSeconds = 30, concurrency = 10) =>
       defineWorkflow({
         name,

@@ -7,7 +7,7 @@ import { keptLog, refused, taken, workflowOf } from "./support.ts";
 
 const statuses = { received: { to: ["done"] }, parked: { to: ["done"], waits: true }, done: final } as const;
 
-test("a handled status is paused and resumed, and others are refused", async (t) => {
+test("a handled status can be paused and resumed, and other statuses are refused", async (t) => {
   const backend = memory();
   t.after(() => backend.close());
   const { log } = keptLog();
@@ -20,7 +20,7 @@ test("a handled status is paused and resumed, and others are refused", async (t)
   refused(await standing.setPaused("nope", false), "status_not_found");
 });
 
-test("a pause that outlived its status is let go, and is not made anew", async (t) => {
+test("a pause of a status that left the definition can be lifted, and not set again", async (t) => {
   const backend = memory();
   t.after(() => backend.close());
   await backend.keep({ is: "paused", status: "gone", paused: true });

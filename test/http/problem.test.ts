@@ -31,7 +31,7 @@ test("a problem has the shape of RFC 9457", async () => {
   });
 });
 
-test("what is thrown keeps its message when the client is at fault, and loses it when the server is", async () => {
+test("an error keeps its message when the client is at fault, and loses it when the server is", async () => {
   const client = errorProblem(new CauceError("invalid_cursor", "the cursor is not one of ours"));
   assert.equal((await problemOf(client.response, 400, "invalid_cursor")).detail, "the cursor is not one of ours");
   for (const error of [
@@ -49,6 +49,6 @@ test("what is thrown keeps its message when the client is at fault, and loses it
   assert.doesNotMatch((await problemOf(store, 503, "store_full")).detail, /secret/);
 });
 
-test("a refusal that is no answer to a client is thrown", () => {
+test("a refusal that no client may meet is thrown", () => {
   assert.throws(() => refusalProblem({ refused: "worker_lost", message: "no" }), { code: "worker_lost" });
 });

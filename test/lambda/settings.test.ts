@@ -4,7 +4,7 @@ import { createKey, formatKeyLine } from "../../src/http/auth.ts";
 import { lambdaAuth, lambdaSettings } from "../../src/lambda/open.ts";
 
 describe("a function's settings", () => {
-  it("have defaults, but for who may call", () => {
+  it("have defaults, except for the access", () => {
     const settings = lambdaSettings({});
     assert.deepEqual([settings.stage, settings.delivery, settings.public], ["dev", "standard", false]);
     assert.equal(settings.metrics, true);
@@ -14,7 +14,7 @@ describe("a function's settings", () => {
     assert.equal(lambdaAuth(lambdaSettings({ CAUCE_PUBLIC: "true" })), undefined);
   });
 
-  it("take keys, whose lines commas part", () => {
+  it("take keys as lines separated by commas", () => {
     const [first, second] = [createKey(), createKey()];
     const lines = [
       formatKeyLine({ name: "a", role: "read", sha256: first.sha256 }),

@@ -14,7 +14,7 @@ const choice = { stage: "dev", queueUrlBase: undefined, delivery: "standard" } a
 const topicArn = "arn:aws:sns:eu-west-1:123456789012:one-topic-dev";
 
 describe("the backend of a stack", () => {
-  it("refuses one topic for several workflows, in functions as in processes", () => {
+  it("refuses one topic for several workflows", () => {
     const both = [appOf("one"), appOf("two")];
     assert.throws(() => stackBackend(both, { ...choice, topicArn }, log), { code: "setting_invalid" });
     assert.equal(typeof stackBackend(both, { ...choice, topicArn: undefined }, log), "function");

@@ -7,7 +7,7 @@ import { type Help, listen } from "../../src/node/server.ts";
 const host = "127.0.0.1";
 const minute = 60_000;
 
-/** A server whose requests are answered by the test, and whose timers stand still. */
+/** Starts a server whose requests the test answers, and whose timers stand still. */
 async function serving(t: TestContext) {
   t.mock.timers.enable({ apis: ["setInterval"] });
   const arrived = Promise.withResolvers<{ request: Request; help: Help }>();
@@ -44,7 +44,7 @@ test("a body that does not come in time is answered with 408, and the connection
   assert.match(text, /"code":"request_timed_out"/);
 });
 
-test("a body that came is forgotten: the answer may take longer", async (t) => {
+test("a body that came in time sets no limit to its answer", async (t) => {
   const { socket, arrived, answer, tick } = await serving(t);
   socket.write(`${head("Content-Length: 2")}{}`);
   const { help } = await arrived;
@@ -56,7 +56,7 @@ test("a body that came is forgotten: the answer may take longer", async (t) => {
   assert.match(text, /^HTTP\/1\.1 200 [\s\S]*late/);
 });
 
-test("one that has time is cut off only when it stands still", async (t) => {
+test("a body without a time limit is cut off only when it stalls", async (t) => {
   const { socket, arrived, tick } = await serving(t);
   socket.write(head("Transfer-Encoding: chunked"));
   const { request, help } = await arrived;
@@ -65,7 +65,7 @@ test("one that has time is cut off only when it stands still", async (t) => {
   for (let n = 0; n < 5; n++) {
     socket.write("1\r\nx\r\n");
     assert.equal((await reader.read()).value?.length, 1);
-    // One check short of the limit, which begins anew with what came since.
+    // This is one check short of the limit, which starts again with each piece.
     t.mock.timers.tick(minute - 5_000);
   }
   const closed = once(socket, "close");

@@ -62,7 +62,7 @@ describe("readSettings", () => {
     });
   });
 
-  it("refuses a value that a setting does not take, naming where it came from", () => {
+  it("refuses a value that a setting does not take, and names its flag or variable", () => {
     const refused = (message: RegExp) => ({ code: "setting_invalid", message });
     assert.throws(() => readSettings({ port: "-1" }, {}), refused(/^--port must be .*, not "-1"$/));
     assert.throws(() => readSettings({}, { CAUCE_PORT: "" }), refused(/^CAUCE_PORT must be .*, not ""$/));
@@ -106,7 +106,7 @@ describe("readSettings", () => {
     }
   });
 
-  it("refuses what means nothing in its place, naming where it came from", () => {
+  it("refuses settings that have no meaning together, and names their flags or variables", () => {
     const refused = (message: RegExp) => ({ code: "setting_invalid", message });
     for (const role of ["api", "work"]) {
       assert.throws(() => readSettings({ role }, {}), refused(/^--role is "(api|work)", .*one process owns a SQLite/));
@@ -141,7 +141,7 @@ describe("readClientSettings", () => {
     assert.equal(readClientSettings({ url: "http://b" }, variables).url, "http://b");
   });
 
-  it("shares the environment with cauce start, and its refusals", () => {
+  it("shares variables and refusals with cauce start", () => {
     readSettings({}, { CAUCE_URL: "http://a", CAUCE_API_KEY: "x", CAUCE_WORKFLOW: "orders" });
     readClientSettings({}, { CAUCE_PORT: "4000", CAUCE_WATCH: "true" });
     for (const read of [readSettings, readClientSettings]) {
@@ -158,7 +158,7 @@ describe("readClientSettings", () => {
 });
 
 describe("readSweepSettings", () => {
-  it("reads what reaches the store, whatever role the environment is for", () => {
+  it("reads the settings that lead to the store, whatever role the environment is for", () => {
     const variables = { CAUCE_BACKEND: "aws", CAUCE_STAGE: "prod", CAUCE_ROLE: "work", CAUCE_STATUS: "paid" };
     assert.deepEqual(readSweepSettings({ stage: "test" }, variables), {
       backend: "aws",
@@ -180,7 +180,7 @@ describe("readSweepSettings", () => {
 });
 
 describe("the settings", () => {
-  it("are the flags of cauce start, no more and no fewer, and of every command that calls a server", () => {
+  it("are exactly the flags of cauce start, and of every command that calls a server", () => {
     const program = createProgram([], { out: () => {}, err: () => {} });
     const shown = (name: string) => program.commands.find((command) => command.name() === name)?.options ?? [];
     assert.deepEqual(
@@ -204,14 +204,14 @@ describe("the settings", () => {
     for (const { flag } of ofClients) {
       const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
       assert.deepEqual(
-        // It reads the store itself, and has the one flag that names a workflow.
+        // `cauce backup` reads the store itself, and has only the flag that names a workflow.
         without.map((command) => command.name()).filter((name) => name !== "backup"),
         ["start", "sweep", "init", "diagram", "keys", "synth", "deploy", "emulate"],
       );
     }
   });
 
-  it("have defaults that they themselves take", () => {
+  it("take their own defaults", () => {
     for (const { parse, default: fallback } of all) {
       if (fallback !== null) assert.ok("value" in parse(fallback), fallback);
     }
@@ -227,7 +227,7 @@ describe("the settings", () => {
 
   it("are the tables in docs/reference/settings.md, row for row", () => {
     const page = readFileSync(new URL("../../docs/reference/settings.md", import.meta.url), "utf8");
-    // The formatter pads the columns.
+    // The Markdown formatter pads the columns.
     const narrow = (line: string) => line.replace(/ +/g, " ").replace(/-{3,}/g, "---");
     const rows = page
       .split("\n")
@@ -247,7 +247,7 @@ describe("the settings", () => {
 });
 
 describe("nearest", () => {
-  it("is the one that the fewest changes lead to", () => {
+  it("is the name with the fewest differences", () => {
     const names = ["CAUCE_PORT", "CAUCE_HOST", "CAUCE_KEYS", "CAUCE_KEYS_FILE"];
     assert.equal(nearest("CAUCE_PRT", names), "CAUCE_PORT");
     assert.equal(nearest("CAUCE_KEYFILE", names), "CAUCE_KEYS_FILE");

@@ -1,4 +1,4 @@
-import { deadline, pause, standardClock } from "../../client/connection.ts";
+import { deadline, sleep, standardClock } from "../../client/connection.ts";
 import { type Client, ClientError, type Queue, type Stored } from "../../client/index.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { Actor, Order } from "../../core/order.ts";
@@ -200,7 +200,7 @@ export async function follow(
       told = order.history.length;
       const followed = judge(order, kinds, to);
       if (followed !== undefined) return followed;
-      await pause(clock, seconds, limit.signal);
+      await sleep(clock, seconds, limit.signal);
       const read = await client.get(order.id, { signal: limit.signal });
       if (read === undefined) return { order, end: undefined, why: `the order ${order.id} is gone` };
       order = read;

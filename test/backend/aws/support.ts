@@ -9,7 +9,7 @@ import { createStack, type Stack } from "./emulators.ts";
 
 export const workflow = "units";
 
-/** A stack of its own for one test, and its table. */
+/** Creates a stack for one test, and opens its table. */
 export async function stackOf(
   t: TestContext,
   statuses: readonly string[] = [],
@@ -33,7 +33,7 @@ export function newOrder(clock: FakeClock, fields: Partial<NewOrder> = {}): NewO
   };
 }
 
-/** A delivery that a process has leased. */
+/** Makes a lease of a delivery whose queue is never called. */
 export function lease(status: string, groupId: string | null, fields: Partial<Lease> = {}): Lease {
   return {
     ...{ orderId: randomUUID(), status, visit: 0, notBefore: null, messageId: randomUUID(), receipt: randomUUID() },

@@ -5,7 +5,7 @@ import { compileMapping, parseMap, parseMapping } from "../../../src/cli/import/
 const refused = (message: RegExp) => ({ code: "setting_invalid", message });
 
 describe("a mapping", () => {
-  it("puts cells where its paths lead, with their types, and leaves out what is empty", () => {
+  it("puts cells at its paths, with their types, and leaves out empty cells", () => {
     const maps = ["who=customer.id", "a:b=note", "qty:number=items.0.quantity", "sku=items.0.sku", "sku 2=items.1.sku"];
     const headers = ["who", "a:b", "qty", "sku", "sku 2", "other", "now", "more"];
     const columns = [...maps, "now:boolean=urgent", "more:json=extra"].map(parseMap);
@@ -23,7 +23,7 @@ describe("a mapping", () => {
     assert.deepEqual(dataOf(["", "", "", "", "", "", "", ""]), { data: {} });
   });
 
-  it("without columns takes the headers for paths", () => {
+  it("takes the headers for paths where it has no columns", () => {
     const dataOf = compileMapping(["customer", "items.0.quantity:number"], undefined);
     assert.deepEqual(dataOf(["c-1", "3"]), { data: { customer: "c-1", items: [{ quantity: 3 }] } });
   });
@@ -50,11 +50,11 @@ describe("a mapping", () => {
     }
   });
 
-  it("refuses what the file cannot give", () => {
+  it("refuses columns that the file does not have, and paths that exclude each other", () => {
     const compile = (headers: string[], ...maps: string[]) => compileMapping(headers, maps.map(parseMap));
     assert.throws(() => compile(["a", "b"], "c=x"), refused(/names the header "c"; the file has "a", "b"$/));
     assert.throws(() => compile(["a", "a"], "a=x"), refused(/the header "a" twice/));
-    compile(["a", "a", "b"], "b=x");
+    assert.doesNotThrow(() => compile(["a", "a", "b"], "b=x"));
     for (const path of ["x.", ".x", "x..y", "__proto__.x", "x.__proto__"]) {
       assert.throws(() => compile(["a"], `a=${path}`), refused(/which is no path/), path);
     }
@@ -69,7 +69,7 @@ describe("a mapping", () => {
     }
   });
 
-  it("is read from text, and says what is wrong with it", () => {
+  it("is read from text, and a wrong text is refused with the reason", () => {
     assert.deepEqual(parseMap("a=b:number=c"), { header: "a=b", type: "number", path: "c" });
     assert.deepEqual(parseMap("qty:numbr=q"), { header: "qty:numbr", type: "string", path: "q" });
     for (const text of ["a", "=a", "a="]) assert.throws(() => parseMap(text), refused(/--map must be/));

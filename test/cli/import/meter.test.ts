@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { createMeter } from "../../../src/cli/import/meter.ts";
 
 describe("the bar of an import", () => {
-  it("tells no rate, and no time that is left, before anything was taken", () => {
+  it("shows no rate and no remaining time before the first line is answered", () => {
     let drawn = "";
     const stream = new Writable({ write: (chunk, _encoding, done) => done(void (drawn += chunk)) });
     const terminal = Object.assign(stream, { isTTY: true, columns: 120 }) as unknown as NodeJS.WriteStream;

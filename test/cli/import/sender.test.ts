@@ -38,7 +38,7 @@ describe("a sender", () => {
     assert.equal(broken, "the server was silent for 0.05 s");
   });
 
-  it("keeps the answers that came before the connection broke, also one that was cut in two", async (t) => {
+  it("keeps the whole answers that came before the connection broke", async (t) => {
     const send = await sending(t, (incoming, response) => {
       incoming.resume();
       response.writeHead(200, lines);
@@ -51,7 +51,7 @@ describe("a sender", () => {
     assert.deepEqual(statuses, [202, 409]);
   });
 
-  it("uses its connection again, and takes answers that come piece by piece", async (t) => {
+  it("reuses its connection, and takes answers that come piece by piece", async (t) => {
     const sockets = new Set<unknown>();
     const send = await sending(t, async (incoming, response) => {
       sockets.add(incoming.socket);
@@ -67,7 +67,7 @@ describe("a sender", () => {
     assert.equal(sockets.size, 1);
   });
 
-  it("throws for an answer of lines that are none", async (t) => {
+  it("throws for an answer whose lines are no JSON", async (t) => {
     const send = await sending(t, (incoming, response) => {
       incoming.resume();
       response.writeHead(200, lines).end("<html>\n");

@@ -33,7 +33,7 @@ function retaining(t: TestContext, days: number, around: (right: Backend) => Par
     retention,
     removals,
     place: (kind: "final" | "waiting" = "final") => placeOne(right, { kind, status: kind, createdAt: clock.now() }),
-    /** Lets the steps of a removal follow each other. */
+    /** Moves time on so that the steps of a removal follow each other. */
     async finish(steps = 30) {
       for (let step = 0; step < steps; step++) {
         await quiet();
@@ -44,7 +44,7 @@ function retaining(t: TestContext, days: number, around: (right: Backend) => Par
 }
 
 describe("retention", () => {
-  test("removes once when asked, as long as it is told to go on", async (t) => {
+  test("removes once when asked, as long as `goOn` allows", async (t) => {
     const { clock, backend, retention, place, of, removals } = retaining(t, 2);
     const orders = [];
     for (let n = 0; n < 3; n++) orders.push(await place());
@@ -57,7 +57,7 @@ describe("retention", () => {
     assert.equal(await retention.once(() => true), 0);
   });
 
-  test("removes what is older at start and then every hour, and says how much it was", async (t) => {
+  test("removes older orders at the start and then every hour, and logs how many", async (t) => {
     const { clock, backend, retention, place, of, finish, removals } = retaining(t, 2);
     const old = await place();
     const waiting = await place("waiting");
@@ -88,7 +88,7 @@ describe("retention", () => {
     assert.equal(of("old orders removed").length, 2);
   });
 
-  test("goes in steps of 200 with a pause after each, in which the store has time for others", async (t) => {
+  test("removes 200 orders at a time, with a pause after each step for the store's other callers", async (t) => {
     const { clock, retention, place, removals, of, finish } = retaining(t, 1);
     for (let n = 0; n < 450; n++) await place();
     clock.advance(day + 1);
@@ -113,7 +113,7 @@ describe("retention", () => {
     assert.deepEqual(lines, []);
   });
 
-  test("survives a store that fails: it says so, and tries again in an hour", async (t) => {
+  test("logs a fault of the store, and tries again in an hour", async (t) => {
     let fails = true;
     const { clock, backend, retention, place, of, finish } = retaining(t, 1, (right) => ({
       async remove(which) {

@@ -8,7 +8,19 @@ import { final } from "../../../src/core/workflow.ts";
 import { createSweep } from "../../../src/engine/maintenance/sweep.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { openSqlite, temporaryDirectory } from "../../backend/sqlite/support.ts";
-import { actor, appOf, atEnd, engineOf, isFailed, isIn, keptLog, quiet, taken, workflowOf } from "../support.ts";
+import {
+  actor,
+  appOf,
+  atEnd,
+  engineOf,
+  isFailed,
+  isIn,
+  keptLog,
+  pathOf,
+  quiet,
+  taken,
+  workflowOf,
+} from "../support.ts";
 
 const hours = 3_600;
 const days = 24 * hours;
@@ -20,7 +32,7 @@ const review = workflowOf({
 });
 
 describe("a wait that expires", () => {
-  test("moves on at its time and not before, from the initial status too", async (t) => {
+  test("moves its order on at its time and not before, also from the initial status", async (t) => {
     const { engine, place, until, get, clock } = engineOf(t, appOf(review));
     await engine.start();
     const { id } = await place();
@@ -35,7 +47,7 @@ describe("a wait that expires", () => {
     );
   });
 
-  test("after a handler moved the order into it counts from then, each order at its own time", async (t) => {
+  test("counts from the moment at which a handler moved the order into it, for each order", async (t) => {
     const workflow = workflowOf({
       received: { to: ["review"] },
       review: { to: ["approved"], waits: true, expires: { afterSeconds: 10, to: "approved" } },
@@ -55,10 +67,10 @@ describe("a wait that expires", () => {
       clock.advance(2);
     }
     clock.advance(1 * hours);
-    assert.equal(clock.timers, 0, "nothing waits any more, and nothing wakes any more");
+    assert.equal(clock.timers, 0, "no order waits, and no timer is left");
   });
 
-  test("further ahead than a timer of Node reaches comes at its time", async (t) => {
+  test("ends at its time, also further ahead than Node's timers reach", async (t) => {
     const long = workflowOf({
       parked: { to: ["done"], waits: true, expires: { afterSeconds: 400 * days, to: "done" } },
       done: final,
@@ -73,7 +85,7 @@ describe("a wait that expires", () => {
     await until(id, isIn("done"));
   });
 
-  test("leads on to a handled status, whose handler then runs", async (t) => {
+  test("may lead to a handled status, whose handler then runs", async (t) => {
     const workflow = workflowOf({
       parked: { to: ["reminded"], waits: true, expires: { afterSeconds: 60, to: "reminded" } },
       reminded: { to: ["done"] },
@@ -83,10 +95,10 @@ describe("a wait that expires", () => {
     await engine.start();
     const { id } = await place();
     clock.advance(60);
-    await until(id, isIn("done"));
+    assert.deepEqual(pathOf(await until(id, isIn("done"))), ["parked", "reminded", "done"]);
   });
 
-  test("of an order that was moved before does nothing", async (t) => {
+  test("does nothing to an order that was moved before", async (t) => {
     const { engine, place, get, clock, changes } = engineOf(t, appOf(review));
     await engine.start();
     const { id } = await place();
@@ -97,7 +109,7 @@ describe("a wait that expires", () => {
     assert.deepEqual([(await get(id)).status, changes.length], ["approved", 1]);
   });
 
-  test("and a transition at the same moment: exactly one of them moves the order", async (t) => {
+  test("moves its order once where a transition comes at the same moment, by one of the two", async (t) => {
     const { engine, place, until, clock, changes } = engineOf(t, appOf(review));
     await engine.start();
     for (let n = 0; n < 20; n++) {
@@ -110,7 +122,7 @@ describe("a wait that expires", () => {
     assert.equal(changes.length, 20);
   });
 
-  test("which the definition no longer has leaves the order waiting, with no expiry", async (t) => {
+  test("leaves the order waiting, without an expiry, where the definition no longer has the expiry", async (t) => {
     const clock = fakeClock();
     const backend = memory({ clock });
     const before = engineOf(t, appOf(review), { clock, backend });
@@ -131,7 +143,7 @@ describe("a wait that expires", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("while nothing ran comes at the next start, and one that is still ahead at its time", async (t) => {
+  test("ends at the next start where it expired while nothing ran, and else at its time", async (t) => {
     const { directory, remove } = temporaryDirectory();
     atEnd(t, remove);
     const clock = fakeClock();
@@ -160,7 +172,7 @@ describe("a wait that expires", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("wakes nothing in between: an idle engine asks for nothing", async (t) => {
+  test("wakes nothing before its time: an idle engine asks the backend for nothing", async (t) => {
     const asked = { receive: 0, sweep: 0 };
     const workflow = workflowOf({
       received: { to: ["parked"] },
@@ -197,7 +209,7 @@ describe("a wait that expires", () => {
   });
 });
 
-test("an operator's retry of a failed wait starts its expiry anew", async (t) => {
+test("an operator's retry of a failed wait starts its expiry again", async (t) => {
   const workflow = workflowOf(
     {
       received: { to: ["review"] },
@@ -220,7 +232,7 @@ test("an operator's retry of a failed wait starts its expiry anew", async (t) =>
   await until(id, isFailed);
 });
 
-/** A sweep over a memory whose orders wait 10 s, with what it moved. */
+/** Makes a sweep over the memory backend, whose orders wait 10 s, and notes the orders that it moved. */
 function sweeping(t: TestContext, around: (backend: Backend) => Backend = (backend) => backend) {
   const clock = fakeClock();
   const inner = memory({ clock });
@@ -287,7 +299,7 @@ describe("a sweep", () => {
     assert.deepEqual(moved, [...ids, ahead]);
   });
 
-  test("sees to those behind one that cannot be moved or queued, on later pages too, and then rejects", async () => {
+  test("goes on behind an order that cannot be moved or queued, on later pages too, and then rejects", async () => {
     const missing = new CauceError("store_missing", "no such queue");
     const stale = new CauceError("store_unavailable", "busy");
     const order = (id: string) => ({ id, kind: "waiting" }) as StoredOrder;
@@ -320,7 +332,7 @@ describe("a sweep", () => {
     }
   });
 
-  test("counts the orders that it moved and those that the backend saw to", async () => {
+  test("counts the orders that it moved and those that the backend delivered again", async () => {
     const expired = [{ id: "a", kind: "waiting" } as StoredOrder];
     const page: Swept = { expired, redelivered: 5, failed: [], nextCursor: null, nextAt: null };
     const backend = { limits: { sweepSeconds: 60 } as Limits, sweep: async () => page };
@@ -329,7 +341,7 @@ describe("a sweep", () => {
     assert.equal(await sweep.once(() => false), 5, "what it was told not to go on with is not moved");
   });
 
-  test("has one timer, for the earliest", async (t) => {
+  test("has one timer, for the earliest expiry", async (t) => {
     const { sweep, place, moved, clock } = sweeping(t);
     await sweep.start();
     const [late, early] = [await place(20), await place(5)];
@@ -359,7 +371,7 @@ describe("a sweep", () => {
     assert.deepEqual(moved, [first, second]);
   });
 
-  test("queues the deliveries again that were lost", async (t) => {
+  test("queues lost deliveries again", async (t) => {
     const { sweep, backend, clock } = sweeping(t);
     const placed = await backend.place({
       status: "received",
@@ -380,7 +392,7 @@ describe("a sweep", () => {
     assert.equal((await backend.receive(receive))[0]?.orderId, id);
   });
 
-  test("is tried again five seconds after a fault, and says so", async (t) => {
+  test("is tried again five seconds after a fault, and logs the fault", async (t) => {
     let faults = 2;
     const { sweep, place, moved, clock, of } = sweeping(t, (backend) => ({
       ...backend,
@@ -405,7 +417,7 @@ describe("a sweep", () => {
     assert.deepEqual(moved, [id]);
   });
 
-  test("that is stopped ends with what it is moving, and moves nothing more", async (t) => {
+  test("ends with the orders that it is moving when it is stopped, and moves no more", async (t) => {
     const { sweep, place, moved, clock, gate } = sweeping(t);
     await sweep.start();
     const first = await place(10);

@@ -6,7 +6,7 @@ import { lease } from "../support.ts";
 
 const status = "paid";
 
-describe("what a process has in hand", () => {
+describe("a message in flight", () => {
   it("is found by its receipt and by its visit, until it ends", () => {
     const leases = createLeases(fakeClock());
     const one = lease(status, null);
@@ -24,7 +24,7 @@ describe("what a process has in hand", () => {
     assert.deepEqual([leases.ofVisit({ id, visit: 0 }), leases.ofVisit({ id, visit: 1 })], [[], [next]]);
   });
 
-  it("is in other hands once its lease has run out, and not before", () => {
+  it("is no longer found once its lease has run out, and not before", () => {
     const clock = fakeClock(0);
     const leases = createLeases(clock);
     const one = lease(status, null, { endsAt: 60_000 });
@@ -49,14 +49,14 @@ describe("what a process has in hand", () => {
     assert.deepEqual(leases.ofVisit({ id: early.orderId, visit: 0 }), [renewed]);
   });
 
-  it("forgets those that were never answered when the next one comes", () => {
+  it("is dropped where it was never answered and its lease is over when the next message comes", () => {
     let now = 0;
     const leases = createLeases({ ...fakeClock(), now: () => now });
     const late = [lease(status, null, { endsAt: 1 }), lease(status, null, { endsAt: 2 })];
     for (const each of late) leases.add(each);
     now = 2;
     leases.add(lease(status, null));
-    // Had they been kept and only passed over, a clock that is set back would show them.
+    // If messages were kept and only passed over, a clock that is set back would show them.
     now = 0;
     for (const { receipt, orderId } of late) {
       assert.equal(leases.byReceipt(receipt), undefined);
