@@ -24,41 +24,27 @@ export type Leases = ReturnType<typeof createLeases>;
 
 /** The leases that this process holds. A lease that has ended is forgotten. */
 export function createLeases(clock: Clock) {
-  const byReceipt = new Map<string, Lease>();
-  const byVisit = new Map<string, Set<Lease>>();
-  const visitKey = (orderId: string, visit: number) => `${orderId}:${visit}`;
+  // A process holds about as many leases as handlers run at once, so a look through all of them is short.
+  const held = new Map<string, Lease>();
   const lasts = ({ endsAt }: Lease) => endsAt > clock.now();
-
-  const end = (lease: Lease): void => {
-    byReceipt.delete(lease.receipt);
-    const key = visitKey(lease.orderId, lease.visit);
-    const all = byVisit.get(key);
-    all?.delete(lease);
-    if (all?.size === 0) byVisit.delete(key);
-  };
-
-  const forgetEnded = (): void => {
-    for (const lease of byReceipt.values()) {
-      // The oldest leases stand first. Leases of one status are of one length, so most calls stop at the first.
-      if (lasts(lease)) return;
-      end(lease);
-    }
-  };
-
   return {
     add(lease: Lease): void {
-      forgetEnded();
-      byReceipt.set(lease.receipt, lease);
-      const key = visitKey(lease.orderId, lease.visit);
-      byVisit.set(key, (byVisit.get(key) ?? new Set()).add(lease));
+      // The oldest leases stand first. Leases of one status are of one length, so most calls stop at the first.
+      for (const [receipt, oldest] of held) {
+        if (lasts(oldest)) break;
+        held.delete(receipt);
+      }
+      held.set(lease.receipt, lease);
     },
-    end,
+    end({ receipt }: Lease): void {
+      held.delete(receipt);
+    },
     byReceipt(receipt: string): Lease | undefined {
-      const lease = byReceipt.get(receipt);
+      const lease = held.get(receipt);
       return lease !== undefined && lasts(lease) ? lease : undefined;
     },
     ofVisit({ id, visit }: { readonly id: string; readonly visit: number }): Lease[] {
-      return [...(byVisit.get(visitKey(id, visit)) ?? [])].filter(lasts);
+      return [...held.values()].filter((lease) => lease.orderId === id && lease.visit === visit && lasts(lease));
     },
   };
 }
