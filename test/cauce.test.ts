@@ -266,6 +266,16 @@ describe("createCauce", () => {
       ["setting_invalid", { ...base, delivery: "FIFO" }, /delivery is "FIFO"/],
       ["setting_invalid", { ...base, retentionDays: 0 }, /retentionDays is 0; it must be a whole number from 1/],
       ["setting_invalid", { ...base, unknownStatuses: "drop" }, /unknownStatuses is "drop"/],
+      ...["api", "/api/", "/", "/a b", "/:id", "/*", "shop/"].map((basePath): [string, object, RegExp] => [
+        "setting_invalid",
+        { ...base, basePath },
+        /basePath is ".*"; it must be a path/,
+      ]),
+      ...[0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY].map((bodyBytesMax): [string, object, RegExp] => [
+        "setting_invalid",
+        { ...base, bodyBytesMax },
+        /bodyBytesMax is [\w.-]+; it must be a whole number from 1/,
+      ]),
       ["setting_invalid", { apps: orders, backend: memory() }, /backend must be/],
       ["setting_invalid", { apps: orders }, /backend must be/],
     ];
@@ -284,8 +294,11 @@ describe("createCauce", () => {
       limits: { ...backend.limits, concurrency: { least: 2, most: 9, default: 5 } },
     });
     const cases: [string, (backend: BackendFactory) => CauceOptions, readonly string[]][] = [
-      ["setting_invalid", (backend) => ({ apps: orders, backend, basePath: "shop/" }), ["open orders", "close orders"]],
-      ["setting_invalid", (backend) => ({ apps: orders, backend, bodyBytesMax: 0 }), ["open orders", "close orders"]],
+      [
+        "keys_invalid",
+        (backend) => ({ apps: orders, backend, auth: { keys: [{ name: "a", role: "read", sha256: "short" }] } }),
+        ["open orders", "close orders"],
+      ],
       [
         "limit_exceeded",
         (backend) => ({ apps: [orders, greedy], backend: async (options) => small(await backend(options)) }),

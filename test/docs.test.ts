@@ -6,14 +6,14 @@ import { defineWorkflow, errorCodes, final } from "cauce";
 import { memory } from "cauce/testing";
 import type { Command } from "commander";
 import { z } from "zod";
+import { settingsPage } from "../scripts/reference.ts";
 import { diagram } from "../src/cli/diagram.ts";
 import { loadApp } from "../src/cli/loadApp.ts";
 import { createProgram } from "../src/cli/main.ts";
 import { defaultRetry, retryDelaySeconds } from "../src/core/errors.ts";
 import { httpStatusOf } from "../src/http/problem.ts";
 import { units } from "../src/lambda/metrics.ts";
-import { lambdaVariables } from "../src/lambda/open.ts";
-import { clientSettings, settings, stackOnly } from "../src/node/serverSettings.ts";
+import { duties, rowsOf, settings } from "../src/node/settings.ts";
 import { lockedPackages } from "./docs/lock.ts";
 import { anchorOf, type Page, readPage, readPages, readText, regionOf, root, tableRows } from "./docs/markdown.ts";
 import { storeFacts } from "./docs/store.ts";
@@ -169,21 +169,25 @@ describe("names in the docs", () => {
   });
 
   it("every flag that the docs name exists", () => {
-    const own = Object.values(settings).flatMap(({ flag }) => flag?.split(" ")[0] ?? []);
     const program = createProgram([], { out: () => {}, err: () => {} });
     const everywhere = ["--help", "--version"];
     const scripts = [
       ...["bench/run.ts", "bench/inTurn.ts", "bench/aws/init.ts", "bench/aws/emulate.ts"],
-      ...["scripts/crash.ts", "scripts/chaosAws.ts", "scripts/testCalm.ts"],
+      ...[
+        "scripts/crash.ts",
+        "scripts/chaosAws.ts",
+        "scripts/testCalm.ts",
+        "scripts/structure.ts",
+        "scripts/orderWay.ts",
+      ],
     ];
     const ofScripts = scripts.flatMap((path) => readText(path).match(/--[a-z][a-z-]*/g) ?? []);
-    const ofNode = ["--conditions", "--test", "--max-semi-space-size"];
+    const ofNode = ["--conditions", "--test", "--max-semi-space-size", "--watch-kill-signal", "--watch-path"];
     // Flags of useradd, npm, systemctl, journalctl and curl in docs/service.md, and of cdk in docs/deploying.md.
     const ofOthers =
       "--app --system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay --ignore-scripts --pack-destination";
     const ofEsbuild = "--bundle --minify --platform --target --format --main-fields --outfile --banner";
     const known = [
-      ...own,
       ...flagsOf(program),
       ...everywhere,
       ...ofScripts,
@@ -195,15 +199,18 @@ describe("names in the docs", () => {
   });
 
   it("every variable that the docs name exists", () => {
-    const known = Object.values({ ...settings, ...clientSettings, ...stackOnly }).map(({ variable }) => variable);
-    assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), [...known, ...lambdaVariables], 10);
+    const known = Object.values(settings).map(({ variable }) => variable);
+    assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), known, 10);
   });
 
-  it("docs/aws.md names every variable of the functions", () => {
-    const rows = tableRows(readPage("docs/aws.md").text, "variable", "what it says", "default");
+  it("docs/reference/settings.md names every variable of the functions", () => {
+    const rows = tableRows(readPage("docs/reference/settings.md").text, "function", "variables");
+    const named = rows.flatMap(([, variables = ""]) => variables.replaceAll("`", "").split(", "));
     assert.deepEqual(
-      rows.map(([variable = ""]) => variable.replaceAll("`", "")).toSorted(),
-      lambdaVariables.toSorted(),
+      [...new Set(named)].toSorted(),
+      Object.values(rowsOf(...duties))
+        .map(({ variable }) => variable)
+        .toSorted(),
     );
   });
 
@@ -345,6 +352,12 @@ describe("docs/decisions/dependencies.md", () => {
       assert.equal(licence, found?.licence, `the licence of ${name}`);
       if (packages !== undefined) assert.equal(Number(packages), found?.brings, `what ${name} brings along`);
     }
+  });
+});
+
+describe("docs/reference/settings.md", () => {
+  it("is what npm run reference writes from the table of settings", () => {
+    assert.equal(readText("docs/reference/settings.md"), settingsPage());
   });
 });
 

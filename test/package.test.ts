@@ -6,7 +6,9 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { packCheckout } from "../src/cli/init.ts";
-import { begin, bytesIn, npmInstall, root, run, typescript } from "./package/support.ts";
+import { compiler } from "./package/compiler.ts";
+import { npmInstall } from "./package/install.ts";
+import { begin, bytesIn, root, run } from "./package/support.ts";
 
 // The package as its users get it: built, packed, installed into projects, and used there.
 
@@ -171,7 +173,7 @@ aws({ stage: 1 });
     for (const [moduleResolution, module] of Object.entries(resolutions)) {
       const config = `tsconfig.${moduleResolution}.json`;
       writeFileSync(join(shop, config), JSON.stringify({ compilerOptions: strictly(module, moduleResolution) }));
-      await run(shop, process.execPath, typescript, "-p", config);
+      await run(shop, process.execPath, compiler, "-p", config);
     }
   });
 
@@ -185,7 +187,7 @@ aws({ stage: 1 });
       const compilerOptions = strictly(module, moduleResolution);
       const config = `tsconfig.${moduleResolution}.json`;
       writeFileSync(join(project, config), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
-      await run(project, process.execPath, typescript, "-p", config);
+      await run(project, process.execPath, compiler, "-p", config);
     });
   }
 

@@ -4,13 +4,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { compiler } from "./package/compiler.ts";
 
 // A line that test/types/*.types.ts marks with @ts-expect-error must not compile, and every other line must. These
 // tests run the real compiler over the files, and prove that it would notice.
 
 const testDirectory = dirname(fileURLToPath(import.meta.url));
 const typesDirectory = join(testDirectory, "types");
-const compiler = fileURLToPath(import.meta.resolve("typescript/package.json")).replace(/package\.json$/, "bin/tsc");
 const directive = /^(\s*)\/\/ @ts-expect-error\b/;
 
 interface Compiled {

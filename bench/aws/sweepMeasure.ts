@@ -59,7 +59,7 @@ export async function measureSweep(options: {
   const sweep = async (): Promise<void> => {
     for (let tries = 1; ; tries++) {
       try {
-        await engine.sweep(() => true);
+        await engine.maintain("sweep", () => true);
         return;
       } catch (error) {
         if ((error as { code?: string }).code !== "store_unavailable" || tries === triesMost) throw error;

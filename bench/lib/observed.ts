@@ -3,7 +3,7 @@ import orders from "../../examples/orders/orders.app.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { type Change, decide } from "../../src/core/decide.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
-import { createObservation } from "../../src/engine/telemetry/observation.ts";
+import { createTelemetry } from "../../src/engine/telemetry/telemetry.ts";
 import { given } from "../../src/testing/given.ts";
 import { startCauce } from "../cauce.ts";
 import type { Bench } from "./bench.ts";
@@ -71,9 +71,9 @@ function lookOn({ url }: Server): () => void {
 /** Times the observer alone, over the changes of orders that go through three handlers. */
 function countingMicroseconds(): number {
   const { workflow } = orders;
-  const observation = createObservation({ clock: systemClock(), stream: "bench" });
-  const observer = observation.observerOf(workflow.name, []);
-  observation.events.open();
+  const telemetry = createTelemetry({ clock: systemClock(), stream: "bench" });
+  const observer = telemetry.observerOf(workflow.name, []);
+  telemetry.events.open();
   const by = { runtime: "node", name: "bench", requestId: null, messageId: null } as const;
   const now = Date.now();
   const { order: placed } = given(workflow, { id: "01a20da9-e704-7019-90d8-495bca9553e4" }, { now, by });

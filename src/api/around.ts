@@ -1,7 +1,7 @@
 import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
-import type { Call, Engine } from "../engine/engine.ts";
-import { isRefusal, type Operation } from "./operation.ts";
+import type { Call, Engine, Refusal } from "../engine/engine.ts";
+import type { Operation } from "./operation.ts";
 
 /** Runs an operation, perhaps with a function around it. Resolves to the operation's result or a refusal. */
 export type Run = (input: unknown, call: Call) => Promise<unknown>;
@@ -11,6 +11,11 @@ export type Run = (input: unknown, call: Call) => Promise<unknown>;
  * `run` itself if there is nothing to add, so that the operation costs nothing more.
  */
 export type Around = (operation: Operation, run: Run, engine: Engine) => Run;
+
+/** Whether what `run` resolved to is a refusal. */
+export function isRefusal(result: unknown): result is Refusal {
+  return typeof result === "object" && result !== null && "refused" in result;
+}
 
 /** The operations of one workflow, each with the functions around it. */
 export interface BoundWorkflow {

@@ -1,9 +1,9 @@
 import { CauceError } from "../core/errors.ts";
 import type { Who } from "../engine/engine.ts";
 import { refusalError } from "../engine/operatorActions.ts";
-import type { BoundWorkflow } from "./around.ts";
+import { type BoundWorkflow, isRefusal } from "./around.ts";
 import { checkBody, noFields } from "./fields.ts";
-import { isRefusal, type Operation } from "./operation.ts";
+import type { Operation } from "./operation.ts";
 import { type OperationName, type Orders, ordersOver, pathFieldOf } from "./orders.ts";
 import type { KeyedOptions } from "./types.ts";
 

@@ -78,10 +78,6 @@ export function operation<Input, Out>(
   return { name, ...wire, ...declared } as unknown as Operation;
 }
 
-export function isRefusal(result: unknown): result is Refusal {
-  return typeof result === "object" && result !== null && "refused" in result;
-}
-
 /** The codes of any operation, when the store or the server is not well. */
 export const unwell = [
   "internal_error",

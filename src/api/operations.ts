@@ -6,8 +6,9 @@ import * as z from "zod";
 import type { Depth, FailureGroup, OrderPage, Whereabouts } from "../backend/port.ts";
 import type { StoredOrder } from "../core/order.ts";
 import { orderNotFound } from "../engine/operatorActions.ts";
+import { isRefusal } from "./around.ts";
 import { cursor, enterableStatus, fingerprint, later, limitMax, statusName, text, wholeNumber } from "./fields.ts";
-import { badBody, isRefusal, type Operation, operation, unwell, unwritable } from "./operation.ts";
+import { badBody, type Operation, operation, unwell, unwritable } from "./operation.ts";
 import { wire } from "./orders.ts";
 import { asFailurePage, asOrder, asOrderPage, asPlaced, asQueue, asQueues, asRetried, asStored } from "./shapes.ts";
 

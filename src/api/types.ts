@@ -5,6 +5,8 @@ import type { App } from "../core/handlers.ts";
 import type { Order } from "../core/order.ts";
 import type { AnyWorkflow, DataOf, ResultsOf, StatusName } from "../core/workflow.ts";
 
+export type { FailedFilter, Transition } from "../engine/engine.ts";
+
 /** The workflow by which a client or `cauce.workflow` is typed: a workflow itself, or an app's. */
 export type WorkflowOf<T> = T extends App<infer W> ? W : T extends AnyWorkflow ? T : never;
 
@@ -45,31 +47,10 @@ export interface PageQuery<W extends AnyWorkflow> extends OrdersQuery<W> {
   readonly cursor?: string | undefined;
 }
 
-export interface Transition<W extends AnyWorkflow> {
-  readonly to: StatusName<W>;
-  /** At most 500 characters, kept in the history. */
-  readonly reason?: string | undefined;
-  readonly results?: Partial<ResultsOf<W>> | undefined;
-  /** Refused with `stale` unless the order has this version. */
-  readonly expectedVersion?: number | undefined;
-}
-
 /** Where an order is stored: the table and key with which the store's own tools find it. */
 export interface Stored extends Whereabouts {
   readonly id: string;
   readonly version: number;
-}
-
-/** The failed orders to start again. Without any field: all of them. */
-export interface FailedFilter<W extends AnyWorkflow> {
-  readonly status?: StatusName<W> | undefined;
-  readonly fingerprint?: string | undefined;
-  /** 1 to 1,000 ids. */
-  readonly ids?: readonly string[] | undefined;
-  /** The most orders that one call starts again, 1 to 1,000. Default 1,000. */
-  readonly limit?: number | undefined;
-  /** The `nextCursor` of the call before. */
-  readonly cursor?: string | undefined;
 }
 
 /** Failed orders with the same status and fingerprint. */

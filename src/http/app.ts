@@ -8,19 +8,12 @@ import { batchWire, type Wire } from "../api/orders.ts";
 import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
-import { stackOf } from "../engine/log.ts";
+import { stackTraceOf } from "../engine/log.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
-import { createBodyReader } from "./body.ts";
+import { createBodyReader, type ServerBindings } from "./body.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
-import {
-  allWorkflowsRoutes,
-  healthRoutes,
-  type Route,
-  requestIdOf,
-  type ServerHelp,
-  workflowRoutes,
-} from "./routes.ts";
+import { allWorkflowsRoutes, healthRoutes, type Route, requestIdOf, workflowRoutes } from "./routes.ts";
 
 export interface HttpAppOptions {
   /** One for each workflow; its name is the first segment of the paths. */
@@ -39,10 +32,10 @@ export interface HttpAppOptions {
 }
 
 export interface HttpEnv {
-  readonly Bindings: ServerHelp;
+  readonly Bindings: ServerBindings;
 }
 
-/** The HTTP API of some workflows. Throws `setting_invalid` or `keys_invalid`. */
+/** The HTTP API of some workflows. Throws `app_invalid` or `keys_invalid`. */
 export function createApp({
   bound,
   auth,
@@ -53,7 +46,7 @@ export function createApp({
   ready,
 }: HttpAppOptions): HonoBase<HttpEnv> {
   const names = bound.map(({ engine }) => engine.workflow.name);
-  checkOptions(names, basePath, bodyBytesMax);
+  refuseTwins(names);
   const app = new HonoBase<HttpEnv>({ router: fixedFirstRouter() });
   const guard = createGuard(auth);
   const storeFaults = createStoreFaultLog(log);
@@ -66,7 +59,8 @@ export function createApp({
       path: new URL(url).pathname,
       error: messageOf(error),
     };
-    if (code === "internal_error") log.error({ ...fields, stack: stackOf(error) }, "a request failed unexpectedly");
+    if (code === "internal_error")
+      log.error({ ...fields, stack: stackTraceOf(error) }, "a request failed unexpectedly");
     else if (httpStatusOf[code] === 503) storeFaults.failed(code, fields);
   };
   const storesTakeWrites = async (how: { readonly probes: boolean }): Promise<boolean> => {
@@ -127,7 +121,7 @@ export function createApp({
   return app;
 }
 
-const noHelp: ServerHelp = {};
+const noBindings: ServerBindings = {};
 
 function addRoute(
   app: HonoBase<HttpEnv>,
@@ -143,7 +137,7 @@ function addRoute(
     // A query parameter of a POST would do nothing, so refuse it. GET and DELETE check their own query.
     if (method === "POST" && request.url.includes("?")) checkQuery(noFields, request.url);
     const value = parameter === undefined ? "" : (context.req.param(parameter) ?? "");
-    return handle(request, { parameter: value, help: context.env ?? noHelp, who });
+    return handle(request, { parameter: value, server: context.env ?? noBindings, who });
   });
 }
 
@@ -186,19 +180,7 @@ function createStoreFaultLog(log: Log) {
   };
 }
 
-function checkOptions(names: readonly string[], basePath: string, bodyBytesMax: number): void {
-  if (!/^(?:\/[\w.~-]+)*$/.test(basePath)) {
-    throw new CauceError(
-      "setting_invalid",
-      `basePath is "${basePath}"; it must be empty or segments such as /api, with no slash at the end`,
-    );
-  }
-  if (!(Number.isSafeInteger(bodyBytesMax) && bodyBytesMax >= 1)) {
-    throw new CauceError(
-      "setting_invalid",
-      `bodyBytesMax is ${bodyBytesMax}; it must be a whole number of bytes from 1`,
-    );
-  }
+function refuseTwins(names: readonly string[]): void {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
     throw new CauceError("app_invalid", `two apps serve the workflow "${twice}"; give each workflow a name of its own`);

@@ -4,10 +4,10 @@ import { type Role, roles, type Who } from "../engine/engine.ts";
 import { problem } from "./problem.ts";
 
 /** What a route asks of a key: a role, or only that the key is valid. */
-export type Access = Role | "any";
+export type RequiredRole = Role | "any";
 
 /** Finds who sent a request, or makes the response that refuses it. A route without `access` needs no key. */
-export type Guard = (request: Request, access: Access | undefined) => Who | Response;
+export type Guard = (request: Request, access: RequiredRole | undefined) => Who | Response;
 
 const open: Who = { kind: "open" };
 const challenge = { headers: { "WWW-Authenticate": "Bearer" } };

@@ -1,6 +1,5 @@
-import type { Run } from "../api/around.ts";
+import { isRefusal, type Run } from "../api/around.ts";
 import { idempotencyKeyPattern } from "../api/fields.ts";
-import { isRefusal } from "../api/operation.ts";
 import { CauceError } from "../core/errors.ts";
 import { exceedsBytes, type StoredOrder } from "../core/order.ts";
 import type { Who } from "../engine/engine.ts";

@@ -1,20 +1,25 @@
 import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
 
-/**
- * Reads a body's bytes without its `Request`. Undefined: the body has more than `bytesMax` bytes. Rejects if the client
- * hangs up before the end.
- */
-export type ReadBody = (bytesMax: number) => Promise<Uint8Array | undefined>;
+/** What the server underneath may offer for a request, besides the `Request`. */
+export interface ServerBindings {
+  /**
+   * Reads a body's bytes past the stream and the copy that a `Request` makes of them. Undefined once there are more
+   * than `bytesMax`. Rejects when the client hangs up before the end.
+   */
+  readonly readBody?: (bytesMax: number) => Promise<Uint8Array | undefined>;
+  /** Takes the time limit from a body of any length. The server still cuts it off once no more of it comes. */
+  readonly disableTimeout?: () => void;
+}
 
 /** Reads JSON bodies, and refuses what is no JSON or could not be stored unchanged. */
 export interface BodyReader {
   /**
-   * Reads the value of a body, with `readBody` where the server offers it. Rejects with `invalid_json`, `body_too_large`,
-   * `unsupported_media_type`, `invalid_request`, or with `faultCode` for a value that JSON allows and Cauce refuses.
+   * Reads the value of a body. Rejects with `invalid_json`, `body_too_large`, `unsupported_media_type`,
+   * `invalid_request`, or with `faultCode` for a value that JSON allows and Cauce refuses.
    */
-  required(request: Request, readBody: ReadBody | undefined, faultCode: ErrorCode): Promise<unknown>;
+  required(request: Request, server: ServerBindings, faultCode: ErrorCode): Promise<unknown>;
   /** Does the same for a body that may be left out, which counts as `{}`. */
-  optional(request: Request, readBody: ReadBody | undefined, faultCode: ErrorCode): Promise<unknown>;
+  optional(request: Request, server: ServerBindings, faultCode: ErrorCode): Promise<unknown>;
 }
 
 type Decode = (bytes: Uint8Array) => string;
@@ -28,12 +33,12 @@ export function createBodyReader(bytesMax: number): BodyReader {
   const decode: Decode = (bytes) => decoder.decode(bytes);
 
   return {
-    async required(request, readBody, faultCode) {
+    async required(request, server, faultCode) {
       checkType(request);
-      return parse(await read(request, readBody, bytesMax), decode, faultCode);
+      return parse(await read(request, server, bytesMax), decode, faultCode);
     },
-    async optional(request, readBody, faultCode) {
-      const bytes = await read(request, readBody, bytesMax);
+    async optional(request, server, faultCode) {
+      const bytes = await read(request, server, bytesMax);
       if (bytes.byteLength === 0) return {};
       checkType(request);
       return parse(bytes, decode, faultCode);
@@ -63,7 +68,7 @@ function isJson(type: string): boolean {
   return essence === "" || essence === "application/json" || /^[^/\s]+\/[^/\s]+\+json$/.test(essence);
 }
 
-async function read(request: Request, readBody: ReadBody | undefined, bytesMax: number): Promise<Uint8Array> {
+async function read(request: Request, { readBody }: ServerBindings, bytesMax: number): Promise<Uint8Array> {
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > bytesMax) throw tooLarge(bytesMax);
   try {

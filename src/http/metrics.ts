@@ -2,7 +2,7 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Registry } from "prom-client";
 import type { Engine } from "../engine/engine.ts";
 import { cumulative, type Histogram } from "../engine/telemetry/meter.ts";
-import type { Observation } from "../engine/telemetry/observation.ts";
+import type { Telemetry } from "../engine/telemetry/telemetry.ts";
 
 export interface Metrics {
   readonly contentType: string;
@@ -20,14 +20,14 @@ const operationBuckets = { factor: 1, from: 1, to: 2 ** 12 };
  * The metrics of `GET /metrics`. The way of an order only counts plain numbers (`engine/telemetry/meter.ts`). The first
  * scrape loads prom-client, and each scrape hands it those numbers, so a scrape pays for them and orders do not.
  */
-export async function createMetrics(engines: readonly Engine[], observation: Observation): Promise<Metrics> {
+export async function createMetrics(engines: readonly Engine[], telemetry: Telemetry): Promise<Metrics> {
   const library = await import("prom-client");
   const registry = new library.Registry();
   const add = createAdd(library, registry);
-  addOrderMetrics(add, observation);
-  addStoreMetrics(add, observation);
-  const readQueues = addQueueMetrics(add, engines, observation);
-  addProcessMetrics(add, observation);
+  addOrderMetrics(add, telemetry);
+  addStoreMetrics(add, telemetry);
+  const readQueues = addQueueMetrics(add, engines, telemetry);
+  addProcessMetrics(add, telemetry);
   return {
     contentType: registry.contentType,
     async text() {
@@ -75,7 +75,7 @@ function createAdd({ Counter, Gauge }: typeof import("prom-client"), registry: R
   };
 }
 
-function addOrderMetrics({ counter, histogram }: Add, { meters }: Observation): void {
+function addOrderMetrics({ counter, histogram }: Add, { meters }: Telemetry): void {
   function* statuses() {
     for (const [workflow, { totals }] of meters) {
       for (const [status, each] of totals.statuses) yield { workflow, status, each };
@@ -109,7 +109,7 @@ function addOrderMetrics({ counter, histogram }: Add, { meters }: Observation): 
   });
 }
 
-function addStoreMetrics({ histogram }: Add, { stores }: Observation): void {
+function addStoreMetrics({ histogram }: Add, { stores }: Telemetry): void {
   const commitHelp = "How long the store's transactions took until they were on disk.";
   histogram("cauce_store_commit_seconds", commitHelp, commitBuckets, function* () {
     for (const [workflow, { milliseconds }] of stores) yield [{ workflow }, milliseconds];
@@ -121,7 +121,7 @@ function addStoreMetrics({ histogram }: Add, { stores }: Observation): void {
 }
 
 /** Adds the gauges of the queues. A scrape calls what this returns, so that it reads the stores once for both gauges. */
-function addQueueMetrics({ gauge }: Add, engines: readonly Engine[], observation: Observation): () => Promise<void> {
+function addQueueMetrics({ gauge }: Add, engines: readonly Engine[], telemetry: Telemetry): () => Promise<void> {
   const readRows = async () => {
     const ofEach = engines.map(async (engine) =>
       (await engine.queues()).map((row) => ({ ...row, workflow: engine.workflow.name })),
@@ -141,7 +141,7 @@ function addQueueMetrics({ gauge }: Add, engines: readonly Engine[], observation
   gauge("cauce_oldest_waiting_age_seconds", ageHelp, ["workflow", "status"], function* () {
     for (const { workflow, status, kind, oldestWaitingAt: oldest } of rows) {
       if (kind !== "handled") continue;
-      yield [{ workflow, status }, oldest === null ? 0 : Math.max(0, observation.now() - oldest) / 1_000];
+      yield [{ workflow, status }, oldest === null ? 0 : Math.max(0, telemetry.now() - oldest) / 1_000];
     }
   });
   return async () => {
@@ -149,11 +149,11 @@ function addQueueMetrics({ gauge }: Add, engines: readonly Engine[], observation
   };
 }
 
-function addProcessMetrics({ counter, gauge }: Add, observation: Observation): void {
+function addProcessMetrics({ counter, gauge }: Add, telemetry: Telemetry): void {
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
   // The monitor runs a timer. In a process that goes on, the timer would outlive the server.
-  observation.onClose(() => lag.disable());
+  telemetry.onClose(() => lag.disable());
   gauge("cauce_event_loop_lag_seconds", "How late the event loop was since the last scrape.", ["quantile"], () => {
     const seconds = (nanoseconds: number) => (Number.isFinite(nanoseconds) ? nanoseconds / 1e9 : 0);
     const found: [Labels, number][] = [

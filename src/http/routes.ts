@@ -1,28 +1,20 @@
-import type { BoundOperation, BoundWorkflow } from "../api/around.ts";
+import { type BoundOperation, type BoundWorkflow, isRefusal } from "../api/around.ts";
 import { checkBody, checkQuery, idempotencyKeyPattern, noFields } from "../api/fields.ts";
-import { isRefusal, type Operation } from "../api/operation.ts";
+import type { Operation } from "../api/operation.ts";
 import { batchWire, pathFieldOf } from "../api/orders.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Call, Who } from "../engine/engine.ts";
-import type { Access } from "./auth.ts";
+import type { RequiredRole } from "./auth.ts";
 import { answersOf } from "./batch.ts";
-import { type BodyReader, checkEncoding, type ReadBody } from "./body.ts";
+import { type BodyReader, checkEncoding, type ServerBindings } from "./body.ts";
 import { problem, refusalProblem } from "./problem.ts";
 import { requestIdPattern } from "./requests.ts";
-
-/** What the HTTP server may offer for a request. */
-export interface ServerHelp {
-  /** Reads the body without a `Request`'s stream, which is quicker. */
-  readonly readBody?: ReadBody;
-  /** Lifts the time limit of a body that may be of any length. A body that stands still is still cut off. */
-  readonly takeTime?: () => void;
-}
 
 /** What a route knows of a request besides the request itself. */
 export interface RouteContext {
   /** The value of the path's parameter; empty where it has none. */
   readonly parameter: string;
-  readonly help: ServerHelp;
+  readonly server: ServerBindings;
   readonly who: Who;
 }
 
@@ -32,7 +24,7 @@ export interface Route {
   /** Below the base path; it has one parameter, such as `:id`, or none. */
   readonly path: string;
   /** The role that a key needs; undefined for a route that needs no key. */
-  readonly access: Access | undefined;
+  readonly access: RequiredRole | undefined;
   handle(request: Request, context: RouteContext): Promise<Response> | Response;
 }
 
@@ -67,9 +59,9 @@ function operationRoute({ operation, run }: BoundOperation, workflow: string, op
     method,
     path: `/${workflow}${path.replace(/\{(\w+)\}/, ":$1")}`,
     access: role,
-    async handle(request, { parameter, help, who }) {
+    async handle(request, { parameter, server, who }) {
       const call = callOf(request.headers, who, keyed === true);
-      const input = await read(request, help.readBody);
+      const input = await read(request, server);
       const result = await run(field === undefined ? input : { ...Object(input), [field]: parameter }, call);
       if (isRefusal(result)) return refusalProblem(result);
       if (method !== "GET") options.onDone();
@@ -88,12 +80,12 @@ const json = { "Content-Type": "application/json" };
 function inputReader(
   { method, takes, input, bodyRequired }: Operation,
   body: BodyReader,
-): (request: Request, readBody: ReadBody | undefined) => unknown {
+): (request: Request, server: ServerBindings) => unknown {
   const fields = input ?? noFields;
-  if (takes === "data") return (request, readBody) => body.required(request, readBody, "invalid_data");
+  if (takes === "data") return (request, server) => body.required(request, server, "invalid_data");
   if (method !== "POST") return (request) => checkQuery(fields, request.url);
   const read = bodyRequired ? body.required : body.optional;
-  return async (request, readBody) => checkBody(fields, await read(request, readBody, "invalid_request"));
+  return async (request, server) => checkBody(fields, await read(request, server, "invalid_request"));
 }
 
 /** The route for placing line by line. It is written by hand because request and response are streams. */
@@ -103,12 +95,12 @@ function batchRoute({ run }: BoundOperation, workflow: string, { bodyBytesMax, o
     method,
     path: `/${workflow}${path}`,
     access: role,
-    handle(request, { help, who }) {
+    handle(request, { server, who }) {
       checkLinesType(request.headers);
       const requestId = requestIdOf(request.headers);
       const headers = { "Content-Type": linesType };
       if (request.body === null) return new Response("", { headers });
-      help.takeTime?.();
+      server.disableTimeout?.();
       const answers = answersOf(request.body, {
         place: run,
         who,
@@ -135,9 +127,9 @@ export function allWorkflowsRoutes(bound: readonly BoundWorkflow[], { body }: Pi
         method,
         path,
         access: role,
-        async handle(request, { help, who }) {
+        async handle(request, { server, who }) {
           const call = callOf(request.headers, who, keyed === true);
-          const input = await read(request, help.readBody);
+          const input = await read(request, server);
           const results = await Promise.all(rows.map(({ run }) => run(input, call)));
           const refused = results.find(isRefusal);
           if (refused !== undefined) return refusalProblem(refused);

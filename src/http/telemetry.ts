@@ -2,8 +2,7 @@ import { checkQuery, noFields } from "../api/fields.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Events, TransitionEvent } from "../engine/telemetry/events.ts";
-import type { Observation } from "../engine/telemetry/observation.ts";
+import type { Events, Telemetry, TransitionEvent } from "../engine/telemetry/telemetry.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { eventsQuery, statsQuery } from "./requests.ts";
@@ -14,7 +13,7 @@ import { ok, type Route } from "./routes.ts";
 const eventReadersMax = 100;
 
 /** The routes that tell what happened: `/events` as it happens, `/stats` by the minute, `/metrics` in all. */
-export function telemetryRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
+export function telemetryRoutes(engines: readonly Engine[], observation: Telemetry, clock: Clock): Route[] {
   let metrics: Promise<Metrics> | undefined;
   let eventReaders = 0;
   return [
@@ -69,7 +68,7 @@ export function telemetryRoutes(engines: readonly Engine[], observation: Observa
 }
 
 /** Joins the minutes of all workflows. */
-function statsOf({ meters }: Observation, minutes: number) {
+function statsOf({ meters }: Telemetry, minutes: number) {
   const byMinute = new Map<number, object[]>();
   for (const [workflow, meter] of meters) {
     for (const { at, ...minute } of meter.minutes(minutes)) {

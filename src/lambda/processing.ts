@@ -1,19 +1,11 @@
-import { type Lease, resourceNames } from "../backend/aws/index.ts";
+import { type AwsBackend, type Lease, resourceNames } from "../backend/aws/index.ts";
 import type { App, Log } from "../core/handlers.ts";
-import { type HandledStatus, handledStatuses, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
-import type { Attempt } from "../engine/attempt.ts";
-import { jsonLog } from "../engine/log.ts";
-import { type Observer, unobserved } from "../engine/telemetry/observer.ts";
-import { cauceVariables, functionName } from "../node/settings.ts";
-import { createFigures, type Figures } from "./metrics.ts";
-import {
-  type Invocation,
-  type LambdaSettings,
-  lambdaSettings,
-  type OpenEngine,
-  openEngines,
-  openOnce,
-} from "./open.ts";
+import { handledStatus, handledStatuses, timeoutSecondsOf } from "../core/workflow.ts";
+import type { RunAttempt } from "../engine/attempt.ts";
+import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
+import type { FunctionSettings } from "../node/settings.ts";
+import type { FunctionMetrics } from "./metrics.ts";
+import { type Invocation, openOnAws, openOnce, startFunction } from "./open.ts";
 
 /** What an event source mapping of SQS hands to a function. */
 export interface SqsEvent {
@@ -38,8 +30,8 @@ interface StatusProcessor {
   readonly workflow: string;
   readonly status: string;
   readonly timeoutSeconds: number;
-  readonly backend: OpenEngine["backend"];
-  readonly attempt: Attempt;
+  readonly backend: AwsBackend;
+  readonly attempt: RunAttempt;
   /** In FIFO delivery the message itself comes again; in standard delivery a new message takes its place. */
   readonly fifo: boolean;
 }
@@ -63,10 +55,8 @@ const afterMilliseconds = 1_000;
 export function processingHandler(
   apps: App | readonly App[],
 ): (event: SqsEvent, invocation: Invocation) => Promise<SqsAnswer> {
-  const log = jsonLog((line) => process.stdout.write(line));
-  const settings = lambdaSettings(cauceVariables());
-  const figures = createFigures(settings, (line) => process.stdout.write(line));
-  const open = openOnce(() => openProcessors(apps, settings, log, figures));
+  const { settings, log, metrics } = startFunction();
+  const open = openOnce(() => openProcessors(apps, settings, log, metrics));
   return async ({ Records }, invocation) => {
     const processors = await open();
     const byQueue = Map.groupBy(Records, ({ eventSourceARN }) => eventSourceARN);
@@ -74,32 +64,31 @@ export function processingHandler(
       [...byQueue.values()].map(async (batch) => {
         const processor = processorOf(batch, processors, log);
         const ids = processor === undefined ? idsOf(batch) : await serve(batch, processor, invocation, log);
-        if (processor !== undefined) figures.add("MessagesNotDone", ids.length, processor);
+        if (processor !== undefined) metrics.add("MessagesNotDone", ids.length, processor);
         return ids;
       }),
     );
-    figures.write();
+    metrics.write();
     return { batchItemFailures: failed.flat().map((itemIdentifier) => ({ itemIdentifier })) };
   };
 }
 
 async function openProcessors(
   apps: App | readonly App[],
-  settings: LambdaSettings,
+  settings: FunctionSettings,
   log: Log,
-  figures: Figures,
+  metrics: FunctionMetrics,
 ): Promise<ReadonlyMap<string, StatusProcessor>> {
   const processors = new Map<string, StatusProcessor>();
-  const observerOf = (workflow: string) => attemptObserver(workflow, figures);
-  for (const { app, engine, backend } of await openEngines(apps, settings, { log, name: functionName(), observerOf })) {
-    const { workflow } = app;
+  const { workflows } = await openOnAws(apps, settings, log, (workflow) => attemptObserver(workflow, metrics));
+  for (const { engine, backend } of workflows) {
+    const { workflow } = engine;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
-    const attempt = await engine.attend();
+    const attempt = await engine.openAttempts();
     for (const status of handledStatuses(workflow)) {
-      const definition = statusOf(workflow, status) as HandledStatus;
       processors.set(names.queue(status), {
         ...{ workflow: workflow.name, status, backend, attempt, fifo: settings.delivery === "fifo" },
-        timeoutSeconds: timeoutSecondsOf(definition),
+        timeoutSeconds: timeoutSecondsOf(handledStatus(workflow, status)),
       });
     }
   }
@@ -109,13 +98,13 @@ async function openProcessors(
 const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "AttemptsFailed" } as const;
 
 /** Counts what the attempts of one workflow came to. */
-function attemptObserver(workflow: string, figures: Figures): Observer {
+function attemptObserver(workflow: string, metrics: FunctionMetrics): Observer {
   return {
-    ...unobserved,
+    ...noObserver,
     changed({ before: { status } }, attempt) {
       if (attempt === undefined) return;
-      figures.add(metricOf[attempt.outcome], 1, { workflow, status });
-      figures.add("AttemptMilliseconds", attempt.milliseconds, { workflow, status });
+      metrics.add(metricOf[attempt.outcome], 1, { workflow, status });
+      metrics.add("AttemptMilliseconds", attempt.milliseconds, { workflow, status });
     },
   };
 }

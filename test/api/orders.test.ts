@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { operations } from "../../src/api/operations.ts";
 import { batchWire, pathFieldOf, reservedIdsOf, type Wire, wire } from "../../src/api/orders.ts";
 import { reservedNames } from "../../src/core/defineWorkflow.ts";
-import { clientSettings } from "../../src/node/serverSettings.ts";
+import { rowsOf } from "../../src/node/settings.ts";
 import { problemOf, serving } from "../http/serving.ts";
 
 describe("the wire", () => {
@@ -42,7 +42,7 @@ it("no workflow can have the name of a route of the server", async (t) => {
 });
 
 it("no field of an operation has the name of a flag that every command has", () => {
-  const taken = [...Object.keys(clientSettings), "json", "help"];
+  const taken = [...Object.keys(rowsOf("client")), "json", "help"];
   for (const { name, input, command } of operations) {
     if (command === null) continue;
     for (const field of Object.keys(input?.().shape ?? {})) assert.ok(!taken.includes(field), `${name}: ${field}`);

@@ -43,7 +43,7 @@ Place an order, and see where it stands:
   curl -i http://127.0.0.1:3000/orders -H 'content-type: application/json' -d '{"customerId":"c-1","currency":"EUR","items":[{"sku":"TEA-1","quantity":2,"unitPrice":4.5}]}'
   curl http://127.0.0.1:3000/orders
 
-Ctrl+C stops it; what is in hand is finished first.
+Ctrl+C stops it, after the requests and handlers under way.
 `,
     );
   });

@@ -21,7 +21,7 @@ interface Report {
   readonly workflow: string;
   readonly status: string | null;
   readonly end: string | null;
-  readonly proofs: Required<Proofs>;
+  readonly proofs: { readonly [Name in keyof Proofs]-?: NonNullable<Proofs[Name]> };
   readonly missing: Readonly<Record<string, string>>;
 }
 
@@ -144,7 +144,7 @@ describe("cauce verify over the API alone", () => {
   it("says whether an order came to the status of --to", async (t) => {
     const { url } = await served(t);
     const reached = await run(url, ["verify", "--to", "held"]);
-    assert.match(reached.stdout, /came where it was to come, and stands in held\.\n$/);
+    assert.match(reached.stdout, /came to the status that was asked for, and stands in held\.\n$/);
     const waits = await run(url, ["verify", "--json", "--to", "sent", "--timeout", "1"]);
     assert.match(
       waits.stderr,
@@ -188,7 +188,10 @@ describe("cauce verify over the API alone", () => {
     for (const [args, line] of [
       [["--timeout", "0"], /^setting_invalid: --timeout must be whole seconds from 1 to 86400, not "0"\n$/],
       [["--data", "{"], /^setting_invalid: --data is not JSON: [^\n]+\n$/],
-      [["--key", "cauce_a", "--api-key", "cauce_b"], /^setting_invalid: --api-key and --key are both given/],
+      [
+        ["--key", "cauce_a", "--api-key", "cauce_b"],
+        /^setting_invalid: option '--api-key <key>' cannot be used with option '--key <key>'\n$/,
+      ],
       [["--workflow", "none"], /^setting_invalid: \S+ serves no workflow "none"; check --workflow\n$/],
     ] as const) {
       const { exit, stdout, stderr } = await run(url, ["verify", ...args]);

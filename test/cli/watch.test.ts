@@ -30,7 +30,7 @@ describe("cauce start --watch", { concurrency: 4 }, () => {
     assert.equal(placed.status, 202);
     const { id } = (await placed.json()) as { id: string };
     writePart("second");
-    await server.wrote(/part\.ts changed: starting anew\.\n[\s\S]*loaded second/);
+    await server.wrote(/part\.ts changed: restarting\.\n[\s\S]*loaded second/);
     const [, again] = await server.wrote(/loaded second\n[\s\S]*listens on (http:\S+)/);
     assert.equal((await fetch(`${again}/tiny/${id}`)).status, 200);
     assert.equal((await post(`${again}/tiny`, { name: "a".repeat(6_000) })).status, 413);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { compiler } from "../package/compiler.ts";
 import { served } from "./support.ts";
 
 // The client runs where no server does. A process of its own shows what it loads and what it needs of its environment.
@@ -52,7 +53,6 @@ describe("cauce/http", () => {
         join(directory, "tsconfig.json"),
         JSON.stringify({ extends: "../../tsconfig.json", compilerOptions, include }),
       );
-      const compiler = join(root, "node_modules/typescript/bin/tsc");
       const { stdout } = await promisify(execFile)(process.execPath, [
         compiler,
         "--pretty",

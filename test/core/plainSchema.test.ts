@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as z from "zod";
-import { isPlain } from "../../src/core/plainSchema.ts";
+import { isPlain } from "../../src/core/defineWorkflow.ts";
 
 const node = z.object({
   name: z.string(),

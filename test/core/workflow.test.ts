@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { z } from "zod";
 import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import type { ErrorCode } from "../../src/core/errors.ts";
-import { longestDelaySeconds } from "../../src/core/errors.ts";
+import { delaySecondsMax } from "../../src/core/errors.ts";
 import { type AnyWorkflow, faultsOf, final, handledStatuses, kindOf, statusOf } from "../../src/core/workflow.ts";
 
 const data = z.object({ customerId: z.string() });
@@ -49,8 +49,8 @@ describe("defineWorkflow", () => {
         "a fraction of a second",
         () => defineOpen({ timeoutSeconds: 0.1, retry: { baseSeconds: 0.01, maxSeconds: 0.1 } }),
       ],
-      ["the longest delays", () => defineOpen({ retry: { baseSeconds: 1, maxSeconds: longestDelaySeconds } })],
-      ["the longest expiry", () => defineWaiting({ expires: { afterSeconds: longestDelaySeconds, to: "done" } })],
+      ["the longest delays", () => defineOpen({ retry: { baseSeconds: 1, maxSeconds: delaySecondsMax } })],
+      ["the longest expiry", () => defineWaiting({ expires: { afterSeconds: delaySecondsMax, to: "done" } })],
       ["a status that follows itself", () => defineOpen({ to: ["open", "done"] })],
       ["an expiry to the status itself", () => defineWaiting({ expires: { afterSeconds: 1, to: "open" } })],
       [
@@ -309,13 +309,13 @@ describe("defineWorkflow", () => {
         (key) =>
           [
             `a retry.${key} over 100 years`,
-            () => defineOpen({ retry: { [key]: longestDelaySeconds + 1 } }),
-            new RegExp(`status "open": retry.${key} must be .* up to ${longestDelaySeconds}`),
+            () => defineOpen({ retry: { [key]: delaySecondsMax + 1 } }),
+            new RegExp(`status "open": retry.${key} must be .* up to ${delaySecondsMax}`),
           ] as const,
       ),
       [
         "an expiry after 100 years",
-        () => defineWaiting({ expires: { afterSeconds: longestDelaySeconds + 1, to: "done" } }),
+        () => defineWaiting({ expires: { afterSeconds: delaySecondsMax + 1, to: "done" } }),
         /up to 3155760000/,
       ],
       ["no data schema", () => define({ ...fine, data: undefined }), /data must be a zod schema/],

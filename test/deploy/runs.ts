@@ -284,8 +284,8 @@ export async function record(t: TestContext, delivery: DeliveryMode, stage: stri
     try {
       const actor = { runtime: "node" as const, name: hostname() };
       const engine = createEngine({ app, backend, clock, random: Math.random, log, actor, retentionDays: 2 });
-      await engine.sweep(() => true);
-      await engine.removeOld(() => true);
+      await engine.maintain("sweep", () => true);
+      await engine.maintain("retention", () => true);
     } finally {
       await backend.close();
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
-import { topologyOf } from "../../src/deploy/topology.ts";
+import { type TopologyOptions, topologyOf } from "../../src/deploy/topology.ts";
 import { defineWorkflow, final } from "../../src/index.ts";
 
 const workflow = defineWorkflow({
@@ -86,6 +86,55 @@ describe("the topology", () => {
         [10, 2],
         [10, 10],
       ],
+    );
+  });
+
+  it("plans a process for each duty, and one for each status that has a function of its own", () => {
+    const of = (options: TopologyOptions) =>
+      topologyOf(workflow, options).processes.map(({ name, duty, statuses, timeoutSeconds, slots, processesMax }) => [
+        ...[name, duty, statuses.join(), timeoutSeconds, slots, processesMax],
+      ]);
+    assert.deepEqual(of({}), [
+      ["orders-request-dev", "serve", "", 30, 0, undefined],
+      ["orders-processing-dev", "work", "received,paid", 220, 10, 12],
+      ["orders-sweep-dev", "maintain", "", 900, 0, 1],
+    ]);
+    assert.deepEqual(of({ processors: "per-status" }).slice(1, 3), [
+      ["orders-processing-received-dev", "work", "received", 30, 10, 2],
+      ["orders-processing-paid-dev", "work", "paid", 220, 10, 10],
+    ]);
+    assert.deepEqual(of({ compute: "kubernetes", processors: "per-status" }), [
+      ["orders-api-dev", "serve", "", 30, 0, undefined],
+      ["orders-work-dev", "work", "received,paid", 220, 125, 1],
+      ["orders-sweeper-dev", "maintain", "", 900, 0, 1],
+    ]);
+  });
+
+  it("renders the plan as functions with their event sources, or as pods", () => {
+    const { processes, functions, pods, sources } = topologyOf(workflow, { processors: "per-status" });
+    assert.deepEqual(
+      functions,
+      processes.map((each) => ({
+        ...each,
+        role: { serve: "request", work: "processing", maintain: "sweep" }[each.duty],
+      })),
+    );
+    assert.deepEqual(pods, []);
+    for (const { slots, processesMax, statuses, name, duty } of processes) {
+      const own = sources.filter((source) => source.function === name);
+      assert.deepEqual(
+        own.map(({ status, batchSize, concurrencyMost }) => [status, batchSize, concurrencyMost]),
+        duty === "work" ? statuses.map((status) => [status, slots, processesMax]) : [],
+      );
+    }
+    const inPods = topologyOf(workflow, { compute: "kubernetes" });
+    assert.deepEqual(
+      inPods.pods.map(({ role, ...process }) => process),
+      inPods.processes,
+    );
+    assert.deepEqual(
+      inPods.pods.map(({ role }) => role),
+      ["api", "work", "sweeper"],
     );
   });
 

@@ -488,10 +488,10 @@ describe("the order and the context of a handler", () => {
       },
       { resources: async () => ({ gateway: "the gateway" }) },
     );
-    const { engine, place, until, lines } = engineOf(t, app);
+    const { engine, place, logged, lines } = engineOf(t, app);
     await engine.start();
     const { id } = await place();
-    await until(id, isIn("done"));
+    await logged("attempt done");
     const fields = { orderId: id, status: "received", visit: 0, attempt: 1 };
     assert.deepEqual(lines, [
       { level: "info", fields: { ...fields, amount: 5 }, message: "asking the gateway" },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import { final } from "../../src/core/workflow.ts";
-import { createDeadlines, type Deadline } from "../../src/engine/runHandler.ts";
+import { type AttemptDeadline, createDeadlines } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { appOf, controlled, engineOf, isFailed, isIn, quiet, workflowOf } from "./support.ts";
 
@@ -11,10 +11,10 @@ describe("deadlines", () => {
     const clock = fakeClock(0);
     const deadlines = createDeadlines(clock);
     const expired: [string, number][] = [];
-    const add = (name: string, afterSeconds = 10): Deadline => {
+    const add = (name: string, afterSeconds = 10): AttemptDeadline => {
       const at = clock.now() + afterSeconds * 1_000;
       const expire = () => void expired.push([name, clock.now()]);
-      const deadline: Deadline = { at, expire, earlier: undefined, later: undefined };
+      const deadline: AttemptDeadline = { at, expire, earlier: undefined, later: undefined };
       deadlines.add(deadline);
       return deadline;
     };

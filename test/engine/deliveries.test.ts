@@ -6,13 +6,24 @@ import { type Change, decide, type Outcome } from "../../src/core/decide.ts";
 import { CauceError, PermanentError } from "../../src/core/errors.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
-import { final } from "../../src/core/workflow.ts";
+import { final, handledStatus } from "../../src/core/workflow.ts";
 import { createAttempt } from "../../src/engine/attempt.ts";
 import { createDeadlines } from "../../src/engine/runHandler.ts";
-import { unobserved } from "../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { copyStore, openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
-import { actor, appOf, atEnd, controlled, engineOf, isFailed, isIn, keptLog, quiet, workflowOf } from "./support.ts";
+import {
+  actor,
+  appOf,
+  atEnd,
+  contextOf,
+  controlled,
+  engineOf,
+  isFailed,
+  isIn,
+  keptLog,
+  quiet,
+  workflowOf,
+} from "./support.ts";
 
 const workflow = workflowOf({
   received: { to: ["priced", "held"], timeoutSeconds: 10, retry: { attempts: 3, baseSeconds: 4 } },
@@ -38,24 +49,25 @@ function attempting(
   const events: string[] = [];
   const committedFor: (Delivery | undefined)[] = [];
   const attempt = createAttempt({
-    workflow,
+    ...contextOf({
+      workflow,
+      backend: {
+        ...backend,
+        commit: (change, delivery) => {
+          events.push("commit");
+          committedFor.push(delivery);
+          return backend.commit(change, delivery);
+        },
+      },
+      clock,
+      log: kept.log,
+    }),
     status: "received",
-    timeoutSeconds: 10,
+    definition: handledStatus(workflow, "received"),
     handler: () => handler,
     resources: {},
-    backend,
-    clock,
-    random: () => 0.5,
-    log: kept.log,
-    actor,
     deadlines,
-    observer: unobserved,
-    commit: (change, delivery) => {
-      events.push("commit");
-      committedFor.push(delivery);
-      return backend.commit(change, delivery);
-    },
-    commitAgain: () => assert.fail("the store refused a change"),
+    stopping: new AbortController().signal,
   });
   return {
     ...kept,

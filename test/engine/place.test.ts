@@ -4,12 +4,13 @@ import { z } from "zod";
 import { memory } from "../../src/backend/memory/memory.ts";
 import type { Backend, Limits, NewOrder } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
+import type { StoredOrder } from "../../src/core/order.ts";
 import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { createIntake } from "../../src/engine/place.ts";
-import { unobserved } from "../../src/engine/telemetry/observer.ts";
+import { createPlace } from "../../src/engine/place.ts";
+import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { actor, cauceError, refused, taken, workflowOf } from "./support.ts";
+import { actor, cauceError, contextOf, refused, taken, workflowOf } from "./support.ts";
 
 const statuses = { received: { to: ["done"] }, done: final } as const;
 const data = z.object({ customerId: z.string(), amount: z.number().min(1).default(5) });
@@ -37,15 +38,10 @@ function intakeOf(workflow: AnyWorkflow = plain, limits: Partial<Limits> = {}): 
       return inner.place(order);
     },
   };
-  const place = createIntake({
-    workflow,
-    backend,
-    clock,
-    actor,
-    observer: unobserved,
-
-    onExpiry: (at) => void expiries.push(at),
-  });
+  const placed = ({ expiresAt }: StoredOrder) => {
+    if (expiresAt !== null) expiries.push(expiresAt);
+  };
+  const place = createPlace(contextOf({ workflow, backend, clock, observer: { ...noObserver, placed } }));
   return { place, backend, sent, expiries, clock };
 }
 
@@ -224,27 +220,11 @@ test("placing rejects where the store takes no writes, and the caller is not tol
   const { backend, clock } = intakeOf();
   for (const code of ["store_full", "store_unavailable"] as const) {
     const full: Backend = { ...backend, place: () => Promise.reject(new CauceError(code, "the disk is full")) };
-    const place = createIntake({
-      workflow: plain,
-      backend: full,
-      clock,
-      actor,
-      observer: unobserved,
-
-      onExpiry: () => {},
-    });
+    const place = createPlace(contextOf({ workflow: plain, backend: full, clock }));
     await assert.rejects(place({ customerId: "c-1" }), cauceError(code));
   }
   await backend.close();
-  const place = createIntake({
-    workflow: plain,
-    backend,
-    clock,
-    actor,
-    observer: unobserved,
-
-    onExpiry: () => {},
-  });
+  const place = createPlace(contextOf({ workflow: plain, backend, clock }));
   await assert.rejects(place({ customerId: "c-1" }), cauceError("closed"));
 });
 

@@ -4,10 +4,11 @@ import { memory } from "../../src/backend/memory/memory.ts";
 import type { Backend, Delivery, ReceiveOptions, Verdict } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
-import type { Attempt, Settlement } from "../../src/engine/attempt.ts";
+import type { RunAttempt, Settlement } from "../../src/engine/attempt.ts";
 import { startPoll } from "../../src/engine/poll.ts";
+import { createDeadlines } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { actor, appOf, atEnd, engineOf, isIn, keptLog, quiet, workflowOf } from "./support.ts";
+import { actor, appOf, atEnd, contextOf, engineOf, isIn, keptLog, quiet, workflowOf } from "./support.ts";
 
 interface Attempted {
   readonly delivery: Delivery;
@@ -39,21 +40,30 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
   });
   const attempted: Attempted[] = [];
   const onAttempt = new Set<() => void>();
-  const attempt: Attempt = (delivery, handled) =>
+  const attempt: RunAttempt = (delivery, handled) =>
     new Promise((settle, fail) => {
       attempted.push({ delivery, handled, settle, fail });
       for (const look of onAttempt) look();
     });
   const kept = keptLog();
-  const poll = startPoll({
-    status: "received",
-    concurrency,
-    leaseSeconds: 60,
-    backend,
-    clock,
+  const poll = startPoll(
+    {
+      ...contextOf({
+        backend,
+        clock,
+        log: kept.log,
+      }),
+      ...{
+        status: "received",
+        definition: { to: ["done"], concurrency, timeoutSeconds: 10 },
+        handler: assert.fail,
+        resources: {},
+        deadlines: createDeadlines(clock),
+      },
+      stopping: new AbortController().signal,
+    },
     attempt,
-    log: kept.log,
-  });
+  );
   atEnd(t, async () => {
     for (const each of attempted) each.settle({ verdict: "done" });
     await poll.stop();

@@ -30,9 +30,9 @@ function storeOf(t: TestContext) {
       check();
     },
   };
-  const health = createStoreHealth({ backend, clock });
+  const health = createStoreHealth(backend, clock);
   const place = (key: NewOrder["key"] = null) =>
-    health.backend.place({
+    health.healthChecked.place({
       ...{
         status: "open",
         kind: "handled",
@@ -100,7 +100,7 @@ test("a pause, a change and a removal show that the store takes writes; a remova
     ...right,
     keep: (note) => (full ? Promise.reject(new CauceError("store_full", "no")) : right.keep(note)),
   };
-  const { backend: watched, takesWrites } = createStoreHealth({ backend, clock });
+  const { healthChecked: watched, takesWrites } = createStoreHealth(backend, clock);
   const by = { ...actor, requestId: null, messageId: null };
   const order = {
     kind: "final",

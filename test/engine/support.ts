@@ -10,9 +10,11 @@ import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../../src/core/errors.ts";
 import { type AnyHandler, type App, implement, type LazyHandler, type Log } from "../../src/core/handlers.ts";
 import type { Order, StoredOrder } from "../../src/core/order.ts";
-import type { AnyWorkflow, StatusDefinition } from "../../src/core/workflow.ts";
+import { type AnyWorkflow, final, type StatusDefinition } from "../../src/core/workflow.ts";
+import type { EngineContext } from "../../src/engine/context.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine, Call as EngineCall, Refusal } from "../../src/engine/engine.ts";
+import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
 import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
 
@@ -114,6 +116,19 @@ export function workflowOf(statuses: Readonly<Record<string, StatusDefinition>>,
 }
 
 export type AppParts = { readonly resources?: () => unknown; readonly release?: (resources: object) => unknown };
+
+/** What the parts of an engine share, over a backend and a clock. */
+export function contextOf(parts: Partial<EngineContext> & Pick<EngineContext, "backend" | "clock">): EngineContext {
+  return {
+    workflow: workflowOf({ received: { to: ["done"] }, done: final }),
+    random: () => 0.5,
+    log: keptLog().log,
+    actor: { ...actor, requestId: null, messageId: null },
+    observer: noObserver,
+    commitPatienceSeconds: Number.POSITIVE_INFINITY,
+    ...parts,
+  };
+}
 
 /** Joins any handlers to a workflow, also handlers that only plain JavaScript can pass. */
 export function appOf(

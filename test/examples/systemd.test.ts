@@ -7,7 +7,7 @@ import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
 import orders from "../../examples/orders/orders.app.ts";
-import { readSettings } from "../../src/node/serverSettings.ts";
+import { readSettings } from "../../src/node/readSettings.ts";
 
 const folder = fileURLToPath(new URL("../../examples/systemd/", import.meta.url));
 const units = readdirSync(folder).filter((name) => /\.(service|timer)$/.test(name));
@@ -74,12 +74,12 @@ describe("examples/systemd", () => {
   });
 
   it("has variables that cauce start takes, and the same data directory as the units", () => {
-    const settings = readSettings({}, parseEnv(textOf("cauce.env")) as Record<string, string>);
+    const settings = readSettings("start", {}, parseEnv(textOf("cauce.env")) as Record<string, string>);
     const unit = settingsOf(textOf("cauce.service"));
     assert.equal(settings.data, `/var/lib/${unit.get("Service.StateDirectory")}`);
     assert.ok(
       settingsOf(textOf("cauce-backup.service")).get("Service.ExecStart")?.endsWith(`--data ${settings.data}'`),
     );
-    assert.throws(() => readSettings({}, { CAUCE_PROT: "3000" }), { code: "setting_invalid" });
+    assert.throws(() => readSettings("start", {}, { CAUCE_PROT: "3000" }), { code: "setting_invalid" });
   });
 });

@@ -11,9 +11,9 @@ import type { Order } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { createObservation } from "../../src/engine/telemetry/observation.ts";
+import { createTelemetry } from "../../src/engine/telemetry/telemetry.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
-import type { ServerHelp } from "../../src/http/routes.ts";
+import type { ServerBindings } from "../../src/http/body.ts";
 import { telemetryRoutes } from "../../src/http/telemetry.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
@@ -60,7 +60,7 @@ export interface RequestOptions {
   readonly body?: RequestInit["body"];
   readonly headers?: Record<string, string>;
   /** The environment that the server passes on. */
-  readonly env?: ServerHelp;
+  readonly env?: ServerBindings;
 }
 
 export interface Problem {
@@ -80,7 +80,7 @@ export function boundOf(engines: readonly Engine[]): BoundWorkflow[] {
 /** Makes the parts of an app that a test does not use. */
 export function parts() {
   const clock = fakeClock();
-  return { telemetry: telemetryRoutes([], createObservation({ clock, stream: "s" }), clock) };
+  return { telemetry: telemetryRoutes([], createTelemetry({ clock, stream: "s" }), clock) };
 }
 
 /** Makes the HTTP app over two engines on memory backends, whose clock stands still. Closes them when the test ends. */
@@ -98,7 +98,7 @@ export async function serving(
   };
   const log = { info: write("info"), warn: write("warn"), error: write("error") };
   const backends = [orders, claims].map((app) => ({ app, backend: memory({ clock }) }));
-  const observation = createObservation({ clock, stream: "s" });
+  const observation = createTelemetry({ clock, stream: "s" });
   const engines: Engine[] = backends.map(({ app, backend }) => {
     const observer = observation.observerOf(app.workflow.name, []);
     return createEngine({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createFigures, emfLines, type Metric, units } from "../../src/lambda/metrics.ts";
+import { createFunctionMetrics, emfLines, type Metric, units } from "../../src/lambda/metrics.ts";
 
 const now = Date.UTC(2026, 10, 24);
 const unitsOfCloudWatch = ["Count", "Milliseconds"];
@@ -50,7 +50,7 @@ function checked(text: string): Line {
   return line;
 }
 
-describe("a line of figures", () => {
+describe("a line of metrics", () => {
   it("has the format that CloudWatch takes, with each metric's unit", () => {
     const values = new Map((Object.keys(units) as Metric[]).map((metric) => [metric, [1]]));
     const [line, ...more] = emfLines({ stage: "dev", workflow: "orders", status: "paid" }, values, now).map(checked);
@@ -92,11 +92,11 @@ describe("a line of figures", () => {
   });
 });
 
-describe("figures", () => {
+describe("the metrics of a function", () => {
   const figures = (metrics: boolean) => {
     const lines: string[] = [];
     return {
-      ...createFigures(
+      ...createFunctionMetrics(
         { stage: "dev", metrics },
         (line) => lines.push(line),
         () => now,

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
-import { type Help, listen } from "../../src/node/server.ts";
+import type { ServerBindings } from "../../src/http/body.ts";
+import { listen } from "../../src/node/server.ts";
 
 const host = "127.0.0.1";
 const minute = 60_000;
@@ -10,11 +11,11 @@ const minute = 60_000;
 /** Starts a server whose requests the test answers, and whose timers stand still. */
 async function serving(t: TestContext) {
   t.mock.timers.enable({ apis: ["setInterval"] });
-  const arrived = Promise.withResolvers<{ request: Request; help: Help }>();
+  const arrived = Promise.withResolvers<{ request: Request; server: Required<ServerBindings> }>();
   const answer = Promise.withResolvers<Response>();
   const server = await listen(
-    (request, help) => {
-      arrived.resolve({ request, help });
+    (request, bindings) => {
+      arrived.resolve({ request, server: bindings });
       return answer.promise;
     },
     { host, port: 0 },
@@ -35,8 +36,8 @@ const head = (length: string) => `POST / HTTP/1.1\r\nHost: a\r\n${length}\r\n\r\
 test("a body that does not come in time is answered with 408, and the connection closed", async (t) => {
   const { socket, arrived, tick } = await serving(t);
   socket.write(`${head("Content-Length: 10")}{`);
-  const { help } = await arrived;
-  void help.readBody(100).catch(() => {});
+  const { server } = await arrived;
+  void server.readBody(100).catch(() => {});
   tick();
   let text = "";
   for await (const chunk of socket) text += chunk;
@@ -47,8 +48,8 @@ test("a body that does not come in time is answered with 408, and the connection
 test("a body that came in time sets no limit to its answer", async (t) => {
   const { socket, arrived, answer, tick } = await serving(t);
   socket.write(`${head("Content-Length: 2")}{}`);
-  const { help } = await arrived;
-  assert.equal(Buffer.from((await help.readBody(100)) ?? []).toString(), "{}");
+  const { server } = await arrived;
+  assert.equal(Buffer.from((await server.readBody(100)) ?? []).toString(), "{}");
   tick();
   tick();
   answer.resolve(new Response("late"));
@@ -59,8 +60,8 @@ test("a body that came in time sets no limit to its answer", async (t) => {
 test("a body without a time limit is cut off only when it stalls", async (t) => {
   const { socket, arrived, tick } = await serving(t);
   socket.write(head("Transfer-Encoding: chunked"));
-  const { request, help } = await arrived;
-  help.takeTime();
+  const { request, server } = await arrived;
+  server.disableTimeout();
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
   for (let n = 0; n < 5; n++) {
     socket.write("1\r\nx\r\n");

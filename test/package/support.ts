@@ -5,10 +5,6 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
-export const typescript = fileURLToPath(import.meta.resolve("typescript/package.json")).replace(
-  /package\.json$/,
-  "bin/tsc",
-);
 
 export interface Ended {
   readonly code: number | null;
@@ -78,12 +74,6 @@ export async function run(directory: string, command: string, ...args: readonly 
     `${command} ${args.join(" ")} in ${directory} ended with ${signal ?? code}: ${stdout}${stderr}`,
   );
   return stdout;
-}
-
-/** Installs the directory's dependencies and `packages`, from npm's cache where the cache has them. */
-export function npmInstall(directory: string, ...packages: readonly string[]): Promise<string> {
-  const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
-  return run(directory, "npm", "install", ...quiet, ...packages);
 }
 
 /** Counts the bytes of a directory's files. */

@@ -1,37 +1,27 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { findTestFiles } from "../../scripts/testCalm/files.ts";
+import { findTestFiles } from "../../scripts/testFiles.ts";
+import { checkoutWith } from "./support.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const here = "test/scripts/testCalm.test.ts";
 
-/** Makes a checkout with these files, by their paths and texts. */
-function checkout(t: TestContext, files: Readonly<Record<string, string>>): string {
-  const directory = mkdtempSync(join(tmpdir(), "cauce-calm-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(directory, path)), { recursive: true });
-    writeFileSync(join(directory, path), text);
-  }
-  return directory;
-}
-
 const support = 'import dynalite from "dynalite"; export const start = () => dynalite(); export type Started = object;';
-// The word is made, since a literal before other words would make this file one that runs the command.
+// The words are made, since a literal before other words would make this file one that runs the command, or npm.
 const emulate = JSON.stringify("emulate");
+const npx = JSON.stringify("npx");
 const command =
   'import { spawn } from "node:child_process"; export const run = (words) => spawn("bin/cauce.js", words);';
 
 /** Gives the way in which a test file leads to an emulator, or undefined where the file is kept. */
 async function wayOf(t: TestContext, text: string, more: Readonly<Record<string, string>> = {}) {
-  const found = await findTestFiles(
-    checkout(t, {
+  const found = findTestFiles(
+    checkoutWith(t, {
       "test/one.test.ts": text,
       "test/support.ts": support,
       "test/command.ts": command,
@@ -41,11 +31,12 @@ async function wayOf(t: TestContext, text: string, more: Readonly<Record<string,
       "src/cli/main.ts": 'export const main = async () => (await import("../emulate.ts")).emulate();',
       ...more,
     }),
+    ["emulator"],
   );
   return found.leftOut[0]?.way.join(" ");
 }
 
-describe("findTestFiles", () => {
+describe("findTestFiles for test:calm", () => {
   const starting: readonly (readonly [what: string, text: string, way: string])[] = [
     ["imports an emulator", 'import "fauxqs";', "test/one.test.ts fauxqs"],
     [
@@ -95,7 +86,7 @@ describe("findTestFiles", () => {
     ],
     [
       "runs an installed cauce emulate",
-      `import "node:child_process"; run(project, "npx", "cauce", ${emulate}, "shop.app.js");`,
+      `import "node:child_process"; run(project, ${npx}, "cauce", ${emulate}, "shop.app.js");`,
     ],
     [
       "reads the text of a file that imports an emulator",
@@ -107,7 +98,7 @@ describe("findTestFiles", () => {
   }
 
   it("leaves out exactly the test files of this checkout that lead to an emulator", async () => {
-    const { calm, leftOut } = await findTestFiles(root);
+    const { kept: calm, leftOut } = findTestFiles(root, ["emulator"]);
     assert.ok(calm.length > 100 && leftOut.length > 20, `${calm.length} and ${leftOut.length}`);
     for (const { file, way } of leftOut) {
       assert.ok(["dynalite", "fauxqs", "cauce emulate"].includes(way.at(-1) ?? ""), way.join(" "));

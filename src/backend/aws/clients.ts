@@ -40,7 +40,7 @@ export function destroyClients({ dynamo, sns, sqs }: Clients): void {
 }
 
 /** What `send` of a client takes beside the command. */
-export interface CallOptions {
+export interface SendOptions {
   readonly abortSignal: AbortSignal;
   readonly requestTimeout: number;
 }
@@ -51,7 +51,7 @@ export interface CallOptions {
  */
 export async function call<Output>(
   where: string,
-  send: (options: CallOptions) => Promise<Output>,
+  send: (options: SendOptions) => Promise<Output>,
   waitSeconds = 0,
 ): Promise<Output> {
   const waitMilliseconds = waitSeconds * 1_000;

@@ -10,7 +10,7 @@ import {
   type UpdateItemCommandInput,
 } from "@aws-sdk/client-dynamodb";
 import { CauceError } from "../../core/errors.ts";
-import { type CallOptions, call, callMilliseconds, createBatcher, isConditionFailed } from "./clients.ts";
+import { call, callMilliseconds, createBatcher, isConditionFailed, type SendOptions } from "./clients.ts";
 import { type Item, orderPart, textOf } from "./item.ts";
 import { itemReadsMax } from "./quotas.ts";
 
@@ -64,7 +64,7 @@ export function openTable(dynamo: DynamoDBClient, TableName: string) {
   });
 
   /** Makes a conditional write; undefined when its condition did not hold. */
-  const write = async <Output>(send: (options: CallOptions) => Promise<Output>): Promise<Output | undefined> => {
+  const write = async <Output>(send: (options: SendOptions) => Promise<Output>): Promise<Output | undefined> => {
     try {
       return await call(where, send);
     } catch (error) {

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from "node:http";
 import type { z } from "zod";
 import type { ErrorCode } from "../../core/errors.ts";
-import type { Access } from "../auth.ts";
+import type { RequiredRole } from "../auth.ts";
 import { httpStatusOf, isHttpErrorCode } from "../problem.ts";
 import { inlineSchema, type JsonSchema, meaningOf, refTo } from "./components.ts";
 
@@ -28,7 +28,7 @@ export interface RouteDescription {
   readonly operationId: string;
   readonly tag: string;
   /** What the API key must allow. Undefined: the route needs no key. */
-  readonly access: Access | undefined;
+  readonly access: RequiredRole | undefined;
   readonly summary: string;
   readonly description?: string | undefined;
   readonly parameters?: {
@@ -83,7 +83,7 @@ function parametersOf(where: string, fields: z.ZodObject | undefined): object[] 
   });
 }
 
-function roleText(access: Access | undefined): string {
+function roleText(access: RequiredRole | undefined): string {
   if (access === undefined) return "Needs no API key.";
   if (access === "any") return "Needs any API key, where keys are in use.";
   return access === "operate" ? "Role: `operate`." : `Role: \`${access}\` or \`operate\`.`;

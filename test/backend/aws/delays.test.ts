@@ -52,7 +52,7 @@ async function worker(t: TestContext, mode: DeliveryMode) {
   const log = { info: () => {}, warn: () => {}, error: (fields: object) => assert.fail(JSON.stringify(fields)) };
   const actor = { runtime: "node", name: "test" } as const;
   const engine = createEngine({ app, backend, clock, random: seeded(5), log, actor, commitPatienceSeconds: 0 });
-  const attempt = await engine.attend();
+  const attempt = await engine.openAttempts();
   t.after(async () => {
     await engine.stop();
     await backend.close();
@@ -84,7 +84,7 @@ async function worker(t: TestContext, mode: DeliveryMode) {
     async pass(until: number, stepSeconds: number) {
       while (clock.now() < until) {
         clock.advance(Math.min(stepSeconds, (until - clock.now()) / 1_000));
-        await engine.sweep(() => true);
+        await engine.maintain("sweep", () => true);
         await work();
       }
     },

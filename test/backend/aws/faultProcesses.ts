@@ -108,7 +108,7 @@ export async function endsOnce(stage: Stage, cell: Cell, fault: Fault): Promise<
   };
   const sweep = async (): Promise<void> => {
     const { engine } = (await running) ?? {};
-    await engine?.sweep(() => true).catch((error) => say({ error: String(error) }, "sweep failed"));
+    await engine?.maintain("sweep", () => true).catch((error) => say({ error: String(error) }, "sweep failed"));
   };
   let sweeping: Promise<void> | undefined;
   const onOverdue = () => {

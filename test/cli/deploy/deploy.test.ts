@@ -12,7 +12,7 @@ import { deploy } from "../../../src/cli/deploy/deploy.ts";
 import { readDeployed } from "../../../src/cli/deploy/deployed.ts";
 import { findCdk, runCdk } from "../../../src/cli/deploy/synth.ts";
 import { systemClock } from "../../../src/core/clock.ts";
-import { readStackSettings } from "../../../src/node/serverSettings.ts";
+import { readSettings } from "../../../src/node/readSettings.ts";
 import { createStack, startEmulators } from "../../backend/aws/emulators.ts";
 import { newOrder } from "../../backend/sqlite/support.ts";
 import { startRecorder } from "../../deploy/recorder.ts";
@@ -126,7 +126,7 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     const { send, purge, other } = await deployed(t, "live");
     for (const status of ["packed", "received"]) await other(`orders-${status}-dead-live`);
     await send();
-    const settings = readStackSettings({ stage: "live", compute: "kubernetes" }, {});
+    const settings = readSettings("stack", { stage: "live", compute: "kubernetes" }, {});
     const { cdk, calls } = standIn(t);
     const { output, text } = written();
     const run = (force: boolean) => deploy(module, settings, { output, cdk, force, yes: true });
@@ -148,7 +148,7 @@ describe("cauce deploy", { concurrency: 1 }, () => {
   });
 
   it("asks before it deploys, and needs --yes without a terminal", async (t) => {
-    const settings = readStackSettings({ stage: "asked", compute: "kubernetes" }, {});
+    const settings = readSettings("stack", { stage: "asked", compute: "kubernetes" }, {});
     const { cdk, calls } = standIn(t);
     const { output } = written();
     await assert.rejects(deploy(module, settings, { output, cdk, force: false, yes: false }), {
@@ -176,7 +176,7 @@ describe("cauce deploy", { concurrency: 1 }, () => {
   it("refuses to deploy without a Region or credentials, before it bundles", async (t) => {
     const { cdk, calls } = standIn(t);
     const { output, text } = written();
-    const settings = readStackSettings({ public: "true" }, {});
+    const settings = readSettings("stack", { public: "true" }, {});
     const attempt = () => deploy(module, settings, { output, cdk, force: false, yes: true });
     const kept = { ...env };
     t.after(() => Object.assign(env, kept));
@@ -203,7 +203,7 @@ describe("cauce deploy", { concurrency: 1 }, () => {
   it("refuses to deploy without keys or --public, before it bundles", async (t) => {
     const { cdk, calls } = standIn(t);
     const { output } = written();
-    const settings = readStackSettings({}, {});
+    const settings = readSettings("stack", {}, {});
     await assert.rejects(deploy(module, settings, { output, cdk, force: false, yes: true }), { code: "keys_required" });
     assert.deepEqual(calls(), []);
   });

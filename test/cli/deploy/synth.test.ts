@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { main } from "../../../src/cli/main.ts";
-import { readStackSettings } from "../../../src/node/serverSettings.ts";
+import { readSettings } from "../../../src/node/readSettings.ts";
 import { apps } from "../../deploy/support.ts";
 
 async function run(...args: string[]) {
@@ -56,7 +56,7 @@ describe("cauce synth", () => {
 describe("the settings of a stack", () => {
   const refused = (flags: object, variables: Record<string, string> = {}) => {
     try {
-      readStackSettings(flags, variables);
+      readSettings("stack", flags, variables);
     } catch (error) {
       assert.equal((error as { code: string }).code, "setting_invalid");
       return (error as Error).message;
@@ -65,7 +65,7 @@ describe("the settings of a stack", () => {
   };
 
   it("have defaults, and are read from flags and variables", () => {
-    assert.deepEqual(readStackSettings({ processors: "per-status" }, { CAUCE_STAGE: "prod", CAUCE_PORT: "80" }), {
+    assert.deepEqual(readSettings("stack", { processors: "per-status" }, { CAUCE_STAGE: "prod", CAUCE_PORT: "80" }), {
       ...{
         stage: "prod",
         delivery: "standard",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { parseMap } from "../../../src/cli/import/rows.ts";
+import { parseMap } from "../../../src/cli/import/mapping.ts";
 import { file, gateAfter, runImport, serving } from "./support.ts";
 
 const columns = ["Customer=customer", "Number:number=number", "Sku=items.0.sku", "Note=extra"].map(parseMap);
@@ -65,7 +65,7 @@ describe("an import of CSV", () => {
     const placed = (await orders()).length;
     assert.ok(placed < 20_000, `${placed} orders`);
     const second = await runImport(url, path, { format });
-    assert.match(second.stderr, new RegExp(`^goes on after line ${1 + 2 * placed},`));
+    assert.match(second.stderr, new RegExp(`^going on after line ${1 + 2 * placed},`));
     assert.deepEqual(second.counts, { placed: 20_000, repeated: 0, refused: 0, lines: 20_000 });
     const numbers = (await orders()).reverse().map(({ data }) => (data as { number: number }).number);
     assert.deepEqual(

@@ -75,9 +75,9 @@ describe("an import", () => {
     const path = file(t, `${linesOf(1)}{"customer":7}\n${linesOf(1, 1)}`);
     const full = `${path}.full`;
     symlinkSync("/dev/full", full);
-    const first = await runImport(url, path, { refusedFile: full });
+    const first = await runImport(url, path, { refused: full });
     assert.equal(first.code, "import_unreadable");
-    assert.match(first.message, /\.full cannot be written \(ENOSPC\); name another with --refused$/);
+    assert.match(first.message, /\.full cannot be written \(ENOSPC\); name another file with --refused$/);
     assert.deepEqual([readlinkSync(full), first.counts?.refused ?? 0], ["/dev/full", 0]);
     const second = await runImport(url, path);
     assert.deepEqual([second.code, second.counts?.refused], ["import_refused", 1]);
@@ -87,7 +87,7 @@ describe("an import", () => {
     );
     const nothing = `${path}.null`;
     symlinkSync("/dev/null", nothing);
-    const third = await runImport(url, path, { refusedFile: nothing });
+    const third = await runImport(url, path, { refused: nothing });
     assert.deepEqual([third.code, third.counts?.refused, readlinkSync(nothing)], ["import_refused", 1, "/dev/null"]);
   });
 
@@ -188,7 +188,7 @@ describe("an import", () => {
     // A killed run may have written refused lines past its progress. They are dropped.
     appendFileSync(`${path}.refused.ndjson`, '{"line":9}\n');
     const second = await runImport(url, path);
-    assert.match(second.stderr, new RegExp(`^goes on after line ${placed + 1}, `));
+    assert.match(second.stderr, new RegExp(`^going on after line ${placed + 1}, `));
     assert.equal(second.code, "import_refused");
     assert.deepEqual(second.counts, { placed: 20_000, repeated: 0, refused: 1, lines: 20_001 });
     assert.equal((await orders()).length, 20_000);
@@ -241,7 +241,7 @@ describe("an import", () => {
     const { code, counts, stderr } = await runImport(url, file(t, linesOf(3)));
     assert.equal(code, undefined);
     assert.deepEqual(counts, { placed: 3, repeated: 0, refused: 0, lines: 3 });
-    assert.match(stderr, /full; tries again/);
+    assert.match(stderr, /full; trying again/);
     assert.equal((await orders()).length, 3);
   });
 
@@ -297,7 +297,7 @@ describe("an import", () => {
     const where = dirname(file(t, ""));
     const stream = () => ({
       stdin: Readable.from([Buffer.from(linesOf(3).slice(0, 40)), Buffer.from(linesOf(3).slice(40))]),
-      refusedFile: join(where, "refused"),
+      refused: join(where, "refused"),
     });
     const first = await runImport(url, "-", stream());
     assert.deepEqual(first.counts, { placed: 3, repeated: 0, refused: 0, lines: 3 });
@@ -335,7 +335,7 @@ describe("an import", () => {
     while ((await orders()).length === 0);
     stopping.abort("SIGTERM");
     const { code, message } = await importing;
-    assert.deepEqual([code, message.split("; ")[1]], ["interrupted", "leave out the lines up to it to go on"]);
+    assert.deepEqual([code, message.split("; ")[1]], ["interrupted", "to go on, leave out the lines up to that one"]);
     assert.equal(stdin.destroyed, true);
   });
 
@@ -349,19 +349,14 @@ describe("an import", () => {
     };
     await wrong(`${path}x`, {}, "import_unreadable", /there is no such file; check the path/);
     await wrong(dirname(path), {}, "import_unreadable", /is a directory/);
-    await wrong(path, { refusedFile: path }, "setting_invalid", /three different files/);
+    await wrong(path, { refused: path }, "setting_invalid", /three different files/);
     await wrong(
       path,
-      { progressFile: join(dirname(path), "missing", "x") },
+      { progress: join(dirname(path), "missing", "x") },
       "import_unreadable",
       /cannot be written.*--progress/,
     );
-    await wrong(
-      path,
-      { refusedFile: dirname(path), restart: true },
-      "import_unreadable",
-      /cannot be written.*--refused/,
-    );
+    await wrong(path, { refused: dirname(path), restart: true }, "import_unreadable", /cannot be written.*--refused/);
   });
 
   it("draws a bar on a terminal", async (t) => {

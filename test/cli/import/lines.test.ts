@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { lineRows } from "../../../src/cli/import/lines.ts";
-import type { Row } from "../../../src/cli/import/rows.ts";
-import { dataEnvelope } from "../../../src/cli/import/rows.ts";
+import { lineRows } from "../../../src/cli/import/rows.ts";
+import type { Row } from "../../../src/cli/import/sender.ts";
 
 const text = Buffer.from(`\ufeff{"a":1}\r\n\n \n{"é":"✓"}\n"${"x".repeat(60)}"\n"${"y".repeat(30)}"\n7`);
 
@@ -11,8 +10,8 @@ async function rowsOf(bytes: Buffer, chunkBytes: number, start = { bytes: 0, lin
     for (let at = start.bytes; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
   }
   const rows: Row[] = [];
-  const options = { envelope: dataEnvelope, keyOf: (line: number) => `k:${line}`, start, lineBytesMax: 40 };
-  for await (const group of lineRows(chunks(), options)) rows.push(...group);
+  const options = { keyOf: (line: number) => `k:${line}`, start, lineBytesMax: 40 };
+  for await (const group of lineRows(chunks(), "data", options)) rows.push(...group);
   return rows;
 }
 

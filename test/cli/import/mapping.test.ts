@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { compileMapping, parseMap, parseMapping } from "../../../src/cli/import/rows.ts";
+import { compileMapping, parseMap, parseMapping } from "../../../src/cli/import/mapping.ts";
 
 const refused = (message: RegExp) => ({ code: "setting_invalid", message });
 
@@ -18,27 +18,26 @@ describe("a mapping", () => {
         urgent: true,
         extra: { a: [1] },
       },
+      faults: [],
     });
-    assert.deepEqual(dataOf(["", "", "", "", "MUG", "", "", ""]), { data: { items: [{ sku: "MUG" }] } });
-    assert.deepEqual(dataOf(["", "", "", "", "", "", "", ""]), { data: {} });
+    assert.deepEqual(dataOf(["", "", "", "", "MUG", "", "", ""]), { data: { items: [{ sku: "MUG" }] }, faults: [] });
+    assert.deepEqual(dataOf(["", "", "", "", "", "", "", ""]), { data: {}, faults: [] });
   });
 
   it("takes the headers for paths where it has no columns", () => {
     const dataOf = compileMapping(["customer", "items.0.quantity:number"], undefined);
-    assert.deepEqual(dataOf(["c-1", "3"]), { data: { customer: "c-1", items: [{ quantity: 3 }] } });
+    assert.deepEqual(dataOf(["c-1", "3"]), { data: { customer: "c-1", items: [{ quantity: 3 }] }, faults: [] });
   });
 
   it("names the path of each cell that is not of its type", () => {
     const dataOf = compileMapping(["n", "b", "j"], ["n:number=a.n", "b:boolean=b", "j:json=j"].map(parseMap));
-    assert.deepEqual(dataOf(["1,5", "yes", "{"]), {
-      faults: [
-        { path: "a.n", message: '"1,5" is no number' },
-        { path: "b", message: '"yes" is no boolean' },
-        { path: "j", message: '"{" is no json' },
-      ],
-    });
+    assert.deepEqual(dataOf(["1,5", "yes", "{"]).faults, [
+      { path: "a.n", message: '"1,5" is not of the type number' },
+      { path: "b", message: '"yes" is not of the type boolean' },
+      { path: "j", message: '"{" is not of the type json' },
+    ]);
     for (const cell of ["0x1F", "1e999", "12345678901234567890", "Infinity", "1 000"]) {
-      assert.ok("faults" in dataOf([cell, "", ""]), cell);
+      assert.equal(dataOf([cell, "", ""]).faults.length, 1, cell);
     }
     for (const [cell, n] of [
       ["-1", -1],
@@ -46,7 +45,7 @@ describe("a mapping", () => {
       [".5", 0.5],
       ["007", 7],
     ] as const) {
-      assert.deepEqual(dataOf([cell, "", ""]), { data: { a: { n } } });
+      assert.deepEqual(dataOf([cell, "", ""]), { data: { a: { n } }, faults: [] });
     }
   });
 
@@ -56,7 +55,7 @@ describe("a mapping", () => {
     assert.throws(() => compile(["a", "a"], "a=x"), refused(/the header "a" twice/));
     assert.doesNotThrow(() => compile(["a", "a", "b"], "b=x"));
     for (const path of ["x.", ".x", "x..y", "__proto__.x", "x.__proto__"]) {
-      assert.throws(() => compile(["a"], `a=${path}`), refused(/which is no path/), path);
+      assert.throws(() => compile(["a"], `a=${path}`), refused(/which is not a path/), path);
     }
     for (const [first, second] of [
       ["x", "x"],
@@ -79,8 +78,8 @@ describe("a mapping", () => {
       { header: "qty:number", path: "q", type: "number" },
       { header: "x", path: "y", type: "string" },
     ]);
+    assert.throws(() => parseMapping("", "m.json"), refused(/^--mapping m\.json is not JSON: /));
     for (const text of [
-      "",
       "[]",
       "null",
       '{"a":1}',

@@ -41,7 +41,7 @@ describe("cauce import", () => {
     assert.match(stopped.stderr, /^interrupted: stopped after line \d+, .*; the same command goes on from there$/m);
     const second = await cauce(t, args).ended;
     assert.equal(second.code, 0, second.stderr);
-    assert.match(second.stderr, /^goes on after line /);
+    assert.match(second.stderr, /^going on after line /);
     assert.deepEqual(countsOf(second), { placed: 20_000, repeated: 0, refused: 0, lines: 20_000 });
     assert.deepEqual(await numbersAt(url), numbers(20_000));
   });
@@ -75,7 +75,7 @@ describe("cauce import", () => {
       placed = items.length;
     }
     server.kill("SIGKILL");
-    await importing.wrote(/tries again/);
+    await importing.wrote(/trying again/);
     await server.ended;
     await start(new URL(base).port).address();
     const { code, stdout, stderr } = await importing.ended;
@@ -130,7 +130,14 @@ describe("cauce import", () => {
     await wrong(/^setting_invalid: missing required argument 'file'/);
     await wrong(/^setting_invalid: --map is for CSV; give --csv as well\n$/, "x.ndjson", "--map", "a=b");
     await wrong(/^setting_invalid: --envelopes is for lines of JSON/, "x.csv", "--envelopes");
-    await wrong(/^setting_invalid: --map and --mapping are both given/, "x.csv", "--map", "a=b", "--mapping", "m");
+    await wrong(
+      /^setting_invalid: option '--mapping <file>' cannot be used with option '--map <header=path>'/,
+      "x.csv",
+      "--map",
+      "a=b",
+      "--mapping",
+      "m",
+    );
     await wrong(/^setting_invalid: --map must be HEADER=PATH/, "x.csv", "--map", "a");
     await wrong(/^setting_invalid: --mapping \S+ cannot be read \(ENOENT\)/, "x.csv", "--mapping", "missing.json");
     await wrong(/^setting_invalid: --delimiter must be one character/, "x.csv", "--delimiter", "ab");

@@ -10,7 +10,7 @@ async function sending(t: TestContext, answer: RequestListener, idleSeconds = 60
   const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const sender = createSender({ url: `http://127.0.0.1:${port}/w/batch`, key: undefined, idleSeconds });
+  const sender = createSender({ url: `http://127.0.0.1:${port}/w/batch`, key: undefined }, idleSeconds);
   atEnd(t, () => {
     sender.close();
     server.closeAllConnections();
@@ -18,8 +18,9 @@ async function sending(t: TestContext, answer: RequestListener, idleSeconds = 60
   });
   return async (bodies: readonly string[], stop = new AbortController().signal) => {
     const statuses: number[] = [];
-    const onAnswer = (index: number, { status }: { status: number }) => void (statuses[index] = status);
-    const { broken } = await sender.send({ bodies, stop, onAnswer, onAnswers: () => {} });
+    const broken = await sender.send(bodies, stop, (first, results) => {
+      for (const [at, { status }] of results.entries()) statuses[first + at] = status;
+    });
     return { broken, statuses };
   };
 }

@@ -8,7 +8,6 @@ import { fileURLToPath } from "node:url";
 import { type Cauce, type CauceOptions, createCauce, type Order } from "cauce";
 import { memory } from "cauce/testing";
 import { type ImportOptions, importFile } from "../../../src/cli/import/importFile.ts";
-import type { Counts } from "../../../src/cli/import/meter.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 import { listen } from "../../../src/node/server.ts";
 import { atEnd, temporaryDirectory } from "../support.ts";
@@ -142,6 +141,14 @@ export function linesOf(count: number, first = 0): string {
   return Array.from({ length: count }, (_, at) => `{"customer":"c-${at % 7}","number":${first + at}}\n`).join("");
 }
 
+interface Counts {
+  readonly placed: number;
+  readonly repeated: number;
+  readonly refused: number;
+  readonly lines: number;
+  readonly seconds: number;
+}
+
 export interface Imported {
   /** The code of the error that the import threw. */
   readonly code: string | undefined;
@@ -171,10 +178,6 @@ export async function runImport(url: string, path: string, options: RunOptions =
         file: path,
         target: { url, key },
         format: { kind: "data" },
-        source: undefined,
-        restart: false,
-        progressFile: undefined,
-        refusedFile: undefined,
         retrySeconds: 30,
         json: true,
         ...given,

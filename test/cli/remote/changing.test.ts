@@ -122,7 +122,7 @@ describe("cauce retry", () => {
       exit: 2,
       stdout: "",
       stderr:
-        "setting_invalid: Retry 1 failed order in received: nobody can be asked without a terminal; give --yes to do it\n",
+        "setting_invalid: Retry 1 failed order in received: without a terminal there is no way to ask; give --yes to do it\n",
     });
     for (const args of [[], ["ID", "--all"], ["--all", "--status", "held"], ["ID", "--fingerprint", "x"]]) {
       const { exit, stderr } = await run(url, ["retry", ...args]);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { cut, duration, plain, table } from "../../../src/cli/remote/connection.ts";
+import { plain } from "../../../src/cli/output.ts";
+import { cut, duration, table } from "../../../src/cli/remote/reading.ts";
 
 const output = { out: () => {}, err: () => {} };
 
@@ -19,14 +20,14 @@ describe("the format of the commands' output", () => {
   });
 
   it("aligns characters that are two columns wide", async () => {
-    const text = await table(
-      output,
-      [{ name: "name" }, { name: "n", align: "right" }],
-      [
-        ["日本", "1"],
-        ["plain", "10"],
-      ],
-    );
+    const rows = [
+      { name: "日本", n: 1 },
+      { name: "plain", n: 10 },
+    ];
+    const text = await table(output, rows, [
+      ["name", ({ name }) => name],
+      ["n", ({ n }) => n, "right"],
+    ]);
     assert.equal(text, "name    n\n日本    1\nplain  10\n");
   });
 });

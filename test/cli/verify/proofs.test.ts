@@ -7,7 +7,7 @@ const kinds = new Map([
   ["open", "handled"],
   ["held", "waiting"],
 ] as const);
-const followed = { order: { id: "o-1", status: "done" }, end: "final", why: "" } as Followed;
+const followed = { order: { id: "o-1", status: "done" }, end: "final" } as Followed;
 const step: Step = {
   from: "open",
   to: "done",

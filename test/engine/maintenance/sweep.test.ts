@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { memory } from "../../../src/backend/memory/memory.ts";
-import type { Backend, Limits, Swept } from "../../../src/backend/port.ts";
+import type { Backend, Swept } from "../../../src/backend/port.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 import { final } from "../../../src/core/workflow.ts";
+import { createMaintenance } from "../../../src/engine/maintenance/maintenance.ts";
 import { createSweep } from "../../../src/engine/maintenance/sweep.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
+import { given } from "../../../src/testing/given.ts";
 import { openSqlite, temporaryDirectory } from "../../backend/sqlite/support.ts";
 import {
   actor,
   appOf,
   atEnd,
+  contextOf,
   engineOf,
   isFailed,
   isIn,
@@ -232,26 +235,29 @@ test("an operator's retry of a failed wait starts its expiry again", async (t) =
   await until(id, isFailed);
 });
 
-/** Makes a sweep over the memory backend, whose orders wait 10 s, and notes the orders that it moved. */
+const parking = workflowOf({
+  parked: { to: ["done"], waits: true, expires: { afterSeconds: 10, to: "done" } },
+  received: { to: ["done"] },
+  done: final,
+});
+
+/** Makes a sweep over the memory backend, and notes the orders that it moved. */
 function sweeping(t: TestContext, around: (backend: Backend) => Backend = (backend) => backend) {
   const clock = fakeClock();
   const inner = memory({ clock });
-  const backend = around(inner);
   const kept = keptLog();
   const moved: string[] = [];
   const gate: { hold?: Promise<void> } = {};
-  const sweep = createSweep({
-    backend,
-    clock,
-    log: kept.log,
-    async apply(order) {
+  const backend: Backend = {
+    ...around(inner),
+    async commit(change) {
       await gate.hold;
-      moved.push(order.id);
-      const entry = { ...order.entry, at: clock.now() };
-      const after = { ...order, status: "done", kind: "final", visit: 1, version: 2, expiresAt: null, entry } as const;
-      await inner.commit({ before: order, after, ended: null, delivery: "end" });
+      moved.push(change.before.id);
+      return inner.commit(change);
     },
-  });
+  };
+  const context = contextOf({ workflow: parking, backend, clock, log: kept.log });
+  const sweep = createMaintenance(context, [createSweep(context)]);
   atEnd(t, async () => {
     await sweep.stop();
     await inner.close();
@@ -277,7 +283,7 @@ function sweeping(t: TestContext, around: (backend: Backend) => Backend = (backe
         extrasJson: null,
         key: null,
       });
-      sweep.notice(expiresAt);
+      sweep.notice("sweep", expiresAt);
       return placed.outcome === "placed" ? placed.order.id : assert.fail();
     },
   };
@@ -302,7 +308,7 @@ describe("a sweep", () => {
   test("goes on behind an order that cannot be moved or queued, on later pages too, and then rejects", async () => {
     const missing = new CauceError("store_missing", "no such queue");
     const stale = new CauceError("store_unavailable", "busy");
-    const order = (id: string) => ({ id, kind: "waiting" }) as StoredOrder;
+    const order = (id: string) => ({ ...given(parking).order, id });
     const pages: Swept[] = [
       { expired: [order("a"), order("stuck"), order("b")], redelivered: 5, failed: [], nextCursor: "1", nextAt: null },
       { expired: [], redelivered: 2, failed: [missing], nextCursor: "2", nextAt: null },
@@ -313,32 +319,40 @@ describe("a sweep", () => {
       { fails: false, code: "store_missing" },
     ]) {
       const moved: string[] = [];
-      const backend = {
-        limits: { sweepSeconds: 60 } as Limits,
+      const clock = fakeClock();
+      clock.advance(10);
+      const backend: Backend = {
+        ...memory({ clock }),
         sweep: async ({ cursor = "0" }) => pages[+cursor] as Swept,
-      };
-      const sweep = createSweep({
-        ...{ backend, clock: fakeClock(), log: keptLog().log },
-        apply: async ({ id }) => {
+        async commit({ before: { id } }) {
           if (id === "stuck" && fails) throw stale;
           moved.push(id);
+          return "committed";
         },
-      });
+      };
+      const context = contextOf({ workflow: parking, backend, clock });
+      const { done, errors } = await createSweep(context).run({ goOn: () => true, rest: async () => {} });
+      assert.equal(done, fails ? 10 : 11);
+      assert.deepEqual(errors, fails ? [stale, missing] : [missing]);
       await assert.rejects(
-        sweep.once(() => true),
+        createMaintenance(context, [createSweep(context)]).once("sweep", () => true),
         { code },
       );
-      assert.deepEqual(moved, fails ? ["a", "b", "c"] : ["a", "stuck", "b", "c"]);
+      const once = fails ? ["a", "b", "c"] : ["a", "stuck", "b", "c"];
+      assert.deepEqual(moved, [...once, ...once]);
     }
   });
 
   test("counts the orders that it moved and those that the backend delivered again", async () => {
-    const expired = [{ id: "a", kind: "waiting" } as StoredOrder];
+    const clock = fakeClock();
+    clock.advance(10);
+    const expired = [{ ...given(parking).order, id: "a" }];
     const page: Swept = { expired, redelivered: 5, failed: [], nextCursor: null, nextAt: null };
-    const backend = { limits: { sweepSeconds: 60 } as Limits, sweep: async () => page };
-    const sweep = createSweep({ backend, clock: fakeClock(), log: keptLog().log, apply: async () => {} });
-    assert.equal(await sweep.once(() => true), 6);
-    assert.equal(await sweep.once(() => false), 5, "what it was told not to go on with is not moved");
+    const backend: Backend = { ...memory({ clock }), sweep: async () => page, commit: async () => "committed" };
+    const context = contextOf({ workflow: parking, backend, clock });
+    const sweep = createMaintenance(context, [createSweep(context)]);
+    assert.equal(await sweep.once("sweep", () => true), 6);
+    assert.equal(await sweep.once("sweep", () => false), 5, "what it was told not to go on with is not moved");
   });
 
   test("has one timer, for the earliest expiry", async (t) => {

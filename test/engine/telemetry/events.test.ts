@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Change } from "../../../src/core/decide.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
-import { createEvents } from "../../../src/engine/telemetry/events.ts";
+import { createEvents } from "../../../src/engine/telemetry/telemetry.ts";
 
 const order = (id: string, visit = 0, status = "received") =>
   ({ id, status, visit, version: visit + 1, entry: { at: 1_000 + visit } }) as StoredOrder;

@@ -116,7 +116,7 @@ export async function serving(t: TestContext, limits: { headersSeconds?: number;
     clock,
     log: { info: () => {}, warn: note, error: note },
   });
-  const server = await listen((request, help) => cauce.fetch(request, help), {
+  const server = await listen((request, server) => cauce.fetch(request, server), {
     host: "127.0.0.1",
     port: 0,
     ...limits,

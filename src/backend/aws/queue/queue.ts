@@ -11,7 +11,7 @@ import {
 } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
-import { type Batcher, type CallOptions, call, createBatcher, type ItemResult } from "../clients.ts";
+import { type Batcher, call, createBatcher, type ItemResult, type SendOptions } from "../clients.ts";
 import { batchMax } from "../quotas.ts";
 import type { AwsOptions, TableContext } from "../tableMeta.ts";
 import { createGroups, createLeases, type Groups, type Leases } from "./inFlight.ts";
@@ -82,7 +82,7 @@ export function openQueue(sqs: SQSClient, url: string, mode: DeliveryMode) {
   /** Batches one kind of call. `entryOf` makes an item's entry, to which SQS answers by its `Id`. */
   const batched = <In, Entry>(
     entryOf: (item: In) => Entry,
-    send: (Entries: (Entry & { Id: string })[], options: CallOptions) => Promise<BatchOutput>,
+    send: (Entries: (Entry & { Id: string })[], options: SendOptions) => Promise<BatchOutput>,
   ): Batcher<In, void>["add"] =>
     createBatcher<In, void>(batchMax, async (items) => {
       const entries = items.map((item, n) => ({ Id: String(n), ...entryOf(item) }));

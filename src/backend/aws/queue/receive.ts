@@ -1,5 +1,5 @@
 import type { Message } from "@aws-sdk/client-sqs";
-import { pause } from "../../../core/clock.ts";
+import { sleep } from "../../../core/clock.ts";
 import type { ReceiveOptions } from "../../port.ts";
 import { accept, settle, takeReady } from "./deliveries.ts";
 import type { Lease } from "./inFlight.ts";
@@ -59,7 +59,7 @@ export function createReceiver(context: AwsContext, pollSeconds: number) {
         if ((await meta.paused()).has(status)) {
           if (leftSeconds <= 0) return [];
           const wakes = signal === undefined ? woken.signal : AbortSignal.any([woken.signal, signal]);
-          await pause(clock, Math.min(leftSeconds, pauseLookSeconds), wakes);
+          await sleep(clock, Math.min(leftSeconds, pauseLookSeconds), wakes);
           continue;
         }
         const ready = spare.take(status, max);
