@@ -125,9 +125,9 @@ function createProcessing(
       const attempts = new Map(
         handledStatuses(workflow).map((status) => [status, createAttempt(opened.contextOf(status))]),
       );
-      return (delivery, onHandlerEnd) => {
+      return (delivery, onHandlerEnd, requestId) => {
         const attempt = attempts.get(delivery.status);
-        if (attempt !== undefined) return attempt(delivery, onHandlerEnd);
+        if (attempt !== undefined) return attempt(delivery, onHandlerEnd, requestId);
         throw new CauceError("status_not_handled", `"${delivery.status}" is no handled status of "${workflow.name}"`);
       };
     },

@@ -143,7 +143,7 @@ async function serve(
 
   /** Tries a delivery. True where its message is done, so that the event source deletes it. */
   const tryOne = async (lease: Lease): Promise<boolean> => {
-    const settlement = await attempt({ ...lease, requestId: invocation.awsRequestId }, () => {});
+    const settlement = await attempt(lease, () => {}, invocation.awsRequestId);
     if (settlement === undefined) return false;
     if (!settlement.consumed) await backend.settle(lease, settlement);
     // Once the lease has ended, the backend sends no new message, so the old one must come back.
