@@ -5,8 +5,9 @@ import type { Clock } from "../core/clock.ts";
 import type { Chaos } from "./chaos.ts";
 import { type EventSource, startEventSource } from "./lambda/eventSources.ts";
 import { createFunctionPool, type FunctionPool } from "./lambda/functionProcess.ts";
-import { type Gateway, startGateway } from "./lambda/gateway.ts";
+import { startGateway } from "./lambda/gateway.ts";
 import { type Outcome, startRuntimeApi } from "./lambda/runtimeApi.ts";
+import type { LocalServer } from "./localServer.ts";
 import type { Hook } from "./services/call.ts";
 import { loadPeers, startEmulators } from "./services/emulators.ts";
 import { provision } from "./services/provision.ts";
@@ -139,7 +140,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
       }
     }
 
-    const gateways: Gateway[] = [];
+    const gateways: LocalServer[] = [];
     for (const api of stacks.flatMap(({ apis }) => apis)) {
       const port = options.port === 0 ? 0 : options.port + gateways.length;
       const gateway = await startGateway({ api, port, clock, invoke });

@@ -2,9 +2,11 @@
  * What runs in a function's process: takes invocations from the Runtime API, one after the other, and hands each to the
  * handler. Started with the Runtime API's address, the folder of the code and the handler's name.
  */
-import { request } from "node:http";
+import { once } from "node:events";
+import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
 import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 
 const [api = "", directory = "", handlerName = ""] = process.argv.slice(2);
@@ -56,19 +58,13 @@ function faultOf(error: unknown): object {
   return { errorType: name, errorMessage: message, trace: (stack ?? "").split("\n") };
 }
 
-function ask(
+async function ask(
   method: string,
   path: string,
   content?: unknown,
-): Promise<{ readonly headers: Readonly<Record<string, unknown>>; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ hostname, port, method, path: base + path }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("end", () => resolve({ headers: response.headers, body: Buffer.concat(chunks).toString() }));
-      response.on("error", reject);
-    });
-    outgoing.on("error", reject);
-    outgoing.end(content === undefined ? undefined : JSON.stringify(content));
-  });
+): Promise<{ headers: IncomingHttpHeaders; body: string }> {
+  const outgoing = request({ hostname, port, method, path: base + path });
+  outgoing.end(content === undefined ? undefined : JSON.stringify(content));
+  const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+  return { headers: response.headers, body: await text(response) };
 }

@@ -1,17 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../core/clock.ts";
-import { CauceError } from "../../core/errors.ts";
+import { type LocalServer, localHost, serveLocally } from "../localServer.ts";
 import { account } from "../template/references.ts";
 import type { ApiResource } from "../template/stack.ts";
 import type { Outcome } from "./runtimeApi.ts";
-
-export interface Gateway {
-  readonly port: number;
-  /** Stops accepting, and resolves when what is under way is answered. */
-  close(): Promise<void>;
-}
 
 export interface GatewayOptions {
   readonly api: ApiResource;
@@ -20,20 +13,20 @@ export interface GatewayOptions {
   invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
 }
 
-const host = "127.0.0.1";
 /** What an HTTP API waits for its function, at most. */
 const answerSeconds = 30;
+const graceMilliseconds = 1_000;
 /** Lambda takes no larger invocation. */
 const bytesMost = 6_291_456;
 /** What API Gateway hands over as text; everything else comes as base64. */
 const textual = /^(text\/|application\/(json|javascript|xml|x-www-form-urlencoded|[\w.-]+\+(json|xml)|x-ndjson)\b)/;
 
 /** An HTTP API on a port of this machine: hands requests to functions in the payload format 2.0. */
-export async function startGateway({ api, port, clock, invoke }: GatewayOptions): Promise<Gateway> {
+export async function startGateway({ api, port, clock, invoke }: GatewayOptions): Promise<LocalServer> {
   const handle = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const body = await readAll(incoming);
     if (body === undefined) return message(outgoing, 413, "Request Too Long");
-    const { pathname } = new URL(incoming.url ?? "/", `http://${host}`);
+    const { pathname } = new URL(incoming.url ?? "/", `http://${localHost}`);
     const route =
       api.routes.find(({ key }) => key === `${incoming.method} ${pathname}`) ??
       api.routes.find(({ key }) => key === "$default");
@@ -46,32 +39,10 @@ export async function startGateway({ api, port, clock, invoke }: GatewayOptions)
     if (!outcome.ok) return message(outgoing, 500, "Internal Server Error");
     write(outgoing, outcome.payload);
   };
-  const server = createServer((incoming, outgoing) => {
-    handle(incoming, outgoing).catch(() => message(outgoing, 500, "Internal Server Error"));
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === "EADDRINUSE"
-          ? new CauceError(
-              "port_in_use",
-              `port ${port} on ${host} is taken; stop what listens there, or choose another port`,
-            )
-          : new CauceError("address_unavailable", `${host} port ${port} cannot be bound: ${error.message}`),
-      ),
-    );
-    server.listen(port, host, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      const late = setTimeout(() => server.closeAllConnections(), 1_000);
-      await closed;
-      clearTimeout(late);
-    },
-  };
+  return serveLocally(
+    (incoming, outgoing) => handle(incoming, outgoing).catch(() => message(outgoing, 500, "Internal Server Error")),
+    { port, graceMilliseconds },
+  );
 }
 
 function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api: ApiResource): object {
@@ -93,7 +64,7 @@ function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api:
     requestContext: {
       accountId: account,
       apiId: api.id,
-      domainName: headers.host ?? host,
+      domainName: headers.host ?? localHost,
       domainPrefix: api.name,
       http: {
         method: incoming.method,

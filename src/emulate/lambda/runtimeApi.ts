@@ -1,5 +1,6 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
+import { localHost, serveLocally } from "../localServer.ts";
 
 /** What a function made of an invocation. */
 export type Outcome =
@@ -70,26 +71,24 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
     end?.(outcome);
   };
 
-  const server = createServer({ keepAliveTimeout: 0 }, (incoming, outgoing) => {
-    const [, key = "", path = ""] = /^\/(\w+)\/2018-06-01\/runtime\/(.+)$/.exec(incoming.url ?? "") ?? [];
-    const place = places.get(key);
-    if (place === undefined) return void outgoing.writeHead(404).end();
-    if (path === "invocation/next") {
-      place.asking = outgoing;
-      return hand(place);
-    }
-    const accept = async (): Promise<void> => {
-      const body = await readText(incoming);
+  const { port, close } = await serveLocally(
+    async (incoming, outgoing) => {
+      const [, key = "", path = ""] = /^\/(\w+)\/2018-06-01\/runtime\/(.+)$/.exec(incoming.url ?? "") ?? [];
+      const place = places.get(key);
+      if (place === undefined) return void outgoing.writeHead(404).end();
+      if (path === "invocation/next") {
+        place.asking = outgoing;
+        return hand(place);
+      }
+      const body = await text(incoming);
       const [, id, kind] = /^invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
       const isInit = path === "init/error";
       if (!isInit && (id === undefined || id !== place.requestId)) return void outgoing.writeHead(400).end();
       outgoing.writeHead(202).end();
       end(place, kind === "response" ? { ok: true, payload: body } : { ok: false, ...faultOf(body) });
-    };
-    accept().catch(() => outgoing.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+    },
+    { keepAliveTimeout: 0 },
+  );
 
   return {
     open() {
@@ -103,7 +102,7 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
       };
       places.set(key, place);
       return {
-        address: `127.0.0.1:${port}/${key}`,
+        address: `${localHost}:${port}/${key}`,
         invoke: (invocation) =>
           new Promise((resolve) => {
             if (place.gone !== undefined) return resolve(place.gone);
@@ -118,21 +117,11 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
         },
       };
     },
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
-    },
+    close,
   };
 }
 
 function faultOf(body: string): { readonly type: string; readonly message: string } {
   const { errorType = "Error", errorMessage = "" } = JSON.parse(body) as { errorType?: string; errorMessage?: string };
   return { type: errorType, message: errorMessage };
-}
-
-async function readText(incoming: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString();
 }

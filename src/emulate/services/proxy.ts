@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import type { SQSClientConfig } from "@aws-sdk/client-sqs";
+import { localHost, serveLocally } from "../localServer.ts";
 import { type Call, callOf, type Hook, signerOf } from "./call.ts";
 import type { Answer, Asked, Emulators, Service } from "./emulators.ts";
 
@@ -30,29 +30,19 @@ export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook |
     return fate === "failAfter" ? undefined : found;
   };
 
-  const server = createServer({ keepAliveTimeout: 60_000 }, (incoming, outgoing) => {
-    const { url = "/", headers } = incoming;
-    readAll(incoming)
-      .then((body) => ask({ url, headers, body }))
-      .then(
-        (found) => {
-          // An answer that is lost on its way.
-          if (found === undefined) return incoming.socket.destroy();
-          return write(outgoing, found);
-        },
-        () => incoming.socket.destroy(),
-      );
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ask,
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
+  const { port, close } = await serveLocally(
+    async (incoming, outgoing) => {
+      const { url = "/", headers } = incoming;
+      const chunks: Buffer[] = [];
+      for await (const chunk of incoming) chunks.push(chunk as Buffer);
+      const found = await ask({ url, headers, body: Buffer.concat(chunks) });
+      // An answer that is lost on its way.
+      if (found === undefined) incoming.socket.destroy();
+      else write(outgoing, found);
     },
-  };
+    { keepAliveTimeout: 60_000 },
+  );
+  return { url: `http://${localHost}:${port}`, ask, close };
 }
 
 function write(outgoing: ServerResponse, { status, headers, body }: Answer): void {
@@ -84,18 +74,6 @@ function refusal(service: Service, code: string, message: string, status = servi
 function unavailable({ service }: Call): Answer {
   const code = service === "dynamodb" ? "InternalServerError" : "ServiceUnavailable";
   return refusal(service, code, "the service is not available for the moment", 503);
-}
-
-function readAll(incoming: IncomingMessage): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
-    incoming.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    incoming.on("error", reject);
-    incoming.on("close", () => {
-      if (!incoming.complete) reject(new Error("the caller is gone"));
-    });
-  });
 }
 
 type RequestHandler = Exclude<SQSClientConfig["requestHandler"], undefined>;
