@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import type { Chaos } from "./chaos.ts";
 import { type EventSource, startEventSource } from "./lambda/eventSources.ts";
-import { createFunctionPool, type FunctionPool } from "./lambda/functionProcess.ts";
+import { createFunctionPool, type FunctionHost } from "./lambda/functionPool.ts";
 import { startGateway } from "./lambda/gateway.ts";
-import { type Outcome, startRuntimeApi } from "./lambda/runtimeApi.ts";
+import { functionError, type Outcome, startRuntimeApi } from "./lambda/runtimeApi.ts";
 import type { LocalServer } from "./localServer.ts";
 import type { Hook } from "./services/call.ts";
 import { loadPeers, startEmulators } from "./services/emulators.ts";
@@ -50,7 +50,7 @@ export interface Emulation {
   readonly tablesKept: number;
   /** Resolves when every subscription works: under chaos some begin late. */
   readonly subscribed: Promise<void>;
-  invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
+  invoke(name: string, event: unknown): Promise<Outcome>;
   /** Ends every process and leaves nothing open. */
   close(): Promise<void>;
 }
@@ -87,30 +87,18 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
       closers.push(made.close);
     }
 
-    const killAfter = chaos?.killAfterMilliseconds;
     const api = await startRuntimeApi();
     closers.push(api.close);
-    const pools = new Map<string, FunctionPool>();
-    for (const plan of stacks.flatMap(({ functions }) => functions)) {
-      const { name } = plan;
-      pools.set(
-        name,
-        createFunctionPool({
-          plan,
-          api,
-          awsUrl: proxy.url,
-          processesMost,
-          processesSoon: availableParallelism(),
-          killAfter,
-          onKilled: chaos?.onKilled,
-          onLine: (line) => onLine(name, line),
-        }),
-      );
-    }
+    const host: FunctionHost = {
+      ...{ api, awsUrl: proxy.url, processesMost, processesSoon: availableParallelism(), onLine },
+      killAfterMilliseconds: chaos?.killAfterMilliseconds,
+      onKilled: chaos?.onKilled,
+    };
+    const functions = stacks.flatMap((stack) => stack.functions);
+    const pools = new Map(functions.map((plan) => [plan.name, createFunctionPool(plan, host)]));
     const invoke: Emulation["invoke"] = async (name, event) => {
       const pool = pools.get(name);
-      if (pool === undefined)
-        return { ok: false, type: "ResourceNotFound", message: `no function ${name}`, requestId: "" };
+      if (pool === undefined) return { ...functionError("ResourceNotFound", `no function ${name}`), requestId: "" };
       const outcome = await pool.invoke(event);
       if (!outcome.ok) onLine(name, `${outcome.requestId} ${outcome.type}: ${outcome.message}`);
       return outcome;

@@ -4,7 +4,7 @@ import type { AwsProxy } from "../services/proxy.ts";
 import { inProcess } from "../services/proxy.ts";
 import { nameOfArn, region } from "../template/references.ts";
 import type { SourceResource } from "../template/stack.ts";
-import type { FunctionPool } from "./functionProcess.ts";
+import type { FunctionPool } from "./functionPool.ts";
 
 /** A message as an event of SQS has it. */
 export interface SourceRecord {

@@ -10,7 +10,7 @@ export interface GatewayOptions {
   readonly api: ApiResource;
   readonly port: number;
   readonly clock: Clock;
-  invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
+  invoke(name: string, event: unknown): Promise<Outcome>;
 }
 
 /** What an HTTP API waits for its function, at most. */

@@ -2,28 +2,38 @@ import type { ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { localHost, serveLocally } from "../localServer.ts";
 
-/** What a function made of an invocation. */
-export type Outcome =
-  | { readonly ok: true; readonly payload: string }
-  /** `type` as Lambda names it: the error's class, `Runtime.ExitError`, `Sandbox.Timedout`. */
-  | { readonly ok: false; readonly type: string; readonly message: string };
-
 export interface Invocation {
   readonly requestId: string;
   readonly functionArn: string;
-  /** Milliseconds since 1970. */
-  readonly deadline: number;
   readonly payload: string;
+  /** Called when the process takes the invocation. Returns its deadline, in milliseconds since 1970. */
+  start(): number;
 }
+
+/** Why an invocation failed. `type` as Lambda names it: the error's class, `Runtime.ExitError`, `Sandbox.Timedout`. */
+export interface FunctionError {
+  readonly ok: false;
+  readonly type: string;
+  readonly message: string;
+}
+
+export function functionError(type: string, message: string): FunctionError {
+  return { ok: false, type, message };
+}
+
+type Ended = { readonly ok: true; readonly payload: string } | FunctionError;
+
+/** What a function made of an invocation. */
+export type Outcome = Ended & { readonly requestId: string };
 
 /** One process's side of the Runtime API. */
 export interface Desk {
   /** What the process is told as `AWS_LAMBDA_RUNTIME_API`. */
   readonly address: string;
   /** Hands an invocation over once the process asks for the next one, and resolves to what came of it. */
-  invoke(invocation: () => Invocation): Promise<Outcome>;
+  invoke(invocation: Invocation): Promise<Outcome>;
   /** The process is gone: whatever waits for it ends with this. */
-  close(reason: Outcome): void;
+  close(reason: FunctionError): void;
 }
 
 export interface RuntimeApi {
@@ -31,89 +41,34 @@ export interface RuntimeApi {
   close(): Promise<void>;
 }
 
-interface Place {
-  /** The process's open request for the next invocation. */
-  asking: ServerResponse | undefined;
-  waiting: (() => Invocation) | undefined;
-  requestId: string | undefined;
-  end: ((outcome: Outcome) => void) | undefined;
-  /** Why the process is gone, once it is. */
-  gone: Outcome | undefined;
-}
-
 /**
  * Lambda's Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), for any number of processes:
  * each has an address of its own, told apart by the path's first segment.
  */
 export async function startRuntimeApi(): Promise<RuntimeApi> {
-  const places = new Map<string, Place>();
-  let numbers = 0;
-
-  const hand = (place: Place): void => {
-    const { asking, waiting } = place;
-    if (asking === undefined || waiting === undefined) return;
-    const { requestId, functionArn, deadline, payload } = waiting();
-    place.asking = undefined;
-    place.waiting = undefined;
-    place.requestId = requestId;
-    asking.writeHead(200, {
-      "content-type": "application/json",
-      "lambda-runtime-aws-request-id": requestId,
-      "lambda-runtime-deadline-ms": String(deadline),
-      "lambda-runtime-invoked-function-arn": functionArn,
-    });
-    asking.end(payload);
-  };
-  const end = (place: Place, outcome: Outcome): void => {
-    const { end } = place;
-    place.end = undefined;
-    place.requestId = undefined;
-    end?.(outcome);
-  };
-
+  const desks = new Map<string, ReturnType<typeof createDesk>>();
+  let opened = 0;
   const { port, close } = await serveLocally(
     async (incoming, outgoing) => {
       const [, key = "", path = ""] = /^\/(\w+)\/2018-06-01\/runtime\/(.+)$/.exec(incoming.url ?? "") ?? [];
-      const place = places.get(key);
-      if (place === undefined) return void outgoing.writeHead(404).end();
-      if (path === "invocation/next") {
-        place.asking = outgoing;
-        return hand(place);
-      }
-      const body = await text(incoming);
-      const [, id, kind] = /^invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
-      const isInit = path === "init/error";
-      if (!isInit && (id === undefined || id !== place.requestId)) return void outgoing.writeHead(400).end();
-      outgoing.writeHead(202).end();
-      end(place, kind === "response" ? { ok: true, payload: body } : { ok: false, ...faultOf(body) });
+      const desk = desks.get(key);
+      if (desk === undefined) return void outgoing.writeHead(404).end();
+      if (path === "invocation/next") return desk.answerNext(outgoing);
+      outgoing.writeHead(desk.take(path, await text(incoming)) ? 202 : 400).end();
     },
     { keepAliveTimeout: 0 },
   );
-
   return {
     open() {
-      const key = `p${numbers++}`;
-      const place: Place = {
-        asking: undefined,
-        waiting: undefined,
-        requestId: undefined,
-        end: undefined,
-        gone: undefined,
-      };
-      places.set(key, place);
+      const key = `p${opened++}`;
+      const desk = createDesk();
+      desks.set(key, desk);
       return {
         address: `${localHost}:${port}/${key}`,
-        invoke: (invocation) =>
-          new Promise((resolve) => {
-            if (place.gone !== undefined) return resolve(place.gone);
-            place.waiting = invocation;
-            place.end = resolve;
-            hand(place);
-          }),
+        invoke: desk.invoke,
         close(reason) {
-          places.delete(key);
-          place.gone = reason;
-          end(place, reason);
+          desks.delete(key);
+          desk.close(reason);
         },
       };
     },
@@ -121,7 +76,52 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
   };
 }
 
-function faultOf(body: string): { readonly type: string; readonly message: string } {
+/** What one process asks for and answers. It takes one invocation at a time. */
+function createDesk() {
+  /** What the process gets when it asks for the next invocation. */
+  let offered = Promise.withResolvers<Invocation>();
+  /** The invocation that waits or runs, and who is told of its end. */
+  let current: { readonly requestId: string; resolve(outcome: Outcome): void } | undefined;
+  /** Why the process is gone, once it is. */
+  let gone: FunctionError | undefined;
+
+  const end = (outcome: Ended): void => {
+    current?.resolve({ ...outcome, requestId: current.requestId });
+    current = undefined;
+  };
+  return {
+    invoke: (invocation: Invocation) =>
+      new Promise<Outcome>((resolve) => {
+        current = { requestId: invocation.requestId, resolve };
+        if (gone === undefined) offered.resolve(invocation);
+        else end(gone);
+      }),
+    async answerNext(outgoing: ServerResponse): Promise<void> {
+      const { requestId, functionArn, payload, start } = await offered.promise;
+      offered = Promise.withResolvers();
+      outgoing.writeHead(200, {
+        "content-type": "application/json",
+        "lambda-runtime-aws-request-id": requestId,
+        "lambda-runtime-deadline-ms": String(start()),
+        "lambda-runtime-invoked-function-arn": functionArn,
+      });
+      outgoing.end(payload);
+    },
+    /** Takes what the process answers. Returns false where no invocation waits for that. */
+    take(path: string, body: string): boolean {
+      const [, id, kind] = /^invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
+      if (path !== "init/error" && (id === undefined || id !== current?.requestId)) return false;
+      end(kind === "response" ? { ok: true, payload: body } : faultOf(body));
+      return true;
+    },
+    close(reason: FunctionError): void {
+      gone = reason;
+      end(reason);
+    },
+  };
+}
+
+function faultOf(body: string): FunctionError {
   const { errorType = "Error", errorMessage = "" } = JSON.parse(body) as { errorType?: string; errorMessage?: string };
-  return { type: errorType, message: errorMessage };
+  return functionError(errorType, errorMessage);
 }

@@ -10,7 +10,7 @@ describe("the gateway", () => {
   it("answers 503 once its function has taken 30 s", async () => {
     const clock = fakeClock();
     const asked = Promise.withResolvers<void>();
-    const never = Promise.withResolvers<Outcome & { readonly requestId: string }>();
+    const never = Promise.withResolvers<Outcome>();
     const invoke = () => {
       asked.resolve();
       return never.promise;

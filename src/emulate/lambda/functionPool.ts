@@ -1,0 +1,191 @@
+import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { region } from "../template/references.ts";
+import type { FunctionResource } from "../template/stack.ts";
+import { functionError, type Outcome, type RuntimeApi } from "./runtimeApi.ts";
+
+/** The processes of one function: each runs one invocation at a time, and more start when all are held up. */
+export interface FunctionPool {
+  invoke(event: unknown): Promise<Outcome>;
+  /** Resolves when an invocation would not have to wait. */
+  room(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the processes of all functions share. */
+export interface FunctionHost {
+  readonly api: RuntimeApi;
+  /** Where the SDK's calls go. */
+  readonly awsUrl: string;
+  /** How many processes a function has at once, at most. */
+  readonly processesMost: number;
+  /**
+   * How many of them start as soon as all are busy; the others start when none has ended an invocation for a while. More
+   * processes than cores make busy ones slower, and ones that wait for something quicker.
+   */
+  readonly processesSoon: number;
+  /** After how many milliseconds the process of an invocation that starts now is killed; undefined for never. */
+  readonly killAfterMilliseconds?: (() => number | undefined) | undefined;
+  /** Told of each that was killed so. */
+  readonly onKilled?: (() => void) | undefined;
+  /** Takes each line that a function writes. */
+  readonly onLine: (source: string, line: string) => void;
+}
+
+/** Longer than a process takes to start: those that start now are not held up. */
+const patienceMilliseconds = 1_000;
+
+export function createFunctionPool(plan: FunctionResource, host: FunctionHost): FunctionPool {
+  const { processesMost, processesSoon } = host;
+  const processes = new Set<FunctionProcess>();
+  const idle: FunctionProcess[] = [];
+  let busy = 0;
+  let limit = Math.min(processesSoon, processesMost);
+  let patience: NodeJS.Timeout | undefined;
+  let changed = Promise.withResolvers<void>();
+  let closing = false;
+
+  const take = (): FunctionProcess => {
+    for (let found = idle.pop(); found !== undefined; found = idle.pop()) if (found.alive) return found;
+    const started = startFunctionProcess(plan, host);
+    processes.add(started);
+    void started.ended.then(() => processes.delete(started));
+    return started;
+  };
+  const wakeAll = (): void => {
+    clearTimeout(patience);
+    patience = undefined;
+    changed.resolve();
+    changed = Promise.withResolvers();
+  };
+  const start = (): void => {
+    limit++;
+    wakeAll();
+  };
+  /** Resolves when something changes that an invocation may have waited for. */
+  const change = (): Promise<void> => {
+    if (limit < processesMost) patience ??= setTimeout(start, patienceMilliseconds);
+    return changed.promise;
+  };
+  return {
+    async invoke(event) {
+      while (busy >= limit && !closing) await change();
+      if (closing) return { ...functionError("Closed", "the emulator is closing"), requestId: "" };
+      busy++;
+      const found = take();
+      const afterMilliseconds = host.killAfterMilliseconds?.();
+      const kill = (): void => {
+        found.kill();
+        host.onKilled?.();
+      };
+      const killing = afterMilliseconds === undefined ? undefined : setTimeout(kill, afterMilliseconds);
+      try {
+        return await found.invoke(JSON.stringify(event));
+      } finally {
+        clearTimeout(killing);
+        busy--;
+        if (found.alive && !closing) idle.push(found);
+        wakeAll();
+      }
+    },
+    async room() {
+      while (busy >= limit && !closing) await change();
+    },
+    async close() {
+      closing = true;
+      wakeAll();
+      for (const each of processes) each.kill();
+      await Promise.all([...processes].map(({ ended }) => ended));
+    },
+  };
+}
+
+interface FunctionProcess {
+  /** One at a time. A process that does not answer within the function's time is killed. */
+  invoke(payload: string): Promise<Outcome>;
+  readonly alive: boolean;
+  kill(): void;
+  /** Resolves when the process is gone and its output read. */
+  readonly ended: Promise<void>;
+}
+
+/** A process of one function: an execution environment, as Lambda calls it. */
+function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: FunctionHost): FunctionProcess {
+  const { name, arn, timeoutSeconds, memoryMegabytes, directory = "", handler } = plan;
+  const desk = api.open();
+  const bootstrap = fileURLToPath(import.meta.resolve("#lambdaBootstrap"));
+  const child = spawn(
+    process.execPath,
+    [`--max-old-space-size=${memoryMegabytes}`, bootstrap, desk.address, directory, handler],
+    { env: environmentOf(plan, desk.address, awsUrl), stdio: ["pipe", "pipe", "pipe"] },
+  );
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => onLine(name, line));
+  }
+  child.stdin.on("error", () => {});
+  let alive = true;
+  let timedOut = false;
+  const end = (how: string): void => {
+    alive = false;
+    desk.close(
+      timedOut
+        ? functionError("Sandbox.Timedout", `Task timed out after ${timeoutSeconds.toFixed(2)} seconds`)
+        : functionError("Runtime.ExitError", `Runtime exited with error: ${how}`),
+    );
+  };
+  const ended = once(child, "close").then(
+    ([code, signal]) => end(signal === null ? `exit status ${code}` : `signal ${signal}`),
+    (error: Error) => end(error.message),
+  );
+  return {
+    async invoke(payload) {
+      let timer: NodeJS.Timeout | undefined;
+      // Its time begins when it takes the invocation, not while it starts.
+      const start = (): number => {
+        const milliseconds = timeoutSeconds * 1_000;
+        timer = setTimeout(() => {
+          timedOut = true;
+          child.kill("SIGKILL");
+        }, milliseconds);
+        return Date.now() + milliseconds;
+      };
+      const outcome = await desk.invoke({ requestId: randomUUID(), functionArn: arn, payload, start });
+      clearTimeout(timer);
+      return outcome;
+    },
+    get alive() {
+      return alive;
+    },
+    kill: () => void child.kill("SIGKILL"),
+    ended,
+  };
+}
+
+/** What Lambda sets, and the template; the endpoints lead to the emulator, where the access key names the function. */
+function environmentOf(
+  { name, memoryMegabytes, environment, directory = "", handler }: FunctionResource,
+  api: string,
+  awsUrl: string,
+): Record<string, string> {
+  return {
+    AWS_REGION: region,
+    AWS_DEFAULT_REGION: region,
+    AWS_LAMBDA_RUNTIME_API: api,
+    AWS_LAMBDA_FUNCTION_NAME: name,
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMegabytes),
+    AWS_LAMBDA_FUNCTION_VERSION: "$LATEST",
+    AWS_ACCESS_KEY_ID: name,
+    AWS_SECRET_ACCESS_KEY: "emulated",
+    AWS_ENDPOINT_URL_DYNAMODB: awsUrl,
+    AWS_ENDPOINT_URL_SNS: awsUrl,
+    AWS_ENDPOINT_URL_SQS: awsUrl,
+    LAMBDA_TASK_ROOT: directory,
+    _HANDLER: handler,
+    LANG: "en_US.UTF-8",
+    TZ: ":UTC",
+    ...environment,
+  };
+}
