@@ -7,14 +7,15 @@ import { type EventSource, startEventSource } from "./lambda/eventSources.ts";
 import { createFunctionPool, type FunctionHost } from "./lambda/functionPool.ts";
 import { startGateway } from "./lambda/gateway.ts";
 import { functionError, type Outcome, startRuntimeApi } from "./lambda/runtimeApi.ts";
-import type { LocalServer } from "./localServer.ts";
+import { localHost } from "./localServer.ts";
 import type { Hook } from "./services/call.ts";
-import { loadPeers, startEmulators } from "./services/emulators.ts";
-import { provision } from "./services/provision.ts";
-import { startProxy } from "./services/proxy.ts";
+import { loadPeers, type Peers, startEmulators } from "./services/emulators.ts";
+import { type Provisioned, provision } from "./services/provision.ts";
+import { type AwsProxy, startProxy } from "./services/proxy.ts";
 import { readAssembly } from "./template/assembly.ts";
 import { checkStacks } from "./template/checks.ts";
 import { invalid } from "./template/intrinsics.ts";
+import { account } from "./template/references.ts";
 import type { Stack } from "./template/stack.ts";
 import { stackOf } from "./template/template.ts";
 
@@ -41,15 +42,19 @@ export interface EmulateOptions {
   readonly processesMost?: number | undefined;
 }
 
-export interface Emulation {
+interface Context extends EmulateOptions {
+  readonly peers: Peers;
+  readonly proxy: AwsProxy;
+  /** Takes what is to be closed at the end, the newest first. */
+  readonly open: AsyncDisposableStack;
+}
+
+export interface Emulation extends Provisioned {
   readonly stacks: readonly Stack[];
   /** Where each HTTP API is served. */
   readonly urls: readonly string[];
   /** Where the emulated services are asked. */
   readonly awsUrl: string;
-  readonly tablesKept: number;
-  /** Resolves when every subscription works: under chaos some begin late. */
-  readonly subscribed: Promise<void>;
   invoke(name: string, event: unknown): Promise<Outcome>;
   /** Ends every process and leaves nothing open. */
   close(): Promise<void>;
@@ -57,104 +62,83 @@ export interface Emulation {
 
 /** Runs what a cloud assembly describes: no account, no Docker. Throws `template_invalid` for what AWS would not take. */
 export async function emulate(options: EmulateOptions): Promise<Emulation> {
-  const { clock, onLine, data, chaos } = options;
-  const { processesMost = Math.max(4, 2 * availableParallelism()) } = options;
-  const closers: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const each of closers.splice(0).reverse()) await each();
-  };
+  const open = new AsyncDisposableStack();
   try {
     const templates = readAssembly(options.assembly, options.stackNames);
     const peers = await loadPeers();
-    const directory = data === undefined ? undefined : join(data, "tables");
+    const directory = options.data === undefined ? undefined : join(options.data, "tables");
     if (directory !== undefined) mkdirSync(directory, { recursive: true });
     const emulators = await startEmulators(peers, directory);
-    closers.push(emulators.close);
+    open.defer(emulators.close);
     const proxy = await startProxy(emulators, hookOf(options));
-    closers.push(proxy.close);
+    open.defer(proxy.close);
     const places = {
-      queueUrl: (name: string) => `${proxy.url}/000000000000/${name}`,
-      apiUrl: (id: string) => `http://127.0.0.1/${id}`,
+      queueUrl: (name: string) => `${proxy.url}/${account}/${name}`,
+      apiUrl: (id: string) => `http://${localHost}/${id}`,
     };
     const stacks = templates.map((template) => stackOf(template, places));
     checkStacks(stacks);
-    let tablesKept = 0;
-    const subscribed: Promise<void>[] = [];
-    for (const stack of stacks) {
-      const made = await provision(stack, { peers, endpoint: proxy.url, clock, chaos, onLine });
-      tablesKept += made.tablesKept;
-      subscribed.push(made.subscribed);
-      closers.push(made.close);
+    const context: Context = { ...options, peers, proxy, open };
+    const provisioned = await provision(stacks, context);
+    const invoke = await startFunctions(stacks, context);
+    for (const { everySeconds, function: name } of stacks.flatMap(({ schedules }) => schedules)) {
+      open.defer(startSchedule(options.clock, everySeconds, () => void invoke(name, { source: "aws.events" })));
     }
-
-    const api = await startRuntimeApi();
-    closers.push(api.close);
-    const host: FunctionHost = {
-      ...{ api, awsUrl: proxy.url, processesMost, processesSoon: availableParallelism(), onLine },
-      killAfterMilliseconds: chaos?.killAfterMilliseconds,
-      onKilled: chaos?.onKilled,
-    };
-    const functions = stacks.flatMap((stack) => stack.functions);
-    const pools = new Map(functions.map((plan) => [plan.name, createFunctionPool(plan, host)]));
-    const invoke: Emulation["invoke"] = async (name, event) => {
-      const pool = pools.get(name);
-      if (pool === undefined) return { ...functionError("ResourceNotFound", `no function ${name}`), requestId: "" };
-      const outcome = await pool.invoke(event);
-      if (!outcome.ok) onLine(name, `${outcome.requestId} ${outcome.type}: ${outcome.message}`);
-      return outcome;
-    };
-
-    const sources: EventSource[] = [];
-    // At once: a source waits for its invocations, and nobody should wait for a handler that hangs.
-    closers.push(async () => {
-      await Promise.all([...sources, ...pools.values()].map((each) => each.close()));
-    });
-    for (const stack of stacks) {
-      for (const source of stack.sources) {
-        const queue = stack.queues.find(({ arn }) => arn === source.queueArn);
-        const pool = pools.get(source.function);
-        if (queue === undefined || pool === undefined) throw invalid(source.id, "its queue or function is missing");
-        sources.push(
-          startEventSource({
-            ...{ source, queueUrl: queue.url, pool, sqs: peers.sqs, proxy },
-            disorder: queue.fifo ? undefined : chaos?.disorder,
-            onLine: (line) => onLine(source.function, line),
-          }),
-        );
-      }
-      for (const { everySeconds, function: name } of stack.schedules) {
-        const stop = startSchedule(clock, everySeconds, () => void invoke(name, { source: "aws.events" }));
-        closers.push(async () => stop());
-      }
-    }
-
-    const gateways: LocalServer[] = [];
+    const urls: string[] = [];
     for (const api of stacks.flatMap(({ apis }) => apis)) {
-      const port = options.port === 0 ? 0 : options.port + gateways.length;
-      const gateway = await startGateway({ api, port, clock, invoke });
-      gateways.push(gateway);
-      closers.push(gateway.close);
+      const port = options.port === 0 ? 0 : options.port + urls.length;
+      const gateway = await startGateway({ api, port, clock: options.clock, invoke });
+      urls.push(`http://${localHost}:${gateway.port}`);
+      open.defer(gateway.close);
     }
-    return {
-      stacks,
-      urls: gateways.map(({ port }) => `http://127.0.0.1:${port}`),
-      awsUrl: proxy.url,
-      tablesKept,
-      subscribed: Promise.all(subscribed).then(() => {}),
-      invoke,
-      close,
-    };
+    return { ...provisioned, stacks, urls, awsUrl: proxy.url, invoke, close: () => open.disposeAsync() };
   } catch (error) {
-    await close();
+    await open.disposeAsync();
     throw error;
   }
 }
 
-function hookOf({ hook, chaos }: Pick<EmulateOptions, "hook" | "chaos">): Hook | undefined {
+function hookOf({ hook, chaos }: EmulateOptions): Hook | undefined {
   if (hook === undefined || chaos === undefined) return hook ?? chaos?.hook;
   return async (call) => {
     const fate = await hook(call);
     return fate === "pass" ? chaos.hook(call) : fate;
+  };
+}
+
+/** Starts the functions and their event sources. Returns what invokes a function by its name. */
+async function startFunctions(
+  stacks: readonly Stack[],
+  { chaos, onLine, processesMost = Math.max(4, 2 * availableParallelism()), peers, proxy, open }: Context,
+): Promise<Emulation["invoke"]> {
+  const api = await startRuntimeApi();
+  open.defer(api.close);
+  const host: FunctionHost = {
+    ...{ api, awsUrl: proxy.url, processesMost, processesSoon: availableParallelism(), onLine },
+    killAfterMilliseconds: chaos?.killAfterMilliseconds,
+    onKilled: chaos?.onKilled,
+  };
+  const functions = stacks.flatMap((stack) => stack.functions);
+  const pools = new Map(functions.map((plan) => [plan.name, createFunctionPool(plan, host)]));
+  const sources: EventSource[] = [];
+  // At once: a source waits for its invocations, and nobody should wait for a handler that hangs.
+  open.defer(async () => {
+    await Promise.all([...sources, ...pools.values()].map((each) => each.close()));
+  });
+  const queues = stacks.flatMap((stack) => stack.queues);
+  for (const source of stacks.flatMap((stack) => stack.sources)) {
+    const queue = queues.find(({ arn }) => arn === source.queueArn);
+    const pool = pools.get(source.function);
+    if (queue === undefined || pool === undefined) throw invalid(source.id, "its queue or function is missing");
+    const disorder = queue.fifo ? undefined : chaos?.disorder;
+    sources.push(startEventSource({ source, queueUrl: queue.url, pool, sqs: peers.sqs, proxy, disorder, onLine }));
+  }
+  return async (name, event) => {
+    const pool = pools.get(name);
+    if (pool === undefined) return { ...functionError("ResourceNotFound", `no function ${name}`), requestId: "" };
+    const outcome = await pool.invoke(event);
+    if (!outcome.ok) onLine(name, `${outcome.requestId} ${outcome.type}: ${outcome.message}`);
+    return outcome;
   };
 }
 

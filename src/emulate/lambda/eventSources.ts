@@ -29,7 +29,7 @@ export interface EventSourceOptions {
   readonly sqs: Peers["sqs"];
   readonly proxy: Pick<AwsProxy, "ask" | "url">;
   readonly disorder?: Disorder | undefined;
-  readonly onLine: (line: string) => void;
+  readonly onLine: (source: string, line: string) => void;
 }
 
 export interface EventSource {
@@ -90,7 +90,7 @@ export function startEventSource(options: EventSourceOptions): EventSource {
   const deliver = async (records: readonly SourceRecord[]): Promise<void> => {
     const outcome = await pool.invoke({ Records: records });
     if (!outcome.ok) {
-      return onLine(`${outcome.type}: ${outcome.message}; its ${records.length} messages come again`);
+      return onLine(source.function, `${outcome.type}: ${outcome.message}; its ${records.length} messages come again`);
     }
     const failed = source.partial ? failuresOf(outcome.payload, records) : [];
     await remove(records.filter(({ messageId }) => !failed.includes(messageId)));
@@ -105,12 +105,14 @@ export function startEventSource(options: EventSourceOptions): EventSource {
         const records = await gather();
         if (records.length === 0) continue;
         const delivery = deliver(records)
-          .catch((error: unknown) => onLine(`messages are not deleted and come again: ${String(error)}`))
+          .catch((error: unknown) =>
+            onLine(source.function, `messages are not deleted and come again: ${String(error)}`),
+          )
           .finally(() => running.delete(delivery));
         running.add(delivery);
       } catch (error) {
         if (signal.aborted) return;
-        onLine(`${nameOfArn(source.queueArn)} cannot be received from: ${String(error)}`);
+        onLine(source.function, `${nameOfArn(source.queueArn)} cannot be received from: ${String(error)}`);
         await new Promise((resolve) => setTimeout(resolve, pauseMilliseconds));
       }
     }

@@ -48,7 +48,7 @@ it("an event source keeps its function's concurrent invocations within its maxim
       },
     },
     ...{ sqs: sqsPackage, proxy },
-    onLine: (line) => assert.fail(line),
+    onLine: (_source, line) => assert.fail(line),
   });
   try {
     await allDone.promise;
