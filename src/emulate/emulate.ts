@@ -17,7 +17,7 @@ import { checkStacks } from "./template/checks.ts";
 import { invalid } from "./template/intrinsics.ts";
 import { account } from "./template/references.ts";
 import type { Stack } from "./template/stack.ts";
-import { stackOf } from "./template/template.ts";
+import { stackOf } from "./template/stack.ts";
 
 export interface EmulateOptions {
   /** The folder of the cloud assembly: what `cdk synth` or `cauce synth` wrote. */

@@ -4,7 +4,7 @@ import type { Call, Hook } from "../../src/emulate/services/call.ts";
 import { readAssembly } from "../../src/emulate/template/assembly.ts";
 import { account, arnOf } from "../../src/emulate/template/references.ts";
 import type { FunctionResource, Statement } from "../../src/emulate/template/stack.ts";
-import { stackOf } from "../../src/emulate/template/template.ts";
+import { stackOf } from "../../src/emulate/template/stack.ts";
 
 /** Judges each call of a function by its role in an assembly's template, as IAM does. */
 export interface Iam {

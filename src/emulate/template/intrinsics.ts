@@ -79,13 +79,3 @@ function isList(value: Value): value is readonly Value[] {
 export function invalid(where: string, what: string): CauceError {
   return new CauceError("template_invalid", `${where}: ${what}`);
 }
-
-/** A resource's properties without references. */
-export type Properties = Readonly<Record<string, Value | undefined>>;
-
-export interface Resolved {
-  /** Its id in the template. */
-  readonly id: string;
-  readonly type: string;
-  readonly properties: Properties;
-}

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Template } from "../../../src/emulate/template/assembly.ts";
-import { stackOf } from "../../../src/emulate/template/template.ts";
+import { stackOf } from "../../../src/emulate/template/stack.ts";
 import { type TemplateParts, workerParts } from "../support.ts";
 
 const places = {
