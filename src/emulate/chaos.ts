@@ -29,16 +29,10 @@ export const defaultShares: ChaosShares = {
   kill: 0.005,
 };
 
+const noneStruck = { failedBefore: 0, failedAfter: 0, delayed: 0, twice: 0, later: 0, killed: 0, subscriptionsLate: 0 };
+
 /** How much of it struck. */
-export interface ChaosCounts {
-  failedBefore: number;
-  failedAfter: number;
-  delayed: number;
-  twice: number;
-  later: number;
-  killed: number;
-  subscriptionsLate: number;
-}
+export type ChaosCounts = Readonly<typeof noneStruck>;
 
 export interface Chaos {
   readonly hook: Hook;
@@ -49,7 +43,7 @@ export interface Chaos {
   killAfterMilliseconds(): number | undefined;
   /** To be told of each that was: an invocation may end before. */
   onKilled(): void;
-  readonly counts: Readonly<ChaosCounts>;
+  readonly counts: ChaosCounts;
 }
 
 const delayMillisecondsMost = 300;
@@ -60,15 +54,7 @@ const keptMost = 100;
 
 /** Faults as AWS has them, drawn from `random`: the same draws give the same faults for the same calls. */
 export function createChaos(random: Random, shares: ChaosShares = defaultShares): Chaos {
-  const counts: ChaosCounts = {
-    failedBefore: 0,
-    failedAfter: 0,
-    delayed: 0,
-    twice: 0,
-    later: 0,
-    killed: 0,
-    subscriptionsLate: 0,
-  };
+  const counts = { ...noneStruck };
   const doomed = new Set<string>();
   const kept = new Map<string, SourceRecord[]>();
 

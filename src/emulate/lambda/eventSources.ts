@@ -6,18 +6,7 @@ import { nameOfArn, region } from "../template/references.ts";
 import type { SourceResource } from "../template/stack.ts";
 import type { FunctionPool } from "./functionPool.ts";
 
-/** A message as an event of SQS has it. */
-export interface SourceRecord {
-  readonly messageId: string;
-  readonly receiptHandle: string;
-  readonly body: string;
-  readonly attributes: Readonly<Record<string, string>>;
-  readonly messageAttributes: Readonly<Record<string, unknown>>;
-  readonly md5OfBody: string;
-  readonly eventSource: "aws:sqs";
-  readonly eventSourceARN: string;
-  readonly awsRegion: string;
-}
+export type SourceRecord = Readonly<ReturnType<typeof recordOf>>;
 
 /** Decides in which order a queue's messages are handed over, and whether some come twice. */
 export type Disorder = (queue: string, records: readonly SourceRecord[]) => readonly SourceRecord[];
@@ -139,7 +128,8 @@ export function failuresOf(payload: string, records: readonly SourceRecord[]): r
   return ids.every((id) => all.includes(id)) ? ids : all;
 }
 
-function recordOf(message: Message, eventSourceARN: string): SourceRecord {
+/** A message as an event of SQS has it. */
+function recordOf(message: Message, eventSourceARN: string) {
   const { MessageId = "", ReceiptHandle = "", Body = "", Attributes = {}, MD5OfBody = "" } = message;
   const messageAttributes = Object.fromEntries(
     Object.entries(message.MessageAttributes ?? {}).map(([name, { StringValue, DataType }]) => [

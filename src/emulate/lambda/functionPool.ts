@@ -103,17 +103,10 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost): 
   };
 }
 
-interface FunctionProcess {
-  /** One at a time. A process that does not answer within the function's time is killed. */
-  invoke(payload: string): Promise<Outcome>;
-  readonly alive: boolean;
-  kill(): void;
-  /** Resolves when the process is gone and its output read. */
-  readonly ended: Promise<void>;
-}
+type FunctionProcess = ReturnType<typeof startFunctionProcess>;
 
 /** A process of one function: an execution environment, as Lambda calls it. */
-function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: FunctionHost): FunctionProcess {
+function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: FunctionHost) {
   const { name, arn, timeoutSeconds, memoryMegabytes, directory = "", handler } = plan;
   const desk = api.open();
   const bootstrap = fileURLToPath(import.meta.resolve("#lambdaBootstrap"));
@@ -141,7 +134,8 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
     (error: Error) => end(error.message),
   );
   return {
-    async invoke(payload) {
+    /** One at a time. A process that does not answer within the function's time is killed. */
+    async invoke(payload: string): Promise<Outcome> {
       let timer: NodeJS.Timeout | undefined;
       // Its time begins when it takes the invocation, not while it starts.
       const start = (): number => {
@@ -160,6 +154,7 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
       return alive;
     },
     kill: () => void child.kill("SIGKILL"),
+    /** Resolves when the process is gone and its output read. */
     ended,
   };
 }

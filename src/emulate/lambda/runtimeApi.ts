@@ -61,23 +61,16 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
   return {
     open() {
       const key = `p${opened++}`;
-      const desk = createDesk();
+      const desk = createDesk(`${localHost}:${port}/${key}`, () => desks.delete(key));
       desks.set(key, desk);
-      return {
-        address: `${localHost}:${port}/${key}`,
-        invoke: desk.invoke,
-        close(reason) {
-          desks.delete(key);
-          desk.close(reason);
-        },
-      };
+      return desk;
     },
     close,
   };
 }
 
 /** What one process asks for and answers. It takes one invocation at a time. */
-function createDesk() {
+function createDesk(address: string, onClose: () => void) {
   /** What the process gets when it asks for the next invocation. */
   let offered = Promise.withResolvers<Invocation>();
   /** The invocation that waits or runs, and who is told of its end. */
@@ -90,6 +83,7 @@ function createDesk() {
     current = undefined;
   };
   return {
+    address,
     invoke: (invocation: Invocation) =>
       new Promise<Outcome>((resolve) => {
         current = { requestId: invocation.requestId, resolve };
@@ -115,6 +109,7 @@ function createDesk() {
       return true;
     },
     close(reason: FunctionError): void {
+      onClose();
       gone = reason;
       end(reason);
     },

@@ -1,4 +1,4 @@
-import type { Service } from "./emulators.ts";
+export type Service = "dynamodb" | "sns" | "sqs";
 
 /** A call of AWS as it passes by: who asks for what of which resource. */
 export interface Call {

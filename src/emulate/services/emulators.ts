@@ -1,10 +1,9 @@
+import { once } from "node:events";
 import type { Server } from "node:http";
 import { Readable } from "node:stream";
 import { withPeers } from "../../deploy/optionalPeers.ts";
-
-export type Service = "dynamodb" | "sns" | "sqs";
-
-type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
+import { localHost } from "../localServer.ts";
+import type { Headers, Service } from "./call.ts";
 
 /** A request of the SDK, as it came. */
 export interface Asked {
@@ -35,10 +34,7 @@ export async function startEmulators(
 ): Promise<Emulators> {
   const tables = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, path: directory });
   // It closes its database only with a port that it listens on.
-  await new Promise<void>((resolve, reject) => {
-    tables.once("error", reject);
-    tables.listen(0, "127.0.0.1", resolve);
-  });
+  await once(tables.listen(0, localHost), "listening");
   const messages = buildFauxqs({ logger: false });
   return {
     async ask(service, { url, headers, body }) {
@@ -84,24 +80,20 @@ const packages = [
   ...["aws-cdk-lib", "constructs", "esbuild"],
 ];
 
-export interface Peers {
-  readonly dynalite: typeof import("dynalite").default;
-  readonly buildFauxqs: typeof import("fauxqs").buildApp;
-  readonly dynamo: typeof import("@aws-sdk/client-dynamodb");
-  readonly sns: typeof import("@aws-sdk/client-sns");
-  readonly sqs: typeof import("@aws-sdk/client-sqs");
+async function importPeers() {
+  const [{ default: dynalite }, { buildApp: buildFauxqs }, dynamo, sns, sqs] = await Promise.all([
+    import("dynalite"),
+    import("fauxqs"),
+    import("@aws-sdk/client-dynamodb"),
+    import("@aws-sdk/client-sns"),
+    import("@aws-sdk/client-sqs"),
+  ]);
+  return { dynalite, buildFauxqs, dynamo, sns, sqs };
 }
+
+export type Peers = Awaited<ReturnType<typeof importPeers>>;
 
 /** What only whoever emulates needs. Throws `package_missing`. */
 export function loadPeers(): Promise<Peers> {
-  return withPeers("cauce emulate", packages, async () => {
-    const [{ default: dynalite }, { buildApp: buildFauxqs }, dynamo, sns, sqs] = await Promise.all([
-      import("dynalite"),
-      import("fauxqs"),
-      import("@aws-sdk/client-dynamodb"),
-      import("@aws-sdk/client-sns"),
-      import("@aws-sdk/client-sqs"),
-    ]);
-    return { dynalite, buildFauxqs, dynamo, sns, sqs };
-  });
+  return withPeers("cauce emulate", packages, importPeers);
 }

@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
 import type { SQSClientConfig } from "@aws-sdk/client-sqs";
 import { localHost, serveLocally } from "../localServer.ts";
-import { type Call, callOf, type Hook, signerOf } from "./call.ts";
-import type { Answer, Asked, Emulators, Service } from "./emulators.ts";
+import { type Call, callOf, type Hook, type Service, signerOf } from "./call.ts";
+import type { Answer, Asked, Emulators } from "./emulators.ts";
 
 export interface AwsProxy {
   readonly url: string;
@@ -90,8 +90,7 @@ export function inProcess({ ask }: Pick<AwsProxy, "ask">): RequestHandler {
       { abortSignal }: { readonly abortSignal?: AbortSignal } = {},
     ) {
       const { path, headers, body = "" } = request;
-      const bytes = body instanceof Uint8Array ? Buffer.from(body.buffer, body.byteOffset, body.byteLength) : body;
-      const asked = ask({ url: path, headers, body: Buffer.from(bytes as Buffer) });
+      const asked = ask({ url: path, headers, body: Buffer.from(body as Uint8Array) });
       const answer = await (abortSignal === undefined ? asked : Promise.race([asked, aborted(abortSignal)]));
       // As the loss of an answer reads on a connection; the SDK tries again.
       if (answer === undefined) throw Object.assign(new Error("the answer is lost"), { code: "ECONNRESET" });

@@ -18,16 +18,10 @@ export interface TemplateResource {
   readonly Properties?: Readonly<Record<string, Value>>;
 }
 
-interface Assets {
-  readonly files?: Readonly<
-    Record<
-      string,
-      {
-        readonly source?: { readonly path?: string; readonly packaging?: string };
-        readonly destinations?: Readonly<Record<string, { readonly objectKey?: string }>>;
-      }
-    >
-  >;
+/** The assets of a stack, as `cdk synth` writes them. */
+interface Asset {
+  readonly source?: { readonly path?: string };
+  readonly destinations?: Readonly<Record<string, { readonly objectKey?: string }>>;
 }
 
 const templateEnd = ".template.json";
@@ -54,22 +48,20 @@ function readTemplate(directory: string, name: string): Template {
       throw new CauceError("template_invalid", `${join(directory, file)} cannot be read: ${String(cause)}`, { cause });
     }
   };
-  const template = read(`${name}${templateEnd}`) as {
+  const { Resources = {}, Parameters = {} } = read(`${name}${templateEnd}`) as {
     readonly Resources?: Template["resources"];
     readonly Parameters?: Template["parameters"];
   };
-  const { files = {} } = read(`${name}.assets.json`) as Assets;
-  const directories = new Map<string, string>();
-  for (const { source, destinations = {} } of Object.values(files)) {
-    for (const { objectKey } of Object.values(destinations)) {
-      if (objectKey !== undefined && source?.path !== undefined)
-        directories.set(objectKey, join(directory, source.path));
-    }
-  }
+  const { files = {} } = read(`${name}.assets.json`) as { readonly files?: Readonly<Record<string, Asset>> };
   return {
     name,
-    resources: template.Resources ?? {},
-    parameters: template.Parameters ?? {},
-    assetDirectory: (key) => directories.get(key),
+    resources: Resources,
+    parameters: Parameters,
+    assetDirectory(key) {
+      const isUploadedAs = ({ destinations = {} }: Asset) =>
+        Object.values(destinations).some(({ objectKey }) => objectKey === key);
+      const path = Object.values(files).find(isUploadedAs)?.source?.path;
+      return path === undefined ? undefined : join(directory, path);
+    },
   };
 }

@@ -3,7 +3,14 @@ import { join } from "node:path";
 import { bundleFile } from "../../deploy/topology.ts";
 import { invalid } from "./intrinsics.ts";
 import { nameOfArn } from "./references.ts";
-import type { FunctionResource, QueueResource, Resource, Stack, Statement, SubscriptionResource } from "./stack.ts";
+import type {
+  FunctionResource,
+  QueueResource,
+  SourceResource,
+  Stack,
+  Statement,
+  SubscriptionResource,
+} from "./stack.ts";
 
 const fifoBatchMost = 10;
 const fifoEnd = ".fifo";
@@ -13,47 +20,44 @@ const fifoEnd = ".fifo";
  * resource's id in the template. Throws `template_invalid`.
  */
 export function checkStacks(stacks: readonly Stack[]): void {
-  const all: Stack = {
-    name: "",
-    tables: stacks.flatMap(({ tables }) => tables),
-    topics: stacks.flatMap(({ topics }) => topics),
-    queues: stacks.flatMap(({ queues }) => queues),
-    subscriptions: stacks.flatMap(({ subscriptions }) => subscriptions),
-    functions: stacks.flatMap(({ functions }) => functions),
-    sources: stacks.flatMap(({ sources }) => sources),
-    schedules: stacks.flatMap(({ schedules }) => schedules),
-    apis: stacks.flatMap(({ apis }) => apis),
+  const topics = stacks.flatMap((stack) => stack.topics);
+  const queues = stacks.flatMap((stack) => stack.queues);
+  const functions = stacks.flatMap((stack) => stack.functions);
+  const all = { topics, queues, functions };
+  for (const resources of [stacks.flatMap(({ tables }) => tables), topics, queues, functions]) checkNames(resources);
+  for (const named of [...topics, ...queues]) checkKind(named);
+  for (const queue of queues) checkRedrive(queue, all);
+  for (const plan of functions) checkCode(plan);
+  const checkFunction = (id: string, name: string, what: string): void => {
+    if (functions.every((each) => each.name !== name))
+      throw invalid(id, `${what} the function ${name}, which is not there`);
   };
-  for (const resources of [all.tables, all.topics, all.queues, all.functions]) checkNames(resources);
-  for (const named of [...all.topics, ...all.queues]) checkKind(named);
-  for (const queue of all.queues) checkRedrive(queue, all);
-  for (const subscription of all.subscriptions) checkSubscription(subscription, all);
-  for (const plan of all.functions) checkCode(plan);
-  checkSources(all);
-  const isFunction = (name: string) => all.functions.some((each) => each.name === name);
-  for (const { id, function: name } of all.schedules) {
-    if (!isFunction(name)) throw invalid(id, `it calls the function ${name}, which is not there`);
-  }
-  for (const { id, routes } of all.apis) {
-    for (const { key, function: name } of routes) {
-      if (!isFunction(name)) throw invalid(id, `its route ${key} leads to the function ${name}, which is not there`);
+  for (const { subscriptions, sources, schedules, apis } of stacks) {
+    for (const subscription of subscriptions) checkSubscription(subscription, all);
+    for (const source of sources) checkSource(source, all);
+    for (const { id, function: name } of schedules) checkFunction(id, name, "it calls");
+    for (const { id, routes } of apis) {
+      for (const { key, function: name } of routes) checkFunction(id, name, `its route ${key} leads to`);
     }
   }
 }
 
-function checkNames(resources: readonly (Resource & { readonly name: string })[]): void {
+/** What resources refer to, of all stacks. */
+type Targets = Pick<Stack, "topics" | "queues" | "functions">;
+
+function checkNames(resources: readonly Pick<QueueResource, "id" | "name">[]): void {
   for (const [index, { id, name }] of resources.entries()) {
     const other = resources.slice(0, index).find((each) => each.name === name);
     if (other !== undefined) throw invalid(id, `it is named ${name}, as ${other.id} is; give each a name of its own`);
   }
 }
 
-function checkKind({ id, name, fifo }: Resource & { readonly name: string; readonly fifo: boolean }): void {
+function checkKind({ id, name, fifo }: Pick<QueueResource, "id" | "name" | "fifo">): void {
   if (name.endsWith(fifoEnd) === fifo) return;
   throw invalid(id, fifo ? `it is FIFO, and ${name} must end in ${fifoEnd}` : `${name} must be FIFO to be named so`);
 }
 
-function checkRedrive({ id, fifo, redrive }: QueueResource, { queues }: Stack): void {
+function checkRedrive({ id, fifo, redrive }: QueueResource, { queues }: Targets): void {
   if (redrive === undefined) return;
   const { deadLettersArn, receivesMost } = redrive;
   const target = queues.find(({ arn }) => arn === deadLettersArn);
@@ -68,7 +72,7 @@ function checkRedrive({ id, fifo, redrive }: QueueResource, { queues }: Stack): 
   }
 }
 
-function checkSubscription(subscription: SubscriptionResource, { topics, queues }: Stack): void {
+function checkSubscription(subscription: SubscriptionResource, { topics, queues }: Targets): void {
   const { id, topicArn, protocol, endpoint, raw, filter } = subscription;
   const topic = topics.find(({ arn }) => arn === topicArn);
   if (topic === undefined) throw invalid(id, `its topic ${nameOfArn(topicArn)} is not there`);
@@ -142,25 +146,24 @@ function checkCode({ id, directory, handler }: FunctionResource): void {
   }
 }
 
-function checkSources({ sources, queues, functions }: Stack): void {
-  for (const { id, queueArn, function: name, batchSize, windowSeconds, partial } of sources) {
-    const queue = queues.find(({ arn }) => arn === queueArn);
-    if (queue === undefined) throw invalid(id, `its queue ${nameOfArn(queueArn)} is not there`);
-    const called = functions.find((each) => each.name === name);
-    if (called === undefined) throw invalid(id, `its function ${name} is not there`);
-    if (queue.visibilitySeconds < called.timeoutSeconds) {
-      throw invalid(
-        id,
-        `${queue.name} hides messages for ${queue.visibilitySeconds} s, and ${name} may run for ${called.timeoutSeconds} s; the queue must hide them as long`,
-      );
-    }
-    if (queue.fifo && batchSize > fifoBatchMost) {
-      throw invalid(id, `its batch size is ${batchSize}, and a FIFO queue's is ${fifoBatchMost} at most`);
-    }
-    if (queue.fifo && windowSeconds > 0) throw invalid(id, "a FIFO queue has no batching window");
-    if (batchSize > 10 && windowSeconds === 0) {
-      throw invalid(id, `its batch size is ${batchSize}, and above 10 it needs a batching window of a second or more`);
-    }
-    if (!partial) throw invalid(id, "it lacks ReportBatchItemFailures, so what is not done would be deleted");
+function checkSource(source: SourceResource, { queues, functions }: Targets): void {
+  const { id, queueArn, function: name, batchSize, windowSeconds, partial } = source;
+  const queue = queues.find(({ arn }) => arn === queueArn);
+  if (queue === undefined) throw invalid(id, `its queue ${nameOfArn(queueArn)} is not there`);
+  const called = functions.find((each) => each.name === name);
+  if (called === undefined) throw invalid(id, `its function ${name} is not there`);
+  if (queue.visibilitySeconds < called.timeoutSeconds) {
+    throw invalid(
+      id,
+      `${queue.name} hides messages for ${queue.visibilitySeconds} s, and ${name} may run for ${called.timeoutSeconds} s; the queue must hide them as long`,
+    );
   }
+  if (queue.fifo && batchSize > fifoBatchMost) {
+    throw invalid(id, `its batch size is ${batchSize}, and a FIFO queue's is ${fifoBatchMost} at most`);
+  }
+  if (queue.fifo && windowSeconds > 0) throw invalid(id, "a FIFO queue has no batching window");
+  if (batchSize > 10 && windowSeconds === 0) {
+    throw invalid(id, `its batch size is ${batchSize}, and above 10 it needs a batching window of a second or more`);
+  }
+  if (!partial) throw invalid(id, "it lacks ReportBatchItemFailures, so what is not done would be deleted");
 }

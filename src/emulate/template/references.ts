@@ -62,7 +62,6 @@ const kinds: Readonly<Record<string, Kind>> = {
   "AWS::Events::Rule": { nameProperty: "Name", attributes: { Arn: arnOf("events", "rule/") } },
   "AWS::SSM::Parameter": { nameProperty: "Name" },
   "AWS::ApiGatewayV2::Api": {
-    ref: (name) => name,
     attributes: { ApiEndpoint: (_name, id, places) => places.apiUrl(id), ApiId: (name) => name },
   },
 };

@@ -2,6 +2,15 @@ import type { Template } from "./assembly.ts";
 import { invalid, resolveValue, type Value } from "./intrinsics.ts";
 import { arnOf, nameOfArn, type Places, referencesOf } from "./references.ts";
 
+export type TableResource = Readonly<ReturnType<typeof tableOf>>;
+export type TopicResource = Readonly<ReturnType<typeof topicOf>>;
+export type QueueResource = Readonly<ReturnType<typeof queueOf>>;
+export type SubscriptionResource = Readonly<ReturnType<typeof subscriptionOf>>;
+export type FunctionResource = Readonly<ReturnType<typeof functionOf>>;
+export type SourceResource = Readonly<ReturnType<typeof sourceOf>>;
+export type ScheduleResource = Readonly<ReturnType<typeof schedulesOf>[number]>;
+export type ApiResource = Readonly<ReturnType<typeof apisOf>[number]>;
+
 /** What a synthesized stack holds, with every reference resolved: what is checked, provisioned and run. */
 export interface Stack {
   readonly name: string;
@@ -13,80 +22,6 @@ export interface Stack {
   readonly sources: readonly SourceResource[];
   readonly schedules: readonly ScheduleResource[];
   readonly apis: readonly ApiResource[];
-}
-
-export interface Resource {
-  /** Its id in the template, for messages. */
-  readonly id: string;
-}
-
-export interface TableResource extends Resource {
-  readonly name: string;
-  /** What DynamoDB's CreateTable takes. */
-  readonly create: Readonly<Record<string, unknown>>;
-}
-
-export interface TopicResource extends Resource {
-  readonly name: string;
-  readonly arn: string;
-  readonly fifo: boolean;
-  readonly attributes: Readonly<Record<string, string>>;
-}
-
-export interface QueueResource extends Resource {
-  readonly name: string;
-  readonly arn: string;
-  readonly url: string;
-  readonly fifo: boolean;
-  readonly visibilitySeconds: number;
-  readonly redrive: { readonly deadLettersArn: string; readonly receivesMost: number } | undefined;
-  readonly attributes: Readonly<Record<string, string>>;
-  /** The statements of all its policies. */
-  readonly statements: readonly Statement[];
-}
-
-export interface SubscriptionResource extends Resource {
-  readonly topicArn: string;
-  readonly protocol: string;
-  readonly endpoint: string;
-  readonly raw: boolean;
-  readonly filter: unknown;
-}
-
-export interface FunctionResource extends Resource {
-  readonly name: string;
-  readonly arn: string;
-  /** The folder that holds its code; undefined where the assembly has none. */
-  readonly directory: string | undefined;
-  /** `index.handler` */
-  readonly handler: string;
-  readonly timeoutSeconds: number;
-  readonly memoryMegabytes: number;
-  readonly environment: Readonly<Record<string, string>>;
-  /** What its role may do. */
-  readonly statements: readonly Statement[];
-}
-
-export interface SourceResource extends Resource {
-  readonly queueArn: string;
-  readonly function: string;
-  readonly batchSize: number;
-  readonly windowSeconds: number;
-  /** How many invocations of it run at once, at most. */
-  readonly concurrencyMost: number;
-  /** Whether the function answers which records of a batch failed. */
-  readonly partial: boolean;
-}
-
-export interface ScheduleResource extends Resource {
-  readonly everySeconds: number;
-  readonly function: string;
-}
-
-export interface ApiResource extends Resource {
-  readonly name: string;
-  /** `$default` or `GET /path`, and the ARN or name of the function behind it. */
-  readonly routes: readonly { readonly key: string; readonly function: string }[];
 }
 
 /** A statement of a policy, as IAM writes it. */
@@ -119,7 +54,9 @@ const onlyReferred = "AWS::SSM::Parameter";
 
 /** A resource's properties without references. */
 type Properties = Readonly<Record<string, Value | undefined>>;
-interface Resolved extends Resource {
+interface Resolved {
+  /** Its id in the template, which messages name. */
+  readonly id: string;
   readonly properties: Properties;
 }
 
@@ -139,7 +76,7 @@ export function stackOf(template: Template, places: Places): Stack {
   };
   const queuePolicies = all("AWS::SQS::QueuePolicy");
   const rolePolicies = all("AWS::IAM::Policy");
-  const stack = {
+  const stack: Stack = {
     name: template.name,
     tables: all("AWS::DynamoDB::Table").map(tableOf),
     topics: all("AWS::SNS::Topic").map(topicOf),
@@ -156,20 +93,24 @@ export function stackOf(template: Template, places: Places): Stack {
   return stack;
 }
 
-function tableOf({ id, properties }: Resolved): TableResource {
+function tableOf({ id, properties }: Resolved) {
   const { TableName = id, AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema } = properties;
-  const create = { TableName, AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema };
-  return { id, name: String(TableName), create };
+  return {
+    id,
+    name: String(TableName),
+    /** What DynamoDB's CreateTable takes. */
+    create: { TableName, AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema },
+  };
 }
 
-function topicOf(resource: Resolved): TopicResource {
+function topicOf(resource: Resolved) {
   const name = nameOf(resource, "TopicName");
   const arn = arnOf("sns")(name);
   const attributes = attributesOf(resource);
   return { id: resource.id, name, arn, fifo: attributes.FifoTopic === "true", attributes };
 }
 
-function queueOf(resource: Resolved, places: Places, policies: readonly Resolved[]): QueueResource {
+function queueOf(resource: Resolved, places: Places, policies: readonly Resolved[]) {
   const name = nameOf(resource, "QueueName");
   const url = places.queueUrl(name);
   const attributes = attributesOf(resource);
@@ -182,11 +123,12 @@ function queueOf(resource: Resolved, places: Places, policies: readonly Resolved
       deadLettersArn: String(redrive.deadLetterTargetArn),
       receivesMost: Number(redrive.maxReceiveCount),
     },
+    /** The statements of all its policies. */
     statements: statementsOf(policies, "Queues", url),
   };
 }
 
-function subscriptionOf(resource: Resolved): SubscriptionResource {
+function subscriptionOf(resource: Resolved) {
   const { RawMessageDelivery, FilterPolicy } = resource.properties;
   return {
     id: resource.id,
@@ -194,22 +136,24 @@ function subscriptionOf(resource: Resolved): SubscriptionResource {
     protocol: text(resource, "Protocol"),
     endpoint: text(resource, "Endpoint"),
     raw: RawMessageDelivery === true || RawMessageDelivery === "true",
-    filter: FilterPolicy,
+    filter: FilterPolicy as unknown,
   };
 }
 
-function functionOf(resource: Resolved, template: Template, policies: readonly Resolved[]): FunctionResource {
+function functionOf(resource: Resolved, template: Template, policies: readonly Resolved[]) {
   const name = nameOf(resource, "FunctionName");
   const role = nameOfArn(text(resource, "Role")).replace(/^role\//, "");
   const { Variables = {} } = (resource.properties.Environment ?? {}) as { readonly Variables?: Properties };
   return {
     ...{ id: resource.id, name, arn: arnOf("lambda", "function:")(name) },
-    // Where the code lies in the account says nothing here but the asset's name, and that is in it as it is.
+    /** The folder that holds its code; undefined where the assembly has none. */
     directory: template.assetDirectory(String((resource.properties.Code as Properties).S3Key)),
+    /** `index.handler` */
     handler: text(resource, "Handler"),
     timeoutSeconds: number(resource, "Timeout", 3),
     memoryMegabytes: number(resource, "MemorySize", 128),
     environment: Object.fromEntries(Object.entries(Variables).map(([variable, value]) => [variable, String(value)])),
+    /** What its role may do. */
     statements: statementsOf(policies, "Roles", role),
   };
 }
@@ -218,7 +162,7 @@ function isEnabled({ properties }: Resolved): boolean {
   return (properties.Enabled ?? true) === true;
 }
 
-function sourceOf(resource: Resolved): SourceResource {
+function sourceOf(resource: Resolved) {
   const { FunctionResponseTypes = [], ScalingConfig } = resource.properties;
   const { MaximumConcurrency } = (ScalingConfig ?? {}) as Properties;
   return {
@@ -227,14 +171,16 @@ function sourceOf(resource: Resolved): SourceResource {
     function: nameOfArn(text(resource, "FunctionName")),
     batchSize: number(resource, "BatchSize", 10),
     windowSeconds: number(resource, "MaximumBatchingWindowInSeconds", 0),
+    /** How many invocations of it run at once, at most. */
     concurrencyMost: Number(MaximumConcurrency ?? 1_000),
+    /** Whether the function answers which records of a batch failed. */
     partial: (FunctionResponseTypes as readonly string[]).includes("ReportBatchItemFailures"),
   };
 }
 
 const unitSeconds: Readonly<Record<string, number>> = { minute: 60, hour: 3_600, day: 86_400 };
 
-function schedulesOf(resource: Resolved): ScheduleResource[] {
+function schedulesOf(resource: Resolved) {
   const { id, properties } = resource;
   if (properties.State === "DISABLED") return [];
   const expression = text(resource, "ScheduleExpression");
@@ -250,7 +196,7 @@ function schedulesOf(resource: Resolved): ScheduleResource[] {
   }));
 }
 
-function apisOf(all: (type: string) => Resolved[]): ApiResource[] {
+function apisOf(all: (type: string) => Resolved[]) {
   const integrations = new Map(all("AWS::ApiGatewayV2::Integration").map(({ id, properties }) => [id, properties]));
   const routes = all("AWS::ApiGatewayV2::Route");
   return all("AWS::ApiGatewayV2::Api").map((api) => ({
@@ -265,6 +211,7 @@ function apisOf(all: (type: string) => Resolved[]): ApiResource[] {
         if (IntegrationType !== "AWS_PROXY" || PayloadFormatVersion !== "2.0") {
           throw invalid(id, "cauce emulate knows routes to functions with the payload format 2.0 alone");
         }
+        /** `$default` or `GET /path`, and the function behind it. */
         return { key: String(RouteKey), function: nameOfArn(String(IntegrationUri)) };
       }),
   }));
