@@ -100,7 +100,9 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
           own.push(record);
         } else now.push(record);
       }
-      return shuffled(unlike(now), random);
+      // A batch has a message once.
+      const distinct = new Map(now.map((record) => [record.messageId, record]));
+      return shuffled([...distinct.values()], random);
     },
     subscriptionDelayMilliseconds() {
       counts.subscriptionsLate++;
@@ -115,11 +117,6 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
     },
     counts,
   };
-}
-
-/** A batch has a message once. */
-function unlike(records: readonly SourceRecord[]): SourceRecord[] {
-  return [...new Map(records.map((record) => [record.messageId, record])).values()];
 }
 
 function shuffled<T>(items: readonly T[], random: Random): T[] {

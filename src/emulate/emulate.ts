@@ -1,5 +1,4 @@
 import { mkdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import type { Chaos } from "./chaos.ts";
@@ -16,8 +15,7 @@ import { readAssembly } from "./template/assembly.ts";
 import { checkStacks } from "./template/checks.ts";
 import { invalid } from "./template/intrinsics.ts";
 import { account } from "./template/references.ts";
-import type { Stack } from "./template/stack.ts";
-import { stackOf } from "./template/stack.ts";
+import { type Stack, stackOf } from "./template/stack.ts";
 
 export interface EmulateOptions {
   /** The folder of the cloud assembly: what `cdk synth` or `cauce synth` wrote. */
@@ -35,11 +33,6 @@ export interface EmulateOptions {
   readonly hook?: Hook | undefined;
   /** Default: nothing goes wrong. Comes after the hook: what that lets pass may still fail. */
   readonly chaos?: Chaos | undefined;
-  /**
-   * How many processes a function has at most. Default: two for each core, and at least four. As many as there are cores
-   * start as soon as they are wanted.
-   */
-  readonly processesMost?: number | undefined;
 }
 
 interface Context extends EmulateOptions {
@@ -109,15 +102,11 @@ function hookOf({ hook, chaos }: EmulateOptions): Hook | undefined {
 /** Starts the functions and their event sources. Returns what invokes a function by its name. */
 async function startFunctions(
   stacks: readonly Stack[],
-  { chaos, onLine, processesMost = Math.max(4, 2 * availableParallelism()), peers, proxy, open }: Context,
+  { chaos, onLine, peers, proxy, open }: Context,
 ): Promise<Emulation["invoke"]> {
   const api = await startRuntimeApi();
   open.defer(api.close);
-  const host: FunctionHost = {
-    ...{ api, awsUrl: proxy.url, processesMost, processesSoon: availableParallelism(), onLine },
-    killAfterMilliseconds: chaos?.killAfterMilliseconds,
-    onKilled: chaos?.onKilled,
-  };
+  const host: FunctionHost = { ...chaos, api, awsUrl: proxy.url, onLine };
   const functions = stacks.flatMap((stack) => stack.functions);
   const pools = new Map(functions.map((plan) => [plan.name, createFunctionPool(plan, host)]));
   const sources: EventSource[] = [];

@@ -1,7 +1,6 @@
 import type { Message, SQSClient } from "@aws-sdk/client-sqs";
 import type { Peers } from "../services/emulators.ts";
-import type { AwsProxy } from "../services/proxy.ts";
-import { inProcess } from "../services/proxy.ts";
+import { type AwsProxy, inProcess } from "../services/proxy.ts";
 import { nameOfArn, region } from "../template/references.ts";
 import type { SourceResource } from "../template/stack.ts";
 import type { FunctionPool } from "./functionPool.ts";
@@ -37,27 +36,14 @@ const pauseMilliseconds = 1_000;
  * What failed becomes visible again when its time is up, and goes to the dead letters when its receives are used up.
  */
 export function startEventSource(options: EventSourceOptions): EventSource {
-  const { source, queueUrl, pool, sqs, proxy, disorder, onLine } = options;
-  // The mapping asks with the function's role, as on AWS.
-  const credentials = { accessKeyId: source.function, secretAccessKey: "emulated" };
-  const client: SQSClient = new sqs.SQSClient({
-    ...{ endpoint: proxy.url, region, credentials, requestHandler: inProcess(proxy) },
-  });
+  const { source, pool, disorder } = options;
+  const queue = nameOfArn(source.queueArn);
   const closing = new AbortController();
   const { signal } = closing;
+  const { receive, remove, destroy } = openQueue(options, signal);
   const running = new Set<Promise<void>>();
+  const tell = (line: string): void => options.onLine(source.function, line);
 
-  const receive = async (most: number, seconds: number): Promise<SourceRecord[]> => {
-    const command = new sqs.ReceiveMessageCommand({
-      QueueUrl: queueUrl,
-      MaxNumberOfMessages: Math.min(receiveMost, most),
-      WaitTimeSeconds: seconds,
-      MessageSystemAttributeNames: ["All"],
-      MessageAttributeNames: ["All"],
-    });
-    const { Messages = [] } = await client.send(command, { abortSignal: signal });
-    return Messages.map((message) => recordOf(message, source.queueArn));
-  };
   /** A batch: what is there, and with a window what comes within it. */
   const gather = async (): Promise<readonly SourceRecord[]> => {
     const records = await receive(source.batchSize, disorder === undefined ? waitSeconds : waitSecondsInDisorder);
@@ -66,25 +52,14 @@ export function startEventSource(options: EventSourceOptions): EventSource {
       const seconds = Math.max(1, Math.floor((until - Date.now()) / 1_000));
       records.push(...(await receive(source.batchSize - records.length, Math.min(waitSeconds, seconds))));
     }
-    return disorder === undefined ? records : disorder(nameOfArn(source.queueArn), records);
-  };
-  const remove = async (records: readonly SourceRecord[]): Promise<void> => {
-    for (let start = 0; start < records.length; start += receiveMost) {
-      const Entries = records
-        .slice(start, start + receiveMost)
-        .map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
-      await client.send(new sqs.DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
-    }
+    return disorder === undefined ? records : disorder(queue, records);
   };
   const deliver = async (records: readonly SourceRecord[]): Promise<void> => {
     const outcome = await pool.invoke({ Records: records });
-    if (!outcome.ok) {
-      return onLine(source.function, `${outcome.type}: ${outcome.message}; its ${records.length} messages come again`);
-    }
+    if (!outcome.ok) return tell(`${outcome.type}: ${outcome.message}; its ${records.length} messages come again`);
     const failed = source.partial ? failuresOf(outcome.payload, records) : [];
     await remove(records.filter(({ messageId }) => !failed.includes(messageId)));
   };
-
   const poll = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
@@ -94,14 +69,12 @@ export function startEventSource(options: EventSourceOptions): EventSource {
         const records = await gather();
         if (records.length === 0) continue;
         const delivery = deliver(records)
-          .catch((error: unknown) =>
-            onLine(source.function, `messages are not deleted and come again: ${String(error)}`),
-          )
+          .catch((error: unknown) => tell(`messages are not deleted and come again: ${String(error)}`))
           .finally(() => running.delete(delivery));
         running.add(delivery);
       } catch (error) {
         if (signal.aborted) return;
-        onLine(source.function, `${nameOfArn(source.queueArn)} cannot be received from: ${String(error)}`);
+        tell(`${queue} cannot be received from: ${String(error)}`);
         await new Promise((resolve) => setTimeout(resolve, pauseMilliseconds));
       }
     }
@@ -112,13 +85,45 @@ export function startEventSource(options: EventSourceOptions): EventSource {
       closing.abort();
       await polling;
       await Promise.all(running);
-      client.destroy();
+      destroy();
     },
   };
 }
 
+/** The queue of an event source, asked with the role of its function, as on AWS. */
+function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSignal: AbortSignal) {
+  const client: SQSClient = new sqs.SQSClient({
+    endpoint: proxy.url,
+    region,
+    credentials: { accessKeyId: source.function, secretAccessKey: "emulated" },
+    requestHandler: inProcess(proxy),
+  });
+  return {
+    async receive(most: number, seconds: number): Promise<SourceRecord[]> {
+      const command = new sqs.ReceiveMessageCommand({
+        QueueUrl: queueUrl,
+        MaxNumberOfMessages: Math.min(receiveMost, most),
+        WaitTimeSeconds: seconds,
+        MessageSystemAttributeNames: ["All"],
+        MessageAttributeNames: ["All"],
+      });
+      const { Messages = [] } = await client.send(command, { abortSignal });
+      return Messages.map((message) => recordOf(message, source.queueArn));
+    },
+    async remove(records: readonly SourceRecord[]): Promise<void> {
+      for (let start = 0; start < records.length; start += receiveMost) {
+        const Entries = records
+          .slice(start, start + receiveMost)
+          .map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
+        await client.send(new sqs.DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
+      }
+    },
+    destroy: () => client.destroy(),
+  };
+}
+
 /** The ids that the function answers as failed; all of them where its answer is none that Lambda takes. */
-export function failuresOf(payload: string, records: readonly SourceRecord[]): readonly string[] {
+function failuresOf(payload: string, records: readonly SourceRecord[]): readonly string[] {
   const all = records.map(({ messageId }) => messageId);
   const answer = JSON.parse(payload) as {
     readonly batchItemFailures?: readonly { readonly itemIdentifier?: string }[] | null;
@@ -138,7 +143,14 @@ function recordOf(message: Message, eventSourceARN: string) {
     ]),
   );
   return {
-    ...{ messageId: MessageId, receiptHandle: ReceiptHandle, body: Body, md5OfBody: MD5OfBody },
-    ...{ attributes: Attributes, messageAttributes, eventSource: "aws:sqs", eventSourceARN, awsRegion: region },
+    messageId: MessageId,
+    receiptHandle: ReceiptHandle,
+    body: Body,
+    md5OfBody: MD5OfBody,
+    attributes: Attributes,
+    messageAttributes,
+    eventSource: "aws:sqs",
+    eventSourceARN,
+    awsRegion: region,
   };
 }

@@ -1,13 +1,18 @@
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
+import { availableParallelism } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { region } from "../template/references.ts";
 import type { FunctionResource } from "../template/stack.ts";
 import { functionError, type Outcome, type RuntimeApi } from "./runtimeApi.ts";
 
-/** The processes of one function: each runs one invocation at a time, and more start when all are held up. */
+/**
+ * The processes of one function: each runs one invocation at a time. As many as there are cores start as soon as all are
+ * busy; the others, up to two for each core and at least four, start when none has ended an invocation for a while. More
+ * processes than cores make busy ones slower, and ones that wait for something quicker.
+ */
 export interface FunctionPool {
   invoke(event: unknown): Promise<Outcome>;
   /** Resolves when an invocation would not have to wait. */
@@ -20,13 +25,6 @@ export interface FunctionHost {
   readonly api: RuntimeApi;
   /** Where the SDK's calls go. */
   readonly awsUrl: string;
-  /** How many processes a function has at once, at most. */
-  readonly processesMost: number;
-  /**
-   * How many of them start as soon as all are busy; the others start when none has ended an invocation for a while. More
-   * processes than cores make busy ones slower, and ones that wait for something quicker.
-   */
-  readonly processesSoon: number;
   /** After how many milliseconds the process of an invocation that starts now is killed; undefined for never. */
   readonly killAfterMilliseconds?: (() => number | undefined) | undefined;
   /** Told of each that was killed so. */
@@ -39,11 +37,11 @@ export interface FunctionHost {
 const patienceMilliseconds = 1_000;
 
 export function createFunctionPool(plan: FunctionResource, host: FunctionHost): FunctionPool {
-  const { processesMost, processesSoon } = host;
+  const processesMost = Math.max(4, 2 * availableParallelism());
   const processes = new Set<FunctionProcess>();
   const idle: FunctionProcess[] = [];
   let busy = 0;
-  let limit = Math.min(processesSoon, processesMost);
+  let limit = Math.min(availableParallelism(), processesMost);
   let patience: NodeJS.Timeout | undefined;
   let changed = Promise.withResolvers<void>();
   let closing = false;

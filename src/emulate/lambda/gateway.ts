@@ -51,7 +51,6 @@ function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api:
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined && name !== "cookie") headers[name] = [value].flat().join(",");
   }
-  const { cookie } = incoming.headers;
   const isText = textual.test(headers["content-type"] ?? "");
   const now = new Date();
   return {
@@ -59,7 +58,7 @@ function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api:
     routeKey,
     rawPath: decodeURI(rawPath),
     rawQueryString,
-    ...(cookie === undefined ? {} : { cookies: cookie.split("; ") }),
+    cookies: incoming.headers.cookie?.split("; "),
     headers,
     requestContext: {
       accountId: account,
@@ -79,7 +78,7 @@ function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api:
       time: now.toUTCString(),
       timeEpoch: now.getTime(),
     },
-    ...(body.byteLength === 0 ? {} : { body: body.toString(isText ? "utf8" : "base64") }),
+    body: body.byteLength === 0 ? undefined : body.toString(isText ? "utf8" : "base64"),
     isBase64Encoded: body.byteLength > 0 && !isText,
   };
 }

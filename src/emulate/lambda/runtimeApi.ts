@@ -27,14 +27,7 @@ type Ended = { readonly ok: true; readonly payload: string } | FunctionError;
 export type Outcome = Ended & { readonly requestId: string };
 
 /** One process's side of the Runtime API. */
-export interface Desk {
-  /** What the process is told as `AWS_LAMBDA_RUNTIME_API`. */
-  readonly address: string;
-  /** Hands an invocation over once the process asks for the next one, and resolves to what came of it. */
-  invoke(invocation: Invocation): Promise<Outcome>;
-  /** The process is gone: whatever waits for it ends with this. */
-  close(reason: FunctionError): void;
-}
+export type Desk = ReturnType<typeof createDesk>;
 
 export interface RuntimeApi {
   open(): Desk;
@@ -46,7 +39,7 @@ export interface RuntimeApi {
  * each has an address of its own, told apart by the path's first segment.
  */
 export async function startRuntimeApi(): Promise<RuntimeApi> {
-  const desks = new Map<string, ReturnType<typeof createDesk>>();
+  const desks = new Map<string, Desk>();
   let opened = 0;
   const { port, close } = await serveLocally(
     async (incoming, outgoing) => {
@@ -83,13 +76,16 @@ function createDesk(address: string, onClose: () => void) {
     current = undefined;
   };
   return {
+    /** What the process is told as `AWS_LAMBDA_RUNTIME_API`. */
     address,
+    /** Hands an invocation over once the process asks for the next one, and resolves to what came of it. */
     invoke: (invocation: Invocation) =>
       new Promise<Outcome>((resolve) => {
         current = { requestId: invocation.requestId, resolve };
         if (gone === undefined) offered.resolve(invocation);
         else end(gone);
       }),
+    /** Answers the process's request for its next invocation once there is one. */
     async answerNext(outgoing: ServerResponse): Promise<void> {
       const { requestId, functionArn, payload, start } = await offered.promise;
       offered = Promise.withResolvers();
@@ -108,6 +104,7 @@ function createDesk(address: string, onClose: () => void) {
       end(kind === "response" ? { ok: true, payload: body } : faultOf(body));
       return true;
     },
+    /** The process is gone: whatever waits for it ends with this. */
     close(reason: FunctionError): void {
       onClose();
       gone = reason;

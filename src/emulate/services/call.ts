@@ -51,7 +51,8 @@ export function callOf(signer: Pick<Call, "function" | "service">, headers: Head
   return {
     ...signer,
     operation,
-    action: `${service}:${actionOf(service, operation)}`,
+    // A batch of messages needs the permission of one message.
+    action: `${service}:${operation.replace(/Batch$/, "")}`,
     resources: resourcesOf(service, given),
     id: String(headers["amz-sdk-invocation-id"] ?? ""),
   };
@@ -59,11 +60,6 @@ export function callOf(signer: Pick<Call, "function" | "service">, headers: Head
 
 /** The access key with which the emulator itself asks. */
 export const emulatorKey = "emulator";
-
-/** Batches of messages need the permission of one. */
-function actionOf(service: Service, operation: string): string {
-  return service === "dynamodb" ? operation : operation.replace(/Batch$/, "");
-}
 
 function resourcesOf(service: Service, given: Body): string[] {
   if (service === "dynamodb") {

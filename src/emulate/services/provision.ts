@@ -39,17 +39,14 @@ export async function provision(
   const late: Promise<void>[] = [];
   let tablesKept = 0;
 
-  const subscribe = async ({ topicArn, protocol, endpoint, raw, filter }: SubscriptionResource): Promise<void> => {
-    const Attributes = {
-      RawMessageDelivery: String(raw),
-      ...(filter === undefined ? {} : { FilterPolicy: JSON.stringify(filter) }),
-    };
-    await sns.send(
+  const subscribe = ({ topicArn, protocol, endpoint, raw, filter }: SubscriptionResource): Promise<unknown> => {
+    const Attributes = { RawMessageDelivery: String(raw), FilterPolicy: JSON.stringify(filter) };
+    return sns.send(
       new peers.sns.SubscribeCommand({ TopicArn: topicArn, Protocol: protocol, Endpoint: endpoint, Attributes }),
     );
   };
-  const subscribeLate = async (source: string, subscription: SubscriptionResource, delay: number): Promise<void> => {
-    await new Promise<void>((resolve) => open.defer(clock.at(clock.now() + delay, resolve)));
+  const subscribeAt = async (time: number, subscription: SubscriptionResource, source: string): Promise<void> => {
+    await new Promise<void>((resolve) => open.defer(clock.at(time, resolve)));
     await subscribe(subscription).catch((error: unknown) =>
       onLine(source, `${subscription.id} cannot be made: ${String(error)}`),
     );
@@ -73,7 +70,7 @@ export async function provision(
     for (const subscription of subscriptions) {
       const milliseconds = chaos?.subscriptionDelayMilliseconds();
       if (milliseconds === undefined) await subscribe(subscription);
-      else late.push(subscribeLate(name, subscription, milliseconds));
+      else late.push(subscribeAt(clock.now() + milliseconds, subscription, name));
     }
   };
   for (const stack of stacks) await make(stack);

@@ -83,7 +83,9 @@ export function stackOf(template: Template, places: Places): Stack {
     queues: all("AWS::SQS::Queue").map((each) => queueOf(each, places, queuePolicies)),
     subscriptions: all("AWS::SNS::Subscription").map(subscriptionOf),
     functions: all("AWS::Lambda::Function").map((each) => functionOf(each, template, rolePolicies)),
-    sources: all("AWS::Lambda::EventSourceMapping").filter(isEnabled).map(sourceOf),
+    sources: all("AWS::Lambda::EventSourceMapping")
+      .filter(({ properties: { Enabled = true } }) => Enabled === true)
+      .map(sourceOf),
     schedules: all("AWS::Events::Rule").flatMap(schedulesOf),
     apis: apisOf(all),
   };
@@ -156,10 +158,6 @@ function functionOf(resource: Resolved, template: Template, policies: readonly R
     /** What its role may do. */
     statements: statementsOf(policies, "Roles", role),
   };
-}
-
-function isEnabled({ properties }: Resolved): boolean {
-  return (properties.Enabled ?? true) === true;
 }
 
 function sourceOf(resource: Resolved) {
