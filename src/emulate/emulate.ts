@@ -65,11 +65,11 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
     open.defer(emulators.close);
     const proxy = await startProxy(emulators, hookOf(options));
     open.defer(proxy.close);
-    const places = {
+    const endpoints = {
       queueUrl: (name: string) => `${proxy.url}/${account}/${name}`,
       apiUrl: (id: string) => `http://${localHost}/${id}`,
     };
-    const stacks = templates.map((template) => stackOf(template, places));
+    const stacks = templates.map((template) => stackOf(template, endpoints));
     checkStacks(stacks);
     const context: Context = { ...options, peers, proxy, open };
     const provisioned = await provision(stacks, context);

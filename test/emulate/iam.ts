@@ -20,8 +20,8 @@ const arns = { dynamodb: arnOf("dynamodb", "table/"), sns: arnOf("sns"), sqs: ar
 
 export function iamOf(assembly: string): Iam {
   // Policies name no address. Only a running emulator knows its addresses.
-  const places = { queueUrl: (name: string) => `http://sqs.example/${account}/${name}`, apiUrl: (id: string) => id };
-  const functions = readAssembly(assembly).flatMap((template) => stackOf(template, places).functions);
+  const endpoints = { queueUrl: (name: string) => `http://sqs.example/${account}/${name}`, apiUrl: (id: string) => id };
+  const functions = readAssembly(assembly).flatMap((template) => stackOf(template, endpoints).functions);
   const verdicts = new Map<string, Promise<boolean>>();
   const denied = new Set<string>();
   const used = new Set<string>();

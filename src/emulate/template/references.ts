@@ -13,7 +13,7 @@ const pseudoParameters: Readonly<Record<string, string>> = {
 };
 
 /** Where the things are whose addresses only the running emulator knows. */
-export interface Places {
+export interface Endpoints {
   queueUrl(name: string): string;
   /** The URL of the API with this id in the template. */
   apiUrl(id: string): string;
@@ -24,8 +24,8 @@ interface Kind {
   /** The property that holds its name; without one, or where it is left out, the id in the template stands for it. */
   readonly nameProperty?: string;
   /** What `Ref` gives. Default: the name. */
-  readonly ref?: (name: string, places: Places) => string;
-  readonly attributes?: Readonly<Record<string, (name: string, id: string, places: Places) => string>>;
+  readonly ref?: (name: string, endpoints: Endpoints) => string;
+  readonly attributes?: Readonly<Record<string, (name: string, id: string, endpoints: Endpoints) => string>>;
 }
 
 /** `arnOf("lambda", "function:")("orders-request-dev")` */
@@ -43,11 +43,11 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   "AWS::SQS::Queue": {
     nameProperty: "QueueName",
-    ref: (name, places) => places.queueUrl(name),
+    ref: (name, endpoints) => endpoints.queueUrl(name),
     attributes: {
       Arn: arnOf("sqs"),
       QueueName: (name) => name,
-      QueueUrl: (name, _id, places) => places.queueUrl(name),
+      QueueUrl: (name, _id, endpoints) => endpoints.queueUrl(name),
     },
   },
   "AWS::Lambda::Function": { nameProperty: "FunctionName", attributes: { Arn: arnOf("lambda", "function:") } },
@@ -62,12 +62,12 @@ const kinds: Readonly<Record<string, Kind>> = {
   "AWS::Events::Rule": { nameProperty: "Name", attributes: { Arn: arnOf("events", "rule/") } },
   "AWS::SSM::Parameter": { nameProperty: "Name" },
   "AWS::ApiGatewayV2::Api": {
-    attributes: { ApiEndpoint: (_name, id, places) => places.apiUrl(id), ApiId: (name) => name },
+    attributes: { ApiEndpoint: (_name, id, endpoints) => endpoints.apiUrl(id), ApiId: (name) => name },
   },
 };
 
-/** What the references of a template lead to, in an emulator whose addresses are `places`. */
-export function referencesOf(template: Template, places: Places): References {
+/** What the references of a template lead to, in an emulator whose addresses are `endpoints`. */
+export function referencesOf(template: Template, endpoints: Endpoints): References {
   const found = (id: string, where: string): TemplateResource => {
     const resource = template.resources[id];
     if (resource === undefined) throw invalid(where, `it refers to "${id}", which the template does not hold`);
@@ -84,7 +84,7 @@ export function referencesOf(template: Template, places: Places): References {
       if (known !== undefined) return known;
       const resource = found(id, where);
       const name = nameOf(id, resource);
-      return kinds[resource.Type]?.ref?.(name, places) ?? name;
+      return kinds[resource.Type]?.ref?.(name, endpoints) ?? name;
     },
     attribute(id, name, where) {
       const resource = found(id, where);
@@ -96,7 +96,7 @@ export function referencesOf(template: Template, places: Places): References {
       if (attribute === undefined) {
         throw invalid(where, `${name} of "${id}" (${resource.Type}) is nothing that cauce emulate knows`);
       }
-      return attribute(nameOf(id, resource), id, places);
+      return attribute(nameOf(id, resource), id, endpoints);
     },
   };
   return references;

@@ -1,6 +1,6 @@
 import type { Template } from "./assembly.ts";
 import { invalid, resolveValue, type Value } from "./intrinsics.ts";
-import { arnOf, nameOfArn, type Places, referencesOf } from "./references.ts";
+import { arnOf, type Endpoints, nameOfArn, referencesOf } from "./references.ts";
 
 export type TableResource = Readonly<ReturnType<typeof tableOf>>;
 export type TopicResource = Readonly<ReturnType<typeof topicOf>>;
@@ -64,8 +64,8 @@ interface Resolved {
  * A template as plain resources. Throws `template_invalid` for a type of resource that it does not know, and for a
  * value that it cannot resolve, by name.
  */
-export function stackOf(template: Template, places: Places): Stack {
-  const references = referencesOf(template, places);
+export function stackOf(template: Template, endpoints: Endpoints): Stack {
+  const references = referencesOf(template, endpoints);
   const entries = Object.entries(template.resources);
   const known = new Set([...leftOut, onlyReferred]);
   const all = (type: string): Resolved[] => {
@@ -80,7 +80,7 @@ export function stackOf(template: Template, places: Places): Stack {
     name: template.name,
     tables: all("AWS::DynamoDB::Table").map(tableOf),
     topics: all("AWS::SNS::Topic").map(topicOf),
-    queues: all("AWS::SQS::Queue").map((each) => queueOf(each, places, queuePolicies)),
+    queues: all("AWS::SQS::Queue").map((each) => queueOf(each, endpoints, queuePolicies)),
     subscriptions: all("AWS::SNS::Subscription").map(subscriptionOf),
     functions: all("AWS::Lambda::Function").map((each) => functionOf(each, template, rolePolicies)),
     sources: all("AWS::Lambda::EventSourceMapping")
@@ -112,9 +112,9 @@ function topicOf(resource: Resolved) {
   return { id: resource.id, name, arn, fifo: attributes.FifoTopic === "true", attributes };
 }
 
-function queueOf(resource: Resolved, places: Places, policies: readonly Resolved[]) {
+function queueOf(resource: Resolved, endpoints: Endpoints, policies: readonly Resolved[]) {
   const name = nameOf(resource, "QueueName");
-  const url = places.queueUrl(name);
+  const url = endpoints.queueUrl(name);
   const attributes = attributesOf(resource);
   const redrive = resource.properties.RedrivePolicy as Properties | undefined;
   return {
