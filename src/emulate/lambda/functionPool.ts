@@ -106,12 +106,12 @@ type FunctionProcess = ReturnType<typeof startFunctionProcess>;
 /** A process of one function: an execution environment, as Lambda calls it. */
 function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: FunctionHost) {
   const { name, arn, timeoutSeconds, memoryMegabytes, directory = "", handler } = plan;
-  const desk = api.open();
+  const session = api.open();
   const bootstrap = fileURLToPath(import.meta.resolve("#lambdaBootstrap"));
   const child = spawn(
     process.execPath,
-    [`--max-old-space-size=${memoryMegabytes}`, bootstrap, desk.address, directory, handler],
-    { env: environmentOf(plan, desk.address, awsUrl), stdio: ["pipe", "pipe", "pipe"] },
+    [`--max-old-space-size=${memoryMegabytes}`, bootstrap, session.address, directory, handler],
+    { env: environmentOf(plan, session.address, awsUrl), stdio: ["pipe", "pipe", "pipe"] },
   );
   for (const input of [child.stdout, child.stderr]) {
     createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => onLine(name, line));
@@ -121,7 +121,7 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
   let timedOut = false;
   const end = (how: string): void => {
     alive = false;
-    desk.close(
+    session.close(
       timedOut
         ? functionError("Sandbox.Timedout", `Task timed out after ${timeoutSeconds.toFixed(2)} seconds`)
         : functionError("Runtime.ExitError", `Runtime exited with error: ${how}`),
@@ -144,7 +144,7 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
         }, milliseconds);
         return Date.now() + milliseconds;
       };
-      const outcome = await desk.invoke({ requestId: randomUUID(), functionArn: arn, payload, start });
+      const outcome = await session.invoke({ requestId: randomUUID(), functionArn: arn, payload, start });
       clearTimeout(timer);
       return outcome;
     },

@@ -27,10 +27,10 @@ type Ended = { readonly ok: true; readonly payload: string } | FunctionError;
 export type Outcome = Ended & { readonly requestId: string };
 
 /** One process's side of the Runtime API. */
-export type Desk = ReturnType<typeof createDesk>;
+export type RuntimeApiSession = ReturnType<typeof createSession>;
 
 export interface RuntimeApi {
-  open(): Desk;
+  open(): RuntimeApiSession;
   close(): Promise<void>;
 }
 
@@ -39,31 +39,31 @@ export interface RuntimeApi {
  * each has an address of its own, told apart by the path's first segment.
  */
 export async function startRuntimeApi(): Promise<RuntimeApi> {
-  const desks = new Map<string, Desk>();
+  const sessions = new Map<string, RuntimeApiSession>();
   let opened = 0;
   const { port, close } = await serveLocally(
     async (incoming, outgoing) => {
       const [, key = "", path = ""] = /^\/(\w+)\/2018-06-01\/runtime\/(.+)$/.exec(incoming.url ?? "") ?? [];
-      const desk = desks.get(key);
-      if (desk === undefined) return void outgoing.writeHead(404).end();
-      if (path === "invocation/next") return desk.answerNext(outgoing);
-      outgoing.writeHead(desk.take(path, await text(incoming)) ? 202 : 400).end();
+      const session = sessions.get(key);
+      if (session === undefined) return void outgoing.writeHead(404).end();
+      if (path === "invocation/next") return session.answerNext(outgoing);
+      outgoing.writeHead(session.take(path, await text(incoming)) ? 202 : 400).end();
     },
     { keepAliveTimeout: 0 },
   );
   return {
     open() {
       const key = `p${opened++}`;
-      const desk = createDesk(`${localHost}:${port}/${key}`, () => desks.delete(key));
-      desks.set(key, desk);
-      return desk;
+      const session = createSession(`${localHost}:${port}/${key}`, () => sessions.delete(key));
+      sessions.set(key, session);
+      return session;
     },
     close,
   };
 }
 
 /** What one process asks for and answers. It takes one invocation at a time. */
-function createDesk(address: string, onClose: () => void) {
+function createSession(address: string, onClose: () => void) {
   /** What the process gets when it asks for the next invocation. */
   let offered = Promise.withResolvers<Invocation>();
   /** The invocation that waits or runs, and who is told of its end. */
