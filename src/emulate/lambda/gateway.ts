@@ -83,7 +83,7 @@ function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api:
   };
 }
 
-interface FunctionAnswer {
+interface FunctionResponse {
   readonly statusCode?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly cookies?: readonly string[];
@@ -93,7 +93,7 @@ interface FunctionAnswer {
 
 /** What the function answers; without a status code, its answer is the body. */
 function write(outgoing: ServerResponse, payload: string): void {
-  const answer = JSON.parse(payload) as FunctionAnswer | null;
+  const answer = JSON.parse(payload) as FunctionResponse | null;
   if (answer?.statusCode === undefined) {
     outgoing.writeHead(200, { "content-type": "application/json" });
     return void outgoing.end(payload);

@@ -6,13 +6,13 @@ import { localHost } from "../localServer.ts";
 import type { Headers, Service } from "./call.ts";
 
 /** A request of the SDK, as it came. */
-export interface Asked {
+export interface ServiceRequest {
   readonly url: string;
   readonly headers: Headers;
   readonly body: Buffer;
 }
 
-export interface Answer {
+export interface ServiceResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Buffer;
@@ -20,7 +20,7 @@ export interface Answer {
 
 /** The stores of an emulated account. */
 export interface Emulators {
-  ask(service: Service, asked: Asked): Promise<Answer>;
+  ask(service: Service, asked: ServiceRequest): Promise<ServiceResponse>;
   close(): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ export async function startEmulators(
 }
 
 /** Hands a request to a server without a connection. */
-function askServer(server: Server, { url, headers, body }: Asked): Promise<Answer> {
+function askServer(server: Server, { url, headers, body }: ServiceRequest): Promise<ServiceResponse> {
   return new Promise((resolve) => {
     const request = Object.assign(Readable.from([body]), { method: "POST", url, headers });
     const given: Record<string, string> = {};

@@ -2,12 +2,12 @@ import type { ServerResponse } from "node:http";
 import type { SQSClientConfig } from "@aws-sdk/client-sqs";
 import { localHost, serveLocally } from "../localServer.ts";
 import { type Call, callOf, type Hook, type Service, signerOf } from "./call.ts";
-import type { Answer, Asked, Emulators } from "./emulators.ts";
+import type { Emulators, ServiceRequest, ServiceResponse } from "./emulators.ts";
 
 export interface AwsProxy {
   readonly url: string;
   /** Asks without a connection; undefined where the answer is lost. */
-  ask(asked: Asked): Promise<Answer | undefined>;
+  ask(asked: ServiceRequest): Promise<ServiceResponse | undefined>;
   close(): Promise<void>;
 }
 
@@ -45,20 +45,25 @@ export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook |
   return { url: `http://${localHost}:${port}`, ask, close };
 }
 
-function write(outgoing: ServerResponse, { status, headers, body }: Answer): void {
+function write(outgoing: ServerResponse, { status, headers, body }: ServiceResponse): void {
   const { connection: _connection, "transfer-encoding": _encoding, ...kept } = headers;
   outgoing.writeHead(status, { ...kept, "content-length": String(body.byteLength) } as Record<string, string>);
   outgoing.end(body);
 }
 
 /** As each service says that it does not allow a call. */
-function denial({ service, function: caller, action, resources }: Call): Answer {
+function denial({ service, function: caller, action, resources }: Call): ServiceResponse {
   const code = { dynamodb: "AccessDeniedException", sns: "AuthorizationError", sqs: "AccessDenied" }[service];
   const role = `the role of ${caller ?? "the emulator"}`;
   return refusal(service, code, `${role} is not authorized to perform: ${action} on resource: ${resources.join(", ")}`);
 }
 
-function refusal(service: Service, code: string, message: string, status = service === "dynamodb" ? 400 : 403): Answer {
+function refusal(
+  service: Service,
+  code: string,
+  message: string,
+  status = service === "dynamodb" ? 400 : 403,
+): ServiceResponse {
   if (service === "sns") {
     const text = message.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
     const body = `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>${code}</Code><Message>${text}</Message></Error><RequestId>refused</RequestId></ErrorResponse>`;
@@ -71,7 +76,7 @@ function refusal(service: Service, code: string, message: string, status = servi
   };
 }
 
-function unavailable({ service }: Call): Answer {
+function unavailable({ service }: Call): ServiceResponse {
   const code = service === "dynamodb" ? "InternalServerError" : "ServiceUnavailable";
   return refusal(service, code, "the service is not available for the moment", 503);
 }
