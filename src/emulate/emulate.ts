@@ -5,7 +5,7 @@ import type { Chaos } from "./chaos.ts";
 import { type EventSource, startEventSource } from "./lambda/eventSources.ts";
 import { createFunctionPool, type FunctionHost } from "./lambda/functionPool.ts";
 import { startGateway } from "./lambda/gateway.ts";
-import { functionError, type Outcome, startRuntimeApi } from "./lambda/runtimeApi.ts";
+import { functionError, type InvocationResult, startRuntimeApi } from "./lambda/runtimeApi.ts";
 import { localHost } from "./localServer.ts";
 import type { Hook } from "./services/call.ts";
 import { loadPeers, type Peers, startEmulators } from "./services/emulators.ts";
@@ -48,7 +48,7 @@ export interface Emulation extends Provisioned {
   readonly urls: readonly string[];
   /** Where the emulated services are asked. */
   readonly awsUrl: string;
-  invoke(name: string, event: unknown): Promise<Outcome>;
+  invoke(name: string, event: unknown): Promise<InvocationResult>;
   /** Ends every process and leaves nothing open. */
   close(): Promise<void>;
 }
@@ -125,9 +125,9 @@ async function startFunctions(
   return async (name, event) => {
     const pool = pools.get(name);
     if (pool === undefined) return { ...functionError("ResourceNotFound", `no function ${name}`), requestId: "" };
-    const outcome = await pool.invoke(event);
-    if (!outcome.ok) onLine(name, `${outcome.requestId} ${outcome.type}: ${outcome.message}`);
-    return outcome;
+    const result = await pool.invoke(event);
+    if (!result.ok) onLine(name, `${result.requestId} ${result.type}: ${result.message}`);
+    return result;
   };
 }
 

@@ -55,9 +55,9 @@ export function startEventSource(options: EventSourceOptions): EventSource {
     return disorder === undefined ? records : disorder(queue, records);
   };
   const deliver = async (records: readonly SourceRecord[]): Promise<void> => {
-    const outcome = await pool.invoke({ Records: records });
-    if (!outcome.ok) return tell(`${outcome.type}: ${outcome.message}; its ${records.length} messages come again`);
-    const failed = source.partial ? failuresOf(outcome.payload, records) : [];
+    const result = await pool.invoke({ Records: records });
+    if (!result.ok) return tell(`${result.type}: ${result.message}; its ${records.length} messages come again`);
+    const failed = source.partial ? failuresOf(result.payload, records) : [];
     await remove(records.filter(({ messageId }) => !failed.includes(messageId)));
   };
   const poll = async (): Promise<void> => {

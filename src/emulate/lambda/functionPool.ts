@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { region } from "../template/references.ts";
 import type { FunctionResource } from "../template/stack.ts";
-import { functionError, type Outcome, type RuntimeApi } from "./runtimeApi.ts";
+import { functionError, type InvocationResult, type RuntimeApi } from "./runtimeApi.ts";
 
 /**
  * The processes of one function: each runs one invocation at a time. As many as there are cores start as soon as all are
@@ -14,7 +14,7 @@ import { functionError, type Outcome, type RuntimeApi } from "./runtimeApi.ts";
  * processes than cores make busy ones slower, and ones that wait for something quicker.
  */
 export interface FunctionPool {
-  invoke(event: unknown): Promise<Outcome>;
+  invoke(event: unknown): Promise<InvocationResult>;
   /** Resolves when an invocation would not have to wait. */
   room(): Promise<void>;
   close(): Promise<void>;
@@ -133,7 +133,7 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
   );
   return {
     /** One at a time. A process that does not answer within the function's time is killed. */
-    async invoke(payload: string): Promise<Outcome> {
+    async invoke(payload: string): Promise<InvocationResult> {
       let timer: NodeJS.Timeout | undefined;
       // Its time begins when it takes the invocation, not while it starts.
       const start = (): number => {
@@ -144,9 +144,9 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
         }, milliseconds);
         return Date.now() + milliseconds;
       };
-      const outcome = await session.invoke({ requestId: randomUUID(), functionArn: arn, payload, start });
+      const result = await session.invoke({ requestId: randomUUID(), functionArn: arn, payload, start });
       clearTimeout(timer);
-      return outcome;
+      return result;
     },
     get alive() {
       return alive;

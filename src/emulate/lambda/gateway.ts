@@ -4,13 +4,13 @@ import type { Clock } from "../../core/clock.ts";
 import { type LocalServer, localHost, serveLocally } from "../localServer.ts";
 import { account } from "../template/references.ts";
 import type { ApiResource } from "../template/stack.ts";
-import type { Outcome } from "./runtimeApi.ts";
+import type { InvocationResult } from "./runtimeApi.ts";
 
 export interface GatewayOptions {
   readonly api: ApiResource;
   readonly port: number;
   readonly clock: Clock;
-  invoke(name: string, event: unknown): Promise<Outcome>;
+  invoke(name: string, event: unknown): Promise<InvocationResult>;
 }
 
 /** What an HTTP API waits for its function, at most. */
@@ -33,11 +33,11 @@ export async function startGateway({ api, port, clock, invoke }: GatewayOptions)
     if (route === undefined) return message(outgoing, 404, "Not Found");
     const late = Promise.withResolvers<undefined>();
     const cancel = clock.at(clock.now() + answerSeconds * 1_000, () => late.resolve(undefined));
-    const outcome = await Promise.race([invoke(route.function, eventOf(incoming, body, route.key, api)), late.promise]);
+    const result = await Promise.race([invoke(route.function, eventOf(incoming, body, route.key, api)), late.promise]);
     cancel();
-    if (outcome === undefined) return message(outgoing, 503, "Service Unavailable");
-    if (!outcome.ok) return message(outgoing, 500, "Internal Server Error");
-    write(outgoing, outcome.payload);
+    if (result === undefined) return message(outgoing, 503, "Service Unavailable");
+    if (!result.ok) return message(outgoing, 500, "Internal Server Error");
+    write(outgoing, result.payload);
   };
   return serveLocally(
     (incoming, outgoing) => handle(incoming, outgoing).catch(() => message(outgoing, 500, "Internal Server Error")),

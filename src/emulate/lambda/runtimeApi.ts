@@ -24,7 +24,7 @@ export function functionError(type: string, message: string): FunctionError {
 type Ended = { readonly ok: true; readonly payload: string } | FunctionError;
 
 /** What a function made of an invocation. */
-export type Outcome = Ended & { readonly requestId: string };
+export type InvocationResult = Ended & { readonly requestId: string };
 
 /** One process's side of the Runtime API. */
 export type RuntimeApiSession = ReturnType<typeof createSession>;
@@ -67,12 +67,12 @@ function createSession(address: string, onClose: () => void) {
   /** What the process gets when it asks for the next invocation. */
   let offered = Promise.withResolvers<Invocation>();
   /** The invocation that waits or runs, and who is told of its end. */
-  let current: { readonly requestId: string; resolve(outcome: Outcome): void } | undefined;
+  let current: { readonly requestId: string; resolve(result: InvocationResult): void } | undefined;
   /** Why the process is gone, once it is. */
   let gone: FunctionError | undefined;
 
-  const end = (outcome: Ended): void => {
-    current?.resolve({ ...outcome, requestId: current.requestId });
+  const end = (result: Ended): void => {
+    current?.resolve({ ...result, requestId: current.requestId });
     current = undefined;
   };
   return {
@@ -80,7 +80,7 @@ function createSession(address: string, onClose: () => void) {
     address,
     /** Hands an invocation over once the process asks for the next one, and resolves to what came of it. */
     invoke: (invocation: Invocation) =>
-      new Promise<Outcome>((resolve) => {
+      new Promise<InvocationResult>((resolve) => {
         current = { requestId: invocation.requestId, resolve };
         if (gone === undefined) offered.resolve(invocation);
         else end(gone);
