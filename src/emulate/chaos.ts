@@ -46,11 +46,11 @@ export interface Chaos {
   readonly counts: ChaosCounts;
 }
 
-const delayMillisecondsMost = 300;
-const subscriptionMillisecondsMost = 3_000;
-const killMillisecondsMost = 100;
+const delayMillisecondsMax = 300;
+const subscriptionMillisecondsMax = 3_000;
+const killMillisecondsMax = 100;
 /** How many messages of a queue are kept to come again, at most. */
-const keptMost = 100;
+const keptMax = 100;
 
 /** Faults as AWS has them, drawn from `random`: the same draws give the same faults for the same calls. */
 export function createChaos(random: Random, shares: ChaosShares = defaultShares): Chaos {
@@ -71,7 +71,7 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
     }
     if (strikes(shares.failBefore)) return "failBefore";
     if (strikes(shares.failAfter)) return "failAfter";
-    if (strikes(shares.delay)) return { delayMilliseconds: Math.ceil(random() * delayMillisecondsMost) };
+    if (strikes(shares.delay)) return { delayMilliseconds: Math.ceil(random() * delayMillisecondsMax) };
     return "pass";
   };
 
@@ -91,11 +91,11 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
       const now: SourceRecord[] = own.splice(0, Math.ceil(random() * own.length));
       for (const record of records) {
         const draw = random();
-        if (draw < shares.twice && own.length < keptMost) {
+        if (draw < shares.twice && own.length < keptMax) {
           counts.twice++;
           own.push(record);
         }
-        if (draw > 1 - shares.later && own.length < keptMost) {
+        if (draw > 1 - shares.later && own.length < keptMax) {
           counts.later++;
           own.push(record);
         } else now.push(record);
@@ -106,11 +106,11 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
     },
     subscriptionDelayMilliseconds() {
       counts.subscriptionsLate++;
-      return Math.ceil(random() * subscriptionMillisecondsMost);
+      return Math.ceil(random() * subscriptionMillisecondsMax);
     },
     killAfterMilliseconds() {
       if (random() >= shares.kill) return undefined;
-      return Math.ceil(random() * killMillisecondsMost);
+      return Math.ceil(random() * killMillisecondsMax);
     },
     onKilled() {
       counts.killed++;

@@ -28,7 +28,7 @@ const waitSeconds = 20;
 /** What is held back to come later must not wait for others to come. */
 const waitSecondsInDisorder = 1;
 /** SQS gives no more at once. */
-const receiveMost = 10;
+const receiveMax = 10;
 const pauseMilliseconds = 1_000;
 
 /**
@@ -63,7 +63,7 @@ export function startEventSource(options: EventSourceOptions): EventSource {
   const poll = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        if (running.size >= source.concurrencyMost) await Promise.race(running);
+        if (running.size >= source.concurrencyMax) await Promise.race(running);
         await pool.room();
         if (signal.aborted) return;
         const records = await gather();
@@ -99,10 +99,10 @@ function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSi
     requestHandler: inProcess(proxy),
   });
   return {
-    async receive(most: number, seconds: number): Promise<SourceRecord[]> {
+    async receive(max: number, seconds: number): Promise<SourceRecord[]> {
       const command = new sqs.ReceiveMessageCommand({
         QueueUrl: queueUrl,
-        MaxNumberOfMessages: Math.min(receiveMost, most),
+        MaxNumberOfMessages: Math.min(receiveMax, max),
         WaitTimeSeconds: seconds,
         MessageSystemAttributeNames: ["All"],
         MessageAttributeNames: ["All"],
@@ -111,9 +111,9 @@ function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSi
       return Messages.map((message) => recordOf(message, source.queueArn));
     },
     async remove(records: readonly SourceRecord[]): Promise<void> {
-      for (let start = 0; start < records.length; start += receiveMost) {
+      for (let start = 0; start < records.length; start += receiveMax) {
         const Entries = records
-          .slice(start, start + receiveMost)
+          .slice(start, start + receiveMax)
           .map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
         await client.send(new sqs.DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
       }

@@ -37,11 +37,11 @@ export interface FunctionHost {
 const patienceMilliseconds = 1_000;
 
 export function createFunctionPool(plan: FunctionResource, host: FunctionHost): FunctionPool {
-  const processesMost = Math.max(4, 2 * availableParallelism());
+  const processesMax = Math.max(4, 2 * availableParallelism());
   const processes = new Set<FunctionProcess>();
   const idle: FunctionProcess[] = [];
   let busy = 0;
-  let limit = Math.min(availableParallelism(), processesMost);
+  let limit = Math.min(availableParallelism(), processesMax);
   let patience: NodeJS.Timeout | undefined;
   let changed = Promise.withResolvers<void>();
   let closing = false;
@@ -65,7 +65,7 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost): 
   };
   /** Resolves when something changes that an invocation may have waited for. */
   const change = (): Promise<void> => {
-    if (limit < processesMost) patience ??= setTimeout(start, patienceMilliseconds);
+    if (limit < processesMax) patience ??= setTimeout(start, patienceMilliseconds);
     return changed.promise;
   };
   return {

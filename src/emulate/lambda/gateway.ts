@@ -17,7 +17,7 @@ export interface GatewayOptions {
 const answerSeconds = 30;
 const graceMilliseconds = 1_000;
 /** Lambda takes no larger invocation. */
-const bytesMost = 6_291_456;
+const bodyBytesMax = 6_291_456;
 /** What API Gateway hands over as text; everything else comes as base64. */
 const textual = /^(text\/|application\/(json|javascript|xml|x-www-form-urlencoded|[\w.-]+\+(json|xml)|x-ndjson)\b)/;
 
@@ -116,7 +116,7 @@ async function readAll(incoming: IncomingMessage): Promise<Buffer | undefined> {
   let bytes = 0;
   for await (const chunk of incoming) {
     bytes += (chunk as Buffer).byteLength;
-    if (bytes <= bytesMost) chunks.push(chunk as Buffer);
+    if (bytes <= bodyBytesMax) chunks.push(chunk as Buffer);
   }
-  return bytes <= bytesMost ? Buffer.concat(chunks) : undefined;
+  return bytes <= bodyBytesMax ? Buffer.concat(chunks) : undefined;
 }

@@ -12,7 +12,7 @@ import type {
   SubscriptionResource,
 } from "./stack.ts";
 
-const fifoBatchMost = 10;
+const fifoBatchMax = 10;
 const fifoEnd = ".fifo";
 
 /**
@@ -59,7 +59,7 @@ function checkKind({ id, name, fifo }: Pick<QueueResource, "id" | "name" | "fifo
 
 function checkRedrive({ id, fifo, redrive }: QueueResource, { queues }: Targets): void {
   if (redrive === undefined) return;
-  const { deadLettersArn, receivesMost } = redrive;
+  const { deadLettersArn, receivesMax } = redrive;
   const target = queues.find(({ arn }) => arn === deadLettersArn);
   if (target === undefined) {
     throw invalid(id, `its dead letters go to ${nameOfArn(deadLettersArn)}, which is not there`);
@@ -67,8 +67,8 @@ function checkRedrive({ id, fifo, redrive }: QueueResource, { queues }: Targets)
   if (target.fifo !== fifo) {
     throw invalid(id, `its dead letters go to ${target.name}; both must be FIFO, or both standard`);
   }
-  if (!(Number.isInteger(receivesMost) && receivesMost >= 1 && receivesMost <= 1_000)) {
-    throw invalid(id, `its maxReceiveCount is ${receivesMost}; it must be from 1 to 1000`);
+  if (!(Number.isInteger(receivesMax) && receivesMax >= 1 && receivesMax <= 1_000)) {
+    throw invalid(id, `its maxReceiveCount is ${receivesMax}; it must be from 1 to 1000`);
   }
 }
 
@@ -158,8 +158,8 @@ function checkSource(source: SourceResource, { queues, functions }: Targets): vo
       `${queue.name} hides messages for ${queue.visibilitySeconds} s, and ${name} may run for ${called.timeoutSeconds} s; the queue must hide them as long`,
     );
   }
-  if (queue.fifo && batchSize > fifoBatchMost) {
-    throw invalid(id, `its batch size is ${batchSize}, and a FIFO queue's is ${fifoBatchMost} at most`);
+  if (queue.fifo && batchSize > fifoBatchMax) {
+    throw invalid(id, `its batch size is ${batchSize}, and a FIFO queue's is ${fifoBatchMax} at most`);
   }
   if (queue.fifo && windowSeconds > 0) throw invalid(id, "a FIFO queue has no batching window");
   if (batchSize > 10 && windowSeconds === 0) {

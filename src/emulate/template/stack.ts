@@ -123,7 +123,7 @@ function queueOf(resource: Resolved, endpoints: Endpoints, policies: readonly Re
     visibilitySeconds: number(resource, "VisibilityTimeout", 30),
     redrive: redrive && {
       deadLettersArn: String(redrive.deadLetterTargetArn),
-      receivesMost: Number(redrive.maxReceiveCount),
+      receivesMax: Number(redrive.maxReceiveCount),
     },
     /** The statements of all its policies. */
     statements: statementsOf(policies, "Queues", url),
@@ -170,7 +170,7 @@ function sourceOf(resource: Resolved) {
     batchSize: number(resource, "BatchSize", 10),
     windowSeconds: number(resource, "MaximumBatchingWindowInSeconds", 0),
     /** How many invocations of it run at once, at most. */
-    concurrencyMost: Number(MaximumConcurrency ?? 1_000),
+    concurrencyMax: Number(MaximumConcurrency ?? 1_000),
     /** Whether the function answers which records of a batch failed. */
     partial: (FunctionResponseTypes as readonly string[]).includes("ReportBatchItemFailures"),
   };

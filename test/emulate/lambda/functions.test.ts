@@ -95,17 +95,17 @@ describe("an emulated function", { concurrency: true }, () => {
 
   it("gets more processes than there are cores while every process waits", async () => {
     const met = join(mkdtempSync(join(tmpdir(), "cauce-emulate-met-")), "met");
-    const most = availableParallelism() + 1;
+    const processes = availableParallelism() + 1;
     // Each invocation ends once all have started.
     const code = `import { appendFileSync, readFileSync } from "node:fs";
       export const handler = async () => {
         appendFileSync(${JSON.stringify(met)}, "x");
-        while (readFileSync(${JSON.stringify(met)}).length < ${most}) await new Promise((resolve) => setTimeout(resolve, 20));
+        while (readFileSync(${JSON.stringify(met)}).length < ${processes}) await new Promise((resolve) => setTimeout(resolve, 20));
         return process.pid;
       };`;
     const work = async ({ emulation }: Told): Promise<void> => {
-      const results = await Promise.all(Array.from({ length: most }, () => emulation.invoke("worker", {})));
-      assert.equal(new Set(results.map((each) => each.ok && each.payload)).size, most);
+      const results = await Promise.all(Array.from({ length: processes }, () => emulation.invoke("worker", {})));
+      assert.equal(new Set(results.map((each) => each.ok && each.payload)).size, processes);
       assert.ok(results.every(({ ok }) => ok));
     };
     try {

@@ -31,7 +31,7 @@ describe("a synthesized template", () => {
     const work = queues.find(({ name }) => name === "work");
     assert.deepEqual(work?.redrive, {
       deadLettersArn: "arn:aws:sqs:us-east-1:000000000000:dead",
-      receivesMost: 2,
+      receivesMax: 2,
     });
     assert.equal(
       work?.attributes.RedrivePolicy,
