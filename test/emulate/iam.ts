@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { runSimulation } from "@cloud-copilot/iam-simulate";
-import type { Call, Hook } from "../../src/emulate/services/call.ts";
+import type { AwsCall, Hook } from "../../src/emulate/services/call.ts";
 import { readAssembly } from "../../src/emulate/template/assembly.ts";
 import { account, arnOf } from "../../src/emulate/template/references.ts";
 import type { FunctionResource, Statement } from "../../src/emulate/template/stack.ts";
@@ -32,7 +32,7 @@ export function iamOf(assembly: string): Iam {
     return isAllowed;
   };
   return {
-    async hook({ function: caller, service, action, resources }: Call) {
+    async hook({ function: caller, service, action, resources }: AwsCall) {
       const found = functions.find(({ name }) => name === caller);
       if (found === undefined) return "deny";
       for (const resource of resources.map(arns[service])) {

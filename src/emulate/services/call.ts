@@ -1,7 +1,7 @@
 export type Service = "dynamodb" | "sns" | "sqs";
 
 /** A call of AWS as it passes by: who asks for what of which resource. */
-export interface Call {
+export interface AwsCall {
   /** The function that asks, or whose event source mapping does; undefined for the emulator itself. */
   readonly function: string | undefined;
   readonly service: Service;
@@ -26,13 +26,13 @@ export type Fate =
   | "failAfter"
   | { readonly delayMilliseconds: number };
 
-export type Hook = (call: Call) => Fate | Promise<Fate>;
+export type Hook = (call: AwsCall) => Fate | Promise<Fate>;
 
 type Body = Readonly<Record<string, unknown>>;
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Who signed a request, for which service; undefined where nobody did. */
-export function signerOf(headers: Headers): Pick<Call, "function" | "service"> | undefined {
+export function readSigner(headers: Headers): Pick<AwsCall, "function" | "service"> | undefined {
   const credential = /Credential=([^/,\s]+)\/\d+\/[^/]+\/(dynamodb|sns|sqs)\//.exec(String(headers.authorization));
   if (credential === null) return undefined;
   const [, caller = "", service] = credential as unknown as [string, string, Service];
@@ -40,7 +40,7 @@ export function signerOf(headers: Headers): Pick<Call, "function" | "service"> |
 }
 
 /** Reads what a signed request of the SDK asks for. */
-export function callOf(signer: Pick<Call, "function" | "service">, headers: Headers, body: Buffer): Call {
+export function readCall(signer: Pick<AwsCall, "function" | "service">, headers: Headers, body: Buffer): AwsCall {
   const { service } = signer;
   const target = headers["x-amz-target"];
   const given: Body =

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { SQSClientConfig } from "@aws-sdk/client-sqs";
 import { localHost, serveLocally } from "../localServer.ts";
-import { type Call, callOf, type Hook, type Service, signerOf } from "./call.ts";
+import { type AwsCall, type Hook, readCall, readSigner, type Service } from "./call.ts";
 import type { Emulators, ServiceRequest, ServiceResponse } from "./emulators.ts";
 
 export interface AwsProxy {
@@ -17,11 +17,11 @@ export interface AwsProxy {
  */
 export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook | undefined): Promise<AwsProxy> {
   const ask: AwsProxy["ask"] = async (asked) => {
-    const signer = signerOf(asked.headers);
+    const signer = readSigner(asked.headers);
     if (signer === undefined) return refusal("sqs", "MissingAuthenticationToken", "the request is not signed");
     // Reading what is asked for takes a while, and nobody wants to know.
     if (hook === undefined || signer.function === undefined) return emulators.ask(signer.service, asked);
-    const call = callOf(signer, asked.headers, asked.body);
+    const call = readCall(signer, asked.headers, asked.body);
     const fate = await hook(call);
     if (fate === "deny") return denial(call);
     if (fate === "failBefore") return unavailable(call);
@@ -52,7 +52,7 @@ function write(outgoing: ServerResponse, { status, headers, body }: ServiceRespo
 }
 
 /** As each service says that it does not allow a call. */
-function denial({ service, function: caller, action, resources }: Call): ServiceResponse {
+function denial({ service, function: caller, action, resources }: AwsCall): ServiceResponse {
   const code = { dynamodb: "AccessDeniedException", sns: "AuthorizationError", sqs: "AccessDenied" }[service];
   const role = `the role of ${caller ?? "the emulator"}`;
   return refusal(service, code, `${role} is not authorized to perform: ${action} on resource: ${resources.join(", ")}`);
@@ -76,7 +76,7 @@ function refusal(
   };
 }
 
-function unavailable({ service }: Call): ServiceResponse {
+function unavailable({ service }: AwsCall): ServiceResponse {
   const code = service === "dynamodb" ? "InternalServerError" : "ServiceUnavailable";
   return refusal(service, code, "the service is not available for the moment", 503);
 }
