@@ -15,7 +15,7 @@ import { readAssembly } from "./template/assembly.ts";
 import { checkStacks } from "./template/checks.ts";
 import { invalid } from "./template/intrinsics.ts";
 import { account } from "./template/references.ts";
-import { type Stack, stackOf } from "./template/stack.ts";
+import { readStack, type Stack } from "./template/stack.ts";
 
 export interface EmulateOptions {
   /** The folder of the cloud assembly: what `cdk synth` or `cauce synth` wrote. */
@@ -69,7 +69,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
       queueUrl: (name: string) => `${proxy.url}/${account}/${name}`,
       apiUrl: (id: string) => `http://${localHost}/${id}`,
     };
-    const stacks = templates.map((template) => stackOf(template, endpoints));
+    const stacks = templates.map((template) => readStack(template, endpoints));
     checkStacks(stacks);
     const context: Context = { ...options, peers, proxy, open };
     const provisioned = await provision(stacks, context);

@@ -4,7 +4,7 @@ import type { AwsCall, Hook } from "../../src/emulate/services/call.ts";
 import { readAssembly } from "../../src/emulate/template/assembly.ts";
 import { account, arnOf } from "../../src/emulate/template/references.ts";
 import type { FunctionResource, Statement } from "../../src/emulate/template/stack.ts";
-import { stackOf } from "../../src/emulate/template/stack.ts";
+import { readStack } from "../../src/emulate/template/stack.ts";
 
 /** Judges each call of a function by its role in an assembly's template, as IAM does. */
 export interface Iam {
@@ -21,7 +21,7 @@ const arns = { dynamodb: arnOf("dynamodb", "table/"), sns: arnOf("sns"), sqs: ar
 export function iamOf(assembly: string): Iam {
   // Policies name no address. Only a running emulator knows its addresses.
   const endpoints = { queueUrl: (name: string) => `http://sqs.example/${account}/${name}`, apiUrl: (id: string) => id };
-  const functions = readAssembly(assembly).flatMap((template) => stackOf(template, endpoints).functions);
+  const functions = readAssembly(assembly).flatMap((template) => readStack(template, endpoints).functions);
   const verdicts = new Map<string, Promise<boolean>>();
   const denied = new Set<string>();
   const used = new Set<string>();

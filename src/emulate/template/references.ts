@@ -68,12 +68,12 @@ const kinds: Readonly<Record<string, Kind>> = {
 
 /** What the references of a template lead to, in an emulator whose addresses are `endpoints`. */
 export function referencesOf(template: Template, endpoints: Endpoints): References {
-  const found = (id: string, where: string): TemplateResource => {
+  const findResource = (id: string, where: string): TemplateResource => {
     const resource = template.resources[id];
     if (resource === undefined) throw invalid(where, `it refers to "${id}", which the template does not hold`);
     return resource;
   };
-  const nameOf = (id: string, { Type, Properties = {} }: TemplateResource): string => {
+  const findName = (id: string, { Type, Properties = {} }: TemplateResource): string => {
     const property = kinds[Type]?.nameProperty;
     const given = property === undefined ? undefined : Properties[property];
     return given === undefined ? id : String(resolveValue(given, references, `${id}.${property}`));
@@ -82,12 +82,12 @@ export function referencesOf(template: Template, endpoints: Endpoints): Referenc
     ref(id, where) {
       const known = pseudoParameters[id] ?? template.parameters[id]?.Default;
       if (known !== undefined) return known;
-      const resource = found(id, where);
-      const name = nameOf(id, resource);
+      const resource = findResource(id, where);
+      const name = findName(id, resource);
       return kinds[resource.Type]?.ref?.(name, endpoints) ?? name;
     },
     attribute(id, name, where) {
-      const resource = found(id, where);
+      const resource = findResource(id, where);
       // What a parameter holds may be a function again.
       if (resource.Type === "AWS::SSM::Parameter" && name === "Value") {
         return resolveValue(resource.Properties?.Value as Value, references, `${id}.Value`);
@@ -96,7 +96,7 @@ export function referencesOf(template: Template, endpoints: Endpoints): Referenc
       if (attribute === undefined) {
         throw invalid(where, `${name} of "${id}" (${resource.Type}) is nothing that cauce emulate knows`);
       }
-      return attribute(nameOf(id, resource), id, endpoints);
+      return attribute(findName(id, resource), id, endpoints);
     },
   };
   return references;

@@ -2,14 +2,14 @@ import type { Template } from "./assembly.ts";
 import { invalid, resolveValue, type Value } from "./intrinsics.ts";
 import { arnOf, type Endpoints, nameOfArn, referencesOf } from "./references.ts";
 
-export type TableResource = Readonly<ReturnType<typeof tableOf>>;
-export type TopicResource = Readonly<ReturnType<typeof topicOf>>;
-export type QueueResource = Readonly<ReturnType<typeof queueOf>>;
-export type SubscriptionResource = Readonly<ReturnType<typeof subscriptionOf>>;
-export type FunctionResource = Readonly<ReturnType<typeof functionOf>>;
-export type SourceResource = Readonly<ReturnType<typeof sourceOf>>;
-export type ScheduleResource = Readonly<ReturnType<typeof schedulesOf>[number]>;
-export type ApiResource = Readonly<ReturnType<typeof apisOf>[number]>;
+export type TableResource = Readonly<ReturnType<typeof readTable>>;
+export type TopicResource = Readonly<ReturnType<typeof readTopic>>;
+export type QueueResource = Readonly<ReturnType<typeof readQueue>>;
+export type SubscriptionResource = Readonly<ReturnType<typeof readSubscription>>;
+export type FunctionResource = Readonly<ReturnType<typeof readFunction>>;
+export type SourceResource = Readonly<ReturnType<typeof readSource>>;
+export type ScheduleResource = Readonly<ReturnType<typeof readSchedules>[number]>;
+export type ApiResource = Readonly<ReturnType<typeof readApis>[number]>;
 
 /** What a synthesized stack holds, with every reference resolved: what is checked, provisioned and run. */
 export interface Stack {
@@ -64,7 +64,7 @@ interface Resolved {
  * A template as plain resources. Throws `template_invalid` for a type of resource that it does not know, and for a
  * value that it cannot resolve, by name.
  */
-export function stackOf(template: Template, endpoints: Endpoints): Stack {
+export function readStack(template: Template, endpoints: Endpoints): Stack {
   const references = referencesOf(template, endpoints);
   const entries = Object.entries(template.resources);
   const known = new Set([...leftOut, onlyReferred]);
@@ -78,16 +78,16 @@ export function stackOf(template: Template, endpoints: Endpoints): Stack {
   const rolePolicies = all("AWS::IAM::Policy");
   const stack: Stack = {
     name: template.name,
-    tables: all("AWS::DynamoDB::Table").map(tableOf),
-    topics: all("AWS::SNS::Topic").map(topicOf),
-    queues: all("AWS::SQS::Queue").map((each) => queueOf(each, endpoints, queuePolicies)),
-    subscriptions: all("AWS::SNS::Subscription").map(subscriptionOf),
-    functions: all("AWS::Lambda::Function").map((each) => functionOf(each, template, rolePolicies)),
+    tables: all("AWS::DynamoDB::Table").map(readTable),
+    topics: all("AWS::SNS::Topic").map(readTopic),
+    queues: all("AWS::SQS::Queue").map((each) => readQueue(each, endpoints, queuePolicies)),
+    subscriptions: all("AWS::SNS::Subscription").map(readSubscription),
+    functions: all("AWS::Lambda::Function").map((each) => readFunction(each, template, rolePolicies)),
     sources: all("AWS::Lambda::EventSourceMapping")
       .filter(({ properties: { Enabled = true } }) => Enabled === true)
-      .map(sourceOf),
-    schedules: all("AWS::Events::Rule").flatMap(schedulesOf),
-    apis: apisOf(all),
+      .map(readSource),
+    schedules: all("AWS::Events::Rule").flatMap(readSchedules),
+    apis: readApis(all),
   };
   for (const [id, { Type }] of entries) {
     if (!known.has(Type)) throw invalid(`${template.name}.${id}`, `cauce emulate does not know ${Type}`);
@@ -95,7 +95,7 @@ export function stackOf(template: Template, endpoints: Endpoints): Stack {
   return stack;
 }
 
-function tableOf({ id, properties }: Resolved) {
+function readTable({ id, properties }: Resolved) {
   const { TableName = id, AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema } = properties;
   return {
     id,
@@ -105,15 +105,15 @@ function tableOf({ id, properties }: Resolved) {
   };
 }
 
-function topicOf(resource: Resolved) {
-  const name = nameOf(resource, "TopicName");
+function readTopic(resource: Resolved) {
+  const name = readName(resource, "TopicName");
   const arn = arnOf("sns")(name);
   const attributes = attributesOf(resource);
   return { id: resource.id, name, arn, fifo: attributes.FifoTopic === "true", attributes };
 }
 
-function queueOf(resource: Resolved, endpoints: Endpoints, policies: readonly Resolved[]) {
-  const name = nameOf(resource, "QueueName");
+function readQueue(resource: Resolved, endpoints: Endpoints, policies: readonly Resolved[]) {
+  const name = readName(resource, "QueueName");
   const url = endpoints.queueUrl(name);
   const attributes = attributesOf(resource);
   const redrive = resource.properties.RedrivePolicy as Properties | undefined;
@@ -130,7 +130,7 @@ function queueOf(resource: Resolved, endpoints: Endpoints, policies: readonly Re
   };
 }
 
-function subscriptionOf(resource: Resolved) {
+function readSubscription(resource: Resolved) {
   const { RawMessageDelivery, FilterPolicy } = resource.properties;
   return {
     id: resource.id,
@@ -142,8 +142,8 @@ function subscriptionOf(resource: Resolved) {
   };
 }
 
-function functionOf(resource: Resolved, template: Template, policies: readonly Resolved[]) {
-  const name = nameOf(resource, "FunctionName");
+function readFunction(resource: Resolved, template: Template, policies: readonly Resolved[]) {
+  const name = readName(resource, "FunctionName");
   const role = nameOfArn(text(resource, "Role")).replace(/^role\//, "");
   const { Variables = {} } = (resource.properties.Environment ?? {}) as { readonly Variables?: Properties };
   return {
@@ -160,7 +160,7 @@ function functionOf(resource: Resolved, template: Template, policies: readonly R
   };
 }
 
-function sourceOf(resource: Resolved) {
+function readSource(resource: Resolved) {
   const { FunctionResponseTypes = [], ScalingConfig } = resource.properties;
   const { MaximumConcurrency } = (ScalingConfig ?? {}) as Properties;
   return {
@@ -178,7 +178,7 @@ function sourceOf(resource: Resolved) {
 
 const unitSeconds: Readonly<Record<string, number>> = { minute: 60, hour: 3_600, day: 86_400 };
 
-function schedulesOf(resource: Resolved) {
+function readSchedules(resource: Resolved) {
   const { id, properties } = resource;
   if (properties.State === "DISABLED") return [];
   const expression = text(resource, "ScheduleExpression");
@@ -194,12 +194,12 @@ function schedulesOf(resource: Resolved) {
   }));
 }
 
-function apisOf(all: (type: string) => Resolved[]) {
+function readApis(all: (type: string) => Resolved[]) {
   const integrations = new Map(all("AWS::ApiGatewayV2::Integration").map(({ id, properties }) => [id, properties]));
   const routes = all("AWS::ApiGatewayV2::Route");
   return all("AWS::ApiGatewayV2::Api").map((api) => ({
     id: api.id,
-    name: nameOf(api, "Name"),
+    name: readName(api, "Name"),
     routes: routes
       .filter(({ properties }) => properties.ApiId === api.id)
       .map(({ id, properties: { RouteKey, Target } }) => {
@@ -222,7 +222,7 @@ function statementsOf(policies: readonly Resolved[], property: "Queues" | "Roles
     .flatMap(({ properties }) => (properties.PolicyDocument as PolicyDocument | undefined)?.Statement ?? []);
 }
 
-function nameOf({ id, properties }: Resolved, property: string): string {
+function readName({ id, properties }: Resolved, property: string): string {
   return String(properties[property] ?? id);
 }
 
