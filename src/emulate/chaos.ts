@@ -58,7 +58,7 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
   const doomed = new Set<string>();
   const kept = new Map<string, SourceRecord[]>();
 
-  const fateOf = (id: string): Fate => {
+  const drawFate = (id: string): Fate => {
     if (doomed.has(id)) return "failBefore";
     let draw = random();
     const strikes = (share: number): boolean => {
@@ -79,7 +79,7 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
     hook({ id, operation }) {
       // Nobody waits for the answer of a mapping's long poll; its messages are disordered instead.
       if (operation === "ReceiveMessage") return "pass";
-      const fate = fateOf(id);
+      const fate = drawFate(id);
       if (fate === "failBefore") counts.failedBefore++;
       else if (fate === "failAfter") counts.failedAfter++;
       else if (fate !== "pass") counts.delayed++;

@@ -63,7 +63,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
     if (directory !== undefined) mkdirSync(directory, { recursive: true });
     const emulators = await startEmulators(peers, directory);
     open.defer(emulators.close);
-    const proxy = await startProxy(emulators, hookOf(options));
+    const proxy = await startProxy(emulators, combineHooks(options));
     open.defer(proxy.close);
     const endpoints = {
       queueUrl: (name: string) => `${proxy.url}/${account}/${name}`,
@@ -91,7 +91,7 @@ export async function emulate(options: EmulateOptions): Promise<Emulation> {
   }
 }
 
-function hookOf({ hook, chaos }: EmulateOptions): Hook | undefined {
+function combineHooks({ hook, chaos }: EmulateOptions): Hook | undefined {
   if (hook === undefined || chaos === undefined) return hook ?? chaos?.hook;
   return async (call) => {
     const fate = await hook(call);

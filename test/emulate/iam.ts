@@ -18,7 +18,7 @@ export interface Iam {
 
 const arns = { dynamodb: arnOf("dynamodb", "table/"), sns: arnOf("sns"), sqs: arnOf("sqs") };
 
-export function iamOf(assembly: string): Iam {
+export function createIam(assembly: string): Iam {
   // Policies name no address. Only a running emulator knows its addresses.
   const endpoints = { queueUrl: (name: string) => `http://sqs.example/${account}/${name}`, apiUrl: (id: string) => id };
   const functions = readAssembly(assembly).flatMap((template) => readStack(template, endpoints).functions);

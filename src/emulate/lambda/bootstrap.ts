@@ -32,7 +32,7 @@ try {
   flushCompileCache();
   for (;;) await serve(handler);
 } catch (error) {
-  await ask("POST", "/init/error", faultOf(error));
+  await ask("POST", "/init/error", errorBody(error));
   process.exit(1);
 }
 
@@ -49,11 +49,11 @@ async function serve(handler: Handler): Promise<void> {
     const answer = await handler(JSON.parse(body), context);
     await ask("POST", `/invocation/${id}/response`, answer ?? null);
   } catch (error) {
-    await ask("POST", `/invocation/${id}/error`, faultOf(error));
+    await ask("POST", `/invocation/${id}/error`, errorBody(error));
   }
 }
 
-function faultOf(error: unknown): object {
+function errorBody(error: unknown): object {
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   return { errorType: name, errorMessage: message, trace: (stack ?? "").split("\n") };
 }

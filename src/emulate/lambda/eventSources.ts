@@ -5,7 +5,7 @@ import { nameOfArn, region } from "../template/references.ts";
 import type { SourceResource } from "../template/stack.ts";
 import type { FunctionPool } from "./functionPool.ts";
 
-export type SourceRecord = Readonly<ReturnType<typeof recordOf>>;
+export type SourceRecord = Readonly<ReturnType<typeof makeRecord>>;
 
 /** Decides in which order a queue's messages are handed over, and whether some come twice. */
 export type Disorder = (queue: string, records: readonly SourceRecord[]) => readonly SourceRecord[];
@@ -57,7 +57,7 @@ export function startEventSource(options: EventSourceOptions): EventSource {
   const deliver = async (records: readonly SourceRecord[]): Promise<void> => {
     const result = await pool.invoke({ Records: records });
     if (!result.ok) return tell(`${result.type}: ${result.message}; its ${records.length} messages come again`);
-    const failed = source.partial ? failuresOf(result.payload, records) : [];
+    const failed = source.partial ? parseFailures(result.payload, records) : [];
     await remove(records.filter(({ messageId }) => !failed.includes(messageId)));
   };
   const poll = async (): Promise<void> => {
@@ -108,7 +108,7 @@ function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSi
         MessageAttributeNames: ["All"],
       });
       const { Messages = [] } = await client.send(command, { abortSignal });
-      return Messages.map((message) => recordOf(message, source.queueArn));
+      return Messages.map((message) => makeRecord(message, source.queueArn));
     },
     async remove(records: readonly SourceRecord[]): Promise<void> {
       for (let start = 0; start < records.length; start += receiveMax) {
@@ -123,7 +123,7 @@ function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSi
 }
 
 /** The ids that the function answers as failed; all of them where its answer is none that Lambda takes. */
-function failuresOf(payload: string, records: readonly SourceRecord[]): readonly string[] {
+function parseFailures(payload: string, records: readonly SourceRecord[]): readonly string[] {
   const all = records.map(({ messageId }) => messageId);
   const answer = JSON.parse(payload) as {
     readonly batchItemFailures?: readonly { readonly itemIdentifier?: string }[] | null;
@@ -134,7 +134,7 @@ function failuresOf(payload: string, records: readonly SourceRecord[]): readonly
 }
 
 /** A message as an event of SQS has it. */
-function recordOf(message: Message, eventSourceARN: string) {
+function makeRecord(message: Message, eventSourceARN: string) {
   const { MessageId = "", ReceiptHandle = "", Body = "", Attributes = {}, MD5OfBody = "" } = message;
   const messageAttributes = Object.fromEntries(
     Object.entries(message.MessageAttributes ?? {}).map(([name, { StringValue, DataType }]) => [

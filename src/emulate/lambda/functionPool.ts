@@ -111,7 +111,7 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
   const child = spawn(
     process.execPath,
     [`--max-old-space-size=${memoryMegabytes}`, bootstrap, session.address, directory, handler],
-    { env: environmentOf(plan, session.address, awsUrl), stdio: ["pipe", "pipe", "pipe"] },
+    { env: makeEnvironment(plan, session.address, awsUrl), stdio: ["pipe", "pipe", "pipe"] },
   );
   for (const input of [child.stdout, child.stderr]) {
     createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => onLine(name, line));
@@ -158,7 +158,7 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
 }
 
 /** What Lambda sets, and the template; the endpoints lead to the emulator, where the access key names the function. */
-function environmentOf(
+function makeEnvironment(
   { name, memoryMegabytes, environment, directory = "", handler }: FunctionResource,
   api: string,
   awsUrl: string,

@@ -33,7 +33,10 @@ export async function startGateway({ api, port, clock, invoke }: GatewayOptions)
     if (route === undefined) return message(outgoing, 404, "Not Found");
     const late = Promise.withResolvers<undefined>();
     const cancel = clock.at(clock.now() + answerSeconds * 1_000, () => late.resolve(undefined));
-    const result = await Promise.race([invoke(route.function, eventOf(incoming, body, route.key, api)), late.promise]);
+    const result = await Promise.race([
+      invoke(route.function, makeEvent(incoming, body, route.key, api)),
+      late.promise,
+    ]);
     cancel();
     if (result === undefined) return message(outgoing, 503, "Service Unavailable");
     if (!result.ok) return message(outgoing, 500, "Internal Server Error");
@@ -45,7 +48,7 @@ export async function startGateway({ api, port, clock, invoke }: GatewayOptions)
   );
 }
 
-function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api: ApiResource): object {
+function makeEvent(incoming: IncomingMessage, body: Buffer, routeKey: string, api: ApiResource): object {
   const [rawPath = "/", rawQueryString = ""] = (incoming.url ?? "/").split(/\?(.*)/s);
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(incoming.headers)) {

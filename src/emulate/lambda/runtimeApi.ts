@@ -101,7 +101,7 @@ function createSession(address: string, onClose: () => void) {
     take(path: string, body: string): boolean {
       const [, id, kind] = /^invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
       if (path !== "init/error" && (id === undefined || id !== current?.requestId)) return false;
-      end(kind === "response" ? { ok: true, payload: body } : faultOf(body));
+      end(kind === "response" ? { ok: true, payload: body } : parseError(body));
       return true;
     },
     /** The process is gone: whatever waits for it ends with this. */
@@ -113,7 +113,7 @@ function createSession(address: string, onClose: () => void) {
   };
 }
 
-function faultOf(body: string): FunctionError {
+function parseError(body: string): FunctionError {
   const { errorType = "Error", errorMessage = "" } = JSON.parse(body) as { errorType?: string; errorMessage?: string };
   return functionError(errorType, errorMessage);
 }

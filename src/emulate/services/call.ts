@@ -53,7 +53,7 @@ export function readCall(signer: Pick<AwsCall, "function" | "service">, headers:
     operation,
     // A batch of messages needs the permission of one message.
     action: `${service}:${operation.replace(/Batch$/, "")}`,
-    resources: resourcesOf(service, given),
+    resources: findResources(service, given),
     id: String(headers["amz-sdk-invocation-id"] ?? ""),
   };
 }
@@ -61,7 +61,7 @@ export function readCall(signer: Pick<AwsCall, "function" | "service">, headers:
 /** The access key with which the emulator itself asks. */
 export const emulatorKey = "emulator";
 
-function resourcesOf(service: Service, given: Body): string[] {
+function findResources(service: Service, given: Body): string[] {
   if (service === "dynamodb") {
     if (given.RequestItems !== undefined) return Object.keys(given.RequestItems as object);
     const { TableName, IndexName } = given;

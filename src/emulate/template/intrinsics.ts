@@ -28,29 +28,29 @@ function apply(name: string, given: Value, references: References, where: string
     if (found === undefined) throw invalid(where, `${name} lacks an argument`);
     return resolveValue(found, references, where);
   };
-  const textOf = (value: Value): string => {
+  const asText = (value: Value): string => {
     if (typeof value === "object") throw invalid(where, `${name} takes text, and gets ${JSON.stringify(value)}`);
     return String(value);
   };
-  const listOf = (value: Value): readonly Value[] => {
+  const asList = (value: Value): readonly Value[] => {
     if (!isList(value)) throw invalid(where, `${name} takes a list, and gets ${JSON.stringify(value)}`);
     return value;
   };
   switch (name) {
     case "Ref":
-      return references.ref(textOf(given), where);
+      return references.ref(asText(given), where);
     case "Fn::GetAtt": {
-      const [id = "", ...path] = isList(given) ? given.map(textOf) : textOf(given).split(".");
+      const [id = "", ...path] = isList(given) ? given.map(asText) : asText(given).split(".");
       return references.attribute(id, path.join("."), where);
     }
     case "Fn::Join":
-      return listOf(argument(1))
-        .map(textOf)
-        .join(textOf(argument(0)));
+      return asList(argument(1))
+        .map(asText)
+        .join(asText(argument(0)));
     case "Fn::Split":
-      return textOf(argument(1)).split(textOf(argument(0)));
+      return asText(argument(1)).split(asText(argument(0)));
     case "Fn::Select": {
-      const found = listOf(argument(1))[Number(argument(0))];
+      const found = asList(argument(1))[Number(argument(0))];
       if (found === undefined) throw invalid(where, `${name} asks for item ${argument(0)}, which is not there`);
       return found;
     }

@@ -67,7 +67,7 @@ const kinds: Readonly<Record<string, Kind>> = {
 };
 
 /** What the references of a template lead to, in an emulator whose addresses are `endpoints`. */
-export function referencesOf(template: Template, endpoints: Endpoints): References {
+export function createReferences(template: Template, endpoints: Endpoints): References {
   const findResource = (id: string, where: string): TemplateResource => {
     const resource = template.resources[id];
     if (resource === undefined) throw invalid(where, `it refers to "${id}", which the template does not hold`);

@@ -1,6 +1,6 @@
 import type { Template } from "./assembly.ts";
 import { invalid, resolveValue, type Value } from "./intrinsics.ts";
-import { arnOf, type Endpoints, nameOfArn, referencesOf } from "./references.ts";
+import { arnOf, createReferences, type Endpoints, nameOfArn } from "./references.ts";
 
 export type TableResource = Readonly<ReturnType<typeof readTable>>;
 export type TopicResource = Readonly<ReturnType<typeof readTopic>>;
@@ -65,7 +65,7 @@ interface Resolved {
  * value that it cannot resolve, by name.
  */
 export function readStack(template: Template, endpoints: Endpoints): Stack {
-  const references = referencesOf(template, endpoints);
+  const references = createReferences(template, endpoints);
   const entries = Object.entries(template.resources);
   const known = new Set([...leftOut, onlyReferred]);
   const all = (type: string): Resolved[] => {
@@ -108,14 +108,14 @@ function readTable({ id, properties }: Resolved) {
 function readTopic(resource: Resolved) {
   const name = readName(resource, "TopicName");
   const arn = arnOf("sns")(name);
-  const attributes = attributesOf(resource);
+  const attributes = readAttributes(resource);
   return { id: resource.id, name, arn, fifo: attributes.FifoTopic === "true", attributes };
 }
 
 function readQueue(resource: Resolved, endpoints: Endpoints, policies: readonly Resolved[]) {
   const name = readName(resource, "QueueName");
   const url = endpoints.queueUrl(name);
-  const attributes = attributesOf(resource);
+  const attributes = readAttributes(resource);
   const redrive = resource.properties.RedrivePolicy as Properties | undefined;
   return {
     ...{ id: resource.id, name, arn: arnOf("sqs")(name), url, attributes },
@@ -126,7 +126,7 @@ function readQueue(resource: Resolved, endpoints: Endpoints, policies: readonly 
       receivesMax: Number(redrive.maxReceiveCount),
     },
     /** The statements of all its policies. */
-    statements: statementsOf(policies, "Queues", url),
+    statements: findStatements(policies, "Queues", url),
   };
 }
 
@@ -156,7 +156,7 @@ function readFunction(resource: Resolved, template: Template, policies: readonly
     memoryMegabytes: number(resource, "MemorySize", 128),
     environment: Object.fromEntries(Object.entries(Variables).map(([variable, value]) => [variable, String(value)])),
     /** What its role may do. */
-    statements: statementsOf(policies, "Roles", role),
+    statements: findStatements(policies, "Roles", role),
   };
 }
 
@@ -216,7 +216,11 @@ function readApis(all: (type: string) => Resolved[]) {
 }
 
 /** The statements of those policies that name a queue or a role. */
-function statementsOf(policies: readonly Resolved[], property: "Queues" | "Roles", name: string): readonly Statement[] {
+function findStatements(
+  policies: readonly Resolved[],
+  property: "Queues" | "Roles",
+  name: string,
+): readonly Statement[] {
   return policies
     .filter(({ properties }) => (properties[property] as readonly string[]).includes(name))
     .flatMap(({ properties }) => (properties.PolicyDocument as PolicyDocument | undefined)?.Statement ?? []);
@@ -249,7 +253,7 @@ const attributeNames = [
 ];
 
 /** Attributes as the APIs of SNS and SQS take them: text, and JSON where they are objects. */
-function attributesOf({ properties }: Resolved): Record<string, string> {
+function readAttributes({ properties }: Resolved): Record<string, string> {
   return Object.fromEntries(
     attributeNames.flatMap((name) => {
       const value = properties[name];

@@ -9,7 +9,7 @@ import { type Chaos, createChaos } from "../../../src/emulate/chaos.ts";
 import { type Emulation, emulate } from "../../../src/emulate/emulate.ts";
 import { emulatorKey, type Hook } from "../../../src/emulate/services/call.ts";
 import { limitMilliseconds } from "../../backend/aws/patience.ts";
-import { assemblyOf, type TemplateParts, workerParts } from "../support.ts";
+import { type TemplateParts, workerParts, writeAssembly } from "../support.ts";
 
 interface Told {
   readonly emulation: Emulation;
@@ -32,7 +32,7 @@ async function withWorker(
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   const emulation = await emulate({
-    assembly: assemblyOf(parts, code),
+    assembly: writeAssembly(parts, code),
     port: 0,
     clock: systemClock(),
     hook,

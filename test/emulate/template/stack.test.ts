@@ -20,7 +20,7 @@ function withVariable(value: unknown): Template {
   return template({ ...parts, Worker: { ...Worker, Properties: { ...Worker?.Properties, Environment } } as never });
 }
 
-const variableOf = (value: unknown) => readStack(withVariable(value), endpoints).functions[0]?.environment.VALUE;
+const resolveVariable = (value: unknown) => readStack(withVariable(value), endpoints).functions[0]?.environment.VALUE;
 // Placeholders of CloudFormation templates look like those of JavaScript.
 const dollars = (text: string) => text.replaceAll("@", "$");
 const queueRef = { Ref: "Work" };
@@ -59,7 +59,7 @@ describe("a synthesized template", () => {
     ["the account", { Ref: "AWS::AccountId" }, "000000000000"],
   ];
   for (const [what, given, expected] of values) {
-    it(`resolves ${what}`, () => assert.equal(variableOf(given), expected));
+    it(`resolves ${what}`, () => assert.equal(resolveVariable(given), expected));
   }
 
   it("resolves the value of a parameter", () => {
@@ -83,7 +83,7 @@ describe("a synthesized template", () => {
     ["a choice past the end", { "Fn::Select": [3, ["a"]] }, /asks for item 3/],
   ];
   for (const [what, given, message] of refused) {
-    it(`refuses ${what}`, () => assert.throws(() => variableOf(given), { code: "template_invalid", message }));
+    it(`refuses ${what}`, () => assert.throws(() => resolveVariable(given), { code: "template_invalid", message }));
   }
 
   it("refuses an unknown type of resource, and leaves out resources that only monitor", () => {
