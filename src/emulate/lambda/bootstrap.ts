@@ -32,12 +32,12 @@ try {
   flushCompileCache();
   for (;;) await serve(handler);
 } catch (error) {
-  await ask("POST", "/init/error", errorBody(error));
+  await send("POST", "/init/error", errorBody(error));
   process.exit(1);
 }
 
 async function serve(handler: Handler): Promise<void> {
-  const { headers, body } = await ask("GET", "/invocation/next");
+  const { headers, body } = await send("GET", "/invocation/next");
   const id = String(headers["lambda-runtime-aws-request-id"]);
   const deadline = Number(headers["lambda-runtime-deadline-ms"]);
   const context = {
@@ -46,10 +46,10 @@ async function serve(handler: Handler): Promise<void> {
     getRemainingTimeInMillis: () => deadline - Date.now(),
   };
   try {
-    const answer = await handler(JSON.parse(body), context);
-    await ask("POST", `/invocation/${id}/response`, answer ?? null);
+    const result = await handler(JSON.parse(body), context);
+    await send("POST", `/invocation/${id}/response`, result ?? null);
   } catch (error) {
-    await ask("POST", `/invocation/${id}/error`, errorBody(error));
+    await send("POST", `/invocation/${id}/error`, errorBody(error));
   }
 }
 
@@ -58,7 +58,7 @@ function errorBody(error: unknown): object {
   return { errorType: name, errorMessage: message, trace: (stack ?? "").split("\n") };
 }
 
-async function ask(
+async function send(
   method: string,
   path: string,
   content?: unknown,

@@ -15,7 +15,7 @@ export interface EventSourceOptions {
   readonly queueUrl: string;
   readonly pool: Pick<FunctionPool, "invoke" | "room">;
   readonly sqs: Peers["sqs"];
-  readonly proxy: Pick<AwsProxy, "ask" | "url">;
+  readonly proxy: Pick<AwsProxy, "send" | "url">;
   readonly disorder?: Disorder | undefined;
   readonly onLine: (source: string, line: string) => void;
 }

@@ -96,12 +96,12 @@ interface FunctionResponse {
 
 /** What the function answers; without a status code, its answer is the body. */
 function write(outgoing: ServerResponse, payload: string): void {
-  const answer = JSON.parse(payload) as FunctionResponse | null;
-  if (answer?.statusCode === undefined) {
+  const response = JSON.parse(payload) as FunctionResponse | null;
+  if (response?.statusCode === undefined) {
     outgoing.writeHead(200, { "content-type": "application/json" });
     return void outgoing.end(payload);
   }
-  const { statusCode, headers = {}, cookies = [], body = "", isBase64Encoded } = answer;
+  const { statusCode, headers = {}, cookies = [], body = "", isBase64Encoded } = response;
   const { "content-length": _length, ...kept } = headers;
   outgoing.writeHead(statusCode, { ...kept, ...(cookies.length === 0 ? {} : { "set-cookie": [...cookies] }) });
   outgoing.end(Buffer.from(body, isBase64Encoded === true ? "base64" : "utf8"));

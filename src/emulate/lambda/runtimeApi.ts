@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import { localHost, serveLocally } from "../localServer.ts";
 
-export interface Invocation {
+interface Invocation {
   readonly requestId: string;
   readonly functionArn: string;
   readonly payload: string;
@@ -11,7 +11,7 @@ export interface Invocation {
 }
 
 /** Why an invocation failed. `type` as Lambda names it: the error's class, `Runtime.ExitError`, `Sandbox.Timedout`. */
-export interface FunctionError {
+interface FunctionError {
   readonly ok: false;
   readonly type: string;
   readonly message: string;

@@ -1,5 +1,8 @@
 export type Service = "dynamodb" | "sns" | "sqs";
 
+/** The access key with which the emulator itself asks. */
+export const emulatorKey = "emulator";
+
 /** A call of AWS as it passes by: who asks for what of which resource. */
 export interface AwsCall {
   /** The function that asks, or whose event source mapping does; undefined for the emulator itself. */
@@ -57,9 +60,6 @@ export function readCall(signer: Pick<AwsCall, "function" | "service">, headers:
     id: String(headers["amz-sdk-invocation-id"] ?? ""),
   };
 }
-
-/** The access key with which the emulator itself asks. */
-export const emulatorKey = "emulator";
 
 function findResources(service: Service, given: Body): string[] {
   if (service === "dynamodb") {

@@ -20,7 +20,7 @@ export interface ServiceResponse {
 
 /** The stores of an emulated account. */
 export interface Emulators {
-  ask(service: Service, asked: ServiceRequest): Promise<ServiceResponse>;
+  send(service: Service, request: ServiceRequest): Promise<ServiceResponse>;
   close(): Promise<void>;
 }
 
@@ -37,15 +37,12 @@ export async function startEmulators(
   await once(tables.listen(0, localHost), "listening");
   const messages = buildFauxqs({ logger: false });
   return {
-    async ask(service, { url, headers, body }) {
-      if (service === "dynamodb") return askServer(tables, { url, headers, body });
-      const answer = await messages.inject({
-        method: "POST",
-        url,
-        headers: headers as Record<string, string>,
-        payload: body,
-      });
-      return { status: answer.statusCode, headers: answer.headers as Headers, body: answer.rawPayload };
+    async send(service, request) {
+      if (service === "dynamodb") return sendToServer(tables, request);
+      const { url, body: payload } = request;
+      const headers = request.headers as Record<string, string>;
+      const response = await messages.inject({ method: "POST", url, headers, payload });
+      return { status: response.statusCode, headers: response.headers as Headers, body: response.rawPayload };
     },
     async close() {
       await messages.close();
@@ -58,7 +55,7 @@ export async function startEmulators(
 }
 
 /** Hands a request to a server without a connection. */
-function askServer(server: Server, { url, headers, body }: ServiceRequest): Promise<ServiceResponse> {
+function sendToServer(server: Server, { url, headers, body }: ServiceRequest): Promise<ServiceResponse> {
   return new Promise((resolve) => {
     const request = Object.assign(Readable.from([body]), { method: "POST", url, headers });
     const given: Record<string, string> = {};

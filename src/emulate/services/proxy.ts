@@ -7,7 +7,7 @@ import type { Emulators, ServiceRequest, ServiceResponse } from "./emulators.ts"
 export interface AwsProxy {
   readonly url: string;
   /** Asks without a connection; undefined where the answer is lost. */
-  ask(asked: ServiceRequest): Promise<ServiceResponse | undefined>;
+  send(request: ServiceRequest): Promise<ServiceResponse | undefined>;
   close(): Promise<void>;
 }
 
@@ -15,19 +15,19 @@ export interface AwsProxy {
  * Stands before the emulators: every call of the SDK goes through it, and the hook says what becomes of each. What is
  * not signed is refused, as AWS would.
  */
-export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook | undefined): Promise<AwsProxy> {
-  const ask: AwsProxy["ask"] = async (asked) => {
-    const signer = readSigner(asked.headers);
+export async function startProxy(emulators: Pick<Emulators, "send">, hook: Hook | undefined): Promise<AwsProxy> {
+  const send: AwsProxy["send"] = async (request) => {
+    const signer = readSigner(request.headers);
     if (signer === undefined) return refusal("sqs", "MissingAuthenticationToken", "the request is not signed");
     // Reading what is asked for takes a while, and nobody wants to know.
-    if (hook === undefined || signer.function === undefined) return emulators.ask(signer.service, asked);
-    const call = readCall(signer, asked.headers, asked.body);
+    if (hook === undefined || signer.function === undefined) return emulators.send(signer.service, request);
+    const call = readCall(signer, request.headers, request.body);
     const fate = await hook(call);
     if (fate === "deny") return denial(call);
     if (fate === "failBefore") return unavailable(call);
     if (typeof fate === "object") await new Promise((resolve) => setTimeout(resolve, fate.delayMilliseconds));
-    const found = await emulators.ask(call.service, asked);
-    return fate === "failAfter" ? undefined : found;
+    const response = await emulators.send(call.service, request);
+    return fate === "failAfter" ? undefined : response;
   };
 
   const { port, close } = await serveLocally(
@@ -35,14 +35,14 @@ export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook |
       const { url = "/", headers } = incoming;
       const chunks: Buffer[] = [];
       for await (const chunk of incoming) chunks.push(chunk as Buffer);
-      const found = await ask({ url, headers, body: Buffer.concat(chunks) });
+      const response = await send({ url, headers, body: Buffer.concat(chunks) });
       // An answer that is lost on its way.
-      if (found === undefined) incoming.socket.destroy();
-      else write(outgoing, found);
+      if (response === undefined) incoming.socket.destroy();
+      else write(outgoing, response);
     },
     { keepAliveTimeout: 60_000 },
   );
-  return { url: `http://${localHost}:${port}`, ask, close };
+  return { url: `http://${localHost}:${port}`, send, close };
 }
 
 function write(outgoing: ServerResponse, { status, headers, body }: ServiceResponse): void {
@@ -84,7 +84,7 @@ function unavailable({ service }: AwsCall): ServiceResponse {
 type RequestHandler = Exclude<SQSClientConfig["requestHandler"], undefined>;
 
 /** Lets a client of the SDK ask the emulators within this process: no connection, which would double what a call costs. */
-export function inProcess({ ask }: Pick<AwsProxy, "ask">): RequestHandler {
+export function inProcess({ send }: Pick<AwsProxy, "send">): RequestHandler {
   return {
     async handle(
       request: {
@@ -95,11 +95,11 @@ export function inProcess({ ask }: Pick<AwsProxy, "ask">): RequestHandler {
       { abortSignal }: { readonly abortSignal?: AbortSignal } = {},
     ) {
       const { path, headers, body = "" } = request;
-      const asked = ask({ url: path, headers, body: Buffer.from(body as Uint8Array) });
-      const answer = await (abortSignal === undefined ? asked : Promise.race([asked, aborted(abortSignal)]));
+      const sent = send({ url: path, headers, body: Buffer.from(body as Uint8Array) });
+      const response = await (abortSignal === undefined ? sent : Promise.race([sent, aborted(abortSignal)]));
       // As the loss of an answer reads on a connection; the SDK tries again.
-      if (answer === undefined) throw Object.assign(new Error("the answer is lost"), { code: "ECONNRESET" });
-      return { response: { statusCode: answer.status, headers: answer.headers, body: answer.body } };
+      if (response === undefined) throw Object.assign(new Error("the answer is lost"), { code: "ECONNRESET" });
+      return { response: { statusCode: response.status, headers: response.headers, body: response.body } };
     },
     updateHttpClientConfig() {},
     httpHandlerConfigs: () => ({}),
