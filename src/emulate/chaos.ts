@@ -2,20 +2,21 @@ import type { Random } from "../core/clock.ts";
 import type { Disorder, SourceRecord } from "./lambda/eventSources.ts";
 import type { Fate, Hook } from "./services/call.ts";
 
-/** What goes wrong, as shares of 1. */
+/** How often each fault strikes, as a share of 1. */
 export interface ChaosShares {
-  /** Tries of a call that fail and have done nothing. The SDK tries again. */
+  /** Tries of a call that fail and change nothing. The SDK tries again. */
   readonly failBefore: number;
-  /** Tries of a call that take effect and whose answer is lost. The SDK tries again. */
+  /** Tries of a call that take effect and whose response is lost. The SDK tries again. */
   readonly failAfter: number;
-  /** Calls whose every try fails. */
+  /** Calls of which every try fails. */
   readonly failAlways: number;
+  /** Tries of a call that take up to 300 ms longer. */
   readonly delay: number;
-  /** Messages of a standard queue that come once more. */
+  /** Messages of a standard queue that come a second time. */
   readonly twice: number;
-  /** Messages of a standard queue that come after later ones. */
+  /** Messages of a standard queue that come after newer messages. */
   readonly later: number;
-  /** Invocations whose process is killed on the way. */
+  /** Invocations whose process is killed within 100 ms. */
   readonly kill: number;
 }
 
@@ -31,17 +32,17 @@ export const defaultShares: ChaosShares = {
 
 const noneStruck = { failedBefore: 0, failedAfter: 0, delayed: 0, twice: 0, later: 0, killed: 0, subscriptionsLate: 0 };
 
-/** How much of it struck. */
+/** How often each fault struck. */
 export type ChaosCounts = Readonly<typeof noneStruck>;
 
 export interface Chaos {
   readonly hook: Hook;
   readonly disorder: Disorder;
-  /** How many milliseconds a subscription takes until it works. */
+  /** Draws after how many milliseconds a subscription works. */
   subscriptionDelayMilliseconds(): number;
-  /** After how many milliseconds the process of an invocation that starts now is killed; undefined for never. */
+  /** Draws after how many milliseconds the process of a new invocation is killed. Undefined: never. */
   killAfterMilliseconds(): number | undefined;
-  /** To be told of each that was: an invocation may end before. */
+  /** Counts a process that was killed. An invocation may end before its process would be killed. */
   onKilled(): void;
   readonly counts: ChaosCounts;
 }
@@ -49,10 +50,10 @@ export interface Chaos {
 const delayMillisecondsMax = 300;
 const subscriptionMillisecondsMax = 3_000;
 const killMillisecondsMax = 100;
-/** How many messages of a queue are kept to come again, at most. */
+/** At most 100 messages of a queue are held back at a time. */
 const keptMax = 100;
 
-/** Faults as AWS has them, drawn from `random`: the same draws give the same faults for the same calls. */
+/** Makes the faults of AWS. They are drawn from `random`: the same draws give the same faults for the same calls. */
 export function createChaos(random: Random, shares: ChaosShares = defaultShares): Chaos {
   const counts = { ...noneStruck };
   const doomed = new Set<string>();
@@ -77,7 +78,7 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
 
   return {
     hook({ id, operation }) {
-      // Nobody waits for the answer of a mapping's long poll; its messages are disordered instead.
+      // A failed long poll proves nothing: the mapping just polls again. `disorder` mixes its messages instead.
       if (operation === "ReceiveMessage") return "pass";
       const fate = drawFate(id);
       if (fate === "failBefore") counts.failedBefore++;
@@ -100,7 +101,7 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
           own.push(record);
         } else now.push(record);
       }
-      // A batch has a message once.
+      // A batch never holds the same message twice.
       const distinct = new Map(now.map((record) => [record.messageId, record]));
       return shuffled([...distinct.values()], random);
     },
@@ -126,7 +127,7 @@ function shuffled<T>(items: readonly T[], random: Random): T[] {
   return mixed;
 }
 
-/** A generator whose numbers follow from its seed (mulberry32). */
+/** Makes a random number generator (mulberry32). The same seed gives the same numbers. */
 export function seeded(seed: number): Random {
   let state = seed >>> 0;
   return () => {

@@ -18,42 +18,45 @@ import { account } from "./template/references.ts";
 import { readStack, type Stack } from "./template/stack.ts";
 
 export interface EmulateOptions {
-  /** The folder of the cloud assembly: what `cdk synth` or `cauce synth` wrote. */
+  /** The folder of the cloud assembly, which `cdk synth` or `cauce synth` wrote. */
   readonly assembly: string;
-  /** The stacks to run, in this order. Default: all of the assembly's, by name. */
+  /** The names of the stacks to run, in this order. Default: every stack of the assembly, by name. */
   readonly stackNames?: readonly string[] | undefined;
-  /** The port of the HTTP API; of several, the first one's. 0: any free one. */
+  /** The port of the first HTTP API. The next APIs get the ports after it. 0: each API gets any free port. */
   readonly port: number;
-  /** Where the tables are kept; without it they are gone at the end. Queues are gone in either case. */
+  /** The folder that keeps the tables. Without it the tables end with the emulation. Queues always do. */
   readonly data?: string | undefined;
   readonly clock: Clock;
-  /** Takes each line that a function writes, and what befalls it. */
+  /** Takes each line that a function writes, and a line for each invocation that failed. */
   readonly onLine: (source: string, line: string) => void;
-  /** What becomes of each call of the functions. Default: it passes. */
+  /** Decides the fate of each call of a function. Default: every call passes. */
   readonly hook?: Hook | undefined;
-  /** Default: nothing goes wrong. Comes after the hook: what that lets pass may still fail. */
+  /** Lets calls, messages and processes fail. It also sees each call that the hook lets pass. Default: no faults. */
   readonly chaos?: Chaos | undefined;
 }
 
 interface Context extends EmulateOptions {
   readonly peers: Peers;
   readonly proxy: AwsProxy;
-  /** Takes what is to be closed at the end, the newest first. */
+  /** Closes everything that was started, the newest first. */
   readonly open: AsyncDisposableStack;
 }
 
 export interface Emulation extends Provisioned {
   readonly stacks: readonly Stack[];
-  /** Where each HTTP API is served. */
+  /** The URL of each HTTP API. */
   readonly urls: readonly string[];
-  /** Where the emulated services are asked. */
+  /** The endpoint of the emulated services, for the SDK. */
   readonly awsUrl: string;
   invoke(name: string, event: unknown): Promise<InvocationResult>;
   /** Ends every process and leaves nothing open. */
   close(): Promise<void>;
 }
 
-/** Runs what a cloud assembly describes: no account, no Docker. Throws `template_invalid` for what AWS would not take. */
+/**
+ * Runs the stacks of a cloud assembly on this machine, without an account and without Docker. Throws `template_invalid`
+ * for a template that AWS would refuse or that the emulator cannot run.
+ */
 export async function emulate(options: EmulateOptions): Promise<Emulation> {
   const open = new AsyncDisposableStack();
   try {
@@ -99,7 +102,7 @@ function combineHooks({ hook, chaos }: EmulateOptions): Hook | undefined {
   };
 }
 
-/** Starts the functions and their event sources. Returns what invokes a function by its name. */
+/** Starts the functions and their event sources. Returns the function that invokes one of them by its name. */
 async function startFunctions(
   stacks: readonly Stack[],
   { chaos, onLine, peers, proxy, open }: Context,
@@ -110,7 +113,7 @@ async function startFunctions(
   const functions = stacks.flatMap((stack) => stack.functions);
   const pools = new Map(functions.map((plan) => [plan.name, createFunctionPool(plan, host)]));
   const sources: EventSource[] = [];
-  // At once: a source waits for its invocations, and nobody should wait for a handler that hangs.
+  // Close both at the same time. An event source waits for its invocations, and closing the pools ends those that hang.
   open.defer(async () => {
     await Promise.all([...sources, ...pools.values()].map((each) => each.close()));
   });
@@ -131,7 +134,7 @@ async function startFunctions(
   };
 }
 
-/** Calls `invoke` every `everySeconds`, whether or not the call before has ended; the returned function ends it. */
+/** Calls `invoke` every `everySeconds`, also while an earlier call is running. Returns the function that ends it. */
 export function startSchedule(clock: Clock, everySeconds: number, invoke: () => void): () => void {
   let cancel = () => {};
   const arm = (at: number): void => {

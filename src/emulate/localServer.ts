@@ -5,7 +5,7 @@ import { CauceError } from "../core/errors.ts";
 
 export interface LocalServer {
   readonly port: number;
-  /** Stops accepting, waits for open requests, and cuts the connections that are left after the grace. */
+  /** Stops accepting, waits for open requests, and cuts the connections that are left after `graceMilliseconds`. */
   close(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What runs in a function's process: takes invocations from the Runtime API, one after the other, and hands each to the
- * handler. Started with the Runtime API's address, the folder of the code and the handler's name.
+ * Runs in a function's process: takes invocations from the Runtime API, one after the other, and hands each to the
+ * handler. Its arguments are the Runtime API's address, the folder of the code and the handler's name.
  */
 import { once } from "node:events";
 import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
@@ -14,11 +14,11 @@ const [host = "", root = ""] = api.split(/(?=\/)/);
 const [hostname, port] = host.split(":");
 const base = `${root}/2018-06-01/runtime`;
 
-// Whoever started this process holds the other end: where that is gone, nobody wants an answer.
+// The emulator holds the other end of stdin. When the emulator ends, this process ends with it.
 process.stdin.resume();
 process.stdin.once("close", () => process.exit(0));
 
-// A function's processes are many and short-lived, and most of a start is compiling the bundle.
+// A function has many short-lived processes, and compiling the bundle takes most of each start.
 enableCompileCache();
 
 type Handler = (event: unknown, context: object) => unknown;
@@ -28,7 +28,7 @@ try {
   const module = (await import(pathToFileURL(join(directory, `${file}.mjs`)).href)) as Record<string, Handler>;
   const handler = module[name];
   if (handler === undefined) throw new Error(`${file}.mjs exports no ${name}`);
-  // Whoever ends this process does not let it end by itself.
+  // The emulator kills this process, so Node never flushes its cache at exit.
   flushCompileCache();
   for (;;) await serve(handler);
 } catch (error) {

@@ -7,7 +7,7 @@ import type { FunctionPool } from "./functionPool.ts";
 
 export type SourceRecord = Readonly<ReturnType<typeof makeRecord>>;
 
-/** Decides in which order a queue's messages are handed over, and whether some come twice. */
+/** Decides in which order a function gets the messages of a queue, and whether some come twice. */
 export type Disorder = (queue: string, records: readonly SourceRecord[]) => readonly SourceRecord[];
 
 export interface EventSourceOptions {
@@ -25,15 +25,16 @@ export interface EventSource {
 }
 
 const waitSeconds = 20;
-/** What is held back to come later must not wait for others to come. */
+/** Messages that the disorder holds back must not wait for new messages. */
 const waitSecondsInDisorder = 1;
-/** SQS gives no more at once. */
+/** SQS gives at most 10 messages to one receive. */
 const receiveMax = 10;
 const pauseMilliseconds = 1_000;
 
 /**
- * An event source mapping: receives from its queue, invokes the function with each batch and deletes what is done.
- * What failed becomes visible again when its time is up, and goes to the dead letters when its receives are used up.
+ * Starts an event source mapping: it receives from its queue, invokes the function with each batch and deletes the
+ * messages that are done. A failed message becomes visible again after the queue's visibility timeout. After its last
+ * receive the queue moves the message to the dead letters.
  */
 export function startEventSource(options: EventSourceOptions): EventSource {
   const { source, pool, disorder } = options;
@@ -44,7 +45,7 @@ export function startEventSource(options: EventSourceOptions): EventSource {
   const running = new Set<Promise<void>>();
   const tell = (line: string): void => options.onLine(source.function, line);
 
-  /** A batch: what is there, and with a window what comes within it. */
+  /** Receives a batch: the messages that are there, and those that come within the batching window. */
   const gather = async (): Promise<readonly SourceRecord[]> => {
     const records = await receive(source.batchSize, disorder === undefined ? waitSeconds : waitSecondsInDisorder);
     const until = Date.now() + source.windowSeconds * 1_000;
@@ -90,7 +91,7 @@ export function startEventSource(options: EventSourceOptions): EventSource {
   };
 }
 
-/** The queue of an event source, asked with the role of its function, as on AWS. */
+/** Opens the queue of an event source. Its calls carry the role of the function, as on AWS. */
 function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSignal: AbortSignal) {
   const client: SQSClient = new sqs.SQSClient({
     endpoint: proxy.url,
@@ -122,7 +123,7 @@ function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSi
   };
 }
 
-/** The ids that the function answers as failed; all of them where its answer is none that Lambda takes. */
+/** Reads the ids of the failed messages. Like Lambda, takes all messages as failed if the response is malformed. */
 function parseFailures(payload: string, records: readonly SourceRecord[]): readonly string[] {
   const all = records.map(({ messageId }) => messageId);
   const answer = JSON.parse(payload) as {
@@ -133,7 +134,7 @@ function parseFailures(payload: string, records: readonly SourceRecord[]): reado
   return ids.every((id) => all.includes(id)) ? ids : all;
 }
 
-/** A message as an event of SQS has it. */
+/** Makes a record of Lambda's SQS event from a message. */
 function makeRecord(message: Message, eventSourceARN: string) {
   const { MessageId = "", ReceiptHandle = "", Body = "", Attributes = {}, MD5OfBody = "" } = message;
   const messageAttributes = Object.fromEntries(

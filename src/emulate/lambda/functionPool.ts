@@ -9,31 +9,31 @@ import type { FunctionResource } from "../template/stack.ts";
 import { functionError, type InvocationResult, type RuntimeApi } from "./runtimeApi.ts";
 
 /**
- * The processes of one function: each runs one invocation at a time. As many as there are cores start as soon as all are
- * busy; the others, up to two for each core and at least four, start when none has ended an invocation for a while. More
- * processes than cores make busy ones slower, and ones that wait for something quicker.
+ * The processes of one function. Each process runs one invocation at a time. If all are busy, another one starts at
+ * once, up to one for each core. After that another one starts only when no invocation has ended for 1 s, up to two for
+ * each core and at least four. More processes than cores help if the processes wait, and slow them down if they compute.
  */
 export interface FunctionPool {
   invoke(event: unknown): Promise<InvocationResult>;
-  /** Resolves when an invocation would not have to wait. */
+  /** Resolves when an invocation would start at once. */
   room(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What the processes of all functions share. */
+/** What the processes of every function share. */
 export interface FunctionHost {
   readonly api: RuntimeApi;
-  /** Where the SDK's calls go. */
+  /** The endpoint of the SDK's calls: the proxy. */
   readonly awsUrl: string;
-  /** After how many milliseconds the process of an invocation that starts now is killed; undefined for never. */
+  /** Draws after how many milliseconds the process of a new invocation is killed. Undefined: never. */
   readonly killAfterMilliseconds?: (() => number | undefined) | undefined;
-  /** Told of each that was killed so. */
+  /** Called for each process that was killed so. */
   readonly onKilled?: (() => void) | undefined;
   /** Takes each line that a function writes. */
   readonly onLine: (source: string, line: string) => void;
 }
 
-/** Longer than a process takes to start: those that start now are not held up. */
+/** Longer than a process takes to start, so a starting process does not count as a busy one that makes no progress. */
 const patienceMilliseconds = 1_000;
 
 export function createFunctionPool(plan: FunctionResource, host: FunctionHost): FunctionPool {
@@ -63,7 +63,7 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost): 
     limit++;
     wakeAll();
   };
-  /** Resolves when something changes that an invocation may have waited for. */
+  /** Resolves when an invocation has ended, the limit has grown or the pool closes. */
   const change = (): Promise<void> => {
     if (limit < processesMax) patience ??= setTimeout(start, patienceMilliseconds);
     return changed.promise;
@@ -103,7 +103,7 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost): 
 
 type FunctionProcess = ReturnType<typeof startFunctionProcess>;
 
-/** A process of one function: an execution environment, as Lambda calls it. */
+/** Starts a process of one function: in Lambda's words, an execution environment. */
 function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: FunctionHost) {
   const { name, arn, timeoutSeconds, memoryMegabytes, directory = "", handler } = plan;
   const session = api.open();
@@ -132,10 +132,10 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
     (error: Error) => end(error.message),
   );
   return {
-    /** One at a time. A process that does not answer within the function's time is killed. */
+    /** Runs one invocation at a time. Kills the process if the invocation takes longer than the function's timeout. */
     async invoke(payload: string): Promise<InvocationResult> {
       let timer: NodeJS.Timeout | undefined;
-      // Its time begins when it takes the invocation, not while it starts.
+      // The timeout counts from the time at which the process takes the invocation, not from its start.
       const start = (): number => {
         const milliseconds = timeoutSeconds * 1_000;
         timer = setTimeout(() => {
@@ -152,12 +152,15 @@ function startFunctionProcess(plan: FunctionResource, { api, awsUrl, onLine }: F
       return alive;
     },
     kill: () => void child.kill("SIGKILL"),
-    /** Resolves when the process is gone and its output read. */
+    /** Resolves when the process has ended and its output has been read. */
     ended,
   };
 }
 
-/** What Lambda sets, and the template; the endpoints lead to the emulator, where the access key names the function. */
+/**
+ * Makes the environment of a process: Lambda's variables and the template's. The endpoints lead to the emulator, and
+ * the access key names the function there.
+ */
 function makeEnvironment(
   { name, memoryMegabytes, environment, directory = "", handler }: FunctionResource,
   api: string,

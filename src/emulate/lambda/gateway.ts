@@ -13,15 +13,15 @@ export interface GatewayOptions {
   invoke(name: string, event: unknown): Promise<InvocationResult>;
 }
 
-/** What an HTTP API waits for its function, at most. */
+/** An HTTP API waits at most 30 s for its function. */
 const answerSeconds = 30;
 const graceMilliseconds = 1_000;
-/** Lambda takes no larger invocation. */
+/** Lambda's limit for the payload of an invocation: 6 MiB. */
 const bodyBytesMax = 6_291_456;
-/** What API Gateway hands over as text; everything else comes as base64. */
+/** The content types that API Gateway hands over as text. It encodes every other body as base64. */
 const textual = /^(text\/|application\/(json|javascript|xml|x-www-form-urlencoded|[\w.-]+\+(json|xml)|x-ndjson)\b)/;
 
-/** An HTTP API on a port of this machine: hands requests to functions in the payload format 2.0. */
+/** Serves an HTTP API on a port of this machine. It hands requests to functions in the payload format 2.0. */
 export async function startGateway({ api, port, clock, invoke }: GatewayOptions): Promise<LocalServer> {
   const handle = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const body = await readAll(incoming);
@@ -94,7 +94,7 @@ interface FunctionResponse {
   readonly isBase64Encoded?: boolean;
 }
 
-/** What the function answers; without a status code, its answer is the body. */
+/** Writes the function's response. A result without a status code is the body itself. */
 function write(outgoing: ServerResponse, payload: string): void {
   const response = JSON.parse(payload) as FunctionResponse | null;
   if (response?.statusCode === undefined) {
@@ -113,7 +113,7 @@ function message(outgoing: ServerResponse, status: number, text: string): void {
   outgoing.end(JSON.stringify({ message: text }));
 }
 
-/** The body; undefined where it is larger than an invocation may be. */
+/** Reads the body. Undefined if it is larger than the payload of an invocation may be. */
 async function readAll(incoming: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;

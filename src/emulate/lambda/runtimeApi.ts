@@ -10,7 +10,7 @@ interface Invocation {
   start(): number;
 }
 
-/** Why an invocation failed. `type` as Lambda names it: the error's class, `Runtime.ExitError`, `Sandbox.Timedout`. */
+/** Why an invocation failed. `type` is Lambda's name: the error's class, `Runtime.ExitError` or `Sandbox.Timedout`. */
 interface FunctionError {
   readonly ok: false;
   readonly type: string;
@@ -23,10 +23,10 @@ export function functionError(type: string, message: string): FunctionError {
 
 type Ended = { readonly ok: true; readonly payload: string } | FunctionError;
 
-/** What a function made of an invocation. */
+/** What came of an invocation. */
 export type InvocationResult = Ended & { readonly requestId: string };
 
-/** One process's side of the Runtime API. */
+/** The emulator's side of the Runtime API for one process. */
 export type RuntimeApiSession = ReturnType<typeof createSession>;
 
 export interface RuntimeApi {
@@ -35,8 +35,8 @@ export interface RuntimeApi {
 }
 
 /**
- * Lambda's Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), for any number of processes:
- * each has an address of its own, told apart by the path's first segment.
+ * Serves Lambda's Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) to any number of
+ * processes. Each process has an address of its own: the first segment of the path tells the processes apart.
  */
 export async function startRuntimeApi(): Promise<RuntimeApi> {
   const sessions = new Map<string, RuntimeApiSession>();
@@ -62,13 +62,13 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
   };
 }
 
-/** What one process asks for and answers. It takes one invocation at a time. */
+/** Holds the state of one process, which takes one invocation at a time. */
 function createSession(address: string, onClose: () => void) {
-  /** What the process gets when it asks for the next invocation. */
+  /** Resolves to the invocation that the process takes next. */
   let offered = Promise.withResolvers<Invocation>();
-  /** The invocation that waits or runs, and who is told of its end. */
+  /** The invocation that waits or runs. `resolve` ends it. */
   let current: { readonly requestId: string; resolve(result: InvocationResult): void } | undefined;
-  /** Why the process is gone, once it is. */
+  /** Why the process has ended, once it has. */
   let gone: FunctionError | undefined;
 
   const end = (result: Ended): void => {
@@ -76,16 +76,16 @@ function createSession(address: string, onClose: () => void) {
     current = undefined;
   };
   return {
-    /** What the process is told as `AWS_LAMBDA_RUNTIME_API`. */
+    /** The process's `AWS_LAMBDA_RUNTIME_API`. */
     address,
-    /** Hands an invocation over once the process asks for the next one, and resolves to what came of it. */
+    /** Hands an invocation to the process once that asks for the next one. Resolves when the invocation has ended. */
     invoke: (invocation: Invocation) =>
       new Promise<InvocationResult>((resolve) => {
         current = { requestId: invocation.requestId, resolve };
         if (gone === undefined) offered.resolve(invocation);
         else end(gone);
       }),
-    /** Answers the process's request for its next invocation once there is one. */
+    /** Answers the process's request for its next invocation, as soon as there is one. */
     async answerNext(outgoing: ServerResponse): Promise<void> {
       const { requestId, functionArn, payload, start } = await offered.promise;
       offered = Promise.withResolvers();
@@ -97,14 +97,14 @@ function createSession(address: string, onClose: () => void) {
       });
       outgoing.end(payload);
     },
-    /** Takes what the process answers. Returns false where no invocation waits for that. */
+    /** Takes the process's result or error. Returns false if it belongs to no open invocation. */
     take(path: string, body: string): boolean {
       const [, id, kind] = /^invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
       if (path !== "init/error" && (id === undefined || id !== current?.requestId)) return false;
       end(kind === "response" ? { ok: true, payload: body } : parseError(body));
       return true;
     },
-    /** The process is gone: whatever waits for it ends with this. */
+    /** Ends the session of a process that has ended, and the open invocation with this reason. */
     close(reason: FunctionError): void {
       onClose();
       gone = reason;

@@ -1,31 +1,31 @@
 export type Service = "dynamodb" | "sns" | "sqs";
 
-/** The access key with which the emulator itself asks. */
+/** The access key of the emulator's own calls. */
 export const emulatorKey = "emulator";
 
-/** A call of AWS as it passes by: who asks for what of which resource. */
+/** A call of AWS: which function calls what on which resources. */
 export interface AwsCall {
-  /** The function that asks, or whose event source mapping does; undefined for the emulator itself. */
+  /** The function that calls, or whose event source mapping calls. Undefined for the emulator itself. */
   readonly function: string | undefined;
   readonly service: Service;
   /** `SendMessageBatch` */
   readonly operation: string;
-  /** What a policy must allow for it: `sqs:SendMessage`. */
+  /** The action that a policy must allow: `sqs:SendMessage`. */
   readonly action: string;
-  /** The names of the table, queue or topic; an index as `orders-table-dev/index/standing`. */
+  /** The names of the table, queue or topic. An index is written `orders-table-dev/index/standing`. */
   readonly resources: readonly string[];
-  /** The same for each try of one call, as the SDK says it. */
+  /** The id that the SDK gives to one call. Every try of the call has the same id. */
   readonly id: string;
 }
 
-/** What becomes of a call. */
+/** What happens to a call. */
 export type Fate =
   | "pass"
-  /** Answered as AWS answers whoever may not. */
+  /** The call is refused, as AWS refuses a caller without the permission. */
   | "deny"
-  /** Fails, and nothing has happened. */
+  /** The call fails and changes nothing. */
   | "failBefore"
-  /** Takes effect, and its answer is lost. */
+  /** The call takes effect, and its response is lost. */
   | "failAfter"
   | { readonly delayMilliseconds: number };
 
@@ -34,7 +34,7 @@ export type Hook = (call: AwsCall) => Fate | Promise<Fate>;
 type Body = Readonly<Record<string, unknown>>;
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Who signed a request, for which service; undefined where nobody did. */
+/** Reads which function signed a request, and for which service. Undefined for a request without a signature. */
 export function readSigner(headers: Headers): Pick<AwsCall, "function" | "service"> | undefined {
   const credential = /Credential=([^/,\s]+)\/\d+\/[^/]+\/(dynamodb|sns|sqs)\//.exec(String(headers.authorization));
   if (credential === null) return undefined;
@@ -42,7 +42,7 @@ export function readSigner(headers: Headers): Pick<AwsCall, "function" | "servic
   return { function: caller === emulatorKey ? undefined : caller, service };
 }
 
-/** Reads what a signed request of the SDK asks for. */
+/** Reads the call that a signed request of the SDK makes. */
 export function readCall(signer: Pick<AwsCall, "function" | "service">, headers: Headers, body: Buffer): AwsCall {
   const { service } = signer;
   const target = headers["x-amz-target"];

@@ -5,7 +5,7 @@ import { withPeers } from "../../deploy/optionalPeers.ts";
 import { localHost } from "../localServer.ts";
 import type { Headers, Service } from "./call.ts";
 
-/** A request of the SDK, as it came. */
+/** A request of the SDK, unchanged. */
 export interface ServiceRequest {
   readonly url: string;
   readonly headers: Headers;
@@ -18,22 +18,22 @@ export interface ServiceResponse {
   readonly body: Buffer;
 }
 
-/** The stores of an emulated account. */
+/** DynamoDB, SNS and SQS of an emulated account. */
 export interface Emulators {
   send(service: Service, request: ServiceRequest): Promise<ServiceResponse>;
   close(): Promise<void>;
 }
 
 /**
- * dynalite, which keeps its tables in `directory` where one is given, and fauxqs. Both are asked within this process: a
- * connection to each would double what a call costs.
+ * Starts dynalite (DynamoDB) and fauxqs (SNS and SQS). dynalite keeps its tables in `directory`, or in memory without
+ * one. Requests reach both within this process: a connection to each would double the cost of a call.
  */
 export async function startEmulators(
   { dynalite, buildFauxqs }: Pick<Peers, "dynalite" | "buildFauxqs">,
   directory: string | undefined,
 ): Promise<Emulators> {
   const tables = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, path: directory });
-  // It closes its database only with a port that it listens on.
+  // dynalite closes its database only if it listens on a port.
   await once(tables.listen(0, localHost), "listening");
   const messages = buildFauxqs({ logger: false });
   return {
@@ -54,7 +54,7 @@ export async function startEmulators(
   };
 }
 
-/** Hands a request to a server without a connection. */
+/** Sends a request to a server of this process without a connection. */
 function sendToServer(server: Server, { url, headers, body }: ServiceRequest): Promise<ServiceResponse> {
   return new Promise((resolve) => {
     const request = Object.assign(Readable.from([body]), { method: "POST", url, headers });
@@ -73,7 +73,7 @@ function sendToServer(server: Server, { url, headers, body }: ServiceRequest): P
 
 const packages = [
   ...["dynalite", "fauxqs", "@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"],
-  // Of the synthesis before it: all that is missing is told at once.
+  // `cauce emulate` synthesizes first. With these packages in the list, one message names all that are missing.
   ...["aws-cdk-lib", "constructs", "esbuild"],
 ];
 
@@ -90,7 +90,7 @@ async function importPeers() {
 
 export type Peers = Awaited<ReturnType<typeof importPeers>>;
 
-/** What only whoever emulates needs. Throws `package_missing`. */
+/** Imports the optional packages of `cauce emulate`. Throws `package_missing`. */
 export function loadPeers(): Promise<Peers> {
   return withPeers("cauce emulate", packages, importPeers);
 }

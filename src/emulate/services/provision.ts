@@ -10,22 +10,22 @@ export interface ProvisionContext {
   readonly peers: Pick<Peers, "dynamo" | "sns" | "sqs">;
   readonly proxy: Pick<AwsProxy, "url">;
   readonly clock: Clock;
-  /** When a subscription begins to work: AWS takes its time. Default: at once. */
+  /** Delays each subscription, as AWS does. Default: a subscription works at once. */
   readonly chaos?: Pick<Chaos, "subscriptionDelayMilliseconds"> | undefined;
-  /** Told of what cannot be made any more when it is due. */
+  /** Takes one line for each delayed subscription that cannot be made. */
   readonly onLine: (source: string, line: string) => void;
-  /** Takes what is to be closed at the end. */
+  /** Closes the clients and cancels the delayed subscriptions at the end. */
   readonly open: AsyncDisposableStack;
 }
 
 export interface Provisioned {
-  /** How many tables were there already, kept from an earlier run. */
+  /** The number of tables that were kept from an earlier run. */
   readonly tablesKept: number;
-  /** Resolves when every subscription works, or is known not to. */
+  /** Resolves when every subscription works or has failed. Under chaos some begin late. */
   readonly subscribed: Promise<void>;
 }
 
-/** Makes the stacks' tables, topics, queues and subscriptions in the emulators; a table that is there stays as it is. */
+/** Makes the stacks' tables, topics, queues and subscriptions in the emulators. A table that exists stays unchanged. */
 export async function provision(
   stacks: readonly Stack[],
   { peers, proxy, clock, chaos, onLine, open }: ProvisionContext,
@@ -63,7 +63,7 @@ export async function provision(
     for (const { name: Name, attributes } of topics) {
       await sns.send(new peers.sns.CreateTopicCommand({ Name, Attributes: { ...attributes } }));
     }
-    // A queue's dead letters are there before it.
+    // A dead-letter queue must exist before the queue that names it.
     for (const queue of queues.toSorted((a, b) => Number(a.redrive !== undefined) - Number(b.redrive !== undefined))) {
       await sqs.send(new peers.sqs.CreateQueueCommand({ QueueName: queue.name, Attributes: { ...queue.attributes } }));
     }

@@ -6,20 +6,20 @@ import type { Emulators, ServiceRequest, ServiceResponse } from "./emulators.ts"
 
 export interface AwsProxy {
   readonly url: string;
-  /** Asks without a connection; undefined where the answer is lost. */
+  /** Sends a request without a connection. Resolves to undefined if the response is lost. */
   send(request: ServiceRequest): Promise<ServiceResponse | undefined>;
   close(): Promise<void>;
 }
 
 /**
- * Stands before the emulators: every call of the SDK goes through it, and the hook says what becomes of each. What is
- * not signed is refused, as AWS would.
+ * Starts the proxy in front of the emulators. Every call of the SDK passes it, and the hook decides the fate of each
+ * call. The proxy refuses requests without a signature, as AWS does.
  */
 export async function startProxy(emulators: Pick<Emulators, "send">, hook: Hook | undefined): Promise<AwsProxy> {
   const send: AwsProxy["send"] = async (request) => {
     const signer = readSigner(request.headers);
     if (signer === undefined) return refusal("sqs", "MissingAuthenticationToken", "the request is not signed");
-    // Reading what is asked for takes a while, and nobody wants to know.
+    // Parsing a call takes time. Only a hook needs it, and no hook sees the emulator's own calls.
     if (hook === undefined || signer.function === undefined) return emulators.send(signer.service, request);
     const call = readCall(signer, request.headers, request.body);
     const fate = await hook(call);
@@ -36,7 +36,7 @@ export async function startProxy(emulators: Pick<Emulators, "send">, hook: Hook 
       const chunks: Buffer[] = [];
       for await (const chunk of incoming) chunks.push(chunk as Buffer);
       const response = await send({ url, headers, body: Buffer.concat(chunks) });
-      // An answer that is lost on its way.
+      // The response is lost: the caller sees its connection break.
       if (response === undefined) incoming.socket.destroy();
       else write(outgoing, response);
     },
@@ -51,7 +51,7 @@ function write(outgoing: ServerResponse, { status, headers, body }: ServiceRespo
   outgoing.end(body);
 }
 
-/** As each service says that it does not allow a call. */
+/** Makes the response with which each service refuses a call that the role does not allow. */
 function denial({ service, function: caller, action, resources }: AwsCall): ServiceResponse {
   const code = { dynamodb: "AccessDeniedException", sns: "AuthorizationError", sqs: "AccessDenied" }[service];
   const role = `the role of ${caller ?? "the emulator"}`;
@@ -83,7 +83,7 @@ function unavailable({ service }: AwsCall): ServiceResponse {
 
 type RequestHandler = Exclude<SQSClientConfig["requestHandler"], undefined>;
 
-/** Lets a client of the SDK ask the emulators within this process: no connection, which would double what a call costs. */
+/** Makes a request handler for an SDK client of this process. A connection would double the cost of a call. */
 export function inProcess({ send }: Pick<AwsProxy, "send">): RequestHandler {
   return {
     async handle(
@@ -97,7 +97,7 @@ export function inProcess({ send }: Pick<AwsProxy, "send">): RequestHandler {
       const { path, headers, body = "" } = request;
       const sent = send({ url: path, headers, body: Buffer.from(body as Uint8Array) });
       const response = await (abortSignal === undefined ? sent : Promise.race([sent, aborted(abortSignal)]));
-      // As the loss of an answer reads on a connection; the SDK tries again.
+      // A lost response looks like this on a connection. The SDK tries again.
       if (response === undefined) throw Object.assign(new Error("the answer is lost"), { code: "ECONNRESET" });
       return { response: { statusCode: response.status, headers: response.headers, body: response.body } };
     },

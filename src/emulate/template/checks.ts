@@ -16,8 +16,8 @@ const fifoBatchMax = 10;
 const fifoEnd = ".fifo";
 
 /**
- * Refuses what emulators take and AWS does not, or what would lose messages there without a word: one line, with the
- * resource's id in the template. Throws `template_invalid`.
+ * Refuses stacks that the emulators take and AWS does not, and stacks that would lose messages on AWS without an error.
+ * Throws `template_invalid` with one line, which names the resource by its id in the template.
  */
 export function checkStacks(stacks: readonly Stack[]): void {
   const topics = stacks.flatMap((stack) => stack.topics);
@@ -42,7 +42,7 @@ export function checkStacks(stacks: readonly Stack[]): void {
   }
 }
 
-/** What resources refer to, of all stacks. */
+/** The resources of all stacks that others refer to. */
 type Targets = Pick<Stack, "topics" | "queues" | "functions">;
 
 function checkNames(resources: readonly Pick<QueueResource, "id" | "name">[]): void {
@@ -76,10 +76,10 @@ function checkSubscription(subscription: SubscriptionResource, { topics, queues 
   const { id, topicArn, protocol, endpoint, raw, filter } = subscription;
   const topic = topics.find(({ arn }) => arn === topicArn);
   if (topic === undefined) throw invalid(id, `its topic ${nameOfArn(topicArn)} is not there`);
-  if (protocol !== "sqs") throw invalid(id, `its protocol is ${protocol}, and cauce emulate knows sqs alone`);
+  if (protocol !== "sqs") throw invalid(id, `its protocol is ${protocol}, and cauce emulate knows only sqs`);
   const queue = queues.find(({ arn }) => arn === endpoint);
   if (queue === undefined) throw invalid(id, `its queue ${nameOfArn(endpoint)} is not there`);
-  // A FIFO topic may feed a standard queue, which then keeps no order: nobody wants that here.
+  // AWS lets a FIFO topic feed a standard queue. That queue would keep no order.
   if (queue.fifo !== topic.fifo) {
     throw invalid(id, `${topic.name} and ${queue.name} must both be FIFO, or both standard`);
   }
@@ -104,7 +104,7 @@ function letsSend({ Effect, Action, Resource, Principal, Condition = {} }: State
   );
 }
 
-/** The messages have one attribute, `status`, and it is text. */
+/** The only attribute of a message. Its value is text. */
 const attribute = "status";
 const operators = ["anything-but", "prefix", "suffix", "equals-ignore-case", "exists"];
 
@@ -165,5 +165,6 @@ function checkSource(source: SourceResource, { queues, functions }: Targets): vo
   if (batchSize > 10 && windowSeconds === 0) {
     throw invalid(id, `its batch size is ${batchSize}, and above 10 it needs a batching window of a second or more`);
   }
-  if (!partial) throw invalid(id, "it lacks ReportBatchItemFailures, so what is not done would be deleted");
+  if (!partial)
+    throw invalid(id, "it lacks ReportBatchItemFailures, so Lambda would delete messages that are not done");
 }

@@ -1,15 +1,15 @@
 import { CauceError } from "../../core/errors.ts";
 
-/** A value of a template: JSON in which objects of one key may be functions. */
+/** A value of a template: JSON in which an object with one key may be an intrinsic function (`Fn::Join`). */
 export type Value = string | number | boolean | null | readonly Value[] | { readonly [name: string]: Value };
 
-/** What references lead to. Either throws for what it does not know. */
+/** Resolves `Ref` and `Fn::GetAtt`. Both throw `template_invalid` for an id or attribute that they do not know. */
 export interface References {
   ref(logicalId: string, where: string): Value;
   attribute(logicalId: string, name: string, where: string): Value;
 }
 
-/** A value without functions. Throws `template_invalid`, naming `where`, for a function that is none of the known ones. */
+/** Resolves the intrinsic functions of a value. Throws `template_invalid`, with `where`, for an unknown function. */
 export function resolveValue(value: Value, references: References, where: string): Value {
   if (typeof value !== "object" || value === null) return value;
   if (isList(value)) return value.map((each) => resolveValue(each, references, where));

@@ -1,7 +1,7 @@
 import type { Template, TemplateResource } from "./assembly.ts";
 import { invalid, type References, resolveValue, type Value } from "./intrinsics.ts";
 
-/** The account and Region in which an emulated stack stands: those that the emulators take for granted. */
+/** The account and Region of an emulated stack. dynalite and fauxqs assume both. */
 export const account = "000000000000";
 export const region = "us-east-1";
 
@@ -12,23 +12,23 @@ const pseudoParameters: Readonly<Record<string, string>> = {
   "AWS::URLSuffix": "amazonaws.com",
 };
 
-/** Where the things are whose addresses only the running emulator knows. */
+/** The URLs that only the running emulator knows. */
 export interface Endpoints {
   queueUrl(name: string): string;
   /** The URL of the API with this id in the template. */
   apiUrl(id: string): string;
 }
 
-/** How a type of resource is named, and what it answers to `Ref` and `Fn::GetAtt`. */
+/** How a type of resource is named, and what `Ref` and `Fn::GetAtt` give for it. */
 interface Kind {
-  /** The property that holds its name; without one, or where it is left out, the id in the template stands for it. */
+  /** The property that holds the name. If the type has none, or the template leaves it out, the id is the name. */
   readonly nameProperty?: string;
   /** What `Ref` gives. Default: the name. */
   readonly ref?: (name: string, endpoints: Endpoints) => string;
   readonly attributes?: Readonly<Record<string, (name: string, id: string, endpoints: Endpoints) => string>>;
 }
 
-/** `arnOf("lambda", "function:")("orders-request-dev")` */
+/** Makes ARNs from names: `arnOf("lambda", "function:")("orders-request-dev")`. */
 export const arnOf =
   (service: string, prefix = "") =>
   (name: string): string =>
@@ -66,7 +66,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
 };
 
-/** What the references of a template lead to, in an emulator whose addresses are `endpoints`. */
+/** Makes the references of a template, with the emulator's `endpoints`. */
 export function createReferences(template: Template, endpoints: Endpoints): References {
   const findResource = (id: string, where: string): TemplateResource => {
     const resource = template.resources[id];
@@ -88,13 +88,13 @@ export function createReferences(template: Template, endpoints: Endpoints): Refe
     },
     attribute(id, name, where) {
       const resource = findResource(id, where);
-      // What a parameter holds may be a function again.
+      // The value of a parameter may hold references again.
       if (resource.Type === "AWS::SSM::Parameter" && name === "Value") {
         return resolveValue(resource.Properties?.Value as Value, references, `${id}.Value`);
       }
       const attribute = kinds[resource.Type]?.attributes?.[name];
       if (attribute === undefined) {
-        throw invalid(where, `${name} of "${id}" (${resource.Type}) is nothing that cauce emulate knows`);
+        throw invalid(where, `cauce emulate does not know ${name} of "${id}" (${resource.Type})`);
       }
       return attribute(findName(id, resource), id, endpoints);
     },
@@ -102,7 +102,7 @@ export function createReferences(template: Template, endpoints: Endpoints): Refe
   return references;
 }
 
-/** An ARN's last part: the name of a queue or topic, or of a function. A name stays as it is. */
+/** Reads the name of a queue, topic or function from its ARN. A name stays unchanged. */
 export function nameOfArn(arn: string): string {
   return arn.split(":").at(-1) as string;
 }

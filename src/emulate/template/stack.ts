@@ -11,7 +11,7 @@ export type SourceResource = Readonly<ReturnType<typeof readSource>>;
 export type ScheduleResource = Readonly<ReturnType<typeof readSchedules>[number]>;
 export type ApiResource = Readonly<ReturnType<typeof readApis>[number]>;
 
-/** What a synthesized stack holds, with every reference resolved: what is checked, provisioned and run. */
+/** The resources of a synthesized stack, with every reference resolved. They are checked, provisioned and run. */
 export interface Stack {
   readonly name: string;
   readonly tables: readonly TableResource[];
@@ -24,7 +24,7 @@ export interface Stack {
   readonly apis: readonly ApiResource[];
 }
 
-/** A statement of a policy, as IAM writes it. */
+/** A statement of a policy, in the form of IAM. */
 export interface Statement {
   readonly Effect: string;
   readonly Action?: string | readonly string[];
@@ -37,8 +37,8 @@ interface PolicyDocument {
   readonly Statement?: readonly Statement[];
 }
 
-/** What changes nothing of how orders go: who watches, where logs are kept, and who may assume or invoke what. */
-const leftOut = [
+/** Ignored: types of resource that do not affect processing (monitoring, logs, trust and invoke permissions). */
+const ignoredTypes = [
   "AWS::ApiGatewayV2::Stage",
   "AWS::CDK::Metadata",
   "AWS::CloudWatch::Alarm",
@@ -49,25 +49,25 @@ const leftOut = [
   "AWS::Logs::LogGroup",
   "AWS::SNS::TopicPolicy",
 ];
-/** Read only where a function of the template refers to one. */
-const onlyReferred = "AWS::SSM::Parameter";
 
-/** A resource's properties without references. */
+/** The properties of a resource, with every reference resolved. */
 type Properties = Readonly<Record<string, Value | undefined>>;
+
 interface Resolved {
-  /** Its id in the template, which messages name. */
+  /** The id of the resource in the template, for messages. */
   readonly id: string;
   readonly properties: Properties;
 }
 
 /**
- * A template as plain resources. Throws `template_invalid` for a type of resource that it does not know, and for a
- * value that it cannot resolve, by name.
+ * Reads the resources of a template. Throws `template_invalid`, with the id, for an unknown type of resource and for a
+ * value that cannot be resolved.
  */
 export function readStack(template: Template, endpoints: Endpoints): Stack {
   const references = createReferences(template, endpoints);
   const entries = Object.entries(template.resources);
-  const known = new Set([...leftOut, onlyReferred]);
+  // A reference reads the value of a parameter.
+  const known = new Set([...ignoredTypes, "AWS::SSM::Parameter"]);
   const all = (type: string): Resolved[] => {
     known.add(type);
     return entries
@@ -125,7 +125,7 @@ function readQueue(resource: Resolved, endpoints: Endpoints, policies: readonly 
       deadLettersArn: String(redrive.deadLetterTargetArn),
       receivesMax: Number(redrive.maxReceiveCount),
     },
-    /** The statements of all its policies. */
+    /** The statements of every policy of the queue. */
     statements: findStatements(policies, "Queues", url),
   };
 }
@@ -148,14 +148,14 @@ function readFunction(resource: Resolved, template: Template, policies: readonly
   const { Variables = {} } = (resource.properties.Environment ?? {}) as { readonly Variables?: Properties };
   return {
     ...{ id: resource.id, name, arn: arnOf("lambda", "function:")(name) },
-    /** The folder that holds its code; undefined where the assembly has none. */
+    /** The folder of the code. Undefined if the assembly holds no such asset. */
     directory: template.assetDirectory(String((resource.properties.Code as Properties).S3Key)),
     /** `index.handler` */
     handler: text(resource, "Handler"),
     timeoutSeconds: number(resource, "Timeout", 3),
     memoryMegabytes: number(resource, "MemorySize", 128),
     environment: Object.fromEntries(Object.entries(Variables).map(([variable, value]) => [variable, String(value)])),
-    /** What its role may do. */
+    /** The statements of every policy of the function's role. */
     statements: findStatements(policies, "Roles", role),
   };
 }
@@ -169,9 +169,9 @@ function readSource(resource: Resolved) {
     function: nameOfArn(text(resource, "FunctionName")),
     batchSize: number(resource, "BatchSize", 10),
     windowSeconds: number(resource, "MaximumBatchingWindowInSeconds", 0),
-    /** How many invocations of it run at once, at most. */
+    /** The most invocations that run at once. */
     concurrencyMax: Number(MaximumConcurrency ?? 1_000),
-    /** Whether the function answers which records of a batch failed. */
+    /** Whether the function's response names the failed messages of a batch. */
     partial: (FunctionResponseTypes as readonly string[]).includes("ReportBatchItemFailures"),
   };
 }
@@ -184,7 +184,10 @@ function readSchedules(resource: Resolved) {
   const expression = text(resource, "ScheduleExpression");
   const [, count, unit = ""] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? [];
   if (count === undefined) {
-    throw invalid(`${id}.ScheduleExpression`, `"${expression}" is no rate(…), and cauce emulate knows no other`);
+    throw invalid(
+      `${id}.ScheduleExpression`,
+      `"${expression}" is not rate(…), the only schedule that cauce emulate knows`,
+    );
   }
   const everySeconds = Number(count) * (unitSeconds[unit] as number);
   return ((properties.Targets ?? []) as readonly Properties[]).map(({ Arn }) => ({
@@ -207,15 +210,15 @@ function readApis(all: (type: string) => Resolved[]) {
         if (integration === undefined) throw invalid(id, `its target ${String(Target)} is no integration`);
         const { IntegrationType, IntegrationUri, PayloadFormatVersion } = integration;
         if (IntegrationType !== "AWS_PROXY" || PayloadFormatVersion !== "2.0") {
-          throw invalid(id, "cauce emulate knows routes to functions with the payload format 2.0 alone");
+          throw invalid(id, "cauce emulate knows only routes to functions with the payload format 2.0");
         }
-        /** `$default` or `GET /path`, and the function behind it. */
+        /** `key` is `$default` or `GET /path`. */
         return { key: String(RouteKey), function: nameOfArn(String(IntegrationUri)) };
       }),
   }));
 }
 
-/** The statements of those policies that name a queue or a role. */
+/** Finds the statements of the policies that apply to a queue or a role. */
 function findStatements(
   policies: readonly Resolved[],
   property: "Queues" | "Roles",
@@ -252,7 +255,7 @@ const attributeNames = [
   "RedrivePolicy",
 ];
 
-/** Attributes as the APIs of SNS and SQS take them: text, and JSON where they are objects. */
+/** Reads the attributes in the form that the APIs of SNS and SQS take: text, and JSON for an object. */
 function readAttributes({ properties }: Resolved): Record<string, string> {
   return Object.fromEntries(
     attributeNames.flatMap((name) => {
