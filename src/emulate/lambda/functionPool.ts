@@ -8,18 +8,6 @@ import { region } from "../template/references.ts";
 import type { FunctionResource } from "../template/stack.ts";
 import { functionError, type InvocationResult, type RuntimeApi } from "./runtimeApi.ts";
 
-/**
- * The processes of one function. Each process runs one invocation at a time. If all are busy, another one starts at
- * once, up to one for each core. After that another one starts only when no invocation has ended for 1 s, up to two for
- * each core and at least four. More processes than cores help if the processes wait, and slow them down if they compute.
- */
-export interface FunctionPool {
-  invoke(event: unknown): Promise<InvocationResult>;
-  /** Resolves when an invocation would start at once. */
-  room(): Promise<void>;
-  close(): Promise<void>;
-}
-
 /** What the processes of every function share. */
 export interface FunctionHost {
   readonly api: RuntimeApi;
@@ -36,12 +24,18 @@ export interface FunctionHost {
 /** Longer than a process takes to start, so a starting process does not count as a busy one that makes no progress. */
 const patienceMilliseconds = 1_000;
 
-export function createFunctionPool(plan: FunctionResource, host: FunctionHost): FunctionPool {
+/**
+ * Creates the processes of one function. Each process runs one invocation at a time. If all are busy, another one
+ * starts at once, up to one for each core. After that another one starts only when no invocation has ended for 1 s, up
+ * to two for each core and at least four. More processes than cores help processes that wait, and slow down those that
+ * compute.
+ */
+export function createFunctionPool(plan: FunctionResource, host: FunctionHost) {
   const processesMax = Math.max(4, 2 * availableParallelism());
   const processes = new Set<FunctionProcess>();
   const idle: FunctionProcess[] = [];
   let busy = 0;
-  let limit = Math.min(availableParallelism(), processesMax);
+  let limit = availableParallelism();
   let patience: NodeJS.Timeout | undefined;
   let changed = Promise.withResolvers<void>();
   let closing = false;
@@ -59,17 +53,17 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost): 
     changed.resolve();
     changed = Promise.withResolvers();
   };
-  const start = (): void => {
+  const grow = (): void => {
     limit++;
     wakeAll();
   };
   /** Resolves when an invocation has ended, the limit has grown or the pool closes. */
   const change = (): Promise<void> => {
-    if (limit < processesMax) patience ??= setTimeout(start, patienceMilliseconds);
+    if (limit < processesMax) patience ??= setTimeout(grow, patienceMilliseconds);
     return changed.promise;
   };
   return {
-    async invoke(event) {
+    async invoke(event: unknown): Promise<InvocationResult> {
       while (busy >= limit && !closing) await change();
       if (closing) return { ...functionError("Closed", "the emulator is closing"), requestId: "" };
       busy++;
@@ -89,10 +83,11 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost): 
         wakeAll();
       }
     },
-    async room() {
+    /** Resolves when an invocation would start at once. */
+    async room(): Promise<void> {
       while (busy >= limit && !closing) await change();
     },
-    async close() {
+    async close(): Promise<void> {
       closing = true;
       wakeAll();
       for (const each of processes) each.kill();
@@ -100,6 +95,8 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost): 
     },
   };
 }
+
+export type FunctionPool = ReturnType<typeof createFunctionPool>;
 
 type FunctionProcess = ReturnType<typeof startFunctionProcess>;
 

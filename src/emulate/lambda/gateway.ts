@@ -33,10 +33,8 @@ export async function startGateway({ api, port, clock, invoke }: GatewayOptions)
     if (route === undefined) return message(outgoing, 404, "Not Found");
     const late = Promise.withResolvers<undefined>();
     const cancel = clock.at(clock.now() + answerSeconds * 1_000, () => late.resolve(undefined));
-    const result = await Promise.race([
-      invoke(route.function, makeEvent(incoming, body, route.key, api)),
-      late.promise,
-    ]);
+    const event = makeEvent(incoming, body, route.key, api);
+    const result = await Promise.race([invoke(route.function, event), late.promise]);
     cancel();
     if (result === undefined) return message(outgoing, 503, "Service Unavailable");
     if (!result.ok) return message(outgoing, 500, "Internal Server Error");

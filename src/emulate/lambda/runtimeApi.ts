@@ -10,17 +10,12 @@ interface Invocation {
   start(): number;
 }
 
-/** Why an invocation failed. `type` is Lambda's name: the error's class, `Runtime.ExitError` or `Sandbox.Timedout`. */
-interface FunctionError {
-  readonly ok: false;
-  readonly type: string;
-  readonly message: string;
+/** Makes a failure. `type` is Lambda's name for it: the error's class, `Runtime.ExitError` or `Sandbox.Timedout`. */
+export function functionError(type: string, message: string) {
+  return { ok: false as const, type, message };
 }
 
-export function functionError(type: string, message: string): FunctionError {
-  return { ok: false, type, message };
-}
-
+type FunctionError = Readonly<ReturnType<typeof functionError>>;
 type Ended = { readonly ok: true; readonly payload: string } | FunctionError;
 
 /** What came of an invocation. */

@@ -58,12 +58,8 @@ function denial({ service, function: caller, action, resources }: AwsCall): Serv
   return refusal(service, code, `${role} is not authorized to perform: ${action} on resource: ${resources.join(", ")}`);
 }
 
-function refusal(
-  service: Service,
-  code: string,
-  message: string,
-  status = service === "dynamodb" ? 400 : 403,
-): ServiceResponse {
+function refusal(service: Service, code: string, message: string, given?: number): ServiceResponse {
+  const status = given ?? (service === "dynamodb" ? 400 : 403);
   if (service === "sns") {
     const text = message.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
     const body = `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>${code}</Code><Message>${text}</Message></Error><RequestId>refused</RequestId></ErrorResponse>`;

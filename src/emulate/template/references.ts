@@ -93,10 +93,8 @@ export function createReferences(template: Template, endpoints: Endpoints): Refe
         return resolveValue(resource.Properties?.Value as Value, references, `${id}.Value`);
       }
       const attribute = kinds[resource.Type]?.attributes?.[name];
-      if (attribute === undefined) {
-        throw invalid(where, `cauce emulate does not know ${name} of "${id}" (${resource.Type})`);
-      }
-      return attribute(findName(id, resource), id, endpoints);
+      if (attribute !== undefined) return attribute(findName(id, resource), id, endpoints);
+      throw invalid(where, `cauce emulate does not know ${name} of "${id}" (${resource.Type})`);
     },
   };
   return references;
