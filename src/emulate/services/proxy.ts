@@ -91,7 +91,10 @@ export function inProcess({ send }: Pick<AwsProxy, "send">): RequestHandler {
       { abortSignal }: { readonly abortSignal?: AbortSignal } = {},
     ) {
       const { path, headers, body = "" } = request;
-      const sent = send({ url: path, headers, body: Buffer.from(body as Uint8Array) });
+      // The SDK warns if a string method of its body is called, as `Buffer.from(body)` does.
+      const isBytes = body instanceof Uint8Array;
+      const bytes = isBytes ? Buffer.from(body.buffer, body.byteOffset, body.byteLength) : Buffer.from(body);
+      const sent = send({ url: path, headers, body: bytes });
       const response = await (abortSignal === undefined ? sent : Promise.race([sent, aborted(abortSignal)]));
       // A lost response looks like this on a connection. The SDK tries again.
       if (response === undefined) throw Object.assign(new Error("the answer is lost"), { code: "ECONNRESET" });
