@@ -17,7 +17,7 @@ import { invalid } from "./template/intrinsics.ts";
 import { account } from "./template/references.ts";
 import { readStack, type Stack } from "./template/stack.ts";
 
-export interface EmulateOptions {
+interface EmulateOptions {
   /** The folder of the cloud assembly, which `cdk synth` or `cauce synth` wrote. */
   readonly assembly: string;
   /** The names of the stacks to run, in this order. Default: every stack of the assembly, by name. */

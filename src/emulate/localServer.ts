@@ -9,7 +9,7 @@ export interface LocalServer {
   close(): Promise<void>;
 }
 
-export interface LocalServerOptions extends ServerOptions {
+interface LocalServerOptions extends ServerOptions {
   /** Default 0: any free port. */
   readonly port?: number;
   /** How long `close` waits for open requests, in milliseconds. Default 0. */

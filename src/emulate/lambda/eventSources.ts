@@ -10,7 +10,7 @@ export type SourceRecord = Readonly<ReturnType<typeof makeRecord>>;
 /** Decides in which order a function gets the messages of a queue, and whether some come twice. */
 export type Disorder = (queue: string, records: readonly SourceRecord[]) => readonly SourceRecord[];
 
-export interface EventSourceOptions {
+interface EventSourceOptions {
   readonly source: SourceResource;
   readonly queueUrl: string;
   readonly pool: Pick<FunctionPool, "invoke" | "room">;

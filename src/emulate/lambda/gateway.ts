@@ -6,7 +6,7 @@ import { account } from "../template/references.ts";
 import type { ApiResource } from "../template/stack.ts";
 import type { InvocationResult } from "./runtimeApi.ts";
 
-export interface GatewayOptions {
+interface GatewayOptions {
   readonly api: ApiResource;
   readonly port: number;
   readonly clock: Clock;

@@ -22,7 +22,7 @@ type Ended = { readonly ok: true; readonly payload: string } | FunctionError;
 export type InvocationResult = Ended & { readonly requestId: string };
 
 /** The emulator's side of the Runtime API for one process. */
-export type RuntimeApiSession = ReturnType<typeof createSession>;
+type RuntimeApiSession = ReturnType<typeof createSession>;
 
 export interface RuntimeApi {
   open(): RuntimeApiSession;

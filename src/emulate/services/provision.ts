@@ -6,7 +6,7 @@ import { emulatorKey } from "./call.ts";
 import type { Peers } from "./emulators.ts";
 import type { AwsProxy } from "./proxy.ts";
 
-export interface ProvisionContext {
+interface ProvisionContext {
   readonly peers: Pick<Peers, "dynamo" | "sns" | "sqs">;
   readonly proxy: Pick<AwsProxy, "url">;
   readonly clock: Clock;

@@ -2,13 +2,13 @@ import type { Template } from "./assembly.ts";
 import { invalid, resolveValue, type Value } from "./intrinsics.ts";
 import { arnOf, createReferences, type Endpoints, nameOfArn } from "./references.ts";
 
-export type TableResource = Readonly<ReturnType<typeof readTable>>;
-export type TopicResource = Readonly<ReturnType<typeof readTopic>>;
+type TableResource = Readonly<ReturnType<typeof readTable>>;
+type TopicResource = Readonly<ReturnType<typeof readTopic>>;
 export type QueueResource = Readonly<ReturnType<typeof readQueue>>;
 export type SubscriptionResource = Readonly<ReturnType<typeof readSubscription>>;
 export type FunctionResource = Readonly<ReturnType<typeof readFunction>>;
 export type SourceResource = Readonly<ReturnType<typeof readSource>>;
-export type ScheduleResource = Readonly<ReturnType<typeof readSchedules>[number]>;
+type ScheduleResource = Readonly<ReturnType<typeof readSchedules>[number]>;
 export type ApiResource = Readonly<ReturnType<typeof readApis>[number]>;
 
 /** The resources of a synthesized stack, with every reference resolved. They are checked, provisioned and run. */
