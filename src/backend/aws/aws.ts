@@ -1,7 +1,6 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../core/errors.ts";
 import { guarded } from "../guard.ts";
-import { refuseSize } from "../newOrder.ts";
 import type { BackendFactoryOptions, Delivery, Limits, LocatedBackend } from "../port.ts";
 import { destroyClients } from "./clients.ts";
 import { createDepths } from "./index/depths.ts";
@@ -14,8 +13,7 @@ import type { Lease } from "./queue/inFlight.ts";
 import { openQueues } from "./queue/queue.ts";
 import { createReceiver } from "./queue/receive.ts";
 import { concurrencyMax, concurrencyMin, dataBytesMax, visibilitySecondsMax } from "./quotas.ts";
-import { orderKey } from "./table.ts";
-import { type AwsOptions, openTableContext } from "./tableMeta.ts";
+import { type AwsOptions, openTableContext, orderKey } from "./table.ts";
 
 export interface AwsBackend extends LocatedBackend {
   /**
@@ -42,17 +40,13 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     const limits = limitsOf(sweepSeconds);
     const context = openQueues(await openTableContext(options, factory), options);
     const { clients, meta, names } = context;
-    const orders = createOrders(context);
+    const orders = createOrders(context, limits);
     const receiver = createReceiver(context, pollSeconds);
     const depths = createDepths(context);
     const underWay = new Set<Promise<unknown>>();
     const backend: Omit<AwsBackend, "where"> = {
       limits,
-      async place(order) {
-        const refused = refuseSize(order, limits);
-        if (refused !== undefined) throw refused;
-        return orders.place(order);
-      },
+      place: orders.place,
       get: (id) => readOrder(context, id),
       list: (query) => list(context, query),
       commit: orders.commit,

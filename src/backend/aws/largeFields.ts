@@ -14,8 +14,7 @@ import {
   textOf,
   timeToLiveAttribute,
 } from "./item.ts";
-import { type ItemKey, orderKey } from "./table.ts";
-import type { TableContext } from "./tableMeta.ts";
+import { type ItemKey, orderKey, type TableContext } from "./table.ts";
 
 /**
  * Data, results and extras above 600 bytes are items of their own ("parts"), so that the order's other writes do not

@@ -4,8 +4,8 @@ import type { Change } from "../../core/decide.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { createIds } from "../ids.ts";
-import { storedOrder } from "../newOrder.ts";
-import type { Backend, NewOrder, OldOrders, Placed, Removal } from "../port.ts";
+import { refuseSize, storedOrder } from "../newOrder.ts";
+import type { Backend, Limits, NewOrder, OldOrders, Placed, Removal } from "../port.ts";
 import { queryIndex } from "./index/query.ts";
 import {
   attributes as a,
@@ -29,11 +29,13 @@ import { readItem, readOrder, releaseLargeFields, type Written, writeLargeFields
 import { consumeVisit, putOffVisit, seenOf } from "./queue/deliveries.ts";
 import type { AwsContext } from "./queue/queue.ts";
 import { delaySecondsMax, retentionSecondsMax } from "./quotas.ts";
-import { orderKey } from "./table.ts";
-import { lostSecondsOf, type TableContext } from "./tableMeta.ts";
+import { lostSecondsOf, orderKey, type TableContext } from "./table.ts";
 
 /** The writes of orders that join table and queues. */
-export function createOrders(context: AwsContext): Pick<Backend, "place" | "commit"> {
+export function createOrders(
+  context: AwsContext,
+  limits: Pick<Limits, "dataBytesMax" | "groupBytesMax">,
+): Pick<Backend, "place" | "commit"> {
   const ids = createIds(0);
   const nonces = new WeakMap<object, string>();
 
@@ -46,6 +48,8 @@ export function createOrders(context: AwsContext): Pick<Backend, "place" | "comm
 
   return {
     async place(newOrder) {
+      const refused = refuseSize(newOrder, limits);
+      if (refused !== undefined) throw refused;
       const { key, createdAt } = newOrder;
       if (key === null) {
         const placed = await placeAt(context, newOrder, ids.next(createdAt).id, nonceOf(newOrder));

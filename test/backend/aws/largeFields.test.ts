@@ -12,8 +12,7 @@ import {
 import { createOrders, remove } from "../../../src/backend/aws/orders.ts";
 import { createLeases } from "../../../src/backend/aws/queue/inFlight.ts";
 import type { AwsContext } from "../../../src/backend/aws/queue/queue.ts";
-import type { Table } from "../../../src/backend/aws/table.ts";
-import { openTableMeta } from "../../../src/backend/aws/tableMeta.ts";
+import { openTableMeta, type Table } from "../../../src/backend/aws/table.ts";
 import type { ListQuery, NewOrder } from "../../../src/backend/port.ts";
 import type { Change } from "../../../src/core/decide.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
@@ -48,7 +47,7 @@ async function ordersOf(t: TestContext) {
       warn: (fields, message) => assert.fail(`${message} ${JSON.stringify(fields)}`),
     } as Partial<AwsContext> as AwsContext;
     return {
-      ...createOrders(context),
+      ...createOrders(context, { dataBytesMax: 390_000, groupBytesMax: 256 }),
       get: (id: string) => readOrder(context, id),
       remove: (which: { readonly id: string }) => remove(context, which),
       list: (query: ListQuery) => list(context, query),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, before, describe, it } from "node:test";
-import { openTableMeta } from "../../../src/backend/aws/tableMeta.ts";
+import { openTableMeta } from "../../../src/backend/aws/table.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { startEmulators } from "./emulators.ts";
 import { stackOf } from "./support.ts";

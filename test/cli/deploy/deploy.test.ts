@@ -7,7 +7,7 @@ import { DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, PurgeQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { encodeRows } from "../../../src/backend/aws/index/depths.ts";
 import { aws } from "../../../src/backend/aws/index.ts";
-import { metaKey } from "../../../src/backend/aws/tableMeta.ts";
+import { metaKey } from "../../../src/backend/aws/table.ts";
 import { deploy } from "../../../src/cli/deploy/deploy.ts";
 import { readDeployed } from "../../../src/cli/deploy/deployed.ts";
 import { findCdk, runCdk } from "../../../src/cli/deploy/synth.ts";

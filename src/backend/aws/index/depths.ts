@@ -3,7 +3,7 @@ import type { Backend, Counts, DeliveryMode, Depth, FailureGroup } from "../../p
 import { destroyClients } from "../clients.ts";
 import type { IndexEntry } from "../item.ts";
 import type { AwsContext, QueueCounts } from "../queue/queue.ts";
-import { metaKey, openTableContext, type TableContext } from "../tableMeta.ts";
+import { metaKey, openTableContext, type TableContext } from "../table.ts";
 import { indexPages } from "./query.ts";
 
 /** How many orders of one status there are. A definition may change a status's kind, so a status may have a row of each. */

@@ -4,7 +4,7 @@ import type { StoredOrder } from "../../../core/order.ts";
 import type { ListQuery, OrderPage } from "../../port.ts";
 import { attributes as a, type IndexEntry, sortPattern } from "../item.ts";
 import { readOrder } from "../largeFields.ts";
-import type { TableContext, TableMeta } from "../tableMeta.ts";
+import type { TableContext, TableMeta } from "../table.ts";
 import { type IndexFilter, indexPages } from "./query.ts";
 
 const cursorPattern = new RegExp(`^l(${sortPattern})$`);

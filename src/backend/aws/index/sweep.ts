@@ -5,8 +5,7 @@ import { attributes as a, type IndexEntry, type Item, newNonce, numberOf, settin
 import { orderOf, readItem, readOrder, sweepLargeFields } from "../largeFields.ts";
 import type { AwsContext } from "../queue/queue.ts";
 import { inValuesMax } from "../quotas.ts";
-import { orderKey } from "../table.ts";
-import { lostSecondsOf } from "../tableMeta.ts";
+import { lostSecondsOf, orderKey } from "../table.ts";
 import { countInto, type DepthRow, type Depths, decodeRows, encodeRows } from "./depths.ts";
 import { type IndexFilter, type IndexPage, queryIndex } from "./query.ts";
 

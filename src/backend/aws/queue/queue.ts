@@ -13,7 +13,7 @@ import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
 import { type Batcher, call, createBatcher, type ItemResult, type SendOptions } from "../clients.ts";
 import { batchMax } from "../quotas.ts";
-import type { AwsOptions, TableContext } from "../tableMeta.ts";
+import type { AwsOptions, TableContext } from "../table.ts";
 import { createGroups, createLeases, type Groups, type Leases } from "./inFlight.ts";
 import { bodyOf, createTopic, fifoFields, type Reference, statusAttribute, type Topic } from "./topic.ts";
 

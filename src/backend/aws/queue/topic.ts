@@ -4,7 +4,7 @@ import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
 import { call, createBatcher, type ItemResult } from "../clients.ts";
 import { batchMax } from "../quotas.ts";
-import type { TableContext } from "../tableMeta.ts";
+import type { TableContext } from "../table.ts";
 
 /** What a message carries: which order, and which visit of it. Never data. */
 export interface Reference {

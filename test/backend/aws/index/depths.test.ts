@@ -6,7 +6,7 @@ import { countInto, createDepths, decodeRows, depthsOf, encodeRows } from "../..
 import { sweep } from "../../../../src/backend/aws/index/sweep.ts";
 import { encodeChanging, encodeFixed, type IndexEntry, type Item, present } from "../../../../src/backend/aws/item.ts";
 import { openQueues } from "../../../../src/backend/aws/queue/queue.ts";
-import { metaKey, openTableContext } from "../../../../src/backend/aws/tableMeta.ts";
+import { metaKey, openTableContext } from "../../../../src/backend/aws/table.ts";
 import type { StoredOrder } from "../../../../src/core/order.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 import { newOrder } from "../../sqlite/support.ts";

@@ -6,8 +6,7 @@ import { createGroups, createLeases } from "../../../../src/backend/aws/queue/in
 import type { AwsContext, SqsQueue } from "../../../../src/backend/aws/queue/queue.ts";
 import { createReceiver } from "../../../../src/backend/aws/queue/receive.ts";
 import { bodyOf } from "../../../../src/backend/aws/queue/topic.ts";
-import type { Table } from "../../../../src/backend/aws/table.ts";
-import type { TableMeta } from "../../../../src/backend/aws/tableMeta.ts";
+import type { Table, TableMeta } from "../../../../src/backend/aws/table.ts";
 import type { Delivery, DeliveryMode } from "../../../../src/backend/port.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 
