@@ -37,7 +37,7 @@ export function placedEntry({ createdAt, by }: NewOrder): Entry {
 /** The `limit_exceeded` of data, a group key or extras of more bytes than the backend holds. */
 export function refuseSize(
   order: Pick<NewOrder, "dataJson" | "group" | "extrasJson">,
-  { dataBytesMax, groupBytesMax }: Limits,
+  { dataBytesMax, groupBytesMax }: Pick<Limits, "dataBytesMax" | "groupBytesMax">,
 ): CauceError | undefined {
   if (exceedsBytes(order.dataJson, dataBytesMax)) {
     return new CauceError("limit_exceeded", `the data takes more than the ${dataBytesMax} bytes that the store holds`);

@@ -1,23 +1,24 @@
 import type { Delivery, Verdict } from "../backend/port.ts";
 import { type Change, type Decision, decide, isLive, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
-import { attemptNumber, type StoredOrder } from "../core/order.ts";
+import { type Actor, attemptNumber, type StoredOrder } from "../core/order.ts";
 import { decideContext, type EndedAttempt } from "./context.ts";
 import { textOf } from "./log.ts";
 import { runHandler, type StatusContext } from "./runHandler.ts";
 import { commitAgain } from "./storeHealth.ts";
 
-/** A delivery that is about to be tried. */
-export interface HandedDelivery extends Delivery {
-  /** Names the run that tries the delivery, such as a run of a Lambda function. The history keeps it. */
-  readonly requestId?: string | undefined;
-}
-
 /** What comes of a delivery. `consumed`: a commit has ended the delivery's lease, so there is nothing to settle. */
 export type Settlement = Verdict & { readonly consumed?: true };
 
-/** Tries one delivery. Resolves to undefined where the delivery cannot be settled: its lease must run out. */
-export type RunAttempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Settlement | undefined>;
+/**
+ * Tries one delivery. Resolves to undefined where the delivery cannot be settled: its lease must run out. `requestId`
+ * names the run that tries the delivery, such as a run of a Lambda function, and the history keeps it.
+ */
+export type RunAttempt = (
+  delivery: Delivery,
+  onHandlerEnd: () => void,
+  requestId?: string,
+) => Promise<Settlement | undefined>;
 
 const done: Settlement = { verdict: "done" };
 const consumed: Settlement = { verdict: "done", consumed: true };
@@ -38,9 +39,7 @@ type Decided = Extract<Decision, { change: Change }>;
 export function createAttempt(context: StatusContext): RunAttempt {
   const { backend, clock, actor, log, observer } = context;
 
-  const decideFor = (delivery: HandedDelivery, order: StoredOrder, outcome: Outcome): Decided => {
-    const { messageId, requestId = null } = delivery;
-    const by = messageId === null && requestId === null ? actor : { ...actor, requestId, messageId };
+  const decideBy = (by: Actor, order: StoredOrder, outcome: Outcome): Decided => {
     const decidedIn = decideContext(context, by);
     let decision: Decision;
     try {
@@ -65,11 +64,12 @@ export function createAttempt(context: StatusContext): RunAttempt {
 
   /** Records the attempt whose worker died. Resolves to the order with which the next attempt begins, if one does. */
   const recordLost = async (
+    by: Actor,
     order: StoredOrder,
-    delivery: HandedDelivery,
+    delivery: Delivery,
   ): Promise<StoredOrder | Settlement | undefined> => {
     const outcome: Outcome = { kind: "redelivered", unattended: delivery.unattended };
-    const { change, exhaustedBy } = decideFor(delivery, order, outcome);
+    const { change, exhaustedBy } = decideBy(by, order, outcome);
     const commit = backend.commit(change, delivery);
     const committed = await commit.catch((error) => commitAgain(context, change, delivery, error));
     if (committed === undefined) return undefined;
@@ -78,7 +78,10 @@ export function createAttempt(context: StatusContext): RunAttempt {
     return change.delivery === "keep" ? change.after : consumed;
   };
 
-  return async (delivery, onHandlerEnd) => {
+  return async (delivery, onHandlerEnd, requestId) => {
+    const { messageId } = delivery;
+    const isNamed = messageId !== null || requestId !== undefined;
+    const by = isNamed ? { ...actor, requestId: requestId ?? null, messageId } : actor;
     let ready: StoredOrder | Settlement | undefined;
     try {
       ready = readyOrder(await backend.get(delivery.orderId), delivery, clock.now());
@@ -87,7 +90,7 @@ export function createAttempt(context: StatusContext): RunAttempt {
       log.warn({ orderId: delivery.orderId, error: String(error) }, "order not read; trying again");
       ready = again(clock.now() + notYetMilliseconds);
     }
-    if (delivery.redelivered && !("verdict" in ready)) ready = await recordLost(ready, delivery);
+    if (delivery.redelivered && !("verdict" in ready)) ready = await recordLost(by, ready, delivery);
     if (ready === undefined || "verdict" in ready) {
       onHandlerEnd();
       return ready;
@@ -97,7 +100,7 @@ export function createAttempt(context: StatusContext): RunAttempt {
     const outcome = running instanceof Promise ? await running : running;
     const milliseconds = clock.now() - startedAt;
     onHandlerEnd();
-    const { change, exhaustedBy } = decideFor(delivery, ready, outcome);
+    const { change, exhaustedBy } = decideBy(by, ready, outcome);
     // The backend's promise is awaited here: a helper around it would cost each order one more promise.
     let committed: "committed" | "stale" | undefined;
     try {

@@ -117,9 +117,9 @@ function createProcessing(
       stopping = new AbortController();
       handling = await openHandling(context, app, stopping.signal);
       const attempts = new Map(handling.contexts.map((own) => [own.status, createAttempt(own)]));
-      return (delivery, onHandlerEnd) => {
+      return (delivery, onHandlerEnd, requestId) => {
         const attempt = attempts.get(delivery.status);
-        if (attempt !== undefined) return attempt(delivery, onHandlerEnd);
+        if (attempt !== undefined) return attempt(delivery, onHandlerEnd, requestId);
         throw new CauceError("status_not_handled", `"${delivery.status}" is no handled status of "${workflow.name}"`);
       };
     },
