@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { extrasBytesMax } from "../../core/extras.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { expired, failedAttempt, failedForGood, movedTo, redelivered, requested, retried } from "./orders.ts";
-import { both, type Case, needs, placedOrder, type Trial } from "./trial.ts";
+import {
+  afterClosing,
+  afterCrash,
+  assertOf,
+  both,
+  type Case,
+  shortMilliseconds,
+  shortSeconds,
+  type Trial,
+} from "./trial.ts";
 
 /** `writeExtras` would write this text differently, so a backend that parses it and writes it again changes it. */
 const extrasJson = '{ "steps" : {"charge":1.0}, "acts":[], "ofANewerVersion":"año 漢字 👩‍👩‍👧 \\u0000" }';
@@ -15,8 +24,7 @@ export const extras: readonly Case[] = [
     assert.equal(order.extrasJson, extrasJson);
     assert.deepEqual(await trial.get(order.id), order);
     assert.deepEqual(await trial.list({}, 1), [order]);
-    const repeat = await trial.backend.place(trial.newOrder({ extrasJson: others, key: "k" }));
-    assert.deepEqual(repeat, { outcome: "repeated", order });
+    assert.deepEqual(await trial.offer({ extrasJson: others, key: "k" }), { outcome: "repeated", order });
     await trial.receiveOne("received");
     assert.deepEqual(await trial.get(order.id), order, "in a worker's hand");
   }),
@@ -26,23 +34,20 @@ export const extras: readonly Case[] = [
       assert.equal((await trial.get(id)).extrasJson, text);
     }
   }),
-  both(
-    "extras of 600, of 601 and of the most bytes come back, placed and committed, one for the other",
-    async (trial) => {
-      const sizes = [600, 601, extrasBytesMax];
-      const texts = sizes.flatMap((bytes) => [textOf(bytes, "x"), textOf(bytes, "漢"), textOf(bytes, "👩")]);
-      for (const text of texts) {
-        const { id } = await trial.place({ status: "held", extrasJson: text });
-        assert.equal((await trial.get(id)).extrasJson, text);
-      }
-      let order = await trial.place({ status: "held" });
-      for (const text of [...texts, ...texts.toReversed()]) {
-        order = await commitExtras(trial, order, text);
-        assert.deepEqual(await trial.get(order.id), order);
-      }
-      assert.deepEqual(await trial.list({ status: "held" }, texts.length + 1).then(([newest]) => newest), order);
-    },
-  ),
+  both("extras of 600, 601 and the most bytes come back, placed and replaced by one another", async (trial) => {
+    const sizes = [600, 601, extrasBytesMax];
+    const texts = sizes.flatMap((bytes) => [textOf(bytes, "x"), textOf(bytes, "漢"), textOf(bytes, "👩")]);
+    for (const text of texts) {
+      const { id } = await trial.place({ status: "held", extrasJson: text });
+      assert.equal((await trial.get(id)).extrasJson, text);
+    }
+    let order = await trial.place({ status: "held" });
+    for (const text of [...texts, ...texts.toReversed()]) {
+      order = await commitExtras(trial, order, text);
+      assert.deepEqual(await trial.get(order.id), order);
+    }
+    assert.deepEqual(await trial.list({ status: "held" }, texts.length + 1).then(([newest]) => newest), order);
+  }),
   both("extras that a commit changes come back with its version, and a stale commit changes none", async (trial) => {
     const order = await trial.place({ extrasJson, key: "k" });
     await trial.receiveOne("received");
@@ -53,17 +58,13 @@ export const extras: readonly Case[] = [
     assert.equal(await trial.backend.commit(stale), "stale");
     assert.deepEqual(await trial.get(order.id), after);
     assert.deepEqual(await trial.list({ status: "priced" }, 1), [after]);
-    const repeat = await trial.backend.place(trial.newOrder({ extrasJson, key: "k" }));
-    assert.deepEqual(repeat, { outcome: "repeated", order: after });
+    assert.deepEqual(await trial.offer({ extrasJson, key: "k" }), { outcome: "repeated", order: after });
     await trial.receiveOne("priced");
     assert.deepEqual(await trial.get(order.id), after, "in a worker's hand");
   }),
-  both(
-    "extras stay through hops, attempts, failures, an operator's moves and a sweep, and no order gets another's",
-    async (trial) => {
-      for (const text of [extrasJson, textOf(extrasBytesMax, "漢"), null]) await keeps(trial, text);
-    },
-  ),
+  both("extras stay through every change of their order, and no order gets another's", async (trial) => {
+    for (const text of [extrasJson, textOf(extrasBytesMax, "漢"), null]) await keeps(trial, text);
+  }),
   both("an order whose extras were taken away is as one that never had any", async (trial) => {
     for (const text of [extrasJson, textOf(extrasBytesMax, "x")]) {
       const order = await trial.place({ extrasJson: text });
@@ -83,32 +84,26 @@ export const extras: readonly Case[] = [
       const held = await trial.place({ status: "held", key: text, extrasJson: text });
       await trial.commit(held, requested("done"));
       assert.deepEqual(await trial.backend.remove({ id: held.id }), { removed: 1, nextCursor: null });
-      const next = placedOrder(await trial.backend.place(trial.newOrder({ status: "held", key: text })));
+      const next = await trial.place({ status: "held", key: text });
       assert.equal((await trial.get(next.id)).extrasJson, null);
     }
   }),
-  needs(
-    "closing",
-    both("extras outlive a clean close", async (trial) => {
-      const [order, bare] = [await trial.place({ extrasJson }), await trial.place()];
-      const changed = await commitExtras(trial, await trial.place({ status: "held", extrasJson }), others);
-      await trial.reopen();
-      for (const each of [order, bare, changed]) assert.deepEqual(await trial.get(each.id), each);
-    }),
-  ),
-  needs(
-    "crashing",
-    both("extras outlive a crash, also those of an order in a worker's hand", async (trial) => {
-      const order = await trial.place({ extrasJson });
-      const leasedAt = trial.clock.now();
-      await trial.receiveOne("received", 1);
-      const changed = await commitExtras(trial, await trial.place({ status: "held", extrasJson }), others);
-      await trial.crash();
-      const delivery = await trial.receiveWithin("received", { notBefore: leasedAt, by: leasedAt + 1_000 });
-      assert.equal(delivery.orderId, order.id);
-      for (const each of [order, changed]) assert.deepEqual(await trial.get(each.id), each);
-    }),
-  ),
+  afterClosing("extras outlive a clean close", async (trial) => {
+    const [order, bare] = [await trial.place({ extrasJson }), await trial.place()];
+    const changed = await commitExtras(trial, await trial.place({ status: "held", extrasJson }), others);
+    await trial.reopen();
+    for (const each of [order, bare, changed]) assert.deepEqual(await trial.get(each.id), each);
+  }),
+  afterCrash("extras outlive a crash, also those of an order in a worker's hand", async (trial) => {
+    const order = await trial.place({ extrasJson });
+    const leasedAt = trial.clock.now();
+    await trial.receiveOne("received", shortSeconds);
+    const changed = await commitExtras(trial, await trial.place({ status: "held", extrasJson }), others);
+    await trial.crash();
+    const within = { notBefore: leasedAt, by: leasedAt + shortMilliseconds };
+    assertOf(await trial.receiveWithin("received", within), order);
+    for (const each of [order, changed]) assert.deepEqual(await trial.get(each.id), each);
+  }),
 ];
 
 /** Takes an order with these extras through every kind of change. No change touches them. */

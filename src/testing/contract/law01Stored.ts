@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { CauceError } from "../../core/errors.ts";
 import { contractActor, movedTo } from "./orders.ts";
-import { both, type Case, idsOf, needs, placedOrder } from "./trial.ts";
+import { afterClosing, afterCrash, both, type Case, idsOf, placedOrder } from "./trial.ts";
 
 /** 1. A change that was answered is stored. */
 export const stored: readonly Case[] = [
@@ -112,58 +112,46 @@ export const stored: readonly Case[] = [
       texts,
     );
   }),
-  needs(
-    "closing",
-    both("orders and their changes outlive a clean close", async (trial) => {
-      const order = await trial.place({ dataJson: '{"text":"漢字"}', group: "c-1", key: "outlives" });
-      const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
-      const waiting = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 5_000 });
-      await trial.reopen();
-      assert.deepEqual(await trial.get(order.id), moved);
-      assert.deepEqual(await trial.get(waiting.id), waiting);
-    }),
-  ),
-  needs(
-    "crashing",
-    both("acknowledged placings and changes outlive a crash", async (trial) => {
-      const order = await trial.place();
-      const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
-      const other = await trial.place({ group: "c-1" });
-      await trial.crash();
-      assert.deepEqual(await trial.get(order.id), moved);
-      assert.deepEqual(await trial.get(other.id), other);
-    }),
-  ),
-  needs(
-    "crashing",
-    both("acknowledged placings outlive a crash during other placings", async (trial) => {
-      const acknowledged: string[] = [];
-      const { backend } = trial;
-      // The crash cuts off placings that were not acknowledged. They may be stored or lost.
-      const place = async () => {
-        const { id } = placedOrder(await backend.place(trial.newOrder()));
-        acknowledged.push(id);
-        return id;
-      };
-      const placings = Array.from({ length: 100 }, place);
-      void Promise.allSettled(placings);
-      await trial.settles("the first of 100 placings", Promise.race(placings));
-      const before = [...acknowledged];
-      await trial.crash();
-      assert.ok(before.length > 0);
-      for (const id of before) await trial.get(id);
-    }),
-  ),
-  needs(
-    "closing",
-    both("a placing that is answered while the backend closes is stored", async (trial) => {
-      const placings = Array.from({ length: 50 }, () => trial.backend.place(trial.newOrder()));
-      const ended = Promise.allSettled(placings);
-      await trial.reopen();
-      for (const result of await trial.settles("placings while closing", ended)) {
-        if (result.status === "fulfilled") await trial.get(placedOrder(result.value).id);
-        else assert.ok(result.reason instanceof CauceError && result.reason.code === "closed", String(result.reason));
-      }
-    }),
-  ),
+  afterClosing("orders and their changes outlive a clean close", async (trial) => {
+    const order = await trial.place({ dataJson: '{"text":"漢字"}', group: "c-1", key: "outlives" });
+    const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
+    const waiting = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 5_000 });
+    await trial.reopen();
+    assert.deepEqual(await trial.get(order.id), moved);
+    assert.deepEqual(await trial.get(waiting.id), waiting);
+  }),
+  afterCrash("acknowledged placings and changes outlive a crash", async (trial) => {
+    const order = await trial.place();
+    const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
+    const other = await trial.place({ group: "c-1" });
+    await trial.crash();
+    assert.deepEqual(await trial.get(order.id), moved);
+    assert.deepEqual(await trial.get(other.id), other);
+  }),
+  afterCrash("acknowledged placings outlive a crash during other placings", async (trial) => {
+    const acknowledged: string[] = [];
+    const { backend } = trial;
+    // The crash cuts off placings that were not acknowledged. They may be stored or lost.
+    const place = async () => {
+      const { id } = placedOrder(await backend.place(trial.newOrder()));
+      acknowledged.push(id);
+      return id;
+    };
+    const placings = Array.from({ length: 100 }, place);
+    void Promise.allSettled(placings);
+    await trial.settles("the first of 100 placings", Promise.race(placings));
+    const before = [...acknowledged];
+    await trial.crash();
+    assert.ok(before.length > 0);
+    for (const id of before) await trial.get(id);
+  }),
+  afterClosing("a placing that is answered while the backend closes is stored", async (trial) => {
+    const placings = Array.from({ length: 50 }, () => trial.offer());
+    const ended = Promise.allSettled(placings);
+    await trial.reopen();
+    for (const result of await trial.settles("placings while closing", ended)) {
+      if (result.status === "fulfilled") await trial.get(placedOrder(result.value).id);
+      else assert.ok(result.reason instanceof CauceError && result.reason.code === "closed", String(result.reason));
+    }
+  }),
 ];

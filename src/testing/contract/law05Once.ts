@@ -1,10 +1,16 @@
 import assert from "node:assert/strict";
 import type { Delivery } from "../../backend/port.ts";
 import { failedAttempt, failedForGood, movedTo, redelivered } from "./orders.ts";
-import { both, type Case, idsOf, needs, type Trial } from "./trial.ts";
-
-const shortSeconds = 1;
-const shortMilliseconds = shortSeconds * 1_000;
+import {
+  afterClosing,
+  assertOf,
+  both,
+  type Case,
+  idsOf,
+  shortMilliseconds,
+  shortSeconds,
+  type Trial,
+} from "./trial.ts";
 
 /** 5. A visit is delivered at least once and applied at most once. */
 export const once: readonly Case[] = [
@@ -16,7 +22,7 @@ export const once: readonly Case[] = [
       const batches = await Promise.all(Array.from({ length: 8 }, () => trial.backend.receive(options)));
       for (const batch of batches) assert.ok(batch.length <= 3, `receive({ max: 3 }) gave ${batch.length}`);
       taken.push(...batches.flat());
-      return taken.length >= orders.length ? true : undefined;
+      return taken.length >= orders.length;
     });
     assert.deepEqual(idsOf(taken).sort(), idsOf(orders).sort());
   }),
@@ -59,7 +65,7 @@ export const once: readonly Case[] = [
     const late = trial.backend.receive({ ...options, signal: stop.signal });
     assert.deepEqual(await trial.settles("the receive with a signal aborted before", late), []);
     const order = await trial.place();
-    assert.equal((await trial.receiveOne("received")).orderId, order.id);
+    assertOf(await trial.receiveOne("received"), order);
   }),
   both("the delivery of a visit that a commit ended never comes back, not after its lease either", async (trial) => {
     const order = await trial.place();
@@ -67,45 +73,35 @@ export const once: readonly Case[] = [
     await trial.commit(order, movedTo("priced"));
     await trial.receiveOne("priced");
     await trial.pass(shortSeconds + trial.backend.limits.timingSeconds);
-    await trial.receiveNothing("received");
-    await trial.receiveNothing("priced");
+    await trial.receiveNothing("received", "priced");
   }),
-  both(
-    "a committed change consumes its delivery: nothing is leased any more, and nothing comes again",
-    async (trial) => {
-      for (const outcome of [movedTo("held"), movedTo("done"), failedForGood("declined")]) {
-        const order = await trial.place();
-        await trial.commit(order, outcome, await trial.receiveOne("received", shortSeconds));
-      }
-      await noneInFlight(trial);
-      await trial.pass(shortSeconds + trial.backend.limits.timingSeconds);
-      await trial.receiveNothing("received");
-      await noneInFlight(trial);
-    },
-  ),
-  needs(
-    "closing",
-    both("a close gives back nothing of a delivery that a commit consumed", async (trial) => {
-      const delivery = await trial.place().then(() => trial.receiveOne("received", shortSeconds));
-      const moved = await trial.commit(await trial.get(delivery.orderId), movedTo("priced"), delivery);
-      await trial.reopen();
-      const next = await trial.receiveOne("priced");
-      assert.deepEqual([next.orderId, next.visit, next.redelivered], [moved.id, moved.visit, false]);
-      await trial.pass(shortSeconds + trial.backend.limits.timingSeconds);
-      await trial.receiveNothing("received");
-    }),
-  ),
+  both("a committed change consumes its delivery: nothing stays leased, and nothing comes again", async (trial) => {
+    for (const outcome of [movedTo("held"), movedTo("done"), failedForGood("declined")]) {
+      const order = await trial.place();
+      await trial.commit(order, outcome, await trial.receiveOne("received", shortSeconds));
+    }
+    await noneInFlight(trial);
+    await trial.pass(shortSeconds + trial.backend.limits.timingSeconds);
+    await trial.receiveNothing("received");
+    await noneInFlight(trial);
+  }),
+  afterClosing("a close gives back nothing of a delivery that a commit consumed", async (trial) => {
+    const delivery = await trial.place().then(() => trial.receiveOne("received", shortSeconds));
+    const moved = await trial.commit(await trial.get(delivery.orderId), movedTo("priced"), delivery);
+    await trial.reopen();
+    assertOf(await trial.receiveOne("priced"), moved, false);
+    await trial.pass(shortSeconds + trial.backend.limits.timingSeconds);
+    await trial.receiveNothing("received");
+  }),
   both("settling a delivery that a commit consumed leaves the next delivery alone", async (trial) => {
     const order = await trial.place();
     const first = await trial.receiveOne("received");
     const moved = await trial.commit(order, movedTo("priced"), first);
     await trial.backend.settle(first, { verdict: "done" });
     await trial.backend.settle(first, { verdict: "again", notBefore: trial.clock.now() + 3_600_000 });
-    const second = await trial.receiveOne("priced");
-    assert.equal(second.orderId, order.id);
+    assertOf(await trial.receiveOne("priced"), moved);
     await trial.backend.settle(first, { verdict: "again", notBefore: 0 });
-    await trial.receiveNothing("received");
-    await trial.receiveNothing("priced");
+    await trial.receiveNothing("received", "priced");
     await trial.commit(moved, movedTo("done"));
   }),
   both("settling a failed attempt's delivery after its commit leaves the next attempt's alone", async (trial) => {
@@ -113,13 +109,11 @@ export const once: readonly Case[] = [
     const first = await trial.receiveOne("received");
     await trial.commit(order, failedAttempt("down", 0), first);
     const leasedAt = trial.clock.now();
-    const second = await trial.receiveOne("received", shortSeconds);
-    assert.deepEqual([second.orderId, second.visit], [order.id, 0]);
+    assertOf(await trial.receiveOne("received", shortSeconds), order);
     await trial.backend.settle(first, { verdict: "done" });
     await trial.backend.settle(first, { verdict: "again", notBefore: 0 });
     // The first's `done` must not remove the second delivery, and its `again` must not free it before its time.
-    const third = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds });
-    assert.deepEqual([third.orderId, third.redelivered], [order.id, true]);
+    assertOf(await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds }), order, true);
   }),
   both("settling after the lease has run out leaves the next worker's delivery alone", async (trial) => {
     await trial.place();
@@ -138,16 +132,14 @@ export const once: readonly Case[] = [
     const order = await trial.place();
     const leasedAt = trial.clock.now();
     await trial.receiveOne("received", shortSeconds);
-    const second = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds });
-    assert.equal(second.orderId, order.id);
+    assertOf(await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds }), order);
     const answers = await Promise.all([
       trial.backend.commit(trial.change(order, movedTo("priced", { by: "late" }))),
       trial.backend.commit(trial.change(order, movedTo("priced", { by: "new" }))),
     ]);
     assert.deepEqual([...answers].sort(), ["committed", "stale"]);
     await trial.receiveOne("priced");
-    await trial.receiveNothing("priced");
-    await trial.receiveNothing("received");
+    await trial.receiveNothing("priced", "received");
   }),
   both("a commit that keeps the delivery leaves it in flight, with its lease", async (trial) => {
     const order = await trial.place();
@@ -155,8 +147,7 @@ export const once: readonly Case[] = [
     const first = await trial.receiveOne("received", shortSeconds);
     const recorded = await trial.commit(order, redelivered, first);
     assert.equal(recorded.attempting, true);
-    const second = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds });
-    assert.deepEqual([second.orderId, second.visit, second.redelivered], [order.id, first.visit, true]);
+    assertOf(await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds }), order, true);
     await trial.receiveNothing("received");
     await trial.commit(recorded, movedTo("done"));
     await trial.receiveNothing("received");
@@ -165,6 +156,6 @@ export const once: readonly Case[] = [
 
 async function noneInFlight(trial: Trial): Promise<void> {
   await trial.eventually("no delivery in flight", async () =>
-    (await trial.depths()).every(({ inFlight }) => inFlight === 0) ? true : undefined,
+    (await trial.depths()).every(({ inFlight }) => inFlight === 0),
   );
 }

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { failedAttempt, movedTo, redelivered } from "./orders.ts";
-import { both, type Case, needs } from "./trial.ts";
+import { afterClosing, afterCrash, assertOf, both, type Case, shortMilliseconds, shortSeconds } from "./trial.ts";
 
-const shortSeconds = 1;
-const shortMilliseconds = shortSeconds * 1_000;
 /** Longer than `setTimeout` can wait: its delay overflows after 24.8 days. */
 const farSeconds = 60 * 86_400;
 
@@ -14,11 +12,11 @@ export const leased: readonly Case[] = [
     const leasedAt = trial.clock.now();
     const first = await trial.receiveOne("received", shortSeconds);
     assert.equal(first.redelivered, false);
-    const second = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds }, shortSeconds);
-    assert.deepEqual([second.orderId, second.visit, second.redelivered], [order.id, 0, true]);
+    const onExpiry = { notBefore: leasedAt + shortMilliseconds };
+    assertOf(await trial.receiveWithin("received", onExpiry, shortSeconds), order, true);
     const now = trial.clock.now();
-    const third = await trial.receiveWithin("received", { notBefore: now, by: now + shortMilliseconds });
-    assert.deepEqual([third.orderId, third.visit, third.redelivered], [order.id, 0, true]);
+    const within = { notBefore: now, by: now + shortMilliseconds };
+    assertOf(await trial.receiveWithin("received", within), order, true);
     assert.deepEqual(await trial.get(order.id), order);
   }),
   both("each delivery has a lease of its own", async (trial) => {
@@ -36,25 +34,21 @@ export const leased: readonly Case[] = [
     const order = await trial.place();
     const notBefore = trial.clock.now() + shortMilliseconds;
     await trial.backend.settle(await trial.receiveOne("received"), { verdict: "again", notBefore });
-    const second = await trial.receiveWithin("received", { notBefore });
-    assert.deepEqual([second.orderId, second.visit, second.redelivered], [order.id, 0, false]);
+    assertOf(await trial.receiveWithin("received", { notBefore }), order, false);
     assert.deepEqual(await trial.get(order.id), order);
   }),
   both("a delivery told `again` for a time that has passed comes at once", async (trial) => {
     const order = await trial.place();
     const first = await trial.receiveOne("received");
     await trial.backend.settle(first, { verdict: "again", notBefore: trial.clock.now() });
-    assert.equal((await trial.receiveOne("received")).orderId, order.id);
+    assertOf(await trial.receiveOne("received"), order);
   }),
   both("a failed attempt is stored, and the next comes no earlier than the order's `notBefore`", async (trial) => {
     const order = await trial.place();
     const failed = await trial.handle(order, failedAttempt("down", shortSeconds));
     const read = await trial.get(order.id);
     assert.deepEqual([read.attempts, read.entry.error, read.notBefore], [1, "down", failed.notBefore]);
-    const { orderId, visit, redelivered } = await trial.receiveWithin("received", {
-      notBefore: Number(failed.notBefore),
-    });
-    assert.deepEqual([orderId, visit, redelivered], [order.id, 0, false]);
+    assertOf(await trial.receiveWithin("received", { notBefore: Number(failed.notBefore) }), order, false);
   }),
   both("a receive that waits gets a delivery that becomes due meanwhile", async (trial) => {
     const failed = await trial.handle(await trial.place(), failedAttempt("down", shortSeconds));
@@ -92,52 +86,36 @@ export const leased: readonly Case[] = [
     await trial.receiveNothing("received");
     assert.deepEqual(await trial.get(order.id), order);
   }),
-  needs(
-    "closing",
-    both("a delivery in flight comes back after a clean close", async (trial) => {
-      const order = await trial.place();
-      const leasedAt = trial.clock.now();
-      await trial.receiveOne("received", shortSeconds);
-      await trial.reopen();
-      // The backend may deliver at once, or when the lease has run out.
-      const within = { notBefore: leasedAt, by: leasedAt + shortMilliseconds };
-      const { orderId, visit } = await trial.receiveWithin("received", within);
-      assert.deepEqual([orderId, visit], [order.id, 0]);
-      await trial.commit(order, movedTo("done"));
-      await trial.receiveNothing("received");
-    }),
-  ),
-  needs(
-    "crashing",
-    both(
-      "a delivery in flight comes back after a crash, as redelivered; one that was never received does not say so",
-      async (trial) => {
-        const order = await trial.place();
-        const leasedAt = trial.clock.now();
-        await trial.receiveOne("received", shortSeconds);
-        const other = await trial.place();
-        await trial.crash();
-        const redelivered = new Map<string, boolean>();
-        while (redelivered.size < 2) {
-          const delivery = await trial.receiveWithin("received", {
-            notBefore: leasedAt,
-            by: leasedAt + shortMilliseconds,
-          });
-          redelivered.set(delivery.orderId, delivery.redelivered);
-        }
-        assert.deepEqual([redelivered.get(order.id), redelivered.get(other.id)], [true, false]);
-      },
-    ),
-  ),
-  needs(
-    "closing",
-    both("a delayed delivery keeps its time over a clean close", async (trial) => {
-      const failed = await trial.handle(await trial.place(), failedAttempt("down", shortSeconds));
-      await trial.reopen();
-      const { orderId, redelivered } = await trial.receiveWithin("received", {
-        notBefore: Number(failed.notBefore),
+  afterClosing("a delivery in flight comes back after a clean close", async (trial) => {
+    const order = await trial.place();
+    const leasedAt = trial.clock.now();
+    await trial.receiveOne("received", shortSeconds);
+    await trial.reopen();
+    // The backend may deliver at once, or when the lease has run out.
+    const within = { notBefore: leasedAt, by: leasedAt + shortMilliseconds };
+    assertOf(await trial.receiveWithin("received", within), order);
+    await trial.commit(order, movedTo("done"));
+    await trial.receiveNothing("received");
+  }),
+  afterCrash("a delivery in flight comes back after a crash, and only that one as redelivered", async (trial) => {
+    const order = await trial.place();
+    const leasedAt = trial.clock.now();
+    await trial.receiveOne("received", shortSeconds);
+    const other = await trial.place();
+    await trial.crash();
+    const redelivered = new Map<string, boolean>();
+    while (redelivered.size < 2) {
+      const delivery = await trial.receiveWithin("received", {
+        notBefore: leasedAt,
+        by: leasedAt + shortMilliseconds,
       });
-      assert.deepEqual([orderId, redelivered], [failed.id, false]);
-    }),
-  ),
+      redelivered.set(delivery.orderId, delivery.redelivered);
+    }
+    assert.deepEqual([redelivered.get(order.id), redelivered.get(other.id)], [true, false]);
+  }),
+  afterClosing("a delayed delivery keeps its time over a clean close", async (trial) => {
+    const failed = await trial.handle(await trial.place(), failedAttempt("down", shortSeconds));
+    await trial.reopen();
+    assertOf(await trial.receiveWithin("received", { notBefore: Number(failed.notBefore) }), failed, false);
+  }),
 ];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Depth } from "../../backend/port.ts";
 import { expired as expiry, failedAttempt, failedForGood, movedTo, requested, retried } from "./orders.ts";
-import { both, type Case, idsOf, needs, type Trial } from "./trial.ts";
+import { afterCrash, assertOf, both, type Case, idsOf, type Trial } from "./trial.ts";
 
 /** 7. Nothing disappears. */
 export const nothingDisappears: readonly Case[] = [
@@ -20,51 +20,45 @@ export const nothingDisappears: readonly Case[] = [
     assert.deepEqual(await trial.get(order.id), order);
     await trial.receiveNothing("priced");
   }),
-  both(
-    "an order in a status that the workflow does not know is delivered, marked failed, and can be moved",
-    async (trial) => {
-      const order = await trial.place({ status: "forgotten" });
-      const failed = await trial.handle(order, { kind: "unknown" });
-      assert.equal(failed.failure?.code, "unknown_status");
-      assert.deepEqual(await trial.list({ status: "forgotten", failed: true }, 1), [failed]);
-      const moved = await trial.commit(failed, requested("priced"));
-      assert.equal((await trial.receiveOne("priced")).orderId, order.id);
-      assert.deepEqual(await trial.get(order.id), moved);
-    },
-  ),
-  both(
-    "failures are grouped by status and fingerprint, the largest group first, with the latest message",
-    async (trial) => {
-      const firstAt = trial.clock.now();
-      const [first, second, third] = [await trial.place(), await trial.place(), await trial.place()];
-      await trial.receive("received", 3);
-      await trial.commit(first, failedForGood("order 1001 declined"));
-      await trial.pass(0.01);
-      const other = await trial.commit(second, failedForGood("no answer"));
-      await trial.pass(0.01);
-      const last = await trial.commit(third, failedForGood("order 1002 declined"));
-      const forgotten = await trial.handle(await trial.place({ status: "forgotten" }), { kind: "unknown" });
+  both("an order in an unknown status is delivered, marked failed, and can be moved", async (trial) => {
+    const order = await trial.place({ status: "forgotten" });
+    const failed = await trial.handle(order, { kind: "unknown" });
+    assert.equal(failed.failure?.code, "unknown_status");
+    assert.deepEqual(await trial.list({ status: "forgotten", failed: true }, 1), [failed]);
+    const moved = await trial.commit(failed, requested("priced"));
+    assertOf(await trial.receiveOne("priced"), moved);
+    assert.deepEqual(await trial.get(order.id), moved);
+  }),
+  both("failures are grouped by status and fingerprint, the largest first, with the latest message", async (trial) => {
+    const firstAt = trial.clock.now();
+    const [first, second, third] = [await trial.place(), await trial.place(), await trial.place()];
+    await trial.receive("received", 3);
+    await trial.commit(first, failedForGood("order 1001 declined"));
+    await trial.pass(0.01);
+    const other = await trial.commit(second, failedForGood("no answer"));
+    await trial.pass(0.01);
+    const last = await trial.commit(third, failedForGood("order 1002 declined"));
+    const forgotten = await trial.handle(await trial.place({ status: "forgotten" }), { kind: "unknown" });
 
-      const groups = await trial.eventually("three groups of failures", async () => {
-        const found = await trial.failures();
-        return found.length === 3 && found[0]?.count === 2 ? found : undefined;
-      });
-      const [largest, ...others] = groups;
-      assert.equal(largest?.message, "order 1002 declined");
-      assert.deepEqual([largest?.status, largest?.fingerprint], ["received", last.failure?.fingerprint]);
-      assert.equal(largest?.lastAt, last.failure?.at);
-      assert.ok(largest && largest.firstAt >= firstAt && largest.firstAt < largest.lastAt);
-      for (const { failure, status } of [other, forgotten]) {
-        assert.ok(failure);
-        const { fingerprint, message, at } = failure;
-        const expected = { status, fingerprint, message, count: 1, firstAt: at, lastAt: at };
-        assert.deepEqual(
-          others.find((group) => group.status === status),
-          expected,
-        );
-      }
-    },
-  ),
+    const groups = await trial.eventually("three groups of failures", async () => {
+      const found = await trial.failures();
+      return found.length === 3 && found[0]?.count === 2 ? found : undefined;
+    });
+    const [largest, ...others] = groups;
+    assert.equal(largest?.message, "order 1002 declined");
+    assert.deepEqual([largest?.status, largest?.fingerprint], ["received", last.failure?.fingerprint]);
+    assert.equal(largest?.lastAt, last.failure?.at);
+    assert.ok(largest && largest.firstAt >= firstAt && largest.firstAt < largest.lastAt);
+    for (const { failure, status } of [other, forgotten]) {
+      assert.ok(failure);
+      const { fingerprint, message, at } = failure;
+      const expected = { status, fingerprint, message, count: 1, firstAt: at, lastAt: at };
+      assert.deepEqual(
+        others.find((group) => group.status === status),
+        expected,
+      );
+    }
+  }),
   both("a failure leaves its group when the order is retried or moved, and an empty group is gone", async (trial) => {
     const [first, second] = [await trial.place(), await trial.place()];
     await trial.receive("received", 2);
@@ -100,7 +94,7 @@ export const nothingDisappears: readonly Case[] = [
     await trial.pass(1.6);
     await trial.eventually("three expired waits", async () => {
       const { expired } = await trial.backend.sweep({ limit: 10 });
-      return expired.length === 3 ? true : undefined;
+      return expired.length === 3;
     });
     const ids: string[] = [];
     let cursor: string | undefined;
@@ -116,7 +110,7 @@ export const nothingDisappears: readonly Case[] = [
     await trial.commit(second, requested("priced"));
     await trial.eventually("one expired wait", async () => {
       const { expired } = await trial.backend.sweep({ limit: 10 });
-      return expired.length === 1 && expired[0]?.id === third.id ? true : undefined;
+      return expired.length === 1 && expired[0]?.id === third.id;
     });
   }),
   both("a wait that expires later is not overdue now, and the backend may say when it will be", async (trial) => {
@@ -156,35 +150,28 @@ export const nothingDisappears: readonly Case[] = [
     await trial.place();
     const oldest = async () =>
       (await trial.depths()).find(({ status }) => status === "received")?.oldestWaitingAt ?? null;
-    await trial.eventually("the first that was placed", async () =>
-      (await oldest()) === first.updatedAt ? true : undefined,
-    );
+    await trial.eventually("the first that was placed", async () => (await oldest()) === first.updatedAt);
     await trial.receive("received", 2);
-    await trial.eventually("no oldest order, once all are in flight", async () =>
-      (await oldest()) === null ? true : undefined,
-    );
+    await trial.eventually("no oldest order, once all are in flight", async () => (await oldest()) === null);
   }),
-  needs(
-    "crashing",
-    both("failed orders and their counts outlive a crash", async (trial) => {
-      const failed = await trial.handle(await trial.place(), failedForGood("down"));
-      await trial.place({ status: "held" });
-      await trial.crash();
-      assert.deepEqual(await trial.get(failed.id), failed);
-      await groupSizes(trial, [1]);
-      await depths(trial, [
-        { status: "held", kind: "waiting", waiting: 1, inFlight: 0, delayed: 0, failed: 0 },
-        { status: "received", kind: "handled", waiting: 0, inFlight: 0, delayed: 0, failed: 1 },
-      ]);
-      await trial.receiveNothing("received");
-    }),
-  ),
+  afterCrash("failed orders and their counts outlive a crash", async (trial) => {
+    const failed = await trial.handle(await trial.place(), failedForGood("down"));
+    await trial.place({ status: "held" });
+    await trial.crash();
+    assert.deepEqual(await trial.get(failed.id), failed);
+    await groupSizes(trial, [1]);
+    await depths(trial, [
+      { status: "held", kind: "waiting", waiting: 1, inFlight: 0, delayed: 0, failed: 0 },
+      { status: "received", kind: "handled", waiting: 0, inFlight: 0, delayed: 0, failed: 1 },
+    ]);
+    await trial.receiveNothing("received");
+  }),
 ];
 
 async function groupSizes(trial: Trial, expected: readonly number[]): Promise<void> {
   await trial.eventually(`groups of failures of the sizes ${JSON.stringify(expected)}`, async () => {
     const sizes = (await trial.failures()).map((group) => group.count);
-    return JSON.stringify(sizes) === JSON.stringify(expected) ? true : undefined;
+    return JSON.stringify(sizes) === JSON.stringify(expected);
   });
 }
 

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
 import type { StoredOrder } from "../../core/order.ts";
 import { failedAttempt, failedForGood, movedTo, requested, retried } from "./orders.ts";
-import { type Case, fifo, idsOf, needs, standard, superseded, type Trial } from "./trial.ts";
-
-const shortSeconds = 1;
-const shortMilliseconds = shortSeconds * 1_000;
+import {
+  assertOf,
+  type Case,
+  fifo,
+  idsOf,
+  shortMilliseconds,
+  shortSeconds,
+  standard,
+  superseded,
+  type Trial,
+} from "./trial.ts";
 
 /** 8. In FIFO delivery, a group's orders are handled one at a time, in the order in which they entered the status. */
 export const grouped: readonly Case[] = [
@@ -15,7 +22,7 @@ export const grouped: readonly Case[] = [
   fifo("one order of a group at a time, in the order of placing", async (trial) => {
     const orders = await placeEach(trial, ["a", "a", "a", "a", "a"]);
     for (const order of orders) {
-      assert.equal((await trial.receiveOne("received")).orderId, order.id);
+      assertOf(await trial.receiveOne("received"), order);
       await trial.receiveNothing("received");
       await trial.commit(order, movedTo("done"));
     }
@@ -28,7 +35,7 @@ export const grouped: readonly Case[] = [
     await trial.eventually("the head of each of three groups", async () => {
       const batches = await Promise.all(Array.from({ length: 5 }, () => trial.backend.receive(options)));
       taken.push(...idsOf(batches.flat()));
-      return taken.length >= 3 ? true : undefined;
+      return taken.length >= 3;
     });
     const [a, , b, , , c] = orders;
     assert.deepEqual(taken.sort(), [a?.id, b?.id, c?.id].sort());
@@ -40,9 +47,9 @@ export const grouped: readonly Case[] = [
   }),
   fifo("a group is held back within a status, not across statuses", async (trial) => {
     const [first, second] = await placeEach(trial, ["a", "a"]);
-    await trial.handle(first, movedTo("priced"));
-    assert.equal((await trial.receiveOne("priced")).orderId, first.id);
-    assert.equal((await trial.receiveOne("received")).orderId, second.id);
+    const moved = await trial.handle(first, movedTo("priced"));
+    assertOf(await trial.receiveOne("priced"), moved);
+    assertOf(await trial.receiveOne("received"), second);
   }),
   fifo("in the next status the order of entering it counts", async (trial) => {
     const first = await trial.place({ status: "held", group: "a" });
@@ -60,31 +67,28 @@ export const grouped: readonly Case[] = [
     const failed = await trial.commit(first, failedAttempt("down", shortSeconds));
     await trial.commit(other, movedTo("done"));
     const third = await trial.place({ group: "b" });
-    assert.equal((await trial.receiveOne("received")).orderId, third.id);
-    const back = await trial.receiveWithin("received", { notBefore: Number(failed.notBefore) });
-    assert.equal(back.orderId, first.id);
+    assertOf(await trial.receiveOne("received"), third);
+    assertOf(await trial.receiveWithin("received", { notBefore: Number(failed.notBefore) }), first);
     await trial.receiveNothing("received");
     await trial.commit(failed, movedTo("done"));
-    assert.equal((await trial.receiveOne("received")).orderId, second.id);
+    assertOf(await trial.receiveOne("received"), second);
   }),
   fifo("a delivery told `again` keeps its place before the others of its group", async (trial) => {
     const [first, second] = await placeEach(trial, ["a", "a"]);
     const notBefore = trial.clock.now() + shortMilliseconds;
     await trial.backend.settle(await trial.receiveOne("received"), { verdict: "again", notBefore });
-    const back = await trial.receiveWithin("received", { notBefore });
-    assert.equal(back.orderId, first.id);
+    assertOf(await trial.receiveWithin("received", { notBefore }), first);
     await trial.commit(first, movedTo("done"));
-    assert.equal((await trial.receiveOne("received")).orderId, second.id);
+    assertOf(await trial.receiveOne("received"), second);
   }),
   fifo("a delivery whose lease has run out comes back before the others of its group", async (trial) => {
     const [first, second] = await placeEach(trial, ["a", "a"]);
     const leasedAt = trial.clock.now();
     await trial.receiveOne("received", shortSeconds);
-    const back = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds });
-    assert.deepEqual([back.orderId, back.redelivered], [first.id, true]);
+    assertOf(await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds }), first, true);
     await trial.receiveNothing("received");
     await trial.commit(first, movedTo("done"));
-    assert.equal((await trial.receiveOne("received")).orderId, second.id);
+    assertOf(await trial.receiveOne("received"), second);
   }),
   fifo("waiting, failed and final orders hold no other order back", async (trial) => {
     const [waiting, failing, ending, last] = await placeEach(trial, ["a", "a", "a", "a"]);
@@ -109,7 +113,7 @@ export const grouped: readonly Case[] = [
   }),
   fifo("a large group that is held back does not hide the others", async (trial) => {
     const held = await trial.place({ group: "held" });
-    assert.equal((await trial.receiveOne("received")).orderId, held.id);
+    assertOf(await trial.receiveOne("received"), held);
     await Promise.all(Array.from({ length: 500 }, () => trial.place({ group: "held" })));
     const others = await placeEach(trial, ["b", "c", null]);
     assert.deepEqual(idsOf(await trial.receive("received", 3)).sort(), idsOf(others).sort());
@@ -156,20 +160,20 @@ export const grouped: readonly Case[] = [
       }
     }
   }),
-  needs(
-    "crashing",
-    fifo("the order of a group outlives a crash", async (trial) => {
+  {
+    ...fifo("the order of a group outlives a crash", async (trial) => {
       const [first, second, third] = await placeEach(trial, ["a", "a", "a"]);
       const leasedAt = trial.clock.now();
       await trial.receiveOne("received", shortSeconds);
       await trial.crash();
       const within = { notBefore: leasedAt, by: leasedAt + shortMilliseconds };
-      assert.equal((await trial.receiveWithin("received", within)).orderId, first.id);
+      assertOf(await trial.receiveWithin("received", within), first);
       await trial.receiveNothing("received");
       await trial.commit(first, movedTo("done"));
       for (const order of [second, third]) await trial.handle(order, movedTo("done"));
     }),
-  ),
+    needs: "crashing",
+  },
 ];
 
 /** Places one order after the other, one for each group key. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Delivery } from "../../backend/port.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { failedAttempt, failedForGood, movedTo } from "./orders.ts";
-import { both, type Case, superseded, type Trial } from "./trial.ts";
+import { assertOf, both, type Case, superseded, type Trial } from "./trial.ts";
 
 const sweeps = 8;
 /** A backlog that was swept 8 times may have grown by at most log2(8) messages for each order. */
@@ -32,10 +32,10 @@ export const backlog: readonly Case[] = [
     await trial.eventually("every delivery", async () => {
       const options = { status: "priced", max: 10, leaseSeconds: 60, waitSeconds: 0 };
       const taken = await trial.backend.receive(options);
-      for (const each of taken) assert.deepEqual([each.orderId, each.visit], [order.id, 1]);
+      for (const each of taken) assertOf(each, order);
       deliveries += taken.length;
       emptyLooks = taken.length > 0 ? 0 : emptyLooks + 1;
-      return deliveries > 0 && emptyLooks >= 10 ? true : undefined;
+      return deliveries > 0 && emptyLooks >= 10;
     });
     assert.ok(deliveries <= deliveriesMax, `${deliveries} deliveries of one visit`);
     await trial.commit(order, movedTo("received"));
@@ -46,7 +46,7 @@ export const backlog: readonly Case[] = [
     const first = await superseded(trial);
     const delayed = await trial.handle(first.order, failedAttempt("down", 3_600));
     const { stray, order: flying } = await superseded(trial);
-    assert.equal((await trial.receiveOne("priced")).orderId, flying.id);
+    assertOf(await trial.receiveOne("priced"), flying);
     await again(trial, stray, flying);
     await again(trial, first.stray, delayed);
     await trial.receiveNothing("priced");
@@ -60,8 +60,7 @@ export const backlog: readonly Case[] = [
     await trial.receiveNothing("priced");
     await trial.handle(moved, movedTo("done"));
     await again(trial, stray, moved);
-    await trial.receiveNothing("received");
-    await trial.receiveNothing("priced");
+    await trial.receiveNothing("received", "priced");
   }),
 ];
 

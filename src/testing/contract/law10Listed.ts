@@ -2,50 +2,43 @@ import assert from "node:assert/strict";
 import type { ListQuery } from "../../backend/port.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { failedAttempt, failedForGood, movedTo } from "./orders.ts";
-import { both, type Case, idsOf, needs, superseded, type Trial } from "./trial.ts";
+import { failedAttempt, failedForGood, movedTo, type OrderOptions } from "./orders.ts";
+import { afterCrash, assertOf, both, type Case, idsOf, superseded, type Trial } from "./trial.ts";
 
 /** 10. Waiting and final orders are never delivered. Paging neither repeats nor skips while orders are placed. */
 export const listed: readonly Case[] = [
-  both(
-    "waiting and final orders are never delivered, not when a delivery is settled as superseded by them either",
-    async (trial) => {
-      const waiting = await superseded(trial, {}, "held");
-      const final = await superseded(trial, {}, "done");
-      const parked = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 3_600_000 });
-      for (const { stray, order } of [waiting, final]) {
-        await trial.receiveNothing(order.status);
-        await trial.backend.settle(stray, { verdict: "superseded", by: order });
-        await trial.receiveNothing(order.status);
-      }
-      await trial.receiveNothing(parked.status);
-      await trial.receiveNothing("received");
-    },
-  ),
+  both("waiting and final orders are never delivered, even if they supersede a delivery", async (trial) => {
+    const waiting = await superseded(trial, {}, "held");
+    const final = await superseded(trial, {}, "done");
+    const parked = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 3_600_000 });
+    for (const { stray, order } of [waiting, final]) {
+      await trial.receiveNothing(order.status);
+      await trial.backend.settle(stray, { verdict: "superseded", by: order });
+      await trial.receiveNothing(order.status);
+    }
+    await trial.receiveNothing(parked.status);
+    await trial.receiveNothing("received");
+  }),
   both("a wait that expires is not delivered by itself", async (trial) => {
     const order = await trial.place({ status: "parked", expiresAt: trial.clock.now() + 500 });
     await trial.pass(0.6);
     await trial.receiveNothing("parked");
     assert.deepEqual(await trial.get(order.id), order);
   }),
-  both(
-    "failed orders are never delivered, not when a delivery is settled as superseded by them either",
-    async (trial) => {
-      const first = await superseded(trial);
-      const order = await trial.handle(first.order, movedTo("received"));
-      const failed = await trial.handle(order, failedForGood("down"));
-      await trial.backend.settle(first.stray, { verdict: "superseded", by: failed });
-      await trial.receiveNothing("received");
-      await trial.receiveNothing("priced");
-    },
-  ),
+  both("failed orders are never delivered, even if they supersede a delivery", async (trial) => {
+    const first = await superseded(trial);
+    const order = await trial.handle(first.order, movedTo("received"));
+    const failed = await trial.handle(order, failedForGood("down"));
+    await trial.backend.settle(first.stray, { verdict: "superseded", by: failed });
+    await trial.receiveNothing("received", "priced");
+  }),
   both("nothing of a paused status is delivered until it is resumed, and the others go on", async (trial) => {
     const isPaused = async () =>
       (await trial.depths()).find(({ status, kind }) => status === "received" && kind === "handled")?.paused;
     const before = await trial.place();
     await trial.pause("received");
     await trial.pause("received");
-    await trial.eventually("paused", async () => (await isPaused()) || undefined);
+    await trial.eventually("paused", isPaused);
     const after = await trial.place();
     await trial.receiveNothing("received");
     await trial.handle(await trial.place({ status: "priced" }), movedTo("done"));
@@ -58,7 +51,7 @@ export const listed: readonly Case[] = [
       [...first, ...others].map(({ orderId }) => orderId),
       [before.id, after.id],
     );
-    await trial.eventually("not paused", async () => ((await isPaused()) ? undefined : true));
+    await trial.eventually("not paused", async () => !(await isPaused()));
   }),
   both("a delivery in flight when its status is paused ends as if the status were not paused", async (trial) => {
     const order = await trial.place();
@@ -66,7 +59,7 @@ export const listed: readonly Case[] = [
     await trial.pause("received");
     const moved = await trial.commit(order, movedTo("priced"));
     await trial.backend.settle(delivery, { verdict: "done" });
-    assert.equal((await trial.receiveOne("priced")).orderId, moved.id);
+    assertOf(await trial.receiveOne("priced"), moved);
     const again = await trial.place();
     await trial.resume("received");
     await trial.handle(again, failedAttempt("down", 1));
@@ -74,28 +67,20 @@ export const listed: readonly Case[] = [
     await trial.pass(2);
     await trial.receiveNothing("received");
     await trial.resume("received");
-    assert.equal((await trial.receiveOne("received")).orderId, again.id);
+    assertOf(await trial.receiveOne("received"), again);
   }),
-  needs(
-    "crashing",
-    both("a pause outlives a crash, and holds up no other status", async (trial) => {
-      const held = await trial.place();
-      await trial.pause("received");
-      await trial.crash();
-      const priced = await trial.place({ status: "priced" });
-      await trial.receiveNothing("received");
-      assert.equal((await trial.receiveOne("priced")).orderId, priced.id);
-      await trial.resume("received");
-      assert.equal((await trial.receiveOne("received")).orderId, held.id);
-    }),
-  ),
+  afterCrash("a pause outlives a crash, and holds up no other status", async (trial) => {
+    const held = await trial.place();
+    await trial.pause("received");
+    await trial.crash();
+    const priced = await trial.place({ status: "priced" });
+    await trial.receiveNothing("received");
+    assertOf(await trial.receiveOne("priced"), priced);
+    await trial.resume("received");
+    assertOf(await trial.receiveOne("received"), held);
+  }),
   both("the newest comes first, page by page, each order once and whole", async (trial) => {
-    const orders: StoredOrder[] = [];
-    for (let n = 0; n < 15; n++) {
-      orders.push(await trial.place());
-      await trial.pass(0.002);
-    }
-    const newestFirst = orders.toReversed();
+    const newestFirst = (await placeApart(trial, 15)).toReversed();
     assert.deepEqual(await trial.list({}, 15), newestFirst);
     for (const limit of [1, 5, 15, 1_000]) {
       assert.deepEqual(await pages(trial, { limit }), idsOf(newestFirst), `in pages of ${limit}`);
@@ -117,12 +102,11 @@ export const listed: readonly Case[] = [
     assert.deepEqual((await pages(trial, { limit: 4 })).sort(), idsOf(orders).sort());
   }),
   both("every filter, and all of them together, page what fits and nothing else", async (trial) => {
-    const orders: StoredOrder[] = [];
     const groups = ["a", "b", null];
-    for (let n = 0; n < 12; n++) {
-      orders.push(await trial.place({ group: groups[n % 3] ?? null, status: n < 9 ? "received" : "held" }));
-      await trial.pass(0.002);
-    }
+    const orders = await placeApart(trial, 12, (n) => ({
+      group: groups[n % 3] ?? null,
+      status: n < 9 ? "received" : "held",
+    }));
     for (const [n, order] of orders.entries()) {
       if (n >= 9) continue;
       const outcome = n % 2 === 0 ? failedForGood(n < 5 ? "down" : "declined") : movedTo("priced");
@@ -154,12 +138,7 @@ export const listed: readonly Case[] = [
     }
   }),
   both("orders in a worker's hand, delayed and waiting for a worker are one list", async (trial) => {
-    const orders: StoredOrder[] = [];
-    for (let n = 0; n < 12; n++) {
-      orders.push(await trial.place({ group: `g-${n}` }));
-      await trial.pass(0.002);
-    }
-    const newestFirst = orders.toReversed();
+    const newestFirst = (await placeApart(trial, 12, (n) => ({ group: `g-${n}` }))).toReversed();
     const taken = await trial.receive("received", 8);
     for (const delivery of taken.filter((_, n) => n % 2 === 0)) {
       await trial.backend.settle(delivery, { verdict: "again", notBefore: trial.clock.now() + 3_600_000 });
@@ -190,15 +169,26 @@ export const listed: readonly Case[] = [
       );
     }
   }),
-  needs(
-    "crashing",
-    both("paging goes on after a crash", async (trial) => {
-      const orders = await Promise.all(Array.from({ length: 9 }, () => trial.place()));
-      const ids = await pages(trial, { limit: 3 }, () => trial.crash());
-      assert.deepEqual(ids.sort(), idsOf(orders).sort());
-    }),
-  ),
+  afterCrash("paging goes on after a crash", async (trial) => {
+    const orders = await Promise.all(Array.from({ length: 9 }, () => trial.place()));
+    const ids = await pages(trial, { limit: 3 }, () => trial.crash());
+    assert.deepEqual(ids.sort(), idsOf(orders).sort());
+  }),
 ];
+
+/** Places orders 2 ms apart, so that their times say which one is the newest. */
+async function placeApart(
+  trial: Trial,
+  count: number,
+  optionsOf?: (n: number) => OrderOptions,
+): Promise<StoredOrder[]> {
+  const orders: StoredOrder[] = [];
+  for (let n = 0; n < count; n++) {
+    orders.push(await trial.place(optionsOf?.(n)));
+    await trial.pass(0.002);
+  }
+  return orders;
+}
 
 /** Reads the ids of all pages. `between` runs after each page but the last. */
 async function pages(trial: Trial, query: ListQuery, between?: () => Promise<void>): Promise<string[]> {

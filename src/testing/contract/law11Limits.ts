@@ -40,7 +40,7 @@ export const limited: readonly Case[] = [
 
 async function refuses(trial: Trial, options: OrderOptions): Promise<void> {
   await assert.rejects(
-    trial.backend.place(trial.newOrder({ ...options, key: "k" })),
+    trial.offer({ ...options, key: "k" }),
     (error) => error instanceof CauceError && error.code === "limit_exceeded" && !error.message.includes("\n"),
   );
   await trial.list({}, 0);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Backend } from "../../backend/port.ts";
 import { CauceError } from "../../core/errors.ts";
 import { failedAttempt, movedTo } from "./orders.ts";
-import { both, type Case, idsOf, needs } from "./trial.ts";
+import { afterClosing, both, type Case, idsOf } from "./trial.ts";
 
 /** 12. Closing leaves nothing behind. No timer may be left after any case of the suite. */
 export const closed: readonly Case[] = [
@@ -39,32 +39,29 @@ export const closed: readonly Case[] = [
       await trial.settles(`${name} after close`, refused);
     }
   }),
-  needs(
-    "closing",
-    both("a delivery that no worker got is no attempt, and comes after closing as if new", async (trial) => {
-      for (const turns of [0, 1, 2, 3]) {
-        const orders = Promise.all(Array.from({ length: 5 }, () => trial.place()));
-        const wanted = trial.backend.receive({ status: "received", max: 10, leaseSeconds: 60, waitSeconds: 60 });
-        for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
-        const closed = trial.backend.close();
-        const handed = new Set((await trial.settles("the receive", wanted)).map(({ orderId }) => orderId));
-        const placed = idsOf(await trial.settles("the placings", orders));
-        await trial.settles("close", closed);
-        await trial.reopen();
-        // The deliveries that were handed out just before are in flight, and come when their leases have run out.
-        const expected = placed.filter((id) => !handed.has(id));
-        for (let seen = 0; seen < expected.length; ) {
-          const delivery = await trial.receiveOne("received");
-          if (expected.includes(delivery.orderId)) {
-            assert.equal(delivery.redelivered, false, `after ${turns} turns`);
-            seen++;
-          }
-          await trial.commit(await trial.get(delivery.orderId), movedTo("done"));
+  afterClosing("a delivery that no worker got is no attempt, and comes after closing as if new", async (trial) => {
+    for (const turns of [0, 1, 2, 3]) {
+      const orders = Promise.all(Array.from({ length: 5 }, () => trial.place()));
+      const wanted = trial.backend.receive({ status: "received", max: 10, leaseSeconds: 60, waitSeconds: 60 });
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      const closed = trial.backend.close();
+      const handed = new Set((await trial.settles("the receive", wanted)).map(({ orderId }) => orderId));
+      const placed = idsOf(await trial.settles("the placings", orders));
+      await trial.settles("close", closed);
+      await trial.reopen();
+      // The deliveries that were handed out just before are in flight, and come when their leases have run out.
+      const expected = placed.filter((id) => !handed.has(id));
+      for (let seen = 0; seen < expected.length; ) {
+        const delivery = await trial.receiveOne("received");
+        if (expected.includes(delivery.orderId)) {
+          assert.equal(delivery.redelivered, false, `after ${turns} turns`);
+          seen++;
         }
-        for (const id of placed) await trial.get(id);
+        await trial.commit(await trial.get(delivery.orderId), movedTo("done"));
       }
-    }),
-  ),
+      for (const id of placed) await trial.get(id);
+    }
+  }),
   both("closing twice, and at the same time, is closing once", async (trial) => {
     await trial.place();
     const { backend } = trial;
@@ -92,7 +89,7 @@ export const closed: readonly Case[] = [
     const orders = await Promise.all(Array.from({ length: 10 }, () => trial.place({ status: "held" })));
     const calls: Promise<unknown>[] = [];
     for (const order of orders) {
-      calls.push(trial.backend.place(trial.newOrder()), trial.backend.get(order.id), trial.depths());
+      calls.push(trial.offer(), trial.backend.get(order.id), trial.depths());
       calls.push(trial.backend.commit({ ...holding(order), delivery: "end" }), trial.backend.list({ limit: 5 }));
     }
     const ended = Promise.allSettled(calls);

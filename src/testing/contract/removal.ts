@@ -1,30 +1,27 @@
 import assert from "node:assert/strict";
 import type { StoredOrder } from "../../core/order.ts";
 import { failedAttempt, failedForGood, movedTo, type OrderOptions, requested } from "./orders.ts";
-import { both, type Case, idsOf, needs, placedOrder, type Trial } from "./trial.ts";
+import { afterClosing, afterCrash, both, type Case, idsOf, type Trial } from "./trial.ts";
 
 const gone = { removed: 1, nextCursor: null };
 const none = { removed: 0, nextCursor: null };
 
 /** 7, of removal: only final orders are ever removed, and nothing of a removed order is left. */
 export const removal: readonly Case[] = [
-  both(
-    "a final order is removed: nothing finds it any more, and it cannot be removed or changed again",
-    async (trial) => {
-      const kept = await finish(trial);
-      const held = await trial.place({ status: "held", group: "g" });
-      const change = trial.change(held, requested("priced"));
-      const order = await trial.commit(held, requested("done"));
-      assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
-      assert.equal(await trial.backend.get(order.id), undefined);
-      assert.deepEqual(idsOf(await trial.list({}, 1)), [kept.id]);
-      assert.deepEqual(idsOf(await trial.list({ status: "done" }, 1)), [kept.id]);
-      assert.deepEqual(await trial.list({ group: "g" }, 0), []);
-      assert.deepEqual(await trial.backend.remove({ id: order.id }), none);
-      assert.equal(await trial.backend.commit({ ...change, before: order }), "stale");
-      assert.equal(await trial.backend.get(order.id), undefined);
-    },
-  ),
+  both("a final order that is removed is gone: nothing finds, removes or changes it again", async (trial) => {
+    const kept = await finish(trial);
+    const held = await trial.place({ status: "held", group: "g" });
+    const change = trial.change(held, requested("priced"));
+    const order = await trial.commit(held, requested("done"));
+    assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
+    assert.equal(await trial.backend.get(order.id), undefined);
+    assert.deepEqual(idsOf(await trial.list({}, 1)), [kept.id]);
+    assert.deepEqual(idsOf(await trial.list({ status: "done" }, 1)), [kept.id]);
+    assert.deepEqual(await trial.list({ group: "g" }, 0), []);
+    assert.deepEqual(await trial.backend.remove({ id: order.id }), none);
+    assert.equal(await trial.backend.commit({ ...change, before: order }), "stale");
+    assert.equal(await trial.backend.get(order.id), undefined);
+  }),
   both("an id that no order has is not found, whatever it looks like", async (trial) => {
     const order = await finish(trial);
     const last = order.id.at(-1) === "0" ? "1" : "0";
@@ -54,13 +51,11 @@ export const removal: readonly Case[] = [
   }),
   both("an idempotency key lasts as long as its order: after removal it places a new order", async (trial) => {
     const first = await finish(trial, { key: "k", dataJson: '{"n":1}' });
-    const repeat = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
-    assert.equal(repeat.outcome, "repeated");
+    assert.equal((await trial.offer({ key: "k", dataJson: '{"n":1}' })).outcome, "repeated");
     assert.deepEqual(await trial.backend.remove({ id: first.id }), gone);
-    const next = placedOrder(await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":2}' })));
+    const next = await trial.place({ key: "k", dataJson: '{"n":2}' });
     assert.notEqual(next.id, first.id);
-    const other = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
-    assert.deepEqual(other, { outcome: "conflict", orderId: next.id });
+    assert.deepEqual(await trial.offer({ key: "k", dataJson: '{"n":1}' }), { outcome: "conflict", orderId: next.id });
   }),
   both("a list goes on from a cursor whose order was removed", async (trial) => {
     const orders: StoredOrder[] = [];
@@ -89,7 +84,7 @@ export const removal: readonly Case[] = [
     assert.equal(await removeAll(trial, before), old.length);
     for (const { id } of old) assert.equal(await trial.backend.get(id), undefined);
     for (const order of [...open, finishedLate, young]) assert.deepEqual(await trial.get(order.id), order);
-    placedOrder(await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":9}' })));
+    await trial.place({ key: "k", dataJson: '{"n":9}' });
     assert.equal(await removeAll(trial, before), 0);
   }),
   both("a removal's cursor is one that a removal returned", async (trial) => {
@@ -98,33 +93,24 @@ export const removal: readonly Case[] = [
       return true;
     });
   }),
-  needs(
-    "closing",
-    both(
-      "ids are not given twice, also when the newest order was removed before the store was opened again",
-      async (trial) => {
-        const kept = await trial.place({ status: "held" });
-        const order = await finish(trial, { status: "held" });
-        assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
-        await trial.reopen();
-        await trial.get(kept.id);
-        const next = await trial.place();
-        assert.ok(next.id > order.id && next.id.slice(0, 18) !== order.id.slice(0, 18), `${order.id}, then ${next.id}`);
-      },
-    ),
-  ),
-  needs(
-    "crashing",
-    both("removal outlives a crash", async (trial) => {
-      const order = await finish(trial, { key: "k", group: "g" });
-      const open = await trial.place({ status: "held" });
-      assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
-      await trial.crash();
-      assert.equal(await trial.backend.get(order.id), undefined);
-      assert.deepEqual(idsOf(await trial.list({}, 1)), [open.id]);
-      placedOrder(await trial.backend.place(trial.newOrder({ key: "k" })));
-    }),
-  ),
+  afterClosing("no id is given twice, even if the newest order was removed before the reopening", async (trial) => {
+    const kept = await trial.place({ status: "held" });
+    const order = await finish(trial, { status: "held" });
+    assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
+    await trial.reopen();
+    await trial.get(kept.id);
+    const next = await trial.place();
+    assert.ok(next.id > order.id && next.id.slice(0, 18) !== order.id.slice(0, 18), `${order.id}, then ${next.id}`);
+  }),
+  afterCrash("removal outlives a crash", async (trial) => {
+    const order = await finish(trial, { key: "k", group: "g" });
+    const open = await trial.place({ status: "held" });
+    assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
+    await trial.crash();
+    assert.equal(await trial.backend.get(order.id), undefined);
+    assert.deepEqual(idsOf(await trial.list({}, 1)), [open.id]);
+    await trial.place({ key: "k" });
+  }),
 ];
 
 /** Places an order and moves it to a final status. */

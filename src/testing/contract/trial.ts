@@ -37,6 +37,8 @@ export interface Trial {
   pass(seconds: number): Promise<void>;
 
   newOrder(options?: OrderOptions): NewOrder;
+  /** Places an order that may be a repeat or a conflict. */
+  offer(options?: OrderOptions): Promise<Placed>;
   /** Places an order that must be new. */
   place(options?: OrderOptions): Promise<StoredOrder>;
   get(id: string): Promise<StoredOrder>;
@@ -48,8 +50,8 @@ export interface Trial {
   /** Receives exactly `count` deliveries (default 1) of a status, which must be due. Their leases default to 60 s. */
   receive(status: string, count?: number, leaseSeconds?: number): Promise<Delivery[]>;
   receiveOne(status: string, leaseSeconds?: number): Promise<Delivery>;
-  /** Fails if a delivery of the status comes now. */
-  receiveNothing(status: string): Promise<void>;
+  /** Fails if a delivery of one of these statuses comes now. */
+  receiveNothing(...statuses: string[]): Promise<void>;
   /** Lets time pass until the next delivery, which must come within `within`. */
   receiveWithin(status: string, within: Within, leaseSeconds?: number): Promise<Delivery>;
   /** Receives one delivery, which must be this order's, and commits the outcome for that delivery. */
@@ -62,8 +64,8 @@ export interface Trial {
 
   /** Lists page by page until the list has `count` orders, since a list may be a little behind. */
   list(query: Omit<ListQuery, "limit" | "cursor">, count: number): Promise<StoredOrder[]>;
-  /** Asks until the answer is no longer undefined, since a change may take a turn of the event loop. */
-  eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T>;
+  /** Asks until the answer is not undefined or false, since a change may take a turn of the event loop. */
+  eventually<T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T>;
   /** Waits for a promise that must settle without time passing. */
   settles<T>(what: string, promise: Promise<T>): Promise<T>;
   /** Lets time pass until the promise settles. */
@@ -89,6 +91,9 @@ export interface TrialOptions {
   readonly patienceSeconds: number;
 }
 
+/** A lease for cases that wait until it runs out. */
+export const shortSeconds = 1;
+export const shortMilliseconds = shortSeconds * 1_000;
 const longLeaseSeconds = 60;
 /** How long one look for an unwanted delivery lasts, if time passes by itself. */
 const lookSeconds = 0.2;
@@ -139,11 +144,11 @@ function createWaits({ clock, advance, patienceSeconds }: TrialOptions): Waits {
     return () => performance.now() < end;
   }
 
-  async function eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+  async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T> {
     const goOn = patience();
     for (;;) {
       const answer = await ask();
-      if (answer !== undefined) return answer;
+      if (answer !== undefined && answer !== false) return answer;
       assert.ok(goOn(), `still missing: ${what}`);
       await turn();
     }
@@ -182,13 +187,13 @@ function createWaits({ clock, advance, patienceSeconds }: TrialOptions): Waits {
 }
 
 /** Placing, reading and changing orders. */
-function orderSteps(trial: () => Trial): Pick<Trial, "newOrder" | "place" | "get" | "change" | "commit"> {
+function orderSteps(trial: () => Trial): Pick<Trial, "newOrder" | "offer" | "place" | "get" | "change" | "commit"> {
   return {
     newOrder: (orderOptions) => newOrder(trial().clock.now(), orderOptions),
 
-    async place(orderOptions) {
-      return placedOrder(await trial().backend.place(trial().newOrder(orderOptions)));
-    },
+    offer: async (orderOptions) => trial().backend.place(trial().newOrder(orderOptions)),
+
+    place: async (orderOptions) => placedOrder(await trial().offer(orderOptions)),
 
     async get(id) {
       const order = await trial().backend.get(id);
@@ -227,7 +232,7 @@ function deliverySteps(
         const more = await trial().backend.receive({ status, max, leaseSeconds, waitSeconds });
         assert.ok(more.length <= max, `receive({ max: ${max} }) gave ${more.length}`);
         taken.push(...more);
-        return taken.length === count ? true : undefined;
+        return taken.length === count;
       });
       for (const each of taken) assert.equal(each.status, status, "the delivery's status");
       return taken;
@@ -239,11 +244,13 @@ function deliverySteps(
       return delivery;
     },
 
-    async receiveNothing(status) {
-      for (let look = 0; look < (advance ? looks : 1); look++) {
-        const taken = await trial().backend.receive({ status, max: 10, leaseSeconds: longLeaseSeconds, waitSeconds });
-        assert.deepEqual(taken, [], `no delivery of "${status}" may come now`);
-        await turn();
+    async receiveNothing(...statuses) {
+      for (const status of statuses) {
+        for (let look = 0; look < (advance ? looks : 1); look++) {
+          const taken = await trial().backend.receive({ status, max: 10, leaseSeconds: longLeaseSeconds, waitSeconds });
+          assert.deepEqual(taken, [], `no delivery of "${status}" may come now`);
+          await turn();
+        }
       }
     },
 
@@ -269,7 +276,7 @@ function deliverySteps(
 
     async handle(order, outcome) {
       const delivery = await trial().receiveOne(order.status);
-      assert.deepEqual([delivery.orderId, delivery.visit], [order.id, order.visit], "the delivery's order and visit");
+      assertOf(delivery, order);
       return trial().commit(order, outcome, delivery);
     },
 
@@ -293,6 +300,16 @@ function deliverySteps(
 export function placedOrder(placed: Placed): StoredOrder {
   if (placed.outcome !== "placed") assert.fail(`a new order was told "${placed.outcome}"`);
   return placed.order;
+}
+
+/** Asserts that a delivery is of the order's visit and, if `redelivered` is given, that the delivery says this. */
+export function assertOf(
+  delivery: Delivery,
+  { id, visit }: Pick<StoredOrder, "id" | "visit">,
+  redelivered = delivery.redelivered,
+): void {
+  const actual = [delivery.orderId, delivery.visit, delivery.redelivered];
+  assert.deepEqual(actual, [id, visit, redelivered], "the delivery's order, visit and redelivered");
 }
 
 export function idsOf(items: readonly { readonly id: string }[] | readonly { readonly orderId: string }[]): string[] {
@@ -321,8 +338,11 @@ export const standard = (name: string, run: Case["run"]): Case => ({ name, run, 
 /** A case for FIFO delivery alone. */
 export const fifo = (name: string, run: Case["run"]): Case => ({ name, run, only: "fifo" });
 
-/** Runs the case only for stores that outlive this. */
-export const needs = (outlives: Survives, each: Case): Case => ({ ...each, needs: outlives });
+/** A case for stores that outlive a clean close. */
+export const afterClosing = (name: string, run: Case["run"]): Case => ({ name, run, needs: "closing" });
+
+/** A case for stores that outlive a process that is killed. */
+export const afterCrash = (name: string, run: Case["run"]): Case => ({ name, run, needs: "crashing" });
 
 /**
  * Places an order and moves it from `received` with a commit (default: to `priced`, where its next delivery waits).
@@ -335,6 +355,6 @@ export async function superseded(
 ): Promise<{ stray: Delivery; order: StoredOrder }> {
   const placed = await trial.place(options);
   const stray = await trial.receiveOne("received");
-  assert.equal(stray.orderId, placed.id, "the delivery's order");
+  assertOf(stray, placed);
   return { stray, order: await trial.commit(placed, movedTo(to)) };
 }
