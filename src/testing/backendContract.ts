@@ -86,7 +86,7 @@ async function runCase(each: Case, options: BackendUnderTest & { readonly delive
     let { backend } = opened;
     let crashed = false;
     const trial = createTrial({
-      backend: () => backend,
+      open: () => backend,
       delivery: options.delivery,
       clock,
       timers: () => clock.timers,

@@ -79,13 +79,9 @@ export interface Within {
   readonly by?: number;
 }
 
-export interface TrialOptions {
-  readonly backend: () => LocatedBackend;
-  readonly reopen: () => Promise<void>;
-  readonly crash: () => Promise<void>;
-  readonly delivery: DeliveryMode;
-  readonly clock: Clock;
-  readonly timers: () => number;
+export interface TrialOptions extends Pick<Trial, "delivery" | "clock" | "timers" | "reopen" | "crash"> {
+  /** The backend as it is open now. */
+  readonly open: () => LocatedBackend;
   /** Moves a fake clock. Undefined if time passes by itself. */
   readonly advance: ((seconds: number) => void) | undefined;
   readonly patienceSeconds: number;
@@ -101,19 +97,14 @@ const looks = 10;
 
 export function createTrial(options: TrialOptions): Trial {
   const waits = createWaits(options);
-  const { pass, eventually, settles, settlesInTime } = waits;
   const trial: Trial = {
+    ...options,
+    ...waits,
     get backend() {
-      return options.backend();
+      return options.open();
     },
-    delivery: options.delivery,
-    clock: options.clock,
-    timers: options.timers,
-    reopen: options.reopen,
-    crash: options.crash,
-    ...{ pass, eventually, settles, settlesInTime },
     ...orderSteps(() => trial),
-    ...deliverySteps(() => trial, waits),
+    ...deliverySteps(() => trial, options, waits),
     depths: async () => (await trial.backend.counts({ depths: true })).depths,
     failures: async () => (await trial.backend.counts({ failures: true })).failures,
     pause: (status) => trial.backend.keep({ is: "paused", status, paused: true }),
@@ -122,16 +113,8 @@ export function createTrial(options: TrialOptions): Trial {
   return trial;
 }
 
-interface Waits extends Pick<Trial, "pass" | "eventually" | "settles" | "settlesInTime"> {
-  readonly clock: Clock;
-  readonly advance: TrialOptions["advance"];
+function createWaits({ clock, advance, patienceSeconds }: TrialOptions) {
   /** Lets the backend work. No time passes on a fake clock. */
-  turn(): Promise<void>;
-  /** Starts the patience. The result says whether there is still time. */
-  patience(): () => boolean;
-}
-
-function createWaits({ clock, advance, patienceSeconds }: TrialOptions): Waits {
   const turn = (): Promise<void> => (advance ? new Promise((resolve) => setImmediate(resolve)) : pass(0.02));
 
   async function pass(seconds: number): Promise<void> {
@@ -139,6 +122,7 @@ function createWaits({ clock, advance, patienceSeconds }: TrialOptions): Waits {
     else await new Promise<void>((resolve) => clock.at(clock.now() + seconds * 1_000, resolve));
   }
 
+  /** Starts the patience. The result says whether there is still time. */
   function patience(): () => boolean {
     const end = performance.now() + patienceSeconds * 1_000;
     return () => performance.now() < end;
@@ -183,7 +167,7 @@ function createWaits({ clock, advance, patienceSeconds }: TrialOptions): Waits {
     return promise;
   }
 
-  return { clock, advance, turn, patience, pass, eventually, settles, settlesInTime };
+  return { turn, patience, pass, eventually, settles, settlesInTime };
 }
 
 /** Placing, reading and changing orders. */
@@ -219,7 +203,8 @@ function orderSteps(trial: () => Trial): Pick<Trial, "newOrder" | "offer" | "pla
 /** Receiving deliveries and listing orders, where both may be a little late. */
 function deliverySteps(
   trial: () => Trial,
-  { clock, advance, turn, patience, eventually }: Waits,
+  { clock, advance }: TrialOptions,
+  { turn, patience, eventually }: ReturnType<typeof createWaits>,
 ): Pick<Trial, "receive" | "receiveOne" | "receiveNothing" | "receiveWithin" | "handle" | "list"> {
   const waitSeconds = advance ? 0 : lookSeconds;
   // Clocks of two machines may differ a little. A fake clock is one clock.
