@@ -1,7 +1,21 @@
-/** The queries of the server's own routes, and the pattern of the request id. */
+/** The server's own routes, their queries, and the pattern of the request id. */
 import * as z from "zod";
 import { later, statusName, text, wholeNumber } from "../api/fields.ts";
 import { minutesMax } from "../engine/telemetry/meter.ts";
+import type { RequiredRole } from "./auth.ts";
+
+/** The server's own routes, all of them GET, and what each asks of a key. Undefined: the route needs no key. */
+export const ownRoutes = {
+  "/events": "read",
+  "/stats": "read",
+  "/metrics": "read",
+  "/healthz": undefined,
+  "/readyz": undefined,
+  "/openapi.json": "any",
+  "/docs": undefined,
+} as const satisfies Readonly<Record<string, RequiredRole | undefined>>;
+
+export type OwnPath = keyof typeof ownRoutes;
 
 /** `GET /events` */
 export const eventsQuery = later(() =>

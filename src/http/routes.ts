@@ -8,7 +8,7 @@ import type { RequiredRole } from "./auth.ts";
 import { answersOf } from "./batch.ts";
 import { type BodyReader, checkEncoding, type ServerBindings } from "./body.ts";
 import { problem, refusalProblem } from "./problem.ts";
-import { requestIdPattern } from "./requests.ts";
+import { type OwnPath, ownRoutes, requestIdPattern } from "./requests.ts";
 
 /** What a route knows of a request besides the request itself. */
 export interface RouteContext {
@@ -149,16 +149,16 @@ function rowOf({ engine, operations }: BoundWorkflow, { name, shown }: Operation
   return { workflow, run, write: shown?.writer(workflow) ?? (() => "null") };
 }
 
+/** Makes one of the server's own routes. */
+export function ownRoute(path: OwnPath, handle: Route["handle"]): Route {
+  return { method: "GET", path, access: ownRoutes[path], handle };
+}
+
 /** The routes that say whether the process runs and whether it takes orders. */
 export function healthRoutes(ready: () => boolean | Promise<boolean>): Route[] {
   return [
-    { method: "GET", path: "/healthz", access: undefined, handle: () => ok('{"status":"ok"}') },
-    {
-      method: "GET",
-      path: "/readyz",
-      access: undefined,
-      handle: async () => ((await ready()) ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503)),
-    },
+    ownRoute("/healthz", () => ok('{"status":"ok"}')),
+    ownRoute("/readyz", async () => ((await ready()) ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503))),
   ];
 }
 
@@ -194,14 +194,8 @@ export function requestIdOf(headers: Headers): string | null {
 
 /** Refuses `/events`, `/stats` and `/metrics`: a Lambda function sees one request at a time and keeps no history. */
 export function noTelemetryRoutes(): Route[] {
-  return ["/events", "/stats", "/metrics"].map((path) => ({
-    method: "GET",
-    path,
-    access: "read",
-    handle: () =>
-      problem(
-        "not_available_here",
-        `${path} is not available on Lambda; look at the stack's CloudWatch metrics and logs`,
-      ),
-  }));
+  return (["/events", "/stats", "/metrics"] as const).map((path) => {
+    const detail = `${path} is not available on Lambda; look at the stack's CloudWatch metrics and logs`;
+    return ownRoute(path, () => problem("not_available_here", detail));
+  });
 }

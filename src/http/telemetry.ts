@@ -6,7 +6,7 @@ import type { Events, Telemetry, TransitionEvent } from "../engine/telemetry/tel
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { eventsQuery, statsQuery } from "./requests.ts";
-import { ok, type Route } from "./routes.ts";
+import { ok, ownRoute, type Route } from "./routes.ts";
 
 // The thread that takes orders in writes every event once for each reader. 100 people may watch dashboards; more readers
 // than that should share one connection.
@@ -17,53 +17,38 @@ export function telemetryRoutes(engines: readonly Engine[], observation: Telemet
   let metrics: Promise<Metrics> | undefined;
   let eventReaders = 0;
   return [
-    {
-      method: "GET",
-      path: "/events",
-      access: "read",
-      handle(request) {
-        const filter = checkQuery(eventsQuery, request.url);
-        if (filter.workflow !== undefined && !engines.some(({ workflow }) => workflow.name === filter.workflow)) {
-          throw new CauceError("workflow_not_found", `no workflow "${filter.workflow}" is served here`);
-        }
-        if (eventReaders >= eventReadersMax) {
-          const detail = `${eventReaders} readers of events are connected, which is the most; close one, or read orders by their lists`;
-          return problem("too_many_readers", detail);
-        }
-        const stream = eventStream({
-          events: observation.events,
-          filter,
-          lastEventId: request.headers.get("last-event-id"),
-          clock,
-          onBegin: () => void eventReaders++,
-          onEnd: () => void eventReaders--,
-        });
-        return new Response(stream, {
-          headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
-        });
-      },
-    },
-    {
-      method: "GET",
-      path: "/stats",
-      access: "read",
-      handle(request) {
-        const { minutes } = checkQuery(statsQuery, request.url);
-        return ok(JSON.stringify({ minutes: statsOf(observation, minutes) }));
-      },
-    },
-    {
-      method: "GET",
-      path: "/metrics",
-      access: "read",
-      async handle(request) {
-        checkQuery(noFields, request.url);
-        // The first scrape loads the metrics' library.
-        metrics ??= createMetrics(engines, observation);
-        const { contentType, text } = await metrics;
-        return new Response(await text(), { headers: { "Content-Type": contentType } });
-      },
-    },
+    ownRoute("/events", (request) => {
+      const filter = checkQuery(eventsQuery, request.url);
+      if (filter.workflow !== undefined && !engines.some(({ workflow }) => workflow.name === filter.workflow)) {
+        throw new CauceError("workflow_not_found", `no workflow "${filter.workflow}" is served here`);
+      }
+      if (eventReaders >= eventReadersMax) {
+        const detail = `${eventReaders} readers of events are connected, which is the most; close one, or read orders by their lists`;
+        return problem("too_many_readers", detail);
+      }
+      const stream = eventStream({
+        events: observation.events,
+        filter,
+        lastEventId: request.headers.get("last-event-id"),
+        clock,
+        onBegin: () => void eventReaders++,
+        onEnd: () => void eventReaders--,
+      });
+      return new Response(stream, {
+        headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no" },
+      });
+    }),
+    ownRoute("/stats", (request) => {
+      const { minutes } = checkQuery(statsQuery, request.url);
+      return ok(JSON.stringify({ minutes: statsOf(observation, minutes) }));
+    }),
+    ownRoute("/metrics", async (request) => {
+      checkQuery(noFields, request.url);
+      // The first scrape loads the metrics' library.
+      metrics ??= createMetrics(engines, observation);
+      const { contentType, text } = await metrics;
+      return new Response(await text(), { headers: { "Content-Type": contentType } });
+    }),
   ];
 }
 

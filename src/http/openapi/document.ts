@@ -3,7 +3,7 @@ import { idempotencyKeyPattern, noFields, pathFieldMeanings } from "../../api/fi
 import { type Operation, type Shown, unwell, unwritable } from "../../api/operation.ts";
 import { batchWire, pathFieldOf } from "../../api/orders.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import { eventsQuery, statsQuery } from "../requests.ts";
+import { eventsQuery, type OwnPath, ownRoutes, statsQuery } from "../requests.ts";
 import {
   type Components,
   createComponents,
@@ -88,21 +88,18 @@ function pathsOf(routes: readonly RouteDescription[], secured: boolean, share: S
   return paths;
 }
 
-const own = { method: "GET", tag: "server" } as const;
 const health = (description: string, status: "ok" | "unavailable") => ({
   description,
   content: json(refTo("Health"), { status }),
 });
 
 /** Describes the server's own routes. */
-export function serverRoutes(workflows: readonly string[]): RouteDescription[] {
+function serverRoutes(workflows: readonly string[]): RouteDescription[] {
   const workflow = eventsQuery().shape.workflow.describe(`Only this workflow: ${workflows.join(", ")}.`);
-  return [
-    {
-      ...own,
-      path: "/events",
-      operationId: "events",
-      access: "read",
+  const described: Readonly<
+    Record<OwnPath, Omit<RouteDescription, "method" | "path" | "operationId" | "tag" | "access">>
+  > = {
+    "/events": {
       summary: "Transitions as they happen",
       description:
         "Server-sent events: `event: transition`, `id:` a cursor. After `Last-Event-ID` the stream goes on where it was; when the window no longer holds that, `event: gap` comes first. Comment lines keep it alive.",
@@ -120,57 +117,33 @@ export function serverRoutes(workflows: readonly string[]): RouteDescription[] {
       },
       errors: ["invalid_request", "workflow_not_found", "too_many_readers", "not_available_here", ...unwell],
     },
-    {
-      ...own,
-      path: "/stats",
-      operationId: "stats",
-      access: "read",
+    "/stats": {
       summary: "What happened, minute by minute, the oldest first",
       parameters: { query: statsQuery() },
       answers: { 200: { description: "The minutes.", content: json(refTo("Stats")) } },
       errors: ["invalid_request", ...unwell],
     },
-    {
-      ...own,
-      path: "/metrics",
-      operationId: "metrics",
-      access: "read",
+    "/metrics": {
       summary: "Metrics for Prometheus",
       answers: { 200: { description: "The metrics.", content: { "text/plain": { schema: { type: "string" } } } } },
       errors: ["invalid_request", ...unwell],
     },
-    {
-      ...own,
-      path: "/healthz",
-      operationId: "healthz",
-      access: undefined,
+    "/healthz": {
       summary: "Whether the process answers at all",
       answers: { 200: health("It does.", "ok") },
       errors: [],
     },
-    {
-      ...own,
-      path: "/readyz",
-      operationId: "readyz",
-      access: undefined,
+    "/readyz": {
       summary: "Whether the server takes orders",
       answers: { 200: health("It does.", "ok"), 503: health("It does not, or not any more.", "unavailable") },
       errors: [],
     },
-    {
-      ...own,
-      path: "/openapi.json",
-      operationId: "openapi",
-      access: "any",
+    "/openapi.json": {
       summary: "This document",
       answers: { 200: { description: "OpenAPI 3.1.", content: json({ type: "object" }) } },
       errors: ["internal_error"],
     },
-    {
-      ...own,
-      path: "/docs",
-      operationId: "docs",
-      access: undefined,
+    "/docs": {
       summary: "This document as a page",
       answers: {
         200: {
@@ -180,7 +153,15 @@ export function serverRoutes(workflows: readonly string[]): RouteDescription[] {
       },
       errors: ["internal_error"],
     },
-  ];
+  };
+  return Object.entries(described).map(([path, description]) => ({
+    method: "GET",
+    path,
+    operationId: path.replace(/^\/|\.json$/g, ""),
+    tag: "server",
+    access: ownRoutes[path as OwnPath],
+    ...description,
+  }));
 }
 
 const idempotencyKey = () =>

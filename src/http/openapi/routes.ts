@@ -1,5 +1,5 @@
 import type { BoundWorkflow } from "../../api/around.ts";
-import type { Route } from "../routes.ts";
+import { ownRoute, type Route } from "../routes.ts";
 import { openApiDocument } from "./document.ts";
 
 export interface ReferenceOptions {
@@ -21,25 +21,15 @@ export function referenceRoutes({ bound, basePath, secured }: ReferenceOptions):
   const operations = [...(bound[0]?.operations.values() ?? [])].map(({ operation }) => operation);
 
   return [
-    {
-      method: "GET",
-      path: "/openapi.json",
-      access: "any",
-      handle() {
-        document ??= JSON.stringify(openApiDocument({ workflows, operations, basePath, secured, version }));
-        return new Response(document, { headers: { "Content-Type": "application/json" } });
-      },
-    },
-    {
-      method: "GET",
-      path: "/docs",
-      access: undefined,
-      async handle() {
-        page ??= import("../docsPage/docsPage.ts").then(({ docsPage }) => docsPage());
-        const { html, headers } = await page;
-        return new Response(html, { headers });
-      },
-    },
+    ownRoute("/openapi.json", () => {
+      document ??= JSON.stringify(openApiDocument({ workflows, operations, basePath, secured, version }));
+      return new Response(document, { headers: { "Content-Type": "application/json" } });
+    }),
+    ownRoute("/docs", async () => {
+      page ??= import("../docsPage/docsPage.ts").then(({ docsPage }) => docsPage());
+      const { html, headers } = await page;
+      return new Response(html, { headers });
+    }),
   ];
 }
 
