@@ -78,17 +78,7 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
   const client: Client<AnyWorkflow> = {
     ...over,
     orders: (query = {}, given) => ({ [Symbol.asyncIterator]: () => iterate(query, given) }),
-    waitFor: (id, status, { timeoutSeconds, signal, ...given } = {}) =>
-      waitFor(
-        {
-          clock: connection.clock,
-          get: (id, signal) => over.get(id, { ...given, signal }),
-          openStatuses: async (signal) => (await over.queues({ ...given, signal })).map((queue) => queue.status),
-        },
-        id,
-        [status].flat(),
-        { timeoutSeconds, signal },
-      ),
+    waitFor: (id, status, given) => waitFor(over, connection.clock, id, [status].flat(), given),
   };
 
   async function* iterate(query: OrdersQuery<AnyWorkflow>, given: CallOptions | undefined) {

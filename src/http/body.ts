@@ -22,26 +22,32 @@ export interface BodyReader {
   optional(request: Request, server: ServerBindings, faultCode: ErrorCode): Promise<unknown>;
 }
 
-type Decode = (bytes: Uint8Array) => string;
-
 // Schemas, JSON.stringify and hashing recurse. The stack holds more than 1,000 levels, so 256 leave room.
 const depthMax = 256;
 
 export function createBodyReader(bytesMax: number): BodyReader {
   // `fatal` refuses bytes that are not UTF-8. Without it they would be stored as other characters.
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  const decode: Decode = (bytes) => decoder.decode(bytes);
+  const parse = (bytes: Uint8Array, faultCode: ErrorCode): unknown => {
+    let text: string;
+    try {
+      text = decoder.decode(bytes);
+    } catch {
+      throw notUtf8();
+    }
+    return parseText(text, faultCode);
+  };
 
   return {
     async required(request, server, faultCode) {
       checkType(request);
-      return parse(await read(request, server, bytesMax), decode, faultCode);
+      return parse(await read(request, server, bytesMax), faultCode);
     },
     async optional(request, server, faultCode) {
       const bytes = await read(request, server, bytesMax);
       if (bytes.byteLength === 0) return {};
       checkType(request);
-      return parse(bytes, decode, faultCode);
+      return parse(bytes, faultCode);
     },
   };
 }
@@ -103,16 +109,6 @@ async function readCounting({ body }: Request, bytesMax: number): Promise<Uint8A
 
 export function tooLarge(bytesMax: number): CauceError {
   return new CauceError("body_too_large", `the body is larger than the ${bytesMax} bytes that this server takes`);
-}
-
-function parse(bytes: Uint8Array, decode: Decode, faultCode: ErrorCode): unknown {
-  let text: string;
-  try {
-    text = decode(bytes);
-  } catch {
-    throw notUtf8();
-  }
-  return parseText(text, faultCode);
 }
 
 export function notUtf8(): CauceError {

@@ -40,26 +40,23 @@ export async function createMetrics(engines: readonly Engine[], telemetry: Telem
 /** Adds a metric, whose values are read at each scrape. */
 interface Add {
   counter(name: string, help: string, labelNames: string[], values: () => Iterable<[Labels, number]>): void;
-  gauge(name: string, help: string, labelNames: string[], values: () => Iterable<[Labels, number]>): void;
+  readonly gauge: Add["counter"];
   histogram(name: string, help: string, buckets: typeof timeBuckets, values: () => Iterable<[Labels, Histogram]>): void;
 }
 
 function createAdd({ Counter, Gauge }: typeof import("prom-client"), registry: Registry): Add {
-  return {
-    counter(name, help, labelNames, values) {
+  const adds =
+    (Metric: typeof Counter | typeof Gauge): Add["counter"] =>
+    (name, help, labelNames, values) => {
       const collect = () => {
         metric.reset();
         for (const [labels, value] of values()) metric.inc(labels, value);
       };
-      const metric = new Counter({ name, help, labelNames, registers: [registry], collect });
-    },
-    gauge(name, help, labelNames, values) {
-      const collect = () => {
-        metric.reset();
-        for (const [labels, value] of values()) metric.set(labels, value);
-      };
-      const metric = new Gauge({ name, help, labelNames, registers: [registry], collect });
-    },
+      const metric = new Metric({ name, help, labelNames, registers: [registry], collect });
+    };
+  return {
+    counter: adds(Counter),
+    gauge: adds(Gauge),
     // Counted buckets as they are. prom-client's own histogram takes one value at a time and nothing else.
     histogram(name, help, buckets, values) {
       const metric = {

@@ -12,8 +12,6 @@ import { type AnyWorkflow, type DataOf, kindOf, type ResultsOf, type StatusName,
  */
 export type GivenContext = Partial<Omit<DecideContext, "workflow">>;
 
-type Context = Omit<DecideContext, "workflow">;
-
 /**
  * The order before. By default it stands in the workflow's initial status, on its first visit, with no attempt used,
  * placed now. `kind` and `expiresAt` follow from the status, `version` from the visit.
@@ -85,24 +83,19 @@ export function given<W extends AnyWorkflow>(
   context: GivenContext = {},
 ): Given<W> {
   const { now = 0, random = () => 0.5, by = defaultActor } = context;
-  const full = { ...context, now, random, by };
-  return step(workflow, fill(workflow, order, full), full);
+  const full = { ...context, workflow, now, random, by };
+  return step(fill(order, full), full);
 }
 
-function step<W extends AnyWorkflow>(workflow: W, order: StoredOrder, context: Context): Given<W> {
+function step<W extends AnyWorkflow>(order: StoredOrder, context: DecideContext): Given<W> {
   return {
     order,
-    when: (outcome) => decided(workflow, order, decide(order, outcome, { workflow, ...context }), context),
-    afterSeconds: (seconds) => step(workflow, order, { ...context, now: context.now + seconds * 1_000 }),
+    when: (outcome) => decided(order, decide(order, outcome, context), context),
+    afterSeconds: (seconds) => step(order, { ...context, now: context.now + seconds * 1_000 }),
   };
 }
 
-function decided<W extends AnyWorkflow>(
-  workflow: W,
-  order: StoredOrder,
-  decision: Decision,
-  context: Context,
-): When<W> {
+function decided<W extends AnyWorkflow>(order: StoredOrder, decision: Decision, context: DecideContext): When<W> {
   return {
     decision,
     // biome-ignore lint/suspicious/noThenProperty: given, when, then are the words; awaiting it is refused below.
@@ -115,7 +108,7 @@ function decided<W extends AnyWorkflow>(
       }
       const { change } = decision;
       compare({ ...change.after, results: JSON.parse(change.after.resultsJson), ...change }, expected);
-      return step(workflow, change.after, context);
+      return step(change.after, context);
     },
     refused(code, message) {
       if ("change" in decision) {
@@ -124,12 +117,12 @@ function decided<W extends AnyWorkflow>(
       }
       assert.equal(decision.refused, code, `refused with ${decision.refused} (${decision.message}), not with ${code}`);
       if (message !== undefined) assert.match(decision.message, message);
-      return step(workflow, order, context);
+      return step(order, context);
     },
   };
 }
 
-function fill(workflow: AnyWorkflow, partial: GivenOrder, { now, by }: Context): StoredOrder {
+function fill(partial: GivenOrder, { workflow, now, by }: DecideContext): StoredOrder {
   const { data, results, failure = null, entry, ...fields } = partial;
   const name = fields.status ?? workflow.initial;
   const status = statusOf(workflow, name);
