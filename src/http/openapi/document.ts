@@ -193,29 +193,25 @@ export function allWorkflowsRoutes(operations: readonly Operation[], components:
   return operations
     .filter(({ scope }) => scope === "server")
     .map((operation) => {
-      const { name, method, path, role, summary, description, answers, shown, errors } = operation;
+      const { name, path, answers, shown } = operation;
       const { shape } = shown ?? {};
       const rows = typeof shape === "object" ? { [name]: shape.schema() } : {};
       const all = z.object({ workflows: z.array(z.object({ workflow: z.string(), ...rows })) });
       const content = json(components.putShape(`${name.charAt(0).toUpperCase()}${name.slice(1)}`, all));
       return {
-        method,
+        ...describedAs(operation, {}),
         path,
         operationId: name,
         tag: "server",
-        access: role,
-        summary,
-        description,
-        ...requestOf(operation, {}),
         answers: eachAnswer(answers, (said) => ({ description: said, content })),
-        errors,
       };
     });
 }
 
-/** The parameters of an operation's request, and the body of a POST. */
-function requestOf(operation: Operation, inputs: WorkflowSchemas["inputs"]) {
+/** What an operation's declaration says by itself, with the parameters of its request and the body of a POST. */
+function describedAs(operation: Operation, inputs: WorkflowSchemas["inputs"]) {
   const { name, method, keyed, input = noFields, bodyRequired, example = {} } = operation;
+  const { role: access, summary, description, errors } = operation;
   const field = pathFieldOf(operation);
   const inPath =
     field &&
@@ -231,26 +227,22 @@ function requestOf(operation: Operation, inputs: WorkflowSchemas["inputs"]) {
     ...(method === "POST" ? {} : { query: input() }),
     ...(method === "GET" ? {} : { header: z.object(headers) }),
   };
-  if (method !== "POST") return { parameters };
+  const described = { method, access, summary, description, errors, parameters };
+  if (method !== "POST") return described;
   const content = json(inputs[name] ?? inlineSchema(input()), example);
-  return { parameters, body: { required: bodyRequired === true, content } };
+  return { ...described, body: { required: bodyRequired === true, content } };
 }
 
 function routeOf(operation: Operation, workflow: WorkflowSchemas): RouteDescription {
-  const { name, method, path, role, takes, summary, description, answers, errors, example } = operation;
+  const { name, path, takes, answers, example } = operation;
   const given = typeof example === "function" ? { ...operation, example: example(workflow.enterable) } : operation;
   return {
-    method,
+    ...describedAs(given, workflow.inputs),
     path: `/${workflow.name}${path}`,
     operationId: `${workflow.name}.${name}`,
     tag: workflow.name,
-    access: role,
-    summary,
-    description,
-    ...requestOf(given, workflow.inputs),
     ...(takes === "data" ? { body: { required: true, content: json(workflow.data, workflow.examples.data) } } : {}),
     answers: eachAnswer(answers, (said) => answerOf(operation, said, workflow)),
-    errors,
   };
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Depth } from "../../backend/port.ts";
 import { expired as expiry, failedAttempt, failedForGood, movedTo, requested, retried } from "./orders.ts";
-import { afterCrash, assertOf, both, type Case, idsOf, type Trial } from "./trial.ts";
+import { afterCrash, assertOf, both, type Case, idsOf, pagesOf, type Trial } from "./trial.ts";
 
 /** 7. Nothing disappears. */
 export const nothingDisappears: readonly Case[] = [
@@ -97,13 +97,10 @@ export const nothingDisappears: readonly Case[] = [
       return expired.length === 3;
     });
     const ids: string[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await trial.backend.sweep({ limit: 1, cursor });
-      assert.ok(page.expired.length <= 1);
-      ids.push(...idsOf(page.expired));
-      cursor = page.nextCursor ?? undefined;
-    } while (cursor !== undefined && ids.length < 10);
+    for await (const { expired } of pagesOf((cursor) => trial.backend.sweep({ limit: 1, cursor }))) {
+      assert.ok(expired.length <= 1);
+      ids.push(...idsOf(expired));
+    }
     assert.deepEqual(ids, [first.id, second.id, third.id]);
 
     await trial.commit(first, expiry);

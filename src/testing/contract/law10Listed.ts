@@ -3,7 +3,7 @@ import type { ListQuery } from "../../backend/port.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { failedAttempt, failedForGood, movedTo, type OrderOptions } from "./orders.ts";
-import { afterCrash, assertOf, both, type Case, idsOf, superseded, type Trial } from "./trial.ts";
+import { afterCrash, assertOf, both, type Case, idsOf, pagesOf, superseded, type Trial } from "./trial.ts";
 
 /** 10. Waiting and final orders are never delivered. Paging neither repeats nor skips while orders are placed. */
 export const listed: readonly Case[] = [
@@ -193,16 +193,12 @@ async function placeApart(
 /** Reads the ids of all pages. `between` runs after each page but the last. */
 async function pages(trial: Trial, query: ListQuery, between?: () => Promise<void>): Promise<string[]> {
   const ids: string[] = [];
-  let cursor: string | undefined;
-  for (;;) {
-    const page = await trial.backend.list({ ...query, cursor });
-    assert.ok(page.items.length <= query.limit, `list({ limit: ${query.limit} }) gave ${page.items.length}`);
-    ids.push(...idsOf(page.items));
-    if (page.nextCursor === null) return ids;
-    assert.ok(ids.length < 1_000, "the pages do not end");
-    cursor = page.nextCursor;
-    await between?.();
+  for await (const { items, nextCursor } of pagesOf((cursor) => trial.backend.list({ ...query, cursor }))) {
+    assert.ok(items.length <= query.limit, `list({ limit: ${query.limit} }) gave ${items.length}`);
+    ids.push(...idsOf(items));
+    if (nextCursor !== null) await between?.();
   }
+  return ids;
 }
 
 /** Decides which orders a filter takes. Backends may use `matches` of the core, so the suite decides it on its own. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { StoredOrder } from "../../core/order.ts";
 import { failedAttempt, failedForGood, movedTo, type OrderOptions, requested } from "./orders.ts";
-import { afterClosing, afterCrash, both, type Case, idsOf, type Trial } from "./trial.ts";
+import { afterClosing, afterCrash, both, type Case, idsOf, pagesOf, type Trial } from "./trial.ts";
 
 const gone = { removed: 1, nextCursor: null };
 const none = { removed: 0, nextCursor: null };
@@ -135,15 +135,14 @@ async function unfinished(trial: Trial): Promise<StoredOrder[]> {
 /** Removes page by page. Returns the number of removed orders. */
 async function removeAll(trial: Trial, before: number): Promise<number> {
   let all = 0;
-  let cursor: string | undefined;
-  for (let calls = 0; calls < 50; calls++) {
+  const removals = pagesOf(async (cursor) => {
     const removal = await trial.backend.remove({ before, limit: 2, cursor });
     assert.ok(removal !== "not_final", "that is said of an id alone");
-    const { removed: count, nextCursor } = removal;
-    assert.ok(count <= 2, `remove({ limit: 2 }) removed ${count}`);
-    all += count;
-    if (nextCursor === null) return all;
-    cursor = nextCursor;
+    return removal;
+  });
+  for await (const { removed } of removals) {
+    assert.ok(removed <= 2, `remove({ limit: 2 }) removed ${removed}`);
+    all += removed;
   }
-  assert.fail("the removal has no end");
+  return all;
 }

@@ -267,18 +267,28 @@ function deliverySteps(
 
     async list(query, count) {
       return eventually(`${count} orders in the list ${JSON.stringify(query)}`, async () => {
-        const items: StoredOrder[] = [];
-        let cursor: string | undefined;
-        do {
-          const page = await trial().backend.list({ ...query, limit: 7, cursor });
-          assert.ok(page.items.length <= 7, `list({ limit: 7 }) gave ${page.items.length}`);
-          items.push(...page.items);
-          cursor = page.nextCursor ?? undefined;
-        } while (cursor !== undefined);
-        return items.length === count ? items : undefined;
+        const found: StoredOrder[] = [];
+        for await (const { items } of pagesOf((cursor) => trial().backend.list({ ...query, limit: 7, cursor }))) {
+          assert.ok(items.length <= 7, `list({ limit: 7 }) gave ${items.length}`);
+          found.push(...items);
+        }
+        return found.length === count ? found : undefined;
       });
     },
   };
+}
+
+/** Reads page after page until a page has no cursor. */
+export async function* pagesOf<Page extends { readonly nextCursor: string | null }>(
+  read: (cursor: string | undefined) => Promise<Page>,
+): AsyncGenerator<Page> {
+  let cursor: string | null | undefined;
+  for (let pages = 0; cursor !== null; pages++) {
+    assert.ok(pages < 1_000, "the pages do not end");
+    const page = await read(cursor);
+    yield page;
+    cursor = page.nextCursor;
+  }
 }
 
 /** Returns the order of a placing, which must have been new. */
