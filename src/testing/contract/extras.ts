@@ -22,7 +22,7 @@ export const extras: readonly Case[] = [
   both("extras that an order is placed with come back by placing, get, list and a repeat of the key", async (trial) => {
     const order = await trial.place({ extrasJson, key: "k" });
     assert.equal(order.extrasJson, extrasJson);
-    assert.deepEqual(await trial.get(order.id), order);
+    await trial.isStored(order);
     assert.deepEqual(await trial.list({}, 1), [order]);
     assert.deepEqual(await trial.offer({ extrasJson: others, key: "k" }), { outcome: "repeated", order });
     await trial.receiveOne("received");
@@ -44,7 +44,7 @@ export const extras: readonly Case[] = [
     let order = await trial.place({ status: "held" });
     for (const text of [...texts, ...texts.toReversed()]) {
       order = await commitExtras(trial, order, text);
-      assert.deepEqual(await trial.get(order.id), order);
+      await trial.isStored(order);
     }
     assert.deepEqual(await trial.list({ status: "held" }, texts.length + 1).then(([newest]) => newest), order);
   }),
@@ -56,7 +56,7 @@ export const extras: readonly Case[] = [
     assert.equal(await trial.backend.commit({ ...change, after }), "committed");
     const stale = { ...late, after: { ...late.after, extrasJson: '{"definition":3}' } };
     assert.equal(await trial.backend.commit(stale), "stale");
-    assert.deepEqual(await trial.get(order.id), after);
+    await trial.isStored(after);
     assert.deepEqual(await trial.list({ status: "priced" }, 1), [after]);
     assert.deepEqual(await trial.offer({ extrasJson, key: "k" }), { outcome: "repeated", order: after });
     await trial.receiveOne("priced");
@@ -72,11 +72,11 @@ export const extras: readonly Case[] = [
       const change = trial.change(order, movedTo("priced"));
       const bare = { ...change.after, extrasJson: null };
       assert.equal(await trial.backend.commit({ ...change, after: bare }), "committed");
-      assert.deepEqual(await trial.get(order.id), bare);
+      await trial.isStored(bare);
       await trial.receiveOne("priced");
       assert.deepEqual(await trial.get(order.id), bare, "in a worker's hand");
       const done = await trial.commit(bare, movedTo("done"));
-      assert.deepEqual(await trial.get(order.id), done);
+      await trial.isStored(done);
     }
   }),
   both("extras go with their order: a placing with its key has none of them", async (trial) => {
@@ -92,7 +92,7 @@ export const extras: readonly Case[] = [
     const [order, bare] = [await trial.place({ extrasJson }), await trial.place()];
     const changed = await commitExtras(trial, await trial.place({ status: "held", extrasJson }), others);
     await trial.reopen();
-    for (const each of [order, bare, changed]) assert.deepEqual(await trial.get(each.id), each);
+    await trial.isStored(order, bare, changed);
   }),
   afterCrash("extras outlive a crash, also those of an order in a worker's hand", async (trial) => {
     const order = await trial.place({ extrasJson });
@@ -102,35 +102,29 @@ export const extras: readonly Case[] = [
     await trial.crash();
     const within = { notBefore: leasedAt, by: leasedAt + shortMilliseconds };
     assertOf(await trial.receiveWithin("received", within), order);
-    for (const each of [order, changed]) assert.deepEqual(await trial.get(each.id), each);
+    await trial.isStored(order, changed);
   }),
 ];
 
 /** Takes an order with these extras through every kind of change. No change touches them. */
 async function keeps(trial: Trial, text: string | null): Promise<void> {
   let order = await trial.place({ extrasJson: text });
-  const look = async (what: string): Promise<void> => {
+  const after = async (what: string, changed: Promise<StoredOrder>): Promise<void> => {
+    order = await changed;
     assert.equal(order.extrasJson, text, what);
     assert.deepEqual(await trial.get(order.id), order, what);
   };
   await trial.receiveOne("received");
-  order = await trial.commit(order, redelivered);
-  await look("an attempt began");
-  order = await trial.commit(order, failedAttempt("down", 0));
-  await look("an attempt failed");
-  order = await trial.handle(order, movedTo("priced", { price: 5 }));
-  await look("a hop");
+  await after("an attempt began", trial.commit(order, redelivered));
+  await after("an attempt failed", trial.commit(order, failedAttempt("down", 0)));
+  await after("a hop", trial.handle(order, movedTo("priced", { price: 5 })));
   order = await trial.handle(order, movedTo("received"));
-  order = await trial.handle(order, failedForGood("declined"));
-  await look("failed");
+  await after("failed", trial.handle(order, failedForGood("declined")));
   assert.deepEqual(await trial.list({ failed: true }, 1), [order]);
   order = await trial.commit(order, retried);
-  order = await trial.handle(order, movedTo("held"));
-  await look("it waits");
-  order = await trial.commit(order, requested("priced"));
-  await look("an operator moved it");
-  order = await trial.handle(order, movedTo("done"));
-  await look("it ended");
+  await after("it waits", trial.handle(order, movedTo("held")));
+  await after("an operator moved it", trial.commit(order, requested("priced")));
+  await after("it ended", trial.handle(order, movedTo("done")));
   order = await trial.place({ status: "parked", extrasJson: text, expiresAt: trial.clock.now() + 50 });
   await trial.pass(0.1);
   const due = await trial.eventually("the wait that expired", async () => {
@@ -138,8 +132,7 @@ async function keeps(trial: Trial, text: string | null): Promise<void> {
     return swept.expired.length > 0 ? swept.expired : undefined;
   });
   assert.deepEqual(due, [order], "a sweep gives it");
-  order = await trial.commit(order, expired);
-  await look("it expired");
+  await after("it expired", trial.commit(order, expired));
 }
 
 /** Commits other extras of a waiting order, and changes nothing else. */

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { CauceError } from "../../core/errors.ts";
 import { extrasBytesMax } from "../../core/extras.ts";
 import type { OrderOptions } from "./orders.ts";
-import { both, type Case, type Trial } from "./trial.ts";
+import { both, type Case, isRefused, type Trial } from "./trial.ts";
 
 /** 11. Limits are checked, never clamped. */
 export const limited: readonly Case[] = [
@@ -39,10 +38,7 @@ export const limited: readonly Case[] = [
 ];
 
 async function refuses(trial: Trial, options: OrderOptions): Promise<void> {
-  await assert.rejects(
-    trial.offer({ ...options, key: "k" }),
-    (error) => error instanceof CauceError && error.code === "limit_exceeded" && !error.message.includes("\n"),
-  );
+  await isRefused("limit_exceeded", trial.offer({ ...options, key: "k" }), "a placing past a limit");
   await trial.list({}, 0);
   await trial.receiveNothing("received");
 }

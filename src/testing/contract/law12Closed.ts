@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Backend } from "../../backend/port.ts";
 import { CauceError } from "../../core/errors.ts";
 import { failedAttempt, movedTo } from "./orders.ts";
-import { afterClosing, both, type Case, idsOf } from "./trial.ts";
+import { afterClosing, both, type Case, idsOf, isRefused } from "./trial.ts";
 
 /** 12. Closing leaves nothing behind. No timer may be left after any case of the suite. */
 export const closed: readonly Case[] = [
@@ -31,12 +31,8 @@ export const closed: readonly Case[] = [
       keep: () => backend.keep({ is: "probe" }),
     };
     for (const [name, call] of Object.entries(calls)) {
-      const refused = assert.rejects(
-        call(),
-        (error) => error instanceof CauceError && error.code === "closed" && !error.message.includes("\n"),
-        `${name} after close`,
-      );
-      await trial.settles(`${name} after close`, refused);
+      const what = `${name} after close`;
+      await trial.settles(what, isRefused("closed", call(), what));
     }
   }),
   afterClosing("a delivery that no worker got is no attempt, and comes after closing as if new", async (trial) => {

@@ -11,6 +11,7 @@ import type {
 } from "../../backend/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Change, decide, type Outcome } from "../../core/decide.ts";
+import { CauceError, type ErrorCode } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import {
   type ContractStatus,
@@ -42,6 +43,8 @@ export interface Trial {
   /** Places an order that must be new. */
   place(options?: OrderOptions): Promise<StoredOrder>;
   get(id: string): Promise<StoredOrder>;
+  /** Asserts that each of these orders reads back whole. */
+  isStored(...orders: StoredOrder[]): Promise<void>;
   /** Makes the change that the engine would commit. */
   change(order: StoredOrder, outcome: Outcome): Change;
   /** Commits that change, for `delivery` if one is given. The commit must not be stale. Returns the order after it. */
@@ -171,7 +174,9 @@ function createWaits({ clock, advance, patienceSeconds }: TrialOptions) {
 }
 
 /** Placing, reading and changing orders. */
-function orderSteps(trial: () => Trial): Pick<Trial, "newOrder" | "offer" | "place" | "get" | "change" | "commit"> {
+function orderSteps(
+  trial: () => Trial,
+): Pick<Trial, "newOrder" | "offer" | "place" | "get" | "isStored" | "change" | "commit"> {
   return {
     newOrder: (orderOptions) => newOrder(trial().clock.now(), orderOptions),
 
@@ -183,6 +188,10 @@ function orderSteps(trial: () => Trial): Pick<Trial, "newOrder" | "offer" | "pla
       const order = await trial().backend.get(id);
       assert.ok(order, `order ${id} was placed and is not there`);
       return order;
+    },
+
+    async isStored(...orders) {
+      for (const order of orders) assert.deepEqual(await trial().get(order.id), order);
     },
 
     change(order, outcome) {
@@ -305,6 +314,12 @@ export function assertOf(
 ): void {
   const actual = [delivery.orderId, delivery.visit, delivery.redelivered];
   assert.deepEqual(actual, [id, visit, redelivered], "the delivery's order, visit and redelivered");
+}
+
+/** Asserts that a call rejects with this code, and with a message of one line. */
+export function isRefused(code: ErrorCode, call: Promise<unknown>, what: string): Promise<void> {
+  const fits = (error: unknown) => error instanceof CauceError && error.code === code && !error.message.includes("\n");
+  return assert.rejects(call, fits, what);
 }
 
 export function idsOf(items: readonly { readonly id: string }[] | readonly { readonly orderId: string }[]): string[] {
