@@ -188,18 +188,24 @@ export function sleep(clock: Clock, seconds: number, signal: AbortSignal | undef
   });
 }
 
+export interface Deadline {
+  /** Aborts when the time is over, or when the caller's own signal aborts. */
+  readonly signal: AbortSignal;
+  /** Whether the time is over and the caller did not abort before. */
+  readonly passed: boolean;
+  /** Ends the limit without aborting. */
+  clear(): void;
+}
+
 /** Starts a limit of `seconds` from now. */
-export function deadline(clock: Clock, seconds: number, signal: AbortSignal | undefined) {
+export function deadline(clock: Clock, seconds: number, signal: AbortSignal | undefined): Deadline {
   const own = new AbortController();
   const clear = clock.at(clock.now() + seconds * 1_000, () => own.abort());
   return {
-    /** Aborts when the time is over, or when the caller's own signal aborts. */
     signal: signal === undefined ? own.signal : AbortSignal.any([signal, own.signal]),
-    /** Whether the time is over and the caller did not abort before. */
-    get passed(): boolean {
+    get passed() {
       return own.signal.aborted && signal?.aborted !== true;
     },
-    /** Ends the limit without aborting. */
     clear,
   };
 }

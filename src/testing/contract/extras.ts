@@ -2,16 +2,7 @@ import assert from "node:assert/strict";
 import { extrasBytesMax } from "../../core/extras.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { expired, failedAttempt, failedForGood, movedTo, redelivered, requested, retried } from "./orders.ts";
-import {
-  afterClosing,
-  afterCrash,
-  assertOf,
-  both,
-  type Case,
-  shortMilliseconds,
-  shortSeconds,
-  type Trial,
-} from "./trial.ts";
+import { afterClosing, afterCrash, assertOf, both, type Case, shortSeconds, type Trial, withinLease } from "./trial.ts";
 
 /** `writeExtras` would write this text differently, so a backend that parses it and writes it again changes it. */
 const extrasJson = '{ "steps" : {"charge":1.0}, "acts":[], "ofANewerVersion":"año 漢字 👩‍👩‍👧 \\u0000" }';
@@ -100,8 +91,7 @@ export const extras: readonly Case[] = [
     await trial.receiveOne("received", shortSeconds);
     const changed = await commitExtras(trial, await trial.place({ status: "held", extrasJson }), others);
     await trial.crash();
-    const within = { notBefore: leasedAt, by: leasedAt + shortMilliseconds };
-    assertOf(await trial.receiveWithin("received", within), order);
+    assertOf(await trial.receiveWithin("received", withinLease(leasedAt)), order);
     await trial.isStored(order, changed);
   }),
 ];

@@ -10,6 +10,7 @@ import {
   shortMilliseconds,
   shortSeconds,
   type Trial,
+  withinLease,
 } from "./trial.ts";
 
 /** 5. A visit is delivered at least once and applied at most once. */
@@ -123,7 +124,7 @@ export const once: readonly Case[] = [
     leasedAt = trial.clock.now();
     await trial.backend.settle(late, { verdict: "done" });
     await trial.backend.settle(late, { verdict: "again", notBefore: leasedAt + 3_600_000 });
-    const third = await trial.receiveWithin("received", { notBefore: leasedAt, by: leasedAt + shortMilliseconds });
+    const third = await trial.receiveWithin("received", withinLease(leasedAt));
     assert.deepEqual([third.orderId, third.visit, third.redelivered], [second.orderId, second.visit, true]);
     await trial.backend.settle(third, { verdict: "done" });
     await trial.receiveNothing("received");

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { failedAttempt, movedTo, redelivered } from "./orders.ts";
-import { afterClosing, afterCrash, assertOf, both, type Case, shortMilliseconds, shortSeconds } from "./trial.ts";
+import {
+  afterClosing,
+  afterCrash,
+  assertOf,
+  both,
+  type Case,
+  shortMilliseconds,
+  shortSeconds,
+  withinLease,
+} from "./trial.ts";
 
 /** Longer than `setTimeout` can wait: its delay overflows after 24.8 days. */
 const farSeconds = 60 * 86_400;
@@ -14,9 +23,7 @@ export const leased: readonly Case[] = [
     assert.equal(first.redelivered, false);
     const onExpiry = { notBefore: leasedAt + shortMilliseconds };
     assertOf(await trial.receiveWithin("received", onExpiry, shortSeconds), order, true);
-    const now = trial.clock.now();
-    const within = { notBefore: now, by: now + shortMilliseconds };
-    assertOf(await trial.receiveWithin("received", within), order, true);
+    assertOf(await trial.receiveWithin("received", withinLease(trial.clock.now())), order, true);
     await trial.isStored(order);
   }),
   both("each delivery has a lease of its own", async (trial) => {
@@ -74,9 +81,7 @@ export const leased: readonly Case[] = [
     let order = await trial.place();
     await trial.receiveOne("received", shortSeconds);
     for (let attempt = 2; attempt <= 4; attempt++) {
-      const now = trial.clock.now();
-      const within = { notBefore: now, by: now + shortMilliseconds };
-      const delivery = await trial.receiveWithin("received", within, shortSeconds);
+      const delivery = await trial.receiveWithin("received", withinLease(trial.clock.now()), shortSeconds);
       assert.equal(delivery.redelivered, true);
       order = await trial.commit(order, redelivered);
       assert.equal(order.attempts, Math.min(attempt, 3));
@@ -92,8 +97,7 @@ export const leased: readonly Case[] = [
     await trial.receiveOne("received", shortSeconds);
     await trial.reopen();
     // The backend may deliver at once, or when the lease has run out.
-    const within = { notBefore: leasedAt, by: leasedAt + shortMilliseconds };
-    assertOf(await trial.receiveWithin("received", within), order);
+    assertOf(await trial.receiveWithin("received", withinLease(leasedAt)), order);
     await trial.commit(order, movedTo("done"));
     await trial.receiveNothing("received");
   }),
@@ -105,10 +109,7 @@ export const leased: readonly Case[] = [
     await trial.crash();
     const redelivered = new Map<string, boolean>();
     while (redelivered.size < 2) {
-      const delivery = await trial.receiveWithin("received", {
-        notBefore: leasedAt,
-        by: leasedAt + shortMilliseconds,
-      });
+      const delivery = await trial.receiveWithin("received", withinLease(leasedAt));
       redelivered.set(delivery.orderId, delivery.redelivered);
     }
     assert.deepEqual([redelivered.get(order.id), redelivered.get(other.id)], [true, false]);

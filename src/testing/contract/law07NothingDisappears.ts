@@ -172,15 +172,13 @@ async function groupSizes(trial: Trial, expected: readonly number[]): Promise<vo
   });
 }
 
+type Counts = Omit<Depth, "atLeast" | "oldestWaitingAt" | "paused">;
 const counts = ["waiting", "inFlight", "delayed", "failed"] as const;
 
 /** Compares depths. A row may be missing if every count is 0. A count may be too low if the row says `atLeast`. */
-async function depths(
-  trial: Trial,
-  expected: readonly Omit<Depth, "atLeast" | "oldestWaitingAt" | "paused">[],
-): Promise<void> {
+async function depths(trial: Trial, expected: readonly Counts[]): Promise<void> {
   let found: Depth[] = [];
-  const fits = (row: Omit<Depth, "atLeast" | "oldestWaitingAt" | "paused">): boolean => {
+  const fits = (row: Counts): boolean => {
     const actual = found.find((depth) => depth.status === row.status && depth.kind === row.kind);
     if (actual === undefined) return false;
     return counts.every((count) => actual[count] === row[count] || (actual.atLeast && actual[count] < row[count]));
@@ -189,9 +187,7 @@ async function depths(
     await trial.eventually("the counts", async () => {
       found = await trial.depths();
       const others = found.filter((depth) => !expected.some((row) => row.status === depth.status));
-      return expected.every(fits) && others.every((depth) => counts.every((count) => depth[count] === 0))
-        ? true
-        : undefined;
+      return expected.every(fits) && others.every((depth) => counts.every((count) => depth[count] === 0));
     });
   } catch {
     assert.deepEqual(found, expected);

@@ -93,6 +93,8 @@ export interface TrialOptions extends Pick<Trial, "delivery" | "clock" | "timers
 /** A lease for cases that wait until it runs out. */
 export const shortSeconds = 1;
 export const shortMilliseconds = shortSeconds * 1_000;
+/** From the beginning of a short lease until the lease has run out. */
+export const withinLease = (leasedAt: number): Within => ({ notBefore: leasedAt, by: leasedAt + shortMilliseconds });
 const longLeaseSeconds = 60;
 /** How long one look for an unwanted delivery lasts, if time passes by itself. */
 const lookSeconds = 0.2;
