@@ -91,10 +91,7 @@ export const fenced: readonly Case[] = [
     await Promise.all(Array.from({ length: 10 }, write));
     const order = await trial.get(id);
     assert.equal(order.version, 11);
-    assert.deepEqual(
-      Object.values(JSON.parse(order.resultsJson)),
-      Array.from({ length: 10 }, (_, n) => n + 1),
-    );
+    assert.deepEqual(Object.values(JSON.parse(order.resultsJson)), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   }),
   afterCrash("the fence outlives a crash", async (trial) => {
     const order = await trial.place();

@@ -52,11 +52,8 @@ export const nothingDisappears: readonly Case[] = [
     for (const { failure, status } of [other, forgotten]) {
       assert.ok(failure);
       const { fingerprint, message, at } = failure;
-      const expected = { status, fingerprint, message, count: 1, firstAt: at, lastAt: at };
-      assert.deepEqual(
-        others.find((group) => group.status === status),
-        expected,
-      );
+      const group = others.find((other) => other.status === status);
+      assert.deepEqual(group, { status, fingerprint, message, count: 1, firstAt: at, lastAt: at });
     }
   }),
   both("a failure leaves its group when the order is retried or moved, and an empty group is gone", async (trial) => {
@@ -77,10 +74,8 @@ export const nothingDisappears: readonly Case[] = [
     await trial.handle(moved, movedTo("done"));
     const read = await trial.get(order.id);
     assert.deepEqual([read.status, read.dataJson, read.resultsJson], ["done", '{"n":7}', '{"price":5}']);
-    assert.deepEqual(
-      read.past.map((visit) => visit.status),
-      ["received", "priced"],
-    );
+    const past = read.past.map((visit) => visit.status);
+    assert.deepEqual(past, ["received", "priced"]);
     assert.deepEqual(idsOf(await trial.list({ status: "done" }, 1)), [order.id]);
   }),
   both("a sweep gives the waits that expired, the oldest first, page by page, until they are moved", async (trial) => {

@@ -46,10 +46,7 @@ export const listed: readonly Case[] = [
     await trial.resume("received");
     const first = await trial.settles("a receive that waited", waiting);
     const others = first.length < 2 ? await trial.receive("received", 2 - first.length) : [];
-    assert.deepEqual(
-      [...first, ...others].map(({ orderId }) => orderId),
-      [before.id, after.id],
-    );
+    assert.deepEqual(idsOf([...first, ...others]), [before.id, after.id]);
     await trial.eventually("not paused", async () => !(await isPaused()));
   }),
   both("a delivery in flight when its status is paused ends as if the status were not paused", async (trial) => {

@@ -86,7 +86,9 @@ export const closed: readonly Case[] = [
     const calls: Promise<unknown>[] = [];
     for (const order of orders) {
       calls.push(trial.offer(), trial.backend.get(order.id), trial.depths());
-      calls.push(trial.backend.commit({ ...holding(order), delivery: "end" }), trial.backend.list({ limit: 5 }));
+      const after = { ...order, version: order.version + 1 };
+      const committed = trial.backend.commit({ before: order, after, ended: null, delivery: "end" });
+      calls.push(committed, trial.backend.list({ limit: 5 }));
     }
     const ended = Promise.allSettled(calls);
     await trial.settles("close", trial.backend.close());
@@ -96,7 +98,3 @@ export const closed: readonly Case[] = [
     }
   }),
 ];
-
-function holding<Order extends { readonly version: number }>(order: Order) {
-  return { before: order, after: { ...order, version: order.version + 1 }, ended: null };
-}
