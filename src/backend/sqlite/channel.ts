@@ -16,7 +16,7 @@ export interface Channel<W extends Rejectable> {
   grant(status: string, more: number): void;
   /** Resolves once a batch that is sent from now on has been answered, with or without operations. */
   roundTrip(): Promise<void>;
-  /** Sends a batch soon, even an empty one: what could not be claimed is tried again. */
+  /** Sends a batch soon, even an empty one: what could not be leased is tried again. */
   wake(): void;
   /** Resolves when everything sent has been answered. */
   settled(): Promise<void>;

@@ -3,8 +3,8 @@ import type { StoredOrder } from "../../core/order.ts";
 import type { Delivery, ReceiveOptions } from "../port.ts";
 import { createShortLivedMap } from "./slotMap.ts";
 
-/** A delivery that is claimed, with its order, so that nobody reads it again. */
-interface Held {
+/** A delivery that is leased, with its order, so that nobody reads it again. */
+interface Lease {
   readonly delivery: Delivery;
   readonly seq: number;
   leaseUntil: number;
@@ -19,15 +19,15 @@ interface Waiter {
 
 interface Line {
   readonly waiters: Waiter[];
-  /** Claimed for somebody who has gone; the next to ask gets them. */
-  readonly spare: Held[];
+  /** Leased for somebody who has gone; the next to ask gets them. */
+  readonly spare: Lease[];
   /** How many more deliveries the writer may still send, for what was asked of it. */
   asked: number;
 }
 
-interface ClaimsOptions {
+interface LeasesOptions {
   readonly clock: Clock;
-  /** Tells the writer that it may claim so many more (or fewer) of a status. */
+  /** Tells the writer that it may lease so many more (or fewer) of a status. */
   readonly grant: (status: string, more: number) => void;
   /** Resolves once the writer has answered everything asked until now. */
   readonly roundTrip: () => Promise<void>;
@@ -35,11 +35,11 @@ interface ClaimsOptions {
   readonly onLeaseEnd: (seq: number, visit: number) => void;
 }
 
-export type Claims = ReturnType<typeof createClaims>;
+export type Leases = ReturnType<typeof createLeases>;
 
-/** Who waits for deliveries, which are out, and until when. At most as many orders are held as were asked for. */
-export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOptions) {
-  const held = createShortLivedMap<string, Held>();
+/** Who waits for deliveries, which are out, and until when. At most as many orders are leased as were asked for. */
+export function createLeases({ clock, grant, roundTrip, onLeaseEnd }: LeasesOptions) {
+  const leases = createShortLivedMap<string, Lease>();
   const lines = new Map<string, Line>();
   let receipts = 0;
   let leaseCheckAt = Number.POSITIVE_INFINITY;
@@ -72,17 +72,17 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
     leaseCheckAt = Number.POSITIVE_INFINITY;
     const now = clock.now();
     let next = Number.POSITIVE_INFINITY;
-    for (const each of held.values()) {
+    for (const each of leases.values()) {
       if (each.leaseUntil > now) next = Math.min(next, each.leaseUntil);
       else {
-        held.delete(each.delivery.orderId);
+        leases.delete(each.delivery.orderId);
         onLeaseEnd(each.seq, each.delivery.visit);
       }
     }
     if (next < Number.POSITIVE_INFINITY) checkLeasesAt(next);
   };
 
-  const handOut = (from: Held[], leaseSeconds: number): Delivery[] => {
+  const handOut = (from: Lease[], leaseSeconds: number): Delivery[] => {
     const leaseUntil = clock.now() + leaseSeconds * 1_000;
     checkLeasesAt(leaseUntil);
     return from.map((each) => {
@@ -93,17 +93,17 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
 
   return {
     /** The order of a delivery that is out, as committed last. */
-    orderOf: (id: string): StoredOrder | undefined => held.get(id)?.order,
+    orderOf: (id: string): StoredOrder | undefined => leases.get(id)?.order,
 
-    seqOf: (id: string): number | undefined => held.get(id)?.seq,
+    seqOf: (id: string): number | undefined => leases.get(id)?.seq,
 
-    /** The writer claimed these; call `distribute` after the last of an answer. */
+    /** The writer leased these; call `distribute` after the last of an answer. */
     add(order: StoredOrder, seq: number, redelivered: boolean): void {
       const { id: orderId, status, visit } = order;
       receipts++;
       const delivery = { orderId, status, visit, receipt: receipts.toString(36), redelivered, messageId: null };
       const each = { delivery, seq, leaseUntil: Number.POSITIVE_INFINITY, order };
-      held.set(orderId, each);
+      leases.set(orderId, each);
       const line = lineOf(status);
       line.spare.push(each);
       line.asked--;
@@ -123,13 +123,13 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
 
     /** A commit changed the order of a delivery: `keep` leaves it out, anything else consumes it. */
     committed(after: StoredOrder, keep: boolean): void {
-      const each = held.get(after.id);
+      const each = leases.get(after.id);
       if (each === undefined) return;
       if (keep) {
         each.order = after;
         return;
       }
-      held.delete(after.id);
+      leases.delete(after.id);
       if (each.leaseUntil < Number.POSITIVE_INFINITY) return;
       // Nobody had been given it yet.
       const { spare } = lineOf(each.delivery.status);
@@ -138,13 +138,13 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
 
     /** The delivery, while it is out. */
     outOf(delivery: Delivery): { seq: number } | undefined {
-      const each = held.get(delivery.orderId);
+      const each = leases.get(delivery.orderId);
       return each?.delivery.receipt === delivery.receipt ? each : undefined;
     },
 
     /** The delivery is settled. */
     settled(delivery: Delivery): void {
-      if (held.get(delivery.orderId)?.delivery.receipt === delivery.receipt) held.delete(delivery.orderId);
+      if (leases.get(delivery.orderId)?.delivery.receipt === delivery.receipt) leases.delete(delivery.orderId);
     },
 
     async receive(options: ReceiveOptions): Promise<Delivery[]> {
@@ -178,10 +178,10 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
       });
     },
 
-    /** How many claimed deliveries nobody has been given yet. */
+    /** How many leased deliveries nobody has been given yet. */
     spareOf: (status: string): number => lines.get(status)?.spare.length ?? 0,
 
-    /** Ends everybody who waits, and asks for nothing more. What is claimed already may still come: see `takeSpare`. */
+    /** Ends everybody who waits, and asks for nothing more. What is leased already may still come: see `takeSpare`. */
     close(): void {
       closed = true;
       cancelLeaseCheck?.();
@@ -191,12 +191,12 @@ export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOpti
       }
     },
 
-    /** Takes what was claimed and never handed out: of one status, or of all. */
+    /** Takes what was leased and never handed out: of one status, or of all. */
     takeSpare(status?: string): { seq: number; visit: number }[] {
       const from = status === undefined ? [...lines.values()] : [lineOf(status)];
       return from.flatMap((line) =>
         line.spare.splice(0).map(({ seq, delivery }) => {
-          held.delete(delivery.orderId);
+          leases.delete(delivery.orderId);
           return { seq, visit: delivery.visit };
         }),
       );

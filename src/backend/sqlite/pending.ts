@@ -6,7 +6,7 @@ import type { NewOrder, Placed, Removal } from "../port.ts";
 import { createDecoder, detached } from "./batch/codec.ts";
 import { type Answer, dropped, type Exception, fromRows } from "./batch/protocol.ts";
 import { decodeRow, orderOfRow } from "./batch/row.ts";
-import type { Claims } from "./deliveries.ts";
+import type { Leases } from "./deliveries.ts";
 import { redelivery } from "./schema.ts";
 
 /** Who waits for an operation. Records, not closures: there are four for each order. */
@@ -41,7 +41,7 @@ export type Waiting =
 export function tellAnswer(
   waiting: readonly Waiting[],
   { exceptions, placed }: Answer,
-  claims: Claims,
+  leases: Leases,
   placedBefore: (exception: Exception, newOrder: NewOrder) => Promise<Placed>,
 ): void {
   const byIndex = exceptions.length === 0 ? undefined : new Map(exceptions.map((each) => [each.index, each]));
@@ -50,7 +50,7 @@ export function tellAnswer(
     const each = waiting[index] as Waiting;
     const exception = byIndex?.get(index);
     if (each.is === "commit") {
-      if (exception === undefined) claims.committed(each.order, each.keep);
+      if (exception === undefined) leases.committed(each.order, each.keep);
       each.resolve(exception === undefined ? "committed" : "stale");
     } else if (each.is === "other") each.resolve();
     else if (each.is === "remove") each.resolve(removalOf(exception));
@@ -71,19 +71,19 @@ function removalOf(exception: Exception | undefined): Removal | "not_final" {
   return { removed, nextCursor: lastSeq === null ? null : writeNumbers("after", lastSeq) };
 }
 
-/** Hands out what the writer claimed. After `tellAnswer`: a commit consumes the delivery before. */
-export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Answer, claims: Claims): void {
+/** Hands out what the writer leased. After `tellAnswer`: a commit consumes the delivery before. */
+export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Answer, leases: Leases): void {
   if (deliveries.length === 0) return;
   const from = createDecoder(rows);
   for (const index of deliveries) {
     if (index === dropped.row) decodeRow(from);
     else if (index === fromRows) {
       const row = decodeRow(from);
-      claims.add(orderOfRow(row), row[18], row[19] !== redelivery.no);
+      leases.add(orderOfRow(row), row[18], row[19] !== redelivery.no);
     } else if (index !== dropped.operation) {
       const { order, seq } = waiting[index] as { order: StoredOrder; seq: number };
-      claims.add(order, seq, false);
+      leases.add(order, seq, false);
     }
   }
-  claims.distribute();
+  leases.distribute();
 }

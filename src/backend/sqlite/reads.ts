@@ -151,7 +151,7 @@ export function openReader(file: string): Reader {
             : ((statement(oldestReady).get(status) ?? [null]) as unknown as [number | null]);
         const handled = {
           waiting: n(queueState.ready) + n(queueState.parked),
-          inFlight: n(queueState.claimed),
+          inFlight: n(queueState.leased),
           delayed: n(queueState.delayed),
           failed: n(bucket.failedHandled),
         };

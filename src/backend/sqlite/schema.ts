@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../core/errors.ts";
 
 /** `queue`: what the queue holds of an order; null for one that is not queued. */
-export const queueState = { ready: 1, claimed: 2, delayed: 3, parked: 4 } as const;
+export const queueState = { ready: 1, leased: 2, delayed: 3, parked: 4 } as const;
 /** `redelivered`: why an order is delivered again. */
 export const redelivery = { no: 0, leaseEnded: 1, processDied: 2 } as const;
 /** Buckets of `counts` besides the queue's states. */

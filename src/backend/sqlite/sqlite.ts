@@ -19,7 +19,7 @@ import type {
 import { type Exception, encodeCommit, encodePlace, op, released } from "./batch/protocol.ts";
 import { createEntryWriter } from "./batch/row.ts";
 import { type Channel, createChannel, startWriter } from "./channel.ts";
-import { type Claims, createClaims } from "./deliveries.ts";
+import { createLeases, type Leases } from "./deliveries.ts";
 import { handOut, tellAnswer, type Waiting } from "./pending.ts";
 import { openReader, type Reader } from "./reads.ts";
 import { lockData, makeDirectory, storeFault } from "./storeFiles.ts";
@@ -68,13 +68,13 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
         reject: () => timers.after(retryAfterFaultSeconds, () => operate(...fields)),
       });
     };
-    const claims = createClaims({
+    const leases = createLeases({
       clock,
       grant: (status, more) => channel.grant(status, more),
       roundTrip: () => channel.roundTrip(),
       onLeaseEnd: (seq, visit) => operate(op.release, seq, visit, released.leaseEnded),
     });
-    /** Claimed and never handed out: nobody began it, so it goes back as it was. */
+    /** Leased and never handed out: nobody began it, so it goes back as it was. */
     const giveBack = (spare: readonly { seq: number; visit: number }[]): void => {
       for (const { seq, visit } of spare) operate(op.release, seq, visit, released.asItWas);
     };
@@ -94,12 +94,12 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       answerWithin: writer.answerWithin,
       now: clock.now,
       onAnswer(waiting, answer) {
-        tellAnswer(waiting, answer, claims, (exception, newOrder) => placedBefore(exception, newOrder, backend));
-        handOut(waiting, answer, claims);
+        tellAnswer(waiting, answer, leases, (exception, newOrder) => placedBefore(exception, newOrder, backend));
+        handOut(waiting, answer, leases);
         if (waiting.length > 0) onBatch?.(waiting.length, answer.milliseconds);
         if (answer.nextDelayed !== undefined) promoteAt(answer.nextDelayed);
       },
-      // What was asked for is still asked for: the writer tries to claim again.
+      // What was asked for is still asked for: the writer tries to lease again.
       onFault: () => timers.after(retryAfterFaultSeconds, () => channel.wake()),
     });
     writer.onAnswer(channel.receive);
@@ -116,14 +116,14 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       await writer.close();
       return faulty(error);
     }
-    const front = createFront({ file, limits, clock, channel, claims, reader, giveBack });
+    const front = createFront({ file, limits, clock, channel, leases, reader, giveBack });
     const close = async (): Promise<void> => {
       isClosing = true;
-      claims.close();
+      leases.close();
       timers.close();
-      // What was claimed before the writer heard of it is here once everything is answered.
+      // What was leased before the writer heard of it is here once everything is answered.
       await channel.settled();
-      giveBack(claims.takeSpare());
+      giveBack(leases.takeSpare());
       await channel.settled();
       // The last connection to close folds the write-ahead log into the file, which one that only reads cannot.
       reader.close();
@@ -163,9 +163,9 @@ interface FrontOptions {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly channel: Channel<Waiting>;
-  readonly claims: Claims;
+  readonly leases: Leases;
   readonly reader: Reader;
-  /** Gives back what was claimed and never handed out. */
+  /** Gives back what was leased and never handed out. */
   readonly giveBack: (spare: readonly { seq: number; visit: number }[]) => void;
 }
 
@@ -175,7 +175,7 @@ export function createFront({
   limits,
   clock,
   channel,
-  claims,
+  leases,
   reader,
   giveBack,
 }: FrontOptions): Omit<Backend, "close"> {
@@ -221,8 +221,8 @@ export function createFront({
 
   const depthsNow = (): Depth[] =>
     reader.depths().map((depth) => {
-      // Claimed for a receive that has ended: that is still to be received.
-      const spare = depth.kind === "handled" ? claims.spareOf(depth.status) : 0;
+      // Leased for a receive that has ended: that is still to be received.
+      const spare = depth.kind === "handled" ? leases.spareOf(depth.status) : 0;
       return { ...depth, waiting: depth.waiting + spare, inFlight: depth.inFlight - spare };
     });
 
@@ -230,7 +230,7 @@ export function createFront({
     limits,
 
     get(id) {
-      const order = claims.orderOf(id);
+      const order = leases.orderOf(id);
       return order === undefined ? read(() => reader.get(id)) : Promise.resolve(order);
     },
 
@@ -245,19 +245,19 @@ export function createFront({
 
     commit(change) {
       const { id } = change.before;
-      const held = claims.seqOf(id);
-      const seq = held ?? seqOf(id);
+      const leasedSeq = leases.seqOf(id);
+      const seq = leasedSeq ?? seqOf(id);
       if (seq === undefined) return Promise.resolve("stale");
       return new Promise((resolve, reject) => {
-        encodeCommit(encoder, json, seq, held === undefined ? id : "", change);
+        encodeCommit(encoder, json, seq, leasedSeq === undefined ? id : "", change);
         channel.sent({ is: "commit", order: change.after, seq, keep: change.delivery === "keep", resolve, reject });
       });
     },
 
-    receive: claims.receive,
+    receive: leases.receive,
 
     settle(delivery, verdict) {
-      const out = claims.outOf(delivery);
+      const out = leases.outOf(delivery);
       const again = verdict.verdict === "superseded" ? redeliver(verdict.by) : undefined;
       if (out === undefined) return again ?? Promise.resolve();
       // Held until it is written: where the store refuses, the lease is what brings it back. What it is superseded by
@@ -267,7 +267,7 @@ export function createFront({
         encoder.number(out.seq);
         encoder.number(delivery.visit);
         if (verdict.verdict === "again") encoder.number(Math.ceil(verdict.notBefore));
-      }).then(() => claims.settled(delivery));
+      }).then(() => leases.settled(delivery));
       return again === undefined ? settled : Promise.all([again, settled]).then(() => {});
     },
 
@@ -278,7 +278,7 @@ export function createFront({
         encoder.number(paused ? op.pause : op.resume);
         encoder.text(status);
       });
-      if (paused) giveBack(claims.takeSpare(status));
+      if (paused) giveBack(leases.takeSpare(status));
     },
 
     async remove(which) {

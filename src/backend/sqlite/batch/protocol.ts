@@ -52,7 +52,7 @@ export interface Answer {
   readonly exceptions: readonly Exception[];
   /** The key and id of each new order, in the order of the batch. */
   readonly placed: Packed;
-  /** In the order of claiming: an operation's place in the batch (whose order the front has), or `fromRows`. */
+  /** In the order of leasing: an operation's place in the batch (whose order the front has), or `fromRows`. */
   readonly deliveries: readonly number[];
   /** The orders of those that are `fromRows`. */
   readonly rows: Packed;

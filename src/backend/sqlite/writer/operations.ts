@@ -14,7 +14,7 @@ import {
   released,
 } from "../batch/protocol.ts";
 import { blockSize, kindNumber, queueState, redelivery } from "../schema.ts";
-import { bucketOf, type Claim, type Place, type Queues, unqueued } from "./queue.ts";
+import { bucketOf, type Lease, type Place, type Queues, unqueued } from "./queue.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the writer does for each operation of a batch, within its transaction. */
@@ -70,22 +70,22 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
    */
   const commit = (o: CommitOp, index: number, now: number): Exception | undefined => {
     const { seq, version, status, kind, visit, notBefore, fingerprint, delivery } = o;
-    const claim = queues.claims.get(seq);
-    const old = claim === undefined || o.id !== "" ? read(seq) : ofClaim(claim);
+    const lease = queues.leases.get(seq);
+    const old = lease === undefined || o.id !== "" ? read(seq) : ofLease(lease);
     if (old === undefined || old.version !== version || old.id !== o.id) return { index, is: "stale" };
     if (o.extras !== undefined) statements.setExtras.run(o.extras, seq);
 
     let queued: Place;
     if (delivery === deliveryCode.keep) {
       queued = old;
-      if (claim !== undefined) {
-        claim.version = version + 1;
-        claim.plain = false;
+      if (lease !== undefined) {
+        lease.version = version + 1;
+        lease.plain = false;
       }
     } else {
       if (old.queue !== null) queues.count(old.status, old.queue, -1);
       else leaveStanding(old);
-      queues.unclaim(seq);
+      queues.endLease(seq);
       if (delivery === deliveryCode.enter) {
         const lane = fifo ? old.group : null;
         queued = queues.join(seq, status, lane, visit, version + 1, index);
@@ -99,11 +99,11 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       if (fingerprint !== null)
         statements.failed.run(status, fingerprint, messageOf(o.failure), o.updatedAt, o.updatedAt);
     }
-    if (claim?.plain && isPlain(o)) {
+    if (lease?.plain && isPlain(o)) {
       const { updatedAt, entry, ended, results } = o;
       const { queue, position } = queued;
-      if (queue === queueState.claimed)
-        statements.hopClaimed.run(status, kind, visit, version + 1, position, updatedAt, entry, ended, results, seq);
+      if (queue === queueState.leased)
+        statements.hopLeased.run(status, kind, visit, version + 1, position, updatedAt, entry, ended, results, seq);
       else statements.hop.run(status, kind, visit, version + 1, queue, position, updatedAt, entry, ended, results, seq);
       return undefined;
     }
@@ -147,14 +147,14 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     readonly fingerprint: string | null;
   }
 
-  // In FIFO delivery a claimed order's lane is its group; in standard delivery nobody asks for either.
-  const ofClaim = (claim: Claim): Standing => ({
-    ...claim,
+  // In FIFO delivery a leased order's lane is its group; in standard delivery nobody asks for either.
+  const ofLease = (lease: Lease): Standing => ({
+    ...lease,
     id: "",
-    queue: queueState.claimed,
+    queue: queueState.leased,
     due: null,
     kind: 0,
-    group: claim.lane,
+    group: lease.lane,
     fingerprint: null,
   });
 
@@ -170,37 +170,37 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     }
   };
 
-  /** Ends a claim without changing the order; undefined when it has ended already. */
-  const unclaim = (seq: number, visit: number): Claim | undefined => {
-    const claim = queues.claims.get(seq);
-    if (claim === undefined || claim.visit !== visit) return undefined;
-    queues.unclaim(seq);
-    queues.count(claim.status, queueState.claimed, -1);
-    return claim;
+  /** Ends a lease without changing the order; undefined when it has ended already. */
+  const endLease = (seq: number, visit: number): Lease | undefined => {
+    const lease = queues.leases.get(seq);
+    if (lease === undefined || lease.visit !== visit) return undefined;
+    queues.endLease(seq);
+    queues.count(lease.status, queueState.leased, -1);
+    return lease;
   };
 
   const settleDone = (seq: number, visit: number, now: number): void => {
-    const claim = unclaim(seq, visit);
-    if (claim === undefined) return;
+    const lease = endLease(seq, visit);
+    if (lease === undefined) return;
     statements.setQueue.run(null, null, null, null, 0, seq);
-    queues.surfaceNext(claim.status, claim.lane, now);
+    queues.surfaceNext(lease.status, lease.lane, now);
   };
 
   const settleAgain = (seq: number, visit: number, due: number, now: number): void => {
-    const claim = unclaim(seq, visit);
-    if (claim === undefined) return;
+    const lease = endLease(seq, visit);
+    if (lease === undefined) return;
     const redelivered = Math.min(read(seq)?.redelivered ?? 0, redelivery.leaseEnded);
-    if (due <= now) queues.surface(seq, claim, redelivered);
+    if (due <= now) queues.surface(seq, lease, redelivered);
     else {
-      const { queue, position, lane } = queues.putBack(claim.status, claim.position, claim.lane, due, now);
+      const { queue, position, lane } = queues.putBack(lease.status, lease.position, lease.lane, due, now);
       statements.setQueue.run(queue, position, lane, due, redelivered, seq);
     }
   };
 
   const release = (seq: number, visit: number, why: number): void => {
-    const claim = unclaim(seq, visit);
-    if (claim === undefined) return;
-    queues.surface(seq, claim, why === released.asItWas ? (read(seq)?.redelivered ?? redelivery.no) : why);
+    const lease = endLease(seq, visit);
+    if (lease === undefined) return;
+    queues.surface(seq, lease, why === released.asItWas ? (read(seq)?.redelivered ?? redelivery.no) : why);
   };
 
   const apply = (from: Decoder, now: number): Pick<Answer, "exceptions" | "placed"> => {
@@ -277,7 +277,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
 }
 
 /**
- * Erases final orders, within the writer's transaction. Nobody counts them, no queue holds them and no claim is out on
+ * Erases final orders, within the writer's transaction. Nobody counts them, no queue holds them and no lease is out on
  * them, so nothing but their three rows has to go.
  */
 export function createRemoval(statements: Statements) {

@@ -6,13 +6,13 @@ import { createShortLivedMap } from "../slotMap.ts";
 import type { Statements } from "./statements.ts";
 
 /** A delivery that is out: what the writer must know to take its order further without reading it again. */
-export interface Claim {
+export interface Lease {
   readonly status: string;
   readonly lane: string | null;
   readonly visit: number;
   readonly position: number;
   version: number;
-  /** Its place among this batch's deliveries, if it was claimed in this batch. */
+  /** Its place among this batch's deliveries, if it was leased in this batch. */
   delivered?: { readonly batch: number; readonly place: number };
   /** Its row has no delay, failure, expiry, attempt or lane: the next hop need not take any back. */
   plain: boolean;
@@ -26,7 +26,7 @@ export interface Place {
   readonly queue: number | null;
   readonly position: number | null;
   readonly lane: string | null;
-  /** When it may be claimed, while it is delayed. */
+  /** When it may be leased, while it is delayed. */
   readonly due: number | null;
 }
 
@@ -36,14 +36,14 @@ const buckets = 8;
 export type Queues = ReturnType<typeof createQueues>;
 
 /**
- * The queues of the statuses, over the rows of `orders`. A row that is due is `ready`, or `claimed` at once when
+ * The queues of the statuses, over the rows of `orders`. A row that is due is `ready`, or `leased` at once when
  * somebody has asked for it (`grant`) and nobody is before it: on an idle or flowing queue an order is written once per
- * hop, already claimed, and never read back. In FIFO delivery only the head of a group's lane is ready; the others are
- * `parked`, out of the index that claiming reads, so a held group costs the others nothing.
+ * hop, already leased, and never read back. In FIFO delivery only the head of a group's lane is ready; the others are
+ * `parked`, out of the index that leasing reads, so a held group costs the others nothing.
  */
 export function createQueues(statements: Statements) {
   const demand = new Map<string, number>();
-  const claims = createShortLivedMap<number, Claim>();
+  const leases = createShortLivedMap<number, Lease>();
   const counts = new Map<string, number[]>();
   // For each status a bit for each bucket whose count changed in this batch.
   const dirty = new Map<string, number>();
@@ -71,24 +71,24 @@ export function createQueues(statements: Statements) {
     if (of === queueState.delayed) delayedChanged = true;
   };
 
-  /** Whether the next row of this status that becomes due may be claimed at once. */
+  /** Whether the next row of this status that becomes due may be leased at once. */
   const wanted = (status: string): boolean =>
     !suspects.hold() && isAsked(status) && countsOf(status)[queueState.ready] === 0;
 
-  const claimRow = (status: string, row: QueuedRow): void => {
+  const leaseRow = (status: string, row: QueuedRow): void => {
     const seq = row[18];
-    statements.setState.run(queueState.claimed, seq);
+    statements.setState.run(queueState.leased, seq);
     count(status, queueState.ready, -1);
-    count(status, queueState.claimed, 1);
+    count(status, queueState.leased, 1);
     const by = { status, lane: row[22], visit: row[3], version: row[4], position: row[21], plain: false };
-    claim(seq, by, row.slice(0, rowLength) as Row);
+    lease(seq, by, row.slice(0, rowLength) as Row);
   };
 
   const isAsked = (status: string) => (demand.get(status) ?? 0) > 0 && !paused.has(status);
 
-  const claim = (seq: number, by: Claim, delivered: Delivered): void => {
+  const lease = (seq: number, by: Lease, delivered: Delivered): void => {
     demand.set(by.status, (demand.get(by.status) as number) - 1);
-    claims.set(seq, by);
+    leases.set(seq, by);
     by.delivered = { batch, place: deliveries.length };
     if (typeof delivered === "number") deliveries.push(delivered);
     else {
@@ -97,21 +97,21 @@ export function createQueues(statements: Statements) {
     }
   };
 
-  /** Makes a row that is on the disk ready, or claimed. */
-  const surface = (seq: number, by: Claim, redelivered: number): void => {
+  /** Makes a row that is on the disk ready, or leased. */
+  const surface = (seq: number, by: Lease, redelivered: number): void => {
     const now = wanted(by.status);
-    const queue = now ? queueState.claimed : queueState.ready;
+    const queue = now ? queueState.leased : queueState.ready;
     statements.setQueue.run(queue, by.position, by.lane, null, redelivered, seq);
     count(by.status, queue, 1);
-    if (now) claim(seq, { ...by, plain: false }, statements.row.get(seq) as unknown as Row);
+    if (now) lease(seq, { ...by, plain: false }, statements.row.get(seq) as unknown as Row);
   };
 
   const queues = {
-    claims,
+    leases,
 
     /** Reads where things stand; `grant`ed demand outlives it. */
     load(): void {
-      claims.clear();
+      leases.clear();
       suspects.load();
       paused.clear();
       for (const [status] of statements.paused.all() as unknown as [string][]) paused.add(status);
@@ -119,7 +119,7 @@ export function createQueues(statements: Statements) {
       dirty.clear();
       for (const [status, of, n] of statements.counts.all() as unknown as [string, number, number][])
         countsOf(status)[of] = n;
-      for (const [seq, status, lane, visit, version, at] of statements.claimedRows.all() as unknown as [
+      for (const [seq, status, lane, visit, version, at] of statements.leasedRows.all() as unknown as [
         number,
         string,
         string | null,
@@ -127,7 +127,7 @@ export function createQueues(statements: Statements) {
         number,
         number,
       ][]) {
-        claims.set(seq, { status, lane, visit, version, position: at, plain: false });
+        leases.set(seq, { status, lane, visit, version, position: at, plain: false });
         position = Math.max(position, at);
       }
       for (const status of counts.keys()) {
@@ -151,16 +151,16 @@ export function createQueues(statements: Statements) {
     count,
 
     /**
-     * The end of the queue of `status`, for a row that the caller writes. `delivered` is what goes out if it is claimed
-     * at once; undefined leaves claiming to `claimReady`.
+     * The end of the queue of `status`, for a row that the caller writes. `delivered` is what goes out if it is leased
+     * at once; undefined leaves leasing to `leaseReady`.
      */
     join(seq: number, status: string, lane: string | null, visit: number, version: number, delivered?: number): Place {
       position++;
       let queue: number = queueState.ready;
       if (lane !== null && statements.laneBusy.get(status, lane, seq) !== undefined) queue = queueState.parked;
       else if (delivered !== undefined && wanted(status)) {
-        queue = queueState.claimed;
-        claim(seq, { status, lane, visit, version, position, plain: lane === null }, delivered);
+        queue = queueState.leased;
+        lease(seq, { status, lane, visit, version, position, plain: lane === null }, delivered);
       }
       count(status, queue, 1);
       return { queue, position, lane, due: null };
@@ -211,27 +211,27 @@ export function createQueues(statements: Statements) {
     },
 
     /** Whether anything is ready for somebody who asked. */
-    claimable(): boolean {
+    hasLeasable(): boolean {
       for (const status of demand.keys()) {
         if (isAsked(status) && (countsOf(status)[queueState.ready] as number) > 0) return true;
       }
       return false;
     },
 
-    /** Claims ready rows, oldest first, for everybody who asked. */
-    claimReady(now: number): void {
-      const isTried = suspects.claimNext(now, isAsked, (row) => claimRow(row[1], row));
+    /** Leases ready rows, oldest first, for everybody who asked. */
+    leaseReady(now: number): void {
+      const isTried = suspects.leaseNext(now, isAsked, (row) => leaseRow(row[1], row));
       if (isTried) delayedChanged = true;
       if (suspects.hold()) return;
       for (const [status, asked] of demand) {
         if (asked <= 0 || paused.has(status) || countsOf(status)[queueState.ready] === 0) continue;
         for (const row of statements.ready.all(status, asked) as unknown as QueuedRow[]) {
-          claimRow(status, row);
+          leaseRow(status, row);
         }
       }
     },
 
-    /** From here on nothing of this status is claimed, until it is resumed. What is in hand stays there. */
+    /** From here on nothing of this status is leased, until it is resumed. What is in hand stays there. */
     pause(status: string): void {
       statements.pause.run(status);
       paused.add(status);
@@ -241,7 +241,7 @@ export function createQueues(statements: Statements) {
       paused.delete(status);
     },
 
-    /** Ends a batch: writes the counts that changed, and hands out what was claimed. */
+    /** Ends a batch: writes the counts that changed, and hands out what was leased. */
     flush(): Pick<Answer, "deliveries" | "rows" | "nextDelayed"> {
       for (const [status, changed] of dirty) {
         for (const [of, n] of countsOf(status).entries())
@@ -270,15 +270,15 @@ export function createQueues(statements: Statements) {
       return harmlessAt === undefined ? due : Math.min(due ?? Number.POSITIVE_INFINITY, harmlessAt);
     },
 
-    /** A claim has ended. If it began in this batch too, nobody is to hear of it: what it would hand out is past. */
-    unclaim(seq: number): void {
-      const ended = claims.get(seq);
+    /** A lease has ended. If it began in this batch too, nobody is to hear of it: what it would hand out is past. */
+    endLease(seq: number): void {
+      const ended = leases.get(seq);
       if (ended?.delivered?.batch === batch) {
         const { place } = ended.delivered;
         deliveries[place] = deliveries[place] === fromRows ? dropped.row : dropped.operation;
         demand.set(ended.status, (demand.get(ended.status) ?? 0) + 1);
       }
-      claims.delete(seq);
+      leases.delete(seq);
       suspects.ended(seq);
     },
   };
@@ -298,7 +298,7 @@ export type QueuedRow = [...Row, number, string | null];
 const trialMilliseconds = 250;
 
 /**
- * Orders that were in hand when the process died, which one of them may have caused. They are claimed alone, one after
+ * Orders that were in hand when the process died, which one of them may have caused. They are leased alone, one after
  * another: the next death then names its culprit, and costs the others no attempt. Which they are the rows say; here is
  * only whether there may be any, and which one is being tried.
  */
@@ -314,14 +314,14 @@ export function createSuspects(statements: Statements) {
       held = mayBe;
     },
 
-    /** While one is tried nobody else is claimed. */
+    /** While one is tried nobody else is leased. */
     hold: (): boolean => held,
 
     /**
-     * Claims the next suspect whose status is asked for, unless the one before is still being tried. One that nobody asks
+     * Leases the next suspect whose status is asked for, unless the one before is still being tried. One that nobody asks
      * for holds up nobody: its status may be paused, busy, or gone.
      */
-    claimNext(now: number, isAsked: (status: string) => boolean, claim: (row: QueuedRow) => void): boolean {
+    leaseNext(now: number, isAsked: (status: string) => boolean, lease: (row: QueuedRow) => void): boolean {
       held = false;
       if (!mayBe) return false;
       if (tried !== undefined && now < tried.at + trialMilliseconds) {
@@ -335,7 +335,7 @@ export function createSuspects(statements: Statements) {
         if (!isAsked(row[1])) continue;
         tried = { seq: row[18], at: now };
         held = true;
-        claim(row);
+        lease(row);
         return true;
       }
       return false;

@@ -33,8 +33,8 @@ export function prepareStatements(db: DatabaseSync) {
     // The hop of an order that has no delay, failure, expiry, attempt or lane before or after it: nearly every change.
     hop: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, queue = ?, position = ?, updated_at = ?,
       entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
-    // From hand to hand: the order is claimed before and after, so its queue is not set.
-    hopClaimed: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, position = ?, updated_at = ?,
+    // From hand to hand: the order is leased before and after, so its queue is not set.
+    hopLeased: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, position = ?, updated_at = ?,
       entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
     // A statement of its own, and not a column of those above: nearly every change leaves the extras as they are.
     setExtras: write("UPDATE orders SET extras = ? WHERE seq = ?"),
@@ -62,7 +62,7 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     suspectCount: rows("SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1"),
     row: rows(`SELECT ${columns} FROM orders o JOIN order_data d ON d.seq = o.seq WHERE o.seq = ?`),
-    claimedRows: rows(
+    leasedRows: rows(
       "SELECT seq, status, lane, visit, version, position FROM orders INDEXED BY orders_claimed WHERE queue = 2",
     ),
     lastPosition: rows("SELECT max(position) FROM orders WHERE queue = ? AND queue <> 2 AND status = ?"),

@@ -31,10 +31,10 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
     const statements = prepareStatements(db);
     // Whoever held these is gone, since this process owns the store: they come back at once, and their attempt counts.
     db.exec(`BEGIN IMMEDIATE;
-      UPDATE orders INDEXED BY orders_claimed SET queue = ${queueState.ready}, redelivered = ${redelivery.processDied} WHERE queue = ${queueState.claimed};
-      INSERT INTO counts SELECT status, ${queueState.ready}, count FROM counts WHERE bucket = ${queueState.claimed} AND count > 0
+      UPDATE orders INDEXED BY orders_claimed SET queue = ${queueState.ready}, redelivered = ${redelivery.processDied} WHERE queue = ${queueState.leased};
+      INSERT INTO counts SELECT status, ${queueState.ready}, count FROM counts WHERE bucket = ${queueState.leased} AND count > 0
         ON CONFLICT DO UPDATE SET count = count + excluded.count;
-      UPDATE counts SET count = 0 WHERE bucket = ${queueState.claimed};
+      UPDATE counts SET count = 0 WHERE bucket = ${queueState.leased};
       COMMIT`);
     setDelivery(db, fifo);
     return createWriter(db, statements, file, fifo);
@@ -53,7 +53,7 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
     const startedAt = performance.now();
     statements.begin.run();
     const { exceptions, placed } = operations.apply(createDecoder(ops), now);
-    queues.claimReady(now);
+    queues.leaseReady(now);
     const out = queues.flush();
     statements.commit.run();
     return { exceptions, placed, ...out, milliseconds: performance.now() - startedAt };
@@ -66,7 +66,7 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
     apply(batch) {
       const { ops, grants } = batch;
       for (let at = 0; at < grants.length; at += 2) queues.grant(grants[at] as string, grants[at + 1] as number);
-      if (ops.numbers.length === 0 && !queues.claimable()) return nothing;
+      if (ops.numbers.length === 0 && !queues.hasLeasable()) return nothing;
       const demand = queues.snapshotDemand();
       try {
         return transact(batch);
