@@ -4,7 +4,7 @@ import type { StoredOrder } from "../../core/order.ts";
 import { storedOrder } from "../newOrder.ts";
 import type { NewOrder, Placed, Removal } from "../port.ts";
 import { createDecoder, detached } from "./batch/codec.ts";
-import { type Answer, dropped, type Exception, fromRows } from "./batch/protocol.ts";
+import { type Answer, dropped, fromRows, type Unsuccessful } from "./batch/protocol.ts";
 import { decodeRow, orderOfRow } from "./batch/row.ts";
 import type { Leases } from "./deliveries.ts";
 import { redelivery } from "./schema.ts";
@@ -40,21 +40,21 @@ export type Waiting =
 /** Tells everybody what the writer answered. */
 export function tellAnswer(
   waiting: readonly Waiting[],
-  { exceptions, placed }: Answer,
+  { unsuccessful, placed }: Answer,
   leases: Leases,
-  placedBefore: (exception: Exception, newOrder: NewOrder) => Promise<Placed>,
+  placedBefore: (unsuccessful: Unsuccessful, newOrder: NewOrder) => Promise<Placed>,
 ): void {
-  const byIndex = exceptions.length === 0 ? undefined : new Map(exceptions.map((each) => [each.index, each]));
+  const byIndex = unsuccessful.length === 0 ? undefined : new Map(unsuccessful.map((each) => [each.index, each]));
   const keys = createDecoder(placed);
   for (let index = 0; index < waiting.length; index++) {
     const each = waiting[index] as Waiting;
-    const exception = byIndex?.get(index);
+    const unsuccessful = byIndex?.get(index);
     if (each.is === "commit") {
-      if (exception === undefined) leases.committed(each.order, each.keep);
-      each.resolve(exception === undefined ? "committed" : "stale");
+      if (unsuccessful === undefined) leases.committed(each.order, each.keep);
+      each.resolve(unsuccessful === undefined ? "committed" : "stale");
     } else if (each.is === "other") each.resolve();
-    else if (each.is === "remove") each.resolve(removalOf(exception));
-    else if (exception !== undefined) each.resolve(placedBefore(exception, each.newOrder));
+    else if (each.is === "remove") each.resolve(removalOf(unsuccessful));
+    else if (unsuccessful !== undefined) each.resolve(placedBefore(unsuccessful, each.newOrder));
     else {
       each.seq = keys.number();
       each.order = storedOrder(each.newOrder, detached(keys.text()));
@@ -63,11 +63,11 @@ export function tellAnswer(
   }
 }
 
-function removalOf(exception: Exception | undefined): Removal | "not_final" {
-  if (exception === undefined) return { removed: 1, nextCursor: null };
-  if (exception.is === "not_final") return "not_final";
-  if (exception.is !== "walked") return { removed: 0, nextCursor: null };
-  const { removed, lastSeq } = exception;
+function removalOf(unsuccessful: Unsuccessful | undefined): Removal | "not_final" {
+  if (unsuccessful === undefined) return { removed: 1, nextCursor: null };
+  if (unsuccessful.is === "not_final") return "not_final";
+  if (unsuccessful.is !== "walked") return { removed: 0, nextCursor: null };
+  const { removed, lastSeq } = unsuccessful;
   return { removed, nextCursor: lastSeq === null ? null : writeNumbers("after", lastSeq) };
 }
 

@@ -16,7 +16,7 @@ import type {
   OldOrders,
   Placed,
 } from "../port.ts";
-import { type Exception, encodeCommit, encodePlace, op, released } from "./batch/protocol.ts";
+import { encodeCommit, encodePlace, op, released, type Unsuccessful } from "./batch/protocol.ts";
 import { createEntryWriter } from "./batch/row.ts";
 import { type Channel, createChannel, startWriter } from "./channel.ts";
 import { createLeases, type Leases } from "./deliveries.ts";
@@ -94,7 +94,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       answerWithin: writer.answerWithin,
       now: clock.now,
       onAnswer(waiting, answer) {
-        tellAnswer(waiting, answer, leases, (exception, newOrder) => placedBefore(exception, newOrder, backend));
+        tellAnswer(waiting, answer, leases, (unsuccessful, newOrder) => placedBefore(unsuccessful, newOrder, backend));
         handOut(waiting, answer, leases);
         if (waiting.length > 0) onBatch?.(waiting.length, answer.milliseconds);
         if (answer.nextDelayed !== undefined) promoteAt(answer.nextDelayed);
@@ -145,14 +145,14 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
 }
 
 async function placedBefore(
-  exception: Exception,
+  unsuccessful: Unsuccessful,
   newOrder: NewOrder,
   { get, place }: Pick<Backend, "get" | "place">,
 ): Promise<Placed> {
-  if (exception.is !== "conflict" && exception.is !== "repeated")
-    throw new CauceError("internal_error", `a placing was answered as ${exception.is}`);
-  if (exception.is === "conflict") return { outcome: "conflict", orderId: exception.orderId };
-  const order = await get(exception.orderId);
+  if (unsuccessful.is !== "conflict" && unsuccessful.is !== "repeated")
+    throw new CauceError("internal_error", `a placing was answered as ${unsuccessful.is}`);
+  if (unsuccessful.is === "conflict") return { outcome: "conflict", orderId: unsuccessful.orderId };
+  const order = await get(unsuccessful.orderId);
   if (order !== undefined) return { outcome: "repeated", order };
   // It was removed since, and its key with it.
   return place(newOrder);

@@ -6,7 +6,7 @@ import { createChannel } from "../../../src/backend/sqlite/channel.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 
 const empty = { numbers: new Float64Array(), text: "" };
-const answer: Answer = { exceptions: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
+const answer: Answer = { unsuccessful: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
 
 /** A channel whose writer answers when the test says so, or where it is waited for. */
 function opened({ answersAtOnce }: { answersAtOnce: boolean }) {

@@ -49,7 +49,7 @@ export type Request = Batch | "close";
 /** What came of a batch, and what goes out with it. */
 export interface Answer {
   /** Of the operations that did not simply succeed: their place in the batch and what happened. */
-  readonly exceptions: readonly Exception[];
+  readonly unsuccessful: readonly Unsuccessful[];
   /** The key and id of each new order, in the order of the batch. */
   readonly placed: Packed;
   /** In the order of leasing: an operation's place in the batch (whose order the front has), or `fromRows`. */
@@ -68,7 +68,7 @@ export const fromRows = -1;
 /** A delivery that ended in the batch in which it began: its row is there and goes to nobody. */
 export const dropped = { row: -2, operation: -3 } as const;
 
-export type Exception =
+export type Unsuccessful =
   | { readonly index: number; readonly is: "stale" | "not_found" | "not_final" }
   | { readonly index: number; readonly is: "repeated" | "conflict"; readonly orderId: string }
   /** What a walk over old orders came to; `lastSeq` is the last one that it looked at, null when there are no more. */

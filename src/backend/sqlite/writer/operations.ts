@@ -6,12 +6,12 @@ import {
   decodeCommit,
   decodePlace,
   deliveryCode,
-  type Exception,
   isPlain,
   messageOf,
   op,
   type PlaceOp,
   released,
+  type Unsuccessful,
 } from "../batch/protocol.ts";
 import { blockSize, kindNumber, queueState, redelivery } from "../schema.ts";
 import { bucketOf, type Lease, type Place, type Queues, unqueued } from "./queue.ts";
@@ -24,7 +24,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
   const placed = createEncoder();
   const blocks = createBlocks(statements);
 
-  const place = (o: PlaceOp, index: number): Exception | undefined => {
+  const place = (o: PlaceOp, index: number): Unsuccessful | undefined => {
     const { status, kind, group, createdAt, entry } = o;
     if (o.keyHash !== null) {
       const found = statements.findKey.get(o.keyHash) as unknown as [string, string] | undefined;
@@ -68,7 +68,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
    * Compare-and-set on `version`. The writer is alone, so between reading the version and writing the row nothing can
    * come: of two changes that were decided at one version, the second finds the first one's version and is stale.
    */
-  const commit = (o: CommitOp, index: number, now: number): Exception | undefined => {
+  const commit = (o: CommitOp, index: number, now: number): Unsuccessful | undefined => {
     const { seq, version, status, kind, visit, notBefore, fingerprint, delivery } = o;
     const lease = queues.leases.get(seq);
     const old = lease === undefined || o.id !== "" ? read(seq) : ofLease(lease);
@@ -203,16 +203,16 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     queues.surface(seq, lease, why === released.asItWas ? (read(seq)?.redelivered ?? redelivery.no) : why);
   };
 
-  const apply = (from: Decoder, now: number): Pick<Answer, "exceptions" | "placed"> => {
-    const exceptions: Exception[] = [];
+  const apply = (from: Decoder, now: number): Pick<Answer, "unsuccessful" | "placed"> => {
+    const unsuccessful: Unsuccessful[] = [];
     for (let index = 0; !from.done(); index++) {
-      const exception = applyOne(from, index, now);
-      if (exception !== undefined) exceptions.push(exception);
+      const each = applyOne(from, index, now);
+      if (each !== undefined) unsuccessful.push(each);
     }
-    return { exceptions, placed: placed.take() };
+    return { unsuccessful, placed: placed.take() };
   };
 
-  const applyOne = (from: Decoder, index: number, now: number): Exception | undefined => {
+  const applyOne = (from: Decoder, index: number, now: number): Unsuccessful | undefined => {
     const code = from.number();
     switch (code) {
       case op.place:
@@ -299,7 +299,7 @@ export function createRemoval(statements: Statements) {
       return Math.max(last, removed);
     },
 
-    remove(index: number, seq: number, id: string): Exception | undefined {
+    remove(index: number, seq: number, id: string): Unsuccessful | undefined {
       const found = statements.standing.get(seq) as unknown as { id: string; kind: number } | undefined;
       if (found === undefined || found.id !== id) return { index, is: "not_found" };
       if (found.kind !== kindNumber.final) return { index, is: "not_final" };
@@ -308,7 +308,7 @@ export function createRemoval(statements: Statements) {
     },
 
     /** Looks at up to `limit` orders after `afterSeq` that were placed before `endSeq`. */
-    walk(index: number, afterSeq: number, endSeq: number, before: number, limit: number): Exception {
+    walk(index: number, afterSeq: number, endSeq: number, before: number, limit: number): Unsuccessful {
       const rows = statements.walk.all(afterSeq, endSeq, limit) as unknown as [number, number, number][];
       let removed = 0;
       for (const [seq, kind, updatedAt] of rows) {

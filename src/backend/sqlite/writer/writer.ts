@@ -52,11 +52,11 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
   const transact = ({ ops, now }: Batch): Answer => {
     const startedAt = performance.now();
     statements.begin.run();
-    const { exceptions, placed } = operations.apply(createDecoder(ops), now);
+    const { unsuccessful, placed } = operations.apply(createDecoder(ops), now);
     queues.leaseReady(now);
     const out = queues.flush();
     statements.commit.run();
-    return { exceptions, placed, ...out, milliseconds: performance.now() - startedAt };
+    return { unsuccessful, placed, ...out, milliseconds: performance.now() - startedAt };
   };
 
   return {
@@ -86,4 +86,4 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
 }
 
 const empty = { numbers: new Float64Array(), text: "" };
-const nothing: Answer = { exceptions: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
+const nothing: Answer = { unsuccessful: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
