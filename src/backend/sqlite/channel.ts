@@ -1,7 +1,7 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
 import { createEncoder, type Encoder } from "./batch/codec.ts";
-import type { Answer, Batch, Opened, Request, WriterData } from "./batch/protocol.ts";
+import type { Batch, BatchResult, Opened, Request, WriterData } from "./batch/protocol.ts";
 
 /** Somebody who waits for an operation. */
 export interface Rejectable {
@@ -21,7 +21,7 @@ export interface Channel<W extends Rejectable> {
   /** Resolves when everything sent has been answered. */
   settled(): Promise<void>;
   /** The writer's answer to the oldest batch on its way. */
-  receive(answer: Answer): void;
+  receive(answer: BatchResult): void;
   /** The writer is gone: whoever waits is told why, and so is whoever comes. */
   end(reason: CauceError): void;
 }
@@ -29,10 +29,10 @@ export interface Channel<W extends Rejectable> {
 interface ChannelOptions<W extends Rejectable> {
   readonly post: (batch: Batch) => void;
   /** Holds this thread until the answer to the only batch on its way is there; undefined when it takes longer. */
-  readonly answerWithin: (milliseconds: number) => Answer | undefined;
+  readonly answerWithin: (milliseconds: number) => BatchResult | undefined;
   readonly now: () => number;
   /** Called with every answer, in order, and whoever waits for its operations, in theirs. */
-  readonly onAnswer: (waiting: readonly W[], answer: Answer) => void;
+  readonly onAnswer: (waiting: readonly W[], answer: BatchResult) => void;
   /** The batch failed as a whole; whoever waited has been told. */
   readonly onFault: () => void;
 }
@@ -156,8 +156,8 @@ export interface WriterWorker {
   readonly nextDelayed: number | null;
   post(batch: Batch): void;
   /** Holds this thread until the answer to the only batch on its way is there; undefined when it takes longer. */
-  answerWithin(milliseconds: number): Answer | undefined;
-  onAnswer(listener: (answer: Answer) => void): void;
+  answerWithin(milliseconds: number): BatchResult | undefined;
+  onAnswer(listener: (answer: BatchResult) => void): void;
   /** Called once, when the thread is gone. */
   onEnd(listener: (reason: CauceError) => void): void;
   close(): Promise<void>;
@@ -202,7 +202,7 @@ export async function startWriter(data: Omit<WriterData, "port" | "answered">): 
       // The writer counts an answer just after it has sent it, so the first count may still be of the one before.
       for (let seen = Atomics.load(answered, 0); seen !== posted; seen = Atomics.load(answered, 0))
         if (Atomics.wait(answered, 0, seen, milliseconds) === "timed-out") break;
-      return receiveMessageOnPort(port)?.message as Answer | undefined;
+      return receiveMessageOnPort(port)?.message as BatchResult | undefined;
     },
     onAnswer: (listener) => port.on("message", listener),
     onEnd: (listener) => void exited.then(() => listener(reason)),

@@ -4,7 +4,7 @@ import type { StoredOrder } from "../../core/order.ts";
 import { storedOrder } from "../newOrder.ts";
 import type { NewOrder, Placed, Removal } from "../port.ts";
 import { createDecoder, detached } from "./batch/codec.ts";
-import { type Answer, dropped, fromRows, type Unsuccessful } from "./batch/protocol.ts";
+import { type BatchResult, dropped, fromRows, type Unsuccessful } from "./batch/protocol.ts";
 import { decodeRow, orderOfRow } from "./batch/row.ts";
 import type { Leases } from "./deliveries.ts";
 import { redelivery } from "./schema.ts";
@@ -40,7 +40,7 @@ export type Waiting =
 /** Tells everybody what the writer answered. */
 export function tellAnswer(
   waiting: readonly Waiting[],
-  { unsuccessful, placed }: Answer,
+  { unsuccessful, placed }: BatchResult,
   leases: Leases,
   placedBefore: (unsuccessful: Unsuccessful, newOrder: NewOrder) => Promise<Placed>,
 ): void {
@@ -72,7 +72,7 @@ function removalOf(unsuccessful: Unsuccessful | undefined): Removal | "not_final
 }
 
 /** Hands out what the writer leased. After `tellAnswer`: a commit consumes the delivery before. */
-export function handOut(waiting: readonly Waiting[], { deliveries, rows }: Answer, leases: Leases): void {
+export function handOut(waiting: readonly Waiting[], { deliveries, rows }: BatchResult, leases: Leases): void {
   if (deliveries.length === 0) return;
   const from = createDecoder(rows);
   for (const index of deliveries) {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Answer, Batch } from "../../../src/backend/sqlite/batch/protocol.ts";
+import type { Batch, BatchResult } from "../../../src/backend/sqlite/batch/protocol.ts";
 import { createChannel } from "../../../src/backend/sqlite/channel.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 
 const empty = { numbers: new Float64Array(), text: "" };
-const answer: Answer = { unsuccessful: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
+const answer: BatchResult = { unsuccessful: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
 
 /** A channel whose writer answers when the test says so, or where it is waited for. */
 function opened({ answersAtOnce }: { answersAtOnce: boolean }) {

@@ -47,7 +47,7 @@ export interface Batch {
 export type Request = Batch | "close";
 
 /** What came of a batch, and what goes out with it. */
-export interface Answer {
+export interface BatchResult {
   /** Of the operations that did not simply succeed: their place in the batch and what happened. */
   readonly unsuccessful: readonly Unsuccessful[];
   /** The key and id of each new order, in the order of the batch. */

@@ -1,7 +1,7 @@
 import { createIds } from "../../ids.ts";
 import { createEncoder, type Decoder } from "../batch/codec.ts";
 import {
-  type Answer,
+  type BatchResult,
   type CommitOp,
   decodeCommit,
   decodePlace,
@@ -203,7 +203,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     queues.surface(seq, lease, why === released.asItWas ? (read(seq)?.redelivered ?? redelivery.no) : why);
   };
 
-  const apply = (from: Decoder, now: number): Pick<Answer, "unsuccessful" | "placed"> => {
+  const apply = (from: Decoder, now: number): Pick<BatchResult, "unsuccessful" | "placed"> => {
     const unsuccessful: Unsuccessful[] = [];
     for (let index = 0; !from.done(); index++) {
       const each = applyOne(from, index, now);

@@ -1,5 +1,5 @@
 import { createEncoder } from "../batch/codec.ts";
-import { type Answer, dropped, fromRows } from "../batch/protocol.ts";
+import { type BatchResult, dropped, fromRows } from "../batch/protocol.ts";
 import { encodeRow, type Row, rowLength } from "../batch/row.ts";
 import { bucket, kindNumber, queueState } from "../schema.ts";
 import { createShortLivedMap } from "../slotMap.ts";
@@ -242,7 +242,7 @@ export function createQueues(statements: Statements) {
     },
 
     /** Ends a batch: writes the counts that changed, and hands out what was leased. */
-    flush(): Pick<Answer, "deliveries" | "rows" | "nextDelayed"> {
+    flush(): Pick<BatchResult, "deliveries" | "rows" | "nextDelayed"> {
       for (const [status, changed] of dirty) {
         for (const [of, n] of countsOf(status).entries())
           if (changed & (1 << of)) statements.setCount.run(status, of, n);

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { createDecoder } from "../batch/codec.ts";
-import type { Answer, Batch } from "../batch/protocol.ts";
+import type { Batch, BatchResult } from "../batch/protocol.ts";
 import { migrate, queueState, redelivery, setDelivery } from "../schema.ts";
 import { storeFault } from "../storeFiles.ts";
 import { createOperations } from "./operations.ts";
@@ -10,7 +10,7 @@ import { prepareStatements, type Statements } from "./statements.ts";
 export interface Writer {
   readonly nextDelayed: number | null;
   /** Applies a batch in one transaction that is on the disk when this returns; rolled back, its answer has `fault`. */
-  apply(batch: Batch): Answer;
+  apply(batch: Batch): BatchResult;
   /** For tests: the connection that writes. */
   readonly db: DatabaseSync;
   close(): void;
@@ -49,7 +49,7 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
   queues.load();
   const operations = createOperations(statements, queues, fifo);
 
-  const transact = ({ ops, now }: Batch): Answer => {
+  const transact = ({ ops, now }: Batch): BatchResult => {
     const startedAt = performance.now();
     statements.begin.run();
     const { unsuccessful, placed } = operations.apply(createDecoder(ops), now);
@@ -86,4 +86,4 @@ function createWriter(db: DatabaseSync, statements: Statements, file: string, fi
 }
 
 const empty = { numbers: new Float64Array(), text: "" };
-const nothing: Answer = { unsuccessful: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
+const nothing: BatchResult = { unsuccessful: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
