@@ -10,7 +10,7 @@ import type { Leases } from "./deliveries.ts";
 import { redelivery } from "./schema.ts";
 
 /** Who waits for an operation. Records, not closures: there are four for each order. */
-export type Waiting =
+export type PendingOperation =
   | {
       readonly is: "place";
       readonly newOrder: NewOrder;
@@ -39,7 +39,7 @@ export type Waiting =
 
 /** Tells everybody what the writer answered. */
 export function tellAnswer(
-  waiting: readonly Waiting[],
+  waiting: readonly PendingOperation[],
   { unsuccessful, placed }: BatchResult,
   leases: Leases,
   placedBefore: (unsuccessful: Unsuccessful, newOrder: NewOrder) => Promise<Placed>,
@@ -47,7 +47,7 @@ export function tellAnswer(
   const byIndex = unsuccessful.length === 0 ? undefined : new Map(unsuccessful.map((each) => [each.index, each]));
   const keys = createDecoder(placed);
   for (let index = 0; index < waiting.length; index++) {
-    const each = waiting[index] as Waiting;
+    const each = waiting[index] as PendingOperation;
     const unsuccessful = byIndex?.get(index);
     if (each.is === "commit") {
       if (unsuccessful === undefined) leases.committed(each.order, each.keep);
@@ -72,7 +72,7 @@ function removalOf(unsuccessful: Unsuccessful | undefined): Removal | "not_final
 }
 
 /** Hands out what the writer leased. After `tellAnswer`: a commit consumes the delivery before. */
-export function handOut(waiting: readonly Waiting[], { deliveries, rows }: BatchResult, leases: Leases): void {
+export function handOut(waiting: readonly PendingOperation[], { deliveries, rows }: BatchResult, leases: Leases): void {
   if (deliveries.length === 0) return;
   const from = createDecoder(rows);
   for (const index of deliveries) {

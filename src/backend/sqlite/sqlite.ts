@@ -20,7 +20,7 @@ import { encodeCommit, encodePlace, op, released, type Unsuccessful } from "./ba
 import { createEntryWriter } from "./batch/row.ts";
 import { type Channel, createChannel, startWriter } from "./channel.ts";
 import { createLeases, type Leases } from "./deliveries.ts";
-import { handOut, tellAnswer, type Waiting } from "./pending.ts";
+import { handOut, type PendingOperation, tellAnswer } from "./pending.ts";
 import { openReader, type Reader } from "./reads.ts";
 import { lockData, makeDirectory, storeFault } from "./storeFiles.ts";
 
@@ -89,7 +89,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     };
     let isClosing = false;
     const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }).catch(faulty);
-    const channel = createChannel<Waiting>({
+    const channel = createChannel<PendingOperation>({
       post: writer.post,
       answerWithin: writer.answerWithin,
       now: clock.now,
@@ -162,7 +162,7 @@ interface FrontOptions {
   readonly file: string;
   readonly limits: Limits;
   readonly clock: Clock;
-  readonly channel: Channel<Waiting>;
+  readonly channel: Channel<PendingOperation>;
   readonly leases: Leases;
   readonly reader: Reader;
   /** Gives back what was leased and never handed out. */
