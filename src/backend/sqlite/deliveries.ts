@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Delivery, ReceiveOptions } from "../port.ts";
-import { createShortLivedMap } from "./slotMap.ts";
+import { createSlotMap } from "./slotMap.ts";
 
 /** A delivery that is leased, with its order, so that nobody reads it again. */
 interface Lease {
@@ -39,7 +39,7 @@ export type Leases = ReturnType<typeof createLeases>;
 
 /** Who waits for deliveries, which are out, and until when. At most as many orders are leased as were asked for. */
 export function createLeases({ clock, grant, roundTrip, onLeaseEnd }: LeasesOptions) {
-  const leases = createShortLivedMap<string, Lease>();
+  const leases = createSlotMap<string, Lease>();
   const lines = new Map<string, Line>();
   let receipts = 0;
   let leaseCheckAt = Number.POSITIVE_INFINITY;

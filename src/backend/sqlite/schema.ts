@@ -128,7 +128,7 @@ export function writeMeta(db: DatabaseSync, name: string, value: string): void {
  * A store that was used with the other delivery keeps its orders: for FIFO every queued order joins its group's lane
  * and all but the head are parked; for standard the lanes dissolve. Done once, at the start after the setting changed.
  */
-export function setDelivery(db: DatabaseSync, fifo: boolean): void {
+export function switchDelivery(db: DatabaseSync, fifo: boolean): void {
   const wanted = fifo ? "fifo" : "standard";
   const stored = readMeta(db, "delivery");
   if (stored === wanted) return;

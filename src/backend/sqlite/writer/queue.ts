@@ -2,7 +2,7 @@ import { createEncoder } from "../batch/codec.ts";
 import { type BatchResult, dropped, fromRows } from "../batch/protocol.ts";
 import { encodeRow, type Row, rowLength } from "../batch/row.ts";
 import { bucket, kindNumber, queueState } from "../schema.ts";
-import { createShortLivedMap } from "../slotMap.ts";
+import { createSlotMap } from "../slotMap.ts";
 import type { Statements } from "./statements.ts";
 
 /** A delivery that is out: what the writer must know to take its order further without reading it again. */
@@ -43,7 +43,7 @@ export type Queues = ReturnType<typeof createQueues>;
  */
 export function createQueues(statements: Statements) {
   const demand = new Map<string, number>();
-  const leases = createShortLivedMap<number, Lease>();
+  const leases = createSlotMap<number, Lease>();
   const counts = new Map<string, number[]>();
   // For each status a bit for each bucket whose count changed in this batch.
   const dirty = new Map<string, number>();

@@ -1,7 +1,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { createDecoder } from "../batch/codec.ts";
 import type { Batch, BatchResult } from "../batch/protocol.ts";
-import { migrate, queueState, redelivery, setDelivery } from "../schema.ts";
+import { migrate, queueState, redelivery, switchDelivery } from "../schema.ts";
 import { storeFault } from "../storeFiles.ts";
 import { createOperations } from "./operations.ts";
 import { createQueues } from "./queue.ts";
@@ -36,7 +36,7 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
         ON CONFLICT DO UPDATE SET count = count + excluded.count;
       UPDATE counts SET count = 0 WHERE bucket = ${queueState.leased};
       COMMIT`);
-    setDelivery(db, fifo);
+    switchDelivery(db, fifo);
     return createWriter(db, statements, file, fifo);
   } catch (error) {
     db.close();
