@@ -165,7 +165,7 @@ test("an order whose extras no change touches runs the statements that it ran be
     const order = storedOrder({ ...newOrder, extrasJson: extras }, placed.text);
     const seq = seqOf(order.id) as number;
     const hopped = apply((to) => encodeCommit(to, json, seq, "", hop(order, changed)));
-    assert.deepEqual(hopped.own, [...more, "hopLeased"]);
+    assert.deepEqual(hopped.own, [...more, "transitionLeased"]);
     const stored = db.prepare("SELECT status, extras FROM orders WHERE seq = ?").get(seq);
     assert.deepEqual({ ...stored }, { status: "priced", extras: changed });
   }

@@ -217,7 +217,7 @@ export function decodeCommit(from: Decoder, withExtras: boolean): CommitOp {
   };
 }
 
-/** A move that leaves nothing behind but the new status. */
+/** A transition that leaves nothing behind but the new status. */
 export function isPlain(o: CommitOp): boolean {
   return (
     (o.delivery === deliveryCode.enter || o.delivery === deliveryCode.end) &&

@@ -106,7 +106,7 @@ export function decodeRow(from: Decoder): Row {
 }
 
 /**
- * How entries and visits lie in the store: arrays, without the nulls at their end. A row is rewritten by every hop and
+ * How entries and visits lie in the store: arrays, without the nulls at their end. A row is rewritten by every transition and
  * carries its past, so its length counts: as objects with their keys they made rows of more than twice the size.
  */
 type StoredActor = [runtime: Actor["runtime"], name: string, requestId?: string | null, messageId?: string | null];
@@ -136,7 +136,7 @@ function storedActor({ runtime, name, requestId, messageId }: Actor): StoredActo
 const actorsKept = 4;
 
 /**
- * Entries and visits as the store's JSON. Two are written for every hop, and nearly all name the same few actors (the
+ * Entries and visits as the store's JSON. Two are written for every transition, and nearly all name the same few actors (the
  * objects that the engine made once), so the JSON of the last few is kept.
  */
 export function createEntryWriter() {

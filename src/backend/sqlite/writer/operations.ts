@@ -103,8 +103,32 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       const { updatedAt, entry, ended, results } = o;
       const { queue, position } = queued;
       if (queue === queueState.leased)
-        statements.hopLeased.run(status, kind, visit, version + 1, position, updatedAt, entry, ended, results, seq);
-      else statements.hop.run(status, kind, visit, version + 1, queue, position, updatedAt, entry, ended, results, seq);
+        statements.transitionLeased.run(
+          status,
+          kind,
+          visit,
+          version + 1,
+          position,
+          updatedAt,
+          entry,
+          ended,
+          results,
+          seq,
+        );
+      else
+        statements.transition.run(
+          status,
+          kind,
+          visit,
+          version + 1,
+          queue,
+          position,
+          updatedAt,
+          entry,
+          ended,
+          results,
+          seq,
+        );
       return undefined;
     }
     const statement = o.past === null ? statements.changeAppending : statements.changeReplacing;

@@ -14,7 +14,7 @@ export interface Lease {
   version: number;
   /** Its place among this batch's deliveries, if it was leased in this batch. */
   delivered?: { readonly batch: number; readonly place: number };
-  /** Its row has no delay, failure, expiry, attempt or lane: the next hop need not take any back. */
+  /** Its row has no delay, failure, expiry, attempt or lane: the next transition need not take any back. */
   plain: boolean;
 }
 
@@ -38,7 +38,7 @@ export type Queues = ReturnType<typeof createQueues>;
 /**
  * The queues of the statuses, over the rows of `orders`. A row that is due is `ready`, or `leased` at once when
  * somebody has asked for it (`grant`) and nobody is before it: on an idle or flowing queue an order is written once per
- * hop, already leased, and never read back. In FIFO delivery only the head of a group's lane is ready; the others are
+ * transition, already leased, and never read back. In FIFO delivery only the head of a group's lane is ready; the others are
  * `parked`, out of the index that leasing reads, so a held group costs the others nothing.
  */
 export function createQueues(statements: Statements) {

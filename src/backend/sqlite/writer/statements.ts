@@ -30,11 +30,13 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     changeAppending: change("past || ?"),
     changeReplacing: change("?"),
-    // The hop of an order that has no delay, failure, expiry, attempt or lane before or after it: nearly every change.
-    hop: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, queue = ?, position = ?, updated_at = ?,
+    // The transition of an order that has no delay, failure, expiry, attempt or lane before or after it: nearly every change.
+    transition:
+      write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, queue = ?, position = ?, updated_at = ?,
       entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
     // From hand to hand: the order is leased before and after, so its queue is not set.
-    hopLeased: write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, position = ?, updated_at = ?,
+    transitionLeased:
+      write(`UPDATE orders SET status = ?, kind = ?, visit = ?, version = ?, position = ?, updated_at = ?,
       entry = ?, past = past || ?, results = coalesce(?, results) WHERE seq = ?`),
     // A statement of its own, and not a column of those above: nearly every change leaves the extras as they are.
     setExtras: write("UPDATE orders SET extras = ? WHERE seq = ?"),
