@@ -39,8 +39,8 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     if (kind === kindNumber.handled) {
       queued = queues.join(seq, status, fifo ? group : null, 0, 1, index);
     }
-    const standing = kind === kindNumber.handled ? undefined : bucketOf(kind, false);
-    if (standing !== undefined) queues.count(status, standing, 1);
+    const bucket = kind === kindNumber.handled ? undefined : bucketOf(kind, false);
+    if (bucket !== undefined) queues.count(status, bucket, 1);
     const { queue, position, lane } = queued;
     statements.insertOrder.run(
       seq,
@@ -84,7 +84,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       }
     } else {
       if (old.queue !== null) queues.count(old.status, old.queue, -1);
-      else leaveStanding(old);
+      else leaveBucket(old);
       queues.endLease(seq);
       if (delivery === deliveryCode.enter) {
         const lane = fifo ? old.group : null;
@@ -93,8 +93,8 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
         queued = queues.putBack(status, old.position, old.lane, notBefore ?? now, now);
       } else {
         queued = unqueued;
-        const standing = bucketOf(kind, fingerprint !== null);
-        if (standing !== undefined) queues.count(status, standing, 1);
+        const bucket = bucketOf(kind, fingerprint !== null);
+        if (bucket !== undefined) queues.count(status, bucket, 1);
       }
       if (fingerprint !== null)
         statements.failed.run(status, fingerprint, messageOf(o.failure), o.updatedAt, o.updatedAt);
@@ -161,7 +161,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     return undefined;
   };
 
-  interface Standing extends Place {
+  interface OrderState extends Place {
     readonly id: string;
     readonly version: number;
     readonly status: string;
@@ -172,7 +172,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
   }
 
   // In FIFO delivery a leased order's lane is its group; in standard delivery nobody asks for either.
-  const ofLease = (lease: Lease): Standing => ({
+  const ofLease = (lease: Lease): OrderState => ({
     ...lease,
     id: "",
     queue: queueState.leased,
@@ -183,11 +183,11 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
   });
 
   const read = (seq: number) =>
-    statements.standing.get(seq) as unknown as (Standing & { readonly redelivered: number }) | undefined;
+    statements.selectOrder.get(seq) as unknown as (OrderState & { readonly redelivered: number }) | undefined;
 
-  const leaveStanding = (old: Standing): void => {
-    const standing = bucketOf(old.kind, old.fingerprint !== null);
-    if (standing !== undefined) queues.count(old.status, standing, -1);
+  const leaveBucket = (old: OrderState): void => {
+    const bucket = bucketOf(old.kind, old.fingerprint !== null);
+    if (bucket !== undefined) queues.count(old.status, bucket, -1);
     if (old.fingerprint !== null) {
       statements.unfailed.run(old.status, old.fingerprint);
       statements.emptied.run(old.status, old.fingerprint);
@@ -324,7 +324,7 @@ export function createRemoval(statements: Statements) {
     },
 
     remove(index: number, seq: number, id: string): Unsuccessful | undefined {
-      const found = statements.standing.get(seq) as unknown as { id: string; kind: number } | undefined;
+      const found = statements.selectOrder.get(seq) as unknown as { id: string; kind: number } | undefined;
       if (found === undefined || found.id !== id) return { index, is: "not_found" };
       if (found.kind !== kindNumber.final) return { index, is: "not_final" };
       erase(seq);

@@ -42,7 +42,7 @@ export function prepareStatements(db: DatabaseSync) {
     setExtras: write("UPDATE orders SET extras = ? WHERE seq = ?"),
     setQueue: write("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
     setState: write("UPDATE orders SET queue = ? WHERE seq = ?"),
-    standing: write(`SELECT id, version, status, kind, visit, queue, position, lane, due, redelivered, fingerprint,
+    selectOrder: write(`SELECT id, version, status, kind, visit, queue, position, lane, due, redelivered, fingerprint,
       group_key AS "group" FROM orders WHERE seq = ?`),
     laneBusy: rows("SELECT 1 FROM orders WHERE status = ? AND lane = ? AND seq <> ? LIMIT 1"),
     laneHead: rows(
