@@ -14,7 +14,7 @@ import {
   type Unsuccessful,
 } from "../batch/protocol.ts";
 import { blockSize, kindNumber, queueState, redelivery } from "../schema.ts";
-import { bucketOf, type Lease, type Place, type Queues, unqueued } from "./queue.ts";
+import { bucketOf, type Lease, type QueueSlot, type Queues, unqueued } from "./queue.ts";
 import type { Statements } from "./statements.ts";
 
 /** What the writer does for each operation of a batch, within its transaction. */
@@ -75,7 +75,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     if (old === undefined || old.version !== version || old.id !== o.id) return { index, is: "stale" };
     if (o.extras !== undefined) statements.setExtras.run(o.extras, seq);
 
-    let queued: Place;
+    let queued: QueueSlot;
     if (delivery === deliveryCode.keep) {
       queued = old;
       if (lease !== undefined) {
@@ -161,7 +161,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     return undefined;
   };
 
-  interface OrderState extends Place {
+  interface OrderState extends QueueSlot {
     readonly id: string;
     readonly version: number;
     readonly status: string;

@@ -22,7 +22,7 @@ export interface Lease {
 type Delivered = number | Row;
 
 /** Where an order stands in the queue, as columns. */
-export interface Place {
+export interface QueueSlot {
   readonly queue: number | null;
   readonly position: number | null;
   readonly lane: string | null;
@@ -30,7 +30,7 @@ export interface Place {
   readonly due: number | null;
 }
 
-export const unqueued: Place = { queue: null, position: null, lane: null, due: null };
+export const unqueued: QueueSlot = { queue: null, position: null, lane: null, due: null };
 const buckets = 8;
 
 export type Queues = ReturnType<typeof createQueues>;
@@ -154,7 +154,14 @@ export function createQueues(statements: Statements) {
      * The end of the queue of `status`, for a row that the caller writes. `delivered` is what goes out if it is leased
      * at once; undefined leaves leasing to `leaseReady`.
      */
-    join(seq: number, status: string, lane: string | null, visit: number, version: number, delivered?: number): Place {
+    join(
+      seq: number,
+      status: string,
+      lane: string | null,
+      visit: number,
+      version: number,
+      delivered?: number,
+    ): QueueSlot {
       position++;
       let queue: number = queueState.ready;
       if (lane !== null && statements.laneBusy.get(status, lane, seq) !== undefined) queue = queueState.parked;
@@ -167,7 +174,7 @@ export function createQueues(statements: Statements) {
     },
 
     /** The place of a row that stays at the head of its lane until `due`, or is ready when that is past. */
-    putBack(status: string, at: number, lane: string | null, due: number, now: number): Place {
+    putBack(status: string, at: number, lane: string | null, due: number, now: number): QueueSlot {
       const delayed = due > now;
       const queue = delayed ? queueState.delayed : queueState.ready;
       count(status, queue, 1);
