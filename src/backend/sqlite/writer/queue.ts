@@ -47,7 +47,7 @@ export function createQueues(statements: Statements) {
   const counts = new Map<string, number[]>();
   // For each status a bit for each bucket whose count changed in this batch.
   const dirty = new Map<string, number>();
-  const suspects = createSuspects(statements);
+  const crashSuspects = createCrashSuspects(statements);
   let position = 0;
   const paused = new Set<string>();
   let delayedChanged = false;
@@ -73,7 +73,7 @@ export function createQueues(statements: Statements) {
 
   /** Whether the next row of this status that becomes due may be leased at once. */
   const wanted = (status: string): boolean =>
-    !suspects.hold() && isAsked(status) && countsOf(status)[queueState.ready] === 0;
+    !crashSuspects.blockOthers() && isAsked(status) && countsOf(status)[queueState.ready] === 0;
 
   const leaseRow = (status: string, row: QueuedRow): void => {
     const seq = row[18];
@@ -112,7 +112,7 @@ export function createQueues(statements: Statements) {
     /** Reads where things stand; `grant`ed demand outlives it. */
     load(): void {
       leases.clear();
-      suspects.load();
+      crashSuspects.load();
       paused.clear();
       for (const [status] of statements.paused.all() as unknown as [string][]) paused.add(status);
       counts.clear();
@@ -227,9 +227,9 @@ export function createQueues(statements: Statements) {
 
     /** Leases ready rows, oldest first, for everybody who asked. */
     leaseReady(now: number): void {
-      const isTried = suspects.leaseNext(now, isAsked, (row) => leaseRow(row[1], row));
+      const isTried = crashSuspects.leaseNext(now, isAsked, (row) => leaseRow(row[1], row));
       if (isTried) delayedChanged = true;
-      if (suspects.hold()) return;
+      if (crashSuspects.blockOthers()) return;
       for (const [status, asked] of demand) {
         if (asked <= 0 || paused.has(status) || countsOf(status)[queueState.ready] === 0) continue;
         for (const row of statements.ready.all(status, asked) as unknown as QueuedRow[]) {
@@ -270,10 +270,10 @@ export function createQueues(statements: Statements) {
       delayedChanged = true;
     },
 
-    /** When the writer should be woken next: something is due, or the suspect that is tried has shown itself harmless. */
+    /** When the writer should be woken next: something is due, or the suspect that is on trial has shown itself harmless. */
     nextDelayed(): number | null {
       const [due] = statements.nextDue.get() as unknown as [number | null];
-      const harmlessAt = suspects.harmlessAt();
+      const harmlessAt = crashSuspects.harmlessAt();
       return harmlessAt === undefined ? due : Math.min(due ?? Number.POSITIVE_INFINITY, harmlessAt);
     },
 
@@ -286,7 +286,7 @@ export function createQueues(statements: Statements) {
         demand.set(ended.status, (demand.get(ended.status) ?? 0) + 1);
       }
       leases.delete(seq);
-      suspects.ended(seq);
+      crashSuspects.ended(seq);
     },
   };
   return queues;
@@ -307,41 +307,41 @@ const trialMilliseconds = 250;
 /**
  * Orders that were in hand when the process died, which one of them may have caused. They are leased alone, one after
  * another: the next death then names its culprit, and costs the others no attempt. Which they are the rows say; here is
- * only whether there may be any, and which one is being tried.
+ * only whether there may be any, and which one is on trial.
  */
-export function createSuspects(statements: Statements) {
+export function createCrashSuspects(statements: Statements) {
   let mayBe = false;
-  let tried: { readonly seq: number; readonly at: number } | undefined;
-  let held = false;
+  let onTrial: { readonly seq: number; readonly at: number } | undefined;
+  let blocksOthers = false;
 
   return {
     load(): void {
-      tried = undefined;
+      onTrial = undefined;
       mayBe = (statements.suspectCount.get() as unknown as [number])[0] > 0;
-      held = mayBe;
+      blocksOthers = mayBe;
     },
 
-    /** While one is tried nobody else is leased. */
-    hold: (): boolean => held,
+    /** While one is on trial nobody else is leased. */
+    blockOthers: (): boolean => blocksOthers,
 
     /**
-     * Leases the next suspect whose status is asked for, unless the one before is still being tried. One that nobody asks
+     * Leases the next suspect whose status is asked for, unless the one before is still on trial. One that nobody asks
      * for holds up nobody: its status may be paused, busy, or gone.
      */
     leaseNext(now: number, isAsked: (status: string) => boolean, lease: (row: QueuedRow) => void): boolean {
-      held = false;
+      blocksOthers = false;
       if (!mayBe) return false;
-      if (tried !== undefined && now < tried.at + trialMilliseconds) {
-        held = true;
+      if (onTrial !== undefined && now < onTrial.at + trialMilliseconds) {
+        blocksOthers = true;
         return false;
       }
-      tried = undefined;
+      onTrial = undefined;
       mayBe = false;
-      for (const row of statements.suspects.iterate() as Iterable<unknown> as Iterable<QueuedRow>) {
+      for (const row of statements.crashSuspects.iterate() as Iterable<unknown> as Iterable<QueuedRow>) {
         mayBe = true;
         if (!isAsked(row[1])) continue;
-        tried = { seq: row[18], at: now };
-        held = true;
+        onTrial = { seq: row[18], at: now };
+        blocksOthers = true;
         lease(row);
         return true;
       }
@@ -349,10 +349,10 @@ export function createSuspects(statements: Statements) {
     },
 
     ended(seq: number): void {
-      if (tried?.seq === seq) tried = undefined;
+      if (onTrial?.seq === seq) onTrial = undefined;
     },
 
-    /** When the one that is tried will have shown itself harmless. */
-    harmlessAt: (): number | undefined => tried && tried.at + trialMilliseconds,
+    /** When the one that is on trial will have shown itself harmless. */
+    harmlessAt: (): number | undefined => onTrial && onTrial.at + trialMilliseconds,
   };
 }

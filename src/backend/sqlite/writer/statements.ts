@@ -58,7 +58,7 @@ export function prepareStatements(db: DatabaseSync) {
       `SELECT ${columns}, o.position, o.lane FROM orders o JOIN order_data d ON d.seq = o.seq
        WHERE o.queue = 1 AND o.queue <> 2 AND o.status = ? ORDER BY o.position LIMIT ?`,
     ),
-    suspects: rows(
+    crashSuspects: rows(
       `SELECT ${columns}, o.position, o.lane FROM orders o INDEXED BY orders_suspect JOIN order_data d ON d.seq = o.seq
        WHERE o.redelivered = 2 AND o.queue = 1 ORDER BY o.position`,
     ),
