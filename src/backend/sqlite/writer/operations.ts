@@ -41,7 +41,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     }
     const bucket = kind === kindNumber.handled ? undefined : bucketOf(kind, false);
     if (bucket !== undefined) queues.count(status, bucket, 1);
-    const { queue, position, lane } = queued;
+    const { queue, position } = queued;
     statements.insertOrder.run(
       seq,
       id,
@@ -49,7 +49,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       kind,
       queue,
       position,
-      lane,
+      queued.group,
       o.expiresAt,
       group,
       group === null ? null : blocks.next(),
@@ -87,10 +87,10 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       else leaveBucket(old);
       queues.endLease(seq);
       if (delivery === deliveryCode.enter) {
-        const lane = fifo ? old.group : null;
-        queued = queues.join(seq, status, lane, visit, version + 1, index);
+        const group = fifo ? old.groupKey : null;
+        queued = queues.join(seq, status, group, visit, version + 1, index);
       } else if (delivery === deliveryCode.again && old.position !== null) {
-        queued = queues.putBack(status, old.position, old.lane, notBefore ?? now, now);
+        queued = queues.putBack(status, old.position, old.group, notBefore ?? now, now);
       } else {
         queued = unqueued;
         const bucket = bucketOf(kind, fingerprint !== null);
@@ -141,7 +141,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       o.attempting,
       queued.queue,
       queued.position,
-      queued.lane,
+      queued.group,
       queued.due,
       notBefore,
       o.expiresAt,
@@ -155,8 +155,8 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       o.results,
       seq,
     );
-    if (old.lane !== null && (delivery === deliveryCode.enter || delivery === deliveryCode.end)) {
-      queues.surfaceNext(old.status, old.lane, now);
+    if (old.group !== null && (delivery === deliveryCode.enter || delivery === deliveryCode.end)) {
+      queues.surfaceNext(old.status, old.group, now);
     }
     return undefined;
   };
@@ -167,18 +167,18 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     readonly status: string;
     readonly kind: number;
     readonly visit: number;
-    readonly group: string | null;
+    readonly groupKey: string | null;
     readonly fingerprint: string | null;
   }
 
-  // In FIFO delivery a leased order's lane is its group; in standard delivery nobody asks for either.
+  // In FIFO delivery a leased order has its group key as its group; in standard delivery nobody asks for either.
   const ofLease = (lease: Lease): OrderState => ({
     ...lease,
     id: "",
     queue: queueState.leased,
     due: null,
     kind: 0,
-    group: lease.lane,
+    groupKey: lease.group,
     fingerprint: null,
   });
 
@@ -207,7 +207,7 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     const lease = endLease(seq, visit);
     if (lease === undefined) return;
     statements.setQueue.run(null, null, null, null, 0, seq);
-    queues.surfaceNext(lease.status, lease.lane, now);
+    queues.surfaceNext(lease.status, lease.group, now);
   };
 
   const settleAgain = (seq: number, visit: number, due: number, now: number): void => {
@@ -216,8 +216,8 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
     const redelivered = Math.min(read(seq)?.redelivered ?? 0, redelivery.leaseEnded);
     if (due <= now) queues.surface(seq, lease, redelivered);
     else {
-      const { queue, position, lane } = queues.putBack(lease.status, lease.position, lease.lane, due, now);
-      statements.setQueue.run(queue, position, lane, due, redelivered, seq);
+      const { queue, position, group } = queues.putBack(lease.status, lease.position, lease.group, due, now);
+      statements.setQueue.run(queue, position, group, due, redelivered, seq);
     }
   };
 
@@ -286,8 +286,8 @@ export function createOperations(statements: Statements, queues: Queues, fifo: b
       row.fingerprint !== null
     )
       return;
-    const queued = queues.join(seq, row.status, fifo ? row.group : null, visit, row.version);
-    statements.setQueue.run(queued.queue, queued.position, queued.lane, null, 0, seq);
+    const queued = queues.join(seq, row.status, fifo ? row.groupKey : null, visit, row.version);
+    statements.setQueue.run(queued.queue, queued.position, queued.group, null, 0, seq);
   };
 
   return {

@@ -8,13 +8,13 @@ import type { Statements } from "./statements.ts";
 /** A delivery that is out: what the writer must know to take its order further without reading it again. */
 export interface Lease {
   readonly status: string;
-  readonly lane: string | null;
+  readonly group: string | null;
   readonly visit: number;
   readonly position: number;
   version: number;
   /** Its place among this batch's deliveries, if it was leased in this batch. */
   delivered?: { readonly batch: number; readonly place: number };
-  /** Its row has no delay, failure, expiry, attempt or lane: the next transition need not take any back. */
+  /** Its row has no delay, failure, expiry, attempt or group: the next transition need not take any back. */
   plain: boolean;
 }
 
@@ -25,12 +25,12 @@ type Delivered = number | Row;
 export interface QueueSlot {
   readonly queue: number | null;
   readonly position: number | null;
-  readonly lane: string | null;
+  readonly group: string | null;
   /** When it may be leased, while it is delayed. */
   readonly due: number | null;
 }
 
-export const unqueued: QueueSlot = { queue: null, position: null, lane: null, due: null };
+export const unqueued: QueueSlot = { queue: null, position: null, group: null, due: null };
 const buckets = 8;
 
 export type Queues = ReturnType<typeof createQueues>;
@@ -38,7 +38,7 @@ export type Queues = ReturnType<typeof createQueues>;
 /**
  * The queues of the statuses, over the rows of `orders`. A row that is due is `ready`, or `leased` at once when
  * somebody has asked for it (`grant`) and nobody is before it: on an idle or flowing queue an order is written once per
- * transition, already leased, and never read back. In FIFO delivery only the head of a group's lane is ready; the others are
+ * transition, already leased, and never read back. In FIFO delivery only the head of a group is ready; the others are
  * `parked`, out of the index that leasing reads, so a held group costs the others nothing.
  */
 export function createQueues(statements: Statements) {
@@ -80,7 +80,7 @@ export function createQueues(statements: Statements) {
     statements.setState.run(queueState.leased, seq);
     count(status, queueState.ready, -1);
     count(status, queueState.leased, 1);
-    const by = { status, lane: row[22], visit: row[3], version: row[4], position: row[21], plain: false };
+    const by = { status, group: row[22], visit: row[3], version: row[4], position: row[21], plain: false };
     lease(seq, by, row.slice(0, rowLength) as Row);
   };
 
@@ -101,7 +101,7 @@ export function createQueues(statements: Statements) {
   const surface = (seq: number, by: Lease, redelivered: number): void => {
     const now = wanted(by.status);
     const queue = now ? queueState.leased : queueState.ready;
-    statements.setQueue.run(queue, by.position, by.lane, null, redelivered, seq);
+    statements.setQueue.run(queue, by.position, by.group, null, redelivered, seq);
     count(by.status, queue, 1);
     if (now) lease(seq, { ...by, plain: false }, statements.row.get(seq) as unknown as Row);
   };
@@ -119,7 +119,7 @@ export function createQueues(statements: Statements) {
       dirty.clear();
       for (const [status, of, n] of statements.counts.all() as unknown as [string, number, number][])
         countsOf(status)[of] = n;
-      for (const [seq, status, lane, visit, version, at] of statements.leasedRows.all() as unknown as [
+      for (const [seq, status, group, visit, version, at] of statements.leasedRows.all() as unknown as [
         number,
         string,
         string | null,
@@ -127,7 +127,7 @@ export function createQueues(statements: Statements) {
         number,
         number,
       ][]) {
-        leases.set(seq, { status, lane, visit, version, position: at, plain: false });
+        leases.set(seq, { status, group, visit, version, position: at, plain: false });
         position = Math.max(position, at);
       }
       for (const status of counts.keys()) {
@@ -157,36 +157,36 @@ export function createQueues(statements: Statements) {
     join(
       seq: number,
       status: string,
-      lane: string | null,
+      group: string | null,
       visit: number,
       version: number,
       delivered?: number,
     ): QueueSlot {
       position++;
       let queue: number = queueState.ready;
-      if (lane !== null && statements.laneBusy.get(status, lane, seq) !== undefined) queue = queueState.parked;
+      if (group !== null && statements.groupBusy.get(status, group, seq) !== undefined) queue = queueState.parked;
       else if (delivered !== undefined && wanted(status)) {
         queue = queueState.leased;
-        lease(seq, { status, lane, visit, version, position, plain: lane === null }, delivered);
+        lease(seq, { status, group, visit, version, position, plain: group === null }, delivered);
       }
       count(status, queue, 1);
-      return { queue, position, lane, due: null };
+      return { queue, position, group, due: null };
     },
 
-    /** The place of a row that stays at the head of its lane until `due`, or is ready when that is past. */
-    putBack(status: string, at: number, lane: string | null, due: number, now: number): QueueSlot {
+    /** The place of a row that stays at the head of its group until `due`, or is ready when that is past. */
+    putBack(status: string, at: number, group: string | null, due: number, now: number): QueueSlot {
       const delayed = due > now;
       const queue = delayed ? queueState.delayed : queueState.ready;
       count(status, queue, 1);
-      return { queue, position: at, lane, due: delayed ? due : null };
+      return { queue, position: at, group, due: delayed ? due : null };
     },
 
     surface,
 
-    /** The head of a lane has left it: the next one is due, unless it is delayed or out already. */
-    surfaceNext(status: string, lane: string | null, now: number): void {
-      if (lane === null) return;
-      const head = statements.laneHead.get(status, lane) as unknown as
+    /** The head of a group has left it: the next one is due, unless it is delayed or out already. */
+    surfaceNext(status: string, group: string | null, now: number): void {
+      if (group === null) return;
+      const head = statements.groupHead.get(status, group) as unknown as
         | [number, number, number | null, number, number, number, number]
         | undefined;
       if (head === undefined || head[1] !== queueState.parked) return;
@@ -195,7 +195,7 @@ export function createQueues(statements: Statements) {
       if (due !== null && due > now) {
         statements.setState.run(queueState.delayed, seq);
         count(status, queueState.delayed, 1);
-      } else surface(seq, { status, lane, visit, version, position: at, plain: false }, redelivered);
+      } else surface(seq, { status, group, visit, version, position: at, plain: false }, redelivered);
     },
 
     /** Delayed rows whose time has come. */
@@ -211,9 +211,9 @@ export function createQueues(statements: Statements) {
         number,
         number,
       ][];
-      for (const [seq, status, at, lane, visit, version, redelivered] of rows) {
+      for (const [seq, status, at, group, visit, version, redelivered] of rows) {
         count(status, queueState.delayed, -1);
-        surface(seq, { status, lane, visit, version, position: at, plain: false }, redelivered);
+        surface(seq, { status, group, visit, version, position: at, plain: false }, redelivered);
       }
     },
 
@@ -298,7 +298,7 @@ export function bucketOf(kind: number, failed: boolean): number | undefined {
   return kind === kindNumber.waiting ? bucket.waiting : undefined;
 }
 
-/** A row of the queue: the order, its position and its lane. */
+/** A row of the queue: the order, its position and its group. */
 export type QueuedRow = [...Row, number, string | null];
 
 // Handlers that end their process mostly do so at once; one that lasts longer no longer keeps the others waiting.

@@ -42,10 +42,11 @@ export function prepareStatements(db: DatabaseSync) {
     setExtras: write("UPDATE orders SET extras = ? WHERE seq = ?"),
     setQueue: write("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
     setState: write("UPDATE orders SET queue = ? WHERE seq = ?"),
-    selectOrder: write(`SELECT id, version, status, kind, visit, queue, position, lane, due, redelivered, fingerprint,
-      group_key AS "group" FROM orders WHERE seq = ?`),
-    laneBusy: rows("SELECT 1 FROM orders WHERE status = ? AND lane = ? AND seq <> ? LIMIT 1"),
-    laneHead: rows(
+    selectOrder:
+      write(`SELECT id, version, status, kind, visit, queue, position, lane AS "group", due, redelivered, fingerprint,
+      group_key AS "groupKey" FROM orders WHERE seq = ?`),
+    groupBusy: rows("SELECT 1 FROM orders WHERE status = ? AND lane = ? AND seq <> ? LIMIT 1"),
+    groupHead: rows(
       "SELECT seq, queue, due, position, visit, version, redelivered FROM orders WHERE status = ? AND lane = ? ORDER BY position LIMIT 1",
     ),
     due: rows(
