@@ -1,4 +1,4 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite";
 import { CauceError } from "../../core/errors.ts";
 
 /** `queue`: what the queue holds of an order; null for one that is not queued. */
@@ -8,6 +8,21 @@ export const redelivery = { no: 0, leaseEnded: 1, processDied: 2 } as const;
 /** Buckets of `counts` besides the queue's states. */
 export const bucket = { waiting: 5, failedHandled: 6, failedWaiting: 7 } as const;
 export const kindNumber = { handled: 0, waiting: 1, final: 2 } as const;
+
+/** A statement that gives each row as an array, in the order of the columns. */
+export interface Query<Row> {
+  readonly sourceSQL: string;
+  get(...parameters: readonly SQLInputValue[]): Row | undefined;
+  all(...parameters: readonly SQLInputValue[]): Row[];
+  iterate(...parameters: readonly SQLInputValue[]): Iterable<Row>;
+}
+
+export function query<Row extends readonly SQLOutputValue[]>(db: DatabaseSync, sql: string): Query<Row> {
+  const statement = db.prepare(sql);
+  statement.setReturnArrays(true);
+  // Node's types know rows as objects alone.
+  return statement as unknown as Query<Row>;
+}
 
 /**
  * The schema, as migrations: numbered by their place, applied forward only, each in one transaction with its number.

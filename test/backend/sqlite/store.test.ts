@@ -4,11 +4,12 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
-import { createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
-import { encodePlace } from "../../../src/backend/sqlite/batch/protocol.ts";
-import { createEntryWriter } from "../../../src/backend/sqlite/batch/row.ts";
+import { createIds } from "../../../src/backend/ids.ts";
+import { storedOrder } from "../../../src/backend/newOrder.ts";
+import { createDecoder, createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
+import type { BatchResult } from "../../../src/backend/sqlite/batch/protocol.ts";
+import { createEntryWriter, decodeStored, encodePlace } from "../../../src/backend/sqlite/batch/row.ts";
 import { schemaVersion } from "../../../src/backend/sqlite/schema.ts";
-import { prepareStatements } from "../../../src/backend/sqlite/writer/statements.ts";
 import { openWriter } from "../../../src/backend/sqlite/writer/writer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts";
@@ -28,10 +29,10 @@ test("the writing connection itself syncs every commit of its write-ahead log", 
 test("no statement of the writer reads every order, whatever is stored", (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
-  const { db, close } = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
+  const { db, statements, close } = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
   t.after(close);
   const table = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'orders'").get()?.rootpage;
-  const walks = Object.entries(prepareStatements(db)).filter(([, { sourceSQL }]) => {
+  const walks = Object.entries(statements).filter(([, { sourceSQL }]) => {
     const program = db.prepare(`EXPLAIN ${sourceSQL}`).all() as { opcode: string; p1: number; p2: number }[];
     const cursors = program.filter(({ opcode, p2 }) => opcode === "OpenRead" && p2 === table).map(({ p1 }) => p1);
     return program.some(({ opcode, p1 }) => /^(Next|Prev)$/.test(opcode) && cursors.includes(p1));
@@ -123,14 +124,24 @@ test("a full disk rejects the whole batch, keeps what is stored, and goes on onc
   t.after(() => writer.close());
   const now = Date.UTC(2026, 10, 24);
   const json = createEntryWriter();
+  const ids = createIds(writer.lastSeq);
   const batch = (count: number, grants: (string | number)[] = []) => {
     const encoder = createEncoder();
     for (let n = 0; n < count; n++) {
-      encodePlace(encoder, json, { ...newOrder, dataJson: JSON.stringify("x".repeat(2_000)) });
+      const { seq, id } = ids.next(now);
+      const order = storedOrder({ ...newOrder, dataJson: JSON.stringify("x".repeat(2_000)) }, id);
+      encodePlace(encoder, json, seq, order, null);
     }
     return writer.apply({ ops: encoder.take(), grants, now });
   };
-  assert.equal(batch(10, ["received", 3]).deliveries.length, 3);
+  /** How many orders were leased: those that just came are told by their operation's index, others as a row. */
+  const leasedIn = ({ deliveries }: BatchResult) => {
+    const from = createDecoder(deliveries);
+    let count = 0;
+    for (; !from.done(); count++) if (from.numberOrNull() === null) decodeStored(from);
+    return count;
+  };
+  assert.equal(leasedIn(batch(10, ["received", 3])), 3);
   // SQLite's own limit of the file: the very code (SQLITE_FULL) and rollback of a disk that is full.
   const { page_count: pages } = writer.db.prepare("PRAGMA page_count").get() as { page_count: number };
   writer.db.exec(`PRAGMA max_page_count = ${pages + 4}`);
@@ -141,7 +152,7 @@ test("a full disk rejects the whole batch, keeps what is stored, and goes on onc
   // The five that were asked for while it was full are still asked for.
   const answer = batch(1);
   assert.equal(answer.fault, undefined);
-  assert.equal(answer.deliveries.length, 5);
+  assert.equal(leasedIn(answer), 5);
   assert.equal(count(), 11);
   const counted = writer.db.prepare("SELECT bucket, count FROM counts WHERE count > 0 ORDER BY bucket").all();
   assert.deepEqual(

@@ -1,20 +1,24 @@
 /**
  * Operations on their way to the writer: all numbers in one Float64Array and all text in one string, with each
- * string's length among the numbers. Handing that over is two copies of memory; an array with as many fields costs a
- * tag and a branch for each on both sides, about ten times as much (measured with batches of 150 operations).
+ * string's length among the numbers. Handing that over is two copies of memory. An array with as many fields costs a
+ * tag and a branch for each field on both sides, about ten times as much (measured with batches of 150 operations).
  */
 export interface Packed {
   readonly numbers: Float64Array;
   readonly text: string;
 }
 
-/** A null among the numbers; no field is ever NaN. As the length of a string: no string. */
+/** What one field holds. A null is a NaN among the numbers, whatever the field's type: no field is ever NaN. */
+export type Value = string | number | null;
+
 const none = Number.NaN;
 
 export interface Encoder {
   number(value: number | null): void;
   text(value: string | null): void;
-  /** Everything written since the last time, and starts anew. */
+  /** A number or a text, by its type. */
+  value(value: Value): void;
+  /** Gives everything written since the last time, and starts again. */
   take(): Packed;
   readonly empty: boolean;
 }
@@ -24,21 +28,23 @@ export function createEncoder(): Encoder {
   let used = 0;
   let text = "";
 
-  const push = (value: number) => {
+  const number = (value: number | null) => {
     if (used === numbers.length) {
       const larger = new Float64Array(numbers.length * 2);
       larger.set(numbers);
       numbers = larger;
     }
-    numbers[used++] = value;
+    numbers[used++] = value ?? none;
+  };
+  const put = (value: string | null) => {
+    number(value?.length ?? none);
+    if (value !== null) text += value;
   };
 
   return {
-    number: (value) => push(value ?? none),
-    text(value) {
-      push(value?.length ?? none);
-      if (value !== null) text += value;
-    },
+    number,
+    text: put,
+    value: (value) => (typeof value === "string" ? put(value) : number(value)),
     take() {
       const packed = { numbers: numbers.slice(0, used), text };
       used = 0;
@@ -58,11 +64,13 @@ export interface Decoder {
   numberOrNull(): number | null;
   text(): string;
   textOrNull(): string | null;
+  /** One field after another, each a text or a number as `areText` says. */
+  values(areText: readonly boolean[]): Value[];
 }
 
 /**
- * A copy of a short text that somebody may keep. What a decoder gives is a view of the whole batch's text, and whoever
- * keeps an order's id would keep the batch with it.
+ * A copy of a short text that may be kept. What a decoder gives is a view of the whole batch's text: keeping an order's
+ * group would keep the batch with it.
  */
 export function detached(text: string): string {
   return ` ${text}`.slice(1);
@@ -85,6 +93,14 @@ export function createDecoder({ numbers, text }: Packed): Decoder {
     textOrNull() {
       const length = next();
       return Number.isNaN(length) ? null : cut(length);
+    },
+    values(areText) {
+      const values: Value[] = [];
+      for (let field = 0; field < areText.length; field++) {
+        const value = next();
+        values.push(Number.isNaN(value) ? null : areText[field] ? cut(value) : value);
+      }
+      return values;
     },
   };
 }

@@ -1,18 +1,21 @@
-import { DatabaseSync } from "node:sqlite";
-import { createDecoder } from "../batch/codec.ts";
-import type { Batch, BatchResult } from "../batch/protocol.ts";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { createDecoder, type Decoder } from "../batch/codec.ts";
+import { type Batch, type BatchResult, op, type StoreState, type Unsuccessful } from "../batch/protocol.ts";
 import { migrate, queueState, redelivery, switchDelivery } from "../schema.ts";
 import { storeFault } from "../storeFiles.ts";
-import { createOperations } from "./operations.ts";
-import { createQueues } from "./queue.ts";
-import { prepareStatements, type Statements } from "./statements.ts";
+import { commit, commitStatements } from "./commit.ts";
+import { place, placeStatements } from "./place.ts";
+import { hasLeasable, leaseReady, promote, queueStatements, setPaused } from "./queue.ts";
+import { remove, removeOld, removeStatements } from "./remove.ts";
+import { giveBack, leaseEnded, redeliver, settleAgain, settleDone } from "./settle.ts";
+import { createState, flush, load, nextDelayed, queueOf, rollBack, stateStatements, type Writer } from "./state.ts";
 
-export interface Writer {
-  readonly nextDelayed: number | null;
-  /** Applies a batch in one transaction that is on the disk when this returns; rolled back, its answer has `fault`. */
+export interface StoreWriter extends StoreState {
+  /** Applies a batch in one transaction that is on the disk when this returns; rolled back, its result has `fault`. */
   apply(batch: Batch): BatchResult;
-  /** For tests: the connection that writes. */
+  /** For tests: the connection that writes, and its statements. */
   readonly db: DatabaseSync;
+  readonly statements: Readonly<Record<string, Pick<StatementSync, "sourceSQL">>>;
   close(): void;
 }
 
@@ -21,15 +24,16 @@ const checkpointPages = 8_192;
 // All writing is at the ends of tables and indexes, so a few pages serve.
 const cacheKibibytes = 8_192;
 
-/** Opens the store for writing: durable on return of every commit, migrated, and with nothing in flight. */
-export function openWriter({ file, workflow, fifo }: { file: string; workflow: string; fifo: boolean }): Writer {
+/** Opens the store for writing: durable on return of every commit, migrated, and with nothing leased. */
+export function openWriter(options: { file: string; workflow: string; fifo: boolean }): StoreWriter {
+  const { file, workflow, fifo } = options;
   const db = new DatabaseSync(file, { timeout: 5_000 });
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
       PRAGMA cache_size = -${cacheKibibytes}; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
     migrate(db, file, workflow);
-    const statements = prepareStatements(db);
-    // Whoever held these is gone, since this process owns the store: they come back at once, and their attempt counts.
+    // This process owns the store, so the process that had leased these orders has ended. They are delivered again at
+    // once, and their attempt counts.
     db.exec(`BEGIN IMMEDIATE;
       UPDATE orders INDEXED BY orders_claimed SET queue = ${queueState.ready}, redelivered = ${redelivery.processDied} WHERE queue = ${queueState.leased};
       INSERT INTO counts SELECT status, ${queueState.ready}, count FROM counts WHERE bucket = ${queueState.leased} AND count > 0
@@ -37,53 +41,105 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
       UPDATE counts SET count = 0 WHERE bucket = ${queueState.leased};
       COMMIT`);
     switchDelivery(db, fifo);
-    return createWriter(db, statements, file, fifo);
+    const statements = prepareStatements(db);
+    const writer = { ...createState(fifo), statements };
+    load(writer);
+    const { lastSeq } = writer;
+    const apply = (batch: Batch) => applyBatch(writer, batch, db, file);
+    return { db, statements, lastSeq, nextDelayed: nextDelayed(writer), apply, close: () => db.close() };
   } catch (error) {
     db.close();
     throw error;
   }
 }
 
-function createWriter(db: DatabaseSync, statements: Statements, file: string, fifo: boolean): Writer {
-  const queues = createQueues(statements);
-  queues.load();
-  const operations = createOperations(statements, queues, fifo);
+type Statements = ReturnType<typeof prepareStatements>;
+const prepareStatements = (db: DatabaseSync) => ({
+  begin: db.prepare("BEGIN IMMEDIATE"),
+  commit: db.prepare("COMMIT"),
+  // A transaction that changes no page writes nothing, and a full disk would not be noticed.
+  probe: db.prepare("INSERT INTO meta VALUES ('probed', ?) ON CONFLICT DO UPDATE SET value = excluded.value"),
+  ...stateStatements(db),
+  ...queueStatements(db),
+  ...placeStatements(db),
+  ...commitStatements(db),
+  ...removeStatements(db),
+});
 
-  const transact = ({ ops, now }: Batch): BatchResult => {
-    const startedAt = performance.now();
+function applyBatch(
+  writer: Writer<Statements>,
+  { ops, grants, now }: Batch,
+  db: DatabaseSync,
+  file: string,
+): BatchResult {
+  const { statements } = writer;
+  for (let at = 0; at < grants.length; at += 2) {
+    queueOf(writer, grants[at] as string).demand += grants[at + 1] as number;
+  }
+  if (ops.numbers.length === 0 && !hasLeasable(writer)) return nothing;
+  const startedAt = performance.now();
+  try {
     statements.begin.run();
-    const { unsuccessful, placed } = operations.apply(createDecoder(ops), now);
-    queues.leaseReady(now);
-    const out = queues.flush();
+    const from = createDecoder(ops);
+    const unsuccessful: Unsuccessful[] = [];
+    for (let index = 0; !from.done(); index++) {
+      const each = applyOne(writer, from, index, now);
+      if (each !== undefined) unsuccessful.push(each);
+    }
+    leaseReady(writer, now);
+    const out = flush(writer);
     statements.commit.run();
-    return { unsuccessful, placed, ...out, milliseconds: performance.now() - startedAt };
-  };
+    return { unsuccessful, ...out, milliseconds: performance.now() - startedAt };
+  } catch (error) {
+    const { code, message } = storeFault(error, file);
+    if (db.isTransaction) db.exec("ROLLBACK");
+    rollBack(writer);
+    return { ...nothing, fault: { code, message } };
+  }
+}
 
-  return {
-    db,
-    nextDelayed: queues.nextDelayed(),
-
-    apply(batch) {
-      const { ops, grants } = batch;
-      for (let at = 0; at < grants.length; at += 2) queues.grant(grants[at] as string, grants[at + 1] as number);
-      if (ops.numbers.length === 0 && !queues.hasLeasable()) return nothing;
-      const demand = queues.snapshotDemand();
-      try {
-        return transact(batch);
-      } catch (error) {
-        const { code, message } = storeFault(error, file);
-        if (db.isTransaction) db.exec("ROLLBACK");
-        operations.discard();
-        queues.discard();
-        queues.restoreDemand(demand);
-        queues.load();
-        return { ...nothing, fault: { code, message } };
-      }
-    },
-
-    close: () => db.close(),
-  };
+function applyOne(writer: Writer<Statements>, from: Decoder, index: number, now: number): Unsuccessful | undefined {
+  const code = from.number();
+  switch (code) {
+    case op.place:
+    case op.placeWithExtras:
+      return place(writer, from, code === op.placeWithExtras, index);
+    case op.transition:
+    case op.transitionWithExtras:
+    case op.change:
+    case op.changeWithExtras:
+      return commit(writer, from, code, index, now);
+    case op.settleDone:
+      settleDone(writer, from.number(), from.number(), now);
+      return;
+    case op.settleAgain:
+      settleAgain(writer, from.number(), from.number(), from.number(), now);
+      return;
+    case op.leaseEnded:
+      leaseEnded(writer, from.number(), from.number());
+      return;
+    case op.giveBack:
+      giveBack(writer, from.number(), from.number());
+      return;
+    case op.promote:
+      promote(writer, now);
+      return;
+    case op.redeliver:
+      redeliver(writer, from.number(), from.number());
+      return;
+    case op.pause:
+    case op.resume:
+      setPaused(writer, from.text(), code === op.pause);
+      return;
+    case op.remove:
+      return remove(writer, index, from.number(), from.text());
+    case op.removeOld:
+      return removeOld(writer, index, from.number(), from.number(), from.number(), from.number());
+    case op.probe:
+      writer.statements.probe.run(now);
+      return;
+  }
 }
 
 const empty = { numbers: new Float64Array(), text: "" };
-const nothing: BatchResult = { unsuccessful: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
+const nothing: BatchResult = { unsuccessful: [], deliveries: empty, milliseconds: 0 };
