@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
  */
 const epochMilliseconds = Date.UTC(2026, 0, 1);
 const perMillisecond = 4_096;
+const poolBytes = 4_096;
 
 export interface Ids {
   /** The next key and its id; always later than every one before, even when the clock steps back. */
@@ -17,20 +18,30 @@ export interface Ids {
 
 export function createIds(lastSeq: number): Ids {
   let last = lastSeq;
-  let pool = randomBytes(4_096);
+  let pool = randomBytes(poolBytes);
   let used = 0;
-  const random = (): string => {
-    if (used === pool.length) {
-      pool = randomBytes(4_096);
-      used = 0;
-    }
-    used += 8;
-    return pool.toString("hex", used - 8, used);
-  };
+  let milliseconds = -1;
+  let time = "";
+
   return {
     next(nowMilliseconds) {
       last = Math.max(last + 1, (Math.floor(nowMilliseconds) - epochMilliseconds) * perMillisecond);
-      return { seq: last, id: idOf(last, random()) };
+      const lastMilliseconds = epochMilliseconds + Math.floor(last / perMillisecond);
+      // Under load many ids are of one millisecond.
+      if (milliseconds !== lastMilliseconds) {
+        milliseconds = lastMilliseconds;
+        time = milliseconds.toString(16).padStart(12, "0");
+        time = `${time.slice(0, 8)}-${time.slice(8)}`;
+      }
+      if (used === poolBytes) {
+        pool = randomBytes(poolBytes);
+        used = 0;
+      }
+      const version = (0x7000 + (last % perMillisecond)).toString(16);
+      const variant = (0x8000 + (pool.readUInt16LE(used) & 0x3fff)).toString(16);
+      const random = pool.toString("hex", used + 2, used + 8);
+      used += 8;
+      return { seq: last, id: `${time}-${version}-${variant}-${random}` };
     },
   };
 }
@@ -40,15 +51,6 @@ export function firstSeqOf(milliseconds: number): number {
   return Math.max(0, (Math.floor(milliseconds) - epochMilliseconds) * perMillisecond);
 }
 
-function idOf(seq: number, randomHex: string): string {
-  const milliseconds = epochMilliseconds + Math.floor(seq / perMillisecond);
-  const time = milliseconds.toString(16).padStart(12, "0");
-  const counter = (seq % perMillisecond).toString(16).padStart(3, "0");
-  const variant = variants[randomHex.charCodeAt(0) & 3];
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${counter}-${variant}${randomHex.slice(1, 4)}-${randomHex.slice(4)}`;
-}
-
-const variants = ["8", "9", "a", "b"];
 const idPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** The row's key in an id; undefined for a string that is no id of this backend. */

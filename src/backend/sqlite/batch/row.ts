@@ -176,8 +176,7 @@ export function encodeCommit(to: Encoder, json: EntryWriter, seq: number, id: st
 
 function isPlain(change: Change): boolean {
   if (change.delivery !== "enter" && change.delivery !== "end") return false;
-  for (const [, , of, plain] of otherColumns) if (of(change) !== plain) return false;
-  return true;
+  return otherValues.every((of, index) => of(change) === plainValues[index]);
 }
 
 function isCut({ before, after }: Change): boolean {
