@@ -3,8 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import { readCursor, writeCursor } from "../../core/cursor.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { createIds } from "../ids.ts";
-import { storedOrder } from "../newOrder.ts";
+import { createIds, storedOrder } from "../newOrder.ts";
 import type { Backend, DeliveryMode, NewOrder, Placed, Removal } from "../port.ts";
 import { walkIndex } from "./index/query.ts";
 import {

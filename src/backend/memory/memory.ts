@@ -4,8 +4,7 @@ import { CauceError } from "../../core/errors.ts";
 import { matches } from "../../core/filter.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { guarded } from "../guard.ts";
-import { createIds } from "../ids.ts";
-import { refuseSize, storedOrder } from "../newOrder.ts";
+import { createIds, refuseSize, storedOrder } from "../newOrder.ts";
 import type { Backend, DeliveryMode, Depth, FailureGroup, Limits, LocatedBackend } from "../port.ts";
 import { type Queues, queues } from "./queues.ts";
 

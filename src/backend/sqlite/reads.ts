@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
 import { readNumbers, writeNumbers } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { seqOf } from "../ids.ts";
+import { seqOf } from "../newOrder.ts";
 import type { Depth, FailureGroup, ListQuery, OrderPage, Swept } from "../port.ts";
 import { orderOfRow, type StoredRow, selected, stored } from "./batch/row.ts";
 import { bucket, type Query, query, queueState } from "./schema.ts";

@@ -3,15 +3,13 @@ import { type Clock, pause } from "../../core/clock.ts";
 import { readNumbers } from "../../core/cursor.ts";
 import { CauceError } from "../../core/errors.ts";
 import { guarded } from "../guard.ts";
-import { createIds, firstSeqOf, type Ids, seqOf } from "../ids.ts";
-import { refuseSize, storedOrder } from "../newOrder.ts";
+import { createIds, firstSeqOf, type Ids, refuseSize, seqOf, storedOrder } from "../newOrder.ts";
 import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../port.ts";
 import type { Value } from "./batch/codec.ts";
 import { op, type Unsuccessful } from "./batch/protocol.ts";
 import { createEntryWriter, encodeCommit, encodePlace } from "./batch/row.ts";
-import { type Channel, createChannel, startWriter } from "./channel.ts";
+import { answer, type Channel, createChannel, handOut, type PendingOperation, startWriter } from "./channel.ts";
 import { createLeases, type Leases } from "./deliveries.ts";
-import { answer, handOut, type PendingOperation } from "./pending.ts";
 import { openReader, type Reader } from "./reads.ts";
 import { lockData, makeDirectory, storeFault } from "./storeFiles.ts";
 

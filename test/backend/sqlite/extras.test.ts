@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { createIds } from "../../../src/backend/ids.ts";
-import { storedOrder } from "../../../src/backend/newOrder.ts";
+import { createIds, storedOrder } from "../../../src/backend/newOrder.ts";
 import { createDecoder, createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
 import { op } from "../../../src/backend/sqlite/batch/protocol.ts";
 import {
