@@ -1,5 +1,5 @@
 /** Deliveries on this side of the writer: who waits for them, which are leased, and until when. */
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, createAlarm } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Delivery, ReceiveOptions } from "../port.ts";
 import { createSlotMap, type SlotMap } from "./slotMap.ts";
@@ -130,7 +130,7 @@ export function createLeases(options: LeasesOptions) {
     /** Ends every receive, and asks for nothing more. What is leased already may still come: see `takeSpare`. */
     close(): void {
       closed = true;
-      leaseAlarm.close();
+      leaseAlarm.cancel();
       for (const line of lines.values()) {
         for (const receiver of line.receivers.splice(0)) receiver.end([]);
         ask(line);
@@ -194,25 +194,4 @@ function receiveLater(
     if (waitSeconds === 0) void roundTrip().then(giveUp);
     else if (waitSeconds < Number.POSITIVE_INFINITY) cancel = clock.at(clock.now() + waitSeconds * 1_000, giveUp);
   });
-}
-
-/** Rings at the earliest of the times that it was set to, which forgets the others. */
-function createAlarm(clock: Clock, ring: () => void) {
-  let at = Number.POSITIVE_INFINITY;
-  let cancel: (() => void) | undefined;
-  return {
-    setAt(time: number): void {
-      if (time >= at) return;
-      cancel?.();
-      at = time;
-      cancel = clock.at(time, () => {
-        at = Number.POSITIVE_INFINITY;
-        ring();
-      });
-    },
-    close(): void {
-      cancel?.();
-      at = Number.NEGATIVE_INFINITY;
-    },
-  };
 }
