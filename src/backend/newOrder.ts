@@ -32,22 +32,19 @@ export function storedOrder(order: NewOrder, id: string): StoredOrder {
 
 /** The `limit_exceeded` of data, a group key or extras of more bytes than the backend holds. */
 export function refuseSize(
-  order: Pick<NewOrder, "dataJson" | "group" | "extrasJson">,
+  { dataJson, group, extrasJson }: Pick<NewOrder, "dataJson" | "group" | "extrasJson">,
   { dataBytesMax, groupBytesMax }: Limits,
 ): CauceError | undefined {
-  if (exceedsBytes(order.dataJson, dataBytesMax)) {
-    return new CauceError("limit_exceeded", `the data takes more than the ${dataBytesMax} bytes that the store holds`);
-  }
-  if (order.group !== null && exceedsBytes(order.group, groupBytesMax)) {
-    return new CauceError(
-      "limit_exceeded",
-      `the group key takes more than the ${groupBytesMax} bytes that the store holds`,
-    );
-  }
-  if (order.extrasJson !== null && exceedsBytes(order.extrasJson, extrasBytesMax)) {
-    return new CauceError("limit_exceeded", `the extras take more than the ${extrasBytesMax} bytes that a store holds`);
-  }
-  return undefined;
+  return (
+    tooLarge("the data takes", dataJson, dataBytesMax) ??
+    tooLarge("the group key takes", group, groupBytesMax) ??
+    tooLarge("the extras take", extrasJson, extrasBytesMax)
+  );
+}
+
+function tooLarge(what: string, text: string | null, bytesMax: number): CauceError | undefined {
+  if (text === null || !exceedsBytes(text, bytesMax)) return undefined;
+  return new CauceError("limit_exceeded", `${what} more than the ${bytesMax} bytes that the store holds`);
 }
 
 /**

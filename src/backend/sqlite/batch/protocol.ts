@@ -48,7 +48,8 @@ export type Request = Batch | "close";
 
 /** What came of a batch, and what goes out with it. */
 export interface BatchResult {
-  readonly unsuccessful: readonly Unsuccessful[];
+  /** Of the operations that did not simply succeed: what each came to, and its index in the batch. */
+  readonly unsuccessful: readonly (Unsuccessful & { readonly index: number })[];
   /**
    * What was leased, in the order of leasing. Each delivery begins with the index of the operation whose order the front
    * has; or with null, and then the order's columns follow.
@@ -62,13 +63,12 @@ export interface BatchResult {
   readonly fault?: StoreFault;
 }
 
-/** What an operation came to that did not simply succeed; `index` is its place in the batch. */
-export type Unsuccessful = { readonly index: number } & (
+/** What an operation came to that did not simply succeed. */
+export type Unsuccessful =
   | { readonly is: "stale" | "not_found" | "not_final" }
   | { readonly is: "repeated" | "conflict"; readonly orderId: string }
   /** A walk over old orders. `lastSeq` is the last one that it looked at; null when there are no more. */
-  | { readonly is: "removed"; readonly removed: number; readonly lastSeq: number | null }
-);
+  | { readonly is: "removed"; readonly removed: number; readonly lastSeq: number | null };
 
 export interface StoreFault {
   readonly code: string;

@@ -18,7 +18,7 @@ import { type CurrentRow, count, current, type Lease, type Queued, queuedOf, que
 
 const { at } = change;
 
-type CommitStatements = QueueStatements & ReturnType<typeof commitStatements>;
+type CommitWriter = Writer<QueueStatements & ReturnType<typeof commitStatements>>;
 export const commitStatements = (db: DatabaseSync) => {
   const update = (names: readonly string[], past: string, also = ""): StatementSync => {
     const special: Readonly<Record<string, string>> = { past, results: "coalesce(?, results)" };
@@ -68,25 +68,19 @@ interface Found {
  * Commits a change: compare-and-set on the version. The writer is alone, so nothing comes between reading the version and
  * writing the row. Of two changes that were decided at one version, the second finds the first one's and is stale.
  */
-export function commit(
-  writer: Writer<CommitStatements>,
-  from: Decoder,
-  code: number,
-  index: number,
-  now: number,
-): Unsuccessful | undefined {
+export function commit(writer: CommitWriter, from: Decoder, code: number, index: number): Unsuccessful | undefined {
   const made = decodeCommit(from, code);
   const { seq, delivery, values, changed, extras } = made;
   const found = find(writer, made);
-  if (found === undefined || found.order.version + 1 !== values[at.version]) return { index, is: "stale" };
+  if (found === undefined || found.order.version + 1 !== values[at.version]) return { is: "stale" };
   if (extras !== undefined) writer.statements.setExtras.run(extras, seq);
   if (delivery === deliveryCode.keep) write(writer, made, found, keptSlot(found, values[at.version]));
   else {
     leave(writer, seq, found);
-    const slot = nextSlot(writer, made, found, index, now);
+    const slot = nextSlot(writer, made, found, index);
     if (changed !== undefined) countFailure(writer, changed);
     write(writer, made, found, slot);
-    if (delivery !== deliveryCode.again) surfaceNext(writer, found.order.queue, found.order.group, now);
+    if (delivery !== deliveryCode.again) surfaceNext(writer, found.order);
   }
   return undefined;
 }
@@ -105,7 +99,7 @@ function decodeCommit(from: Decoder, code: number): Commit {
 }
 
 /** Finds the order of a change; undefined where there is none of that id. */
-function find(writer: Writer<CommitStatements>, { seq, id }: Commit): Found | undefined {
+function find(writer: CommitWriter, { seq, id }: Commit): Found | undefined {
   const lease = writer.leases.get(seq);
   if (lease !== undefined && id === null) return { order: lease, lease, row: undefined };
   const row = writer.statements.selectCurrent.get(seq);
@@ -124,7 +118,7 @@ function keptSlot({ order, lease, row }: Found, version: number): QueueSlot {
 }
 
 /** Takes an order out of the queue or the bucket in which it is, and out of its group of failures. */
-function leave(writer: Writer<CommitStatements>, seq: number, { order, lease, row }: Found): void {
+function leave(writer: CommitWriter, seq: number, { order, lease, row }: Found): void {
   if (lease !== undefined) endLease(writer, seq, lease);
   if (row === undefined || lease !== undefined) return;
   const { [current.at.queue]: queue, [current.at.kind]: kind, [current.at.fingerprint]: fingerprint } = row;
@@ -136,11 +130,10 @@ function leave(writer: Writer<CommitStatements>, seq: number, { order, lease, ro
 
 /** Gives the slot of the order after the change, and counts the order there. */
 function nextSlot(
-  writer: Writer<CommitStatements>,
+  writer: CommitWriter,
   { seq, delivery, values, changed }: Commit,
   { order, row }: Found,
   index: number,
-  now: number,
 ): QueueSlot {
   const { [at.status]: status, [at.kind]: kind, [at.visit]: visit, [at.version]: version } = values;
   if (delivery === deliveryCode.enter) {
@@ -157,14 +150,14 @@ function nextSlot(
   }
   // An order that is in no queue has no position to come back to.
   if (delivery === deliveryCode.again && row?.[current.at.position] !== null) {
-    return putBack(writer, order, changed?.[at.not_before] ?? now, now);
+    return putBack(writer, order, changed?.[at.not_before] ?? writer.now);
   }
   const isFailed = changed !== undefined && changed[at.fingerprint] !== null;
   count(writer, queueOf(writer, status), bucketOf(kind, isFailed), 1);
   return unqueued;
 }
 
-function countFailure({ statements }: Writer<CommitStatements>, changed: RowOf<typeof change>): void {
+function countFailure({ statements }: CommitWriter, changed: RowOf<typeof change>): void {
   const {
     [at.status]: status,
     [at.fingerprint]: fingerprint,
@@ -177,7 +170,7 @@ function countFailure({ statements }: Writer<CommitStatements>, changed: RowOf<t
 }
 
 function write(
-  { statements }: Writer<CommitStatements>,
+  { statements }: CommitWriter,
   { seq, values, changed, isCut }: Commit,
   { lease }: Found,
   { queue, position, group, due }: QueueSlot,

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../../core/errors.ts";
 import type { Decoder } from "../batch/codec.ts";
-import type { Unsuccessful } from "../batch/protocol.ts";
+import { op, type Unsuccessful } from "../batch/protocol.ts";
 import { placed } from "../batch/row.ts";
 import { kindNumber, query } from "../schema.ts";
 import { bucketOf, join, type QueueStatements, unqueued } from "./queue.ts";
@@ -9,7 +9,7 @@ import { count, nextBlock, queueOf, type Writer } from "./state.ts";
 
 const given = ["seq", ...placed.names, "block", "queue", "position", "lane"];
 
-type PlaceStatements = QueueStatements & ReturnType<typeof placeStatements>;
+type PlaceWriter = Writer<QueueStatements & ReturnType<typeof placeStatements>>;
 export const placeStatements = (db: DatabaseSync) => ({
   findKey: query<[id: string, contentHash: string]>(
     db,
@@ -24,22 +24,17 @@ export const placeStatements = (db: DatabaseSync) => ({
 });
 
 /** Stores a new order with its first delivery, unless its idempotency key is known. */
-export function place(
-  writer: Writer<PlaceStatements>,
-  from: Decoder,
-  hasExtras: boolean,
-  index: number,
-): Unsuccessful | undefined {
+export function place(writer: PlaceWriter, from: Decoder, code: number, index: number): Unsuccessful | undefined {
   const { statements, fifo } = writer;
   const seq = from.number();
   const values = placed.decode(from);
   const dataJson = from.text();
   const keyHash = from.textOrNull();
   const contentHash = from.text();
-  const extras = hasExtras ? from.text() : null;
+  const extras = code === op.placeWithExtras ? from.text() : null;
   if (keyHash !== null) {
     const [orderId, knownHash] = statements.findKey.get(keyHash) ?? [];
-    if (orderId !== undefined) return { index, is: knownHash === contentHash ? "repeated" : "conflict", orderId };
+    if (orderId !== undefined) return { is: knownHash === contentHash ? "repeated" : "conflict", orderId };
   }
   // The front gives keys in the order of placing. That is what lists and cursors rely on.
   if (seq <= writer.lastSeq) throw new CauceError("internal_error", `key ${seq} comes after key ${writer.lastSeq}`);

@@ -121,13 +121,8 @@ export function join(
 }
 
 /** Gives the slot of a row that keeps its position until `due`, or that is ready when `due` is past. */
-export function putBack(
-  writer: QueueWriter,
-  { queue, position, group }: Pick<Queued, "queue" | "position" | "group">,
-  due: number,
-  now: number,
-): QueueSlot {
-  const isDelayed = due > now;
+export function putBack(writer: QueueWriter, { queue, position, group }: Queued, due: number): QueueSlot {
+  const isDelayed = due > writer.now;
   const state = isDelayed ? queueState.delayed : queueState.ready;
   count(writer, queue, state, 1);
   return { queue: state, position, group, due: isDelayed ? due : null };
@@ -147,13 +142,13 @@ export function surface(writer: QueueWriter, seq: number, order: Queued, redeliv
 }
 
 /** The head of a group has left: the next one is due, unless it is delayed or out already. */
-export function surfaceNext(writer: QueueWriter, queue: StatusQueue, group: string | null, now: number): void {
+export function surfaceNext(writer: QueueWriter, { queue, group }: Queued): void {
   if (group === null) return;
   const { statements } = writer;
   const head = statements.groupHead.get(queue.status, group);
   if (head === undefined || head[at.queue] !== queueState.parked) return;
   count(writer, queue, queueState.parked, -1);
-  if ((head[at.due] ?? 0) <= now) surfaceRow(writer, head);
+  if ((head[at.due] ?? 0) <= writer.now) surfaceRow(writer, head);
   else {
     statements.setQueue.run(queueState.delayed, head[at.seq]);
     count(writer, queue, queueState.delayed, 1);
@@ -161,10 +156,10 @@ export function surfaceNext(writer: QueueWriter, queue: StatusQueue, group: stri
 }
 
 /** Makes delayed rows due whose time has come. */
-export function promote(writer: QueueWriter, now: number): void {
+export function promote(writer: QueueWriter): void {
   // Also where no row is due yet: the timer that fired is spent, and the front sets a new one.
   writer.wakeChanged = true;
-  for (const row of writer.statements.due.all(now)) {
+  for (const row of writer.statements.due.all(writer.now)) {
     count(writer, queueOf(writer, row[at.status]), queueState.delayed, -1);
     surfaceRow(writer, row);
   }
@@ -181,8 +176,8 @@ export function hasLeasable({ queues }: QueueWriter): boolean {
 }
 
 /** Leases ready rows, the oldest first, as many as the front has asked for. */
-export function leaseReady(writer: QueueWriter, now: number): void {
-  leaseCrashSuspect(writer, now);
+export function leaseReady(writer: QueueWriter): void {
+  leaseCrashSuspect(writer);
   if (writer.crashSuspects.blockOthers) return;
   for (const queue of writer.queues.values()) {
     if (!isAsked(queue) || readyIn(queue) === 0) continue;
@@ -203,8 +198,8 @@ function leaseRow(writer: QueueWriter, queue: StatusQueue, row: QueuedRow): void
  * Leases the next crash suspect that the front has asked for, unless the suspect before is still on trial. A suspect that
  * the front has not asked for blocks no other order: its status may be paused, busy, or gone.
  */
-function leaseCrashSuspect(writer: QueueWriter, now: number): void {
-  const { crashSuspects } = writer;
+function leaseCrashSuspect(writer: QueueWriter): void {
+  const { crashSuspects, now } = writer;
   const { onTrial } = crashSuspects;
   crashSuspects.blockOthers = onTrial !== undefined && now < onTrial.at + trialMilliseconds;
   if (!crashSuspects.mayBe || crashSuspects.blockOthers) return;

@@ -5,7 +5,7 @@ import { kindNumber, query } from "../schema.ts";
 import type { QueueStatements } from "./queue.ts";
 import { current, type Writer } from "./state.ts";
 
-type RemoveStatements = QueueStatements & ReturnType<typeof removeStatements>;
+type RemoveWriter = Writer<QueueStatements & ReturnType<typeof removeStatements>>;
 export const removeStatements = (db: DatabaseSync) => ({
   walk: query<[seq: number, kind: number, updatedAt: number]>(
     db,
@@ -19,7 +19,7 @@ export const removeStatements = (db: DatabaseSync) => ({
   removeOrder: db.prepare("DELETE FROM orders WHERE seq = ?"),
 });
 
-function erase({ statements, lastSeq }: Writer<RemoveStatements>, seq: number): void {
+function erase({ statements, lastSeq }: RemoveWriter, seq: number): void {
   // A start reads the last key from the rows. Without this note, an order that is placed after the start could get the
   // key of an order that is gone.
   if (seq === lastSeq) statements.setLastRemoved.run(seq);
@@ -28,23 +28,17 @@ function erase({ statements, lastSeq }: Writer<RemoveStatements>, seq: number): 
   statements.removeOrder.run(seq);
 }
 
-export function remove(
-  writer: Writer<RemoveStatements>,
-  index: number,
-  seq: number,
-  id: string,
-): Unsuccessful | undefined {
+export function remove(writer: RemoveWriter, seq: number, id: string): Unsuccessful | undefined {
   const row = writer.statements.selectCurrent.get(seq);
-  if (row === undefined || row[current.at.id] !== id) return { index, is: "not_found" };
-  if (row[current.at.kind] !== kindNumber.final) return { index, is: "not_final" };
+  if (row === undefined || row[current.at.id] !== id) return { is: "not_found" };
+  if (row[current.at.kind] !== kindNumber.final) return { is: "not_final" };
   erase(writer, seq);
   return undefined;
 }
 
 /** Looks at up to `limit` orders after `afterSeq` that were placed before `endSeq`; erases those that changed before. */
 export function removeOld(
-  writer: Writer<RemoveStatements>,
-  index: number,
+  writer: RemoveWriter,
   afterSeq: number,
   endSeq: number,
   before: number,
@@ -54,7 +48,6 @@ export function removeOld(
   const old = rows.filter(([, kind, updatedAt]) => kind === kindNumber.final && updatedAt < before);
   for (const [seq] of old) erase(writer, seq);
   return {
-    index,
     is: "removed",
     removed: old.length,
     lastSeq: rows.length < limit ? null : (rows.at(-1)?.[0] ?? null),

@@ -18,21 +18,21 @@ function redeliveredOf(writer: QueueWriter, seq: number): number {
 }
 
 /** Takes a delivery off its queue. */
-export function settleDone(writer: QueueWriter, seq: number, visit: number, now: number): void {
+export function settleDone(writer: QueueWriter, seq: number, visit: number): void {
   const lease = endLeaseOf(writer, seq, visit);
   if (lease === undefined) return;
   writer.statements.setSlot.run(null, null, null, null, redelivery.no, seq);
-  surfaceNext(writer, lease.queue, lease.group, now);
+  surfaceNext(writer, lease);
 }
 
 /** Puts a delivery back until `due`. That it ended in an orderly way clears the mark of a process that died. */
-export function settleAgain(writer: QueueWriter, seq: number, visit: number, due: number, now: number): void {
+export function settleAgain(writer: QueueWriter, seq: number, visit: number, due: number): void {
   const lease = endLeaseOf(writer, seq, visit);
   if (lease === undefined) return;
   const redelivered = Math.min(redeliveredOf(writer, seq), redelivery.leaseEnded);
-  if (due <= now) surface(writer, seq, lease, redelivered);
+  if (due <= writer.now) surface(writer, seq, lease, redelivered);
   else {
-    const { queue, position, group } = putBack(writer, lease, due, now);
+    const { queue, position, group } = putBack(writer, lease, due);
     writer.statements.setSlot.run(queue, position, group, due, redelivered, seq);
   }
 }

@@ -105,6 +105,8 @@ export const stateStatements = (db: DatabaseSync) => ({
 export function createState(fifo: boolean) {
   return {
     fifo,
+    /** The time of the batch, in milliseconds since 1970. */
+    now: 0,
     queues: new Map<string, StatusQueue>(),
     leases: createSlotMap<number, Lease>(),
     /** The leases that began in this batch, in their order. */

@@ -73,6 +73,7 @@ function applyBatch(
   file: string,
 ): BatchResult {
   const { statements } = writer;
+  writer.now = now;
   for (let at = 0; at < grants.length; at += 2) {
     queueOf(writer, grants[at] as string).demand += grants[at + 1] as number;
   }
@@ -81,12 +82,12 @@ function applyBatch(
   try {
     statements.begin.run();
     const from = createDecoder(ops);
-    const unsuccessful: Unsuccessful[] = [];
+    const unsuccessful: (Unsuccessful & { readonly index: number })[] = [];
     for (let index = 0; !from.done(); index++) {
-      const each = applyOne(writer, from, index, now);
-      if (each !== undefined) unsuccessful.push(each);
+      const each = applyOne(writer, from, index);
+      if (each !== undefined) unsuccessful.push({ ...each, index });
     }
-    leaseReady(writer, now);
+    leaseReady(writer);
     const out = flush(writer);
     statements.commit.run();
     return { unsuccessful, ...out, milliseconds: performance.now() - startedAt };
@@ -98,22 +99,22 @@ function applyBatch(
   }
 }
 
-function applyOne(writer: Writer<Statements>, from: Decoder, index: number, now: number): Unsuccessful | undefined {
+function applyOne(writer: Writer<Statements>, from: Decoder, index: number): Unsuccessful | undefined {
   const code = from.number();
   switch (code) {
     case op.place:
     case op.placeWithExtras:
-      return place(writer, from, code === op.placeWithExtras, index);
+      return place(writer, from, code, index);
     case op.transition:
     case op.transitionWithExtras:
     case op.change:
     case op.changeWithExtras:
-      return commit(writer, from, code, index, now);
+      return commit(writer, from, code, index);
     case op.settleDone:
-      settleDone(writer, from.number(), from.number(), now);
+      settleDone(writer, from.number(), from.number());
       return;
     case op.settleAgain:
-      settleAgain(writer, from.number(), from.number(), from.number(), now);
+      settleAgain(writer, from.number(), from.number(), from.number());
       return;
     case op.leaseEnded:
       leaseEnded(writer, from.number(), from.number());
@@ -122,7 +123,7 @@ function applyOne(writer: Writer<Statements>, from: Decoder, index: number, now:
       giveBack(writer, from.number(), from.number());
       return;
     case op.promote:
-      promote(writer, now);
+      promote(writer);
       return;
     case op.redeliver:
       redeliver(writer, from.number(), from.number());
@@ -132,11 +133,11 @@ function applyOne(writer: Writer<Statements>, from: Decoder, index: number, now:
       setPaused(writer, from.text(), code === op.pause);
       return;
     case op.remove:
-      return remove(writer, index, from.number(), from.text());
+      return remove(writer, from.number(), from.text());
     case op.removeOld:
-      return removeOld(writer, index, from.number(), from.number(), from.number(), from.number());
+      return removeOld(writer, from.number(), from.number(), from.number(), from.number());
     case op.probe:
-      writer.statements.probe.run(now);
+      writer.statements.probe.run(writer.now);
       return;
   }
 }
