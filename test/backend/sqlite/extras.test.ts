@@ -140,7 +140,7 @@ test("an order whose extras no change touches runs the statements that it ran be
       },
     });
   }
-  const ids = createIds(writer.lastSeq);
+  const ids = createIds(writer.state.lastSeq);
   const json = createEntryWriter();
   const around = ["begin", "commit", "setCount"];
   const apply = (encode: (to: ReturnType<typeof createEncoder>) => void, grants: (string | number)[] = []) => {

@@ -61,14 +61,8 @@ export const current = columnSet([
 export type CurrentRow = RowOf<typeof current>;
 
 export function queuedOf(writer: State, row: CurrentRow): Queued {
-  const {
-    [at.status]: status,
-    [at.lane]: group,
-    [at.visit]: visit,
-    [at.version]: version,
-    [at.position]: position,
-  } = row;
-  return { queue: queueOf(writer, status), group, visit, position: position ?? 0, version };
+  const { [at.lane]: group, [at.visit]: visit, [at.version]: version } = row;
+  return { queue: queueOf(writer, row[at.status]), group, visit, position: row[at.position] ?? 0, version };
 }
 
 const { at } = current;
@@ -95,10 +89,10 @@ export const stateStatements = (db: DatabaseSync) => ({
     "SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1",
   ),
   // Says what the index of groups says of itself; without that SQLite reads every order.
-  lastBlock: query<[block: number]>(db, "SELECT coalesce(max(block), 1) FROM orders WHERE block IS NOT NULL"),
+  lastBlock: query<[block: number | null]>(db, "SELECT max(block) FROM orders WHERE block IS NOT NULL"),
   blockCount: query<[count: number]>(db, "SELECT count(*) FROM orders INDEXED BY orders_group WHERE block = ?"),
   nextDue: query<[due: number | null]>(db, "SELECT min(due) FROM orders WHERE queue = 3 AND due IS NOT NULL"),
-  lastSeq: query<[seq: number]>(db, "SELECT coalesce(max(seq), 0) FROM orders"),
+  lastSeq: query<[seq: number | null]>(db, "SELECT max(seq) FROM orders"),
   lastRemoved: query<[seq: number]>(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_removed'"),
 });
 
@@ -144,13 +138,10 @@ export function load(writer: Writer<StateStatements>): void {
   for (const queue of queues.values()) {
     queue.paused = false;
     queue.counts.fill(0);
-    queue.changedBuckets = 0;
   }
-  writer.changed = [];
   for (const [status] of statements.selectPaused.all()) queueOf(writer, status).paused = true;
   for (const [status, bucket, count] of statements.selectCounts.all()) queueOf(writer, status).counts[bucket] = count;
   leases.clear();
-  writer.begun = [];
   for (const row of statements.leasedRows.all()) {
     const order = queuedOf(writer, row);
     leases.set(row[at.seq], { ...order, plain: false, source: undefined });
@@ -158,18 +149,18 @@ export function load(writer: Writer<StateStatements>): void {
   }
   for (const status of queues.keys()) {
     for (const state of [queueState.ready, queueState.delayed, queueState.parked]) {
-      writer.position = Math.max(writer.position, first(statements.lastPosition.get(state, status)) ?? 0);
+      writer.position = Math.max(writer.position, numberOf(statements.lastPosition.get(state, status)));
     }
   }
   crashSuspects.onTrial = undefined;
-  crashSuspects.mayBe = (first(statements.suspectCount.get()) ?? 0) > 0;
+  crashSuspects.mayBe = numberOf(statements.suspectCount.get()) > 0;
   crashSuspects.blockOthers = crashSuspects.mayBe;
-  writer.lastSeq = Math.max(first(statements.lastSeq.get()) ?? 0, first(statements.lastRemoved.get()) ?? 0);
-  writer.block = first(statements.lastBlock.get()) ?? 1;
-  writer.blockOrders = first(statements.blockCount.get(writer.block)) ?? 0;
+  writer.lastSeq = Math.max(numberOf(statements.lastSeq.get()), numberOf(statements.lastRemoved.get()));
+  writer.block = Math.max(1, numberOf(statements.lastBlock.get()));
+  writer.blockOrders = numberOf(statements.blockCount.get(writer.block));
 }
 
-const first = <Value>(row: readonly [Value] | undefined): Value | undefined => row?.[0];
+const numberOf = (row: readonly [number | null] | undefined): number => row?.[0] ?? 0;
 
 export function queueOf({ queues }: State, status: string): StatusQueue {
   let queue = queues.get(status);
@@ -199,39 +190,43 @@ export function nextBlock(writer: State): number {
   return writer.block;
 }
 
-/** Ends a batch: writes the counts that changed, and gives what goes out with the batch's result. */
+/** Writes the counts that changed, and gives what goes out with the batch's result, once that is committed. */
 export function flush(writer: Writer<StateStatements>): Pick<BatchResult, "deliveries" | "nextDelayed"> {
   const { statements, changed, begun, deliveries, wakeChanged } = writer;
-  for (const queue of changed) {
-    for (const [bucket, count] of queue.counts.entries()) {
-      if (queue.changedBuckets & (1 << bucket)) statements.setCount.run(queue.status, bucket, count);
+  for (const { status, counts, changedBuckets } of changed) {
+    for (const [bucket, count] of counts.entries()) {
+      if (changedBuckets & (1 << bucket)) statements.setCount.run(status, bucket, count);
     }
-    queue.changedBuckets = 0;
   }
-  for (const lease of begun) {
-    const { source } = lease;
+  for (const { source } of begun) {
     if (source === undefined) continue;
-    lease.source = undefined;
     deliveries.number(typeof source === "number" ? source : null);
     if (typeof source !== "number") encodeStored(deliveries, source);
   }
-  if (changed.length > 0) writer.changed = [];
-  if (begun.length > 0) writer.begun = [];
-  writer.wakeChanged = false;
   return { deliveries: deliveries.take(), nextDelayed: wakeChanged ? nextDelayed(writer) : undefined };
+}
+
+/** Ends a batch that is committed. */
+export function endBatch(writer: State): void {
+  for (const queue of writer.changed) queue.changedBuckets = 0;
+  for (const lease of writer.begun) lease.source = undefined;
+  writer.changed = [];
+  writer.begun = [];
+  writer.wakeChanged = false;
 }
 
 /** Forgets what was rolled back. What was leased is asked for again. */
 export function rollBack(writer: Writer<StateStatements>): void {
   for (const { queue, source } of writer.begun) if (source !== undefined) queue.demand++;
   writer.deliveries.take();
+  endBatch(writer);
   load(writer);
   writer.wakeChanged = true;
 }
 
 /** When the writer should be woken next: a delivery is due, or the suspect on trial has shown itself harmless. */
 export function nextDelayed({ statements, crashSuspects }: Writer<StateStatements>): number | null {
-  const due = first(statements.nextDue.get()) ?? null;
+  const due = statements.nextDue.get()?.[0] ?? null;
   const { onTrial } = crashSuspects;
   return onTrial === undefined ? due : Math.min(due ?? Number.POSITIVE_INFINITY, onTrial.at + trialMilliseconds);
 }

@@ -9,7 +9,7 @@ if (parentPort !== null) run(parentPort, workerData as WriterData);
 function run(parent: MessagePort, data: WriterData): void {
   const { port, answered } = data;
   try {
-    const { apply, close, lastSeq, nextDelayed } = openWriter(data);
+    const { apply, close, state } = openWriter(data);
     port.on("message", (request: Request) => {
       if (request === "close") {
         port.close();
@@ -20,7 +20,7 @@ function run(parent: MessagePort, data: WriterData): void {
       Atomics.add(answered, 0, 1);
       Atomics.notify(answered, 0);
     });
-    parent.postMessage({ lastSeq, nextDelayed } satisfies Opened);
+    parent.postMessage(state satisfies Opened);
   } catch (error) {
     const { code, message } = storeFault(error, data.file);
     parent.postMessage({ fault: { code, message } } satisfies Opened);

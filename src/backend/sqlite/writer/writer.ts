@@ -1,4 +1,4 @@
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync } from "node:sqlite";
 import { createDecoder, type Decoder } from "../batch/codec.ts";
 import { type Batch, type BatchResult, op, type StoreState, type Unsuccessful } from "../batch/protocol.ts";
 import { migrate, queueState, redelivery, switchDelivery } from "../schema.ts";
@@ -8,16 +8,17 @@ import { place, placeStatements } from "./place.ts";
 import { hasLeasable, leaseReady, promote, queueStatements, setPaused } from "./queue.ts";
 import { remove, removeOld, removeStatements } from "./remove.ts";
 import { giveBack, leaseEnded, redeliver, settleAgain, settleDone } from "./settle.ts";
-import { createState, flush, load, nextDelayed, queueOf, rollBack, stateStatements, type Writer } from "./state.ts";
-
-export interface StoreWriter extends StoreState {
-  /** Applies a batch in one transaction that is on the disk when this returns; rolled back, its result has `fault`. */
-  apply(batch: Batch): BatchResult;
-  /** For tests: the connection that writes, and its statements. */
-  readonly db: DatabaseSync;
-  readonly statements: Readonly<Record<string, Pick<StatementSync, "sourceSQL">>>;
-  close(): void;
-}
+import {
+  createState,
+  endBatch,
+  flush,
+  load,
+  nextDelayed,
+  queueOf,
+  rollBack,
+  stateStatements,
+  type Writer,
+} from "./state.ts";
 
 // A batch dirties the same few pages again and again; a checkpoint copies each once, so fewer checkpoints cost less.
 const checkpointPages = 8_192;
@@ -25,8 +26,7 @@ const checkpointPages = 8_192;
 const cacheKibibytes = 8_192;
 
 /** Opens the store for writing: durable on return of every commit, migrated, and with nothing leased. */
-export function openWriter(options: { file: string; workflow: string; fifo: boolean }): StoreWriter {
-  const { file, workflow, fifo } = options;
+export function openWriter({ file, workflow, fifo }: { file: string; workflow: string; fifo: boolean }) {
   const db = new DatabaseSync(file, { timeout: 5_000 });
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
@@ -44,9 +44,10 @@ export function openWriter(options: { file: string; workflow: string; fifo: bool
     const statements = prepareStatements(db);
     const writer = { ...createState(fifo), statements };
     load(writer);
-    const { lastSeq } = writer;
+    const state: StoreState = { lastSeq: writer.lastSeq, nextDelayed: nextDelayed(writer) };
+    // The connection and its statements are for tests.
     const apply = (batch: Batch) => applyBatch(writer, batch, db, file);
-    return { db, statements, lastSeq, nextDelayed: nextDelayed(writer), apply, close: () => db.close() };
+    return { db, statements, state, apply, close: () => db.close() };
   } catch (error) {
     db.close();
     throw error;
@@ -66,6 +67,7 @@ const prepareStatements = (db: DatabaseSync) => ({
   ...removeStatements(db),
 });
 
+/** Applies a batch in one transaction that is on the disk when this returns; rolled back, its result has `fault`. */
 function applyBatch(
   writer: Writer<Statements>,
   { ops, grants, now }: Batch,
@@ -90,6 +92,7 @@ function applyBatch(
     leaseReady(writer);
     const out = flush(writer);
     statements.commit.run();
+    endBatch(writer);
     return { unsuccessful, ...out, milliseconds: performance.now() - startedAt };
   } catch (error) {
     const { code, message } = storeFault(error, file);
