@@ -1,11 +1,11 @@
-/** What makes an order of a placing: its id, how it stands at first, and what it may weigh. */
+/** What a placing makes: the order as it stands at first, its id, and the refusal of what is too large. */
 import { randomBytes } from "node:crypto";
 import { CauceError } from "../core/errors.ts";
 import { extrasBytesMax } from "../core/extras.ts";
 import { exceedsBytes, type StoredOrder } from "../core/order.ts";
 import type { Limits, NewOrder } from "./port.ts";
 
-/** The order as it stands once it is placed. */
+/** Makes the order as it stands once it is placed. */
 export function storedOrder(order: NewOrder, id: string): StoredOrder {
   return {
     id,
@@ -30,7 +30,7 @@ export function storedOrder(order: NewOrder, id: string): StoredOrder {
   };
 }
 
-/** The `limit_exceeded` of data, a group key or extras of more bytes than the backend holds. */
+/** Makes the `limit_exceeded` for data, a group key or extras of more bytes than the backend holds; else undefined. */
 export function refuseSize(
   { dataJson, group, extrasJson }: Pick<NewOrder, "dataJson" | "group" | "extrasJson">,
   { dataBytesMax, groupBytesMax }: Limits,
@@ -59,7 +59,7 @@ const perMillisecond = 4_096;
 const poolBytes = 4_096;
 
 export interface Ids {
-  /** The next key and its id; always later than every one before, even when the clock steps back. */
+  /** Makes the next key and its id. Each is later than every one before, even when the clock steps back. */
   next(nowMilliseconds: number): { seq: number; id: string };
 }
 
@@ -93,14 +93,14 @@ export function createIds(lastSeq: number): Ids {
   };
 }
 
-/** The first key of orders that are placed at this time. Never later than the key of any that is. */
+/** Gives the first key of orders that are placed at this time: no such order has an earlier key. */
 export function firstSeqOf(milliseconds: number): number {
   return Math.max(0, (Math.floor(milliseconds) - epochMilliseconds) * perMillisecond);
 }
 
 const idPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** The row's key in an id; undefined for a string that is no id of this backend. */
+/** Reads the key from an id; undefined for a string that is no id of this backend. */
 export function seqOf(id: string): number | undefined {
   if (!idPattern.test(id)) return undefined;
   const milliseconds = Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) - epochMilliseconds;

@@ -20,9 +20,9 @@ export interface AttemptOptions extends RunOptions {
   readonly observer: Observer;
 }
 
-/** A delivery in the hands of whoever tries it. */
+/** A delivery that is tried. */
 export interface HandedDelivery extends Delivery {
-  /** What is told of whoever was started for it, such as a run of a function; kept in the history. */
+  /** The run of the function that was started for the delivery, where there is one; kept in the history. */
   readonly requestId?: string | undefined;
 }
 

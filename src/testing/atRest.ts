@@ -19,7 +19,7 @@ export interface AtRest {
   rest(): Promise<void>;
   /** Resolves once every delivery that was handed out is consumed, settled or stuck; also of an engine that is stopping. */
   handsAtRest(): Promise<void>;
-  /** Rejects whoever waits, and all who ask from now on. */
+  /** Rejects every call of `rest` and `handsAtRest` that waits, and every later one. */
   end(error: Error): void;
 }
 
