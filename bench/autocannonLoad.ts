@@ -1,4 +1,4 @@
-/** The load where wrk is not installed. Usage: node bench/autocannonLoad.ts URL SECONDS CONNECTIONS */
+/** Makes the load if wrk is not installed. Usage: node bench/autocannonLoad.ts URL SECONDS CONNECTIONS */
 import autocannon from "autocannon";
 import type { Load } from "./lib/load.ts";
 import { sampleOrder } from "./lib/sampleOrders.ts";

@@ -1,4 +1,4 @@
-/** The bare front: takes in orders and forgets them. What HTTP, JSON and the schema alone cost on this machine. */
+/** Runs the bare front, which takes in orders and forgets them. It shows what HTTP, JSON and the schema alone cost. */
 import { randomBytes } from "node:crypto";
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";

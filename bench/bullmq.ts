@@ -17,21 +17,21 @@ interface Job {
   readonly data: unknown;
 }
 
-// What gave the most completed orders a second of what was tried: see the README.
+// This setting completed the most orders a second of those that were tried: see the README.
 const concurrency = 32;
 
 const [port, redisPort] = process.argv.slice(2).map(Number) as [number, number];
 const connection = { host: "127.0.0.1", port: redisPort, maxRetriesPerRequest: null };
 const redis = new Redis(connection);
-// BullMQ writes events whether anyone reads them or not; a short stream is the least that they can cost.
+// BullMQ writes events even if no client reads them. A short stream is the least that they can cost.
 const queueOptions = { connection: redis, streams: { events: { maxLen: 100 } } };
 const approved = new Queue<Job>("approved", queueOptions);
 const paid = new Queue<Job>("paid", queueOptions);
 const received = new Queue<Job>("received", queueOptions);
 
 /**
- * A front that outruns the workers takes their time away. So it holds its answers back past this many open orders: what
- * is completed in half of the best second so far, and 1,000 at most.
+ * A front that outruns the workers takes their time away. So the front holds its answers back past this many open
+ * orders: as many as were completed in half of the best second so far, and 1,000 at most.
  */
 let openMax = 256;
 let open = 0;

@@ -1,4 +1,7 @@
-/** Cauce as shipped: the command line that the README gives, `synchronous=FULL`, counted through the public API alone. */
+/**
+ * Starts Cauce as shipped, by the README's command line with `synchronous=FULL`, and counts through the public API
+ * alone.
+ */
 import { join } from "node:path";
 import { type Bench, freePort, repository } from "./lib/bench.ts";
 import { getJson, openClient } from "./lib/client.ts";

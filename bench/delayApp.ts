@@ -9,7 +9,7 @@ const delays = defineWorkflow({
   statuses: { waits: { to: ["done"], retry: { attempts: 2 } }, done: final },
 });
 
-/** Each order asks once to be tried again after a delay, and then says how late that was. */
+/** An app whose orders ask once for another attempt after a delay, and then say how late that attempt was. */
 export default implement(delays, {
   handlers: {
     waits: ({ data, notBefore }, { attempt }) => {

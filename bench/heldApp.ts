@@ -2,7 +2,7 @@ import { orders } from "../examples/orders/orders.workflow.ts";
 import { implement, RetryError } from "../src/index.ts";
 import { heldCustomer } from "./lib/held.ts";
 
-/** The example's workflow with handlers that do nothing, but that one customer's first order is never done with. */
+/** The example's workflow with handlers that do nothing, and one customer whose first order never ends. */
 export default implement(orders, {
   handlers: {
     received: ({ data }) => {

@@ -9,7 +9,7 @@ import { compared, describeCompared, type Measured } from "./lib/inTurn.ts";
 const help = `Usage: npm run bench:in-turn -- --against DIR [options]
 
 Runs \`npm run bench -- --only b --quick\` of the checkout DIR (A) and of this one (B) in turn, A B A B …,
-so that whatever else the machine does meets both. DIR is installed (npm ci).
+so that whatever else the machine does meets both. DIR must be installed (npm ci).
 
   --against DIR  the other checkout
   --rounds N     runs of each (default 3)
@@ -17,8 +17,8 @@ so that whatever else the machine does meets both. DIR is installed (npm ci).
   --json         one last line of JSON
   --help         this text
 
-B holds where a measure is at most 5 % worse by medians, or worse by less than the spread of A's own rounds.
-Exit codes: 0 B holds, 1 it does not or a run failed, 2 wrong usage.
+B passes if each measure is at most 5 % worse by medians, or worse by less than the spread of A's own rounds.
+Exit codes: 0 B passes, 1 B does not pass or a run failed, 2 wrong usage.
 `;
 
 const here = resolve(import.meta.dirname, "..");

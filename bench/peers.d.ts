@@ -1,4 +1,4 @@
-// What the bench uses of its own packages, said here so that the repository's type check runs without installing them.
+// Types of what the benchmark uses of its own packages. The repository's type check then runs without installing them.
 
 declare module "bullmq" {
   import type { Redis } from "ioredis";

@@ -1,7 +1,7 @@
 /**
- * Fills a store over the backend's port, faster than HTTP would: COUNT orders, final or still queued in their first
- * status; all of one group where GROUP is given.
- * Usage: node --conditions=source bench/prefill.ts DIRECTORY COUNT final|queued standard|fifo [GROUP]
+ * Fills a store over the backend's port, faster than over HTTP. It places COUNT orders, which end final or stay queued
+ * in their first status. With GROUP all orders have one group. Usage: node --conditions=source bench/prefill.ts
+ * DIRECTORY COUNT final|queued standard|fifo [GROUP]
  */
 
 import { orders } from "../examples/orders/orders.workflow.ts";

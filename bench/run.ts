@@ -69,7 +69,7 @@ function wholeNumber(flag: string, value: string | undefined): number | undefine
   throw new Error(`${flag} is "${value}"; give a whole number from 1`);
 }
 
-/** The peers live in a package of their own, so that nobody installs them who does not measure. */
+/** Installs the peers, which live in a package of their own, so that `npm ci` does not install them. */
 async function installPeers(bench: Bench): Promise<void> {
   // npm writes this file last.
   if (existsSync(join(repository, "bench/node_modules/.package-lock.json"))) return;
@@ -128,5 +128,5 @@ async function main(): Promise<number> {
   }
 }
 
-// What an interrupted measurement still waits for must not keep the process.
+// An interrupted measurement may still wait for something, and that must not keep the process alive.
 process.exit(await main());

@@ -1,4 +1,4 @@
-// Plain JavaScript on purpose: it must run, and speak clearly, on a Node that is too old for the rest.
+// This file is plain JavaScript on purpose. It must run, and say what is wrong, on a Node that is too old for the rest.
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
   console.error(

@@ -1,9 +1,9 @@
 /**
- * `npm run chaos:aws`: runs the example's stack on this machine while calls fail, messages come twice and in any order,
- * and functions are killed, and checks that no order is lost, stuck or moved twice, in standard delivery and in FIFO, and there
- * that none overtakes another of its group.
- * `--json` prints one line for each; `--orders` (2000), `--delivery` (one of them), `--processors`, `--seed` and
- * `--patience-seconds` (900).
+ * `npm run chaos:aws` runs the example's stack on this machine while calls fail, messages come twice and in any order,
+ * and functions are killed. It checks that no order is lost, stuck or moved twice, in standard delivery and in FIFO. In
+ * FIFO it also checks that no order overtakes another one of its group.
+ * Flags: `--json` prints one line for each delivery; `--orders` (2000), `--delivery` (only this one), `--processors`,
+ * `--seed` and `--patience-seconds` (900).
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -65,7 +65,7 @@ async function runIn(assembly: string, delivery: string): Promise<void> {
       : `${delivery}: ${placed} placed, ${lost} lost, ${stuck} stuck, ${appliedTwice} applied twice\n`,
   );
   if (placed !== orders || lost + stuck + appliedTwice + outOfOrder > 0) process.exitCode = 1;
-  // A fault that never struck proves nothing. FIFO queues bring a message once, and in its order.
+  // A fault that never struck proves nothing. FIFO queues bring a message once, and in order.
   const idle = Object.entries(struck).filter(
     ([fault, count]) => count === 0 && !(delivery === "fifo" && (fault === "twice" || fault === "later")),
   );

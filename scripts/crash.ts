@@ -10,11 +10,11 @@ Clients place orders while the server is killed with SIGKILL at random moments a
 started again on the same data. At the end every acknowledged order must be found
 and finished, and no visit may have two committed transitions.
 
-  --kills N           how often it is killed (default 20; 0 for --strace alone)
+  --kills N           how often the server is killed (default 20; 0 for --strace alone)
   --delivery MODE     standard (default) or fifo, which also checks each group's order
   --seed N            the kill moments and orders of an earlier run (default: a new one,
-                      printed; what runs when in between is the machine's)
-  --strace            also shows that no 202 leaves before its batch is synced, where
+                      which is printed; the machine decides what runs in between)
+  --strace            also shows that no 202 leaves before its batch is synced, if
                       tracing is allowed
   --json              one last line of JSON
   --help              this text
@@ -122,5 +122,5 @@ async function main(): Promise<number> {
   }
 }
 
-// The clients' connections must not keep the process.
+// The clients' connections must not keep the process alive.
 process.exit(await main());

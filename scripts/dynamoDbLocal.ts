@@ -1,4 +1,4 @@
-/** Runs the contract of the AWS backend on DynamoDB Local, where Java and Maven are at hand. `--help` says how. */
+/** Runs the contract of the AWS backend on DynamoDB Local, if Java and Maven are installed. `--help` says how. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -13,11 +13,11 @@ const mainClass = "software.amazon.dynamodb.services.local.main.ServerRunner";
 const help = `Usage: npm run test:dynamodb-local
 
 Runs test/backend/aws.test.ts with DynamoDB Local ${version} in the place of the emulator that npm brings.
-Maven fetches it under node_modules/.cache the first time; its licence lets nobody hand it on.
+Maven fetches DynamoDB Local under node_modules/.cache the first time, since its licence forbids passing it on.
 
   --help        this text
 
-Exit codes: 0 everything passed, or Java or Maven cannot be had (it says which); 1 something failed, 2 wrong usage.
+Exit codes: 0 everything passed, or Java or Maven is missing (it says which); 1 something failed, 2 wrong usage.
 `;
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -36,7 +36,7 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `;
 
-/** Where its libraries are, fetched where they are not; or why they cannot be had. */
+/** Finds DynamoDB Local's libraries, and fetches missing ones. Else says why they are missing. */
 function findLibraries(): { libraries: string } | { missing: string } {
   if (spawnSync("java", ["-version"]).status !== 0) return { missing: "there is no Java on this machine" };
   const libraries = join(directory, "lib");
@@ -59,7 +59,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts it, and resolves once it answers. */
+/** Starts DynamoDB Local, and resolves once it answers. */
 async function startServer(libraries: string): Promise<{ url: string; server: ChildProcess }> {
   const port = await freePort();
   const words = [`-Djava.library.path=${libraries}`, "-cp", `${libraries}/*`, mainClass];
@@ -69,7 +69,7 @@ async function startServer(libraries: string): Promise<{ url: string; server: Ch
   const url = `http://127.0.0.1:${port}`;
   for (const end = performance.now() + startSeconds * 1_000; performance.now() < end; ) {
     if (server.exitCode !== null) throw new Error(`DynamoDB Local ended with ${server.exitCode} before it answered`);
-    // Any answer will do: without a signature it is a 400.
+    // Any answer shows that it runs. A request without a signature gets a 400.
     if (
       await fetch(url).then(
         () => true,
@@ -83,7 +83,9 @@ async function startServer(libraries: string): Promise<{ url: string; server: Ch
   throw new Error(`DynamoDB Local did not answer within ${startSeconds} s`);
 }
 
-/** Java compiles what it runs often: without this the first cases of 200 writes at once meet a server that needs seconds. */
+/**
+ * Warms the server up, since Java compiles what it runs often. Else the first cases of 200 writes at once take seconds.
+ */
 async function warmUp(url: string): Promise<void> {
   const dynamo = new DynamoDBClient({
     endpoint: url,

@@ -1,8 +1,8 @@
 import { run } from "node:test";
 import Table from "cli-table3";
 
-// Runs the table of faults of the AWS backend and of the functions, and prints it: how many of a row's cells passed, in
-// standard and in FIFO delivery. Ends with 1 where one failed.
+// Runs the table of faults of the AWS backend and of the functions, and prints how many cells of each row passed, in
+// standard and in FIFO delivery. Exit code 1: a cell failed.
 
 const files = ["test/backend/aws/faults.test.ts", "test/lambda/faults.test.ts"];
 let failed = false;

@@ -1,4 +1,6 @@
-/** Imports a million lines into a server of its own, and says how long it took and how much memory. `--help` says how. */
+/**
+ * Imports a million lines into a server of its own, and says how long it took and how much memory. `--help` says how.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, readFileSync } from "node:fs";
@@ -23,17 +25,17 @@ Exit codes: 0 every order is there, 1 not, 2 wrong usage.
 
 const bin = join(import.meta.dirname, "../bin/cauce.js");
 const app = join(import.meta.dirname, "../examples/orders/orders.app.ts");
-// As npm start and the installed command run it.
+// The same flags as npm start and the installed command use.
 const flags = ["--conditions=source", "--max-semi-space-size=16"];
 const sampleMilliseconds = 200;
 
 function cauce(args: readonly string[]): ChildProcess {
-  // CAUCE_* variables of whoever runs this are for another server.
+  // The CAUCE_* variables of this process are for another server.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("CAUCE_")));
   return spawn(process.execPath, [...flags, bin, ...args], { env, stdio: ["ignore", "pipe", "inherit"] });
 }
 
-/** All that it writes to standard output, and its exit code. */
+/** Collects what the process writes to standard output, and its exit code. */
 async function ended(child: ChildProcess): Promise<{ code: number | null; stdout: string }> {
   let stdout = "";
   child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -51,7 +53,7 @@ async function addressOf(server: ChildProcess): Promise<string> {
   throw new Error("the server did not start");
 }
 
-/** Peak resident memory so far; 0 where the system does not tell. */
+/** Reads the peak resident memory so far. 0 if the system does not give it. */
 function peakMegabytes({ pid }: ChildProcess): number {
   try {
     const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];

@@ -1,4 +1,4 @@
-/** Lets schemathesis send what it can think of to a server of the example, and checks every answer. `--help` says how. */
+/** Lets schemathesis send generated requests to a server of the example, and checks every answer. `--help` says how. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,20 +18,20 @@ Starts a server of examples/orders on a free port and a temporary directory, and
 schemathesis (from PyPI) test it against its own /openapi.json with every check.
 Installs schemathesis ${version} under node_modules/.cache the first time.
 
-  --seconds N   how long it may take (default 90)
-  --seed N      the requests of an earlier run
+  --seconds N   how long the run may take (default 90)
+  --seed N      sends the requests of an earlier run
   --help        this text
 
-Exit codes: 0 nothing is wrong, or Python or schemathesis cannot be had (it says which);
+Exit codes: 0 nothing is wrong, or Python or schemathesis is missing (it says which);
 1 something is wrong, 2 wrong usage.
 `;
 
-/** Not asked: a stream of events ends only when the client hangs up. */
+/** Left out, since a stream of events ends only when the client closes it. */
 const endless = "^/events$";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** The command, installed where it is not; or why it cannot be had. */
+/** Finds the command, and installs it if it is missing. Else says why it is missing. */
 function findSchemathesis(): { command: string } | { missing: string } {
   const directory = join(root, "node_modules/.cache/schemathesis");
   const [scripts, suffix] = process.platform === "win32" ? ["Scripts", ".exe"] : ["bin", ""];

@@ -1,20 +1,19 @@
-/** Runs the tests that start no AWS emulator, on a busy machine where asked to. `--help` says how. */
+/** Runs the tests that start no AWS emulator, with busy loops beside them if asked. `--help` says how. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { findTestFiles } from "./testCalm/files.ts";
+import { ended, startTests } from "./npmTest.ts";
+import { findTestFiles } from "./testFiles.ts";
 
 const help = `Usage: npm run test:calm -- [options] [FILE...]
 
-Runs all test files but those that start an AWS emulator, which it finds by what each file leads
-to and prints with the way there. With FILE: of these alone.
+Runs all test files but those that start an AWS emulator. It finds these by the imports of each
+file, and prints each with the way to the emulator. With FILE it chooses from these files alone.
 
-  --busy N      beside N busy loops, which end with it (default 0)
-  --times N     so many times, one after the other (default 1)
-  --list        only prints which files are run and which are left out
+  --busy N      runs beside N busy loops, which end with the run (default 0)
+  --times N     runs N times, one after the other (default 1)
+  --list        only prints which files it would run and which it leaves out
   --help        this text
 
 Exit codes: 0 every run passed, 1 one failed or was stopped, 2 wrong usage.
@@ -53,18 +52,8 @@ function wholeNumber(flag: string, value: string, least: number): number {
   throw new Error(`${flag} is "${value}"; give a whole number from ${least} to 999`);
 }
 
-/** As `npm test` runs them, but for the files. */
-function testWords(files: readonly string[]): string[] {
-  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
-    scripts: Readonly<Record<string, string>>;
-  };
-  const [node, ...words] = scripts.test?.split(" ") ?? [];
-  if (node !== "node" || words.pop() !== '"test/**/*.test.ts"') throw new Error("npm test is no longer what it was");
-  return [...words, ...files];
-}
-
 async function run({ busy, times, list, files }: Options): Promise<number> {
-  const { calm, leftOut } = await findTestFiles(root);
+  const { kept: calm, leftOut } = findTestFiles(root, ["emulator"]);
   const chosen = files.length === 0 ? calm : calm.filter((file) => files.includes(file));
   const unknown = files.find((file) => !chosen.includes(file));
   if (unknown !== undefined) throw new Error(`${unknown} is no test file that starts no emulator; see --list`);
@@ -87,7 +76,7 @@ async function run({ busy, times, list, files }: Options): Promise<number> {
   }
   try {
     for (let time = 1; time <= times && !stopped; time++) {
-      tests = spawn(process.execPath, testWords(chosen), { cwd: root, stdio: "inherit" });
+      tests = startTests(root, chosen);
       const code = await ended(tests);
       if (code !== 0) failed++;
       const beside = busy === 0 ? "" : ` beside ${busy} busy loops`;
@@ -98,11 +87,6 @@ async function run({ busy, times, list, files }: Options): Promise<number> {
     await Promise.all(loops.map(ended));
   }
   return failed === 0 && !stopped ? 0 : 1;
-}
-
-async function ended(child: ChildProcess): Promise<number | null> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-  return child.exitCode;
 }
 
 let options: Options | "help";

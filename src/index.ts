@@ -1,18 +1,5 @@
 export type { Orders } from "./api/orders.ts";
-export type {
-  CallOptions,
-  FailedFilter,
-  Failures,
-  InputOf,
-  KeyedOptions,
-  OrderOf,
-  OrdersQuery,
-  PageQuery,
-  Queue,
-  Stored,
-  Transition,
-  WorkflowOf,
-} from "./api/types.ts";
+export type * from "./api/types.ts";
 export type { Backend, BackendFactory, DeliveryMode, Depth, FailureGroup, LocatedBackend } from "./backend/port.ts";
 export { type Cauce, type CauceOptions, createCauce } from "./cauce.ts";
 export { type Clock, type Random, systemClock } from "./core/clock.ts";

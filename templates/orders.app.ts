@@ -10,8 +10,8 @@ export default implement(orders, {
       return { to: total > reviewAbove ? "review" : "approved", results: { total } };
     },
 
-    // Here the carrier would be called, with `signal`, and with `idempotencyKey`, so that a repeated attempt sends one
-    // parcel. A handler that throws is tried again, as often as `retry` in the workflow says.
+    // Call the carrier here, with `signal`, and with `idempotencyKey`, so that a repeated attempt sends one parcel.
+    // If a handler throws, Cauce tries again, as often as `retry` in the workflow says.
     approved: async ({ id }) => ({ to: "shipped", results: { trackingNumber: `PARCEL-${id.slice(-12)}` } }),
   },
 });

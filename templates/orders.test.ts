@@ -10,7 +10,7 @@ test("an order that cannot be shipped in three attempts is marked failed where i
     .then({ status: "approved", failure: { message: "the carrier is down" }, delivery: "end" });
 });
 
-test("a small order is shipped, and a large one that nobody reviews is rejected", async () => {
+test("a small order is shipped, and a large one without a review is rejected", async () => {
   await using shop = await testWorkflow(app);
 
   const small = await shop.place({ customerId: "c-1", items: [{ sku: "TEA-1", quantity: 2, unitPrice: 4.5 }] });

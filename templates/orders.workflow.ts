@@ -21,7 +21,7 @@ export const orders = defineWorkflow({
     // Handled: orders.app.ts has a handler for each of these.
     received: { to: ["approved", "review"], timeoutSeconds: 10 },
     approved: { to: ["shipped"], timeoutSeconds: 10, retry: { attempts: 3, baseSeconds: 1, maxSeconds: 60 } },
-    // Waiting: a call of POST /orders/{id}/transitions moves it on, or time does.
+    // Waiting: a call of POST /orders/{id}/transitions moves the order on, or time does.
     review: { to: ["approved", "rejected"], waits: true, expires: { afterSeconds: 3 * 86_400, to: "rejected" } },
     shipped: final,
     rejected: final,

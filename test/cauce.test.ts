@@ -37,7 +37,7 @@ const received: AnyHandler = ({ data }) => {
 const orders = appOf(ordersWorkflow, { received });
 const claims = appOf(claimsWorkflow, { filed: () => "paid" });
 
-/** A Cauce over memories, closed when the test ends, with nothing left on its clock. */
+/** Opens a Cauce over memory backends, and closes it when the test ends, with no timer left on its clock. */
 async function opened(t: TestContext, options: Partial<CauceOptions> = {}) {
   const clock = fakeClock();
   const kept = keptLog();
@@ -70,7 +70,7 @@ async function opened(t: TestContext, options: Partial<CauceOptions> = {}) {
     ...kept,
     cauce,
     clock,
-    /** Resolves with the order as soon as a change has made it so. */
+    /** Resolves with the order as soon as `isSo` is true of it. */
     async until(workflow: string, id: string, isSo: (order: Order) => boolean): Promise<Order> {
       for (;;) {
         const changed = new Promise<void>((resolve) => {
@@ -182,7 +182,7 @@ describe("the library", () => {
     await until("orders", fails.id, isFailed);
   });
 
-  test("throws what the API refuses, with its code and every fault", async (t) => {
+  test("throws the API's refusals, with their codes and every fault", async (t) => {
     const { cauce } = await opened(t);
     const { order } = await cauce.place("orders", {});
     const invalid = cauce.place("orders", { to: 5, customer: 6 });
@@ -196,7 +196,7 @@ describe("the library", () => {
     await assert.rejects(cauce.list("orders", { cursor: "x" }), cauceError("invalid_cursor"));
   });
 
-  test("takes what the API takes, and refuses the rest instead of leaving it out", async (t) => {
+  test("takes the options that the API takes, and refuses all others instead of ignoring them", async (t) => {
     const { cauce } = await opened(t);
     const { order } = await cauce.place("orders", {});
     const wrong: [string, () => Promise<unknown>][] = [
@@ -219,7 +219,7 @@ describe("the library", () => {
     assert.equal((await cauce.list("orders", { limit: 1_000 })).items.length, 2);
   });
 
-  test("does not know a workflow that it does not serve", async (t) => {
+  test("refuses a workflow that it does not serve, and names those that it serves", async (t) => {
     const { cauce } = await opened(t);
     for (const name of ["refunds", "constructor", "", "Orders"]) {
       const calls = [
@@ -239,7 +239,7 @@ describe("the library", () => {
   });
 });
 
-describe("what is wired", () => {
+describe("createCauce", () => {
   const closing = () => {
     const log: string[] = [];
     const backend: BackendFactory = async (options) => {
@@ -254,7 +254,7 @@ describe("what is wired", () => {
     return { log, backend };
   };
 
-  test("is checked before anything is opened", async () => {
+  test("checks its options before it opens a store", async () => {
     const { log, backend } = closing();
     const base = { apps: orders, backend };
     const wrong: [string, object, RegExp][] = [
@@ -266,6 +266,16 @@ describe("what is wired", () => {
       ["setting_invalid", { ...base, delivery: "FIFO" }, /delivery is "FIFO"/],
       ["setting_invalid", { ...base, retentionDays: 0 }, /retentionDays is 0; it must be a whole number from 1/],
       ["setting_invalid", { ...base, unknownStatuses: "drop" }, /unknownStatuses is "drop"/],
+      ...["api", "/api/", "/", "/a b", "/:id", "/*", "shop/"].map((basePath): [string, object, RegExp] => [
+        "setting_invalid",
+        { ...base, basePath },
+        /basePath is ".*"; it must be a path/,
+      ]),
+      ...[0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY].map((bodyBytesMax): [string, object, RegExp] => [
+        "setting_invalid",
+        { ...base, bodyBytesMax },
+        /bodyBytesMax is [\w.-]+; it must be a whole number from 1/,
+      ]),
       ["setting_invalid", { apps: orders, backend: memory() }, /backend must be/],
       ["setting_invalid", { apps: orders }, /backend must be/],
     ];
@@ -275,7 +285,7 @@ describe("what is wired", () => {
     assert.deepEqual(log, []);
   });
 
-  test("and cannot be leaves no store open", async () => {
+  test("leaves no store open where it fails", async () => {
     const greedy = appOf(workflowOf({ filed: { to: ["paid"], concurrency: 1 }, paid: final }, { name: "claims" }), {
       filed: () => "paid",
     });
@@ -284,8 +294,11 @@ describe("what is wired", () => {
       limits: { ...backend.limits, concurrency: { least: 2, most: 9, default: 5 } },
     });
     const cases: [string, (backend: BackendFactory) => CauceOptions, readonly string[]][] = [
-      ["setting_invalid", (backend) => ({ apps: orders, backend, basePath: "shop/" }), ["open orders", "close orders"]],
-      ["setting_invalid", (backend) => ({ apps: orders, backend, bodyBytesMax: 0 }), ["open orders", "close orders"]],
+      [
+        "keys_invalid",
+        (backend) => ({ apps: orders, backend, auth: { keys: [{ name: "a", role: "read", sha256: "short" }] } }),
+        ["open orders", "close orders"],
+      ],
       [
         "limit_exceeded",
         (backend) => ({ apps: [orders, greedy], backend: async (options) => small(await backend(options)) }),
@@ -326,7 +339,7 @@ describe("what is wired", () => {
     }
   });
 
-  test("is told to every backend: its workflow, the delivery, the clock, the leases, and whom to tell of batches", async (t) => {
+  test("gives every backend its workflow, the delivery, the clock, the leases and the callback for batches", async (t) => {
     const told: unknown[] = [];
     const { clock } = await opened(t, {
       delivery: "fifo",
@@ -345,7 +358,7 @@ describe("what is wired", () => {
   });
 });
 
-/** An app whose opening and closing is written down. */
+/** Makes an app that notes the opening and closing of its resources. */
 function noted(events: string[], name: string, parts: { fails?: { yes: boolean }; opens?: Promise<void> } = {}): App {
   const workflow = workflowOf({ filed: { to: ["paid"] }, paid: final }, { name });
   const resource = (part: string) => ({ close: () => void events.push(`close ${name}.${part}`) });
@@ -358,8 +371,8 @@ function noted(events: string[], name: string, parts: { fails?: { yes: boolean }
   return appOf(workflow, { filed: () => "paid" }, { resources });
 }
 
-describe("starting", () => {
-  test("opens every app's resources once and closes them in reverse order", async (t) => {
+describe("starting a Cauce", () => {
+  test("opens every app's resources once, and the close closes them in reverse order", async (t) => {
     const events: string[] = [];
     const { cauce } = await opened(t, { apps: [noted(events, "claims")] });
     await Promise.all([cauce.start(), cauce.start()]);
@@ -368,7 +381,7 @@ describe("starting", () => {
     assert.deepEqual(events, ["open claims", "close claims.mail", "close claims.db"]);
   });
 
-  test("is all or none: where one app fails, the others stop, and everything opened is closed", async (t) => {
+  test("stops the other apps where one fails, and closes all that was opened", async (t) => {
     const events: string[] = [];
     const fails = { yes: true };
     const slow = Promise.withResolvers<void>();
@@ -403,7 +416,7 @@ describe("starting", () => {
     await until("failing", claim.id, isIn("paid"));
   });
 
-  test("that fails can be followed by a close", async (t) => {
+  test("may fail and be followed by a close", async (t) => {
     const events: string[] = [];
     const { cauce } = await opened(t, { apps: [noted(events, "claims", { fails: { yes: true } })] });
     await assert.rejects(cauce.start(), /no database/);
@@ -411,7 +424,7 @@ describe("starting", () => {
     assert.deepEqual(events, []);
   });
 
-  test("polls the statuses that it is told, of every workflow that has them, and leaves the others untouched", async (t) => {
+  test("polls the given statuses of every workflow that has them, and leaves the others untouched", async (t) => {
     const events: string[] = [];
     const { cauce, until } = await opened(t, { apps: [orders, claims, noted(events, "third")] });
     for (const options of [{ status: ["filed"] }, { statuses: "filed" }, { sweeps: "no" }]) {
@@ -428,10 +441,10 @@ describe("starting", () => {
     await until("orders", order.id, isIn("done"));
     await quiet();
     assert.equal((await cauce.get("claims", claim.id))?.status, "filed");
-    assert.deepEqual(events, [], "no resource was opened for nothing");
+    assert.deepEqual(events, [], "no resource was opened without need");
   });
 
-  test("without sweeps leaves a wait that is over to another process", async (t) => {
+  test("leaves an expired wait to another process where it is told not to sweep", async (t) => {
     const { cauce, clock, until } = await opened(t, { apps: orders });
     await cauce.start({ sweeps: false });
     const { order } = await cauce.place("orders", { to: "review" });
@@ -441,7 +454,7 @@ describe("starting", () => {
     assert.equal((await cauce.get("orders", order.id))?.status, "review");
   });
 
-  test("refuses a definition that strands orders, and says which", async (t) => {
+  test("refuses a definition that strands orders, and names their status", async (t) => {
     const { directory, remove } = temporaryDirectory();
     atEnd(t, remove);
     const backend = sqlite({ directory });
@@ -462,8 +475,8 @@ describe("starting", () => {
   });
 });
 
-describe("ending", () => {
-  test("draining finishes what is in hand while orders are still taken in; closing then refuses them", async (t) => {
+describe("ending a Cauce", () => {
+  test("lets handlers in hand finish and still takes orders while it drains, and refuses orders once closed", async (t) => {
     const filed = controlled();
     const { cauce, clock } = await opened(t, { apps: appOf(claimsWorkflow, { filed: filed.handler }) });
     await cauce.start();
@@ -498,14 +511,14 @@ describe("ending", () => {
     assert.equal(((await response.json()) as { code: string }).code, "closed");
   });
 
-  test("without a start is a close", async (t) => {
+  test("needs no start before", async (t) => {
     const { cauce, clock } = await opened(t);
     await cauce.place("orders", { to: "review" });
     await cauce.close();
     assert.equal(clock.timers, 0);
   });
 
-  test("closes the stores although resources do not close", async (t) => {
+  test("closes the stores also where resources do not close", async (t) => {
     let closed = 0;
     const app = appOf(
       claimsWorkflow,
@@ -528,7 +541,7 @@ describe("ending", () => {
     assert.deepEqual([closed, of("resources not closed").length], [2, 1]);
   });
 
-  test("closes every store although one does not close, and says so", async (t) => {
+  test("closes every store also where one does not close, and rejects with that store's error", async (t) => {
     let closed = 0;
     const cauce = await createCauce({
       apps: [orders, claims],
@@ -566,7 +579,7 @@ describe("ending", () => {
       await handled.promise;
       await cauce.close();
     };
-    // A thread's port is gone some turns after the thread is; one that stayed would let this test run into its limit.
+    // A thread's port closes some turns after the thread. A port that stayed would make this test run into its limit.
     const portsGone = async () => {
       do await turn();
       while (process.getActiveResourcesInfo().includes("MessagePort"));
@@ -582,8 +595,8 @@ describe("ending", () => {
   });
 });
 
-describe("over SQLite", () => {
-  test("what was acknowledged is there after a close, and goes on where it was", async (t) => {
+describe("a Cauce over SQLite", () => {
+  test("keeps acknowledged orders over a close, and goes on with them", async (t) => {
     const { directory, remove } = temporaryDirectory();
     atEnd(t, remove);
     const backend = sqlite({ directory });
@@ -604,7 +617,7 @@ describe("over SQLite", () => {
     }
   });
 
-  test("the same data cannot be opened twice, and whoever has it goes on", async (t) => {
+  test("refuses data that is open already, and the Cauce that has the data goes on", async (t) => {
     const { directory, remove } = temporaryDirectory();
     atEnd(t, remove);
     const backend = sqlite({ directory });
@@ -616,14 +629,14 @@ describe("over SQLite", () => {
   });
 });
 
-/** The files in a directory that this process has open, where the system can tell. */
+/** Lists the files of a directory that this process has open, on Linux. */
 function openFiles(directory: string): string[] {
   if (process.platform !== "linux") return [];
   const links = readdirSync("/proc/self/fd").map((fd) => {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`);
     } catch {
-      return ""; // The listing's own descriptor is closed by now.
+      return ""; // This is the listing's own descriptor, which is closed already.
     }
   });
   return links.filter((link) => link.startsWith(directory));
@@ -637,7 +650,7 @@ function post(path: string, json: unknown): Request {
   });
 }
 
-test("its fetch serves the API under the base path, and nothing outside it", async (t) => {
+test("Cauce's fetch serves the API under the base path, and nothing outside it", async (t) => {
   const { cauce, until } = await opened(t, { basePath: "/shop/v1" });
   await cauce.start();
   const response = await cauce.fetch(post("/shop/v1/orders", { customer: "c-1" }));
@@ -654,7 +667,7 @@ test("its fetch serves the API under the base path, and nothing outside it", asy
   assert.equal((await cauce.list("orders")).items.length, 1);
 });
 
-test("its fetch takes no larger bodies than it was told to", async (t) => {
+test("Cauce's fetch refuses bodies larger than bodyBytesMax", async (t) => {
   const { cauce } = await opened(t, { bodyBytesMax: 20 });
   assert.equal((await cauce.fetch(post("/orders", { to: "done" }))).status, 202);
   assert.equal((await cauce.fetch(post("/orders", { to: "d".repeat(20) }))).status, 413);

@@ -2,36 +2,36 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { describe, it } from "node:test";
-import { defineWorkflow, type ErrorCode, errorCodes, final } from "cauce";
+import { defineWorkflow, errorCodes, final } from "cauce";
 import { memory } from "cauce/testing";
 import type { Command } from "commander";
 import { z } from "zod";
+import { settingsPage } from "../scripts/reference.ts";
 import { diagram } from "../src/cli/diagram.ts";
 import { loadApp } from "../src/cli/loadApp.ts";
 import { createProgram } from "../src/cli/main.ts";
 import { defaultRetry, retryDelaySeconds } from "../src/core/errors.ts";
 import { httpStatusOf } from "../src/http/problem.ts";
 import { units } from "../src/lambda/metrics.ts";
-import { lambdaVariables } from "../src/lambda/open.ts";
-import { clientSettings, settings, stackOnly } from "../src/node/serverSettings.ts";
+import { duties, rowsOf, settings } from "../src/node/settings.ts";
 import { lockedPackages } from "./docs/lock.ts";
 import { anchorOf, type Page, readPage, readPages, readText, regionOf, root, tableRows } from "./docs/markdown.ts";
 import { storeFacts } from "./docs/store.ts";
 
-// What the docs say is so: whatever they name exists, and what they show is what the code does. The
-// README's first screen, the tours and the samples are run in test/docs.
+// Every name in the docs exists, and their code blocks show what the code does. test/docs runs the README's first
+// screen, the tours and the samples.
 
 const pages = readPages();
 const facts = await storeFacts();
 const text = (code: string) => code.replaceAll("\\|", "|");
 
-/** Inline code and what shells are shown, as words. */
+/** Splits a page's inline code and shell blocks into words. */
 function wordsOf(page: Page): string[] {
   const shells = page.fences.filter(({ language }) => language === "sh" || language === "console" || language === "");
   return [...page.spans, ...shells.map(({ body }) => body)].flatMap((code) => code.split(/[\s'"()[\]{},;=]+/));
 }
 
-/** Every inline code and every word of the docs that fits, with its page. */
+/** Gives every word of code in the docs that the pattern matches, with its page. */
 function named(pattern: RegExp): { name: string; page: string }[] {
   return pages.flatMap((page) =>
     wordsOf(page).flatMap((word) => {
@@ -50,10 +50,10 @@ function assertKnown(found: readonly { name: string; page: string }[], known: It
   );
 }
 
-describe("what the docs show", () => {
+describe("a code block of the docs", () => {
   const fences = pages.flatMap((page) => page.fences);
 
-  it("holds no marks of a merge", () => {
+  it("has no marks of a merge", () => {
     const marked = pages.filter(({ path }) => /^(<{7}|={7}|>{7})( |$)/m.test(readText(path)));
     assert.deepEqual(
       marked.map(({ path }) => path),
@@ -61,7 +61,7 @@ describe("what the docs show", () => {
     );
   });
 
-  it("in TypeScript, or as a sample, is a file or a region of one", () => {
+  it("is a file or a region of one where it is TypeScript or a sample", () => {
     const code = /^(ts|typescript|js|javascript|tsx)$/;
     const samples = fences.filter(({ language, comment }) => code.test(language) || comment.startsWith("sample: "));
     assert.ok(samples.length > 10);
@@ -73,7 +73,7 @@ describe("what the docs show", () => {
     }
   });
 
-  it("as the drawing of an app is what cauce diagram prints", async () => {
+  it("is what cauce diagram prints where it is an app's diagram", async () => {
     const drawings = fences.filter(({ comment }) => comment.startsWith("diagram: "));
     assert.ok(drawings.length > 1);
     for (const { body, comment, at } of drawings) {
@@ -82,19 +82,19 @@ describe("what the docs show", () => {
     }
   });
 
-  it("has a language, for whoever colours it", () => {
+  it("has a language, for syntax colouring", () => {
     assert.deepEqual(
       fences.filter(({ language, at }) => language === "" && !at.startsWith("docs/reference/")).map(({ at }) => at),
       [],
     );
   });
 
-  it("has no comment that leads nowhere", () => {
+  it("has a known comment before it, and no comment stands alone", () => {
     const known = /^(sample: |diagram: |picture: |tour$|walk$|applied: )/;
     for (const { path, text } of pages) {
       const comments = [...text.matchAll(/<!-- (.*?) -->/g)].map(([, comment = ""]) => comment);
       const used = fences.filter(({ at, comment }) => at.startsWith(`${path}:`) && known.test(comment)).length;
-      // CONTRIBUTING tells of them in inline code.
+      // CONTRIBUTING names such comments in inline code.
       const told =
         pages.find((page) => page.path === path)?.spans.filter((span) => span.startsWith("<!-- ")).length ?? 0;
       assert.equal(comments.length, used + told, path);
@@ -102,8 +102,8 @@ describe("what the docs show", () => {
   });
 });
 
-describe("what the docs name exists:", () => {
-  it("links, and the headings that they lead to", () => {
+describe("names in the docs", () => {
+  it("every link of the docs leads to a file, and to a heading of it", () => {
     const anchors = new Map(
       pages.map(({ path, text }) => [
         path,
@@ -121,10 +121,10 @@ describe("what the docs name exists:", () => {
     }
   });
 
-  it("files and folders", () => {
+  it("every file and folder that the docs name exists", () => {
     const found = named(/^(src|test|examples|docs|bench|scripts|bin|\.ci)\/[\w./-]*[\w/]$/);
     assert.ok(found.length > 30);
-    // Made by a run, and ignored by git.
+    // A run makes this folder, which git ignores.
     const made = ["bench/cauce-data"];
     for (const { name, page } of found) {
       assert.ok(made.includes(name) || existsSync(join(root, name)), `${page} names ${name}`);
@@ -140,7 +140,7 @@ describe("what the docs name exists:", () => {
     }
   });
 
-  it("npm scripts", () => {
+  it("every npm script that the docs name exists", () => {
     const { scripts } = JSON.parse(readText("package.json")) as { scripts: Record<string, string> };
     const found = pages.flatMap(({ path: page, text }) =>
       [...text.matchAll(/npm (?:run ([\w:-]+)|(start|test)\b)/g)].map(([, run, own]) => ({
@@ -151,7 +151,7 @@ describe("what the docs name exists:", () => {
     assertKnown(found, Object.keys(scripts), 10);
   });
 
-  it("error codes, metrics, and the store's columns, tables and indexes", () => {
+  it("every error code, metric, column, table and index that the docs name exists", () => {
     const pragmas = [
       "journal_mode",
       "wal_autocheckpoint",
@@ -168,22 +168,26 @@ describe("what the docs name exists:", () => {
     assertKnown(found, known, 50);
   });
 
-  it("flags", () => {
-    const own = Object.values(settings).flatMap(({ flag }) => flag?.split(" ")[0] ?? []);
+  it("every flag that the docs name exists", () => {
     const program = createProgram([], { out: () => {}, err: () => {} });
     const everywhere = ["--help", "--version"];
     const scripts = [
       ...["bench/run.ts", "bench/inTurn.ts", "bench/aws/init.ts", "bench/aws/emulate.ts"],
-      ...["scripts/crash.ts", "scripts/chaosAws.ts", "scripts/testCalm.ts"],
+      ...[
+        "scripts/crash.ts",
+        "scripts/chaosAws.ts",
+        "scripts/testCalm.ts",
+        "scripts/structure.ts",
+        "scripts/orderWay.ts",
+      ],
     ];
     const ofScripts = scripts.flatMap((path) => readText(path).match(/--[a-z][a-z-]*/g) ?? []);
-    const ofNode = ["--conditions", "--test", "--max-semi-space-size"];
-    // What docs/service.md asks of useradd, npm, systemctl, journalctl and curl, and docs/deploying.md of cdk.
+    const ofNode = ["--conditions", "--test", "--max-semi-space-size", "--watch-kill-signal", "--watch-path"];
+    // Flags of useradd, npm, systemctl, journalctl and curl in docs/service.md, and of cdk in docs/deploying.md.
     const ofOthers =
       "--app --system --home-dir --shell --omit --now --since --retry --retry-connrefused --retry-delay --ignore-scripts --pack-destination";
     const ofEsbuild = "--bundle --minify --platform --target --format --main-fields --outfile --banner";
     const known = [
-      ...own,
       ...flagsOf(program),
       ...everywhere,
       ...ofScripts,
@@ -194,20 +198,23 @@ describe("what the docs name exists:", () => {
     assertKnown(named(/^--[a-z][\w-]*/), known, 20);
   });
 
-  it("variables", () => {
-    const known = Object.values({ ...settings, ...clientSettings, ...stackOnly }).map(({ variable }) => variable);
-    assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), [...known, ...lambdaVariables], 10);
+  it("every variable that the docs name exists", () => {
+    const known = Object.values(settings).map(({ variable }) => variable);
+    assertKnown(named(/^CAUCE_[A-Z_]*[A-Z]$/), known, 10);
   });
 
-  it("the functions' variables, all of them", () => {
-    const rows = tableRows(readPage("docs/aws.md").text, "variable", "what it says", "default");
+  it("docs/reference/settings.md names every variable of the functions", () => {
+    const rows = tableRows(readPage("docs/reference/settings.md").text, "function", "variables");
+    const named = rows.flatMap(([, variables = ""]) => variables.replaceAll("`", "").split(", "));
     assert.deepEqual(
-      rows.map(([variable = ""]) => variable.replaceAll("`", "")).toSorted(),
-      lambdaVariables.toSorted(),
+      [...new Set(named)].toSorted(),
+      Object.values(rowsOf(...duties))
+        .map(({ variable }) => variable)
+        .toSorted(),
     );
   });
 
-  it("the functions' metrics, all of them, with their units", () => {
+  it("docs/aws.md names every metric of the functions, with its unit", () => {
     const rows = tableRows(
       readPage("docs/aws.md").text,
       "metric",
@@ -228,7 +235,7 @@ function flagsOf(command: Command): string[] {
 describe("docs/architecture.md", () => {
   const page = readPage("docs/architecture.md");
 
-  it("has the words of src/core/order.ts", () => {
+  it("has the glossary of src/core/order.ts", () => {
     const glossary = /^\/\*\*\n([\s\S]*?)\*\//.exec(readText("src/core/order.ts"))?.[1] ?? "";
     const words = new Map<string, string>();
     for (const line of glossary.split("\n").map((line) => line.replace(/^ \* ?/, ""))) {
@@ -266,7 +273,7 @@ describe("docs/architecture.md", () => {
 describe("docs/writing-a-workflow.md", () => {
   const page = readPage("docs/writing-a-workflow.md");
 
-  it("says rightly which types data may have", () => {
+  it("names types that data may have, and types that it may not have", () => {
     const rows = tableRows(page.text, "taken");
     assert.ok(rows.length > 4);
     const define = (expression: string) => {
@@ -331,7 +338,7 @@ describe("docs/embedded.md", () => {
 });
 
 describe("docs/decisions/dependencies.md", () => {
-  it("has every dependency, with its licence and what it brings along", () => {
+  it("has every dependency, with its licence and the number of packages that it brings", () => {
     const page = readText("docs/decisions/dependencies.md");
     const rows = tableRows(page, "package", "licence").map(([name = "", licence = "", , brings = ""]) => ({
       name: /`(.+?)`/.exec(name)?.[1] ?? "",
@@ -348,12 +355,18 @@ describe("docs/decisions/dependencies.md", () => {
   });
 });
 
+describe("docs/reference/settings.md", () => {
+  it("is what npm run reference writes from the table of settings", () => {
+    assert.equal(readText("docs/reference/settings.md"), settingsPage());
+  });
+});
+
 describe("docs/reference/errors.md", () => {
-  it("has every code once, with its status and what it means", () => {
+  it("has every code once, with its status and its meaning", () => {
     const page = readPage("docs/reference/errors.md");
     const rows = tableRows(page.text, "code", "status", "meaning", "where it is met", "what to do");
     const expected = Object.entries(errorCodes).map(([code, meaning]) => {
-      return [`\`${code}\``, String(httpStatusOf[code as ErrorCode] ?? ""), meaning];
+      return [`\`${code}\``, String((httpStatusOf as Readonly<Record<string, number>>)[code] ?? ""), meaning];
     });
     assert.deepEqual(rows.map((row) => row.slice(0, 3)).sort(), expected.sort());
     for (const row of rows) assert.ok(row.length === 5 && row.every((cell, at) => at === 1 || cell !== ""), row[0]);
@@ -361,11 +374,11 @@ describe("docs/reference/errors.md", () => {
 });
 
 describe("README.es.md", () => {
-  it("says what README.md says: as many headings, the same code and the same links", () => {
+  it("has as many headings as README.md, the same code and the same links", () => {
     const [english, spanish] = [readPage("README.md"), readPage("README.es.md")];
     const levels = ({ text }: Page) => [...text.matchAll(/^(#+) /gm)].map(([, level]) => level);
     const codes = ({ fences }: Page) => fences.map(({ language, comment, body }) => ({ language, comment, body }));
-    // A heading has its own name in each language, and each page leads to the other.
+    // A heading's anchor differs between languages, and each page links to the other.
     const targets = ({ links }: Page) =>
       links.filter((link) => !/^README(\.es)?\.md$/.test(link)).map((link) => link.replace(/^#.*/, "#"));
     assert.deepEqual(levels(spanish), levels(english));

@@ -6,14 +6,16 @@ import { after, before, describe, it, type TestContext } from "node:test";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { packCheckout } from "../src/cli/init.ts";
-import { begin, bytesIn, npmInstall, root, run, typescript } from "./package/support.ts";
+import { compiler } from "./package/compiler.ts";
+import { npmInstall } from "./package/install.ts";
+import { begin, bytesIn, root, run } from "./package/support.ts";
 
-// The package as others get it: built, packed, installed into projects of their own, and used there.
+// The package as its users get it: built, packed, installed into projects, and used there.
 
 const consumer = join(root, "test/package/consumer");
 const bytesMax = 30_000_000;
 const packagesMax = 60;
-/** Longer than any drain takes: only a server that hangs is killed. */
+/** Longer than any drain, so that only a hanging server is killed. */
 const hangMilliseconds = 120_000;
 const resolutions = { node16: "node16", bundler: "esnext" };
 
@@ -45,7 +47,7 @@ describe("the package", () => {
   });
   after(() => rmSync(directory, { recursive: true, force: true }));
 
-  it("has nothing that publint finds wrong", async () => {
+  it("passes publint", async () => {
     const { buffer, byteOffset, byteLength } = readFileSync(tarball);
     const bytes = buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer;
     const { messages, pkg } = await publint({ pack: { tarball: bytes }, strict: true });
@@ -67,7 +69,7 @@ describe("the package", () => {
     for (const file of Object.values(bin)) assert.ok(existsSync(join(installed, file)), file);
   });
 
-  it("holds what is to be shipped and nothing else", () => {
+  it("holds the files to be shipped and no others", () => {
     const expected = [
       "CHANGELOG.md",
       "LICENSE",
@@ -130,7 +132,7 @@ describe("the package", () => {
     await orderAt(url, "claims", { policy: "p-1", amount: 5_000 }, "assessing");
   });
 
-  it("names the packages that the backend on AWS lacks, and how they come", async () => {
+  it("names the packages that the AWS backend lacks, and how to install them", async () => {
     for (const command of ["start", "sweep"]) {
       const { code, stderr } = await begin(project, "npx", "cauce", command, "shop.app.js", "--backend", "aws").ended;
       const names = "@aws-sdk/client-dynamodb @aws-sdk/client-sns @aws-sdk/client-sqs";
@@ -139,7 +141,7 @@ describe("the package", () => {
     }
   });
 
-  it("names all that emulating needs, at once and before it bundles", async () => {
+  it("names every package that emulating lacks, at once and before it bundles", async () => {
     const { code, stdout, stderr } = await begin(project, "npx", "cauce", "emulate", "shop.app.js", "--public").ended;
     const names = "dynalite fauxqs @aws-sdk/\\S+ @aws-sdk/\\S+ @aws-sdk/\\S+ aws-cdk-lib constructs esbuild";
     assert.match(stderr, new RegExp(`^package_missing: cauce emulate needs .*; run npm install ${names}$`, "m"));
@@ -171,11 +173,11 @@ aws({ stage: 1 });
     for (const [moduleResolution, module] of Object.entries(resolutions)) {
       const config = `tsconfig.${moduleResolution}.json`;
       writeFileSync(join(shop, config), JSON.stringify({ compilerOptions: strictly(module, moduleResolution) }));
-      await run(shop, process.execPath, typescript, "-p", config);
+      await run(shop, process.execPath, compiler, "-p", config);
     }
   });
 
-  it("is a library, too", async () => {
+  it("runs as a library in a program", async () => {
     const printed = await run(project, process.execPath, "main.ts");
     assert.equal(printed, "true received 200\n");
   });
@@ -185,7 +187,7 @@ aws({ stage: 1 });
       const compilerOptions = strictly(module, moduleResolution);
       const config = `tsconfig.${moduleResolution}.json`;
       writeFileSync(join(project, config), JSON.stringify({ compilerOptions, include: ["*.ts"] }));
-      await run(project, process.execPath, typescript, "-p", config);
+      await run(project, process.execPath, compiler, "-p", config);
     });
   }
 
@@ -194,7 +196,7 @@ aws({ stage: 1 });
       const shop = join(directory, language);
       const told = await run(project, "npx", "cauce", "init", shop, `--${language}`);
       assert.equal(readJson(join(shop, "package.json")).dependencies.cauce, `file:${basename(tarball)}`);
-      // As no registry has this version, it says how the project gets the file: from here, or from where it came.
+      // No registry has this version, so the command says how the project gets the package's file.
       const [, , ...args] = /^ {2}(npm pack .+)$/m.exec(told)?.[1]?.split(" ") ?? [];
       if (language === "typescript") await run(shop, "npm", "pack", ...args);
       else cpSync(tarball, join(shop, basename(tarball)));
@@ -214,14 +216,14 @@ aws({ stage: 1 });
   }
 });
 
-/** The options of a strict project. */
+/** Gives the compiler options of a strict project. */
 function strictly(module: string, moduleResolution: string) {
   return {
     target: "es2024",
     lib: ["es2024", "esnext.disposable"],
     module,
     moduleResolution,
-    // Of this repository: the project installed no types of Node.
+    // The types of Node are this repository's, since the project installed none.
     typeRoots: [join(root, "node_modules/@types")],
     types: ["node"],
     strict: true,
@@ -231,7 +233,7 @@ function strictly(module: string, moduleResolution: string) {
   };
 }
 
-/** Starts a server, and gives its address; when the test ends, Ctrl+C stops it if it is still there, and it has drained. */
+/** Starts a server, and gives its address. When the test ends, Ctrl+C stops the server, which must drain. */
 async function serve(t: TestContext, directory: string, command: string, ...args: readonly string[]) {
   const server = begin(directory, command, ...args);
   t.after(async () => {
@@ -244,7 +246,7 @@ async function serve(t: TestContext, directory: string, command: string, ...args
   return { server, url: String((await server.wrote(/listens on (http:\S+)/))[1]) };
 }
 
-/** Places an order over HTTP, and gives it once it stands in a status. */
+/** Places an order over HTTP, and gives it once it is in a status. */
 async function orderAt(url: string, workflow: string, data: unknown, status: string) {
   const headers = { "content-type": "application/json" };
   const placed = await fetch(`${url}/${workflow}`, { method: "POST", headers, body: JSON.stringify(data) });

@@ -4,18 +4,18 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { compiler } from "./package/compiler.ts";
 
-// The types do half of the work: what test/types/*.types.ts marks with @ts-expect-error must not compile, and the rest
-// must. These tests run the real compiler over them, and prove that it would notice.
+// A line that test/types/*.types.ts marks with @ts-expect-error must not compile, and every other line must. These
+// tests run the real compiler over the files, and prove that it would notice.
 
 const testDirectory = dirname(fileURLToPath(import.meta.url));
 const typesDirectory = join(testDirectory, "types");
-const compiler = fileURLToPath(import.meta.resolve("typescript/package.json")).replace(/package\.json$/, "bin/tsc");
 const directive = /^(\s*)\/\/ @ts-expect-error\b/;
 
 interface Compiled {
   readonly exitCode: number;
-  /** `file(line,column): error TSnnnn: …`, one each. */
+  /** The compiler's errors, each as `file(line,column): error TSnnnn: …`. */
   readonly errors: readonly string[];
 }
 
@@ -31,7 +31,7 @@ function compile(tsconfig: string): Promise<Compiled> {
 }
 
 describe("the types", () => {
-  // As deep as test/types, so that the copies' imports hold; hidden, so that no other run of the compiler sees it.
+  // The folder is as deep as test/types, so that the copies' imports hold, and hidden from other runs of the compiler.
   let directory: string;
   let names: string[];
 
@@ -47,7 +47,7 @@ describe("the types", () => {
   async function compileCopies(copies: ReadonlyMap<string, readonly string[]>): Promise<Compiled> {
     const folder = await mkdtemp(join(directory, "run-"));
     for (const [name, lines] of copies) {
-      // One folder deeper than the original.
+      // The copy is one folder deeper than the original.
       const text = lines.join("\n").replaceAll('from "../../', 'from "../../../');
       await writeFile(join(folder, name), text);
     }
@@ -63,18 +63,18 @@ describe("the types", () => {
 
   const at = (lines: readonly string[]) => lines.flatMap((line, index) => (directive.test(line) ? [index] : []));
 
-  it("compile: what fits does, and what does not is refused", async () => {
+  it("compile, and wrong code next to a directive is refused", async () => {
     assert.ok(names.length > 0);
     assert.deepEqual(await compileFolder(directory, join(typesDirectory, "*.types.ts")), { exitCode: 0, errors: [] });
   });
 
-  it("report each fault, and nothing else, once the directives are gone", async () => {
+  it("report each fault, and nothing else, without the directives", async () => {
     const copies = new Map<string, readonly string[]>();
     const expected: string[] = [];
     for (const name of names) {
       const lines = await read(name);
       assert.ok(at(lines).length > 0, `${name} expects no error`);
-      // The line stays, so that the numbers do not move; tsc counts lines from 1 and reports the one after it.
+      // The line stays, so that line numbers stay. tsc counts lines from 1, and reports the line after the directive.
       copies.set(
         name,
         lines.map((line) => line.replace(directive, "$1// was expected")),

@@ -17,12 +17,12 @@ import { fakeClock } from "../src/testing/fakeClock.ts";
 import { copyStore, temporaryDirectory } from "./backend/sqlite/support.ts";
 import { appOf, atEnd, cauceError, quiet, workflowOf } from "./engine/support.ts";
 
-// What docs/upgrading.md says of orders in flight when the workflow changes, over a real file: opened with the old
-// definition, left with orders in flight, closed or killed, and opened with the new one.
+// Tests what docs/upgrading.md says of orders in flight when a workflow changes. A real store is opened with the old
+// definition, closed or killed with orders in flight, and opened with the new definition.
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
 
-/** A store over several deployments; each is closed, or killed, before the next. */
+/** Makes a store over several deployments. Each must be closed or killed before the next. */
 function deployments(t: TestContext) {
   const clock = fakeClock();
   const folders = [temporaryDirectory()];
@@ -31,7 +31,7 @@ function deployments(t: TestContext) {
     for (const folder of folders) folder.remove();
   });
   const hanging = new Set<() => void>();
-  /** A deployment, not started. */
+  /** Opens a deployment, and does not start it. */
   const deploy = async (app: App, options: Partial<CauceOptions> = {}): Promise<Cauce> => {
     const backend = sqlite({ directory: directory() });
     const cauce = await createCauce({ apps: app, backend, clock, random: () => 0.5, log, ...options });
@@ -49,13 +49,13 @@ function deployments(t: TestContext) {
       await cauce.start();
       return cauce;
     },
-    /** What is on the disk now is what the next deployment finds, as after SIGKILL. */
+    /** Gives the next deployment the present state of the disk, as after SIGKILL. */
     kill(): void {
       const left = directory();
       folders.push(temporaryDirectory());
       copyStore(left, directory());
     },
-    /** A handler that does not end until the test does. */
+    /** Makes a handler that does not end before the test. */
     hanging() {
       const calls: string[] = [];
       let onCall: (() => void) | undefined;
@@ -83,7 +83,7 @@ function deployments(t: TestContext) {
 type Statuses = Readonly<Record<string, StatusDefinition>>;
 type Parts = Parameters<typeof workflowOf>[1];
 
-/** An app whose handlers move on to the first status that may follow, unless they are given. */
+/** Makes an app whose handlers, unless given, return the first status that may follow. */
 function app(statuses: Statuses, handlers: Record<string, AnyHandler> = {}, parts: Parts = {}): App {
   const own = Object.entries(statuses)
     .filter(([, status]) => !status.final && !status.waits)
@@ -100,14 +100,14 @@ async function until(cauce: Cauce, id: string, isSo: (order: Order) => boolean):
 }
 const reaches = (cauce: Cauce, id: string, status: string) => until(cauce, id, (order) => order.status === status);
 const fails = (cauce: Cauce, id: string) => until(cauce, id, ({ failure }) => failure !== null);
-/** Its attempt has failed and the next is still to come. */
+/** Tells whether an order's attempt has failed and the next is still to come. */
 const isDelayed = ({ notBefore }: Order) => notBefore !== null;
 const place = async (cauce: Cauce, data: object = {}) => (await cauce.place("orders", data)).order.id;
 const get = async (cauce: Cauce, id: string) => (await cauce.get("orders", id)) as Order;
 const down: AnyHandler = () => {
   throw new Error("down");
 };
-/** One hour, whatever the attempt and the jitter. */
+/** A policy whose delays are one hour: half of 7,200 s, by the tests' random. */
 const hourly = { attempts: 5, baseSeconds: 7_200, maxSeconds: 7_200 };
 
 const base = {
@@ -118,8 +118,8 @@ const base = {
 } satisfies Statuses;
 const toAsked = { received: () => "asked" };
 
-describe("a status is added", () => {
-  it("and orders in flight pick it up at the next start, also after a kill", async (t) => {
+describe("adding a status", () => {
+  it("applies to orders in flight at the next start, also after a kill", async (t) => {
     const { start, kill, clock } = deployments(t);
     const first = await start(app(base, { packed: down }));
     const id = await place(first);
@@ -138,8 +138,8 @@ describe("a status is added", () => {
   });
 });
 
-describe("what may follow, `exhausted` and visitsMax are changed", () => {
-  it("a handler that returns what may no longer follow fails at once, and `exhausted` is where it says now", async (t) => {
+describe("changing `to`, `exhausted` or visitsMax", () => {
+  it("fails an order at once whose handler returns a status that may no longer follow, and uses the new `exhausted`", async (t) => {
     const { start, clock } = deployments(t);
     const first = await start(app(base, { packed: down }));
     const ids = [await place(first, { n: 0 }), await place(first, { n: 1 })];
@@ -156,7 +156,7 @@ describe("what may follow, `exhausted` and visitsMax are changed", () => {
     for (const id of ids) assert.match((await reaches(third, id, "sent")).history.at(-1)?.reason ?? "", /^exhausted/);
   });
 
-  it("an order that has made more transitions than visitsMax allows now fails at the next", async (t) => {
+  it("fails an order at its next transition where it has made more than the new visitsMax", async (t) => {
     const { start, clock } = deployments(t);
     const first = await start(app(base, { packed: down }));
     const id = await place(first);
@@ -169,7 +169,7 @@ describe("what may follow, `exhausted` and visitsMax are changed", () => {
   });
 });
 
-describe("a status is retired", () => {
+describe("retiring a status", () => {
   it("keeps its handler, its delays and its expiry, lets nothing enter, and goes once it is empty", async (t) => {
     const { start, deploy, clock } = deployments(t);
     const first = await start(app(base, { received: ({ data }) => (data as { to: string }).to, packed: down }));
@@ -217,10 +217,10 @@ describe("a status is retired", () => {
   });
 });
 
-describe("a status is removed with orders in it", () => {
+describe("removing a status with orders in it", () => {
   const gone = { received: { to: ["sent"] }, sent: final } satisfies Statuses;
 
-  /** Two orders in "packed", one of them delayed, and one in "asked". */
+  /** Leaves a delayed order in "packed" and an order in "asked". */
   async function left(t: TestContext) {
     const at = deployments(t);
     const first = await at.start(app(base, { received: ({ data }) => (data as { to: string }).to, packed: down }));
@@ -231,7 +231,7 @@ describe("a status is removed with orders in it", () => {
     return { ...at, ids };
   }
 
-  it("is refused, and changes nothing: the old definition goes on where it was", async (t) => {
+  it("is refused and changes nothing, and the old definition goes on", async (t) => {
     const { deploy, start, clock, ids } = await left(t);
     const second = await deploy(app(gone));
     await assert.rejects(second.start(), cauceError("orders_stranded"));
@@ -242,7 +242,7 @@ describe("a status is removed with orders in it", () => {
     await reaches(third, ids[1], "sent");
   });
 
-  it("is failed on demand; each is listed, cannot be retried, and is moved anywhere", async (t) => {
+  it("fails the orders on demand: each is listed, cannot be retried, and may be moved to any status", async (t) => {
     const { start, ids, clock } = await left(t);
     const second = await start(app(gone), { unknownStatuses: "fail" });
     for (const id of ids) assert.equal((await get(second, id)).failure?.code, "unknown_status");
@@ -262,7 +262,7 @@ describe("a status is removed with orders in it", () => {
     );
   });
 
-  it("is failed on demand and then put back: a retry starts them again", async (t) => {
+  it("fails the orders on demand, and a retry starts them again once the status is back", async (t) => {
     const { start, ids, clock } = await left(t);
     const second = await start(app(gone), { unknownStatuses: "fail" });
     await second.close();
@@ -274,7 +274,7 @@ describe("a status is removed with orders in it", () => {
     await reaches(third, ids[1], "sent");
   });
 
-  it("and the process was killed with one of them in hand: the others are handled all the same", async (t) => {
+  it("does not keep other orders from being handled where a killed process had the removed status's orders in hand", async (t) => {
     const { start, kill, hanging } = deployments(t);
     const { handler, called } = hanging();
     const first = await start(app(base, { packed: handler }));
@@ -288,7 +288,7 @@ describe("a status is removed with orders in it", () => {
     for (const id of ids) await reaches(second, id, "sent");
   });
 
-  it("that had failed before: they keep their failure, strand nobody, are shown, and an operator moves them", async (t) => {
+  it("leaves failed orders with their failure: they are shown, strand no start, and an operator can move them", async (t) => {
     const { start } = deployments(t);
     const first = await start(app({ ...base, packed: { to: ["sent"], retry: { attempts: 1 } } }, { packed: down }));
     const ids = [await place(first), await place(first)];
@@ -308,8 +308,8 @@ describe("a status is removed with orders in it", () => {
   });
 });
 
-describe("the data schema is tightened", () => {
-  it("orders that are there keep their data and are handled; what is placed is checked, a repeat too", async (t) => {
+describe("tightening the data schema", () => {
+  it("leaves stored orders with their data and their handling, and checks what is placed, a repeat too", async (t) => {
     const { start, clock } = deployments(t);
     const loose = { data: z.object({ n: z.int(), gone: z.string().optional() }) };
     const strict = { data: z.object({ n: z.int().max(9), note: z.string().default("none") }) };
@@ -327,10 +327,10 @@ describe("the data schema is tightened", () => {
       return "sent";
     };
     const second = await start(app(base, { packed }, strict));
-    // A repeat whose content still fits is the order that is there: what counts is the content as it came.
+    // A repeat whose content still fits gives the stored order, since the content as it came counts.
     const repeat = await second.place("orders", { n: 1, gone: "x" }, { idempotencyKey: "s" });
     assert.deepEqual([repeat.placed, repeat.order.id, repeat.order.data], [false, small, { n: 1, gone: "x" }]);
-    // One whose content no longer fits is refused like any other, and nothing is placed.
+    // A repeat whose content no longer fits is refused like any other, and no order is placed.
     await assert.rejects(second.place("orders", { n: 10 }, key), cauceError("invalid_data"));
     clock.advance(3_600);
     await reaches(second, id, "sent");
@@ -344,8 +344,8 @@ describe("the data schema is tightened", () => {
   });
 });
 
-describe("the results schema is tightened", () => {
-  it("results that are there stay until more are merged; then the whole must fit, or the order fails", async (t) => {
+describe("tightening the results schema", () => {
+  it("leaves stored results until more are merged, and then all of them must fit, or the order fails", async (t) => {
     const { start, clock } = deployments(t);
     const to =
       (next: unknown): AnyHandler =>
@@ -373,8 +373,8 @@ describe("the results schema is tightened", () => {
   });
 });
 
-describe("the retry policy is changed", () => {
-  it("a delayed order keeps its time; later attempts follow the new policy", async (t) => {
+describe("changing the retry policy", () => {
+  it("leaves a delayed order its time, and later attempts follow the new policy", async (t) => {
     const { start, clock } = deployments(t);
     const first = await start(app(base, { packed: down }));
     const id = await place(first);
@@ -394,7 +394,7 @@ describe("the retry policy is changed", () => {
   });
 
   for (const handler of ["moves", "fails"] as const) {
-    it(`fewer attempts than are used: one more is made at its time, and when it ${handler} the order does`, async (t) => {
+    it(`makes one more attempt where fewer attempts are allowed than are used, and when the attempt ${handler} so does the order`, async (t) => {
       const { start, clock } = deployments(t);
       const first = await start(app(base, { packed: down }));
       const id = await place(first);
@@ -414,7 +414,7 @@ describe("the retry policy is changed", () => {
     });
   }
 
-  it("fewer attempts than a killed process used up: the order fails without another", async (t) => {
+  it("fails an order without another attempt where a killed process used up the attempts that are now allowed", async (t) => {
     const { start, kill, hanging } = deployments(t);
     const { handler, calls, called } = hanging();
     const first = await start(app(base, { packed: handler }));
@@ -427,8 +427,8 @@ describe("the retry policy is changed", () => {
   });
 });
 
-describe("timeoutSeconds and concurrency are changed", () => {
-  it("both hold from the next start on, also for what was in hand of a killed process", async (t) => {
+describe("changing timeoutSeconds and concurrency", () => {
+  it("applies from the next start, also to orders that a killed process had in hand", async (t) => {
     const { start, kill, clock, hanging } = deployments(t);
     const old = hanging();
     const first = await start(
@@ -453,7 +453,7 @@ describe("timeoutSeconds and concurrency are changed", () => {
       [2, 'the handler of "packed" did not end within 5 s'],
     );
     await now.called(2);
-    // The orders that were in hand are tried one by one; let the rest time out, so that the close need not wait.
+    // Orders that were in hand are tried one by one. The other two time out here, so that the close need not wait.
     clock.advance(5);
     await now.called(3);
     clock.advance(5);
@@ -461,13 +461,13 @@ describe("timeoutSeconds and concurrency are changed", () => {
   });
 });
 
-describe("a status becomes another kind", () => {
+describe("changing the kind of a status", () => {
   const kinds: [string, Statuses][] = [
     ["waiting", { ...base, packed: { to: ["sent"], waits: true } }],
     ["final", { ...base, packed: final, asked: { to: ["sent"], waits: true } }],
   ];
   for (const [kind, statuses] of kinds) {
-    it(`handled, then ${kind}: refused while orders stand there, and handled again once it is back`, async (t) => {
+    it(`is refused from handled to ${kind} while orders stand there, and they are handled again once the kind is back`, async (t) => {
       const { start, deploy, clock } = deployments(t);
       const first = await start(app(base, { packed: down }));
       const id = await place(first);
@@ -486,7 +486,7 @@ describe("a status becomes another kind", () => {
     });
   }
 
-  it("waiting, then handled or final: refused, and it waits on once it is back, as long as it had to", async (t) => {
+  it("is refused from waiting to handled or final, and orders wait on as before once the kind is back", async (t) => {
     const { start, deploy, clock } = deployments(t);
     const first = await start(app(base, toAsked));
     const id = await place(first);
@@ -507,7 +507,7 @@ describe("a status becomes another kind", () => {
     await reaches(third, id, "sent");
   });
 
-  it("with failed orders: they strand nobody, and a retry makes them what the status is now", async (t) => {
+  it("is not refused for failed orders, and a retry gives them the status's new kind", async (t) => {
     const { start } = deployments(t);
     const once = { to: ["sent"], retry: { attempts: 1 } };
     const first = await start(app({ ...base, packed: once }, { packed: down }));
@@ -553,7 +553,7 @@ describe("a status becomes another kind", () => {
     ["gone", { received: { to: ["archived"] }, archived: final }],
   ];
   for (const [kind, statuses] of revived) {
-    it(`final, then ${kind}: what ended there has ended, and only new orders go on`, async (t) => {
+    it(`leaves ended orders ended from final to ${kind}, and only new orders go on`, async (t) => {
       const { start, clock } = deployments(t);
       const first = await start(app(base));
       const id = await place(first);
@@ -579,8 +579,8 @@ describe("a status becomes another kind", () => {
   }
 });
 
-describe("the expiry of a wait is changed", () => {
-  it("an order that waits keeps its time, and goes where the new definition says", async (t) => {
+describe("changing the expiry of a wait", () => {
+  it("leaves a waiting order its time, and the order goes where the new definition says", async (t) => {
     const { start, clock } = deployments(t);
     const first = await start(app(base, toAsked));
     const id = await place(first);
@@ -600,7 +600,7 @@ describe("the expiry of a wait is changed", () => {
     await reaches(second, id, "dropped");
   });
 
-  it("taken away: it waits on for ever; added: it is for those who come", async (t) => {
+  it("lets an order wait for ever where it removes the expiry, and applies to new orders alone where it adds one", async (t) => {
     const { start, clock } = deployments(t);
     const first = await start(app(base, toAsked));
     const id = await place(first);
@@ -620,8 +620,8 @@ describe("the expiry of a wait is changed", () => {
   });
 });
 
-describe("the group is changed", () => {
-  it("an order keeps the group that it was placed with: only later ones have the new", async (t) => {
+describe("changing the group", () => {
+  it("leaves an order the group that it was placed with, and only later orders have the new one", async (t) => {
     const { start, clock } = deployments(t);
     const of = (key: string) => ({ group: (data: unknown) => (data as Record<string, string>)[key] ?? null });
     const handled: number[] = [];
@@ -646,11 +646,11 @@ describe("the group is changed", () => {
   });
 });
 
-describe("the delivery is switched", () => {
+describe("switching the delivery", () => {
   const group = { group: () => "all" };
 
   for (const ended of ["closed", "killed"] as const) {
-    it(`standard, then FIFO, ${ended}: what is queued keeps its order and is handled one at a time`, async (t) => {
+    it(`keeps queued orders in their order and one at a time, from standard to FIFO (${ended})`, async (t) => {
       const { start, kill, clock, hanging } = deployments(t);
       const { handler, called } = hanging();
       const first = await start(
@@ -688,7 +688,7 @@ describe("the delivery is switched", () => {
     });
   }
 
-  it("FIFO, then standard: nobody waits for the others of the group any longer", async (t) => {
+  it("ends the wait of orders for others of their group, from FIFO to standard", async (t) => {
     const { start, clock } = deployments(t);
     const first = await start(app(base, { packed: down }, group), { delivery: "fifo" });
     const head = await place(first);
@@ -704,8 +704,8 @@ describe("the delivery is switched", () => {
   });
 });
 
-describe("initial is changed", () => {
-  it("new orders start there; those that are there go on, and a repeat is still the order of then", async (t) => {
+describe("changing initial", () => {
+  it("starts new orders there, lets stored orders go on, and gives a repeat its earlier order", async (t) => {
     const { start } = deployments(t);
     const first = await start(app(base, toAsked));
     const { order } = await first.place("orders", {}, { idempotencyKey: "k" });
@@ -723,8 +723,8 @@ describe("initial is changed", () => {
   });
 });
 
-describe("the workflow is renamed", () => {
-  it("it is another workflow with another file: the orders stay behind, untouched, under the old name", async (t) => {
+describe("renaming the workflow", () => {
+  it("makes another workflow with another file, and the orders stay under the old name, untouched", async (t) => {
     const { start, clock } = deployments(t);
     const first = await start(app(base, { packed: down }));
     const id = await place(first);

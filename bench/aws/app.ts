@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { defineWorkflow, final, implement } from "../../src/index.ts";
 
-/** Three handled statuses and a final one. Nothing that the handlers do counts: what is measured is Cauce. */
+/** An app of three handled statuses and a final one. Its handlers do nothing, so that Cauce alone is measured. */
 export const workflow = defineWorkflow({
   name: "orders",
   data: z.strictObject({

@@ -8,7 +8,7 @@ import { build } from "esbuild";
 export interface Bundle {
   readonly path: string;
   readonly bytes: number;
-  /** What came into it, by file, in bytes. */
+  /** The bytes that each file put into the bundle. */
   readonly inputs: ReadonlyMap<string, number>;
 }
 
@@ -18,7 +18,7 @@ export type Entry = (typeof functions)[number] | "clients";
 // Some of the SDK's packages are CommonJS and ask for Node's modules by `require`.
 const banner = 'import{createRequire as cauceRequire}from"node:module";const require=cauceRequire(import.meta.url);';
 
-/** Each entry of this folder as one minified file, with everything in it, as a function is deployed. */
+/** Bundles each entry of this folder into one minified file with everything in it, as a function is deployed. */
 export async function bundles(entries: readonly Entry[]): Promise<{ of: Map<Entry, Bundle>; remove(): void }> {
   const directory = await mkdtemp(join(tmpdir(), "cauce-aws-"));
   const of = new Map<Entry, Bundle>();

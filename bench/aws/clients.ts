@@ -1,4 +1,4 @@
 import { openClients } from "../../src/backend/aws/clients.ts";
 
-/** The least that a function with these three services starts with: their clients, as Cauce makes them, and no Cauce. */
+/** Starts the clients of these three services, as Cauce makes them, and no Cauce: the least that a function needs. */
 export const clients = openClients();

@@ -7,7 +7,10 @@ const { values } = parseArgs({
   options: { json: { type: "boolean", default: false }, orders: { type: "string", default: "200" } },
 });
 
-/** By order. An event source takes a batch with one call and removes it with one; the topic sends each message by itself. */
+/**
+ * Counts for each order. An event source receives a batch with one call and deletes it with one. The topic sends each
+ * message by itself.
+ */
 function usageOf(measured: Measured): Usage {
   const { processingInvocations, snsCalls, sqsCalls } = measured;
   return {

@@ -1,4 +1,4 @@
-/** What a million orders cost on AWS by the size of their data and the number of their statuses, without running them. */
+/** Computes what a million orders cost on AWS by the size of their data and the number of their statuses. Runs none. */
 import { encodeChanging, encodeFixed, present, projected } from "../../src/backend/aws/item.ts";
 import { inlineBytesMax } from "../../src/backend/aws/largeFields.ts";
 import type { Actor, StoredOrder, Visit } from "../../src/core/order.ts";
@@ -7,13 +7,13 @@ import { type Item, indexUnits, itemBytes, readUnits, tableUnits } from "./units
 
 export interface Shape {
   readonly dataBytes: number;
-  /** Handled ones; a final one follows. */
+  /** The number of handled statuses. A final status follows them. */
   readonly statuses: number;
   /** How many messages an invocation takes. */
   readonly batch: number;
 }
 
-/** What one order of a shape takes, retries and sweeps left out. */
+/** Counts what one order of a shape takes, without retries and sweeps. */
 export interface Computed extends Usage {
   readonly tableWrites: number;
   readonly itemsRead: number;
@@ -42,7 +42,7 @@ export function computeOrder({ dataBytes, statuses, batch }: Shape): Computed {
   const written = sum(items.map((item, write) => tableUnits(before(write), item)));
   const indexed = sum(items.map((item, write) => indexUnits(before(write), item, indexShape)));
   const part: Item = { id: { S: id }, part: { S: `d-${nonce}` }, te: { S: dataJson } };
-  // A note before the part, the part, and the note taken off.
+  // The note before the part, the part itself, and the removal of the note.
   const partUnits = apart ? 2 + tableUnits(undefined, part) : 0;
   // Each handled status reads the order as the write before left it, and its data.
   const read = sum(items.slice(0, -1).map((item) => readUnits(itemBytes(item))));
@@ -55,7 +55,7 @@ export function computeOrder({ dataBytes, statuses, batch }: Shape): Computed {
     readUnits: read + (apart ? statuses * readUnits(itemBytes(part)) : 0),
     // The last hop publishes nothing.
     snsRequests: 1 + (statuses - 1) / batch,
-    // The event source's: a receive and a delete for each batch.
+    // The event source makes a receive and a delete for each batch.
     sqsRequests: 2 * invocations,
     tableWrites: statuses + 1 + (apart ? 3 : 0),
     itemsRead: statuses * (apart ? 2 : 1),
@@ -63,7 +63,7 @@ export function computeOrder({ dataBytes, statuses, batch }: Shape): Computed {
   };
 }
 
-/** The order's item after so many moves, made by the code that makes it. */
+/** Builds the order's item after a number of moves, with the code that builds it in production. */
 function itemAfter(moves: number, statuses: number, dataJson: string, apart: boolean): Item {
   const by = (move: number): Actor => ({
     runtime: "lambda",
@@ -92,7 +92,7 @@ function itemAfter(moves: number, statuses: number, dataJson: string, apart: boo
   };
 }
 
-/** Dollars a month of a stack to which no order comes: what its one minute after the other takes. */
+/** Dollars a month of a stack to which no order comes. Each minute takes the same. */
 export function idleDollars(statuses: number): Readonly<Record<string, number>> {
   const passes = (30 * 86_400) / monthly.sweepEverySeconds;
   const reads = sweepUnits({ orders: 0, shards: 8, entryBytes: 135, looks: 100, otherQueries: 16 + 8 });

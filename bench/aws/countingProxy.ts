@@ -11,7 +11,7 @@ export interface CountingProxy {
   close(): Promise<void>;
 }
 
-/** Stands before an emulator and counts the calls, as AWS would, whoever makes them. */
+/** Stands before an emulator and counts every caller's calls, as AWS would. */
 export async function startCountingProxy(target: string): Promise<CountingProxy> {
   const calls = new Map<string, number>();
   let itemsRead = 0;

@@ -1,8 +1,8 @@
 /**
- * `npm run bench:emulate`: after how many seconds the command is ready, how many orders a second go through the example's stack in `cauce emulate` to their final
- * status, and how much processor time one takes: placed in batches of 100, and one by one. `--json` for programs;
- * `--orders` (2000), `--clients` (those with one order at a time; 0 for batches; default: 0, then 64) and `--delivery
- * standard|fifo` (default: both).
+ * `npm run bench:emulate` measures after how many seconds `cauce emulate` is ready, how many orders a second go through
+ * the example's stack to their final status, and how much processor time an order takes. It places orders in batches of
+ * 100, then one by one. Flags: `--json` for programs; `--orders` (2000); `--clients`, the number of clients that place
+ * one order at a time, 0 for batches (default: 0, then 64); `--delivery standard|fifo` (default: both).
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -27,7 +27,7 @@ const { values } = parseArgs({
 });
 const wanted = Number(values.orders);
 const batchSize = 100;
-/** Linux counts processor time in these. */
+/** Linux counts processor time in ticks of this length. */
 const tickMilliseconds = 10;
 const module = fileURLToPath(new URL("../../examples/orders/orders.app.ts", import.meta.url));
 const { default: app } = (await import(module)) as {
@@ -96,7 +96,7 @@ async function measure(delivery: "standard" | "fifo", clients: number) {
     });
     try {
       const url = `${emulation.urls[0]}/${app.workflow.name}`;
-      // Processes start and compile what they run.
+      // During the warm-up the processes start and compile what they run.
       const warm = Math.ceil(wanted / 10);
       await place(agent, url, clients, "warm", warm);
       await reached(warm);
@@ -122,7 +122,7 @@ async function measure(delivery: "standard" | "fifo", clients: number) {
   }
 }
 
-/** The order that this line of a function's log says to have reached its end. */
+/** The order that has reached its final status, as this line of a function's log says. */
 function endOf(line: string): string | undefined {
   if (!line.includes('"attempt done"') || !line.includes('"shipped"')) return undefined;
   return (JSON.parse(line) as { readonly orderId: string }).orderId;
@@ -172,7 +172,7 @@ function post(agent: Agent, url: string, type: string, key: string | undefined, 
   });
 }
 
-/** What this process, the emulator in it and the processes of the functions have taken; Linux says it. */
+/** Processor time of this process with the emulator in it and of the functions' processes, as Linux counts it. */
 function processorMilliseconds(): number {
   const children = readdirSync("/proc/self/task").flatMap((task) =>
     readFileSync(`/proc/self/task/${task}/children`, "utf8").split(" ").filter(Boolean),

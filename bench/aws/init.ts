@@ -1,7 +1,7 @@
 /**
- * `npm run bench:init`: how much processor time the functions take to start, and how large they are. With `--against DIR`
- * those of another checkout, installed, in turn with this one's. `--runs N` (25), `--json` for programs.
- * It ends with 1 where the request function takes too much: see `startFault`.
+ * `npm run bench:init` measures how much processor time the functions take to start, and how large they are. With
+ * `--against DIR` it also starts the functions of another checkout, which must be installed, in turn with this one's.
+ * Flags: `--runs N` (25), `--json` for programs. Exit code 1: the request function takes too much, see `startFault`.
  */
 import { execFileSync } from "node:child_process";
 import { join, resolve } from "node:path";
@@ -35,13 +35,13 @@ const env = {
   CAUCE_PUBLIC: "true",
 };
 
-/** From asking for the module to having it, in a process of its own; Node's own start is not in it. */
+/** Times the import of the module in a process of its own, without Node's own start. */
 function initOnce(path: string): Start {
   const words = ["--input-type=module", "--eval", script(path)];
   return JSON.parse(execFileSync(process.execPath, words, { env, encoding: "utf8" }));
 }
 
-/** A checkout bundles its own functions, out of its own packages. */
+/** Bundles a checkout's functions with that checkout's own packages. */
 async function bundledBy(name: string, bundle: typeof bundles) {
   return { name, ...(await bundle(measured)), starts: new Map(measured.map((entry) => [entry, [] as Start[]])) };
 }
@@ -93,7 +93,7 @@ try {
     for (const entry of measured) {
       for (const { of, starts } of checkouts) {
         const start = initOnce(of.get(entry)?.path ?? "");
-        // The first is what fills the file cache.
+        // The first start fills the file cache and is not counted.
         if (run > 0) starts.get(entry)?.push(start);
       }
     }

@@ -9,11 +9,11 @@ import { app, handled, sampleData, workflow } from "./app.ts";
 import { startCountingProxy } from "./countingProxy.ts";
 import { type Item, indexUnits, itemBytes, readUnits, tableUnits } from "./units.ts";
 
-/** What an order took, on the average of all. */
+/** What an order took, averaged over all orders. */
 export interface Measured {
   readonly orders: number;
   readonly dataBytes: number;
-  /** The calls that the functions made, by action; none of those that an event source makes. */
+  /** The calls that the functions made, by action. The event source's calls are not among them. */
   readonly calls: Readonly<Record<string, number>>;
   readonly tableWrites: number;
   readonly readCalls: number;
@@ -32,8 +32,9 @@ const batch = 10;
 const shape = { keys: ["ix", "so"], projected: ["id", "part", "ix", "so", ...projected] };
 
 /**
- * Orders through the functions in steady state, on emulators: each placed by a request of its own, then processed in
- * full batches, status by status. The first ten open everything and are not counted.
+ * Sends orders through the functions in steady state, on emulators. A request of its own places each order. Then the
+ * functions process the orders in full batches, status by status. The first ten orders open everything, and do not
+ * count.
  */
 export async function measureOrders({ orders, noteBytes }: { orders: number; noteBytes?: number }): Promise<Measured> {
   const outer = { ...process.env };
@@ -61,7 +62,7 @@ export async function measureOrders({ orders, noteBytes }: { orders: number; not
     CAUCE_QUEUE_URL_BASE: `${messageProxy.url}/000000000000/`,
     CAUCE_PUBLIC: "true",
     CAUCE_METRICS: "false",
-    // Lambda gives a function its name, which stands in the history.
+    // Lambda sets the function's name, which stands in the history.
     AWS_LAMBDA_FUNCTION_NAME: "orders-processing-prod",
   });
   const [request, processing] = [requestHandler(app), processingHandler(app)];
@@ -72,7 +73,7 @@ export async function measureOrders({ orders, noteBytes }: { orders: number; not
     const answer = await request({
       rawPath: `/${workflow.name}`,
       rawQueryString: "",
-      // As long as those of API Gateway, and those that clients send.
+      // As long as the request ids of API Gateway, and as the keys that clients send.
       headers: {
         "content-type": "application/json",
         "x-request-id": "JKJaXmPLvHcESHA=",
@@ -107,7 +108,7 @@ export async function measureOrders({ orders, noteBytes }: { orders: number; not
     if (Item === undefined) throw new Error(`order ${id} is not there`);
     return Item;
   };
-  /** One round of orders, and the items as each write left them. */
+  /** Runs one round of orders, and gives the items as each write left them. */
   const round = async (count: number): Promise<Item[][]> => {
     const ids: string[] = [];
     for (let n = 0; n < count; n++) ids.push(await place());
@@ -162,7 +163,7 @@ export async function measureOrders({ orders, noteBytes }: { orders: number; not
   }
 }
 
-/** The functions' log goes to standard output, where the figures are printed. */
+/** Drops the functions' log lines from standard output, where the figures are printed. */
 function mute(): () => void {
   const { write } = process.stdout;
   process.stdout.write = ((text: string | Uint8Array, ...rest: never[]) =>

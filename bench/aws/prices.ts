@@ -10,14 +10,17 @@ export const prices = {
   sqsPerMillion: 0.4,
 } as const;
 
-/** What is assumed and not measured: how the functions are set, and how long they take. */
+/** Assumed and not measured: the functions' memory, and how long they take. */
 export const assumed = {
   memoryGigabytes: 0.25,
   intakeSeconds: 0.03,
   hopBatchSeconds: 0.05,
 } as const;
 
-/** A stack's month, in dollars of 2026-11-24 (us-east-1), and what is assumed of a minute in which nothing comes. */
+/**
+ * Monthly prices of a stack, in dollars of 2026-11-24 (us-east-1), and what a minute is assumed to take in which
+ * nothing comes.
+ */
 export const monthly = {
   alarmDollars: 0.1,
   alarmsOfStack: 9,
@@ -26,12 +29,12 @@ export const monthly = {
   dashboardDollars: 3,
   sweepEverySeconds: 60,
   sweepSeconds: 0.2,
-  /** Of each queue that invokes a function: so many receives wait side by side, so long each. */
+  /** For each queue that invokes a function: how many receives wait side by side, and how long each. */
   pollers: 5,
   pollSeconds: 20,
 } as const;
 
-/** What one order takes of everything that has a price. */
+/** How much one order takes of everything that has a price. */
 export interface Usage {
   readonly httpRequests: number;
   readonly intakeInvocations: number;
@@ -59,13 +62,16 @@ export function dollarsPerMillion(usage: Usage): Readonly<Record<string, number>
   };
 }
 
-/** Read units of one pass over open orders: each query pays for what it looks at, by 4 KB, and half for not being consistent. */
+/**
+ * Read units of one pass over open orders. A query pays for each 4 KB that it looks at, and half, as it is eventually
+ * consistent.
+ */
 export function sweepUnits(pass: {
   readonly orders: number;
   readonly shards: number;
   readonly entryBytes: number;
   readonly looks: number;
-  /** Those that find nothing. */
+  /** Queries that find nothing. */
   readonly otherQueries: number;
 }): number {
   const { orders, shards, entryBytes, looks } = pass;

@@ -1,4 +1,6 @@
-/** `npm run bench:sweep`: what a pass of the sweep reads, and how many messages it adds to a queue that is merely long. */
+/**
+ * `npm run bench:sweep` measures what a pass of the sweep reads, and how many messages sweeping adds to a long queue.
+ */
 import { parseArgs } from "node:util";
 import { sweepDollars, sweepUnits } from "./prices.ts";
 import { measureSweep } from "./sweepMeasure.ts";

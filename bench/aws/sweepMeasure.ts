@@ -15,16 +15,16 @@ import { itemBytes } from "./units.ts";
 export interface MeasuredSweep {
   readonly orders: number;
   readonly shards: number;
-  /** An entry of the index, as a sweep reads it; the mean. */
+  /** Mean bytes of an index entry, as a sweep reads it. */
   readonly entryBytes: number;
   /** Queries of one pass over these orders: of the index, and for parts of large data that no order names. */
   readonly queries: number;
   /** Entries that one query looks at, at most. */
   readonly looks: number;
-  /** How often all were swept, and over how many simulated hours. */
+  /** How often all orders were swept, and over how many simulated hours. */
   readonly sweeps: number;
   readonly hours: number;
-  /** Messages that the sweep added to the queue, by order; nobody received any. */
+  /** Messages that the sweep added to the queue for each order. No worker received any. */
   readonly messages: number;
 }
 
@@ -32,7 +32,7 @@ const shards = 8;
 const placedAtOnce = 50;
 const triesMost = 20;
 
-/** Orders that stand in their queue and that nobody takes, swept again and again over simulated hours, on emulators. */
+/** Sweeps queued orders that no worker takes again and again over simulated hours, on emulators. */
 export async function measureSweep(options: {
   readonly orders: number;
   readonly hours: number;
@@ -55,11 +55,11 @@ export async function measureSweep(options: {
   const actor = { runtime: "node", name: "sweep" } as const;
   const engine = createEngine({ app, backend, clock, random: Math.random, log, actor });
 
-  /** Where the emulator is too slow for one, the next goes on, as the schedule's would. */
+  /** If the emulator is too slow for one sweep, the next sweep goes on, as the schedule's would. */
   const sweep = async (): Promise<void> => {
     for (let tries = 1; ; tries++) {
       try {
-        await engine.sweep(() => true);
+        await engine.maintain("sweep", () => true);
         return;
       } catch (error) {
         if ((error as { code?: string }).code !== "store_unavailable" || tries === triesMost) throw error;
@@ -100,7 +100,7 @@ export async function measureSweep(options: {
     }
     const first = await queued();
     proxy.reset();
-    // Nothing is due yet: a page of what is due makes its step's queries anew.
+    // Measured while nothing is due: for each page of due orders the sweep repeats its step's queries.
     await sweep();
     const queries = proxy.calls.get("Query") ?? 0;
     let sweeps = 0;

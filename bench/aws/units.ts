@@ -1,4 +1,4 @@
-/** DynamoDB's units, as it counts them: sizes of names and values, in steps of 1 KB written and 4 KB read. */
+/** Counts units as DynamoDB does: sizes of names and values, in steps of 1 KB written and 4 KB read. */
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 
 export type Item = Readonly<Record<string, AttributeValue>>;
@@ -16,7 +16,7 @@ function valueBytes(value: AttributeValue): number {
   throw new Error(`no size is known for ${Object.keys(value)}`);
 }
 
-/** A byte for each two significant digits, and one more; another for a minus. */
+/** Bytes of a number: one for each two significant digits, and one more; another one for a minus. */
 function numberBytes(text: string): number {
   const digits = text.replace(/\D/g, "").replace(/^0+|0+$/g, "").length;
   return Math.ceil(digits / 2) + 1 + (text.startsWith("-") ? 1 : 0);
@@ -24,16 +24,16 @@ function numberBytes(text: string): number {
 
 export interface IndexShape {
   readonly keys: readonly string[];
-  /** The projected attributes, those of the keys included. */
+  /** The projected attributes, the keys included. */
   readonly projected: readonly string[];
 }
 
-/** A write pays for the larger of what stood there and what stands there now. */
+/** Units of a write, which pays for the larger of the item before and the item after. */
 export function tableUnits(before: Item | undefined, after: Item): number {
   return kilobytes(Math.max(before === undefined ? 0 : itemBytes(before), itemBytes(after)));
 }
 
-/** Nothing for an entry that stays as it is, one write for one that changes, two where its key does. */
+/** Writes of an index entry: none if it stays as it is, one if it changes, two if its key changes. */
 export function indexUnits(before: Item | undefined, after: Item, { keys, projected }: IndexShape): number {
   const entryOf = (item: Item): Item =>
     Object.fromEntries(projected.flatMap((name) => (item[name] === undefined ? [] : [[name, item[name]]])));
@@ -46,7 +46,7 @@ export function indexUnits(before: Item | undefined, after: Item, { keys, projec
   return same(projected) ? 0 : kilobytes(Math.max(itemBytes(then), itemBytes(now)));
 }
 
-/** Strongly consistent. */
+/** Units of a strongly consistent read. */
 export function readUnits(bytes: number): number {
   return Math.max(1, Math.ceil(bytes / 4_096));
 }

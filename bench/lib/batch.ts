@@ -10,16 +10,19 @@ export interface BatchResult {
   /** Lines stored and answered each second, while the first status is paused. */
   readonly perSecond: number;
   readonly rounds: readonly number[];
-  /** The same while the handlers are at work on what comes in. */
+  /** Lines stored and answered each second while the handlers work on the orders that come in. */
   readonly workingPerSecond: number;
 }
 
 const linesAtOnce = 400;
 
-/** `POST /orders/batch`: how fast orders are taken in as a stream of lines, each answer once its order is on disk. */
+/**
+ * Measures how fast `POST /orders/batch` takes in a stream of lines, where each answer leaves once its order is on
+ * disk.
+ */
 export async function measureBatch(bench: Bench, options: { rounds: number; lines: number }): Promise<BatchResult> {
   const { rounds, lines } = options;
-  // Made before, and sent again and again: what is measured is the server.
+  // Made before the measurement and sent again and again, so that the server alone is measured.
   const chunks = Array.from({ length: 100 }, () =>
     Buffer.from(Array.from({ length: linesAtOnce }, () => `${JSON.stringify({ data: sampleOrder() })}\n`).join("")),
   );
@@ -51,7 +54,7 @@ export async function measureBatch(bench: Bench, options: { rounds: number; line
   return { lines, perSecond: median([...rates]), rounds: rates, workingPerSecond };
 }
 
-/** Sends so many chunks in one request, and resolves to the number of lines that were answered with 202. */
+/** Sends `count` chunks in one request, and resolves to the number of lines that were answered with 202. */
 function send(url: string, chunks: readonly Buffer[], count: number): Promise<number> {
   return new Promise((resolve, reject) => {
     let answered = 0;

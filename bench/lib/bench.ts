@@ -16,7 +16,7 @@ export interface Bench {
   close(): Promise<void>;
 }
 
-/** Of `statfs`, on Linux. What lies in memory would make every sync free. */
+/** Types of file systems in memory, as Linux's `statfs` gives them. On these every sync would be free. */
 const memoryFileSystems = new Set([0x01021994, 0x858458f6]);
 
 export const repository = resolve(import.meta.dirname, "../..");

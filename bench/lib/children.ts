@@ -3,13 +3,13 @@ import { closeSync, openSync, readFileSync } from "node:fs";
 
 export interface Child {
   readonly pid: number;
-  /** Resolves when it has ended, however. */
+  /** Resolves when the process has ended, however it ended. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
   hasEnded(): boolean;
   standardOutput(): string;
-  /** The last lines that it wrote, for an error message. */
+  /** The last lines that the process wrote, for an error message. */
   lastOutput(): string;
-  /** Asks it to end, and ends it after 15 s. Resolves when it has ended. */
+  /** Asks the process to end, and kills it after 15 s. Resolves when it has ended. */
   stop(): Promise<void>;
 }
 
@@ -18,11 +18,11 @@ export type Children = ReturnType<typeof createChildren>;
 const graceMilliseconds = 15_000;
 const keptCharacters = 4_000;
 
-/** Every process that the bench starts, so that none outlives it. */
+/** Keeps every process that the benchmark starts, so that none outlives it. */
 export function createChildren() {
   const running = new Set<ChildProcess>();
   let closed = false;
-  // The last resort, when the bench itself ends unexpectedly.
+  // The last resort, if the benchmark itself ends unexpectedly.
   const killAll = () => {
     for (const child of running) child.kill("SIGKILL");
   };
@@ -36,7 +36,10 @@ export function createChildren() {
   };
 
   return {
-    /** `log`: a file that standard error goes to, for a process that writes a lot there; reading it would cost the bench. */
+    /**
+     * `log`: a file for standard error, for a process that writes a lot there. Reading the output would cost the
+     * benchmark.
+     */
     async start(command: string, args: readonly string[], { log }: { log?: string } = {}): Promise<Child> {
       if (closed) throw new Error("the bench is ending and starts nothing more");
       const file = log === undefined ? undefined : openSync(log, "a");

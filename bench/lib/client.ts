@@ -7,7 +7,7 @@ export interface Answer {
 
 export type Client = ReturnType<typeof openClient>;
 
-/** One kept connection to a server: every row is observed through the same one, so that it costs each the same. */
+/** Keeps one connection to a server. Every row is observed in the same way, so that observing costs each the same. */
 export function openClient(url: string) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const send = (method: string, path: string, body?: string) =>
@@ -35,7 +35,7 @@ export function openClient(url: string) {
   };
 }
 
-/** Reads JSON. Rejects on anything but 200. */
+/** Reads JSON. Rejects on any status but 200. */
 export async function getJson<T>(client: Client, path: string): Promise<T> {
   const { status, body } = await client.get(path);
   if (status !== 200) throw new Error(`GET ${path} answered ${status}: ${body.slice(0, 300)}`);

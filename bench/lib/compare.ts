@@ -11,7 +11,7 @@ export interface Pace {
   readonly rounds: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
-  /** Of each round. */
+  /** One value for each round. */
   readonly idleOrders: number;
 }
 

@@ -13,7 +13,7 @@ const longestSeconds = 2;
 const gapMilliseconds = 20;
 
 /**
- * How many milliseconds after its time each of some delayed orders reached its handler again, on a server that has
+ * Measures how many milliseconds after its time each delayed order reached its handler again, on a server that has
  * little else to do. At most 1,000 orders.
  */
 export async function delayErrors(bench: Bench, orders: number): Promise<number[]> {

@@ -12,7 +12,7 @@ import { loadWindow } from "./round.ts";
 import { type Server, withServer } from "./server.ts";
 import { median, percentile } from "./statistics.ts";
 
-/** What becomes of Cauce when much is stored, or queued, or held back. A part that failed is undefined, with a fault. */
+/** Figures of Cauce with many orders stored, queued or held back. A part that failed is undefined, with a fault. */
 export interface GrowthResult {
   readonly stored: number;
   readonly held: number;
@@ -24,7 +24,7 @@ export interface GrowthResult {
   readonly faults: readonly string[];
 }
 
-/** Completed a second, medians. */
+/** Orders completed a second, as medians. */
 export interface Rates {
   readonly before: number;
   readonly after: number;
@@ -32,9 +32,9 @@ export interface Rates {
 
 export interface Queued {
   readonly startMilliseconds: number;
-  /** The most resident while it works through the queue and takes nothing in. */
+  /** The most resident memory while the server works through the queue and takes in no order. */
   readonly workingMegabytes: number;
-  /** The most resident at all: at full load too. */
+  /** The most resident memory of all, at full load too. */
   readonly rssMegabytes: number;
   readonly completedPerSecond: number;
 }
@@ -52,7 +52,7 @@ export async function measureGrowth(
 ): Promise<GrowthResult> {
   const held = Math.min(heldOrders, stored);
   const faults: string[] = [];
-  // One part that fails must not cost the minutes that the others took.
+  // If one part fails, the results of the other parts must stay, since they took minutes.
   const part = async <T>(name: string, measure: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await measure();
@@ -122,7 +122,7 @@ async function prefilled(bench: Bench, name: string, args: readonly string[]): P
   return directory;
 }
 
-/** Two kinds of server, measured in turn. */
+/** Measures two kinds of server in turn. */
 async function inTurn(
   bench: Bench,
   generator: LoadGenerator,

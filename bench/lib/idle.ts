@@ -5,14 +5,14 @@ import type { Server } from "./server.ts";
 const giveUpMilliseconds = 10_000;
 
 /**
- * Places orders one after another on an idle server, and gives for each the milliseconds from sending the POST to the
- * first answer that shows it in its final status. The order is read again and again over one kept connection, with one
- * request under way at most: the same for every row, and at most one such reading is added to each.
+ * Places orders one after another on an idle server. Gives for each the milliseconds from sending the POST to the first
+ * answer that shows the order in its final status. It reads the order again and again over one kept connection, with
+ * one request under way at most. That is the same for every row, and adds at most one such reading to each.
  */
 export async function idleLatencies({ client }: Server, orders: number): Promise<number[]> {
   const latencies: number[] = [];
   for (let order = 0; order < orders; order++) {
-    // Of uneven length, so that no timer of a server falls into step with it.
+    // The pause has an uneven length, so that no timer of a server falls into step with it.
     await sleep(5 + Math.random() * 10);
     const body = sampleOrder();
     const sentAt = performance.now();

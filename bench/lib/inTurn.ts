@@ -1,7 +1,7 @@
 import type { Summary } from "./report.ts";
 import { median } from "./statistics.ts";
 
-/** What is compared, under the names of `--json`, and which way is worse. */
+/** The measures that are compared, under the names of `--json`, and in which direction each is worse. */
 const measures = {
   completedPerSecond: { name: "completed/s", worse: "less" },
   batchPerSecond: { name: "batch orders/s", worse: "less" },
@@ -18,14 +18,14 @@ export interface Compared {
   readonly measure: Measure;
   readonly a: readonly number[];
   readonly b: readonly number[];
-  /** By medians, as a share of A's: 0.1 is 10 % worse, below 0 is better. */
+  /** How much worse B is by medians, as a share of A's: 0.1 is 10 % worse, below 0 is better. */
   readonly worse: number;
   /** Between the best and the worst of A's own rounds, as a share of its median. */
   readonly spread: number;
   readonly holds: boolean;
 }
 
-/** Compares the runs of two checkouts, measure by measure. One that a run did not give does not hold. */
+/** Compares the runs of two checkouts, measure by measure. A measure that a run did not give does not pass. */
 export function compared(a: readonly Measured[], b: readonly Measured[]): Compared[] {
   return (Object.keys(measures) as Measure[]).map((measure) => {
     const [ofA, ofB] = [a, b].map((runs) => runs.map((run) => run[measure] ?? Number.NaN)) as [number[], number[]];

@@ -11,8 +11,8 @@ const stepOrders = 1_000;
 const depthsSteps = 300;
 
 /**
- * The milliseconds of GET /orders?limit=50, one after another: without a filter, by status, by group, and each of the
- * first two at cursors down to 300,000 orders deep.
+ * Measures the milliseconds of GET /orders?limit=50, one request after another: without a filter, by status, by group,
+ * and each of the first two at cursors down to 300,000 orders deep.
  */
 export async function listLatencies({ client }: Server, requests: number): Promise<number[]> {
   const cursors = {

@@ -17,7 +17,7 @@ export function watchMemory(pid: number) {
   };
 }
 
-/** `VmRSS`, which only Linux tells; NaN elsewhere. */
+/** Reads `VmRSS`, which only Linux has. NaN elsewhere. */
 function residentMegabytes(pid: number): number {
   try {
     const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];

@@ -3,7 +3,7 @@ import orders from "../../examples/orders/orders.app.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { type Change, decide } from "../../src/core/decide.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
-import { createObservation } from "../../src/engine/telemetry/observation.ts";
+import { createTelemetry } from "../../src/engine/telemetry/telemetry.ts";
 import { given } from "../../src/testing/given.ts";
 import { startCauce } from "../cauce.ts";
 import type { Bench } from "./bench.ts";
@@ -17,7 +17,7 @@ import { median } from "./statistics.ts";
 export interface ObservedResult {
   /** What counting costs an order with three hops, in microseconds: counters, minutes, and events with a reader. */
   readonly microseconds: number;
-  /** Completed a second: without a log and with nobody looking on, and with all of it. */
+  /** Orders completed a second: without a log and without a reader, and with both and a scrape a second. */
   readonly unobserved: number;
   readonly observed: number;
 }
@@ -25,9 +25,9 @@ export interface ObservedResult {
 const countedOrders = 200_000;
 
 /**
- * What it costs to look on. Counting is always on, so it is measured by itself, to be put beside the time that an order
- * takes at full load; the log, a scrape of `/metrics` each second and a reader of `/events` are measured as rates, with
- * and without, in turn.
+ * Measures what watching costs. Counting is always on. So it is measured by itself, to be put beside the time that an
+ * order takes at full load. The log, a scrape of `/metrics` each second and a reader of `/events` are measured as
+ * rates, with and without them, in turn.
  */
 export async function measureObserved(bench: Bench, generator: LoadGenerator, pace: Pace): Promise<ObservedResult> {
   const microseconds = countingMicroseconds();
@@ -68,12 +68,12 @@ function lookOn({ url }: Server): () => void {
   };
 }
 
-/** The observer alone, over the changes of orders that go through three handlers. */
+/** Times the observer alone, over the changes of orders that go through three handlers. */
 function countingMicroseconds(): number {
   const { workflow } = orders;
-  const observation = createObservation({ clock: systemClock(), stream: "bench" });
-  const observer = observation.observerOf(workflow.name, []);
-  observation.events.open();
+  const telemetry = createTelemetry({ clock: systemClock(), stream: "bench" });
+  const observer = telemetry.observerOf(workflow.name, []);
+  telemetry.events.open();
   const by = { runtime: "node", name: "bench", requestId: null, messageId: null } as const;
   const now = Date.now();
   const { order: placed } = given(workflow, { id: "01a20da9-e704-7019-90d8-495bca9553e4" }, { now, by });

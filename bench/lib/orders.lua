@@ -1,5 +1,5 @@
--- wrk: POSTs realistic orders. Each thread builds 10,000 requests before the load starts, one for each of 10,000
--- customers, so that making them costs the machine nothing while it is measured.
+-- For wrk: POSTs realistic orders. Each thread builds 10,000 requests before the load starts, one for each of 10,000
+-- customers. So building requests costs the machine nothing during the measurement.
 local threads = 0
 
 function setup(thread)
@@ -20,7 +20,7 @@ function init(args)
         math.random(1, 50000), math.random(1, 4), math.random(100, 50000) / 100)
     end
     local note = ""
-    if math.random(1, 4) == 1 then note = ',"note":"Please leave it with the neighbours if nobody is in."' end
+    if math.random(1, 4) == 1 then note = ',"note":"Please leave it with the neighbours if no one is in."' end
     local body = string.format('{"customerId":"customer-%05d","currency":"%s","items":[%s]%s}',
       math.random(1, 10000), math.random(1, 2) == 1 and "EUR" or "USD", table.concat(items, ","), note)
     prepared[i] = wrk.format("POST", nil, headers, body)

@@ -9,7 +9,7 @@ import type { ObservedResult } from "./observed.ts";
 import type { Row } from "./rows.ts";
 import { median, percentile } from "./statistics.ts";
 
-/** The numbers of a run under the names that `--json` prints; null for what this run does not tell. */
+/** The numbers of a run under the names that `--json` prints. Null: this run did not measure it. */
 export interface Summary {
   readonly bareFrontPerSecond: number | null;
   readonly completedPerSecond: number | null;
@@ -86,7 +86,7 @@ export interface Run {
   readonly root: string;
 }
 
-/** A run as Markdown, ready for the README. */
+/** Renders a run as Markdown, ready for the README. */
 export function report({ rows, results, batch, growth, observed, generator, pace, root }: Run): string {
   const summary = summarize(results, batch, growth, observed);
   const header = ["", "completed/s", "rounds", "unfinished at most", "POST p99 ms", "idle p50 ms", "idle p99 ms"];
@@ -195,7 +195,7 @@ function whole(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
 
-/** A Markdown table, padded to be read as it stands. */
+/** Renders a Markdown table, padded so that its source is readable. */
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(3, ...lines.map((line) => (line[column] ?? "").length)));

@@ -6,19 +6,19 @@ import { drained, type Server } from "./server.ts";
 export interface Window {
   readonly completedPerSecond: number;
   readonly acceptedPerSecond: number;
-  /** Accepted and not final when the window ended. */
+  /** Orders that were accepted and not final when the window ended. */
   readonly unfinished: number;
   readonly p99Milliseconds: number;
-  /** Why it does not count, if it does not. */
+  /** Why the window does not count, if it does not. */
   readonly fault: string | undefined;
 }
 
 const settleMilliseconds = 300;
 
 /**
- * Loads a server, first to warm it up and then to measure. What is completed is what was accepted less what is open
- * when the window ends. Orders whose answers were under way at that moment are open but not yet counted as accepted: at
- * most one per connection, and against the row.
+ * Loads a server, first to warm it up and then to measure. The number of completed orders is that of accepted orders
+ * less that of orders which are open when the window ends. An order whose answer was under way at that moment is open
+ * and not yet counted as accepted. That is at most one order per connection, and counts against the row.
  */
 export async function loadWindow(
   server: Server,

@@ -8,9 +8,9 @@ import { ready, type Server } from "./server.ts";
 export interface Row {
   readonly letter: "a" | "b" | "c";
   readonly name: string;
-  /** It stores and processes what it takes in. */
+  /** Whether the server stores and processes the orders that it takes in. */
   readonly processes: boolean;
-  /** Why it cannot run on this machine. */
+  /** Why the row cannot run on this machine. */
   readonly missing: string | undefined;
   start(directory: string): Promise<Server>;
 }

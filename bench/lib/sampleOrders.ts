@@ -1,4 +1,4 @@
-const note = "Please leave it with the neighbours if nobody is in.";
+const note = "Please leave it with the neighbours if no one is in.";
 
 export const customers = 10_000;
 
@@ -6,7 +6,7 @@ export function customerId(number: number): string {
   return `customer-${String(number).padStart(5, "0")}`;
 }
 
-/** A plain order that no handler rejects, reviews or fails; `orders.lua` makes the same for wrk. */
+/** Builds a plain order that no handler rejects, reviews or fails. `orders.lua` builds the same for wrk. */
 export function sampleOrder() {
   const whole = (least: number, most: number) => least + Math.floor(Math.random() * (most - least + 1));
   return {

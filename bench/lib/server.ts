@@ -6,7 +6,7 @@ import { type Client, openClient } from "./client.ts";
 export interface Server {
   readonly url: string;
   readonly pid: number;
-  /** From spawning it to its first ready answer. */
+  /** Milliseconds from spawning the server to its first ready answer. */
   readonly startMilliseconds: number;
   readonly client: Client;
   /** Accepted orders that are not final. */
@@ -34,7 +34,7 @@ export async function ready(child: Child, url: string, spawnedAt: number): Promi
   }
 }
 
-/** Uses a server and stops it, whatever comes. */
+/** Runs `use` with a server, and stops the server in every case. */
 export async function withServer<T>(server: Server, use: (server: Server) => Promise<T>): Promise<T> {
   try {
     return await use(server);

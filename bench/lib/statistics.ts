@@ -1,4 +1,4 @@
-/** The value at or above which `1 - share` of the values lie (nearest rank). NaN of nothing. */
+/** Gives the value at or above which `1 - share` of the values lie (nearest rank). NaN for no values. */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;

@@ -30,7 +30,7 @@ export async function approve(client: Client<typeof loans>, id: string, version:
     await client.transition(id, { to: "approved", reason: "a guarantor signed", expectedVersion: version });
     return "approved";
   } catch (error) {
-    // Somebody was faster: the order is not as it was when they decided.
+    // Another change came first: the order is no longer as the caller saw it.
     if (error instanceof ClientError && error.code === "stale") return "look at it again";
     throw error;
   }

@@ -2,7 +2,7 @@ import { test } from "node:test";
 import { type BackendUnderTest, describeBackend, memory } from "cauce/testing";
 
 // #region contract
-// Yours instead of memory: opened on an empty store of its own for each case.
+// Put your backend in the place of memory. Each case opens it on an empty store of its own.
 const open: BackendUnderTest["open"] = async ({ clock, delivery }) => {
   const backend = memory({ clock, delivery });
   return { backend, remove: () => backend.close() };

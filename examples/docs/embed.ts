@@ -21,7 +21,7 @@ export async function apply(cauce: Cauce, application: { formId: string; applica
 // #endregion
 
 // #region orders
-/** The same for a server that is called, for this process, and for a test: each is an `Orders` of the workflow. */
+/** Works with the client of a server, with this process and with a test: each has `Orders` of the workflow. */
 export async function openLoansOf(orders: Orders<typeof loansWorkflow>, applicantId: string) {
   const { items } = await orders.list({ status: "deskReview", group: applicantId, limit: 10 });
   return items.map(({ id, data }) => `${id}: ${data.amount}`);

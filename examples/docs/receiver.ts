@@ -16,11 +16,11 @@ export function payslipReceiver(client: Client<typeof loans>, secret: string): H
       await client.transition(event.loanId, request, { idempotencyKey: event.id });
       return c.text("taken");
     } catch (error) {
-      // The order has gone elsewhere, or never was: sending the event again would change nothing.
+      // The order has gone elsewhere, or does not exist: sending the event again would change nothing.
       const settled = ["transition_not_allowed", "order_not_found"];
       if (error instanceof ClientError && settled.includes(error.code)) return c.text(`ignored: ${error.code}`);
-      // Anything else may pass, also `being_handled`: the event may be faster than the handler that makes the order wait
-      // for it. An answer above 499 makes the service send it again, under the same id.
+      // Any other fault may pass, also `being_handled`: the event may come before its handler has made the order wait.
+      // An answer above 499 makes the service send the event again, under the same id.
       return c.text("try again later", 503);
     }
   });

@@ -9,12 +9,12 @@ export type Assessment =
 
 export type Services = ReturnType<typeof openServices>;
 
-/** What the loans' handlers share. All of it lives in memory, so that the samples need nothing outside. */
+/** What the loans' handlers share. It lives in memory, so that the samples need no service outside. */
 export function openServices() {
   return { agency: openAgency(), bank: openBank(), register: openRegister() };
 }
 
-/** The applicant's id stands in for their luck: `BUSY…` and `PAYSLIP…` are scored when asked again, `UNKNOWN…` never. */
+/** The applicant's id decides the answer: the second call scores `BUSY…` and `PAYSLIP…`, and no call scores `UNKNOWN…`. */
 function openAgency() {
   const asked = new Set<string>();
   return {
@@ -30,7 +30,7 @@ function openAgency() {
   };
 }
 
-/** Moves money once for each key, however often it is asked. */
+/** Moves money once for each key, however often the handler calls. */
 function openBank() {
   const transfers = new Map<string, { id: string; to: string; amount: number }>();
   return {

@@ -5,7 +5,7 @@ import { Topic } from "aws-cdk-lib/aws-sns";
 import { Cauce } from "cauce/cdk";
 import parcels from "./parcels.app.ts";
 
-/** The parcels in a stack of your own, whose alarms tell a topic of yours. */
+/** The parcels in a stack of your own, whose alarms notify a topic of yours. */
 export function parcelsStack(cdk: App, keys: string): Stack {
   const stack = new Stack(cdk, "parcels-prod");
   const { alarms } = new Cauce(stack, "Cauce", {

@@ -14,7 +14,7 @@ export const before = implement(
     handlers: {
       open: () => "sorting",
       sorting: () => {
-        throw new RetryError({ delaySeconds: 3_600, message: "nobody is here to sort" });
+        throw new RetryError({ delaySeconds: 3_600, message: "no one is here to sort" });
       },
     },
   },

@@ -1,7 +1,7 @@
 import { type Cauce, CauceError } from "cauce";
 
 // #region webhook
-/** What the document service calls when a payslip has come in; it may call twice, or late. */
+/** The document service calls this when a payslip has come in. It may call twice, or late. */
 export async function onPayslip(cauce: Cauce, event: { id: string; loanId: string }): Promise<"taken" | "too late"> {
   const request = { to: "assessing", reason: "the payslip is here" };
   try {
@@ -9,7 +9,7 @@ export async function onPayslip(cauce: Cauce, event: { id: string; loanId: strin
     return "taken";
   } catch (error) {
     if (error instanceof CauceError && error.code === "transition_not_allowed") return "too late";
-    // Also `being_handled`: whoever answers the service lets it call again.
+    // Also `being_handled`: the caller then answers the service so that it calls again.
     throw error;
   }
 }

@@ -3,11 +3,11 @@ import type { Cauce } from "cauce";
 
 export interface Shop {
   readonly url: string;
-  /** Answers what it was asked, finishes what is in hand, and closes. */
+  /** Answers open requests, lets running handlers end, and closes. */
   close(): Promise<void>;
 }
 
-/** Whatever serves HTTP: bind the port, then process; at the end the other way round. */
+/** Binds the port of any HTTP server, then starts Cauce. At the end it stops them the other way round. */
 export async function listen(
   server: Pick<Server, "once" | "listen" | "address" | "close">,
   port: number,

@@ -5,7 +5,7 @@ export interface Charge {
   readonly idempotencyKey: string;
   readonly amount: number;
   readonly currency: string;
-  /** Stand in for the customer's luck: `FLAKY…` fails twice, `DOWN…` always, `DECLINE…` is declined. */
+  /** The article's number decides: `FLAKY…` fails twice, `DOWN…` always, and `DECLINE…` is declined. */
   readonly skus: readonly string[];
   readonly signal?: AbortSignal;
 }
@@ -14,10 +14,10 @@ export type Payment = { readonly declined: false; readonly id: string } | { read
 
 export type Gateway = ReturnType<typeof openGateway>;
 
-// Real gateways forget a key after a day or so; this one after at least as many later ones.
+// Real gateways forget a key after a day or so. This one forgets a key after at least this many later keys.
 const remembered = 10_000;
 
-/** Remembers what was set last, and forgets the oldest half at a time. */
+/** Remembers the entries that were set last, and forgets the oldest half at a time. */
 function createMemory<T>() {
   let recent = new Map<string, T>();
   let older = new Map<string, T>();
@@ -34,7 +34,7 @@ function createMemory<T>() {
   };
 }
 
-/** A payment gateway that lives in memory and behaves like one outside: it may fail, decline, or be asked twice. */
+/** A payment gateway in memory that behaves like one outside: it may fail, decline, or get the same charge twice. */
 export function openGateway() {
   const payments = createMemory<Payment>();
   const failures = createMemory<number>();
@@ -42,7 +42,7 @@ export function openGateway() {
   let charges = 0;
 
   return {
-    /** How often it was asked. */
+    /** How often a handler asked for a charge. */
     get calls() {
       return calls;
     },

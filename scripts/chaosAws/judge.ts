@@ -4,7 +4,7 @@ import { type AnyWorkflow, handledStatuses, statusOf } from "../../src/core/work
 /** A placing that was answered with an order. */
 export interface Acknowledged {
   readonly id: string;
-  /** When it was sent first, and when it was answered, in milliseconds since 1970. */
+  /** When the request was sent first, and when it was answered, in milliseconds since 1970. */
   readonly sentAt: number;
   readonly answeredAt: number;
 }
@@ -14,8 +14,8 @@ export interface Evidence {
   /** Whether the orders of a group are to keep their order. */
   readonly fifo: boolean;
   /**
-   * When every subscription worked, in milliseconds since 1970. What was published before may have come to no queue, and
-   * then the sweep puts it behind the others.
+   * The time from which every subscription worked, in milliseconds since 1970. A message that was published earlier may
+   * have reached no queue. Then the sweep puts its order behind the others.
    */
   readonly subscribedAt: number;
   readonly acknowledged: ReadonlyMap<string, Acknowledged>;
@@ -27,15 +27,15 @@ export interface Evidence {
 
 export interface Judgement {
   readonly placed: number;
-  /** Acknowledged, and not in the store. */
+  /** Orders that were acknowledged and are not in the store. */
   readonly lost: number;
-  /** Acknowledged, and not in a final status. */
+  /** Orders that were acknowledged and are not in a final status. */
   readonly stuck: number;
   /** Transitions that took effect twice, and keys that made two orders. */
   readonly appliedTwice: number;
   /** FIFO: orders that left a status before one of their group that had entered it before them. */
   readonly outOfOrder: number;
-  /** One line for each of them. */
+  /** One line for each finding. */
   readonly faults: readonly string[];
 }
 
@@ -73,7 +73,7 @@ export function judge(evidence: Evidence): Judgement {
   };
 }
 
-/** Which orders left a status before one of their group that had come into it earlier. */
+/** Finds the orders that left a status before one of their group that had entered it earlier. */
 function overtakings({ acknowledged, orders, subscribedAt }: Evidence): string[] {
   const groups = Map.groupBy(orders.values(), ({ order }) => order.group);
   return [...groups.values()].flatMap((group) => {
@@ -81,7 +81,8 @@ function overtakings({ acknowledged, orders, subscribedAt }: Evidence): string[]
       group.flatMap(({ key, order }) =>
         order.history.slice(0, -1).map(({ status, at }, index) => ({
           ...{ id: order.id, status },
-          // Placings that overlap may land either way: the one that was answered before the other was sent is the first.
+          // Placings that overlap may enter in either order. A placing is first if it was answered before the other was
+          // sent.
           from: index === 0 ? (acknowledged.get(key)?.sentAt ?? Number.POSITIVE_INFINITY) : Date.parse(at),
           until: index === 0 ? (acknowledged.get(key)?.answeredAt ?? Number.POSITIVE_INFINITY) : Date.parse(at),
           left: Date.parse(order.history[index + 1]?.at ?? ""),
@@ -103,7 +104,7 @@ export function hasEnded(workflow: AnyWorkflow, { status }: Pick<Order, "status"
   return !handledStatuses(workflow).includes(status) && !("waits" in (statusOf(workflow, status) ?? {}));
 }
 
-/** What a history cannot be where each transition took place once. */
+/** Finds what a history cannot hold if each transition took place once. */
 function outOfStep(workflow: AnyWorkflow, { history, visit, version, status }: Order): string | undefined {
   for (const [index, entry] of history.entries()) {
     if (entry.visit !== index) return `its history has visit ${entry.visit} at place ${index}`;

@@ -12,14 +12,14 @@ export interface ChaosRunOptions {
   readonly workflow: AnyWorkflow;
   readonly orders: number;
   readonly seed: number;
-  /** After that what has not ended counts as stuck. */
+  /** After this time an order that has not ended counts as stuck. */
   readonly patienceSeconds: number;
   /** The data of the order with this key; its `note` must be the key. */
   dataOf(key: string, index: number): unknown;
   readonly shares?: ChaosShares | undefined;
-  /** A function whose calls do not fail: where the sweep's mark is lost, the order waits for twice its lease. */
+  /** A function whose calls do not fail. If the sweep's mark were lost, the order would wait for twice its lease. */
   readonly spared?: string | undefined;
-  /** Called each second or so while orders are open: a test may sweep. */
+  /** Called each second or so while orders are open, so that a test may sweep. */
   readonly onWait?: ((emulation: Emulation) => Promise<void>) | undefined;
   readonly onProgress?: ((line: string) => void) | undefined;
 }
@@ -49,13 +49,13 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
   });
   const begun = performance.now();
   const until = begun + options.patienceSeconds * 1_000;
-  // An API that answers nothing but 5xx ends the run too; what is counted at the end needs some time of its own.
+  // An API that answers only 5xx ends the run too. Counting at the end needs some time of its own.
   const signal = AbortSignal.timeout(2 * options.patienceSeconds * 1_000);
   try {
     const [base] = emulation.urls;
     const fifo = emulation.stacks.some(({ topics }) => topics.some((topic) => topic.fifo));
     const url = `${base}/${workflow.name}`;
-    // While subscriptions begin, and once all work.
+    // Half of the orders are placed while subscriptions begin, the other half once all subscriptions work.
     const half = Math.floor(wanted / 2);
     const acknowledged = await place({ url, first: 0, end: half, dataOf, signal });
     await emulation.subscribed;
@@ -66,11 +66,11 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
     const open = new Set([...acknowledged.values()].map(({ id }) => id));
     let said = 0;
     while (open.size > 0 && performance.now() < until) {
-      // What is looked at first is what was placed first; a round ends where many are open still.
+      // The orders that were placed first are read first. A round ends once many orders are still open.
       let met = 0;
       for (const id of [...open]) {
         const order = await read<Order>(`${url}/${id}`, signal);
-        // Failed, it moves no more until an operator says so: that is stuck.
+        // A failed order moves only once an operator moves it, so it counts as stuck.
         if (order !== undefined && (hasEnded(workflow, order) || order.failure !== null)) open.delete(id);
         else if (++met >= openMost) break;
       }
@@ -158,7 +158,7 @@ async function place({
   return acknowledged;
 }
 
-/** Reads until the answer is one: a function may be killed while it answers. */
+/** Reads until the answer is whole, since a function may be killed while it answers. */
 async function read<T>(url: string, signal: AbortSignal): Promise<T | undefined> {
   for (;;) {
     const answer = await fetch(url, { signal });

@@ -1,4 +1,4 @@
-/** The app that is killed: three handled statuses, whose handlers say outside that they ran. */
+/** The app that is killed. Its three handled statuses have handlers that note outside that they ran. */
 import { setTimeout as delay } from "node:timers/promises";
 import { defineWorkflow, final, type HandlerContext, implement, type Order } from "cauce";
 import { z } from "zod";
@@ -7,13 +7,13 @@ import { type HandlerLog, openHandlerLog } from "./handlerLog.ts";
 export const workflowName = "crash";
 /** The statuses that every order goes through, in this order. */
 export const path = ["received", "checked", "packed", "sent"] as const;
-/** Here an order that is flaky fails this often before it gets on; nothing else ever throws. */
+/** In this status a flaky order fails this often before it moves on. No other handler ever throws. */
 export const flakyStatus = "checked";
 const flakyFailures = 2;
-/** Names the file to which the handlers append. */
+/** The variable that names the file to which the handlers append. */
 export const handlerLogVariable = "CRASH_HANDLER_LOG";
 
-// Kills use up attempts too, and none may be the last: what is tested is that an order gets on in spite of them.
+// Kills use up attempts too, and none may be the last: the test shows that an order moves on in spite of kills.
 const retry = { attempts: 1_000, baseSeconds: 0.02, maxSeconds: 0.1 };
 const longestHandlerMilliseconds = 12;
 
@@ -30,7 +30,7 @@ const crash = defineWorkflow({
   },
 });
 
-/** Long enough that a kill finds handlers which have begun and not ended. */
+/** Lasts long enough that a kill finds handlers which have begun and not ended. */
 async function work({ visit }: Order, context: HandlerContext & { runs: HandlerLog }) {
   context.runs.ran(context);
   await delay(Math.random() * longestHandlerMilliseconds);

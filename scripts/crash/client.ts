@@ -7,7 +7,7 @@ export interface Answer {
 
 export type Client = ReturnType<typeof openClient>;
 
-/** One connection that is kept alive, and opened anew after each time that the server dies. */
+/** Keeps one connection alive, and opens it again each time that the server dies. */
 export function openClient() {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const send = (method: string, url: string, headers: Record<string, string>, body?: string) =>
@@ -26,7 +26,10 @@ export function openClient() {
     });
   return {
     get: (url: string) => send("GET", url, {}),
-    /** Rejects when the connection ends before the whole answer is here: then nobody knows what became of it. */
+    /**
+     * Rejects if the connection ends before the whole answer is here. It is then unknown whether the server stored the
+     * order.
+     */
     post(url: string, value: unknown, key: string | null = null) {
       const body = JSON.stringify(value);
       const headers = { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) };

@@ -22,15 +22,15 @@ export interface StoredRow {
   readonly visit: number;
   readonly version: number;
   readonly failed: boolean;
-  /** Oldest first; the last one lasts. */
+  /** Oldest first. The last visit is the current one. */
   readonly history: readonly VisitMade[];
 }
 
-/** Everything that is known at the end, from four sides that do not know of each other. */
+/** Everything that is known at the end, from four independent sources. */
 export interface Evidence {
   readonly delivery: "standard" | "fifo";
   readonly acknowledgements: readonly Acknowledgement[];
-  /** By id, what the API says of each acknowledged order; undefined for one that it does not find. */
+  /** By id, what the API says of each acknowledged order. Undefined if the API does not find the order. */
   readonly answers: ReadonlyMap<string, Order | undefined>;
   readonly rows: readonly StoredRow[];
   /** In the order in which the handlers ran. */
@@ -52,7 +52,9 @@ export async function askForOrders(
   return answers;
 }
 
-/** Reads the store of a server that has ended, on a connection that cannot write. Throws when SQLite finds it damaged. */
+/**
+ * Reads the store of a server that has ended, on a connection that cannot write. Throws when SQLite finds it damaged.
+ */
 export function readStore(directory: string): StoredRow[] {
   const db = new DatabaseSync(join(directory, `${workflowName}.db`), { readOnly: true });
   try {

@@ -7,7 +7,7 @@ export interface Run {
   readonly attempt: number;
 }
 
-/** Appends a line with one write, so that a line is there or not, and outlives the process that wrote it. */
+/** Appends a line with one write. So a line is whole or missing, and outlives the process that wrote it. */
 export function openHandlerLog(file: string | undefined) {
   if (file === undefined) throw new Error("no file is named for the handlers' runs");
   const descriptor = openSync(file, "a");
@@ -20,7 +20,7 @@ export function openHandlerLog(file: string | undefined) {
 
 export type HandlerLog = ReturnType<typeof openHandlerLog>;
 
-/** The handlers' own notes, in the order in which they ran. Throws on a line that is none. */
+/** Reads the handlers' own notes, in the order in which the handlers ran. Throws on a line that is not a note. */
 export function readRuns(file: string): Run[] {
   const lines = readFileSync(file, "utf8").split("\n");
   if (lines.pop() !== "") throw new Error(`${file} ends within a line`);

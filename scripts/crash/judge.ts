@@ -4,21 +4,21 @@ import type { Evidence, StoredRow, VisitMade } from "./evidence.ts";
 import type { Run } from "./handlerLog.ts";
 
 export interface Verdict {
-  /** Orders of which a client was told that they are taken. */
+  /** Orders that the server acknowledged to a client. */
   readonly acknowledged: number;
-  /** Of those, the ones that are not found, or are not final. */
+  /** Acknowledged orders that are not found, or are not final. */
   readonly lost: number;
   /** Orders with a visit that has two transitions, a commit too many or too few, or a twin under the same key. */
   readonly appliedTwice: number;
   /** Handler runs beyond the first of each `id:visit`. */
   readonly handlerRepeats: number;
-  /** Of those, the ones of handlers that never throw, so that only a kill can be the reason. */
+  /** Repeated runs of handlers that never throw, so that only a kill can be the reason. */
   readonly repeatsAfterDeath: number;
-  /** Everything that must not be, one line each. */
+  /** Everything that must not happen, one line each. */
   readonly faults: readonly string[];
 }
 
-/** What the evidence says. Pure. */
+/** Judges the evidence. Pure. */
 export function judge(evidence: Evidence): Verdict {
   const { delivery, rows, runs } = evidence;
   const { acknowledged, lost } = findLost(evidence);
@@ -55,7 +55,7 @@ function findAppliedTwice({ acknowledgements, answers, rows }: Evidence): { orde
     const fault = historyFault(row) ?? differs(row, answers.get(row.id));
     if (fault !== undefined) wrong.set(row.id, `order ${row.id} ${fault}`);
   }
-  // A client sends an order again only with its key, so in the store none may be there twice.
+  // A client sends an order again only with its key, so the store may have no order twice.
   const idOf = new Map<string, string>();
   for (const { ref, id } of [...rows, ...acknowledgements.map(({ wanted, id }) => ({ ref: wanted.ref, id }))]) {
     const first = idOf.get(ref) ?? id;
@@ -66,8 +66,8 @@ function findAppliedTwice({ acknowledgements, answers, rows }: Evidence): { orde
 }
 
 /**
- * Each attempt is one commit: one that failed or died commits that, the last commits the transition. So a history that
- * is whole accounts for every version, and a commit that was made twice shows as a version too many.
+ * Each attempt is one commit. An attempt that failed or died commits that, and the last attempt commits the transition.
+ * So a whole history accounts for every version, and a commit that was made twice shows as a version too many.
  */
 function historyFault({ history, status, visit, version }: StoredRow): string | undefined {
   const statuses = history.map(({ status }) => status);
@@ -89,7 +89,7 @@ function differs(row: StoredRow, order: Order | undefined): string | undefined {
   return stored === answered ? undefined : `is stored as ${stored} and answered as ${answered}`;
 }
 
-/** An attempt is run once at most, and the attempt that the history says moved the order has been run. */
+/** Checks that each attempt ran once at most, and that the attempt ran which moved the order by its history. */
 function findRunFaults(rows: readonly StoredRow[], runs: readonly Run[]): string[] {
   const known = new Set(rows.map(({ id }) => id));
   const ran = new Set<string>();
@@ -109,7 +109,7 @@ function findRunFaults(rows: readonly StoredRow[], runs: readonly Run[]): string
   return faults;
 }
 
-/** Within a status a group's orders are handled one at a time, in the order in which they were placed. */
+/** Checks that within a status a group's orders are handled one at a time, in the order in which they were placed. */
 function findOutOfOrder({ rows, runs, acknowledgements }: Evidence): string[] {
   const groupOf = new Map(rows.map(({ id, group }) => [id, group]));
   const lines = new Map<string, string[]>();
@@ -119,7 +119,7 @@ function findOutOfOrder({ rows, runs, acknowledgements }: Evidence): string[] {
     if (ids.at(-1) !== id) ids.push(id);
     lines.set(lane, ids);
   }
-  // Ids sort by the time of placing. An order that comes up again after another one began breaks this too.
+  // Ids sort by the time of placing. An order that runs again after another one began breaks the order too.
   const faults = [...lines].flatMap(([lane, ids]) => outOfOrder(ids).map((pair) => `in ${lane}: ${pair}`));
   const byClient = Map.groupBy(acknowledgements, ({ wanted }) => wanted.client);
   for (const [client, acknowledged] of byClient) {

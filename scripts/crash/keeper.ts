@@ -1,23 +1,23 @@
 import { describeEnd, type Ended, type Server, type ServerOptions, startServer } from "./server.ts";
 
-/** A server that listens. Each start makes another one, even where it gets the same port. */
+/** A server that listens. Each start makes another object, even if the server gets the same port. */
 export interface Listening {
   readonly url: string;
 }
 
 export interface Keeper {
   start(options: ServerOptions): Server;
-  /** Where the server is; waits for another one than `gone`, whose connections have just broken. */
+  /** Gives the server that listens. Waits for another server than `gone`, whose connections have just broken. */
   address(gone?: Listening): Promise<Listening>;
-  /** Ends the server and resolves when it is gone. */
+  /** Ends the server and resolves when its process has ended. */
   end(signal: "SIGKILL" | "SIGTERM"): Promise<Ended>;
-  /** Rejects when a server ends that nobody ended. */
+  /** Rejects when a server ends by itself. */
   readonly failed: Promise<never>;
-  /** Kills what still runs. */
+  /** Kills the server if it still runs. */
   close(): Promise<void>;
 }
 
-/** Starts and ends servers, one after another, and tells clients where the present one is. */
+/** Starts and ends servers, one after another, and gives clients the address of the present one. */
 export function createKeeper(): Keeper {
   let server: Server | undefined;
   let listening: Listening | undefined;

@@ -6,12 +6,12 @@ import { seededRandom } from "./random.ts";
 
 /** One order that a client wants to place, once. */
 export interface Wanted {
-  /** Which client, and its how many-th order: no two orders have the same. */
+  /** The client's number and the number of the order among its own. No two orders have the same. */
   readonly ref: string;
   readonly client: number;
   readonly group: string;
   readonly flaky: boolean;
-  /** Its Idempotency-Key; null for an order that is not sent again. */
+  /** The order's Idempotency-Key. Null for an order that is not sent again. */
   readonly key: string | null;
 }
 
@@ -29,11 +29,11 @@ export interface LoadOptions {
 }
 
 export interface Load {
-  /** In the order in which they came. */
+  /** In the order in which the answers came. */
   readonly acknowledgements: readonly Acknowledgement[];
-  /** Orders without a key whose connection broke: nobody knows whether they were stored. */
+  /** Orders without a key whose connection broke. It is unknown whether the server stored them. */
   readonly unanswered: () => number;
-  /** Answers that no order should get. */
+  /** Answers that a server must not give. */
   readonly faults: readonly string[];
   /** Resolves after that many further acknowledgements. */
   more(count: number): Promise<void>;
@@ -66,7 +66,7 @@ export function startLoad({ address, seed, clients }: LoadOptions): Load {
     }
   };
 
-  /** A keyed order is sent until it is answered; one without a key, once. */
+  /** Sends an order with a key until it is answered, and an order without a key once. */
   const place = async (client: Client, wanted: Wanted): Promise<void> => {
     const { ref, group, flaky, key } = wanted;
     let gone: Listening | undefined;
@@ -123,7 +123,7 @@ export function startLoad({ address, seed, clients }: LoadOptions): Load {
   };
 }
 
-/** Does the same to each item, with so many connections. */
+/** Calls `each` for each item, over this many connections. */
 export async function inParallel<T>(
   connections: number,
   items: readonly T[],

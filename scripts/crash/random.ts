@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 
-/** Numbers from 0 up to 1: the same ones for the same seed. */
+/** Gives numbers from 0 up to 1, the same ones for the same seed. */
 export function seededRandom(seed: string): () => number {
   let drawn = 0;
   return () => {

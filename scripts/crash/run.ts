@@ -17,16 +17,16 @@ export interface CrashOptions {
   readonly delivery: "standard" | "fifo";
   readonly seed: number;
   readonly progress: (line: string) => void;
-  /** Rejects when whoever runs this wants it to end. */
+  /** Rejects when the caller wants the run to end. */
   readonly interrupted: Promise<never>;
 }
 
 export interface CrashReport extends Verdict {
   readonly kills: number;
-  /** Orders without a key whose connection broke: stored or not, nobody was told. */
+  /** Orders without a key whose connection broke. They may be stored or not, and no client got an answer. */
   readonly unanswered: number;
   readonly stored: number;
-  /** Where everything lies, kept when something is wrong. */
+  /** The directory of the run, which is kept if something is wrong. */
   readonly directory: string;
 }
 
@@ -37,12 +37,12 @@ const longestLifeMilliseconds = 500;
 const lastAcknowledgements = 50;
 const stuckMilliseconds = 60_000;
 
-/** Kills a server under load, again and again, and then looks for what is missing and what is there twice. */
+/** Kills a server under load, again and again, and then looks for orders that are missing or there twice. */
 export async function crash(options: CrashOptions): Promise<CrashReport> {
   const directory = mkdtempSync(join(tmpdir(), "cauce-crash-"));
   const keeper = createKeeper();
   let kept = true;
-  // Registered before the race below, so that it knows first.
+  // Registered before the race below, so that this handler runs first.
   options.interrupted.catch(() => {
     kept = false;
   });
@@ -103,7 +103,7 @@ async function killMoment(random: () => number, load: Load): Promise<string> {
   return `${milliseconds} ms after ${starting ? "its start" : "its first acknowledgement"}`;
 }
 
-/** Waits until the queues are empty, as long as that comes nearer. */
+/** Waits until the queues are empty, as long as they get shorter. */
 export async function finished(url: string): Promise<string[]> {
   const client = openClient();
   try {

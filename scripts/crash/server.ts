@@ -8,7 +8,7 @@ export const crashApp = fileURLToPath(new URL("app.ts", import.meta.url));
 export interface ServerOptions {
   /** The app's module. */
   readonly app: string;
-  /** Where its data lies. */
+  /** The server's data directory. */
   readonly directory: string;
   readonly delivery?: "standard" | "fifo";
   readonly env?: Readonly<Record<string, string>>;
@@ -25,11 +25,11 @@ export interface Ended {
 
 export interface Server {
   readonly pid: number;
-  /** The API's address, once it listens; rejects when it ends before. */
+  /** The API's address, once the server listens. Rejects if the server ends before. */
   readonly address: Promise<string>;
-  /** Resolves when it has ended and everything that it wrote is here. */
+  /** Resolves when the server has ended and everything that it wrote is here. */
   readonly ended: Promise<Ended>;
-  /** Resolves to the first match in what it wrote to stdout or stderr; rejects if it ends without one. */
+  /** Resolves to the first match in what the server wrote to stdout or stderr. Rejects if it ends without one. */
   wrote(pattern: RegExp): Promise<RegExpExecArray>;
   kill(signal: NodeJS.Signals): void;
 }
@@ -74,7 +74,7 @@ export function startServer({ app, directory, delivery = "standard", env, throug
       void ended.then((end) => reject(new Error(`the server ended without ${pattern}: ${describeEnd(end)}`)));
     });
   const address = wrote(/listens on (http:\S+)\n/).then(([, url]) => String(url));
-  // Whoever kills it before it listens does not ask for its address.
+  // A caller that kills the server before it listens does not await its address.
   address.catch(() => {});
   return { pid: child.pid ?? 0, address, ended, wrote, kill: (signal) => void child.kill(signal) };
 }
@@ -83,7 +83,7 @@ export function describeEnd({ code, signal, stderr }: Ended): string {
   return `${signal ?? `exit code ${code}`}${stderr === "" ? "" : `, ${stderr.trim()}`}`;
 }
 
-/** CAUCE_* variables of whoever runs this are not for the server. */
+/** Leaves out the CAUCE_* variables of this process, which are not for the server. */
 function withoutCauce(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("CAUCE_")));
 }

@@ -17,7 +17,7 @@ export interface TraceOptions {
 
 const ordersPlaced = 300;
 const clients = 12;
-// A page of the log in full, 4,096 bytes, and every answer.
+// Long enough for a page of the write-ahead log in full, 4,096 bytes, and for every answer.
 const textBytes = 4_200;
 
 /** Traces a server under load and says in a line whether any 202 left before its batch was synced. */
@@ -50,7 +50,7 @@ async function traceOne(directory: string, keeper: Keeper, { seed, progress }: T
     app: crashApp,
     directory: data,
     env: { [handlerLogVariable]: join(directory, "handlers.log") },
-    // -D: strace becomes the grandchild, so that signals reach the server.
+    // With -D strace becomes the grandchild, so that signals reach the server.
     through: [
       ...["strace", "-D", "-f", "-y", "-s", String(textBytes), "-o", file],
       ...["-e", "trace=fdatasync,fsync,pwrite64,write,writev,sendto,sendmsg"],

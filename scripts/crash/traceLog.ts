@@ -1,11 +1,13 @@
-/** One traced system call. Its place in the log tells when it began and ended: strace writes as it sees. */
+/**
+ * One traced system call. Its lines in the log show when it began and ended, since strace writes calls as they happen.
+ */
 export interface Call {
   readonly name: string;
-  /** What its descriptor stands for: a path, or `socket:[…]`. */
+  /** What the call's descriptor stands for: a path, or `socket:[…]`. */
   readonly target: string;
-  /** Its arguments as strace prints them, escapes and all. */
+  /** The call's arguments as strace prints them, escapes included. */
   readonly text: string;
-  /** The number of the line on which it begins, and of the one on which it has returned. */
+  /** The number of the line on which the call begins, and of the line on which it has returned. */
   readonly begin: number;
   readonly end: number;
 }
@@ -15,11 +17,13 @@ export interface Proof {
   readonly answered: ReadonlySet<string>;
   /** Syncs of the write-ahead log. */
   readonly syncs: number;
-  /** One line for each 202 that was written too early, or of which that cannot be told. */
+  /** One line for each 202 that was written too early, or for which the log does not show when. */
   readonly faults: readonly string[];
 }
 
-/** Calls that returned without an error, by their end. One that another thread's line cuts in two is put together. */
+/**
+ * Reads the calls that returned without an error, by their end. Joins a call that another thread's line cuts in two.
+ */
 export function* readCalls(lines: Iterable<string>): Generator<Call> {
   const begun = new Map<string, { name: string; text: string; begin: number }>();
   let number = 0;
@@ -45,7 +49,7 @@ export function* readCalls(lines: Iterable<string>): Generator<Call> {
   }
 }
 
-/** A page in the write-ahead log; the last one of a transaction says so. */
+/** A page in the write-ahead log. The last page of a transaction is marked. */
 interface Frame {
   readonly commits: boolean;
   readonly end: number;
@@ -56,8 +60,8 @@ const idPattern = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 const answerPattern = /HTTP\/1\.1 202 .*?\\r\\nLocation: \S*?([0-9a-f-]{36})\\r\\n/gi;
 
 /**
- * That each 202 was written after a sync of the write-ahead log had returned which had begun after the whole
- * transaction with that order's row was written:
+ * Checks each 202 against the syncs of the write-ahead log. A sync must have begun after the whole transaction with
+ * that order's row was written, and must have returned before the 202 was written:
  *
  *   pwrite64(wal, …id…) ─ pwrite64(wal, last frame of the transaction) ─ fsync(wal) begins ─ returns ─ write(socket, 202 …id…)
  */

@@ -1,4 +1,4 @@
-// Keeps a core busy until its input ends: with the process that started it, however that ends.
+// Keeps a core busy until its input ends, which happens when the process that started it ends, however that ends.
 const sliceMilliseconds = 20;
 
 process.stdin.on("end", () => process.exit()).resume();

@@ -1,18 +1,23 @@
 import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
-import type { Call, Engine } from "../engine/engine.ts";
-import { isRefusal, type Operation } from "./operation.ts";
+import type { Call, Engine, Refusal } from "../engine/engine.ts";
+import type { Operation } from "./operation.ts";
 
-/** What runs an operation: the operation itself, or it with something around it. Resolves to its result or a refusal. */
+/** Runs an operation, perhaps with a function around it. Resolves to the operation's result or a refusal. */
 export type Run = (input: unknown, call: Call) => Promise<unknown>;
 
 /**
- * Wraps what runs an operation: a log, an audit, a span. Called once per operation and workflow. It returns `run` itself
- * where it has nothing to add, so that such an operation costs nothing more.
+ * Puts a function around an operation's `run`: a log, an audit, a span. Called once per operation and workflow. Return
+ * `run` itself if there is nothing to add, so that the operation costs nothing more.
  */
 export type Around = (operation: Operation, run: Run, engine: Engine) => Run;
 
-/** The operations of one workflow, each with everything that goes around it. */
+/** Whether what `run` resolved to is a refusal. */
+export function isRefusal(result: unknown): result is Refusal {
+  return typeof result === "object" && result !== null && "refused" in result;
+}
+
+/** The operations of one workflow, each with the functions around it. */
 export interface BoundWorkflow {
   readonly engine: Engine;
   readonly operations: ReadonlyMap<string, BoundOperation>;
@@ -23,7 +28,7 @@ export interface BoundOperation {
   readonly run: Run;
 }
 
-/** What goes around every operation, wherever it is called from. The first is the outermost. */
+/** The functions around every operation, for HTTP, library and tests alike. The first is the outermost. */
 export function aroundsOf({ log }: { readonly log: Log }): readonly Around[] {
   return [operatorActions(log)];
 }
@@ -42,7 +47,7 @@ export function bindOperations(
   return { engine, operations: new Map(bound) };
 }
 
-/** Logs each operation that needs the role `operate`, done or refused, with who called it: one line at `info`. */
+/** Logs each operation that needs the role `operate`: one `info` line with who called it and how it ended. */
 export function operatorActions(log: Log): Around {
   return (operation, run, { workflow }) => {
     const { name, role } = operation;
@@ -68,7 +73,7 @@ export function operatorActions(log: Log): Around {
   };
 }
 
-/** What most actions are about: an order, or a status. */
+/** The order or status that an action is about. */
 function aboutOf(input: unknown): object {
   const { id, status } = Object(input) as { id?: string; status?: string };
   return { orderId: id ?? null, ...(status === undefined ? {} : { status }) };

@@ -1,8 +1,8 @@
-/** The fields that requests are made of, and how what came is checked against them. */
+/** The fields of requests, and the check of a request against its fields. */
 import * as z from "zod";
 import { CauceError, type Fault } from "../core/errors.ts";
 
-/** Made when it is first asked for: the start of a function pays for no schema of a route that is never called. */
+/** Makes a value at its first use, so that the start of a Lambda function pays for no schema of an unused route. */
 export function later<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => (made ??= make());
@@ -12,9 +12,9 @@ export const statusName = () =>
   z
     .string("must be a status's name")
     .regex(/^[a-z][A-Za-z0-9]{0,39}$/, "must be a status's name: a small letter, then up to 39 letters and digits");
-/** The name of a status that an order is to enter. The API's description names those that the workflow has. */
+/** The name of a status that an order is to enter. The OpenAPI document lists the workflow's statuses there. */
 export const enterableStatus = () => statusName().meta({ [entersStatus]: true });
-/** Whether a field is an `enterableStatus`, whatever it is wrapped in. */
+/** Whether a field is an `enterableStatus`, also inside wrappers such as `optional()`. */
 export function isEnterableStatus(schema: z.core.$ZodType): boolean {
   const { def } = schema._zod;
   if ("innerType" in def) return isEnterableStatus(def.innerType as z.core.$ZodType);
@@ -29,13 +29,13 @@ export const wholeNumber = (max: number) => {
 };
 export const fingerprint = () => text(1_000);
 export const cursor = () => text(4_096);
-/** How many orders one call may ask for. */
+/** The most orders that one call may ask for. */
 export const limitMax = 1_000;
 
-/** An operation or route that takes no fields. */
+/** The fields of an operation or route that takes none. */
 export const noFields = later(() => z.strictObject({}));
 
-/** What the field in an operation's path means. */
+/** The meaning of each field that stands in a path. */
 export const pathFieldMeanings: Readonly<Record<string, string>> = {
   id: "The order's id.",
   status: "The name of a handled status.",
@@ -44,10 +44,10 @@ export const pathFieldMeanings: Readonly<Record<string, string>> = {
 /** 1 to 255 visible ASCII characters. */
 export const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
 
-/** What a field takes, as far as text must become it: a query and a command line bring text alone. */
+/** The type that a field's text becomes. A query and a command line hold text alone. */
 export type FieldKind = "text" | "number" | "boolean" | "json";
 
-/** The kind of a field's schema, whatever default it has and whether it may be left out. */
+/** Finds the kind of a field's schema inside wrappers such as `optional()` and `default()`. */
 export function fieldKind(schema: z.core.$ZodType): FieldKind {
   const { def } = schema._zod;
   if ("innerType" in def) return fieldKind(def.innerType as z.core.$ZodType);
@@ -55,12 +55,12 @@ export function fieldKind(schema: z.core.$ZodType): FieldKind {
   return def.type === "number" || def.type === "boolean" ? def.type : "json";
 }
 
-/** The values of a body, or `invalid_request` with every fault. */
+/** Checks a body and returns its values. Throws `invalid_request` with every fault. */
 export function checkBody<Schema extends z.ZodObject>(schema: () => Schema, value: unknown): z.output<Schema> {
   return check(schema(), value, "the body", "the field");
 }
 
-/** The values of a URL's query, or `invalid_request` naming the parameter. */
+/** Checks a URL's query and returns its values. Throws `invalid_request` with the parameter's name. */
 export function checkQuery<Schema extends z.ZodObject>(schema: () => Schema, url: string): z.output<Schema> {
   const start = url.indexOf("?");
   const given = new Map<string, unknown>();
@@ -78,7 +78,7 @@ export function checkQuery<Schema extends z.ZodObject>(schema: () => Schema, url
   return check(schema(), Object.fromEntries(given), "the query", "the query parameter");
 }
 
-/** Text as the field takes it. What cannot be of the field's kind stays text, for the schema to refuse. */
+/** Turns text into the field's kind. Text that does not fit the kind stays text, and the schema refuses it. */
 export function fromText(kind: FieldKind, value: string): unknown {
   if (kind === "number") return /^\d{1,15}$/.test(value) ? Number(value) : value;
   if (kind === "boolean") return value === "true" ? true : value === "false" ? false : value;

@@ -1,22 +1,22 @@
 import { CauceError } from "../core/errors.ts";
 import type { Who } from "../engine/engine.ts";
 import { refusalError } from "../engine/operatorActions.ts";
-import type { BoundWorkflow } from "./around.ts";
+import { type BoundWorkflow, isRefusal } from "./around.ts";
 import { checkBody, noFields } from "./fields.ts";
-import { isRefusal, type Operation } from "./operation.ts";
+import type { Operation } from "./operation.ts";
 import { type OperationName, type Orders, ordersOver, pathFieldOf } from "./orders.ts";
 import type { KeyedOptions } from "./types.ts";
 
-/** A workflow's operations, called in the process. */
+/** A workflow's operations, called inside the process. */
 export interface Library {
-  /** What the engine gave; a refusal is thrown as a `CauceError` with its code. */
+  /** Resolves to the engine's result. Rejects with a `CauceError` that has the code of a refusal. */
   run(name: OperationName, input?: unknown, options?: KeyedOptions): Promise<unknown>;
   readonly orders: Orders;
 }
 
 const inProcess: Who = { kind: "process" };
 
-/** Calls a workflow's operations without HTTP: the same checks, refusals thrown. */
+/** Makes a library that calls a workflow's operations without HTTP, with the same checks. Refusals are thrown. */
 export function createLibrary({ engine, operations }: BoundWorkflow): Library {
   const workflow = engine.workflow.name;
   const bound = (name: string) => {
@@ -43,12 +43,12 @@ export function createLibrary({ engine, operations }: BoundWorkflow): Library {
   };
 }
 
-/** The input as the operation takes it: the field of its path as it is, the others checked against its schema. */
+/** Checks an operation's input against its schema. The field of the path must be text. */
 function checked(operation: Operation, input: unknown): unknown {
   if (operation.takes === "data") return input;
   const fields = operation.input ?? noFields;
   const field = pathFieldOf(operation);
-  // Only what is left out is empty: a filter that is null must not mean every order.
+  // Only an input that is left out means `{}`. A filter that is null must not mean every order.
   if (field === undefined) return checkBody(fields, input === undefined ? {} : input);
   const { [field]: inPath, ...rest } = Object(input) as Record<string, unknown>;
   if (typeof inPath !== "string") throw new CauceError("invalid_request", `the field "${field}" must be text`);

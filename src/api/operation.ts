@@ -4,72 +4,72 @@ import type { Call, Engine, Refusal } from "../engine/engine.ts";
 import type { Wire } from "./orders.ts";
 
 /**
- * One thing that can be done to a workflow's orders. Its route, its entry in the API's description, the client's request,
- * the library's call and the command follow from this.
+ * One thing that can be done to a workflow's orders. Its route, its entry in the OpenAPI document, the client's request,
+ * the library's call and the command follow from this declaration.
  */
 export interface Operation<Input = never, Out = unknown> extends Wire {
   readonly name: string;
-  /** One line, from a verb, without a full stop: `Pause a status`. */
+  /** One line that begins with a verb, without a full stop: `Pause a status`. */
   readonly summary: string;
   readonly description?: string;
   /**
-   * The fields beside those of the path: the body of a POST, else the query. Default: none; of no meaning where the body
-   * is the workflow's data itself.
+   * The fields beside the path's: a POST's body, and any other method's query. Default: none. Ignored where the body is
+   * the workflow's data itself.
    */
   readonly input?: () => z.ZodObject;
-  /** A body that has to be sent. Default: a body may be left out and is then empty. */
+  /** The request must have a body. Default: a body that is left out counts as `{}`. */
   readonly bodyRequired?: true;
-  /** An example of the body, for the API's description; a function makes it of a workflow's statuses. */
+  /** An example of the body for the OpenAPI document. A function makes the example from a workflow's statuses. */
   readonly example?: object | ((statuses: readonly string[]) => object);
-  /** What each status of a success says. */
+  /** The HTTP statuses of success, with their descriptions. */
   readonly answers: Readonly<Record<number, string>>;
-  /** Which of `answers` a result is. Default: the only one. */
+  /** Finds the HTTP status of a result among `answers`. Default: the only one. */
   status?(out: Out): number;
-  /** The id of the order that a `Location` header leads to. */
+  /** Finds the id of the order for the `Location` header. Default: no such header. */
   located?(out: Out): string;
-  /** Undefined for an answer without a body. */
+  /** How the result is shown. Undefined: the response has no body. */
   readonly shown: Shown<Out> | undefined;
-  /** The codes that it may be refused with. */
+  /** The codes with which the operation may be refused. */
   readonly errors: readonly ErrorCode[];
   readonly command: CommandWords | null;
   /**
-   * The fields of its line in the log of operators' actions; `out` is undefined where it was refused. Default: `orderId`,
-   * and `status` where the input has one.
+   * Makes the fields of the operation's `operator action` line. `out` is undefined if the operation was refused. Default:
+   * `orderId`, and `status` if the input has one.
    */
   logFields?(input: Input, out: Out | undefined): object;
   run(engine: Engine, input: Input, call: Call): Promise<Out | Refusal>;
 }
 
-/** A schema of the API's description. */
+/** A schema of the OpenAPI document. */
 export interface Shape {
-  /** Under which it stands among the description's schemas; without a name it stands where it is used. */
+  /** The schema's name in the document. Without a name the schema is written where it is used. */
   readonly name?: string;
   readonly schema: () => z.ZodType;
 }
 
 /** How a result is shown. */
 export interface Shown<Out> {
-  /** Its schema in the API's description. `Order` and `OrderPage` stand for the workflow's own. */
+  /** The result's schema in the OpenAPI document. `Order` and `OrderPage` mean the workflow's own schemas. */
   readonly shape: Shape | "Order" | "OrderPage";
-  /** As a plain value, which the library gives. */
+  /** Makes the plain value that the library returns. */
   value(out: Out, workflow: string): unknown;
-  /** As JSON text, which the HTTP API sends; made once for each workflow. */
+  /** Makes the function that writes the JSON text of a response; called once for each workflow. */
   writer(workflow: string): (out: Out) => string;
 }
 
-/** What the command line says of an operation; null for one that has no command of its own. */
+/** The texts of an operation's command. */
 export interface CommandWords {
   /** Default: the operation's name. */
   readonly name?: string;
-  /** One sentence, from a verb. */
+  /** One sentence that begins with a verb. */
   readonly says: string;
-  /** Fields of the input that are arguments, after those of the path. Default: none, every field is a flag. */
+  /** The fields that are arguments, after the path's. Default: none; every other field is a flag. */
   readonly arguments?: readonly string[];
-  /** Without `cauce` before them. */
+  /** Examples, without `cauce` before them. */
   readonly examples: readonly string[];
 }
 
-/** An operation, typed while it is declared; a list of them knows nothing of their inputs. */
+/** Declares an operation. The declaration is typed by its input and result; a list of operations knows neither. */
 export function operation<Input, Out>(
   name: string,
   wire: Wire,
@@ -78,10 +78,7 @@ export function operation<Input, Out>(
   return { name, ...wire, ...declared } as unknown as Operation;
 }
 
-export function isRefusal(result: unknown): result is Refusal {
-  return typeof result === "object" && result !== null && "refused" in result;
-}
-
+/** The codes of any operation, when the store or the server is not well. */
 export const unwell = [
   "internal_error",
   "store_unavailable",
@@ -89,9 +86,9 @@ export const unwell = [
   "store_corrupt",
   "closed",
 ] as const satisfies readonly ErrorCode[];
-/** What an operation that writes may meet. */
+/** The codes of an operation that writes, when the store is not well. */
 export const unwritable = ["store_full", ...unwell] as const;
-/** What an operation with a body may be refused with before it is looked at. */
+/** The codes of a body that cannot be read. */
 export const badBody = [
   "invalid_json",
   "body_too_large",

@@ -1,11 +1,14 @@
-/** What can be done to the queues of a workflow's statuses. */
-
+/**
+ * Declares every operation once: what it takes, what it answers, its errors, and the engine's function that does it. A new
+ * operation needs an entry here and a line in `orders.ts`.
+ */
 import * as z from "zod";
 import type { Depth, FailureGroup, OrderPage, Whereabouts } from "../backend/port.ts";
 import type { StoredOrder } from "../core/order.ts";
 import { orderNotFound } from "../engine/operatorActions.ts";
+import { isRefusal } from "./around.ts";
 import { cursor, enterableStatus, fingerprint, later, limitMax, statusName, text, wholeNumber } from "./fields.ts";
-import { badBody, isRefusal, type Operation, operation, unwell, unwritable } from "./operation.ts";
+import { badBody, type Operation, operation, unwell, unwritable } from "./operation.ts";
 import { wire } from "./orders.ts";
 import { asFailurePage, asOrder, asOrderPage, asPlaced, asQueue, asQueues, asRetried, asStored } from "./shapes.ts";
 
@@ -43,13 +46,6 @@ const queues = operation<object, readonly Depth[]>("queues", wire.queues, {
   command: { says: "Shows how many orders stand in each status.", examples: ["queues", "queues --watch"] },
   run: (engine) => engine.queues(),
 });
-
-export const queueOperations: readonly Operation[] = [pause, resume, queues];
-
-/**
- * Every operation, declared once: what it takes, answers and may be refused with, and the engine's function that does it.
- * With its line in `orders.ts`, that is all there is to add for a new one.
- */
 
 const place = operation<unknown, { readonly placed: boolean; readonly order: StoredOrder }>("place", wire.place, {
   summary: "Place an order",
@@ -134,10 +130,10 @@ const retryMany = operation<
   answers: { 200: "How many started again." },
   shown: asRetried,
   errors: [...badBody, "invalid_request", "invalid_cursor", ...unwritable],
-  // The command `retry` takes one order or many.
+  // The command `retry` serves this operation, too.
   command: null,
-  // A thousand ids would fill a line: their number says enough. Where the store failed in between, nothing tells how
-  // many had started.
+  // The log has the number of ids, since 1,000 ids would fill a line. If the store failed in between, the number of
+  // orders that started again is unknown.
   logFields: ({ ids, ...filter }, out) => ({
     filter: { ...filter, ...(ids === undefined ? {} : { ids: ids.length }) },
     count: out?.retried ?? null,
@@ -163,7 +159,7 @@ const stored = operation<{ id: string }, Whereabouts & { readonly id: string; re
     answers: { 200: "The table and key of the order's item." },
     shown: asStored,
     errors: ["invalid_request", "order_not_found", ...unwell],
-    // The command `verify` shows it.
+    // The command `verify` shows the result.
     command: null,
     async run(engine, { id }) {
       const order = await engine.get(id);
@@ -258,7 +254,7 @@ const retry = operation<{ id: string }, StoredOrder>("retry", wire.retry, {
   },
 });
 
-/** Fixed words come before `{id}`, which would take them too. */
+/** Every operation. Paths with fixed words come before `{id}`, which would match those words too. */
 export const operations: readonly Operation[] = [
   place,
   list,
@@ -269,5 +265,7 @@ export const operations: readonly Operation[] = [
   remove,
   transition,
   retry,
-  ...queueOperations,
+  pause,
+  resume,
+  queues,
 ];

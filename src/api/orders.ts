@@ -1,6 +1,6 @@
 /**
- * What can be done to a workflow's orders, as those who ask for it see it: a line on the wire and a method for each
- * operation. The typed client loads this file and nothing of the server: no schema, no engine.
+ * The operations as their callers see them: each has a line on the wire and a method. The typed client loads this file
+ * and nothing of the server: no schema, no engine.
  */
 import type { ErrorCode } from "../core/errors.ts";
 import type { AnyWorkflow, StatusName } from "../core/workflow.ts";
@@ -21,24 +21,24 @@ import type {
 /** How one operation travels over HTTP. */
 export interface Wire {
   readonly method: "GET" | "POST" | "DELETE";
-  /** Below `/{workflow}`, or below the base path for a `server` operation. A name in braces is a field of the input. */
+  /** The path below `/{workflow}`, or below the base path for the scope `server`. A name in braces is a field of the input. */
   readonly path: string;
   /**
    * `server`: one request answers for every workflow, with `{ workflows: [{ workflow, <operation's name>: … }] }`.
    * Default: the path begins with the workflow's name.
    */
   readonly scope?: "server";
-  /** The role that a key needs; a key of the role `operate` may do everything. */
+  /** The role that a key needs. A key of the role `operate` may do everything. */
   readonly role: Role;
-  /** The body is the workflow's data itself, and not an object of fields. */
+  /** The body is the workflow's data itself, not an object of fields. */
   readonly takes?: "data";
-  /** The answer is an order. After a try whose answer was lost, the client reads it again. */
+  /** The response is an order. If a try's response was lost, the client reads the order again. */
   readonly gives?: "order";
-  /** Takes an `Idempotency-Key`. */
+  /** The operation takes an `Idempotency-Key`. */
   readonly keyed?: true;
-  /** `always`: doing it twice does what doing it once does. `refused`: repeated only after an answer that nothing was done. */
+  /** `always`: doing it twice has the effect of doing it once. `refused`: repeat it only after a response that nothing was done. */
   readonly repeat: "always" | "refused";
-  /** A refusal that, after a try whose answer was lost, says that the try was carried out. */
+  /** The code of a refusal which, after a try whose response was lost, proves that the try was carried out. */
   readonly doneOnceRefusedWith?: ErrorCode;
 }
 
@@ -47,7 +47,7 @@ export const wire = {
   place: { method: "POST", path: "", role: "intake", takes: "data", keyed: true, repeat: "always" },
   list: { method: "GET", path: "", role: "read", repeat: "always" },
   failures: { method: "GET", path: "/failures", role: "read", repeat: "always" },
-  // A second call would not count what the first has started.
+  // A repeat would not count the orders that the first try has started again.
   retryMany: { method: "POST", path: "/retry", role: "operate", repeat: "refused" },
   get: { method: "GET", path: "/{id}", role: "read", gives: "order", repeat: "always" },
   stored: { method: "GET", path: "/{id}/stored", role: "operate", repeat: "always" },
@@ -79,19 +79,19 @@ export const wire = {
   queues: { method: "GET", path: "/queues", scope: "server", role: "read", repeat: "always" },
 } as const satisfies Wires;
 
-/** Placing many. It is no operation: both its ways are streams of lines, so its route is written by hand, and no call has it. */
+/** The batch. It is no operation: request and response are streams of lines, so its route is written by hand. */
 export const batchWire = { method: "POST", path: "/batch", role: "intake" } as const satisfies Omit<Wire, "repeat">;
 
 /** Operations by name. */
 export type Wires = Readonly<Record<string, Wire>>;
 export type OperationName = keyof typeof wire;
 
-/** The name of the field that a path takes from its input: `id` of `/{id}/retry`. */
+/** Finds the name of the field in a path: `id` of `/{id}/retry`. */
 export function pathFieldOf({ path }: Pick<Wire, "path">): string | undefined {
   return /\{(\w+)\}/.exec(path)?.[1];
 }
 
-/** The words that stand where an order's id would: no order can be asked for by one of these. */
+/** Finds the fixed words of paths that stand where an order's id would. No order can have such an id. */
 export function reservedIdsOf(wires: Wires): ReadonlySet<string> {
   const own = Object.values(wires).filter(({ scope }) => scope === undefined);
   const words = [...own, batchWire].map(({ path }) => path.slice(1));
@@ -105,13 +105,13 @@ export function reservedIdsOf(wires: Wires): ReadonlySet<string> {
  */
 export interface Orders<W extends AnyWorkflow = AnyWorkflow> {
   /**
-   * Places an order, which is stored once this resolves. `placed` is false for a repeat of an idempotency key. Rejects
+   * Places an order. The order is stored once this resolves. `placed` is false for a repeat of an idempotency key. Rejects
    * with `invalid_data`, `idempotency_conflict`, `limit_exceeded`, `body_too_large`, `store_full`, `store_unavailable`.
    */
   place(data: InputOf<W>, options?: KeyedOptions): Promise<{ placed: boolean; order: OrderOf<W> }>;
-  /** The order, or undefined when there is none of that id. */
+  /** Reads an order. Undefined: no order has this id. */
   get(id: string, options?: CallOptions): Promise<OrderOf<W> | undefined>;
-  /** One page of orders, the newest first. Rejects with `invalid_cursor`. */
+  /** Reads a page of orders, the newest first. Rejects with `invalid_cursor`. */
   list(
     query?: PageQuery<W>,
     options?: CallOptions,
@@ -123,29 +123,29 @@ export interface Orders<W extends AnyWorkflow = AnyWorkflow> {
   transition(id: string, transition: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
   /** Starts a failed order again. Rejects with `order_not_found`, `not_failed`, `stale`, `transition_not_allowed`. */
   retry(id: string, options?: CallOptions): Promise<OrderOf<W>>;
-  /** Where the order is stored, for keys of the role `operate`. Rejects with `order_not_found`. */
+  /** Tells where an order is stored. It needs a key of the role `operate`. Rejects with `order_not_found`. */
   stored(id: string, options?: CallOptions): Promise<Stored>;
-  /** Starts failed orders again, at most `limit` in one call; go on with `nextCursor`. Rejects with `invalid_cursor`. */
+  /** Starts failed orders again, at most `limit` in one call. Go on with `nextCursor`. Rejects with `invalid_cursor`. */
   retryMany(filter?: FailedFilter<W>, options?: CallOptions): Promise<{ retried: number; nextCursor: string | null }>;
-  /** The failed orders by status and fingerprint, the largest group first. */
+  /** Groups the failed orders by status and fingerprint, the largest group first. */
   failures(options?: CallOptions): Promise<readonly Failures<W>[]>;
-  /** One row for each status that is handled or waiting. */
+  /** Reads one row for each status that is handled or waiting. */
   queues(options?: CallOptions): Promise<readonly Queue<StatusName<W>>[]>;
   /** Stops the handling of a status until `resume`. Rejects with `status_not_found`, `status_not_handled`. */
   pause(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
-  /** Takes up the handling of a status again. Rejects with `status_not_found`, `status_not_handled`. */
+  /** Takes the handling of a status up again. Rejects with `status_not_found`, `status_not_handled`. */
   resume(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
   /** Erases a final order. Rejects with `order_not_found`, `order_not_final`. */
   remove(id: string, options?: CallOptions): Promise<void>;
   /**
-   * Any operation by its name, with the fields of its path, query or body as one object; `place` takes the data.
-   * Resolves to the JSON of the API's answer, undefined where it has none; `place` to `{ placed, order }`, and `queues`
-   * to the rows of this workflow. Rejects as the methods above do, and with `invalid_request` for a name that is none.
+   * Calls any operation by its name. `input` holds the fields of path, query or body; `place` takes the data. Resolves to
+   * the JSON of the response, or undefined if it has none. `place` resolves to `{ placed, order }`, and `queues` to the
+   * rows of this workflow. Rejects as the methods above do, and with `invalid_request` for an unknown name.
    */
   call(name: string, input?: unknown, options?: KeyedOptions): Promise<unknown>;
 }
 
-/** The methods over one way of calling an operation by its name. Which workflow it is, the types outside alone know. */
+/** Makes the methods from `call`. Only the types of its callers know the workflow. */
 export function ordersOver(call: Orders["call"]): Orders {
   const get: Orders["get"] = async (id, options) => {
     try {

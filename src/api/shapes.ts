@@ -1,4 +1,4 @@
-/** How results are shown: their schemas in the API's description, and what writes them. */
+/** How results are shown: their schemas in the OpenAPI document, and the functions that write them. */
 import * as z from "zod";
 import type { Depth, FailureGroup, OrderPage, Whereabouts } from "../backend/port.ts";
 import type { StoredOrder } from "../core/order.ts";
@@ -93,7 +93,7 @@ const stored = later(() =>
 );
 const retried = later(() => z.object({ retried: count(), nextCursor: nextCursor() }));
 
-/** What stands within results, and is named in the API's description so that it is said once. */
+/** The schemas inside results. Each has a name, so that the OpenAPI document holds it once. */
 export const sharedShapes = [
   { name: "Failure", schema: failure },
   { name: "HistoryEntry", schema: historyEntry },
@@ -102,7 +102,7 @@ export const sharedShapes = [
   { name: "Queue", schema: queue },
 ] as const satisfies readonly Shape[];
 
-/** An order as the API shows it, with the schemas of the workflow's own data and results. */
+/** The schema of an order as the API shows it, with the workflow's own schemas of data and results. */
 export function orderShape(workflow: string, statuses: readonly string[], data: z.ZodType, results: z.ZodType) {
   return z.object({
     id: z.string().describe("Later orders have greater ids."),
@@ -124,7 +124,7 @@ export function orderShape(workflow: string, statuses: readonly string[], data: 
   });
 }
 
-/** A page of orders as the API shows it. */
+/** The schema of a page of orders as the API shows it. */
 export function orderPageShape(order: z.ZodType) {
   return z.object({ items: z.array(order), nextCursor: nextCursor() });
 }
@@ -141,7 +141,7 @@ export const asOrderPage: Shown<OrderPage> = {
   },
 };
 
-/** The order of a placing; `placed` is told by the status of the answer. */
+/** The order of a placing. The HTTP status tells `placed`. */
 export const asPlaced: Shown<{ readonly placed: boolean; readonly order: StoredOrder }> = {
   shape: "Order",
   value: ({ placed, order }, workflow) => ({ placed, order: orderOf(order, workflow) }),
@@ -175,7 +175,7 @@ export const asStored = asValue<Whereabouts & { readonly id: string; readonly ve
   schema: stored,
 });
 
-/** A result that is shown as a plain value, and as that value's JSON. */
+/** Shows a result as a plain value, and as that value's JSON. */
 export function asValue<Out>(shape: Shape, toValue: (out: Out) => unknown = (out) => out): Shown<Out> {
   return { shape, value: toValue, writer: () => (out) => JSON.stringify(toValue(out)) };
 }

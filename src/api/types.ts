@@ -1,31 +1,33 @@
-/** What `Orders<W>` takes and gives: the same for the client, the library and tests. Types alone. */
+/** The types of `Orders<W>`, which are the same for the client, the library and tests. Types alone. */
 import type { z } from "zod";
 import type { Whereabouts } from "../backend/port.ts";
 import type { App } from "../core/handlers.ts";
 import type { Order } from "../core/order.ts";
 import type { AnyWorkflow, DataOf, ResultsOf, StatusName } from "../core/workflow.ts";
 
-/** The workflow of what a client or `cauce.workflow` is typed by: itself, or that of an app. */
+export type { FailedFilter, Transition } from "../engine/engine.ts";
+
+/** The workflow by which a client or `cauce.workflow` is typed: a workflow itself, or an app's. */
 export type WorkflowOf<T> = T extends App<infer W> ? W : T extends AnyWorkflow ? T : never;
 
 /** An order of a workflow as the API shows it. */
 export type OrderOf<W extends AnyWorkflow> = Order<DataOf<W>, ResultsOf<W>, StatusName<W>>;
 
-/** What is sent to place an order: the schema's input, in which what has a default may be left out. */
+/** The data to place an order with: the schema's input. A field with a default may be left out. */
 export type InputOf<W extends AnyWorkflow> = z.input<W["data"]>;
 
-/** What every call takes. */
+/** The options of every call. */
 export interface CallOptions {
-  /** Ends the call, which then rejects with the signal's reason. The library looks at it before the call begins. */
+  /** Ends the call, which then rejects with the signal's reason. The library checks the signal only before the call begins. */
   readonly signal?: AbortSignal | undefined;
-  /** Kept in the order's history and named in the log. Over HTTP up to 128 visible ASCII characters; another is ignored. */
+  /** Kept in the order's history and in the log. HTTP takes 1 to 128 visible ASCII characters and ignores any other text. */
   readonly requestId?: string | undefined;
 }
 
 export interface KeyedOptions extends CallOptions {
   /**
-   * 1 to 255 characters, over HTTP of visible ASCII: a call with the same key is done once, however often it comes.
-   * Default: the client makes one for each call, so that its repeats are done once; the library and tests use none.
+   * Calls with the same key are done once. 1 to 255 characters; HTTP takes visible ASCII. Default: the client makes a key
+   * for each call, so that its repeats are done once. The library and tests use none.
    */
   readonly idempotencyKey?: string | undefined;
 }
@@ -45,31 +47,10 @@ export interface PageQuery<W extends AnyWorkflow> extends OrdersQuery<W> {
   readonly cursor?: string | undefined;
 }
 
-export interface Transition<W extends AnyWorkflow> {
-  readonly to: StatusName<W>;
-  /** At most 500 characters, kept in the history. */
-  readonly reason?: string | undefined;
-  readonly results?: Partial<ResultsOf<W>> | undefined;
-  /** Refused with `stale` unless the order has this version. */
-  readonly expectedVersion?: number | undefined;
-}
-
-/** Where an order is stored: what looks it up with the store's own tools. */
+/** Where an order is stored: the table and key with which the store's own tools find it. */
 export interface Stored extends Whereabouts {
   readonly id: string;
   readonly version: number;
-}
-
-/** Which failed orders start again; without a field, all of them. */
-export interface FailedFilter<W extends AnyWorkflow> {
-  readonly status?: StatusName<W> | undefined;
-  readonly fingerprint?: string | undefined;
-  /** 1 to 1,000 ids. */
-  readonly ids?: readonly string[] | undefined;
-  /** How many orders one call retries at most, 1 to 1,000. Default 1,000. */
-  readonly limit?: number | undefined;
-  /** The `nextCursor` of the call before. */
-  readonly cursor?: string | undefined;
 }
 
 /** Failed orders with the same status and fingerprint. */
@@ -92,9 +73,9 @@ export interface Queue<Status extends string = string> {
   readonly inFlight: number;
   readonly delayed: number;
   readonly failed: number;
-  /** When the order that is next in the queue changed last, in ISO 8601; null where none waits there. */
+  /** When the order that is first in the queue last changed, in ISO 8601. Null: no order waits. */
   readonly oldestWaitingAt: string | null;
-  /** An operator has paused it: nothing is delivered until it is resumed. */
+  /** An operator has paused the status: nothing is delivered until the status is resumed. */
   readonly paused: boolean;
   /** The counts are lower bounds. */
   readonly atLeast: boolean;

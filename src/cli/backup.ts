@@ -1,19 +1,17 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+/** `cauce backup`: copies a workflow's orders into a file. */
+import { readdirSync, statSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { CauceError } from "../core/errors.ts";
-import { readBackupSettings, settings } from "../node/serverSettings.ts";
-import { cauceVariables } from "../node/settings.ts";
-import { addOptions, type Output } from "./output.ts";
+import { addSettings, givenSettings, type Output, wrongUsage } from "./output.ts";
 
 export function addBackupCommand(program: Command, output: Output): void {
   const command = program
     .command("backup")
     .description("Copies a workflow's orders into a file, while their server runs or not.")
     .argument("<file>", "the file to make");
-  addOptions(command, { data: settings.data });
+  addSettings(command, "backup");
   command
-    .option("--workflow <name>", "the workflow to copy; needed where the directory holds several (CAUCE_WORKFLOW)")
     .option("--force", "replace the file if there is one")
     .addHelpText(
       "after",
@@ -22,31 +20,23 @@ Examples:
   $ cauce backup orders-backup.db
   $ cauce backup /backups/orders.db --data /var/lib/shop --workflow orders --force`,
     )
-    .action((file: string, flags: BackupFlags) => backup(file, flags, output));
+    .action((file: string, flags: Record<string, unknown>) => backup(file, flags, output));
 }
 
-interface BackupFlags {
-  readonly data?: string;
-  readonly workflow?: string;
-  readonly force?: boolean;
-}
-
-/** Copies, and says what the copy holds and how to restore it. */
-async function backup(file: string, { force, ...flags }: BackupFlags, output: Output): Promise<void> {
-  const { data, workflow: named } = readBackupSettings(flags, cauceVariables());
+/** Copies the orders, and says what the copy contains and how to restore it. */
+async function backup(file: string, { force, ...given }: Record<string, unknown>, output: Output): Promise<void> {
+  const { data, workflow: named } = givenSettings("backup", given);
   const directory = resolve(data);
-  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new CauceError("setting_invalid", `${file} is a directory; give the name of a file in it`);
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found?.isDirectory()) throw wrongUsage(`${file} is a directory; give the name of a file in it`);
+  if (found !== undefined && force !== true) {
+    throw wrongUsage(`${file} exists already; give another name, or --force to replace it`);
   }
-  if (existsSync(file) && force !== true) {
-    throw new CauceError("setting_invalid", `${file} exists already; give another name, or --force to replace it`);
-  }
-  const workflow = named ?? onlyWorkflow(directory);
+  const workflow = named ?? findWorkflow(directory);
   const { backupStore } = await import("../backend/sqlite/backup.ts");
   const progress = progressBar(output);
-  const { orders } = await backupStore({ directory, workflow, to: file, onProgress: progress.show }).finally(
-    progress.clear,
-  );
+  const copying = backupStore({ directory, workflow, to: file, onProgress: progress.show });
+  const { orders } = await copying.finally(progress.clear);
   output.out(`${file} holds ${orders.toLocaleString("en-US")} orders of "${workflow}".
 
 To restore it: stop the server, put the file into its data directory as
@@ -54,25 +44,25 @@ ${workflow}.db, with no ${workflow}.db-wal or ${workflow}.db-shm beside it, and 
 `);
 }
 
-function onlyWorkflow(directory: string): string {
-  let names: string[] = [];
+/**
+ * Finds the only workflow of a data directory.
+ * @throws `store_unreadable` if there is none, `setting_invalid` if there are several
+ */
+function findWorkflow(directory: string): string {
+  let files: string[] = [];
   try {
-    names = readdirSync(directory).flatMap((name) => /^([a-z][A-Za-z0-9]{0,39})\.db$/.exec(name)?.[1] ?? []);
+    files = readdirSync(directory);
   } catch {
-    // Told below: whatever keeps it from being read, no orders are found in it.
+    // Told below: no orders are found in it.
   }
-  const [only, ...others] = names.sort();
+  const names = files.flatMap((name) => /^([a-z][A-Za-z0-9]{0,39})\.db$/.exec(name)?.[1] ?? []).sort();
+  const [only, ...others] = names;
   if (only === undefined) {
-    throw new CauceError(
-      "store_unreadable",
-      `${join(directory, "")} holds no orders; name the server's data directory with --data`,
-    );
+    const what = `${directory} holds no orders; name the server's data directory with --data`;
+    throw new CauceError("store_unreadable", what);
   }
   if (others.length === 0) return only;
-  throw new CauceError(
-    "setting_invalid",
-    `${directory} holds several workflows; choose one with --workflow: ${names.join(", ")}`,
-  );
+  throw wrongUsage(`${directory} holds several workflows; choose one with --workflow: ${names.join(", ")}`);
 }
 
 const barLength = 30;
@@ -90,36 +80,4 @@ function progressBar({ terminal, out }: Output) {
     },
     clear: () => void (shown >= 0 && out("\r\x1b[K")),
   };
-}
-
-/** Makes the directory where it is missing. Throws `directory_unusable`. */
-export function usableDirectory(path: string): void {
-  try {
-    // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
-    mkdirSync(path, { recursive: existsSync(path) || !existsSync(dirname(path)) });
-  } catch (cause) {
-    throw directoryUnusable(path, cause);
-  }
-}
-
-/** Throws `directory_unusable` where `usableDirectory` would most likely do so too, without making anything. */
-export function checkUsable(path: string): void {
-  let nearest = resolve(path);
-  while (!existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
-  try {
-    // The dot asks for a directory.
-    accessSync(`${nearest}/.`, constants.W_OK);
-  } catch (cause) {
-    throw directoryUnusable(path, cause);
-  }
-}
-
-/** Why a directory cannot be used, as `directory_unusable`. */
-export function directoryUnusable(path: string, cause: unknown): CauceError {
-  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
-  const what =
-    code === "EEXIST" || code === "ENOTDIR"
-      ? "there is a file of that name; give a directory"
-      : `it cannot be made, read or written (${code}); check the path and its rights`;
-  return new CauceError("directory_unusable", `${path}: ${what}`, { cause });
 }

@@ -1,21 +1,17 @@
+/** `cauce diagram`: draws a workflow. */
 import { type AnyWorkflow, kindOf, type StatusDefinition } from "../core/workflow.ts";
 
-// Words that Mermaid reads as its own where a state's name stands.
-const reserved = new Set(
-  "as class classdef click default direction end href note scale state statediagram style".split(" "),
-);
-
-/** A workflow as a Mermaid `stateDiagram-v2`, ending in a newline. */
+/** Draws a workflow as a Mermaid `stateDiagram-v2`, ending in a newline. */
 export function diagram(workflow: AnyWorkflow): string {
   const statuses = Object.entries(workflow.statuses as Record<string, StatusDefinition>);
-  const lines = [`[*] --> ${idOf(workflow.initial)}`];
+  const lines = [`[*] --> ${mermaidId(workflow.initial)}`];
   for (const [name, status] of statuses) {
-    const id = idOf(name);
+    const id = mermaidId(name);
     if (id !== name) lines.push(`state "${name}" as ${id}`);
-    for (const to of status.to ?? []) lines.push(`${id} --> ${idOf(to)}`);
-    if (status.exhausted !== undefined) lines.push(`${id} --> ${idOf(status.exhausted)} : attempts exhausted`);
+    for (const to of status.to ?? []) lines.push(`${id} --> ${mermaidId(to)}`);
+    if (status.exhausted !== undefined) lines.push(`${id} --> ${mermaidId(status.exhausted)} : attempts exhausted`);
     if (status.expires !== undefined) {
-      lines.push(`${id} --> ${idOf(status.expires.to)} : expires after ${duration(status.expires.afterSeconds)}`);
+      lines.push(`${id} --> ${mermaidId(status.expires.to)} : expires after ${duration(status.expires.afterSeconds)}`);
     }
     if (status.final) lines.push(`${id} --> [*]`);
   }
@@ -25,14 +21,19 @@ export function diagram(workflow: AnyWorkflow): string {
     "classDef final fill:#e5e7eb,stroke:#6b7280,color:#111827,stroke-width:3px",
   );
   for (const kind of ["handled", "waiting", "final"] as const) {
-    const ids = statuses.filter(([, status]) => kindOf(status) === kind).map(([name]) => idOf(name));
+    const ids = statuses.filter(([, status]) => kindOf(status) === kind).map(([name]) => mermaidId(name));
     if (ids.length > 0) lines.push(`class ${ids.join(", ")} ${kind}`);
   }
   const body = lines.map((line) => `  ${line}\n`).join("");
   return `---\ntitle: ${workflow.name}\n---\nstateDiagram-v2\n${body}`;
 }
 
-function idOf(name: string): string {
+// Words that Mermaid reads as its own where a state's name stands.
+const reserved = new Set(
+  "as class classdef click default direction end href note scale state statediagram style".split(" "),
+);
+
+function mermaidId(name: string): string {
   return reserved.has(name.toLowerCase()) ? `${name}_` : name;
 }
 

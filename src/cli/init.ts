@@ -1,27 +1,15 @@
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import {
-  closeSync,
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+/** `cauce init`: writes a small workflow of its own into a directory. */
+import { type ExecFileException, type ExecFileOptions, execFile } from "node:child_process";
+import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { CauceError } from "../core/errors.ts";
-import { checkUsable, directoryUnusable, usableDirectory } from "./backup.ts";
-import { description, oneLine } from "./output.ts";
+import { description, oneLine, systemCode } from "./output.ts";
 
-export type Language = "typescript" | "javascript";
+type Language = "typescript" | "javascript";
 
 // Like the package's description, the folder lies two floors up from here, in the sources and in `dist` alike.
 const templates = new URL("../../templates/", import.meta.url);
@@ -40,64 +28,59 @@ export interface InitOptions {
   readonly language: Language;
   /** What the project's package.json asks for. */
   readonly own: OwnPackage;
-  /** The directory that the path starts from, and the person with it. Default: the working directory. */
+  /** The directory that a relative path starts from. Default: the working directory. */
   readonly from?: string;
-  /** Told what is about to take some seconds. */
+  /** Called before what takes some seconds. */
   readonly onStep?: (text: string) => void;
 }
 
 /**
- * Writes a small workflow of its own into a directory, which is made if it is missing, and resolves to what to do next.
- * From a checkout Cauce itself is packed into the directory, so that the project outlives the checkout.
- * Whatever it throws, it leaves nothing behind.
- * @throws `directory_not_empty` where the directory holds anything but `.git`; `directory_unusable` where it cannot be
- * made, read or written; `package_missing` and `package_not_packed` where Cauce cannot be packed.
+ * Writes the project into a directory, which is made if it is missing. Resolves to what to do next. From a checkout Cauce
+ * itself is packed into the directory, so that the project does not need the checkout. If it throws, it leaves nothing.
+ * @throws `directory_not_empty` for a directory that contains anything but `.git`; `directory_unusable` for one that
+ * cannot be made, read or written; `package_missing` and `package_not_packed` if Cauce cannot be packed.
  */
 export async function init(path: string, options: InitOptions): Promise<string> {
   const { language, own, from = process.cwd(), onStep } = options;
   const directory = resolve(from, path);
-  const typescript = language === "typescript";
-  const written: Written[] = [...files, ...(typescript ? [settings] : [])].map(({ name, says }) => ({
-    name: typescript ? name : inJavaScript(name),
-    says,
-    text: textOf(name, language),
-  }));
-  written.push({ name: "package.json", says: "scripts and dependencies", text: packageOf(directory, language, own) });
+  const isTypescript = language === "typescript";
+  const translate = (text: string) => (isTypescript ? text : inJavaScript(text));
+  const written = [...files, ...(isTypescript ? [settings] : [])].map(({ name, says }) =>
+    textFile(translate(name), says, translate(readTemplate(name))),
+  );
+  written.push(textFile("package.json", "scripts and dependencies", packageJson(directory, language, own)));
 
   // Before the seconds that packing takes.
   checkUsable(directory);
   refuseFull(path, directory);
   if (own.pack === undefined || own.file === undefined) write(path, directory, written);
   else {
-    const packing = mkdtempSync(join(tmpdir(), "cauce-pack-"));
+    const packing = fs.mkdtempSync(join(tmpdir(), "cauce-pack-"));
     try {
       onStep?.(`Packing Cauce ${own.version} from ${own.directory}, which takes some seconds …`);
       const tarball = await own.pack(packing);
-      written.push({ name: own.file, says: "Cauce itself, for npm install; keep it with the code", copyOf: tarball });
+      const says = "Cauce itself, for npm install; keep it with the code";
+      written.push({ name: own.file, says, write: (file) => fs.copyFileSync(tarball, file) });
       write(path, directory, written);
     } finally {
-      rmSync(packing, { recursive: true, force: true });
+      fs.rmSync(packing, { recursive: true, force: true });
     }
   }
-
-  return afterwards(directory, { written, own, from });
+  return describeNext(directory, written, own, from);
 }
 
-/** What a person reads once all is written. */
-function afterwards(
-  directory: string,
-  { written, own, from }: { readonly written: readonly Written[]; readonly own: OwnPackage; readonly from: string },
-): string {
+/** Says what was written, and what to do next. */
+function describeNext(directory: string, written: readonly Written[], own: OwnPackage, from: string): string {
   const width = Math.max(...written.map(({ name }) => name.length)) + 3;
   const below = relative(from, directory);
   const there = below.startsWith("..") ? directory : below;
-  const fileMissing = own.pack === undefined && own.file !== undefined;
+  const isFileMissing = own.pack === undefined && own.file !== undefined;
   return [
     `Wrote a workflow into ${directory}:`,
     "",
     ...written.map(({ name, says }) => `  ${name.padEnd(width)}${says}`),
     "",
-    ...(fileMissing
+    ...(isFileMissing
       ? [
           `Cauce ${own.version} is not on the npm registry, so package.json asks for ${own.file} beside it. Copy the file`,
           "from which you installed Cauce, or pack what is installed, as the command npm pack below does.",
@@ -107,7 +90,7 @@ function afterwards(
     "Go on with:",
     ...(there === "" ? [] : [`  cd ${quoted(there)}`]),
     // Without its scripts, which would build from sources that are not there.
-    ...(fileMissing ? [`  npm pack --ignore-scripts ${quoted(own.directory)}`] : []),
+    ...(isFileMissing ? [`  npm pack --ignore-scripts ${quoted(own.directory)}`] : []),
     "  npm install",
     "  npm test",
     "  npm start",
@@ -115,29 +98,38 @@ function afterwards(
   ].join("\n");
 }
 
-type Written = { readonly name: string; readonly says: string } & (
-  | { readonly text: string }
-  | { readonly copyOf: string }
-);
+function quoted(path: string): string {
+  return /\s/.test(path) ? `"${path}"` : path;
+}
 
-/** Writes all of it or nothing. */
+/** A file of the project, and what it is for. */
+interface Written {
+  readonly name: string;
+  readonly says: string;
+  write(file: string): void;
+}
+
+function textFile(name: string, says: string, text: string): Written {
+  return { name, says, write: (file) => fs.writeFileSync(file, text) };
+}
+
+/** Writes all of the files or none. */
 function write(path: string, directory: string, all: readonly Written[]): void {
   const done: string[] = [];
-  const existed = existsSync(directory);
+  const existed = fs.existsSync(directory);
   try {
-    usableDirectory(directory);
+    makeDirectory(directory);
     refuseFull(path, directory);
     for (const each of all) {
       const file = join(directory, each.name);
       // Never over a file, even one that came into being just now.
-      closeSync(openSync(file, "wx"));
+      fs.closeSync(fs.openSync(file, "wx"));
       done.push(file);
-      if ("text" in each) writeFileSync(file, each.text);
-      else copyFileSync(each.copyOf, file);
+      each.write(file);
     }
   } catch (error) {
-    for (const file of done) rmSync(file, { force: true });
-    if (!existed && existsSync(directory) && readdirSync(directory).length === 0) rmdirSync(directory);
+    for (const file of done) fs.rmSync(file, { force: true });
+    if (!existed && fs.existsSync(directory) && fs.readdirSync(directory).length === 0) fs.rmdirSync(directory);
     throw error instanceof CauceError ? error : directoryUnusable(path, error);
   }
 }
@@ -145,12 +137,12 @@ function write(path: string, directory: string, all: readonly Written[]): void {
 function refuseFull(path: string, directory: string): void {
   let names: string[] = [];
   try {
-    if (existsSync(directory)) names = readdirSync(directory);
+    if (fs.existsSync(directory)) names = fs.readdirSync(directory);
   } catch (error) {
     throw directoryUnusable(path, error);
   }
   // A directory in which `git init` has run is still empty.
-  const [found] = names.filter((name) => name !== ".git");
+  const found = names.find((name) => name !== ".git");
   if (found === undefined) return;
   throw new CauceError(
     "directory_not_empty",
@@ -158,24 +150,19 @@ function refuseFull(path: string, directory: string): void {
   );
 }
 
-function quoted(path: string): string {
-  return /\s/.test(path) ? `"${path}"` : path;
-}
-
-function textOf(name: string, language: Language): string {
+function readTemplate(name: string): string {
   // npm leaves a .gitignore out of a package, and keeps to what it says.
-  const text = readFileSync(new URL(name.replace(/^\./, ""), templates), "utf8");
-  return language === "typescript" ? text : inJavaScript(text);
+  return fs.readFileSync(new URL(name.replace(/^\./, ""), templates), "utf8");
 }
 
-/** The templates hold no types of their own, so that JavaScript differs from TypeScript by the names of files alone. */
+/** The templates contain no types of their own, so JavaScript differs from TypeScript in the names of files alone. */
 function inJavaScript(text: string): string {
   return text.replace(/^npm run typecheck .*\n/m, "").replace(/\b(orders\.\w+)\.ts\b/g, "$1.js");
 }
 
-function packageOf(directory: string, language: Language, own: OwnPackage): string {
+function packageJson(directory: string, language: Language, own: OwnPackage): string {
   const { peerDependencies, devDependencies } = description();
-  const app = language === "typescript" ? "orders.app.ts" : "orders.app.js";
+  const isTypescript = language === "typescript";
   const content = {
     name: packageName(basename(directory)),
     version: "0.0.0",
@@ -184,15 +171,15 @@ function packageOf(directory: string, language: Language, own: OwnPackage): stri
     engines: { node: ">=24" },
     scripts: {
       // Without exec, a shell would stand between npm and the server, and keep npm's signals to itself.
-      start: `exec cauce start ${app}`,
+      start: `exec cauce start orders.app.${isTypescript ? "ts" : "js"}`,
       test: "node --test",
-      ...(language === "typescript" ? { typecheck: "tsc" } : {}),
+      typecheck: isTypescript ? "tsc" : undefined,
     },
     dependencies: { cauce: own.file === undefined ? own.version : `file:${own.file}`, zod: peerDependencies.zod },
-    // Those that Cauce itself is checked with.
-    ...(language === "typescript"
-      ? { devDependencies: { "@types/node": devDependencies["@types/node"], typescript: devDependencies.typescript } }
-      : {}),
+    // The versions that Cauce itself is checked with.
+    devDependencies: isTypescript
+      ? { "@types/node": devDependencies["@types/node"], typescript: devDependencies.typescript }
+      : undefined,
   };
   return `${JSON.stringify(content, null, 2)}\n`;
 }
@@ -208,29 +195,23 @@ function packageName(directoryName: string): string {
 }
 
 /** Cauce's own package: what a new project asks npm for, and how npm gets it. */
-export interface OwnPackage {
-  readonly version: string;
-  /** The folder that holds its package.json. */
-  readonly directory: string;
-  /** The tarball that a project has to hold, since the npm registry has no such version; undefined where it has. */
-  readonly file: string | undefined;
-  /** Builds that tarball into an empty directory and resolves to its path. Undefined where there are no sources. */
-  readonly pack: ((directory: string) => Promise<string>) | undefined;
-}
+export type OwnPackage = ReturnType<typeof ownPackage>;
 
 /** Looks at the package that this code is a part of. */
-export function ownPackage(): OwnPackage {
+export function ownPackage() {
   // Two floors up from here, in the sources and in `dist` alike.
   const directory = resolve(fileURLToPath(new URL("../../", import.meta.url)));
   const { version, private: unpublished } = description();
   // No package ships the compiler's settings, so this is a checkout, and its sources may be of no version at all.
-  const checkout = existsSync(join(directory, buildSettings));
+  const isCheckout = fs.existsSync(join(directory, buildSettings));
   return {
     version,
+    /** The folder that contains the package.json. */
     directory,
-    // npm publishes no package that calls itself private.
-    file: checkout || unpublished === true ? `cauce-${version}.tgz` : undefined,
-    pack: checkout ? (target) => packCheckout(directory, target) : undefined,
+    /** The tarball that a project needs. Undefined if the npm registry has it: npm publishes no private package. */
+    file: isCheckout || unpublished === true ? `cauce-${version}.tgz` : undefined,
+    /** Builds that tarball into an empty directory, and resolves to its path. Undefined without the sources. */
+    pack: isCheckout ? (target: string) => packCheckout(directory, target) : undefined,
   };
 }
 
@@ -243,24 +224,20 @@ const buildSettings = "tsconfig.build.json";
  * fails, or there is no npm.
  */
 export async function packCheckout(checkout: string, directory: string): Promise<string> {
-  const compiler = compilerOf(checkout);
+  const compiler = findCompiler(checkout);
   try {
     const staged = join(directory, "package");
-    mkdirSync(staged);
-    const { files, name, version } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as {
-      readonly files: readonly string[];
-      readonly name: string;
-      readonly version: string;
-    };
+    fs.mkdirSync(staged);
+    const { files, name, version } = description(join(checkout, "package.json"));
     for (const each of ["package.json", ...files.filter((file) => file !== "dist")]) {
-      cpSync(join(checkout, each), join(staged, each), { recursive: true });
+      fs.cpSync(join(checkout, each), join(staged, each), { recursive: true });
     }
     const build = [compiler, "-p", join(checkout, buildSettings), "--outDir", join(staged, "dist")];
-    await run("the compiler", spawn(process.execPath, build, { cwd: checkout }));
+    await run("the compiler", process.execPath, build, { cwd: checkout });
     // In a shell, as npm is a .cmd file on Windows; nothing in the line needs quoting. The package's scripts would
     // build it once more.
     const pack = "npm pack --ignore-scripts --loglevel=error --pack-destination ..";
-    await run("npm", spawn(pack, { cwd: staged, shell: true }));
+    await run("npm", pack, [], { cwd: staged, shell: true });
     return join(directory, `${name}-${version}.tgz`);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -272,7 +249,7 @@ export async function packCheckout(checkout: string, directory: string): Promise
   }
 }
 
-function compilerOf(checkout: string): string {
+function findCompiler(checkout: string): string {
   try {
     return join(dirname(createRequire(join(checkout, "package.json")).resolve("typescript/package.json")), "bin/tsc");
   } catch (cause) {
@@ -286,18 +263,49 @@ function compilerOf(checkout: string): string {
 
 const reasonLengthMax = 400;
 
-/** Resolves once a process has ended well; rejects with what it said. */
-async function run(what: string, child: ChildProcessWithoutNullStreams): Promise<void> {
-  let text = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (chunk: string) => {
-      text += chunk;
-    });
-  }
-  child.stdin.end();
-  const ended = await new Promise<string | number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code, signal) => resolve(signal ?? code));
+/** Runs a program to its end. Rejects with what it wrote if it fails. */
+async function run(what: string, file: string, args: readonly string[], options: ExecFileOptions): Promise<void> {
+  const running = promisify(execFile)(file, args, { ...options, maxBuffer: Number.POSITIVE_INFINITY });
+  running.child.stdin?.end();
+  await running.catch(({ signal, code, stdout, stderr }: ExecFileException) => {
+    const text = oneLine(`${stdout}${stderr}`).slice(0, reasonLengthMax);
+    throw new Error(`${what} ended with ${signal ?? code} (${text})`);
   });
-  if (ended !== 0) throw new Error(`${what} ended with ${ended} (${oneLine(text).slice(0, reasonLengthMax)})`);
+}
+
+/**
+ * Makes a directory if it is missing.
+ * @throws `directory_unusable`
+ */
+export function makeDirectory(path: string): void {
+  try {
+    // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
+    fs.mkdirSync(path, { recursive: fs.existsSync(path) || !fs.existsSync(dirname(path)) });
+  } catch (cause) {
+    throw directoryUnusable(path, cause);
+  }
+}
+
+/**
+ * Checks whether `makeDirectory` would most likely succeed, without making anything.
+ * @throws `directory_unusable`
+ */
+function checkUsable(path: string): void {
+  let nearest = resolve(path);
+  while (!fs.existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
+  try {
+    // The dot asks for a directory.
+    fs.accessSync(`${nearest}/.`, fs.constants.W_OK);
+  } catch (cause) {
+    throw directoryUnusable(path, cause);
+  }
+}
+
+function directoryUnusable(path: string, cause: unknown): CauceError {
+  const code = systemCode(cause);
+  const what =
+    code === "EEXIST" || code === "ENOTDIR"
+      ? "there is a file of that name; give a directory"
+      : `it cannot be made, read or written (${code}); check the path and its rights`;
+  return new CauceError("directory_unusable", `${path}: ${what}`, { cause });
 }

@@ -1,19 +1,21 @@
+/** Loads the module of an app, and says in one line why it cannot be loaded. */
 import { existsSync, statSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
-import { whenIdle } from "../node/server.ts";
-import { isCauceError, oneLine } from "./output.ts";
+import { onProcess } from "../node/server.ts";
+import { isCauceError, oneLine, systemCode } from "./output.ts";
 
 const whatToExport = "its default export must be what implement(…) returned, or an array of those";
 
 const neverLoads =
-  "it never ends loading: a top-level await, in it or in a module that it imports, waits for what never comes; take it out, or open in `resources` what it waits for";
+  "it never ends loading: a top-level await in it, or in a module that it imports, waits for something that never comes; remove the await, or open what it waits for in `resources`";
 
 /**
- * Imports the module of an app and returns its default export, one or several. Throws `app_not_loadable`, or what
- * `defineWorkflow` and `implement` found wrong (`workflow_invalid`, `app_invalid`, `schema_unsupported`).
+ * Imports the module of an app and returns its default export: one app or several.
+ * @throws `app_not_loadable`; what `defineWorkflow` and `implement` found wrong (`workflow_invalid`, `app_invalid`,
+ * `schema_unsupported`)
  */
 export async function loadApp(path: string): Promise<App[]> {
   const file = resolve(path);
@@ -27,8 +29,8 @@ export async function loadApp(path: string): Promise<App[]> {
   try {
     module = await importEnding(pathToFileURL(file).href);
   } catch (error) {
-    if (isCauceError(error)) return error.message === neverLoads ? refuse(neverLoads) : Promise.reject(error);
-    return refuse(whyNot(error), error);
+    if (isCauceError(error)) throw error;
+    return error === neverLoads ? refuse(neverLoads) : refuse(explain(error), error);
   }
   if (module.default === undefined) return refuse(`it has no default export; ${whatToExport}`);
   const apps = [module.default].flat();
@@ -40,31 +42,27 @@ export async function loadApp(path: string): Promise<App[]> {
   return apps as App[];
 }
 
-/** Imports a module; rejects where it waits for what can no longer come, which Node answers by ending the process. */
+/** Imports a module. Rejects if the module waits for what can no longer come: Node would end the process. */
 async function importEnding(url: string): Promise<{ readonly default?: unknown }> {
-  let forget = () => {};
-  const idle = new Promise<never>((_, reject) => {
-    forget = whenIdle(() => reject(new CauceError("app_not_loadable", neverLoads)));
-  });
+  const idle = Promise.withResolvers<never>();
+  const forget = onProcess("beforeExit", () => idle.reject(neverLoads));
   try {
-    return await Promise.race([import(url), idle]);
+    return await Promise.race([import(url), idle.promise]);
   } finally {
     forget();
   }
 }
 
-/** Why an import failed and what to do, in one line: where it is known, with the file and line. */
-function whyNot(error: unknown): string {
+/** Says in one line why an import failed and what to do; with the file and line, if they are known. */
+function explain(error: unknown): string {
   if (!(error instanceof Error)) return `it threw ${describe(error)} while loading; correct it`;
-  const message = oneLine(error.message);
-  const code = (error as NodeJS.ErrnoException).code;
+  const message = oneLine(error.message).replaceAll(`${process.cwd()}/`, "");
+  const code = systemCode(error);
   if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") {
-    return `an import is missing: ${shorten(message)}; correct the import, or install what it names`;
+    return `an import is missing: ${message}; correct the import, or install what it names`;
   }
-  if (code === "ERR_UNKNOWN_FILE_EXTENSION") {
-    return `${shorten(message)}; an app is a .ts, .mts, .js or .mjs module`;
-  }
-  const where = placeOf(error);
+  if (code === "ERR_UNKNOWN_FILE_EXTENSION") return `${message}; an app is a .ts, .mts, .js or .mjs module`;
+  const where = locationOf(error);
   const at = where === undefined ? "" : ` at ${where}`;
   if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
     return `${message}${at}; Node only strips types, so write it in JavaScript's own syntax`;
@@ -72,27 +70,23 @@ function whyNot(error: unknown): string {
   if (error instanceof SyntaxError) {
     const kind = message.includes("does not provide an export") ? "wrong import" : "syntax error";
     const fix = where === undefined ? '"node --check" names the line, in it or a module that it imports' : "correct it";
-    return `${kind}${at}: ${shorten(message)}; ${fix}`;
+    return `${kind}${at}: ${message}; ${fix}`;
   }
-  return `${error.name} while loading${at}: ${shorten(message)}; correct it`;
+  return `${error.name} while loading${at}: ${message}; correct it`;
 }
 
-/** Where an error arose, as `file:line`: Node puts a syntax error's place before its stack, others name it in a frame. */
-function placeOf(error: Error): string | undefined {
+/**
+ * Finds where an error arose, as `file:line`. Node puts a syntax error's location before its stack; other errors have it
+ * in a frame.
+ */
+function locationOf(error: Error): string | undefined {
   const stack = error.stack ?? "";
   const before = /^((?:file:\/\/)?\/.+|[A-Za-z]:\\.+):(\d+)$/.exec(stack.split("\n", 1)[0] ?? "");
   const found = before ?? /\(?(file:\/\/\S+?):(\d+):\d+\)?$/m.exec(stack);
-  return found?.[1] === undefined ? undefined : `${short(found[1])}:${found[2]}`;
-}
-
-function short(fileOrUrl: string): string {
-  const file = fileOrUrl.startsWith("file:") ? fileURLToPath(fileOrUrl) : fileOrUrl;
+  if (found?.[1] === undefined) return undefined;
+  const file = found[1].startsWith("file:") ? fileURLToPath(found[1]) : found[1];
   const fromHere = relative(process.cwd(), file);
-  return fromHere.startsWith("..") ? file : fromHere;
-}
-
-function shorten(message: string): string {
-  return message.replaceAll(`${process.cwd()}/`, "");
+  return `${fromHere.startsWith("..") ? file : fromHere}:${found[2]}`;
 }
 
 function isApp(value: unknown): value is App {

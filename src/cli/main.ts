@@ -1,8 +1,7 @@
 import { Command, Option } from "commander";
 import type { Operation } from "../api/operation.ts";
 import { operations as allOperations } from "../api/operations.ts";
-import { readSettings, readSweepSettings, settings, sweepSettings } from "../node/serverSettings.ts";
-import { cauceVariables, givenFrom } from "../node/settings.ts";
+import { givenFrom } from "../node/readSettings.ts";
 import { addBackupCommand } from "./backup.ts";
 import { addEmulateCommand, addStackCommands } from "./deploy/command.ts";
 import { diagram } from "./diagram.ts";
@@ -10,7 +9,16 @@ import { addImportCommand } from "./import/command.ts";
 import { init, ownPackage } from "./init.ts";
 import { createKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
-import { addOptions, exitCodes, flagsOf, isBrokenPipe, type Output, processOutput, report, version } from "./output.ts";
+import {
+  addSettings,
+  exitCodes,
+  givenSettings,
+  isBrokenPipe,
+  type Output,
+  processOutput,
+  report,
+  version,
+} from "./output.ts";
 import { addOrderCommands } from "./remote/commands.ts";
 import { addVerifyCommand } from "./verify/command.ts";
 import { watch } from "./watch.ts";
@@ -24,7 +32,7 @@ export async function main(args: readonly string[], output: Output = processOutp
     return exitCodes.done;
   } catch (error) {
     const exitCode = report(error, output);
-    // The process ends with this, and would take along what a full pipe has not yet let through.
+    // The process ends with this exit code, and would lose what a full pipe has not yet let through.
     await output.taken?.();
     return exitCode;
   }
@@ -56,21 +64,33 @@ Examples:
 Exit codes: 0 done, 1 a failure, 2 wrong usage.
 An error is one line on standard error: "code: message".`,
     );
+  addProcessCommands(program, args, output);
+  addProjectCommands(program, output);
+  addBackupCommand(program, output);
+  addOrderCommands(program, output, operations);
+  addImportCommand(program, output);
+  addStackCommands(program, output);
+  addEmulateCommand(program, output);
+  addVerifyCommand(program, output);
+  return program;
+}
 
+/** `cauce start` and `cauce sweep`. What does their work is loaded once they run: the other commands need no store. */
+function addProcessCommands(program: Command, args: readonly string[], output: Output): void {
   const startCommand = program
     .command("start")
     .description("Serves an app's API and processes its orders, in this process, until SIGTERM or SIGINT.")
     .argument("<app>", "module whose default export is what implement(…) returned, or an array of those")
     .addOption(new Option("--watched").hideHelp());
-  addOptions(startCommand, settings);
+  addSettings(startCommand, "start");
   startCommand
     .addHelpText(
       "after",
       `
 Each setting is a flag or the variable beside it; the flag wins. CAUCE_KEYS holds
-the lines of a keys file in its place.
-SIGTERM or SIGINT: it stops receiving, finishes what is in hand and exits with 0;
-a second signal exits at once, with 143 or 130.
+the lines of a keys file, in place of --keys.
+At SIGTERM or SIGINT the server stops receiving, finishes the requests and handlers
+under way, and exits with 0. A second signal ends it at once, with 143 or 130.
 
 Examples:
   $ cauce start shop.app.ts
@@ -80,36 +100,38 @@ Examples:
   $ cauce start shop.app.ts --backend aws --stage prod --role work --status paid`,
     )
     .action(async (app: string, { watched, ...given }: Record<string, string | boolean>) => {
-      const chosen = readSettings(flagsOf(settings, given), cauceVariables());
+      const chosen = givenSettings("start", given);
       if (chosen.watch && !watched) return watch(app, args, output);
-      // Loaded late: the other commands, and the process that watches, need no server and no store.
       const { start } = await import("./start.ts");
       return start(app, chosen, { output, watched: watched === true });
     });
 
   const sweepCommand = program
     .command("sweep")
-    .description("Delivers once what was lost and moves what waited too long, on AWS: for a schedule.")
+    .description("Sweeps once on AWS, for a schedule: delivers lost orders again and moves those that waited too long.")
     .argument("<app>", "module of the app, as for start");
-  addOptions(sweepCommand, sweepSettings);
+  addSettings(sweepCommand, "sweep");
   sweepCommand
     .option("--json", "print one line of JSON")
     .addHelpText(
       "after",
       `
-Needed each minute where no process has the role all. Several at once do no harm.
-SIGINT or SIGTERM end it after the step at hand.
+Run it each minute if no process has the role all. Several sweeps at once do no harm.
+SIGINT or SIGTERM end it after the current step.
 
 Examples:
   $ cauce sweep shop.app.ts --backend aws --stage prod
   $ cauce sweep shop.app.ts --backend aws --retention-days 30 --json`,
     )
     .action(async (app: string, { json, ...given }: Record<string, string | boolean>) => {
-      const chosen = readSweepSettings(flagsOf(sweepSettings, given), cauceVariables());
+      const chosen = givenSettings("sweep", given);
       const { sweep } = await import("./sweep.ts");
       return sweep(app, chosen, json === true, output);
     });
+}
 
+/** `cauce init`, `cauce diagram` and `cauce keys`, which need no server. */
+function addProjectCommands(program: Command, output: Output): void {
   program
     .command("init")
     .description("Writes a workflow, its handlers, a test and a package.json into an empty directory.")
@@ -158,8 +180,8 @@ Examples:
     .command("create")
     .description("Makes an API key. The key is shown once; a server keeps only its SHA-256.")
     .requiredOption("--role <role>", "intake: place orders; read: every GET; operate: everything")
-    .option("--name <name>", "whose key it is (default: the role)")
-    .option("--file <file>", "append the line to this file, readable by its owner alone")
+    .option("--name <name>", "name of the client that gets the key (default: the role)")
+    .option("--file <file>", "append the line to this file, which only its owner can read")
     .addHelpText(
       "after",
       `
@@ -168,13 +190,4 @@ Examples:
   $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys`,
     )
     .action((options: { role: string; name?: string; file?: string }) => output.out(createKeys(options)));
-
-  addBackupCommand(program, output);
-  addOrderCommands(program, output, operations);
-  addImportCommand(program, output);
-  addStackCommands(program, output);
-  addEmulateCommand(program, output);
-  addVerifyCommand(program, output);
-
-  return program;
 }

@@ -1,3 +1,4 @@
+/** What all commands share: where they write, how they report errors, their flags for settings, and plain text. */
 import { readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { createInterface } from "node:readline/promises";
@@ -5,13 +6,31 @@ import { text } from "node:stream/consumers";
 import { isatty } from "node:tty";
 import { styleText } from "node:util";
 import { type Command, CommanderError, Option } from "commander";
-import type { CauceError } from "../core/errors.ts";
-import type { Setting } from "../node/settings.ts";
+import { CauceError } from "../core/errors.ts";
+import { cauceVariables, type Flags, readSettings } from "../node/readSettings.ts";
+import { type CommandKind, rowsOf, type Setting, type Settings } from "../node/settings.ts";
 
-/** Where a command writes in a process of its own. */
+/** Where a command writes, and whom it can ask. */
+export interface Output {
+  out(text: string): void;
+  err(text: string): void;
+  /** Aborts when the reader of standard output is gone, as in `cauce list --all | head`. Its reason is the error. */
+  readonly closed?: AbortSignal;
+  /** Resolves once the reader has taken all that was written, or is gone. A pipe that is full holds the rest back. */
+  readonly taken?: () => Promise<void>;
+  /** Standard output is a terminal, on which a table can be drawn again in its place. */
+  readonly terminal?: boolean;
+  readonly colours?: boolean;
+  /** Asks the person at the terminal; undefined without a terminal. An empty answer stands for none. */
+  readonly ask?: ((question: string) => Promise<string>) | undefined;
+  /** Reads all of standard input. */
+  readonly input?: () => Promise<string>;
+}
+
+/** Makes the output of a process: its standard streams. */
 export function processOutput(): Output {
   const closing = new AbortController();
-  // Whoever reads may have seen enough. Without a listener that is an exception, with a stack for a message.
+  // The reader may have seen enough. Without a listener its end would be an exception, with a stack for a message.
   process.stdout.on("error", (error) => closing.abort(error));
   process.stderr.on("error", () => {});
   return {
@@ -20,7 +39,7 @@ export function processOutput(): Output {
     closed: closing.signal,
     taken: async () => void (await Promise.all([taken(process.stdout), taken(process.stderr)])),
     terminal: isatty(1),
-    // It knows NO_COLOR, FORCE_COLOR and what is no terminal.
+    // styleText knows NO_COLOR, FORCE_COLOR and what is no terminal.
     colours: styleText("bold", "x", { stream: process.stdout }) !== "x",
     ask: isatty(0) && isatty(2) ? ask : undefined,
     input: () => text(process.stdin),
@@ -28,13 +47,13 @@ export function processOutput(): Output {
 }
 
 function taken(stream: NodeJS.WriteStream): Promise<void> {
-  // Called after what was written before, and with an error where the reader is gone.
+  // The callback comes after what was written before; or with an error, when the reader is gone.
   return new Promise((resolve) => void stream.write("", () => resolve()));
 }
 
 /** Whether writing failed because the reader is gone, and not because of the disk or device. */
 export function isBrokenPipe(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException).code === "EPIPE";
+  return systemCode(error) === "EPIPE";
 }
 
 /** Asks on standard error, so that what is written to standard output stays what was asked for. */
@@ -52,30 +71,13 @@ async function ask(question: string): Promise<string> {
   }
 }
 
-/** Where the command line writes. */
-export interface Output {
-  out(text: string): void;
-  err(text: string): void;
-  /** Aborts when nobody reads any more what is written: `cauce list --all | head`. Its reason is why. */
-  readonly closed?: AbortSignal;
-  /** Resolves once the reader has taken all that was written, or is gone. A pipe that is full holds the rest back. */
-  readonly taken?: () => Promise<void>;
-  /** Standard output is a terminal, on which a table can be drawn again in its place. */
-  readonly terminal?: boolean;
-  readonly colours?: boolean;
-  /** Asks the person at the terminal; not there without one. An empty answer stands for none. */
-  readonly ask?: ((question: string) => Promise<string>) | undefined;
-  /** All of standard input. */
-  readonly input?: () => Promise<string>;
-}
-
 /** Exit codes: 0 done, 1 a failure, 2 wrong usage (an unknown or wrong flag, argument or CAUCE_* variable). */
 export const exitCodes = { done: 0, failure: 1, usage: 2 } as const;
 
-/** Reports an error as one line, `code: message`, and gives the exit code. */
+/** Reports an error as one line, `code: message`, and returns the exit code. */
 export function report(error: unknown, output: Output): number {
   if (error instanceof CommanderError) {
-    // Help and version were printed already; they are errors only when they stand in for a missing command.
+    // Help and version are printed already. Help that was printed for lack of a command is wrong usage.
     if (error.exitCode === 0) return exitCodes.done;
     if (error.code !== "commander.help") {
       output.err(`setting_invalid: ${oneLine(error.message.replace(/^error: /, ""))}\n`);
@@ -83,66 +85,106 @@ export function report(error: unknown, output: Output): number {
     return exitCodes.usage;
   }
   if (isCauceError(error)) {
-    // A server says how HTTP takes the key; here it is a flag.
+    // The server's message says how HTTP takes the key. On the command line the key is a flag.
     const how = error.code === "unauthorized" ? "; --key or CAUCE_API_KEY takes the key" : "";
     output.err(`${error.code}: ${oneLine(error.message)}${how}\n`);
-    // As shells count it.
+    // Shells report a signal in this way.
     if (error.code === "interrupted") return 128 + constants.signals[error.cause as NodeJS.Signals];
     return error.code === "setting_invalid" ? exitCodes.usage : exitCodes.failure;
   }
-  output.err(
-    `internal_error: ${oneLine(error instanceof Error ? `${error.name}: ${error.message}` : String(error))}\n`,
-  );
+  output.err(`internal_error: ${oneLine(String(error))}\n`);
   return exitCodes.failure;
 }
 
-// An app may have a Cauce of its own installed, whose errors are of another class than ours.
+/** An error of what was typed: `setting_invalid`, exit code 2. */
+export function wrongUsage(message: string): CauceError {
+  return new CauceError("setting_invalid", message);
+}
+
+/** The operating system's code of an error, such as `ENOENT`; else the error as text. */
+export function systemCode(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
+}
+
+/**
+ * Parses JSON that was typed or read from `where`.
+ * @throws `code` for a text that is no JSON.
+ */
+export function parseJson(text: string, where: string, code: "invalid_json" | "setting_invalid"): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new CauceError(code, `${where} is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Reads the file that a flag names.
+ * @throws `setting_invalid`
+ */
+export function readFlagFile(flag: string, file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw wrongUsage(`${flag} ${file} cannot be read (${systemCode(error)}); check the path and its rights`);
+  }
+}
+
+/** Whether an error is Cauce's. An app may have installed a Cauce of its own, with an error class of its own. */
 export function isCauceError(error: unknown): error is CauceError {
   return error instanceof Error && error.name === "CauceError" && "code" in error;
 }
 
-/** A message on one line, without control characters: what a server quotes may hold any, and would move a terminal's cursor. */
+/** A message on one line, without control characters: what a server quotes may contain any. */
 export function oneLine(message: string): string {
-  return message
-    .replace(/\s*\n\s*/g, " ")
-    .replace(/\p{Cc}+/gu, " ")
-    .trim();
+  return plain(message.replace(/\s*\n\s*/g, " ")).trim();
 }
 
-type Table = Readonly<Record<string, Setting>>;
+/** Text on one line, without the control characters that could move a terminal's cursor or colour it. */
+export function plain(text: string): string {
+  return text.replace(/\p{Cc}+/gu, " ").toWellFormed();
+}
 
-/** Gives a command a flag for each setting that has one. */
-export function addOptions(command: Command, table: Table): void {
-  for (const { flag, variable, default: fallback, meaning, repeatable } of Object.values(table)) {
+export function jsonLine(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+/** `1 order`, `2 orders`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Gives a command a flag for each setting that it reads and that has one. */
+export function addSettings(command: Command, kind: CommandKind): void {
+  for (const { flag, variable, default: fallback, meaning, repeatable } of Object.values<Setting>(rowsOf(kind))) {
     if (flag === null) continue;
-    const notes = [...(fallback === null || !flag.includes("<") ? [] : [`default: ${fallback}`]), variable];
+    const notes = [...(fallback === undefined || !flag.includes("<") ? [] : [`default: ${fallback}`]), variable];
     const option = new Option(flag, `${meaning.replaceAll("`", "")} (${notes.join("; ")})`);
     if (repeatable) option.argParser((value, before) => (before === undefined ? value : `${before},${value}`));
     command.addOption(option);
   }
 }
 
-/** The flags that were given, as text by the settings' names; commander names them after the flags. */
-export function flagsOf<T extends Table>(
-  table: T,
-  given: Readonly<Record<string, unknown>>,
-): Partial<Record<keyof T & string, string>> {
-  const flags: Partial<Record<keyof T & string, string>> = {};
-  for (const [name, { flag }] of Object.entries(table) as [keyof T & string, Setting][]) {
+/** The settings of a command out of the flags as commander gives them, and the environment. Throws `setting_invalid`. */
+export function givenSettings<C extends CommandKind>(kind: C, given: Readonly<Record<string, unknown>>): Settings<C> {
+  const flags: Partial<Record<string, string>> = {};
+  for (const [name, { flag }] of Object.entries<Setting>(rowsOf(kind))) {
     const value = flag === null ? undefined : given[new Option(flag).attributeName()];
     if (value !== undefined) flags[name] = String(value);
   }
-  return flags;
+  return readSettings(kind, flags as Flags<C>, cauceVariables());
 }
 
-/** What Cauce's own package.json says. It lies two floors up from here, in the sources and in `dist` alike. */
-export function description(): {
+/** Reads a package.json. Default: Cauce's own, two floors up from here, in the sources and in `dist` alike. */
+export function description(file: string | URL = new URL("../../package.json", import.meta.url)): {
+  readonly name: string;
   readonly version: string;
+  readonly files: readonly string[];
   readonly private?: boolean;
   readonly peerDependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 } {
-  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return JSON.parse(readFileSync(file, "utf8"));
 }
 
 /** Cauce's own version. */

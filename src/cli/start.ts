@@ -8,7 +8,7 @@ import { sampleData } from "../core/sample.ts";
 import { problem } from "../http/problem.ts";
 import { openLog } from "../node/log.ts";
 import { type Fetch, listen, run, signalled } from "../node/server.ts";
-import type { Settings } from "../node/serverSettings.ts";
+import type { Settings } from "../node/settings.ts";
 import { watchedByParent } from "../node/watched.ts";
 import { awsRows, awsStore } from "./awsStore.ts";
 import { readKeys } from "./keys.ts";
@@ -17,20 +17,19 @@ import { type Output, version } from "./output.ts";
 
 const standardError = 2;
 const health = ["/healthz", "/readyz"];
-const observed = ["/metrics", "/stats"];
+const counts = ["/metrics", "/stats"];
 
 /**
- * Loads the app, opens its store, binds the port and then processes, until it is told to stop; resolves when it has
- * drained. Rejects with the code of what failed, and leaves nothing running.
+ * Loads the app, opens its store, binds the port and then processes until a signal. Resolves once everything has
+ * drained. Rejects with the code of the step that failed, and leaves nothing running.
  */
 export async function start(
   path: string,
-  settings: Settings,
-  options: { output: Output; watched: boolean },
+  settings: Settings<"start">,
+  { output, watched }: { readonly output: Output; readonly watched: boolean },
 ): Promise<void> {
-  const { host, port, role, delivery, bodyBytesMax, basePath, unknownStatuses, retentionDays } = settings;
-  const { output } = options;
-  const watched = options.watched ? watchedByParent() : undefined;
+  const { host, port, role, delivery, basePath, bodyBytesMax, unknownStatuses, retentionDays } = settings;
+  const drainAsked = watched ? watchedByParent() : undefined;
   const auth = readKeys(settings);
   if (auth === undefined && role !== "work" && !isLoopback(host)) {
     throw new CauceError(
@@ -41,86 +40,69 @@ export async function start(
   const apps = await loadApp(path);
   const log = openLog({ level: settings.logLevel, to: standardError });
   const failures: Promise<never>[] = [];
-  const { backend, rows } = await storeOf(apps, settings, log, failures);
-  const cauce = await createCauce({
-    apps,
-    backend,
-    delivery,
-    auth,
-    basePath,
-    bodyBytesMax,
-    unknownStatuses,
-    retentionDays,
-    log,
-  });
-  const isReadable = auth !== undefined || isLoopback(host);
-  const { start, fetch } = partsOf({ role, statuses: settings.status, cauce, basePath, isReadable });
+  const { backend, rows } = await openStore(apps, settings, log, failures);
+  const options = { delivery, basePath, bodyBytesMax, unknownStatuses, retentionDays };
+  const cauce = await createCauce({ apps, backend, auth, log, ...options });
+  const { start, fetch } = partsOf(settings, cauce, auth !== undefined || isLoopback(host));
   await run(
     { ...cauce, start },
     {
       listen: () => listen(fetch, { host, port }),
-      stopped: Promise.race([watched ?? signalled(), ...failures]),
-      onReady: (bound) => {
+      stopped: Promise.race([drainAsked ?? signalled(), ...failures]),
+      onReady(bound) {
         const keys = auth?.keys.length ?? 0;
-        output.out(
-          announce({ version: version(), apps, host, port: bound, basePath, delivery, store: rows, role, keys }),
-        );
+        output.out(announce({ ...settings, version: version(), apps, port: bound, store: rows, keys }));
       },
-      onDrain: () => output.out("\nDraining: no new requests; finishing what is in hand.\n"),
+      onDrain: () => output.out("\nDraining: no new requests; finishing those under way, and the handlers.\n"),
     },
   );
   await log.close();
   output.out("Drained.\n");
 }
 
-/** The chosen store, and what the announcement says of it; `failures` gets what rejects when a SQLite file fails. */
-async function storeOf(
+/** Opens the chosen store, with its rows for the announcement. `failures` gets a promise that rejects if a SQLite file fails. */
+async function openStore(
   apps: readonly App[],
-  settings: Settings,
+  settings: Settings<"start">,
   log: Log,
   failures: Promise<never>[],
-): Promise<{ readonly backend: BackendFactory; readonly rows: readonly (readonly [string, string])[] }> {
+): Promise<{ readonly backend: BackendFactory; readonly rows: readonly Row[] }> {
   if (settings.backend === "aws") {
-    const rows = [...awsRows(apps, settings, settings.status), ["role", settings.role] as const];
+    const rows: Row[] = [...awsRows(apps, settings, settings.status), ["role", settings.role]];
     return { backend: await awsStore(apps, settings, log), rows };
   }
   const { sqlite } = await import("../backend/sqlite/index.ts");
   const directory = resolve(settings.data);
-  const store = sqlite({ directory });
-  const backend: BackendFactory = async (options) => {
-    const opened = await store(options);
-    failures.push(opened.failed);
-    return opened;
+  const open = sqlite({ directory });
+  return {
+    async backend(options) {
+      const opened = await open(options);
+      failures.push(opened.failed);
+      return opened;
+    },
+    rows: [["data", directory]],
   };
-  return { backend, rows: [["data", directory]] };
 }
 
 /**
- * What a role starts and serves. A worker tells of itself and takes no orders; what its counts tell is for those with a
- * key, or on this machine (`isReadable`).
+ * Chooses what a role starts and serves. A worker takes no orders: it serves its health, and its counts to callers with a
+ * key or on this machine (`isReadable`).
  */
-function partsOf(options: {
-  readonly role: Settings["role"];
-  readonly statuses: readonly string[] | undefined;
-  readonly cauce: Cauce;
-  readonly basePath: string | undefined;
-  readonly isReadable: boolean;
-}): { start(): Promise<void>; readonly fetch: Fetch } {
-  const { role, statuses, cauce, basePath = "", isReadable } = options;
+function partsOf(
+  { role, status: statuses, basePath = "" }: Settings<"start">,
+  cauce: Cauce,
+  isReadable: boolean,
+): { start(): Promise<void>; readonly fetch: Fetch } {
   const { fetch } = cauce;
   if (role === "all") return { start: () => cauce.start(), fetch };
-  // It never starts: no resource is opened, since no handler runs.
+  // The role `api` never starts: no handler runs, so no resource is opened.
   if (role === "api") return { start: async () => {}, fetch };
-  const served = [...health, ...(isReadable ? observed : [])].map((path) => `${basePath}${path}`);
+  const served = [...health, ...(isReadable ? counts : [])].map((path) => basePath + path);
+  const others = `this process works and serves ${served.join(", ")} alone; ask one with --role api for the rest${isReadable ? "" : `, and give this one keys for ${counts.join(" and ")}`}`;
   return {
     start: () => cauce.start({ statuses, sweeps: false }),
-    fetch: (request, help) =>
-      served.includes(new URL(request.url).pathname)
-        ? fetch(request, help)
-        : problem(
-            "route_not_found",
-            `this process works and serves ${served.join(", ")} alone; ask one with --role api for the rest${isReadable ? "" : `, and give this one keys for ${observed.join(" and ")}`}`,
-          ),
+    fetch: (request, server) =>
+      served.includes(new URL(request.url).pathname) ? fetch(request, server) : problem("route_not_found", others),
   };
 }
 
@@ -132,64 +114,61 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || loopback.check(host, isIPv6(host) ? "ipv6" : "ipv4");
 }
 
-export interface Announcement {
+/** One line of the announcement. */
+type Row = readonly [name: string, value: string];
+
+export interface Announcement extends Pick<Settings<"start">, "host" | "port" | "basePath" | "delivery" | "role"> {
   readonly version: string;
   readonly apps: readonly App[];
-  readonly host: string;
-  readonly port: number;
-  readonly basePath: string | undefined;
-  readonly delivery: string;
-  /** Where the orders are, as rows of a name and what it is. */
-  readonly store: readonly (readonly [string, string])[];
-  /** `work`: nothing but its health and its figures is served. */
-  readonly role: "api" | "work" | "all";
+  /** Where the orders are. */
+  readonly store: readonly Row[];
   /** How many API keys there are; 0: everything is open. */
   readonly keys: number;
 }
 
-/** What a server says of itself once it runs: where it is, and what to try. */
+/** Says where a server that runs is, and what to try. */
 export function announce(announcement: Announcement): string {
-  const { apps, port, store, delivery, role, keys } = announcement;
-  const host = reachableHost(announcement.host);
-  const base = `http://${isIPv6(host) ? `[${host}]` : host}:${port}${announcement.basePath ?? ""}`;
-  const everywhere = host === announcement.host ? "" : ` (and every other address of this machine)`;
-  const rows = [
-    ...(role === "work" ? [] : apps.map(({ workflow }) => [workflow.name, `${base}/${workflow.name}`] as const)),
-    ["delivery", delivery] as const,
+  const { version, apps, port, basePath = "", store, delivery, role, keys } = announcement;
+  // A server that is bound to every address is called at this one.
+  const host = ["0.0.0.0", "::"].includes(announcement.host) ? "127.0.0.1" : announcement.host;
+  const base = `http://${isIPv6(host) ? `[${host}]` : host}:${port}${basePath}`;
+  const everywhere = host === announcement.host ? "" : " (and every other address of this machine)";
+  const header = keys === 0 ? "" : " -H 'authorization: Bearer KEY'";
+  const serves = role !== "work";
+  const rows: Row[] = [
+    ...(serves ? apps.map(({ workflow }): Row => [workflow.name, `${base}/${workflow.name}`]) : []),
+    ["delivery", delivery],
     ...store,
-    ["keys", keys === 0 ? "none; only this machine can reach it" : String(keys)] as const,
-  ].filter(([name]) => role !== "work" || name !== "keys");
+    ...(serves ? [["keys", keys === 0 ? "none; only this machine can reach it" : String(keys)] as const] : []),
+  ];
   const width = Math.max(...rows.map(([name]) => name.length)) + 3;
-  const header = keys === 0 ? "" : ` -H 'authorization: Bearer KEY'`;
-  const [first] = apps;
   return [
-    `Cauce ${announcement.version} listens on ${base}${everywhere}`,
+    `Cauce ${version} listens on ${base}${everywhere}`,
     "",
     ...rows.map(([name, value]) => `  ${name.padEnd(width)}${value}`),
     "",
-    ...(role === "work"
-      ? ["It works, and serves no API: /healthz and /readyz, and /metrics and /stats to who may read them."]
-      : [
+    ...(serves
+      ? [
           "Place an order, and see where it stands:",
-          ...apps.map(({ workflow }) => `  ${curl(`${base}/${workflow.name}`, header, sampleData(workflow.data))}`),
-          `  curl${header} ${base}/${first?.workflow.name}`,
+          ...apps.map((app) => `  ${placingOf(app, base, header)}`),
+          `  curl${header} ${base}/${apps[0]?.workflow.name}`,
+        ]
+      : [
+          "It works, and serves no API: only /healthz and /readyz, and /metrics and /stats to callers that may read them.",
         ]),
     "",
-    "Ctrl+C stops it; what is in hand is finished first.",
+    "Ctrl+C stops it, after the requests and handlers under way.",
     "",
   ].join("\n");
 }
 
-function curl(url: string, header: string, sample: unknown): string {
+/** Writes a command line that places an order: the first example of the workflow's schema, or one made up from it. */
+export function placingOf({ workflow }: App, base: string, header = ""): string {
+  const command = `curl -i ${base}/${workflow.name}${header} -H 'content-type: application/json' -d`;
+  const sample = sampleData(workflow.data);
   if (sample === undefined) {
-    return `curl -i ${url}${header} -H 'content-type: application/json' -d @order.json   # an example in the schema's .meta({ examples: […] }) would stand here`;
+    return `${command} @order.json   # an example in the schema's .meta({ examples: […] }) would stand here`;
   }
-  // A quote inside single quotes: end them, say it, and start them again.
-  const body = JSON.stringify(sample).replaceAll("'", `'\\''`);
-  return `curl -i ${url}${header} -H 'content-type: application/json' -d '${body}'`;
-}
-
-/** An address to call where the server is bound to all of them. */
-function reachableHost(host: string): string {
-  return host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  // A shell ends the single quotes before a quote, takes the escaped quote, and starts them again.
+  return `${command} '${JSON.stringify(sample).replaceAll("'", `'\\''`)}'`;
 }

@@ -1,8 +1,8 @@
 import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
 
-/** What a client's call ends with when it does not succeed: `code` is what programs branch on. */
+/** The error of a client's call that did not succeed. Programs branch on `code`. */
 export class ClientError extends CauceError {
-  /** The HTTP status of the answer; undefined when there was none. */
+  /** The HTTP status of the response. Undefined: no response came. */
   readonly status: number | undefined;
 
   constructor(
@@ -15,13 +15,13 @@ export class ClientError extends CauceError {
   }
 }
 
-/** The error in an answer: its problem document, or what can be said of an answer that Cauce did not give. */
-export function answerError(url: string, answer: { readonly status: number; readonly text: string }): ClientError {
+/** Makes the error of a response: its problem document's, or `unreachable` or `unexpected_answer` where it is not Cauce's. */
+export function responseError(url: string, answer: { readonly status: number; readonly text: string }): ClientError {
   const { status } = answer;
   const problem = objectOf(answer.text);
   if (typeof problem.code === "string") {
     const faults = Array.isArray(problem.errors) ? { faults: problem.errors as Fault[] } : {};
-    // A newer server may have codes that this client does not know; they are handed on as they are.
+    // A newer server may send codes that this client does not know. They are passed on unchanged.
     return new ClientError(problem.code as ErrorCode, String(problem.detail ?? problem.title), { status, ...faults });
   }
   return isPassing(status)
@@ -33,7 +33,7 @@ export function answerError(url: string, answer: { readonly status: number; read
       });
 }
 
-/** The statuses of answers that trying again may change. */
+/** Whether another try may get another status. */
 export function isPassing(status: number): boolean {
   return status === 429 || status === 502 || status === 503 || status === 504;
 }

@@ -1,15 +1,15 @@
 import type { Clock, Random } from "../core/clock.ts";
 import { type ErrorCode, retryDelaySeconds } from "../core/errors.ts";
-import { answerError, ClientError, isPassing } from "./clientError.ts";
+import { ClientError, isPassing, responseError } from "./clientError.ts";
 
 export interface ConnectionOptions {
   /** Sent as `Authorization: Bearer …`. Default: none. */
   readonly apiKey?: string | undefined;
   /** Default: the platform's `fetch`. */
   readonly fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined;
-  /** How often a request that may be repeated is repeated at most. Default 4. */
+  /** How many times a request is repeated at most, if it may be repeated. Default 4. */
   readonly retries?: number | undefined;
-  /** Seconds until one try without a whole answer counts as lost. Default 30. */
+  /** Seconds after which a try without a whole response counts as lost. Default 30. */
   readonly timeoutSeconds?: number | undefined;
   /** Default: the machine's clock. */
   readonly clock?: Clock | undefined;
@@ -17,7 +17,7 @@ export interface ConnectionOptions {
   readonly random?: Random | undefined;
 }
 
-export interface Sent {
+export interface ClientRequest {
   readonly method: "GET" | "POST" | "DELETE";
   readonly url: string;
   /** Sent as JSON. */
@@ -25,48 +25,48 @@ export interface Sent {
   readonly headers?: Readonly<Record<string, string | undefined>> | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
-   * `always`: doing it twice does what doing it once does. `refused`: it is repeated only after an answer that says
+   * `always`: doing it twice has the effect of doing it once. `refused`: it is repeated only after a response that says
    * that nothing was done.
    */
   readonly repeat: "always" | "refused";
-  /** A refusal that, after a try whose answer was lost, says that the try was carried out. */
+  /** The code of a refusal which, after a try whose response was lost, proves that the try was carried out. */
   readonly doneOnceRefusedWith?: ErrorCode;
 }
 
-export interface Answered {
+export interface ClientResponse {
   readonly status: number;
-  /** The JSON of the answer; undefined for an empty one. */
+  /** The JSON of the response. Undefined: the response was empty. */
   readonly json: unknown;
 }
 
 export interface Connection {
   readonly clock: Clock;
   /**
-   * Sends it until an answer comes or the tries are used up. Rejects with a `ClientError`: what the server refused,
-   * `unreachable`, `unexpected_answer`; or with the signal's reason.
+   * Sends a request until a response comes or the tries are used up. Rejects with the signal's reason, or with a
+   * `ClientError`: the server's code, `unreachable` or `unexpected_answer`.
    */
-  send(sent: Sent): Promise<Answered>;
+  send(sent: ClientRequest): Promise<ClientResponse>;
 }
 
-/** A try's answer, or why there is none. */
-type Outcome =
+/** The response to one try, or the reason why none came. */
+type TryResult =
   | { readonly status: number; readonly text: string; readonly retryAfter: string | null }
   | { readonly lost: unknown };
 
 const backoff = { attempts: Infinity, baseSeconds: 0.25, maxSeconds: 10 } as const;
-// A server that asks for more is not coming back soon, and a caller would rather know.
-const longestRetryAfterSeconds = 60;
+// If a server asks for more than 60 s, the caller gets the error at once.
+const retryAfterSecondsMax = 60;
 
 export function createConnection(options: ConnectionOptions): Connection {
   const { retries = 4, timeoutSeconds = 30, clock = standardClock(), random = Math.random } = options;
-  // Looked up at each call, so that what a page or a test replaces later is used.
+  // Looked up at each call, since a page or a test may replace it later.
   const callFetch = options.fetch ?? ((url: string, init: RequestInit) => globalThis.fetch(url, init));
 
-  const once = async (sent: Sent, init: RequestInit): Promise<Outcome> => {
+  const once = async (sent: ClientRequest, init: RequestInit): Promise<TryResult> => {
     const limit = deadline(clock, timeoutSeconds, sent.signal);
     try {
       const response = await callFetch(sent.url, { ...init, signal: limit.signal });
-      // The body is part of the answer: one that breaks off is as lost as one that never began.
+      // A response whose body breaks off is as lost as a response that never came.
       return {
         status: response.status,
         text: await response.text(),
@@ -87,26 +87,26 @@ export function createConnection(options: ConnectionOptions): Connection {
       sent.signal?.throwIfAborted();
       let unsure = false;
       for (let tries = 1; ; tries++) {
-        const outcome = await once(sent, init);
-        if (!("lost" in outcome) && outcome.status >= 200 && outcome.status < 300) {
-          return { status: outcome.status, json: jsonOf(sent.url, outcome) };
+        const result = await once(sent, init);
+        if (!("lost" in result) && result.status >= 200 && result.status < 300) {
+          return { status: result.status, json: jsonOf(sent.url, result) };
         }
-        const error = "lost" in outcome ? lostError(sent.url, outcome.lost, tries) : answerError(sent.url, outcome);
+        const error = "lost" in result ? lostError(sent.url, result.lost, tries) : responseError(sent.url, result);
         const { status } = error;
         if (unsure && error.code === sent.doneOnceRefusedWith) return { status: 200, json: undefined };
         const refused = status === 429 || status === 503;
-        // A gateway's 502 and 504 may come after the server did as it was asked.
+        // A gateway may send 502 or 504 although the server has carried the request out.
         unsure ||= status === undefined || (isPassing(status) && !refused);
-        const afterSeconds = "lost" in outcome ? 0 : secondsOf(outcome.retryAfter, clock.now());
+        const afterSeconds = "lost" in result ? 0 : secondsOf(result.retryAfter, clock.now());
         const again = refused || (sent.repeat === "always" && (status === undefined || isPassing(status)));
-        if (!again || tries > retries || afterSeconds > longestRetryAfterSeconds) throw error;
-        await pause(clock, afterSeconds + retryDelaySeconds(backoff, tries, random), sent.signal);
+        if (!again || tries > retries || afterSeconds > retryAfterSecondsMax) throw error;
+        await sleep(clock, afterSeconds + retryDelaySeconds(backoff, tries, random), sent.signal);
       }
     },
   };
 }
 
-function initOf({ method, body, headers }: Sent, apiKey: string | undefined): RequestInit {
+function initOf({ method, body, headers }: ClientRequest, apiKey: string | undefined): RequestInit {
   const all: Record<string, string | undefined> = {
     accept: "application/json",
     authorization: apiKey === undefined ? undefined : `Bearer ${apiKey}`,
@@ -143,7 +143,7 @@ function lostError(url: string, cause: unknown, tries: number): ClientError {
   );
 }
 
-/** Node's `fetch` says only "fetch failed" and hides the reason in the cause; browsers tell no reason. */
+/** Finds why `fetch` failed. Node's says only "fetch failed" and hides the reason in the cause; browsers tell none. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause as { code?: unknown; message?: unknown } | undefined;
@@ -151,7 +151,7 @@ function reasonOf(error: unknown): string {
   return String(reason === "" ? error.name : reason);
 }
 
-/** The seconds that `Retry-After` asks for: a number of them, or a date. */
+/** Reads the seconds that `Retry-After` asks for, as a number or as a date. */
 function secondsOf(retryAfter: string | null, now: number): number {
   if (retryAfter === null) return 0;
   if (/^\d+$/.test(retryAfter)) return Number(retryAfter);
@@ -159,7 +159,7 @@ function secondsOf(retryAfter: string | null, now: number): number {
   return Number.isNaN(at) ? 0 : Math.max(0, (at - now) / 1_000);
 }
 
-/** The machine's clock, where nothing but the standard timers is there. A pending call keeps a process alive. */
+/** The machine's clock over the standard timers, which browsers have too. A pending call keeps a process alive. */
 export function standardClock(): Clock {
   return {
     now: Date.now,
@@ -172,8 +172,8 @@ export function standardClock(): Clock {
   };
 }
 
-/** Resolves after `seconds`; rejects with the signal's reason as soon as it aborts. */
-export function pause(clock: Clock, seconds: number, signal: AbortSignal | undefined): Promise<void> {
+/** Resolves after `seconds`. Rejects with the signal's reason as soon as the signal aborts. */
+export function sleep(clock: Clock, seconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const onAbort = () => {
@@ -189,15 +189,15 @@ export function pause(clock: Clock, seconds: number, signal: AbortSignal | undef
 }
 
 export interface Deadline {
-  /** Aborts when the time is over, or with the caller's own signal. */
+  /** Aborts when the time is over, or when the caller's own signal aborts. */
   readonly signal: AbortSignal;
-  /** The time is over, and the caller did not abort before. */
+  /** Whether the time is over and the caller did not abort before. */
   readonly passed: boolean;
-  /** Ends it without aborting. */
+  /** Ends the limit without aborting. */
   clear(): void;
 }
 
-/** A limit of `seconds` from now. */
+/** Starts a limit of `seconds` from now. */
 export function deadline(clock: Clock, seconds: number, signal: AbortSignal | undefined): Deadline {
   const own = new AbortController();
   const clear = clock.at(clock.now() + seconds * 1_000, () => own.abort());

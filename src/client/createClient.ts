@@ -4,44 +4,44 @@ import type { App } from "../core/handlers.ts";
 import type { Order } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import { ClientError } from "./clientError.ts";
-import { type Answered, type Connection, createConnection } from "./connection.ts";
+import { type ClientResponse, type Connection, createConnection } from "./connection.ts";
 import type { Client, ClientOptions } from "./types.ts";
 import { waitFor } from "./waitFor.ts";
 
 const iterationLimit = 200;
 
 /**
- * A client of one workflow, typed by it: `createClient<typeof orders>({ url })`, where `orders` is what
- * `defineWorkflow` or `implement` returned and is imported as a type alone. Opens nothing and needs no closing.
- * Throws `setting_invalid` for a URL or option that cannot work.
+ * Makes a client of one workflow, typed by the workflow: `createClient<typeof orders>({ url })`. Import `orders`, which
+ * `defineWorkflow` or `implement` returned, as a type alone. The client opens nothing and needs no closing.
+ * @throws `setting_invalid` for a URL or option that cannot work.
  */
 // biome-ignore lint/suspicious/noExplicitAny: an app of any workflow; its type is invariant in it.
 export function createClient<T extends AnyWorkflow | App<any> = AnyWorkflow>(
   options: ClientOptions,
 ): Client<WorkflowOf<T>> {
   checkOptions(options);
-  // Everything below is about any workflow at all; the types outside are all that knows which.
+  // The code below works for any workflow. Only the types of this function know which one it is.
   return clientOver(options, wire) as unknown as Client<WorkflowOf<T>>;
 }
 
-/** A client of any workflow whose calls are those of `wires`. */
+/** Makes a client of any workflow, with the operations of `wires`. */
 export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWorkflow> {
   const connection = createConnection(options);
   const address = addressOf(options.url);
   const { workflowUrl, serverUrl, workflow } = address;
   const reserved = reservedIdsOf(wires);
 
-  /** Where an operation's request goes, and the fields of its input that are not in the path. */
+  /** The URL of an operation's request, and the fields of its input that are not in the path. */
   const placed = (name: string, input: unknown) => {
     const { path, scope, takes } = wires[name] as Wires[string];
     const base = scope === "server" ? serverUrl : workflowUrl;
     const field = pathFieldOf({ path });
     if (takes === "data") return { url: base + path, rest: input };
-    // Only what is left out is empty: a filter that is null must not mean every order.
+    // Only an input that is left out means `{}`. A filter that is null must not mean every order.
     if (field === undefined) return { url: base + path, rest: input === undefined ? {} : input };
     const { [field]: value, ...rest } = Object(input) as Record<string, unknown>;
     const text = String(value);
-    // What URLs resolve away, and the routes' own words where an id would be, would lead elsewhere.
+    // Such a value would lead to another URL: a dot segment is resolved away, and a reserved word is a route of its own.
     if (["", ".", ".."].includes(text) || (path.startsWith(`/{${field}}`) && reserved.has(text))) {
       if (field === "status") throw new ClientError("status_not_found", `"${workflow}" has no status "${text}"`);
       throw new ClientError("order_not_found", `no order of "${workflow}" has the id "${text}"; check the id`);
@@ -68,7 +68,7 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
     });
     if (scope === "server") return rowOf(answer.json as AllWorkflows<Row>, address)[name];
     if (takes === "data") return { placed: answer.status === 202, order: orderIn(url, answer) };
-    // Nothing came where a try whose answer was lost had done it.
+    // Nothing came because an earlier try, whose response was lost, has done it.
     if (gives === "order") return answer.json === undefined ? readAgain(input) : orderIn(url, answer);
     return answer.json;
   };
@@ -103,10 +103,10 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
   return client;
 }
 
-/** One workflow's part of what an operation of the whole server answers. */
+/** One workflow's part of the response of an operation of the scope `server`. */
 type Row = { readonly workflow: string } & Readonly<Record<string, unknown>>;
 
-function orderIn(url: string, { status, json }: Answered): Order {
+function orderIn(url: string, { status, json }: ClientResponse): Order {
   const order = json as Order | undefined;
   if (typeof order?.id === "string") return order;
   throw new ClientError("unexpected_answer", `${url} answered ${status} without an order; check the URL`, { status });
@@ -119,7 +119,7 @@ function queryOf(query: Readonly<Record<string, unknown>>): string {
   return given.length === 0 ? "" : `?${new URLSearchParams(given)}`;
 }
 
-/** 128 random bits. `crypto.randomUUID` is there only in a secure context, which a page from plain http is not. */
+/** Makes a key of 128 random bits. A page from plain http is no secure context and has no `crypto.randomUUID`. */
 function newKey(): string {
   if (typeof crypto.randomUUID === "function") return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -149,14 +149,14 @@ function checkOptions(options: ClientOptions): void {
 }
 
 export interface Address {
-  /** The workflow's address, without a slash at its end. */
+  /** The workflow's URL, without a slash at its end. */
   readonly workflowUrl: string;
-  /** The server's, which the base path belongs to. */
+  /** The server's URL with the base path, without a slash at its end. */
   readonly serverUrl: string;
   readonly workflow: string;
 }
 
-/** What a workflow's URL leads to. Throws `setting_invalid`. */
+/** Splits a workflow's URL into server and workflow. Throws `setting_invalid`. */
 export function addressOf(url: string): Address {
   const workflowUrl = httpUrlOf(url);
   const slash = workflowUrl.lastIndexOf("/");
@@ -170,7 +170,7 @@ export function addressOf(url: string): Address {
   return { workflowUrl, serverUrl: workflowUrl.slice(0, slash), workflow };
 }
 
-/** The URL without slashes at its end. Throws `setting_invalid` for what is no plain http or https address. */
+/** Checks a URL and removes slashes at its end. Throws `setting_invalid` unless it is a plain http or https URL. */
 export function httpUrlOf(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const plain =
@@ -186,7 +186,7 @@ export function httpUrlOf(url: string): string {
   return parsed.href.replace(/\/+$/, "");
 }
 
-/** What an operation answers for every workflow of a server: a row for each, with the result under the operation's name. */
+/** The response of an operation of the scope `server`: a row for each workflow, with the result under the operation's name. */
 export interface AllWorkflows<Row extends { readonly workflow: string } = { readonly workflow: string }> {
   readonly workflows: readonly Row[];
 }
@@ -196,14 +196,14 @@ export interface WorkflowQueues {
   readonly queues: readonly Queue[];
 }
 
-/** The queues of every workflow that a server serves. */
+/** Reads the queues of every workflow that a server serves. */
 export async function readQueues(connection: Connection, serverUrl: string): Promise<readonly WorkflowQueues[]> {
   const { method, path, repeat } = wire.queues;
   const { json } = await connection.send({ method, url: serverUrl + path, repeat });
   return (json as AllWorkflows<WorkflowQueues>).workflows;
 }
 
-/** The row of one workflow. Throws `workflow_not_found`. */
+/** Finds the row of one workflow. Throws `workflow_not_found`. */
 export function rowOf<Row extends { readonly workflow: string }>(
   { workflows }: AllWorkflows<Row>,
   { workflow, serverUrl }: Pick<Address, "workflow" | "serverUrl">,

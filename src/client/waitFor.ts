@@ -1,19 +1,18 @@
 import type { Order } from "../core/order.ts";
 import { ClientError } from "./clientError.ts";
-import type { Connection } from "./connection.ts";
-import { deadline, pause } from "./connection.ts";
+import { type Connection, deadline, sleep } from "./connection.ts";
 
 export interface WaitParts {
   readonly clock: Connection["clock"];
   get(id: string, signal: AbortSignal): Promise<Order | undefined>;
-  /** The statuses that orders leave: those that have a queue. */
+  /** Reads the statuses that orders leave: the handled and the waiting ones. */
   openStatuses(signal: AbortSignal): Promise<readonly string[]>;
 }
 
-const firstPauseSeconds = 0.1;
-const longestPauseSeconds = 2;
+const sleepSecondsMin = 0.1;
+const sleepSecondsMax = 2;
 
-/** Asks for an order, with growing pauses, until it stands in one of `statuses`, has passed through one, or cannot. */
+/** Reads an order at growing intervals until it stands in one of `statuses`, has passed through one, or cannot reach one. */
 export async function waitFor(
   { clock, get, openStatuses }: WaitParts,
   id: string,
@@ -25,7 +24,7 @@ export async function waitFor(
   let open: readonly string[] = [];
   let stands = "it was not read yet";
   try {
-    for (let seconds = firstPauseSeconds; ; seconds = Math.min(seconds * 1.5, longestPauseSeconds)) {
+    for (let seconds = sleepSecondsMin; ; seconds = Math.min(seconds * 1.5, sleepSecondsMax)) {
       const order = await get(id, limit.signal);
       if (order === undefined) {
         throw new ClientError("order_not_found", `no order has the id "${id}"; it may have been removed`, {
@@ -39,12 +38,12 @@ export async function waitFor(
         const why = `${failure.code}: ${failure.message}`;
         throw new ClientError("order_failed", `the order ${id} failed in "${status}" before ${wanted}: ${why}`);
       }
-      // A status that is not known to be open may be new: the definition can change while this waits.
+      // An unknown status may be a new one, since the server's definition can change during the wait. So ask.
       if (!open.includes(status)) open = await openStatuses(limit.signal);
       if (!open.includes(status)) {
         throw new ClientError("order_ended", `the order ${id} ended in "${status}" and cannot come to ${wanted}`);
       }
-      await pause(clock, seconds, limit.signal);
+      await sleep(clock, seconds, limit.signal);
     }
   } catch (error) {
     if (!limit.passed) throw error;

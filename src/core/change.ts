@@ -1,20 +1,23 @@
 import type { Random } from "./clock.ts";
 import type { ErrorCode, Fault } from "./errors.ts";
 import { cutError, fingerprintOf } from "./fingerprint.ts";
-import { type Actor, appendPast, type Failure, type StoredOrder, type Visit } from "./order.ts";
-import { type AnyWorkflow, kindOf, type StatusDefinition, statusOf } from "./workflow.ts";
+import { type Actor, appendPast, exceedsBytes, type Failure, type StoredOrder, type Visit } from "./order.ts";
+import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
-/** One committed change of an order: the only thing that a backend ever writes after placing. */
+/** One change of an order: the only thing that a backend writes of an order after its placing. */
 export interface Change {
-  /** The order as it stood. Its `version` is the fence: the change commits only if the order still has it. */
+  /**
+   * The order before. Its `version` is the fence: the change commits only if the stored order still has that version.
+   */
   readonly before: StoredOrder;
-  /** The order as it stands after, with `version` one higher. */
+  /** The order after, with `version` one higher. */
   readonly after: StoredOrder;
-  /** The visit that ended, when the status changed; already in `after.past`. */
+  /** The visit that ended; null where the status did not change. `after.past` has it already. */
   readonly ended: Visit | null;
   /**
-   * What becomes of its delivery, in the same commit: `enter` joins the end of the queue of `after.status`; `again`
-   * keeps its place and comes back at `after.notBefore`; `keep` leaves it in flight; `end` takes it off the queue.
+   * What becomes of the order's delivery, in the same commit. `enter`: a new delivery joins the end of the queue of
+   * `after.status`. `again`: the delivery comes back at `after.notBefore`. `keep`: the delivery stays in flight. `end`:
+   * the delivery is taken off the queue.
    */
   readonly delivery: "enter" | "again" | "keep" | "end";
 }
@@ -22,7 +25,10 @@ export interface Change {
 export type Decision =
   | {
       readonly change: Change;
-      /** The code of the failure with which the order went to `exhausted`: nothing of the order has it, so the log does. */
+      /**
+       * The code of the failure with which the order went to `exhausted`. The order does not keep the code; the log
+       * does.
+       */
       readonly exhaustedBy?: string;
     }
   | { readonly refused: ErrorCode; readonly message: string; readonly faults?: readonly Fault[] };
@@ -33,56 +39,43 @@ export interface DecideContext {
   readonly now: number;
   readonly random: Random;
   readonly by: Actor;
-  /** The largest merged results that the backend holds, in bytes of JSON. Default: no limit. */
+  /** The most bytes of JSON that the merged results may take. Default: no limit. */
   readonly resultsBytesMax?: number;
 }
 
-export interface Entering {
-  /** The attempts that the visit which ends has used. */
+interface TransitionParts {
+  /** How many attempts the visit that ends has used. */
   readonly attempts: number;
-  /** The error of its last attempt, where that one failed. */
+  /** The error of that visit's last attempt, where it failed. */
   readonly error?: string;
   readonly resultsJson?: string;
   readonly reason?: string | null;
   readonly key?: string | undefined;
-  /** An operator's word is not bounded by `visitsMax`. */
+  /** Whether the transition may exceed `visitsMax`, as an operator's may. */
   readonly unlimited?: boolean;
 }
 
-/** Moves an order to its next status: the new visit, the history and the next delivery are one change. */
-export function enter(order: StoredOrder, to: string, context: DecideContext, entering: Entering): Decision {
+/** Makes the change that moves an order to its next status: with the new visit, the history and the next delivery. */
+export function transition(order: StoredOrder, to: string, context: DecideContext, parts: TransitionParts): Decision {
   const { workflow, now, by } = context;
-  const { attempts, error = order.entry.error, reason = null, key } = entering;
+  const { attempts, error = order.entry.error, reason = null, key } = parts;
   const target = statusOf(workflow, to) as StatusDefinition;
   const kind = kindOf(target);
-  if (kind !== "final" && !entering.unlimited && order.visit + 1 > workflow.visitsMax) {
-    const message = `the order has made ${order.visit} transitions and visitsMax is ${workflow.visitsMax}; look for a loop through "${to}"`;
+  if (kind !== "final" && !parts.unlimited && order.visit + 1 > workflow.visitsMax) {
+    const message = `the order has parts ${order.visit} transitions and visitsMax is ${workflow.visitsMax}; look for a loop through "${to}"`;
     return markFailed(order, "visits_exceeded", message, context, withError({ ...order, attempts }, error ?? message));
   }
-  const { entry } = order;
-  const ended: Visit = {
-    at: entry.at,
-    reason: entry.reason,
-    error,
-    by: entry.by,
-    ...(entry.key === undefined ? {} : { key: entry.key }),
-    status: order.status,
-    visit: order.visit,
-    attempts,
-  };
+  const ended: Visit = { ...order.entry, error, status: order.status, visit: order.visit, attempts };
   const { past, pastOmitted } = appendPast(order, ended);
   const after: StoredOrder = {
-    id: order.id,
+    ...order,
     status: to,
     kind,
     visit: order.visit + 1,
     version: order.version + 1,
     attempts: 0,
     attempting: false,
-    dataJson: order.dataJson,
-    resultsJson: entering.resultsJson ?? order.resultsJson,
-    group: order.group,
-    createdAt: order.createdAt,
+    resultsJson: parts.resultsJson ?? order.resultsJson,
     updatedAt: now,
     notBefore: null,
     expiresAt: expiryOf(target, now),
@@ -90,12 +83,11 @@ export function enter(order: StoredOrder, to: string, context: DecideContext, en
     entry: key === undefined ? { at: now, reason, error: null, by } : { at: now, reason, error: null, by, key },
     past,
     pastOmitted,
-    extrasJson: order.extrasJson,
   };
   return { change: { before: order, after, ended, delivery: kind === "handled" ? "enter" : "end" } };
 }
 
-/** Marks an order failed where it stands. */
+/** Makes the change that marks an order failed in its status. */
 export function markFailed(
   before: StoredOrder,
   code: string,
@@ -104,26 +96,18 @@ export function markFailed(
   used: StoredOrder = withError(before, message),
 ): Decision {
   const failure: Failure = { code, message: cutError(message), fingerprint: fingerprintOf(message), at: context.now };
-  return changed(
-    before,
-    { ...used, attempting: false, notBefore: null, expiresAt: null, failure },
-    null,
-    "end",
-    context,
-  );
+  return changed(before, { ...used, attempting: false, notBefore: null, expiresAt: null, failure }, "end", context);
 }
 
-/** A change within the visit. */
+/** Makes a change within the visit. */
 export function changed(
   before: StoredOrder,
-  after: StoredOrder,
-  ended: Visit | null,
+  order: StoredOrder,
   delivery: Change["delivery"],
-  context: DecideContext,
+  { now }: DecideContext,
 ): Decision {
-  return {
-    change: { before, after: { ...after, version: before.version + 1, updatedAt: context.now }, ended, delivery },
-  };
+  const after = { ...order, version: before.version + 1, updatedAt: now };
+  return { change: { before, after, ended: null, delivery } };
 }
 
 export function withError(order: StoredOrder, message: string): StoredOrder {
@@ -132,4 +116,52 @@ export function withError(order: StoredOrder, message: string): StoredOrder {
 
 export function expiryOf(status: StatusDefinition, now: number): number | null {
   return status.waits && status.expires ? now + Math.ceil(status.expires.afterSeconds * 1_000) : null;
+}
+
+/** Merges results into the order's, key by key, and checks them against the workflow's schema. */
+export function mergeResults(
+  order: StoredOrder,
+  results: object | undefined,
+  { workflow, resultsBytesMax = Number.POSITIVE_INFINITY }: DecideContext,
+): { resultsJson: string } | { faults: Fault[] } {
+  if (results === undefined) return { resultsJson: order.resultsJson };
+  if (!isPlainObject(results))
+    return { faults: [{ path: "", message: "results must be an object of plain keys and values" }] };
+  let resultsJson: string;
+  try {
+    let merged: unknown = { ...JSON.parse(order.resultsJson), ...withoutUndefined(results) };
+    if (workflow.results !== undefined) {
+      const parsed = workflow.results.safeParse(merged);
+      if (!parsed.success) return { faults: faultsOf(parsed.error) };
+      merged = parsed.data;
+    }
+    resultsJson = JSON.stringify(merged);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return { faults: [{ path: "", message: `results cannot be taken: ${reason}` }] };
+  }
+  if (!resultsJson?.startsWith("{")) return { faults: [{ path: "", message: "results must be an object as JSON" }] };
+  if (exceedsBytes(resultsJson, resultsBytesMax)) {
+    return {
+      faults: [{ path: "", message: `results take more than the ${resultsBytesMax} bytes that the store holds` }],
+    };
+  }
+  return { resultsJson };
+}
+
+/** Leaves undefined values out, so that none replaces an earlier result. */
+function withoutUndefined(results: object): object {
+  if (!Object.values(results).includes(undefined)) return results;
+  return Object.fromEntries(Object.entries(results).filter(([, value]) => value !== undefined));
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (value === null || typeof value !== "object") return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+export function describeFaults(status: string, faults: readonly Fault[]): string {
+  const [first] = faults;
+  return `results given in "${status}" do not fit the schema: ${first?.path ? `${first.path}: ` : ""}${first?.message}`;
 }

@@ -1,18 +1,19 @@
-/** Time, injected everywhere, so that tests move it and nothing reads the machine's clock behind their back. */
+/** The time. Every part is given its clock, so that a test can move the time of all of them. */
 export interface Clock {
   /** Milliseconds since 1970 in UTC. */
   now(): number;
-  /** Calls back once at `atMilliseconds` or soon after; the returned function cancels. Any distance in time is allowed. */
+  /** Calls back once at `atMilliseconds` or soon after, however far ahead. The returned function cancels. */
   at(atMilliseconds: number, callback: () => void): () => void;
 }
 
 /** A number in [0, 1), injected for jitter. */
 export type Random = () => number;
 
-// setTimeout overflows at 2^31 ms (24.8 days) and fires at once; and a machine that slept must notice soon.
-const longestTimerMilliseconds = 3_600_000;
+// `setTimeout` overflows at 2^31 ms (24.8 days) and fires at once. A shorter limit lets a machine that slept notice
+// soon.
+const timerMillisecondsMax = 3_600_000;
 
-/** The machine's clock. Its timers sleep at most an hour at a time and do not keep the process alive. */
+/** Gives the machine's clock. Its timers sleep at most an hour at a time and do not keep the process alive. */
 export function systemClock(): Clock {
   return {
     now: Date.now,
@@ -20,10 +21,10 @@ export function systemClock(): Clock {
       let timer: NodeJS.Timeout;
       const arm = () => {
         const left = Math.max(0, atMilliseconds - Date.now());
-        timer = setTimeout(check, Math.min(left, longestTimerMilliseconds));
+        timer = setTimeout(check, Math.min(left, timerMillisecondsMax));
         timer.unref();
       };
-      // Timers run on a clock that knows nothing of the calendar: it may have been set back meanwhile.
+      // A timer counts elapsed time. The calendar may have been set back meanwhile.
       const check = () => (Date.now() < atMilliseconds ? arm() : callback());
       arm();
       return () => clearTimeout(timer);
@@ -31,8 +32,8 @@ export function systemClock(): Clock {
   };
 }
 
-/** Resolves after that many seconds, or as soon as `signal` aborts. */
-export function pause(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
+/** Resolves after `seconds`, or as soon as `signal` aborts. */
+export function sleep(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const end = () => {

@@ -3,16 +3,16 @@ import {
   changed,
   type DecideContext,
   type Decision,
-  enter,
+  describeFaults,
   expiryOf,
   markFailed,
+  mergeResults,
+  transition,
   withError,
 } from "./change.ts";
-import type { ErrorCode } from "./errors.ts";
-import { retryDelaySeconds } from "./errors.ts";
+import { type ErrorCode, retryDelaySeconds } from "./errors.ts";
 import { cutError } from "./fingerprint.ts";
-import type { StoredOrder } from "./order.ts";
-import { describeFaults, mergeResults } from "./results.ts";
+import { attemptNumber, type StoredOrder } from "./order.ts";
 import { kindOf, retryOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
 export type { Change, DecideContext, Decision };
@@ -28,15 +28,15 @@ export type Outcome =
       readonly message: string;
       /** No further attempt can help. */
       readonly permanent?: boolean;
-      /** Asked for by a `RetryError`; else the policy decides. */
+      /** The delay that a `RetryError` asks for. Default: the retry policy decides. */
       readonly delaySeconds?: number;
-      /** Where it was thrown, for the log alone: no change has it. */
+      /** The error's stack. Only the log has it; no change does. */
       readonly stack?: string | undefined;
     }
-  /** It was delivered again without an outcome of the attempt before: that attempt's worker died. */
+  /** It was delivered again, and the attempt before has no outcome: that attempt's worker died. */
   | {
       readonly kind: "redelivered";
-      /** The attempt before may never have begun: it counts only where the order tells that it did. */
+      /** The attempt before may never have begun. It counts only where the order has recorded its beginning. */
       readonly unattended?: boolean | undefined;
     }
   /** The API asked to move it. */
@@ -51,10 +51,10 @@ export type Outcome =
   | { readonly kind: "expired" }
   /** An operator wants a failed order started again. */
   | { readonly kind: "retried" }
-  /** It stands in a status that the workflow does not know. */
+  /** Its status is not in the workflow. */
   | { readonly kind: "unknown" };
 
-/** What an outcome changes in an order. Pure: the same arguments give the same change. */
+/** Decides what an outcome changes in an order. Pure: the same arguments give the same decision. */
 export function decide(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
   const status = statusOf(context.workflow, order.status);
   switch (outcome.kind) {
@@ -71,12 +71,7 @@ export function decide(order: StoredOrder, outcome: Outcome, context: DecideCont
     case "retried":
       return retried(order, status, context);
     case "unknown":
-      return markFailed(
-        order,
-        "unknown_status",
-        `status "${order.status}" is not in the workflow "${context.workflow.name}"; move the order to a status that is`,
-        context,
-      );
+      return unknown(order, context);
   }
 }
 
@@ -90,14 +85,12 @@ function moved(
     attemptFailed(order, status, { kind: "failed", code, message, permanent: true }, context);
   if (!status?.to?.includes(outcome.to)) {
     const allowed = status?.to?.join(", ") ?? "none";
-    return permanent(
-      "invalid_transition",
-      `the handler of "${order.status}" returned "${outcome.to}"; it may return ${allowed}`,
-    );
+    const message = `the handler of "${order.status}" returned "${outcome.to}"; it may return ${allowed}`;
+    return permanent("invalid_transition", message);
   }
   const merged = mergeResults(order, outcome.results, context);
   if ("faults" in merged) return permanent("invalid_results", describeFaults(order.status, merged.faults));
-  return enter(order, outcome.to, context, { attempts: attemptsUsed(order), resultsJson: merged.resultsJson });
+  return transition(order, outcome.to, context, { attempts: attemptNumber(order), resultsJson: merged.resultsJson });
 }
 
 function attemptFailed(
@@ -107,23 +100,19 @@ function attemptFailed(
   context: DecideContext,
 ): Decision {
   if (!isAttempted(order)) return notAttempted(order);
-  if (status === undefined) return decide(order, { kind: "unknown" }, context);
+  if (status === undefined) return unknown(order, context);
   const used = withError(usedAttempts(order), outcome.message);
-  const policy = retryOf(status.final || status.waits ? { to: [] } : status);
+  const policy = retryOf(status);
   if (outcome.permanent || used.attempts >= policy.attempts) return giveUp(order, used, status, outcome, context);
   const delaySeconds = outcome.delaySeconds ?? retryDelaySeconds(policy, used.attempts, context.random);
-  return changed(
-    order,
-    { ...used, attempting: false, notBefore: context.now + Math.ceil(delaySeconds * 1_000) },
-    null,
-    "again",
-    context,
-  );
+  const notBefore = context.now + Math.ceil(delaySeconds * 1_000);
+  return changed(order, { ...used, attempting: false, notBefore }, "again", context);
 }
 
 /**
- * The attempt before this delivery has no outcome, so its worker died, and it counts. The one that starts now is
- * recorded before its handler runs: a handler that kills its process ends as failed, not in a loop.
+ * The attempt before this delivery has no outcome: its worker died, and the attempt counts. The attempt that starts now
+ * is recorded before its handler runs. So the order of a handler that kills its process fails in the end, and does not
+ * loop.
  */
 function redelivered(
   order: StoredOrder,
@@ -132,23 +121,18 @@ function redelivered(
   context: DecideContext,
 ): Decision {
   if (!isAttempted(order)) return notAttempted(order);
-  if (status === undefined) return decide(order, { kind: "unknown" }, context);
+  if (status === undefined) return unknown(order, context);
   if (unattended && !order.attempting) {
-    return changed(order, { ...order, attempts: order.attempts + 1, attempting: true }, null, "keep", context);
+    return changed(order, { ...order, attempts: order.attempts + 1, attempting: true }, "keep", context);
   }
   const lost = usedAttempts(order);
-  const policy = retryOf(status.final || status.waits ? { to: [] } : status);
+  const policy = retryOf(status);
   const message = "the process that ran the handler ended before the handler did";
   if (lost.attempts >= policy.attempts) {
     return giveUp(order, withError(lost, message), status, { code: "worker_lost", message }, context);
   }
-  return changed(
-    order,
-    { ...withError(lost, message), attempts: lost.attempts + 1, attempting: true },
-    null,
-    "keep",
-    context,
-  );
+  const begun = { ...withError(lost, message), attempts: lost.attempts + 1, attempting: true };
+  return changed(order, begun, "keep", context);
 }
 
 function requested(
@@ -157,35 +141,30 @@ function requested(
   outcome: Extract<Outcome, { kind: "requested" }>,
   context: DecideContext,
 ): Decision {
-  const target = statusOf(context.workflow, outcome.to);
-  if (target === undefined || target.retired) {
-    const why = target === undefined ? "is no status of this workflow" : "is retired and lets nothing enter";
-    return { refused: "transition_not_allowed", message: `"${outcome.to}" ${why}` };
-  }
+  const refuse = (message: string): Decision => ({ refused: "transition_not_allowed", message });
+  const { to } = outcome;
+  const target = statusOf(context.workflow, to);
+  if (target === undefined) return refuse(`"${to}" is no status of this workflow`);
+  if (target.retired) return refuse(`"${to}" is retired and lets nothing enter`);
   if (order.failure === null) {
-    // What ended has ended, whatever its status has become since: no handler and no expiry will ever reach it.
+    // A final order stays final, also where its status is no longer final: no handler and no expiry would reach it.
     if (order.kind === "final" || status?.final) {
-      const tense = status?.final ? "is" : "was";
-      return { refused: "transition_not_allowed", message: `the order is in "${order.status}", which ${tense} final` };
+      return refuse(`the order is in "${order.status}", which ${status?.final ? "is" : "was"} final`);
     }
     if (status !== undefined && kindOf(status) === "handled") {
       return { refused: "being_handled", message: `the order is in "${order.status}", whose handler will move it` };
     }
   }
-  const allowed =
-    status === undefined ? undefined : [...(status.to ?? []), ...(status.exhausted ? [status.exhausted] : [])];
-  if (allowed && !allowed.includes(outcome.to)) {
-    const list = allowed.length > 0 ? allowed.join(", ") : "nothing";
-    return {
-      refused: "transition_not_allowed",
-      message: `from "${order.status}" an order may move to ${list}, not to "${outcome.to}"`,
-    };
+  if (status !== undefined) {
+    const allowed = [...(status.to ?? []), ...(status.exhausted ? [status.exhausted] : [])];
+    const list = allowed.join(", ") || "nothing";
+    if (!allowed.includes(to)) return refuse(`from "${order.status}" an order may move to ${list}, not to "${to}"`);
   }
   const merged = mergeResults(order, outcome.results, context);
   if ("faults" in merged) {
     return { refused: "invalid_results", message: describeFaults(order.status, merged.faults), faults: merged.faults };
   }
-  return enter(order, outcome.to, context, {
+  return transition(order, to, context, {
     attempts: order.attempts,
     resultsJson: merged.resultsJson,
     reason: outcome.reason ?? null,
@@ -195,46 +174,37 @@ function requested(
 }
 
 function expired(order: StoredOrder, status: StatusDefinition | undefined, context: DecideContext): Decision {
-  if (status === undefined) return decide(order, { kind: "unknown" }, context);
+  if (status === undefined) return unknown(order, context);
   if (order.kind !== "waiting" || order.failure !== null || order.expiresAt === null || order.expiresAt > context.now) {
     return { refused: "stale", message: "the order does not wait any longer" };
   }
   if (!status.waits || status.expires === undefined) {
-    // The definition no longer lets it expire: it waits on.
-    return changed(order, { ...order, expiresAt: null }, null, "end", context);
+    // The definition no longer lets the order expire, so it waits on.
+    return changed(order, { ...order, expiresAt: null }, "end", context);
   }
   const reason = `expired after ${status.expires.afterSeconds} s`;
-  return enter(order, status.expires.to, context, { attempts: order.attempts, reason });
+  return transition(order, status.expires.to, context, { attempts: order.attempts, reason });
 }
 
 function retried(order: StoredOrder, status: StatusDefinition | undefined, context: DecideContext): Decision {
-  if (order.failure === null)
-    return { refused: "not_failed", message: `the order is in "${order.status}" and has not failed` };
+  const where = `the order is in "${order.status}"`;
+  if (order.failure === null) return { refused: "not_failed", message: `${where} and has not failed` };
   if (status === undefined) {
-    return {
-      refused: "transition_not_allowed",
-      message: `the order is in "${order.status}", which the workflow does not know; move it to another status instead`,
-    };
+    const message = `${where}, which the workflow does not know; move it to another status instead`;
+    return { refused: "transition_not_allowed", message };
   }
   const kind = kindOf(status);
-  return changed(
-    order,
-    {
-      ...order,
-      kind,
-      failure: null,
-      attempts: 0,
-      attempting: false,
-      notBefore: null,
-      expiresAt: expiryOf(status, context.now),
-    },
-    null,
-    kind === "handled" ? "enter" : "end",
-    context,
-  );
+  const fresh = { failure: null, attempts: 0, attempting: false, notBefore: null };
+  const after = { ...order, ...fresh, kind, expiresAt: expiryOf(status, context.now) };
+  return changed(order, after, kind === "handled" ? "enter" : "end", context);
 }
 
-/** The attempts are used up: on to `exhausted`, or marked failed where it stands. */
+function unknown(order: StoredOrder, context: DecideContext): Decision {
+  const message = `status "${order.status}" is not in the workflow "${context.workflow.name}"; move the order to a status that is`;
+  return markFailed(order, "unknown_status", message, context);
+}
+
+/** Moves an order whose attempts are used up to `exhausted`, or marks it failed in its status. */
 function giveUp(
   order: StoredOrder,
   used: StoredOrder,
@@ -244,12 +214,12 @@ function giveUp(
 ): Decision {
   if (status.exhausted === undefined) return markFailed(order, code, message, context, used);
   const error = cutError(message);
-  const entering = { attempts: used.attempts, error, reason: `exhausted: ${error}` };
-  const decision = enter(order, status.exhausted, context, entering);
+  const parts = { attempts: used.attempts, error, reason: `exhausted: ${error}` };
+  const decision = transition(order, status.exhausted, context, parts);
   return "change" in decision && decision.change.after.failure === null ? { ...decision, exhaustedBy: code } : decision;
 }
 
-/** Only an order that a handler can have: what is said of any other comes from a delivery of the past. */
+/** Whether a handler can have the order. An outcome for any other order comes from a delivery of the past. */
 function isAttempted(order: StoredOrder): boolean {
   return order.kind === "handled" && order.failure === null;
 }
@@ -258,11 +228,7 @@ function notAttempted(order: StoredOrder): Decision {
   return { refused: "stale", message: `the order is in "${order.status}" and no handler has it` };
 }
 
-/** The attempts with the one that just ended, unless that one was recorded when it started. */
-function attemptsUsed(order: StoredOrder): number {
-  return order.attempting ? order.attempts : order.attempts + 1;
-}
-
+/** Counts the attempt that just ended. */
 function usedAttempts(order: StoredOrder): StoredOrder {
-  return { ...order, attempts: attemptsUsed(order), attempting: false };
+  return { ...order, attempts: attemptNumber(order), attempting: false };
 }

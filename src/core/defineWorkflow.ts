@@ -1,6 +1,5 @@
 import * as z from "zod";
-import { CauceError, longestDelaySeconds } from "./errors.ts";
-import { isPlain } from "./plainSchema.ts";
+import { CauceError, delaySecondsMax } from "./errors.ts";
 import type { StatusDefinition, Statuses, Workflow, WorkflowOptions } from "./workflow.ts";
 
 /**
@@ -42,7 +41,7 @@ export const reservedNames: ReadonlySet<string> = new Set([
   "assets",
   "openapi",
 ]);
-const longestTimeoutSeconds = 43_200;
+const timeoutSecondsMax = 43_200;
 
 const known = {
   workflow: ["name", "data", "results", "group", "initial", "visitsMax", "statuses"],
@@ -53,110 +52,123 @@ const known = {
   expires: ["afterSeconds", "to"],
 };
 
-/** Also for users of plain JavaScript, whom no compiler has told. */
-function checkWorkflow(options: WorkflowOptions<Record<string, StatusDefinition>, z.ZodType, z.ZodType>): void {
+type Definition = WorkflowOptions<Record<string, StatusDefinition>, z.ZodType, z.ZodType>;
+type Refuse = (what: string) => never;
+
+/** Checks what the types check, too: users of plain JavaScript have no compiler. */
+function checkWorkflow(options: Definition): void {
   const where = `workflow "${String(options?.name)}"`;
-  const refuse = (what: string): never => {
+  const refuse: Refuse = (what) => {
     throw new CauceError("workflow_invalid", `${where}: ${what}`);
-  };
-  const onlyKnown = (value: object, keys: readonly string[], what: string) => {
-    for (const key of Object.keys(value)) {
-      if (!keys.includes(key)) refuse(`${what} has the unknown option "${key}"; it takes ${keys.join(", ")}`);
-    }
   };
   if (typeof options?.name !== "string" || !namePattern.test(options.name)) {
     refuse(`the name must match ${namePattern.source}`);
   }
-  if (reservedNames.has(options.name)) refuse(`the name is one of the server's own routes; choose another`);
-  onlyKnown(options, known.workflow, "the definition");
-  const names = Object.keys(options.statuses ?? {});
-  if (names.length === 0) refuse("statuses is empty; name at least an initial and a final status");
-  const kinds = new Map(names.map((name) => [name, options.statuses[name] as StatusDefinition]));
-  for (const [name, status] of kinds) {
+  if (reservedNames.has(options.name)) refuse("the name is one of the server's own routes; choose another");
+  onlyKnown(options, known.workflow, "the definition", refuse);
+  const statuses = new Map(Object.entries(options.statuses ?? {}));
+  if (statuses.size === 0) refuse("statuses is empty; name at least an initial and a final status");
+  for (const [name, status] of statuses) {
     if (!namePattern.test(name)) refuse(`status "${name}": the name must match ${namePattern.source}`);
     if (status === null || typeof status !== "object") refuse(`status "${name}" must be an object or final`);
     for (const field of ["waits", "final", "retired"] as const) {
       const value: unknown = status[field];
-      if (value !== undefined && typeof value !== "boolean")
+      if (value !== undefined && typeof value !== "boolean") {
         refuse(`status "${name}": ${field} must be true or left out`);
+      }
     }
   }
-  const objectOf = (from: string, field: "retry" | "expires", value: unknown) => {
-    if (value === null || typeof value !== "object") {
-      return refuse(`status "${from}": ${field} must be an object, such as { ${known[field].join(", ")} }`);
-    }
-    onlyKnown(value, known[field], `status "${from}": ${field}`);
-  };
-  const target = (from: string, field: string, to: unknown) => {
-    const status = kinds.get(to as string);
-    if (status === undefined) {
-      return refuse(
-        `status "${from}": ${field} names "${String(to)}", which is no status; use one of ${names.join(", ")}`,
-      );
-    }
-    if (status.retired)
-      refuse(`status "${from}": ${field} names "${String(to)}", which is retired; nothing may enter it`);
-  };
-  const positive = (from: string, field: string, value: unknown, whole: boolean, most = Number.MAX_SAFE_INTEGER) => {
-    if (value === undefined) return;
-    const fits =
-      typeof value === "number" && (whole ? Number.isInteger(value) && value >= 1 : value > 0) && value <= most;
-    if (!fits) {
-      const kind = whole ? "a whole number from 1" : "a number above 0";
-      refuse(`status "${from}": ${field} must be ${kind}${most < Number.MAX_SAFE_INTEGER ? ` up to ${most}` : ""}`);
-    }
-  };
-
-  if (!kinds.has(options.initial)) {
-    refuse(`initial names "${String(options.initial)}", which is no status; use one of ${names.join(", ")}`);
+  const { initial, visitsMax } = options;
+  checkTarget("initial", initial, statuses, refuse);
+  if (statuses.get(initial)?.final) {
+    refuse(`initial names "${initial}", which is final; orders must be able to leave it`);
   }
-  if (kinds.get(options.initial)?.retired) refuse(`initial names "${options.initial}", which is retired`);
-  if (kinds.get(options.initial)?.final)
-    refuse(`initial names "${options.initial}", which is final; orders must be able to leave it`);
-  if (options.visitsMax !== undefined && !(Number.isInteger(options.visitsMax) && options.visitsMax >= 1)) {
+  if (visitsMax !== undefined && !(Number.isInteger(visitsMax) && visitsMax >= 1)) {
     refuse("visitsMax must be a whole number from 1");
   }
-  for (const [name, status] of kinds) {
-    if (status.final) {
-      onlyKnown(status, known.final, `status "${name}" is final and`);
-      continue;
-    }
-    onlyKnown(status, status.waits ? known.waiting : known.handled, `status "${name}"`);
-    const given: unknown = status.to;
-    if (typeof given === "string") refuse(`status "${name}": to must be a list, such as [${JSON.stringify(given)}]`);
-    if (!Array.isArray(status.to) || status.to.length === 0) {
-      refuse(`status "${name}": to must list at least one status; if nothing leaves it, make it final`);
-    }
-    for (const to of status.to) target(name, "to", to);
-    if (new Set(status.to).size < status.to.length) refuse(`status "${name}": to lists a status twice`);
-    if (status.waits) {
-      if (status.expires !== undefined) {
-        objectOf(name, "expires", status.expires);
-        positive(name, "expires.afterSeconds", status.expires.afterSeconds ?? null, false, longestDelaySeconds);
-        target(name, "expires.to", status.expires.to);
-      }
-      continue;
-    }
-    positive(name, "timeoutSeconds", status.timeoutSeconds, false, longestTimeoutSeconds);
-    positive(name, "concurrency", status.concurrency, true);
-    if (status.exhausted !== undefined) {
-      target(name, "exhausted", status.exhausted);
-      if (status.exhausted === name)
-        refuse(
-          `status "${name}": exhausted names the status itself, which would loop; leave it out to mark the order failed`,
-        );
-    }
-    if (status.retry !== undefined) {
-      objectOf(name, "retry", status.retry);
-      positive(name, "retry.attempts", status.retry.attempts, true);
-      positive(name, "retry.baseSeconds", status.retry.baseSeconds, false, longestDelaySeconds);
-      positive(name, "retry.maxSeconds", status.retry.maxSeconds, false, longestDelaySeconds);
-    }
-  }
+  for (const [name, status] of statuses) checkStatus(name, status, statuses, refuse);
   checkSchema(where, "data", options.data);
   if (options.results !== undefined) checkSchema(where, "results", options.results);
-  if (options.group !== undefined && typeof options.group !== "function")
+  if (options.group !== undefined && typeof options.group !== "function") {
     refuse("group must be a function of the data");
+  }
+}
+
+function checkStatus(
+  name: string,
+  status: StatusDefinition,
+  statuses: ReadonlyMap<string, StatusDefinition>,
+  refuseAll: Refuse,
+): void {
+  if (status.final) {
+    onlyKnown(status, known.final, `status "${name}" is final and`, refuseAll);
+    return;
+  }
+  onlyKnown(status, status.waits ? known.waiting : known.handled, `status "${name}"`, refuseAll);
+  const refuse: Refuse = (what) => refuseAll(`status "${name}": ${what}`);
+  const target = (field: string, to: unknown) => checkTarget(field, to, statuses, refuse);
+  const object = (field: "retry" | "expires", value: unknown): void => {
+    if (value === null || typeof value !== "object") {
+      refuse(`${field} must be an object, such as { ${known[field].join(", ")} }`);
+    }
+    onlyKnown(value, known[field], `status "${name}": ${field}`, refuseAll);
+  };
+  const given: unknown = status.to;
+  if (typeof given === "string") refuse(`to must be a list, such as [${JSON.stringify(given)}]`);
+  if (!Array.isArray(status.to) || status.to.length === 0) {
+    refuse("to must list at least one status; if nothing leaves it, make it final");
+  }
+  for (const to of status.to) target("to", to);
+  if (new Set(status.to).size < status.to.length) refuse("to lists a status twice");
+  if (status.waits) {
+    if (status.expires === undefined) return;
+    object("expires", status.expires);
+    checkSeconds("expires.afterSeconds", status.expires.afterSeconds ?? null, delaySecondsMax, refuse);
+    target("expires.to", status.expires.to);
+    return;
+  }
+  checkSeconds("timeoutSeconds", status.timeoutSeconds, timeoutSecondsMax, refuse);
+  checkCount("concurrency", status.concurrency, refuse);
+  if (status.exhausted !== undefined) {
+    target("exhausted", status.exhausted);
+    if (status.exhausted === name) {
+      refuse("exhausted names the status itself, which would loop; leave it out to mark the order failed");
+    }
+  }
+  if (status.retry === undefined) return;
+  object("retry", status.retry);
+  checkCount("retry.attempts", status.retry.attempts, refuse);
+  checkSeconds("retry.baseSeconds", status.retry.baseSeconds, delaySecondsMax, refuse);
+  checkSeconds("retry.maxSeconds", status.retry.maxSeconds, delaySecondsMax, refuse);
+}
+
+function onlyKnown(value: object, keys: readonly string[], what: string, refuse: Refuse): void {
+  const unknown = Object.keys(value).find((key) => !keys.includes(key));
+  if (unknown !== undefined) refuse(`${what} has the unknown option "${unknown}"; it takes ${keys.join(", ")}`);
+}
+
+function checkTarget(
+  field: string,
+  to: unknown,
+  statuses: ReadonlyMap<string, StatusDefinition>,
+  refuse: Refuse,
+): void {
+  const status = statuses.get(to as string);
+  if (status === undefined) {
+    const names = [...statuses.keys()].join(", ");
+    refuse(`${field} names "${String(to)}", which is no status; use one of ${names}`);
+  }
+  if (status.retired) refuse(`${field} names "${String(to)}", which is retired; nothing may enter it`);
+}
+
+function checkCount(field: string, value: unknown, refuse: Refuse): void {
+  if (value === undefined || (Number.isSafeInteger(value) && (value as number) >= 1)) return;
+  refuse(`${field} must be a whole number from 1`);
+}
+
+function checkSeconds(field: string, value: unknown, secondsMax: number, refuse: Refuse): void {
+  if (value === undefined || (typeof value === "number" && value > 0 && value <= secondsMax)) return;
+  refuse(`${field} must be a number above 0 up to ${secondsMax}`);
 }
 
 function checkSchema(where: string, field: string, schema: z.ZodType): void {
@@ -167,7 +179,7 @@ function checkSchema(where: string, field: string, schema: z.ZodType): void {
   try {
     z.toJSONSchema(schema, {
       override({ zodSchema }) {
-        // What a transform takes and what it gives differ, so no one schema describes the data that clients see.
+        // A transform's input differs from its output, so no single schema describes the data that clients see.
         const { type } = zodSchema._zod.def;
         if (type === "pipe" || type === "transform") throw new Error("transforms cannot be represented in JSON Schema");
       },
@@ -179,5 +191,61 @@ function checkSchema(where: string, field: string, schema: z.ZodType): void {
       `${where}: ${field} has no JSON Schema (${reason}); use types that JSON has, such as z.iso.datetime() for a date`,
       { cause },
     );
+  }
+}
+
+/**
+ * Whether a schema surely has a JSON Schema, by its parts. Where this is false, zod must be asked, which costs every
+ * start about 5 ms: zod's first JSON Schema takes as long.
+ */
+export function isPlain(schema: z.core.$ZodType, seen = new Set<z.core.$ZodType>()): boolean {
+  // A schema may contain itself.
+  if (seen.has(schema)) return true;
+  seen.add(schema);
+  const { def, toJSONSchema } = schema._zod ?? {};
+  if (def === undefined || toJSONSchema !== undefined || !hasPlainMeta(schema)) return false;
+  const inner = innerOf(def as z.core.$ZodTypes["_zod"]["def"]);
+  return inner?.every((each) => isPlain(each, seen)) ?? false;
+}
+
+/** Gives the parts of a schema; undefined for a kind that has no JSON Schema, or not always. */
+function innerOf(def: z.core.$ZodTypes["_zod"]["def"]): readonly z.core.$ZodType[] | undefined {
+  switch (def.type) {
+    case "string":
+    case "number":
+    case "boolean":
+    case "null":
+    case "never":
+    case "unknown":
+    case "enum":
+      return [];
+    case "literal":
+      return def.values.every((value) => typeof value === "string" || typeof value === "boolean") ? [] : undefined;
+    case "object":
+      return [...Object.values(def.shape), ...(def.catchall === undefined ? [] : [def.catchall])];
+    case "array":
+      return [def.element];
+    case "optional":
+    case "nullable":
+      return [def.innerType];
+    case "record":
+      return [def.keyType, def.valueType];
+    case "union":
+      return def.options;
+    default:
+      return undefined;
+  }
+}
+
+/** Whether a schema's metadata fits a JSON Schema: it has no id, which would have to be unique, and is JSON. */
+function hasPlainMeta(schema: z.core.$ZodType): boolean {
+  const meta = z.globalRegistry.get(schema);
+  if (meta === undefined) return true;
+  if (meta.id !== undefined) return false;
+  try {
+    JSON.stringify(meta);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -4,19 +4,19 @@ import type { Random } from "./clock.ts";
 export interface RetryPolicy {
   /** How many times the handler may run within one visit, the first included. Default 5. */
   readonly attempts?: number;
-  /** The longest delay before the second attempt, in seconds; it doubles with each further one. Default 1. */
+  /** The longest delay before the second attempt, in seconds. It doubles with each further attempt. Default 1. */
   readonly baseSeconds?: number;
   /** No delay is longer than this many seconds. Default 300. */
   readonly maxSeconds?: number;
 }
 
-/** The longest delay or expiry that a definition may ask for: 100 years, which keeps every date within ISO 8601's four-digit years. */
-export const longestDelaySeconds = 3_155_760_000;
+/** The longest delay or expiry of a definition, in seconds: 100 years, so that every date has a year of four digits. */
+export const delaySecondsMax = 3_155_760_000;
 
 export const defaultRetry = { attempts: 5, baseSeconds: 1, maxSeconds: 300 } as const satisfies Required<RetryPolicy>;
 
 /**
- * Seconds until the next try after `attempts` failed ones: a random point between 0 and
+ * Draws the seconds until the next attempt after `attempts` failed ones: between 0 and
  * `min(maxSeconds, baseSeconds × 2^(attempts − 1))`. Full jitter spreads orders that failed together
  * (AWS Architecture Blog, "Exponential Backoff And Jitter").
  */
@@ -120,7 +120,7 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
-/** An unexpected or refused thing, with a stable `code`. Its message is one line: what is wrong, where, what to do. */
+/** An error or a refusal, with a stable `code`. Its message is one line: what is wrong, where; what to do. */
 export class CauceError extends Error {
   readonly code: ErrorCode;
   /** The path and message of each fault, for `invalid_data` and `invalid_results`. */
@@ -148,7 +148,10 @@ export class PermanentError extends Error {
   }
 }
 
-/** Thrown by a handler: try again after exactly `delaySeconds` (0 or more) instead of the policy's delay. It still uses up an attempt. */
+/**
+ * Thrown by a handler: try again after exactly `delaySeconds` (0 or more) instead of the policy's delay. The attempt
+ * still counts.
+ */
 export class RetryError extends Error {
   readonly delaySeconds: number;
 
@@ -157,9 +160,9 @@ export class RetryError extends Error {
       options.message ?? `asked to be tried again after ${options.delaySeconds} s`,
       options.cause === undefined ? undefined : { cause: options.cause },
     );
-    if (!(options.delaySeconds >= 0 && options.delaySeconds <= longestDelaySeconds)) {
+    if (!(options.delaySeconds >= 0 && options.delaySeconds <= delaySecondsMax)) {
       throw new RangeError(
-        `RetryError: delaySeconds must be from 0 to ${longestDelaySeconds}, and is ${options.delaySeconds}`,
+        `RetryError: delaySeconds must be from 0 to ${delaySecondsMax}, and is ${options.delaySeconds}`,
       );
     }
     this.name = "RetryError";

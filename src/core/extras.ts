@@ -1,6 +1,6 @@
 /**
- * What an order carries beside its data, results and history: text that stores keep and never look into. What a store
- * must find orders by (a group, a Region, a search field) is a column or a key of its own, and no extra.
+ * What an order carries beside its data, results and history: text that stores keep and never look into. A value by
+ * which a store must find orders (a group, a Region, a search field) is a column or a key of its own, and no extra.
  */
 import { CauceError } from "./errors.ts";
 
@@ -10,30 +10,30 @@ export interface Act {
   readonly at: number;
   /** The operation's name. Cut where it takes more than 100 bytes. */
   readonly what: string;
-  /** Who did it: the name of an API key. Null where nothing tells. Cut where it takes more than 300 bytes. */
+  /** The name of the API key that did it; null where none is known. Cut where it takes more than 300 bytes. */
   readonly who: string | null;
   /** Cut where it takes more than 1,500 bytes: 500 characters of any script fit. */
   readonly reason: string | null;
 }
 
-/** Each field is left out where it holds nothing. A field that is not named here is a newer version's, and is kept. */
+/** A field that would be empty is left out. A field that is not named here is a newer version's, and is kept. */
 export interface Extras {
   /** The operators' acts, oldest first. */
   readonly acts?: readonly Act[];
   /** How many acts, all older than those in `acts`, were left out. */
   readonly actsOmitted?: number;
-  /** What the handler's steps have come to, by their names. */
+  /** The values of the handler's steps, by the steps' names. */
   readonly steps?: Readonly<Record<string, unknown>>;
   /** The version of the workflow's definition under which the order was placed. */
   readonly definition?: number;
 }
 
-/** The most that the extras of one order take, in bytes of UTF-8 of their text. */
+/** The most bytes of UTF-8 that the text of one order's extras takes. */
 export const extrasBytesMax = 8_192;
 
 /**
- * What all that is no act leaves free of `extrasBytesMax`, so that an operator's act always fits: the largest act takes
- * 100 + 300 + 1,500 bytes of text, and its keys, its time and the count of those left out take less than 148 more.
+ * How many of `extrasBytesMax` everything but acts must leave free, so that an operator's act always fits. The largest
+ * act takes 100 + 300 + 1,500 bytes of text. Its keys, its time and the count of omitted acts take less than 148 more.
  */
 export const actRoomBytes = 2_048;
 
@@ -46,26 +46,26 @@ export interface ShownExtra<Value = unknown> {
 
 export type ShownExtraFields = Readonly<Record<string, ShownExtra>>;
 
-/** What an order shows of its extras: the fields that `Order` has beside its own. None yet. */
+/** The extras that an order shows, as further fields of `Order`. None yet. */
 export type ShownExtras = Readonly<Record<never, never>>;
 
 /**
- * How an order shows each field of `ShownExtras`. The library's `Order`, the API's JSON and its OpenAPI document follow
- * from this list, each field behind `historyOmitted`.
+ * How an order shows each field of `ShownExtras`. From this list follow the library's `Order`, the API's JSON and its
+ * OpenAPI document, which have each field behind `historyOmitted`.
  */
 export const shownExtraFields: { readonly [Name in keyof ShownExtras]: ShownExtra<ShownExtras[Name]> } = {};
 
-/** The fields that an order shows of its stored extras. */
+/** Gives the fields that an order shows of its stored extras. */
 export function showExtras(text: string | null, fields: ShownExtraFields = shownExtraFields): ShownExtras {
   const names = Object.keys(fields);
-  // Most orders have no extras, and no text is read for a field that is not shown.
+  // Without a field to show, no text is parsed.
   if (names.length === 0) return {} as ShownExtras;
   const extras = parseExtras(text);
   const shown: unknown = Object.fromEntries(names.map((name) => [name, (fields[name] as ShownExtra).of(extras)]));
   return shown as ShownExtras;
 }
 
-/** Reads the stored text. Throws `store_corrupt` where it is none that `writeExtras` gave. */
+/** Parses the stored text. Throws `store_corrupt` for text that `writeExtras` did not give. */
 export function parseExtras(text: string | null): Extras {
   if (text === null) return {};
   try {
@@ -79,7 +79,7 @@ export function parseExtras(text: string | null): Extras {
   }
 }
 
-/** The text to store; null where there is nothing to keep. */
+/** Gives the text to store; null where there is nothing to keep. */
 export function writeExtras(extras: Extras): string | null {
   const { acts, steps } = extras;
   const text = JSON.stringify({
@@ -90,7 +90,7 @@ export function writeExtras(extras: Extras): string | null {
   return text === "{}" ? null : text;
 }
 
-/** Adds an act. It is never refused: the oldest acts go where there is no room, and are counted. */
+/** Adds an act, and never refuses it. Where there is no room, the oldest acts are omitted and counted. */
 export function withAct(extras: Extras, { at, what, who, reason }: Act): Extras {
   const act: Act = {
     at,
@@ -102,8 +102,8 @@ export function withAct(extras: Extras, { at, what, who, reason }: Act): Extras 
 }
 
 /**
- * Adds what a step has come to, as it reads from JSON; undefined becomes null. The oldest acts go where there is no
- * room. Refuses with `limit_exceeded` what would leave no room for an act.
+ * Adds the value of a step, as JSON keeps it: undefined becomes null. Where there is no room, the oldest acts are
+ * omitted. Refuses with `limit_exceeded` a value that would leave no room for an act.
  */
 export function withStep(
   extras: Extras,
@@ -113,17 +113,17 @@ export function withStep(
   const json: string | undefined = JSON.stringify(value);
   const steps = { ...extras.steps, [name]: JSON.parse(json ?? "null") as unknown };
   const { acts: _, actsOmitted: __, ...others } = extras;
-  const most = extrasBytesMax - actRoomBytes;
+  const bytesMax = extrasBytesMax - actRoomBytes;
   const bytes = bytesOf({ ...others, steps });
-  if (bytes > most) {
+  if (bytes > bytesMax) {
     const step = JSON.stringify(cut(name, 100));
-    const what = `with step ${step} the order's extras would take ${bytes} bytes, and may take ${most}`;
+    const what = `with step ${step} the order's extras would take ${bytes} bytes, and may take ${bytesMax}`;
     return { refused: "limit_exceeded", message: `${what}; keep less, such as the key of what is stored elsewhere` };
   }
   return { extras: withoutOldest({ ...extras, steps }) };
 }
 
-/** Leaves out acts, oldest first, until the text fits. The newest act stays: see `actRoomBytes`. */
+/** Omits acts, the oldest first, until the text fits. The newest act stays: see `actRoomBytes`. */
 function withoutOldest(extras: Extras): Extras {
   let { acts = [], actsOmitted = 0 } = extras;
   let kept = extras;
@@ -139,9 +139,9 @@ function bytesOf(extras: Extras): number {
   return utf8BytesOf(JSON.stringify(extras));
 }
 
-/** Cuts a text to so many bytes as it stands in JSON, without splitting a character. */
+/** Cuts a text so that it takes at most `bytesMax` in JSON. Splits no character. */
 function cut(text: string, bytesMax: number): string {
-  // JSON escapes a UTF-16 unit with six bytes at most.
+  // JSON escapes a UTF-16 unit with at most six bytes.
   if (text.length * 6 <= bytesMax || jsonBytesOf(text) <= bytesMax) return text;
   let kept = "";
   let bytes = utf8BytesOf("…");
@@ -157,7 +157,7 @@ function jsonBytesOf(text: string): number {
   return utf8BytesOf(JSON.stringify(text)) - 2;
 }
 
-/** Without Node's `Buffer`: the typed client's types lead here, and they must compile for a browser. */
+/** Without Node's `Buffer`, since the typed client imports these types and must compile for a browser. */
 function utf8BytesOf(text: string): number {
   return new TextEncoder().encode(text).byteLength;
 }

@@ -1,6 +1,6 @@
 import type { StoredOrder } from "./order.ts";
 
-/** Which orders are meant: those to which all of it applies. What is left out says nothing. */
+/** Which orders are meant: those that match every field. A field that is left out matches every order. */
 export interface Filter {
   readonly status?: string | undefined;
   /** True: only failed orders; false: only others. */
@@ -10,7 +10,7 @@ export interface Filter {
   readonly ids?: readonly string[] | undefined;
 }
 
-/** Whether an order is one of those that the filter means. */
+/** Whether an order matches a filter. */
 export function matches(order: StoredOrder, { status, failed, fingerprint, group, ids }: Filter): boolean {
   return (
     (status === undefined || order.status === status) &&

@@ -11,7 +11,7 @@ import {
   type WaitingStatus,
 } from "./workflow.ts";
 
-/** What handlers log through; lines carry the order's id, status, visit and attempt by themselves. */
+/** The log of a handler. Each line also gets the order's id, status, visit and attempt. */
 export interface Log {
   info(fields: Record<string, unknown>, message: string): void;
   warn(fields: Record<string, unknown>, message: string): void;
@@ -20,16 +20,16 @@ export interface Log {
 
 /** What a handler gets besides the order and the app's resources. */
 export interface HandlerContext {
-  /** Aborts when the attempt has lasted `timeoutSeconds`; what the handler returns after that is ignored. */
+  /** Aborts when the attempt has lasted `timeoutSeconds`. What the handler returns after that is ignored. */
   readonly signal: AbortSignal;
-  /** `id:visit`, the same on every attempt of this visit: hand it to whatever you call outside. */
+  /** `id:visit`, the same on every attempt of this visit: give it to every service that you call. */
   readonly idempotencyKey: string;
-  /** Which try this is, from 1. */
+  /** The number of this attempt within the visit, from 1. */
   readonly attempt: number;
   readonly log: Log;
 }
 
-/** A handler's answer: the next status, or that with results to merge. */
+/** A handler's answer: the next status, or the next status with results to merge. */
 export type Next<To extends string, Results> = To | { readonly to: To; readonly results?: Partial<Results> };
 
 /** The statuses with a handler: neither waiting nor final. */
@@ -72,22 +72,24 @@ export interface App<W extends AnyWorkflow = AnyWorkflow, Resources extends obje
   readonly release: ((resources: never) => Promise<void> | void) | undefined;
 }
 
-/** A handler as the engine calls it, once its types have done their work. */
+/** A handler as the engine calls it, without its types. */
 export type AnyHandler = (order: Order, context: HandlerContext & Record<string, unknown>) => unknown;
 
 export interface ImplementOptions<W extends AnyWorkflow, Resources extends object> {
-  /** Opens what handlers share (connections, clients). Called once at start; its properties join the handler's context. */
+  /**
+   * Opens what handlers share (connections, clients). Called once at start. Its properties join the handler's context.
+   */
   readonly resources?: () => Promise<Resources> | Resources;
   /**
-   * Closes them at the end. Default: each resource's `Symbol.asyncDispose`, `Symbol.dispose` or `close()`, the last
-   * first.
+   * Closes the resources at the end. Default: each resource's `Symbol.asyncDispose`, `Symbol.dispose` or `close()`, the
+   * last first.
    */
   readonly release?: (resources: NoInfer<Resources>) => Promise<void> | void;
   /** One handler for each handled status, no more and no fewer. */
   readonly handlers: Handlers<NoInfer<W>, NoInfer<Resources>>;
 }
 
-/** Joins a workflow and its handlers. Throws `app_invalid`, naming the status, where they do not fit. */
+/** Joins a workflow and its handlers. Throws `app_invalid` where they do not fit; the message names the status. */
 export function implement<W extends AnyWorkflow, Resources extends object = Record<never, never>>(
   workflow: W,
   options: ImplementOptions<W, Resources>,

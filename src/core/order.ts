@@ -12,6 +12,9 @@
  * attempt     which try of the handler this is, within one visit
  * version     counts every committed change of an order; the fence for compare-and-set
  * delivery    a reference (order id, status, visit, receipt) that a queue hands to a worker; it carries no data
+ * receipt     names one delivery to the backend that handed it out
+ * lease       a delivery that is out to a worker for a time; if nothing consumes or settles it by then, it comes again
+ * settle      to tell the queue a verdict on a delivery that no commit consumed
  * verdict     what the queue is told of a delivery: done, again not before a time, or superseded by a later visit
  * failed      an order whose attempts are used up and that no `exhausted` status takes: it stays in its status,
  *             marked with its failure, until an operator retries or moves it
@@ -21,6 +24,7 @@
  * act         something that was done to an order from outside, with its time, its author and the reason
  * step        a part of a handler's work whose outcome is kept, so that a later attempt does not repeat it
  * sweep       finds orders that are overdue (a lost message, an expired wait) and delivers or moves them
+ * depth       how many orders stand in a status: waiting, in flight, delayed and failed
  */
 import type { ShownExtras } from "./extras.ts";
 
@@ -29,9 +33,9 @@ export interface Actor {
   readonly runtime: "node" | "lambda" | "pod";
   /** The host's, function's or pod's name. */
   readonly name: string;
-  /** What caused it: the caller's `X-Request-Id`, where one was sent, or the run of a processing function. */
+  /** The caller's `X-Request-Id`, where one was sent, or the run of a processing function. */
   readonly requestId: string | null;
-  /** The queue's message that caused it, where the queue has message ids. */
+  /** The queue's message that caused the change, where the queue has message ids. */
   readonly messageId: string | null;
 }
 
@@ -45,7 +49,7 @@ export interface Failure {
   readonly at: number;
 }
 
-/** How an order entered the status in which it stands. */
+/** How an order entered its current status. */
 export interface Entry {
   /** When it entered, in milliseconds since 1970. */
   readonly at: number;
@@ -65,7 +69,7 @@ export interface Visit extends Entry {
   readonly attempts: number;
 }
 
-/** What every kind of status means to a backend: whether it is delivered. */
+/** The kind of a status. A backend delivers the orders of handled statuses alone. */
 export type StatusKind = "handled" | "waiting" | "final";
 
 /** An order as backends store it. Times are milliseconds since 1970; `data` and `results` are JSON text. */
@@ -77,7 +81,7 @@ export interface StoredOrder {
   readonly version: number;
   /** Attempts used in this visit. */
   readonly attempts: number;
-  /** The last of `attempts` was recorded when it started and has no outcome yet. */
+  /** The last of `attempts` was recorded at its start, and has no outcome yet. */
   readonly attempting: boolean;
   readonly dataJson: string;
   readonly resultsJson: string;
@@ -86,28 +90,35 @@ export interface StoredOrder {
   readonly updatedAt: number;
   /** A handler may not run before this time. */
   readonly notBefore: number | null;
-  /** When a waiting order moves on by itself. */
+  /** When a waiting order expires. */
   readonly expiresAt: number | null;
   readonly failure: Failure | null;
-  /** How it entered the status in which it stands. */
+  /** How the order entered its current status. */
   readonly entry: Entry;
   /** The visits that ended, oldest first: the first 10 and the last 39. */
   readonly past: readonly Visit[];
   /** How many ended visits `past` leaves out. */
   readonly pastOmitted: number;
-  /** What `writeExtras` gave: kept as it is, and never looked into by a store. Null where there is none. */
+  /** What `writeExtras` gave; null where there is none. A store keeps the text and never looks into it. */
   readonly extrasJson: string | null;
 }
 
-/** The visit that lasts. */
+/** Gives the current visit. */
 export function currentVisit(order: StoredOrder): Visit {
   return { ...order.entry, status: order.status, visit: order.visit, attempts: order.attempts };
+}
+
+/** Gives the number of the attempt that runs or just ended, from 1. It may have been recorded at its start. */
+export function attemptNumber({ attempts, attempting }: Pick<StoredOrder, "attempts" | "attempting">): number {
+  return attempting ? attempts : attempts + 1;
 }
 
 export const historyFirst = 10;
 export const historyLast = 40;
 
-/** Bounds a history: the first 10 and the last 40 visits, of which the lasting one is the last. */
+/**
+ * Adds a visit that ended. A history keeps the first 10 and the last 40 visits, of which the current one is the last.
+ */
 export function appendPast(
   order: Pick<StoredOrder, "past" | "pastOmitted">,
   ended: Visit,
@@ -151,7 +162,10 @@ export interface HistoryEntry {
   readonly by: Actor;
 }
 
-/** Whether a text takes more bytes of UTF-8 than so many. A UTF-16 unit takes one to three, so most texts need no count. */
+/**
+ * Whether a text takes more than `bytesMax` in UTF-8. A UTF-16 unit takes one to three bytes, so most texts need no
+ * count.
+ */
 export function exceedsBytes(text: string, bytesMax: number): boolean {
   return text.length > bytesMax || (text.length * 3 > bytesMax && Buffer.byteLength(text) > bytesMax);
 }

@@ -1,26 +1,5 @@
 import * as z from "zod";
 
-interface JsonSchema {
-  readonly type?: string | readonly string[];
-  readonly examples?: readonly unknown[];
-  readonly default?: unknown;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly anyOf?: readonly JsonSchema[];
-  readonly oneOf?: readonly JsonSchema[];
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly required?: readonly string[];
-  readonly items?: JsonSchema;
-  readonly prefixItems?: readonly JsonSchema[];
-  readonly minItems?: number;
-  readonly format?: string;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly minimum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly maximum?: number;
-}
-
 const formats: Readonly<Record<string, string>> = {
   email: "someone@example.com",
   uri: "https://example.com",
@@ -33,20 +12,21 @@ const formats: Readonly<Record<string, string>> = {
 };
 
 /**
- * Data that the schema takes: its own first example (`.meta({ examples: […] })`), or one made up. Undefined where the
- * schema asks more than its JSON Schema says.
+ * Makes data that the schema takes: the schema's own first example (`.meta({ examples: […] })`), or made-up data.
+ * Undefined where the schema checks more than its JSON Schema says.
  */
 export function sampleData(schema: z.ZodType): unknown {
   try {
-    const sample = sampleOf(z.toJSONSchema(schema, { io: "input" }) as JsonSchema);
+    const sample = sampleOf(z.toJSONSchema(schema, { io: "input" }));
     return schema.safeParse(sample).success ? sample : undefined;
   } catch {
-    // A refinement that is asynchronous or throws: nothing can be said of it here.
+    // A refinement may be asynchronous or throw.
     return undefined;
   }
 }
 
-function sampleOf(schema: JsonSchema): unknown {
+function sampleOf(schema: z.core.JSONSchema._JSONSchema): unknown {
+  if (typeof schema === "boolean") return null;
   const given = [schema.examples?.[0], schema.const, schema.enum?.[0], schema.default].find((v) => v !== undefined);
   if (given !== undefined) return given;
   const first = schema.anyOf?.[0] ?? schema.oneOf?.[0];
@@ -57,14 +37,18 @@ function sampleOf(schema: JsonSchema): unknown {
       return Object.fromEntries(required.map((name) => [name, sampleOf(schema.properties?.[name] ?? {})]));
     }
     case "array": {
-      const { items = {}, minItems = 0 } = schema;
-      return schema.prefixItems?.map(sampleOf) ?? Array.from({ length: Math.max(1, minItems) }, () => sampleOf(items));
+      const [items = {}] = [schema.items].flat();
+      const length = Math.max(1, schema.minItems ?? 0);
+      return schema.prefixItems?.map(sampleOf) ?? Array.from({ length }, () => sampleOf(items));
     }
     case "string":
       return formats[schema.format ?? ""] ?? "text".padEnd(schema.minLength ?? 0, "x").slice(0, schema.maxLength);
     case "integer":
     case "number":
-      return Math.min(Math.max(1, schema.minimum ?? 1, (schema.exclusiveMinimum ?? 0) + 1), schema.maximum ?? Infinity);
+      return Math.min(
+        Math.max(1, schema.minimum ?? 1, Number(schema.exclusiveMinimum ?? 0) + 1),
+        schema.maximum ?? Infinity,
+      );
     case "boolean":
       return true;
     default:

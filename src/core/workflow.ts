@@ -8,8 +8,8 @@ export interface HandledStatus<Name extends string = string> {
   /** The statuses that may follow; at least one. */
   readonly to: readonly Name[];
   /**
-   * Seconds that one attempt may take. Default 30, at most 43,200 (12 h, the longest lease of SQS). The abort signal,
-   * the lease and the platform's time limits all derive from it.
+   * The longest time of one attempt, in seconds. Default 30, at most 43,200 (12 h, the longest lease of SQS). The abort
+   * signal, the lease and the platform's time limits all derive from it.
    */
   readonly timeoutSeconds?: number;
   /** Handlers of this status that run at once, over the whole deployment. Default: the backend's. */
@@ -18,7 +18,7 @@ export interface HandledStatus<Name extends string = string> {
   readonly retry?: RetryPolicy;
   /** Where an order goes when its attempts are used up. Default: it stays and is marked failed. */
   readonly exhausted?: Name;
-  /** Keeps queue and handler but lets nothing enter; delete the status once it is empty. Default false. */
+  /** Lets no order enter, and keeps queue and handler. Delete the status once it is empty. Default false. */
   readonly retired?: boolean;
   readonly waits?: never;
   readonly expires?: never;
@@ -32,7 +32,7 @@ export interface WaitingStatus<Name extends string = string> {
   readonly waits: true;
   /** Moves the order to `to` once it has waited `afterSeconds`. Default: it waits for ever. */
   readonly expires?: { readonly afterSeconds: number; readonly to: Name };
-  /** Lets nothing enter; delete the status once it is empty. Default false. */
+  /** Lets no order enter. Delete the status once it is empty. Default false. */
   readonly retired?: boolean;
   readonly timeoutSeconds?: never;
   readonly concurrency?: never;
@@ -66,7 +66,7 @@ export type Statuses<S> = {
   };
 };
 
-/** The statuses of one kind of order and which may follow which. Data alone: no handler, no SDK. */
+/** The statuses of one kind of order, and which may follow which. Only data: no handler, no SDK. */
 export interface Workflow<
   S extends Statuses<S> = Record<string, StatusDefinition>,
   Data extends z.ZodType = z.ZodType,
@@ -102,7 +102,10 @@ export interface WorkflowOptions<S extends Statuses<S>, Data extends z.ZodType, 
   readonly data: Data;
   /** A zod schema of the merged results. Default: any JSON object. */
   readonly results?: Results;
-  /** The group key of an order, from its data; null for none. As long as the backend holds: 1,024 bytes on SQLite. Default: no group. */
+  /**
+   * Gives the group key of an order from its data; null for none. The backend limits its length: to 1,024 bytes on
+   * SQLite. Default: no group.
+   */
   readonly group?: (data: z.output<NoInfer<Data>>) => string | null | undefined;
   /** Where orders start. */
   readonly initial: Extract<keyof NoInfer<S>, string>;
@@ -111,7 +114,7 @@ export interface WorkflowOptions<S extends Statuses<S>, Data extends z.ZodType, 
   readonly statuses: S;
 }
 
-/** What is wrong with data, as paths and messages. */
+/** Gives the faults that zod found in data. */
 export function faultsOf(error: z.core.$ZodError): Fault[] {
   return error.issues.map((issue) => ({ path: issue.path.map(String).join("."), message: issue.message }));
 }
@@ -120,18 +123,24 @@ export function kindOf(status: StatusDefinition): StatusKind {
   return status.final ? "final" : status.waits ? "waiting" : "handled";
 }
 
-/** The definition of a status, or undefined for one that the workflow does not know (any string is safe to ask). */
+/** Gives the definition of a status; undefined for a name that the workflow does not know. Any string is safe. */
 export function statusOf(workflow: AnyWorkflow, name: string): StatusDefinition | undefined {
-  return Object.hasOwn(workflow.statuses, name)
-    ? (workflow.statuses as Record<string, StatusDefinition>)[name]
-    : undefined;
+  return Object.hasOwn(workflow.statuses, name) ? workflow.statuses[name] : undefined;
 }
 
-/** The names of the handled statuses, in the definition's order: one queue and one handler each. */
+/** Lists every status with its name, in the definition's order. */
+export function statusesOf(workflow: AnyWorkflow): [name: string, status: StatusDefinition][] {
+  return Object.entries(workflow.statuses as Record<string, StatusDefinition>);
+}
+
+/** Lists the names of the handled statuses, in the definition's order. Each has one queue and one handler. */
 export function handledStatuses(workflow: AnyWorkflow): string[] {
-  return Object.entries(workflow.statuses as Record<string, StatusDefinition>)
-    .filter(([, status]) => kindOf(status) === "handled")
-    .map(([name]) => name);
+  return statusesOf(workflow).flatMap(([name, status]) => (kindOf(status) === "handled" ? [name] : []));
+}
+
+/** Gives the definition of one of `handledStatuses`. */
+export function handledStatus(workflow: AnyWorkflow, name: string): HandledStatus {
+  return statusOf(workflow, name) as HandledStatus;
 }
 
 const defaultTimeoutSeconds = 30;
@@ -140,24 +149,23 @@ export function timeoutSecondsOf(status: HandledStatus): number {
   return status.timeoutSeconds ?? defaultTimeoutSeconds;
 }
 
-/** A lease is six times the time that an attempt may take, as AWS advises for a queue's visibility timeout. */
+/** A lease lasts six times `timeoutSeconds`, as AWS advises for a queue's visibility timeout. */
 const leasePerTimeout = 6;
 
-/** How long a delivery of the status is leased, in seconds. */
+/** Gives how long a delivery of the status is leased, in seconds. */
 export function leaseSecondsOf(status: HandledStatus): number {
   return timeoutSecondsOf(status) * leasePerTimeout;
 }
 
-/** The leases of every handled status, in seconds: what a backend is told of them. */
+/** Gives the lease of every handled status, in seconds, for a backend. */
 export function leasesOf(workflow: AnyWorkflow): Record<string, number> {
-  const statuses = handledStatuses(workflow);
   return Object.fromEntries(
-    statuses.map((status) => [status, leaseSecondsOf(statusOf(workflow, status) as HandledStatus)]),
+    handledStatuses(workflow).map((status) => [status, leaseSecondsOf(handledStatus(workflow, status))]),
   );
 }
 
-export function retryOf(status: HandledStatus): Required<RetryPolicy> {
-  // Field by field: a spread would let an explicit undefined take the place of a default.
+export function retryOf(status: StatusDefinition): Required<RetryPolicy> {
+  // Field by field: in a spread, an explicit undefined would replace a default.
   const { attempts, baseSeconds, maxSeconds } = status.retry ?? {};
   return {
     attempts: attempts ?? defaultRetry.attempts,

@@ -20,14 +20,14 @@ const factories: Readonly<Record<FunctionRole, string>> = {
   sweep: "sweepHandler",
 };
 
-// Some of the SDK's packages are CommonJS and ask for Node's modules by `require`.
+// Some packages of the SDK are CommonJS and load Node's modules by `require`.
 const banner = 'import{createRequire as cauceRequire}from"node:module";const require=cauceRequire(import.meta.url);';
-// Run from its sources, Cauce bundles its sources.
+// Cauce that runs from its sources bundles its sources.
 const conditions = import.meta.url.endsWith(".ts") ? ["source"] : [];
 
 /**
- * One function as one minified file. A lazy handler of a status that the function does not serve stays out of it, where
- * nothing else of the app imports its module. Throws `bundle_failed`.
+ * Bundles one function as one minified file. A lazy handler of a status that the function does not serve stays out of
+ * the file, if nothing else in the app imports the handler's module. Throws `bundle_failed`.
  */
 export function bundleFunction({ module, app, plan, directory }: BundleOptions): Metafile {
   mkdirSync(directory, { recursive: true });
@@ -75,7 +75,7 @@ function buildOrRefuse(name: string, options: BuildOptions): Metafile {
   }
 }
 
-/** The modules of lazy handlers that only statuses other than these load. */
+/** Finds the modules of lazy handlers that only statuses other than `kept` load. */
 export function leaveOut({ inputs }: Pick<Metafile, "inputs">, app: App, kept: readonly string[]): string[] {
   const loads = new Map<string, string[]>();
   for (const [status, handler] of Object.entries(app.handlers)) {
@@ -89,7 +89,7 @@ export function leaveOut({ inputs }: Pick<Metafile, "inputs">, app: App, kept: r
     if (statuses.some((status) => kept.includes(status))) return [];
     const files = new Set(records.filter(({ original }) => original === specifier).map(({ path }) => path));
     const [file] = files;
-    // The same text may mean another module elsewhere, and the module may be wanted for something else: then it stays.
+    // Elsewhere the same specifier may mean another module, or something else may import the module. Then it is kept.
     if (file === undefined || files.size > 1) return [];
     const importing = records.filter(({ path }) => path === file);
     const lazily = importing.filter(({ kind, original }) => kind === "dynamic-import" && original === specifier);

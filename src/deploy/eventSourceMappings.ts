@@ -1,65 +1,59 @@
 import { CauceError } from "../core/errors.ts";
+import { type AnyWorkflow, type HandledStatus, handledStatuses, statusOf } from "../core/workflow.ts";
 
-/** What brings a queue's messages to a function. */
-export interface SourcePlan {
-  readonly status: string;
-  readonly queue: string;
-  readonly function: string;
+/** How an event source mapping hands over the messages of a queue. */
+export interface MappingLimits {
+  /** How many messages one invocation takes. It runs their handlers side by side. */
   readonly batchSize: number;
-  /** How many invocations of it run at once, at most. */
+  /** How many invocations the mapping runs at once, at most. */
   readonly concurrencyMost: number;
 }
 
-export interface SourcesOptions {
-  readonly workflow: string;
-  /** How many handlers of a status may run at once, over the whole deployment. */
-  readonly concurrencyOf: (status: string) => number | undefined;
-  /** How many functions the account runs at once. Default 1,000. */
-  readonly accountConcurrency: number | undefined;
-  readonly queueOf: (status: string) => string;
-  readonly functionOf: (status: string) => string;
+/** What brings a queue's messages to a function. */
+export interface SourcePlan extends MappingLimits {
+  readonly status: string;
+  readonly queue: string;
+  readonly function: string;
 }
 
-const batchMost = 10;
-/** An event source mapping's least `MaximumConcurrency`. */
-const invocationsLeast = 2;
-const concurrencyDefault = 100;
+const batchMax = 10;
+/** The smallest `MaximumConcurrency` of an event source mapping. */
+const invocationsMin = 2;
+/** The `concurrency` of a status that sets none: the AWS backend's default. */
+export const concurrencyDefault = 100;
 export const accountConcurrencyDefault = 1_000;
-/** Of the account's functions, what is left to requests and the sweep: a long queue must not keep orders from being taken in. */
+/** The share of the account's concurrency that is left to requests and the sweep, so that long queues do not stop intake. */
 const shareOfRequests = 0.25;
 
 /**
- * An invocation runs a batch's handlers side by side, so a status's `concurrency` is its batches' size times how many
- * run at once: as large batches as that leaves two of. All together leave the request function its share of the account.
- * Throws `setting_invalid` where not even the least of each fits.
+ * Works out the limits of each handled status. A status's `concurrency` is the size of a batch times the number of batches at
+ * once, so a batch is as large as leaves two of them. All statuses together leave the request function its share of the
+ * account. Throws `setting_invalid` if not even two invocations for each status fit.
  */
-export function sourcesOf(statuses: readonly string[], options: SourcesOptions): SourcePlan[] {
-  const { workflow, accountConcurrency = accountConcurrencyDefault } = options;
-  const wanted = statuses.map((status): SourcePlan => {
-    const concurrency = options.concurrencyOf(status) ?? concurrencyDefault;
-    const batchSize = Math.max(1, Math.min(batchMost, Math.floor(concurrency / invocationsLeast)));
-    return {
-      status,
-      queue: options.queueOf(status),
-      function: options.functionOf(status),
-      batchSize,
-      concurrencyMost: Math.max(invocationsLeast, Math.floor(concurrency / batchSize)),
-    };
+export function mappingLimits(
+  workflow: AnyWorkflow,
+  accountConcurrency = accountConcurrencyDefault,
+): ReadonlyMap<string, MappingLimits> {
+  const wanted = handledStatuses(workflow).map((status) => {
+    const { concurrency = concurrencyDefault } = statusOf(workflow, status) as HandledStatus;
+    const batchSize = Math.max(1, Math.min(batchMax, Math.floor(concurrency / invocationsMin)));
+    return { status, batchSize, concurrency: Math.max(invocationsMin, Math.floor(concurrency / batchSize)) };
   });
   const room = Math.floor(accountConcurrency * (1 - shareOfRequests));
-  const asked = wanted.reduce((sum, { concurrencyMost }) => sum + concurrencyMost, 0);
-  if (asked <= room) return wanted;
-  if (wanted.length * invocationsLeast > room) {
+  const min = wanted.length * invocationsMin;
+  if (min > room) {
     throw new CauceError(
       "setting_invalid",
-      `workflow "${workflow}": ${wanted.length} queues need ${wanted.length * invocationsLeast} functions at once and an account of ${accountConcurrency} leaves them ${room}; ask AWS for a higher quota of concurrent executions, or merge statuses`,
+      `workflow "${workflow.name}": ${wanted.length} queues need ${min} functions at once and an account of ${accountConcurrency} leaves them ${room}; ask AWS for a higher quota of concurrent executions, or merge statuses`,
     );
   }
-  // What is above the least of each shrinks in proportion.
-  const spare = room - wanted.length * invocationsLeast;
-  const above = asked - wanted.length * invocationsLeast;
-  return wanted.map((source) => ({
-    ...source,
-    concurrencyMost: invocationsLeast + Math.floor(((source.concurrencyMost - invocationsLeast) * spare) / above),
-  }));
+  // If the statuses ask for more than there is room for, what each has above the minimum shrinks in proportion.
+  const asked = wanted.reduce((sum, { concurrency }) => sum + concurrency, 0);
+  const [spare, above] = asked > room ? [room - min, asked - min] : [1, 1];
+  return new Map(
+    wanted.map(({ status, batchSize, concurrency }) => {
+      const concurrencyMost = invocationsMin + Math.floor(((concurrency - invocationsMin) * spare) / above);
+      return [status, { batchSize, concurrencyMost }];
+    }),
+  );
 }

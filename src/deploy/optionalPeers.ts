@@ -1,6 +1,6 @@
 import { CauceError } from "../core/errors.ts";
 
-/** Imports what needs optional packages. Throws `package_missing`, with all that are to be installed, where one is not. */
+/** Imports a module that needs optional packages. Throws `package_missing`, with the packages to install, if one is missing. */
 export async function withPeers<T>(what: string, packages: readonly string[], load: () => Promise<T>): Promise<T> {
   try {
     return await load();

@@ -11,7 +11,8 @@ import {
   statusOf,
   timeoutSecondsOf,
 } from "../core/workflow.ts";
-import { type SourcePlan, sourcesOf } from "./eventSourceMappings.ts";
+import type { Duty } from "../node/settings.ts";
+import { concurrencyDefault, type MappingLimits, mappingLimits, type SourcePlan } from "./eventSourceMappings.ts";
 
 /** How a workflow is laid out on AWS. */
 export interface TopologyOptions {
@@ -21,7 +22,7 @@ export interface TopologyOptions {
   readonly delivery?: DeliveryMode | undefined;
   /** One processing function for all statuses, or one for each. Default `shared`. */
   readonly processors?: Processors | undefined;
-  /** Who runs the handlers: functions, or pods that assume the roles made for them. Default `lambda`. */
+  /** What runs the handlers: functions, or pods that assume the roles made for them. Default `lambda`. */
   readonly compute?: Compute | undefined;
   /** How many functions the account runs at once in the Region. Default 1,000, AWS's own; new accounts start lower. */
   readonly accountConcurrency?: number | undefined;
@@ -30,7 +31,7 @@ export interface TopologyOptions {
 export type Processors = "shared" | "per-status";
 export type Compute = "lambda" | "kubernetes";
 
-/** Everything that one workflow needs in one stage, as plain data: what is rendered, compared and emulated. */
+/** Everything that one workflow needs in one stage, as plain data. It is rendered, compared and emulated. */
 export interface Topology {
   readonly workflow: string;
   readonly stage: string;
@@ -41,11 +42,13 @@ export interface Topology {
   readonly topic: string;
   /** One for each handled status, in the definition's order. */
   readonly queues: readonly QueuePlan[];
-  /** Where the messages of no known status go, so that a gap in the filters is seen. */
+  /** Takes the messages of unknown statuses, so that a gap in the filters is seen. */
   readonly unrouted: UnroutedPlan;
-  /** Empty where pods run the handlers. */
+  /** What runs the workflow, in functions or in pods. */
+  readonly processes: readonly ProcessPlan[];
+  /** Empty if pods run the handlers. */
   readonly functions: readonly FunctionPlan[];
-  /** What each kind of pod assumes; empty where functions run the handlers. */
+  /** One for each role that pods assume. Empty if functions run the handlers. */
   readonly pods: readonly PodPlan[];
   readonly sources: readonly SourcePlan[];
   readonly sweepEverySeconds: number;
@@ -57,7 +60,7 @@ export interface QueuePlan {
   readonly deadLetters: string;
   /** How long a received message stays hidden, in seconds. */
   readonly visibilitySeconds: number;
-  /** After so many receives a message goes to the dead letters. */
+  /** How many receives a message may have before it goes to the dead letters. */
   readonly receivesMost: number;
   readonly filter: { readonly status: readonly string[] };
 }
@@ -67,141 +70,113 @@ export interface UnroutedPlan {
   readonly filter: { readonly status: readonly [{ readonly "anything-but": readonly string[] }] };
 }
 
-/** A kind of process in a pod: `cauce start --role api`, `cauce start --role work`, `cauce sweep`. */
+/**
+ * A kind of process of a deployment. The functions, their event source mappings and the roles of pods follow from these
+ * plans.
+ */
+export interface ProcessPlan {
+  readonly name: string;
+  /** To serve the API, to work on orders, or to maintain the store: sweep it and remove old orders. */
+  readonly duty: Duty;
+  /** The statuses whose handlers the process runs. Empty for a duty other than `work`. */
+  readonly statuses: readonly string[];
+  /** Whether the process may bring an order into a handled status, and so publishes its message. */
+  readonly publishes: boolean;
+  /** How long one request, attempt or sweep may take, with the reads and commits around it. */
+  readonly timeoutSeconds: number;
+  /** How many handlers one process runs at once. */
+  readonly slots: number;
+  /** How many of these processes run at once, at most. Undefined if the workflow sets no limit. */
+  readonly processesMax: number | undefined;
+  readonly memoryMegabytes: number;
+  /** Cores, on a platform that assigns them apart from memory. */
+  readonly cpu?: number;
+}
+
+/** What a pod runs: `cauce start --role api`, `cauce start --role work`, `cauce sweep`. */
 export type PodRole = "api" | "work" | "sweeper";
 
-export interface PodPlan {
+export interface PodPlan extends ProcessPlan {
   readonly role: PodRole;
-  /** Whether what it does may bring an order into a handled status, whose message it publishes. */
-  readonly publishes: boolean;
 }
 
 export type FunctionRole = "request" | "processing" | "sweep";
 
-export interface FunctionPlan {
-  readonly name: string;
+export interface FunctionPlan extends ProcessPlan {
   readonly role: FunctionRole;
-  /** The statuses whose handlers it holds; of a request or sweep function, none. */
-  readonly statuses: readonly string[];
-  /** Whether what it does may bring an order into a handled status, whose message it publishes. */
-  readonly publishes: boolean;
-  readonly timeoutSeconds: number;
-  readonly memoryMegabytes: number;
 }
 
+const podRoles: Readonly<Record<Duty, PodRole>> = { serve: "api", work: "work", maintain: "sweeper" };
+const functionRoles: Readonly<Record<Duty, FunctionRole>> = {
+  serve: "request",
+  work: "processing",
+  maintain: "sweep",
+};
+
 export const retentionSeconds = 14 * 86_400;
-const functionSecondsMost = 900;
-/** Of a function's time: its first read and its last commit, 10 s each at most (law 1). */
+const functionSecondsMax = 900;
+/** The part of a function's time for its first read and its last commit, each 10 s at most (law 1). */
 const aroundHandlerSeconds = 20;
-// An HTTP API waits no longer.
+// API Gateway's HTTP APIs wait 30 s at most.
 const requestSeconds = 30;
 const sweepEverySeconds = 60;
-const receivesMostOfSqs = 1_000;
+const receivesMaxOfSqs = 1_000;
 /** The file of a function's bundle, which its `Handler` names: `index.handler`. */
 export const bundleFile = "index.mjs";
-/** A throttled function uses up receives that no handler saw. */
+/** Receives on top of the attempts, since a throttled function uses up receives that no handler saw. */
 const receivesSpare = 50;
-const lengthsMost = { queue: 80, function: 64 };
-const visibilitySecondsMost = 43_200;
-/** Of an event source mapping, and so of the backend (`limitsOf` in src/backend/aws/aws.ts). */
-const concurrencyOf = { least: 2, most: 1_000 };
-/** Of a topic, the catch-all's among them. */
-const filtersMost = 200;
+const lengthsMax = { queue: 80, function: 64 };
+const visibilitySecondsMax = 43_200;
+/** The limits of an event source mapping, and so of the backend (`limitsOf` in src/backend/aws/aws.ts). */
+const concurrencyLimits = { min: 2, max: 1_000 };
+/** How many filters a topic takes, the filter of the catch-all among them. */
+const filtersMax = 200;
 
-/** Throws `setting_invalid` for what a resource's name, a queue or a function cannot be. */
+/** Plans a workflow on AWS. Throws `setting_invalid` for a name, a queue or a function that AWS would not take. */
 export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {}): Topology {
   const { stage = "dev", delivery = "standard", processors = "shared", compute = "lambda" } = options;
   const names = resourceNames(workflow.name, stage, delivery);
   const suffix = delivery === "fifo" ? ".fifo" : "";
   const named = (what: string) => `${workflow.name}-${what}-${stage}`;
   const statuses = handledStatuses(workflow);
-  const handled = (status: string) => statusOf(workflow, status) as HandledStatus;
-  const functionSeconds = (some: readonly string[]): number =>
-    Math.max(...some.map((status) => timeoutSecondsOf(handled(status)))) + aroundHandlerSeconds;
+  const isLambda = compute === "lambda";
+  const limits = isLambda ? mappingLimits(workflow, options.accountConcurrency) : undefined;
+  const processes = processesOf(workflow, {
+    groups: isLambda && processors === "per-status" ? statuses.map((status) => [status]) : [statuses],
+    limits,
+    nameOf(duty, [status]) {
+      if (!isLambda) return named(podRoles[duty]);
+      return named(processors === "shared" || status === undefined ? functionRoles[duty] : `processing-${status}`);
+    },
+  });
+  const workerOf = (status: string) => processes.find((each) => each.statuses.includes(status)) as ProcessPlan;
 
-  const enters = (names: readonly (string | undefined)[]) => names.some((name) => name && statuses.includes(name));
-  const leadsOn = (some: readonly string[]) =>
-    some.some((status) => enters([...handled(status).to, handled(status).exhausted]));
-  const expires = enters(
-    Object.values(workflow.statuses as Record<string, StatusDefinition>).map((status) => status.expires?.to),
-  );
-
-  const processing = (processors === "shared" ? [statuses] : statuses.map((status) => [status]))
-    .filter((some) => some.length > 0)
-    .map(
-      (some): FunctionPlan => ({
-        name: processors === "shared" ? named("processing") : named(`processing-${some[0]}`),
-        role: "processing",
-        statuses: some,
-        publishes: leadsOn(some),
-        timeoutSeconds: functionSeconds(some),
-        memoryMegabytes: 256,
-      }),
-    );
-  const functionOf = (status: string) => processing.find((each) => each.statuses.includes(status)) as FunctionPlan;
-
-  const queues = statuses.map(
-    (status): QueuePlan => ({
-      status,
-      name: names.queue(status),
-      deadLetters: `${named(`${status}-dead`)}${suffix}`,
-      // A queue that invokes a function hides its messages for as long as that may run. AWS advises six times that, for
-      // batches that wait for room: a message that comes back early may run a handler twice, of which one commits, while
-      // each of a killed function would be hidden six times as long.
-      visibilitySeconds: Math.max(
-        leaseSecondsOf(handled(status)),
-        compute === "lambda" ? functionOf(status).timeoutSeconds : 0,
-      ),
-      receivesMost: receivesMostOf(handled(status), delivery),
-      filter: { status: [status] },
-    }),
-  );
   const topology: Topology = {
     ...{ workflow: workflow.name, stage, delivery, processors, compute },
     table: names.table,
     topic: names.topic,
-    queues,
+    queues: statuses.map((status): QueuePlan => {
+      const definition = statusOf(workflow, status) as HandledStatus;
+      return {
+        status,
+        name: names.queue(status),
+        deadLetters: `${named(`${status}-dead`)}${suffix}`,
+        // A queue that invokes a function hides a message for as long as the function may run. AWS advises six times
+        // that, for batches that wait for room. But a message that comes back early runs a handler twice at worst, and
+        // one of the two commits, while the messages of a killed function would stay hidden six times as long.
+        visibilitySeconds: Math.max(leaseSecondsOf(definition), isLambda ? workerOf(status).timeoutSeconds : 0),
+        receivesMost: receivesMaxOf(definition, delivery),
+        filter: { status: [status] },
+      };
+    }),
     unrouted: { name: `${named("unrouted")}${suffix}`, filter: { status: [{ "anything-but": statuses }] } },
-    functions:
-      compute === "kubernetes"
-        ? []
-        : [
-            {
-              name: named("request"),
-              role: "request",
-              statuses: [],
-              publishes: true,
-              timeoutSeconds: requestSeconds,
-              memoryMegabytes: 256,
-            },
-            ...processing,
-            {
-              name: named("sweep"),
-              role: "sweep",
-              statuses: [],
-              publishes: expires,
-              timeoutSeconds: functionSecondsMost,
-              memoryMegabytes: 256,
-            },
-          ],
-    pods:
-      compute === "kubernetes"
-        ? [
-            { role: "api", publishes: true },
-            { role: "work", publishes: leadsOn(statuses) },
-            { role: "sweeper", publishes: expires },
-          ]
-        : [],
-    sources:
-      compute === "kubernetes"
-        ? []
-        : sourcesOf(statuses, {
-            workflow: workflow.name,
-            concurrencyOf: (status) => handled(status).concurrency,
-            accountConcurrency: options.accountConcurrency,
-            queueOf: names.queue,
-            functionOf: (status) => functionOf(status).name,
-          }),
+    processes,
+    functions: isLambda ? processes.map((each) => ({ ...each, role: functionRoles[each.duty] })) : [],
+    pods: isLambda ? [] : processes.map((each) => ({ ...each, role: podRoles[each.duty] })),
+    sources: [...(limits ?? [])].map(([status, own]) => ({
+      ...{ status, queue: names.queue(status), function: workerOf(status).name },
+      ...own,
+    })),
     sweepEverySeconds,
   };
   refuse(topology);
@@ -209,14 +184,63 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
   return topology;
 }
 
+/** Plans the processes of a workflow: one for each duty, and for the duty `work` one for each group of statuses. */
+function processesOf(
+  workflow: AnyWorkflow,
+  plan: {
+    readonly groups: readonly (readonly string[])[];
+    /** The limits of functions. Undefined if one process runs all the handlers that `concurrency` allows. */
+    readonly limits: ReadonlyMap<string, MappingLimits> | undefined;
+    nameOf(duty: Duty, statuses: readonly string[]): string;
+  },
+): ProcessPlan[] {
+  const { groups, limits, nameOf } = plan;
+  const handled = (status: string) => statusOf(workflow, status) as HandledStatus;
+  const isHandled = (status: string | undefined) => status !== undefined && handledStatuses(workflow).includes(status);
+  const definitions = Object.values(workflow.statuses as Record<string, StatusDefinition>);
+  const process = (duty: Duty, statuses: readonly string[] = []) => ({
+    ...{ name: nameOf(duty, statuses), duty, statuses, slots: 0, processesMax: undefined, memoryMegabytes: 256 },
+  });
+  return [
+    { ...process("serve"), publishes: true, timeoutSeconds: requestSeconds },
+    ...groups.map((statuses) => {
+      const own = statuses.map(handled);
+      return {
+        ...process("work", statuses),
+        publishes: own.some(({ to, exhausted }) => [...to, exhausted].some(isHandled)),
+        timeoutSeconds: Math.max(...own.map(timeoutSecondsOf)) + aroundHandlerSeconds,
+        ...(limits === undefined
+          ? { slots: sumOf(own.map(({ concurrency = concurrencyDefault }) => concurrency)), processesMax: 1 }
+          : invocationsOf(statuses.flatMap((status) => limits.get(status) ?? []))),
+      };
+    }),
+    {
+      ...process("maintain"),
+      publishes: definitions.some(({ expires }) => isHandled(expires?.to)),
+      timeoutSeconds: functionSecondsMax,
+      processesMax: 1,
+    },
+  ];
+}
+
+/** Sizes a function: an invocation takes a batch of one queue, and the mapping of each of its queues invokes it. */
+function invocationsOf(limits: readonly MappingLimits[]): Pick<ProcessPlan, "slots" | "processesMax"> {
+  return {
+    slots: Math.max(...limits.map(({ batchSize }) => batchSize)),
+    processesMax: sumOf(limits.map(({ concurrencyMost }) => concurrencyMost)),
+  };
+}
+
+const sumOf = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
+
 /**
- * Attempts are counted in the order and not by the queue, so a message that comes again and again is one whose function
- * dies or is throttled. In FIFO each attempt is a receive of the same message, and so is each time that it is put back
- * behind another of its group.
+ * Limits the receives of a message. The order counts its attempts, not the queue, so a message that is received too
+ * often is one whose function dies or is throttled. In FIFO each attempt is a receive of the same message, and so is each
+ * time that the message is put back behind another of its group.
  */
-function receivesMostOf(status: HandledStatus, delivery: DeliveryMode): number {
-  if (delivery === "fifo") return receivesMostOfSqs;
-  return Math.min(receivesMostOfSqs, retryOf(status).attempts + 1 + receivesSpare);
+function receivesMaxOf(status: HandledStatus, delivery: DeliveryMode): number {
+  if (delivery === "fifo") return receivesMaxOfSqs;
+  return Math.min(receivesMaxOfSqs, retryOf(status).attempts + 1 + receivesSpare);
 }
 
 function refuse({ workflow, stage, queues, unrouted, functions }: Topology): void {
@@ -229,27 +253,27 @@ function refuse({ workflow, stage, queues, unrouted, functions }: Topology): voi
     ...names.map((name) => ["queue", name] as const),
     ...functions.map(({ name }) => ["function", name] as const),
   ]) {
-    if (each.length <= lengthsMost[kind]) continue;
+    if (each.length <= lengthsMax[kind]) continue;
     throw invalid(
-      `the ${kind} ${each} has ${each.length} characters and AWS takes ${lengthsMost[kind]}; shorten the names of workflow, status or stage`,
+      `the ${kind} ${each} has ${each.length} characters and AWS takes ${lengthsMax[kind]}; shorten the names of workflow, status or stage`,
     );
   }
   if (queues.length === 0) throw invalid("no status is handled, so there is nothing to queue; give one a handler");
-  if (queues.length >= filtersMost) {
+  if (queues.length >= filtersMax) {
     throw invalid(
-      `${queues.length} statuses are handled and a topic takes ${filtersMost - 1} beside the catch-all; merge some`,
+      `${queues.length} statuses are handled and a topic takes ${filtersMax - 1} beside the catch-all; merge some`,
     );
   }
   for (const { status, visibilitySeconds } of queues) {
-    if (visibilitySeconds <= visibilitySecondsMost) continue;
+    if (visibilitySeconds <= visibilitySecondsMax) continue;
     throw invalid(
-      `a message of "${status}" would be hidden for ${visibilitySeconds} s and SQS takes ${visibilitySecondsMost}; set its timeoutSeconds to a sixth of that at most`,
+      `a message of "${status}" would be hidden for ${visibilitySeconds} s and SQS takes ${visibilitySecondsMax}; set its timeoutSeconds to a sixth of that at most`,
     );
   }
   for (const { name, statuses, timeoutSeconds } of functions) {
-    if (timeoutSeconds <= functionSecondsMost) continue;
+    if (timeoutSeconds <= functionSecondsMax) continue;
     throw invalid(
-      `the function ${name} (${statuses.join(", ")}) would need ${timeoutSeconds} s and Lambda gives ${functionSecondsMost}; set timeoutSeconds to ${functionSecondsMost - aroundHandlerSeconds} at most, or run the handlers in pods`,
+      `the function ${name} (${statuses.join(", ")}) would need ${timeoutSeconds} s and Lambda gives ${functionSecondsMax}; set timeoutSeconds to ${functionSecondsMax - aroundHandlerSeconds} at most, or run the handlers in pods`,
     );
   }
 }
@@ -258,10 +282,10 @@ function refuseConcurrency(workflow: AnyWorkflow): void {
   for (const status of handledStatuses(workflow)) {
     const { concurrency } = statusOf(workflow, status) as HandledStatus;
     if (concurrency === undefined) continue;
-    if (concurrency >= concurrencyOf.least && concurrency <= concurrencyOf.most) continue;
+    if (concurrency >= concurrencyLimits.min && concurrency <= concurrencyLimits.max) continue;
     throw new CauceError(
       "setting_invalid",
-      `workflow "${workflow.name}": the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyOf.least} to ${concurrencyOf.most}; change it in the definition`,
+      `workflow "${workflow.name}": the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyLimits.min} to ${concurrencyLimits.max}; change it in the definition`,
     );
   }
 }

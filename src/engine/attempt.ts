@@ -1,43 +1,33 @@
-import type { Backend, Delivery, Verdict } from "../backend/port.ts";
-import type { Random } from "../core/clock.ts";
+import type { Delivery, Verdict } from "../backend/port.ts";
 import { type Change, type DecideContext, type Decision, decide, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
-import type { Actor, StoredOrder } from "../core/order.ts";
-import type { AnyWorkflow } from "../core/workflow.ts";
+import { attemptNumber, type StoredOrder } from "../core/order.ts";
+import { decideContext } from "./context.ts";
 import { textOf } from "./log.ts";
-import { type RunOptions, runHandler } from "./runHandler.ts";
-import type { CommitAgain } from "./storeHealth.ts";
-import { type EndedAttempt, type Observer, outcomeOf } from "./telemetry/observer.ts";
+import { runHandler, type StatusContext } from "./runHandler.ts";
+import { commitWithRetry } from "./storeHealth.ts";
+import type { AttemptOutcome, EndedAttempt } from "./telemetry/observer.ts";
 
-export interface AttemptOptions extends RunOptions {
-  readonly workflow: AnyWorkflow;
-  readonly backend: Backend;
-  readonly random: Random;
-  readonly actor: Pick<Actor, "runtime" | "name">;
-  readonly commit: Backend["commit"];
-  /** Waits out a store that did not take the change. */
-  readonly commitAgain: CommitAgain;
-  readonly observer: Observer;
-}
-
-/** A delivery that is tried. */
+/** A delivery that is about to be tried. */
 export interface HandedDelivery extends Delivery {
-  /** The run of the function that was started for the delivery, where there is one; kept in the history. */
+  /** Names the run that tries the delivery, such as a run of a Lambda function. The history keeps it. */
   readonly requestId?: string | undefined;
 }
 
 /** What comes of a delivery. `consumed`: a commit has ended the delivery's lease, so there is nothing to settle. */
 export type Settlement = Verdict & { readonly consumed?: true };
 
-/** Tries one delivery. Undefined when nothing can be said of the delivery and its lease must run out. */
-export type Attempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Settlement | undefined>;
+/** Tries one delivery. Resolves to undefined where the delivery cannot be settled: its lease must run out. */
+export type RunAttempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Settlement | undefined>;
 
 const done: Settlement = { verdict: "done" };
 const consumed: Settlement = { verdict: "done", consumed: true };
-const notYetSeconds = 1;
+const notYetMilliseconds = 1_000;
+
+type Decided = Extract<Decision, { change: Change }>;
 
 /**
- * Runs the handler of one delivery and commits what came of it.
+ * Makes what runs the handler of one delivery and commits its outcome.
  *
  * What can fail, and what repairs it:
  *   receive ─ get ─ (record a redelivered attempt) ─ handler ─ commit, which consumes the delivery
@@ -46,32 +36,15 @@ const notYetSeconds = 1;
  *                         dropped
  *   commit is stale       another delivery of this visit was first: its outcome stands, and this one is settled as done
  */
-export function createAttempt(options: AttemptOptions): Attempt {
-  const { workflow, backend, clock, random, commit, commitAgain, observer, log } = options;
+export function createAttempt(context: StatusContext): RunAttempt {
+  const { backend, clock, actor, log, observer } = context;
 
-  // One object for all deliveries without ids: a backend may keep what it makes of it.
-  const unnamed: Actor = { ...options.actor, requestId: null, messageId: null };
-
-  const actorOf = ({ messageId, requestId }: HandedDelivery): Actor =>
-    messageId === null && requestId === undefined ? unnamed : { ...unnamed, requestId: requestId ?? null, messageId };
-
-  const contextOf = (delivery: HandedDelivery): DecideContext => ({
-    workflow,
-    now: clock.now(),
-    random,
-    by: actorOf(delivery),
-    resultsBytesMax: backend.limits.dataBytesMax,
-  });
-
-  /** What to say of a delivery whose order another change reached first. */
-  const verdictOf = (order: StoredOrder | undefined, delivery: Delivery): Verdict => {
-    // It was removed meanwhile: one that is only not there yet is there when its delivery comes again.
-    if (order === undefined && delivery.redelivered) return done;
-    if (order === undefined || order.visit < delivery.visit) {
-      return { verdict: "again", notBefore: clock.now() + notYetSeconds * 1_000 };
-    }
-    const lives = order.visit === delivery.visit && order.kind === "handled" && order.failure === null;
-    return lives ? { verdict: "again", notBefore: Math.max(clock.now(), order.notBefore ?? 0) } : done;
+  const decideFor = (delivery: HandedDelivery, order: StoredOrder, outcome: Outcome): Decided => {
+    const { messageId, requestId = null } = delivery;
+    const by = messageId === null && requestId === null ? actor : { ...actor, requestId, messageId };
+    const decision = decideSafely(order, outcome, decideContext(context, by));
+    if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
+    return decision;
   };
 
   const tell = (change: Change, attempt: EndedAttempt, why: Why): void => {
@@ -79,76 +52,83 @@ export function createAttempt(options: AttemptOptions): Attempt {
     logAttempt(log, change, attempt, why);
   };
 
+  /** Settles a delivery whose change came second. */
+  const settleStale = async (delivery: Delivery): Promise<Settlement> =>
+    settleUnhandled(await backend.get(delivery.orderId), delivery, clock.now());
+
+  /** Records the attempt whose worker died. Resolves to the order with which the next attempt begins, if one does. */
+  const recordLost = async (
+    order: StoredOrder,
+    delivery: HandedDelivery,
+  ): Promise<StoredOrder | Settlement | undefined> => {
+    const outcome: Outcome = { kind: "redelivered", unattended: delivery.unattended };
+    const { change, exhaustedBy } = decideFor(delivery, order, outcome);
+    const committed = await commitWithRetry(context, change, delivery);
+    if (committed === undefined) return undefined;
+    if (committed === "stale") return settleStale(delivery);
+    tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
+    return change.delivery === "keep" ? change.after : consumed;
+  };
+
   return async (delivery, onHandlerEnd) => {
-    let order: StoredOrder | undefined;
+    let ready: StoredOrder | Settlement | undefined;
     try {
-      order = await backend.get(delivery.orderId);
+      ready = readyOrder(await backend.get(delivery.orderId), delivery, clock.now());
     } catch (error) {
-      // Nothing has run, so this is no attempt: it comes again soon, and not as lost when its lease has run out.
-      onHandlerEnd();
+      // No handler has run, so this was no attempt. The delivery comes back in 1 s, well before its lease runs out.
       log.warn({ orderId: delivery.orderId, error: String(error) }, "order not read; trying again");
-      return { verdict: "again", notBefore: clock.now() + notYetSeconds * 1_000 };
+      ready = again(clock.now() + notYetMilliseconds);
     }
-    if (order === undefined || order.visit !== delivery.visit || order.failure !== null || order.kind !== "handled") {
+    if (delivery.redelivered && !("verdict" in ready)) ready = await recordLost(ready, delivery);
+    if (ready === undefined || "verdict" in ready) {
       onHandlerEnd();
-      if (order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order)) {
-        // The process may have died between the commit of the next visit and its delivery (law 3).
-        return { verdict: "superseded", by: order };
-      }
-      return verdictOf(order, delivery);
-    }
-    if (order.notBefore !== null && order.notBefore > clock.now()) {
-      onHandlerEnd();
-      return { verdict: "again", notBefore: order.notBefore };
-    }
-    if (delivery.redelivered) {
-      const decision = decide(order, { kind: "redelivered", unattended: delivery.unattended }, contextOf(delivery));
-      if ("refused" in decision) throw new Error(`redelivered was refused: ${decision.message}`);
-      const { change, exhaustedBy } = decision;
-      let committed: "committed" | "stale" | undefined;
-      try {
-        committed = await commit(change, delivery);
-      } catch (error) {
-        committed = await commitAgain(change, delivery, error);
-      }
-      if (committed === "committed") {
-        tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
-      }
-      if (committed !== "committed" || change.delivery !== "keep") {
-        onHandlerEnd();
-        if (committed === undefined) return undefined;
-        return committed === "stale" ? verdictOf(await backend.get(delivery.orderId), delivery) : consumed;
-      }
-      order = change.after;
+      return ready;
     }
     const startedAt = clock.now();
-    const running = runHandler(order, options);
+    const running = runHandler(ready, context);
     const outcome = running instanceof Promise ? await running : running;
     const milliseconds = clock.now() - startedAt;
     onHandlerEnd();
-    const decision = decideOn(order, outcome, contextOf(delivery));
-    if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
-    const { change, exhaustedBy } = decision;
-    // Not a helper of both places: it would cost each change a promise.
-    let committed: "committed" | "stale" | undefined;
-    try {
-      committed = await commit(change, delivery);
-    } catch (error) {
-      committed = await commitAgain(change, delivery, error);
-    }
+    const { change, exhaustedBy } = decideFor(delivery, ready, outcome);
+    const committed = await commitWithRetry(context, change, delivery);
     if (committed === undefined) return undefined;
-    if (committed === "stale") return verdictOf(await backend.get(delivery.orderId), delivery);
-    // A handler that returned what it may not has not moved its order, though `exhausted` has.
+    if (committed === "stale") return settleStale(delivery);
+    // Where a handler returned a status that may not follow, `exhausted` moved the order, and not the handler.
     const moved = outcome.kind === "moved" && exhaustedBy === undefined;
     const stack = outcome.kind === "failed" ? outcome.stack : undefined;
     tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
-    if (change.delivery !== "again") return consumed;
-    return { verdict: "again", notBefore: change.after.notBefore ?? clock.now(), consumed: true };
+    return change.delivery === "again" ? { ...again(change.after.notBefore ?? clock.now()), consumed: true } : consumed;
   };
 }
 
-/** Results can throw while they are read, and what has no text even while that is told: the handler is at fault then. */
-function decideOn(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
+/** Gives the order where its handler is to run at `now`, else how to settle the delivery. */
+function readyOrder(order: StoredOrder | undefined, delivery: Delivery, now: number): StoredOrder | Settlement {
+  if (order === undefined || order.visit !== delivery.visit || !isLive(order)) {
+    // The process may have died between the commit of the next visit and its delivery (law 3).
+    const isBehind = order !== undefined && order.visit > delivery.visit && delivery.redelivered && isLive(order);
+    return isBehind ? { verdict: "superseded", by: order } : settleUnhandled(order, delivery, now);
+  }
+  return order.notBefore !== null && order.notBefore > now ? again(order.notBefore) : order;
+}
+
+/** How to settle a delivery for which no handler runs, by its order at `now`. */
+function settleUnhandled(order: StoredOrder | undefined, delivery: Delivery, now: number): Settlement {
+  // At a redelivery, a missing order was removed. At a first delivery, the order is not stored yet.
+  if (order === undefined) return delivery.redelivered ? done : again(now + notYetMilliseconds);
+  if (order.visit < delivery.visit) return again(now + notYetMilliseconds);
+  return order.visit === delivery.visit && isLive(order) ? again(Math.max(now, order.notBefore ?? 0)) : done;
+}
+
+function again(notBefore: number): Settlement {
+  return { verdict: "again", notBefore };
+}
+
+function isLive(order: StoredOrder): boolean {
+  return order.kind === "handled" && order.failure === null;
+}
+
+/** Decides as `decide` does. Where the handler's results throw while they are read, the attempt has failed. */
+function decideSafely(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
   try {
     return decide(order, outcome, context);
   } catch (error) {
@@ -157,11 +137,13 @@ function decideOn(order: StoredOrder, outcome: Outcome, context: DecideContext):
   }
 }
 
-function isLive(order: StoredOrder): boolean {
-  return order.kind === "handled" && order.failure === null;
+/** Gives the outcome of an attempt from its change. */
+function outcomeOf({ after, delivery }: Change, moved: boolean): AttemptOutcome {
+  if (delivery === "again" || delivery === "keep") return "retried";
+  return moved && after.failure === null ? "moved" : "failed";
 }
 
-/** What is said of an attempt in the log alone. */
+/** What the log says of an attempt, and no order keeps. */
 interface Why {
   /** The code of the failure with which the order went to `exhausted`. */
   readonly exhaustedBy?: string | undefined;
@@ -169,13 +151,13 @@ interface Why {
   readonly stack?: string | undefined;
 }
 
-/** One line for each attempt. What Cauce says of the order is where it stands, never its data. */
+/** Writes one line for each attempt. The line says where the order stands, and never its data. */
 function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds }: EndedAttempt, why: Why): void {
   const fields = {
     orderId: before.id,
     status: before.status,
     visit: before.visit,
-    attempt: before.attempting ? before.attempts : before.attempts + 1,
+    attempt: attemptNumber(before),
     milliseconds,
     outcome,
   };
@@ -194,7 +176,7 @@ function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds
       "attempts used up",
     );
   } else if (after.attempting) {
-    // Nothing has ended yet: the next attempt begins.
+    // No attempt has ended: the next one begins.
     const { orderId, status, visit } = fields;
     log.warn({ orderId, status, visit, attempt: after.attempts }, "attempt begins again; the last told of no end");
   } else {

@@ -1,46 +1,52 @@
-/** What one running workflow offers to the floors above: the HTTP API and the library. */
+/** What the engine of one workflow offers to the rooms above: the API, the library and the functions. */
 import type { Depth, FailureGroup, ListQuery, OrderPage, Whereabouts } from "../backend/port.ts";
 import type { ErrorCode, Fault } from "../core/errors.ts";
 import type { StoredOrder } from "../core/order.ts";
-import type { AnyWorkflow } from "../core/workflow.ts";
-import type { Attempt } from "./attempt.ts";
+import type { AnyWorkflow, ResultsOf, StatusName } from "../core/workflow.ts";
+import type { RunAttempt } from "./attempt.ts";
+import type { Maintained } from "./maintenance/maintenance.ts";
 
-/** An expected "no", returned and not thrown. */
+/** A refusal that is expected: an operation returns it and does not throw. */
 export interface Refusal {
   readonly refused: ErrorCode;
   readonly message: string;
   readonly faults?: readonly Fault[];
 }
 
-export interface TransitionRequest {
-  readonly to: string;
+export interface Transition<W extends AnyWorkflow> {
+  readonly to: StatusName<W>;
   /** At most 500 characters, kept in the history. */
   readonly reason?: string | undefined;
-  readonly results?: object | undefined;
+  readonly results?: Partial<ResultsOf<W>> | undefined;
   /** Refused with `stale` unless the order has this version. */
   readonly expectedVersion?: number | undefined;
 }
 
-export interface RetryFilter {
-  readonly status?: string | undefined;
+/** The failed orders to start again. Without any field: all of them. */
+export interface FailedFilter<W extends AnyWorkflow> {
+  readonly status?: StatusName<W> | undefined;
   readonly fingerprint?: string | undefined;
+  /** 1 to 1,000 ids. */
   readonly ids?: readonly string[] | undefined;
-  /** How many orders one call retries at most. Default 1,000. */
+  /** The most orders that one call starts again, 1 to 1,000. Default 1,000. */
   readonly limit?: number | undefined;
-  /** From an earlier answer. */
+  /** The `nextCursor` of the call before. */
   readonly cursor?: string | undefined;
 }
 
 export interface StartOptions {
   /** The handled statuses to poll. Default: all. */
   readonly statuses?: readonly string[] | undefined;
-  /** Whether to sweep, and to remove what the retention lets go. Default true. */
+  /** Whether to run the chores, such as the sweep and the retention. Default true. */
   readonly sweeps?: boolean | undefined;
 }
 
-export interface Engine {
+export interface Engine extends Maintained {
   readonly workflow: AnyWorkflow;
-  /** Refuses with `invalid_data`, `idempotency_conflict`, `limit_exceeded`. Rejects with `store_full`, `store_unavailable`, `closed`. */
+  /**
+   * Refuses with `invalid_data`, `idempotency_conflict`, `limit_exceeded`. Rejects with `store_full`,
+   * `store_unavailable`, `closed`.
+   */
   place(
     data: unknown,
     call?: Partial<Call>,
@@ -56,73 +62,63 @@ export interface Engine {
    */
   transition(
     id: string,
-    request: TransitionRequest,
+    request: Transition<AnyWorkflow>,
     call?: Partial<Call>,
   ): Promise<{ readonly moved: boolean; readonly order: StoredOrder } | Refusal>;
   /** Starts one failed order again. Refuses with `order_not_found`, `not_failed`, `transition_not_allowed`, `stale`. */
   retry(id: string, call?: Partial<Call>): Promise<{ readonly order: StoredOrder } | Refusal>;
-  /** Starts failed orders again, at most `limit` a call; go on with `nextCursor`. Rejects with `invalid_cursor`. */
+  /** Starts failed orders again, at most `limit` a call. Go on with `nextCursor`. Rejects with `invalid_cursor`. */
   retryMany(
-    filter: RetryFilter,
+    filter: FailedFilter<AnyWorkflow>,
     call?: Partial<Call>,
   ): Promise<{ readonly retried: number; readonly nextCursor: string | null }>;
-  /** Erases a final order. Undefined when it is gone; refuses with `order_not_found`, `order_not_final`. */
+  /** Erases a final order, and resolves to undefined then. Refuses with `order_not_found`, `order_not_final`. */
   remove(id: string, call?: Partial<Call>): Promise<Refusal | undefined>;
   failures(): Promise<FailureGroup[]>;
   /**
-   * Stops a handled status, or lets it go on: no handler of it begins while it is paused, over restarts too. Resolves to
-   * its row of `queues`. Refuses with `status_not_found`, `status_not_handled`.
+   * Pauses or resumes a handled status. While a status is paused, none of its handlers begins, over restarts too.
+   * Resolves to the status's row of `queues`. Refuses with `status_not_found`, `status_not_handled`.
    */
   setPaused(status: string, paused: boolean): Promise<Depth | Refusal>;
-  /** One row for each status that is handled or waiting, in the definition's order, then any that the workflow does not know. */
+  /**
+   * The depths: a row for each handled and waiting status, in the definition's order, then those of unknown statuses.
+   */
   queues(): Promise<Depth[]>;
-  /** False from the first write that the store refused until one succeeds; asks the store itself meanwhile, unless `probes` is false. Never rejects. */
+  /** Whether the store takes writes: see `StoreHealth`. Never rejects. */
   takesWrites(how?: { readonly probes: boolean }): Promise<boolean>;
   /**
-   * Opens resources, refuses stranded orders with `orders_stranded`, starts the poll loops and the sweep. Harmless when
-   * called again. When it rejects, what it opened is closed, and it may be called anew. Rejects with `status_not_found`,
-   * `status_not_handled` for a status to poll that is none.
+   * Opens the resources, starts a poll for each handled status, and starts the chores. Harmless when called again. When
+   * it rejects, what it opened is closed, and it may be called again. Rejects with `orders_stranded` for orders that no
+   * handler and no call would reach, and with `status_not_found` or `status_not_handled` for a wrong one of `statuses`.
    */
   start(options?: StartOptions): Promise<void>;
   /**
-   * Opens resources, and gives what tries one delivery: for whoever is handed deliveries, as a Lambda function is.
-   * Nothing polls and nothing sweeps. `stop` closes the resources.
+   * Opens the resources, and gives what tries one delivery: for a caller that gets deliveries by itself, as a Lambda
+   * function does. Nothing polls and no chore runs. `stop` closes the resources.
    */
-  attend(): Promise<Attempt>;
+  openAttempts(): Promise<RunAttempt>;
   /**
-   * Looks once through what is overdue: moves waits that expired, queues what was lost. Goes on while it is told to, and
-   * resolves to how many orders it saw to.
-   */
-  sweep(goOn: () => boolean): Promise<number>;
-  /**
-   * Removes once the final orders that `retentionDays` lets go, none without it. Goes on while it is told to, and
-   * resolves to how many it removed. For whoever does not `start`, which removes them by itself.
-   */
-  removeOld(goOn: () => boolean): Promise<number>;
-  /**
-   * Stops receiving, waits for what is in hand (each handler keeps its time), closes the resources. The backend stays
-   * open. Harmless when called again.
+   * Stops receiving, waits for the attempts under way, closes the resources. Each handler keeps its `timeoutSeconds`.
+   * The backend stays open. Harmless when called again.
    */
   stop(): Promise<void>;
 }
-
-/** Who asks for something to be done to an order, and how the request is told apart from others. */
 
 /** What a key may do. `intake`: place orders, nothing else. `read`: every GET. `operate`: everything. */
 export const roles = ["intake", "read", "operate"] as const;
 export type Role = (typeof roles)[number];
 
-/** The caller: an API key, the process that uses the library, or anyone where the server asks for no keys. */
+/** The caller: an API key, the process that uses the library, or any client of a server without keys. */
 export type Who =
   | { readonly kind: "key"; readonly name: string; readonly role: Role }
   | { readonly kind: "process" }
   | { readonly kind: "open" };
 
-/** One call of an operation, as each door (HTTP, library, test) tells it. */
+/** One call of an operation, over HTTP, by the library or in a test. */
 export interface Call {
   readonly who: Who;
   /** The caller's request id, kept in the history. */
   readonly requestId?: string | null | undefined;
-  /** 1 to 255 characters. The same key and content give the same order, for as long as the order lives. */
+  /** 1 to 255 characters. As long as the order exists, the same key and content give the same order. */
   readonly idempotencyKey?: string | undefined;
 }

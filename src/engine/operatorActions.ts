@@ -1,36 +1,23 @@
 import type { Backend } from "../backend/port.ts";
 import { readNumbers, writeNumbers } from "../core/cursor.ts";
-import { type Change, type DecideContext, decide, type Outcome } from "../core/decide.ts";
+import { decide, type Outcome } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import { type Filter, matches } from "../core/filter.ts";
-import type { Log } from "../core/handlers.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
-import type { Call, Engine, Refusal } from "./engine.ts";
-import { keyOf } from "./place.ts";
+import type { AnyWorkflow } from "../core/workflow.ts";
+import { commitChange, decideContext, type EngineContext } from "./context.ts";
+import type { Call, Engine, Refusal, Transition } from "./engine.ts";
+import { keyOf, type RequestKey } from "./place.ts";
 
-interface OperateOptions {
-  readonly workflow: string;
-  readonly backend: Backend;
-  readonly contextOf: (call: Partial<Call> | undefined) => DecideContext;
-  readonly commit: (change: Change) => Promise<"committed" | "stale">;
-  readonly log: Log;
-  /** Told of each order that was erased. */
-  readonly onRemoved: (count: number) => void;
-}
-
-/** Another change may come between reading and committing; a caller who named no version means the order, not that state of it. */
+/** Another change may come between reading and committing. A caller without `expectedVersion` means any version. */
 const triesWhenStale = 5;
 const defaultRetryLimit = 1_000;
 
-/** What people and other systems do to orders: transitions, retries and removal. */
-export function createOperate({
-  workflow,
-  backend,
-  contextOf,
-  commit,
-  log,
-  onRemoved,
-}: OperateOptions): Pick<Engine, "transition" | "retry" | "retryMany" | "remove"> {
+/** Makes what people and other systems do to orders: transitions, retries and removal. */
+export function createOperatorActions(
+  context: EngineContext,
+): Pick<Engine, "transition" | "retry" | "retryMany" | "remove"> {
+  const { workflow, backend, log, actor, observer } = context;
   const change = async (
     id: string,
     outcomeOf: (order: StoredOrder) => Outcome | Refusal | "repeated",
@@ -38,13 +25,14 @@ export function createOperate({
   ): Promise<{ moved: boolean; order: StoredOrder } | Refusal> => {
     for (let tries = 0; tries < triesWhenStale; tries++) {
       const order = await backend.get(id);
-      if (order === undefined) return orderNotFound(id, workflow);
+      if (order === undefined) return orderNotFound(id, workflow.name);
       const outcome = outcomeOf(order);
       if (outcome === "repeated") return { moved: false, order };
       if ("refused" in outcome) return outcome;
-      const decision = decide(order, outcome, contextOf(call));
+      const decision = decide(order, outcome, decideContext(context, { ...actor, requestId: call?.requestId ?? null }));
       if ("refused" in decision) return decision;
-      if ((await commit(decision.change)) === "committed") return { moved: true, order: decision.change.after };
+      if ((await commitChange(context, decision.change)) === "committed")
+        return { moved: true, order: decision.change.after };
     }
     return { refused: "stale", message: "the order keeps changing; read it again and repeat" };
   };
@@ -56,8 +44,7 @@ export function createOperate({
 
   return {
     transition(id, request, call) {
-      const { to, reason, results, expectedVersion } = request;
-      let key: { keyHash: string; contentHash: string } | undefined;
+      let key: RequestKey | undefined;
       if (call?.idempotencyKey !== undefined) {
         try {
           key = keyOf(call.idempotencyKey, request);
@@ -66,33 +53,7 @@ export function createOperate({
           return Promise.resolve({ refused: "invalid_results", message, faults: [{ path: "", message }] });
         }
       }
-      return change(
-        id,
-        (order) => {
-          const earlier = key && findKey(order, key.keyHash);
-          if (key && earlier !== undefined) {
-            if (earlier === key.contentHash) return "repeated";
-            return {
-              refused: "idempotency_conflict",
-              message: "the idempotency key was used for another transition of this order; use a new key",
-            };
-          }
-          if (expectedVersion !== undefined && expectedVersion !== order.version) {
-            return {
-              refused: "stale",
-              message: `the order has version ${order.version}, not ${expectedVersion}; read it again`,
-            };
-          }
-          return {
-            kind: "requested",
-            to,
-            reason: reason ?? null,
-            results,
-            ...(key === undefined ? {} : { key: `${key.keyHash}:${key.contentHash}` }),
-          };
-        },
-        call,
-      );
+      return change(id, (order) => requestedOutcome(order, request, key), call);
     },
 
     retry,
@@ -105,21 +66,17 @@ export function createOperate({
           message: "only an order in a final status is removed; move it to one first, or wait until it is there",
         };
       }
-      if (removal.removed === 0) return orderNotFound(id, workflow);
-      onRemoved(1);
-      // The order cannot say any more who removed it.
+      if (removal.removed === 0) return orderNotFound(id, workflow.name);
+      observer.removed(1);
+      // The order is gone, so only the log says who removed it.
       log.info({ orderId: id, requestId: call?.requestId ?? null }, "order removed");
       return undefined;
     },
 
     async retryMany({ status, fingerprint, ids, limit = defaultRetryLimit, cursor }, call) {
+      const act = async ({ id }: StoredOrder) => !("refused" in (await retry(id, call)));
       const filter = { failed: true, status, fingerprint, ids };
-      const { done, nextCursor } = await eachMatching(
-        backend,
-        filter,
-        { limit, cursor },
-        async ({ id }) => !("refused" in (await retry(id, call))),
-      );
+      const { done, nextCursor } = await eachMatching(backend, filter, { limit, cursor }, act);
       return { retried: done, nextCursor };
     },
   };
@@ -129,21 +86,41 @@ export function orderNotFound(id: string, workflow: string): Refusal {
   return { refused: "order_not_found", message: `no order of "${workflow}" has the id "${id}"; check the id` };
 }
 
-/** The content hash of an earlier request with this key, looked up in the history that the order keeps. */
+/** Gives the outcome that a request asks for; `repeated` where it was done before, under the same key. */
+function requestedOutcome(
+  order: StoredOrder,
+  { to, reason, results, expectedVersion }: Transition<AnyWorkflow>,
+  key: RequestKey | undefined,
+): Outcome | Refusal | "repeated" {
+  const earlier = key && findKey(order, key.keyHash);
+  if (key && earlier === key.contentHash) return "repeated";
+  if (earlier !== undefined) {
+    const message = "the idempotency key was used for another transition of this order; use a new key";
+    return { refused: "idempotency_conflict", message };
+  }
+  if (expectedVersion !== undefined && expectedVersion !== order.version) {
+    const message = `the order has version ${order.version}, not ${expectedVersion}; read it again`;
+    return { refused: "stale", message };
+  }
+  const keyed = key === undefined ? {} : { key: `${key.keyHash}:${key.contentHash}` };
+  return { kind: "requested", to, reason: reason ?? null, results, ...keyed };
+}
+
+/** Looks up an earlier request with this key in the order's history, and gives its content hash. */
 function findKey(order: StoredOrder, keyHash: string): string | undefined {
   const entry = [...order.past, currentVisit(order)].find(({ key }) => key?.startsWith(keyHash));
   return entry?.key?.slice(keyHash.length + 1);
 }
 
-/** A refusal as the error that the library throws. */
+/** Makes the error that the library throws for a refusal. */
 export function refusalError(refusal: Refusal): CauceError {
   return new CauceError(refusal.refused, refusal.message, refusal.faults ? { faults: refusal.faults } : {});
 }
 
 export interface BulkStep {
-  /** How many orders of a list, or how many ids, this call takes at most. */
+  /** The most orders of a list, or ids, that one call looks at. */
   readonly limit: number;
-  /** From an earlier answer. */
+  /** The `nextCursor` of the call before. */
   readonly cursor?: string | undefined;
   /** Counts what matches and does nothing. Default false. */
   readonly dryRun?: boolean | undefined;
@@ -161,17 +138,16 @@ export interface BulkResult {
 const pageSize = 200;
 
 /**
- * Acts on each order that matches, up to 200 at once: on those that are named, in their order, where the filter has
- * `ids`, else on those that the store lists, the newest first. `act` resolves to whether it did anything.
- * Rejects with `invalid_cursor`, and with what `act` or the store rejects with.
+ * Acts on each order that matches, up to 200 at once. With `ids` it takes the named orders in the order of the ids,
+ * else the orders that the store lists, the newest first. `act` resolves to whether it did anything. Rejects with
+ * `invalid_cursor`, and as `act` and the store do.
  */
 export async function eachMatching(
   backend: Pick<Backend, "get" | "list">,
   filter: Filter,
-  step: BulkStep,
+  { limit, cursor: from, dryRun = false }: BulkStep,
   act: (order: StoredOrder) => Promise<boolean>,
 ): Promise<BulkResult> {
-  const { limit, cursor: from, dryRun = false } = step;
   const { ids, ...others } = filter;
   let matched = 0;
   let done = 0;
@@ -181,7 +157,7 @@ export async function eachMatching(
     if (!dryRun && (await act(order))) done++;
   };
   if (ids !== undefined) {
-    // Named twice, an order is one all the same.
+    // An order that is named twice counts once.
     const named = [...new Set(ids)];
     const [start = 0] = from === undefined ? [] : readNumbers(from, "a call with these ids", "ids", 1);
     const end = Math.min(start + limit, named.length);

@@ -8,6 +8,8 @@ import {
   type Visit,
 } from "../core/order.ts";
 
+const isExtrasShown = Object.keys(shownExtraFields).length > 0;
+
 export const iso = (milliseconds: number): string => new Date(milliseconds).toISOString();
 export const isoOrNull = (milliseconds: number | null): string | null =>
   milliseconds === null ? null : iso(milliseconds);
@@ -24,17 +26,19 @@ function entryOf(visit: Visit): HistoryEntry {
   };
 }
 
-/** A failure as it is shown. */
+/** Shows a failure. */
 export function failureOf(failure: Failure | null): Order["failure"] {
   return failure === null ? null : { ...failure, at: iso(failure.at) };
 }
 
-/** The visits as they are shown, the lasting one last. */
+/** Shows the visits, the current one last. */
 export function historyOf(order: StoredOrder): HistoryEntry[] {
   return [...order.past.map(entryOf), entryOf(currentVisit(order))];
 }
 
-/** A stored order as the library shows it: a plain object of the caller's own. `fields`: what the order shows of its extras. */
+/**
+ * Shows a stored order as a plain object, which the caller may change. `fields`: what the order shows of its extras.
+ */
 export function orderOf(order: StoredOrder, workflow: string, fields: ShownExtraFields = shownExtraFields): Order {
   return {
     id: order.id,
@@ -58,16 +62,16 @@ export function orderOf(order: StoredOrder, workflow: string, fields: ShownExtra
 }
 
 /**
- * Stored orders as JSON text. `data` and `results` go in as they are stored, and what can hold no character that JSON
- * escapes (ids, the names of statuses and workflows, times) goes in as it is: this is on the way of every placing.
+ * Makes what writes stored orders as JSON text. Every placing calls it, so it copies text where it can: `data` and
+ * `results` are stored as JSON, and ids, times and the names of statuses and workflows hold no character to escape.
  * `fields`: what an order shows of its extras.
  */
 export function createOrderJson(
   workflow: string,
   fields: ShownExtraFields = shownExtraFields,
 ): (order: StoredOrder) => string {
-  const isExtrasShown = Object.keys(fields).length > 0;
-  // Under load many orders carry the same millisecond, and writing a date costs as much as the rest of the order.
+  const areShown = Object.keys(fields).length > 0;
+  // Under load many orders carry the same millisecond. Writing a date costs as much as the rest of the order.
   let lastAt = Number.NaN;
   let lastText = "";
   const time = (milliseconds: number): string => {
@@ -84,11 +88,11 @@ export function createOrderJson(
     return (
       `{"id":"${order.id}","workflow":"${workflow}","status":"${order.status}","visit":${order.visit},` +
       `"version":${order.version},"attempts":${order.attempts},"data":${order.dataJson},"results":${order.resultsJson},` +
-      `"group":${textJson(order.group)},"createdAt":"${time(order.createdAt)}",` +
+      `"group":${json(order.group)},"createdAt":"${time(order.createdAt)}",` +
       `"updatedAt":"${time(order.updatedAt)}","notBefore":${timeJson(order.notBefore)},"expiresAt":${timeJson(order.expiresAt)},` +
-      `"failure":${order.failure === null ? "null" : JSON.stringify(failureOf(order.failure))},` +
+      `"failure":${json(failureOf(order.failure))},` +
       `"history":[${past}${current}],"historyOmitted":${order.pastOmitted}` +
-      (isExtrasShown ? `,${JSON.stringify(showExtras(order.extrasJson, fields)).slice(1)}` : "}")
+      (areShown ? `,${JSON.stringify(showExtras(order.extrasJson, fields)).slice(1)}` : "}")
     );
   };
 }
@@ -100,21 +104,22 @@ function timeJson(milliseconds: number | null): string {
 function visitJson(visit: Visit, at: string): string {
   return (
     `{"status":"${visit.status}","visit":${visit.visit},"at":"${at}","attempts":${visit.attempts},` +
-    `"reason":${textJson(visit.reason)},"error":${textJson(visit.error)},"by":${JSON.stringify(visit.by)}}`
+    `"reason":${json(visit.reason)},"error":${json(visit.error)},"by":${JSON.stringify(visit.by)}}`
   );
 }
 
-function textJson(text: string | null): string {
-  return text === null ? "null" : JSON.stringify(text);
+/** As `JSON.stringify`, which takes longer for null. */
+function json(value: object | string | null): string {
+  return value === null ? "null" : JSON.stringify(value);
 }
 
 /**
- * The order that a handler gets: what costs is made when the handler first asks, and anew for each attempt, so no
- * attempt sees what another did to it.
+ * The order that a handler gets. It parses JSON only when the handler first reads a field. Each attempt gets an order
+ * of its own, so no attempt sees what another did to it.
  *
- * A class, since its getters are then on one prototype. An object literal with getters makes a hidden class for every
- * object, in the old generation, and keeps all that an attempt allocates alive until a full collection: measured at ten
- * times the time and a third of all garbage collection (docs/decisions/0007-a-class-for-the-handlers-order.md).
+ * It is a class so that its getters are on one prototype. An object literal with getters makes a hidden class for every
+ * object, in the old generation, and keeps alive until a full collection all that an attempt allocates: measured at ten
+ * times the time, and at a third of all garbage collection (docs/decisions/0007-a-class-for-the-handlers-order.md).
  */
 class HandlerOrder implements Omit<Order, keyof ShownExtras> {
   readonly workflow: string;
@@ -161,7 +166,7 @@ class HandlerOrder implements Omit<Order, keyof ShownExtras> {
     const { notBefore } = this.#stored;
     return notBefore === null ? null : new Date(notBefore).toISOString();
   }
-  // A handled order neither waits nor has failed.
+  // An order with a handler does not wait.
   get expiresAt(): null {
     return null;
   }
@@ -169,12 +174,13 @@ class HandlerOrder implements Omit<Order, keyof ShownExtras> {
     return failureOf(this.#stored.failure);
   }
 
-  /** The whole of it, for whoever logs or sends the order. */
+  /** Gives the whole order, for `JSON.stringify`. */
   toJSON(): Order {
     return orderOf(this.#stored, this.workflow);
   }
 }
 
 export function handlerOrder(stored: StoredOrder, workflow: string): Order {
-  return Object.assign(new HandlerOrder(stored, workflow), showExtras(stored.extrasJson));
+  const order = new HandlerOrder(stored, workflow);
+  return isExtrasShown ? Object.assign(order, showExtras(stored.extrasJson)) : order;
 }

@@ -3,33 +3,18 @@ import canonicalize from "canonicalize";
 import { $ZodAsyncError } from "zod/v4/core";
 import { refuseSize } from "../backend/newOrder.ts";
 import type { Backend, NewOrder } from "../backend/port.ts";
-import type { Clock } from "../core/clock.ts";
+import { expiryOf } from "../core/change.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
-import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import type { EngineContext } from "./context.ts";
 import type { Call, Engine, Refusal } from "./engine.ts";
-import type { Observer } from "./telemetry/observer.ts";
 
-interface IntakeOptions {
-  readonly workflow: AnyWorkflow;
-  readonly backend: Backend;
-  readonly clock: Clock;
-  readonly actor: Pick<Actor, "runtime" | "name">;
-  readonly observer: Observer;
-  /** Told of every wait that can expire, so that the sweep wakes in time. */
-  readonly onExpiry: (expiresAt: number) => void;
-}
-
-/** Takes orders in: checks them, stores them, and says so only then. */
-export function createIntake({ workflow, backend, clock, actor, observer, onExpiry }: IntakeOptions): Engine["place"] {
+/** Makes what places orders: it checks an order, stores it, and only then answers. */
+export function createPlace({ workflow, backend, clock, actor, observer }: EngineContext): Engine["place"] {
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
   const kind = kindOf(initial);
-  const expiresAfterMilliseconds = initial.waits && initial.expires ? initial.expires.afterSeconds * 1_000 : null;
 
-  // One object for all requests that bring no id of their own: a backend may keep what it makes of it.
-  const noRequest: Actor = { runtime: actor.runtime, name: actor.name, requestId: null, messageId: null };
-
-  // Not async: this is on the way of every placing, and the store's health costs it a promise already.
+  // Not async, which would cost every placing one more promise.
   return (body, call = {}) => {
     let accepted: ReturnType<typeof accept>;
     try {
@@ -39,16 +24,15 @@ export function createIntake({ workflow, backend, clock, actor, observer, onExpi
     }
     if ("refused" in accepted) return Promise.resolve(accepted);
     const now = clock.now();
-    const expiresAt = expiresAfterMilliseconds === null ? null : now + Math.ceil(expiresAfterMilliseconds);
     const placing = backend.place({
       status: workflow.initial,
       kind,
       dataJson: accepted.dataJson,
       group: accepted.group,
       createdAt: now,
-      expiresAt,
+      expiresAt: expiryOf(initial, now),
       extrasJson: accepted.extrasJson,
-      by: call.requestId ? { ...noRequest, requestId: call.requestId } : noRequest,
+      by: call.requestId ? { ...actor, requestId: call.requestId } : actor,
       key: accepted.key,
     });
     return placing.then((result) => {
@@ -59,16 +43,13 @@ export function createIntake({ workflow, backend, clock, actor, observer, onExpi
         };
       }
       const placed = result.outcome === "placed";
-      if (placed) {
-        observer.placed(result.order);
-        if (expiresAt !== null) onExpiry(expiresAt);
-      }
+      if (placed) observer.placed(result.order);
       return { placed, order: result.order };
     });
   };
 }
 
-/** Everything that can be refused before anything is written. */
+/** Checks everything that can be refused before anything is written. */
 function accept(
   workflow: AnyWorkflow,
   backend: Backend,
@@ -77,7 +58,7 @@ function accept(
 ): Pick<NewOrder, "dataJson" | "group" | "extrasJson" | "key"> | Refusal {
   let dataJson: string;
   let group: string | null = null;
-  // Nothing gives an order extras yet.
+  // No operation gives an order extras yet.
   const extrasJson = null;
   let key: NewOrder["key"] = null;
   try {
@@ -85,7 +66,7 @@ function accept(
     if (!parsed.success) {
       return invalidData(faultsOf(parsed.error));
     }
-    // What it gives for undefined and for functions is no text, whatever its type says.
+    // `JSON.stringify` gives undefined for undefined and for functions, though its type says text.
     const json: string | undefined = JSON.stringify(parsed.data);
     if (json === undefined) return invalidData([{ path: "", message: "must be a value that JSON has" }]);
     dataJson = json;
@@ -97,7 +78,7 @@ function accept(
       throw new CauceError("schema_unsupported", message, { cause: error });
     }
     if (error instanceof CauceError) throw error;
-    // Nested so deep that the stack ends, or text that has no UTF-8: the data is at fault, not the server.
+    // The data is at fault: it is nested so deep that the stack ends, or holds text that has no UTF-8.
     return invalidData([
       { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
     ]);
@@ -107,7 +88,10 @@ function accept(
   return { dataJson, group, extrasJson, key };
 }
 
-/** Throws `workflow_invalid`: the data fits the schema, so a group that cannot be told from it is the app's fault. */
+/**
+ * Works out the group key. Throws `workflow_invalid`: the app is at fault where `group` fails for data that fits the
+ * schema.
+ */
 function groupOf(workflow: AnyWorkflow, group: (data: never) => unknown, data: unknown): string | null {
   const refuse = (what: string, cause?: unknown): never => {
     throw new CauceError("workflow_invalid", `workflow "${workflow.name}": group ${what}`, { cause });
@@ -133,7 +117,9 @@ function invalidData(faults: readonly Fault[]): Refusal {
   };
 }
 
-/** Hashes of an idempotency key and of the canonical JSON (RFC 8785) of the content that came with it. */
-export function keyOf(idempotencyKey: string, content: unknown): { keyHash: string; contentHash: string } {
+export type RequestKey = NonNullable<NewOrder["key"]>;
+
+/** Hashes an idempotency key, and the canonical JSON (RFC 8785) of the content that came with it. */
+export function keyOf(idempotencyKey: string, content: unknown): RequestKey {
   return { keyHash: hash("sha256", idempotencyKey), contentHash: hash("sha256", canonicalize(content) ?? "") };
 }

@@ -1,37 +1,27 @@
-import type { Backend, Delivery } from "../backend/port.ts";
-import { type Clock, pause } from "../core/clock.ts";
+import type { Delivery } from "../backend/port.ts";
+import { sleep } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
-import type { Log } from "../core/handlers.ts";
-import { type AnyWorkflow, handledStatuses, statusOf } from "../core/workflow.ts";
-import type { Attempt } from "./attempt.ts";
+import { type AnyWorkflow, handledStatuses, leaseSecondsOf, statusOf } from "../core/workflow.ts";
+import type { RunAttempt } from "./attempt.ts";
 import type { StartOptions } from "./engine.ts";
 import { textOf } from "./log.ts";
-
-export interface PollOptions {
-  readonly status: string;
-  readonly concurrency: number;
-  readonly leaseSeconds: number;
-  readonly backend: Backend;
-  readonly clock: Clock;
-  readonly attempt: Attempt;
-  readonly log: Log;
-}
+import type { StatusContext } from "./runHandler.ts";
 
 export interface Poll {
-  /** Receives no more and resolves once every attempt in hand has been committed. */
+  /** Receives no more, and resolves once every attempt under way has been committed. */
   stop(): Promise<void>;
 }
 
 const pauseAfterErrorSeconds = 1;
 
 /** Receives the deliveries of one status and keeps at most `concurrency` handlers running. */
-export function startPoll(options: PollOptions): Poll {
-  const { status, concurrency, leaseSeconds, backend, clock, attempt, log } = options;
+export function startPoll({ status, definition, backend, clock, log }: StatusContext, attempt: RunAttempt): Poll {
+  const leaseSeconds = leaseSecondsOf(definition);
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
   let inHand = 0;
   let onEmptyHands: (() => void) | undefined;
-  let free = concurrency;
+  let free = definition.concurrency ?? backend.limits.concurrency.default;
   let onFree: (() => void) | undefined;
 
   const handle = async (delivery: Delivery): Promise<void> => {
@@ -46,7 +36,7 @@ export function startPoll(options: PollOptions): Poll {
       const settlement = await attempt(delivery, release);
       if (settlement !== undefined && !settlement.consumed) await backend.settle(delivery, settlement);
     } catch (error) {
-      // The delivery stays unsettled: it comes back when its lease runs out.
+      // The delivery is not settled, so it comes back when its lease runs out.
       log.error(
         { orderId: delivery.orderId, status, visit: delivery.visit, error: textOf(error) },
         "delivery not settled",
@@ -73,7 +63,7 @@ export function startPoll(options: PollOptions): Poll {
       } catch (error) {
         if (stopping.signal.aborted) return;
         log.error({ status, error: textOf(error) }, "receive failed");
-        await pause(clock, pauseAfterErrorSeconds, stopping.signal);
+        await sleep(clock, pauseAfterErrorSeconds, stopping.signal);
         continue;
       }
       for (const delivery of deliveries) {
@@ -81,8 +71,8 @@ export function startPoll(options: PollOptions): Poll {
         inHand++;
         void handle(delivery);
       }
-      // Handlers that end at once give their slots back first (a tick comes after all microtasks), so that the next
-      // receive asks for all of them, and still in the same turn of the event loop.
+      // Handlers that end without waiting give their slots back before this tick, since a tick comes after all
+      // microtasks. So the next receive asks for all of them, and still in the same turn of the event loop.
       await new Promise<void>((resolve) => process.nextTick(resolve));
     }
   };
@@ -104,8 +94,8 @@ export function startPoll(options: PollOptions): Poll {
 }
 
 /**
- * Which statuses each workflow is to poll: those of the wanted that it handles, or all. Throws `status_not_found` or
- * `status_not_handled` for a wanted one that none of them handles.
+ * Gives the statuses that each workflow is to poll: those of `wanted` that it handles, or all where `wanted` is
+ * undefined. Throws `status_not_found` or `status_not_handled` for a wanted status that no workflow handles.
  */
 export function polledStatuses(
   workflows: readonly AnyWorkflow[],
@@ -122,11 +112,11 @@ export function polledStatuses(
       `"${status}" is ${known ? "not handled" : "no status"} in ${names}; there is ${[...new Set(handled.flat())].join(", ")}`,
     );
   }
-  // Once each: a status that is named twice is not polled twice.
+  // A status that is named twice is polled once.
   return handled.map((statuses) => statuses.filter((status) => wanted.includes(status)));
 }
 
-/** For users of plain JavaScript: a misspelt option would poll everything. Throws `setting_invalid`. */
+/** Checks the options of `start`, for users of plain JavaScript. Throws `setting_invalid`. */
 export function checkStartOptions(options: StartOptions): void {
   const { statuses, sweeps = true, ...others } = options;
   for (const key of Object.keys(others)) {

@@ -1,23 +1,16 @@
-import type { Backend, Depth } from "../backend/port.ts";
+import type { Depth } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
-import type { Log } from "../core/handlers.ts";
-import type { StoredOrder } from "../core/order.ts";
-import { type AnyWorkflow, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import { type AnyWorkflow, kindOf, statusesOf, statusOf } from "../core/workflow.ts";
+import { applyOutcome, type EngineContext } from "./context.ts";
 import type { Engine } from "./engine.ts";
-
-interface StandingOptions {
-  readonly workflow: AnyWorkflow;
-  readonly backend: Backend;
-  readonly log: Log;
-}
 
 const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, paused: false, atLeast: false };
 
-/** Where orders stand, status by status, and whether a status is let go on. */
-export function createStanding({ workflow, backend, log }: StandingOptions): Pick<Engine, "queues" | "setPaused"> {
+/** Makes what tells the depths of the statuses, and what pauses and resumes a status. */
+export function createQueues({ workflow, backend, log }: EngineContext): Pick<Engine, "queues" | "setPaused"> {
   const queues = async (): Promise<Depth[]> => {
     const { depths } = await backend.counts({ depths: true });
-    const rows = Object.entries(workflow.statuses as Record<string, StatusDefinition>)
+    const rows = statusesOf(workflow)
       .filter(([, status]) => kindOf(status) !== "final")
       .map(([status, definition]): Depth => {
         const kind = kindOf(definition) as Depth["kind"];
@@ -35,7 +28,7 @@ export function createStanding({ workflow, backend, log }: StandingOptions): Pic
     async setPaused(status, paused) {
       const definition = statusOf(workflow, status);
       const row = async () => (await queues()).find((each) => each.status === status && each.kind === "handled");
-      // A pause outlives its status: what the workflow no longer knows is let go on all the same.
+      // A pause outlives its status, so a status that the workflow no longer knows can still be resumed.
       const isLeft = async () => !paused && (await row())?.paused === true;
       if (definition === undefined && !(await isLeft())) {
         return { refused: "status_not_found", message: `workflow "${workflow.name}" has no status "${status}"` };
@@ -51,16 +44,16 @@ export function createStanding({ workflow, backend, log }: StandingOptions): Pic
   };
 }
 
-/** What `refuseStranded` looks at. */
-export type StandingOrders = Pick<Depth, "status" | "kind" | "waiting" | "inFlight" | "delayed" | "atLeast">;
+/** The counts of a depth that tell whether orders stand in its status. */
+export type OpenOrders = Pick<Depth, "status" | "kind" | "waiting" | "inFlight" | "delayed" | "atLeast">;
 
 /**
- * Orders that no handler and no call would ever reach, since the definition changed under them. Returns the unknown
- * statuses that `fail` allows to be marked; throws `orders_stranded` for the rest.
+ * Finds orders that no handler and no call would reach, since the definition changed. Returns their unknown statuses,
+ * where `unknown` is `fail`. Throws `orders_stranded` for all others.
  */
 export function refuseStranded(
   workflow: AnyWorkflow,
-  depths: readonly StandingOrders[],
+  depths: readonly OpenOrders[],
   unknown: "refuse" | "fail",
 ): string[] {
   const stranded: string[] = [];
@@ -89,18 +82,16 @@ export function refuseStranded(
   return stranded;
 }
 
-/** Marks every live order of these statuses failed with `unknown_status`. */
-export async function failUnknown(
-  statuses: readonly string[],
-  { backend, log, apply }: { backend: Backend; log: Log; apply: (order: StoredOrder) => Promise<void> },
-): Promise<void> {
+/** Marks every open order of these statuses failed, with `unknown_status`. */
+export async function failUnknown(context: EngineContext, statuses: readonly string[]): Promise<void> {
+  const { backend, log } = context;
   for (const status of statuses) {
     let cursor: string | undefined;
     let marked = 0;
     do {
       const page = await backend.list({ status, failed: false, limit: 500, cursor });
       const live = page.items.filter((order) => order.kind !== "final");
-      await Promise.all(live.map(apply));
+      await Promise.all(live.map((order) => applyOutcome(context, order, { kind: "unknown" })));
       marked += live.length;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);

@@ -1,11 +1,53 @@
 import { CauceError } from "../core/errors.ts";
-import type { App, HandlerContext } from "../core/handlers.ts";
+import type { AnyHandler, App, HandlerContext, LazyHandler } from "../core/handlers.ts";
+import { handledStatus } from "../core/workflow.ts";
+import type { EngineContext } from "./context.ts";
 import { textOf } from "./log.ts";
+import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
 
 type Closable = { [Symbol.asyncDispose]?: unknown; [Symbol.dispose]?: unknown; close?: unknown };
 
-/** What handlers get from Cauce under these names, a resource would never reach them. */
+/** The names that Cauce gives to handlers: a resource of such a name would never reach them. */
 const taken: readonly string[] = ["signal", "idempotencyKey", "attempt", "log"] satisfies (keyof HandlerContext)[];
+
+/** The handlers of an app while they may run. */
+export interface Handling {
+  /** What the attempts of one handled status share. Called once for each status. */
+  contextOf(status: string): StatusContext;
+  /** Ends the deadlines of the attempts, and closes the resources. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** Opens an app's resources for its handlers. Rejects as `openResources` does. */
+export async function openHandling(context: EngineContext, app: App, stopping: AbortSignal): Promise<Handling> {
+  const { workflow, clock, log } = context;
+  const resources = await openResources(app);
+  const opened: StatusContext[] = [];
+  return {
+    contextOf(status) {
+      const own: StatusContext = {
+        ...context,
+        status,
+        definition: handledStatus(workflow, status),
+        handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
+        resources,
+        deadlines: createDeadlines(clock),
+        stopping,
+      };
+      opened.push(own);
+      return own;
+    },
+    async close() {
+      for (const { deadlines } of opened) deadlines.close();
+      try {
+        await releaseResources(app, resources);
+      } catch (error) {
+        // The caller of `stop` can do nothing about it, and must still close the store.
+        log.error({ workflow: workflow.name, error: textOf(error) }, "resources not closed");
+      }
+    },
+  };
+}
 
 /**
  * Opens what the handlers of an app share. Rejects with `resources_failed`, or `app_invalid` for a resource whose name
@@ -31,7 +73,7 @@ export async function openResources(app: App): Promise<object> {
   );
 }
 
-/** Closes what `resources` opened: by `release`, else each resource's own way, the last first. */
+/** Closes what `resources` opened: by `release`, else each resource by its own method, the last first. */
 export async function releaseResources(app: App, resources: object): Promise<void> {
   if (app.release !== undefined) {
     await app.release(resources as never);

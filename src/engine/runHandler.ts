@@ -1,36 +1,39 @@
 import { inspect } from "node:util";
 import type { Clock } from "../core/clock.ts";
 import type { Outcome } from "../core/decide.ts";
-import { CauceError, longestDelaySeconds, PermanentError, RetryError } from "../core/errors.ts";
-import type { AnyHandler, HandlerContext, Log } from "../core/handlers.ts";
-import type { StoredOrder } from "../core/order.ts";
-import { stackOf } from "./log.ts";
+import { CauceError, delaySecondsMax, PermanentError, RetryError } from "../core/errors.ts";
+import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handlers.ts";
+import { attemptNumber, type StoredOrder } from "../core/order.ts";
+import { type HandledStatus, timeoutSecondsOf } from "../core/workflow.ts";
+import type { EngineContext } from "./context.ts";
+import { stackTraceOf } from "./log.ts";
 import { handlerOrder } from "./orderView.ts";
 
-export interface RunOptions {
-  readonly workflow: { readonly name: string };
+/** What the attempts of one handled status share. */
+export interface StatusContext extends EngineContext {
   readonly status: string;
-  readonly timeoutSeconds: number;
+  readonly definition: HandledStatus;
   readonly handler: () => AnyHandler | Promise<AnyHandler>;
   readonly resources: object;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly deadlines: Deadlines;
+  /** Aborts when the engine stops. */
+  readonly stopping: AbortSignal;
 }
 
 /**
- * Runs the handler until it ends or its time is up. Never throws and never rejects: whatever happens is an outcome, and
- * of a handler that answers without a promise it is there at once.
+ * Runs the handler until it ends or its time is up. Never throws and never rejects: everything that happens is an
+ * outcome. A handler that answers without a promise has its outcome at once.
  */
-export function runHandler(order: StoredOrder, options: RunOptions): Outcome | Promise<Outcome> {
-  const { status, timeoutSeconds, clock } = options;
+export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Promise<Outcome> {
+  const { status, definition, clock } = own;
+  const timeoutSeconds = timeoutSecondsOf(definition);
   const at = clock.now() + timeoutSeconds * 1_000;
   const controller = new AbortController();
-  const context = contextOf(order, controller.signal, options);
+  const context = contextOf(order, controller.signal, own);
 
   const outcomeOfCall = (handler: AnyHandler): Outcome | Promise<Outcome> => {
     try {
-      const answer = handler(handlerOrder(order, options.workflow.name), context);
+      const answer = handler(handlerOrder(order, own.workflow.name), context);
       if (!isPromise(answer)) return outcomeOf(answer, status);
       return Promise.resolve(answer).then(
         (value) => outcomeOf(value, status),
@@ -41,42 +44,42 @@ export function runHandler(order: StoredOrder, options: RunOptions): Outcome | P
     }
   };
 
-  const handler = options.handler();
+  const handler = own.handler();
   const running =
     typeof handler === "function"
       ? outcomeOfCall(handler)
       : handler.then(
-          // Time may be up before a module has loaded: its handler would run beyond the attempts.
-          (loaded) => (controller.signal.aborted ? timedOut(options) : outcomeOfCall(loaded)),
+          // Time may be up before the module has loaded. Its handler must not run once the attempt has ended.
+          (loaded) => (controller.signal.aborted ? timedOut(own) : outcomeOfCall(loaded)),
           (error) => failureOf(error, error instanceof CauceError ? error.code : "handler_failed"),
         );
   if (!isPromise(running)) return running;
 
   return new Promise((resolve) => {
-    const deadline: Deadline = {
+    const deadline: AttemptDeadline = {
       at,
       earlier: undefined,
       later: undefined,
       expire() {
         controller.abort(new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError"));
-        resolve(timedOut(options));
+        resolve(timedOut(own));
       },
     };
-    options.deadlines.add(deadline);
+    own.deadlines.add(deadline);
     void running.then((outcome) => {
-      options.deadlines.remove(deadline);
+      own.deadlines.remove(deadline);
       resolve(outcome);
     });
   });
 }
 
-function timedOut({ status, timeoutSeconds }: RunOptions): Outcome {
-  const message = `the handler of "${status}" did not end within ${timeoutSeconds} s`;
+function timedOut({ status, definition }: StatusContext): Outcome {
+  const message = `the handler of "${status}" did not end within ${timeoutSecondsOf(definition)} s`;
   return { kind: "failed", code: "attempt_timed_out", message };
 }
 
-function contextOf(order: StoredOrder, signal: AbortSignal, { status, resources, log }: RunOptions) {
-  const attempt = order.attempting ? order.attempts : order.attempts + 1;
+function contextOf(order: StoredOrder, signal: AbortSignal, { status, resources, log }: StatusContext) {
+  const attempt = attemptNumber(order);
   return {
     ...resources,
     signal,
@@ -90,41 +93,33 @@ function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
-/** Never throws, whatever the answer's getters do. */
+/** Reads a handler's answer. Never throws, also where the answer's getters do. */
 function outcomeOf(answer: unknown, status: string): Outcome {
+  const refuse = (what: string): Outcome => {
+    const message = `the handler of "${status}" returned ${what} return the next status or { to, results }`;
+    return { kind: "failed", code: "invalid_transition", message, permanent: true };
+  };
   try {
-    return read(answer, status);
+    if (typeof answer === "string") return { kind: "moved", to: answer };
+    const next = answer as { to?: unknown; results?: object } | null | undefined;
+    // Read `to` once: a getter may give another value the next time.
+    const to = next?.to;
+    if (typeof to !== "string") return refuse(`${answer === null ? "null" : typeof answer}; it must`);
+    // TypeScript does not find a misspelt `results` in what a function returns, so its loss must not be silent.
+    const unknown = Object.keys(next as object).find((key) => key !== "to" && key !== "results");
+    if (unknown !== undefined) return refuse(`the unknown key "${unknown}"; it may`);
+    return { kind: "moved", to, results: next?.results };
   } catch (error) {
     return failureOf(error);
   }
 }
 
-function read(answer: unknown, status: string): Outcome {
-  if (typeof answer === "string") return { kind: "moved", to: answer };
-  const next = answer as { to?: unknown; results?: object } | null | undefined;
-  // Each is read once: a getter may give something else the next time.
-  const to = next?.to;
-  if (typeof to === "string") {
-    // A misspelt `results` must not be lost in silence; TypeScript does not see it in what a function returns.
-    const unknown = Object.keys(next as object).find((key) => key !== "to" && key !== "results");
-    if (unknown === undefined) return { kind: "moved", to, results: next?.results };
-    const message = `the handler of "${status}" returned the unknown key "${unknown}"; it may return the next status or { to, results }`;
-    return { kind: "failed", code: "invalid_transition", message, permanent: true };
-  }
-  return {
-    kind: "failed",
-    code: "invalid_transition",
-    message: `the handler of "${status}" returned ${answer === null ? "null" : typeof answer}; it must return the next status or { to, results }`,
-    permanent: true,
-  };
-}
-
-/** Never throws, whatever was thrown. */
+/** Gives the outcome of a handler that threw. Never throws. */
 function failureOf(error: unknown, code = "handler_failed"): Outcome {
   try {
-    const failed = { kind: "failed", code, message: messageOf(error), stack: stackOf(error) } as const;
+    const failed = { kind: "failed", code, message: messageOf(error), stack: stackTraceOf(error) } as const;
     if (error instanceof PermanentError) return { ...failed, permanent: true };
-    // It was checked when the error was made; one that was changed since leaves it to the policy.
+    // `RetryError` has checked the delay. Where the handler changed it since, the retry policy decides.
     if (error instanceof RetryError && isDelay(error.delaySeconds)) {
       return { ...failed, delaySeconds: error.delaySeconds };
     }
@@ -135,12 +130,12 @@ function failureOf(error: unknown, code = "handler_failed"): Outcome {
 }
 
 function isDelay(seconds: unknown): seconds is number {
-  return typeof seconds === "number" && seconds >= 0 && seconds <= longestDelaySeconds;
+  return typeof seconds === "number" && seconds >= 0 && seconds <= delaySecondsMax;
 }
 
 function messageOf(error: unknown): string {
   if (error instanceof Error) return `${error.message || error.name}`;
-  // Not as `inspect` shows it: what is quoted is left out of a fingerprint.
+  // A text stays as it is: `inspect` would quote it, and a fingerprint leaves out what is quoted.
   return typeof error === "string" && error !== "" ? error : inspect(error);
 }
 
@@ -152,40 +147,64 @@ function withFields(log: Log, fields: Record<string, unknown>): Log {
   };
 }
 
-/** Something that must have ended at a time. */
-export interface Deadline {
+/** Makes what gives a handler. It loads a lazy handler at the first call. */
+export function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): StatusContext["handler"] {
+  if (typeof handler === "function") return () => handler;
+  let loaded: AnyHandler | undefined;
+  let loading: Promise<AnyHandler> | undefined;
+  const load = async () => {
+    const module = await handler.lazy();
+    if (typeof module?.default !== "function") {
+      const message = "a lazy handler's module has no function as its default export; add `export default`";
+      throw new CauceError("app_invalid", message);
+    }
+    loaded = module.default;
+    return loaded;
+  };
+  const loadOnce = () => {
+    // After a load that failed, the next attempt loads again.
+    loading ??= load().finally(() => {
+      loading = undefined;
+    });
+    return loading;
+  };
+  return () => loaded ?? loadOnce();
+}
+
+/** The time by which an attempt must have ended. */
+export interface AttemptDeadline {
   readonly at: number;
   expire(): void;
-  /** Its neighbours while it runs; undefined before and after. */
-  earlier: Deadline | undefined;
-  later: Deadline | undefined;
+  /** The neighbours in the list; undefined for a deadline that is in none. */
+  earlier: AttemptDeadline | undefined;
+  later: AttemptDeadline | undefined;
 }
 
 export interface Deadlines {
-  add(deadline: Deadline): void;
-  /** Harmless for one that does not run. */
-  remove(deadline: Deadline): void;
+  add(deadline: AttemptDeadline): void;
+  /** Harmless for a deadline that is not in the list. */
+  remove(deadline: AttemptDeadline): void;
   close(): void;
 }
 
 /**
- * Deadlines that all lie equally far ahead, so that the oldest is always the next: one timer serves any number of
+ * Keeps deadlines that all lie equally far ahead, so that the oldest is always the next. One timer serves any number of
  * running attempts, and an attempt that ends in time costs four assignments and no timer.
  *
- * A list whose ends are one node, and not a `Set`: the tables that a set leaves behind each time that its entries have
- * been replaced keep dead attempts alive until a full collection.
+ * It is a linked list whose two ends are one node. A `Set` would leave tables behind each time that its entries have
+ * been replaced, and those keep ended attempts alive until a full collection.
  */
 export function createDeadlines(clock: Clock): Deadlines {
-  const ends: Deadline = { at: Number.POSITIVE_INFINITY, expire() {}, earlier: undefined, later: undefined };
+  const ends: AttemptDeadline = { at: Number.POSITIVE_INFINITY, expire() {}, earlier: undefined, later: undefined };
   ends.earlier = ends.later = ends;
   let cancel: (() => void) | undefined;
 
-  const remove = (deadline: Deadline) => {
+  const remove = (deadline: AttemptDeadline) => {
     const { earlier, later } = deadline;
     if (earlier === undefined || later === undefined) return;
     earlier.later = later;
     later.earlier = earlier;
-    // Whoever still holds the one must not hold its neighbours.
+    // An object that still refers to this deadline must not keep its neighbours alive.
     deadline.earlier = deadline.later = undefined;
   };
 
@@ -194,7 +213,7 @@ export function createDeadlines(clock: Clock): Deadlines {
       cancel = undefined;
       const now = clock.now();
       for (;;) {
-        const next = ends.later as Deadline;
+        const next = ends.later as AttemptDeadline;
         if (next === ends) return;
         if (next.at > now) {
           arm(next.at);
@@ -208,7 +227,7 @@ export function createDeadlines(clock: Clock): Deadlines {
 
   return {
     add(deadline) {
-      const last = ends.earlier as Deadline;
+      const last = ends.earlier as AttemptDeadline;
       deadline.earlier = last;
       deadline.later = ends;
       last.later = deadline;
@@ -219,7 +238,7 @@ export function createDeadlines(clock: Clock): Deadlines {
     close() {
       cancel?.();
       cancel = undefined;
-      while (ends.later !== ends) remove(ends.later as Deadline);
+      while (ends.later !== ends) remove(ends.later as AttemptDeadline);
     },
   };
 }

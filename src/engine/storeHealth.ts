@@ -1,18 +1,18 @@
 import type { Backend, Delivery, Placed, Removal } from "../backend/port.ts";
-import { type Clock, pause } from "../core/clock.ts";
+import { type Clock, sleep } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
-import type { Log } from "../core/handlers.ts";
 import { textOf } from "./log.ts";
+import type { StatusContext } from "./runHandler.ts";
 
 /** Whether the store takes writes, as far as the last ones have shown. */
 export interface StoreHealth {
-  /** The same backend, each write of which shows whether the store takes writes. */
-  readonly backend: Backend;
+  /** The same backend. Each of its writes shows whether the store takes writes. */
+  readonly healthChecked: Backend;
   /**
-   * False from the first write that was refused until one succeeds. Meanwhile it writes something itself, at most once
-   * a second: a server that is sent no orders since it said no could not tell otherwise that it may say yes. Never
-   * rejects. With `probes` false it goes by the other writes alone.
+   * Resolves to false from the first write that the store refused until one succeeds. Meanwhile it writes a probe, at
+   * most once a second: a server that gets no orders since it said no would else never learn that it may say yes. With
+   * `probes` false it writes none, and goes by the other writes alone. Never rejects.
    */
   takesWrites(how?: { readonly probes: boolean }): Promise<boolean>;
 }
@@ -25,7 +25,7 @@ const faults: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "store_corrupt",
 ]);
 
-export function createStoreHealth({ backend, clock }: { backend: Backend; clock: Clock }): StoreHealth {
+export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
   let faulty = false;
   let probing: Promise<void> | undefined;
   let probedAt = Number.NEGATIVE_INFINITY;
@@ -35,20 +35,20 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
       await backend.keep({ is: "probe" });
       faulty = false;
     } catch {
-      // It is as faulty as before.
+      // The store is as faulty as before.
     } finally {
       probedAt = clock.now();
       probing = undefined;
     }
   };
 
-  // One function for all writes, since two of them are on the way of every order. What rejects for another reason than
-  // the store says nothing of it.
+  // One function for all writes, since every order makes two. An error that is not the store's says nothing of the
+  // store.
   const refused = (error: unknown): never => {
     if (error instanceof CauceError && faults.has(error.code)) faulty = true;
     throw error;
   };
-  // Of a key that is known, and of a change that is stale, nothing was written.
+  // A repeated placing and a stale change write nothing, so they do not show that the store takes writes.
   const placed = (result: Placed): Placed => {
     if (result.outcome === "placed") faulty = false;
     return result;
@@ -67,17 +67,17 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
   };
 
   return {
-    backend: {
+    healthChecked: {
       ...backend,
       place: (order) => backend.place(order).then(placed, refused),
       commit: (change, delivery) => backend.commit(change, delivery).then(committed, refused),
-      // `settle` and `sweep` write to queues, which may be another service than the one that stores orders.
+      // Not `settle` and `sweep`: they write to queues, which may be another service than the store.
       keep: (note) => backend.keep(note).then(kept, refused),
       remove: (which) => backend.remove(which).then(removed, refused),
     },
     async takesWrites({ probes } = { probes: true }) {
       if (!faulty || !probes) return !faulty;
-      // A clock that is set back must not put the next probe off by as much.
+      // `abs`, since a clock that is set back must not delay the next probe.
       if (Math.abs(clock.now() - probedAt) >= probePauseMilliseconds) probing ??= probe();
       await probing;
       return !faulty;
@@ -85,50 +85,35 @@ export function createStoreHealth({ backend, clock }: { backend: Backend; clock:
   };
 }
 
-export interface PatienceOptions {
-  readonly commit: Backend["commit"];
-  readonly clock: Clock;
-  readonly log: Log;
-  /** How long to wait for a store that takes no writes. */
-  readonly patienceSeconds: number;
-  /** Aborted when the engine stops: then nothing waits any longer. */
-  readonly ending: () => AbortSignal;
-}
-
-const pauseSeconds = 1;
-
-/** Commits a change that the store has refused with `first`; undefined when it never took it. */
-export type CommitAgain = (
-  change: Change,
-  delivery: Delivery,
-  first: unknown,
-) => Promise<"committed" | "stale" | undefined>;
+const retrySeconds = 1;
 
 /**
- * Commits what came of a handler, which must not be lost to a store that is full for a while. Resolves to undefined when
- * it never did: the delivery comes back.
+ * Commits a handler's outcome, and tries again each second while the store is full or away: the handler has run
+ * already. Resolves to undefined where the store never took the change. Then the delivery comes back.
  */
-export function createPatience({ commit, clock, log, patienceSeconds, ending }: PatienceOptions): CommitAgain {
-  return async (change, delivery, first) => {
-    const until = clock.now() + patienceSeconds * 1_000;
-    for (let error = first, tries = 0; ; tries++) {
-      if (!isPassing(error) || ending().aborted || clock.now() >= until) {
+export async function commitWithRetry(
+  { backend, clock, log, stopping, commitPatienceSeconds }: StatusContext,
+  change: Change,
+  delivery: Delivery,
+): Promise<"committed" | "stale" | undefined> {
+  const until = clock.now() + commitPatienceSeconds * 1_000;
+  for (let tries = 0; ; tries++) {
+    try {
+      return await backend.commit(change, delivery);
+    } catch (error) {
+      if (!isPassing(error) || stopping.aborted || clock.now() >= until) {
         log.error({ orderId: change.before.id, error: textOf(error) }, "change not committed; the delivery comes back");
         return undefined;
       }
-      if (tries === 0)
+      if (tries === 0) {
         log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
-      await pause(clock, pauseSeconds, ending());
-      try {
-        return await commit(change, delivery);
-      } catch (next) {
-        error = next;
       }
+      await sleep(clock, retrySeconds, stopping);
     }
-  };
+  }
 }
 
-/** A store that is full or away for a while, and may take the same again. */
+/** Whether the store may take the same write later, since it is full or away. */
 function isPassing(error: unknown): error is CauceError {
   return error instanceof CauceError && (error.code === "store_full" || error.code === "store_unavailable");
 }

@@ -8,52 +8,45 @@ import { batchWire, type Wire } from "../api/orders.ts";
 import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
-import { stackOf } from "../engine/log.ts";
+import { stackTraceOf } from "../engine/log.ts";
 import { type Auth, createGuard, type Guard } from "./auth.ts";
-import { createBodyReader } from "./body.ts";
+import { createBodyReader, type ServerBindings } from "./body.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
-import {
-  allWorkflowsRoutes,
-  healthRoutes,
-  type Route,
-  requestIdOf,
-  type ServerHelp,
-  workflowRoutes,
-} from "./routes.ts";
+import { allWorkflowsRoutes, healthRoutes, type Route, requestIdOf, workflowRoutes } from "./routes.ts";
 
 export interface HttpAppOptions {
   /** One for each workflow; its name is the first segment of the paths. */
   readonly bound: readonly BoundWorkflow[];
-  /** Who may do what; undefined: everybody may do everything. */
+  /** The API keys and their roles. Undefined: every request may do everything. */
   readonly auth: Auth | undefined;
-  /** Where the app is mounted: empty, or such as `/api`. Default: empty. */
+  /** The path under which the app is mounted, such as `/api`. Default: empty. */
   readonly basePath?: string | undefined;
   /** The largest body, in bytes. Default 262,144. */
   readonly bodyBytesMax?: number | undefined;
   readonly log: Log;
-  /** `/events`, `/stats` and `/metrics`: `observedRoutes`, or `unobservedRoutes` where a process sees too little to tell. */
-  readonly observed: readonly Route[];
-  /** Whether `/readyz` says yes, as long as the stores take writes. */
+  /** The routes `/events`, `/stats` and `/metrics`: `telemetryRoutes`, or `noTelemetryRoutes` in a Lambda function. */
+  readonly telemetry: readonly Route[];
+  /** Whether the process is ready. `/readyz` says yes if the stores take writes, too. */
   readonly ready: () => boolean;
 }
 
 export interface HttpEnv {
-  readonly Bindings: ServerHelp;
+  readonly Bindings: ServerBindings;
 }
 
-/** The HTTP API of some workflows. Throws `setting_invalid` or `keys_invalid`. */
+/** The HTTP API of some workflows. Throws `app_invalid` or `keys_invalid`. */
 export function createApp({
   bound,
   auth,
   basePath = "",
   bodyBytesMax = 262_144,
   log,
-  observed,
+  telemetry,
   ready,
 }: HttpAppOptions): HonoBase<HttpEnv> {
   const names = bound.map(({ engine }) => engine.workflow.name);
-  checkOptions(names, basePath, bodyBytesMax);
+  refuseTwins(names);
   const app = new HonoBase<HttpEnv>({ router: fixedFirstRouter() });
   const guard = createGuard(auth);
   const storeFaults = createStoreFaultLog(log);
@@ -66,7 +59,8 @@ export function createApp({
       path: new URL(url).pathname,
       error: messageOf(error),
     };
-    if (code === "internal_error") log.error({ ...fields, stack: stackOf(error) }, "a request failed unexpectedly");
+    if (code === "internal_error")
+      log.error({ ...fields, stack: stackTraceOf(error) }, "a request failed unexpectedly");
     else if (httpStatusOf[code] === 503) storeFaults.failed(code, fields);
   };
   const storesTakeWrites = async (how: { readonly probes: boolean }): Promise<boolean> => {
@@ -79,9 +73,9 @@ export function createApp({
     basePath,
     body: createBodyReader(bodyBytesMax),
     bodyBytesMax,
-    // A repeat and a retry of nothing end well on a full disk, too: only the stores know whether they took anything.
+    // A request can succeed on a full disk without a write: a repeat, or a retry that finds nothing. So ask the stores.
     onDone: () => {
-      // And nothing is written for that: a function's call is over once it has answered.
+      // Ask without a probe write: a Lambda call ends with its answer, and would cut the write off.
       if (storeFaults.isReported()) void storesTakeWrites({ probes: false });
     },
     onError: report,
@@ -90,7 +84,7 @@ export function createApp({
   const ofServer = [
     ...allWorkflowsRoutes(bound, options),
     ...healthRoutes(takesOrders),
-    ...observed,
+    ...telemetry,
     ...referenceRoutes({ bound, basePath, secured: auth !== undefined }),
   ];
   const open = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));
@@ -127,12 +121,12 @@ export function createApp({
   return app;
 }
 
-const noHelp: ServerHelp = {};
+const noBindings: ServerBindings = {};
 
 function addRoute(
   app: HonoBase<HttpEnv>,
   basePath: string,
-  { method, path, access, answer }: Route,
+  { method, path, access, handle }: Route,
   guard: Guard,
 ): void {
   const parameter = /:(\w+)/.exec(path)?.[1];
@@ -140,20 +134,20 @@ function addRoute(
     const request = context.req.raw;
     const who = guard(request, access);
     if (who instanceof Response) return who;
-    // A parameter that does nothing must not look as if it did. What has no body checks its own.
+    // A query parameter of a POST would do nothing, so refuse it. GET and DELETE check their own query.
     if (method === "POST" && request.url.includes("?")) checkQuery(noFields, request.url);
     const value = parameter === undefined ? "" : (context.req.param(parameter) ?? "");
-    return answer(request, { parameter: value, help: context.env ?? noHelp, who });
+    return handle(request, { parameter: value, server: context.env ?? noBindings, who });
   });
 }
 
-/** The methods that the path takes, as an `Allow` header has them; empty where there is no such path. */
+/** Lists the methods of a path for the `Allow` header. Empty: no route has this path. */
 function allowedMethods(app: HonoBase<HttpEnv>, path: string): string {
   const takes = (method: string) => app.router.match(method, path)[0].length > 0;
   return [takes("GET") ? "GET, HEAD" : "", ...["POST", "DELETE"].filter(takes)].filter(Boolean).join(", ");
 }
 
-/** Finds the name in a path of the shape that a workflow's routes have, when no workflow of that name is served. */
+/** Finds the workflow's name in a path that looks like a workflow's route, if the server does not serve that workflow. */
 function createMissingWorkflow(bound: readonly BoundWorkflow[]): (path: string) => string | undefined {
   const declared = bound.flatMap(({ operations }) => [...operations.values()].map(({ operation }) => operation));
   const all: Pick<Wire, "path" | "scope">[] = [...declared, batchWire];
@@ -168,7 +162,7 @@ function createMissingWorkflow(bound: readonly BoundWorkflow[]): (path: string) 
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** A full disk meets every request: it is logged when it begins and when it is over, and not 20,000 times a second. */
+/** Logs a store's fault when it begins and when it ends: a full disk refuses up to 20,000 requests a second. */
 function createStoreFaultLog(log: Log) {
   let reported: ErrorCode | undefined;
   return {
@@ -186,19 +180,7 @@ function createStoreFaultLog(log: Log) {
   };
 }
 
-function checkOptions(names: readonly string[], basePath: string, bodyBytesMax: number): void {
-  if (!/^(?:\/[\w.~-]+)*$/.test(basePath)) {
-    throw new CauceError(
-      "setting_invalid",
-      `basePath is "${basePath}"; it must be empty or segments such as /api, with no slash at the end`,
-    );
-  }
-  if (!(Number.isSafeInteger(bodyBytesMax) && bodyBytesMax >= 1)) {
-    throw new CauceError(
-      "setting_invalid",
-      `bodyBytesMax is ${bodyBytesMax}; it must be a whole number of bytes from 1`,
-    );
-  }
+function refuseTwins(names: readonly string[]): void {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
     throw new CauceError("app_invalid", `two apps serve the workflow "${twice}"; give each workflow a name of its own`);
@@ -206,9 +188,9 @@ function checkOptions(names: readonly string[], basePath: string, bodyBytesMax: 
 }
 
 /**
- * Looks a fixed path up before any pattern is tried. Hono's fast router takes no `/orders/failures` beside
- * `/orders/:id`, and would leave every request to its slow one. A fixed path has one handler, so this is for an app
- * without middleware. A fixed path is no pattern's for other methods either: `retry` is no order's id.
+ * A router that looks a fixed path up before it tries patterns. Hono's fast router cannot hold `/orders/failures` beside
+ * `/orders/:id`; hono would send every request to its slow router. A fixed path has one handler, so the app can have no
+ * middleware. A fixed path matches no pattern, whatever the method: `retry` is no order's id.
  */
 export function fixedFirstRouter<T>(): Router<T> {
   const fixed = new Map<string, Map<string, Result<T>>>();

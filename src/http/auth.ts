@@ -3,16 +3,16 @@ import { CauceError } from "../core/errors.ts";
 import { type Role, roles, type Who } from "../engine/engine.ts";
 import { problem } from "./problem.ts";
 
-/** What a route asks of a key: a role, or only that it is valid. */
-export type Access = Role | "any";
+/** What a route asks of a key: a role, or only that the key is valid. */
+export type RequiredRole = Role | "any";
 
-/** Who sent a request, or the answer to one that may not do what it asks. Without an access it asks for no key. */
-export type Guard = (request: Request, access: Access | undefined) => Who | Response;
+/** Finds who sent a request, or makes the response that refuses it. A route without `access` needs no key. */
+export type Guard = (request: Request, access: RequiredRole | undefined) => Who | Response;
 
 const open: Who = { kind: "open" };
 const challenge = { headers: { "WWW-Authenticate": "Bearer" } };
 
-/** Checks `Authorization: Bearer <key>`. Without `auth` everything is open. Throws `keys_invalid`. */
+/** Makes the check of `Authorization: Bearer <key>`. Without `auth` every request passes. Throws `keys_invalid`. */
 export function createGuard(auth: Auth | undefined): Guard {
   if (auth === undefined) return () => open;
   const keys = auth.keys.map((key) => {
@@ -27,11 +27,11 @@ export function createGuard(auth: Auth | undefined): Guard {
     if (key === undefined) {
       return problem("unauthorized", "send an API key as Authorization: Bearer <key>", challenge);
     }
-    // A hash in the file may be that of "1" or of a word; a key that Cauce made cannot be guessed.
+    // Take only keys that Cauce made, since no one can guess them. A key file may hold the hash of "1" or of a word.
     if (!key.startsWith(keyPrefix)) return unknownKey();
     const digest = hash("sha256", key, "buffer");
     let known: { readonly who: Who; readonly role: Role } | undefined;
-    // No early exit: the time taken says nothing of which key came near, or of how many there are before it.
+    // No early exit: the time that this takes must not tell which key matched, or how many keys come before it.
     for (const stored of keys) {
       if (timingSafeEqual(stored.digest, digest)) known = stored;
     }
@@ -52,9 +52,9 @@ function bearerOf(authorization: string | null): string | undefined {
   return authorization.slice(7).trim() || undefined;
 }
 
-/** An API key as a server keeps it: never the key itself. */
+/** An API key as a server keeps it: its hash, never the key itself. */
 export interface StoredKey {
-  /** Whose it is; 1 to 64 letters, digits and `. _ @ -`. */
+  /** The name of its owner: 1 to 64 letters, digits and `. _ @ -`. */
   readonly name: string;
   readonly role: Role;
   /** The SHA-256 of the key, in hex. Only keys that `cauce keys create` made are taken. */
@@ -69,10 +69,10 @@ export interface Auth {
 export const keyNamePattern = /^[\w.@-]{1,64}$/;
 export const keyNameMeaning = "1 to 64 letters, digits and . _ @ -";
 
-/** What every key begins with: it tells a key from other text, in a log as in a search for leaked secrets. */
+/** Every key begins with this, so that a search for leaked secrets finds it. */
 export const keyPrefix = "cauce_";
 
-/** Makes a random 256-bit key. Show `key` once; keep only `sha256`. */
+/** Makes a random 256-bit key. Show `key` once, and keep only `sha256`. */
 export function createKey(): { key: string; sha256: string } {
   const key = `${keyPrefix}${randomBytes(32).toString("base64url")}`;
   return { key, sha256: hash("sha256", key) };
@@ -85,8 +85,8 @@ export function formatKeyLine(key: StoredKey): string {
 }
 
 /**
- * Reads a key file: one key a line, `name role sha256hex`; `#` starts a comment, blank lines are skipped. `where` is
- * named in messages. Throws `keys_invalid`, with the line and the fix, and never repeats what might be a secret.
+ * Reads a key file: one key a line, as `name role sha256hex`. A `#` begins a comment; blank lines are skipped. Messages
+ * name `where`. Throws `keys_invalid` with the line and the fix, and never repeats text that might be a secret.
  */
 export function parseKeys(text: string, where: string): Auth {
   const keys = parseKeyLines(text, where);
@@ -94,7 +94,7 @@ export function parseKeys(text: string, where: string): Auth {
   return { keys };
 }
 
-/** As `parseKeys`, for a file that may hold no key yet. */
+/** Does the same as `parseKeys`, for a file that may hold no key yet. */
 export function parseKeyLines(text: string, where: string): StoredKey[] {
   const keys: StoredKey[] = [];
   const lines = text.split(/\r\n|\n|\r/);

@@ -1,6 +1,5 @@
-import type { Run } from "../api/around.ts";
+import { isRefusal, type Run } from "../api/around.ts";
 import { idempotencyKeyPattern } from "../api/fields.ts";
-import { isRefusal } from "../api/operation.ts";
 import { CauceError } from "../core/errors.ts";
 import { exceedsBytes, type StoredOrder } from "../core/order.ts";
 import type { Who } from "../engine/engine.ts";
@@ -14,19 +13,18 @@ export interface BatchOptions {
   /** The largest line, in bytes. */
   readonly bytesMax: number;
   readonly requestId: string | null;
-  /** Told of each line whose order is stored, now or before. */
+  /** Called for each line whose order is stored, now or earlier. */
   readonly onDone: () => void;
-  /** Told of what went wrong with a line and is the server's fault. */
+  /** Called with each error that is the server's fault. */
   readonly onError: (error: unknown) => void;
 }
 
-// One that is written, one that waits for the writer, and one whose answers are on their way: measured.
+// One group is written, one waits for the writer, and one has its answers on their way. Measured: more do not help.
 const groupsAtOnce = 3;
 
 /**
- * `POST /{workflow}/batch`: a line out for each line in, in order. While one group of lines is being written, a few
- * more are read and wait for the writer, and no more than that: a client that does not read its answers is not read
- * from either.
+ * Answers `POST /{workflow}/batch` with one line for each line of the body, in order. While the store writes one group
+ * of lines, the next two groups are read, and no more: if a client does not read its answers, its lines are not read.
  */
 export async function* answersOf(body: ReadableStream<Uint8Array>, options: BatchOptions): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
@@ -34,15 +32,15 @@ export async function* answersOf(body: ReadableStream<Uint8Array>, options: Batc
   const oldest = async () => encoder.encode((await (storing.shift() as Promise<string[]>)).join(""));
   for await (const lines of linesOf(body, options.bytesMax)) {
     storing.push(Promise.all(lines.map((line) => answerLine(line, options))));
-    // Now the store hears of this group by itself, and writes it while the next is read: together they would be one
-    // transaction, and one thread would wait for the other.
+    // Let the store begin with this group now, and read the next group meanwhile. Both groups together would be one
+    // transaction, and this thread and the writer would wait for each other in turn.
     await new Promise((resolve) => setImmediate(resolve));
     if (storing.length === groupsAtOnce) yield await oldest();
   }
   while (storing.length > 0) yield await oldest();
 }
 
-/** Never rejects: whatever happens to a line is its own answer. */
+/** Places the order of one line. Never rejects: an error is the answer of its line. */
 async function answerLine({ number, text }: Line, options: BatchOptions): Promise<string> {
   try {
     if (typeof text !== "string") throw text;
@@ -53,7 +51,7 @@ async function answerLine({ number, text }: Line, options: BatchOptions): Promis
     options.onDone();
     const { placed, order } = result as { readonly placed: boolean; readonly order: StoredOrder };
     const { id, status, visit, version } = order;
-    // What an id and a status's name are made of needs no escapes.
+    // Ids and names of statuses hold no character that JSON escapes.
     return `{"line":${number},"status":${placed ? 202 : 200},"order":{"id":"${id}","status":"${status}","visit":${visit},"version":${version}}}\n`;
   } catch (error) {
     const fields = errorFields(error);
@@ -83,9 +81,9 @@ function envelopeOf(value: unknown): { data: unknown; idempotencyKey: string | u
   return { data, idempotencyKey };
 }
 
-/** One line of a body, or why it cannot be read. */
+/** One line of a body, or the error that it cannot be read with. */
 export interface Line {
-  /** From 1; lines that are empty are counted and left out. */
+  /** The line's number from 1. Empty lines are counted and left out. */
   readonly number: number;
   readonly text: string | CauceError;
 }
@@ -93,8 +91,8 @@ export interface Line {
 const newline = 0x0a;
 
 /**
- * The lines of a body, in groups as they come: all those that end in one chunk. Never holds more of it than one line at
- * its limit and one chunk. Ends early, without a word, where the client hangs up: nobody would hear it.
+ * Reads the lines of a body in groups: the lines that end in one chunk. It never holds more than one line of the largest
+ * size and one chunk. It ends without an error if the client hangs up, since no client is left to read one.
  */
 export async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: number): AsyncGenerator<Line[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -108,7 +106,7 @@ export async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: numbe
       return notUtf8();
     }
   };
-  /** The line whose end is here, with what came of it before. */
+  /** Ends a line: joins the parts that earlier chunks held with the rest of it. */
   const end = (rest: Uint8Array): string | CauceError => {
     const bytes = startedBytes + rest.byteLength;
     const text =
@@ -119,7 +117,7 @@ export async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: numbe
   };
   const keep = (rest: Uint8Array): void => {
     startedBytes += rest.byteLength;
-    // Past the limit only the count goes on, until the line ends.
+    // Once a line is past the limit, only its bytes are counted.
     if (startedBytes > bytesMax) started = [];
     else if (rest.byteLength > 0) started.push(rest);
   };
@@ -142,7 +140,7 @@ export async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: numbe
       const lines: Line[] = [];
       const first = value.indexOf(newline);
       add(lines, end(value.subarray(0, first)));
-      // One decoding for all whole lines; where one of them is no UTF-8, each by itself.
+      // Decode all whole lines at once. If one of them is not UTF-8, decode each by itself.
       const whole = first < last ? decode(value.subarray(first + 1, last)) : undefined;
       if (typeof whole === "string") {
         for (const text of whole.split("\n")) {
@@ -162,12 +160,12 @@ export async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: numbe
     if (startedBytes > 0) add(lines, end(new Uint8Array()));
     if (lines.length > 0) yield lines;
   } finally {
-    // Not awaited: ending must not depend on the source agreeing to stop.
+    // Not awaited: the end must not wait for the source to stop.
     reader.cancel().catch(() => {});
   }
 }
 
-/** A client that hangs up is no error; a TypeError is a body that something before Cauce has read: wiring. */
+/** Reads a chunk. A client that hangs up is no error. A TypeError is: code before Cauce has read the body already. */
 async function chunkOf(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array | "ended" | "gone"> {
   try {
     const { done, value } = await reader.read();

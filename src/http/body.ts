@@ -1,39 +1,44 @@
 import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
 
-/**
- * A shorter way to a body's bytes than its `Request`; undefined once there are more than `bytesMax`. Rejects when the
- * client hangs up before the end.
- */
-export type ReadBody = (bytesMax: number) => Promise<Uint8Array | undefined>;
+/** What the server underneath may offer for a request, besides the `Request`. */
+export interface ServerBindings {
+  /**
+   * Reads a body's bytes past the stream and the copy that a `Request` makes of them. Undefined once there are more
+   * than `bytesMax`. Rejects when the client hangs up before the end.
+   */
+  readonly readBody?: (bytesMax: number) => Promise<Uint8Array | undefined>;
+  /** Takes the time limit from a body of any length. The server still cuts it off once no more of it comes. */
+  readonly disableTimeout?: () => void;
+}
 
-/** Reads JSON bodies and refuses what is none, or what could not be stored as it came. */
+/** Reads JSON bodies, and refuses what is no JSON or could not be stored unchanged. */
 export interface BodyReader {
   /**
-   * The value of a body, read with `readBody` where there is one. `faultCode` is the code for a value that JSON allows and Cauce does not take. Rejects with `invalid_json`,
-   * `body_too_large`, `unsupported_media_type`, `invalid_request` or `faultCode`.
+   * Reads the value of a body. Rejects with `invalid_json`, `body_too_large`, `unsupported_media_type`,
+   * `invalid_request`, or with `faultCode` for a value that JSON allows and Cauce refuses.
    */
-  required(request: Request, readBody: ReadBody | undefined, faultCode: ErrorCode): Promise<unknown>;
-  /** The same for a body that may be left out: `{}`. */
-  optional(request: Request, readBody: ReadBody | undefined, faultCode: ErrorCode): Promise<unknown>;
+  required(request: Request, server: ServerBindings, faultCode: ErrorCode): Promise<unknown>;
+  /** Does the same for a body that may be left out, which counts as `{}`. */
+  optional(request: Request, server: ServerBindings, faultCode: ErrorCode): Promise<unknown>;
 }
 
 type Decode = (bytes: Uint8Array) => string;
 
-// Schemas, JSON.stringify and hashing recurse; the stack ends somewhere past 1,000 levels, so this leaves room.
+// Schemas, JSON.stringify and hashing recurse. The stack holds more than 1,000 levels, so 256 leave room.
 const depthMax = 256;
 
 export function createBodyReader(bytesMax: number): BodyReader {
-  // Fatal: bytes that are no UTF-8 must not be stored as something else.
+  // `fatal` refuses bytes that are not UTF-8. Without it they would be stored as other characters.
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode: Decode = (bytes) => decoder.decode(bytes);
 
   return {
-    async required(request, readBody, faultCode) {
+    async required(request, server, faultCode) {
       checkType(request);
-      return parse(await read(request, readBody, bytesMax), decode, faultCode);
+      return parse(await read(request, server, bytesMax), decode, faultCode);
     },
-    async optional(request, readBody, faultCode) {
-      const bytes = await read(request, readBody, bytesMax);
+    async optional(request, server, faultCode) {
+      const bytes = await read(request, server, bytesMax);
       if (bytes.byteLength === 0) return {};
       checkType(request);
       return parse(bytes, decode, faultCode);
@@ -48,7 +53,7 @@ function checkType(request: Request): void {
   throw new CauceError("unsupported_media_type", "the body must be JSON; send it with Content-Type: application/json");
 }
 
-/** Throws `unsupported_media_type` for a body that is compressed: read as it is, it would be no JSON. */
+/** Throws `unsupported_media_type` for a compressed body, which Cauce does not decompress. */
 export function checkEncoding(headers: Headers): void {
   const encoding = headers.get("content-encoding")?.trim().toLowerCase() ?? "";
   if (encoding === "" || encoding === "identity") return;
@@ -63,7 +68,7 @@ function isJson(type: string): boolean {
   return essence === "" || essence === "application/json" || /^[^/\s]+\/[^/\s]+\+json$/.test(essence);
 }
 
-async function read(request: Request, readBody: ReadBody | undefined, bytesMax: number): Promise<Uint8Array> {
+async function read(request: Request, { readBody }: ServerBindings, bytesMax: number): Promise<Uint8Array> {
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > bytesMax) throw tooLarge(bytesMax);
   try {
@@ -71,13 +76,13 @@ async function read(request: Request, readBody: ReadBody | undefined, bytesMax: 
     if (bytes === undefined) throw tooLarge(bytesMax);
     return bytes;
   } catch (cause) {
-    // A TypeError is a body that something before Cauce has read: wiring, not the client.
+    // A TypeError means that code before Cauce has read the body already. That is a fault of the wiring, not of the client.
     if (cause instanceof CauceError || cause instanceof TypeError) throw cause;
     throw new CauceError("invalid_request", "the body ended before all of it came; send it again", { cause });
   }
 }
 
-/** Reads a body whose length nobody vouches for, and never holds more of it than the limit and one chunk. */
+/** Reads a body of unknown length. It never holds more than the limit and one chunk. */
 async function readCounting({ body }: Request, bytesMax: number): Promise<Uint8Array | undefined> {
   if (body === null) return new Uint8Array();
   const reader = body.getReader();
@@ -88,7 +93,7 @@ async function readCounting({ body }: Request, bytesMax: number): Promise<Uint8A
     if (done) return Buffer.concat(chunks, count);
     count += value.byteLength;
     if (count > bytesMax) {
-      // Not awaited: the answer must not depend on the source agreeing to stop.
+      // Not awaited: the answer must not wait for the source to stop.
       reader.cancel().catch(() => {});
       return undefined;
     }
@@ -114,7 +119,7 @@ export function notUtf8(): CauceError {
   return new CauceError("invalid_json", "the body is not valid UTF-8; send JSON encoded as UTF-8");
 }
 
-/** The value of JSON text. Throws `invalid_json`, or `faultCode` for what JSON allows and Cauce does not take. */
+/** Parses JSON text. Throws `invalid_json`, or `faultCode` for a value that JSON allows and Cauce refuses. */
 export function parseText(text: string, faultCode: ErrorCode): unknown {
   if (text.length > depthMax * 2 && isDeeper(text, depthMax)) {
     throw fault(faultCode, { path: "", message: `is nested more than ${depthMax} levels deep` });
@@ -139,15 +144,15 @@ function fault(code: ErrorCode, found: Fault): CauceError {
   return new CauceError(code, `${where} ${found.message}`, { faults: [found] });
 }
 
-/** Whether JSON text nests deeper than `most`: counts brackets outside strings. */
-function isDeeper(text: string, most: number): boolean {
+/** Whether JSON text nests deeper than `levelsMax`: counts brackets outside strings. */
+function isDeeper(text: string, levelsMax: number): boolean {
   let depth = 0;
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code === 0x22) {
       index = endOfString(text, index);
     } else if (code === 0x5b || code === 0x7b) {
-      if (++depth > most) return true;
+      if (++depth > levelsMax) return true;
     } else if (code === 0x5d || code === 0x7d) {
       depth--;
     }
@@ -155,7 +160,7 @@ function isDeeper(text: string, most: number): boolean {
   return false;
 }
 
-/** The index of the quote that ends the string which starts at `start`; the text's length when none does. */
+/** The index of the quote that ends the string which begins at `start`. Without such a quote: the text's length. */
 function endOfString(text: string, start: number): number {
   for (let index = start + 1; index < text.length; index++) {
     const code = text.charCodeAt(index);
@@ -166,8 +171,8 @@ function endOfString(text: string, start: number): number {
 }
 
 /**
- * A cheap look at the text, since almost no text has any of it: half a surrogate pair is written with an escape, and a
- * number past what a number holds has an exponent of three digits or more than 200 digits before it.
+ * Whether `findUnstorable` must look at the text; almost no text needs it. Half a surrogate pair can only be written with
+ * an escape. A number that becomes infinite has an exponent of three digits, or more than 200 digits.
  */
 function mayBeUnstorable(text: string): boolean {
   return (
@@ -179,8 +184,8 @@ function mayBeUnstorable(text: string): boolean {
 }
 
 /**
- * What would not be stored as it came: half a surrogate pair has no UTF-8, schemas drop `__proto__` in silence, and
- * JSON.stringify makes null of a number that is infinite.
+ * Finds a value that could not be stored unchanged. UTF-8 has no half of a surrogate pair, schemas drop `__proto__`
+ * without an error, and JSON.stringify writes null for an infinite number.
  */
 function findUnstorable(value: unknown, path: string): Fault | undefined {
   if (typeof value === "string") {

@@ -2,11 +2,8 @@ import { STATUS_CODES } from "node:http";
 import { CauceError, type ErrorCode, errorCodes, type Fault } from "../core/errors.ts";
 import type { Refusal } from "../engine/engine.ts";
 
-/** The HTTP status of every code; null for those that never leave the process as an answer of their own. */
+/** The HTTP status of each code that a client can meet. A code that is missing here stays in the process: in a log, or in an order's history. */
 export const httpStatusOf = {
-  workflow_invalid: null,
-  app_invalid: null,
-  schema_unsupported: null,
   invalid_json: 400,
   invalid_data: 422,
   invalid_request: 400,
@@ -32,66 +29,26 @@ export const httpStatusOf = {
   order_not_final: 409,
   not_failed: 409,
   invalid_results: 422,
-  invalid_transition: null,
-  handler_failed: null,
-  attempt_timed_out: null,
-  worker_lost: null,
-  unknown_status: null,
-  visits_exceeded: null,
   limit_exceeded: 422,
   store_full: 503,
   store_unavailable: 503,
   store_unreadable: 503,
   store_corrupt: 503,
-  store_too_new: null,
-  store_mismatch: null,
   store_denied: 503,
   store_missing: 503,
-  data_in_use: null,
-  orders_stranded: null,
   closed: 503,
-  resources_failed: null,
-  node_too_old: null,
-  app_not_loadable: null,
-  setting_invalid: null,
-  directory_not_empty: null,
-  directory_unusable: null,
-  package_not_packed: null,
-  keys_required: null,
-  keys_invalid: null,
-  template_invalid: null,
-  port_in_use: null,
-  address_unavailable: null,
-  package_missing: null,
-  bundle_failed: null,
-  stack_invalid: null,
-  queue_in_use: null,
-  deploy_failed: null,
-  unreachable: null,
-  unexpected_answer: null,
-  wait_timed_out: null,
-  order_failed: null,
-  order_ended: null,
-  proof_missing: null,
-  not_at_rest: null,
-  import_refused: null,
-  import_unreadable: null,
-  import_mismatch: null,
-  interrupted: null,
   internal_error: 500,
-} as const satisfies Record<ErrorCode, number | null>;
+} as const satisfies Partial<Record<ErrorCode, number>>;
 
 /** The codes that a client can meet. */
-export type HttpErrorCode = {
-  [Code in ErrorCode]: (typeof httpStatusOf)[Code] extends null ? never : Code;
-}[ErrorCode];
+export type HttpErrorCode = keyof typeof httpStatusOf;
 
-function isHttpErrorCode(code: ErrorCode): code is HttpErrorCode {
-  return httpStatusOf[code] !== null;
+export function isHttpErrorCode(code: ErrorCode): code is HttpErrorCode {
+  return Object.hasOwn(httpStatusOf, code);
 }
 
-// How long a client should stay away, in seconds: a busy store recovers at once, a disk is emptied by a person, a
-// server that closes is replaced, and a reader goes when somebody closes a page.
+// After how many seconds a client should come back. A busy store recovers at once, and a person must empty a full disk.
+// Another server replaces one that closes. A place for a reader becomes free when a person closes a page.
 const retryAfterSeconds: Partial<Record<HttpErrorCode, number>> = {
   store_unavailable: 1,
   store_full: 30,
@@ -109,18 +66,18 @@ export interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** The fields of an error. `type` is about:blank, so `title` is the status's phrase and `code` is what programs branch on. */
+/** The fields of a problem. `type` is about:blank, so `title` is the status's phrase. Programs branch on `code`. */
 export function problemBody(code: HttpErrorCode, detail: string, errors?: readonly Fault[]) {
   const status = httpStatusOf[code];
   return { type: "about:blank", title: STATUS_CODES[status], status, detail: oneLine(detail), code, errors };
 }
 
-/** A detail may quote what the client sent, line ends and all. */
+/** Replaces line ends and other control characters by spaces: a detail may quote what the client sent. */
 export function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
 }
 
-/** An error as `application/problem+json` (RFC 9457). */
+/** Makes the response of an error, as `application/problem+json` (RFC 9457). */
 export function problem(code: HttpErrorCode, detail: string, { errors, headers }: ProblemOptions = {}): Response {
   const status = httpStatusOf[code];
   const seconds = retryAfterSeconds[code];
@@ -134,13 +91,13 @@ export function problem(code: HttpErrorCode, detail: string, { errors, headers }
   });
 }
 
-/** An engine's expected "no". */
+/** Makes the response of an engine's expected "no". */
 export function refusalProblem(refusal: Refusal): Response {
   const { code, detail, errors } = refusalFields(refusal);
   return problem(code, detail, { errors });
 }
 
-/** Whatever was thrown. */
+/** Makes the response of anything that was thrown. */
 export function errorProblem(error: unknown): { readonly code: HttpErrorCode; readonly response: Response } {
   const { code, detail, errors } = errorFields(error);
   return { code, response: problem(code, detail, { errors }) };
@@ -152,13 +109,13 @@ export interface ProblemFields {
   readonly errors?: readonly Fault[] | undefined;
 }
 
-/** What a problem says of a refusal. Throws the refusal that no client should meet. */
+/** The fields of a refusal. Throws a refusal whose code has no HTTP status. */
 export function refusalFields({ refused, message, faults }: Refusal): ProblemFields {
   if (!isHttpErrorCode(refused)) throw new CauceError(refused, message);
   return { code: refused, detail: message, errors: faults };
 }
 
-/** What a problem says of an error. What is the server's fault is described by its code alone: its message may name paths. */
+/** The fields of an error. An error of the server is described by its code alone, since its message may name paths. */
 export function errorFields(error: unknown): ProblemFields {
   if (!(error instanceof CauceError) || !isHttpErrorCode(error.code)) {
     return { code: "internal_error", detail: errorCodes.internal_error };

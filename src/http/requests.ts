@@ -1,4 +1,4 @@
-/** What the server's own routes take, and the patterns of headers. */
+/** The queries of the server's own routes, and the pattern of the request id. */
 import * as z from "zod";
 import { later, statusName, text, wholeNumber } from "../api/fields.ts";
 import { minutesMax } from "../engine/telemetry/meter.ts";

@@ -1,28 +1,20 @@
-import type { BoundOperation, BoundWorkflow } from "../api/around.ts";
+import { type BoundOperation, type BoundWorkflow, isRefusal } from "../api/around.ts";
 import { checkBody, checkQuery, idempotencyKeyPattern, noFields } from "../api/fields.ts";
-import { isRefusal, type Operation } from "../api/operation.ts";
+import type { Operation } from "../api/operation.ts";
 import { batchWire, pathFieldOf } from "../api/orders.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Call, Who } from "../engine/engine.ts";
-import type { Access } from "./auth.ts";
+import type { RequiredRole } from "./auth.ts";
 import { answersOf } from "./batch.ts";
-import { type BodyReader, checkEncoding, type ReadBody } from "./body.ts";
+import { type BodyReader, checkEncoding, type ServerBindings } from "./body.ts";
 import { problem, refusalProblem } from "./problem.ts";
 import { requestIdPattern } from "./requests.ts";
-
-/** What the server underneath may offer for a request. */
-export interface ServerHelp {
-  /** A shorter way to the body. */
-  readonly readBody?: ReadBody;
-  /** Takes the time limit from a body that may be as long as it likes; one that stands still is cut off all the same. */
-  readonly takeTime?: () => void;
-}
 
 /** What a route knows of a request besides the request itself. */
 export interface RouteContext {
   /** The value of the path's parameter; empty where it has none. */
   readonly parameter: string;
-  readonly help: ServerHelp;
+  readonly server: ServerBindings;
   readonly who: Who;
 }
 
@@ -32,21 +24,21 @@ export interface Route {
   /** Below the base path; it has one parameter, such as `:id`, or none. */
   readonly path: string;
   /** The role that a key needs; undefined for a route that needs no key. */
-  readonly access: Access | undefined;
-  answer(request: Request, context: RouteContext): Promise<Response> | Response;
+  readonly access: RequiredRole | undefined;
+  handle(request: Request, context: RouteContext): Promise<Response> | Response;
 }
 
 export interface RouteOptions {
   readonly basePath: string;
   readonly body: BodyReader;
   readonly bodyBytesMax: number;
-  /** Told each time when an operation that may have written has ended well. */
+  /** Called after each operation that succeeded and may have written. */
   readonly onDone: () => void;
-  /** Told of an error that is the server's fault and was answered in a line. */
+  /** Called with each error of a batch's line that is the server's fault. */
   readonly onError: (error: unknown, request: Request) => void;
 }
 
-/** The routes of one workflow: one for each of its operations, and the batch. */
+/** Makes the routes of one workflow: one for each operation, and the batch. */
 export function workflowRoutes({ engine, operations }: BoundWorkflow, options: RouteOptions): Route[] {
   const { name } = engine.workflow;
   const own = [...operations.values()].filter(({ operation }) => operation.scope === undefined);
@@ -67,9 +59,9 @@ function operationRoute({ operation, run }: BoundOperation, workflow: string, op
     method,
     path: `/${workflow}${path.replace(/\{(\w+)\}/, ":$1")}`,
     access: role,
-    async answer(request, { parameter, help, who }) {
+    async handle(request, { parameter, server, who }) {
       const call = callOf(request.headers, who, keyed === true);
-      const input = await read(request, help.readBody);
+      const input = await read(request, server);
       const result = await run(field === undefined ? input : { ...Object(input), [field]: parameter }, call);
       if (isRefusal(result)) return refusalProblem(result);
       if (method !== "GET") options.onDone();
@@ -84,31 +76,31 @@ function operationRoute({ operation, run }: BoundOperation, workflow: string, op
 
 const json = { "Content-Type": "application/json" };
 
-/** What reads an operation's input out of a request: its query, or its body. */
+/** Makes the function that reads an operation's input from a request's query or body. */
 function inputReader(
   { method, takes, input, bodyRequired }: Operation,
   body: BodyReader,
-): (request: Request, readBody: ReadBody | undefined) => unknown {
+): (request: Request, server: ServerBindings) => unknown {
   const fields = input ?? noFields;
-  if (takes === "data") return (request, readBody) => body.required(request, readBody, "invalid_data");
+  if (takes === "data") return (request, server) => body.required(request, server, "invalid_data");
   if (method !== "POST") return (request) => checkQuery(fields, request.url);
   const read = bodyRequired ? body.required : body.optional;
-  return async (request, readBody) => checkBody(fields, await read(request, readBody, "invalid_request"));
+  return async (request, server) => checkBody(fields, await read(request, server, "invalid_request"));
 }
 
-/** Placing line by line. Written by hand: both ways are streams. */
+/** The route for placing line by line. It is written by hand because request and response are streams. */
 function batchRoute({ run }: BoundOperation, workflow: string, { bodyBytesMax, onDone, onError }: RouteOptions): Route {
   const { method, path, role } = batchWire;
   return {
     method,
     path: `/${workflow}${path}`,
     access: role,
-    answer(request, { help, who }) {
+    handle(request, { server, who }) {
       checkLinesType(request.headers);
       const requestId = requestIdOf(request.headers);
       const headers = { "Content-Type": linesType };
       if (request.body === null) return new Response("", { headers });
-      help.takeTime?.();
+      server.disableTimeout?.();
       const answers = answersOf(request.body, {
         place: run,
         who,
@@ -122,7 +114,7 @@ function batchRoute({ run }: BoundOperation, workflow: string, { bodyBytesMax, o
   };
 }
 
-/** The routes that answer for every workflow at once: one for each operation of the scope `server`. */
+/** Makes one route for each operation of the scope `server`, which answers for every workflow at once. */
 export function allWorkflowsRoutes(bound: readonly BoundWorkflow[], { body }: Pick<RouteOptions, "body">): Route[] {
   const operations = [...(bound[0]?.operations.values() ?? [])].map(({ operation }) => operation);
   return operations
@@ -135,9 +127,9 @@ export function allWorkflowsRoutes(bound: readonly BoundWorkflow[], { body }: Pi
         method,
         path,
         access: role,
-        async answer(request, { help, who }) {
+        async handle(request, { server, who }) {
           const call = callOf(request.headers, who, keyed === true);
-          const input = await read(request, help.readBody);
+          const input = await read(request, server);
           const results = await Promise.all(rows.map(({ run }) => run(input, call)));
           const refused = results.find(isRefusal);
           if (refused !== undefined) return refusalProblem(refused);
@@ -150,22 +142,22 @@ export function allWorkflowsRoutes(bound: readonly BoundWorkflow[], { body }: Pi
     });
 }
 
-/** One workflow's part of what an operation of the whole server answers. */
+/** One workflow's part of the answer of an operation of the scope `server`. */
 function rowOf({ engine, operations }: BoundWorkflow, { name, shown }: Operation) {
   const workflow = engine.workflow.name;
   const run = operations.get(name)?.run ?? (async () => undefined);
   return { workflow, run, write: shown?.writer(workflow) ?? (() => "null") };
 }
 
-/** The routes that tell whether the server is well. */
+/** The routes that say whether the process runs and whether it takes orders. */
 export function healthRoutes(ready: () => boolean | Promise<boolean>): Route[] {
   return [
-    { method: "GET", path: "/healthz", access: undefined, answer: () => ok('{"status":"ok"}') },
+    { method: "GET", path: "/healthz", access: undefined, handle: () => ok('{"status":"ok"}') },
     {
       method: "GET",
       path: "/readyz",
       access: undefined,
-      answer: async () => ((await ready()) ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503)),
+      handle: async () => ((await ready()) ? ok('{"status":"ok"}') : ok('{"status":"unavailable"}', 503)),
     },
   ];
 }
@@ -183,7 +175,7 @@ export function ok(text: string, status = 200): Response {
   return new Response(text, { status, headers: json });
 }
 
-/** What the headers say of a call. */
+/** Reads who calls, the request id and the idempotency key. Throws `invalid_request` for a key that does not fit. */
 function callOf(headers: Headers, who: Who, keyed: boolean): Call {
   const idempotencyKey = keyed ? headers.get("idempotency-key") : null;
   const requestId = requestIdOf(headers);
@@ -194,19 +186,19 @@ function callOf(headers: Headers, who: Who, keyed: boolean): Call {
   return { who, requestId, idempotencyKey };
 }
 
-/** The caller's request id; one that does not fit is left out of account. */
+/** The caller's request id. An id that does not fit `requestIdPattern` is ignored. */
 export function requestIdOf(headers: Headers): string | null {
   const requestId = headers.get("x-request-id");
   return requestId !== null && requestIdPattern.test(requestId) ? requestId : null;
 }
 
-/** A function lives for a moment and sees one request: there is no process whose orders it could tell of. */
-export function unobservedRoutes(): Route[] {
+/** Refuses `/events`, `/stats` and `/metrics`: a Lambda function sees one request at a time and keeps no history. */
+export function noTelemetryRoutes(): Route[] {
   return ["/events", "/stats", "/metrics"].map((path) => ({
     method: "GET",
     path,
     access: "read",
-    answer: () =>
+    handle: () =>
       problem(
         "not_available_here",
         `${path} is not available on Lambda; look at the stack's CloudWatch metrics and logs`,

@@ -2,19 +2,18 @@ import { checkQuery, noFields } from "../api/fields.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { Events, TransitionEvent } from "../engine/telemetry/events.ts";
-import type { Observation } from "../engine/telemetry/observation.ts";
+import type { Events, Telemetry, TransitionEvent } from "../engine/telemetry/telemetry.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
 import { eventsQuery, statsQuery } from "./requests.ts";
 import { ok, type Route } from "./routes.ts";
 
-// Every event is made into text once for each reader, on the thread that takes orders in. More than this many are not
-// people with dashboards, and something that shares one reader should stand between.
+// The thread that takes orders in writes every event once for each reader. 100 people may watch dashboards; more readers
+// than that should share one connection.
 const eventReadersMax = 100;
 
-/** What happens, as it happens, by the minute and in all. */
-export function observedRoutes(engines: readonly Engine[], observation: Observation, clock: Clock): Route[] {
+/** The routes that tell what happened: `/events` as it happens, `/stats` by the minute, `/metrics` in all. */
+export function telemetryRoutes(engines: readonly Engine[], observation: Telemetry, clock: Clock): Route[] {
   let metrics: Promise<Metrics> | undefined;
   let eventReaders = 0;
   return [
@@ -22,7 +21,7 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
       method: "GET",
       path: "/events",
       access: "read",
-      answer(request) {
+      handle(request) {
         const filter = checkQuery(eventsQuery, request.url);
         if (filter.workflow !== undefined && !engines.some(({ workflow }) => workflow.name === filter.workflow)) {
           throw new CauceError("workflow_not_found", `no workflow "${filter.workflow}" is served here`);
@@ -48,7 +47,7 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
       method: "GET",
       path: "/stats",
       access: "read",
-      answer(request) {
+      handle(request) {
         const { minutes } = checkQuery(statsQuery, request.url);
         return ok(JSON.stringify({ minutes: statsOf(observation, minutes) }));
       },
@@ -57,9 +56,9 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
       method: "GET",
       path: "/metrics",
       access: "read",
-      async answer(request) {
+      async handle(request) {
         checkQuery(noFields, request.url);
-        // Loaded with the first scrape.
+        // The first scrape loads the metrics' library.
         metrics ??= createMetrics(engines, observation);
         const { contentType, text } = await metrics;
         return new Response(await text(), { headers: { "Content-Type": contentType } });
@@ -68,8 +67,8 @@ export function observedRoutes(engines: readonly Engine[], observation: Observat
   ];
 }
 
-/** The minutes of all workflows, side by side. */
-function statsOf({ meters }: Observation, minutes: number) {
+/** Joins the minutes of all workflows. */
+function statsOf({ meters }: Telemetry, minutes: number) {
   const byMinute = new Map<number, object[]>();
   for (const [workflow, meter] of meters) {
     for (const { at, ...minute } of meter.minutes(minutes)) {
@@ -96,20 +95,20 @@ export interface EventStreamOptions {
   /** The `Last-Event-ID` that the reader sent. */
   readonly lastEventId: string | null;
   readonly clock: Clock;
-  /** Called with the first read: an answer that nobody reads costs nothing. */
+  /** Called with the first read, so a stream that is never read does not count as a reader. */
   readonly onBegin: () => void;
-  /** Called once after it, when the reader has gone or the stream has ended. */
+  /** Called once after `onBegin`, when the reader has gone or the stream has ended. */
   readonly onEnd: () => void;
 }
 
 const eventsAtOnce = 512;
-// Proxies drop connections that say nothing for a minute, some for half of one.
+// Proxies close a connection that is silent for 60 s, some after 30 s.
 const silenceMilliseconds = 15_000;
 const reconnectMilliseconds = 2_000;
 
 /**
- * Transitions as server-sent events. The reader pulls: while it does not read, nothing is made for it and nothing is
- * kept, and when it reads again it is told what it missed.
+ * Makes a stream of transitions as server-sent events. The reader pulls: while a reader does not read, nothing is written
+ * or kept for it. When it reads again, it is told how many events it missed.
  */
 export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
   const { events, filter, lastEventId, clock, onBegin, onEnd } = options;
@@ -119,7 +118,7 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
   let greeted = false;
   let forget: (() => void) | undefined;
 
-  /** The text of what there is now; empty when nothing of interest happened. */
+  /** The text of the events until now. Empty: no event passed the filter. */
   const take = (): string => {
     let text = greeted ? "" : `retry: ${reconnectMilliseconds}\n\n`;
     greeted = true;
@@ -135,7 +134,7 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
     return text;
   };
 
-  /** Resolves to true at the next event, to false when it has been quiet for a while. */
+  /** Resolves to true at the next event, and to false after 15 s without one. */
   const next = (): Promise<boolean> =>
     new Promise((resolve) => {
       const end = (happened: boolean) => {
@@ -181,7 +180,7 @@ export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Ar
   );
 }
 
-/** Where to begin. An id of another stream is one from before a restart: what came since is not known. */
+/** Finds where to begin. An id of another stream comes from before a restart, so the number of missed events is unknown. */
 function startOf(events: Events, lastEventId: string | null): { number: number; gap: boolean } {
   if (lastEventId === null || lastEventId === "") return { number: events.last, gap: false };
   const [, stream, digits] = /^([\da-z]+)-(\d{1,15})$/.exec(lastEventId) ?? [];
@@ -198,7 +197,7 @@ function fits(event: TransitionEvent, { workflow, status, order }: EventFilter):
   );
 }
 
-/** `missed` events are not held any longer; null where nobody knows how many. */
+/** Tells the reader that `missed` events are gone from memory. Null: their number is unknown. */
 function gapText(missed: number | null): string {
   return `event: gap\ndata: {"missed":${missed}}\n\n`;
 }

@@ -1,47 +1,38 @@
 import type { App } from "../core/handlers.ts";
-import { jsonLog } from "../engine/log.ts";
-import { cauceVariables, functionName } from "../node/settings.ts";
-import { createFigures } from "./metrics.ts";
-import { type Invocation, lambdaSettings, openEngines, openOnce } from "./open.ts";
+import { type ChoreName, maintainOnce } from "../engine/maintenance/maintenance.ts";
+import { type Invocation, openOnAws, openOnce, startFunction } from "./open.ts";
 
-/** What one step of the sweep takes at most, with room: after that the next invocation goes on. */
+/** The most that one step of a chore takes, with room. With less time left, the next invocation goes on. */
 const stepMilliseconds = 15_000;
 
-export interface Swept {
+interface Swept {
   /** How many overdue orders were moved or queued. */
   readonly swept: number;
-  /** How many old orders were removed, where `CAUCE_RETENTION_DAYS` lets any go. */
+  /** How many old orders were removed; left out without `CAUCE_RETENTION_DAYS`. */
   readonly removed?: number;
 }
 
 /**
- * The handler of the function that the schedule calls: looks once through what is overdue, then removes what is too
- * old, as long as its time lasts.
+ * Makes the handler of the function that the schedule calls. It runs every chore once, as long as its time lasts: first
+ * it sweeps all workflows, then it removes old orders.
  */
 export function sweepHandler(apps: App | readonly App[]): (event: unknown, invocation: Invocation) => Promise<Swept> {
-  const log = jsonLog((line) => process.stdout.write(line));
-  const settings = lambdaSettings(cauceVariables());
-  const figures = createFigures(settings, (line) => process.stdout.write(line));
-  const open = openOnce(() => openEngines(apps, settings, { log, name: functionName() }));
+  const { settings, log, metrics } = startFunction();
+  const open = openOnce(() => openOnAws(apps, settings, log));
   return async (_event, invocation) => {
-    const engines = await open();
+    const { workflows } = await open();
     const goOn = () => invocation.getRemainingTimeInMillis() > stepMilliseconds;
-    let swept = 0;
-    let removed = 0;
-    const errors: unknown[] = [];
-    for (const { app, engine } of engines) {
-      const seen = await engine.sweep(goOn).catch((error: unknown) => {
-        // The other workflows are swept all the same, and then the invocation fails.
-        errors.push(error);
-        return 0;
-      });
-      if (seen > 0) log.info({ workflow: app.workflow.name, orders: seen }, "overdue orders seen to");
-      swept += seen;
-      figures.add("OrdersSwept", seen, { workflow: app.workflow.name });
+    const onRun = (workflow: string, chore: ChoreName, orders: number) => {
+      if (chore !== "sweep") return;
+      if (orders > 0) log.info({ workflow, orders }, "overdue orders seen to");
+      metrics.add("OrdersSwept", orders, { workflow });
+    };
+    try {
+      const engines = workflows.map(({ engine }) => engine);
+      const { sweep, retention } = await maintainOnce(engines, goOn, { onRun });
+      return settings.retentionDays === undefined ? { swept: sweep } : { swept: sweep, removed: retention };
+    } finally {
+      metrics.write();
     }
-    figures.write();
-    if (errors.length > 0) throw errors[0];
-    for (const { engine } of engines) removed += await engine.removeOld(goOn);
-    return settings.retentionDays === undefined ? { swept } : { swept, removed };
   };
 }

@@ -1,5 +1,5 @@
-/** Figures for CloudWatch in its Embedded Metric Format: a line of the log that CloudWatch takes metrics out of. */
-import type { LambdaSettings } from "./open.ts";
+/** Metrics for CloudWatch in its Embedded Metric Format: lines of the log that CloudWatch makes metrics of. */
+import type { FunctionSettings } from "../node/settings.ts";
 
 /** Every metric and its unit. */
 export const units = {
@@ -16,7 +16,7 @@ export const units = {
 
 export type Metric = keyof typeof units;
 
-/** What a figure is of: a workflow, or one of its statuses. */
+/** What a metric counts in: a workflow, or one of its statuses. */
 export interface Subject {
   readonly workflow: string;
   readonly status?: string;
@@ -24,19 +24,19 @@ export interface Subject {
 
 type Dimensions = Readonly<Record<string, string>>;
 
-export interface Figures {
-  /** Adds to a count, or one more duration. Nothing is added by a count of 0. */
+export interface FunctionMetrics {
+  /** Adds to a count, or adds one more duration. A count of 0 adds nothing. */
   add(metric: Metric, value: number, subject: Subject): void;
-  /** Writes what was added since the last time: a line for each subject, and none where nothing was. */
+  /** Writes what was added since the last call: a line for each subject that has something. */
   write(): void;
 }
 
-/** The figures of one invocation after the other; nothing is written where `metrics` is false. */
-export function createFigures(
-  { stage, metrics }: Pick<LambdaSettings, "stage" | "metrics">,
+/** Keeps the metrics of one invocation after the other. With the setting `metrics` false, writes nothing. */
+export function createFunctionMetrics(
+  { stage, metrics }: Pick<FunctionSettings, "stage" | "metrics">,
   put: (line: string) => void,
   now: () => number = Date.now,
-): Figures {
+): FunctionMetrics {
   const kept = new Map<string, { readonly dimensions: Dimensions; readonly values: Map<Metric, number[]> }>();
   return {
     add(metric, value, { workflow, status }) {
@@ -57,19 +57,19 @@ export function createFigures(
   };
 }
 
-// CloudWatch takes that many values of a metric in one line, and drops a line that has more.
-const valuesMost = 100;
+// The number of values of a metric that CloudWatch takes in one line. It drops a line with more.
+const valuesMax = 100;
 
 /**
- * The figures of one subject, a line each: one, but for durations past the hundredth. A metric that has no value is left
- * out, and costs nothing. `now` is in milliseconds since 1970.
+ * Writes the metrics of one subject as lines: one line, and another for each 100 durations more. A metric without a value
+ * is left out, and costs nothing. `now` is in milliseconds since 1970.
  */
 export function emfLines(
   dimensions: Dimensions,
   values: ReadonlyMap<Metric, readonly number[]>,
   now: number,
 ): string[] {
-  const rest = new Map([...values].map(([metric, all]) => [metric, all.slice(valuesMost)] as const));
+  const rest = new Map([...values].map(([metric, all]) => [metric, all.slice(valuesMax)] as const));
   const metrics = [...values.keys()].filter((metric) => values.get(metric)?.length !== 0);
   if (metrics.length === 0) return [];
   const line = JSON.stringify({
@@ -84,7 +84,7 @@ export function emfLines(
       ],
     },
     ...dimensions,
-    ...Object.fromEntries(metrics.map((metric) => [metric, inLine(values.get(metric)?.slice(0, valuesMost) ?? [])])),
+    ...Object.fromEntries(metrics.map((metric) => [metric, inLine(values.get(metric)?.slice(0, valuesMax) ?? [])])),
   });
   return [`${line}\n`, ...emfLines(dimensions, rest, now)];
 }

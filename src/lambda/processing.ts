@@ -1,19 +1,11 @@
-import { type Adopted, resourceNames } from "../backend/aws/index.ts";
+import { type Adopted, type AwsBackend, resourceNames } from "../backend/aws/index.ts";
 import type { App, Log } from "../core/handlers.ts";
-import { type HandledStatus, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
-import type { Attempt } from "../engine/attempt.ts";
-import { jsonLog } from "../engine/log.ts";
-import { type Observer, unobserved } from "../engine/telemetry/observer.ts";
-import { cauceVariables, functionName } from "../node/settings.ts";
-import { createFigures, type Figures } from "./metrics.ts";
-import {
-  type Invocation,
-  type LambdaSettings,
-  lambdaSettings,
-  type OpenEngine,
-  openEngines,
-  openOnce,
-} from "./open.ts";
+import { handledStatus, handledStatuses, leaseSecondsOf, timeoutSecondsOf } from "../core/workflow.ts";
+import type { RunAttempt } from "../engine/attempt.ts";
+import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
+import type { FunctionSettings } from "../node/settings.ts";
+import type { FunctionMetrics } from "./metrics.ts";
+import { type Invocation, openOnAws, openOnce, startFunction } from "./open.ts";
 
 /** What SQS hands to a function. */
 export interface SqsEvent {
@@ -39,8 +31,8 @@ interface Desk {
   readonly status: string;
   readonly timeoutSeconds: number;
   readonly leaseSeconds: number;
-  readonly backend: OpenEngine["backend"];
-  readonly attempt: Attempt;
+  readonly backend: AwsBackend;
+  readonly attempt: RunAttempt;
   /** What comes again is the message itself, and not a new one. */
   readonly fifo: boolean;
 }
@@ -63,39 +55,37 @@ const afterMilliseconds = 1_000;
 export function processingHandler(
   apps: App | readonly App[],
 ): (event: SqsEvent, invocation: Invocation) => Promise<SqsAnswer> {
-  const log = jsonLog((line) => process.stdout.write(line));
-  const settings = lambdaSettings(cauceVariables());
-  const figures = createFigures(settings, (line) => process.stdout.write(line));
-  const open = openOnce(() => openDesks(apps, settings, log, figures));
+  const { settings, log, metrics } = startFunction();
+  const open = openOnce(() => openDesks(apps, settings, log, metrics));
   return async ({ Records }, invocation) => {
     const desks = await open();
     const failed = await Promise.all(
       [...batchesOf(Records)].map(async (batch) => {
         const desk = deskOf(batch, desks, log);
         const ids = desk === undefined ? idsOf(batch) : await serve(batch, desk, invocation, log);
-        if (desk !== undefined) figures.add("MessagesNotDone", ids.length, desk);
+        if (desk !== undefined) metrics.add("MessagesNotDone", ids.length, desk);
         return ids;
       }),
     );
-    figures.write();
+    metrics.write();
     return { batchItemFailures: failed.flat().map((itemIdentifier) => ({ itemIdentifier })) };
   };
 }
 
 async function openDesks(
   apps: App | readonly App[],
-  settings: LambdaSettings,
+  settings: FunctionSettings,
   log: Log,
-  figures: Figures,
+  metrics: FunctionMetrics,
 ): Promise<ReadonlyMap<string, Desk>> {
   const desks = new Map<string, Desk>();
-  const observerOf = (workflow: string) => attemptObserver(workflow, figures);
-  for (const { app, engine, backend } of await openEngines(apps, settings, { log, name: functionName(), observerOf })) {
-    const { workflow } = app;
+  const { workflows } = await openOnAws(apps, settings, log, (workflow) => attemptObserver(workflow, metrics));
+  for (const { engine, backend } of workflows) {
+    const { workflow } = engine;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
-    const attempt = await engine.attend();
+    const attempt = await engine.openAttempts();
     for (const status of handledStatuses(workflow)) {
-      const definition = statusOf(workflow, status) as HandledStatus;
+      const definition = handledStatus(workflow, status);
       desks.set(names.queue(status), {
         ...{ workflow: workflow.name, status, backend, attempt, fifo: settings.delivery === "fifo" },
         timeoutSeconds: timeoutSecondsOf(definition),
@@ -109,13 +99,13 @@ async function openDesks(
 const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "AttemptsFailed" } as const;
 
 /** Counts what the attempts of one workflow came to. */
-function attemptObserver(workflow: string, figures: Figures): Observer {
+function attemptObserver(workflow: string, metrics: FunctionMetrics): Observer {
   return {
-    ...unobserved,
+    ...noObserver,
     changed({ before: { status } }, attempt) {
       if (attempt === undefined) return;
-      figures.add(metricOf[attempt.outcome], 1, { workflow, status });
-      figures.add("AttemptMilliseconds", attempt.milliseconds, { workflow, status });
+      metrics.add(metricOf[attempt.outcome], 1, { workflow, status });
+      metrics.add("AttemptMilliseconds", attempt.milliseconds, { workflow, status });
     },
   };
 }

@@ -1,11 +1,10 @@
 import { type Cauce, openCauce } from "../cauce.ts";
 import type { App } from "../core/handlers.ts";
-import { jsonLog } from "../engine/log.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "../http/problem.ts";
-import { stackBackend } from "../node/awsResources.ts";
-import { cauceVariables, functionName } from "../node/settings.ts";
-import { createFigures, type Figures } from "./metrics.ts";
-import { lambdaAuth, lambdaSettings, openOnce } from "./open.ts";
+import { backendOnAws } from "../node/awsResources.ts";
+import { functionName } from "../node/readSettings.ts";
+import type { FunctionMetrics } from "./metrics.ts";
+import { lambdaAuth, openOnce, startFunction } from "./open.ts";
 
 // Lambda's payloads end at 6 MB, and a body that is no text comes as base64, a third longer.
 const bytesMax = 4_194_304;
@@ -31,13 +30,11 @@ export interface HttpAnswer {
   readonly isBase64Encoded: boolean;
 }
 
-/** The handler of the request function: the HTTP API over the stack's backend. */
+/** Makes the handler of the request function: the HTTP API over the backend on AWS. */
 export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) => Promise<HttpAnswer> {
-  const log = jsonLog((line) => process.stdout.write(line));
-  const settings = lambdaSettings(cauceVariables());
+  const { settings, log, metrics } = startFunction();
   const auth = lambdaAuth(settings);
-  const backend = stackBackend(apps, settings, log);
-  const figures = createFigures(settings, (line) => process.stdout.write(line));
+  const backend = backendOnAws(apps, settings, log);
   const workflows = ([apps].flat() as readonly App[]).map(({ workflow }) => workflow.name);
   const open = openOnce(() =>
     openCauce({
@@ -54,7 +51,7 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
     try {
       cauce = await open();
     } catch (error) {
-      // A store that cannot be reached is no fault of the function: whoever called is told to call again.
+      // A store that cannot be reached is no fault of the function: the client is told to call again.
       if (httpStatusOf[errorFields(error).code] !== 503) throw error;
       log.error({ error: String(error) }, "the store is not open; the next request tries again");
       return errorProblem(error).response;
@@ -69,15 +66,15 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
   };
   return async (event) => {
     const answer = await answerOf(await respond(event));
-    countPlacings(figures, workflows, event, answer);
-    figures.write();
+    countPlacings(metrics, workflows, event, answer);
+    metrics.write();
     return answer;
   };
 }
 
-/** Orders that the request asked to place: what came of them stands in its answer, for a batch line by line. */
+/** Counts the orders that a request asked to place, by the answer: its status, or for a batch the status of each line. */
 function countPlacings(
-  figures: Figures,
+  metrics: FunctionMetrics,
   workflows: readonly string[],
   { rawPath, requestContext }: HttpEvent,
   { statusCode, body }: HttpAnswer,
@@ -89,12 +86,12 @@ function countPlacings(
       ? [statusCode]
       : [...body.matchAll(/^\{"line":\d+,"status":(\d{3})/gm)].map(([, status]) => Number(status));
   const count = (least: number, most: number) => statuses.filter((each) => each >= least && each <= most).length;
-  figures.add("OrdersPlaced", count(202, 202), { workflow });
-  figures.add("OrdersRepeated", count(200, 200), { workflow });
-  figures.add("OrdersRefused", count(400, 499), { workflow });
+  metrics.add("OrdersPlaced", count(202, 202), { workflow });
+  metrics.add("OrdersRepeated", count(200, 200), { workflow });
+  metrics.add("OrdersRefused", count(400, 499), { workflow });
 }
 
-/** The event as a standard request. Where the client sent no request id, API Gateway's is taken. */
+/** Makes a standard request of the event. Without a request id of the client it has the one of API Gateway. */
 function requestOf(event: HttpEvent): Request {
   const { rawPath, rawQueryString, body, isBase64Encoded, requestContext } = event;
   const { method } = requestContext.http;

@@ -1,24 +1,19 @@
 import { type AwsBackend, aws, resourceNames } from "../backend/aws/index.ts";
-import type { BackendFactoryOptions, DeliveryMode } from "../backend/port.ts";
+import type { BackendFactoryOptions } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
+import type { FunctionSettings } from "./settings.ts";
 
-/** Which stack on AWS: what functions and processes are told of it. */
-export interface StackChoice {
-  readonly stage: string;
-  readonly topicArn: string | undefined;
-  /** The start of every queue's URL, up to its last slash. */
-  readonly queueUrlBase: string | undefined;
-  readonly delivery: DeliveryMode;
-}
+/** Which resources on AWS to use, as functions and processes are told. */
+export type AwsResources = Pick<FunctionSettings, "stage" | "topicArn" | "queueUrlBase" | "delivery">;
 
-/** The backend over a stack. Throws `setting_invalid` where one topic is given for several workflows. */
-export function stackBackend(
+/** Makes the backend over the resources of a stage. Throws `setting_invalid` if one topic is given for several workflows. */
+export function backendOnAws(
   apps: App | readonly App[],
-  { stage, topicArn, queueUrlBase, delivery }: StackChoice,
+  { stage, topicArn, queueUrlBase, delivery }: AwsResources,
   log: Log,
 ): (options: BackendFactoryOptions) => Promise<AwsBackend> {
-  // Statuses of one name in two workflows would get each other's messages.
+  // Two workflows on one topic would get each other's messages if they have a status of the same name.
   if (topicArn !== undefined && [apps].flat().length > 1) {
     throw new CauceError(
       "setting_invalid",

@@ -1,7 +1,6 @@
-import { type EventEmitter, errorMonitor } from "node:events";
 import { pino } from "pino";
 import type { Log } from "../core/handlers.ts";
-import { atExit } from "./server.ts";
+import { onProcess } from "./server.ts";
 import type { LogLevel } from "./settings.ts";
 
 export interface OpenLog extends Log {
@@ -9,11 +8,11 @@ export interface OpenLog extends Log {
   close(): Promise<void>;
 }
 
-// Written in large pieces, since a write for each of 30,000 lines a second would cost more than making them.
+// Lines are written in large pieces: a write for each of 30,000 lines a second would cost more than making the lines.
 const pieceCharacters = 65_536;
 const flushMilliseconds = 50;
 
-/** JSON lines to a file descriptor, by pino. A line is on its way within 50 ms, and at the end of the process at once. */
+/** Writes JSON lines to a file descriptor, by pino. A line is on its way within 50 ms, and at once when the process ends. */
 export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog {
   const destination = pino.destination({
     dest: to,
@@ -21,7 +20,8 @@ export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog
     minLength: pieceCharacters,
     maxWrite: 4 * pieceCharacters,
   });
-  // Gathered here: the destination would count all that it holds again for each line, which takes longer than the line.
+  // The piece is gathered here. The destination would count the bytes of all that it holds again for each line, which
+  // takes longer than making the line.
   let piece = "";
   const writePiece = (): void => {
     if (piece === "") return;
@@ -62,7 +62,7 @@ export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog
     writePiece();
     destination.flushSync();
   };
-  const forgetExit = atExit(flushNow);
+  const forgetExit = onProcess("exit", flushNow);
   const write = (name: "info" | "warn" | "error"): Log["info"] => {
     if (!logger.isLevelEnabled(name)) return () => {};
     return (fields, message) => {
@@ -78,22 +78,18 @@ export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog
     error: write("error"),
     async close() {
       forgetExit();
-      // What a thread is writing ends first: the rest would come before it, or in the middle of a line.
-      const written = new Promise<void>((resolve) => {
-        destination.once("drain", resolve);
-        (destination as EventEmitter).once(errorMonitor, () => resolve());
-      });
       writePiece();
-      destination.flush();
-      await written;
+      // What a thread is writing ends first: the rest would come before it, or in the middle of a line. A write that
+      // failed ends the wait too.
+      await new Promise<void>((resolve) => destination.flush(() => resolve()));
       flushNow();
     },
   };
 }
 
 /**
- * The fields as they stand in a line, where each is a string, a number, a boolean or null, as those of an attempt are;
- * else undefined. JSON.stringify takes a third of the time of pino's serializer, which sees to everything else.
+ * Gives the fields as they stand in a line if each is a string, a number, a boolean or null, as those of an attempt
+ * are; else undefined. JSON.stringify takes a third of the time of pino's serializer, which writes everything else.
  */
 function plainJson(fields: Record<string, unknown>): string | undefined {
   for (const key in fields) {

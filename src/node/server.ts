@@ -3,38 +3,28 @@ import type { AddressInfo, Socket } from "node:net";
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
+import type { Cauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
+import type { ServerBindings } from "../http/body.ts";
 import { errorProblem, type HttpErrorCode, problem, problemBody } from "../http/problem.ts";
 
-/** What this server offers for a request: a shorter way to its body, and more time for it. */
-export interface Help {
-  readBody(bytesMax: number): Promise<Uint8Array | undefined>;
-  takeTime(): void;
-}
-
-export type Fetch = (request: Request, help: Help) => Response | Promise<Response>;
+export type Fetch = (request: Request, server: Required<ServerBindings>) => Response | Promise<Response>;
 
 export interface Listener {
   readonly port: number;
-  /** Stops accepting at once, and resolves when the requests in flight are answered and every connection is closed. */
+  /** Stops accepting connections. Resolves once the requests in flight are answered and every connection is closed. */
   close(): Promise<void>;
-  /** Ends the connections that are still open, answered or not. */
+  /** Ends every connection that is still open, with requests answered or not. */
   abort(): void;
 }
 
-export interface Running {
-  start(): Promise<void>;
-  drain(): Promise<void>;
-  close(): Promise<void>;
-}
-
 const limits = {
-  // For bodies see `bodies.ts`.
+  // `createBodies` limits the time of a body.
   requestTimeout: 0,
   connectionsCheckingInterval: 5_000,
   // Longer than the 60 s for which load balancers keep a connection, or they would send into one that just closed.
   keepAliveTimeout: 65_000,
-  // Node's own answer to a request without a Host has no body; `errorHandler` has one.
+  // Node's own answer to a request without a Host has no body. The answer of `errorHandler` has one.
   requireHostHeader: false,
 };
 const bodySeconds = 60;
@@ -44,9 +34,9 @@ const idleCheckMilliseconds = 50;
 const sameSignalMilliseconds = 50;
 
 /**
- * Binds `host` and `port` (0: any free one). Headers must come within `headersSeconds` (default 10) and a body within
- * `bodySeconds` (default 60), or the client is cut off (408): it cannot hold a connection for ever. Rejects with
- * `port_in_use` or `address_unavailable`.
+ * Binds `host` and `port` (0: any free port). A client must send a request's headers within `headersSeconds` (default 10)
+ * and its body within `bodySeconds` (default 60). Otherwise the server answers 408 and closes the connection, which the
+ * client could else hold for ever. Rejects with `port_in_use` or `address_unavailable`.
  */
 export async function listen(
   fetch: Fetch,
@@ -56,11 +46,7 @@ export async function listen(
   const bodies = createBodies({ seconds: options.bodySeconds ?? bodySeconds });
   let closing = false;
   const listener = (request: Request, env: { incoming: unknown }) => {
-    const incoming = env.incoming as IncomingMessage;
-    const answer = fetch(request, {
-      readBody: (bytesMax) => bodies.read(incoming, bytesMax),
-      takeTime: () => bodies.follow(incoming),
-    });
+    const answer = fetch(request, bodies.bindingsOf(env.incoming as IncomingMessage));
     return closing ? lastAnswer(answer) : answer;
   };
   const headersTimeout = (options.headersSeconds ?? headersSeconds) * 1_000;
@@ -69,7 +55,8 @@ export async function listen(
     getRequestListener(listener, { errorHandler: addressProblem }),
   );
   server.on("clientError", answerUnreadable);
-  // Without these, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, both without a word.
+  // Without these two listeners, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, and neither
+  // answer has a body.
   server.on("connect", (_request, socket) =>
     answerUnreadable(
       { code: "CONNECT" },
@@ -89,8 +76,8 @@ export async function listen(
     async close() {
       closing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      // Node closes the connections that are idle now; one that answers its last request later would stay open for
-      // as long as it is kept alive.
+      // Node closes the connections that are idle now. A connection that becomes idle later would stay open for as long
+      // as it is kept alive.
       const idle = setInterval(() => server.closeIdleConnections(), idleCheckMilliseconds);
       await closed;
       clearInterval(idle);
@@ -100,7 +87,7 @@ export async function listen(
   };
 }
 
-/** Answers, and has the connection closed after it: a client that never pauses would otherwise keep it open. */
+/** Gives the answer and closes the connection after it. A client that never pauses would otherwise keep it open. */
 async function lastAnswer(answer: Response | Promise<Response>): Promise<Response> {
   const response = await answer;
   response.headers.set("connection", "close");
@@ -109,11 +96,11 @@ async function lastAnswer(answer: Response | Promise<Response>): Promise<Respons
 
 /**
  * Serves and processes until `stopped` resolves, then drains: the port closes and `/readyz` turns 503, requests and
- * handlers in hand finish (each handler within its own time), the store closes. The port is bound before processing
- * starts; whatever fails, nothing is left running.
+ * handlers under way finish (each handler within its own time), and the store closes. The port is bound before processing
+ * starts. If a step fails, nothing is left running.
  */
 export async function run(
-  cauce: Running,
+  cauce: Pick<Cauce, "start" | "drain" | "close">,
   options: {
     listen(): Promise<Listener>;
     readonly stopped: Promise<unknown>;
@@ -139,8 +126,9 @@ export async function run(
 }
 
 /**
- * Resolves at the first SIGTERM or SIGINT, to its name. A second one exits at once with 128 plus its number, as shells count it.
- * Ctrl+C under npm comes twice within a millisecond or so, from the terminal and from npm: that is one signal.
+ * Resolves at the first SIGTERM or SIGINT, to its name. A second signal ends the process at once with exit code 128 plus
+ * the signal's number, as shells count it. Ctrl+C under npm comes twice within about a millisecond, from the terminal and
+ * from npm, and counts as one signal.
  */
 export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
   return new Promise((resolve) => {
@@ -149,8 +137,8 @@ export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
       if (state === "later") process.exit(128 + constants.signals[signal]);
       if (state === "first") return;
       state = "first";
-      // The time alone would not do: a process that was held up in between sees the second of two signals that came
-      // together much later. So one more look at what has come meanwhile lies between the time's end and the next signal.
+      // The timer alone is not enough. A process that was held up sees the second of two signals that came together only
+      // much later. So after the timer, the event loop takes in once more what has come before the state changes.
       const ended = () => {
         state = "later";
       };
@@ -162,82 +150,58 @@ export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
   });
 }
 
-/** Calls back when this process ends, however it ends by itself; the returned function forgets it. */
-export function atExit(callback: () => void): () => void {
-  process.once("exit", callback);
-  return () => process.off("exit", callback);
+/**
+ * Calls back once when this process ends by itself (`exit`), or just before, when nothing is left that it waits for
+ * (`beforeExit`). The returned function forgets the callback.
+ */
+export function onProcess(event: "exit" | "beforeExit", callback: () => void): () => void {
+  process.once(event, callback);
+  return () => process.off(event, callback);
 }
 
-/** Calls back when nothing is left that this process waits for, just before it would end; the returned function forgets it. */
-export function whenIdle(callback: () => void): () => void {
-  process.once("beforeExit", callback);
-  return () => process.off("beforeExit", callback);
-}
-
-function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  const reasons: Record<string, () => CauceError> = {
-    EADDRINUSE: () =>
-      new CauceError(
-        "port_in_use",
-        `port ${port} on ${host} is taken; stop what listens there, or choose another port`,
-      ),
-    EADDRNOTAVAIL: () =>
-      new CauceError(
-        "address_unavailable",
-        `${host} is no address of this machine; choose one that is, such as 127.0.0.1`,
-      ),
-    ENOTFOUND: () =>
-      new CauceError(
-        "address_unavailable",
-        `the host ${host} is not known; choose an address of this machine, such as 127.0.0.1`,
-      ),
-    EACCES: () =>
-      new CauceError("address_unavailable", `port ${port} needs rights that this process lacks; choose one from 1024`),
+function listenError({ code = "", message }: NodeJS.ErrnoException, host: string, port: number): CauceError {
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: `port ${port} on ${host} is taken; stop what listens there, or choose another port`,
+    EADDRNOTAVAIL: `${host} is no address of this machine; choose one that is, such as 127.0.0.1`,
+    ENOTFOUND: `the host ${host} is not known; choose an address of this machine, such as 127.0.0.1`,
+    EACCES: `port ${port} needs rights that this process lacks; choose one from 1024`,
   };
-  const known = reasons[error.code ?? ""];
-  return known?.() ?? new CauceError("address_unavailable", `${host} port ${port} cannot be bound: ${error.message}`);
+  return new CauceError(
+    code === "EADDRINUSE" ? "port_in_use" : "address_unavailable",
+    reasons[code] ?? `${host} port ${port} cannot be bound: ${message}`,
+  );
 }
 
-/** Reads bodies off Node's requests, and cuts off whoever takes too long to send one. */
-export interface Bodies {
-  /**
-   * All bytes of a body, without the stream and the copy that a `Request` makes of them; undefined once it is larger
-   * than `bytesMax`. Rejects when the client hangs up before the end.
-   */
-  read(incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array | undefined>;
-  /** For a body that somebody else reads and that may be as long as it likes: it is cut off only where it stands still. */
-  follow(incoming: IncomingMessage): void;
-  close(): void;
-}
-
-interface Watched {
-  /** The check at which the body has had its time. */
+/** A body that is being read. */
+interface TimedBody {
+  /** The number of the check at which its time is over. */
   until: number;
-  /** For one that is followed: the bytes that had come at the last check. */
+  /** Of a body without a time limit: the bytes that had come at the last check. */
   bytes: number | undefined;
 }
 
 const checks = 12;
 
 /**
- * Node has a limit for a whole request (`requestTimeout`), and no way to take it from one whose body is a stream; so it
- * is off, and this takes its place. One timer for all bodies, and an entry only while one is being read.
+ * Reads bodies off Node's requests, and cuts off a client that takes too long to send one. Node's own limit for a whole
+ * request (`requestTimeout`) cannot be lifted for a body that is a stream, so it is off and this limit takes its place.
+ * One timer serves all bodies, and a body has an entry only while it is being read.
  */
-export function createBodies({ seconds }: { seconds: number }): Bodies {
-  const watched = new Map<IncomingMessage, Watched>();
+function createBodies({ seconds }: { seconds: number }) {
+  const reading = new Map<IncomingMessage, TimedBody>();
   let check = 0;
   const timer = setInterval(
     () => {
       check++;
-      for (const [incoming, each] of watched) {
+      for (const [incoming, body] of reading) {
         const { bytesRead } = incoming.socket;
-        if (each.bytes !== undefined && each.bytes !== bytesRead) {
-          each.bytes = bytesRead;
-          each.until = check + checks;
-        } else if (check >= each.until) {
-          watched.delete(incoming);
-          // One that is answered already, line by line, is just broken off.
-          if (each.bytes !== undefined) incoming.socket.destroy();
+        if (body.bytes !== undefined && body.bytes !== bytesRead) {
+          body.bytes = bytesRead;
+          body.until = check + checks;
+        } else if (check >= body.until) {
+          reading.delete(incoming);
+          // A request whose answer is under way, line by line, is just broken off.
+          if (body.bytes !== undefined) incoming.socket.destroy();
           else endWithProblem(incoming.socket, "request_timed_out", "the body did not come in time; send it again");
         }
       }
@@ -245,58 +209,60 @@ export function createBodies({ seconds }: { seconds: number }): Bodies {
     (seconds * 1_000) / checks,
   ).unref();
 
-  const watch = (incoming: IncomingMessage, bytes?: number): void => {
-    watched.set(incoming, { until: check + checks, bytes });
+  const time = (incoming: IncomingMessage, bytes?: number): void => {
+    reading.set(incoming, { until: check + checks, bytes });
   };
+  const read = (incoming: IncomingMessage, bytesMax: number): Promise<Uint8Array | undefined> =>
+    new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let count = 0;
+      time(incoming);
+      const onData = (chunk: Buffer) => {
+        count += chunk.length;
+        chunks.push(chunk);
+        if (count <= bytesMax) return;
+        incoming.off("data", onData);
+        reading.delete(incoming);
+        resolve(undefined);
+      };
+      incoming.on("data", onData);
+      incoming.on("end", () => {
+        reading.delete(incoming);
+        resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+      });
+      incoming.on("error", (error) => {
+        reading.delete(incoming);
+        reject(error);
+      });
+    });
 
   return {
-    read(incoming, bytesMax) {
-      return new Promise((resolve, reject) => {
-        const chunks: Buffer[] = [];
-        let count = 0;
-        watch(incoming);
-        const onData = (chunk: Buffer) => {
-          count += chunk.length;
-          chunks.push(chunk);
-          if (count <= bytesMax) return;
-          incoming.off("data", onData);
-          watched.delete(incoming);
-          resolve(undefined);
-        };
-        incoming.on("data", onData);
-        incoming.on("end", () => {
-          watched.delete(incoming);
-          resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
-        });
-        incoming.on("error", (error) => {
-          watched.delete(incoming);
-          reject(error);
-        });
-      });
-    },
-    follow(incoming) {
-      watch(incoming, incoming.socket.bytesRead);
-      incoming.once("close", () => watched.delete(incoming));
-    },
+    bindingsOf: (incoming: IncomingMessage): Required<ServerBindings> => ({
+      readBody: (bytesMax) => read(incoming, bytesMax),
+      disableTimeout() {
+        time(incoming, incoming.socket.bytesRead);
+        incoming.once("close", () => reading.delete(incoming));
+      },
+    }),
     close: () => clearInterval(timer),
   };
 }
 
 /**
- * Answers what Node could not read as a request (`clientError` of its server), and closes the connection. Node's own
- * answer has no body, and clients branch on the code of a problem.
+ * Answers bytes that Node could not read as a request (`clientError` of its server), and closes the connection. Node's
+ * own answer has no body, and clients branch on the code of a problem.
  */
 export function answerUnreadable(error: { readonly code?: string | undefined }, stream: Duplex): void {
   const socket = stream as Socket & { _httpMessage?: { headersSent: boolean } | null };
-  // What comes after the beginning of an answer belongs to no request that could be answered.
+  // Once an answer has begun, bytes that follow belong to no request that could be answered.
   if (!socket.writable || error.code === "ECONNRESET" || socket._httpMessage?.headersSent) {
     socket.destroy();
     return;
   }
-  endWithProblem(socket, ...faultOf(error.code));
+  endWithProblem(socket, ...(faults[error.code ?? ""] ?? noRequest));
 }
 
-/** The last answer of a connection, past Node's own: for where it has no response to write to, or will not have one. */
+/** Writes the last answer of a connection straight to its socket, for requests that have no response object. */
 export function endWithProblem(socket: Socket, code: HttpErrorCode, detail: string): void {
   const problem = problemBody(code, detail);
   const body = JSON.stringify(problem);
@@ -306,11 +272,11 @@ export function endWithProblem(socket: Socket, code: HttpErrorCode, detail: stri
     `Content-Length: ${Buffer.byteLength(body)}`,
     "Connection: close",
   ];
-  // Whatever else the client sends must not keep the connection.
+  // The connection closes even if the client goes on sending.
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-/** The answer to a request whose Host and path make no address, such as `Host: a b`. The adapter's own has no body. */
+/** Answers a request whose Host and path make no address, such as `Host: a b`. The adapter's own answer has no body. */
 export function addressProblem(error: unknown): Response {
   if (!(error instanceof RequestError)) return errorProblem(error).response;
   return problem("invalid_request", "the header Host and the path make no address; send both as in a URL", {
@@ -318,18 +284,16 @@ export function addressProblem(error: unknown): Response {
   });
 }
 
-function faultOf(code: string | undefined): [HttpErrorCode, string] {
-  switch (code) {
-    case "HPE_HEADER_OVERFLOW":
-      return [
-        "headers_too_large",
-        `the path and headers are larger than the ${maxHeaderSize} bytes that this server takes`,
-      ];
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return ["request_timed_out", "the headers did not come within the time that this server allows; send it again"];
-    case "CONNECT":
-      return ["invalid_request", "this server is no proxy; it takes no CONNECT"];
-    default:
-      return ["invalid_request", "this is no HTTP request that the server can read"];
-  }
-}
+/** What is wrong with bytes that are no request, by Node's code. */
+const faults: Readonly<Record<string, [HttpErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: [
+    "headers_too_large",
+    `the path and headers are larger than the ${maxHeaderSize} bytes that this server takes`,
+  ],
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    "request_timed_out",
+    "the headers did not come within the time that this server allows; send it again",
+  ],
+  CONNECT: ["invalid_request", "this server is no proxy; it takes no CONNECT"],
+};
+const noRequest: [HttpErrorCode, string] = ["invalid_request", "this is no HTTP request that the server can read"];

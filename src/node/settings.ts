@@ -1,167 +1,352 @@
-import { CauceError } from "../core/errors.ts";
+/**
+ * Every setting, once: its flag, its variable, what it takes, its default, who reads it and what it means. The flags and
+ * help of the command line, the settings of functions and their environment, the checks of `createCauce`, and
+ * docs/reference/settings.md follow from this table.
+ */
 
-type Parsed<T> = { readonly value: T } | { readonly fault: string };
+/** What a process of a deployment does. Each function and each pod has one duty. */
+export type Duty = "serve" | "work" | "maintain";
+export const duties: readonly Duty[] = ["serve", "work", "maintain"];
 
-/** One setting: its flag, its variable, its default and what it means. The command line and the docs follow from these. */
-export interface Setting<T = unknown, Default extends string | null = string | null> {
-  /** As commander takes it, such as `--port <number>`; null where only the variable exists. */
+/** The commands by what they read: `client` stands for those that call a server, `stack` for synth, deploy and emulate. */
+export const commands = ["start", "sweep", "backup", "client", "stack"] as const;
+export type CommandKind = (typeof commands)[number];
+
+/** Who reads a setting: a command, a function by its duty, or the library for an option. */
+export type SettingReader = CommandKind | Duty | "createCauce";
+
+/** What a setting takes: one of some words, a whole number, text of a pattern, a list of such texts, or true or false. */
+export type Takes =
+  | { readonly oneOf: readonly string[] }
+  | { readonly from: number; readonly to?: number }
+  | { readonly pattern: RegExp; readonly says: string; readonly list?: true }
+  | "true or false";
+
+/** The type of the value of what a setting takes. */
+export type Taken<T extends Takes> = T extends "true or false"
+  ? boolean
+  : T extends { readonly oneOf: readonly (infer Word)[] }
+    ? Word
+    : T extends { readonly from: number }
+      ? number
+      : T extends { readonly list: true }
+        ? readonly string[]
+        : string;
+
+export interface Setting {
+  /** As commander takes it, such as `--port <number>`. Null: only the variable exists. */
   readonly flag: string | null;
   readonly variable: string;
-  /** As text, parsed like any other value; null for none. */
-  readonly default: Default;
+  readonly takes: Takes;
+  /** Of a number. */
+  readonly unit?: "bytes" | "days";
+  /** As text, parsed like any other value. */
+  readonly default?: string;
+  readonly readers: readonly SettingReader[];
   readonly meaning: string;
-  /** Never repeated in an error. */
+  /** No error repeats the value. */
   readonly secret?: true;
-  /** The flag may be given several times, which is the same as its values with commas between them. */
+  /** The flag may be given several times, which means its values with commas between them. */
   readonly repeatable?: true;
-  parse(text: string): Parsed<T>;
 }
 
-export function setting<T, Default extends string | null>(definition: Setting<T, Default>): Setting<T, Default> {
-  return definition;
-}
+export type Rows = Readonly<Record<string, Setting>>;
 
-export function wholeNumber(least: number, most: number) {
-  const range = most === Number.MAX_SAFE_INTEGER ? `from ${least}` : `from ${least} to ${most}`;
-  return (value: string): Parsed<number> => {
-    const number = Number(value);
-    return /^\d+$/.test(value) && number >= least && number <= most
-      ? { value: number }
-      : { fault: `a whole number ${range}` };
-  };
-}
-
-export const retentionDays = wholeNumber(1, 36_500);
-
-export function text(pattern: RegExp, what: string) {
-  return (value: string): Parsed<string> => (pattern.test(value) ? { value } : { fault: what });
-}
-
-export const stage = text(/^[A-Za-z0-9-]{1,32}$/, "1 to 32 letters, digits and hyphens");
-
-export const topicArn = text(
-  /^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?$/,
-  "a topic's ARN such as arn:aws:sns:eu-west-1:123456789012:orders-topic-dev",
-);
-
-export const queueUrlBase = text(
-  /^https?:\/\/\S+\/$/,
-  "an address that ends in /, such as https://sqs.eu-west-1.amazonaws.com/123456789012/",
-);
-
-export function oneOf<const T extends string>(...values: readonly T[]) {
-  return (value: string): Parsed<T> => {
-    const found = values.find((known) => known === value);
-    return found === undefined ? { fault: values.join(" or ") } : { value: found };
-  };
-}
-
-export function statuses(value: string): Parsed<readonly string[]> {
-  const names = value.split(",").map((name) => name.trim());
-  return names.every((name) => /^[a-z][A-Za-z0-9]{0,39}$/.test(name))
-    ? { value: names }
-    : { fault: "names of statuses, separated by commas" };
-}
-
-/** A value for each setting of a table; undefined where there may be none. */
-export type Values<Table> = {
-  readonly [K in keyof Table]: Table[K] extends Setting<infer T, infer Default>
-    ? Default extends string
-      ? T
-      : T | undefined
-    : never;
-};
-
-/**
- * Joins flags, variables and defaults. `known` are the variables of all commands: one environment serves each. Throws
- * `setting_invalid`.
- */
-export function readTable<Table extends Readonly<Record<string, Setting>>>(
-  table: Table,
-  flags: Readonly<Partial<Record<keyof Table & string, string>>>,
-  variables: Readonly<Record<string, string>>,
-  known: readonly string[],
-): Values<Table> {
-  for (const name of Object.keys(variables)) {
-    if (!known.includes(name)) {
-      const near = nearest(name, known);
-      const hint = near === undefined ? `there are ${known.join(", ")}` : `did you mean ${near}?`;
-      throw new CauceError("setting_invalid", `the variable ${name} is unknown; ${hint}`);
-    }
-  }
-  return Object.fromEntries(
-    Object.entries(table).map(([name, { variable, default: fallback, parse, secret }]) => {
-      const given = flags[name] ?? variables[variable] ?? fallback;
-      if (given === null) return [name, undefined];
-      const parsed = parse(given);
-      if ("value" in parsed) return [name, parsed.value];
-      const where = placeOf(table, name, flags);
-      const shown = secret ? "" : `, not "${given}"`;
-      throw new CauceError("setting_invalid", `${where} must be ${parsed.fault}${shown}`);
-    }),
-  ) as Values<Table>;
-}
-
-/** Where a value was given: its flag, else its variable. */
-export function placeOf(
-  table: Readonly<Record<string, Setting>>,
-  name: string,
-  flags: Readonly<Record<string, string | undefined>>,
-): string {
-  const { flag = null, variable = name } = table[name] ?? {};
-  return flags[name] === undefined ? variable : (flag?.split(" ")[0] ?? variable);
-}
-
-const prefix = "CAUCE_";
-
-/** The variable that was meant: one that a slip in at most every third letter of its name, or one, turns into this. */
-export function nearest(name: string, candidates: readonly string[]): string | undefined {
-  const own = name.slice(prefix.length);
-  const distances = candidates.map((candidate) => ({
-    candidate,
-    distance: editDistance(own, candidate.slice(prefix.length)),
-  }));
-  const best = distances.reduce((least, next) => (next.distance < least.distance ? next : least));
-  return best.distance <= Math.max(1, own.length / 3) ? best.candidate : undefined;
-}
-
-/** How many letters are changed, added, left out, or swapped with the next one. */
-function editDistance(from: string, to: string): number {
-  let before: number[] = [];
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= to.length; j++) {
-      const changed = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1);
-      const swapped = from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1] ? (before[j - 2] ?? i) + 1 : changed;
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, changed, swapped));
-    }
-    before = row;
-    row = next;
-  }
-  return row[to.length] ?? 0;
-}
-
-/** The environment's CAUCE_* variables. This file alone reads `process.env`. */
-export function cauceVariables(): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (name.startsWith("CAUCE_") && value !== undefined) found[name] = value;
-  }
-  return found;
-}
-
-/** The name under which Lambda runs this process. */
-export function functionName(): string {
-  return process.env.AWS_LAMBDA_FUNCTION_NAME ?? "function";
-}
-
-/** The directory from which a command was given. `npm run cauce` runs it in the package's folder instead. */
-export function givenFrom(): string {
-  const { npm_lifecycle_event: script, INIT_CWD: directory } = process.env;
-  return script === "cauce" && directory !== undefined ? directory : process.cwd();
-}
-
-/** What a log writes: its own level and those after it. */
+/** A log writes the lines of its own level and of the levels after it. */
 export const logLevels = ["info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
+
+const name = /^[a-z][A-Za-z0-9]{0,39}$/;
+const arnOfTopic = {
+  pattern: /^arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?$/,
+  says: "a topic's ARN such as arn:aws:sns:eu-west-1:123456789012:orders-topic-dev",
+} as const;
+
+// The functions read these rows, and their bundles hold no others.
+
+const stage = {
+  flag: "--stage <stage>",
+  variable: "CAUCE_STAGE",
+  takes: { pattern: /^[A-Za-z0-9-]{1,32}$/, says: "1 to 32 letters, digits and hyphens" },
+  default: "dev",
+  readers: ["start", "sweep", "stack", "serve", "work", "maintain"],
+  meaning: "Part of the names on AWS, as in `orders-table-dev`.",
+} as const satisfies Setting;
+
+const topicArn = {
+  flag: "--topic-arn <arn>",
+  variable: "CAUCE_TOPIC_ARN",
+  takes: arnOfTopic,
+  readers: ["start", "sweep", "serve", "work", "maintain"],
+  meaning: "ARN of the workflow's topic. Without it, it follows from the names.",
+} as const satisfies Setting;
+
+const queueUrlBase = {
+  flag: "--queue-url-base <url>",
+  variable: "CAUCE_QUEUE_URL_BASE",
+  takes: {
+    pattern: /^https?:\/\/\S+\/$/,
+    says: "an address that ends in /, such as https://sqs.eu-west-1.amazonaws.com/123456789012/",
+  },
+  readers: ["start", "sweep", "serve", "work", "maintain"],
+  meaning: "What a queue's URL begins with, before its name. Without it, SQS is asked for each queue by its name.",
+} as const satisfies Setting;
+
+const delivery = {
+  flag: "--delivery <mode>",
+  variable: "CAUCE_DELIVERY",
+  takes: { oneOf: ["standard", "fifo"] },
+  default: "standard",
+  readers: ["start", "sweep", "stack", "serve", "work", "maintain", "createCauce"],
+  meaning: "`standard`, or `fifo` to handle the orders of a group one after another.",
+} as const satisfies Setting;
+
+const keys = {
+  flag: null,
+  variable: "CAUCE_KEYS",
+  takes: { pattern: /./, says: "key lines, as `cauce keys create` prints them" },
+  readers: ["start", "stack", "serve"],
+  meaning: "The lines of API keys themselves, separated by commas or newlines, in place of a file.",
+} as const satisfies Setting;
+
+const retentionDays = {
+  flag: "--retention-days <days>",
+  variable: "CAUCE_RETENTION_DAYS",
+  takes: { from: 1, to: 36_500 },
+  unit: "days",
+  readers: ["start", "sweep", "stack", "maintain", "createCauce"],
+  meaning: "Removes orders this many days after they came to a final status; without it they stay.",
+} as const satisfies Setting;
+
+const isPublic = {
+  flag: "--public",
+  variable: "CAUCE_PUBLIC",
+  takes: "true or false",
+  default: "false",
+  readers: ["stack", "serve"],
+  meaning:
+    "Lets the API on AWS be without keys: everyone who finds its address can call it. `true` or `false` in the variable.",
+} as const satisfies Setting;
+
+const metrics = {
+  flag: null,
+  variable: "CAUCE_METRICS",
+  takes: "true or false",
+  default: "true",
+  readers: ["serve", "work", "maintain"],
+  meaning: "Whether a function writes metrics for CloudWatch into its log.",
+} as const satisfies Setting;
+
+/** What the functions read, as the column `readers` has it. */
+export const functionSettings = {
+  stage,
+  topicArn,
+  queueUrlBase,
+  delivery,
+  keys,
+  retentionDays,
+  public: isPublic,
+  metrics,
+};
+
+export const settings = {
+  backend: {
+    flag: "--backend <name>",
+    variable: "CAUCE_BACKEND",
+    takes: { oneOf: ["sqlite", "aws"] },
+    default: "sqlite",
+    readers: ["start", "sweep"],
+    meaning: "Where orders are stored: `sqlite`, or `aws` for DynamoDB, SNS and SQS.",
+  },
+  role: {
+    flag: "--role <role>",
+    variable: "CAUCE_ROLE",
+    takes: { oneOf: ["api", "work", "all"] },
+    default: "all",
+    readers: ["start"],
+    meaning:
+      "`api` serves the API, `work` runs handlers, `all` does both and sweeps. On SQLite one process owns the data: `all` alone.",
+  },
+  status: {
+    flag: "--status <status>",
+    variable: "CAUCE_STATUS",
+    takes: { pattern: name, says: "names of statuses, separated by commas", list: true },
+    readers: ["start"],
+    meaning:
+      "With the role `work`: the statuses to work on, separated by commas or one for each flag. Without it, all.",
+    repeatable: true,
+  },
+  stage,
+  topicArn,
+  queueUrlBase,
+  port: {
+    flag: "--port <number>",
+    variable: "CAUCE_PORT",
+    takes: { from: 0, to: 65_535 },
+    default: "3000",
+    readers: ["start"],
+    meaning: "Port of the API; 0 takes any free one.",
+  },
+  host: {
+    flag: "--host <address>",
+    variable: "CAUCE_HOST",
+    takes: { pattern: /^\S+$/, says: "an address such as 127.0.0.1" },
+    default: "127.0.0.1",
+    readers: ["start"],
+    meaning: "Address to bind. Anything but loopback needs API keys.",
+  },
+  data: {
+    flag: "--data <directory>",
+    variable: "CAUCE_DATA",
+    takes: { pattern: /./, says: "a directory" },
+    default: "./cauce-data",
+    readers: ["start", "backup"],
+    meaning: "Directory that holds the orders; made if it is missing.",
+  },
+  delivery,
+  keysFile: {
+    flag: "--keys <file>",
+    variable: "CAUCE_KEYS_FILE",
+    takes: { pattern: /./, says: "a file" },
+    readers: ["start", "stack"],
+    meaning: "File with the API keys, one line for each, as `cauce keys create` makes them.",
+  },
+  keys,
+  bodyBytesMax: {
+    flag: "--body-bytes-max <bytes>",
+    variable: "CAUCE_BODY_BYTES_MAX",
+    takes: { from: 1 },
+    unit: "bytes",
+    default: "262144",
+    readers: ["start", "createCauce"],
+    meaning: "Largest body that the API takes, in bytes (256 KiB).",
+  },
+  basePath: {
+    flag: "--base-path <path>",
+    variable: "CAUCE_BASE_PATH",
+    takes: { pattern: /^(\/[\w.~-]+)+$/, says: "a path such as /shop, without a slash at its end" },
+    readers: ["start", "createCauce"],
+    meaning: "Path before every route, such as `/shop`.",
+  },
+  unknownStatuses: {
+    flag: "--unknown-statuses <action>",
+    variable: "CAUCE_UNKNOWN_STATUSES",
+    takes: { oneOf: ["refuse", "fail"] },
+    default: "refuse",
+    readers: ["start", "createCauce"],
+    meaning:
+      "What to do with orders in statuses that the definition no longer has: `refuse` to start, or `fail` the orders, for an operator to move.",
+  },
+  retentionDays,
+  logLevel: {
+    flag: "--log-level <level>",
+    variable: "CAUCE_LOG_LEVEL",
+    takes: { oneOf: logLevels },
+    default: "info",
+    readers: ["start", "sweep"],
+    meaning: "`info`: a JSON line on standard error for each attempt; `warn`: only what went wrong; `error`; `silent`.",
+  },
+  watch: {
+    flag: "--watch",
+    variable: "CAUCE_WATCH",
+    takes: "true or false",
+    default: "false",
+    readers: ["start"],
+    meaning: "Restarts the server when the app's files change; `true` or `false` in the variable.",
+  },
+  url: {
+    flag: "--url <url>",
+    variable: "CAUCE_URL",
+    takes: { pattern: /^https?:\/\/\S+$/, says: "an address such as http://127.0.0.1:3000" },
+    default: "http://127.0.0.1:3000",
+    readers: ["client"],
+    meaning: "Address of the server, its base path included.",
+  },
+  key: {
+    flag: "--key <key>",
+    variable: "CAUCE_API_KEY",
+    takes: { pattern: /^[\x21-\x7e]+$/, says: "an API key, as `cauce keys create` showed it" },
+    readers: ["client"],
+    meaning: "API key, as `cauce keys create` showed it.",
+    secret: true,
+  },
+  workflow: {
+    flag: "--workflow <name>",
+    variable: "CAUCE_WORKFLOW",
+    takes: { pattern: name, says: "a workflow's name" },
+    readers: ["client", "backup"],
+    meaning: "Workflow of the orders; needed where there are several.",
+  },
+  processors: {
+    flag: "--processors <how>",
+    variable: "CAUCE_PROCESSORS",
+    takes: { oneOf: ["shared", "per-status"] },
+    default: "shared",
+    readers: ["stack"],
+    meaning: "`shared`: one function handles every status; `per-status`: one for each.",
+  },
+  compute: {
+    flag: "--compute <what>",
+    variable: "CAUCE_COMPUTE",
+    takes: { oneOf: ["lambda", "kubernetes"] },
+    default: "lambda",
+    readers: ["stack"],
+    meaning: "What runs the handlers: `lambda`, or `kubernetes`, which makes roles for pods and no functions.",
+  },
+  accountConcurrency: {
+    flag: "--account-concurrency <number>",
+    variable: "CAUCE_ACCOUNT_CONCURRENCY",
+    takes: { from: 1, to: 1_000_000 },
+    default: "1000",
+    readers: ["stack"],
+    meaning: "How many functions the account runs at once in the Region; new accounts start lower.",
+  },
+  alarmTopicArn: {
+    flag: "--alarm-topic-arn <arn>",
+    variable: "CAUCE_ALARM_TOPIC_ARN",
+    takes: arnOfTopic,
+    readers: ["stack"],
+    meaning: "SNS topic that each alarm tells when it rings and when it ends; without it no alarm tells anyone.",
+  },
+  public: isPublic,
+  metrics,
+} as const satisfies Rows;
+
+export type SettingName = keyof typeof settings;
+type Table = typeof settings;
+
+/** The names of the settings that a reader reads. */
+export type NameOf<R extends SettingReader> = {
+  [Name in SettingName]: [Extract<Table[Name]["readers"][number], R>] extends [never] ? never : Name;
+}[SettingName];
+
+/** A value for each setting that a reader reads. Undefined: none was given, and there is no default. */
+export type Settings<R extends SettingReader> = {
+  readonly [Name in NameOf<R>]:
+    | Taken<Table[Name]["takes"]>
+    | (Table[Name] extends { readonly default: string } ? never : undefined);
+};
+
+export type FunctionSettings = Settings<Duty>;
+
+/** Gives the rows that any of the readers reads, by name, in the table's order. */
+export function rowsOf<R extends SettingReader>(...readers: readonly R[]): Readonly<Record<NameOf<R>, Setting>> {
+  const rows = Object.entries<Setting>(settings).filter(([, row]) =>
+    readers.some((reader) => row.readers.includes(reader)),
+  );
+  return Object.fromEntries(rows) as Record<NameOf<R>, Setting>;
+}
+
+/** What processes are told, by the settings' names. */
+export type DutyValues = Readonly<Partial<Record<NameOf<Duty>, string | number | boolean | undefined>>>;
+
+/** Makes the environment of a process: a variable for each of the values that its duty reads. */
+export function environmentOf(duty: Duty, values: DutyValues): Readonly<Record<string, string>> {
+  const rows: Rows = rowsOf(duty);
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => {
+      const variable = rows[name]?.variable;
+      return value === undefined || variable === undefined ? [] : [[variable, String(value)]];
+    }),
+  );
+}

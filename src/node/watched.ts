@@ -3,14 +3,14 @@ import { sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CauceError } from "../core/errors.ts";
 
-/** What a watched server and the process that watches it tell each other. */
+/** What a watched server tells the process that watches it, and what that process tells the server. */
 export type FromWatched = { readonly loaded: string };
 export type ToWatched = "drain";
 
 /**
- * For a server that another process watches and restarts: reports each module file that loads from now on, and resolves
- * when told to drain. Ctrl+C in a terminal reaches both processes, so signals are left to the other one; if that one is
- * gone, this one ends at once.
+ * Reports each module file that loads from now on to the process that watches this server, and resolves when that process
+ * asks the server to drain. Ctrl+C in a terminal reaches both processes, so this one ignores signals. It ends at once if
+ * the watching process is gone.
  */
 export function watchedByParent(): Promise<void> {
   const send = process.send?.bind(process);

@@ -1,100 +1,73 @@
 import type { Delivery, LocatedBackend } from "../backend/port.ts";
 import type { Clock } from "../core/clock.ts";
+import { type AnyWorkflow, handledStatus, handledStatuses } from "../core/workflow.ts";
 import type { FakeClock } from "./fakeClock.ts";
 
-/** A delivery that a handler has, and since when the test waits for it. */
+/** A delivery that a handler has. */
 export interface InHand {
   readonly delivery: Delivery;
-  /** It has taken longer than the test's patience: it waits for time to pass, or for ever. */
+  /** The handler has taken longer than `patienceSeconds`: it waits for time to pass, or for ever. */
   isStuck: boolean;
+  readonly timer: NodeJS.Timeout;
 }
 
 export interface AtRest {
-  /** Around the backend that the engine gets. */
+  /** The backend for the engine. */
   readonly backend: LocatedBackend;
-  /** Around the clock that the engine gets. */
+  /** The clock for the engine. */
   readonly clock: Clock;
-  readonly inHand: ReadonlySet<InHand>;
-  /** Resolves once nothing more happens unless time passes; rejects when `end` was called with an error. */
+  /** By the receipts of the deliveries. */
+  readonly inHand: ReadonlyMap<string, InHand>;
+  /** Resolves once nothing more happens without time passing. Rejects with the error of `end`. */
   rest(): Promise<void>;
-  /** Resolves once every delivery that was handed out is consumed, settled or stuck; also of an engine that is stopping. */
+  /**
+   * Resolves once every delivery that was handed out is consumed, settled or stuck. Works while an engine stops, too.
+   */
   handsAtRest(): Promise<void>;
-  /** Rejects every call of `rest` and `handsAtRest` that waits, and every later one. */
+  /** Rejects every call of `rest` and `handsAtRest` that waits, and all later ones. */
   end(error: Error): void;
 }
 
-export interface AtRestOptions {
-  readonly backend: LocatedBackend;
-  readonly clock: FakeClock;
-  /** The handled statuses and how many handlers each may run at once: each has a poll that receives. */
-  readonly concurrencies: ReadonlyMap<string, number>;
-  readonly patienceSeconds: number;
-}
-
 /**
- * Tells when an engine over the memory backend has nothing to do: every poll waits for a delivery (or has all its
- * handlers stuck), every delivery that was handed out is consumed by a commit or settled (or stuck), and no callback of the clock is due. Each
- * of these ends with a call that passes through here, so nothing is asked twice and nothing sleeps.
+ * Tells when an engine over the memory backend is at rest. Every poll waits for a delivery, or all its handlers are
+ * stuck. Every delivery that was handed out is consumed, settled or stuck. No callback of the clock is due. Each of
+ * these changes with a call that passes through here, so nothing has to look again and again.
  */
-export function createAtRest({ backend, clock, concurrencies, patienceSeconds }: AtRestOptions): AtRest {
+export function createAtRest(
+  workflow: AnyWorkflow,
+  backend: LocatedBackend,
+  clock: FakeClock,
+  patienceSeconds: number,
+): AtRest {
   const receiving = new Set<string>();
-  const inHand = new Set<InHand>();
-  const patiences = new Map<string, () => void>();
-  const waiting = new Set<{ isMet(): boolean; resolve(): void; reject(error: Error): void }>();
-  let looking = false;
-  let ended: Error | undefined;
+  const inHand = new Map<string, InHand>();
+  const { look, until, end } = createWaits();
 
-  const areHandsAtRest = (): boolean => [...inHand].every(({ isStuck }) => isStuck);
+  const areHandsAtRest = (): boolean => [...inHand.values()].every(({ isStuck }) => isStuck);
 
-  const isAtRest = (): boolean => {
-    if (clock.nextAt !== null && clock.nextAt <= clock.now()) return false;
-    if (!areHandsAtRest()) return false;
-    for (const [status, concurrency] of concurrencies) {
-      if (receiving.has(status)) continue;
-      const stuck = [...inHand].filter(({ delivery }) => delivery.status === status);
-      if (stuck.length < concurrency) return false;
-    }
-    return true;
+  /** Every handler of a status is stuck, so that its poll receives nothing. */
+  const isFull = (status: string): boolean => {
+    const { concurrency = backend.limits.concurrency.default } = handledStatus(workflow, status);
+    return [...inHand.values()].filter(({ delivery }) => delivery.status === status).length >= concurrency;
   };
 
-  const until = (isMet: () => boolean): Promise<void> => {
-    if (ended !== undefined) return Promise.reject(ended);
-    return new Promise((resolve, reject) => {
-      waiting.add({ isMet, resolve, reject });
-      look();
-    });
-  };
-
-  /** Something may have come to rest. What it set off in this turn of the event loop happens first. */
-  const look = () => {
-    if (looking || waiting.size === 0) return;
-    looking = true;
-    setImmediate(() => {
-      looking = false;
-      for (const each of waiting) {
-        if (!each.isMet()) continue;
-        waiting.delete(each);
-        each.resolve();
-      }
-    });
-  };
+  const isAtRest = (): boolean =>
+    (clock.nextAt === null || clock.nextAt > clock.now()) &&
+    areHandsAtRest() &&
+    handledStatuses(workflow).every((status) => receiving.has(status) || isFull(status));
 
   const takeInHand = (delivery: Delivery): void => {
-    const each: InHand = { delivery, isStuck: false };
-    inHand.add(each);
     const timer = setTimeout(() => {
       each.isStuck = true;
       look();
     }, patienceSeconds * 1_000);
-    patiences.set(delivery.receipt, () => {
-      clearTimeout(timer);
-      inHand.delete(each);
-    });
+    const each: InHand = { delivery, isStuck: false, timer };
+    inHand.set(delivery.receipt, each);
   };
 
   const letGo = ({ receipt }: Delivery): void => {
-    patiences.get(receipt)?.();
-    patiences.delete(receipt);
+    clearTimeout(inHand.get(receipt)?.timer);
+    inHand.delete(receipt);
     look();
   };
 
@@ -143,9 +116,43 @@ export function createAtRest({ backend, clock, concurrencies, patienceSeconds }:
     handsAtRest: () => until(areHandsAtRest),
 
     end(error) {
+      for (const { delivery } of inHand.values()) letGo(delivery);
+      end(error);
+    },
+  };
+}
+
+/** Makes what calls wait for: conditions, which `look` checks when something may have come to rest. */
+function createWaits() {
+  const waiting = new Set<PromiseWithResolvers<void> & { isMet(): boolean }>();
+  let looking = false;
+  let ended: Error | undefined;
+
+  /** Checks the conditions after this turn of the event loop, so that what the turn set off happens first. */
+  const look = (): void => {
+    if (looking || waiting.size === 0) return;
+    looking = true;
+    setImmediate(() => {
+      looking = false;
+      for (const each of waiting) {
+        if (!each.isMet()) continue;
+        waiting.delete(each);
+        each.resolve();
+      }
+    });
+  };
+
+  return {
+    look,
+    until(isMet: () => boolean): Promise<void> {
+      if (ended !== undefined) return Promise.reject(ended);
+      const each = { ...Promise.withResolvers<void>(), isMet };
+      waiting.add(each);
+      look();
+      return each.promise;
+    },
+    end(error: Error): void {
       ended = error;
-      for (const end of patiences.values()) end();
-      patiences.clear();
       for (const each of waiting) each.reject(error);
       waiting.clear();
     },

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import type { DeliveryMode, LocatedBackend } from "../backend/port.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { laws } from "./contract/laws.ts";
-import type { Case, Survives } from "./contract/trial.ts";
-import { createTrial } from "./contract/trial.ts";
+import { type Case, createTrial, type Survives } from "./contract/trial.ts";
 import { fakeClock } from "./fakeClock.ts";
 
 export type { Survives } from "./contract/trial.ts";
@@ -11,27 +10,27 @@ export type { Survives } from "./contract/trial.ts";
 /** A backend, opened on an empty store for one case. */
 export interface OpenedBackend {
   readonly backend: LocatedBackend;
-  /** Closes it and opens the same store. Needed where the store survives `closing`. */
+  /** Closes the backend and opens the same store. Needed where the store survives `closing`. */
   reopen?(): Promise<LocatedBackend>;
   /**
-   * Drops it as SIGKILL would, with nothing flushed or answered, and opens the same store; a copy of its files as they
-   * are at this moment, opened beside it, does. Needed where the store survives `crashing`.
+   * Drops the backend as SIGKILL would, with nothing flushed or answered, and opens the same store. A copy of the
+   * store's files as they are at this moment, opened beside it, will do. Needed where the store survives `crashing`.
    */
   crash?(): Promise<LocatedBackend>;
-  /** Closes what is still open, and deletes the store. Called once, after the case, also after a failed one. */
+  /** Closes what is still open, and deletes the store. Called once, after the case, also after a failed case. */
   remove(): Promise<void>;
 }
 
 export interface BackendUnderTest {
-  /** Opens the backend on an empty store of its own: cases may run at the same time. */
+  /** Opens the backend on an empty store of its own, since cases may run at the same time. */
   open(options: { readonly clock: Clock; readonly delivery: DeliveryMode }): Promise<OpenedBackend>;
   /** What the store outlives. Cases that need more are left out. */
   readonly survives: Survives;
-  /** `real` for a backend whose time cannot be moved: the cases then wait, for a few seconds each. Default `fake`. */
+  /** `real` for a backend whose time cannot be moved: each case then waits a few seconds. Default `fake`. */
   readonly clock?: "fake" | "real" | undefined;
   /**
-   * How long a case waits, in real time, for what should be there, before it fails. Default: 5 with a fake clock; with
-   * a real one 15, and the accuracy of the backend's timing on top.
+   * How many seconds of real time a case waits for what should be there before it fails. Default: 5 with a fake clock,
+   * else 15 and the backend's `timingSeconds`.
    */
   readonly patienceSeconds?: number | undefined;
 }
@@ -44,7 +43,7 @@ export interface ContractCase {
   run(): Promise<void>;
 }
 
-/** The cases of the twelve laws for one backend and one delivery mode: data for any test runner. */
+/** Gives the cases of the twelve laws for one backend and one delivery mode, for any test runner. */
 export function backendContract(options: BackendUnderTest & { readonly delivery: DeliveryMode }): ContractCase[] {
   return laws.flatMap((cases, index) =>
     cases
@@ -79,8 +78,8 @@ function strength(survives: Survives): number {
 
 async function runCase(each: Case, options: BackendUnderTest & { readonly delivery: DeliveryMode }): Promise<void> {
   const fake = options.clock === "real" ? undefined : fakeClock();
-  const clock = watched(fake ?? systemClock());
-  // The machine's clock does not keep the process alive, and a case may wait for nothing but a lease.
+  const clock = countingTimers(fake ?? systemClock());
+  // Keeps the process alive: the machine's clock does not, and a case may only wait for a lease.
   const alive = setInterval(() => {}, 60_000);
   try {
     const opened = await options.open({ clock, delivery: options.delivery });
@@ -108,19 +107,19 @@ async function runCase(each: Case, options: BackendUnderTest & { readonly delive
       await each.run(trial);
       failed = false;
     } finally {
-      // What the case found says more than a close that fails after it.
+      // Where the case failed, its error says more than that of the removal.
       await opened.remove().catch((error: unknown) => {
         if (!failed) throw error;
       });
     }
-    // A crashed backend's timers died with its process, but not in this one.
+    // In a real crash the timers die with the process. Here they live on.
     if (!crashed) assert.equal(clock.timers, 0, "law 12: timers that closing left");
   } finally {
     clearInterval(alive);
   }
 }
 
-function watched(clock: Clock): Clock & { readonly timers: number } {
+function countingTimers(clock: Clock): Clock & { readonly timers: number } {
   const set = new Set<object>();
   return {
     now: clock.now,

@@ -1,9 +1,8 @@
-import { heap } from "../backend/memory/queues.ts";
 import type { Clock } from "../core/clock.ts";
 
 /** A clock that a test moves. */
 export interface FakeClock extends Clock {
-  /** Moves time on by `seconds` (0 or more; counted in milliseconds), and calls back on the way, in the order of time. */
+  /** Moves time on by `seconds` (0 or more), in whole milliseconds. Callbacks on the way come in the order of time. */
   advance(seconds: number): void;
   /** How many callbacks are still to come: 0 once everything that uses the clock is closed. */
   readonly timers: number;
@@ -13,56 +12,44 @@ export interface FakeClock extends Clock {
 
 interface Timer {
   readonly at: number;
-  /** Of two timers for one moment, the one that was set first rings first. */
-  readonly number: number;
   ring(): void;
-  isSet: boolean;
 }
 
 /**
- * A clock that stands still until `advance` is called, which returns once every callback on the way has; also those
- * set meanwhile, by other callbacks. A callback for a moment that has already passed comes by itself, in the next turn
- * of the event loop, as on the machine's clock. Default start: 24 November 2026, 00:00 UTC.
+ * Makes a clock that stands still until `advance`. That call returns once every callback on the way has returned, also
+ * a callback that another one set meanwhile. A callback for a time that has passed comes in the next turn of the event
+ * loop, as on the machine's clock. Default start: 24 November 2026, 00:00 UTC.
  */
 export function fakeClock(startMilliseconds: number = Date.UTC(2026, 10, 24)): FakeClock {
   let now = startMilliseconds;
-  let numbers = 0;
-  let timersSet = 0;
-  const timers = heap<Timer>((a, b) => a.at < b.at || (a.at === b.at && a.number < b.number));
+  // In the order in which they were set. Of two timers for one time, the one that was set first rings first.
+  const timers = new Set<Timer>();
 
-  function unset(timer: Timer): boolean {
-    if (!timer.isSet) return false;
-    timer.isSet = false;
-    timersSet--;
-    return true;
-  }
+  const next = (): Timer | undefined => {
+    let first: Timer | undefined;
+    for (const timer of timers) if (first === undefined || timer.at < first.at) first = timer;
+    return first;
+  };
+  const ring = (timer: Timer): void => {
+    if (timers.delete(timer)) timer.ring();
+  };
 
   return {
     now: () => now,
 
     get timers() {
-      return timersSet;
+      return timers.size;
     },
 
     get nextAt() {
-      let next = timers.peek();
-      while (next?.isSet === false) {
-        timers.pop();
-        next = timers.peek();
-      }
-      return next?.at ?? null;
+      return next()?.at ?? null;
     },
 
     at(atMilliseconds, callback) {
-      const timer: Timer = { at: atMilliseconds, number: numbers++, ring: callback, isSet: true };
-      timersSet++;
-      timers.push(timer);
-      if (atMilliseconds <= now) {
-        setImmediate(() => {
-          if (unset(timer)) timer.ring();
-        });
-      }
-      return () => void unset(timer);
+      const timer: Timer = { at: atMilliseconds, ring: callback };
+      timers.add(timer);
+      if (atMilliseconds <= now) setImmediate(ring, timer);
+      return () => void timers.delete(timer);
     },
 
     advance(seconds) {
@@ -70,11 +57,9 @@ export function fakeClock(startMilliseconds: number = Date.UTC(2026, 10, 24)): F
         throw new RangeError(`advance: seconds must be 0 or more, and is ${seconds}`);
       }
       const end = now + Math.round(seconds * 1_000);
-      for (let next = timers.peek(); next !== undefined && next.at <= end; next = timers.peek()) {
-        timers.pop();
-        if (!unset(next)) continue;
-        now = Math.max(now, next.at);
-        next.ring();
+      for (let timer = next(); timer !== undefined && timer.at <= end; timer = next()) {
+        now = Math.max(now, timer.at);
+        ring(timer);
       }
       now = Math.max(now, end);
     },

@@ -15,12 +15,12 @@ export type GivenContext = Partial<Omit<DecideContext, "workflow">>;
 type Context = Omit<DecideContext, "workflow">;
 
 /**
- * The order before. Every field has a default: it stands in the workflow's initial status, on its first visit, with no
- * attempt used, placed now; `kind` and `expiresAt` follow from the status, `version` from the visit.
+ * The order before. By default it stands in the workflow's initial status, on its first visit, with no attempt used,
+ * placed now. `kind` and `expiresAt` follow from the status, `version` from the visit.
  */
 export interface GivenOrder<W extends AnyWorkflow = AnyWorkflow>
   extends Partial<Omit<StoredOrder, "status" | "failure" | "entry">> {
-  /** Any string is taken: an order may stand in a status that the workflow does not know. */
+  /** Any string, since an order may stand in a status that the workflow does not know. */
   readonly status?: StatusName<W> | (string & Record<never, never>);
   /** Instead of `dataJson`, as a value. */
   readonly data?: DataOf<W>;
@@ -31,7 +31,7 @@ export interface GivenOrder<W extends AnyWorkflow = AnyWorkflow>
   readonly entry?: Partial<Entry>;
 }
 
-/** What must be so after: only the fields that are given are compared, deeply. */
+/** The change that is expected. Only the fields that are given are compared, deeply. */
 export interface ExpectedChange<W extends AnyWorkflow = AnyWorkflow>
   extends Partial<Omit<StoredOrder, "failure" | "entry">> {
   /** `resultsJson` as a value, compared whole. */
@@ -57,19 +57,21 @@ export interface When<W extends AnyWorkflow = AnyWorkflow> {
   /** The whole decision, for what `then` does not compare. */
   readonly decision: Decision;
   /**
-   * Asserts what the outcome changes, and goes on with the order after. Throws an `AssertionError` when a field
-   * differs, when the outcome was refused, and for a field that no change has.
+   * Asserts what the outcome changes, and goes on with the order after. Throws an `AssertionError` where a field
+   * differs, where the outcome was refused, and for a field that no change has.
    */
   then(expected: ExpectedChange<W>): Given<W>;
-  /** Asserts that the outcome is refused with this code (and a message that matches), and goes on with the same order. */
+  /**
+   * Asserts that the outcome is refused with this code (and a message that matches), and goes on with the same order.
+   */
   refused(code: ErrorCode, message?: RegExp): Given<W>;
 }
 
 const defaultActor: Actor = { runtime: "node", name: "given", requestId: null, messageId: null };
 
 /**
- * Starts a check of what an outcome does to an order: `given(workflow, order).when(outcome).then(change)`. Pure: no
- * store, no queue, no clock. Each step gives the next one's start, so that several read as a story.
+ * Checks what an outcome does to an order: `given(workflow, order).when(outcome).then(change)`. Pure: no store, no
+ * queue, no clock. Each step begins with the order that the step before gave, so that several steps read as a story.
  *
  * ```ts
  * given(orders, { status: "paid", attempts: 4 })
@@ -161,7 +163,7 @@ function fill(workflow: AnyWorkflow, partial: GivenOrder, { now, by }: Context):
   return { ...defaults, ...fields };
 }
 
-/** Compares the given fields in one go, so that the assertion's diff shows all that differ. */
+/** Compares all given fields at once, so that the assertion's diff shows every difference. */
 function compare(actual: Record<string, unknown>, expected: ExpectedChange): void {
   const shown: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(expected)) {

@@ -10,23 +10,17 @@ import type { Random } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
-import type { Order } from "../core/order.ts";
-import {
-  type AnyWorkflow,
-  type HandledStatus,
-  handledStatuses,
-  type StatusName,
-  statusOf,
-  timeoutSecondsOf,
-} from "../core/workflow.ts";
-import { createEngine } from "../engine/createEngine.ts";
-import { createAtRest } from "./atRest.ts";
+import { attemptNumber, type Order } from "../core/order.ts";
+import { type AnyWorkflow, handledStatus, type StatusName, timeoutSecondsOf } from "../core/workflow.ts";
+import { openWorkflows } from "../engine/open.ts";
+import { type EndedAttempt, noObserver, type Observer } from "../engine/telemetry/observer.ts";
+import { type AtRest, createAtRest } from "./atRest.ts";
 import { type FakeClock, fakeClock } from "./fakeClock.ts";
 
 export interface TestWorkflowOptions<Resources extends object = object> {
   /**
-   * What the handlers get instead of what the app's `resources` would open: nothing real is opened. They are the
-   * test's own and are not closed. Default: the app's own, opened now and closed by `close`.
+   * What the handlers get in place of the app's `resources`, which are then not opened. The test keeps them: they are
+   * not closed. Default: the app's own, opened now and closed by `close`.
    */
   readonly resources?: Resources | undefined;
   /** Default `standard`. */
@@ -36,52 +30,52 @@ export interface TestWorkflowOptions<Resources extends object = object> {
   /** Draws the jitter of retries. Default `() => 0.5`: each delay is half of its ceiling. */
   readonly random?: Random | undefined;
   /**
-   * How many seconds of real time a handler may take before it counts as waiting for time to pass. `place`,
-   * `transition` and `retry` then reject with `not_at_rest`; `advance` lets time pass, to its `timeoutSeconds` at the
-   * latest. Default 5.
+   * How many seconds of real time a handler may take before it counts as waiting for time to pass. Then `place`,
+   * `transition` and `retry` reject with `not_at_rest`, and `advance` lets time pass, at most to the handler's
+   * `timeoutSeconds`. Default 5.
    */
   readonly patienceSeconds?: number | undefined;
   /** What the engine and the handlers log. Default: nothing is written. */
   readonly log?: Log | undefined;
 }
 
-/** A workflow at work on a clock that stands still. Every call ends when nothing more happens without time passing. */
+/** A workflow at work on a clock that stands still. Every call ends once nothing more happens without time passing. */
 export interface WorkflowTest<W extends AnyWorkflow = AnyWorkflow> extends AsyncDisposable {
   /**
-   * Everything that can be done to orders, as the typed client and `cauce.workflow` have it: each call ends as it does
-   * there, and not only once everything is at rest.
+   * Every operation on orders, as the typed client and `cauce.workflow` have it. These calls do not wait until
+   * everything is at rest.
    */
   readonly orders: Orders<W>;
-  /** The test's time: for fakes that need it, and for a check that `timers` is 0 after `close`. */
+  /** The test's clock, for fakes that need the time, and for a check that `timers` is 0 after `close`. */
   readonly clock: Pick<FakeClock, "now" | "at" | "timers">;
   /**
-   * Places an order and resolves with it as it stands once everything is at rest. A repeat of an idempotency key gives
-   * the order that is there. Rejects with `invalid_data`, `idempotency_conflict`, `limit_exceeded`, `not_at_rest`,
+   * Places an order, and resolves to it once everything is at rest. A repeat of an idempotency key gives the order that
+   * was placed before. Rejects with `invalid_data`, `idempotency_conflict`, `limit_exceeded`, `not_at_rest`,
    * `closed`.
    */
   place(data: z.input<W["data"]>, options?: KeyedOptions): Promise<OrderOf<W>>;
   /** The order as it stands. Rejects with `order_not_found`, `closed`. */
   get(id: string): Promise<OrderOf<W>>;
   /**
-   * Moves a waiting or failed order, as the API does, and resolves with it once everything is at rest. Rejects with
+   * Moves a waiting or failed order, as the API does, and resolves to it once everything is at rest. Rejects with
    * `order_not_found`, `transition_not_allowed`, `being_handled`, `stale`, `invalid_results`, `idempotency_conflict`,
    * `invalid_request`, `not_at_rest`, `closed`.
    */
   transition(id: string, request: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
   /**
-   * Starts a failed order again, and resolves with it once everything is at rest. Rejects with `order_not_found`,
+   * Starts a failed order again, and resolves to it once everything is at rest. Rejects with `order_not_found`,
    * `not_failed`, `transition_not_allowed`, `not_at_rest`, `closed`.
    */
   retry(id: string): Promise<OrderOf<W>>;
   /**
-   * Lets `seconds` (0 or more) pass: delays, retries, expiries and timeouts come in their order, each at its own time,
-   * and what they set off is at rest before time moves on. Resolves when the last of it is. A handler that still runs
-   * after `patienceSeconds` of real time is passed by. Rejects with `closed`, and with a `RangeError` for other seconds.
+   * Lets `seconds` (0 or more) pass. Delays, retries, expiries and timeouts come in their order, each at its own time.
+   * What each sets off is at rest before time moves on. Does not wait for a handler that runs longer than
+   * `patienceSeconds` of real time. Rejects with `closed`, and with a `RangeError` for other seconds.
    */
   advance(time: { readonly seconds: number }): Promise<void>;
   /** The attempts of an order that have ended, oldest first. */
   attempts(id: string): readonly Attempt<StatusName<W>>[];
-  /** Ends everything; a handler that does not end is timed out. Harmless when called again. */
+  /** Ends everything. A handler that does not end times out. Harmless when called again. */
   close(): Promise<void>;
 }
 
@@ -96,7 +90,7 @@ const options: readonly string[] = [
 const silent: Log = { info: () => {}, warn: () => {}, error: () => {} };
 
 /**
- * Runs an app's workflow for a test: the real engine over the memory backend, on a clock that stands still until
+ * Runs an app's workflow in a test: the real engine over the memory backend, on a clock that stands still until
  * `advance`. Days pass in milliseconds.
  *
  * ```ts
@@ -105,7 +99,8 @@ const silent: Log = { info: () => {}, warn: () => {}, error: () => {} };
  * assert.equal(order.status, "shipped");
  * ```
  *
- * Rejects with `setting_invalid`, `app_invalid`, `limit_exceeded`, and `resources_failed` where the app's `resources` throws.
+ * Rejects with `setting_invalid`, `app_invalid`, `limit_exceeded`, and `resources_failed` where the app's `resources`
+ * throws.
  */
 export async function testWorkflow<W extends AnyWorkflow, Resources extends object>(
   app: App<W, Resources>,
@@ -115,106 +110,101 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
   if (typeof app?.workflow?.name !== "string") {
     throw new CauceError("app_invalid", "testWorkflow: the first argument must be what implement returned");
   }
-  const { resources, delivery, startAt, random = () => 0.5, patienceSeconds = 5, log = silent } = testOptions;
+  const {
+    resources,
+    delivery = "standard",
+    startAt,
+    random = () => 0.5,
+    patienceSeconds = 5,
+    log = silent,
+  } = testOptions;
   const { workflow } = app;
   const clock = fakeClock(startAt?.getTime());
-  const store = memory({ clock, delivery });
+  const atRest = createAtRest(workflow, memory({ clock, delivery }), clock, patienceSeconds);
   const attempts = new Map<string, Attempt[]>();
-  const atRest = createAtRest({
-    backend: {
-      ...store,
-      async commit(change, delivery) {
-        const committed = await store.commit(change, delivery);
-        const attempt = committed === "committed" ? attemptOf(change) : undefined;
-        if (attempt !== undefined) attempts.set(change.before.id, [...(attempts.get(change.before.id) ?? []), attempt]);
-        return committed;
-      },
-    },
-    clock,
-    concurrencies: new Map(
-      handledStatuses(workflow).map((name) => {
-        const { concurrency } = statusOf(workflow, name) as HandledStatus;
-        return [name, concurrency ?? store.limits.concurrency.default];
-      }),
-    ),
-    patienceSeconds,
-  });
-  const engine = createEngine({
-    app: resources === undefined ? app : { ...app, resources: () => resources, release: () => {} },
-    backend: atRest.backend,
-    clock: atRest.clock,
-    random,
-    log,
+  const changed: Observer["changed"] = (change, ended) => {
+    // `keep` only notes that an attempt begins.
+    if (ended === undefined || change.delivery === "keep") return;
+    const { id } = change.before;
+    attempts.set(id, [...(attempts.get(id) ?? []), attemptOf(change, ended)]);
+  };
+  const opened = await openWorkflows({
+    apps: (resources === undefined ? app : { ...app, resources: () => resources, release: () => {} }) as App,
+    ...{ delivery, random, log, clock: atRest.clock, backend: () => atRest.backend },
     actor: { runtime: "node", name: "test" },
+    observerOf: () => ({ ...noObserver, changed }),
   });
-  let advancing: Promise<void> | undefined;
-  let closing: Promise<void> | undefined;
+  const { engine } = opened.workflows[0] as (typeof opened.workflows)[number];
   try {
     await engine.start();
   } catch (error) {
-    await store.close();
+    await opened.close();
     throw error;
   }
-
+  const time = createTime(clock, atRest);
   const { orders } = createLibrary(bindOperations(engine, operations, aroundsOf({ log })));
   const get = async (id: string) => (await orders.call("get", { id })) as OrderOf<W>;
-  /** The order that a call was about, once everything that it set off is at rest. */
+  /** Gives the order of a call, once everything that the call set off is at rest. */
   const settled = async (id: string): Promise<OrderOf<W>> => {
-    do {
-      await atRest.rest();
-      await advancing;
-    } while (advancing !== undefined);
-    for (const { delivery, isStuck } of atRest.inHand) {
+    await time.rest();
+    for (const { delivery, isStuck } of atRest.inHand.values()) {
       if (isStuck && delivery.orderId === id) throw notAtRest(workflow, await get(id), patienceSeconds);
     }
     return get(id);
   };
+  const close = async () => {
+    await time.passUntil(engine.stop());
+    atRest.end(new CauceError("closed", "the test of this workflow is closed; make a new one with testWorkflow"));
+    await opened.close();
+  };
+  let closing: Promise<void> | undefined;
+  const test: WorkflowTest<W> = {
+    // Only the caller's types know which workflow it is.
+    orders: orders as unknown as Orders<W>,
+    clock,
+    place: async (data, options) => settled((await orders.place(data, options)).order.id),
+    get,
+    transition: async (id, request, options) => settled((await orders.transition(id, request, options)).id),
+    retry: async (id) => settled((await orders.retry(id)).id),
+    advance: ({ seconds }) => time.advance(seconds),
+    attempts: (id) => (attempts.get(id) ?? []) as unknown as readonly Attempt<StatusName<W>>[],
+    close: () => (closing ??= close()),
+    [Symbol.asyncDispose]: () => test.close(),
+  };
+  return test;
+}
 
-  const advance = async (end: number): Promise<void> => {
+/** Makes what lets the test's time pass, one `advance` after the other. */
+function createTime(clock: FakeClock, atRest: AtRest) {
+  let advancing: Promise<void> | undefined;
+
+  const passTo = async (end: number): Promise<void> => {
     for (;;) {
       await atRest.rest();
       const now = clock.now();
       if (now >= end) return;
-      // In whole milliseconds, so that a moment between two is passed and not waited for again and again.
+      // In whole milliseconds, rounded up: else a time between two milliseconds would never be reached.
       clock.advance(Math.min(end - now, Math.ceil((clock.nextAt ?? end) - now)) / 1_000);
     }
   };
 
-  /** A handler in hand keeps its time, and no time passes but here. */
-  const close = async () => {
-    const stopping = engine.stop();
-    await atRest.handsAtRest();
-    while (atRest.inHand.size > 0 && clock.nextAt !== null) {
-      clock.advance(Math.max(0, Math.ceil(clock.nextAt - clock.now())) / 1_000);
-      await atRest.handsAtRest();
-    }
-    await stopping;
-    atRest.end(new CauceError("closed", "the test of this workflow is closed; make a new one with testWorkflow"));
-    await store.close();
-  };
+  return {
+    /** Resolves once nothing more happens and no `advance` is under way. */
+    async rest(): Promise<void> {
+      do {
+        await atRest.rest();
+        await advancing;
+      } while (advancing !== undefined);
+    },
 
-  const test: WorkflowTest<W> = {
-    // The types outside are all that knows which workflow it is.
-    orders: orders as unknown as Orders<W>,
-    clock,
-    async place(data, placeOptions) {
-      return settled((await orders.place(data, placeOptions)).order.id);
-    },
-    get,
-    async transition(id, request, transitionOptions) {
-      return settled((await orders.transition(id, request, transitionOptions)).id);
-    },
-    async retry(id) {
-      return settled((await orders.retry(id)).id);
-    },
-    async advance({ seconds }) {
+    async advance(seconds: number): Promise<void> {
       if (!(seconds >= 0) || !Number.isFinite(seconds)) {
         throw new RangeError(`advance: seconds must be 0 or more, and is ${seconds}`);
       }
       const before = advancing;
       const mine = (async () => {
         await before?.catch(() => {});
-        await advance(clock.now() + Math.round(seconds * 1_000));
+        await passTo(clock.now() + Math.round(seconds * 1_000));
       })();
       advancing = mine;
       try {
@@ -223,15 +213,21 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
         if (advancing === mine) advancing = undefined;
       }
     },
-    attempts: (id) => (attempts.get(id) ?? []) as unknown as readonly Attempt<StatusName<W>>[],
-    close: () => (closing ??= close()),
-    [Symbol.asyncDispose]: () => test.close(),
+
+    /** Lets time pass until an engine has stopped: at most as long as its handlers may take. */
+    async passUntil(stopping: Promise<void>): Promise<void> {
+      await atRest.handsAtRest();
+      while (atRest.inHand.size > 0 && clock.nextAt !== null) {
+        clock.advance(Math.max(0, Math.ceil(clock.nextAt - clock.now())) / 1_000);
+        await atRest.handsAtRest();
+      }
+      await stopping;
+    },
   };
-  return test;
 }
 
 function notAtRest(workflow: AnyWorkflow, { id, status }: Order, patienceSeconds: number): CauceError {
-  const seconds = timeoutSecondsOf(statusOf(workflow, status) as HandledStatus);
+  const seconds = timeoutSecondsOf(handledStatus(workflow, status));
   return new CauceError(
     "not_at_rest",
     `order ${id}: the handler of "${status}" has not ended within ${patienceSeconds} s of real time; let what it waits ` +
@@ -239,7 +235,7 @@ function notAtRest(workflow: AnyWorkflow, { id, status }: Order, patienceSeconds
   );
 }
 
-/** For users of plain JavaScript: a misspelt option must not be left out in silence. */
+/** Checks the options, for users of plain JavaScript: a misspelt option must not be ignored. */
 function checkOptions({ startAt, patienceSeconds, ...rest }: TestWorkflowOptions): void {
   const refuse = (what: string): never => {
     throw new CauceError("setting_invalid", `testWorkflow: ${what}`);
@@ -254,17 +250,17 @@ function checkOptions({ startAt, patienceSeconds, ...rest }: TestWorkflowOptions
   }
 }
 
-/** What one attempt came to. */
+/** How one attempt ended. */
 export interface Attempt<Status extends string = string> {
   readonly status: Status;
   readonly visit: number;
-  /** Which try of the handler it was, from 1. */
+  /** The number of the attempt within its visit, from 1. */
   readonly attempt: number;
   /** When it ended, in ISO 8601. */
   readonly at: string;
   /**
-   * `moved`: the handler gave the next status. `retried`: it failed and comes again at `notBefore`. `failed`: it failed
-   * and was the last; the order went to the status of `exhausted`, or is marked failed.
+   * `moved`: the handler gave the next status. `retried`: the attempt failed, and the next one comes at `notBefore`.
+   * `failed`: the last attempt failed, and the order went to the status of `exhausted` or is marked failed.
    */
   readonly outcome: "moved" | "retried" | "failed";
   /** The status that the order went to; null where it stayed. */
@@ -274,21 +270,15 @@ export interface Attempt<Status extends string = string> {
   readonly notBefore: string | null;
 }
 
-/** The attempt that a change ended; undefined for the changes of operators and of the sweep. */
-export function attemptOf({ before, after, ended, delivery }: Change): Attempt | undefined {
-  // Nobody but its attempt moves a handled order that has not failed; `keep` only notes that one begins.
-  if (before.kind !== "handled" || before.failure !== null || delivery === "keep") return undefined;
-  const facts = {
+function attemptOf({ before, after, ended }: Change, { outcome }: EndedAttempt): Attempt {
+  return {
     status: before.status,
     visit: before.visit,
-    attempt: before.attempting ? before.attempts : before.attempts + 1,
+    attempt: attemptNumber(before),
     at: new Date(after.updatedAt).toISOString(),
+    outcome,
     to: ended === null ? null : after.status,
+    error: outcome === "moved" ? null : (after.failure?.message ?? (ended ?? after.entry).error),
     notBefore: after.notBefore === null ? null : new Date(after.notBefore).toISOString(),
   };
-  if (after.failure !== null) return { ...facts, outcome: "failed", error: after.failure.message };
-  if (ended === null) return { ...facts, outcome: "retried", error: after.entry.error };
-  // A handler gives no reason; `exhausted` is one.
-  if (after.entry.reason !== null) return { ...facts, outcome: "failed", error: ended.error };
-  return { ...facts, outcome: "moved", error: null };
 }

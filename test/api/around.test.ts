@@ -13,8 +13,8 @@ import { serving } from "../http/serving.ts";
 
 const who: Who = { kind: "process" };
 
-describe("what goes around operations", () => {
-  it("is composed in its order, the first outermost, and sees input, call and result", async (t) => {
+describe("a function around operations", () => {
+  it("runs in the order of the list, the first outermost, and sees the input, the call and the result", async (t) => {
     const { engines } = await serving(t);
     const told: unknown[] = [];
     const tell =
@@ -31,7 +31,7 @@ describe("what goes around operations", () => {
     assert.deepEqual(told, ["outer before list", "inner before list", ["inner", who, 0], ["outer", who, 0]]);
   });
 
-  it("leaves an operation as it is where it returns what it was given", async (t) => {
+  it("leaves an operation's `run` as it is where it returns that same `run`", async (t) => {
     const { engines } = await serving(t);
     const log = { info: () => {}, warn: () => {}, error: () => {} };
     const around = operatorActions(log);
@@ -43,7 +43,7 @@ describe("what goes around operations", () => {
   });
 });
 
-/** A Cauce whose lines about operators are kept. */
+/** Opens a Cauce, and keeps its log lines about operators' actions. */
 async function opened(keys: readonly { name: string; role: "intake" | "operate"; sha256: string }[] = []) {
   const lines: Record<string, unknown>[] = [];
   const info = (fields: Record<string, unknown>, message: string) => {
@@ -113,7 +113,7 @@ describe("the log of operators' actions", () => {
     ]);
   });
 
-  it("names the key that called, and says where there are no keys", async () => {
+  it("names the key that called, or says that the server has no keys", async () => {
     const { key, sha256 } = createKey();
     const path = "/parcels/queues/received/pause";
     await using open = await opened();
@@ -129,7 +129,7 @@ describe("the log of operators' actions", () => {
     assert.doesNotMatch(JSON.stringify(shop.lines), new RegExp(`${key}|${sha256}`));
   });
 
-  it("says of an action that the store did not take by which code it failed", async (t) => {
+  it("has the error's code for an action that the store did not take", async (t) => {
     const { engines } = await serving(t);
     const lines: Record<string, unknown>[] = [];
     const log = { info: (fields: Record<string, unknown>) => lines.push(fields), warn: () => {}, error: () => {} };
@@ -141,7 +141,7 @@ describe("the log of operators' actions", () => {
     const { operations: bound } = bindOperations(full, operations, [operatorActions(log)]);
     const removing = bound.get("remove")?.run({ id: "1" }, { who });
     await assert.rejects(removing ?? Promise.resolve(), { code: "store_full" });
-    // It may have been full from the second order on, so no count is told.
+    // The store may have refused only later orders, so no count is known.
     const retrying = bound.get("retryMany")?.run({}, { who });
     await assert.rejects(retrying ?? Promise.resolve(), { code: "store_full" });
     const told = { workflow: "orders", who, requestId: null, error: "store_full" };

@@ -8,7 +8,7 @@ import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { testWorkflow } from "../../src/testing/testWorkflow.ts";
 import { parcels, parcelsApp } from "../client/support.ts";
 
-// The client, the library and a test have one interface. What is asked here of one is asked of each.
+// The client, the library and a test of a workflow have one interface, so each test here runs over all three.
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -27,7 +27,7 @@ const faces: Readonly<Record<string, (t: TestContext) => Promise<Orders<typeof p
   library: async (t) => (await openCauce(t)).workflow(parcels),
   async "test of a workflow"(t) {
     const test = await testWorkflow(parcelsApp);
-    // Nothing is handled, as in the others, which were not started.
+    // The other two are not started and handle nothing. A pause makes this one handle nothing, too.
     await test.orders.pause("received");
     t.after(() => test.close());
     return test.orders;
@@ -36,7 +36,7 @@ const faces: Readonly<Record<string, (t: TestContext) => Promise<Orders<typeof p
 
 for (const [name, open] of Object.entries(faces)) {
   describe(`Orders of the ${name}`, () => {
-    it("places once under a key, and reads what was placed", async (t) => {
+    it("place once under a key, and read the placed order", async (t) => {
       const orders = await open(t);
       const { placed, order } = await orders.place({ to: "Ada" }, { idempotencyKey: "k", requestId: "r-1" });
       assert.deepEqual([placed, order.status, order.data], [true, "received", { to: "Ada", kilograms: 1 }]);
@@ -49,7 +49,7 @@ for (const [name, open] of Object.entries(faces)) {
       assert.deepEqual(await orders.list({ status: "received", limit: 5 }), { items: [order], nextCursor: null });
     });
 
-    it("refuses with the codes of the API", async (t) => {
+    it("refuse with the codes of the API", async (t) => {
       const orders = await open(t);
       const { order } = await orders.place({ to: "Ada" });
       const { id } = order;
@@ -61,7 +61,7 @@ for (const [name, open] of Object.entries(faces)) {
       await assert.rejects(orders.retry(id), { code: "not_failed" });
       await assert.rejects(orders.remove(id), { code: "order_not_final" });
       await assert.rejects(orders.pause("nowhere" as never), { code: "status_not_found" });
-      // What a URL resolves away is no other name either.
+      // A URL drops these path segments, and must not lead to another resource.
       for (const name of ["", ".", ".."]) {
         await assert.rejects(orders.pause(name as never), { code: "status_not_found" }, name);
       }
@@ -74,7 +74,7 @@ for (const [name, open] of Object.entries(faces)) {
       }
     });
 
-    it("tells of queues, failures and where an order is stored, in the API's shapes", async (t) => {
+    it("show queues, failures and where an order is stored in the API's shapes", async (t) => {
       const orders = await open(t);
       const { order } = await orders.place({ to: "Ada" });
       const paused = await orders.pause("received");
@@ -103,13 +103,13 @@ for (const [name, open] of Object.entries(faces)) {
       assert.deepEqual(await orders.call("failures"), { items: [] });
     });
 
-    it("takes no filter that is null for one that means every order", async (t) => {
+    it("refuse a filter that is null, and do not take it for every order", async (t) => {
       const orders = await open(t);
       await assert.rejects(orders.retryMany(null as never), { code: "invalid_request" });
       await assert.rejects(orders.call("retryMany", null), { code: "invalid_request" });
     });
 
-    it("refuses a field that an operation does not take, wherever it would travel", async (t) => {
+    it("refuse a field that an operation does not take, in the path, the query or the body", async (t) => {
       const orders = await open(t);
       const { id } = (await orders.place({ to: "Ada" })).order;
       const status = "received";
@@ -124,14 +124,14 @@ for (const [name, open] of Object.entries(faces)) {
       }
     });
 
-    it("has no operation but those that are declared, whatever every object has", async (t) => {
+    it("have the declared operations alone, and none that every object has", async (t) => {
       const orders = await open(t);
       for (const name of ["constructor", "toString", "hasOwnProperty", "__proto__", "placeMany", ""]) {
         await assert.rejects(orders.call(name), { code: "invalid_request", message: /^there is no operation/ }, name);
       }
     });
 
-    it("ends before it begins where the signal is aborted", async (t) => {
+    it("reject a call whose signal is aborted already, and do nothing", async (t) => {
       const orders = await open(t);
       const signal = AbortSignal.abort(new Error("not any more"));
       await assert.rejects(orders.place({ to: "Ada" }, { signal }), { message: "not any more" });
@@ -140,7 +140,7 @@ for (const [name, open] of Object.entries(faces)) {
   });
 }
 
-it("a workflow that is not served is told, and so is an app in its place", async (t) => {
+it("the library names the workflows that it serves where it serves none of the given name, and takes an app for its workflow", async (t) => {
   const cauce = await openCauce(t);
   assert.throws(() => cauce.workflow("nowhere"), { code: "workflow_not_found", message: /there is parcels/ });
   assert.equal(cauce.workflow(parcelsApp), cauce.workflow("parcels"));

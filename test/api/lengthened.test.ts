@@ -12,7 +12,7 @@ import { longer, longerWire } from "./support.ts";
 
 const log = { info: () => {}, warn: () => {}, error: () => {} };
 
-/** A Cauce with two operations more, and a client of it that goes through no network. */
+/** Opens a Cauce with the added operations, and a client that calls it without a network. */
 async function opened(given: readonly Operation[] = longer) {
   const cauce = await openCauce({ apps: parcelsApp, backend: memory, clock: fakeClock(), log }, undefined, given);
   const fetch = async (url: string, init: RequestInit) => cauce.fetch(new Request(url, init));
@@ -25,7 +25,7 @@ interface Described {
 }
 
 describe("an operation that is added to the list", () => {
-  it("has a route, an entry in the description, a client's and a library's call", async () => {
+  it("has a route, an entry in the OpenAPI document, and a call in the client and in the library", async () => {
     await using shop = await opened();
     const { order } = await shop.client.place({ to: "Ada" });
 
@@ -55,7 +55,7 @@ describe("an operation that is added to the list", () => {
     await assert.rejects(shop.client.call("inspect", { id: "batch", note: "x" }), { code: "order_not_found" });
   });
 
-  it("of the whole server answers for each workflow", async () => {
+  it("answers for each workflow where its scope is the server", async () => {
     await using shop = await opened();
     assert.deepEqual(await shop.client.call("weigh"), { kilograms: "parcels".length });
     const response = await shop.cauce.fetch(new Request("http://shop.example/weights"));
@@ -90,7 +90,7 @@ describe("an operation that is added to the list", () => {
     );
   });
 
-  it("of the whole server may take a body, and is described with what it answers", async () => {
+  it("may take a body where its scope is the server, and its answer is in the OpenAPI document", async () => {
     await using shop = await opened();
     assert.deepEqual(await shop.client.call("shake", { times: 3 }), { shaken: 3 });
     await assert.rejects(shop.client.call("shake", { times: 0 }), { code: "invalid_request" });
@@ -103,7 +103,7 @@ describe("an operation that is added to the list", () => {
     });
   });
 
-  it("is no route without its place in the list", async () => {
+  it("has no route while the list does not hold it", async () => {
     await using shop = await opened(operations);
     await assert.rejects(shop.client.call("inspect", { id: "1", note: "x" }), { code: "route_not_found" });
     await assert.rejects(shop.cauce.workflow("parcels").call("inspect", {}), { code: "invalid_request" });

@@ -3,11 +3,11 @@ import { describe, it } from "node:test";
 import { operations } from "../../src/api/operations.ts";
 import { batchWire, pathFieldOf, reservedIdsOf, type Wire, wire } from "../../src/api/orders.ts";
 import { reservedNames } from "../../src/core/defineWorkflow.ts";
-import { clientSettings } from "../../src/node/serverSettings.ts";
+import { rowsOf } from "../../src/node/settings.ts";
 import { problemOf, serving } from "../http/serving.ts";
 
 describe("the wire", () => {
-  it("has a line for each operation, and no other", () => {
+  it("has an entry for each operation, and no other", () => {
     assert.deepEqual(Object.keys(wire).sort(), operations.map(({ name }) => name).sort());
     for (const operation of operations) {
       const line: Wire = wire[operation.name as keyof typeof wire];
@@ -17,7 +17,7 @@ describe("the wire", () => {
     }
   });
 
-  it("reserves the words that stand where an id would", () => {
+  it("reserves the words that stand in a path where an order's id would", () => {
     assert.deepEqual([...reservedIdsOf(wire)].sort(), ["batch", "failures", "retry"]);
     assert.deepEqual([...reservedIdsOf({ ...wire, search: { ...wire.list, path: "/search" } })].sort(), [
       "batch",
@@ -27,7 +27,7 @@ describe("the wire", () => {
     ]);
   });
 
-  it("names the field of a path", () => {
+  it("names the field that a path holds", () => {
     assert.equal(pathFieldOf(wire.pause), "status");
     assert.equal(pathFieldOf(wire.list), undefined);
   });
@@ -41,15 +41,15 @@ it("no workflow can have the name of a route of the server", async (t) => {
   for (const segment of ofServer) assert.ok(reservedNames.has(segment), segment);
 });
 
-it("no field is called as a flag that every command has", () => {
-  const taken = [...Object.keys(clientSettings), "json", "help"];
+it("no field of an operation has the name of a flag that every command has", () => {
+  const taken = [...Object.keys(rowsOf("client")), "json", "help"];
   for (const { name, input, command } of operations) {
     if (command === null) continue;
     for (const field of Object.keys(input?.().shape ?? {})) assert.ok(!taken.includes(field), `${name}: ${field}`);
   }
 });
 
-/** Every path that a workflow has, with something in the place of its field. */
+/** The wires of every operation, and of the batch. */
 const lines: Pick<Wire, "method" | "path" | "scope">[] = [...Object.values(wire), batchWire];
 const paths = lines
   .filter(({ scope }) => scope === undefined)
@@ -63,7 +63,7 @@ for (const [method, path] of paths) {
   });
 }
 
-it("a path that no workflow has is told from an unknown workflow", async (t) => {
+it("a path that no workflow has is answered with route_not_found, and not with workflow_not_found", async (t) => {
   const { request } = await serving(t);
   await problemOf(await request("GET", "/nowhere/x/y/z"), 404, "route_not_found");
   await problemOf(await request("GET", "/nowhere/x/y"), 404, "route_not_found");

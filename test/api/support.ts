@@ -6,7 +6,7 @@ import { asOrder, asValue } from "../../src/api/shapes.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { orderNotFound } from "../../src/engine/operatorActions.ts";
 
-/** One operation more than Cauce has: it looks at the order, and says what it would do. */
+/** An operation that Cauce does not have: it reads an order, and shows the given note as its results. */
 export const inspectWire = {
   method: "POST",
   path: "/{id}/inspections",
@@ -39,7 +39,7 @@ export const inspect = operation<{ id: string; depth?: number; closely?: boolean
   },
 );
 
-/** Another, that answers for every workflow at once. */
+/** An operation that answers for every workflow at once. */
 export const weighWire = {
   method: "GET",
   path: "/weights",
@@ -57,7 +57,7 @@ export const weigh = operation<object, { readonly kilograms: number }>("weigh", 
   run: async (engine) => ({ kilograms: engine.workflow.name.length }),
 });
 
-/** A third, whose fields are in the query, since a DELETE has no body. */
+/** An operation whose fields are in the query, since a DELETE has no body. */
 export const discardWire = {
   method: "DELETE",
   path: "/{id}/drafts",
@@ -76,7 +76,7 @@ export const discard = operation<{ id: string; reason: string; to?: string }, un
   run: async (engine, { id, reason }) => (reason === "none" ? orderNotFound(id, engine.workflow.name) : undefined),
 });
 
-/** And one that changes something in every workflow. */
+/** An operation that changes something in every workflow. */
 export const shakeWire = {
   method: "POST",
   path: "/shakes",

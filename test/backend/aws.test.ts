@@ -7,12 +7,12 @@ import { createStack, startEmulators } from "./aws/emulators.ts";
 import { limitSeconds } from "./aws/patience.ts";
 
 const workflow = "contract";
-/** The contract's statuses; the contract looks into queues of those that are never delivered, too. */
+/** The contract's statuses. Those that are never delivered have a queue, too, since the contract reads it. */
 const statuses = ["received", "priced", "forgotten", "held", "parked", "done"];
 const leaseSeconds = Object.fromEntries(statuses.map((status) => [status, 60]));
 let stages = 0;
 
-// Each case has a stack of its own and waits for time to pass: side by side they take a twelfth of the time.
+// Each case has a stack of its own and waits for time to pass. Run side by side, the cases take a twelfth of the time.
 describe("aws", { concurrency: 12 }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
@@ -48,7 +48,7 @@ describe("aws", { concurrency: 12 }, () => {
           await opened.at(-1)?.close();
           return next();
         },
-        // All that a process of its own would take with it is what it remembers, and nobody asks this one again.
+        // A process that dies loses only its memory. No case calls the earlier backend again.
         crash: next,
         async remove() {
           for (const backend of opened) await backend.close();

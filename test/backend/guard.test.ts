@@ -7,7 +7,7 @@ import type { Backend } from "../../src/backend/port.ts";
 const message = "the store is closed";
 const refused = { name: "CauceError", code: "closed", message };
 
-/** A backend whose `get` ends when the test says so, and what was asked of it. */
+/** Makes a backend whose `get` ends when the test says so, and notes the calls. */
 function watched() {
   const asked: string[] = [];
   const reads = Promise.withResolvers<undefined>();
@@ -22,7 +22,7 @@ function watched() {
   return { backend, asked, reads };
 }
 
-test("a call goes to the backend as it is, and so does its promise", () => {
+test("a guarded call reaches the backend unchanged, and returns the backend's own promise", () => {
   const { backend, asked, reads } = watched();
   const { get, limits } = guarded(backend, message);
   assert.equal(get("a"), reads.promise);
@@ -30,7 +30,7 @@ test("a call goes to the backend as it is, and so does its promise", () => {
   assert.equal(limits, backend.limits);
 });
 
-test("from the close on a call is refused and reaches nothing, also a method that the port does not have", async () => {
+test("a guarded backend refuses each call after its close, also of a method that the port does not have", async () => {
   const { backend, asked } = watched();
   const more = { ...backend, adopt: async () => void asked.push("adopt") };
   const closed = guarded(more, message);
@@ -41,7 +41,7 @@ test("from the close on a call is refused and reaches nothing, also a method tha
   assert.deepEqual(asked, ["close"]);
 });
 
-test("closing twice is closing once", async () => {
+test("a guarded backend that is closed twice is closed once", async () => {
   const { backend, asked } = watched();
   const { close } = guarded(backend, message);
   assert.equal(close(), close());
@@ -49,7 +49,7 @@ test("closing twice is closing once", async () => {
   assert.deepEqual(asked, ["close"]);
 });
 
-test("what is under way is held until it has ended, whether it resolves or rejects", async () => {
+test("a guarded backend keeps each call under way until it has ended, whether it resolves or rejects", async () => {
   for (const end of ["resolve", "reject"] as const) {
     const { backend, reads } = watched();
     const underWay = new Set<Promise<unknown>>();

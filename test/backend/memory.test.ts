@@ -10,13 +10,13 @@ const open: BackendUnderTest["open"] = async ({ clock, delivery }) => {
   return { backend, remove: () => backend.close() };
 };
 
-/** For a machine that is busy: nothing is missing for ever. */
+/** Long enough for a busy machine. A case waits so long only for a delivery that never comes. */
 const patienceSeconds = 600;
 
 describeBackend(test, "memory", { open, survives: "nothing", patienceSeconds });
 
-// Every case waits for real leases of a second or two, so they wait together.
-describe("with the machine's clock", { concurrency: true }, () => {
+// Every case waits for real leases of 1 or 2 s, so the cases run at the same time.
+describe("the memory backend on the machine's clock", { concurrency: true }, () => {
   describeBackend(test, "memory", { open, survives: "nothing", clock: "real", patienceSeconds });
 });
 
@@ -40,19 +40,22 @@ async function place(backend: Backend, fields: Partial<NewOrder> = {}): Promise<
 
 const receiveOptions = { status: "received", max: 10, leaseSeconds: 10, waitSeconds: 0 };
 
-test("it is a factory as createCauce takes it", async () => {
+test("memory is a factory that createCauce can call", async () => {
   const factory: BackendFactory = memory;
   const backend = await factory({ workflow: "orders", delivery: "fifo", clock: fakeClock() });
+  const id = await place(backend);
+  assert.equal((await backend.get(id))?.status, "received");
+  assert.deepEqual(backend.where(id), { store: "memory", file: null, table: null, key: { id } });
   await backend.close();
 });
 
-test("an option that it does not know is refused", () => {
+test("memory refuses an option that it does not know", () => {
   const refused = { name: "CauceError", code: "setting_invalid" };
   assert.throws(() => memory({ directory: "data" } as object), { ...refused, message: /directory/ });
   assert.throws(() => memory({ delivery: "FIFO" } as object), { ...refused, message: /"standard" or "fifo"/ });
 });
 
-test("ids are UUIDs of version 7 that sort by placing, also when the clock stands still or goes back", async () => {
+test("ids are UUIDs of version 7 that sort in the order of the placings, also when the clock stands still or goes back", async () => {
   let now = Date.UTC(2026, 10, 24);
   const backend = memory({ clock: { now: () => now, at: () => () => {} } });
   const ids: string[] = [];
@@ -98,7 +101,7 @@ test("the oldest delivery comes first, also one that came back", async () => {
   await backend.close();
 });
 
-test("with nothing in flight, delayed or waited for, no timer is set", async () => {
+test("memory sets no timer while no delivery is in flight, delayed or waited for", async () => {
   const clock = fakeClock();
   const backend = memory({ clock });
   await place(backend);
@@ -116,7 +119,7 @@ test("with nothing in flight, delayed or waited for, no timer is set", async () 
   await backend.close();
 });
 
-test("a lost delivery is queued again by a sweep, once", async () => {
+test("a sweep queues a lost delivery again, once", async () => {
   const backend = memory({ clock: fakeClock() });
   const id = await place(backend);
   const [delivery] = await backend.receive(receiveOptions);
@@ -133,7 +136,7 @@ test("a lost delivery is queued again by a sweep, once", async () => {
   await backend.close();
 });
 
-test("a sweep's cursor is no list's", async () => {
+test("a sweep's cursor is refused by a list, and a list's by a sweep", async () => {
   const clock = fakeClock();
   const backend = memory({ clock });
   for (let n = 0; n < 2; n++) await place(backend, { status: "held", kind: "waiting", expiresAt: clock.now() });

@@ -10,16 +10,16 @@ import { type Bundle, bundles, functions } from "../../bench/aws/bundle.ts";
 import type { HttpAnswer } from "../../src/lambda/index.ts";
 import { createStack, startEmulators } from "../backend/aws/emulators.ts";
 
-/** In bytes, with some room: the request function's bundle as it is, and those of the other two. */
+/** The largest size of each function's bundle in bytes, some room above today's. */
 const bytesMost = { request: 820_000, processing: 760_000, sweep: 760_000 };
 
-it("the functions' bundles hold no more than they need", async (t) => {
+it("each function's bundle stays under its size and holds one language of zod", async (t) => {
   const { of, remove } = await bundles(functions);
   t.after(remove);
   for (const entry of functions) {
     const bundle = of.get(entry);
     assert.ok(bundle !== undefined && bundle.bytes < bytesMost[entry], `${entry}: ${bundle?.bytes} bytes`);
-    // One `import { z }`, one `z.core` or one lazily imported file that uses zod, and all languages of zod are in it.
+    // One `import { z }`, one `z.core` or one lazily imported user of zod puts every language of zod into a bundle.
     const languages = [...bundle.inputs].filter(
       ([file, bytes]) => /zod\/v4\/locales\/(?!en\.)/.test(file) && bytes > 0,
     );
@@ -27,7 +27,7 @@ it("the functions' bundles hold no more than they need", async (t) => {
   }
 });
 
-/** Starts the bundle in a process of its own and asks it for each path in turn. */
+/** Runs the bundle in a process of its own and requests each path in turn. */
 async function answersOf({ path }: Bundle, stage: string, paths: readonly string[]): Promise<HttpAnswer[]> {
   const script = `
     const { handler } = await import(${JSON.stringify(pathToFileURL(path).href)});
@@ -46,8 +46,8 @@ async function answersOf({ path }: Bundle, stage: string, paths: readonly string
   return JSON.parse(stdout.split("\n").at(-1) ?? "");
 }
 
-/** On the emulators, since a function reads its store before it answers anything. */
-it("the request function is one file, and serves the description of the API and its page from it", async (t) => {
+// The test needs the emulators, since a function reads its store before it answers.
+it("the request function's one file serves the OpenAPI document and the docs page", async (t) => {
   const emulators = await startEmulators();
   const stage = "onefile";
   const stack = await createStack({ workflow: workflow.name, stage, mode: "standard", statuses: handled });
@@ -70,6 +70,6 @@ it("the request function is one file, and serves the description of the API and 
   const [script] = /<script type="module">[\s\S]+<\/script>/.exec(page.body) ?? [];
   assert.match(style ?? "", /\.route/);
   assert.match(script ?? "", /fetch\("openapi\.json"/);
-  // Nothing lies beside the page but the description.
+  // The page fetches the OpenAPI document and no other file.
   assert.doesNotMatch(page.body, /<link[^>]* href="(?!data:)|<script[^>]* src=|\bimport\b\s*[({"]/);
 });

@@ -4,8 +4,8 @@ import { measureOrders } from "../../bench/aws/measure.ts";
 import { dollarsPerMillion } from "../../bench/aws/prices.ts";
 import { indexUnits, itemBytes, readUnits, tableUnits } from "../../bench/aws/units.ts";
 
-describe("what an order takes on AWS", () => {
-  it("is four writes, reads by the batch, and publishes by the batch, in items within 1 KB", async () => {
+describe("an order on AWS", () => {
+  it("takes four writes, batched reads and batched publishes, with items within 1 KB", async () => {
     const measured = await measureOrders({ orders: 20 });
     assert.deepEqual(
       { ...measured, calls: undefined, itemBytes: undefined },
@@ -16,12 +16,12 @@ describe("what an order takes on AWS", () => {
         tableWrites: 4,
         readCalls: 0.3,
         itemsRead: 3,
-        // Placed by itself, then twice a tenth of a batch; the last hop publishes nothing.
+        // The placing publishes by itself, the next two moves in batches of ten. The last move publishes nothing.
         snsCalls: 1.2,
         sqsCalls: 0,
         processingInvocations: 0.3,
         tableUnits: 4,
-        // Placed and moved twice while open, and then the key changes.
+        // One unit for the placing, one for each of two moves while open, two when the last move changes the key.
         indexUnits: 5,
         readUnits: 3,
         itemBytes: undefined,
@@ -35,13 +35,13 @@ describe("what an order takes on AWS", () => {
   });
 });
 
-describe("units", () => {
+describe("DynamoDB's units", () => {
   it("count names and values as DynamoDB does", () => {
     assert.equal(itemBytes({ id: { S: "ñ" }, n: { N: "1200" }, m: { N: "-12.5" }, b: { BOOL: true } }), 4 + 3 + 5 + 2);
     assert.equal(itemBytes({ h: { B: new Uint8Array(32) }, s: { SS: ["ab", "c"] } }), 33 + 4);
   });
 
-  it("go by the kilobyte, and by the larger of before and after", () => {
+  it("are counted by the kilobyte, and by the larger of the item before and after", () => {
     const of = (bytes: number, ix = "o") => ({ ix: { S: ix }, t: { S: "x".repeat(bytes - 3 - ix.length) } });
     assert.equal(tableUnits(undefined, of(1_024)), 1);
     assert.equal(tableUnits(of(1_025), of(10)), 2);

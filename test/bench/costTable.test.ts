@@ -10,8 +10,8 @@ import { readText } from "../docs/markdown.ts";
 
 const shape = { dataBytes: 196, statuses: 3, batch: 10 };
 
-describe("the costs that are worked out", () => {
-  it("are those that are measured", async () => {
+describe("the computed costs", () => {
+  it("are equal to the measured costs", async () => {
     const measured = await measureOrders({ orders: 20 });
     const computed = computeOrder({ ...shape, dataBytes: measured.dataBytes });
     assert.deepEqual(
@@ -23,12 +23,12 @@ describe("the costs that are worked out", () => {
       [measured.snsCalls, measured.processingInvocations],
     );
     for (const [write, bytes] of computed.itemBytes.entries()) {
-      // In what is measured one name stands for both functions.
+      // The measured items hold one name for both functions.
       assert.ok(Math.abs(bytes - (measured.itemBytes[write] as number)) < 40, `write ${write}: ${bytes} bytes`);
     }
   });
 
-  it("are those that are measured with data in an item of its own", async () => {
+  it("are equal to the measured costs where the data has an item of its own", async () => {
     const measured = await measureOrders({ orders: 20, noteBytes: 4_000 });
     const computed = computeOrder({ ...shape, dataBytes: measured.dataBytes });
     assert.ok(measured.dataBytes > 4_000);
@@ -38,7 +38,7 @@ describe("the costs that are worked out", () => {
     );
   });
 
-  it("of a month count the alarms and sweeps that a stack has", async (t) => {
+  it("include the stack's alarms and sweeps in the costs of a month", async (t) => {
     for (const { app, module } of [apps.shop, apps.wider]) {
       const made = await synthesized({ app, module });
       t.after(() => made.remove());
@@ -72,7 +72,7 @@ describe("docs/costs.md", () => {
     );
   });
 
-  it("has the prices", () => {
+  it("has the prices of the code, and the total that they give", () => {
     const known = [prices.lambdaGigabyteSecond.toFixed(10), prices.writeUnitsPerMillion, prices.readUnitsPerMillion];
     for (const price of known) assert.ok(page.includes(` ${price} `), `${price}`);
     const total = Object.values(dollarsPerMillion(computeOrder(shape))).reduce((sum, each) => sum + each, 0);

@@ -8,7 +8,7 @@ const runs = (...completed: number[]): Measured[] =>
 const holding = (a: readonly Measured[], b: readonly Measured[]) => compared(a, b).map(({ holds }) => holds);
 
 describe("two checkouts measured in turn", () => {
-  it("hold where the medians are within 5 %, whatever one round was", () => {
+  it("hold where their medians are within 5 %, whatever one round measured", () => {
     assert.deepEqual(holding(runs(100, 100, 100), runs(95, 20, 96)), [true, true, true]);
     assert.deepEqual(holding(runs(100, 100, 100), runs(94, 94, 200)), [false, true, true]);
   });
@@ -16,7 +16,7 @@ describe("two checkouts measured in turn", () => {
   it("hold where the difference is smaller than the spread of A's own rounds", () => {
     assert.deepEqual(holding(runs(90, 100, 111), runs(80, 80, 80)), [true, true, true]);
     assert.deepEqual(holding(runs(90, 100, 110), runs(80, 80, 80)), [false, true, true]);
-    // B's own spread excuses nothing.
+    // The spread of B's own rounds is no excuse.
     assert.deepEqual(holding(runs(100, 100, 100), runs(60, 90, 120)), [false, true, true]);
   });
 
@@ -43,16 +43,16 @@ describe("two checkouts measured in turn", () => {
   });
 });
 
-describe("the start of the functions", () => {
+describe("the ratio of two checkouts' starts", () => {
   const starts = (...processorMilliseconds: number[]): Start[] =>
     processorMilliseconds.map((each, n) => ({ milliseconds: 1_000 * (n + 1), processorMilliseconds: each }));
 
-  it("is told by turns: a machine that is slow for a while is slow for both", () => {
+  it("compares turn by turn, since a machine that is slow for a while is slow for both", () => {
     assert.equal(ratioOf(starts(12, 120, 13), starts(10, 100, 10), "processorMilliseconds"), 1.2);
     assert.equal(ratioOf(starts(12, 120, 13), starts(10, 100, 10), "milliseconds"), 1);
   });
 
-  it("follows the ratio of processor time: its bound, and at most 0.02 above the other checkout's", () => {
+  it("may be 1.25 in processor time, and at most 0.02 above the other checkout's", () => {
     assert.equal(startFault(1.25), undefined);
     assert.match(startFault(1.251) ?? "", /1\.251 times the processor time .* the bound is 1\.25$/);
     assert.equal(startFault(1.22, 1.2), undefined);

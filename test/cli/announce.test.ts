@@ -29,7 +29,7 @@ const claims = implement(
 );
 
 describe("announce", () => {
-  it("says where the server and the data are and what to try, in aligned columns", () => {
+  it("prints the server's address, the data's place and commands to try, in aligned columns", () => {
     assert.equal(
       announce(announcement),
       `Cauce 1.2.3 listens on http://127.0.0.1:3000
@@ -43,7 +43,7 @@ Place an order, and see where it stands:
   curl -i http://127.0.0.1:3000/orders -H 'content-type: application/json' -d '{"customerId":"c-1","currency":"EUR","items":[{"sku":"TEA-1","quantity":2,"unitPrice":4.5}]}'
   curl http://127.0.0.1:3000/orders
 
-Ctrl+C stops it; what is in hand is finished first.
+Ctrl+C stops it, after the requests and handlers under way.
 `,
     );
   });
@@ -57,7 +57,7 @@ Ctrl+C stops it; what is in hand is finished first.
     assert.match(text, /curl -i http:\/\/127\.0\.0\.1:3000\/shop\/claims .* -d '\{"text":"it'\\''s broken"\}'\n/);
   });
 
-  it("gives an address to call, whatever it is bound to, and says that a key is needed", () => {
+  it("prints an address that can be called, whatever the server is bound to, and says that a key is needed", () => {
     const everywhere = announce({ ...announcement, host: "0.0.0.0", keys: 2 });
     assert.match(everywhere, /listens on http:\/\/127\.0\.0\.1:3000 \(and every other address of this machine\)\n/);
     assert.match(everywhere, /keys +2\n/);
@@ -65,7 +65,7 @@ Ctrl+C stops it; what is in hand is finished first.
     assert.match(announce({ ...announcement, host: "::1" }), /listens on http:\/\/\[::1\]:3000\n/);
   });
 
-  it("says of a worker that it serves nothing to place orders with", () => {
+  it("prints no command that places orders for a worker", () => {
     const text = announce({ ...announcement, role: "work", store: [["queues", "orders-paid-dev"]] });
     assert.match(
       text,
@@ -74,7 +74,7 @@ Ctrl+C stops it; what is in hand is finished first.
     assert.doesNotMatch(text, /curl|keys/);
   });
 
-  it("says where an example would come from, if none can be made up", () => {
+  it("says how to give an example where none can be made up", () => {
     const app = implement(
       defineWorkflow({
         name: "claims",
@@ -89,12 +89,12 @@ Ctrl+C stops it; what is in hand is finished first.
 });
 
 describe("sampleData", () => {
-  it("takes a schema's own example", () => {
+  it("is the schema's own example where it has one", () => {
     assert.deepEqual(sampleData(z.object({ a: z.string() }).meta({ examples: [{ a: "mine" }] })), { a: "mine" });
     assert.deepEqual(sampleData(z.object({ a: z.string().meta({ examples: ["mine"] }) })), { a: "mine" });
   });
 
-  it("makes up data that the schema takes", () => {
+  it("is data that the schema takes", () => {
     const schema = z.strictObject({
       name: z.string().min(8).max(10),
       email: z.email(),
@@ -121,7 +121,7 @@ describe("sampleData", () => {
     assert.ok(!Object.hasOwn(sample as object, "left"));
   });
 
-  it("makes nothing up where the schema asks more than it says", () => {
+  it("is undefined where a check of the schema refuses what was made up", () => {
     assert.equal(sampleData(z.object({ a: z.string().refine((text) => text === "secret") })), undefined);
     assert.equal(sampleData(z.object({ a: z.string().refine(async () => true) })), undefined);
   });

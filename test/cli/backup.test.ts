@@ -17,7 +17,7 @@ const bin = fileURLToPath(new URL("../../bin/cauce.js", import.meta.url));
 
 describe("cauce backup", () => {
   for (const delivery of ["standard", "fifo"] as const) {
-    it(`copies a server under load, ${delivery}: what was acknowledged before is in the copy, and finishes`, async (t) => {
+    it(`copies the store of a server under load, and every order acknowledged before finishes in the copy (${delivery})`, async (t) => {
       const directory = temporaryDirectory(t);
       const [data, restored, copy] = ["data", "restored", "copy.db"].map((name) => join(directory, name)) as [
         string,
@@ -69,7 +69,7 @@ describe("cauce backup", () => {
     });
   }
 
-  it("refuses what it cannot do in one line, and makes no file", async (t) => {
+  it("refuses wrong arguments and unreadable stores in one line, and makes no file", async (t) => {
     const directory = temporaryDirectory(t);
     const data = join(directory, "data");
     for (const workflow of ["claims", "orders"]) {
@@ -99,7 +99,7 @@ describe("cauce backup", () => {
     assert.match((await forced.ended).stdout, /there\.db holds 1 orders of "orders"/);
   });
 
-  it("never takes the place of a store, whose server would go on writing to what is gone", async (t) => {
+  it("never replaces a store's file, to which a server would go on writing", async (t) => {
     const directory = temporaryDirectory(t);
     const [data, other] = [join(directory, "data"), join(directory, "other")];
     for (const [at, workflow] of [
@@ -133,7 +133,7 @@ describe("cauce backup", () => {
     assert.deepEqual([filesOf(data), filesOf(other)], before);
   });
 
-  it("removes what a backup that was killed left, and leaves that of one that runs", async (t) => {
+  it("removes the partial file of a killed backup, and leaves that of a running one", async (t) => {
     const directory = temporaryDirectory(t);
     const data = join(directory, "data");
     const backend = await openSqlite(data, { clock: systemClock() });

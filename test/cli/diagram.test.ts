@@ -79,7 +79,7 @@ describe("cauce diagram", () => {
     );
   });
 
-  it("says in one line what does not load", async (t) => {
+  it("says in one line which app does not load", async (t) => {
     const { code, stderr } = await cauce(t, ["diagram", "gone.ts"]).ended;
     assert.equal(code, 1);
     assert.match(stderr, /^app_not_loadable: gone\.ts: [^\n]+\n$/);

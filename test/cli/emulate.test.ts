@@ -7,7 +7,7 @@ import { cauce, type Process } from "./support.ts";
 const app = fileURLToPath(new URL("../emulate/fixtures/quick.app.ts", import.meta.url));
 const emulate = (...args: string[]) => ["emulate", app, "--port", "0", ...args];
 
-/** Places an order and waits for its end; gives the process id of the function that handled it. */
+/** Places an order, waits for its end, and gives the process id of the function that handled it. */
 async function functionProcess({ wrote }: Process): Promise<number> {
   const [, url = ""] = await wrote(/quick +(http:\S+\/quick)/);
   const client = createClient({ url });
@@ -18,12 +18,12 @@ async function functionProcess({ wrote }: Process): Promise<number> {
 }
 
 describe("cauce emulate", { concurrency: true }, () => {
-  it("serves each workflow where it says, and ends with SIGTERM and all its processes", async (t) => {
+  it("serves each workflow at the printed address, and ends at SIGTERM with all its processes", async (t) => {
     const two = fileURLToPath(new URL("../emulate/fixtures/two.app.ts", import.meta.url));
     const command = cauce(t, ["emulate", two, "--port", "0", "--public"]);
     const pid = await functionProcess(command);
     process.kill(pid, 0);
-    // Its stack's name comes before the first one's: addresses go by the order in the module.
+    // "other" sorts before "quick", and addresses follow the order of the apps in the module.
     const [, url = ""] = await command.wrote(/\n {2}other +(http:\S+\/other)\n/);
     const client = createClient({ url });
     const { order } = await client.place({ note: "n" });
@@ -37,14 +37,14 @@ describe("cauce emulate", { concurrency: true }, () => {
     assert.match(stdout, /\n {2}tables +quick-table-dev, other-table-dev\n/);
   });
 
-  it("says from which seed its faults follow", async (t) => {
+  it("prints the seed of its faults", async (t) => {
     const command = cauce(t, emulate("--public", "--chaos", "--seed", "7"));
     await command.wrote(/\n {2}chaos +seed 7\n[\s\S]*Ctrl\+C/);
     command.kill("SIGINT");
     assert.equal((await command.ended).code, 0);
   });
 
-  it("leaves no function's process behind where it is killed", async (t) => {
+  it("leaves no function's process behind when it is killed", async (t) => {
     const command = cauce(t, emulate("--public"));
     const pid = await functionProcess(command);
     command.kill("SIGKILL");

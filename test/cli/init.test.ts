@@ -10,9 +10,8 @@ import { description, report } from "../../src/cli/output.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import { temporaryDirectory } from "./support.ts";
 
-// That what it writes installs, passes its test and starts is shown by test/package.test.ts, from the packed package,
-// and by test/docs/firstScreen.test.ts, from a checkout.
-// The test that it writes is one here too.
+// test/package.test.ts shows that a written project installs, passes its test and starts, from the packed package.
+// test/docs/firstScreen.test.ts shows the same from a checkout. The project's own test runs here, too.
 await import("../../templates/orders.test.ts");
 
 const templates = new URL("../../templates/", import.meta.url);
@@ -21,7 +20,7 @@ const { version } = description();
 const file = `cauce-${version}.tgz`;
 const published: OwnPackage = { version, directory: "/opt/cauce", file: undefined, pack: undefined };
 const installed: OwnPackage = { ...published, file };
-/** Packs in no time. */
+/** A checkout whose packing takes no time. */
 const checkout: OwnPackage = {
   ...installed,
   async pack(directory) {
@@ -31,7 +30,7 @@ const checkout: OwnPackage = {
   },
 };
 
-/** What the command does, with a package of its own. */
+/** Runs the command with the given package. */
 async function init(directory: string, options: Partial<InitOptions> = {}) {
   let stdout = "";
   let stderr = "";
@@ -45,13 +44,13 @@ async function init(directory: string, options: Partial<InitOptions> = {}) {
   return { exit, stdout, stderr };
 }
 
-/** The text of every file in a directory, by its name. */
+/** Reads every file of a directory, by its name. */
 function contents(directory: string): Record<string, string> {
   const names = readdirSync(directory).sort();
   return Object.fromEntries(names.map((name) => [name, readFileSync(join(directory, name), "utf8")]));
 }
 
-/** What a project asks npm for. */
+/** Gives the project's dependency on Cauce. */
 function cauceOf(directory: string): string {
   return JSON.parse(readFileSync(join(directory, "package.json"), "utf8")).dependencies.cauce;
 }
@@ -61,7 +60,7 @@ function newDirectory(t: TestContext, name = "Tea Shop"): string {
 }
 
 describe("cauce init", () => {
-  it("writes the templates, which this repository checks and runs, as they are", async (t) => {
+  it("writes the templates unchanged, as this repository checks and runs them", async (t) => {
     const directory = newDirectory(t);
     const { exit, stdout, stderr } = await init(directory);
     assert.deepEqual([exit, stderr], [0, ""]);
@@ -73,7 +72,7 @@ describe("cauce init", () => {
     assert.ok(description?.endsWith("}\n"));
   });
 
-  it("asks for this version of Cauce, and for what Cauce is checked with", async (t) => {
+  it("asks for this version of Cauce, and for the versions of packages that Cauce is checked with", async (t) => {
     const directory = newDirectory(t);
     await init(directory);
     const { peerDependencies, devDependencies } = description();
@@ -87,7 +86,7 @@ describe("cauce init", () => {
     assert.deepEqual(Object.keys(written.scripts), ["start", "test", "typecheck"]);
   });
 
-  it("writes the same in JavaScript, since the templates hold no types of their own", async (t) => {
+  it("writes the same files in JavaScript, since the templates have no types to strip", async (t) => {
     const directory = newDirectory(t);
     assert.equal((await init(directory, { language: "javascript" })).exit, 0);
     const written = contents(directory);
@@ -136,7 +135,7 @@ describe("cauce init", () => {
     assert.equal(readFileSync(file, "utf8"), "mine");
   });
 
-  it("takes one language, and needs a directory", async (t) => {
+  it("refuses two languages, and a call without a directory", async (t) => {
     for (const args of [[newDirectory(t), "--typescript", "--javascript"], []]) {
       let stderr = "";
       const output = { out: (text: string) => assert.fail(text), err: (text: string) => void (stderr += text) };
@@ -145,7 +144,7 @@ describe("cauce init", () => {
     }
   });
 
-  it("starts a relative path where the command was given", async (t) => {
+  it("takes a relative path from the directory of the shell", async (t) => {
     const from = temporaryDirectory(t);
     const { stdout } = await init("shop", { from });
     assert.ok(existsSync(join(from, "shop/orders.app.ts")));
@@ -177,7 +176,7 @@ describe("cauce init", () => {
     assert.match(stdout, /^ {2}npm pack --ignore-scripts "\/opt\/My Shop\/cauce"\n {2}npm install\n/m);
   });
 
-  it("leaves nothing where the packing fails, or the copying of what was packed", async (t) => {
+  it("leaves no file where the packing or the copying of the package fails", async (t) => {
     const failing = {
       ...checkout,
       pack: () => Promise.reject(new CauceError("package_not_packed", "npm ended with 1")),

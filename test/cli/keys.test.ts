@@ -10,7 +10,7 @@ const keyIn = (text: string) => String(/^key +(\S+)$/m.exec(text)?.[1]);
 const lineIn = (text: string) => String(/^line +(.+)$/m.exec(text)?.[1]);
 
 describe("cauce keys create", () => {
-  it("prints a key, the line to store and how to use both", async (t) => {
+  it("prints a key, the line to store, and how to use both", async (t) => {
     const { code, stdout, stderr } = await cauce(t, ["keys", "create", "--role", "intake", "--name", "shop"]).ended;
     assert.equal(stderr, "");
     assert.equal(code, 0);
@@ -23,7 +23,7 @@ describe("cauce keys create", () => {
     });
   });
 
-  it("names a key after its role, and refuses a role that there is not", async (t) => {
+  it("names a key after its role by default, and refuses an unknown role", async (t) => {
     assert.match(createKeys({ role: "read" }), /^line +read read /m);
     const { code, stderr } = await cauce(t, ["keys", "create", "--role", "admin"]).ended;
     assert.equal(code, 2);
@@ -32,7 +32,7 @@ describe("cauce keys create", () => {
     assert.equal((await cauce(t, ["keys", "create", "--role", "read", "--name", "a b"]).ended).code, 2);
   });
 
-  it("appends to a file that its owner alone can read, and never the key itself", (t) => {
+  it("appends the line, and never the key itself, to a file that its owner alone can read", (t) => {
     const file = join(temporaryDirectory(t), "keys");
     const first = createKeys({ role: "intake", file });
     const second = createKeys({ role: "read", file });
@@ -41,7 +41,7 @@ describe("cauce keys create", () => {
     assert.equal(readKeys({ keysFile: file, keys: undefined })?.keys.length, 2);
   });
 
-  it("keeps what is in the file, ends its last line, and takes away others' rights", (t) => {
+  it("keeps the file's content, ends its last line, and takes away the rights of other users", (t) => {
     const file = join(temporaryDirectory(t), "keys");
     writeFileSync(file, "# the shop's keys");
     chmodSync(file, 0o644);
@@ -86,7 +86,7 @@ describe("readKeys", () => {
     }
   });
 
-  it("says how to put the first key into a file that has none", (t) => {
+  it("says how to add the first key to a file without keys", (t) => {
     const file = join(temporaryDirectory(t), "keys");
     for (const text of ["", "# nobody yet\n"]) {
       writeFileSync(file, text);
@@ -99,7 +99,7 @@ describe("readKeys", () => {
     assert.equal(readKeys({ keysFile: file, keys: undefined })?.keys.length, 1);
   });
 
-  it("has none where none are set", () => {
+  it("gives no keys where none are set", () => {
     assert.equal(readKeys({ keysFile: undefined, keys: undefined }), undefined);
   });
 });

@@ -6,7 +6,7 @@ import { loadApp } from "../../src/cli/loadApp.ts";
 import { main } from "../../src/cli/main.ts";
 import { ordersApp, temporaryDirectory, tinyAppSource } from "./support.ts";
 
-/** What the command line says of an app, on stderr, and its exit code. */
+/** Runs a command on an app, and gives its stderr and exit code. */
 async function said(file: string) {
   let stderr = "";
   const exit = await main(["diagram", file], { out: () => {}, err: (text) => (stderr += text) });
@@ -50,13 +50,13 @@ describe("loadApp", () => {
     });
   }
 
-  it("says how to find a syntax error in JavaScript, whose place Node does not tell", async (t) => {
+  it("says how to find a syntax error in JavaScript, whose line Node does not tell", async (t) => {
     const file = join(temporaryDirectory(t), "app.mjs");
     writeFileSync(file, "export default {\n  a: 1,,\n}\n");
     assert.match((await said(file)).stderr, /^app_not_loadable: [^\n]+syntax error[^\n]+node --check[^\n]+\n$/);
   });
 
-  it("says that a module is not there, is a directory, or is no module", async (t) => {
+  it("says that a file is missing, is a directory, or is no module", async (t) => {
     const directory = temporaryDirectory(t);
     const text = join(directory, "app.txt");
     writeFileSync(text, "");
@@ -72,7 +72,7 @@ describe("loadApp", () => {
     }
   });
 
-  it("hands on what is wrong with a workflow, with its own code", async (t) => {
+  it("passes on a workflow's own error with its code", async (t) => {
     const file = join(temporaryDirectory(t), "app.ts");
     writeFileSync(file, tinyAppSource().replace('["done"]', '["gone"]'));
     assert.match((await said(file)).stderr, /^workflow_invalid: [^\n]*"open"[^\n]*"gone"[^\n]*\n$/);

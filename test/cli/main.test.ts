@@ -54,15 +54,15 @@ describe("cauce", () => {
     });
   });
 
-  it("is what the bin runs, with its exit code", async (t) => {
+  it("runs as the package's bin, with its exit code", async (t) => {
     const help = await cauce(t, ["--help"]).ended;
     assert.equal(help.code, 0);
     assert.equal(help.stdout, (await run("--help")).stdout);
     assert.equal((await cauce(t, ["strat"]).ended).code, 2);
   });
 
-  it("ends when all of a long output is taken, and not before", async (t) => {
-    // Far more than a pipe holds.
+  it("ends when its reader has taken all of a long output, and not before", async (t) => {
+    // The output is far longer than a pipe's buffer.
     const app = join(temporaryDirectory(t), "long.app.ts");
     const source = `import { z } from ${JSON.stringify(import.meta.resolve("zod"))};
       import { defineWorkflow, final, implement } from ${JSON.stringify(index)};

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 const bin = fileURLToPath(new URL("../../bin/cauce.js", import.meta.url));
 
-// What Node 20 is to this file: another number, and modules without the names that came later.
+// Imitates Node 20: another version, and modules without the exports that came later.
 const node20 = `
   import { registerHooks } from "node:module";
   Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.0.0" } });

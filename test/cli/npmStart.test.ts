@@ -27,7 +27,7 @@ describe("npm start", () => {
     });
   }
 
-  it("drains and exits with 0 at Ctrl+C, which the terminal sends to all of them", async (t) => {
+  it("drains and exits with 0 at Ctrl+C, which the terminal sends to every process of the group", async (t) => {
     const npm = await npmStart(t);
     npm.killAll("SIGINT");
     const { code, stdout } = await npm.ended;
@@ -35,7 +35,7 @@ describe("npm start", () => {
     assert.equal(code, 0);
   });
 
-  it("finds its first word on cmd.exe, too, as a file that runs the rest", () => {
+  it("has a file for its first word, `exec`, that runs the rest on cmd.exe", () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
     assert.match(scripts.start, /^exec node /);
     assert.equal(readFileSync(join(root, "templates/exec.cmd"), "utf8"), readFileSync(join(root, "exec.cmd"), "utf8"));

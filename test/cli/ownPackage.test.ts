@@ -10,7 +10,7 @@ import { cauce, temporaryDirectory } from "./support.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** A checkout of nothing but what packing needs; its compiler is the given script. */
+/** Makes a checkout that has only what packing needs, with the given script as its compiler. */
 function checkoutOf(t: TestContext, compiler?: string): string {
   const checkout = temporaryDirectory(t);
   writeFileSync(join(checkout, "package.json"), JSON.stringify({ name: "cauce", version: "0.0.1", files: ["dist"] }));
@@ -23,11 +23,11 @@ function checkoutOf(t: TestContext, compiler?: string): string {
 }
 
 describe("Cauce's own package", () => {
-  it("is packed from a checkout, and never published under this version", () => {
+  it("is packed from a checkout, and marked so that npm never publishes it", () => {
     const own = ownPackage();
     assert.equal(own.file, `cauce-${description().version}.tgz`);
     assert.ok(own.pack !== undefined);
-    // An installed package knows by this that the registry does not have it; npm publishes none that says so.
+    // npm publishes no private package, so an installed package with this mark did not come from the registry.
     assert.equal(description().private, true);
   });
 

@@ -15,7 +15,7 @@ describe("the roles on AWS", { concurrency: 3, timeout: limitMilliseconds }, () 
   });
   after(() => emulators.stop());
 
-  it("share the work: one serves, and each status has a worker, that SIGTERM drains", async (t) => {
+  it("share the work: one serves the API, and each status has a worker that SIGTERM drains", async (t) => {
     const { start } = await staged(t, "shared");
     const held = await gate(t);
     const api = start("--role", "api");
@@ -70,7 +70,7 @@ describe("the roles on AWS", { concurrency: 3, timeout: limitMilliseconds }, () 
     assert.ok(await waitFor(location, ended));
   });
 
-  it("keep a group's order in FIFO delivery, over several workers and one that does all", async (t) => {
+  it("keep a group's order in FIFO delivery, over several workers and a process without a role", async (t) => {
     const { start } = await staged(t, "fifo", "fifo");
     const held = await gate(t);
     const api = start("--role", "api");
@@ -95,7 +95,7 @@ describe("the roles on AWS", { concurrency: 3, timeout: limitMilliseconds }, () 
     for (const process of [api, ...workers]) assert.equal((await process.ended).code, 0);
   });
 
-  it("let a worker tell of itself, to those on its machine or with a key", async (t) => {
+  it("let a worker serve its health and metrics to its own machine, and to callers with a key", async (t) => {
     const { start } = await staged(t, "told");
     const worker = await start("--role", "work").address();
     for (const path of ["/healthz", "/readyz", "/metrics", "/stats"]) {
@@ -111,7 +111,7 @@ describe("the roles on AWS", { concurrency: 3, timeout: limitMilliseconds }, () 
     const outside = start("--role", "work", "--host", "0.0.0.0");
     const open = (await outside.address()).replace("0.0.0.0", "127.0.0.1");
     assert.equal((await fetch(`${open}/healthz`)).status, 200);
-    assert.equal((await fetch(`${open}/metrics`)).status, 404, "nobody without a key may read from outside");
+    assert.equal((await fetch(`${open}/metrics`)).status, 404, "no caller without a key may read from outside");
 
     const file = `${temporaryDirectory(t)}/keys`;
     const made = await cauce(t, ["keys", "create", "--role", "read", "--file", file]).ended;
@@ -123,7 +123,7 @@ describe("the roles on AWS", { concurrency: 3, timeout: limitMilliseconds }, () 
     assert.equal((await fetch(`${locked}/metrics`, { headers: { authorization: `Bearer ${key}` } })).status, 200);
   });
 
-  it("refuse what cannot work in one line with a code", async (t) => {
+  it("refuse settings that cannot work in one line with a code", async (t) => {
     const { start, sweep } = await staged(t, "refused");
     const topicArn = "arn:aws:sns:us-east-1:000000000000:relay-topic-refused";
     const noRegion = { AWS_REGION: undefined, AWS_CONFIG_FILE: "/nonexistent" };
@@ -154,7 +154,7 @@ describe("the roles on AWS", { concurrency: 3, timeout: limitMilliseconds }, () 
     }
   });
 
-  it("take SQLite without a role as before", async (t) => {
+  it("are not needed on SQLite", async (t) => {
     const server = cauce(t, ["start", relayApp, "--port", "0", "--data", temporaryDirectory(t)]);
     assert.ok(await waitFor(await place(await server.address(), {}), ended));
   });

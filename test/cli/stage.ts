@@ -15,11 +15,11 @@ import { atEnd, cauce, post } from "./support.ts";
 export const relayApp = join(import.meta.dirname, "fixtures/relay.app.ts");
 const leaseSeconds = { open: 6, checked: 180 };
 
-/** A stack of its own in the emulators, and how processes are started over it. */
+/** Creates a stack in the emulators, and starts processes over it. */
 export async function staged(t: TestContext, stage: string, mode: DeliveryMode = "standard") {
   const stack = await createStack({ workflow: "relay", stage, mode, statuses: ["open", "checked"] });
   atEnd(t, () => stack.remove());
-  // The emulator names queues by a host that does not exist.
+  // The emulator's queue URLs have a host that does not exist.
   const queues = `${process.env.AWS_ENDPOINT_URL_SQS}/000000000000/`;
   const choice = ["--backend", "aws", "--stage", stage, "--queue-url-base", queues, "--delivery", mode];
   return {
@@ -27,7 +27,7 @@ export async function staged(t: TestContext, stage: string, mode: DeliveryMode =
     start: (...flags: string[]) => cauce(t, ["start", relayApp, "--port", "0", ...choice, ...flags]),
     sweep: (...flags: string[]) => cauce(t, ["sweep", relayApp, ...choice, ...flags]),
     choice,
-    /** An order as it was stored so many seconds ago, and nobody saw to it since. */
+    /** Stores an order as one that was placed `seconds` ago and not handled since. */
     async placeAgo(seconds: number, fields: Partial<NewOrder> = {}): Promise<StoredOrder> {
       const clock = fakeClock(Date.now() - seconds * 1_000);
       const backend = await aws({ stage, ...stack })({ workflow: "relay", delivery: mode, clock, leaseSeconds });
@@ -43,7 +43,7 @@ export async function staged(t: TestContext, stage: string, mode: DeliveryMode =
   };
 }
 
-/** A URL that holds whoever asks it, until the test lets the request go. */
+/** Serves a URL that answers each request only when the test says so. */
 export async function gate(t: TestContext) {
   const requests: ServerResponse[] = [];
   const waiting: (() => void)[] = [];

@@ -10,7 +10,7 @@ import { isLoopback } from "../../src/cli/start.ts";
 import { sampleOrder, waitFor } from "../examples/support.ts";
 import { cauce, heldApp, ordersApp, post, temporaryDirectory } from "./support.ts";
 
-/** A URL that answers only when the test says so. */
+/** Serves a URL that answers only when the test says so. */
 async function gate(t: TestContext) {
   const server = createServer();
   const asked = once(server, "request") as Promise<[unknown, ServerResponse]>;
@@ -27,7 +27,7 @@ async function gate(t: TestContext) {
   };
 }
 
-/** Resolves once nothing listens at the address any longer. */
+/** Resolves once no server listens at the address. */
 async function refused(address: string): Promise<void> {
   for (;;) {
     try {
@@ -39,7 +39,7 @@ async function refused(address: string): Promise<void> {
 }
 
 describe("cauce start", { concurrency: 4 }, () => {
-  it("serves an app: an order goes its way, and SIGTERM drains it and exits with 0", async (t) => {
+  it("serves an app whose orders are handled, and drains and exits with 0 at SIGTERM", async (t) => {
     const data = temporaryDirectory(t);
     const server = cauce(t, ["start", ordersApp, "--port", "0", "--data", data]);
     const address = await server.address();
@@ -56,7 +56,7 @@ describe("cauce start", { concurrency: 4 }, () => {
     const { code, stdout, stderr } = await server.ended;
     assert.equal(code, 0);
     assert.match(stdout, /Draining[\s\S]*Drained\.\n$/);
-    // A line for each attempt, which says where the order stands and nothing of what is in it.
+    // The log has a line for each attempt, with the order's status and none of its data.
     const lines = stderr.split("\n").slice(0, -1);
     assert.deepEqual(
       lines
@@ -71,7 +71,7 @@ describe("cauce start", { concurrency: 4 }, () => {
     assert.doesNotMatch(stderr, /customer/);
   });
 
-  it("prints where it is, where the data lies, and a curl that works", async (t) => {
+  it("prints its address, the data's directory, and a curl that works", async (t) => {
     const data = temporaryDirectory(t);
     const server = cauce(t, ["start", ordersApp, "--port", "0", "--data", data, "--delivery", "fifo"]);
     const address = await server.address();
@@ -89,7 +89,7 @@ describe("cauce start", { concurrency: 4 }, () => {
     assert.equal((await server.ended).code, 0);
   });
 
-  it("lets a running handler finish on SIGTERM, and takes nothing new meanwhile", async (t) => {
+  it("lets a running handler finish at SIGTERM, and takes no new requests meanwhile", async (t) => {
     const data = temporaryDirectory(t);
     const held = await gate(t);
     const server = cauce(t, ["start", heldApp, "--port", "0", "--data", data]);
@@ -123,19 +123,19 @@ describe("cauce start", { concurrency: 4 }, () => {
       await held.asked;
       server.kill("SIGTERM");
       await server.wrote(/Draining/);
-      // One that follows the first within 50 ms counts as the same.
+      // A signal within 50 ms of the first counts as the same.
       const again = setInterval(() => server.kill(signal), 20);
       assert.equal((await server.ended).code, code);
       clearInterval(again);
     });
   }
 
-  it("takes a signal that comes twice at once for one, as Ctrl+C under npm does", async (t) => {
+  it("takes two signals at once for one, since npm repeats Ctrl+C", async (t) => {
     const held = await gate(t);
     const server = cauce(t, ["start", heldApp, "--port", "0", "--data", temporaryDirectory(t)]);
     await post(`${await server.address()}/held`, { url: held.url });
     await held.asked;
-    // Both meet it at once, whatever lies between the two calls here. Of two alike it would see one.
+    // The stopped server gets both signals at once when it continues. Two equal signals would arrive as one.
     server.kill("SIGSTOP");
     server.kill("SIGINT");
     server.kill("SIGTERM");
@@ -145,7 +145,7 @@ describe("cauce start", { concurrency: 4 }, () => {
     assert.equal((await server.ended).code, 0);
   });
 
-  it("takes its settings from variables, under the flags, and serves under a base path", async (t) => {
+  it("takes settings from variables where no flag gives them, and serves under a base path", async (t) => {
     const server = cauce(t, ["start", ordersApp, "--base-path", "/shop", "--body-bytes-max", "200"], {
       env: { CAUCE_PORT: "0", CAUCE_DATA: temporaryDirectory(t), CAUCE_BASE_PATH: "/other", CAUCE_DELIVERY: "fifo" },
     });
@@ -156,7 +156,7 @@ describe("cauce start", { concurrency: 4 }, () => {
     assert.equal((await post(`${address}/orders`, { ...sampleOrder(), note: "n".repeat(300) })).status, 413);
   });
 
-  it("asks for the keys that it was given", async (t) => {
+  it("asks its callers for a key where it was given keys", async (t) => {
     const made = await cauce(t, ["keys", "create", "--role", "intake"]).ended;
     const [, key] = /^key +(\S+)$/m.exec(made.stdout) ?? [];
     const [, line] = /^line +(.+)$/m.exec(made.stdout) ?? [];
@@ -171,7 +171,7 @@ describe("cauce start", { concurrency: 4 }, () => {
 });
 
 describe("isLoopback", () => {
-  it("is what only this machine reaches", () => {
+  it("is true of hosts that only this machine reaches", () => {
     for (const host of ["127.0.0.1", "127.8.9.10", "::1", "localhost"]) assert.equal(isLoopback(host), true, host);
     for (const host of ["0.0.0.0", "::", "192.168.0.1", "128.0.0.1", "::2", "example.com", "127.0.0.1.example.com"]) {
       assert.equal(isLoopback(host), false, host);

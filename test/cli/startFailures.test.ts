@@ -16,7 +16,7 @@ interface Expected {
   readonly says: RegExp;
 }
 
-/** Runs a start that must fail: one line on stderr, `code: message`, and nothing on stdout. */
+/** Runs a start that must fail with one line on stderr, `code: message`, and nothing on stdout. */
 async function fails(t: TestContext, args: readonly string[], expected: Expected, env: NodeJS.ProcessEnv = {}) {
   const { code, stdout, stderr } = await cauce(t, ["start", ...args], { env }).ended;
   assert.match(stderr, /^[^\n]+\n$/, "one line");
@@ -26,12 +26,12 @@ async function fails(t: TestContext, args: readonly string[], expected: Expected
   assert.equal(code, expected.exit ?? 1);
 }
 
-/** The flags of a start that would work. */
+/** Gives the flags of a start that would succeed. */
 function working(t: TestContext): string[] {
   return ["--port", "0", "--data", temporaryDirectory(t)];
 }
 
-/** Starts and stops a server, so that its database is there; gives the database's file. */
+/** Starts and stops a server, so that its database exists, and gives the database's file. */
 async function usedDatabase(t: TestContext, directory: string): Promise<string> {
   const server = cauce(t, ["start", ordersApp, "--port", "0", "--data", directory]);
   await server.address();
@@ -43,21 +43,21 @@ async function usedDatabase(t: TestContext, directory: string): Promise<string> 
   return join(directory, name);
 }
 
-describe("cauce start, refusing", { concurrency: 4 }, () => {
-  it("a module that does not load", async (t) => {
+describe("a start that must fail", { concurrency: 4 }, () => {
+  it("cauce start refuses a module that does not load", async (t) => {
     const file = join(temporaryDirectory(t), "app.ts");
     await fails(t, [file, ...working(t)], { code: "app_not_loadable", says: /app\.ts: there is no such file/ });
     writeFileSync(file, "export default {\n  a: 1,,\n}\n");
     await fails(t, [file, ...working(t)], { code: "app_not_loadable", says: /syntax error at .*app\.ts:2\b/ });
   });
 
-  it("a module that never ends loading", async (t) => {
+  it("cauce start refuses a module that never ends loading", async (t) => {
     const file = join(temporaryDirectory(t), "app.mjs");
     writeFileSync(file, "await new Promise(() => {});\nexport default 1;\n");
     await fails(t, [file, ...working(t)], { code: "app_not_loadable", says: /app\.mjs: it never ends loading.*await/ });
   });
 
-  it("resources that do not open", async (t) => {
+  it("cauce start refuses resources that do not open", async (t) => {
     const file = join(temporaryDirectory(t), "app.ts");
     const source = tinyAppSource();
     const resources = 'resources: () => { throw new Error("no db"); }';
@@ -68,7 +68,7 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
     });
   });
 
-  it("a port that is taken, and lets go of the data", async (t) => {
+  it("cauce start refuses a port that is taken, and closes its data", async (t) => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     t.after(() => taken.close());
@@ -81,21 +81,21 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
     await usedDatabase(t, data);
   });
 
-  it("an address that is not this machine's", async (t) => {
+  it("cauce start refuses an address that is not this machine's", async (t) => {
     const keys = join(temporaryDirectory(t), "keys");
     assert.equal((await cauce(t, ["keys", "create", "--role", "read", "--file", keys]).ended).code, 0);
-    // TEST-NET-1 (RFC 5737) belongs to nobody.
+    // No machine has an address of TEST-NET-1 (RFC 5737).
     const args = [ordersApp, ...working(t), "--host", "192.0.2.1", "--keys", keys];
     await fails(t, args, { code: "address_unavailable", says: /192\.0\.2\.1/ });
   });
 
-  it("to be reached from outside without keys", async (t) => {
+  it("cauce start refuses an address that other machines reach where there are no keys", async (t) => {
     for (const host of ["0.0.0.0", "::", "192.0.2.1"]) {
       await fails(t, [ordersApp, ...working(t), "--host", host], { code: "keys_required", says: /keys create/ });
     }
   });
 
-  it("keys that cannot be read", async (t) => {
+  it("cauce start refuses keys that cannot be read", async (t) => {
     const file = join(temporaryDirectory(t), "keys");
     await fails(t, [ordersApp, ...working(t), "--keys", file], { code: "keys_invalid", says: /no such file/ });
     writeFileSync(file, "not a key\n");
@@ -103,7 +103,7 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
     await fails(t, [ordersApp, ...working(t)], { code: "keys_invalid", says: /CAUCE_KEYS/ }, { CAUCE_KEYS: "x" });
   });
 
-  it("a data directory that is a file, or lies in one", async (t) => {
+  it("cauce start refuses a data directory that is a file, or lies in one", async (t) => {
     const file = join(temporaryDirectory(t), "file");
     writeFileSync(file, "");
     for (const data of [file, join(file, "data")]) {
@@ -112,15 +112,17 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
     }
   });
 
-  it("a data directory where the system makes none, and does not try for ever", { skip: noProc }, async (t) => {
+  it("cauce start refuses a data directory that the system does not make, and does not try for ever", {
+    skip: noProc,
+  }, async (t) => {
     for (const data of ["/proc/foo", "/proc/foo/bar"]) {
       await fails(t, [ordersApp, "--port", "0", "--data", data], { code: "store_unreadable", says: /\/proc\/foo/ });
     }
   });
 
-  it("a data directory that cannot be written", async (t) => {
+  it("cauce start refuses a data directory that cannot be written", async (t) => {
     if (process.getuid?.() === 0) {
-      // Root may write everywhere but where the kernel says no.
+      // Root may write everywhere but where the kernel refuses.
       const says = /\/sys\/cauce/;
       await fails(t, [ordersApp, "--port", "0", "--data", "/sys/cauce"], { code: "store_unreadable", says });
       return;
@@ -130,7 +132,7 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
     await fails(t, [ordersApp, "--port", "0", "--data", data], { code: "store_unreadable", says: new RegExp(data) });
   });
 
-  it("data that another process owns", async (t) => {
+  it("cauce start refuses data that another process owns", async (t) => {
     const data = temporaryDirectory(t);
     const first = cauce(t, ["start", ordersApp, "--port", "0", "--data", data]);
     const address = await first.address();
@@ -138,17 +140,17 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
     assert.equal((await fetch(`${address}/readyz`)).status, 200);
   });
 
-  it("a database file that is damaged", async (t) => {
+  it("cauce start refuses a damaged database file", async (t) => {
     const data = temporaryDirectory(t);
     const database = await usedDatabase(t, data);
-    // What the write-ahead log still holds would mend the file.
+    // SQLite would repair the file from its write-ahead log.
     for (const end of ["-wal", "-shm"]) rmSync(`${database}${end}`, { force: true });
     writeFileSync(database, "this is no database, and never was one".repeat(100));
     const says = new RegExp(database);
     await fails(t, [ordersApp, "--port", "0", "--data", data], { code: "store_corrupt", says });
   });
 
-  it("a database of a newer version", async (t) => {
+  it("cauce start refuses a database of a newer version", async (t) => {
     const data = temporaryDirectory(t);
     const database = await usedDatabase(t, data);
     const opened = new DatabaseSync(database);
@@ -159,7 +161,7 @@ describe("cauce start, refusing", { concurrency: 4 }, () => {
   });
 });
 
-describe("cauce start, used wrongly", { concurrency: 4 }, () => {
+describe("cauce start with wrong arguments", { concurrency: 4 }, () => {
   const setting = (says: RegExp): Expected => ({ exit: 2, code: "setting_invalid", says });
 
   it("names the nearest flag and variable to an unknown one", async (t) => {
@@ -175,7 +177,7 @@ describe("cauce start, used wrongly", { concurrency: 4 }, () => {
     await fails(t, [ordersApp, "--watched"], setting(/--watch/));
   });
 
-  it("asks for the app", async (t) => {
+  it("refuses a call without an app, and one with too many arguments", async (t) => {
     await fails(t, [], setting(/missing required argument 'app'/));
     await fails(t, [ordersApp, "more"], setting(/too many arguments/));
   });

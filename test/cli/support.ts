@@ -19,15 +19,15 @@ export interface Ended {
 export interface Process {
   readonly ended: Promise<Ended>;
   kill(signal: NodeJS.Signals): void;
-  /** Resolves to the first match in what it wrote to stdout or stderr; rejects if it ends without one. */
+  /** Resolves to the first match in stdout or stderr. Rejects if the process ends without a match. */
   wrote(pattern: RegExp): Promise<RegExpExecArray>;
-  /** The address that a started server printed. */
+  /** Resolves to the address that a started server prints. */
   address(): Promise<string>;
 }
 
-/** Runs the real command line. A process that is still there when the test ends is killed. */
+/** Runs the real command line, and kills a process that still runs when the test ends. */
 export function cauce(t: TestContext, args: readonly string[], options: { env?: NodeJS.ProcessEnv } = {}): Process {
-  // The test runner adds flags of its own, which are not for a server.
+  // The test runner adds flags of its own that a server must not get.
   const conditions = process.execArgv.filter((flag) => flag.startsWith("--conditions"));
   const child = spawn(process.execPath, [...conditions, join(root, "bin/cauce.js"), ...args], {
     cwd: root,
@@ -79,7 +79,7 @@ export function cauce(t: TestContext, args: readonly string[], options: { env?: 
 
 const cleanups = new WeakMap<TestContext, (() => unknown)[]>();
 
-/** Cleans up when the test ends, the last thing first: a process goes before the directory that it writes to. */
+/** Cleans up when the test ends, the last registered first: a process ends before its directory is removed. */
 export function atEnd(t: TestContext, cleanup: () => unknown): void {
   const earlier = cleanups.get(t);
   if (earlier !== undefined) return void earlier.unshift(cleanup);
@@ -90,14 +90,14 @@ export function atEnd(t: TestContext, cleanup: () => unknown): void {
   });
 }
 
-/** An empty directory that goes when the test ends. */
+/** Makes an empty directory, and removes it when the test ends. */
 export function temporaryDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), "cauce-cli-"));
   atEnd(t, () => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** A small app as source text, for a file outside this package; it prints `note` when it loads. */
+/** Gives the source of a small app for a file outside this package. The app prints `note` when it loads. */
 export function tinyAppSource(note?: string): string {
   const from = (specifier: string) => JSON.stringify(import.meta.resolve(specifier));
   return `

@@ -13,7 +13,7 @@ import { atEnd, cauce } from "./support.ts";
 const daySeconds = 86_400;
 const done = { status: "done", kind: "final" } as const;
 
-/** Stands before DynamoDB, and holds the marks of a sweep until the test lets them go. */
+/** Starts a proxy before DynamoDB that holds a sweep's marks back until the test lets them pass. */
 async function holdingMarks(t: TestContext) {
   const held = Promise.withResolvers<void>();
   const letGo = Promise.withResolvers<void>();
@@ -48,7 +48,7 @@ async function holdingMarks(t: TestContext) {
   return { env: { AWS_ENDPOINT_URL_DYNAMODB: url }, held: held.promise, letGo: letGo.resolve };
 }
 
-/** How many messages wait in a queue, which are taken off. */
+/** Receives and deletes the messages of a queue, and gives their number. */
 async function messages(t: TestContext, QueueUrl: string | undefined): Promise<number> {
   const sqs = new SQSClient();
   atEnd(t, () => sqs.destroy());
@@ -64,7 +64,7 @@ describe("cauce sweep", { concurrency: 3, timeout: limitMilliseconds }, () => {
   });
   after(() => emulators.stop());
 
-  it("brings back what was lost, and says how much it was", async (t) => {
+  it("queues lost deliveries again, and prints how many", async (t) => {
     const { start, sweep, stack, placeAgo } = await staged(t, "lost");
     const address = await start("--role", "api").address();
     await place(address, {});
@@ -84,7 +84,7 @@ describe("cauce sweep", { concurrency: 3, timeout: limitMilliseconds }, () => {
     ["standard", "termed", "SIGTERM", 143],
     ["fifo", "interrupted", "SIGINT", 130],
   ] as const) {
-    it(`ends the step at hand at a ${signal}, in ${mode} delivery, and says what it did`, async (t) => {
+    it(`ends its current step at a ${signal}, in ${mode} delivery, and prints what it did`, async (t) => {
       const { choice, stack, placeAgo } = await staged(t, stage, mode);
       await placeAgo(60);
       assert.equal(await messages(t, stack.queueUrl("open")), 1);
@@ -99,14 +99,14 @@ describe("cauce sweep", { concurrency: 3, timeout: limitMilliseconds }, () => {
       assert.equal(stdout, '{"swept":1,"removed":0}\n');
       assert.match(stderr, /^interrupted: stopped before it had looked at everything; the next sweep does\n$/);
       assert.equal(code, exit);
-      assert.equal(await messages(t, stack.queueUrl("open")), 1, "what was marked was sent");
+      assert.equal(await messages(t, stack.queueUrl("open")), 1, "the marked order's message was sent");
 
       const next = await cauce(t, ["sweep", relayApp, ...choice, ...flags]).ended;
       assert.deepEqual([next.code, next.stdout], [0, '{"swept":0,"removed":1}\n']);
     });
   }
 
-  it("removes what is older than the retention, and without one nothing", async (t) => {
+  it("removes orders older than the retention, and none without a retention", async (t) => {
     const { sweep, placeAgo, start } = await staged(t, "removed");
     const [old, young] = [await placeAgo(3 * daySeconds, done), await placeAgo(daySeconds, done)];
     assert.equal((await sweep("--json").ended).stdout, '{"swept":0}\n');

@@ -21,14 +21,14 @@ interface Report {
   readonly workflow: string;
   readonly status: string | null;
   readonly end: string | null;
-  readonly proofs: Required<Proofs>;
+  readonly proofs: { readonly [Name in keyof Proofs]-?: NonNullable<Proofs[Name]> };
   readonly missing: Readonly<Record<string, string>>;
 }
 
 const verify = (t: TestContext, url: string, ...args: string[]): Promise<Ended> =>
   cauce(t, ["verify", "--url", url, ...args]).ended;
 
-/** The proofs of a run with `--json` that must find all of them. */
+/** Runs `cauce verify --json`, which must find every proof, and gives its report. */
 async function proven(t: TestContext, url: string): Promise<Report> {
   const { code, stdout, stderr } = await verify(t, url, "--json");
   assert.deepEqual([code, stderr], [0, ""]);
@@ -38,7 +38,7 @@ async function proven(t: TestContext, url: string): Promise<Report> {
 }
 
 describe("cauce verify on a server of its own", () => {
-  it("names the process, and the row that the order is in", async (t) => {
+  it("names the process, and the order's row", async (t) => {
     const data = temporaryDirectory(t);
     const url = await cauce(t, ["start", relayApp, "--port", "0", "--data", data]).address();
     const { workflow, status, end, proofs } = await proven(t, url);
@@ -59,7 +59,7 @@ describe("cauce verify on a server of its own", () => {
     assert.deepEqual({ ...row }, { id: answer.orderId, version: stored.version });
   });
 
-  it("prints the proofs in lines, and on standard error how far the order is", async (t) => {
+  it("prints the proofs in lines, and the order's progress on standard error", async (t) => {
     const url = await cauce(t, ["start", relayApp, "--port", "0", "--data", temporaryDirectory(t)]).address();
     const { code, stdout, stderr } = await verify(t, url);
     assert.deepEqual([code, stderr], [0, "… open\n… checked\n… done\n"]);
@@ -81,7 +81,7 @@ describe("cauce verify on AWS", { timeout: limitMilliseconds }, () => {
   });
   after(() => emulators.stop());
 
-  it("names what is missing while no worker runs, and the item and the messages once one does", async (t) => {
+  it("names the missing proof while no worker runs, and the item and the messages once one does", async (t) => {
     const { start } = await staged(t, "verified");
     const url = await start("--role", "api").address();
     const { code, stdout, stderr } = await verify(t, url, "--json", "--timeout", "5");
@@ -129,8 +129,8 @@ describe("cauce verify on cauce emulate", () => {
   });
 });
 
-describe("what cauce verify says", () => {
-  it("of an order that waits", async (t) => {
+describe("cauce verify over the API alone", () => {
+  it("says where an order waits, and how to follow it further", async (t) => {
     const { url } = await served(t);
     const ran = await run(url, ["verify"]);
     assert.equal(ran.exit, 0, ran.stderr);
@@ -141,10 +141,10 @@ describe("what cauce verify says", () => {
     assert.equal((JSON.parse((await run(url, ["verify", "--json"])).stdout) as Report).end, "waiting");
   });
 
-  it("of an order that came, or did not come, to the status that was given", async (t) => {
+  it("says whether an order came to the status of --to", async (t) => {
     const { url } = await served(t);
     const reached = await run(url, ["verify", "--to", "held"]);
-    assert.match(reached.stdout, /came where it was to come, and stands in held\.\n$/);
+    assert.match(reached.stdout, /came to the status that was asked for, and stands in held\.\n$/);
     const waits = await run(url, ["verify", "--json", "--to", "sent", "--timeout", "1"]);
     assert.match(
       waits.stderr,
@@ -155,7 +155,7 @@ describe("what cauce verify says", () => {
     assert.match(ended.stderr, /^proof_missing: .* ended in "returned" and cannot come to "sent"\n$/);
   });
 
-  it("of an order that failed, and of data that the server refuses", async (t) => {
+  it("has the error of an order that failed, and of data that the server refuses", async (t) => {
     const { url } = await served(t);
     const failed = await run(url, ["verify", "--json", "--data", '{"to":"BAD 1"}']);
     assert.equal(failed.exit, 1);
@@ -169,7 +169,7 @@ describe("what cauce verify says", () => {
     assert.match(refused.stderr, /^proof_missing: answer: invalid_data: [^\n]+\n$/);
   });
 
-  it("to a key that may not ask where an order is", async (t) => {
+  it("places nothing under a key that may not ask where an order is", async (t) => {
     const keyOf = (role: Role) => ({ role, ...createKey() });
     const [intake, operate] = [keyOf("intake"), keyOf("operate")];
     const keys = [intake, operate].map(({ role, sha256 }) => ({ name: role, role, sha256 }));
@@ -183,12 +183,15 @@ describe("what cauce verify says", () => {
     assert.match((await run(url, ["verify"])).stderr, /^unauthorized: /);
   });
 
-  it("of flags that cannot be", async (t) => {
+  it("refuses flags with wrong values", async (t) => {
     const { url } = await served(t);
     for (const [args, line] of [
       [["--timeout", "0"], /^setting_invalid: --timeout must be whole seconds from 1 to 86400, not "0"\n$/],
       [["--data", "{"], /^setting_invalid: --data is not JSON: [^\n]+\n$/],
-      [["--key", "cauce_a", "--api-key", "cauce_b"], /^setting_invalid: --api-key and --key are both given/],
+      [
+        ["--key", "cauce_a", "--api-key", "cauce_b"],
+        /^setting_invalid: option '--api-key <key>' cannot be used with option '--key <key>'\n$/,
+      ],
       [["--workflow", "none"], /^setting_invalid: \S+ serves no workflow "none"; check --workflow\n$/],
     ] as const) {
       const { exit, stdout, stderr } = await run(url, ["verify", ...args]);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { cauce, post, temporaryDirectory, tinyAppSource } from "./support.ts";
 
-/** A watched server over a small app that imports `lib/part.ts` and prints what that exports. */
+/** Prepares a watched server over a small app that imports `lib/part.ts` and prints its export. */
 function watched(t: TestContext) {
   const directory = temporaryDirectory(t);
   const app = join(directory, "app.ts");
@@ -21,7 +21,7 @@ function watched(t: TestContext) {
 }
 
 describe("cauce start --watch", { concurrency: 4 }, () => {
-  it("starts anew, with the same flags and data, when a file that the app imports changes", async (t) => {
+  it("restarts with the same flags and data when a file that the app imports changes", async (t) => {
     const { writePart, start } = watched(t);
     const server = start();
     await server.wrote(/loaded first/);
@@ -30,7 +30,7 @@ describe("cauce start --watch", { concurrency: 4 }, () => {
     assert.equal(placed.status, 202);
     const { id } = (await placed.json()) as { id: string };
     writePart("second");
-    await server.wrote(/part\.ts changed: starting anew\.\n[\s\S]*loaded second/);
+    await server.wrote(/part\.ts changed: restarting\.\n[\s\S]*loaded second/);
     const [, again] = await server.wrote(/loaded second\n[\s\S]*listens on (http:\S+)/);
     assert.equal((await fetch(`${again}/tiny/${id}`)).status, 200);
     assert.equal((await post(`${again}/tiny`, { name: "a".repeat(6_000) })).status, 413);
@@ -42,7 +42,7 @@ describe("cauce start --watch", { concurrency: 4 }, () => {
     await assert.rejects(fetch(String(again)));
   });
 
-  it("notices a file that is put in another's place", async (t) => {
+  it("notices a file that replaces another by a rename", async (t) => {
     const { part, start } = watched(t);
     const server = start();
     await server.address();
@@ -62,7 +62,7 @@ describe("cauce start --watch", { concurrency: 4 }, () => {
     await server.wrote(/waiting for a change[\s\S]*listens on/);
   });
 
-  it("waits for an app that is not there yet", async (t) => {
+  it("waits for an app that does not exist yet", async (t) => {
     const { app, part, writeApp, writePart, start } = watched(t);
     renameSync(app, `${app}.away`);
     const server = start();
@@ -77,7 +77,7 @@ describe("cauce start --watch", { concurrency: 4 }, () => {
     await server.wrote(/loaded found/);
   });
 
-  it("ends on a signal while it waits", async (t) => {
+  it("ends at a signal while it waits", async (t) => {
     const { app, start } = watched(t);
     writeFileSync(app, "export default 1;\n");
     const server = start();
@@ -86,7 +86,7 @@ describe("cauce start --watch", { concurrency: 4 }, () => {
     assert.equal((await server.ended).code, 0);
   });
 
-  it("refuses wrong settings at once", async (t) => {
+  it("refuses wrong settings at once, without a restart", async (t) => {
     const { app } = watched(t);
     const { code, stderr } = await cauce(t, ["start", app, "--watch", "--port", "x"]).ended;
     assert.equal(code, 2);

@@ -30,7 +30,7 @@ describe("a client", () => {
     );
     assert.equal(sent.status, "sent");
     assert.deepEqual(sent.results, { label: "L-Ada", weighed: true });
-    // It stands elsewhere by now, and has passed through.
+    // The order has left the status by now.
     assert.equal((await client.waitFor(order.id, ["held", "returned"])).status, "sent");
     assert.equal(
       (
@@ -44,7 +44,7 @@ describe("a client", () => {
     );
   });
 
-  it("erases an order once it is final", async (t) => {
+  it("removes an order once it is final", async (t) => {
     const { url } = await served(t);
     const client = createClient<typeof parcels>({ url: `${url}/parcels` });
     const { order } = await client.place({ to: "Ada" }, { idempotencyKey: "k-1" });
@@ -57,7 +57,7 @@ describe("a client", () => {
     assert.equal((await client.place({ to: "Bob" }, { idempotencyKey: "k-1" })).placed, true);
   });
 
-  it("lists a page, and iterates over all of them, filtered", async (t) => {
+  it("lists a page, and iterates over every page, with a filter", async (t) => {
     const { url } = await served(t, { basePath: "/shop/api" });
     const client = createClient<typeof parcelsApp>({ url: `${url}/parcels/` });
     const ids: string[] = [];
@@ -82,14 +82,14 @@ describe("a client", () => {
     for await (const order of client.orders({ limit: 2 })) found.push(order.id);
     assert.deepEqual(found, ids);
     const orders = client.orders({ group: "odd" });
-    for (const round of ["once", "and anew"]) {
+    for (const round of ["once", "and again"]) {
       let count = 0;
       for await (const _order of orders) count++;
       assert.equal(count, 3, round);
     }
   });
 
-  it("tells what failed and starts it again", async (t) => {
+  it("shows failures and starts failed orders again", async (t) => {
     const { url } = await served(t);
     const client = createClient<typeof parcels>({ url: `${url}/parcels` });
     const failed = async (to: string) => {
@@ -127,7 +127,7 @@ describe("a client", () => {
     await assert.rejects(client.retry(order.id), { code: "not_failed", status: 409 });
   });
 
-  it("waits no longer than it can come", async (t) => {
+  it("stops waiting for a status that the order can no longer reach, and after timeoutSeconds", async (t) => {
     const { url } = await served(t);
     const client = createClient<typeof parcels>({ url: `${url}/parcels` });
     const { order } = await client.place({ to: "nowhere" });
@@ -139,7 +139,7 @@ describe("a client", () => {
 
     const held = await client.place({ to: "Ada" });
     await client.waitFor(held.order.id, "held");
-    // Time passes once the order was read, and its queues after it.
+    // Time passes once the order, and then its queue, has been read.
     const clock = fakeClock();
     const timed = createClient<typeof parcels>({ url: `${url}/parcels`, clock });
     const waiting = assert.rejects(timed.waitFor(held.order.id, "sent", { timeoutSeconds: 5 }), {
@@ -154,7 +154,7 @@ describe("a client", () => {
     });
   });
 
-  it("says what the server refused, with code, status and faults", async (t) => {
+  it("rejects with the server's refusal: its code, status and faults", async (t) => {
     const { key, sha256 } = createKey();
     const { url } = await served(t, { auth: parseKeys(`shop intake ${sha256}`, "test") });
     const address = `${url}/parcels`;
@@ -172,7 +172,7 @@ describe("a client", () => {
     await assert.rejects(client.place({ to: "Ada" }, { idempotencyKey: "a\nb" }), { code: "invalid_request" });
   });
 
-  it("takes for an id nothing that leads elsewhere", async (t) => {
+  it("refuses an id that would lead to another URL", async (t) => {
     const { url } = await served(t);
     const client = createClient<typeof parcels>({ url: `${url}/parcels` });
     for (const id of ["", ".", "..", "failures", "retry", never, "../queues", "a/b", "?x=1", "%2e%2e", "\ud800"]) {

@@ -15,7 +15,7 @@ const row = {
 };
 
 describe("a client's operations", () => {
-  it("pause and resume a status", async (t) => {
+  it("pause a status and resume it", async (t) => {
     const { url, asked } = await stub(t, (request, response) => {
       if (request.url?.includes("/nowhere/")) return problem(response, 404, "status_not_found");
       json(response, 200, { ...row, paused: request.url?.endsWith("/pause") });
@@ -35,7 +35,7 @@ describe("a client's operations", () => {
     assert.ok(asked.every(({ headers }) => headers.authorization === "Bearer cauce_x"));
   });
 
-  it("say where an order is stored", async (t) => {
+  it("show where an order is stored", async (t) => {
     const stored = {
       id: "o-1",
       version: 3,
@@ -57,7 +57,7 @@ describe("a client's operations", () => {
     );
   });
 
-  it("remove an order, also when the answer that it is gone is lost", async (t) => {
+  it("remove an order, also when the answer to the removal is lost", async (t) => {
     let stored = true;
     let losing = true;
     const { url, asked } = await stub(t, (request, response) => {

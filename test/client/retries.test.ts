@@ -5,7 +5,7 @@ import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { json, losingAnswers, type parcels, problem, served, stub } from "./support.ts";
 
 const order = { id: "o-1", status: "received", failure: null, history: [] };
-/** Without pauses between the tries. */
+/** Makes the pauses between tries 0 s long. */
 const random = () => 0;
 
 describe("a client whose answers get lost", () => {
@@ -15,7 +15,7 @@ describe("a client whose answers get lost", () => {
     const client = createClient<typeof parcels>({ url: `http://127.0.0.1:${way.port}/parcels`, random });
     const { placed, order } = await client.place({ to: "Ada" });
     assert.equal(way.lost, 3);
-    // The first try placed it, and the last one is told of a repeat.
+    // The first try placed the order, and the answer to the last one says that it was a repeat.
     assert.equal(placed, false);
     const { items } = await cauce.list("parcels");
     assert.deepEqual(
@@ -47,7 +47,7 @@ describe("a client whose answers get lost", () => {
     assert.deepEqual([retried.failure, retried.version], [null, version + 1]);
   });
 
-  it("gives up after its retries, saying where nobody answered", async (t) => {
+  it("gives up after its retries, and names the server that did not answer", async (t) => {
     const { cauce, port } = await served(t);
     const way = await losingAnswers(t, port, 10);
     const url = `http://127.0.0.1:${way.port}`;
@@ -59,14 +59,14 @@ describe("a client whose answers get lost", () => {
     });
     assert.equal(way.lost, 3);
     assert.equal((await cauce.list("parcels")).items.length, 1);
-    // Many cannot be counted twice.
+    // A retry of many is not repeated, since its count would be wrong.
     await assert.rejects(client.retryMany(), { code: "unreachable" });
     assert.equal(way.lost, 4);
   });
 });
 
-describe("a client that is refused for now", () => {
-  /** Answers with these statuses in turn, then with an order. */
+describe("a client whose server refuses for now", () => {
+  /** Starts a server that answers with these statuses in turn, then with an order. */
   const refusing = (t: TestContext, statuses: readonly number[], headers: Record<string, string> = {}) => {
     let next = 0;
     return stub(t, (_request, response) => {
@@ -106,7 +106,7 @@ describe("a client that is refused for now", () => {
     });
   });
 
-  /** A client on a clock that the test moves, over answers that the test gives. */
+  /** Makes a client on a clock that the test moves, whose answers the test gives. */
   function timed(answers: readonly Response[]) {
     const clock = fakeClock();
     const left = [...answers];
@@ -144,7 +144,7 @@ describe("a client that is refused for now", () => {
     assert.deepEqual(at, [0, 0.25, 0.75, 1.75, 3.75]);
   });
 
-  it("keeps away as long as Retry-After asks, in seconds or until a date", async () => {
+  it("waits as long as Retry-After asks, in seconds or until a date", async () => {
     const { client, at, ended } = timed([busy("7"), busy(new Date(Date.UTC(2026, 10, 24, 0, 0, 20)).toUTCString())]);
     await ended(client.place({}));
     assert.deepEqual(at, [0, 7.25, 20.5]);
@@ -162,11 +162,11 @@ describe("a client without an answer", () => {
     const clock = fakeClock();
     let tries = 0;
     const { url } = await stub(t, (_request, response) => {
-      // Headers and half of a body: the answer is not whole either.
+      // Headers and half of a body are no whole answer.
       if (tries++ === 0) return void response.writeHead(202, { "content-type": "application/json" }).write('{"id":');
       json(response, 200, order);
     });
-    /** Lets the time of a try pass once its answer has begun. */
+    /** Lets a try's time run out once its answer has begun. */
     const halfAnswered = async (...args: Parameters<typeof fetch>) => {
       const response = await fetch(...args);
       if (response.status === 202) clock.advance(0.3);
@@ -182,7 +182,7 @@ describe("a client without an answer", () => {
     });
   });
 
-  it("ends with its caller's signal, and does not try again", async (t) => {
+  it("ends at its caller's signal, and does not try again", async (t) => {
     const abort = new AbortController();
     const { url, asked } = await stub(t, () => abort.abort(new Error("gone")));
     const client = createClient({ url: `${url}/orders`, random });
@@ -190,14 +190,14 @@ describe("a client without an answer", () => {
     assert.equal(asked.length, 1);
   });
 
-  it("says that nobody listens", async (t) => {
+  it("rejects with unreachable where no server listens", async (t) => {
     const { url } = await stub(t, (_request, response) => void response.end());
     const port = new URL(url).port;
     const client = createClient({ url: `http://127.0.0.1:${Number(port) === 1 ? 2 : 1}/orders`, retries: 0 });
     await assert.rejects(client.list(), { code: "unreachable", message: /^cannot reach http:\/\/127\.0\.0\.1:1: / });
   });
 
-  it("does not take something else for Cauce", async (t) => {
+  it("refuses answers that are not Cauce's", async (t) => {
     for (const [status, body] of [
       [200, "<html>"],
       [404, "<html>"],

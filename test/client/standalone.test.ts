@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { compiler } from "../package/compiler.ts";
 import { served } from "./support.ts";
 
-// The client runs where no server does: what it loads, and what it needs of its surroundings, is observed in a process
-// of its own.
+// The client runs where no server does. A process of its own shows what it loads and what it needs of its environment.
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -37,12 +37,12 @@ describe("cauce/http", () => {
     assert.ok(files.includes("client/createClient.ts"));
     const foreign = files.filter((file) => !/^(client\/\w+|core\/errors|api\/orders)\.ts$/.test(file));
     assert.deepEqual(foreign, []);
-    // The record would show it.
+    // The record does show Node's modules and packages where they are loaded.
     const all = (await run(`${recordImports} await import("cauce"); console.log(JSON.stringify(urls));`)) as string[];
     assert.ok(all.some((url) => url.startsWith("node:")) && all.some((url) => url.includes("node_modules/hono")));
   });
 
-  it("uses only what browsers have, by the compiler's own list", async (t) => {
+  it("uses only what browsers have, by the compiler's list for the DOM", async (t) => {
     const directory = await mkdtemp(join(root, "test/.browser-"));
     t.after(() => rm(directory, { recursive: true }));
     const errorsIn = async (extra: string) => {
@@ -53,7 +53,6 @@ describe("cauce/http", () => {
         join(directory, "tsconfig.json"),
         JSON.stringify({ extends: "../../tsconfig.json", compilerOptions, include }),
       );
-      const compiler = join(root, "node_modules/typescript/bin/tsc");
       const { stdout } = await promisify(execFile)(process.execPath, [
         compiler,
         "--pretty",
@@ -61,14 +60,14 @@ describe("cauce/http", () => {
         "-p",
         directory,
       ]).catch((error: { stdout: string }) => error);
-      // The types that it takes from core come from files that also run in Node.
+      // The client takes types from files in core that also run in Node. Their errors do not count.
       return stdout.split("\n").filter((line) => /(src\/client\/|extra)\S*\.ts\(/.test(line));
     };
     assert.deepEqual(await errorsIn("export {};"), []);
     assert.equal((await errorsIn("export const bytes = Buffer.alloc(1);")).length, 1);
   });
 
-  it("works on a page from plain http, which has no crypto.randomUUID", async (t) => {
+  it("works on a page served over plain HTTP, which has no crypto.randomUUID", async (t) => {
     const { url } = await served(t);
     const answer = await run(
       `

@@ -25,7 +25,7 @@ export const parcels = defineWorkflow({
   },
 });
 
-/** A parcel to `nowhere` is returned, one to `BAD…` fails, and any other is held. */
+/** An app that returns a parcel to `nowhere`, fails for one to `BAD…`, and holds any other. */
 export const parcelsApp = implement(parcels, {
   handlers: {
     received: ({ data }) => {
@@ -44,7 +44,7 @@ export interface Served {
   readonly url: string;
 }
 
-/** A real server on loopback, over the memory backend, on the machine's clock. Closed when the test ends. */
+/** Starts a real server on loopback, over the memory backend, on the machine's clock. Closes it when the test ends. */
 export async function served(
   t: TestContext,
   options: { apps?: App | readonly App[]; basePath?: string; auth?: Auth } = {},
@@ -62,8 +62,8 @@ export async function served(
 }
 
 /**
- * A way to a server that loses the first `count` answers: the request goes through and is answered, and the caller's
- * connection ends without a byte of the answer. Gives its port.
+ * Starts a proxy to a server that loses the first `count` answers. The request reaches the server, which answers, and
+ * the caller's connection ends without a byte of the answer. Gives the proxy's port.
  */
 export async function losingAnswers(t: TestContext, port: number, count: number) {
   const sockets = new Set<Socket>();
@@ -98,7 +98,7 @@ export async function losingAnswers(t: TestContext, port: number, count: number)
   };
 }
 
-/** A server that answers as it is told, and keeps what it was asked: `METHOD /path`. */
+/** Starts a server that answers with `answer`, and keeps each request as `METHOD /path`. */
 export async function stub(t: TestContext, answer: (request: IncomingMessage, response: ServerResponse) => void) {
   const asked: { line: string; headers: IncomingMessage["headers"]; body: string }[] = [];
   const server = createServer((request, response) => {

@@ -13,19 +13,19 @@ test("a cursor gives back the text it was made of, whatever it holds", () => {
   }
 });
 
-test("what no cursor was written as is refused before it is looked into", () => {
-  const looked = () => assert.fail("it was looked into");
+test("a text that was not written as a cursor is refused before its content is read", () => {
+  const looked = () => assert.fail("the content was read");
   for (const cursor of [" ", "%%%", "💥", "AA=", "A", "AAAA\n", `${writeCursor("after:1")}=`, "//4"]) {
     assert.throws(() => readCursor(cursor, "a list", looked), refused, JSON.stringify(cursor));
   }
 });
 
-test("a cursor of which nothing can be made is refused, in the name of what returns such cursors", () => {
+test("a cursor whose content cannot be read is refused, and the message names the call that returns such cursors", () => {
   assert.throws(() => readCursor(writeCursor("x"), "a list", () => undefined), refused);
   assert.throws(() => readCursor(writeCursor("x"), "a sweep", () => undefined), { message: /that a sweep returned/ });
 });
 
-test("numbers come back as they were, and under their own name and count alone", () => {
+test("numbers of a cursor are read only under the name and in the count that they were written with", () => {
   assert.equal(writeNumbers("after", 12, 34), writeCursor("after:12:34"));
   for (const numbers of [[0], [7, 1], [Number.MAX_SAFE_INTEGER, 0, 5]]) {
     const cursor = writeNumbers("after", ...numbers);
@@ -49,7 +49,7 @@ test("numbers come back as they were, and under their own name and count alone",
   }
 });
 
-test("JSON is read, and what is none is undefined", () => {
+test("jsonOf reads JSON, and gives undefined for a text that is no JSON", () => {
   assert.deepEqual(jsonOf("[1,null]"), [1, null]);
   assert.equal(jsonOf("null"), null);
   for (const text of ["", "[1", "undefined"]) assert.equal(jsonOf(text), undefined, text);

@@ -29,6 +29,14 @@ const orders = defineWorkflow({
   },
 });
 
+const freeOptions = {
+  name: "free",
+  data: z.object({}),
+  initial: "a",
+  statuses: { a: { to: ["b"] }, b: final },
+} as const;
+const free = defineWorkflow(freeOptions);
+
 const down = { kind: "failed", code: "handler_failed", message: "down" } as const satisfies Outcome;
 const late: Outcome = { kind: "failed", code: "attempt_timed_out", message: "too slow" };
 const permanent: Outcome = { ...down, permanent: true };
@@ -70,10 +78,10 @@ function checkRefused(rows: readonly RefusedRow[]): void {
   }
 }
 
-describe("moved: a handler returned", () => {
+describe("decide: a handler returned", () => {
   check([
     [
-      "a handled status: it enters that status's queue on the next visit",
+      "a returned handled status puts the order into that status's queue, on the next visit",
       { group: "c-1", entry: { error: "earlier" }, notBefore: 5, attempts: 1 },
       moved("paid"),
       {
@@ -90,34 +98,39 @@ describe("moved: a handler returned", () => {
       },
     ],
     [
-      "a waiting status: it starts to wait",
+      "a returned waiting status makes the order wait until its expiry",
       {},
       moved("awaiting"),
       { kind: "waiting", expiresAt: 60_000, delivery: "end" },
     ],
-    ["a final status: it is delivered no more", {}, moved("rejected"), { kind: "final", delivery: "end" }],
+    ["a returned final status ends the order's deliveries", {}, moved("rejected"), { kind: "final", delivery: "end" }],
     [
-      "at its last attempt",
+      "a move in the last attempt counts that attempt in the visit that ends",
       { attempts: 2 },
       moved("paid"),
       { status: "paid", ended: { attempts: 3 }, attempts: 0, attempting: false },
     ],
     [
-      "after an attempt that was recorded when it started, which is not counted twice",
+      "a move in an attempt that was recorded when it started does not count the attempt twice",
       { attempts: 2, attempting: true },
       moved("paid"),
       { status: "paid", ended: { attempts: 2 }, attempting: false },
     ],
     [
-      "results: they are merged key by key",
+      "results are merged key by key",
       { results: { tracking: "old", payment: "p" } },
       moved("paid", { tracking: "new" }),
       { status: "paid", results: { tracking: "new", payment: "p" } },
     ],
-    ["no results: they stay", { results: { payment: "p" } }, moved("paid"), { results: { payment: "p" } }],
-    ["from a retired status, which keeps its handler", { status: "old" }, moved("paid"), { status: "paid" }],
     [
-      "a status that it may not: failed at once, whatever attempts are left",
+      "a move without results keeps the stored results",
+      { results: { payment: "p" } },
+      moved("paid"),
+      { results: { payment: "p" } },
+    ],
+    ["a handler of a retired status moves its orders on", { status: "old" }, moved("paid"), { status: "paid" }],
+    [
+      "a returned status that may not follow fails the order at once, whatever attempts are left",
       {},
       moved("shipped"),
       {
@@ -134,16 +147,26 @@ describe("moved: a handler returned", () => {
         ended: null,
       },
     ],
-    ["a status that is none", {}, moved("nowhere"), { failure: { code: "invalid_transition" }, delivery: "end" }],
-    ["a name of every object", {}, moved("constructor"), { failure: { code: "invalid_transition" } }],
     [
-      "a status that it may not, where exhausted names one",
+      "a returned status that does not exist fails the order at once",
+      {},
+      moved("nowhere"),
+      { failure: { code: "invalid_transition" }, delivery: "end" },
+    ],
+    [
+      "a returned name that every object has fails the order at once",
+      {},
+      moved("constructor"),
+      { failure: { code: "invalid_transition" } },
+    ],
+    [
+      "a returned status that may not follow moves the order to `exhausted` where its status has one",
       { status: "paid" },
       moved("cancelled"),
       { status: "rejected", failure: null, ended: { attempts: 1 }, delivery: "end" },
     ],
     [
-      "results that do not fit",
+      "results that do not fit the schema fail the order at once and are not stored",
       { results: { payment: "p" } },
       moved("paid", { tracking: 5 }),
       {
@@ -154,23 +177,27 @@ describe("moved: a handler returned", () => {
         delivery: "end",
       },
     ],
-    ["results that are no object", {}, moved("paid", ["t"]), { failure: { code: "invalid_results" } }],
-    ["results that are null", {}, moved("paid", null as never), { failure: { code: "invalid_results" } }],
     [
-      "in a status that the workflow does not know",
+      "results that are no object fail the order at once",
+      {},
+      moved("paid", ["t"]),
+      { failure: { code: "invalid_results" } },
+    ],
+    [
+      "results that are null fail the order at once",
+      {},
+      moved("paid", null as never),
+      { failure: { code: "invalid_results" } },
+    ],
+    [
+      "a move in a status that the workflow does not know fails the order with unknown_status",
       { status: "gone" },
       moved("paid"),
       { status: "gone", failure: { code: "unknown_status" }, delivery: "end" },
     ],
   ]);
 
-  it("results without a schema: any JSON, and nothing that JSON has not", () => {
-    const free = defineWorkflow({
-      name: "free",
-      data: z.object({}),
-      initial: "a",
-      statuses: { a: { to: ["b"] }, b: final },
-    });
+  it("results without a schema are any JSON, and values that JSON does not have are refused", () => {
     const cyclic: Record<string, unknown> = {};
     cyclic.self = cyclic;
     given(free, { results: { n: 1 } })
@@ -184,7 +211,33 @@ describe("moved: a handler returned", () => {
       .then({ status: "a", failure: { code: "invalid_results" } });
   });
 
-  it("results up to the bytes that the store holds, counted in UTF-8", () => {
+  it("a Map is no object of results", () => {
+    given(free)
+      .when(moved("b", new Map([["a", 1]])))
+      .then({ failure: { code: "invalid_results" } });
+  });
+
+  it("results whose toJSON gives a text are no object of results", () => {
+    given(free)
+      .when(moved("b", { toJSON: () => "boo" }))
+      .then({ failure: { code: "invalid_results" } });
+  });
+
+  it("a result that is undefined does not erase the stored result", () => {
+    given(free, { results: { t: "x" } })
+      .when(moved("b", { t: undefined }))
+      .then({ results: { t: "x" } });
+  });
+
+  it("a results schema with an asynchronous check fails the order, and decide does not throw", () => {
+    const results = z.object({ t: z.string().refine(async () => true) });
+    const asynchronous = defineWorkflow({ ...freeOptions, results });
+    given(asynchronous)
+      .when(moved("b", { t: "x" }))
+      .then({ status: "a", failure: { code: "invalid_results" }, delivery: "end" });
+  });
+
+  it("results are taken up to the bytes that the store holds, counted in UTF-8", () => {
     const results = { tracking: "ü".repeat(100) };
     const bytes = Buffer.byteLength(JSON.stringify(results));
     given(orders, {}, { resultsBytesMax: bytes }).when(moved("paid", results)).then({ status: "paid", results });
@@ -194,10 +247,10 @@ describe("moved: a handler returned", () => {
   });
 });
 
-describe("failed: a handler threw or ran out of time", () => {
+describe("decide: a handler threw or ran out of time", () => {
   check([
     [
-      "with attempts left: it keeps its place and comes back after half of 2 s",
+      "a failed attempt with attempts left keeps the order in its status and delivers it again after half of 2 s",
       {},
       down,
       {
@@ -212,16 +265,26 @@ describe("failed: a handler threw or ran out of time", () => {
         ended: null,
       },
     ],
-    ["a second time: the delay doubles", { attempts: 1 }, down, { attempts: 2, notBefore: 2_000, delivery: "again" }],
-    ["by time", {}, late, { attempts: 1, entry: { error: "too slow" }, delivery: "again" }],
     [
-      "in a recorded attempt: it is not counted twice",
+      "a second failed attempt doubles the delay",
+      { attempts: 1 },
+      down,
+      { attempts: 2, notBefore: 2_000, delivery: "again" },
+    ],
+    [
+      "an attempt that ran out of time is tried again",
+      {},
+      late,
+      { attempts: 1, entry: { error: "too slow" }, delivery: "again" },
+    ],
+    [
+      "a failure of a recorded attempt does not count the attempt twice",
       { attempts: 2, attempting: true },
       down,
       { attempts: 2, attempting: false, delivery: "again" },
     ],
     [
-      "at the last attempt, without exhausted: it stays and is marked failed",
+      "a failed last attempt without `exhausted` marks the order failed in its status",
       { attempts: 2, notBefore: 1 },
       down,
       {
@@ -235,21 +298,26 @@ describe("failed: a handler threw or ran out of time", () => {
         ended: null,
       },
     ],
-    ["by time at the last attempt", { attempts: 2 }, late, { failure: { code: "attempt_timed_out" }, delivery: "end" }],
     [
-      "at the last attempt, recorded when it started",
+      "a last attempt that ran out of time marks the order failed",
+      { attempts: 2 },
+      late,
+      { failure: { code: "attempt_timed_out" }, delivery: "end" },
+    ],
+    [
+      "a failed last attempt that was recorded when it started marks the order failed",
       { attempts: 3, attempting: true },
       down,
       { attempts: 3, attempting: false, failure: { code: "handler_failed" }, delivery: "end" },
     ],
     [
-      "past the attempts that a changed definition now allows",
+      "a failure past the attempts that a changed definition allows marks the order failed",
       { attempts: 7 },
       down,
       { attempts: 8, failure: { code: "handler_failed" }, delivery: "end" },
     ],
     [
-      "at the last attempt, with exhausted: it moves there, and the visit keeps the error",
+      "a failed last attempt with `exhausted` moves the order there, and the visit keeps the error",
       { status: "paid", attempts: 1 },
       down,
       {
@@ -263,38 +331,89 @@ describe("failed: a handler threw or ran out of time", () => {
       },
     ],
     [
-      "at the last attempt, with exhausted naming a waiting status",
+      "a failed last attempt with a waiting `exhausted` makes the order wait there",
       { status: "checked" },
       down,
       { status: "review", kind: "waiting", expiresAt: null, delivery: "end" },
     ],
     [
-      "for good: no further attempt",
+      "a permanent failure marks the order failed in its first attempt",
       {},
       permanent,
       { attempts: 1, failure: { code: "handler_failed" }, delivery: "end" },
     ],
-    ["for good, with exhausted", { status: "paid" }, permanent, { status: "rejected", ended: { attempts: 1 } }],
     [
-      "for good, asking for a delay: it is for good",
+      "a permanent failure with `exhausted` moves the order there in its first attempt",
+      { status: "paid" },
+      permanent,
+      { status: "rejected", ended: { attempts: 1 } },
+    ],
+    [
+      "a permanent failure that asks for a delay marks the order failed all the same",
       {},
       { ...permanent, delaySeconds: 3 },
       { notBefore: null, delivery: "end" },
     ],
-    ["asking for a delay", {}, { ...down, delaySeconds: 90 }, { attempts: 1, notBefore: 90_000, delivery: "again" }],
-    ["asking for none", {}, { ...down, delaySeconds: 0 }, { attempts: 1, notBefore: 0, delivery: "again" }],
-    ["asking for less than a millisecond", {}, { ...down, delaySeconds: 0.000_1 }, { notBefore: 1 }],
     [
-      "asking for a delay at the last attempt: it is used up all the same",
+      "a failure that asks for a delay gets it",
+      {},
+      { ...down, delaySeconds: 90 },
+      { attempts: 1, notBefore: 90_000, delivery: "again" },
+    ],
+    [
+      "a failure that asks for a delay of 0 s is tried again at once",
+      {},
+      { ...down, delaySeconds: 0 },
+      { attempts: 1, notBefore: 0, delivery: "again" },
+    ],
+    [
+      "a failure that asks for less than a millisecond gets one millisecond",
+      {},
+      { ...down, delaySeconds: 0.000_1 },
+      { notBefore: 1 },
+    ],
+    [
+      "a failed last attempt that asks for a delay marks the order failed all the same",
       { attempts: 2 },
       { ...down, delaySeconds: 90 },
       { attempts: 3, notBefore: null, failure: { code: "handler_failed" }, delivery: "end" },
     ],
-    ["in a retired status: its policy goes on", { status: "old" }, down, { attempts: 1, delivery: "again" }],
-    ["in a status that the workflow does not know", { status: "gone" }, down, { failure: { code: "unknown_status" } }],
+    [
+      "a failure in a retired status follows that status's policy",
+      { status: "old" },
+      down,
+      { attempts: 1, delivery: "again" },
+    ],
+    [
+      "a failure in a status that the workflow does not know fails the order with unknown_status",
+      { status: "gone" },
+      down,
+      { failure: { code: "unknown_status" } },
+    ],
   ]);
 
-  it("counts the delay from now, and cuts a long message wherever it keeps it", () => {
+  checkRefused([
+    [
+      "a failure of an order that waits is refused, since no handler has the order",
+      { status: "review" },
+      down,
+      "stale",
+      /"review" and no handler has it/,
+    ],
+  ]);
+
+  it("a retry option that is undefined has its default", () => {
+    const retrying = (retry: object) =>
+      defineWorkflow({ ...freeOptions, statuses: { a: { to: ["b"], retry }, b: final } });
+    given(retrying({ attempts: undefined }), { attempts: 99 })
+      .when(down)
+      .then({ failure: { code: "handler_failed" } });
+    given(retrying({ baseSeconds: undefined }))
+      .when(down)
+      .then({ notBefore: 500 });
+  });
+
+  it("a delay counts from now, and a long message is cut wherever the order keeps it", () => {
     const message = "é".repeat(2_000);
     const failed = { ...down, message };
     const cut = (order: GivenOrder<typeof orders>) => {
@@ -315,10 +434,10 @@ describe("failed: a handler threw or ran out of time", () => {
   });
 });
 
-describe("redelivered: the attempt before has no outcome", () => {
+describe("decide: an order is delivered again, and the attempt before has no outcome", () => {
   check([
     [
-      "the lost attempt counts, and the one that starts is recorded before its handler runs",
+      "a lost attempt counts, and the next attempt is recorded before its handler runs",
       {},
       redelivered,
       {
@@ -334,38 +453,53 @@ describe("redelivered: the attempt before has no outcome", () => {
       },
     ],
     [
-      "one that may never have begun does not count, and the one that starts is recorded",
+      "a lost attempt that may never have begun does not count, and the next attempt is recorded",
       { attempts: 0 },
       { kind: "redelivered", unattended: true },
       { attempts: 1, attempting: true, delivery: "keep" },
     ],
     [
-      "one that is known to have begun counts, whatever else is not known",
+      "a recorded attempt that was lost counts, even where its delivery is marked unattended",
       { attempts: 2, attempting: true },
       { kind: "redelivered", unattended: true },
       { attempts: 3, delivery: "keep" },
     ],
-    ["a recorded one counts once", { attempts: 2, attempting: true }, redelivered, { attempts: 3, delivery: "keep" }],
     [
-      "the lost attempt was the last: marked failed",
+      "a lost attempt that was recorded counts once",
+      { attempts: 2, attempting: true },
+      redelivered,
+      { attempts: 3, delivery: "keep" },
+    ],
+    [
+      "a lost last attempt marks the order failed",
       { attempts: 2 },
       redelivered,
       { attempts: 3, attempting: false, failure: { code: "worker_lost", message: lost }, delivery: "end" },
     ],
     [
-      "a recorded one was the last",
+      "a lost last attempt that was recorded marks the order failed",
       { attempts: 3, attempting: true },
       redelivered,
       { attempts: 3, attempting: false, failure: { code: "worker_lost" }, delivery: "end" },
     ],
     [
-      "the last, with exhausted",
+      "a lost last attempt with `exhausted` moves the order there",
       { status: "paid", attempts: 1 },
       redelivered,
       { status: "rejected", entry: { reason: `exhausted: ${lost}` }, ended: { attempts: 2, error: lost } },
     ],
-    ["a policy of one attempt allows no second", { status: "checked" }, redelivered, { status: "review" }],
-    ["in an unknown status", { status: "gone" }, redelivered, { failure: { code: "unknown_status" }, delivery: "end" }],
+    [
+      "a policy of one attempt allows no second attempt after a lost one",
+      { status: "checked" },
+      redelivered,
+      { status: "review" },
+    ],
+    [
+      "a lost attempt in a status that the workflow does not know fails the order with unknown_status",
+      { status: "gone" },
+      redelivered,
+      { failure: { code: "unknown_status" }, delivery: "end" },
+    ],
   ]);
 
   it("a handler that always kills its process ends as failed after its attempts, never in a loop", () => {
@@ -385,10 +519,10 @@ describe("redelivered: the attempt before has no outcome", () => {
   });
 });
 
-describe("requested: the API asks to move an order", () => {
+describe("decide: the API asks to move an order", () => {
   check([
     [
-      "that waits",
+      "a waiting order moves, with the request's reason, results and key",
       { status: "awaiting" },
       { kind: "requested", to: "paid", reason: "webhook", results: { payment: "p" }, key: "hash" },
       {
@@ -405,34 +539,55 @@ describe("requested: the API asks to move an order", () => {
       },
     ],
     [
-      "that an earlier request moved: the history keeps that one's key and reason",
+      "a second request leaves the first request's key and reason in the history",
       { status: "awaiting", entry: { key: "earlier", reason: "webhook", error: "e", at: -5 } },
       requested("paid"),
       { ended: { key: "earlier", reason: "webhook", error: "e", at: -5 }, entry: { reason: null, error: null } },
     ],
     [
-      "that waits, to a final status",
+      "a waiting order may move to a final status",
       { status: "awaiting" },
       requested("rejected"),
       { kind: "final", delivery: "end" },
     ],
-    ["that waits, to where it is", { status: "review" }, requested("review"), { status: "review", visit: 1 }],
-    ["that waits in a retired status", { status: "oldWait" }, requested("paid"), { status: "paid", delivery: "enter" }],
     [
-      "that failed",
+      "a waiting order may move to its own status, on the next visit",
+      { status: "review" },
+      requested("review"),
+      { status: "review", visit: 1 },
+    ],
+    [
+      "a waiting order may leave a retired status",
+      { status: "oldWait" },
+      requested("paid"),
+      { status: "paid", delivery: "enter" },
+    ],
+    [
+      "a failed order moves, and all its attempts begin again",
       { status: "received", failure: {}, attempts: 3 },
       requested("paid"),
       { status: "paid", failure: null, attempts: 0, delivery: "enter", ended: { attempts: 3, error: "down" } },
     ],
-    ["that failed, to exhausted", { status: "paid", failure: {} }, requested("rejected"), { status: "rejected" }],
     [
-      "that failed in a status that the workflow does not know: anywhere",
+      "a failed order may move to its status's `exhausted`",
+      { status: "paid", failure: {} },
+      requested("rejected"),
+      { status: "rejected" },
+    ],
+    [
+      "a failed order in a status that the workflow does not know may move to any status",
       { status: "gone", failure: { code: "unknown_status" } },
       requested("awaiting"),
       { status: "awaiting", failure: null, expiresAt: 60_000, delivery: "end", ended: { status: "gone" } },
     ],
     [
-      "past visitsMax: the request is not bounded by it",
+      "a waiting order in a status that the workflow does not know may move before it is marked failed",
+      { status: "gone", kind: "waiting" },
+      requested("shipped"),
+      { status: "shipped" },
+    ],
+    [
+      "a request may move an order past visitsMax",
       { status: "awaiting", visit: visitsMax },
       requested("paid"),
       { status: "paid", visit: visitsMax + 1, failure: null, delivery: "enter" },
@@ -440,74 +595,92 @@ describe("requested: the API asks to move an order", () => {
   ]);
 
   checkRefused([
-    ["that a handler will move", { status: "paid" }, requested("shipped"), "being_handled", /"paid"/],
-    ["that is final", { status: "shipped" }, requested("paid"), "transition_not_allowed", /"shipped", which is final/],
     [
-      "that ended in a status that is handled by now",
+      "an order that its handler will move is not moved",
+      { status: "paid" },
+      requested("shipped"),
+      "being_handled",
+      /"paid"/,
+    ],
+    [
+      "a final order is not moved",
+      { status: "shipped" },
+      requested("paid"),
+      "transition_not_allowed",
+      /"shipped", which is final/,
+    ],
+    [
+      "an order that ended in a status that is handled now is not moved",
       { status: "paid", kind: "final" },
       requested("shipped"),
       "transition_not_allowed",
       /"paid", which was final/,
     ],
     [
-      "that ended in a status that waits by now",
+      "an order that ended in a status that waits now is not moved",
       { status: "awaiting", kind: "final" },
       requested("paid"),
       "transition_not_allowed",
       /"awaiting", which was final/,
     ],
     [
-      "that ended in a status that is gone",
+      "an order that ended in a status that the workflow no longer has is not moved",
       { status: "gone", kind: "final" },
       requested("paid"),
       "transition_not_allowed",
       /"gone", which was final/,
     ],
-    ["to a status that is none", { status: "awaiting" }, requested("nowhere"), "transition_not_allowed", /"nowhere"/],
     [
-      "to a name of every object",
+      "a request to a status that does not exist is refused",
+      { status: "awaiting" },
+      requested("nowhere"),
+      "transition_not_allowed",
+      /"nowhere"/,
+    ],
+    [
+      "a request to a name that every object has is refused",
       { status: "awaiting" },
       requested("__proto__"),
       "transition_not_allowed",
       /no status/,
     ],
     [
-      "to a retired status",
+      "a request to a retired status is refused",
       { status: "gone", failure: {} },
       requested("old"),
       "transition_not_allowed",
       /"old" is retired/,
     ],
     [
-      "to a status that does not follow",
+      "a request to a status that may not follow is refused",
       { status: "awaiting" },
       requested("shipped"),
       "transition_not_allowed",
       /from "awaiting" an order may move to paid, rejected, not to "shipped"/,
     ],
     [
-      "that failed, to a status that does not follow",
+      "a request to move a failed order to a status that may not follow is refused",
       { status: "paid", failure: {} },
       requested("awaiting"),
       "transition_not_allowed",
       /shipped, received, rejected, not to "awaiting"/,
     ],
     [
-      "that failed in a status that is final by now",
+      "an order that failed in a status that is final now is not moved",
       { status: "shipped", failure: {} },
       requested("paid"),
       "transition_not_allowed",
       /may move to nothing/,
     ],
     [
-      "with results that do not fit",
+      "a request with results that do not fit the schema is refused",
       { status: "awaiting" },
       requested("paid", { payment: 1 }),
       "invalid_results",
       /payment/,
     ],
     [
-      "with results that are no object",
+      "a request with results that are no object is refused",
       { status: "awaiting" },
       requested("paid", []),
       "invalid_results",
@@ -515,22 +688,22 @@ describe("requested: the API asks to move an order", () => {
     ],
   ]);
 
-  it("names each fault of the results by its path", () => {
+  it("a refusal names each fault of the results by its path", () => {
     const { decision } = given(orders, { status: "awaiting" }).when(requested("paid", { payment: 1, tracking: 2 }));
     assert.ok("refused" in decision);
     assert.deepEqual(decision.faults?.map(({ path }) => path).sort(), ["payment", "tracking"]);
   });
 
-  it("keeps no key where none was sent", () => {
+  it("a request without a key leaves no key in the order", () => {
     const { order } = given(orders, { status: "awaiting" }).when(requested("paid")).then({});
     assert.ok(!("key" in order.entry));
   });
 });
 
-describe("expired: an order waited as long as it may", () => {
+describe("decide: an order waited as long as it may", () => {
   check([
     [
-      "it moves on",
+      "an order whose wait expired moves on",
       { status: "awaiting", expiresAt: 0 },
       expired,
       {
@@ -543,13 +716,13 @@ describe("expired: an order waited as long as it may", () => {
       },
     ],
     [
-      "the definition lets it wait for ever by now: it waits on",
+      "an order whose status no longer expires waits on, without an expiry",
       { status: "review", expiresAt: 0 },
       expired,
       { status: "review", kind: "waiting", visit: 0, expiresAt: null, failure: null, delivery: "end", ended: null },
     ],
     [
-      "the definition does not know its status",
+      "an order whose wait expired in an unknown status fails with unknown_status",
       { status: "gone", kind: "waiting", expiresAt: 0 },
       expired,
       { failure: { code: "unknown_status" } },
@@ -557,19 +730,37 @@ describe("expired: an order waited as long as it may", () => {
   ]);
 
   checkRefused([
-    ["a millisecond early", { status: "awaiting", expiresAt: 1 }, expired, "stale", /does not wait/],
-    ["it has no expiry", { status: "review" }, expired, "stale", /does not wait/],
-    ["it was moved", { status: "paid" }, expired, "stale", /does not wait/],
-    ["it does not wait, whatever it may carry", { status: "paid", expiresAt: 0 }, expired, "stale", /does not wait/],
-    ["it is final", { status: "cancelled" }, expired, "stale", /does not wait/],
-    ["it failed", { status: "awaiting", failure: {}, expiresAt: 0 }, expired, "stale", /does not wait/],
+    [
+      "a wait does not expire a millisecond early",
+      { status: "awaiting", expiresAt: 1 },
+      expired,
+      "stale",
+      /does not wait/,
+    ],
+    ["a wait without an expiry does not expire", { status: "review" }, expired, "stale", /does not wait/],
+    ["an order that was moved meanwhile does not expire", { status: "paid" }, expired, "stale", /does not wait/],
+    [
+      "an order in a handled status does not expire, even where it carries an expiry",
+      { status: "paid", expiresAt: 0 },
+      expired,
+      "stale",
+      /does not wait/,
+    ],
+    ["a final order does not expire", { status: "cancelled" }, expired, "stale", /does not wait/],
+    [
+      "a failed order does not expire",
+      { status: "awaiting", failure: {}, expiresAt: 0 },
+      expired,
+      "stale",
+      /does not wait/,
+    ],
   ]);
 });
 
-describe("retried: an operator starts a failed order again", () => {
+describe("decide: an operator starts a failed order again", () => {
   check([
     [
-      "in a handled status: all its attempts again, at the end of the queue, on the same visit",
+      "a retry in a handled status gives all attempts again, at the end of the queue, on the same visit",
       { status: "paid", visit: 2, attempts: 2, failure: {} },
       retried,
       {
@@ -586,15 +777,20 @@ describe("retried: an operator starts a failed order again", () => {
         ended: null,
       },
     ],
-    ["in a retired status", { status: "old", failure: {} }, retried, { failure: null, delivery: "enter" }],
     [
-      "in a waiting status: it waits anew",
+      "a retry in a retired status puts the order into the queue",
+      { status: "old", failure: {} },
+      retried,
+      { failure: null, delivery: "enter" },
+    ],
+    [
+      "a retry in a waiting status starts the whole wait again",
       { status: "awaiting", failure: {} },
       retried,
       { kind: "waiting", failure: null, expiresAt: 60_000, delivery: "end" },
     ],
     [
-      "in a status that is final by now",
+      "a retry in a status that is final now ends the order",
       { status: "shipped", kind: "handled", failure: {} },
       retried,
       { kind: "final", failure: null, delivery: "end" },
@@ -602,11 +798,17 @@ describe("retried: an operator starts a failed order again", () => {
   ]);
 
   checkRefused([
-    ["it has not failed", { status: "paid" }, retried, "not_failed", /"paid"/],
-    ["it waits", { status: "awaiting" }, retried, "not_failed", /"awaiting"/],
-    ["it is final", { status: "shipped" }, retried, "not_failed", /"shipped"/],
     [
-      "its status is unknown",
+      "an order in a handled status that has not failed is not retried",
+      { status: "paid" },
+      retried,
+      "not_failed",
+      /"paid"/,
+    ],
+    ["a waiting order is not retried", { status: "awaiting" }, retried, "not_failed", /"awaiting"/],
+    ["a final order is not retried", { status: "shipped" }, retried, "not_failed", /"shipped"/],
+    [
+      "a failed order in an unknown status is not retried",
       { status: "gone", failure: {} },
       retried,
       "transition_not_allowed",
@@ -615,10 +817,10 @@ describe("retried: an operator starts a failed order again", () => {
   ]);
 });
 
-describe("unknown: an order stands in a status that the workflow does not know", () => {
+describe("decide: an order stands in a status that the workflow does not know", () => {
   check([
     [
-      "it is marked failed where it stands",
+      "an order in an unknown status is marked failed in that status",
       { status: "gone", attempts: 1, attempting: true, notBefore: 9 },
       unknown,
       {
@@ -637,7 +839,7 @@ describe("unknown: an order stands in a status that the workflow does not know",
       },
     ],
     [
-      "one that waits",
+      "a waiting order in an unknown status is marked failed and loses its expiry",
       { status: "gone", kind: "waiting", expiresAt: 9 },
       unknown,
       { expiresAt: null, delivery: "end" },
@@ -645,16 +847,16 @@ describe("unknown: an order stands in a status that the workflow does not know",
   ]);
 });
 
-describe("visitsMax: an order that loops", () => {
+describe("decide: an order loops until visitsMax", () => {
   check([
     [
-      "its last transition",
+      "the last transition that visitsMax allows is made",
       { visit: visitsMax - 1 },
       moved("paid"),
       { status: "paid", visit: visitsMax, failure: null },
     ],
     [
-      "one more: it is marked failed where it stands",
+      "a transition past visitsMax marks the order failed in its status",
       { visit: visitsMax },
       moved("paid"),
       {
@@ -666,16 +868,26 @@ describe("visitsMax: an order that loops", () => {
         ended: null,
       },
     ],
-    ["to a waiting status", { visit: visitsMax }, moved("awaiting"), { failure: { code: "visits_exceeded" } }],
     [
-      "to a final status: that is no loop",
+      "a transition past visitsMax to a waiting status marks the order failed",
+      { visit: visitsMax },
+      moved("awaiting"),
+      { failure: { code: "visits_exceeded" } },
+    ],
+    [
+      "a transition past visitsMax to a final status is made, since it ends the loop",
       { visit: visitsMax },
       moved("rejected"),
       { status: "rejected", failure: null },
     ],
-    ["by exhausted to a final one", { status: "paid", attempts: 1, visit: visitsMax }, down, { status: "rejected" }],
     [
-      "by exhausted to another",
+      "used-up attempts past visitsMax move the order to a final `exhausted`",
+      { status: "paid", attempts: 1, visit: visitsMax },
+      down,
+      { status: "rejected" },
+    ],
+    [
+      "used-up attempts past visitsMax mark the order failed where `exhausted` is not final",
       { status: "checked", visit: visitsMax },
       down,
       {
@@ -687,14 +899,14 @@ describe("visitsMax: an order that loops", () => {
       },
     ],
     [
-      "by expiry to a final one",
+      "an expiry past visitsMax moves the order to a final status",
       { status: "awaiting", visit: visitsMax, expiresAt: 0 },
       expired,
       { status: "cancelled", failure: null },
     ],
   ]);
 
-  it("by expiry to another", () => {
+  it("an expiry past visitsMax to a status that is not final marks the order failed", () => {
     const renewing = defineWorkflow({
       name: "renewing",
       data: z.object({}),
@@ -718,7 +930,7 @@ describe("visitsMax: an order that loops", () => {
   });
 });
 
-describe("whatever happens to whatever order", () => {
+describe("decide: every outcome of every order", () => {
   const now = 1_000_000;
   const by = { runtime: "node", name: "n", requestId: null, messageId: null } as const;
   const context: DecideContext = { workflow: orders, now, random: () => 0.99, by };
@@ -801,7 +1013,7 @@ describe("whatever happens to whatever order", () => {
     }
   }
 
-  /** Handlers run for live orders in handled statuses alone: the engine sees to it. */
+  /** Gives handlers' outcomes to live orders in handled statuses alone: the engine runs no handler for other orders. */
   function* everyOutcome(order: StoredOrder): Generator<Outcome> {
     const names = [...Object.keys(orders.statuses), "gone", "nowhere"];
     yield* [expired, retried];
@@ -817,7 +1029,7 @@ describe("whatever happens to whatever order", () => {
   }
 });
 
-/** A decision that wrote to its arguments would throw. */
+/** Freezes a value with all its parts, so that a decision that writes to its arguments throws. */
 function deepFreeze<T extends object>(value: T): T {
   for (const part of Object.values(value)) if (typeof part === "object" && part !== null) deepFreeze(part);
   return Object.freeze(value);

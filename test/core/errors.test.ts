@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { CauceError, errorCodes, longestDelaySeconds, PermanentError, RetryError } from "../../src/core/errors.ts";
+import { CauceError, delaySecondsMax, errorCodes, PermanentError, RetryError } from "../../src/core/errors.ts";
 
 describe("errorCodes", () => {
   for (const [code, meaning] of Object.entries(errorCodes)) {
@@ -31,7 +31,7 @@ describe("CauceError", () => {
 });
 
 describe("PermanentError", () => {
-  it("is an error of its own name, with a cause", () => {
+  it("has its own name, and a cause", () => {
     const cause = new Error("no such card");
     const error = new PermanentError("declined", { cause });
     assert.ok(error instanceof Error && !(error instanceof RetryError));
@@ -53,12 +53,12 @@ describe("RetryError", () => {
   });
 
   it("takes any delay from 0 to 100 years", () => {
-    for (const delaySeconds of [0, 0.001, longestDelaySeconds]) {
+    for (const delaySeconds of [0, 0.001, delaySecondsMax]) {
       assert.equal(new RetryError({ delaySeconds }).delaySeconds, delaySeconds);
     }
   });
 
-  for (const delaySeconds of [-1, Number.NaN, Number.POSITIVE_INFINITY, longestDelaySeconds + 1, "5s", undefined]) {
+  for (const delaySeconds of [-1, Number.NaN, Number.POSITIVE_INFINITY, delaySecondsMax + 1, "5s", undefined]) {
     it(`refuses a delay of ${delaySeconds}`, () => {
       assert.throws(() => new RetryError({ delaySeconds: delaySeconds as number }), {
         name: "RangeError",

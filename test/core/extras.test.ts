@@ -22,7 +22,7 @@ const stepped = (extras: Extras, name: string, value: unknown): Extras => {
   return after.extras;
 };
 
-/** Text that takes from one to six bytes a UTF-16 unit in JSON, halves of surrogate pairs among it. */
+/** Makes text whose UTF-16 units take one to six bytes each in JSON, with halves of surrogate pairs. */
 const anyText = fc.oneof(
   fc.string({ unit: "binary", maxLength: 2_000, size: "max" }),
   fc.string({ unit: fc.constantFrom("a", '"', "\u0000", "漢", "👩", "\ud800"), maxLength: 2_000, size: "max" }),
@@ -65,12 +65,12 @@ describe("an order's extras", () => {
           assert.deepEqual(parseExtras(writeExtras(extras)), JSON.parse(JSON.stringify(extras)));
         }
       }),
-      // Not shrunk: texts of thousands of characters would take minutes.
+      // Shrinking is off: it would take minutes on texts of thousands of characters.
       { numRuns: 100, endOnFailure: true },
     );
   });
 
-  it("have room for the largest act beside the most that steps may take", () => {
+  it("have room for the largest act beside the largest steps", () => {
     const largest = {
       at: -Number.MAX_VALUE,
       what: "\u0000".repeat(500),
@@ -93,7 +93,7 @@ describe("an order's extras", () => {
     assert.ok("refused" in withStep(full, "s", "x".repeat(extrasBytesMax - actRoomBytes - without + 1)));
   });
 
-  it("refuse a step on one line that names it and says how much there may be", () => {
+  it("refuse a step that is too large, on one line that names the step and the bytes allowed", () => {
     const refused = withStep({}, "charge\nthe card", "x".repeat(extrasBytesMax));
     assert.ok("refused" in refused);
     assert.match(
@@ -102,7 +102,7 @@ describe("an order's extras", () => {
     );
   });
 
-  it("let the oldest acts go first, one by one, and no more than must", () => {
+  it("drop the oldest acts first, one by one, and only as many as must go", () => {
     let extras: Extras = {};
     for (let n = 0; n < 200; n++) {
       const before = extras;
@@ -127,7 +127,7 @@ describe("an order's extras", () => {
     assert.equal(cut?.reason, `${"👩".repeat(374)}…`);
   });
 
-  it("read again as they were written, with what a newer version put among them", () => {
+  it("are read as they were written, with the fields that a newer version added", () => {
     const newer =
       '{"acts":[{"at":1,"what":"cancel","who":null,"reason":null,"region":"eu"}],"region":{"owner":"eu"},"__proto__":1}';
     assert.equal(writeExtras(parseExtras(newer)), newer);
@@ -139,36 +139,36 @@ describe("an order's extras", () => {
     });
   });
 
-  it("are no text where there is nothing to keep", () => {
+  it("are written as null where there is nothing to keep", () => {
     assert.equal(writeExtras({}), null);
     assert.equal(writeExtras({ acts: [], steps: {} }), null);
     assert.deepEqual(parseExtras(null), {});
   });
 
-  it("keep a step as it reads from JSON, and the last outcome of its name", () => {
+  it("keep a step's outcome as JSON reads it, and the last outcome of each name", () => {
     const extras = stepped(stepped({}, "charge", { at: new Date(0), no: undefined }), "nothing", undefined);
     assert.deepEqual(extras.steps, { charge: { at: "1970-01-01T00:00:00.000Z" }, nothing: null });
     assert.deepEqual(stepped(extras, "charge", 2).steps, { charge: 2, nothing: null });
   });
 
-  it("that are no JSON object are `store_corrupt`", () => {
+  it("throw `store_corrupt` where the stored text is no JSON object", () => {
     for (const text of ["", "{", "[]", "null", '"text"']) {
       assert.throws(() => parseExtras(text), { code: "store_corrupt", message: /^[^\n]+$/ }, text);
     }
   });
 });
 
-describe("what an order shows of its extras", () => {
+describe("the extras that an order shows", () => {
   const fields: ShownExtraFields = {
     definition: { schema: { type: "integer" }, of: (extras) => extras.definition ?? null },
   };
 
-  it("is each field of the list, also where it holds nothing", () => {
+  it("are every field of the list, an empty one as well", () => {
     assert.deepEqual(showExtras('{"definition":3,"steps":{}}', fields), { definition: 3 });
     assert.deepEqual(showExtras(null, fields), { definition: null });
   });
 
-  it("is nothing as long as the list is empty, and no text is read for it", () => {
+  it("are none while the list is empty, and then the stored text is not read", () => {
     assert.deepEqual(showExtras("no JSON", {}), {});
   });
 });

@@ -21,13 +21,13 @@ const orders: Readonly<Record<string, StoredOrder>> = {
   done: { ...order, id: "done", status: "done", kind: "final", group: null },
 };
 
-/** Which of the three orders the filter means. */
+/** Gives the ids of the orders, of the three, that the filter matches. */
 const meant = (filter: Filter): string[] =>
   Object.values(orders)
     .filter((each) => matches(each, filter))
     .map(({ id }) => id);
 
-test("a filter means the orders to which all of it applies", () => {
+test("a filter matches the orders to which all its fields apply", () => {
   const table: readonly (readonly [Filter, readonly string[]])[] = [
     [{}, ["open", "failed", "done"]],
     [{ status: "received" }, ["open", "failed"]],
@@ -48,7 +48,7 @@ test("a filter means the orders to which all of it applies", () => {
   for (const [filter, expected] of table) assert.deepEqual(meant(filter), expected, JSON.stringify(filter));
 });
 
-test("a field that is undefined is one that was left out", () => {
+test("an undefined field of a filter counts as left out", () => {
   const nothing = { status: undefined, failed: undefined, fingerprint: undefined, group: undefined, ids: undefined };
   assert.deepEqual(meant(nothing), ["open", "failed", "done"]);
 });

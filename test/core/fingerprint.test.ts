@@ -15,6 +15,11 @@ describe("fingerprintOf", () => {
     ["ids with a prefix", "charge ch_3MmlLrLkdIwHu7ix declined", "charge ch_1NirD82eZvKYlo2C declined"],
     ["ports and addresses", "connect ECONNREFUSED 127.0.0.1:5432", "connect ECONNREFUSED 10.0.12.7:61000"],
     ["dates", "expired at 2026-01-31T09:00:00.000Z", "expired at 2027-12-01T23:59:59.999Z"],
+    ["ids of growing length", "order c-999 lost", "order c-1000 lost"],
+    ["decimals of growing length", "took 99999.5 ms", "took 123456.5 ms"],
+    ["quoted values", 'no user "alice"', 'no user "bob"'],
+    ["the sign of a number", "stock is -5", "stock is 5"],
+    ["hex without digits", "no blob deadbeefdeadbeefdeadbeef", "no blob 9f86d081884c7d659a2feaa0"],
     ["white space", "line one\n  line two", "line one line two"],
   ];
   for (const [what, ...messages] of same) {
@@ -25,7 +30,7 @@ describe("fingerprintOf", () => {
     });
   }
 
-  it("is the same for any whole number in the place of another", () => {
+  it("is the same whatever whole numbers a message has", () => {
     const expected = fingerprintOf("item 1 of 1 has quantity 1");
     for (let n = 0; n < 1_000; n++) {
       const number = Math.floor(1.05 ** n) % 10_000_000_000;
@@ -33,7 +38,7 @@ describe("fingerprintOf", () => {
     }
   });
 
-  it("differs where the words differ", () => {
+  it("differs between messages whose words differ", () => {
     const messages = ["gateway down", "gateway slow", "card declined", "declined card"];
     assert.equal(new Set(messages.map(fingerprintOf)).size, messages.length);
   });
@@ -42,7 +47,7 @@ describe("fingerprintOf", () => {
     assert.equal(fingerprintOf("the well-known gateway_timeout happened"), "the well-known gateway_timeout happened");
   });
 
-  it("is its own fingerprint, so that it can be grouped again", () => {
+  it("is the fingerprint of itself, so that fingerprints can be grouped again", () => {
     for (const [, ...messages] of same) {
       for (const fingerprint of messages.map(fingerprintOf)) assert.equal(fingerprintOf(fingerprint), fingerprint);
     }
@@ -51,6 +56,10 @@ describe("fingerprintOf", () => {
   it("is at most 200 characters, however long the message", () => {
     assert.equal(fingerprintOf("a message ".repeat(100_000)).length, 200);
     assert.equal(fingerprintOf(""), "");
+  });
+
+  it("is well-formed Unicode where the cut falls inside a character", () => {
+    assert.ok(fingerprintOf(`${"x".repeat(199)}😀`).isWellFormed());
   });
 });
 
@@ -63,7 +72,7 @@ describe("cutError", () => {
     }
   });
 
-  it("cuts a longer one to at most 1,024 bytes of UTF-8, splits no character and shows that it is cut", () => {
+  it("cuts a longer message to at most 1,024 bytes of UTF-8, splits no character and marks the cut", () => {
     for (const character of ["a", "é", "€", "😀"]) {
       for (let lead = 0; lead < 8; lead++) {
         for (const extra of [0, 1, 2, 3, 4, 5, 1_000]) {

@@ -17,7 +17,7 @@ const orders = defineWorkflow({
   },
 });
 
-/** As a user of plain JavaScript would call it. */
+/** Is `implement` as plain JavaScript can call it: with any arguments. */
 const join = implement as unknown as (workflow: unknown, options: unknown) => App;
 const fine = { received: () => "held", paid: () => "shipped" };
 
@@ -49,7 +49,7 @@ describe("implement", () => {
     assert.deepEqual(called, []);
   });
 
-  it("needs neither resources nor release", () => {
+  it("takes an app without resources and release", () => {
     const app = implement(orders, { handlers: { received: () => "held", paid: () => "shipped" } });
     assert.deepEqual([app.resources, app.release], [undefined, undefined]);
   });
@@ -61,7 +61,7 @@ describe("implement", () => {
       initial: "open",
       statuses: { open: { to: ["done"] }, old: { to: ["done"], retired: true }, done: final },
     });
-    implement(retiring, { handlers: { open: () => "done", old: () => "done" } });
+    assert.doesNotThrow(() => implement(retiring, { handlers: { open: () => "done", old: () => "done" } }));
     assert.throws(() => join(retiring, { handlers: { open: () => "done" } }), {
       code: "app_invalid",
       message: /"old"/,
@@ -77,6 +77,16 @@ describe("implement", () => {
     ["options in place of a workflow", () => join({ handlers: fine }, {}), /must be what defineWorkflow returned/],
     ["a workflow without statuses", () => join({ name: "orders" }, {}), /must be what defineWorkflow returned/],
     ["an unknown option", () => join(orders, { handlers: fine, resource: {} }), /the unknown option "resource"/],
+    [
+      "no options",
+      () => (implement as unknown as (workflow: unknown) => App)(orders),
+      /the second argument must be \{ handlers \}, with one handler for each handled status/,
+    ],
+    [
+      "resources that are no function",
+      () => join(orders, { handlers: fine, resources: { db: 1 } }),
+      /resources must be a function, so that nothing opens before the start/,
+    ],
     ["no handlers", () => join(orders, {}), /status "received" has no handler; add handlers\.received/],
     [
       "a missing handler",
@@ -126,7 +136,7 @@ describe("implement", () => {
 });
 
 describe("lazy", () => {
-  it("loads nothing until its status needs it", async () => {
+  it("loads no module until its status needs the handler", async () => {
     let loads = 0;
     const handler = () => "held" as const;
     const { lazy: load } = lazy(async () => {

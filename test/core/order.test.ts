@@ -26,10 +26,10 @@ describe("appendPast", () => {
   const visitOf = (visit: number): Visit => ({ ...currentVisit(order), visit });
   const visits = 200;
 
-  /** What the history shows while visit `current` lasts. */
+  /** Gives the numbers of the visits that the history shows during visit `current`. */
   const shown = (past: readonly Visit[], current: number) => [...past.map(({ visit }) => visit), current];
 
-  it("keeps every visit up to the first 10 and the last 40", () => {
+  it("keeps every visit while the history has at most 50", () => {
     let history: Pick<StoredOrder, "past" | "pastOmitted"> = { past: [], pastOmitted: 0 };
     for (let visit = 0; visit < historyFirst + historyLast - 1; visit++) {
       history = appendPast(history, visitOf(visit));
@@ -42,7 +42,7 @@ describe("appendPast", () => {
     assert.equal(appendPast(history, visitOf(49)).pastOmitted, 1);
   });
 
-  it("from then on keeps the first 10 and the last 40, the lasting one included, and counts the rest", () => {
+  it("keeps the first 10 visits and the last 40 of a longer history, the current one included, and counts the rest", () => {
     let history: Pick<StoredOrder, "past" | "pastOmitted"> = { past: [], pastOmitted: 0 };
     for (let ended = 0; ended < visits; ended++) {
       history = appendPast(history, visitOf(ended));
@@ -60,7 +60,7 @@ describe("appendPast", () => {
     assert.equal(history.pastOmitted, 151);
   });
 
-  it("does not touch the history before", () => {
+  it("does not change the history that it is given", () => {
     const past = Object.freeze(Array.from({ length: 49 }, (_, visit) => visitOf(visit)));
     const history = appendPast({ past, pastOmitted: 3 }, visitOf(52));
     assert.equal(past.length, 49);
@@ -68,7 +68,7 @@ describe("appendPast", () => {
     assert.equal(history.pastOmitted, 4);
   });
 
-  it("is what a transition does to an order, over 200 visits", () => {
+  it("is how 200 transitions build an order's history", () => {
     let story = given(looping);
     for (let visit = 1; visit <= visits; visit++) {
       story = story.when({ kind: "moved", to: "again" }).then({ visit, ended: { visit: visit - 1 } });
@@ -80,7 +80,7 @@ describe("appendPast", () => {
 });
 
 describe("currentVisit", () => {
-  it("is the entry with the status, the visit and its attempts", () => {
+  it("is the order's entry with its status, visit and attempts", () => {
     const { order } = given(looping, { visit: 4, attempts: 2, entry: { at: 7, reason: "r", error: "e", key: "k" } });
     assert.deepEqual(currentVisit(order), {
       status: "again",

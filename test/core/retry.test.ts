@@ -5,7 +5,7 @@ import { retryOf, timeoutSecondsOf } from "../../src/core/workflow.ts";
 
 const almostOne = 1 - Number.EPSILON / 2;
 
-/** A generator with a seed (mulberry32), so that a failure can be repeated. */
+/** Makes a random generator with a seed (mulberry32), so that a failure can be repeated. */
 function seeded(seed: number): () => number {
   let state = seed;
   return () => {
@@ -63,7 +63,7 @@ describe("retryDelaySeconds", () => {
 });
 
 describe("retryOf", () => {
-  it("fills what a status leaves out with the defaults", () => {
+  it("takes the defaults for the options that a status leaves out", () => {
     assert.deepEqual(retryOf({ to: [] }), { attempts: 5, baseSeconds: 1, maxSeconds: 300 });
     assert.deepEqual(retryOf({ to: [], retry: { attempts: 2 } }), { attempts: 2, baseSeconds: 1, maxSeconds: 300 });
     assert.deepEqual(retryOf({ to: [], retry: { baseSeconds: 3, maxSeconds: 9 } }), {

@@ -3,21 +3,21 @@ import { describe, it } from "node:test";
 import { z } from "zod";
 import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import type { ErrorCode } from "../../src/core/errors.ts";
-import { longestDelaySeconds } from "../../src/core/errors.ts";
+import { delaySecondsMax } from "../../src/core/errors.ts";
 import { type AnyWorkflow, faultsOf, final, handledStatuses, kindOf, statusOf } from "../../src/core/workflow.ts";
 
 const data = z.object({ customerId: z.string() });
 const fine = { name: "orders", data, initial: "open", statuses: { open: { to: ["done"] }, done: final } };
 
-/** As a user of plain JavaScript would call it. */
+/** Is `defineWorkflow` as plain JavaScript can call it: with any options. */
 const define = defineWorkflow as unknown as (options: unknown) => AnyWorkflow;
 const defineStatuses = (statuses: unknown, more: object = {}) => define({ ...fine, statuses, ...more });
-/** A handled, initial status with these fields. */
+/** Defines a workflow whose initial, handled status has these fields. */
 const defineOpen = (fields: object) => defineStatuses({ open: { to: ["done"], ...fields }, done: final });
 const defineWaiting = (fields: object) => defineOpen({ waits: true, ...fields });
 
 describe("defineWorkflow", () => {
-  it("returns what it was given, with its defaults, and frozen", () => {
+  it("returns its options with the defaults, frozen, the statuses as well", () => {
     const workflow = defineWorkflow({
       name: "orders",
       data,
@@ -29,17 +29,17 @@ describe("defineWorkflow", () => {
       ["orders", data, undefined, undefined, "open", 100],
     );
     assert.deepEqual(workflow.statuses, { open: { to: ["done"] }, done: { final: true } });
-    assert.ok(Object.isFrozen(workflow));
+    assert.ok(Object.isFrozen(workflow) && Object.isFrozen(workflow.statuses));
   });
 
-  it("keeps what is given", () => {
+  it("keeps options that have defaults as they were given", () => {
     const results = z.object({ tracking: z.string() }).partial();
     const group = (order: { customerId: string }) => order.customerId;
     const workflow = define({ ...fine, results, group, visitsMax: 7 });
     assert.deepEqual([workflow.results, workflow.group, workflow.visitsMax], [results, group, 7]);
   });
 
-  describe("takes", () => {
+  describe("options that fit", () => {
     const taken: readonly (readonly [what: string, make: () => AnyWorkflow])[] = [
       ["a name of one letter", () => define({ ...fine, name: "o" })],
       ["a name of 40 characters", () => define({ ...fine, name: `o${"x".repeat(39)}` })],
@@ -49,12 +49,12 @@ describe("defineWorkflow", () => {
         "a fraction of a second",
         () => defineOpen({ timeoutSeconds: 0.1, retry: { baseSeconds: 0.01, maxSeconds: 0.1 } }),
       ],
-      ["the longest delays", () => defineOpen({ retry: { baseSeconds: 1, maxSeconds: longestDelaySeconds } })],
-      ["the longest expiry", () => defineWaiting({ expires: { afterSeconds: longestDelaySeconds, to: "done" } })],
+      ["the longest delays", () => defineOpen({ retry: { baseSeconds: 1, maxSeconds: delaySecondsMax } })],
+      ["the longest expiry", () => defineWaiting({ expires: { afterSeconds: delaySecondsMax, to: "done" } })],
       ["a status that follows itself", () => defineOpen({ to: ["open", "done"] })],
       ["an expiry to the status itself", () => defineWaiting({ expires: { afterSeconds: 1, to: "open" } })],
       [
-        "exhausted outside of to",
+        "an exhausted that `to` does not list",
         () => defineStatuses({ open: { to: ["done"], exhausted: "bad" }, done: final, bad: final }),
       ],
       [
@@ -68,10 +68,10 @@ describe("defineWorkflow", () => {
       ["a waiting initial status", () => defineWaiting({})],
       ["a date as text", () => define({ ...fine, data: z.object({ at: z.iso.datetime() }) })],
     ];
-    for (const [what, make] of taken) it(what, () => void make());
+    for (const [what, make] of taken) it(`defineWorkflow takes ${what}`, () => assert.doesNotThrow(make));
   });
 
-  describe("refuses, naming the place and the fix,", () => {
+  describe("options that do not fit", () => {
     const names = /use one of open, done/;
     const refused: readonly (readonly [what: string, make: () => unknown, ...patterns: RegExp[]])[] = [
       ["no options", () => define(undefined), /the name must match/],
@@ -93,7 +93,12 @@ describe("defineWorkflow", () => {
       ["empty statuses", () => defineStatuses({}), /statuses is empty; name at least/],
       ["no initial", () => define({ ...fine, initial: undefined }), /initial names "undefined"/, names],
       ["an initial that is no status", () => define({ ...fine, initial: "opened" }), /initial names "opened"/, names],
-      ["an initial of every object", () => define({ ...fine, initial: "toString" }), /initial names "toString"/, names],
+      [
+        "an initial that every object has",
+        () => define({ ...fine, initial: "toString" }),
+        /initial names "toString"/,
+        names,
+      ],
       ["a final initial", () => define({ ...fine, initial: "done" }), /initial names "done", which is final/],
       ["a retired initial", () => defineOpen({ retired: true }), /initial names "open", which is retired/],
       ...[0, -1, 1.5, "3", null, Number.NaN].map(
@@ -120,6 +125,35 @@ describe("defineWorkflow", () => {
         /status "held" must be an object or final/,
       ],
       [
+        "a status that is null and that another status names",
+        () => defineStatuses({ ...fine.statuses, open: { to: ["held"] }, held: null }),
+        /status "held" must be an object or final/,
+      ],
+      ...[null, 5].map(
+        (retry) =>
+          [
+            `a retry that is ${retry}`,
+            () => defineOpen({ retry }),
+            /status "open": retry must be an object, such as \{ attempts,/,
+          ] as const,
+      ),
+      [
+        "an expires that is null",
+        () => defineWaiting({ expires: null }),
+        /status "open": expires must be an object, such as \{ afterSeconds, to \}/,
+      ],
+      ["a waits that is text", () => defineOpen({ waits: "no" }), /status "open": waits must be true or left out/],
+      [
+        "a final that is text",
+        () => defineStatuses({ ...fine.statuses, end: { final: "no" } }),
+        /status "end": final must be true or left out/,
+      ],
+      [
+        "a retired that is text",
+        () => defineStatuses({ ...fine.statuses, old: { to: ["done"], retired: "no" } }),
+        /status "old": retired must be true or left out/,
+      ],
+      [
         "an unknown option of a handled status",
         () => defineOpen({ retries: 3 }),
         /status "open" has the unknown option "retries"/,
@@ -138,14 +172,14 @@ describe("defineWorkflow", () => {
       ...["timeoutSeconds", "concurrency", "retry", "exhausted"].map(
         (key) =>
           [
-            `${key} of a waiting status`,
+            `a waiting status with ${key}`,
             () => defineWaiting({ [key]: 1 }),
             new RegExp(`status "open" has the unknown option "${key}"`),
             /it takes to, waits, expires, retired/,
           ] as const,
       ),
       [
-        "to of a final status",
+        "a to of a final status",
         () => defineStatuses({ ...fine.statuses, end: { final: true, to: ["open"] } }),
         /status "end" is final and has the unknown option "to"/,
       ],
@@ -155,7 +189,7 @@ describe("defineWorkflow", () => {
         /status "end" is final/,
       ],
       [
-        "no to",
+        "a handled status without to",
         () => defineOpen({ to: undefined }),
         /status "open": to must list at least one status/,
         /make it final/,
@@ -168,7 +202,7 @@ describe("defineWorkflow", () => {
         /status "open": to names "gone", which is no status/,
         names,
       ],
-      ["a to of every object", () => defineOpen({ to: ["valueOf"] }), /status "open": to names "valueOf"/, names],
+      ["a to that every object has", () => defineOpen({ to: ["valueOf"] }), /status "open": to names "valueOf"/, names],
       ["a status twice in to", () => defineOpen({ to: ["done", "done"] }), /status "open": to lists a status twice/],
       ["a waiting status without to", () => defineWaiting({ to: [] }), /status "open": to must list at least one/],
       ...[
@@ -189,13 +223,13 @@ describe("defineWorkflow", () => {
           ] as const,
       ),
       [
-        "exhausted that is no status",
+        "an exhausted that is no status",
         () => defineOpen({ exhausted: "gone" }),
         /status "open": exhausted names "gone"/,
         names,
       ],
       [
-        "exhausted naming itself",
+        "an exhausted that names its own status",
         () => defineOpen({ exhausted: "open" }),
         /status "open": exhausted names the status itself/,
         /leave it out/,
@@ -240,17 +274,17 @@ describe("defineWorkflow", () => {
           /status "open": concurrency must be a whole number from 1/,
         ] as const,
         [
-          `retry.attempts of ${value}`,
+          `a retry.attempts of ${value}`,
           () => defineOpen({ retry: { attempts: value } }),
           /status "open": retry.attempts must be a whole number from 1/,
         ] as const,
         [
-          `retry.baseSeconds of ${value}`,
+          `a retry.baseSeconds of ${value}`,
           () => defineOpen({ retry: { baseSeconds: value } }),
           /status "open": retry.baseSeconds must be a number above 0/,
         ] as const,
         [
-          `retry.maxSeconds of ${value}`,
+          `a retry.maxSeconds of ${value}`,
           () => defineOpen({ retry: { maxSeconds: value } }),
           /status "open": retry.maxSeconds must be a number above 0/,
         ] as const,
@@ -267,21 +301,21 @@ describe("defineWorkflow", () => {
       ],
       ["a concurrency of one and a half", () => defineOpen({ concurrency: 1.5 }), /concurrency must be a whole number/],
       [
-        "one and a half attempts",
+        "a retry.attempts of one and a half",
         () => defineOpen({ retry: { attempts: 1.5 } }),
         /retry.attempts must be a whole number/,
       ],
       ...["baseSeconds", "maxSeconds"].map(
         (key) =>
           [
-            `retry.${key} over 100 years`,
-            () => defineOpen({ retry: { [key]: longestDelaySeconds + 1 } }),
-            new RegExp(`status "open": retry.${key} must be .* up to ${longestDelaySeconds}`),
+            `a retry.${key} over 100 years`,
+            () => defineOpen({ retry: { [key]: delaySecondsMax + 1 } }),
+            new RegExp(`status "open": retry.${key} must be .* up to ${delaySecondsMax}`),
           ] as const,
       ),
       [
         "an expiry after 100 years",
-        () => defineWaiting({ expires: { afterSeconds: longestDelaySeconds + 1, to: "done" } }),
+        () => defineWaiting({ expires: { afterSeconds: delaySecondsMax + 1, to: "done" } }),
         /up to 3155760000/,
       ],
       ["no data schema", () => define({ ...fine, data: undefined }), /data must be a zod schema/],
@@ -302,18 +336,21 @@ describe("defineWorkflow", () => {
       ],
     ];
     for (const [what, make, ...patterns] of refused) {
-      it(what, () => refuses(make, "workflow_invalid", patterns));
+      it(`defineWorkflow refuses ${what}, naming the place and the fix`, () =>
+        refuses(make, "workflow_invalid", patterns));
     }
 
     const unsupported: readonly (readonly [what: string, field: string, schema: z.ZodType])[] = [
       ["a date", "data", z.object({ at: z.date() })],
       ["a transform", "data", z.object({ n: z.string().transform(Number) })],
+      ["a transform in a pipe", "data", z.object({ n: z.string().transform(Number).pipe(z.number()) })],
+      ["a stringbool", "data", z.object({ n: z.stringbool() })],
       ["a bigint", "data", z.object({ n: z.bigint() })],
       ["a map", "data", z.object({ m: z.map(z.string(), z.string()) })],
       ["a date in the results", "results", z.object({ at: z.date() }).partial()],
     ];
     for (const [what, field, schema] of unsupported) {
-      it(`${what}, which has no JSON Schema`, () => {
+      it(`defineWorkflow refuses ${what}, which has no JSON Schema`, () => {
         refuses(() => define({ ...fine, [field]: schema }), "schema_unsupported", [
           new RegExp(`${field} has no JSON Schema`),
           /use types that JSON has/,
@@ -331,7 +368,7 @@ function refuses(make: () => unknown, code: ErrorCode, patterns: readonly RegExp
   assert.throws(make, { message: /^[^\n]+$/ });
 }
 
-describe("what the others ask of a workflow", () => {
+describe("the questions that other modules ask of a workflow", () => {
   const workflow = defineStatuses({
     open: { to: ["held"] },
     held: { to: ["late"], waits: true },
@@ -351,7 +388,7 @@ describe("what the others ask of a workflow", () => {
     }
   });
 
-  it("handledStatuses lists them in the definition's order", () => {
+  it("handledStatuses lists the handled statuses in the definition's order", () => {
     assert.deepEqual(handledStatuses(workflow), ["open", "late"]);
   });
 

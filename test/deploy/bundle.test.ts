@@ -29,7 +29,7 @@ describe("a function's bundle", () => {
     return statuses.filter((status) => code.includes(`marker-of-${status}`));
   };
 
-  it("leaves out the lazy handlers of other statuses, and keeps what all share", (t) => {
+  it("leaves out the lazy handlers of other statuses, and keeps the modules that all handlers share", (t) => {
     const file = bundled(t, "orders-processing-paid-dev");
     assert.deepEqual(handlersIn(file), ["paid"]);
     assert.ok(readFileSync(file, "utf8").includes("marker-of-what-is-shared"));
@@ -46,7 +46,7 @@ describe("a function's bundle", () => {
     assert.equal(typeof handler, "function");
   });
 
-  it("is refused with the place of what cannot be bundled", (t) => {
+  it("is refused, with its place, where a module cannot be bundled", (t) => {
     const module = join(folder(t), "broken.app.ts");
     writeFileSync(module, 'import { nothing } from "./missing.ts";\nexport default nothing;\n');
     assert.throws(

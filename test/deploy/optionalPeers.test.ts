@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { withPeers } from "../../src/deploy/optionalPeers.ts";
 
 describe("optional packages", () => {
-  it("that are missing are asked for by name, all that are needed at once", async () => {
+  it("are asked for by name where one is missing, all that are needed at once", async () => {
     const missing = "cauce-has-no-such-package";
     await assert.rejects(
       withPeers("cauce synth", ["other", missing], () => import(missing)),
@@ -14,7 +14,7 @@ describe("optional packages", () => {
     );
   });
 
-  it("that fail for another reason fail with that reason", async () => {
+  it("fail with their own error where they fail for another reason", async () => {
     const fault = new Error("broken inside");
     await assert.rejects(
       withPeers("cauce synth", ["zod"], () => Promise.reject(fault)),

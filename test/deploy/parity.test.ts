@@ -6,8 +6,8 @@ import { grantsOf } from "../../src/deploy/permissions.ts";
 import type { Topology } from "../../src/deploy/topology.ts";
 import { apps, type Resource, type Synthesized, synthesized, topologies } from "./support.ts";
 
-// One definition, one set of statuses: whatever the topology, the template's queues, filters and sources are those of
-// the handled statuses, and one status more is a queue more with what belongs to it.
+// In every topology the template has queues, filters and sources for the definition's handled statuses. One status more
+// adds one queue and the resources that belong to it.
 
 interface Statement {
   readonly Action: string | readonly string[];
@@ -22,7 +22,7 @@ const listOf = (value: unknown) => [value].flat() as readonly string[];
 const statusOfQueue = ({ queues }: Topology, name: string) => queues.find((queue) => queue.name === name)?.status;
 const topologyIn = (made: Synthesized) => made.stacks[0]?.topology as Topology;
 
-/** What each subscription's filter lets through, by the queue that it leads to. */
+/** Gives each subscription's filter, by the queue that the subscription leads to. */
 function filtersOf(made: Synthesized): Map<string, Filter> {
   return new Map(
     made.ofType("AWS::SNS::Subscription").map(({ Properties }) => {
@@ -32,9 +32,9 @@ function filtersOf(made: Synthesized): Map<string, Filter> {
   );
 }
 
-describe("the template", { concurrency: 1 }, () => {
+describe("the template in each topology", { concurrency: 1 }, () => {
   const all = new Map<string, Promise<Synthesized>>();
-  /** Each is made once: bundling takes a second. */
+  /** Synthesizes each template once, since bundling takes a second. */
   const make = (name: keyof typeof apps, options: Partial<SynthesizeOptions> = {}): Promise<Synthesized> => {
     const key = JSON.stringify([name, options]);
     const made = all.get(key) ?? synthesized({ access: "public", ...options, ...apps[name] });
@@ -107,7 +107,7 @@ describe("the template", { concurrency: 1 }, () => {
       );
     });
 
-    it(`grants each role what its process asks for, by name (${title})`, async () => {
+    it(`grants each role the calls of its process, on named resources (${title})`, async () => {
       const made = await make("shop", options);
       const topology = topologyIn(made);
       const names = topology.queues.map(({ name }) => name);
@@ -160,7 +160,7 @@ describe("the template", { concurrency: 1 }, () => {
       for (const text of policies.map(({ Properties }) => JSON.stringify(Properties))) assert.doesNotMatch(text, /\*/);
     });
 
-    it(`changes with a status more by what belongs to that status (${title})`, async () => {
+    it(`changes, with one status more, by the resources of that status alone (${title})`, async () => {
       const [before, after] = [await make("shop", options), await make("wider", options)];
       const find = (made: Synthesized, id: string) => made.resources.find((each) => each.id === id);
       assert.deepEqual(
@@ -190,8 +190,8 @@ describe("the template", { concurrency: 1 }, () => {
         added.length,
         Object.values(expected).reduce((sum, count) => sum + count),
       );
-      // What was there knows of the new queue, and nothing else of it changes: the catch-all leaves its status out, the
-      // roles may use its queue, the dashboard shows it. (The functions' code holds the new definition.)
+      // Earlier resources change only for the new queue: the catch-all leaves out its status, the roles may use the
+      // queue, and the dashboard shows it. (The functions' code holds the new definition.)
       const changed = before.resources.filter((each) => !isDeepStrictEqual(each, find(after, each.id)));
       const may = [/^CauceUnrouted/, /DefaultPolicy/, /^CauceDashboard/];
       assert.deepEqual(

@@ -6,10 +6,9 @@ import { topologyOf } from "../../src/deploy/topology.ts";
 import { startEmulators } from "../backend/aws/emulators.ts";
 import { app, type Role, record } from "./runs.ts";
 
-// What the roles are granted is what their processes ask for, no more and no less: everything is run, and each call
-// written down.
+// The roles are granted exactly the calls of their processes. The tests run every path and record each call.
 
-/** What an event source mapping asks for with the function's role (AWS's documentation). */
+/** The calls that an event source mapping makes with the function's role (AWS's documentation). */
 const ofEventSources = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
 
 describe("the grants", { concurrency: 1 }, () => {
@@ -19,7 +18,7 @@ describe("the grants", { concurrency: 1 }, () => {
   });
   after(() => emulators.stop());
 
-  it("are the same for what publishes nothing, but for the topic", () => {
+  it("are the same for a process that publishes nothing, without the topic", () => {
     for (const role of ["request", "processing", "sweep", "api", "work", "sweeper"] as const) {
       const all = grantsOf({ role, publishes: true }, "standard");
       assert.ok(
@@ -34,7 +33,7 @@ describe("the grants", { concurrency: 1 }, () => {
   });
 
   for (const delivery of ["standard", "fifo"] as const) {
-    it(`are those that every path asks for (${delivery})`, async (t) => {
+    it(`are the calls that every path makes, and no others (${delivery})`, async (t) => {
       const stage = delivery === "standard" ? "grantss" : "grantsf";
       const { table, topic, queues } = topologyOf(app.workflow, { stage, delivery });
       const targets = new Map([
@@ -62,7 +61,7 @@ describe("the grants", { concurrency: 1 }, () => {
           );
         }
       }
-      // A function for one status asks of other statuses' queues what it is granted on all of them, and nothing else.
+      // On other statuses' queues, a function for one status makes exactly the calls that it is granted on all queues.
       const others = queues.flatMap(({ status, name: own }) =>
         (askedByStatus.get(status) ?? [])
           .filter(({ resource }) => targets.get(resource) === "queues" && resource !== own)

@@ -2,13 +2,13 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** One thing that a call asks for, as a policy names it: an action, on a table, `table/index`, topic or queue. */
+/** One permission that a call needs, as a policy names it: an action on a table, `table/index`, topic or queue. */
 export interface Asked {
   readonly action: string;
   readonly resource: string;
 }
 
-/** The permission that a call needs where it is not called like it. */
+/** The permissions whose names differ from their calls. */
 const permissions: Readonly<Record<string, string>> = {
   "sqs:SendMessageBatch": "sqs:SendMessage",
   "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
@@ -18,7 +18,7 @@ const permissions: Readonly<Record<string, string>> = {
 
 const services: Readonly<Record<string, string>> = { DynamoDB_20120810: "dynamodb", AmazonSQS: "sqs" };
 
-/** Stands before the emulators and writes down what each call asks for. */
+/** Starts a proxy before the emulators that records the permission of each call. */
 export async function startRecorder(emulators: { readonly dynamo: string; readonly queues: string }) {
   const asked = new Map<string, Asked>();
   const note = (service: string, call: string, resources: readonly string[]): void => {
@@ -43,7 +43,7 @@ export async function startRecorder(emulators: { readonly dynamo: string; readon
     const answer = await fetch(`${to}${request.url}`, { method: "POST", headers, body });
     const text = await answer.text();
     response.writeHead(answer.status, { "content-type": String(answer.headers.get("content-type")) });
-    // The emulator names queues by a host that does not exist.
+    // The emulator's queue URLs have a host that does not exist.
     response.end(text.replace(/http:\/\/[^"]+?(\/\d{12}\/)/g, `${url}$1`));
   });
   server.listen(0, "127.0.0.1");

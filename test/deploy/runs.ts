@@ -16,7 +16,7 @@ import { newOrder } from "../backend/sqlite/support.ts";
 import { createEventSource, invocation } from "../lambda/eventSource.ts";
 import { type Asked, startRecorder } from "./recorder.ts";
 
-// Every path that calls AWS, run as each role, with a recorder between. What is asked for here is what a role may do.
+// Runs every path that calls AWS as each role, through a recorder. A role is granted exactly the recorded calls.
 
 const workflow = defineWorkflow({
   name: "parcels",
@@ -52,15 +52,15 @@ export const app = implement(workflow, {
 
 export type Role = "request" | "processing" | "sweep" | "api" | "work" | "sweeper";
 
-/** Who asks: `processing:packed` is a function for that status alone. */
+/** The role of a caller. `processing:packed` is a function for that status alone. */
 type Asker = Exclude<Role, "processing"> | `processing:${(typeof statuses)[number]}`;
 
 type Processing = ReturnType<typeof processingHandler>;
 
 export interface Recorded {
-  /** What each role asks of AWS over everything that it does. */
+  /** Records the calls that each role makes over everything that it does. */
   readonly asked: Readonly<Record<Role, readonly Asked[]>>;
-  /** Of that, what a status's function asks. */
+  /** The calls of each status's own function. */
   readonly askedByStatus: ReadonlyMap<string, readonly Asked[]>;
 }
 
@@ -79,7 +79,7 @@ export async function record(t: TestContext, delivery: DeliveryMode, stage: stri
     t.after(() => recorder.stop());
     recorders[role] = recorder;
   }
-  /** Runs what reads the environment, as this role. */
+  /** Runs code that reads the environment as this role. */
   const as = async <T>(role: Asker, run: () => T | Promise<T>): Promise<T> => {
     const environment = {
       ...recorders[role].environment,
@@ -102,7 +102,7 @@ export async function record(t: TestContext, delivery: DeliveryMode, stage: stri
   };
   const log = { info: () => {}, warn: () => {}, error: () => {} };
 
-  /** An order as it was stored so long ago, with nothing recorded. */
+  /** Stores an order as one that was placed `seconds` ago, unrecorded. */
   const placeAgo = async (seconds: number, fields: object) => {
     const clock = fakeClock(Date.now() - seconds * 1_000);
     const leaseSeconds = leasesOf(workflow);
@@ -124,7 +124,7 @@ export async function record(t: TestContext, delivery: DeliveryMode, stage: stri
     await placeAgo(3 * daySeconds, { status: "sent", kind: "final", dataJson: note });
   };
 
-  /** An order that was moved on and not queued, whose message of before comes a second time. */
+  /** Stores an order that was moved on and not queued, and whose earlier message comes again. */
   const unpublished = async () => {
     const open = (topicArn: string) =>
       aws({ stage, ...stack, topicArn })({
@@ -153,7 +153,7 @@ export async function record(t: TestContext, delivery: DeliveryMode, stage: stri
     }
   };
 
-  /** Everything that the API does, with the queues worked off by `work` in between. */
+  /** Makes every call of the API, and has `work` empty the queues in between. */
   const callAll = async (
     role: "request" | "api",
     fetch: (request: Request) => Promise<Response>,
@@ -217,7 +217,7 @@ export async function record(t: TestContext, delivery: DeliveryMode, stage: stri
     (await seen.list({ failed: false, limit: 500 })).items.some(({ status }) =>
       statuses.some((each) => each === status),
     );
-  /** As event source mappings do, until no order is in a handled status; the first batch of each is given back. */
+  /** Invokes functions as event source mappings do until no order is handled. Each role gives its first batch back. */
   const workOff = async () => {
     while (await isBusy()) {
       for (const { role, source, handler } of served) {
@@ -266,7 +266,7 @@ export async function record(t: TestContext, delivery: DeliveryMode, stage: stri
     while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, 50));
   };
   await unpublished();
-  // Its clients learn where to call with their first calls, so those are made under its name.
+  // The clients learn the endpoint with their first calls, so those are made under the role's name.
   await as("api", () => api.place(workflow.name, { customer: "first" }));
   await as("work", async () => {
     await worker.start({ sweeps: false });
@@ -284,8 +284,8 @@ export async function record(t: TestContext, delivery: DeliveryMode, stage: stri
     try {
       const actor = { runtime: "node" as const, name: hostname() };
       const engine = createEngine({ app, backend, clock, random: Math.random, log, actor, retentionDays: 2 });
-      await engine.sweep(() => true);
-      await engine.removeOld(() => true);
+      await engine.maintain("sweep", () => true);
+      await engine.maintain("retention", () => true);
     } finally {
       await backend.close();
     }

@@ -20,12 +20,12 @@ export interface Resource {
 export interface Synthesized extends Assembly {
   readonly resources: readonly Resource[];
   ofType(type: string): readonly Resource[];
-  /** The name of the resource that a `Ref` or `Fn::GetAtt` leads to. */
+  /** Gives the name of the resource that a `Ref` or `Fn::GetAtt` leads to. */
   nameOf(reference: unknown): string;
   remove(): void;
 }
 
-/** The shape of every topology, as options and as a name. */
+/** Every topology, as options and as a title. */
 export const topologies = (["standard", "fifo"] as const).flatMap((delivery) =>
   (["shared", "per-status", "kubernetes"] as const).map((how) => ({
     title: `${delivery}, ${how}`,
@@ -36,10 +36,10 @@ export const topologies = (["standard", "fifo"] as const).flatMap((delivery) =>
   })),
 );
 
-/** Synthesizes into a folder of its own, by default the shop, unchecked, public, and without its code. */
+/** Synthesizes into a folder of its own. Default: the shop, unchecked, public, and without its code. */
 export async function synthesized(options: Partial<SynthesizeOptions> = {}): Promise<Synthesized> {
   const outDirectory = mkdtempSync(join(tmpdir(), "cauce-synth-"));
-  // What a template says does not hang on the code, and bundling takes seconds.
+  // A template does not depend on the code, and bundling takes seconds.
   const codeOf = () => join(import.meta.dirname, "fixtures/code");
   const defaults = { ...apps.shop, access: "public" as const, checks: false, codeOf };
   const assembly = await synthesize({ ...defaults, outDirectory, ...options });

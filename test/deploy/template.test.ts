@@ -25,7 +25,7 @@ function policyOfTable({ resources }: Synthesized): unknown {
   return (table as { readonly DeletionPolicy?: string } | undefined)?.DeletionPolicy;
 }
 
-/** Whether the stack is protected against deletion, which the assembly says and not the template. */
+/** Tells whether the stack is protected against deletion, which stands in the assembly and not in the template. */
 function isProtected({ directory, stacks }: Synthesized): unknown {
   const { artifacts } = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8")) as {
     readonly artifacts: Readonly<
@@ -35,7 +35,7 @@ function isProtected({ directory, stacks }: Synthesized): unknown {
   return artifacts[String(stacks[0]?.name)]?.properties?.terminationProtection;
 }
 
-/** What an alarm watches, from when on, and what it takes for silence. */
+/** Gives an alarm's metric, threshold and periods in one line. */
 function watchedBy(made: Synthesized, { Properties }: Resource): unknown {
   const { Namespace, MetricName, Dimensions = [], Statistic, Threshold, EvaluationPeriods, Period } = Properties;
   const [first] = Dimensions as { readonly Name: string; readonly Value: unknown }[];
@@ -66,7 +66,7 @@ describe("the template of a stage outside dev, with keys", () => {
   const environmentOf = (name: string) =>
     ((functions().get(name) as Resource).Properties.Environment as { Variables: Record<string, unknown> }).Variables;
 
-  it("has a table that is encrypted, can be put back to any second, and is not deleted by accident", () => {
+  it("has a table that is encrypted, can be restored to any second, and is protected against deletion", () => {
     const table = only("AWS::DynamoDB::Table");
     assert.equal(table.TableName, "orders-table-prod");
     assert.deepEqual(table.PointInTimeRecoverySpecification, { PointInTimeRecoveryEnabled: true });
@@ -78,7 +78,7 @@ describe("the template of a stage outside dev, with keys", () => {
     assert.equal(isProtected(made), true);
   });
 
-  it("has no such protection in dev", async (t) => {
+  it("has a table without protection against deletion in dev", async (t) => {
     const dev = await synthesized();
     t.after(dev.remove);
     assert.equal(dev.ofType("AWS::DynamoDB::Table")[0]?.Properties.DeletionProtectionEnabled, false);
@@ -93,7 +93,7 @@ describe("the template of a stage outside dev, with keys", () => {
     assert.equal(only("AWS::ApiGatewayV2::Route").RouteKey, "$default");
   });
 
-  it("has functions on Node 24 and arm64, and one of them may call itself in a circle", () => {
+  it("has functions on Node 24 and arm64, of which the processing function alone may invoke itself recursively", () => {
     assert.deepEqual([...functions().keys()], ["orders-request-prod", "orders-processing-prod", "orders-sweep-prod"]);
     for (const [name, { Properties }] of functions()) {
       assert.deepEqual([Properties.Runtime, Properties.Architectures], ["nodejs24.x", ["arm64"]]);
@@ -101,7 +101,7 @@ describe("the template of a stage outside dev, with keys", () => {
     }
   });
 
-  it("tells each function what is for it, and the keys' hashes to the one that asks for keys", () => {
+  it("gives each function its own settings, and the keys' hashes to the request function alone", () => {
     const keys = only("AWS::SSM::Parameter");
     assert.deepEqual([keys.Name, keys.Type, keys.Value], ["/cauce/orders/keys/prod", "String", line]);
     const parameter = made.ofType("AWS::SSM::Parameter")[0]?.id;
@@ -126,7 +126,7 @@ describe("the template of a stage outside dev, with keys", () => {
     for (const { Properties } of logs) assert.equal(Properties.RetentionInDays, 30);
   });
 
-  it("has an alarm for each thing that an operator must see to, and a dashboard", () => {
+  it("has an alarm for each fault that needs an operator, and a dashboard", () => {
     const expected: Record<string, string> = {
       unrouted: "AWS/SQS ApproximateNumberOfMessagesVisible QueueName orders-unrouted-prod Maximum 0 1",
       undelivered: "AWS/SNS NumberOfNotificationsFailed TopicName orders-topic-prod Sum 0 1",
@@ -154,7 +154,7 @@ describe("the template of a stage outside dev, with keys", () => {
     assert.equal(only("AWS::CloudWatch::Dashboard").DashboardName, "orders-prod");
   });
 
-  it("has alarms that tell the topic which was given, when they ring and when they end", () => {
+  it("has alarms that notify the given topic when they start and when they end", () => {
     for (const { Properties } of made.ofType("AWS::CloudWatch::Alarm")) {
       assert.deepEqual([Properties.AlarmActions, Properties.OKActions], [[alarmTopicArn], [alarmTopicArn]]);
     }
@@ -173,7 +173,7 @@ describe("an app with several workflows", () => {
       { handlers: { filed: () => "closed" as const } },
     ) as unknown as Workflows;
 
-  it("gets a stack for each, with what is its own", async (t) => {
+  it("gets a stack for each workflow, with that workflow's resources alone", async (t) => {
     const made = await synthesized({ app: [apps.shop.app, small("claims")] });
     t.after(made.remove);
     assert.deepEqual(
@@ -186,7 +186,7 @@ describe("an app with several workflows", () => {
     assert.doesNotMatch(JSON.stringify(made.stacks[1]?.template), /orders-/);
   });
 
-  it("shares the account's concurrency among them", async (t) => {
+  it("shares the account's concurrency among its workflows", async (t) => {
     const made = await synthesized({ app: [small("other"), small("more")], accountConcurrency: 100 });
     t.after(made.remove);
     assert.deepEqual(
@@ -196,25 +196,25 @@ describe("an app with several workflows", () => {
   });
 });
 
-describe("who may call", () => {
-  it("must be said", async () => {
+describe("the access to the API", () => {
+  it("must be given", async () => {
     await assert.rejects(synthesized({ access: undefined }), { code: "keys_required" });
     await assert.rejects(synthesized({ access: { keys: "# none yet\n" } }), { code: "keys_invalid" });
   });
 
-  it("is refused where there are more keys than a function's environment holds", async () => {
+  it("is refused where the keys are larger than a function's environment", async () => {
     const keys = Array.from({ length: 60 }, (_, n) => keyLine(`client-${n}`)).join("\n");
     await assert.rejects(synthesized({ access: { keys } }), { code: "keys_invalid", message: /take 4\d{3} bytes/ });
   });
 
-  it("may be everybody, spelled out, and then there is no parameter", async (t) => {
+  it("may be public where that is spelled out, and then there is no parameter", async (t) => {
     const made = await synthesized();
     t.after(made.remove);
     assert.equal(made.ofType("AWS::SSM::Parameter").length, 0);
     assert.match(JSON.stringify(made.resources), /"CAUCE_PUBLIC":"true"/);
   });
 
-  it("is nothing that pods are told, whose roles they assume by EKS Pod Identity", async (t) => {
+  it("is not set for pods, which assume their roles by EKS Pod Identity", async (t) => {
     const made = await synthesized({ access: undefined, compute: "kubernetes" });
     t.after(made.remove);
     const roles = made.ofType("AWS::IAM::Role");
@@ -233,9 +233,9 @@ describe("who may call", () => {
   });
 });
 
-describe("the checks", () => {
+describe("the checks of a stack", () => {
   for (const { title, options } of topologies) {
-    it(`of cdk-nag and CloudFormation find nothing (${title})`, async (t) => {
+    it(`find nothing by cdk-nag and CloudFormation (${title})`, async (t) => {
       const made = await synthesized({ ...options, checks: true });
       t.after(made.remove);
       const report = JSON.parse(readFileSync(join(made.directory, "validation-report.json"), "utf8"));
@@ -248,7 +248,7 @@ describe("the checks", () => {
     });
   }
 
-  it("of CloudFormation refuse what it would, when the stack is made", async () => {
+  it("refuse, when the stack is synthesized, what CloudFormation would refuse", async () => {
     const throttle = { ratePerSecond: 1, burst: 1.5 };
     await assert.rejects(synthesized({ throttle, checks: true }), {
       code: "stack_invalid",
@@ -275,7 +275,7 @@ describe("the checks", () => {
     );
   });
 
-  it("are not taken for passed where nothing was checked", (t) => {
+  it("are not passed where nothing was checked", (t) => {
     assert.throws(() => refuseBroken(directory(t)), { code: "stack_invalid" });
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
-import { topologyOf } from "../../src/deploy/topology.ts";
+import { type TopologyOptions, topologyOf } from "../../src/deploy/topology.ts";
 import { defineWorkflow, final } from "../../src/index.ts";
 
 const workflow = defineWorkflow({
@@ -61,11 +61,11 @@ describe("the topology", () => {
     );
   });
 
-  it("takes times, receives and concurrency from the workflow", () => {
+  it("takes visibility times, receive counts and concurrency from the workflow", () => {
     const shared = topologyOf(workflow);
     assert.deepEqual(
       shared.queues.map(({ visibilitySeconds }) => visibilitySeconds),
-      // No shorter than the function that both share.
+      // The first is as long as the timeout of the function that both statuses share.
       [220, 1_200],
     );
     assert.deepEqual(
@@ -89,6 +89,55 @@ describe("the topology", () => {
     );
   });
 
+  it("plans a process for each duty, and one for each status that has a function of its own", () => {
+    const of = (options: TopologyOptions) =>
+      topologyOf(workflow, options).processes.map(({ name, duty, statuses, timeoutSeconds, slots, processesMax }) => [
+        ...[name, duty, statuses.join(), timeoutSeconds, slots, processesMax],
+      ]);
+    assert.deepEqual(of({}), [
+      ["orders-request-dev", "serve", "", 30, 0, undefined],
+      ["orders-processing-dev", "work", "received,paid", 220, 10, 12],
+      ["orders-sweep-dev", "maintain", "", 900, 0, 1],
+    ]);
+    assert.deepEqual(of({ processors: "per-status" }).slice(1, 3), [
+      ["orders-processing-received-dev", "work", "received", 30, 10, 2],
+      ["orders-processing-paid-dev", "work", "paid", 220, 10, 10],
+    ]);
+    assert.deepEqual(of({ compute: "kubernetes", processors: "per-status" }), [
+      ["orders-api-dev", "serve", "", 30, 0, undefined],
+      ["orders-work-dev", "work", "received,paid", 220, 125, 1],
+      ["orders-sweeper-dev", "maintain", "", 900, 0, 1],
+    ]);
+  });
+
+  it("renders the plan as functions with their event sources, or as pods", () => {
+    const { processes, functions, pods, sources } = topologyOf(workflow, { processors: "per-status" });
+    assert.deepEqual(
+      functions,
+      processes.map((each) => ({
+        ...each,
+        role: { serve: "request", work: "processing", maintain: "sweep" }[each.duty],
+      })),
+    );
+    assert.deepEqual(pods, []);
+    for (const { slots, processesMax, statuses, name, duty } of processes) {
+      const own = sources.filter((source) => source.function === name);
+      assert.deepEqual(
+        own.map(({ status, batchSize, concurrencyMost }) => [status, batchSize, concurrencyMost]),
+        duty === "work" ? statuses.map((status) => [status, slots, processesMax]) : [],
+      );
+    }
+    const inPods = topologyOf(workflow, { compute: "kubernetes" });
+    assert.deepEqual(
+      inPods.pods.map(({ role, ...process }) => process),
+      inPods.processes,
+    );
+    assert.deepEqual(
+      inPods.pods.map(({ role }) => role),
+      ["api", "work", "sweeper"],
+    );
+  });
+
   it("leaves the request function its share of the account", () => {
     const of = (accountConcurrency: number) =>
       topologyOf(workflow, { accountConcurrency }).sources.map(({ concurrencyMost }) => concurrencyMost);
@@ -97,7 +146,7 @@ describe("the topology", () => {
     assert.throws(() => of(5), { code: "setting_invalid" });
   });
 
-  it("lets publish only what may bring an order into a handled status", () => {
+  it("lets only processes publish that may move an order into a handled status", () => {
     const publishing = (of: typeof workflow | typeof returning) =>
       topologyOf(of, { processors: "per-status" }).functions.flatMap(({ name, publishes }) =>
         publishes ? [name] : [],
@@ -130,7 +179,7 @@ describe("the topology", () => {
     );
   });
 
-  it("refuses what AWS would: names that meet or are too long, and a handler that outlasts a function", () => {
+  it("refuses what AWS would refuse: equal or too long names, and a handler that outlasts a function", () => {
     const with_ = (name: string, status: string, timeoutSeconds = 30, concurrency = 10) =>
       defineWorkflow({
         name,

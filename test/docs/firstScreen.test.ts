@@ -8,13 +8,13 @@ import { begin, run } from "../package/support.ts";
 import { type Fence, type Page, readPage, readText, root, tableRows } from "./markdown.ts";
 import { parseCurl } from "./tour.ts";
 
-// What a newcomer sees first, and types: the first lines of README.md, and of README.es.md.
+// The first screen is what a newcomer sees and types first: the first 40 lines of README.md and README.es.md.
 
 const linesMax = 40;
 const wordsMax = 25;
 const shownAddress = "http://127.0.0.1:3000";
 
-/** The fences of a language that end within the first screen. */
+/** Gives a language's code blocks that end within the first screen. */
 function fencesOf({ fences }: Page, language: string): readonly Fence[] {
   return fences.filter(({ language: own, body, at }) => {
     const end = Number(at.split(":")[1]) + body.split("\n").length + 1;
@@ -26,7 +26,7 @@ function screenOf({ text }: Page): string[] {
   return text.split("\n").slice(0, linesMax);
 }
 
-/** The commands of the first screen, without their comments. */
+/** Gives the shell lines of the first screen. */
 function commandsOf(page: Page): string[] {
   return fencesOf(page, "sh").flatMap(({ body }) => body.split("\n"));
 }
@@ -36,7 +36,7 @@ const spanish = readPage("README.es.md");
 
 describe("the first screen", () => {
   for (const page of [english, spanish]) {
-    it(`of ${page.path} says in one sentence what Cauce is, and why in five lines`, () => {
+    it(`says in one sentence what Cauce is, and in five lines why (${page.path})`, () => {
       const screen = screenOf(page);
       const at = screen.findIndex((line) => line.startsWith("Cauce "));
       const sentence = screen[at] ?? "";
@@ -47,7 +47,7 @@ describe("the first screen", () => {
       for (const line of screen.slice(at + 2, at + 7)) assert.match(line, /^- \*\*[^*]+\.\*\* \S/);
     });
 
-    it(`of ${page.path} has a picture, two lines for a checkout, one curl, and the way to a project`, () => {
+    it(`has a picture, two lines for a checkout, one curl, and a line that makes a project (${page.path})`, () => {
       assert.equal(fencesOf(page, "mermaid").length, 1);
       const commands = commandsOf(page).map((line) => line.replace(/ +#.*/, ""));
       assert.deepEqual(commands.slice(0, 2), ["npm ci && npm start", "npm ci && npm test"]);
@@ -56,7 +56,7 @@ describe("the first screen", () => {
       assert.equal(commands.length, 4);
     });
 
-    it(`of ${page.path} says that no registry has the package, and where it is instead`, () => {
+    it(`says that no registry has the package, and where the package is instead (${page.path})`, () => {
       const screen = screenOf(page).join("\n");
       assert.match(
         screen,
@@ -69,7 +69,7 @@ describe("the first screen", () => {
     });
   }
 
-  it("draws the moves that cauce diagram draws, and no other", async () => {
+  it("draws the transitions that cauce diagram draws, and no others", async () => {
     const [picture] = fencesOf(english, "mermaid");
     const [, app = ""] = /^picture: (.+)$/.exec(picture?.comment ?? "") ?? [];
     const drawn = await run(root, process.execPath, "--conditions=source", "bin/cauce.js", "diagram", app);
@@ -82,7 +82,7 @@ describe("the first screen", () => {
     assert.deepEqual(rounds.toSorted(), kind("final").toSorted());
   });
 
-  it("reads pictures rightly", () => {
+  it("has a picture that readPicture understands, and readPicture refuses others", () => {
     assert.deepEqual(readPicture("flowchart LR\n  a --> b{{b}} & c([c])\n  b --> c"), {
       edges: ["a --> b", "a --> c", "b --> c"],
       hexagons: ["b"],
@@ -92,7 +92,7 @@ describe("the first screen", () => {
     assert.throws(() => readPicture("flowchart LR\n  a --> b([c])"), /no picture/);
   });
 
-  it("has four numbers, each as the page that it links to has it", () => {
+  it("has four numbers, each equal to the number on the page that it links to", () => {
     const lastRun = sectionOf("bench/README.md", "Last run");
     const figures = tableRows(lastRun, "row", "completed/s", "rounds", "POST p99 ms", "idle p50 ms");
     const [, completed = "", , , idle = ""] = figures.find(([row]) => row === "Cauce") ?? [];
@@ -130,9 +130,9 @@ describe("the first screen", () => {
     }
   });
 
-  it("works, each line typed in a copy of the checkout", { timeout: 600_000 }, async (t) => {
+  it("has commands that work, typed line by line in a copy of the checkout", { timeout: 600_000 }, async (t) => {
     const directory = temporaryDirectory(t);
-    // A name that a shell has to quote.
+    // The name needs quotes in a shell.
     const checkout = join(directory, "My checkout");
     copyCheckout(checkout);
     const shop = join(directory, "shop");
@@ -145,14 +145,14 @@ describe("the first screen", () => {
     assert.equal(placed.status, 202);
     await reaches(new URL(String(placed.headers.get("location")), sample.url), "shipped");
 
-    // It tests everything, this too, so only .ci/run types it.
+    // `npm test` runs every test, this one too, so only .ci/run types it.
     assert.match(readText(".ci/run"), /^npm ci\n[\s\S]*^npm test\b/m);
     assert.match(testLine, /^npm ci && npm test\b/);
 
     assert.match(await type(checkout, initLine), /\bfail 0\b/);
     assert.equal(JSON.parse(readFileSync(join(shop, "package.json"), "utf8")).dependencies.cauce, `file:${file}`);
     assert.ok(existsSync(join(shop, file)));
-    // npm runs a script in its package's folder; the path starts where it was typed.
+    // npm runs a script in its package's folder, and the path is relative to the shell's.
     await type(join(checkout, "docs"), "npm run cauce -- init '../Tea Shop' --javascript");
     for (const name of ["orders.app.js", file]) assert.ok(existsSync(join(checkout, "Tea Shop", name)), name);
     assert.ok(!existsSync(join(checkout, "dist")));
@@ -167,14 +167,14 @@ describe("the first screen", () => {
   });
 });
 
-/** The part of a page below a heading of the second level. */
+/** Gives the part of a page below a heading of the second level. */
 function sectionOf(path: string, heading: string): string {
   const [, section] = readText(path).split(`\n## ${heading}\n`);
   assert.ok(section !== undefined, `${path} has ${heading}`);
   return section.split("\n## ")[0] ?? "";
 }
 
-/** The moves of a flowchart of statuses, those drawn as hexagons, and those with round ends. */
+/** Reads a flowchart's transitions, its hexagons and its nodes with round ends. */
 function readPicture(body: string) {
   const [first, ...lines] = body.split("\n");
   assert.equal(first, "flowchart LR");
@@ -197,14 +197,14 @@ function readPicture(body: string) {
   return { edges, hexagons, rounds };
 }
 
-/** What a clone has, with what is not committed yet, and nothing that a run makes. */
+/** Copies a checkout with its uncommitted changes, and without files that runs make. */
 function copyCheckout(to: string): void {
   const made = ["node_modules", "dist", "cauce-data", ".git"];
   mkdirSync(to);
   cpSync(root, to, { recursive: true, filter: (path) => !made.includes(basename(path)) });
 }
 
-/** A line as a shell takes it. What npm ci and npm install want comes from npm's cache where that has it. */
+/** Gives the command that runs a line in a shell. npm takes packages from its cache where the cache has them. */
 function typed(line: string): [string, ...string[]] {
   return ["env", "CAUCE_PORT=0", "npm_config_prefer_offline=true", "sh", "-c", line];
 }

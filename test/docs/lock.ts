@@ -4,7 +4,7 @@ import { readText } from "./markdown.ts";
 export interface LockedPackage {
   readonly name: string;
   readonly licence: string;
-  /** How many packages besides itself it needs; optional ones (for other platforms) included. */
+  /** The number of other packages that the package needs, with optional ones (for other platforms). */
   readonly brings: number;
 }
 
@@ -14,7 +14,7 @@ interface Locked {
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-/** What a folder's package.json asks for, as its lock file has it. */
+/** Gives the packages that a folder's package.json asks for, as its lock file has them. */
 export function lockedPackages(folder: string): LockedPackage[] {
   const wanted = JSON.parse(readText(join(folder, "package.json"))) as Record<string, Record<string, string>>;
   const lock = JSON.parse(readText(join(folder, "package-lock.json"))) as { packages: Record<string, Locked> };
@@ -30,7 +30,7 @@ export function lockedPackages(folder: string): LockedPackage[] {
 function closure(packages: Readonly<Record<string, Locked>>, name: string): Set<string> {
   const found = new Set<string>();
   const visit = (wanted: string, from: string): void => {
-    // As Node looks: in the package's own node_modules, then in those of the packages around it.
+    // Look as Node does: in the package's own node_modules, then in those of the packages around it.
     for (let folder = from; ; folder = folder.replace(/\/?node_modules\/(?:@[^/]+\/)?[^/]+$/, "")) {
       const path = join(folder, "node_modules", wanted);
       const locked = packages[path];

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 export interface Page {
-  /** From the repository's root, with slashes. */
+  /** The path from the repository's root, with slashes. */
   readonly path: string;
   readonly text: string;
   readonly fences: readonly Fence[];
@@ -18,13 +18,13 @@ export interface Page {
 export interface Fence {
   readonly language: string;
   readonly body: string;
-  /** What the HTML comment on the line before says; empty for none. */
+  /** The HTML comment on the line before. Empty for none. */
   readonly comment: string;
   /** `path:line`, for messages. */
   readonly at: string;
 }
 
-/** Everything that is written for people. */
+/** Reads every page of the docs. */
 export function readPages(): Page[] {
   const docs = readdirSync(join(root, "docs"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(".md"))
@@ -38,7 +38,7 @@ export function readPage(path: string): Page {
   const text = readText(path);
   const { fences, prose } = split(text, path);
   const spans = [...prose.matchAll(/(`+)(.+?)\1/gs)].map(([, , code = ""]) => code.replace(/\s+/g, " ").trim());
-  // What looks like a link within inline code is none.
+  // A link within inline code is no link.
   const withoutCode = prose.replace(/(`+)(.+?)\1/gs, "code");
   const links = [...withoutCode.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
   return { path, text, fences, spans, links };
@@ -68,7 +68,7 @@ function split(text: string, path: string): { fences: Fence[]; prose: string } {
   return { fences, prose: prose.join("\n") };
 }
 
-/** The part of a source between `// #region name` and the next `// #endregion`, moved to the left edge. */
+/** Gives the lines between `// #region name` and the next `// #endregion`, without their common indentation. */
 export function regionOf(source: string, name: string): string {
   const lines = source.split("\n");
   const start = lines.findIndex((line) => line.trim() === `// #region ${name}`);
@@ -82,7 +82,7 @@ export function regionOf(source: string, name: string): string {
     .trim();
 }
 
-/** The anchor that GitHub gives a heading. */
+/** Gives the anchor that GitHub makes of a heading. */
 export function anchorOf(heading: string): string {
   return heading
     .toLowerCase()
@@ -91,7 +91,7 @@ export function anchorOf(heading: string): string {
     .replaceAll(" ", "-");
 }
 
-/** The cells of the table rows of a text, header and ruler left out, for tables whose header has these first cells. */
+/** Gives the rows' cells of the tables whose header has these first cells, without header and ruler. */
 export function tableRows(text: string, ...header: readonly string[]): string[][] {
   const rows: string[][] = [];
   let inside = false;

@@ -1,4 +1,4 @@
-/** Applies a unified diff to files (by path, as text) and returns those that it changes. Throws where it does not fit. */
+/** Applies a unified diff to files, and returns the changed files by path. Throws where the diff does not fit. */
 export function applyDiff(diff: string, read: (path: string) => string): Map<string, string> {
   const changed = new Map<string, string>();
   for (const section of diff.split(/^--- /m).slice(1)) {
@@ -18,7 +18,7 @@ export function applyDiff(diff: string, read: (path: string) => string): Map<str
 
 function applyHunk(lines: readonly string[], hunk: string, path: string): string[] {
   const marked = hunk.replace(/\n$/, "").split("\n");
-  // An empty line of context loses its blank to editors.
+  // Editors remove the blank of an empty context line.
   const mark = (line: string) => line[0] ?? " ";
   const before = marked.filter((line) => mark(line) !== "+").map((line) => line.slice(1));
   const after = marked.filter((line) => mark(line) !== "-").map((line) => line.slice(1));

@@ -27,7 +27,7 @@ import { listen } from "../../src/node/server.ts";
 import { createStack, startEmulators } from "../backend/aws/emulators.ts";
 import { readText, root } from "./markdown.ts";
 
-// Every sample of the docs does what they say. The testing guide's samples are tests themselves: they register their own.
+// Runs every sample of the docs. The testing guide's samples are tests, which register themselves.
 await import("../../examples/docs/loans.test.ts");
 await import("../../examples/docs/contract.test.ts");
 
@@ -50,7 +50,7 @@ async function until(cauce: Cauce, order: Order, wanted: (order: Order) => boole
 
 const reaches = (cauce: Cauce, order: Order, status: string) => until(cauce, order, (now) => now.status === status);
 
-/** Serves it until the test ends; gives its address. */
+/** Serves a Cauce until the test ends, and gives its address. */
 async function serve(t: TestContext, cauce: Cauce): Promise<string> {
   const listener = await listen(cauce.fetch, { host: "127.0.0.1", port: 0 });
   t.after(() => {
@@ -67,14 +67,14 @@ async function directory(t: TestContext): Promise<string> {
 }
 
 describe("examples/docs", () => {
-  it("holds no file that is not run here", async () => {
+  it("has no file that these tests do not run", async () => {
     const importers = ["test/docs/samples.test.ts", "examples/docs/loans.app.ts"].map(readText).join("\n");
     for (const name of await readdir(join(root, "examples/docs"))) {
       assert.ok(importers.includes(`/${name}")`) || importers.includes(`/${name}";`), `examples/docs/${name} is run`);
     }
   });
 
-  it("stack: the parcels' stack, each of its alarms with an action", async (t) => {
+  it("stack.ts makes the parcels' stack, in which each alarm has an action", async (t) => {
     const keys = formatKeyLine({ name: "desk", role: "operate", sha256: createKey().sha256 });
     const cdk = new CdkApp({ outdir: await directory(t), autoSynth: false });
     parcelsStack(cdk, keys);
@@ -86,7 +86,7 @@ describe("examples/docs", () => {
     for (const { Properties } of alarms) assert.equal(Properties.AlarmActions?.length, 1);
   });
 
-  it("parcels.request: takes an order as a function does", async (t) => {
+  it("parcels.request.ts takes an order as a function", async (t) => {
     const emulators = await startEmulators();
     const stack = await createStack({ workflow: "parcels", stage: "dev", mode: "standard", statuses: ["received"] });
     process.env.CAUCE_PUBLIC = "true";
@@ -107,7 +107,7 @@ describe("examples/docs", () => {
     assert.equal(answer.statusCode, 202, answer.body);
   });
 
-  it("parcels: labelled, then delivered by a call or returned by time", async (t) => {
+  it("the parcels are labelled, then delivered by a call or returned when the wait expires", async (t) => {
     const clock = fakeClock();
     const cauce = await open(t, parcels, clock);
     const place = async () => (await cauce.place("parcels", { address: "1 Quay St", weightKilograms: 2 })).order;
@@ -120,7 +120,7 @@ describe("examples/docs", () => {
     await reaches(cauce, second, "returned");
   });
 
-  it("loans: what the agency refuses goes to the desk, and a poor score is declined", async (t) => {
+  it("the loans go to the desk where the agency refuses, and a poor score is declined", async (t) => {
     const cauce = await open(t, loans);
     const place = async (applicantId: string) =>
       (await cauce.place("loans", { applicantId, email: "ada@example.com", amount: 500 })).order;
@@ -131,7 +131,7 @@ describe("examples/docs", () => {
     assert.deepEqual(poor.results, { score: 420 });
   });
 
-  it("webhook: taken once however often it comes, and told when it is too late", async (t) => {
+  it("the webhook is taken once however often it comes, and is told when it comes too late", async (t) => {
     const cauce = await open(t, loans);
     const data = { applicantId: "PAYSLIP-1", email: "ada@example.com", amount: 500 };
     const { order } = await cauce.place("loans", data);
@@ -144,7 +144,7 @@ describe("examples/docs", () => {
     await assert.rejects(onPayslip(cauce, { id: "event-3", loanId: "nobody" }), { code: "order_not_found" });
   });
 
-  it("embed: an application that is sent twice is one order", async (t) => {
+  it("the embedding program makes one order of an application that is sent twice", async (t) => {
     const cauce = await openLoans(await directory(t));
     try {
       const application = { formId: "form-1", applicantId: "a-1", email: "ada@example.com" };
@@ -159,7 +159,7 @@ describe("examples/docs", () => {
     }
   });
 
-  it("client: borrows, sees what is at the desk, and decides once", async (t) => {
+  it("the client borrows, sees the applications at the desk, and decides once", async (t) => {
     const cauce = await open(t, loans);
     const client = loansClient(`${await serve(t, cauce)}/loans`);
     const form = { id: "form-1", applicantId: "a-1", amount: 500 };
@@ -178,7 +178,7 @@ describe("examples/docs", () => {
     await client.waitFor(order.id, "paidOut");
   });
 
-  it("payments: a charge whose answer was lost is asked for again, and made once", async (t) => {
+  it("the payments ask again for a charge whose answer was lost, and the charge is made once", async (t) => {
     const charges = new Map<string, string>();
     const keys: string[] = [];
     const service = createServer((request, response) => {
@@ -187,7 +187,7 @@ describe("examples/docs", () => {
       const id = charges.get(key) ?? `charge-${charges.size + 1}`;
       charges.set(key, id);
       request.resume();
-      // The money has moved, and the first answer is lost on its way.
+      // The money has moved, and the first answer is lost.
       if (keys.length === 1) request.socket.destroy();
       else response.end(JSON.stringify({ id }));
     });
@@ -209,7 +209,7 @@ describe("examples/docs", () => {
     assert.equal(charges.size, 1);
   });
 
-  it("batch: sent twice it is placed once, and a bad row fails alone", async (t) => {
+  it("the batch that is sent twice is placed once, and a bad row fails alone", async (t) => {
     const cauce = await open(t, parcels);
     const url = `${await serve(t, cauce)}/parcels`;
     const rows = ["row-1", "row-2", "row-3"].map((key, at) => ({
@@ -221,7 +221,7 @@ describe("examples/docs", () => {
     assert.deepEqual(await statuses(), [200, 422, 200]);
   });
 
-  it("receiver: takes what is signed, once, and asks for what may pass to be sent again", async (t) => {
+  it("the receiver takes a signed message once, and asks for a message again that may succeed later", async (t) => {
     const cauce = await open(t, loans);
     const data = { applicantId: "PAYSLIP-1", email: "ada@example.com", amount: 500 };
     const { order } = await cauce.place("loans", data);
@@ -250,7 +250,7 @@ describe("examples/docs", () => {
     assert.equal(await answer(send(away, "event-5")), "503 try again later");
   });
 
-  it("tickets: a status that is taken out at once strands its orders, one that retires first does not", async (t) => {
+  it("the tickets are stranded by a status that is removed at once, and not by one that retires first", async (t) => {
     const path = await directory(t);
     const clock = fakeClock();
     const openTickets = (apps: App) => createCauce({ apps, backend: sqlite({ directory: path }), clock, log });

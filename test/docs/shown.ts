@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-/** What a page shows of a JSON answer: `…` stands for whatever is left out, of a text, of a list or of an object. */
+/** Parses a page's JSON answer, in which `…` stands for an omitted part of a text, a list or an object. */
 export function parseShown(text: string): unknown {
   let json = "";
   const open: string[] = [];
@@ -22,7 +22,7 @@ export function parseShown(text: string): unknown {
   return JSON.parse(json);
 }
 
-/** Asserts that the answer is what is shown of it. Without `…` an object has no other keys, and a list no other items. */
+/** Asserts that an answer is as shown. Without `…` an object has no other keys, and a list no other items. */
 export function assertShown(actual: unknown, shown: unknown, path = "the answer"): void {
   if (typeof shown === "string") {
     assert.equal(typeof actual, "string", `${path} is a text`);
@@ -42,7 +42,7 @@ export function assertShown(actual: unknown, shown: unknown, path = "the answer"
   } else assert.equal(actual, shown, path);
 }
 
-/** Text in which `…` stands for any text. */
+/** Makes a pattern of a text in which `…` stands for any text. */
 export function wildcard(shown: string): RegExp {
   const parts = shown.split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${parts.join("[\\s\\S]*")}$`);

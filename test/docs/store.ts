@@ -9,11 +9,11 @@ import { fakeClock } from "../../src/testing/fakeClock.ts";
 export interface StoreFacts {
   /** The tables, columns and indexes of a new store. */
   readonly names: readonly string[];
-  /** Numbers that the docs must say, by what they are, written as the docs write them. */
+  /** The numbers that the docs must have, as the docs write them, by what they mean. */
   readonly numbers: ReadonlyMap<string, string>;
 }
 
-/** What is true of the embedded backend, read from a store that was just made. */
+/** Reads the embedded backend's names and numbers from a new store. */
 export async function storeFacts(): Promise<StoreFacts> {
   const directory = mkdtempSync(join(tmpdir(), "cauce-docs-"));
   try {
@@ -54,7 +54,7 @@ function namesOf(db: DatabaseSync): string[] {
   return [...new Set([...objects.map(({ name }) => String(name)), ...columns])];
 }
 
-/** 16777216 as 16,777,216. */
+/** Writes 16777216 as 16,777,216. */
 function grouped(number: number): string {
   return number.toLocaleString("en-US");
 }

@@ -15,26 +15,26 @@ import { applyDiff } from "./patch.ts";
 import { assertShown, parseShown, wildcard } from "./shown.ts";
 import { type CurlRequest, parseAnswer, parseCurl, type ShownAnswer, type Step, stepsOf } from "./tour.ts";
 
-// What a page shows of a server is what a newcomer trusts first, so all of it is done here, with real parts.
+// A newcomer trusts what a page shows of a server, so these tests run every tour against a real server.
 
 const sample = readPage("docs/sample.md");
 const shownAddress = "http://127.0.0.1:3000";
 const patienceMilliseconds = 120_000;
 
-describe("what the pages show of npm start", () => {
+describe("a page's tour of npm start", () => {
   const toured = [
     { path: "docs/sample.md", curls: 3, kills: 1 },
     { path: "docs/retries.md", curls: 10, kills: 0 },
     { path: "docs/waiting.md", curls: 3, kills: 0 },
   ];
 
-  it("is all of it", () => {
+  it("is taken for every page that has one", () => {
     const found = readPages().filter((page) => stepsOf(page).length > 0);
     assert.deepEqual(found.map(({ path }) => path).sort(), toured.map(({ path }) => path).sort());
   });
 
   for (const { path, curls, kills } of toured) {
-    it(`in ${path} is what a server answers`, async (t) => {
+    it(`shows what a server answers (${path})`, async (t) => {
       const steps = stepsOf(readPage(path));
       const beginning = (text: string) => steps.filter(({ command }) => command.startsWith(text)).length;
       assert.ok(beginning("curl ") >= curls, "the tour is there");
@@ -43,7 +43,7 @@ describe("what the pages show of npm start", () => {
     });
   }
 
-  it("is checked: what is not so is found", () => {
+  it("is checked so that a wrong answer is found", () => {
     const order = { id: "01a2", status: "shipped", history: [{ status: "paid" }, { status: "shipped" }] };
     const shows = (text: string) => assertShown(order, parseShown(text));
     shows('{ "id": "01a2", "status": "ship…", … }');
@@ -58,7 +58,7 @@ describe("what the pages show of npm start", () => {
 });
 
 describe("the status that docs/sample.md adds", () => {
-  it("compiles, and orders go through it", async (t) => {
+  it("compiles, and orders pass through it", async (t) => {
     const [fence] = sample.fences.filter(({ comment }) => comment === "applied: examples/orders");
     assert.equal(fence?.language, "diff");
     const project = temporaryDirectory(t);
@@ -69,7 +69,7 @@ describe("the status that docs/sample.md adds", () => {
       ["orders.app.ts", "orders.workflow.ts"].map((name) => `examples/orders/${name}`),
     );
     for (const [path, text] of changed) writeFileSync(join(project, path), text);
-    // As in a project that has Cauce installed.
+    // The folders are those of a project that has Cauce installed.
     mkdirSync(join(project, "node_modules"));
     symlinkSync(root, join(project, "node_modules/cauce"), "dir");
     symlinkSync(packageDirectory("zod"), join(project, "node_modules/zod"), "dir");
@@ -92,7 +92,7 @@ describe("the status that docs/sample.md adds", () => {
     }
   });
 
-  it("is applied only where it fits", () => {
+  it("is added by a diff that applies only where it fits", () => {
     const read = () => "a\nb\nc\n";
     const diff = (hunk: string) => `--- a/x.ts\n+++ b/x.ts\n@@ -1,3 +1,3 @@\n${hunk}\n`;
     assert.equal(applyDiff(diff(" a\n-b\n+B\n c"), read).get("x.ts"), "a\nB\nc\n");
@@ -103,7 +103,7 @@ describe("the status that docs/sample.md adds", () => {
 
 async function takeTour(t: TestContext, steps: readonly Step[]): Promise<void> {
   const data = temporaryDirectory(t);
-  /** What an id is in this run, by how it is shown. */
+  /** The ids of this run, by the shortened ids on the page. */
   const ids = new Map<string, string>();
   let server: Process | undefined;
   let address = "";
@@ -125,7 +125,7 @@ async function takeTour(t: TestContext, steps: readonly Step[]): Promise<void> {
   }
 }
 
-/** What `npm start` runs, on data of its own and a free port. */
+/** Runs the command of `npm start`, on data of its own and a free port. */
 function start(t: TestContext, data: string): Process {
   const { scripts } = JSON.parse(readText("package.json")) as { scripts: { start: string } };
   const [, args] = scripts.start.split("bin/cauce.js ");
@@ -133,7 +133,7 @@ function start(t: TestContext, data: string): Process {
   return cauce(t, [...args.split(" "), "--port", "0", "--data", data]);
 }
 
-/** Sends the request; what is only read is read again until it is as shown, since orders take their time. */
+/** Sends a request. A read is repeated until its answer is as shown, since orders take time. */
 async function answers(request: CurlRequest, shown: ShownAnswer, ids: Map<string, string>): Promise<void> {
   const { url, method, headers, body } = request;
   const until = Date.now() + patienceMilliseconds;
@@ -156,7 +156,7 @@ async function answers(request: CurlRequest, shown: ShownAnswer, ids: Map<string
   }
 }
 
-/** An order that was just placed: its id is shown shortened, as `01a2…d2fa`. */
+/** Remembers the id of a placed order by its shortened form on the page, such as `01a2…d2fa`. */
 function learn(location: string, actual: string, ids: Map<string, string>): void {
   const shown = /[0-9a-f]{4}…[0-9a-f]{4}$/.exec(location)?.[0];
   if (shown === undefined || ids.has(shown)) return;

@@ -16,16 +16,16 @@ export interface CurlRequest {
 export interface ShownAnswer {
   readonly status: number;
   readonly headers: readonly [string, string][];
-  /** Empty where nothing of it is shown. */
+  /** Empty where the page shows nothing of the body. */
   readonly body: string;
 }
 
-/** The commands of all fences marked `<!-- tour -->`, in their order: `$ ` begins one, `\` carries it to the next line. */
+/** Gives a page's tour: the commands of all code blocks marked `<!-- tour -->`, in their order. */
 export function stepsOf(page: Page): Step[] {
   return page.fences.filter(({ comment }) => comment === "tour").flatMap(({ body }) => stepsIn(body));
 }
 
-/** The commands of one fence. */
+/** Gives the commands of a code block: `$ ` begins a command, and `\` continues it on the next line. */
 export function stepsIn(body: string): Step[] {
   return body
     .split(/^\$ /m)
@@ -36,7 +36,7 @@ export function stepsIn(body: string): Step[] {
     });
 }
 
-/** What a curl command would send. Throws for whatever it does not know of curl. */
+/** Gives the request that a curl command sends. Throws for an option of curl that it does not know. */
 export function parseCurl(command: string): CurlRequest {
   const [name, ...words] = wordsOf(command);
   if (name !== "curl") throw new Error(`no curl command: ${command}`);
@@ -57,7 +57,7 @@ export function parseCurl(command: string): CurlRequest {
   return { url, method: method ?? (body === undefined ? "GET" : "POST"), headers, body };
 }
 
-/** What a page shows of a `curl -i`: the status line, some headers, and the beginning of the body. */
+/** Parses a page's output of `curl -i`: the status line, some headers, and the beginning of the body. */
 export function parseAnswer(shown: string): ShownAnswer {
   const [first = "", ...lines] = shown.split("\n");
   const status = /^HTTP\/1\.1 (\d{3}) [A-Z]/.exec(first)?.[1];
@@ -73,12 +73,12 @@ function headerOf(line: string): [string, string] {
   return [line.slice(0, colon).toLowerCase(), line.slice(colon + 2)];
 }
 
-/** The words of a command, single quotes taken off. Throws for what a shell would expand. */
+/** Gives a command's words without single quotes. Throws for text that a shell would expand. */
 export function wordsOf(command: string): string[] {
   const words = command.match(/(?:'[^']*'|[^\s'])+/g) ?? [];
   return words.map((word) => {
     const bare = word.replace(/'([^']*)'/g, "$1");
-    // Nothing here that a shell would expand outside of single quotes.
+    // Refuse text outside of single quotes that a shell would expand.
     if (/["$`\\]/.test(word.replace(/'[^']*'/g, ""))) throw new Error(`only single quotes, please: ${word}`);
     return bare;
   });

@@ -14,14 +14,14 @@ import { applyDiff } from "./patch.ts";
 import { wildcard } from "./shown.ts";
 import { parseAnswer, parseCurl, stepsIn, wordsOf } from "./tour.ts";
 
-// docs/tour.md, walked from its first line to its last: each command is run and each change is made, in their order.
+// Runs each command of docs/tour.md and makes each change, from the first line to the last.
 
 const shownAddress = "http://127.0.0.1:3000";
 const patienceMilliseconds = 120_000;
-/** What only looks is run again until it shows what the page shows, since orders take their time. */
+/** Commands that only read. They are run again until they show what the page shows, since orders take time. */
 const looks = ["show", "list", "failures", "queues"];
 
-it("docs/tour.md shows what happens", async (t) => {
+it("docs/tour.md shows what its commands and changes do", async (t) => {
   const walk = createWalk(t, await freePort());
   for (const { comment, body, at } of readPage("docs/tour.md").fences) {
     if (comment === "applied: shop") await walk.change(body);
@@ -35,9 +35,9 @@ function createWalk(t: TestContext, port: number) {
   const shop = join(temporaryDirectory(t), "shop");
   const address = `http://127.0.0.1:${port}`;
   const options = { env: { CAUCE_URL: address } };
-  /** What an id is in this run, by how it is shown. */
+  /** The ids of this run, by the shortened ids on the page. */
   const ids = new Map<string, string>();
-  /** What goes on in another terminal has to have shown by the end. */
+  /** The commands in other terminals, whose output must appear by the end. */
   const elsewhere: { readonly command: string; readonly shown: string; readonly said: () => string }[] = [];
   let server: Process | undefined;
   let starts = 0;
@@ -46,7 +46,7 @@ function createWalk(t: TestContext, port: number) {
 
   function assertSaid(said: string, shown: string, command: string): void {
     const told = said.replaceAll(address, shownAddress).replaceAll(String(port), "3000");
-    // Columns are as wide as what is in them.
+    // The width of a column depends on its cells.
     const plain = (text: string) =>
       text
         .trim()
@@ -111,7 +111,7 @@ function createWalk(t: TestContext, port: number) {
         await runCauce(words, shown, command);
       }
     },
-    /** A change that is saved; the server starts anew. */
+    /** Saves a change, after which the server restarts. */
     async change(diff: string): Promise<void> {
       await this.end();
       for (const [path, text] of applyDiff(diff, (path) => readFileSync(join(shop, path), "utf8"))) {
@@ -119,7 +119,7 @@ function createWalk(t: TestContext, port: number) {
       }
       await started();
     },
-    /** Whatever goes on elsewhere has shown what the page says. */
+    /** Asserts that the commands in other terminals have shown what the page shows. */
     async end(): Promise<void> {
       const until = Date.now() + patienceMilliseconds;
       for (const { command, shown, said } of elsewhere.splice(0)) {
@@ -130,7 +130,7 @@ function createWalk(t: TestContext, port: number) {
   };
 }
 
-/** As `npm install` does, with this repository in place of the package; test/package.test.ts installs the real one. */
+/** Installs this repository in place of the package. test/package.test.ts installs the real package. */
 function install(shop: string): void {
   mkdirSync(join(shop, "node_modules/@types"), { recursive: true });
   symlinkSync(root, join(shop, "node_modules/cauce"), "dir");
@@ -141,7 +141,7 @@ function install(shop: string): void {
 }
 
 async function testOf(shop: string): Promise<string> {
-  // Within a test, node --test would report to its parent instead of to people.
+  // Within a test, node --test reports to its parent and prints nothing.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const args = ["--conditions=source", "--test", "--test-reporter=spec"];
   return new Promise((resolve, reject) => {
@@ -152,7 +152,7 @@ async function testOf(shop: string): Promise<string> {
   });
 }
 
-/** Reads a stream until the test ends or the server does; gives what has come so far. */
+/** Reads a stream until the test or the server ends, and gives the text that has come so far. */
 async function listen(t: TestContext, url: string): Promise<() => string> {
   const ending = new AbortController();
   const response = await fetch(url, { signal: ending.signal });
@@ -169,7 +169,7 @@ async function listen(t: TestContext, url: string): Promise<() => string> {
   return () => text;
 }
 
-/** The server keeps its address over its restarts, so a port is chosen beforehand. */
+/** Finds a free port beforehand, since the server keeps its address over restarts. */
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -12,17 +12,17 @@ import { temporary } from "./support.ts";
 const module = fileURLToPath(new URL("./fixtures/quick.app.ts", import.meta.url));
 const { default: app } = (await import(module)) as { default: App };
 
-describe("while everything goes wrong", { concurrency: true }, () => {
+describe("an emulated stack with chaos", { concurrency: true }, () => {
   for (const delivery of ["standard", "fifo"] as const) {
-    it(`no order is lost, stuck or moved twice: ${delivery}`, async () => {
+    it(`loses no order, and no order is stuck or moved twice (${delivery})`, async () => {
       const outDirectory = temporary();
       await synthesize({ app, module, access: "public", delivery, outDirectory, checks: false });
       const { placed, lost, stuck, appliedTwice, outOfOrder, faults, struck } = await chaosRun({
         ...{ assembly: outDirectory, workflow: app.workflow, orders: 60, seed: 5, patienceSeconds: limitSeconds },
-        // What fails on every try costs a lease and 30 s.
+        // A call that fails on every try costs a lease and 30 s.
         shares: { ...defaultShares, failAlways: 0.001 },
         dataOf: (note, index) => ({ note, group: `g-${index % 12}` }),
-        // The schedule's minute is long for a test, and so is what a lost mark of the sweep costs.
+        // A schedule's minute is long for a test, and so is the delay after a lost mark of the sweep.
         spared: "quick-sweep-dev",
         onWait: async ({ invoke }) => void (await invoke("quick-sweep-dev", {})),
       });
@@ -30,7 +30,7 @@ describe("while everything goes wrong", { concurrency: true }, () => {
         { placed, lost, stuck, appliedTwice, outOfOrder, faults },
         { placed: 60, lost: 0, stuck: 0, appliedTwice: 0, outOfOrder: 0, faults: [] },
       );
-      // So few invocations may all be spared: that processes are killed is for functions.test.ts.
+      // With so few invocations, chaos may kill no process. functions.test.ts shows that processes are killed.
       const { twice, later, killed: _killed, ...always } = struck;
       assert.ok(
         Object.values(always).every((count) => count > 0),
@@ -46,7 +46,7 @@ describe("chaos", () => {
     ...{ function: "f", service: "sqs", operation: "SendMessage", action: "sqs:SendMessage", resources: ["q"], id },
   });
 
-  it("is the same for the same seed, and another for another", async () => {
+  it("is the same for the same seed, and differs for another seed", async () => {
     const fates = (seed: number) => {
       const chaos = createChaos(seeded(seed));
       return Array.from({ length: 300 }, (_, index) => chaos.hook(call(String(index))));

@@ -18,12 +18,12 @@ const data = { customerId: "c-1", currency: "EUR", items: [{ sku: "TEA-1", quant
 
 interface Emulated extends TopologyOptions {
   readonly data?: string;
-  /** Taken away from the policies of the synthesized template. */
+  /** An action that is taken from a function's policies in the synthesized template. */
   readonly without?: { readonly function: string; readonly action: string };
   readonly onLine?: (line: string) => void;
 }
 
-/** The example's stack, in which a function may call what its role in the template allows, and nothing else. */
+/** Emulates the example's stack, in which a function may make only the calls that its role in the template allows. */
 async function emulated({ data, without, onLine, ...options }: Emulated) {
   const outDirectory = temporary();
   await synthesize({ ...options, app, module, access: "public", outDirectory, checks: false });
@@ -93,7 +93,7 @@ describe("the example's stack on this machine", () => {
         assert.ok(shipped.history.slice(1).every(({ by }) => by.messageId !== null));
         assert.ok(lines.some((line) => line.startsWith(`${functionOf("paid")} `) && line.includes("attempt done")));
         assert.deepEqual(iam.denied(), []);
-        // That no grant is too much for all paths together is for permissions.test.ts; one order does not walk them all.
+        // permissions.test.ts shows that no grant is unused over all paths. One order does not take them all.
         t.diagnostic(`granted, and not used by one order: ${iam.unused().join("; ")}`);
       } finally {
         await emulation.close();
@@ -101,7 +101,7 @@ describe("the example's stack on this machine", () => {
     });
   }
 
-  it("leaves an order where it is when its function may not write", async () => {
+  it("leaves an order in its status when its function may not write", async () => {
     const refused = Promise.withResolvers<string>();
     const { open, iam } = await emulated({
       without: { function: "processing", action: "dynamodb:UpdateItem" },

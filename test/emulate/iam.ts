@@ -6,20 +6,20 @@ import { account, arnOf } from "../../src/emulate/template/references.ts";
 import type { FunctionResource, Statement } from "../../src/emulate/template/stack.ts";
 import { stackOf } from "../../src/emulate/template/template.ts";
 
-/** What each function's role in an assembly's template allows, judged call by call as IAM does. */
+/** Judges each call of a function by its role in an assembly's template, as IAM does. */
 export interface Iam {
-  /** Denies what the role of the function that asks does not allow. */
+  /** Denies a call that the calling function's role does not allow. */
   readonly hook: Hook;
-  /** What was denied, once each: `orders-processing-dev: dynamodb:UpdateItem on arn:…`. */
+  /** The denied calls, each once: `orders-processing-dev: dynamodb:UpdateItem on arn:…`. */
   denied(): readonly string[];
-  /** For each function the actions that its role grants and no call needed: `orders-request-dev: dynamodb:Query`. */
+  /** Each function's granted actions that no call needed: `orders-request-dev: dynamodb:Query`. */
   unused(): readonly string[];
 }
 
 const arns = { dynamodb: arnOf("dynamodb", "table/"), sns: arnOf("sns"), sqs: arnOf("sqs") };
 
 export function iamOf(assembly: string): Iam {
-  // No statement names an address, which only a running emulator knows.
+  // Policies name no address. Only a running emulator knows its addresses.
   const places = { queueUrl: (name: string) => `http://sqs.example/${account}/${name}`, apiUrl: (id: string) => id };
   const functions = readAssembly(assembly).flatMap((template) => stackOf(template, places).functions);
   const verdicts = new Map<string, Promise<boolean>>();
@@ -49,7 +49,7 @@ export function iamOf(assembly: string): Iam {
         const actions = statements.flatMap(({ Action = [], Resource = [] }) =>
           [Action].flat().filter((action) => [Resource].flat().some((each) => !used.has(line(name, action, each)))),
         );
-        // Lambda itself writes the logs, and no call of the SDK.
+        // Lambda itself writes the logs, without a call of the SDK.
         return `${name}: ${actions.filter((action) => !action.startsWith("logs:")).join(", ")}`;
       }),
   };
@@ -79,7 +79,7 @@ async function allows(
     },
     {},
   );
-  // A policy or action that IAM does not know is a fault of the template, not a denial.
+  // A policy or action that IAM does not know is a fault of the template, and no denial.
   assert.ok(answer.resultType !== "error", `${name}, ${action} on ${resource}: ${JSON.stringify(answer)}`);
   return answer.overallResult === "Allowed";
 }

@@ -3,7 +3,7 @@ import { it } from "node:test";
 import { startSchedule } from "../../src/emulate/emulate.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
-it("a schedule calls each time that its seconds have passed, until it is ended", () => {
+it("a schedule calls each time its period has passed, until it is stopped", () => {
   const clock = fakeClock();
   let calls = 0;
   const end = startSchedule(clock, 60, () => {

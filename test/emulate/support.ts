@@ -9,14 +9,14 @@ export interface TemplateParts {
   readonly [id: string]: { readonly Type: string; readonly Properties: Readonly<Record<string, Value>> };
 }
 
-/** A folder that is gone after the tests. */
+/** Makes a folder, and removes it after the tests. */
 export function temporary(): string {
   const directory = mkdtempSync(join(tmpdir(), "cauce-emulate-test-"));
   after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** A cloud assembly written by hand, whose functions' code is `code`. */
+/** Writes a cloud assembly whose functions' code is `code`. */
 export function assemblyOf(resources: TemplateParts, code: string): string {
   const directory = temporary();
   mkdirSync(join(directory, "asset.code"));
@@ -30,8 +30,8 @@ export function assemblyOf(resources: TemplateParts, code: string): string {
 }
 
 /**
- * A function `worker`, fed by the queue `work` whose messages go to `dead` after two receives; what failed comes again
- * after the function's time.
+ * Gives the template's parts of a function `worker`, fed by the queue `work`. Messages go to `dead` after two receives.
+ * A failed message comes again after the function's timeout.
  */
 export function workerParts(options: { readonly timeoutSeconds?: number } = {}): TemplateParts {
   const { timeoutSeconds = limitSeconds } = options;

@@ -23,7 +23,7 @@ describe("the next status", () => {
     { results: z.object({ price: z.number(), rate: z.number(), note: z.string() }).partial() },
   );
 
-  test("a handler returns it as a text or as { to, results }, at once or in a promise", async (t) => {
+  test("a handler returns the next status as a text or as { to, results }, at once or in a promise", async (t) => {
     for (const answer of ["done", { to: "done" }, { to: "done", results: undefined }, { to: "done", results: {} }]) {
       for (const handler of [() => answer, async () => answer, () => thenable(answer)]) {
         const { engine, place, until } = engineOf(t, appOf(one, { received: handler }));
@@ -105,7 +105,7 @@ describe("the next status", () => {
     }
   });
 
-  test("anything else fails the order at once, naming what was returned", async (t) => {
+  test("a returned value that names no next status fails the order at once, and the failure names the value", async (t) => {
     const bad: [unknown, RegExp][] = [
       ["elsewhere", /"elsewhere"; it may return done$/],
       ["received", /"received"; it may return done$/],
@@ -143,7 +143,7 @@ describe("the next status", () => {
     }
   });
 
-  test("what was returned is read once: a getter may give something else the next time", async (t) => {
+  test("the returned value is read once, since a getter may give another value the next time", async (t) => {
     let reads = 0;
     const received: AnyHandler = () => ({
       get to() {
@@ -156,7 +156,7 @@ describe("the next status", () => {
     assert.equal((await until((await place()).id, isIn("done"))).version, 2);
   });
 
-  test("an answer that cannot be read is a failed attempt, and the attempts after it go on", async (t) => {
+  test("a returned value that cannot be read fails the attempt, and the next attempt is made", async (t) => {
     const received: AnyHandler = (_order, { attempt }) =>
       attempt === 1
         ? {
@@ -209,7 +209,7 @@ describe("the next status", () => {
 });
 
 describe("a failed attempt", () => {
-  test("is tried again after the policy's delay, exactly, until the attempts are used up", async (t) => {
+  test("is followed by another after exactly the policy's delay, until the attempts are used up", async (t) => {
     const random = [0.5, 0.25];
     const received = controlled();
     const { engine, place, until, clock, of } = engineOf(t, appOf(one, { received: received.handler }), {
@@ -218,7 +218,7 @@ describe("a failed attempt", () => {
     await engine.start();
     const { id } = await place();
 
-    // Half of 4 s, then a quarter of 8 s.
+    // The delays: half of 4 s, then a quarter of 8 s.
     for (const [attempt, delaySeconds] of [
       [1, 2],
       [2, 2],
@@ -260,7 +260,7 @@ describe("a failed attempt", () => {
     );
   });
 
-  test("is logged with its stack and causes, which are never stored, and with the time of the next", async (t) => {
+  test("is logged with its stack and causes, which are never stored, and with the time of the next attempt", async (t) => {
     const received: AnyHandler = () => {
       throw new Error("down", { cause: new Error("connect ECONNREFUSED") });
     };
@@ -280,7 +280,7 @@ describe("a failed attempt", () => {
     assert.doesNotMatch(JSON.stringify(changes), /attempt\.test\.ts|caused by/);
   });
 
-  test("that threw no Error has no stack, and a hostile one harms nothing", async (t) => {
+  test("logs no stack where the thrown value is no Error, and survives a hostile value", async (t) => {
     const circular = new Error("round");
     circular.cause = circular;
     const hostile = Object.defineProperty(new Error("mean"), "stack", {
@@ -303,7 +303,7 @@ describe("a failed attempt", () => {
     }
   });
 
-  test("counts, with its error in the history, when a later one succeeds", async (t) => {
+  test("counts, with its error in the history, when a later attempt succeeds", async (t) => {
     const received: AnyHandler = (_order, { attempt }) => {
       if (attempt < 3) throw new Error(`down ${attempt}`);
       return "done";
@@ -317,7 +317,7 @@ describe("a failed attempt", () => {
     );
   });
 
-  test("was the last one: the order goes to `exhausted`, with its error as the reason", async (t) => {
+  test("moves the order to `exhausted` when it was the last, with its error as the reason", async (t) => {
     const received = () => {
       throw new Error("down");
     };
@@ -333,7 +333,7 @@ describe("a failed attempt", () => {
     assert.deepEqual([to, code, outcome], ["rejected", "handler_failed", "failed"]);
   });
 
-  test("with a PermanentError is the last one at once", async (t) => {
+  test("is the last one where it threw a PermanentError", async (t) => {
     for (const workflow of [one, saved]) {
       let runs = 0;
       const received = async () => {
@@ -353,7 +353,7 @@ describe("a failed attempt", () => {
     }
   });
 
-  test("with a RetryError is tried again after exactly its delay, which no random touches", async (t) => {
+  test("is followed by another after exactly the delay of its RetryError, without jitter", async (t) => {
     const received = controlled();
     const { engine, place, until, clock } = engineOf(t, appOf(one, { received: received.handler }), {
       random: () => assert.fail("a RetryError needs no jitter"),
@@ -372,7 +372,7 @@ describe("a failed attempt", () => {
     assert.equal((await until(id, isFailed)).attempts, 3, "it still uses up an attempt");
   });
 
-  test("with a RetryError whose delay was changed since is tried again after the policy's", async (t) => {
+  test("is followed by another after the policy's delay where its RetryError's delay was overwritten with an invalid one", async (t) => {
     for (const delaySeconds of [Number.NaN, "soon", null, -1, Number.POSITIVE_INFINITY]) {
       const received = controlled();
       const { engine, place, until, clock } = engineOf(t, appOf(one, { received: received.handler }), {
@@ -386,7 +386,7 @@ describe("a failed attempt", () => {
     }
   });
 
-  test("may have thrown anything at all", async (t) => {
+  test("may have thrown any value", async (t) => {
     const inspected = Symbol.for("nodejs.util.inspect.custom");
     const fail = () => {
       throw new Error("not even that");
@@ -419,7 +419,7 @@ describe("a failed attempt", () => {
     }
   });
 
-  test("of one order holds up no other", async (t) => {
+  test("holds up no other order", async (t) => {
     const received: AnyHandler = ({ data }) => {
       if ((data as { bad?: boolean }).bad) throw new Error("down");
       return "done";
@@ -435,7 +435,7 @@ describe("a failed attempt", () => {
     assert.equal((await until(bad.id, () => true)).status, "received");
   });
 
-  test("after an operator's retry begins to count anew, under the same idempotency key", async (t) => {
+  test("counts as the first after an operator's retry, under the same idempotency key", async (t) => {
     const received = controlled();
     const { engine, place, until } = engineOf(t, appOf(impatient, { received: received.handler }));
     await engine.start();
@@ -451,10 +451,10 @@ describe("a failed attempt", () => {
   });
 });
 
-describe("what a handler gets", () => {
+describe("the order and the context of a handler", () => {
   const two = workflowOf({ received: { to: ["priced"] }, priced: { to: ["done"] }, done: final });
 
-  test("the same idempotency key on every attempt of a visit, and another on the next visit", async (t) => {
+  test("a handler gets the same idempotency key on every attempt of a visit, and another on the next visit", async (t) => {
     const handled = controlled();
     const { engine, place, until } = engineOf(t, appOf(two, { received: handled.handler, priced: handled.handler }), {
       random: () => 0,
@@ -475,7 +475,7 @@ describe("what a handler gets", () => {
     );
   });
 
-  test("the resources, and a log whose lines say which attempt wrote them", async (t) => {
+  test("a handler gets the resources, and a log whose lines say which attempt wrote them", async (t) => {
     const app = appOf(
       one,
       {
@@ -488,10 +488,10 @@ describe("what a handler gets", () => {
       },
       { resources: async () => ({ gateway: "the gateway" }) },
     );
-    const { engine, place, until, lines } = engineOf(t, app);
+    const { engine, place, logged, lines } = engineOf(t, app);
     await engine.start();
     const { id } = await place();
-    await until(id, isIn("done"));
+    await logged("attempt done");
     const fields = { orderId: id, status: "received", visit: 0, attempt: 1 };
     assert.deepEqual(lines, [
       { level: "info", fields: { ...fields, amount: 5 }, message: "asking the gateway" },
@@ -501,7 +501,7 @@ describe("what a handler gets", () => {
     ]);
   });
 
-  test("an order of its own: whatever it does to it, the stored one stays as it was", async (t) => {
+  test("a handler gets an order of its own, and its changes to that object do not reach the stored order", async (t) => {
     const data = { items: [{ sku: "TEA-1" }] };
     const spoil: AnyHandler = (order, { attempt }) => {
       const loose = order as unknown as { status: string; data: typeof data; results: Record<string, unknown> };
@@ -531,7 +531,7 @@ describe("what a handler gets", () => {
 describe("a lazy handler", () => {
   const lazily = (load: () => Promise<{ default: AnyHandler }>) => ({ received: { lazy: load } });
 
-  test("loads when its status first needs it, once for all", async (t) => {
+  test("loads once, when its status first needs it", async (t) => {
     let loads = 0;
     const loaded = Promise.withResolvers<{ default: AnyHandler }>();
     const load = () => {
@@ -550,7 +550,7 @@ describe("a lazy handler", () => {
     assert.equal(loads, 1);
   });
 
-  test("whose module does not load is a failed attempt; the next one loads it again", async (t) => {
+  test("fails the attempt where its module does not load, and the next attempt loads the module again", async (t) => {
     const failing = () => {
       throw new Error("no such module");
     };
@@ -564,7 +564,7 @@ describe("a lazy handler", () => {
     }
   });
 
-  test("without a function as its module's default is told so", async (t) => {
+  test("fails the attempt where its module has no function as its default export, and the failure says so", async (t) => {
     for (const module of [{}, { default: "done" }, undefined]) {
       const app = appOf(
         one,
@@ -579,7 +579,7 @@ describe("a lazy handler", () => {
   });
 });
 
-/** A promise that is not JavaScript's own. */
+/** Makes a promise that is not JavaScript's own. */
 function thenable(value: unknown) {
   return {
     // biome-ignore lint/suspicious/noThenProperty: libraries that make their own promises do so.

@@ -6,7 +6,7 @@ import type { StoredOrder } from "../../src/core/order.ts";
 import { type BulkResult, type BulkStep, eachMatching } from "../../src/engine/operatorActions.ts";
 import { actor, cauceError } from "./support.ts";
 
-/** A store with so many orders that wait; every third is of group "b", the others of "a". */
+/** Makes a store with `count` waiting orders: every third in group "b", the others in "a". */
 async function storing(t: TestContext, count: number) {
   const backend = memory();
   t.after(() => backend.close());
@@ -44,7 +44,7 @@ async function storing(t: TestContext, count: number) {
     acted.push(id);
     return true;
   };
-  /** Goes on with each cursor to the end, and gives what each call answered. */
+  /** Calls with each returned cursor until there is none, and gives the results of all calls. */
   const toTheEnd = async (filter: Parameters<typeof eachMatching>[1], step: BulkStep): Promise<BulkResult[]> => {
     const results: BulkResult[] = [];
     for (let cursor: string | undefined; ; ) {
@@ -59,8 +59,8 @@ async function storing(t: TestContext, count: number) {
 
 const countsOf = (results: readonly BulkResult[]) => results.map(({ done, matched }) => [done, matched]);
 
-describe("each order that matches", () => {
-  test("is acted on once, call by call, of a list and of ids", async (t) => {
+describe("eachMatching", () => {
+  test("acts on each matching order once, call by call, over a list and over ids", async (t) => {
     for (const byIds of [false, true]) {
       const { toTheEnd, ids, acted } = await storing(t, 7);
       const results = await toTheEnd(byIds ? { ids } : {}, { limit: 3 });
@@ -73,7 +73,7 @@ describe("each order that matches", () => {
     }
   });
 
-  test("is all that the limit counts of a list; of ids it counts those that do not match, too", async (t) => {
+  test("counts only matching orders against the limit of a list, and every id against the limit of ids", async (t) => {
     const { toTheEnd, ids } = await storing(t, 7);
     assert.deepEqual(countsOf(await toTheEnd({ group: "b" }, { limit: 2 })), [
       [2, 2],
@@ -86,7 +86,7 @@ describe("each order that matches", () => {
     ]);
   });
 
-  test("is one order, however often it is named, and one call with a cursor past the end does nothing", async (t) => {
+  test("acts once on an order that is named twice, and does nothing with a cursor past the end", async (t) => {
     const { backend, toTheEnd, ids, acted, act } = await storing(t, 3);
     const twice = ids.flatMap((id) => [id, id]);
     assert.deepEqual(countsOf(await toTheEnd({ ids: twice }, { limit: 2 })), [
@@ -101,7 +101,7 @@ describe("each order that matches", () => {
     });
   });
 
-  test("is read in pages of 200", async (t) => {
+  test("reads orders in pages of 200", async (t) => {
     const { toTheEnd, ids, queries, acted } = await storing(t, 450);
     assert.deepEqual(countsOf(await toTheEnd({}, { limit: 420 })), [
       [420, 420],
@@ -131,13 +131,13 @@ describe("each order that matches", () => {
     assert.equal(acted.length, 450);
   });
 
-  test("counts as done only where something was done", async (t) => {
+  test("counts an order as done only where the action did something", async (t) => {
     const { backend, ids } = await storing(t, 4);
     const act = async ({ id }: StoredOrder) => id === ids[0];
     assert.deepEqual(await eachMatching(backend, {}, { limit: 10 }, act), { done: 1, matched: 4, nextCursor: null });
   });
 
-  test("is only counted by a dry run, whose cursors are those of the run", async (t) => {
+  test("only counts in a dry run, whose cursors are those of the run", async (t) => {
     for (const byIds of [false, true]) {
       const { toTheEnd, ids, acted } = await storing(t, 7);
       const filter = { group: "a", ...(byIds ? { ids } : {}) };
@@ -157,14 +157,14 @@ describe("each order that matches", () => {
     }
   });
 
-  test("which no longer matches when it is listed is left alone", async (t) => {
+  test("leaves an order alone that no longer matches when it is listed", async (t) => {
     const { orders, act, acted } = await storing(t, 2);
     const late = { get: async () => undefined, list: async () => ({ items: orders, nextCursor: null }) };
     const result = await eachMatching(late, { group: "a" }, { limit: 10 }, act);
     assert.deepEqual([result, acted], [{ done: 1, matched: 1, nextCursor: null }, [orders[1]?.id]]);
   });
 
-  test("is not looked for with a cursor that no call gave", async (t) => {
+  test("refuses a cursor that no call returned", async (t) => {
     const { backend, ids, act } = await storing(t, 1);
     for (const cursor of ["x", "-1", "1.5", "0"]) {
       for (const filter of [{}, { ids }]) {

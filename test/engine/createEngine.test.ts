@@ -7,17 +7,16 @@ import type { AnyHandler } from "../../src/core/handlers.ts";
 import { final, type StatusDefinition } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
 import {
   actor,
   appOf,
-  atEnd,
   cauceError,
   controlled,
   engineOf,
   isFailed,
   isIn,
   keptLog,
+  openStore,
   quiet,
   workflowOf,
 } from "./support.ts";
@@ -27,7 +26,7 @@ const workflow = workflowOf({
   done: final,
 });
 
-describe("what a definition asks of its backend", () => {
+describe("a definition and the backend's limits", () => {
   const limits: Partial<Limits> = {
     longestDelaySeconds: 900,
     concurrency: { least: 2, most: 1_000, default: 10 },
@@ -40,7 +39,7 @@ describe("what a definition asks of its backend", () => {
     return createEngine({ app, backend, clock, random: Math.random, log: keptLog().log, actor });
   };
 
-  test("and cannot have is refused when it is wired, with the status and the limit", () => {
+  test("a definition that asks for more than the backend's limits is refused at wiring, with the status and the limit", () => {
     const to = ["done"];
     const cases: [StatusDefinition, RegExp][] = [
       [{ to, waits: true, expires: { afterSeconds: 901, to: "done" } }, /expires.afterSeconds is 901 .* at most 900 s/],
@@ -56,15 +55,18 @@ describe("what a definition asks of its backend", () => {
     }
   });
 
-  test("and can just have is taken", () => {
+  test("a definition may ask for all that the backend's limits allow", () => {
     const to = ["done"];
-    engineWith({ to, waits: true, expires: { afterSeconds: 900, to: "done" } });
-    engineWith({ to, waits: true });
-    engineWith({ to, retry: { maxSeconds: 900 }, concurrency: 2 });
-    engineWith({ to, concurrency: 1_000 });
+    const cases: StatusDefinition[] = [
+      { to, waits: true, expires: { afterSeconds: 900, to: "done" } },
+      { to, waits: true },
+      { to, retry: { maxSeconds: 900 }, concurrency: 2 },
+      { to, concurrency: 1_000 },
+    ];
+    for (const status of cases) assert.doesNotThrow(() => engineWith(status));
   });
 
-  test("nothing of, is what the backend gives by default", async (t) => {
+  test("without `concurrency`, a status gets the backend's default", async (t) => {
     const received = controlled();
     const leases: number[] = [];
     const { engine, place } = engineOf(t, appOf(workflow, { received: received.handler }), {
@@ -89,7 +91,7 @@ describe("what a definition asks of its backend", () => {
 });
 
 describe("an outcome that the store does not take", () => {
-  /** Commits fail with this, one after the other, while there are any. */
+  /** Makes each commit fail with the next of the faults, while there are any. */
   const faulty =
     (faults: unknown[]) =>
     (backend: LocatedBackend): LocatedBackend => ({
@@ -100,7 +102,7 @@ describe("an outcome that the store does not take", () => {
       },
     });
 
-  test("is kept and tried again every second, without running the handler again", async (t) => {
+  test("is kept and tried again each second, without another run of the handler", async (t) => {
     const full = new CauceError("store_full", "the disk is full");
     const busy = new CauceError("store_unavailable", "locked");
     const faults: unknown[] = [full, busy, full];
@@ -132,7 +134,7 @@ describe("an outcome that the store does not take", () => {
     );
   });
 
-  test("and never will is given up: the delivery comes back, and the attempt counts", async (t) => {
+  test("is given up where the store never will: the delivery comes back, and the attempt counts", async (t) => {
     const received = controlled();
     const { engine, place, until, clock, logged } = engineOf(t, appOf(workflow, { received: received.handler }), {
       around: faulty([new CauceError("store_corrupt", "damaged")]),
@@ -149,14 +151,9 @@ describe("an outcome that the store does not take", () => {
     await until(id, isIn("done"));
   });
 
-  test("when the engine stops is tried once more, then given up, so that stopping ends", async (t) => {
+  test("is tried once more and then given up when the engine stops, so that the stop ends", async (t) => {
     const faults = Array.from({ length: 100 }, () => new CauceError("store_full", "the disk is full"));
-    const clock = fakeClock();
-    const backend = memory({ clock });
-    atEnd(t, async () => {
-      await backend.close();
-      assert.equal(clock.timers, 0);
-    });
+    const { clock, backend } = await openStore(t);
     const first = engineOf(t, appOf(workflow, { received: () => "done" }), { clock, backend, around: faulty(faults) });
     await first.engine.start();
     const { id } = await first.place();
@@ -165,14 +162,14 @@ describe("an outcome that the store does not take", () => {
     await first.engine.stop();
     assert.equal(faults.length, 98);
     assert.equal(first.of("change not committed; the delivery comes back").length, 1);
-    // Nothing acknowledged is lost: the order is where it was, and the next to start handles it.
+    // Nothing acknowledged is lost: the order stays in its status, and the next engine that starts handles it.
     const second = engineOf(t, appOf(workflow, { received: () => "done" }), { clock, backend });
     await second.engine.start();
     clock.advance(60);
     await second.until(id, isIn("done"));
   });
 
-  test("holds for the record of a redelivered attempt, before which its handler does not run", async (t) => {
+  test("may be the record of a redelivered attempt, and its handler does not run before the record is stored", async (t) => {
     const faults: unknown[] = [new CauceError("store_full", "the disk is full")];
     const received = controlled();
     const { engine, backend, place, until, clock, logged } = engineOf(
@@ -205,7 +202,7 @@ describe("starting and stopping", () => {
     await until(id, isIn("done"));
   });
 
-  test("starting twice is starting once: resources open once, and concurrency stays what it is", async (t) => {
+  test("starting twice opens the resources once and leaves the concurrency as it is", async (t) => {
     let opened = 0;
     const received = controlled();
     const single = workflowOf({ received: { to: ["done"], concurrency: 1 }, done: final });
@@ -252,12 +249,7 @@ describe("starting and stopping", () => {
 
   test("a start that fails once the resources are open closes them", async (t) => {
     const events: string[] = [];
-    const clock = fakeClock();
-    const backend = memory({ clock });
-    atEnd(t, async () => {
-      await backend.close();
-      assert.equal(clock.timers, 0);
-    });
+    const { clock, backend } = await openStore(t);
     const older = workflowOf({ parked: { to: ["done"], waits: true }, done: final });
     await engineOf(t, appOf(older), { clock, backend }).place();
     const app = appOf(
@@ -326,26 +318,28 @@ describe("starting and stopping", () => {
     assert.equal((await get(id)).attempts, 1);
   });
 
-  test("stopping twice is stopping once, and whoever asked is told", async (t) => {
-    let closed = 0;
+  test("stopping twice closes the resources once, and both calls end when the engine has stopped", async (t) => {
+    const events: string[] = [];
     const received = controlled();
     const app = appOf(
       workflow,
       { received: received.handler },
-      { resources: () => ({ db: { close: () => closed++ } }) },
+      { resources: () => ({ db: { close: () => void events.push("closed") } }) },
     );
     const { engine, place } = engineOf(t, app);
     await engine.start();
     await place();
     const call = await received.call(1);
-    const both = Promise.all([engine.stop(), engine.stop()]);
+    const both = ["first stop", "second stop"].map((which) => engine.stop().then(() => events.push(which)));
+    await quiet();
+    assert.deepEqual(events, [], "a handler still runs");
     call.answer("done");
-    await both;
+    await Promise.all(both);
     await engine.stop();
-    assert.equal(closed, 1);
+    assert.deepEqual(events, ["closed", "first stop", "second stop"]);
   });
 
-  test("stopping while it starts closes what the start has opened, and no handler runs", async (t) => {
+  test("stopping during the start closes what the start has opened, and no handler runs", async (t) => {
     const opening = Promise.withResolvers<void>();
     let closed = 0;
     const app = appOf(
@@ -383,24 +377,30 @@ describe("starting and stopping", () => {
     assert.match(String(line?.fields.error), /socket hung up/);
   });
 
-  test("stopping without a start ends, and it can be started after a stop", async (t) => {
-    const { engine, place, until } = engineOf(t, appOf(workflow, { received: () => "done" }));
+  test("stopping without a start ends, and an engine can be started after each stop", async (t) => {
+    const handled: string[] = [];
+    const received: AnyHandler = ({ id }) => {
+      handled.push(id);
+      return "done";
+    };
+    const { engine, place, until } = engineOf(t, appOf(workflow, { received }));
     await engine.stop();
+    const placed: string[] = [];
     for (let time = 0; time < 2; time++) {
       await engine.start();
-      await until((await place()).id, isIn("done"));
+      const { id } = await place();
+      placed.push(id);
+      await until(id, isIn("done"));
       await engine.stop();
     }
+    await place();
+    await quiet();
+    assert.deepEqual(handled, placed, "the order that was placed after the last stop is not handled");
   });
 });
 
-test("queues have a row for each status that is not final, in the definition's order, then those it does not know", async (t) => {
-  const clock = fakeClock();
-  const backend = memory({ clock });
-  atEnd(t, async () => {
-    await backend.close();
-    assert.equal(clock.timers, 0);
-  });
+test("queues have a row for each status that is not final, in the definition's order, then rows for unknown statuses", async (t) => {
+  const { clock, backend } = await openStore(t);
   const older = workflowOf({ gone: { to: ["done"], waits: true }, done: final });
   await engineOf(t, appOf(older), { clock, backend }).place();
 
@@ -451,16 +451,8 @@ test("queues have a row for each status that is not final, in the definition's o
 });
 
 for (const store of ["memory", "sqlite"] as const) {
-  test(`in FIFO delivery a retrying order holds back its own group, and nobody else (${store})`, async (t) => {
-    const clock = fakeClock();
-    const { directory, remove } = temporaryDirectory();
-    atEnd(t, remove);
-    const options = { clock, delivery: "fifo" } as const;
-    const backend = store === "memory" ? memory(options) : await openSqlite(directory, options);
-    atEnd(t, async () => {
-      await backend.close();
-      assert.equal(clock.timers, 0);
-    });
+  test(`in FIFO delivery a retrying order holds back its own group, and no other (${store})`, async (t) => {
+    const { clock, backend } = await openStore(t, store, "fifo");
     const grouped = workflowOf(
       { received: { to: ["done"], retry: { attempts: 3, baseSeconds: 60 } }, done: final },
       { group: (data) => (data as { customer: string }).customer },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import { final } from "../../src/core/workflow.ts";
-import { createDeadlines, type Deadline } from "../../src/engine/runHandler.ts";
+import { type AttemptDeadline, createDeadlines } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { appOf, controlled, engineOf, isFailed, isIn, quiet, workflowOf } from "./support.ts";
 
@@ -11,17 +11,17 @@ describe("deadlines", () => {
     const clock = fakeClock(0);
     const deadlines = createDeadlines(clock);
     const expired: [string, number][] = [];
-    const add = (name: string, afterSeconds = 10): Deadline => {
+    const add = (name: string, afterSeconds = 10): AttemptDeadline => {
       const at = clock.now() + afterSeconds * 1_000;
       const expire = () => void expired.push([name, clock.now()]);
-      const deadline: Deadline = { at, expire, earlier: undefined, later: undefined };
+      const deadline: AttemptDeadline = { at, expire, earlier: undefined, later: undefined };
       deadlines.add(deadline);
       return deadline;
     };
     return { clock, deadlines, expired, add };
   }
 
-  test("one timer serves them all, and each expires at its time", () => {
+  test("one timer serves all deadlines, and each expires at its time", () => {
     const { clock, deadlines, expired, add } = watched();
     add("a");
     clock.advance(1);
@@ -41,7 +41,7 @@ describe("deadlines", () => {
     deadlines.close();
   });
 
-  test("one that is removed does not expire, and the others still do", () => {
+  test("a removed deadline does not expire, and the others still do", () => {
     const { clock, deadlines, expired, add } = watched();
     const first = add("first");
     clock.advance(4);
@@ -58,7 +58,7 @@ describe("deadlines", () => {
     deadlines.close();
   });
 
-  test("after closing none expires, and no timer is left", () => {
+  test("after the close no deadline expires, and no timer is left", () => {
     const { clock, deadlines, expired, add } = watched();
     add("a");
     deadlines.close();
@@ -68,13 +68,13 @@ describe("deadlines", () => {
   });
 });
 
-describe("an attempt whose time is up", () => {
+describe("an attempt that reaches its timeoutSeconds", () => {
   const workflow = workflowOf({
     received: { to: ["done"], timeoutSeconds: 10, concurrency: 1, retry: { attempts: 2, baseSeconds: 4 } },
     done: final,
   });
 
-  test("gets its abort at that moment and not before, and counts as failed", async (t) => {
+  test("is aborted at that moment and not before, and counts as failed", async (t) => {
     const received = controlled();
     const { engine, place, until, clock } = engineOf(t, appOf(workflow, { received: received.handler }));
     await engine.start();
@@ -102,7 +102,7 @@ describe("an attempt whose time is up", () => {
     assert.deepEqual([failed.failure?.code, failed.failure?.message, failed.attempts], ["attempt_timed_out", error, 2]);
   });
 
-  test("is over: what its handler answers or throws later changes nothing", async (t) => {
+  test("changes nothing with what its handler returns or throws later", async (t) => {
     for (const late of ["answer", "fail"] as const) {
       const received = controlled();
       const { engine, place, until, clock, changes, get } = engineOf(
@@ -126,7 +126,7 @@ describe("an attempt whose time is up", () => {
     }
   });
 
-  test("finds the signal aborted when it looks at it for the first time only then", async (t) => {
+  test("has an aborted signal, also where its handler reads the signal for the first time", async (t) => {
     const looked = Promise.withResolvers<AbortSignal>();
     const goOn = Promise.withResolvers<void>();
     const received: AnyHandler = async (_order, context) => {
@@ -145,7 +145,7 @@ describe("an attempt whose time is up", () => {
     assert.deepEqual([signal.aborted, signal.reason.name], [true, "TimeoutError"]);
   });
 
-  test("gives its place to the next order, also when its handler never ends", async (t) => {
+  test("frees its slot for the next order, also when its handler never ends", async (t) => {
     const received = controlled();
     const { engine, place, until, clock } = engineOf(t, appOf(workflow, { received: received.handler }));
     await engine.start();
@@ -161,7 +161,7 @@ describe("an attempt whose time is up", () => {
     await until(next.id, isIn("done"));
   });
 
-  test("does not run a handler whose module has only loaded by then", async (t) => {
+  test("does not run a handler whose module loads only later", async (t) => {
     let runs = 0;
     const slow = Promise.withResolvers<{ default: AnyHandler }>();
     const loading = Promise.withResolvers<void>();
@@ -182,7 +182,7 @@ describe("an attempt whose time is up", () => {
     await until(id, isIn("done"));
   });
 
-  test("has the 30 s that a definition without `timeoutSeconds` gives", async (t) => {
+  test("is aborted after 30 s where the definition has no `timeoutSeconds`", async (t) => {
     const received = controlled();
     const plain = workflowOf({ received: { to: ["done"] }, done: final });
     const { engine, place, clock } = engineOf(t, appOf(plain, { received: received.handler }));
@@ -195,7 +195,7 @@ describe("an attempt whose time is up", () => {
     assert.equal(signal.aborted, true);
   });
 
-  test("is no longer any of its handler's signals' business once it has ended in time", async (t) => {
+  test("is the only one whose signal aborts: an attempt that ended in time keeps an unaborted signal", async (t) => {
     const received = controlled();
     const { engine, place, until, clock } = engineOf(t, appOf(workflow, { received: received.handler }));
     await engine.start();

@@ -6,13 +6,24 @@ import { type Change, decide, type Outcome } from "../../src/core/decide.ts";
 import { CauceError, PermanentError } from "../../src/core/errors.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
-import { final } from "../../src/core/workflow.ts";
+import { final, handledStatus } from "../../src/core/workflow.ts";
 import { createAttempt } from "../../src/engine/attempt.ts";
 import { createDeadlines } from "../../src/engine/runHandler.ts";
-import { unobserved } from "../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { copyStore, openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
-import { actor, appOf, atEnd, controlled, engineOf, isFailed, isIn, keptLog, quiet, workflowOf } from "./support.ts";
+import {
+  actor,
+  appOf,
+  atEnd,
+  contextOf,
+  controlled,
+  engineOf,
+  isFailed,
+  isIn,
+  keptLog,
+  quiet,
+  workflowOf,
+} from "./support.ts";
 
 const workflow = workflowOf({
   received: { to: ["priced", "held"], timeoutSeconds: 10, retry: { attempts: 3, baseSeconds: 4 } },
@@ -22,10 +33,10 @@ const workflow = workflowOf({
 });
 const by = { ...actor, requestId: null, messageId: null };
 const done = { verdict: "done" };
-/** The commit has told the queue: nothing is left to settle. */
+/** The verdict after a commit that told the queue: nothing is left to settle. */
 const consumed = { verdict: "done", consumed: true };
 
-/** The attempt of "received" over a memory, one delivery at a time. */
+/** Makes the attempt of the status "received" over the memory backend. */
 function attempting(
   handler: AnyHandler = () => assert.fail("the handler ran"),
   around = (backend: Backend) => backend,
@@ -38,24 +49,25 @@ function attempting(
   const events: string[] = [];
   const committedFor: (Delivery | undefined)[] = [];
   const attempt = createAttempt({
-    workflow,
+    ...contextOf({
+      workflow,
+      backend: {
+        ...backend,
+        commit: (change, delivery) => {
+          events.push("commit");
+          committedFor.push(delivery);
+          return backend.commit(change, delivery);
+        },
+      },
+      clock,
+      log: kept.log,
+    }),
     status: "received",
-    timeoutSeconds: 10,
+    definition: handledStatus(workflow, "received"),
     handler: () => handler,
     resources: {},
-    backend,
-    clock,
-    random: () => 0.5,
-    log: kept.log,
-    actor,
     deadlines,
-    observer: unobserved,
-    commit: (change, delivery) => {
-      events.push("commit");
-      committedFor.push(delivery);
-      return backend.commit(change, delivery);
-    },
-    commitAgain: () => assert.fail("the store refused a change"),
+    stopping: new AbortController().signal,
   });
   return {
     ...kept,
@@ -98,7 +110,7 @@ function deliveryOf(order: Pick<StoredOrder, "id" | "visit">, fields: Partial<De
 }
 
 describe("a delivery", () => {
-  test("of an earlier visit is dropped", async () => {
+  test("is dropped where its visit is over", async () => {
     const { place, commit, attempt, events, close } = attempting();
     for (const to of ["priced", "held"]) {
       const order = await place();
@@ -110,7 +122,7 @@ describe("a delivery", () => {
     await close();
   });
 
-  test("of an earlier visit that comes again queues the visit that stands, where that one is handled", async () => {
+  test("queues the order's current visit, where that one is handled, when it comes again after its own visit is over", async () => {
     const { place, commit, attempt, backend, close } = attempting();
     const moved = await place();
     const after = await commit(moved, { kind: "moved", to: "priced" });
@@ -127,7 +139,7 @@ describe("a delivery", () => {
     await close();
   });
 
-  test("of an order that has failed is dropped", async () => {
+  test("is dropped where its order has failed", async () => {
     const { place, commit, attempt, close } = attempting();
     const order = await place();
     await commit(order, { kind: "failed", code: "handler_failed", message: "down", permanent: true });
@@ -136,18 +148,18 @@ describe("a delivery", () => {
     await close();
   });
 
-  test("of an order that is not there yet, or not that far yet, comes again a second later", async () => {
+  test("comes again a second later where its order is not there yet, or not in its visit yet", async () => {
     const { place, attempt, clock, close } = attempting();
     const again = { verdict: "again", notBefore: clock.now() + 1_000 };
     assert.deepEqual(await attempt(deliveryOf({ id: "0193", visit: 0 })), again);
-    // Still not there: it was removed.
+    // The order is still not there: it was removed.
     assert.deepEqual(await attempt(deliveryOf({ id: "0193", visit: 0 }, { redelivered: true })), done);
     const { id } = await place();
     assert.deepEqual(await attempt(deliveryOf({ id, visit: 1 })), again);
     await close();
   });
 
-  test("before the order's time comes again at that time", async () => {
+  test("comes again at the order's time where it came before that time", async () => {
     const { place, commit, attempt, clock, close } = attempting(() => "priced");
     const order = await place();
     const { notBefore } = await commit(order, { kind: "failed", code: "handler_failed", message: "down" });
@@ -159,7 +171,7 @@ describe("a delivery", () => {
     await close();
   });
 
-  test("whose order cannot be read is no attempt: it comes again a second later", async () => {
+  test("is no attempt where its order cannot be read, and comes again a second later", async () => {
     let faults = 1;
     const { place, attempt, clock, backend, lines, events, close } = attempting(
       () => "priced",
@@ -179,14 +191,14 @@ describe("a delivery", () => {
     await close();
   });
 
-  test("gives its place back as soon as its handler has ended, before the commit", async () => {
+  test("frees its slot as soon as its handler has ended, before the commit", async () => {
     const { place, attempt, events, close } = attempting(() => "priced");
     assert.deepEqual(await attempt(deliveryOf(await place())), consumed);
     assert.deepEqual(events, ["ended", "commit"]);
     await close();
   });
 
-  test("is consumed by the commit of what came of it, whatever that is", async () => {
+  test("is consumed by the commit of its outcome, whatever the outcome", async () => {
     const outcomes: [AnyHandler, object, redelivered: boolean][] = [
       [() => "priced", consumed, false],
       [() => "held", consumed, false],
@@ -209,7 +221,7 @@ describe("a delivery", () => {
     }
   });
 
-  test("is consumed by the commit that says that its attempts are used up", async () => {
+  test("is consumed by the commit that uses up its order's attempts", async () => {
     const { place, commit, attempt, committedFor, clock, close } = attempting();
     let order = await place();
     for (const attempts of [1, 2]) {
@@ -223,7 +235,7 @@ describe("a delivery", () => {
     await close();
   });
 
-  test("whose outcome comes too late is settled by how the order stands now", async () => {
+  test("is settled by the order's current state where its outcome comes too late", async () => {
     const cases: [Outcome, object][] = [
       [{ kind: "moved", to: "priced" }, done],
       [{ kind: "moved", to: "held" }, done],
@@ -249,7 +261,7 @@ describe("a delivery", () => {
     }
   });
 
-  test("names the message that brought it in the history, where the queue has message ids", async () => {
+  test("leaves the id of its message in the history, where the queue has message ids", async () => {
     const { place, attempt, backend, close } = attempting(() => "priced");
     const [named, unnamed] = [await place(), await place()];
     await attempt(deliveryOf(named, { messageId: "m-1" }));
@@ -261,7 +273,7 @@ describe("a delivery", () => {
 });
 
 describe("an attempt whose worker died", () => {
-  test("counts, and the next one is recorded before its handler runs", async (t) => {
+  test("counts, and the next attempt is recorded before its handler runs", async (t) => {
     const received = controlled();
     const running = engineOf(t, appOf(workflow, { received: received.handler, priced: () => "done" }));
     const { engine, backend, place, until, clock, get, logged, of } = running;
@@ -304,7 +316,7 @@ describe("an attempt whose worker died", () => {
     await until(id, isIn("done"));
   });
 
-  test("each time ends as worker_lost after the policy's attempts, and holds up no other order", async (t) => {
+  test("is repeated until the policy's attempts are used up: the order fails with worker_lost and holds up no other", async (t) => {
     const folders = [temporaryDirectory()];
     atEnd(t, () => {
       for (const folder of folders) folder.remove();
@@ -327,7 +339,7 @@ describe("an attempt whose worker died", () => {
       if (life === 1) ({ id } = await place({ deadly: true }));
       await engine.start();
       if (life === 2 || life === 3) {
-        // After a death its order is tried alone; the others follow when it has lasted a moment.
+        // After a crash its order is tried alone. The others follow when its attempt has lasted 0.25 s.
         await deadly.call(1);
         clock.advance(0.25);
       }
@@ -335,7 +347,7 @@ describe("an attempt whose worker died", () => {
       if (life < 4) {
         const call = await deadly.call(1);
         assert.equal(call.context.attempt, life);
-        // What SIGKILL would leave at this moment; the life that goes on here is not looked at again.
+        // The copy is what SIGKILL would leave at this moment. The store that goes on here is not read again.
         folders.push(temporaryDirectory());
         copyStore(directory, folders.at(-1)?.directory ?? "");
         call.answer("priced");
@@ -353,7 +365,7 @@ describe("an attempt whose worker died", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("sends its order to `exhausted`, where the status has one", async (t) => {
+  test("moves its order to `exhausted` where it was the last and the status has one", async (t) => {
     const saved = workflowOf({
       received: { to: ["done"], retry: { attempts: 1 }, exhausted: "rejected" },
       done: final,

@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { standardErrorLog } from "../../src/engine/log.ts";
 
-/** What a log writes to standard error, which nobody sees meanwhile. */
+/** Keeps the lines that a log writes to standard error, and shows none of them. */
 function written(t: TestContext): string[] {
   const lines: string[] = [];
   t.mock.method(process.stderr, "write", (line: string) => lines.push(line) > 0);
   return lines;
 }
 
-test("it writes a JSON line for each warning and error, and nothing for what is only informative", (t) => {
+test("the log on standard error has a JSON line for each warning and error, and none for information", (t) => {
   const lines = written(t);
   const log = standardErrorLog();
   log.info({ n: 1 }, "all is well");
@@ -23,7 +23,7 @@ test("it writes a JSON line for each warning and error, and nothing for what is 
   for (const line of lines) assert.match(line, /^[^\n]+\n$/);
 });
 
-test("it takes what JSON has no word for: an attempt must not fail for what it logs", (t) => {
+test("the log takes values that JSON cannot hold, since no attempt may fail for what it logs", (t) => {
   const lines = written(t);
   const log = standardErrorLog();
   const circular: Record<string, unknown> = {};

@@ -1,22 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { z } from "zod";
-import { memory } from "../../src/backend/memory/memory.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
-import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
 import {
   actor,
   appOf,
-  atEnd,
   cauceError,
   controlled,
   engineOf,
   isFailed,
   isIn,
   type Options,
+  openStore,
   pathOf,
   refused,
   resultsOf,
@@ -57,7 +54,7 @@ describe("a transition", () => {
     );
   });
 
-  test("to a handled status is its next delivery", async (t) => {
+  test("is followed by a delivery where it leads to a handled status", async (t) => {
     const { engine, place, until } = reviewing(t);
     await engine.start();
     const { id } = await place();
@@ -98,14 +95,9 @@ describe("a transition", () => {
       rejected: final,
       elsewhere: final,
     });
-    const clock = fakeClock();
-    const backend = memory({ clock });
-    atEnd(t, async () => {
-      await backend.close();
-      assert.equal(clock.timers, 0);
-    });
+    const { clock, backend } = await openStore(t);
     for (const to of ["done", "rejected"]) {
-      // An older definition marked it failed; this one has learned where such orders go.
+      // An older definition, without `exhausted`, marked the order failed.
       const older = workflowOf({ received: { to: ["done"], retry: { attempts: 1 } }, done: final });
       const fails: AnyHandler = () => {
         throw new Error("down");
@@ -123,7 +115,7 @@ describe("a transition", () => {
     }
   });
 
-  test("with results that do not fit is refused with each fault, and changes nothing", async (t) => {
+  test("is refused with each fault where its results do not fit, and changes nothing", async (t) => {
     const { engine, place, get } = reviewing(t);
     const order = await place();
     const results = { reviewer: 5, amount: "much" };
@@ -139,7 +131,7 @@ describe("a transition", () => {
     assert.deepEqual(await get(order.id), order);
   });
 
-  test("with `expectedVersion` moves the order only as it was seen", async (t) => {
+  test("moves the order only at its `expectedVersion`", async (t) => {
     const { engine, place } = reviewing(t);
     const { id, version } = await place();
     for (const other of [version - 1, version + 1]) {
@@ -155,22 +147,16 @@ describe("a transition", () => {
       { here: { to: ["there"], waits: true }, there: { to: ["here"], waits: true } },
       { visitsMax: 1 },
     );
-    const { engine, place } = engineOf(t, appOf(ring));
+    const { engine, place, get } = engineOf(t, appOf(ring));
     const { id } = await place();
     for (const to of ["there", "here", "there"]) taken(await engine.transition(id, { to }));
+    assert.deepEqual(pathOf(await get(id)), ["here", "there", "here", "there"]);
   });
 });
 
 for (const store of ["memory", "sqlite"] as const) {
-  test(`of many transitions of one order at once exactly one moves it (${store})`, async (t) => {
-    const clock = fakeClock();
-    const { directory, remove } = temporaryDirectory();
-    atEnd(t, remove);
-    const backend = store === "memory" ? memory({ clock }) : await openSqlite(directory, { clock });
-    atEnd(t, async () => {
-      await backend.close();
-      assert.equal(clock.timers, 0);
-    });
+  test(`many transitions of one order at once move it exactly once (${store})`, async (t) => {
+    const { clock, backend } = await openStore(t, store);
     const { engine, place, get, changes } = reviewing(t, { clock, backend });
     const { id, version } = await place();
     const results = await Promise.all(
@@ -185,7 +171,7 @@ for (const store of ["memory", "sqlite"] as const) {
 }
 
 describe("a transition with an idempotency key", () => {
-  test("that is repeated moves the order once, and shows it as it stands, also after it has moved on", async (t) => {
+  test("moves the order once where it is repeated, and the repeat gets the order as it is by then", async (t) => {
     const { engine, place, until, changes } = reviewing(t);
     await engine.start();
     const { id } = await place();
@@ -199,7 +185,7 @@ describe("a transition with an idempotency key", () => {
     assert.equal(changes.length, 2);
   });
 
-  test("of another request is a conflict, and keys of other orders are none of its business", async (t) => {
+  test("is a conflict where the key was used for another request of the order, and not where another order has it", async (t) => {
     const { engine, place } = reviewing(t);
     const [one, two] = [await place(), await place()];
     const key = { idempotencyKey: "k" };
@@ -210,7 +196,7 @@ describe("a transition with an idempotency key", () => {
     assert.equal(taken(await engine.transition(two.id, { to: "rejected" }, key)).moved, true);
   });
 
-  test("sent many times at once moves the order once, and all are told so", async (t) => {
+  test("moves the order once where it is sent many times at once, and every call is answered", async (t) => {
     const { engine, place, changes } = reviewing(t);
     const { id } = await place();
     const results = await Promise.all(
@@ -220,7 +206,7 @@ describe("a transition with an idempotency key", () => {
     assert.equal(changes.length, 1);
   });
 
-  test("is kept as hashes, and a refused one may be used again", async (t) => {
+  test("keeps its key as hashes, and the key of a refused transition may be used again", async (t) => {
     const { engine, place } = reviewing(t);
     const { id } = await place();
     const key = { idempotencyKey: "secret" };
@@ -230,7 +216,7 @@ describe("a transition with an idempotency key", () => {
   });
 });
 
-/** Orders that have failed, each with the message that its data names. */
+/** Makes failed orders, each with the message that its data names. */
 async function failing(t: TestContext, messages: readonly string[], options: Options = {}) {
   const workflow = workflowOf({
     received: { to: ["priced", "done"], retry: { attempts: 1 } },
@@ -267,16 +253,16 @@ describe("a retry", () => {
     assert.deepEqual([done.past[0]?.attempts, done.past[0]?.error], [1, "down"]);
   });
 
-  test("of an order that has not failed, or is not there, is refused", async (t) => {
+  test("is refused where its order has not failed, or is not there", async (t) => {
     const { engine, place } = reviewing(t);
     refused(await engine.retry((await place()).id), "not_failed");
     refused(await engine.retry("0193"), "order_not_found");
   });
 
-  test("asked for many times at once starts it once", async (t) => {
+  test("starts its order once where it is asked for many times at once", async (t) => {
     const { engine, changes, ids } = await failing(t, ["down"]);
     const [id = ""] = ids;
-    // Nothing is handled any more, so it does not fail again in between.
+    // The engine is stopped, so the order does not fail again in between.
     await engine.stop();
     const before = changes.length;
     const results = await Promise.all(Array.from({ length: 10 }, () => engine.retry(id)));
@@ -286,7 +272,7 @@ describe("a retry", () => {
   });
 });
 
-describe("retrying many", () => {
+describe("a retry of many", () => {
   const messages = [
     "card 1 declined",
     "card 2 declined",
@@ -301,13 +287,13 @@ describe("retrying many", () => {
     filter: (running: Awaited<ReturnType<typeof failing>>) => Parameters<typeof running.engine.retryMany>[0],
   ) {
     const running = await failing(t, messages);
-    // Nothing is handled any more, so what was started stays where it is.
+    // The engine is stopped, so started orders stay in their status.
     await running.engine.stop();
     const result = await running.engine.retryMany(filter(running));
     return { ...result, now: await statusesOf(running) };
   }
 
-  test("takes all, those of a status, of a fingerprint, of both, or those that are named", async (t) => {
+  test("takes all failed orders, those of a status, of a fingerprint, of both, or those of given ids", async (t) => {
     const [yes, no] = ["started", "failed"];
     const fingerprint = "card … declined";
     assert.deepEqual(await retry(t, () => ({})), { retried: 5, nextCursor: null, now: Array(5).fill(yes) });
@@ -343,7 +329,7 @@ describe("retrying many", () => {
     });
   });
 
-  test("goes on where it left off, and comes to each once, also to those that fail again at once", async (t) => {
+  test("goes on at its cursor, and starts each order once, also orders that fail again at once", async (t) => {
     for (const byIds of [false, true]) {
       const { engine, ids, changes } = await failing(t, Array(7).fill("down"));
       const retried: number[] = [];
@@ -360,7 +346,7 @@ describe("retrying many", () => {
     }
   });
 
-  test("with a cursor that it did not give is refused", async (t) => {
+  test("refuses a cursor that no retry of many returned", async (t) => {
     const { engine, ids } = await failing(t, ["down"]);
     for (const cursor of ["x", "-1", "1.5", "0"]) {
       await assert.rejects(engine.retryMany({ cursor }), cauceError("invalid_cursor"));
@@ -368,7 +354,7 @@ describe("retrying many", () => {
     }
   });
 
-  test("takes at most a thousand a call unless told, over several pages", async (t) => {
+  test("takes at most 1,000 orders a call by default, over several pages", async (t) => {
     const running = await failing(t, []);
     const orders = await Promise.all(Array.from({ length: 1_001 }, () => running.place({ message: "down" })));
     for (const { id } of orders) await running.until(id, isFailed);
@@ -379,7 +365,7 @@ describe("retrying many", () => {
     assert.deepEqual(rest, { retried: 1, nextCursor: null });
   });
 
-  test("leaves out those that someone else is changing at that moment, and counts only its own", async (t) => {
+  test("leaves out orders that another call changes at that moment, and counts only its own", async (t) => {
     const { engine, ids, changes, healed } = await failing(t, Array(20).fill("down"));
     healed.yes = true;
     const before = changes.length;
@@ -411,7 +397,7 @@ test("failures are grouped by status and fingerprint, the largest first, with fi
   );
 });
 
-test("while its handler has it, nobody else can move an order", async (t) => {
+test("an order that its handler has can be moved by no request and started by no retry", async (t) => {
   const approved = controlled();
   const { engine, place, until } = engineOf(t, appOf(review, { approved: approved.handler }));
   await engine.start();

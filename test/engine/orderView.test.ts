@@ -62,7 +62,7 @@ const full: StoredOrder = {
 };
 
 describe("an order as the library shows it", () => {
-  test("has its times in ISO 8601 in UTC, its data as values, its history with the visit that lasts", () => {
+  test("has its times in ISO 8601 in UTC, its data as values, and a history that ends with the current visit", () => {
     const order = orderOf(full, "orders");
     assert.deepEqual(
       [order.createdAt, order.updatedAt, order.notBefore, order.expiresAt, order.failure?.at],
@@ -89,13 +89,13 @@ describe("an order as the library shows it", () => {
     assert.equal(order.historyOmitted, 12);
   });
 
-  test("is plain: it can be spread and copied", () => {
+  test("is a plain object that can be spread and cloned", () => {
     const order = orderOf(full, "orders");
     assert.deepEqual({ ...order }, JSON.parse(JSON.stringify(order)));
     assert.deepEqual(structuredClone(order), order);
   });
 
-  test("is each reader's own", () => {
+  test("is a new object for each reader", () => {
     const [mine, yours] = [orderOf(full, "orders"), orderOf(full, "orders")];
     assert.equal(mine.data, mine.data, "what one reader does to it stays there");
     Object.assign(mine.data as object, { note: "mine" });
@@ -109,7 +109,7 @@ describe("an order as the library shows it", () => {
 describe("an order as its handler gets it", () => {
   const handled = { ...full, failure: null, expiresAt: null };
 
-  test("says in every field what the library says, and in its JSON", () => {
+  test("has in every field, and in its JSON, what the library shows", () => {
     const shown = orderOf(handled, "orders");
     const order = handlerOrder(handled, "orders");
     for (const [field, value] of Object.entries(shown)) {
@@ -119,7 +119,7 @@ describe("an order as its handler gets it", () => {
     assert.equal(handlerOrder(placed, "orders").notBefore, null);
   });
 
-  test("is each attempt's own", () => {
+  test("is a new object for each attempt", () => {
     const [mine, yours] = [handlerOrder(handled, "orders"), handlerOrder(handled, "orders")];
     Object.assign(mine.data as object, { note: "mine" });
     Object.assign(mine.results, { paymentId: "mine" });
@@ -134,13 +134,13 @@ describe("an order as its handler gets it", () => {
   });
 });
 
-describe("what an order shows of its extras", () => {
+describe("the extras that an order shows", () => {
   const fields: ShownExtraFields = {
     channel: { schema: { type: "string" }, of: (extras) => (extras as { channel?: string }).channel ?? null },
     definition: { schema: { type: "integer" }, of: (extras) => extras.definition ?? null },
   };
 
-  test("comes last in its object and its JSON, where it has extras and where it has none", () => {
+  test("come last in its object and its JSON, with stored extras and without", () => {
     const order = { ...full, extrasJson: JSON.stringify({ definition: 3, channel: awkward }) };
     for (const [each, shown] of [
       [order, { channel: awkward, definition: 3 }],
@@ -156,7 +156,7 @@ describe("what an order shows of its extras", () => {
     }
   });
 
-  test("is nothing else: what is kept beside it stays inside", () => {
+  test("are the listed fields alone, and other stored extras stay inside", () => {
     const order = { ...placed, extrasJson: '{"steps":{"charge":"secret"},"definition":3}' };
     assert.deepEqual(orderOf(order, "orders"), orderOf(placed, "orders"));
     assert.equal(createOrderJson("orders")(order), createOrderJson("orders")(placed));
@@ -166,15 +166,18 @@ describe("what an order shows of its extras", () => {
 
 describe("an order as JSON", () => {
   const orders: [string, StoredOrder][] = [
-    ["new", placed],
+    ["that is new", placed],
     ["with everything, and awkward text", full],
-    ["changed since it entered", { ...placed, updatedAt: at + 1 }],
-    ["entered when it last changed", { ...placed, updatedAt: at + 1, entry: { ...placed.entry, at: at + 1 } }],
+    ["that changed since it entered its status", { ...placed, updatedAt: at + 1 }],
+    [
+      "that last changed when it entered its status",
+      { ...placed, updatedAt: at + 1, entry: { ...placed.entry, at: at + 1 } },
+    ],
     ["with data that is no object", { ...placed, dataJson: '"text"' }],
     ["with an empty group", { ...placed, group: "" }],
   ];
   for (const [what, order] of orders) {
-    test(`says what the object says: ${what}`, () => {
+    test(`says what the object says for an order ${what}`, () => {
       assert.deepEqual(
         JSON.parse(createOrderJson("orders")(order)),
         JSON.parse(JSON.stringify(orderOf(order, "orders"))),

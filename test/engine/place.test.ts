@@ -4,12 +4,13 @@ import { z } from "zod";
 import { memory } from "../../src/backend/memory/memory.ts";
 import type { Backend, Limits, NewOrder } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
+import type { StoredOrder } from "../../src/core/order.ts";
 import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { createIntake } from "../../src/engine/place.ts";
-import { unobserved } from "../../src/engine/telemetry/observer.ts";
+import { createPlace } from "../../src/engine/place.ts";
+import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { actor, cauceError, refused, taken, workflowOf } from "./support.ts";
+import { actor, cauceError, contextOf, refused, taken, workflowOf } from "./support.ts";
 
 const statuses = { received: { to: ["done"] }, done: final } as const;
 const data = z.object({ customerId: z.string(), amount: z.number().min(1).default(5) });
@@ -18,7 +19,7 @@ const plain = workflowOf(statuses, { data });
 interface Intake {
   readonly place: Engine["place"];
   readonly backend: Backend;
-  /** What reached the store. */
+  /** The orders that reached the store. */
   readonly sent: readonly NewOrder[];
   readonly expiries: readonly number[];
   readonly clock: ReturnType<typeof fakeClock>;
@@ -37,19 +38,14 @@ function intakeOf(workflow: AnyWorkflow = plain, limits: Partial<Limits> = {}): 
       return inner.place(order);
     },
   };
-  const place = createIntake({
-    workflow,
-    backend,
-    clock,
-    actor,
-    observer: unobserved,
-
-    onExpiry: (at) => void expiries.push(at),
-  });
+  const placed = ({ expiresAt }: StoredOrder) => {
+    if (expiresAt !== null) expiries.push(expiresAt);
+  };
+  const place = createPlace(contextOf({ workflow, backend, clock, observer: { ...noObserver, placed } }));
   return { place, backend, sent, expiries, clock };
 }
 
-describe("what is placed", () => {
+describe("an order that is placed", () => {
   test("is stored as the schema gives it, in the initial status", async () => {
     const { place, backend, clock } = intakeOf();
     const { placed, order } = taken(await place({ customerId: "c-1", extra: true }));
@@ -63,14 +59,14 @@ describe("what is placed", () => {
     assert.deepEqual(order.entry.by, { ...actor, requestId: null, messageId: null });
   });
 
-  test("keeps the caller's request id, for that order alone", async () => {
+  test("keeps its caller's request id, which no other order gets", async () => {
     const { place } = intakeOf();
     const named = taken(await place({ customerId: "c-1" }, { requestId: "r-1" }));
     const unnamed = taken(await place({ customerId: "c-1" }));
     assert.deepEqual([named.order.entry.by.requestId, unnamed.order.entry.by.requestId], ["r-1", null]);
   });
 
-  test("in a waiting status waits until its expiry, which the sweep is told once", async () => {
+  test("waits until its expiry in a waiting status, and the sweep is told of the expiry once", async () => {
     const waiting = workflowOf({
       parked: { to: ["done"], waits: true, expires: { afterSeconds: 0.0005, to: "done" } },
       done: final,
@@ -90,24 +86,29 @@ describe("what is placed", () => {
   });
 });
 
-describe("refused before anything is written", () => {
+describe("an order that is refused before anything is written", () => {
   const invalid: [string, unknown, AnyWorkflow, readonly string[]][] = [
-    ["no object", "text", plain, [""]],
-    ["nothing", undefined, plain, [""]],
+    ["data that are no object", "text", plain, [""]],
+    ["no data", undefined, plain, [""]],
     ["faults, each with its path", { amount: 0 }, plain, ["customerId", "amount"]],
     [
-      "a fault deep inside",
+      "a fault deep inside its data",
       { items: [{ sku: "" }] },
       workflowOf(statuses, { data: z.object({ items: z.array(z.object({ sku: z.string().min(1) })) }) }),
       ["items.0.sku"],
     ],
-    ["nothing, where anything goes", undefined, workflowOf(statuses, { data: z.unknown() }), [""]],
-    ["a function, where anything goes", () => 1, workflowOf(statuses, { data: z.unknown() }), [""]],
-    ["a bigint, where anything goes", { n: 1n }, workflowOf(statuses, { data: z.unknown() }), [""]],
+    ["no data where the schema takes anything", undefined, workflowOf(statuses, { data: z.unknown() }), [""]],
+    ["a function as data where the schema takes anything", () => 1, workflowOf(statuses, { data: z.unknown() }), [""]],
+    [
+      "a bigint in its data where the schema takes anything",
+      { n: 1n },
+      workflowOf(statuses, { data: z.unknown() }),
+      [""],
+    ],
     ["data that is nested too deep", nested(50_000), workflowOf(statuses, { data: z.unknown() }), [""]],
   ];
   for (const [what, body, workflow, paths] of invalid) {
-    test(`${what}: invalid_data`, async () => {
+    test(`has ${what}, and is refused with invalid_data`, async () => {
       const { place, sent } = intakeOf(workflow);
       const refusal = refused(await place(body, { idempotencyKey: "k" }), "invalid_data");
       assert.deepEqual(
@@ -119,7 +120,7 @@ describe("refused before anything is written", () => {
     });
   }
 
-  test("a group that throws or is no text is the app's fault, not the data's", async () => {
+  test("is refused as the app's fault where its group throws or is no text", async () => {
     const thrown = new Error("no customer");
     for (const [group, message, cause] of [
       [
@@ -140,7 +141,7 @@ describe("refused before anything is written", () => {
     }
   });
 
-  test("data and groups that the backend cannot hold, counted in bytes, with the limit in the message", async () => {
+  test("has data or a group that the backend cannot hold, counted in bytes, and the message names the limit", async () => {
     const workflow = workflowOf(statuses, { group: (body) => (body as { g?: string }).g });
     const { place, sent } = intakeOf(workflow, { dataBytesMax: 20, groupBytesMax: 4 });
     const big = refused(await place({ a: "€€€€€" }), "limit_exceeded");
@@ -161,7 +162,7 @@ describe("refused before anything is written", () => {
     );
   });
 
-  test("a schema with an asynchronous check, which is the definition's fault and not the data's", async () => {
+  test("is refused as the definition's fault where the schema has an asynchronous check", async () => {
     const { place, sent } = intakeOf(workflowOf(statuses, { data: z.unknown().refine(async () => true) }));
     await assert.rejects(place({}), cauceError("schema_unsupported", /"orders".*asynchronous/));
     assert.deepEqual(sent, []);
@@ -179,7 +180,7 @@ describe("an idempotency key", () => {
     assert.equal((await backend.list({ limit: 10 })).items.length, 2);
   });
 
-  test("with other content is a conflict that names the order: the body counts as it came", async () => {
+  test("gives a conflict that names the order for other content, and the content is the body as it came", async () => {
     const { place, backend } = intakeOf();
     const first = taken(await place({ customerId: "c-1" }, { idempotencyKey: "k" }));
     const others = [{ customerId: "c-2" }, { customerId: "c-1", amount: 5 }, { customerId: "c-1", extra: null }];
@@ -190,14 +191,14 @@ describe("an idempotency key", () => {
     assert.equal((await backend.list({ limit: 10 })).items.length, 1);
   });
 
-  test("is stored as hashes, and not as it came", async () => {
+  test("is stored as hashes, and never as it came", async () => {
     const { place, sent } = intakeOf();
     taken(await place({ customerId: "c-1" }, { idempotencyKey: "secret" }));
     assert.match(sent[0]?.key?.keyHash ?? "", /^[0-9a-f]{64}$/);
     assert.match(sent[0]?.key?.contentHash ?? "", /^[0-9a-f]{64}$/);
   });
 
-  test("used many times at once places one order", async () => {
+  test("places one order where it is used many times at once", async () => {
     const { place, backend } = intakeOf();
     const results = await Promise.all(
       Array.from({ length: 20 }, () => place({ customerId: "c-1" }, { idempotencyKey: "k" })),
@@ -207,7 +208,7 @@ describe("an idempotency key", () => {
     assert.equal((await backend.list({ limit: 10 })).items.length, 1);
   });
 
-  test("with content that has no canonical JSON is refused, and without one it is stored", async () => {
+  test("is refused with content that has no canonical JSON, which is stored without a key", async () => {
     const { place } = intakeOf();
     const body = { customerId: "\ud800" };
     refused(await place(body, { idempotencyKey: "k" }), "invalid_data");
@@ -215,31 +216,15 @@ describe("an idempotency key", () => {
   });
 });
 
-test("a store that takes nothing rejects, and the caller is not told that the order is stored", async () => {
+test("placing rejects where the store takes no writes, and the caller is not told that the order is stored", async () => {
   const { backend, clock } = intakeOf();
   for (const code of ["store_full", "store_unavailable"] as const) {
     const full: Backend = { ...backend, place: () => Promise.reject(new CauceError(code, "the disk is full")) };
-    const place = createIntake({
-      workflow: plain,
-      backend: full,
-      clock,
-      actor,
-      observer: unobserved,
-
-      onExpiry: () => {},
-    });
+    const place = createPlace(contextOf({ workflow: plain, backend: full, clock }));
     await assert.rejects(place({ customerId: "c-1" }), cauceError(code));
   }
   await backend.close();
-  const place = createIntake({
-    workflow: plain,
-    backend,
-    clock,
-    actor,
-    observer: unobserved,
-
-    onExpiry: () => {},
-  });
+  const place = createPlace(contextOf({ workflow: plain, backend, clock }));
   await assert.rejects(place({ customerId: "c-1" }), cauceError("closed"));
 });
 

@@ -4,20 +4,21 @@ import { memory } from "../../src/backend/memory/memory.ts";
 import type { Backend, Delivery, ReceiveOptions, Verdict } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
-import type { Attempt, Settlement } from "../../src/engine/attempt.ts";
+import type { RunAttempt, Settlement } from "../../src/engine/attempt.ts";
 import { startPoll } from "../../src/engine/poll.ts";
+import { createDeadlines } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { actor, appOf, atEnd, engineOf, isIn, keptLog, quiet, workflowOf } from "./support.ts";
+import { actor, appOf, atEnd, contextOf, engineOf, isIn, keptLog, quiet, workflowOf } from "./support.ts";
 
 interface Attempted {
   readonly delivery: Delivery;
-  /** The handler has ended; its outcome is still to be committed. */
+  /** Reports the end of the handler, whose outcome is still to be committed. */
   handled(): void;
   settle(settlement?: Settlement): void;
   fail(error: unknown): void;
 }
 
-/** A poll over a memory, whose attempts the test ends. */
+/** Starts a poll over the memory backend, whose attempts the test ends. */
 function polling(t: TestContext, options: { concurrency?: number; around?: (backend: Backend) => Backend } = {}) {
   const { concurrency = 2, around = (backend) => backend } = options;
   const clock = fakeClock();
@@ -39,21 +40,30 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
   });
   const attempted: Attempted[] = [];
   const onAttempt = new Set<() => void>();
-  const attempt: Attempt = (delivery, handled) =>
+  const attempt: RunAttempt = (delivery, handled) =>
     new Promise((settle, fail) => {
       attempted.push({ delivery, handled, settle, fail });
       for (const look of onAttempt) look();
     });
   const kept = keptLog();
-  const poll = startPoll({
-    status: "received",
-    concurrency,
-    leaseSeconds: 60,
-    backend,
-    clock,
+  const poll = startPoll(
+    {
+      ...contextOf({
+        backend,
+        clock,
+        log: kept.log,
+      }),
+      ...{
+        status: "received",
+        definition: { to: ["done"], concurrency, timeoutSeconds: 10 },
+        handler: assert.fail,
+        resources: {},
+        deadlines: createDeadlines(clock),
+      },
+      stopping: new AbortController().signal,
+    },
     attempt,
-    log: kept.log,
-  });
+  );
   atEnd(t, async () => {
     for (const each of attempted) each.settle({ verdict: "done" });
     await poll.stop();
@@ -99,7 +109,7 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
 const done: Verdict = { verdict: "done" };
 
 describe("a poll", () => {
-  test("keeps as many handlers running as `concurrency` says, and fills each place that becomes free", async (t) => {
+  test("keeps `concurrency` handlers running, and fills each slot that becomes free", async (t) => {
     const { place, nth, attempted, settled, settledCount, receives } = polling(t, { concurrency: 3 });
     const ids = await place(8);
     await nth(3);
@@ -125,7 +135,7 @@ describe("a poll", () => {
     }
   });
 
-  test("fills a place as soon as its handler has ended, while the outcome is being committed", async (t) => {
+  test("fills a slot as soon as its handler has ended, while the outcome is being committed", async (t) => {
     const { place, nth, attempted } = polling(t, { concurrency: 1 });
     await place(2);
     const first = await nth(1);
@@ -139,7 +149,7 @@ describe("a poll", () => {
     first.settle(done);
   });
 
-  test("counts a place once, however often its handler is said to have ended", async (t) => {
+  test("frees a slot once, however often its handler reports its end", async (t) => {
     const { place, nth, attempted } = polling(t, { concurrency: 1 });
     await place(4);
     const first = await nth(1);
@@ -150,7 +160,7 @@ describe("a poll", () => {
     assert.equal(attempted.length, 2);
   });
 
-  test("tells the queue what the attempt says: done, again at a time, or nothing", async (t) => {
+  test("settles a delivery with the attempt's verdict: done, again at a time, or none", async (t) => {
     const { place, nth, settled, settledCount, clock, attempted } = polling(t, { concurrency: 3 });
     const [one, two, three] = await place(3);
     (await nth(1)).settle(done);
@@ -182,9 +192,9 @@ describe("a poll", () => {
 
   for (const [what, error, told] of [
     ["broke", new Error("decide threw"), "Error: decide threw"],
-    ["broke with what has no text", Object.create(null), "something that has no description"],
+    ["broke with a value that has no text", Object.create(null), "something that has no description"],
   ] as const) {
-    test(`leaves a delivery alone whose attempt ${what}, says so, and uses its place again`, async (t) => {
+    test(`leaves a delivery alone whose attempt ${what}, logs it, and uses the slot again`, async (t) => {
       const { place, nth, logged, settled, clock } = polling(t, { concurrency: 1 });
       const [broken, next] = await place(2);
       (await nth(1)).fail(error);
@@ -202,7 +212,7 @@ describe("a poll", () => {
     });
   }
 
-  test("says so when the queue does not take the verdict", async (t) => {
+  test("logs an error when the queue does not take the verdict", async (t) => {
     const { place, nth, logged } = polling(t, {
       around: (backend) => ({ ...backend, settle: () => Promise.reject(new CauceError("store_unavailable", "busy")) }),
     });
@@ -212,7 +222,7 @@ describe("a poll", () => {
     assert.deepEqual([line.fields.orderId, line.fields.error], [id, "CauceError: busy"]);
   });
 
-  test("pauses a second after a receive that failed, and goes on", async (t) => {
+  test("pauses a second after a failed receive, and goes on", async (t) => {
     let faults = 2;
     let asked = 0;
     const { place, nth, logged, lines, clock } = polling(t, {
@@ -241,7 +251,7 @@ describe("a poll", () => {
     );
   });
 
-  test("waits in one receive for as long as nothing comes, with no timer of its own", async (t) => {
+  test("waits in one receive while nothing comes, without a timer of its own", async (t) => {
     const { place, nth, receives, clock } = polling(t);
     await quiet();
     assert.deepEqual(
@@ -256,7 +266,7 @@ describe("a poll", () => {
     (await nth(1)).settle(done);
   });
 
-  test("asks for no longer a wait than the backend gives", async (t) => {
+  test("asks the backend for no longer a wait than its limit", async (t) => {
     const { receives } = polling(t, {
       around: (backend) => ({ ...backend, limits: { ...backend.limits, longestWaitSeconds: 20 } }),
     });
@@ -303,7 +313,7 @@ describe("stopping a poll", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("says nothing of a receive that its end made fail", async (t) => {
+  test("logs nothing of a receive that the stop made fail", async (t) => {
     const { poll, lines } = polling(t, {
       around: (backend) => ({
         ...backend,
@@ -315,17 +325,21 @@ describe("stopping a poll", () => {
     assert.deepEqual(lines, []);
   });
 
-  test("twice is stopping once, and both are told", async (t) => {
+  test("both of two calls of stop end once the attempts in hand have ended", async (t) => {
     const { place, nth, poll } = polling(t);
     await place();
     const first = await nth(1);
-    const both = Promise.all([poll.stop(), poll.stop()]);
+    const ended: string[] = [];
+    const both = ["first stop", "second stop"].map((which) => poll.stop().then(() => ended.push(which)));
+    await quiet();
+    assert.deepEqual(ended, [], "an attempt is in hand");
     first.settle(done);
-    await both;
+    await Promise.all(both);
     await poll.stop();
+    assert.deepEqual(ended, ["first stop", "second stop"]);
   });
 
-  test("still attempts what a receive that was under way brings", async (t) => {
+  test("still attempts the deliveries that a receive under way brings", async (t) => {
     const brought = Promise.withResolvers<Delivery[]>();
     const { place, nth, poll, settled } = polling(t, {
       around: (backend) => ({ ...backend, receive: () => brought.promise }),

@@ -8,7 +8,7 @@ import { type AppParts, appOf, cauceError, workflowOf } from "./support.ts";
 const workflow = workflowOf({ parked: { to: ["done"], waits: true }, done: final });
 const withParts = (parts: AppParts): App => appOf(workflow, {}, parts);
 
-describe("opening", () => {
+describe("opening resources", () => {
   test("gives what the app's function gives, or nothing where it has none", async () => {
     const resources = { db: 1 };
     assert.equal(await openResources(withParts({ resources: async () => resources })), resources);
@@ -17,7 +17,7 @@ describe("opening", () => {
     assert.deepEqual(await openResources(appOf(workflow)), {});
   });
 
-  test("that throws or rejects says which workflow's it was and keeps why", async () => {
+  test("names the workflow and keeps the cause where the app's function throws or rejects", async () => {
     const reason = new Error("no db");
     for (const resources of [
       () => Promise.reject(reason),
@@ -42,8 +42,8 @@ describe("opening", () => {
   });
 });
 
-describe("closing", () => {
-  test("uses each resource's own way, the last first, one after the other", async () => {
+describe("closing resources", () => {
+  test("closes each resource in its own way, the last first, one after the other", async () => {
     const closed: string[] = [];
     const close = (name: string) => async () => {
       closed.push(`${name} begins`);
@@ -63,7 +63,7 @@ describe("closing", () => {
     assert.deepEqual(closed, ["third begins", "third ends", "second", "first begins", "first ends"]);
   });
 
-  test("is called on the resource itself", async () => {
+  test("calls a resource's method on the resource itself", async () => {
     class Connection {
       isOpen = true;
       close() {
@@ -75,14 +75,14 @@ describe("closing", () => {
     assert.equal(db.isOpen, false);
   });
 
-  test("is the app's own `release`, where it has one", async () => {
+  test("calls the app's own `release` where it has one", async () => {
     const resources = { db: { close: () => assert.fail("the app closes it") } };
     const released: object[] = [];
     await releaseResources(withParts({ release: async (each) => void released.push(each) }), resources);
     assert.deepEqual(released, [resources]);
   });
 
-  test("of one that fails does not keep the others open, and every reason is told", async () => {
+  test("closes the other resources where one fails, and tells every reason", async () => {
     const closed: string[] = [];
     const resources = {
       first: { close: () => closed.push("first") },

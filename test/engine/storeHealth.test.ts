@@ -8,7 +8,7 @@ import { createStoreHealth } from "../../src/engine/storeHealth.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { actor, appOf, engineOf, isIn, workflowOf } from "./support.ts";
 
-/** A store that takes writes or refuses them with a code, and counts the probes. */
+/** Makes a store that takes writes or refuses them with a code, and counts the probes. */
 function storeOf(t: TestContext) {
   const clock = fakeClock();
   const right = memory({ clock });
@@ -30,9 +30,9 @@ function storeOf(t: TestContext) {
       check();
     },
   };
-  const health = createStoreHealth({ backend, clock });
+  const health = createStoreHealth(backend, clock);
   const place = (key: NewOrder["key"] = null) =>
-    health.backend.place({
+    health.healthChecked.place({
       ...{
         status: "open",
         kind: "handled",
@@ -49,7 +49,7 @@ function storeOf(t: TestContext) {
 }
 
 describe("the store's health", () => {
-  test("is good, without a probe, until a write is refused for the store's sake", async (t) => {
+  test("is good, without a probe, until a write is refused for a fault of the store", async (t) => {
     const { store, place, takesWrites } = storeOf(t);
     for (const code of ["closed", "limit_exceeded", "internal_error"] as const) {
       store.code = code;
@@ -59,7 +59,7 @@ describe("the store's health", () => {
     assert.equal(store.probes, 0);
   });
 
-  test("is asked for once a second at most, however many ask, and recovers by itself", async (t) => {
+  test("is probed at most once a second, however many callers ask, and recovers by itself", async (t) => {
     for (const code of ["store_full", "store_unavailable", "store_unreadable", "store_corrupt"] as const) {
       const { store, clock, place, takesWrites } = storeOf(t);
       store.code = code;
@@ -100,7 +100,7 @@ test("a pause, a change and a removal show that the store takes writes; a remova
     ...right,
     keep: (note) => (full ? Promise.reject(new CauceError("store_full", "no")) : right.keep(note)),
   };
-  const { backend: watched, takesWrites } = createStoreHealth({ backend, clock });
+  const { healthChecked: watched, takesWrites } = createStoreHealth(backend, clock);
   const by = { ...actor, requestId: null, messageId: null };
   const order = {
     kind: "final",
@@ -120,7 +120,7 @@ test("a pause, a change and a removal show that the store takes writes; a remova
     full = true;
     await assert.rejects(watched.keep({ is: "probe" }), { code: "store_full" });
     await watched.remove({ id: "none" });
-    // The probe is refused: nothing has shown yet that writes are taken.
+    // The probe is refused: no write has succeeded yet.
     assert.equal(await takesWrites(), false);
     full = write !== writes[0];
     await write();
@@ -128,7 +128,7 @@ test("a pause, a change and a removal show that the store takes writes; a remova
   }
 });
 
-test("an engine's store is in fault from a placing or a handler's change on, and no longer than that", async (t) => {
+test("an engine takes no writes from a placing or commit that the store refused until the next that it takes", async (t) => {
   let full = false;
   const refuse = () => Promise.reject(new CauceError("store_full", "the disk is full"));
   const workflow = workflowOf({ open: { to: ["done"] }, done: final });
@@ -158,7 +158,7 @@ test("an engine's store is in fault from a placing or a handler's change on, and
   assert.equal(await engine.takesWrites(), true);
 });
 
-test("what an operator changes says it too, and a change that was refused for another reason does not", async (t) => {
+test("an operator's change shows a fault of the store too, and a change refused for another reason does not", async (t) => {
   let full = false;
   const refuse = () => Promise.reject(new CauceError("store_full", "the disk is full"));
   const workflow = workflowOf({ open: { to: ["asked"] }, asked: { to: ["done"], waits: true }, done: final });

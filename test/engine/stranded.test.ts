@@ -1,13 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { memory } from "../../src/backend/memory/memory.ts";
 import type { Depth, LocatedBackend } from "../../src/backend/port.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
 import { refuseStranded } from "../../src/engine/queues.ts";
-import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
-import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
-import { appOf, atEnd, cauceError, engineOf, isFailed, isIn, quiet, refused, taken, workflowOf } from "./support.ts";
+import type { FakeClock } from "../../src/testing/fakeClock.ts";
+import {
+  appOf,
+  cauceError,
+  engineOf,
+  isFailed,
+  isIn,
+  openStore,
+  quiet,
+  refused,
+  taken,
+  workflowOf,
+} from "./support.ts";
 
 const before = workflowOf({
   received: { to: ["packed", "review", "shipped"], retry: { attempts: 1 } },
@@ -16,20 +25,7 @@ const before = workflowOf({
   shipped: final,
 });
 
-/** What the definition becomes, over the same store. */
-async function changing(t: TestContext, store: "memory" | "sqlite" = "memory") {
-  const clock = fakeClock();
-  const { directory, remove } = temporaryDirectory();
-  const backend = store === "memory" ? memory({ clock }) : await openSqlite(directory, { clock });
-  atEnd(t, async () => {
-    await backend.close();
-    remove();
-    assert.equal(clock.timers, 0);
-  });
-  return { clock, backend };
-}
-
-/** Takes orders to where their data says, under the first definition, which then stops. */
+/** Takes orders to the status that their data names, under the first definition, whose engine then stops. */
 async function placed(
   t: TestContext,
   { clock, backend }: { clock: FakeClock; backend: LocatedBackend },
@@ -42,7 +38,7 @@ async function placed(
   };
   const { engine, place, until } = engineOf(t, appOf(before, { received, packed: () => "shipped" }), {
     clock,
-    // Nothing of "packed" is delivered: what stands there stays there.
+    // No delivery of "packed" is received, so orders stay in that status.
     backend: {
       ...backend,
       receive: (options) => backend.receive(options.status === "packed" ? { ...options, status: "nobody" } : options),
@@ -75,7 +71,7 @@ function depth(status: string, kind: Depth["kind"], counts: Partial<Depth>): Dep
 }
 
 describe("refuseStranded", () => {
-  test("counts what is queued, in flight and delayed, and leaves failed orders to the operators", () => {
+  test("counts orders that are queued, in flight or delayed, and leaves failed orders to the operators", () => {
     const gone = depth("gone", "handled", { waiting: 2, inFlight: 3, delayed: 4, failed: 5 });
     assert.throws(
       () => refuseStranded(before, [gone], "refuse"),
@@ -86,7 +82,7 @@ describe("refuseStranded", () => {
     assert.throws(() => refuseStranded(before, [atLeast], "refuse"), cauceError("orders_stranded", /9 or more orders/));
   });
 
-  test("names every status that is at fault, how many stand there, and what to do", () => {
+  test("names every stranded status, how many orders stand there, and what to do", () => {
     const depths = [
       depth("gone", "handled", { waiting: 1 }),
       depth("lost", "waiting", { waiting: 2 }),
@@ -106,7 +102,7 @@ describe("refuseStranded", () => {
     assert.throws(() => refuseStranded(before, depths, "refuse"), { code: "orders_stranded", message });
   });
 
-  test("allowed to fail, gives the unknown statuses once each, but still refuses another kind", () => {
+  test("gives each unknown status once where such orders may be failed, and still refuses a changed kind", () => {
     const unknown = [depth("gone", "handled", { waiting: 1 }), depth("gone", "waiting", { waiting: 1 })];
     assert.deepEqual(refuseStranded(before, unknown, "fail"), ["gone"]);
     const packed = depth("packed", "waiting", { waiting: 3 });
@@ -126,7 +122,7 @@ const handlers = { received: () => "shipped" };
 for (const store of ["memory", "sqlite"] as const) {
   describe(`a definition that no longer has a status, over ${store}`, () => {
     test("does not start while orders stand there, and opens nothing", async (t) => {
-      const at = await changing(t, store);
+      const at = await openStore(t, store);
       await placed(t, at, "packed", "packed", "review", "shipped");
       let opened = 0;
       const app = appOf(without, handlers, { resources: () => ({ n: ++opened }) });
@@ -140,8 +136,8 @@ for (const store of ["memory", "sqlite"] as const) {
       assert.deepEqual([opened, (await get(id)).status], [0, "received"], "nothing is handled");
     });
 
-    test("starts when only finished and failed ones do, and an operator can move the failed", async (t) => {
-      const at = await changing(t, store);
+    test("starts when only finished and failed orders stand there, and an operator can move the failed ones", async (t) => {
+      const at = await openStore(t, store);
       const [failed = "", shipped = ""] = await placed(t, at, "failed", "shipped");
       const fresh = workflowOf({ taken: { to: ["sent"] }, sent: final });
       const { engine, get, until } = engineOf(t, appOf(fresh, { taken: () => "sent" }), at);
@@ -153,8 +149,8 @@ for (const store of ["memory", "sqlite"] as const) {
       assert.deepEqual((await until(failed, isIn("sent"))).past[0]?.error, "down");
     });
 
-    test("told to fail them marks them with unknown_status, and an operator can move them anywhere", async (t) => {
-      const at = await changing(t, store);
+    test("marks the orders with unknown_status where it may fail them, and an operator can move them to any status", async (t) => {
+      const at = await openStore(t, store);
       const ids = await placed(t, at, "packed", "review", "packed", "shipped");
       const { engine, until, get, of, changes } = engineOf(t, appOf(without, handlers), {
         ...at,
@@ -191,8 +187,8 @@ for (const store of ["memory", "sqlite"] as const) {
   });
 }
 
-test("marking goes through as many orders as there are", async (t) => {
-  const at = await changing(t);
+test("marking orders with unknown_status reaches all of them, over several pages", async (t) => {
+  const at = await openStore(t);
   const many = workflowOf({ parked: { to: ["done"], waits: true }, done: final });
   const first = engineOf(t, appOf(many), at);
   for (let n = 0; n < 1_203; n++) await first.place();
@@ -208,8 +204,8 @@ test("marking goes through as many orders as there are", async (t) => {
   );
 });
 
-test("a status that becomes another kind is refused, whatever is done about unknown ones", async (t) => {
-  const at = await changing(t);
+test("a status that becomes another kind is refused, also where unknown statuses may be failed", async (t) => {
+  const at = await openStore(t);
   await placed(t, at, "packed", "review");
   const kinds: [AnyWorkflow, Record<string, AnyHandler>, RegExp][] = [
     [
@@ -237,7 +233,7 @@ test("a status that becomes another kind is refused, whatever is done about unkn
 });
 
 test("a retired status is still handled, its waits still expire, and nothing enters it", async (t) => {
-  const at = await changing(t);
+  const at = await openStore(t);
   const [packed = "", review = "", failed = ""] = await placed(t, at, "packed", "review", "failed");
   const retiring = workflowOf({
     received: { to: ["shipped"] },

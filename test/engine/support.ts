@@ -10,14 +10,17 @@ import { defineWorkflow } from "../../src/core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../../src/core/errors.ts";
 import { type AnyHandler, type App, implement, type LazyHandler, type Log } from "../../src/core/handlers.ts";
 import type { Order, StoredOrder } from "../../src/core/order.ts";
-import type { AnyWorkflow, StatusDefinition } from "../../src/core/workflow.ts";
+import { type AnyWorkflow, final, type StatusDefinition } from "../../src/core/workflow.ts";
+import type { EngineContext } from "../../src/engine/context.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine, Call as EngineCall, Refusal } from "../../src/engine/engine.ts";
+import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
+import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
 
 const endings = new WeakMap<TestContext, (() => unknown)[]>();
 
-/** Closes something when the test ends; what was opened last is closed first, unlike with `t.after`. */
+/** Calls `close` when the test ends, the last registered first; `t.after` calls the first first. */
 export function atEnd(t: TestContext, close: () => unknown): void {
   const known = endings.get(t);
   if (known !== undefined) {
@@ -39,7 +42,7 @@ export interface Line {
   readonly message: string;
 }
 
-/** A log that keeps its lines. */
+/** Makes a log that keeps its lines. */
 export function keptLog() {
   const lines: Line[] = [];
   const waiting = new Set<() => void>();
@@ -52,7 +55,7 @@ export function keptLog() {
     log,
     lines,
     of: (message: string) => lines.filter((line) => line.message === message),
-    /** Resolves with the line of this message and number, from 1, as soon as it is there. */
+    /** Resolves with the `number`-th line of this message, counted from 1, as soon as it is written. */
     logged(message: string, number = 1): Promise<Line> {
       return new Promise((resolve) => {
         const look = () => {
@@ -75,7 +78,7 @@ export interface Call {
   fail(error: unknown): void;
 }
 
-/** A handler whose calls the test answers, one by one. */
+/** Makes a handler whose calls the test answers one by one. */
 export function controlled() {
   const calls: Call[] = [];
   const waiting = new Set<() => void>();
@@ -87,7 +90,7 @@ export function controlled() {
   return {
     handler,
     calls,
-    /** Resolves with the call of this number, from 1, as soon as it is made. */
+    /** Resolves with the `number`-th call, counted from 1, as soon as it is made. */
     call(number: number): Promise<Call> {
       return new Promise((resolve) => {
         const look = () => {
@@ -105,7 +108,7 @@ export function controlled() {
 
 type WorkflowParts = Partial<Pick<AnyWorkflow, "name" | "data" | "results" | "group" | "visitsMax">>;
 
-/** A workflow that takes any data and starts in the first of the statuses. */
+/** Defines a workflow that takes any data and starts in the first of the statuses. */
 export function workflowOf(statuses: Readonly<Record<string, StatusDefinition>>, parts: WorkflowParts = {}) {
   const [initial] = Object.keys(statuses);
   const options = { name: "orders", data: z.looseObject({}), initial, statuses, ...parts };
@@ -114,7 +117,20 @@ export function workflowOf(statuses: Readonly<Record<string, StatusDefinition>>,
 
 export type AppParts = { readonly resources?: () => unknown; readonly release?: (resources: object) => unknown };
 
-/** Joins any handlers to a workflow: what TypeScript would refuse is what JavaScript may bring. */
+/** What the parts of an engine share, over a backend and a clock. */
+export function contextOf(parts: Partial<EngineContext> & Pick<EngineContext, "backend" | "clock">): EngineContext {
+  return {
+    workflow: workflowOf({ received: { to: ["done"] }, done: final }),
+    random: () => 0.5,
+    log: keptLog().log,
+    actor: { ...actor, requestId: null, messageId: null },
+    observer: noObserver,
+    commitPatienceSeconds: Number.POSITIVE_INFINITY,
+    ...parts,
+  };
+}
+
+/** Joins any handlers to a workflow, also handlers that only plain JavaScript can pass. */
 export function appOf(
   workflow: AnyWorkflow,
   handlers: Readonly<Record<string, AnyHandler | LazyHandler<AnyHandler>>> = {},
@@ -124,18 +140,32 @@ export function appOf(
 }
 
 export interface Options {
-  /** Default: one that stands still, and that must have no timer left at the end. */
+  /** Default: a clock that stands still and must have no timer left at the end. */
   readonly clock?: FakeClock;
   readonly random?: Random;
   readonly delivery?: DeliveryMode;
   readonly unknownStatuses?: "refuse" | "fail";
-  /** An opened backend, which stays open. Default: a memory of its own, closed at the end. */
+  /** An opened backend, which stays open. Default: a memory backend of its own, closed at the end. */
   readonly backend?: LocatedBackend;
-  /** Puts something around the backend. */
+  /** Wraps the backend. */
   readonly around?: (backend: LocatedBackend) => LocatedBackend;
 }
 
-/** An engine over a backend, ended when the test ends. */
+/** Opens a store on a clock that stands still, and closes the store when the test ends, with no timer left. */
+export async function openStore(t: TestContext, store: "memory" | "sqlite" = "memory", delivery?: DeliveryMode) {
+  const clock = fakeClock();
+  const { directory, remove } = temporaryDirectory();
+  atEnd(t, remove);
+  const options = { clock, delivery: delivery ?? "standard" };
+  const backend = store === "memory" ? memory(options) : await openSqlite(directory, options);
+  atEnd(t, async () => {
+    await backend.close();
+    assert.equal(clock.timers, 0, "timers left on the clock");
+  });
+  return { clock, backend };
+}
+
+/** Makes an engine over a backend, and stops it when the test ends. */
 export function engineOf(t: TestContext, app: App, options: Options = {}) {
   const {
     clock = fakeClock(),
@@ -178,14 +208,14 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
     clock,
     engine,
     backend,
-    /** Every change that was committed, in order. */
+    /** Every committed change, in the order of the commits. */
     changes,
     get,
-    /** Places an order that must be taken. */
+    /** Places an order, and fails the test where the engine refuses it. */
     async place(data: unknown = {}, placeOptions?: Partial<EngineCall>): Promise<StoredOrder> {
       return taken(await engine.place(data, placeOptions)).order;
     },
-    /** Resolves with the order as soon as a change has made it so. */
+    /** Resolves with the order as soon as `isSo` is true of it. */
     async until(id: string, isSo: (order: StoredOrder) => boolean): Promise<StoredOrder> {
       for (;;) {
         const changed = new Promise<void>((resolve) => {
@@ -205,13 +235,13 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
 
 export type Running = ReturnType<typeof engineOf>;
 
-/** What an engine took. */
+/** Asserts that an engine did not refuse, and returns its result. */
 export function taken<T extends object>(result: T | Refusal): T {
   if ("refused" in result) assert.fail(`refused with ${result.refused}: ${result.message}`);
   return result;
 }
 
-/** What an engine refused, with this code and a message of one line. */
+/** Asserts that an engine refused with this code and a message of one line, and returns the refusal. */
 export function refused(result: object | Refusal, code: ErrorCode): Refusal {
   if (!("refused" in result)) assert.fail(`not refused with ${code}`);
   assert.equal(result.refused, code, result.message);
@@ -219,7 +249,7 @@ export function refused(result: object | Refusal, code: ErrorCode): Refusal {
   return result;
 }
 
-/** The check of a `CauceError` with this code, for `assert.throws` and `assert.rejects`. */
+/** Makes the check of a `CauceError` with this code, for `assert.throws` and `assert.rejects`. */
 export function cauceError(code: ErrorCode, message = /^[^\n]+$/) {
   return (error: unknown): true => {
     assert.ok(error instanceof CauceError, `no CauceError: ${error}`);
@@ -229,12 +259,12 @@ export function cauceError(code: ErrorCode, message = /^[^\n]+$/) {
   };
 }
 
-/** Lets everything happen that needs no time to pass: for showing that nothing does. */
+/** Lets everything happen that needs no time to pass, so that a test can show that nothing happened. */
 export async function quiet(): Promise<void> {
   for (let turns = 0; turns < 10; turns++) await turn();
 }
 
-/** The statuses of an order's visits, oldest first. */
+/** Gives the statuses of an order's visits, oldest first. */
 export function pathOf(order: StoredOrder): string[] {
   return [...order.past.map(({ status }) => status), order.status];
 }

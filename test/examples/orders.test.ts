@@ -14,7 +14,7 @@ const log = { info: () => {}, warn: () => {}, error: () => {} };
 describe("examples/orders", () => {
   let cauce: Cauce;
   before(async () => {
-    // With no jitter to wait for, every retry is due at once.
+    // With a random of 0, every retry is due at once.
     cauce = await createCauce({ apps: app, backend: memory, random: () => 0, log });
     await cauce.start();
   });
@@ -42,7 +42,7 @@ describe("examples/orders", () => {
     assert.equal(order.group, "c-1");
   });
 
-  it("rejects what holds a BAD sku, whatever its total", async () => {
+  it("rejects an order with a BAD sku, whatever its total", async () => {
     assert.deepEqual(path(await placed(["TEA-1", "BAD-1"], 9_000)), ["received", "rejected"]);
   });
 
@@ -95,7 +95,7 @@ describe("examples/orders", () => {
     });
   }
 
-  it("lets a person see a FLAKY order succeed in 5 seconds at most, and a DOWN one fail in 30", () => {
+  it("retries fast enough that a FLAKY order succeeds within 5 s and a DOWN order fails within 30 s", () => {
     const policy = retryOf(orders.statuses.approved);
     const longest = Array.from({ length: policy.attempts - 1 }, (_, i) => retryDelaySeconds(policy, i + 1, () => 1));
     const sum = (delays: number[]) => delays.reduce((total, delay) => total + delay, 0);

@@ -7,13 +7,13 @@ import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
 import orders from "../../examples/orders/orders.app.ts";
-import { readSettings } from "../../src/node/serverSettings.ts";
+import { readSettings } from "../../src/node/readSettings.ts";
 
 const folder = fileURLToPath(new URL("../../examples/systemd/", import.meta.url));
 const units = readdirSync(folder).filter((name) => /\.(service|timer)$/.test(name));
 const textOf = (name: string) => readFileSync(join(folder, name), "utf8");
 
-/** The settings of a unit file, `Section.Key` to value. Throws for a line that is none. */
+/** Reads a unit file's settings, `Section.Key` to value. Throws for a line that is no setting. */
 function settingsOf(text: string): Map<string, string> {
   const found = new Map<string, string>();
   let section = "";
@@ -27,7 +27,7 @@ function settingsOf(text: string): Map<string, string> {
   return found;
 }
 
-/** What systemd says of the units, on a machine that has it; their programs are put in place of those of a server. */
+/** Gives systemd's complaints about the units, with this machine's programs in place of a server's. */
 function verified(t: TestContext, change: (text: string) => string = (text) => text): string {
   const directory = mkdtempSync(join(tmpdir(), "cauce-systemd-"));
   t.after(() => rmSync(directory, { recursive: true }));
@@ -51,10 +51,10 @@ function hasSystemd(): boolean {
 }
 
 describe("examples/systemd", () => {
-  it("has units that systemd takes", (t) => {
+  it("has units that systemd accepts", (t) => {
     assert.deepEqual(units.sort(), ["cauce-backup.service", "cauce-backup.timer", "cauce.service"]);
     for (const name of units) assert.ok(settingsOf(textOf(name)).has("Unit.Description"), name);
-    // Where there is no systemd, that they are well formed is all that can be said.
+    // Without systemd, only the units' form can be checked.
     if (!hasSystemd()) return;
     assert.equal(verified(t), "");
     assert.match(
@@ -73,13 +73,13 @@ describe("examples/systemd", () => {
     assert.equal(unit.get("Service.RestartPreventExitStatus"), "2");
   });
 
-  it("has variables that cauce start takes, and data where the units have it", () => {
-    const settings = readSettings({}, parseEnv(textOf("cauce.env")) as Record<string, string>);
+  it("has variables that cauce start takes, and the same data directory as the units", () => {
+    const settings = readSettings("start", {}, parseEnv(textOf("cauce.env")) as Record<string, string>);
     const unit = settingsOf(textOf("cauce.service"));
     assert.equal(settings.data, `/var/lib/${unit.get("Service.StateDirectory")}`);
     assert.ok(
       settingsOf(textOf("cauce-backup.service")).get("Service.ExecStart")?.endsWith(`--data ${settings.data}'`),
     );
-    assert.throws(() => readSettings({}, { CAUCE_PROT: "3000" }), { code: "setting_invalid" });
+    assert.throws(() => readSettings("start", {}, { CAUCE_PROT: "3000" }), { code: "setting_invalid" });
   });
 });

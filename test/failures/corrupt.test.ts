@@ -9,7 +9,7 @@ import { appFile, gate, place, serve, stop, temporaryDirectory, waitFor } from "
 
 const pageBytes = 4_096;
 
-/** A store that a killed server has left: 60 orders done and 60 in hand, all of them in the database file. */
+/** Makes the store of a killed server: 60 orders done and 60 in hand, all of them in the database file. */
 async function leftByKill(t: TestContext) {
   const directory = temporaryDirectory(t);
   const options: ServerOptions = {
@@ -29,7 +29,7 @@ async function leftByKill(t: TestContext) {
   await server.ended;
   held.open();
   const file = join(options.directory, "filling.db");
-  // What a kill leaves is in the write-ahead log still, where every page has a checksum.
+  // After a kill the orders are still in the write-ahead log, where every page has a checksum.
   const db = new DatabaseSync(file);
   db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   db.close();
@@ -43,7 +43,7 @@ function overwrite(file: string, from: number, bytes: number) {
   closeSync(descriptor);
 }
 
-/** A request to a damaged store is answered, or refused with `store_corrupt`; nothing acknowledged is denied. */
+/** Sends a request to a damaged store, which must be answered or refused with `store_corrupt`. */
 async function answer(url: string, init?: RequestInit): Promise<"answered" | "refused"> {
   const response = await fetch(url, init);
   const body = await response.text();
@@ -54,7 +54,7 @@ async function answer(url: string, init?: RequestInit): Promise<"answered" | "re
   return "refused";
 }
 
-/** Asks for everything, places an order, and has the server drain. Gives how many requests were refused. */
+/** Reads every order, places one, and has the server drain. Gives the number of refused requests. */
 async function serves(server: Server, url: string, paths: readonly string[]): Promise<number> {
   const answers = await Promise.all(paths.map((path) => answer(url + path)));
   const data = { method: "POST", headers: { "content-type": "application/json" }, body: "{}" };
@@ -68,8 +68,8 @@ async function serves(server: Server, url: string, paths: readonly string[]): Pr
   return answers.filter((each) => each === "refused").length;
 }
 
-describe("a database whose bytes were overwritten while it was stopped", { concurrency: 2 }, () => {
-  it("in its schema: one line, and exit code 1", async (t) => {
+describe("a server whose database was overwritten while the server was stopped", { concurrency: 2 }, () => {
+  it("ends with one line and exit code 1 where the schema is damaged", async (t) => {
     const { options, file } = await leftByKill(t);
     overwrite(file, 150, pageBytes - 150);
     const { code, stdout, stderr } = await serve(t, options).ended;
@@ -78,9 +78,9 @@ describe("a database whose bytes were overwritten while it was stopped", { concu
     assert.equal(code, 1);
   });
 
-  it("in the data of some orders: 503 for those, and the rest goes on", async (t) => {
+  it("answers 503 for orders whose data is damaged, and goes on with the others", async (t) => {
     const { options, file, paths } = await leftByKill(t);
-    // Pages that hold what clients sent of orders that are done, found by their padding.
+    // The padding finds the pages that hold the data of orders that are done.
     const bytes = readFileSync(file);
     const padding = Buffer.from("d".repeat(500));
     const damaged = new Set<number>();
@@ -96,8 +96,8 @@ describe("a database whose bytes were overwritten while it was stopped", { concu
     assert.ok(refused > 0 && refused < paths.length / 2, `${refused} refused`);
   });
 
-  // SQLite takes a damaged log for one that ends there: what comes after is gone, and nobody is told.
-  it("leaves no log to be damaged when it was stopped in order", async (t) => {
+  // SQLite takes a damaged log for one that ends at the damage. What follows is lost without an error.
+  it("leaves no write-ahead log that could be damaged after an orderly stop", async (t) => {
     const directory = temporaryDirectory(t);
     const data = join(directory, "data");
     const runs = join(directory, "runs");
@@ -114,7 +114,7 @@ describe("a database whose bytes were overwritten while it was stopped", { concu
     [1 / 3, 1 / 2],
   ] as const) {
     const part = `from ${Math.round(from * 100)} % to ${Math.round(to * 100)} %`;
-    it(`${part}: one line and exit code 1, or 503 while running`, async (t) => {
+    it(`ends with one line and exit code 1, or answers 503, where its pages are damaged ${part}`, async (t) => {
       const { options, file, paths } = await leftByKill(t);
       const pages = statSync(file).size / pageBytes;
       const first = Math.ceil(pages * from);
@@ -125,7 +125,7 @@ describe("a database whose bytes were overwritten while it was stopped", { concu
         const { code, stderr } = await server.ended;
         assert.match(stderr, /^store_corrupt: [^\n]+\n$/);
         assert.equal(code, 1);
-      } else assert.ok((await serves(server, url, paths)) > 0, "the damage is told of");
+      } else assert.ok((await serves(server, url, paths)) > 0, "the damage is reported");
     });
   }
 });

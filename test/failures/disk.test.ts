@@ -10,7 +10,7 @@ import { runsVariable } from "./apps/filling.ts";
 import { type Disk, limitedFiles, smallDisk, whyNoLimitedFiles, whyNoSmallDisk } from "./disks.ts";
 import { appFile, gate, getOrder, place, serve, stop, temporaryDirectory, waitFor } from "./support.ts";
 
-/** Posts until one order is refused. Gives those that were taken, and the refusal. */
+/** Places orders until one is refused. Gives the placed orders and the refusal. */
 async function postUntilRefused(url: string): Promise<{ taken: string[]; refusal: Response }> {
   const taken: string[] = [];
   for (let n = 0; n < 1_000; n++) {
@@ -25,7 +25,7 @@ async function postUntilRefused(url: string): Promise<{ taken: string[]; refusal
   throw new Error("the disk does not become full");
 }
 
-/** Resolves when the server says that it takes orders, before any is sent to it. */
+/** Resolves when the server says that it takes orders, without placing one. */
 async function untilReady(url: string): Promise<void> {
   while ((await fetch(`${url}/readyz`)).status !== 200) await delay(50);
 }
@@ -46,7 +46,7 @@ function fillingServer(t: TestContext, diskOf: (data: string) => Disk) {
   return { disk, options, runsOf };
 }
 
-/** With one order done and one in hand, no more is taken in, until there is room again. */
+/** Fills the disk under a server with one order done and one in hand, and asserts how the server answers. */
 async function fillsUp(t: TestContext, diskOf: (data: string) => Disk, expected: { code: string; retryAfter: string }) {
   const { disk, options, runsOf } = fillingServer(t, diskOf);
   const held = await gate(t);
@@ -68,13 +68,15 @@ async function fillsUp(t: TestContext, diskOf: (data: string) => Disk, expected:
   held.open();
   await server.wrote(new RegExp(`${inHand.slice("/filling/".length)}.*the store takes no writes; trying again`));
   assert.equal((await getOrder(url, inHand)).status, "open");
-  // It is not the load balancer's turn to send orders, and it is not this server's end either.
+  // A load balancer must send no orders, and must not take the server for dead.
   assert.deepEqual([(await fetch(`${url}/readyz`)).status, (await fetch(`${url}/healthz`)).status], [503, 200]);
   return { disk, options, runsOf, server, url, inHand, acknowledged };
 }
 
-describe("a disk that takes no more", { concurrency: 3 }, () => {
-  it("full: 503 with Retry-After, and all goes on once there is room", { skip: whyNoSmallDisk() }, async (t) => {
+describe("a server whose disk takes no writes", { concurrency: 3 }, () => {
+  it("answers 503 with Retry-After while the disk is full, and goes on with every order once there is room", {
+    skip: whyNoSmallDisk(),
+  }, async (t) => {
     const full = await fillsUp(t, smallDisk, { code: "store_full", retryAfter: "30" });
     const { disk, server, url, acknowledged, runsOf, inHand } = full;
     disk.free(server);
@@ -86,7 +88,9 @@ describe("a disk that takes no more", { concurrency: 3 }, () => {
     for (const line of stderr.trimEnd().split("\n")) JSON.parse(line);
   });
 
-  it("failing: 503 with Retry-After, and all goes on once writes succeed", { skip: whyNoLimitedFiles() }, async (t) => {
+  it("answers 503 with Retry-After while writes fail, and goes on with every order once writes succeed", {
+    skip: whyNoLimitedFiles(),
+  }, async (t) => {
     const full = await fillsUp(t, limitedFiles, { code: "store_unavailable", retryAfter: "1" });
     const { disk, server, url, acknowledged, runsOf, inHand } = full;
     disk.free(server);
@@ -98,7 +102,7 @@ describe("a disk that takes no more", { concurrency: 3 }, () => {
   });
 
   for (const signal of ["SIGKILL", "SIGTERM"] as const) {
-    it(`${signal} meanwhile: everything acknowledged is there at the next start`, {
+    it(`has every acknowledged order at its next start after a ${signal} meanwhile`, {
       skip: whyNoLimitedFiles(),
     }, async (t) => {
       const { options, server, acknowledged } = await fillsUp(t, limitedFiles, {

@@ -22,20 +22,20 @@ const mount = (directory: string, kibibytes: number) => [
   directory,
 ];
 
-/** Why a test cannot have one, for those who read that it was skipped. */
+/** Gives the reason for which a test without a small disk is skipped, or false. */
 export function whyNoSmallDisk(): string | false {
   const has = succeeds(namespace[0], [...namespace.slice(1), ...mount(tmpdir(), 64), "true"]);
   return has ? false : "no namespace with a file system of its own is to be had here";
 }
 
-/** What makes a server run with `directory` on a file system of that size. */
+/** Gives the command that runs a server with `directory` on a file system of that size. */
 export function onSmallDisk(directory: string, kibibytes: number): readonly string[] {
   return [...namespace, ...mount(directory, kibibytes)];
 }
 
 /**
- * A file system of 4 MB that only the server sees: in namespaces of its own a user may mount one without being root,
- * and whoever started the server reaches it under /proc. It is really full then (ENOSPC), and nobody else's disk is.
+ * Makes a file system of 4 MB that only the server sees. In a namespace of its own a process may mount one without
+ * root, and the test reaches it under /proc. That file system is really full (ENOSPC), and no other is.
  */
 export function smallDisk(directory: string): Disk {
   const filler = ({ pid }: Server) => `/proc/${pid}/root${join(directory, "filler")}`;
@@ -62,8 +62,8 @@ export function whyNoLimitedFiles(): string | false {
 }
 
 /**
- * Files that may not grow: a soft limit of the running process, which needs no root to set or to lift. Node ignores
- * SIGXFSZ, so writes fail with EFBIG, which SQLite takes for a fault of the disk, and not for a full one.
+ * Makes files that may not grow, by a soft limit of the running process, which needs no root to set or to lift. Node
+ * ignores SIGXFSZ, so writes fail with EFBIG. SQLite takes EFBIG for a fault of the disk, and not for a full disk.
  */
 export function limitedFiles(directory: string): Disk {
   const limit = ({ pid }: Server, bytes: string) =>

@@ -28,7 +28,7 @@ describe("SIGTERM under load", { concurrency: 2 }, () => {
       for (let drain = 0; drain < drains; drain++) {
         keeper.start(options);
         await load.more(60);
-        // The clients go on meanwhile, and wait for the next server once their connections are closed.
+        // The clients go on placing. Once their connections are closed they wait for the next server.
         const { code, stdout, stderr } = await keeper.end("SIGTERM");
         assert.equal(code, 0, stderr);
         assert.match(stdout, /Drained\.\n$/);
@@ -46,7 +46,7 @@ describe("SIGTERM under load", { concurrency: 2 }, () => {
       const verdict = judge({ delivery, acknowledgements, answers, rows, runs: readRuns(log) });
       assert.deepEqual([...load.faults, ...verdict.faults], []);
       assert.ok(verdict.acknowledged >= 20 * drains);
-      // What is in hand is finished first: only handlers that throw run again.
+      // Handlers in hand finish before the server ends, so only handlers that throw run again.
       assert.equal(verdict.repeatsAfterDeath, 0);
     });
   }

@@ -39,7 +39,7 @@ interface Case {
   readonly died: (end: Ended) => void;
 }
 
-/** One order whose handler ends the process, between two others and three more: each waits for the one before. */
+/** Places an order whose handler ends the process, after one order and before three others, one handled at a time. */
 async function diesAndIsMarked(t: TestContext, { workflow, does, env, attempts, died }: Case) {
   const { options, attemptsOf } = dyingServer(t, env);
   const held = await gate(t);
@@ -74,13 +74,13 @@ async function diesAndIsMarked(t: TestContext, { workflow, does, env, attempts, 
 const exits = ({ code }: Ended) => assert.equal(code, 9);
 
 describe("a handler that ends its process", { concurrency: 2 }, () => {
-  it("with process.exit: its order is marked failed after its attempts, and the others go on", (t) =>
+  it("has its order marked failed after its attempts by process.exit, and the other orders go on", (t) =>
     diesAndIsMarked(t, { workflow: "queued", does: "exit", attempts: [1, 2, 3], died: exits }));
 
-  it("with process.exit and one attempt: it runs once", (t) =>
+  it("runs once where its order has one attempt and it calls process.exit", (t) =>
     diesAndIsMarked(t, { workflow: "once", does: "exit", attempts: [1], died: exits }));
 
-  it("by using up the memory: its order is marked failed after its attempts, and the others go on", (t) =>
+  it("has its order marked failed after its attempts by using up the memory, and the other orders go on", (t) =>
     diesAndIsMarked(t, {
       workflow: "queued",
       does: "allocate",
@@ -92,7 +92,7 @@ describe("a handler that ends its process", { concurrency: 2 }, () => {
       },
     }));
 
-  it("does not take the orders with it that were in hand beside it", async (t) => {
+  it("does not fail the orders that were in hand beside its own", async (t) => {
     const { options } = dyingServer(t);
     const held = await gate(t);
     const first = serve(t, options);
@@ -100,15 +100,15 @@ describe("a handler that ends its process", { concurrency: 2 }, () => {
     const beside: string[] = [];
     for (let n = 0; n < 5; n++) beside.push(await place(firstUrl, "together", { does: "wait", url: held.url }));
     await held.asked(beside.length);
-    // The process may end before its answer is written.
+    // The process may end before it writes its answer.
     await place(firstUrl, "together", { does: "exit" }).catch(() => {});
     await first.ended;
-    // From now on they end at once, if they are let.
+    // Open the gate: the handlers beside the deadly one can end now.
     held.open();
     const ended = async (url: string) => {
       for (const path of beside)
         await waitFor(url, path, ({ status, failure }) => status === "done" || failure !== null);
-      // Nor does the server live on before the deadly order has had its last attempt.
+      // Until the deadly order has had its last attempt, the server ends again.
       await waitForQueues(url, "together", ({ waiting, inFlight, delayed }) => waiting + inFlight + delayed === 0);
     };
     const { server, url } = await superviseUntil(t, options, ended);

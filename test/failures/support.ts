@@ -17,14 +17,14 @@ export function appFile(name: string): string {
   return fileURLToPath(new URL(`apps/${name}.ts`, import.meta.url));
 }
 
-/** An empty directory that goes when the test ends. */
+/** Makes an empty directory, and removes it when the test ends. */
 export function temporaryDirectory(t: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), "cauce-failures-"));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** Starts a server that is killed when the test ends, if it still runs. */
+/** Starts a server, and kills it when the test ends. */
 export function serve(t: TestContext, options: ServerOptions): Server {
   const server = startServer(options);
   t.after(async () => {
@@ -34,7 +34,7 @@ export function serve(t: TestContext, options: ServerOptions): Server {
   return server;
 }
 
-/** Starts a server anew each time that it ends, as whoever runs servers does, until one lives on. Gives how each ended. */
+/** Restarts a server each time it ends, as a supervisor does, until `wanted` resolves. Gives the ends of the others. */
 export async function superviseUntil(
   t: TestContext,
   options: ServerOptions,
@@ -50,7 +50,7 @@ export async function superviseUntil(
       }),
       server.ended,
     ]).catch((error: unknown) => {
-      // A request to a server that ended meanwhile, or one that ended before it listened.
+      // The error is of a request to a server that ended meanwhile, or of a server that ended before it listened.
       if (error instanceof assert.AssertionError) throw error;
       return server.ended;
     });
@@ -59,7 +59,7 @@ export async function superviseUntil(
   }
 }
 
-/** Has a server drain, and holds it to an exit code of 0. */
+/** Has a server drain, and asserts that it exits with 0. */
 export async function stop(server: Server): Promise<Ended> {
   server.kill("SIGTERM");
   const end = await server.ended;
@@ -70,12 +70,12 @@ export async function stop(server: Server): Promise<Ended> {
 export interface Gate {
   /** Answers only once the gate is open. */
   readonly url: string;
-  /** Resolves when it has been asked that often. */
+  /** Resolves when the URL has been requested that often. */
   asked(times: number): Promise<void>;
   open(): void;
 }
 
-/** A URL for which a handler waits, for as long as the test likes. */
+/** Serves a URL whose answer a handler waits for until the test opens the gate. */
 export async function gate(t: TestContext): Promise<Gate> {
   const held: ServerResponse[] = [];
   let opened = false;
@@ -104,7 +104,7 @@ export async function gate(t: TestContext): Promise<Gate> {
   };
 }
 
-/** Follows an order until it is as wanted; the test's own time limit ends it otherwise. */
+/** Reads an order until it is as wanted. The test's own time limit ends an endless wait. */
 export async function waitFor(url: string, path: string, wanted: (order: Order) => boolean): Promise<Order> {
   for (;;) {
     const order = await getOrder(url, path);
@@ -113,7 +113,7 @@ export async function waitFor(url: string, path: string, wanted: (order: Order) 
   }
 }
 
-/** Follows the queues of a workflow until each is as wanted. */
+/** Reads a workflow's queues until each is as wanted. */
 export async function waitForQueues(url: string, workflow: string, wanted: (depth: Depth) => boolean): Promise<void> {
   for (;;) {
     const response = await fetch(`${url}/queues`);
@@ -127,7 +127,7 @@ export async function waitForQueues(url: string, workflow: string, wanted: (dept
   }
 }
 
-/** Places an order that must be taken, and gives its URL. */
+/** Places an order, and gives its URL. Fails the test where the order is refused. */
 export async function place(url: string, workflow: string, data: unknown): Promise<string> {
   const response = await fetch(`${url}/${workflow}`, {
     method: "POST",

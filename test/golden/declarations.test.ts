@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { root, run, typescript } from "../package/support.ts";
+import { compiler } from "../package/compiler.ts";
+import { root, run } from "../package/support.ts";
 import { publicDeclarations } from "./declarations.ts";
 import { assertGolden, type GoldenFile, goldenFiles } from "./golden.ts";
 
@@ -30,7 +31,7 @@ describe("the types of the package", () => {
       config,
       JSON.stringify({ extends: join(root, "tsconfig.build.json"), compilerOptions, files, include: [] }),
     );
-    await run(root, process.execPath, typescript, "-p", config);
+    await run(root, process.execPath, compiler, "-p", config);
   });
   after(() => rmSync(directory, { recursive: true }));
 

@@ -108,6 +108,12 @@ function readModule(file: string): Module {
       }
       continue;
     }
+    const star = /^export (?:type )?\* from "(\.[^"]+)";$/.exec(statement);
+    if (star !== null) {
+      const from = fileOf(star[1] as string, file) as string;
+      for (const name of readModule(from).exports.keys()) exports.set(name, { name, from });
+      continue;
+    }
     const whole = /^import (?:type )?\* as (\w+) from "([^.][^"]*)";$/.exec(statement);
     if (whole !== null) {
       const [, name = "", specifier = ""] = whole;

@@ -90,6 +90,6 @@ function place(data: z.ZodType): Order;
   });
 
   it("are refused where a statement is not understood", (t) => {
-    assert.throws(() => typesOf(t, { index: 'export * from "./orders.ts";\n' }), /not understood: export \*/);
+    assert.throws(() => typesOf(t, { index: "export default {};\n" }), /not understood: export default/);
   });
 });

@@ -24,7 +24,7 @@ async function answersIn(response: Response): Promise<Answer[]> {
     .map((line) => JSON.parse(line) as Answer);
 }
 
-/** A body that comes in pieces of so many bytes. */
+/** Makes a body that comes in pieces of `bytes` bytes. */
 function pieces(body: Buffer, bytes: number): ReadableStream<Uint8Array> {
   return ReadableStream.from(
     (function* () {
@@ -80,7 +80,7 @@ test("each line is answered in its order, and a bad one fails alone", async (t) 
   assert.deepEqual(items.map(({ id }) => id).sort(), placed.sort());
 });
 
-test("wherever the body is cut into chunks, the lines are the same", async (t) => {
+test("the lines are the same wherever the body is cut into chunks", async (t) => {
   const { request } = await serving(t, { bodyBytesMax: 80 });
   const body = Buffer.concat([
     Buffer.from(`${lineOf("ä€💥", "k-1")}\n\n`),
@@ -106,7 +106,7 @@ test("wherever the body is cut into chunks, the lines are the same", async (t) =
   }
 });
 
-test("nothing, and a body of another type", async (t) => {
+test("a batch without lines has no answers, and one of another type is refused", async (t) => {
   const { request } = await serving(t);
   assert.deepEqual(await answersIn(await request("POST", "/orders/batch", { headers: lines })), []);
   assert.deepEqual(await answersIn(await request("POST", "/orders/batch", { body: "\n\n \n", headers: lines })), []);
@@ -114,7 +114,7 @@ test("nothing, and a body of another type", async (t) => {
   await problemOf(await request("POST", "/orders/batch", { body: "{}", headers: json }), 415, "unsupported_media_type");
 });
 
-test("who does not read the answers is not read from, and who goes away is let go", async (t) => {
+test("a client that does not read the answers is not read from, and one that leaves is dropped", async (t) => {
   const { request } = await serving(t);
   let sent = 0;
   const cancelled = Promise.withResolvers<void>();
@@ -132,14 +132,14 @@ test("who does not read the answers is not read from, and who goes away is let g
   const reader = (response.body as ReadableStream<Uint8Array>).getReader();
   const first = await reader.read();
   assert.match(Buffer.from(first.value ?? []).toString(), /^{"line":1,"status":202/);
-  // Time for anything that would be read on its own account.
+  // This gives a server that reads without being read from time to do so.
   for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
   assert.ok(sent <= 8, `${sent} lines were read for one answer that was`);
   await reader.cancel();
   await cancelled.promise;
 });
 
-test("a body that breaks off ends the answers after the lines that came", async (t) => {
+test("a broken body ends the answers after the lines that came", async (t) => {
   const { request, lines: logged } = await serving(t);
   let pulls = 0;
   const body = new ReadableStream<Uint8Array>({

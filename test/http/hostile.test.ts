@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { jsonOf, problemOf, serving } from "./serving.ts";
 
 const json = { "content-type": "application/json" };
-/** A server that hands over a body in its own way. */
+/** Makes the environment of a server that passes on a body in its own way. */
 const handing = (body: string | Buffer) => ({
   readBody: async (bytesMax: number) => (Buffer.byteLength(body) > bytesMax ? undefined : Buffer.from(body)),
 });
@@ -69,7 +69,7 @@ test("half a surrogate pair is refused wherever it stands", async (t) => {
   );
 });
 
-test("__proto__ is refused as a key, however it is written, and is fine as text", async (t) => {
+test("__proto__ is refused as a key, however it is written, and taken as text", async (t) => {
   const { request, place } = await serving(t);
   for (const [body, path] of [
     ['{"customerId":"c","__proto__":{"admin":true}}', "__proto__"],
@@ -87,7 +87,7 @@ test("__proto__ is refused as a key, however it is written, and is fine as text"
   assert.equal((Object.prototype as { admin?: unknown }).admin, undefined);
 });
 
-test("numbers past what a number holds are refused, whatever the schema says of them", async (t) => {
+test("numbers that JavaScript's numbers cannot hold are refused, whatever the schema says", async (t) => {
   const { request } = await serving(t);
   const digits = "9".repeat(400);
   for (const number of [
@@ -116,7 +116,7 @@ test("numbers past what a number holds are refused, whatever the schema says of 
   assert.deepEqual((await jsonOf<{ data: unknown }>(taken, 202)).data, { customerId: "c", extra: ["1e999", 1e300] });
 });
 
-test("deep nesting is refused, up to the limit it is taken", async (t) => {
+test("nesting is taken up to the limit, and refused past it", async (t) => {
   const { request, place } = await serving(t);
   const post = (extra: string) =>
     request("POST", "/orders", { body: `{"customerId":"c","extra":${extra}}`, headers: json });
@@ -144,7 +144,7 @@ test("deep nesting is refused, up to the limit it is taken", async (t) => {
   );
 });
 
-test("a body at the limit is taken, one byte more is not, whatever tells its length", async (t) => {
+test("a body at the limit is taken, and one byte more is refused, whatever tells its length", async (t) => {
   const { request } = await serving(t, { bodyBytesMax: 100 });
   const bodyOf = (bytes: number) => `{"customerId":"${"x".repeat(bytes - 17)}"}`;
   const chunked = (body: string) =>
@@ -174,7 +174,7 @@ test("a body at the limit is taken, one byte more is not, whatever tells its len
   }
 });
 
-test("a body that a server hands over whole is counted too", async (t) => {
+test("a body that a server passes on whole is counted too", async (t) => {
   const { request } = await serving(t, { bodyBytesMax: 20 });
   const options = {
     body: '{"customerId":"c-1234"}',
@@ -224,7 +224,7 @@ for (const [name, length] of [
   });
 }
 
-test("a body that breaks off is the client's fault, one that was read before is not", async (t) => {
+test("a body that breaks off is the client's fault, and a body that was read before is the server's", async (t) => {
   const { request, lines } = await serving(t);
   const broken = new ReadableStream({ pull: (controller) => controller.error(new Error("aborted")) });
   await problemOf(await request("POST", "/orders", { body: broken, headers: json }), 400, "invalid_request");

@@ -6,19 +6,19 @@ import { createKey, formatKeyLine, parseKeys } from "../../src/http/auth.ts";
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 const [a, b] = [sha256("a"), sha256("b")] as const;
 
-test("a key has 256 random bits, and only its hash need be kept", () => {
+test("a key has 256 random bits, and comes with its hash", () => {
   const made = createKey();
   assert.match(made.key, /^cauce_[A-Za-z0-9_-]{43}$/);
   assert.equal(made.sha256, sha256(made.key));
   assert.notEqual(createKey().key, made.key);
 });
 
-test("a line that was formatted is read back", () => {
+test("a formatted line of the key file is read back", () => {
   const key = { name: "shop.front-1@eu", role: "intake", sha256: a } as const;
   assert.deepEqual(parseKeys(formatKeyLine(key), "keys.txt"), { keys: [key] });
 });
 
-test("comments, blank lines, tabs, upper case, a byte order mark and any line end are read", () => {
+test("a key file may have comments, blank lines, tabs, upper case, a byte order mark and any line end", () => {
   const text = `\uFEFFshop\tintake   ${a.toUpperCase()}  # front end\r\n\r\n# ours\rops operate ${b}\n`;
   assert.deepEqual(parseKeys(text, "keys.txt"), {
     keys: [
@@ -28,7 +28,7 @@ test("comments, blank lines, tabs, upper case, a byte order mark and any line en
   });
 });
 
-test("a fault names the line and the fix, and never the secret", () => {
+test("a fault of a key file names the line and the fix, and never the secret", () => {
   const secret = createKey().key;
   for (const [text, message] of [
     ["", /^keys\.txt: there is no key; add one/],
@@ -58,7 +58,7 @@ test("a fault names the line and the fix, and never the secret", () => {
   }
 });
 
-test("a line that could not be read back is not formatted", () => {
+test("a key whose line could not be read back is not formatted", () => {
   assert.throws(() => formatKeyLine({ name: "two words", role: "read", sha256: a }), { code: "keys_invalid" });
   assert.throws(() => formatKeyLine({ name: "shop", role: "read", sha256: "a" }), { code: "keys_invalid" });
 });

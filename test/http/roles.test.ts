@@ -9,7 +9,7 @@ import { boundOf, parts, problemOf, serving } from "./serving.ts";
 
 const reference = readFileSync(new URL("../../docs/reference/http.md", import.meta.url), "utf8");
 
-/** The rows of the table whose first column has this title: cells without their backticks. */
+/** Gives the rows of the table whose first column has this title, without backticks. */
 function rowsOf(title: string): string[][] {
   const lines = reference.split("\n");
   const start = lines.findIndex((line) => line.split("|")[1]?.trim() === title);
@@ -38,7 +38,7 @@ const headersOf = (caller: (typeof callers)[number]): Record<string, string> =>
 
 const table = rowsOf("route");
 
-test("the reference lists every route, and no other", async (t) => {
+test("the reference of the HTTP API lists every route, and no other", async (t) => {
   const { engines } = await serving(t);
   const app = createApp({
     ...parts(),
@@ -55,7 +55,7 @@ test("the reference lists every route, and no other", async (t) => {
 
 for (const [route = "", ...answers] of table) {
   for (const [index, caller] of callers.entries()) {
-    test(`${route}, ${caller}: ${answers[index]}`, async (t) => {
+    test(`${route} answers ${answers[index]} to a caller: ${caller}`, async (t) => {
       const { request, start, logged } = await serving(t, { auth });
       const status = Number(answers[index]);
       await start();
@@ -97,18 +97,18 @@ for (const [route = "", ...answers] of table) {
       } else if (status === 403) {
         const { detail } = await problemOf(response, 403, "forbidden");
         assert.match(detail, new RegExp(`"${caller}"`));
-        // Each role that would do is named once.
+        // Each sufficient role is named once.
         assert.doesNotMatch(detail, /"operate" or "operate"/);
       } else {
         assert.equal(response.status, status, response.status === status ? "" : await response.text());
-        // A stream of events has no end of its own.
+        // A stream of events does not end by itself.
         await response.body?.cancel();
       }
     });
   }
 }
 
-test("a request that is refused for its key changes nothing and its body is not looked at", async (t) => {
+test("a request that is refused for its key changes nothing, and its body is not read", async (t) => {
   const { request, engines } = await serving(t, { auth });
   let pulls = 0;
   const body = new ReadableStream({ pull: () => void pulls++ }, { highWaterMark: 0 });
@@ -144,7 +144,7 @@ test("keys that do not fit get 401", async (t) => {
   assert.equal((await request("GET", "/orders", { headers: { authorization: `bearer  ${key} ` } })).status, 200);
 });
 
-test("a key that Cauce did not make gets 401, also where its hash stands in the file", async (t) => {
+test("a key that Cauce did not make gets 401, also where the file has its hash", async (t) => {
   const keys = ["1", "password"].map((key) => ({ name: key, role: "operate" as const, sha256: hash("sha256", key) }));
   const { request } = await serving(t, { auth: { keys } });
   for (const { name } of keys) {
@@ -153,7 +153,7 @@ test("a key that Cauce did not make gets 401, also where its hash stands in the 
   }
 });
 
-test("the key file of the reference has no key that a reader could use", () => {
+test("the key file in the reference has no key that a reader could use", () => {
   const [, sample = ""] = /```\n(# shop's front end\n[^`]+)```/.exec(reference) ?? [];
   const { keys } = parseKeys(sample, "the sample");
   const guesses = Array.from({ length: 1_000 }, (_, n) => String(n)).concat("key", "secret", "password", "test", "");
@@ -161,7 +161,7 @@ test("the key file of the reference has no key that a reader could use", () => {
   for (const { name, sha256 } of keys) assert.ok(!known.has(sha256), name);
 });
 
-test("without credentials nobody learns which routes and workflows there are", async (t) => {
+test("a caller without credentials does not learn which routes and workflows exist", async (t) => {
   const { request } = await serving(t, { auth });
   for (const [method, path] of [
     ["GET", "/nope"],

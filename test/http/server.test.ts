@@ -7,10 +7,10 @@ import type { Order } from "../../src/core/order.ts";
 import { type Fetch, listen } from "../../src/node/server.ts";
 import { jsonOf, problemOf, serving } from "./serving.ts";
 
-/** The app behind Node's own server on a free port of loopback. Closed when the test ends. */
+/** Serves the app by Node's server on a free port of loopback. Closes it when the test ends. */
 async function listening(t: TestContext) {
   const { app, lines, request } = await serving(t);
-  /** What the app answered, in the order of the requests. */
+  /** The app's answers, in the order of the requests. */
   const answers: Promise<Response>[] = [];
   const arrived = Promise.withResolvers<void>();
   const fetch: Fetch = (request, env) => {
@@ -29,7 +29,7 @@ async function listening(t: TestContext) {
   return { port, arrived: arrived.promise, origin: `http://127.0.0.1:${port}`, lines, answers, request };
 }
 
-/** Sends without ever ending, as fast as the server reads, until it answers. */
+/** Sends an endless body, as fast as the server reads, until the server answers. */
 async function sendEndlessly(port: number, headers: Record<string, string>) {
   const sending = httpRequest({ port, host: "127.0.0.1", method: "POST", path: "/orders", headers });
   const chunk = Buffer.alloc(65_536, " ");
@@ -42,7 +42,7 @@ async function sendEndlessly(port: number, headers: Record<string, string>) {
     }
   };
   sending.on("drain", pump);
-  // The server hangs up on whoever goes on sending after the answer.
+  // The server hangs up on a client that goes on sending after the answer.
   sending.on("error", () => {});
   const response = once(sending, "response");
   pump();
@@ -75,7 +75,7 @@ test("an order is placed and read over the wire", async (t) => {
   assert.equal((await fetch(`${origin}/healthz`, { method: "HEAD" })).status, 200);
 });
 
-test("a chunked body is read, and an empty one may be left out", async (t) => {
+test("a chunked body is read, and an optional body may be left out", async (t) => {
   const { origin } = await listening(t);
   const body = new ReadableStream({
     start(controller) {
@@ -97,7 +97,7 @@ test("an endless chunked body is answered at the limit", async (t) => {
   assert.deepEqual(lines, []);
 });
 
-test("a body that says it is larger than the limit is answered before it came", async (t) => {
+test("a body whose length is past the limit is answered before it arrives", async (t) => {
   const { port } = await listening(t);
   const { answer } = await sendEndlessly(port, { "content-length": String(2 ** 40) });
   await problemOf(answer, 413, "body_too_large");
@@ -122,7 +122,7 @@ for (const [name, head] of [
   });
 }
 
-test("what follows a body that is longer than its length is the next request", async (t) => {
+test("bytes after the length of a body are the next request", async (t) => {
   const { port, request } = await listening(t);
   const socket = connect(port, "127.0.0.1");
   const body = '{"customerId":"c-1"}';

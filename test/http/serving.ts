@@ -11,13 +11,13 @@ import type { Order } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { createObservation } from "../../src/engine/telemetry/observation.ts";
+import { createTelemetry } from "../../src/engine/telemetry/telemetry.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
-import type { ServerHelp } from "../../src/http/routes.ts";
-import { observedRoutes } from "../../src/http/telemetry.ts";
+import type { ServerBindings } from "../../src/http/body.ts";
+import { telemetryRoutes } from "../../src/http/telemetry.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
-/** Starts in a handled status; a customer whose id starts with `BAD` fails for good. */
+/** An app whose orders start in a handled status. An order of a customer `BAD…` fails permanently. */
 const orders = implement(
   defineWorkflow({
     name: "orders",
@@ -36,7 +36,7 @@ const orders = implement(
   },
 );
 
-/** Starts in a waiting status. */
+/** An app whose orders start in a waiting status. */
 const claims = implement(
   defineWorkflow({
     name: "claims",
@@ -55,12 +55,12 @@ export interface Line {
 }
 
 export interface RequestOptions {
-  /** Sent as JSON. */
+  /** A body that is sent as JSON. */
   readonly json?: unknown;
   readonly body?: RequestInit["body"];
   readonly headers?: Record<string, string>;
-  /** What the server passes along. */
-  readonly env?: ServerHelp;
+  /** The environment that the server passes on. */
+  readonly env?: ServerBindings;
 }
 
 export interface Problem {
@@ -72,21 +72,21 @@ export interface Problem {
   readonly errors?: readonly { path: string; message: string }[];
 }
 
-/** Engines with every operation, and nothing around those. */
+/** Binds every operation to the engines, without functions around them. */
 export function boundOf(engines: readonly Engine[]): BoundWorkflow[] {
   return engines.map((engine) => bindOperations(engine, operations, []));
 }
 
-/** What an app needs that a test does not look at. */
+/** Makes the parts of an app that a test does not use. */
 export function parts() {
   const clock = fakeClock();
-  return { observed: observedRoutes([], createObservation({ clock, stream: "s" }), clock) };
+  return { telemetry: telemetryRoutes([], createTelemetry({ clock, stream: "s" }), clock) };
 }
 
-/** The HTTP app over two real engines on the memory backend, with time standing still. Closed when the test ends. */
+/** Makes the HTTP app over two engines on memory backends, whose clock stands still. Closes them when the test ends. */
 export async function serving(
   t: TestContext,
-  options: Partial<Omit<HttpAppOptions, "bound" | "log" | "observed">> = {},
+  options: Partial<Omit<HttpAppOptions, "bound" | "log" | "telemetry">> = {},
 ) {
   const clock = fakeClock();
   const lines: Line[] = [];
@@ -98,7 +98,7 @@ export async function serving(
   };
   const log = { info: write("info"), warn: write("warn"), error: write("error") };
   const backends = [orders, claims].map((app) => ({ app, backend: memory({ clock }) }));
-  const observation = createObservation({ clock, stream: "s" });
+  const observation = createTelemetry({ clock, stream: "s" });
   const engines: Engine[] = backends.map(({ app, backend }) => {
     const observer = observation.observerOf(app.workflow.name, []);
     return createEngine({
@@ -117,8 +117,8 @@ export async function serving(
     assert.equal(clock.timers, 0);
   });
   const { basePath = "" } = options;
-  const observed = observedRoutes(engines, observation, clock);
-  const app = createApp({ auth: undefined, ready: () => true, ...options, bound: boundOf(engines), log, observed });
+  const telemetry = telemetryRoutes(engines, observation, clock);
+  const app = createApp({ auth: undefined, ready: () => true, ...options, bound: boundOf(engines), log, telemetry });
 
   const request = async (method: string, path: string, { json, body, headers, env }: RequestOptions = {}) => {
     const sent = json === undefined ? body : JSON.stringify(json);
@@ -164,7 +164,7 @@ export async function problemOf(response: Response, status: number, code: string
   return problem;
 }
 
-/** The body of an answer that must be JSON with this status. */
+/** Gives the body of an answer that must be JSON with this status. */
 export async function jsonOf<T = Record<string, unknown>>(response: Response, status = 200): Promise<T> {
   const text = await response.text();
   assert.equal(response.status, status, text);

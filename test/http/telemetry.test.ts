@@ -4,7 +4,7 @@ import { test } from "node:test";
 import type { Order } from "../../src/core/order.ts";
 import { jsonOf, problemOf, serving } from "./serving.ts";
 
-/** Reads server-sent events: each is its lines by name. */
+/** Reads server-sent events, each as its lines by name. */
 function reading(response: Response) {
   assert.equal(response.status, 200);
   assert.equal(response.headers.get("content-type"), "text/event-stream");
@@ -67,7 +67,7 @@ test("events tell of placings and transitions as they are committed", async (t) 
   await one.cancel();
 });
 
-test("a reader that does not read costs nothing, and is told what it missed", async (t) => {
+test("a reader of events that does not read costs nothing, and is told how many events it missed", async (t) => {
   const { request, place, observation } = await serving(t);
   const slow = reading(await request("GET", "/events?workflow=claims"));
   await slow.next();
@@ -81,7 +81,7 @@ test("a reader that does not read costs nothing, and is told what it missed", as
   await slow.cancel();
 });
 
-test("a quiet stream says that it is there, and ends when the server does; nothing is left of one that goes away", async (t) => {
+test("a quiet stream of events sends a sign of life, ends with the server, and leaves no timer when its reader leaves", async (t) => {
   const { request, observation, clock } = await serving(t);
   const quiet = reading(await request("GET", "/events"));
   await quiet.next();
@@ -103,9 +103,9 @@ test("a quiet stream says that it is there, and ends when the server does; nothi
   assert.equal(await last, undefined);
 });
 
-test("only so many read events at once: one more is refused until one of them goes", async (t) => {
+test("100 readers may read events at once, and one more is refused until one of them leaves", async (t) => {
   const { request, observation } = await serving(t);
-  // What has no reader takes no place.
+  // A request without a reader does not count as a reader.
   for (let n = 0; n < 150; n++) assert.equal((await request(n % 2 ? "HEAD" : "GET", "/events")).status, 200);
   const readers = [];
   for (let n = 0; n < 100; n++) {
@@ -126,7 +126,7 @@ test("only so many read events at once: one more is refused until one of them go
   assert.equal((await request("GET", "/events")).status, 200);
 });
 
-test("what events, statistics and metrics do not take", async (t) => {
+test("events, statistics and metrics refuse parameters that are unknown or do not fit", async (t) => {
   const { request } = await serving(t);
   await problemOf(await request("GET", "/events?workflow=nope"), 404, "workflow_not_found");
   await problemOf(await request("GET", "/events?state=paid"), 400, "invalid_request");
@@ -153,7 +153,7 @@ test("statistics have each workflow's minutes", async (t) => {
   );
 });
 
-test("metrics are what Prometheus reads", async (t) => {
+test("metrics have the text format of Prometheus", async (t) => {
   const { request, place, start, logged, clock, observation } = await serving(t);
   observation.onBatchOf("claims")(3, 1.5);
   await start();
@@ -190,12 +190,12 @@ test("metrics are what Prometheus reads", async (t) => {
   for (const line of lines.filter(Boolean)) {
     assert.match(line, /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{.*\})? -?[\d.e+-]+)$/);
   }
-  // A second scrape counts nothing twice.
+  // A second scrape does not count an order twice.
   const again = await (await request("GET", "/metrics")).text();
   assert.ok(again.includes('cauce_orders_placed_total{workflow="orders"} 1\n'));
 });
 
-test("a scrape reads each store once, and what it measures with ends when everything closes", async (t) => {
+test("a scrape reads each store once, and its measurement of the event loop ends at the close", async (t) => {
   const { request, engines, observation } = await serving(t);
   const reads = engines.map((engine) => t.mock.method(engine, "queues"));
   const disable = t.mock.method(Object.getPrototypeOf(monitorEventLoopDelay()), "disable");
@@ -209,7 +209,7 @@ test("a scrape reads each store once, and what it measures with ends when everyt
   observation.close();
   observation.close();
   assert.equal(disable.mock.callCount(), 1);
-  // The first scrape of all may come after it.
+  // The first scrape of all may come after the close.
   const late = await serving(t);
   late.observation.close();
   assert.equal((await late.request("GET", "/metrics")).status, 200);

@@ -9,7 +9,7 @@ import { leasesOf } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import { defineWorkflow, final, implement, RetryError } from "../../src/index.ts";
 import { processingHandler, type SqsAnswer, type SqsEvent, type SqsRecord } from "../../src/lambda/index.ts";
-import { seeded, startDisorderProxy } from "../backend/aws/disorder.ts";
+import { numbersInTurn, type Run, seeded, startDisorderProxy } from "../backend/aws/disorder.ts";
 import { createStack, startEmulators } from "../backend/aws/emulators.ts";
 import { createEventSource, invocation } from "./eventSource.ts";
 
@@ -29,13 +29,7 @@ type Handled = "received" | "packed";
 const handled: readonly Handled[] = ["received", "packed"];
 let stages = 0;
 
-interface Run {
-  readonly status: Handled;
-  readonly customer: string;
-  readonly number: number;
-}
-
-/** Two instances of the processing function over disorderly queues. */
+/** Makes two instances of the processing function over disorderly queues. */
 async function functions(t: TestContext, mode: DeliveryMode, handle: (run: Run) => Promise<void> = async () => {}) {
   const stage = `ld${++stages}`;
   const upstream = process.env.AWS_ENDPOINT_URL_SQS as string;
@@ -78,7 +72,7 @@ async function functions(t: TestContext, mode: DeliveryMode, handle: (run: Run) 
     received: createEventSource({ queueUrl: stack.queueUrl("received") as string }),
     packed: createEventSource({ queueUrl: stack.queueUrl("packed") as string }),
   };
-  // The functions log a line for each attempt.
+  // The functions log a line for each attempt, which tests read here.
   const write = t.mock.method(process.stdout, "write", (_line: unknown) => true);
   t.after(async () => {
     write.mock.restore();
@@ -108,7 +102,7 @@ async function functions(t: TestContext, mode: DeliveryMode, handle: (run: Run) 
   };
   const invoke = (event: SqsEvent, instance = 0): Promise<SqsAnswer> =>
     (instances[instance] as (typeof instances)[number])(event, invocation());
-  /** How many attempts on an order the functions told of, with that outcome: one for each commit that took place. */
+  /** Counts an order's logged attempts of an outcome: one for each commit. */
   const told = (id: string, outcome: string): number =>
     write.mock.calls.filter(({ arguments: [line] }) => {
       const text = String(line);
@@ -121,7 +115,7 @@ function failedOf({ batchItemFailures }: SqsAnswer): string[] {
   return batchItemFailures.map(({ itemIdentifier }) => itemIdentifier);
 }
 
-/** As if the queue had given this message, too. */
+/** Makes a record of another message that the queue might have given. */
 function record(like: SqsRecord, orderId: string, visit: number): SqsRecord {
   const attributes = { ...like.attributes, ApproximateReceiveCount: "1" };
   return {
@@ -130,7 +124,7 @@ function record(like: SqsRecord, orderId: string, visit: number): SqsRecord {
   };
 }
 
-describe("the processing function, given what queues may give", () => {
+describe("the processing function over queues with copies and disorder", () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
@@ -188,9 +182,8 @@ describe("the processing function, given what queues may give", () => {
       assert.deepEqual(overlaps, []);
       for (const status of handled) {
         for (const customer of customers) {
-          const numbers = runs.filter((run) => run.status === status && run.customer === customer).map((r) => r.number);
           assert.deepEqual(
-            numbers.filter((number, at) => number !== numbers[at - 1]),
+            numbersInTurn(runs, status, customer),
             Array.from({ length: each }, (_, number) => number),
             `${status}, ${customer}`,
           );
@@ -199,7 +192,7 @@ describe("the processing function, given what queues may give", () => {
     });
   }
 
-  it("moves an order once where one event brings its message twice, and another instance has it too", async (t) => {
+  it("moves an order once where one event has its message twice and another instance has it too", async (t) => {
     const { told, runs, engine, place, receive, invoke } = await functions(t, "standard");
     const id = await place("a", 0);
     const [message] = await receive("received", 1);
@@ -211,13 +204,13 @@ describe("the processing function, given what queues may give", () => {
     assert.deepEqual([order?.status, order?.visit, order?.past.length], ["packed", 1, 1]);
     assert.equal(told(id, "moved"), 1);
     assert.ok(runs.length >= 1 && runs.length <= 4);
-    // Long after, once more.
+    // The copy comes again long after.
     const before = runs.length;
     assert.deepEqual(failedOf(await invoke({ Records: [copy] })), []);
     assert.deepEqual([(await engine.get(id))?.version, runs.length], [order?.version, before]);
   });
 
-  it("counts one attempt where a message that fails is there twice", async (t) => {
+  it("counts one attempt where a failing message is in the event twice", async (t) => {
     const { told, place, standing, receive, invoke } = await functions(t, "standard", async () => {
       throw new Error("down");
     });
@@ -229,7 +222,7 @@ describe("the processing function, given what queues may give", () => {
     assert.equal(told(id, "retried"), 1);
   });
 
-  it("drops the message of a visit that is over, and puts off one that is ahead", async (t) => {
+  it("drops a message of a visit that is over, and puts off one of a visit that is ahead", async (t) => {
     const { runs, engine, place, standing, receive, invoke, sources } = await functions(t, "standard");
     const [first, second] = [await place("a", 0), await place("a", 1)];
     const records = await receive("received", 2);
@@ -241,7 +234,7 @@ describe("the processing function, given what queues may give", () => {
     ]);
     const [packed] = await receive("packed", 1);
     assert.ok(packed);
-    // Reordered: what the second order will be once it is packed comes first; and the first one's earlier visit again.
+    // The event begins with a message of the second order's next visit, and ends with one of the first's past visit.
     const ahead = record(packed, second, 1);
     const answer = await invoke({ Records: [ahead, packed, record(of(first), first, 0)] });
     assert.deepEqual(failedOf(answer), []);
@@ -250,10 +243,10 @@ describe("the processing function, given what queues may give", () => {
       ["received", 0],
     ]);
     assert.equal(runs.length, 2);
-    // Final: its visits' messages are nobody's any more.
+    // The first order is final: messages of its visits are dropped.
     assert.deepEqual(failedOf(await invoke({ Records: [of(first), packed] })), []);
     assert.deepEqual([runs.length, (await engine.get(first))?.visit], [2, 2]);
-    // The one that was ahead comes again.
+    // The message that was ahead comes again.
     assert.deepEqual(failedOf(await invoke({ Records: [of(second)] })), []);
     const again = await receive("packed", 2);
     assert.ok(again.some(({ messageId }) => messageId !== ahead.messageId));
@@ -262,7 +255,7 @@ describe("the processing function, given what queues may give", () => {
     assert.deepEqual((await standing([second]))[0]?.[0], "sent");
   });
 
-  it("serves a group in turn though its head is there twice and an old message stands between (fifo)", async (t) => {
+  it("serves a group in turn where its head comes twice and an old message stands in between (fifo)", async (t) => {
     let down = true;
     const { runs, place, standing, receive, invoke, sources } = await functions(t, "fifo", async ({ number }) => {
       if (down && number === 2) throw new RetryError({ delaySeconds: 0 });
@@ -277,7 +270,7 @@ describe("the processing function, given what queues may give", () => {
     const stale = record(zero, ids[0] as string, 0);
     const event = { Records: [zero, { ...zero, receiptHandle: randomUUID() }, b, one, stale, two, three, four] };
     const answer = await invoke(event);
-    // The third waits to be tried again, and holds back who stands behind it.
+    // The third order waits for its next attempt, and holds back the orders behind it.
     assert.deepEqual(
       failedOf(answer),
       [two, three, four].map(({ messageId }) => messageId),

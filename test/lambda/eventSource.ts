@@ -1,13 +1,13 @@
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import type { Invocation, SqsAnswer, SqsEvent, SqsRecord } from "../../src/lambda/index.ts";
 
-/** What an event source mapping does: receives, invokes, and takes off what is not answered as failed. */
+/** Does what an event source mapping does: receives batches, and deletes messages that are not answered as failed. */
 export function createEventSource(options: {
   readonly queueUrl: string;
   readonly visibilitySeconds?: number;
-  /** How long a receive waits for messages. Default 1 s. */
+  /** How long a receive waits for messages. Default: 1 s. */
   readonly waitSeconds?: number;
-  /** Default: what the environment says when it receives for the first time. */
+  /** Default: the environment's endpoint at the first receive. */
   readonly endpoint?: string;
 }) {
   const { queueUrl, visibilitySeconds = 30, waitSeconds = 1 } = options;
@@ -17,7 +17,7 @@ export function createEventSource(options: {
   });
   const queue = queueUrl.split("/").at(-1);
   return {
-    /** One batch as an event; records that are read by no function come back when their invisibility ends. */
+    /** Receives one batch as an event. Records that no function handles come back when their invisibility ends. */
     async receive(max = 10): Promise<SqsEvent> {
       const { Messages = [] } = await sqs.send(
         new ReceiveMessageCommand({

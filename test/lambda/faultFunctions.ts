@@ -12,12 +12,12 @@ import {
 import { type Fault, nameOf, stageName } from "../backend/aws/faults.ts";
 import { createEventSource, invocation } from "./eventSource.ts";
 
-/** What the event source asks, and not the functions. */
+/** The call that the event source makes, and the functions do not. */
 const taken = { action: "DeleteMessage" };
 const { hidden, received, registry, shards } = kinds;
 
 export interface FunctionCell extends Cell {
-  /** The first invocation of the processing function has no time to begin anything. */
+  /** Whether the processing function's first invocation has too little time to begin. */
   readonly shortOfTime?: boolean;
 }
 
@@ -40,7 +40,7 @@ const makers = { request: requestHandler, processing: processingHandler, sweep: 
 type Name = keyof typeof makers;
 const visibilitySeconds = 3;
 
-/** The order is placed and handled by functions, an event source and a schedule. What dies is made anew. */
+/** Has functions, event sources and a schedule place and handle the order. A part that dies is replaced. */
 export async function endsOnce(stage: Stage, cell: FunctionCell, fault: Fault): Promise<void> {
   const { stack, delivery, proxy, number } = stage;
   const app = createApp();
@@ -48,7 +48,7 @@ export async function endsOnce(stage: Stage, cell: FunctionCell, fault: Fault): 
   let made = 0;
   let over = false;
 
-  /** A new name, under which the proxy knows whose a call is, and the word that its bearer is gone. */
+  /** Makes a name by which the proxy knows the caller, and a promise that resolves when the caller is killed. */
   const deaths = new Map<number, () => void>();
   const alive = () => {
     const own = ++made;
@@ -59,7 +59,7 @@ export async function endsOnce(stage: Stage, cell: FunctionCell, fault: Fault): 
     deaths.get(killed)?.(),
   );
 
-  /** A function, made when it is first invoked; an invocation that dies resolves to undefined, and so does one that throws. */
+  /** Makes a function at its first invocation. An invocation that dies or throws resolves to undefined. */
   const functionOf = <N extends Name>(name: N) => {
     const make = () => {
       const { gone, named } = alive();

@@ -39,7 +39,7 @@ interface Shown {
   readonly failure: { code: string } | null;
 }
 
-/** A stack and the three functions over it, as Lambda would run them. */
+/** Makes a stack and the three functions over it, as Lambda runs them. */
 async function functions(
   t: TestContext,
   delivery: DeliveryMode,
@@ -93,7 +93,7 @@ async function functions(
     return answer.json();
   };
   const get = async (id: string): Promise<Shown> => (await call("GET", `/parcels/${id}`)).json();
-  /** Receives a batch of at least so many messages; a receive may bring fewer than there are. */
+  /** Receives a batch of `count` messages, by several receives where one brings fewer. */
   const receive = async (status: string, count: number): Promise<SqsEvent> => {
     const Records: SqsEvent["Records"][number][] = [];
     for (let tries = 0; Records.length < count && tries < 20; tries++) {
@@ -122,7 +122,7 @@ async function functions(
   return { app, counts, stage, call, place, get, receive, settle, handle, processing, sweep, sources };
 }
 
-/** The figures that functions write from now on, without their heads. */
+/** Collects the figures that functions write from now on, without CloudWatch's directives. */
 function figuresOf(t: TestContext): Record<string, unknown>[] {
   const figures: Record<string, unknown>[] = [];
   const { stdout } = process;
@@ -136,7 +136,7 @@ function figuresOf(t: TestContext): Record<string, unknown>[] {
   return figures;
 }
 
-describe("the functions", () => {
+describe("the Lambda functions", () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
@@ -162,7 +162,7 @@ describe("the functions", () => {
     });
   }
 
-  it("answer as the API does everywhere, and 501 where one function cannot tell", async (t) => {
+  it("answer as the API does on a server, and 501 to requests that one function cannot answer", async (t) => {
     const { call } = await functions(t, "standard");
     assert.equal((await call("GET", "/healthz")).statusCode, 200);
     assert.equal((await call("GET", `/parcels/${randomUUID()}`)).json().code, "order_not_found");
@@ -180,7 +180,7 @@ describe("the functions", () => {
     assert.equal((await call("POST", "/parcels", { customer: "b" }, key)).statusCode, 409);
   });
 
-  it("take a batch whole, a line for a line, and none above 4 MB", async (t) => {
+  it("answer each line of a batch, and refuse a batch above 4 MB", async (t) => {
     const { call } = await functions(t, "standard");
     const lines = [{ data: { customer: "a" } }, { data: {} }, { data: { customer: "b" } }];
     const type = { "content-type": "application/x-ndjson" };
@@ -194,7 +194,7 @@ describe("the functions", () => {
     assert.deepEqual([large.statusCode, large.json().code], [413, "body_too_large"]);
   });
 
-  it("answer a standard batch in part: what moved is done, what failed comes again by a message of its own", async (t) => {
+  it("complete a standard batch where one order fails: the failed order comes again by a new message", async (t) => {
     const { place, get, handle } = await functions(t, "standard", async (does) => {
       if (does === "fail") throw new Error("down");
       if (does === "refuse") throw new PermanentError("never");
@@ -212,7 +212,7 @@ describe("the functions", () => {
     assert.equal((await get(bad.id)).attempts, 2);
   });
 
-  it("start nothing with less than a handler's time left, and give it back at once", async (t) => {
+  it("start no handler with less than its time left, and give the message back at once", async (t) => {
     let runs = 0;
     const { place, get, receive, settle, processing, handle } = await functions(t, "standard", async () => {
       runs++;
@@ -222,12 +222,12 @@ describe("the functions", () => {
     const answer = await processing(event, invocation(5_000));
     assert.deepEqual([answer.batchItemFailures.length, runs], [1, 0]);
     await settle("received", event, answer);
-    // Long before the 30 s of its invisibility, and no attempt is counted for it.
+    // The message comes again long before its invisibility of 30 s ends, and no attempt was counted.
     assert.equal(await handle("received", 1), 0);
     assert.deepEqual([(await get(id)).status, (await get(id)).attempts, runs], ["packed", 0, 1]);
   });
 
-  it("serve a group in turn: behind one that fails nothing is done, and other groups go on", async (t) => {
+  it("serve a group in turn: no order behind a failed one is handled, and other groups go on", async (t) => {
     const seen: (string | undefined)[] = [];
     const { place, get, receive, processing } = await functions(t, "fifo", async (does) => {
       seen.push(does);
@@ -235,7 +235,7 @@ describe("the functions", () => {
     });
     const orders: Shown[] = [];
     for (const does of ["a1", "a2", "b1"]) orders.push(await place({ customer: does.slice(0, 1), does }));
-    // The queue hands several of one group to one invocation; the emulator gives one at a time, so the second is made.
+    // SQS gives several messages of a group to one invocation. The emulator gives one at a time, so the test adds one.
     const event = await receive("received", 2);
     const [first] = event.Records;
     const head = event.Records.find(({ body }) => JSON.parse(body).id === orders[0]?.id);
@@ -262,7 +262,7 @@ describe("the functions", () => {
     );
   });
 
-  it("leave messages of a queue that they know nothing of, and bodies that Cauce did not write", async (t) => {
+  it("leave messages of an unknown queue, and messages that Cauce did not write", async (t) => {
     const { receive, place, processing } = await functions(t, "standard");
     await place({ customer: "a" });
     const [record] = (await receive("received", 1)).Records;
@@ -274,7 +274,7 @@ describe("the functions", () => {
     assert.deepEqual(answer.batchItemFailures, [{ itemIdentifier: "m-2" }]);
   });
 
-  it("write what came of attempts and placings for CloudWatch", async (t) => {
+  it("write the counts of attempts and placings for CloudWatch", async (t) => {
     const { call, receive, processing } = await functions(t, "standard", async (does) => {
       if (does === "fail") throw new Error("down");
       if (does === "refuse") throw new PermanentError("never");
@@ -348,7 +348,7 @@ describe("the functions", () => {
       const ids: string[] = [];
       for (const customer of ["a", "a", "b"]) ids.push((await place({ customer })).id);
       assert.equal((await call("POST", "/parcels/queues/received/pause")).statusCode, 200);
-      // In FIFO the queue gives the head of each group.
+      // In FIFO the queue gives the first message of each group.
       const event = await receive("received", delivery === "fifo" ? 2 : 3);
       const answer = await processing(event, invocation());
       await settle("received", event, answer);
@@ -363,7 +363,7 @@ describe("the functions", () => {
     });
   }
 
-  it("sweep once, as long as there is time", async (t) => {
+  it("sweep once, while there is time", async (t) => {
     const { sweep } = await functions(t, "standard");
     assert.deepEqual(await sweep({}, invocation()), { swept: 0 });
     assert.deepEqual(await sweep({}, invocation(100)), { swept: 0 });
@@ -404,12 +404,12 @@ describe("the functions", () => {
         received.push(...(await backend.receive(asked)).map(({ orderId }) => orderId));
       }
       await backend.close();
-      // One by the placing, one by the sweep.
+      // One message is of the placing, and one of the sweep.
       assert.deepEqual(received, [id, id], name);
     }
   });
 
-  it("remove what is older than the retention, as long as there is time", async (t) => {
+  it("remove orders older than the retention, while there is time", async (t) => {
     process.env.CAUCE_RETENTION_DAYS = "2";
     t.after(() => {
       delete process.env.CAUCE_RETENTION_DAYS;

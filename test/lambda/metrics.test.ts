@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createFigures, emfLines, type Metric, units } from "../../src/lambda/metrics.ts";
+import { createFunctionMetrics, emfLines, type Metric, units } from "../../src/lambda/metrics.ts";
 
 const now = Date.UTC(2026, 10, 24);
 const unitsOfCloudWatch = ["Count", "Milliseconds"];
@@ -17,7 +17,7 @@ interface Line {
   readonly [member: string]: unknown;
 }
 
-/** The line as an object, after everything that CloudWatch's specification of the format asks of it. */
+/** Parses a line, and asserts every rule of CloudWatch's specification of the format. */
 function checked(text: string): Line {
   assert.match(text, /^[^\n]+\n$/);
   assert.ok(Buffer.byteLength(text) <= 1_048_576);
@@ -50,8 +50,8 @@ function checked(text: string): Line {
   return line;
 }
 
-describe("a line of figures", () => {
-  it("is what CloudWatch takes, with each metric's unit", () => {
+describe("a line of metrics", () => {
+  it("has the format that CloudWatch takes, with each metric's unit", () => {
     const values = new Map((Object.keys(units) as Metric[]).map((metric) => [metric, [1]]));
     const [line, ...more] = emfLines({ stage: "dev", workflow: "orders", status: "paid" }, values, now).map(checked);
     assert.deepEqual(more, []);
@@ -66,7 +66,7 @@ describe("a line of figures", () => {
     assert.deepEqual([line?.stage, line?.workflow, line?.status], ["dev", "orders", "paid"]);
   });
 
-  it("holds a hundred durations, and further lines hold the rest", () => {
+  it("holds 100 durations, and further lines hold the rest", () => {
     const all = Array.from({ length: 250 }, (_, n) => n);
     const values = new Map<Metric, number[]>([
       ["AttemptsMoved", [250]],
@@ -87,16 +87,16 @@ describe("a line of figures", () => {
     );
   });
 
-  it("is none where nothing has a value", () => {
+  it("is not written where no metric has a value", () => {
     assert.deepEqual(emfLines({ workflow: "orders" }, new Map([["AttemptsMoved", []]]), now), []);
   });
 });
 
-describe("figures", () => {
+describe("the metrics of a function", () => {
   const figures = (metrics: boolean) => {
     const lines: string[] = [];
     return {
-      ...createFigures(
+      ...createFunctionMetrics(
         { stage: "dev", metrics },
         (line) => lines.push(line),
         () => now,
@@ -105,9 +105,9 @@ describe("figures", () => {
     };
   };
 
-  it("add counts up and keep durations apart, a line for each status and workflow", () => {
+  it("add counts up and keep each duration, in a line for each status and workflow", () => {
     const { add, write, lines } = figures(true);
-    // What more an object has is no dimension.
+    // Other fields of the object are no dimensions.
     const paid = { workflow: "orders", status: "paid", timeoutSeconds: 30 };
     add("AttemptsMoved", 1, paid);
     add("AttemptsMoved", 1, paid);
@@ -127,7 +127,7 @@ describe("figures", () => {
     );
   });
 
-  it("are written once, and a count of nothing not at all", () => {
+  it("are written once, and a count of 0 is not written", () => {
     const { add, write, lines } = figures(true);
     add("OrdersPlaced", 1, { workflow: "orders" });
     write();

@@ -14,7 +14,7 @@ import { app, workflow } from "./apps/poison.ts";
 import { createEventSource } from "./eventSource.ts";
 
 const processing = fileURLToPath(new URL("apps/poison.ts", import.meta.url));
-/** A deployed queue's is longer: until then nobody sees what a function that died had in hand. */
+/** How long a killed function's messages stay invisible, in seconds. A deployed queue's time is longer. */
 const killedSeconds = 3;
 
 interface Ended {
@@ -23,7 +23,7 @@ interface Ended {
   readonly answer: SqsAnswer | undefined;
 }
 
-/** A stack, and its event source, which gives one message at a time to a processing function in a process of its own. */
+/** Makes a stack and its event source, which gives messages to a processing function in a process of its own. */
 async function mapping(t: TestContext, delivery: DeliveryMode, stage = `p-${delivery}`) {
   const stack = await createStack({ workflow: workflow.name, stage, mode: delivery, statuses: ["received"] });
   const queueUrl = stack.queueUrl("received") as string;
@@ -61,14 +61,14 @@ async function mapping(t: TestContext, delivery: DeliveryMode, stage = `p-${deli
       assert.ok(order);
       return order;
     },
-    /** The next message, which comes back in a few seconds where its function is to be killed. */
+    /** Receives the next messages. Where the function is to be killed, they come back after 3 s. */
     async receive(killed: boolean, count = 1): Promise<SqsEvent> {
       for (;;) {
         const event = await (killed ? short : long).receive(count);
         if (event.Records.length === count) return event;
       }
     },
-    /** A function gets it: which order it was of, and how the function ended. One that died has answered nothing. */
+    /** Gives an event to a function. Returns the order's id and the function's end, without an answer where it died. */
     async invoke(event: SqsEvent) {
       const ended = await run(event);
       if (ended.answer !== undefined) await long.settle(event, ended.answer);
@@ -95,14 +95,14 @@ describe("an order that kills its function", { concurrency: 3 }, () => {
     ["standard", "exit", { code: 3, signal: null }],
     ["fifo", "abort", { code: null, signal: "SIGABRT" }],
   ] as const) {
-    it(`ends as failed after its attempts and one run more, and holds up nothing then (${delivery})`, async (t) => {
+    it(`fails after its attempts and one run more, and holds up no order after that (${delivery})`, async (t) => {
       const { place, get, receive, invoke, left } = await mapping(t, delivery);
       const id = await place({ customer: "a", dies });
       const followers: string[] = [];
       for (let run = 0; run < 3; run++) {
         const event = await receive(true);
         if (run === 0 && delivery === "fifo") {
-          // Behind it nothing of its group is given out, and others are.
+          // The queue gives no message of its group behind it, and does give those of other groups.
           for (let n = 0; n < 2; n++) followers.push(await place({ customer: "a" }));
           const other = await place({ customer: "b" });
           assert.equal(idOf(event), id);
@@ -124,7 +124,7 @@ describe("an order that kills its function", { concurrency: 3 }, () => {
     });
   }
 
-  it("takes no more than one attempt from those that were in its batch", async (t) => {
+  it("costs the other orders of its batch one attempt at most", async (t) => {
     const { place, get, receive, invoke, left } = await mapping(t, "standard", "p-beside");
     const deadly = await place({ customer: "a", dies: "exit" });
     const beside = [await place({ customer: "b", slow: true }), await place({ customer: "c", slow: true })];

@@ -1,26 +1,27 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createKey, formatKeyLine } from "../../src/http/auth.ts";
-import { lambdaAuth, lambdaSettings } from "../../src/lambda/open.ts";
+import { lambdaAuth } from "../../src/lambda/open.ts";
+import { readFunctionSettings } from "../../src/node/readSettings.ts";
 
 describe("a function's settings", () => {
-  it("have defaults, but for who may call", () => {
-    const settings = lambdaSettings({});
+  it("have defaults, except for the access", () => {
+    const settings = readFunctionSettings({});
     assert.deepEqual([settings.stage, settings.delivery, settings.public], ["dev", "standard", false]);
     assert.equal(settings.metrics, true);
     assert.throws(() => lambdaAuth(settings), { code: "keys_required" });
     assert.equal(settings.retentionDays, undefined);
-    assert.equal(lambdaSettings({ CAUCE_RETENTION_DAYS: "30" }).retentionDays, 30);
-    assert.equal(lambdaAuth(lambdaSettings({ CAUCE_PUBLIC: "true" })), undefined);
+    assert.equal(readFunctionSettings({ CAUCE_RETENTION_DAYS: "30" }).retentionDays, 30);
+    assert.equal(lambdaAuth(readFunctionSettings({ CAUCE_PUBLIC: "true" })), undefined);
   });
 
-  it("take keys, whose lines commas part", () => {
+  it("take keys as lines separated by commas", () => {
     const [first, second] = [createKey(), createKey()];
     const lines = [
       formatKeyLine({ name: "a", role: "read", sha256: first.sha256 }),
       formatKeyLine({ name: "b", role: "operate", sha256: second.sha256 }),
     ];
-    const auth = lambdaAuth(lambdaSettings({ CAUCE_KEYS: lines.join(",") }));
+    const auth = lambdaAuth(readFunctionSettings({ CAUCE_KEYS: lines.join(",") }));
     assert.deepEqual(
       auth?.keys.map(({ name, role }) => [name, role]),
       [
@@ -43,7 +44,7 @@ describe("a function's settings", () => {
   ] as const) {
     it(`refuse ${name}=${value}, with its name on one line`, () => {
       assert.throws(
-        () => lambdaSettings({ [name]: value }),
+        () => readFunctionSettings({ [name]: value }),
         (error: Error & { code?: string }) => {
           assert.equal(error.code, "setting_invalid");
           assert.match(error.message, new RegExp(`^${name}[^\\n]*$`));

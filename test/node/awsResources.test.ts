@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { z } from "zod";
 import { defineWorkflow, final, implement } from "../../src/index.ts";
-import { stackBackend } from "../../src/node/awsResources.ts";
+import { backendOnAws } from "../../src/node/awsResources.ts";
 
 const appOf = (name: string) =>
   implement(
@@ -14,10 +14,10 @@ const choice = { stage: "dev", queueUrlBase: undefined, delivery: "standard" } a
 const topicArn = "arn:aws:sns:eu-west-1:123456789012:one-topic-dev";
 
 describe("the backend of a stack", () => {
-  it("refuses one topic for several workflows, in functions as in processes", () => {
+  it("refuses one topic for several workflows", () => {
     const both = [appOf("one"), appOf("two")];
-    assert.throws(() => stackBackend(both, { ...choice, topicArn }, log), { code: "setting_invalid" });
-    assert.equal(typeof stackBackend(both, { ...choice, topicArn: undefined }, log), "function");
-    assert.equal(typeof stackBackend(appOf("one"), { ...choice, topicArn }, log), "function");
+    assert.throws(() => backendOnAws(both, { ...choice, topicArn }, log), { code: "setting_invalid" });
+    assert.equal(typeof backendOnAws(both, { ...choice, topicArn: undefined }, log), "function");
+    assert.equal(typeof backendOnAws(appOf("one"), { ...choice, topicArn }, log), "function");
   });
 });

@@ -2,19 +2,20 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
-import { type Help, listen } from "../../src/node/server.ts";
+import type { ServerBindings } from "../../src/http/body.ts";
+import { listen } from "../../src/node/server.ts";
 
 const host = "127.0.0.1";
 const minute = 60_000;
 
-/** A server whose requests are answered by the test, and whose timers stand still. */
+/** Starts a server whose requests the test answers, and whose timers stand still. */
 async function serving(t: TestContext) {
   t.mock.timers.enable({ apis: ["setInterval"] });
-  const arrived = Promise.withResolvers<{ request: Request; help: Help }>();
+  const arrived = Promise.withResolvers<{ request: Request; server: Required<ServerBindings> }>();
   const answer = Promise.withResolvers<Response>();
   const server = await listen(
-    (request, help) => {
-      arrived.resolve({ request, help });
+    (request, bindings) => {
+      arrived.resolve({ request, server: bindings });
       return answer.promise;
     },
     { host, port: 0 },
@@ -35,8 +36,8 @@ const head = (length: string) => `POST / HTTP/1.1\r\nHost: a\r\n${length}\r\n\r\
 test("a body that does not come in time is answered with 408, and the connection closed", async (t) => {
   const { socket, arrived, tick } = await serving(t);
   socket.write(`${head("Content-Length: 10")}{`);
-  const { help } = await arrived;
-  void help.readBody(100).catch(() => {});
+  const { server } = await arrived;
+  void server.readBody(100).catch(() => {});
   tick();
   let text = "";
   for await (const chunk of socket) text += chunk;
@@ -44,11 +45,11 @@ test("a body that does not come in time is answered with 408, and the connection
   assert.match(text, /"code":"request_timed_out"/);
 });
 
-test("a body that came is forgotten: the answer may take longer", async (t) => {
+test("a body that came in time sets no limit to its answer", async (t) => {
   const { socket, arrived, answer, tick } = await serving(t);
   socket.write(`${head("Content-Length: 2")}{}`);
-  const { help } = await arrived;
-  assert.equal(Buffer.from((await help.readBody(100)) ?? []).toString(), "{}");
+  const { server } = await arrived;
+  assert.equal(Buffer.from((await server.readBody(100)) ?? []).toString(), "{}");
   tick();
   tick();
   answer.resolve(new Response("late"));
@@ -56,16 +57,16 @@ test("a body that came is forgotten: the answer may take longer", async (t) => {
   assert.match(text, /^HTTP\/1\.1 200 [\s\S]*late/);
 });
 
-test("one that has time is cut off only when it stands still", async (t) => {
+test("a body without a time limit is cut off only when it stalls", async (t) => {
   const { socket, arrived, tick } = await serving(t);
   socket.write(head("Transfer-Encoding: chunked"));
-  const { request, help } = await arrived;
-  help.takeTime();
+  const { request, server } = await arrived;
+  server.disableTimeout();
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();
   for (let n = 0; n < 5; n++) {
     socket.write("1\r\nx\r\n");
     assert.equal((await reader.read()).value?.length, 1);
-    // One check short of the limit, which begins anew with what came since.
+    // This is one check short of the limit, which starts again with each piece.
     t.mock.timers.tick(minute - 5_000);
   }
   const closed = once(socket, "close");

@@ -16,7 +16,7 @@ function logging(t: TestContext, level: LogLevel) {
   return { log: openLog({ level, to: openSync(file, "w") }), text: () => readFileSync(file, "utf8") };
 }
 
-test("a line has its level, time and fields; what JSON has no word for does not stop it", async (t) => {
+test("a log line has its level, time and fields, also where JSON cannot hold a field", async (t) => {
   const { log, text } = logging(t, "info");
   const loop: Record<string, unknown> = { big: 12n };
   loop.loop = loop;
@@ -40,7 +40,7 @@ test("a line has its level, time and fields; what JSON has no word for does not 
   assert.equal(end, "");
 });
 
-test("fields of every kind and odd messages are lines of JSON, in the order in which they were written", async (t) => {
+test("log lines are JSON in the order in which they were written, whatever their fields and messages", async (t) => {
   const { log, text } = logging(t, "info");
   const fields = [
     { text: '"\n\\ \u2028 \ud800 漢', none: null, missing: undefined, not: Number.NaN, yes: true },
@@ -69,9 +69,9 @@ test("fields of every kind and odd messages are lines of JSON, in the order in w
   );
 });
 
-test("what is under way to a slow file is written before what comes after it", async (t) => {
+test("log lines under way to a slow file are written before later ones", async (t) => {
   const { log, text } = logging(t, "info");
-  // Every thread that writes files has something else to do first.
+  // Every thread of the pool that writes files is busy first.
   for (let n = 0; n < 8; n++) pbkdf2("password", "salt", 100_000, 64, "sha512", () => {});
   for (let n = 0; n < 1_000; n++) log.info({ n, padding: "x".repeat(200) }, "many");
   await log.close();
@@ -84,7 +84,7 @@ test("what is under way to a slow file is written before what comes after it", a
   );
 });
 
-test("a log whose reader is gone closes all the same", async () => {
+test("a log whose reader has left closes", async () => {
   const script = `
     const { openLog } = await import(${JSON.stringify(new URL("../../src/node/log.ts", import.meta.url).href)});
     const log = openLog({ level: "info", to: 2 });
@@ -101,7 +101,7 @@ test("a log whose reader is gone closes all the same", async () => {
   assert.deepEqual(await once(child, "exit"), [7, null]);
 });
 
-test("a level writes itself and what is worse", async (t) => {
+test("a log writes the lines of its level and of the levels above", async (t) => {
   for (const [level, expected] of [
     ["info", ["info", "warn", "error"]],
     ["warn", ["warn", "error"]],

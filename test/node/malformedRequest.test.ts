@@ -5,9 +5,9 @@ import { listen } from "../../src/node/server.ts";
 
 const host = "127.0.0.1";
 
-/** Everything that a server sends back until it closes the connection. */
+/** Sends bytes to a server, and reads everything until it closes the connection. */
 async function answerTo(sent: string): Promise<string> {
-  // An app that waits for the body, as all routes that take one do.
+  // The app waits for the body, as every route with a body does.
   const server = await listen(async (request) => new Response(await request.text()), { host, port: 0 });
   const socket = connect(server.port, host);
   try {
@@ -37,7 +37,7 @@ const problems = [
   ["a path that is none", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid_request"],
   ["an address that is none", "GET http://a:b:c/ HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid_request"],
   ["a request for a tunnel", "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid_request"],
-  ["what is no HTTP", "hello\r\n\r\n", 400, "invalid_request"],
+  ["a text that is no HTTP", "hello\r\n\r\n", 400, "invalid_request"],
   ["a length that is no number", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400, "invalid_request"],
   [
     "two lengths of a body",
@@ -65,7 +65,7 @@ for (const [what, sent, status, code] of problems) {
   });
 }
 
-test("an Expect that nobody knows is passed over", async () => {
+test("an unknown Expect header is ignored", async () => {
   const text = await answerTo("GET / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nConnection: close\r\n\r\n");
   assert.match(text, /^HTTP\/1\.1 200 /);
 });

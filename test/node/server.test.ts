@@ -7,14 +7,14 @@ import { listen, run } from "../../src/node/server.ts";
 
 const host = "127.0.0.1";
 
-/** Something to run, which notes what is asked of it. */
+/** Makes a Cauce that notes its calls. */
 function recorded(fetch: (request: Request) => Response | Promise<Response> = () => new Response("ok")) {
   const calls: string[] = [];
   const note = (name: string) => async () => void calls.push(name);
   return { calls, fetch, start: note("start"), drain: note("drain"), close: note("close") };
 }
 
-/** A request over a connection that is kept alive; resolves to the answer once it is read. */
+/** Sends a request over a connection that is kept alive. Resolves to the answer once it is read. */
 async function ask(agent: Agent, port: number, path = "/"): Promise<IncomingMessage> {
   const [response] = (await once(get({ host, port, path, agent }), "response")) as [IncomingMessage];
   response.resume();
@@ -23,7 +23,7 @@ async function ask(agent: Agent, port: number, path = "/"): Promise<IncomingMess
 }
 
 describe("run", () => {
-  it("binds the port, then processes; at the end it drains before it closes", async () => {
+  it("binds the port before it processes, and drains before it closes", async () => {
     const stop = Promise.withResolvers<void>();
     const ready = Promise.withResolvers<number>();
     const cauce = recorded();
@@ -44,9 +44,9 @@ describe("run", () => {
     await assert.rejects(fetch(`http://${host}:${port}`));
   });
 
-  // The time after which a drain ends connections that no client closes does not pass. Node ends idle ones after 65 s by
-  // itself, so a drain that waits for them fails by this limit.
-  it("answers what is in flight, and does not wait for connections kept alive", { timeout: 60_000 }, async (t) => {
+  // Time stands still, so the drain's own limit never ends a connection. Node ends idle ones after 65 s, so a drain
+  // that waits for them fails by this test's limit of 60 s.
+  it("answers requests in flight, and does not wait for idle connections", { timeout: 60_000 }, async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const stop = Promise.withResolvers<void>();
     const ready = Promise.withResolvers<number>();
@@ -81,7 +81,7 @@ describe("run", () => {
     assert.equal(cauce.calls.at(-1), "close");
   });
 
-  it("closes the store when the port cannot be bound, and starts nothing", async (t) => {
+  it("closes the store when the port cannot be bound, and starts no processing", async (t) => {
     const taken = createServer().listen(0, host);
     await once(taken, "listening");
     t.after(() => taken.close());
@@ -97,7 +97,7 @@ describe("run", () => {
     assert.deepEqual(cauce.calls, ["drain", "close"]);
   });
 
-  it("lets go of the port when processing cannot start", async () => {
+  it("closes the port when processing cannot start", async () => {
     const cauce = { ...recorded(), start: () => Promise.reject(new Error("stranded")) };
     const options = {
       listen: () => listen(cauce.fetch, { host, port: 0 }),
@@ -111,13 +111,13 @@ describe("run", () => {
 });
 
 describe("listen", () => {
-  it("says that an address is not this machine's", async () => {
-    // TEST-NET-1 (RFC 5737) belongs to nobody.
+  it("rejects with address_unavailable for an address that is not this machine's", async () => {
+    // No machine has an address of TEST-NET-1 (RFC 5737).
     const listening = listen(() => new Response(), { host: "192.0.2.1", port: 0 });
     await assert.rejects(listening, { code: "address_unavailable", message: /192\.0\.2\.1/ });
   });
 
-  it("asks a client that never pauses to go, once it closes", async () => {
+  it("closes the connection of a client that never pauses, once it is closing itself", async () => {
     const asked = { "/first": Promise.withResolvers<void>(), "/second": Promise.withResolvers<void>() };
     const answer = Promise.withResolvers<void>();
     const listener = await listen(

@@ -5,10 +5,6 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
-export const typescript = fileURLToPath(import.meta.resolve("typescript/package.json")).replace(
-  /package\.json$/,
-  "bin/tsc",
-);
 
 export interface Ended {
   readonly code: number | null;
@@ -17,7 +13,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** A command in a directory, in a process group of its own. */
+/** Starts a command in a directory, in a process group of its own. */
 export function begin(directory: string, command: string, ...args: readonly string[]) {
   const child = spawn(command, args, {
     cwd: directory,
@@ -25,7 +21,7 @@ export function begin(directory: string, command: string, ...args: readonly stri
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
-  // Apart: which of the two comes first is the machine's.
+  // The two outputs are kept apart, since their order depends on the machine.
   const written = { stdout: "", stderr: "" };
   let heard = () => {};
   for (const name of ["stdout", "stderr"] as const) {
@@ -34,7 +30,7 @@ export function begin(directory: string, command: string, ...args: readonly stri
       heard();
     });
   }
-  // Closed once whoever holds its output is gone: what it started, too.
+  // The child closes once every process that holds its output has ended, those that it started, too.
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve({ code, signal, ...written }));
@@ -43,7 +39,7 @@ export function begin(directory: string, command: string, ...args: readonly stri
     ended,
     /** Sends a signal to the command alone. */
     kill: (signal: NodeJS.Signals) => void child.kill(signal),
-    /** Sends a signal to it and to all that it started, as a terminal does; gone already is fine. */
+    /** Sends a signal to the command and every process that it started, as a terminal does, where any still runs. */
     killAll(signal: NodeJS.Signals) {
       try {
         if (child.pid !== undefined) process.kill(-child.pid, signal);
@@ -51,7 +47,7 @@ export function begin(directory: string, command: string, ...args: readonly stri
         if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
       }
     },
-    /** Resolves to the first match in its standard output; rejects if it ends without one. */
+    /** Resolves to the first match in its standard output. Rejects if it ends without one. */
     wrote(pattern: RegExp): Promise<RegExpExecArray> {
       return new Promise((resolve, reject) => {
         heard = () => {
@@ -80,13 +76,7 @@ export async function run(directory: string, command: string, ...args: readonly 
   return stdout;
 }
 
-/** Installs what the directory's package.json asks for, and `packages`; from npm's cache where it has them. */
-export function npmInstall(directory: string, ...packages: readonly string[]): Promise<string> {
-  const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
-  return run(directory, "npm", "install", ...quiet, ...packages);
-}
-
-/** How many bytes the files of a directory have. */
+/** Counts the bytes of a directory's files. */
 export function bytesIn(directory: string): number {
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
   return entries
@@ -94,7 +84,7 @@ export function bytesIn(directory: string): number {
     .reduce((bytes, { parentPath, name }) => bytes + statSync(join(parentPath, name)).size, 0);
 }
 
-/** What a person's shell would have: this Node first, and nothing of the npm and the test runner around this test. */
+/** Gives a user's environment: this Node first, and no variables of the npm and the test runner around this test. */
 function environment(): NodeJS.ProcessEnv {
   const around =
     /^(CAUCE_|NODE_TEST_|NODE_OPTIONS$|npm_(lifecycle|package)_|npm_config_local_prefix$|npm_command$|INIT_CWD$)/;

@@ -16,7 +16,7 @@ async function runScript(t: TestContext, args: readonly string[]) {
   const child = spawn(process.execPath, ["--conditions=source", script, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
   });
-  // The script ends its server before it ends itself.
+  // At SIGTERM the script ends its server before itself.
   t.after(() => void child.kill("SIGTERM"));
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]);
   return { stdout, stderr, code: code as number | null };
@@ -29,7 +29,7 @@ describe("npm run crash", { concurrency: 2 }, () => {
       const said = `${stderr}${stdout}`;
       const last = String(stdout.trimEnd().split("\n").at(-1));
       assert.match(last, /^\{"kills":3,"acknowledged":\d+,"lost":0,"appliedTwice":0,"handlerRepeats":\d+\}$/, said);
-      // Each kill but those at a start comes after an acknowledgement, and after the last there are more.
+      // Each kill, except those during a start, comes after acknowledgements, and more follow the last kill.
       assert.ok((JSON.parse(last) as { acknowledged: number }).acknowledged >= 40, said);
       assert.equal(code, 0, said);
     });
@@ -84,7 +84,7 @@ describe("judge", () => {
     const failure = failed ? { code: "worker_lost", message: "m", fingerprint: "m", at: "" } : null;
     return { data: { ref }, status, version, history, failure };
   };
-  /** What a flawless run leaves, but for what is given. */
+  /** Makes the evidence of a flawless run, with the given fields changed. */
   const evidence = (rows: readonly StoredRow[], fields: Partial<Evidence> = {}): Evidence => ({
     delivery: "fifo",
     acknowledgements: rows.map(acknowledgementOf),
@@ -100,7 +100,7 @@ describe("judge", () => {
     assert.ok(verdict.faults.length > 0);
   };
 
-  it("finds nothing wrong where nothing is, and counts repeats", () => {
+  it("finds no fault in a correct run, and counts repeats", () => {
     const repeated = row("c", [2, 1, 1]);
     assert.deepEqual(judge(evidence([a, b, repeated])), {
       acknowledged: 3,
@@ -112,7 +112,7 @@ describe("judge", () => {
     });
   });
 
-  it("finds an acknowledged order that is missing, unfinished, failed, or another one", () => {
+  it("finds an acknowledged order that is missing, unfinished, failed, or stored as another one", () => {
     counts(1, 0, { ...evidence([a]), acknowledgements: [a, b].map(acknowledgementOf) });
     const [received, checked] = visitsOf(a);
     const unfinished = { status: "checked", visit: 1, version: 3, history: [received, { ...checked, attempts: 2 }] };
@@ -124,7 +124,7 @@ describe("judge", () => {
     });
   });
 
-  it("finds a visit that was made twice, a commit too many, a wrong way, and what the API tells otherwise", () => {
+  it("finds a visit that was made twice, a commit too many, a wrong path, and an answer that differs from the store", () => {
     const [first, second, third, last] = visitsOf(a);
     counts(0, 1, evidence([{ ...a, version: 5, history: [first, second, second, third, last] }]));
     counts(0, 1, evidence([{ ...a, version: 5 }]));
@@ -142,14 +142,14 @@ describe("judge", () => {
     counts(0, 1, evidence([a, { ...b, ref: a.ref }]));
   });
 
-  it("finds an attempt that ran twice, that never ran, or whose order is not there", () => {
+  it("finds an attempt that ran twice, that never ran, or whose order is missing", () => {
     const [run] = runsOf(a) as [Run];
     counts(0, 0, evidence([a], { runs: [...runsOf(a), run] }));
     counts(0, 0, evidence([a], { runs: runsOf(a).slice(1) }));
     counts(0, 0, evidence([a], { runs: [...runsOf(a), { ...run, id: "z" }] }));
   });
 
-  it("finds a stored order that nobody was told of and that is not finished", () => {
+  it("finds an unfinished stored order that was never acknowledged", () => {
     counts(0, 0, evidence([row("a", [], { failed: true })], { acknowledgements: [], answers: new Map() }));
   });
 
@@ -179,13 +179,13 @@ describe("proveSynced", () => {
   const [first, second] = [page(ids[0]), page(ids[1])];
   const faults = (...lines: string[]) => proveSynced(readCalls(lines)).faults.length;
 
-  it("passes an answer after the sync of its whole batch", () => {
+  it("accepts an answer after the sync of its whole batch", () => {
     const lines = [header(false), first, header(true), second, syncBegins, syncReturns, answer(ids[0]), answer(ids[1])];
     const proof = proveSynced(readCalls(lines));
     assert.deepEqual(proof, { answered: new Set(ids), syncs: 1, faults: [] });
   });
 
-  it("finds an answer before the sync, while it runs, or after one that failed", () => {
+  it("finds an answer before the sync, during it, or after a failed one", () => {
     assert.equal(faults(header(true), first, answer(ids[0]), sync), 1);
     assert.equal(faults(header(true), first, syncBegins, answer(ids[0]), syncReturns), 1);
     assert.equal(faults(header(true), first, `14 fsync(${wal}) = -1 EIO (Input/output error)`, answer(ids[0])), 1);
@@ -201,7 +201,7 @@ describe("proveSynced", () => {
     assert.equal(faults(header(true), first, sync, answer(ids[1])), 1);
   });
 
-  it("reads answers that are written in parts", () => {
+  it("reads answers that are written in several parts", () => {
     const parts = `7 writev(36<socket:[1]>, [{iov_base="HTTP/1.1 202 Accepted\\r\\nlocation: /crash/${ids[0]}\\r\\n", iov_len=90}, {iov_base="{}", iov_len=2}], 2) = 92`;
     assert.equal(faults(header(true), first, parts, sync), 1);
     assert.equal(faults(header(true), first, sync, parts), 0);

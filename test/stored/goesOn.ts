@@ -12,7 +12,7 @@ const hoursLater = 3 * 3_600;
 const daySeconds = 86_400;
 const visitsShown = 50;
 
-/** What an older Cauce stored is read, and goes on where it stood. `copy` gives a store of its own, which the test removes. */
+/** Registers the tests that an older Cauce's store is read and goes on. `copy` gives a test its own copy. */
 export function describeStored(
   store: "sqlite" | "aws",
   delivery: DeliveryMode,
@@ -33,7 +33,7 @@ export function describeStored(
   };
 
   describe(`the ${store} store that ${expected.madeBy} left in ${delivery} delivery`, () => {
-    it("reads as it did: orders, lists, queues, failures, and what is paused", async (t) => {
+    it("reads as it did: orders, lists, queues, failures and pauses", async (t) => {
       const { cauce } = await open(t);
       assertReads(await readAll(cauce), expected);
       assert.equal(await cauce.get(workflow, expected.removedId), undefined);
@@ -51,14 +51,14 @@ export function describeStored(
       const { placed, order } = await place("removed", { label: "removed" });
       assert.equal(placed, true);
       assert.notEqual(order.id, expected.removedId);
-      // A move has a key of its own.
+      // A transition has a key of its own.
       const { id, version } = orderOf(expected, "moved");
       const moving = { to: "sent", reason: "the customer called", results: { asked: { by: "phone" } } };
       const again = await cauce.transition(workflow, id, moving, { idempotencyKey: keyOf("moving") });
       assert.equal(again.version, version);
     });
 
-    it("goes on where it stood, to the end of every order", async (t) => {
+    it("goes on from every order's status to the order's end", async (t) => {
       const { cauce, clock, handled } = await open(t);
       const idOf = (label: string) => orderOf(expected, label).id;
       await cauce.transition(workflow, idOf("held"), { to: "sent" });
@@ -71,7 +71,7 @@ export function describeStored(
       const others = [...labelsIn(expected, "received"), ...labelsIn(expected, "weighed"), "failed", "held", "lost"];
       for (const label of others) await reaches(cauce, idOf(label), "sent");
       for (const label of packed) assert.equal((await cauce.get(workflow, idOf(label)))?.status, "packed", label);
-      // What the sweep queues again is not in the order of a group: on AWS it is all there is of the queue.
+      // A sweep does not queue a group in its order. On AWS a restored store has only the messages of the sweep.
       if (store === "sqlite" && delivery === "fifo") {
         const group = handled.filter((each) => each.startsWith("group"));
         assert.deepEqual(group, ["group head, received", "group second, received", "group third, received"]);
@@ -94,7 +94,7 @@ export function describeStored(
   });
 }
 
-/** The orders that stood in a status and had not failed. */
+/** Gives the labels of the orders that stood in a status and had not failed. */
 function labelsIn({ orders }: Expected, status: string): string[] {
   return Object.entries(orders)
     .filter(([, order]) => order.status === status && order.failure === null)
@@ -110,7 +110,7 @@ async function reaches(cauce: Cauce, id: string, status: string): Promise<void> 
     const order = await cauce.get(workflow, id);
     if (order?.status === status) return;
     assert.equal(order?.failure, null);
-    // A read of SQLite is no I/O: without a turn of the event loop no other thread is heard.
+    // A read of SQLite is no I/O. Without a turn of the event loop, no message of the writer's thread arrives.
     await turn();
   }
 }

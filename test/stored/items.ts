@@ -3,10 +3,10 @@ import { type AttributeValue, BatchWriteItemCommand, type DynamoDBClient, ScanCo
 
 type Item = Record<string, AttributeValue>;
 
-/** BatchWriteItem's limit. */
+/** The largest number of items in one BatchWriteItem. */
 const writesMost = 25;
 
-/** Every item of a table, by its key. */
+/** Reads every item of a table, in the order of their keys. */
 export async function scan(dynamo: DynamoDBClient, table: string): Promise<Item[]> {
   const items: Item[] = [];
   for (let next: Item | undefined; ; ) {
@@ -28,7 +28,7 @@ export async function load(dynamo: DynamoDBClient, table: string, items: readonl
   }
 }
 
-/** DynamoDB's own JSON, an item a line: bytes are base64. */
+/** Writes DynamoDB's own JSON, one item a line, with bytes as base64. */
 export function writeItems(file: string, items: readonly Item[]): void {
   const lines = items.map((item) =>
     JSON.stringify(item, (_, value) => (value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value)),

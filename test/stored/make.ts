@@ -1,8 +1,8 @@
 /**
- * Makes the fixtures of this folder: stores as an older Cauce left them, killed with orders in hand, and beside each what
- * that Cauce said of it. They were made by the commit that `madeBy` names and are never made again: what they are for is
- * that later code reads them. Files that are there are not written over. Run from a checkout of the version whose stores
- * are wanted, in a copy of this folder that has none:
+ * Makes the fixtures of this folder: stores that an older Cauce left when it was killed with orders in hand, and beside
+ * each store that Cauce's reading of it. `madeBy` names the commit that made them. They are never made again, since
+ * they test that later code reads them, and existing files are not written over. Run it from a checkout of the version
+ * whose stores are wanted, in a copy of this folder without fixtures:
  *
  *   node --conditions=source test/stored/make.ts
  */
@@ -23,15 +23,15 @@ import { appOf, asPlanned, type Parcel } from "./parcels.ts";
 import { actor, type Expected, keyOf, namesOf, readAll, statuses, workflow } from "./reading.ts";
 
 const log = { info() {}, warn() {}, error() {} };
-/** A fixture that is there is never written over. */
+/** Refuses to write over an existing fixture. */
 const once = { flag: "wx" };
 const long = "Ein langer Zettel. ".repeat(60);
 const parcelsPaused = ["packed", "weighed", "lost"];
 
-/** One store: how it is opened, and what the death of the process that has it leaves. */
+/** A store, and what the death of its process leaves of it. */
 interface Store {
   open(): BackendFactory;
-  /** What is there now is what `open` leads to from now on. */
+  /** Has `open` open the present state of the store from now on, as after SIGKILL. */
   kill(): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ interface Made {
   readonly clock: FakeClock;
   readonly keyed: readonly string[];
   readonly removedId: string;
-  /** Ends the handlers and the processes; what they write then is in no fixture. */
+  /** Ends the handlers and the processes. No fixture has what they write then. */
   end(): Promise<void>;
 }
 
@@ -158,7 +158,7 @@ async function makeOrders(store: Store, delivery: DeliveryMode): Promise<Made> {
   const second = await open(false);
   await place(second, { label: "fresh" }, true);
   await place(second, { label: "fresh large", note: long, customer: "c" });
-  // Only this status is polled: what was placed right now stays as it was placed.
+  // Only this status is polled, so the orders placed above stay as they were placed.
   await second.start({ statuses: ["weighed"] });
   await second.resume(workflow, "weighed");
   await untilHanging(hanging, 2);
@@ -166,7 +166,7 @@ async function makeOrders(store: Store, delivery: DeliveryMode): Promise<Made> {
 
   const third = await open(false);
   await third.start({ statuses: ["weighed"] });
-  // An attempt that is lost is told of before the next begins.
+  // A lost attempt is recorded before the next begins.
   await Promise.any(
     ["in hand", "in hand too", "behind"].map((label) => until(third, label, ({ attempts }) => attempts > 0)),
   );
@@ -186,7 +186,7 @@ async function untilHanging(hanging: readonly unknown[], count: number): Promise
   while (hanging.length < count) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** What stands beside the fixture: read by a Cauce of its own, which does not start. */
+/** Writes the expected reading beside the fixture, read by a Cauce of its own that does not start. */
 async function writeExpected(backend: BackendFactory, store: "sqlite" | "aws", delivery: DeliveryMode, made: Made) {
   const at = made.clock.now();
   const app = appOf(() => "sent");
@@ -198,7 +198,7 @@ async function writeExpected(backend: BackendFactory, store: "sqlite" | "aws", d
   writeFileSync(namesOf(store, delivery).expected, linesOf(expected), once);
 }
 
-/** JSON with an order a line. */
+/** Writes JSON with one order a line. */
 function linesOf(expected: Expected): string {
   const inner = (value: unknown): string => {
     if (value === null || typeof value !== "object") return JSON.stringify(value);
@@ -237,7 +237,7 @@ async function makeSqlite(delivery: DeliveryMode): Promise<void> {
   rmSync(root, { recursive: true });
 }
 
-/** What a killed process leaves: the file and its write-ahead log. */
+/** Copies what a killed process leaves: the file and its write-ahead log. */
 function copyFile(from: string, to: string): void {
   for (const name of [`${workflow}.db`, `${workflow}.db-wal`]) cpSync(join(from, name), join(to, name));
 }
@@ -248,7 +248,7 @@ async function makeAws(delivery: DeliveryMode): Promise<void> {
   const options = { ...stack, shards: 2, pollSeconds: 1 };
   const dynamo = new DynamoDBClient();
   const made = await makeOrders(
-    // Its leases end by the machine's clock, so a second process gets what a first has in hand.
+    // Leases end by the machine's clock, so a second process gets the deliveries that a first has in hand.
     { open: () => aws({ ...options, stage: stages.made }), async kill() {} },
     delivery,
   );

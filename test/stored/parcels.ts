@@ -3,7 +3,7 @@ import { type AnyHandler, type App, implement } from "../../src/core/handlers.ts
 import { defineWorkflow, final, type Order, PermanentError, RetryError } from "../../src/index.ts";
 
 const data = z.object({
-  /** By which the tests know the order. */
+  /** The name by which the tests know the order. */
   label: z.string(),
   customer: z.string().optional(),
   /** What each handler did when the fixtures were made, attempt by attempt: see `asPlanned`. */
@@ -13,7 +13,7 @@ const data = z.object({
 
 export type Parcel = z.input<typeof data>;
 
-/** Every kind of status, and two that lead to each other. */
+/** Statuses of every kind, of which two lead to each other. */
 const statuses = {
   received: {
     to: ["packed", "asked", "held", "turning", "fragile", "weighed", "sent"],
@@ -35,7 +35,7 @@ const options = { name: "parcels", data, group: ({ customer }: Parcel) => custom
 
 const parcels = defineWorkflow({ ...options, statuses });
 
-/** The definition of a time when parcels could be lost. */
+/** An older definition, with the status "lost". */
 const withLost = defineWorkflow({
   ...options,
   statuses: {
@@ -55,9 +55,9 @@ export function appOf(handler: Handler, { lost = false } = {}): App {
 }
 
 /**
- * A handler that does as the order's plan says for its status and attempt, the last word for all attempts that follow:
- * `to sent`, `to sent large` (with large results), `retry 60`, `throw …`, `stop …`, `hang`, `turn 55 sent` (goes there after
- * so many visits).
+ * Makes a handler that follows the order's plan for its status and attempt. The last step of a plan holds for all later
+ * attempts. Steps are `to sent`, `to sent large` (with large results), `retry 60`, `throw …`, `stop …`, `hang` and
+ * `turn 55 sent` (goes there after 55 visits).
  */
 export function asPlanned(hang: () => Promise<never>): Handler {
   return ({ id, data, status, visit }, { attempt }) => {

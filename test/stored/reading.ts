@@ -5,12 +5,12 @@ import type { Cauce, DeliveryMode, Order } from "../../src/index.ts";
 import type { Parcel } from "./parcels.ts";
 
 export const workflow = "parcels";
-/** Those that have a queue on AWS; the last one only when the fixtures were made. */
+/** The statuses that have a queue on AWS. The last one had it only when the fixtures were made. */
 export const statuses = ["received", "packed", "turning", "returning", "fragile", "weighed", "lost"];
 export const actor = { runtime: "node", name: "maker" } as const;
 export const keyOf = (label: string) => `key of ${label}`;
 
-/** What the library says of a store, with orders by their labels. */
+/** The library's reading of a store, with orders by their labels. */
 export interface Reading {
   readonly orders: Readonly<Record<string, Order>>;
   readonly lists: Readonly<Record<string, readonly string[]>>;
@@ -18,14 +18,14 @@ export interface Reading {
   readonly failures: readonly object[];
 }
 
-/** What stands beside a stored fixture. */
+/** The expected reading that stands beside a fixture. */
 export interface Expected extends Reading {
   readonly madeBy: string;
-  /** When it was made, in milliseconds since 1970. */
+  /** The time at which the fixture was made, in milliseconds since 1970. */
   readonly at: number;
-  /** The orders that were placed with a key. */
+  /** The labels of orders that were placed with a key. */
   readonly keyed: readonly string[];
-  /** An order that was removed. */
+  /** The id of an order that was removed. */
   readonly removedId: string;
 }
 
@@ -63,14 +63,14 @@ export async function readAll(cauce: Cauce): Promise<Reading> {
   return { orders, lists, queues: await cauce.queues(workflow), failures: await cauce.failures(workflow) };
 }
 
-/** That all that was stored is read as it was then; what later versions tell besides is no fault. */
+/** Asserts that everything stored is read as it was then. Fields of later versions are no fault. */
 export function assertReads(actual: Reading, expected: Reading): void {
   assert.deepEqual(actual.lists, expected.lists);
   assert.deepEqual(Object.keys(actual.orders), Object.keys(expected.orders));
   for (const [label, order] of Object.entries(expected.orders)) {
     const now = actual.orders[label] as Order;
     assertHolds(now, order, label);
-    // A partial comparison of lists lets longer ones pass.
+    // A partial comparison accepts longer lists.
     assert.equal(now.history.length, order.history.length, label);
     assert.deepEqual([now.data, now.results], [order.data, order.results], label);
   }

@@ -13,9 +13,9 @@ import type { Fault } from "./faults/fault.ts";
 import { faults } from "./faults/faults.ts";
 
 const modes: readonly DeliveryMode[] = ["standard", "fifo"];
-/** Short, since what is missing never comes. */
+/** The patience for faulty backends, short since a missing delivery never comes. */
 const patienceSeconds = 0.02;
-/** For backends that are right, where what is missing comes as soon as the machine lets it. */
+/** The patience for right backends, long enough for a busy machine. */
 const enoughSeconds = 600;
 const idOf = (each: ContractCase): string => `law ${each.law}: ${each.name}`;
 
@@ -24,7 +24,7 @@ const open: BackendUnderTest["open"] = async ({ clock, delivery }) => {
   return { backend, remove: () => backend.close() };
 };
 
-/** Which cases a backend fails. Whatever fails must fail by assertion: the suite itself may not stumble. */
+/** Gives the cases that a backend fails. A case must fail by an assertion, and by no other error. */
 async function failing(cases: readonly ContractCase[]): Promise<string[]> {
   const failed: string[] = [];
   for (const each of cases) {
@@ -38,7 +38,7 @@ async function failing(cases: readonly ContractCase[]): Promise<string[]> {
   return failed;
 }
 
-describe("every case fails for a fault of its law", () => {
+describe("the contract's cases against faulty backends", () => {
   const found = new Set<string>();
 
   const openWith =
@@ -55,7 +55,7 @@ describe("every case fails for a fault of its law", () => {
 
   for (const fault of faults) {
     const { law, delivery, name } = fault;
-    test(`law ${law}, ${delivery}: ${name}`, async () => {
+    test(`a case of law ${law} fails where ${name} (${delivery})`, async () => {
       const options = { open: openWith(fault), delivery, survives: "nothing", patienceSeconds } as const;
       const failed = await failing(backendContract(options).filter((each) => each.law === law));
       assert.notDeepEqual(failed, []);
@@ -63,15 +63,15 @@ describe("every case fails for a fault of its law", () => {
     });
   }
 
-  test("and none is left that never failed", () => {
+  test("every case of the contract fails for some fault of its law", () => {
     const cases = modes.flatMap((delivery) => backendContract({ open, delivery, survives: "nothing" }));
     const never = new Set(cases.map(idOf).filter((id) => !found.has(id)));
     assert.deepEqual([...never], []);
   });
 });
 
-describe("with a store that survives", () => {
-  /** What opens a store and is closed, or dies, before it. */
+describe("the contract's cases over stores that survive", () => {
+  /** Makes a front of a store that may close or die before the store. */
   function front(store: LocatedBackend): { backend: LocatedBackend; drop: () => void } {
     const stop = new AbortController();
     const check = () => {
@@ -114,7 +114,7 @@ describe("with a store that survives", () => {
       return { backend: first.backend, reopen: again, crash: again, remove: () => store.close() };
     };
 
-  /** The cases that only a store that survives can be asked. */
+  /** Gives the cases for stores that survive alone. */
   function survivalCases(
     after: (store: LocatedBackend) => LocatedBackend,
     delivery: DeliveryMode,
@@ -126,18 +126,18 @@ describe("with a store that survives", () => {
   }
 
   for (const delivery of modes) {
-    test(`${delivery}: the cases hold for one that does`, async () => {
+    test(`every case passes for a store that survives (${delivery})`, async () => {
       assert.deepEqual(await failing(survivalCases((store) => store, delivery, enoughSeconds)), []);
     });
 
-    test(`${delivery}: every case fails for one that begins anew`, async () => {
+    test(`every case fails for a store that begins empty (${delivery})`, async () => {
       const cases = survivalCases((store) => emptied(store), delivery, patienceSeconds);
       assert.ok(cases.length > 10);
       assert.deepEqual(await failing(cases), cases.map(idOf));
     });
   }
 
-  test("law 6 finds that what was in flight does not say so after a crash", async () => {
+  test("a case of law 6 fails where a delivery in flight at a crash does not come back as redelivered", async () => {
     const forgetful = (store: LocatedBackend): LocatedBackend => ({
       ...store,
       receive: async (options) => (await store.receive(options)).map((each) => ({ ...each, redelivered: false })),
@@ -147,7 +147,7 @@ describe("with a store that survives", () => {
     assert.match(failed[0] ?? "", /^law 6: a delivery in flight comes back after a crash/);
   });
 
-  /** The same store's limits, with nothing in it. */
+  /** Makes an empty store with the limits of another. */
   function emptied(store: LocatedBackend): LocatedBackend {
     return {
       ...store,
@@ -161,7 +161,7 @@ describe("with a store that survives", () => {
     };
   }
 
-  test("a store that is said to survive must be able to show it", async () => {
+  test("cases fail for a store that is said to survive and cannot be reopened", async () => {
     const cases = backendContract({ open, delivery: "standard", survives: "crashing" });
     const failed = await failing(cases.filter((each) => /outlives a c/.test(each.name)));
     assert.ok(failed.length > 2);
@@ -193,7 +193,7 @@ test("describeBackend registers every case of both modes, by name and law", asyn
   await run();
 });
 
-test("the store is removed after a case that fails, and the case's own error is the one that is told", async () => {
+test("a failed case removes its store, and rejects with its own error", async () => {
   let removed = 0;
   const [first] = backendContract({
     delivery: "standard",

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 
-test("it stands still until it is advanced", () => {
+test("a fake clock stands still until it is advanced", () => {
   const clock = fakeClock(1_000);
   assert.equal(clock.now(), 1_000);
   clock.advance(1.5);
@@ -12,11 +12,11 @@ test("it stands still until it is advanced", () => {
   assert.equal(clock.now(), 2_500);
 });
 
-test("without a start it begins on 24 November 2026", () => {
+test("a fake clock without a start begins on 24 November 2026", () => {
   assert.equal(new Date(fakeClock().now()).toISOString(), "2026-11-24T00:00:00.000Z");
 });
 
-test("callbacks come before advance returns, in the order of time, each at its own time", () => {
+test("callbacks are made before advance returns, in the order of their times, each at its own time", () => {
   const clock = fakeClock(0);
   const rung: [string, number][] = [];
   const ring = (name: string) => () => rung.push([name, clock.now()]);
@@ -35,7 +35,7 @@ test("callbacks come before advance returns, in the order of time, each at its o
   assert.equal(clock.timers, 1);
 });
 
-test("a timer that a callback sets within the span rings too, and one past it does not", () => {
+test("a timer that a callback sets rings within the advanced span, and not past it", () => {
   const clock = fakeClock(0);
   const rung: number[] = [];
   const again = () => {
@@ -61,7 +61,7 @@ test("a cancelled timer does not ring, also when another callback cancels it", (
   assert.equal(clock.timers, 0);
 });
 
-test("any distance in time is allowed", () => {
+test("a timer may be set at any distance", () => {
   const clock = fakeClock(0);
   const rung: number[] = [];
   clock.at(100 * 86_400_000, () => rung.push(clock.now()));
@@ -72,7 +72,7 @@ test("any distance in time is allowed", () => {
   assert.deepEqual(rung, [100 * 86_400_000]);
 });
 
-test("a callback for a moment that has passed comes by itself, in the next turn, and not in this one", async () => {
+test("a callback for a past moment is made by itself, in the next turn of the event loop", async () => {
   const clock = fakeClock(1_000);
   const rung: string[] = [];
   clock.at(1_000, () => rung.push("now"));
@@ -96,14 +96,14 @@ test("a callback that advances the clock leaves it where it moved it", () => {
   assert.equal(clock.now(), 5_100);
 });
 
-test("time does not go back", () => {
+test("a fake clock does not go back", () => {
   const clock = fakeClock();
   assert.throws(() => clock.advance(-1), RangeError);
   assert.throws(() => clock.advance(Number.NaN), RangeError);
   assert.throws(() => clock.advance(Number.POSITIVE_INFINITY), RangeError);
 });
 
-test("it tells when the next callback comes, and not of one that was cancelled", () => {
+test("nextAt is the time of the next callback that was not cancelled", () => {
   const clock = fakeClock(0);
   assert.equal(clock.nextAt, null);
   const cancel = clock.at(100, () => {});

@@ -100,7 +100,7 @@ describe("given", () => {
       .then({ status: "rejected" });
   });
 
-  it("reads as a story: each step starts from the order after", () => {
+  it("starts each step of a story from the order after the last", () => {
     given(orders)
       .when({ kind: "moved", to: "awaitingPayment" })
       .then({ status: "awaitingPayment", visit: 1, version: 2, delivery: "end", expiresAt: 60_000 })
@@ -114,7 +114,7 @@ describe("given", () => {
       .then({ status: "rejected", visit: 3, delivery: "end", ended: { status: "paid", attempts: 2, error: "down" } });
   });
 
-  it("lets time pass", () => {
+  it("lets time pass by afterSeconds", () => {
     const waiting = given(orders, { status: "awaitingPayment" });
     waiting.afterSeconds(59.999).when({ kind: "expired" }).refused("stale");
     waiting
@@ -137,7 +137,7 @@ describe("then", () => {
     assert.throws(() => moved().then({ results: { tracking: "t" } }), AssertionError);
   });
 
-  it("compares failure, entry and ended in the given fields alone, and past whole", () => {
+  it("compares failure, entry and ended in the given fields alone, and past as a whole", () => {
     const failed = given(orders).when({ ...down, permanent: true });
     failed.then({ failure: { code: "handler_failed" }, entry: { error: "down" }, ended: null });
     assert.throws(() => failed.then({ failure: { code: "worker_lost" } }), AssertionError);
@@ -153,7 +153,7 @@ describe("then", () => {
     assert.throws(() => moved().then({ visit: 7 }), /visit: 7/);
   });
 
-  it("fails where the outcome was refused, with the code and the message", () => {
+  it("fails with the refusal's code and message where the outcome was refused", () => {
     const refused = given(orders).when({ kind: "retried" });
     assert.throws(() => refused.then({}), { name: "AssertionError", message: /refused with not_failed: .*"received"/ });
   });
@@ -167,7 +167,7 @@ describe("then", () => {
     }
   });
 
-  it("says so when it is awaited by mistake, instead of waiting for ever", async () => {
+  it("rejects when it is awaited by mistake, instead of waiting for ever", async () => {
     const when = moved() as unknown as PromiseLike<unknown>;
     await assert.rejects(async () => await when, /do not await it/);
   });
@@ -191,7 +191,7 @@ describe("refused", () => {
   });
 });
 
-it("shows the whole decision for what then does not compare", () => {
+it("a step shows the whole decision, for fields that `then` does not compare", () => {
   const { decision } = given(orders).when({ kind: "moved", to: "rejected" });
   assert.ok("change" in decision);
   assert.equal(decision.change.before.version, 1);

@@ -15,7 +15,7 @@ import { cauceError } from "../engine/support.ts";
 import { sampleOrder } from "../examples/support.ts";
 
 const start = "2026-11-24T00:00:00.000Z";
-/** Of a test whose real time stands still, too: it passes only for a handler that hangs. */
+/** How long a test waits in real time for its handlers. The wait is used up only where a handler hangs. */
 const patienceSeconds = 2;
 
 const jobs = defineWorkflow({
@@ -48,7 +48,7 @@ const jobsOf = (handler: Handler<typeof jobs, "taken", Resources>) =>
 const resources = { work: () => {} };
 const working = jobsOf(async ({ data }, { work, signal }) => ((await work(data.n, signal)) as "done") ?? "done");
 
-/** Runs a test and checks that it left nothing on its clock. */
+/** Runs a test, and asserts that it left no timer on its clock. */
 async function closing<T extends { close(): Promise<void>; clock: { readonly timers: number } }>(
   test: T,
   run: (test: T) => Promise<void>,
@@ -68,7 +68,7 @@ const summary = ({ attempt, outcome, at }: { attempt: number; outcome: string; a
 ];
 
 describe("testWorkflow", () => {
-  it("takes examples/orders to where its handlers, operators and time take it", async () => {
+  it("moves the orders of examples/orders by handlers, operators and time", async () => {
     await closing(await testWorkflow(ordersApp), async (shop) => {
       const shipped = await shop.place(sampleOrder());
       assert.equal(shipped.status, "shipped");
@@ -102,7 +102,7 @@ describe("testWorkflow", () => {
     });
   });
 
-  it("gives the repeat of an idempotency key the order that is there, and refuses other content", async () => {
+  it("answers a repeated idempotency key with the stored order, and refuses other content", async () => {
     await closing(await testWorkflow(working, { resources }), async (shop) => {
       const first = await shop.place({ n: 1 }, { idempotencyKey: "k" });
       assert.equal((await shop.place({ n: 1 }, { idempotencyKey: "k" })).id, first.id);
@@ -110,7 +110,7 @@ describe("testWorkflow", () => {
     });
   });
 
-  it("starts when it is told to, and time stands still while orders are handled", async () => {
+  it("starts when told, and time stands still while orders are handled", async () => {
     const startAt = new Date("2031-02-03T04:05:06Z");
     await closing(await testWorkflow(working, { resources, startAt }), async (shop) => {
       const { createdAt, updatedAt } = await shop.place({});
@@ -118,7 +118,7 @@ describe("testWorkflow", () => {
     });
   });
 
-  it("tries again at exactly the policy's times, and at those that a RetryError asks for", async () => {
+  it("makes retries at exactly the policy's times, and at those of a RetryError", async () => {
     const app = jobsOf((_, { attempt }) => {
       if (attempt === 1) throw new Error("down");
       if (attempt === 2) throw new RetryError({ delaySeconds: 3_600 });
@@ -142,7 +142,7 @@ describe("testWorkflow", () => {
     });
   });
 
-  it("marks an order failed when its attempts are used up, or at once for a PermanentError; a retry starts anew", async () => {
+  it("marks an order failed when its attempts are used up, or at once for a PermanentError, and a retry starts it again", async () => {
     let isDown = true;
     const app = jobsOf(({ data }) => {
       if (data.n === 1) throw new PermanentError("never");
@@ -167,7 +167,7 @@ describe("testWorkflow", () => {
     });
   });
 
-  it("says of an exhausted order where it went", async () => {
+  it("names the status to which an exhausted order went", async () => {
     const { taken: before, ...others } = jobs.statuses;
     const workflow = defineWorkflow({
       name: "jobs",
@@ -233,7 +233,7 @@ describe("testWorkflow", () => {
     );
   });
 
-  it("waits for what a handler really does outside", async () => {
+  it("waits for a handler's real work outside of the test", async () => {
     const server = createServer((_, response) => setTimeout(() => response.end("done"), 20));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const work = async () => {
@@ -242,10 +242,10 @@ describe("testWorkflow", () => {
       return (await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)).text();
     };
     try {
-      // Patience enough for a machine that is busy.
+      // The patience is long enough for a busy machine.
       await closing(await testWorkflow(working, { resources: { work }, patienceSeconds: 600 }), async (shop) => {
         assert.equal((await shop.place({})).status, "done");
-        // Time does not run away from it: it has ten seconds.
+        // The test's clock stands still, so the handler's limit of 10 s does not end it.
         const [order] = await Promise.all([shop.place({}), shop.advance({ seconds: 3_600 })]);
         assert.deepEqual(shop.attempts(order.id).map(summary), [[1, "moved", 0]]);
       });
@@ -255,7 +255,7 @@ describe("testWorkflow", () => {
     }
   });
 
-  it("ends a handler that does not end at its timeoutSeconds, as time passes", async () => {
+  it("times a handler out at its timeoutSeconds, as time passes", async () => {
     const aborted: number[] = [];
     let shop: Awaited<ReturnType<typeof testWorkflow<typeof jobs, typeof resources>>>;
     const work = (n: number, signal: AbortSignal) =>
@@ -297,13 +297,13 @@ describe("testWorkflow", () => {
       assert.equal(follower.status, "taken", "it waits behind the one in hand");
       await shop.advance({ seconds: 9.999 });
       assert.equal((await shop.get(follower.id)).status, "taken");
-      // Three timeouts and the pauses between them.
+      // The times are three timeouts and the pauses between them.
       await shop.advance({ seconds: 23 });
       assert.equal((await shop.get(follower.id)).status, "done");
     });
   });
 
-  it("is at rest when all handlers of a status hang, with orders waiting for one", async (t) => {
+  it("is at rest when every handler of a status hangs and orders wait for one", async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const workflow = defineWorkflow({
       name: "slow",
@@ -331,7 +331,7 @@ describe("testWorkflow", () => {
     });
   });
 
-  it("closes while a handler hangs, more than once, and takes nothing more", async () => {
+  it("closes while a handler hangs, more than once, and takes no more orders", async () => {
     const shop = await testWorkflow(working, {
       resources: { work: () => new Promise(() => {}) },
       patienceSeconds: 0.02,
@@ -391,7 +391,7 @@ describe("testWorkflow", () => {
     );
   });
 
-  it("lets two advances pass one after the other", async () => {
+  it("makes two advances at once one after the other", async () => {
     await closing(await testWorkflow(working, { resources }), async (shop) => {
       await Promise.all([shop.advance({ seconds: 5 }), shop.advance({ seconds: 7 })]);
       assert.equal(shop.clock.now() - Date.parse(start), 12_000);

@@ -4,7 +4,7 @@ import { type App, type HandlerContext, implement, lazy } from "../../src/core/h
 import { type DataOf, final, type ResultsOf, type StatusName } from "../../src/core/workflow.ts";
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-/** Compiles only where both types are the same; `any` is the same as nothing but itself. */
+/** Compiles only where both types are the same. `any` is the same as `any` alone. */
 function same<A, B>(_proof: Same<A, B>): void {}
 
 const orders = defineWorkflow({
@@ -39,7 +39,7 @@ same<DataOf<typeof free>, { n: string }>(true);
 
 const rest = { paid: () => "shipped" as const, old: () => "rejected" as const };
 
-// What a handler gets and returns.
+// The types of what a handler gets and returns.
 export const app: App = implement(orders, {
   resources: async () => ({ db: { find: (id: string) => id.length } }),
   release: async ({ db }) => void db.find(""),

@@ -39,7 +39,7 @@ export async function typed(cauce: Cauce): Promise<string> {
   await shop.pause("payed");
   const [queue] = await shop.queues();
   const oldest: string | null | undefined = queue?.oldestWaitingAt;
-  // By name nothing is known of the workflow.
+  // A workflow given by its name has no types of its own.
   const untyped = await cauce.workflow("orders").place({ anything: true });
   return `${placed} ${gift} ${oldest} ${untyped.order.status}`;
 }

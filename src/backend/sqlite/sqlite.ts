@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { type Clock, pause } from "../../core/clock.ts";
+import { type Clock, sleep } from "../../core/clock.ts";
 import { readNumbers } from "../../core/cursor.ts";
 import { CauceError } from "../../core/errors.ts";
 import { guarded } from "../guard.ts";
@@ -54,7 +54,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }).catch(faulty);
 
     const afterFault = async (again: () => unknown): Promise<void> => {
-      await pause(clock, retryAfterFaultSeconds, closing.signal);
+      await sleep(clock, retryAfterFaultSeconds, closing.signal);
       if (!closing.signal.aborted) again();
     };
     const channel = createChannel<PendingOperation>({

@@ -1,26 +1,25 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { CauceError } from "../../core/errors.ts";
-import { readStackSettings, stackSettings } from "../../node/serverSettings.ts";
-import { cauceVariables } from "../../node/settings.ts";
-import { addOptions, flagsOf, type Output } from "../output.ts";
+import { parseAs } from "../../node/readSettings.ts";
+import { settings } from "../../node/settings.ts";
+import { addSettings, givenSettings, type Output } from "../output.ts";
+import type { EmulateFlags } from "./emulate.ts";
 
-type Given = Record<string, string | boolean>;
+type Given = Record<string, unknown>;
 
 /** `cauce synth` and `cauce deploy`. The CDK is loaded by them and by nothing else. */
 export function addStackCommands(program: Command, output: Output): void {
-  const settingsOf = (given: Given) => readStackSettings(flagsOf(stackSettings, given), cauceVariables());
-
   const synthCommand = program
     .command("synth")
     .description("Writes the CloudFormation template of an app's workflows, and the code of their functions.")
     .argument("<app>", "module of the app, as for start")
-    .requiredOption("--out <directory>", "where they are written; made where it is missing");
-  addOptions(synthCommand, stackSettings);
+    .requiredOption("--out <directory>", "where they are written; made if it is missing");
+  addSettings(synthCommand, "stack");
   synthCommand
     .addHelpText(
       "after",
       `
-No account is needed. The rules of cdk-nag and CloudFormation's own are errors.
+It needs no account. A broken rule of cdk-nag or of CloudFormation is an error.
 
 Examples:
   $ cauce synth shop.app.ts --out cdk.out --keys shop.keys
@@ -28,7 +27,7 @@ Examples:
   $ cauce synth shop.app.ts --out cdk.out --compute kubernetes`,
     )
     .action(async (app: string, { out, ...given }: Given) => {
-      const chosen = settingsOf(given);
+      const chosen = givenSettings("stack", given);
       const { synth } = await import("./synth.ts");
       return synth(app, chosen, String(out), output);
     });
@@ -37,35 +36,28 @@ Examples:
     .command("deploy")
     .description("Makes or updates an app's stacks in your AWS account, after showing what changes.")
     .argument("<app>", "module of the app, as for start");
-  addOptions(deployCommand, stackSettings);
+  addSettings(deployCommand, "stack");
   deployCommand
     .option("--force", "deploy even where orders would be stranded or messages deleted")
     .option("--yes", "do not ask")
     .addHelpText(
       "after",
       `
-Credentials and Region are the AWS SDK's: AWS_PROFILE, AWS_REGION. Run "npx cdk bootstrap" once for each.
+Credentials and Region are the AWS SDK's: AWS_PROFILE, AWS_REGION. Run "npx cdk bootstrap" once for each
+account and Region.
 
 Examples:
   $ cauce deploy shop.app.ts --keys shop.keys
   $ cauce deploy shop.app.ts --stage prod --keys shop.keys --yes`,
     )
     .action(async (app: string, { force, yes, ...given }: Given) => {
-      const chosen = settingsOf(given);
+      const chosen = givenSettings("stack", given);
       const { deploy } = await import("./deploy.ts");
       return deploy(app, chosen, { output, force: force === true, yes: yes === true });
     });
 }
 
-interface EmulateGiven extends Readonly<Record<string, string | boolean | undefined>> {
-  readonly port: string;
-  readonly data?: string;
-  readonly chaos?: boolean;
-  readonly seed?: string;
-}
-
-const portMost = 65_535;
-const seedMost = 999_999_999;
+const seedMax = 999_999_999;
 
 /** `cauce emulate`. The emulators and the CDK are loaded by it and by nothing else. */
 export function addEmulateCommand(program: Command, output: Output): void {
@@ -73,47 +65,34 @@ export function addEmulateCommand(program: Command, output: Output): void {
     .command("emulate")
     .description("Runs the template that would be deployed on this machine: no account, no Docker.")
     .argument("<app>", "module of the app, as for start");
-  addOptions(command, stackSettings);
+  addSettings(command, "stack");
   command
-    .option(
-      "--port <port>",
-      "where the HTTP API is served, a second workflow's on the next; 0 takes any that is free",
-      "3000",
+    .addOption(
+      new Option("--port <port>", "port of the HTTP API; a second workflow gets the next one; 0 takes any free port")
+        .argParser((text) => parseAs(settings.port.takes, text, "--port"))
+        .default(3_000),
     )
     .option("--data <directory>", "keep the tables here (default: in memory)")
     .option("--chaos", "fail calls, repeat and reorder messages, delay filters and kill functions")
-    .option("--seed <number>", "what the faults of --chaos follow from (default: another each time)")
+    .option("--seed <number>", "number that the faults of --chaos follow from (default: a random one)", (text) =>
+      parseAs({ from: 0, to: seedMax }, text, "--seed"),
+    )
     .addHelpText(
       "after",
       `
-Needs dynalite, fauxqs, the AWS SDK, the CDK and esbuild, and names what is missing.
-What the functions log goes to standard error. SIGINT or SIGTERM end it.
+It needs dynalite, fauxqs, the AWS SDK, the CDK and esbuild, and names those that are missing.
+The log of the functions goes to standard error. SIGINT or SIGTERM end it.
 
 Examples:
   $ cauce emulate shop.app.ts --public
   $ cauce emulate shop.app.ts --public --delivery fifo --processors per-status --data ./aws
   $ cauce emulate shop.app.ts --public --chaos --seed 7`,
     )
-    .action(async (app: string, { port, data, chaos, seed, ...given }: EmulateGiven) => {
-      const settings = readStackSettings(flagsOf(stackSettings, given), cauceVariables());
-      if (seed !== undefined && chaos !== true)
-        throw new CauceError("setting_invalid", "--seed is for --chaos; add it");
-      const flags = {
-        port: wholeNumber("--port", port, portMost),
-        data,
-        seed:
-          chaos !== true
-            ? undefined
-            : seed === undefined
-              ? Math.floor(Math.random() * seedMost)
-              : wholeNumber("--seed", seed, seedMost),
-      };
+    .action(async (app: string, { port, data, chaos, seed: given, ...flags }: Given & EmulateFlags) => {
+      const chosen = givenSettings("stack", flags);
+      if (given !== undefined && !chaos) throw new CauceError("setting_invalid", "--seed is for --chaos; add it");
+      const seed = chaos ? (given ?? Math.floor(Math.random() * seedMax)) : undefined;
       const { emulateApp } = await import("./emulate.ts");
-      return emulateApp(app, settings, flags, output);
+      return emulateApp(app, chosen, { port, data, seed }, output);
     });
-}
-
-function wholeNumber(flag: string, text: string, most: number): number {
-  if (/^\d+$/.test(text) && Number(text) <= most) return Number(text);
-  throw new CauceError("setting_invalid", `${flag} must be a whole number from 0 to ${most}, not "${text}"`);
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { withPeers } from "../../deploy/optionalPeers.ts";
-import type { StackSettings } from "../../node/serverSettings.ts";
+import type { Settings } from "../../node/settings.ts";
 import { sdkPackages } from "../awsStore.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
@@ -12,9 +12,9 @@ import { assemble, findCdk, runCdk } from "./synth.ts";
 
 export interface DeployOptions {
   readonly output: Output;
-  /** Goes on where orders would be stranded or messages deleted. */
+  /** Whether to go on if orders would be stranded or messages deleted. */
   readonly force: boolean;
-  /** Does not ask. */
+  /** Whether to go on without asking. */
   readonly yes: boolean;
   /** The script of the CDK's command line. Default: that of the installed aws-cdk. */
   readonly cdk?: string;
@@ -22,9 +22,9 @@ export interface DeployOptions {
 
 /**
  * Makes or updates an app's stacks: shows what would change, looks at what is deployed, asks, and deploys. Throws
- * `orders_stranded`, `queue_in_use`, `deploy_failed`; before anything is bundled `store_denied` without credentials.
+ * `orders_stranded`, `queue_in_use`, `deploy_failed`, and before it bundles anything `store_denied` without credentials.
  */
-export async function deploy(path: string, settings: StackSettings, options: DeployOptions): Promise<void> {
+export async function deploy(path: string, settings: Settings<"stack">, options: DeployOptions): Promise<void> {
   const { output, force, yes } = options;
   const apps = await loadApp(path);
   const script = options.cdk ?? (await findCdk());
@@ -50,7 +50,7 @@ export async function deploy(path: string, settings: StackSettings, options: Dep
     };
     if (!force) await look();
     if (!(await confirmed(output, `Deploy ${names.join(", ")}`, yes))) return;
-    // Whoever was asked may have taken an hour to answer.
+    // The answer may have taken an hour.
     if (!force && !yes) await look();
     await run("deploy", "--require-approval", "never", "--progress", "events");
   } finally {

@@ -1,4 +1,4 @@
-import { ListQueuesCommand } from "@aws-sdk/client-sqs";
+import { paginateListQueues } from "@aws-sdk/client-sqs";
 import { call, destroyClients, openClients } from "../../backend/aws/clients.ts";
 import { countStanding } from "../../backend/aws/index/depths.ts";
 import { openQueue } from "../../backend/aws/queue/queue.ts";
@@ -6,13 +6,13 @@ import { systemClock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import type { Topology } from "../../deploy/topology.ts";
-import { refuseStranded, type StandingOrders } from "../../engine/queues.ts";
+import { type OpenOrders, refuseStranded } from "../../engine/queues.ts";
 
-const pageMost = 1_000;
+const pageSize = 1_000;
 
 /**
- * Looks whether the environment says which account and Region are meant, as the SDK reads it: whoever deploys for the
- * first time should not wait for a bundle to be told. Rejects with `store_denied`, `setting_invalid`.
+ * Looks whether the environment says which account and Region are meant, as the SDK reads it. A first deployment without
+ * them is then refused before anything is bundled. Rejects with `store_denied`, `setting_invalid`.
  */
 export async function refuseUnknownAccount(): Promise<void> {
   const clients = openClients();
@@ -26,7 +26,7 @@ export async function refuseUnknownAccount(): Promise<void> {
   }
 }
 
-/** What stands in the account of a workflow's stage: nothing before the first deployment. */
+/** Reads what the account holds of a workflow's stage: nothing before the first deployment. */
 export async function readDeployed(workflow: string, stage: string): Promise<Deployed> {
   const [rows, queues] = await Promise.all([
     countStanding(workflow, stage, systemClock()).catch((error: { readonly code?: string }) => {
@@ -46,17 +46,10 @@ async function readQueues(workflow: string, stage: string): Promise<readonly Dep
   const clients = openClients();
   try {
     const urls: string[] = [];
-    let next: string | undefined;
-    do {
-      const command = new ListQueuesCommand({
-        QueueNamePrefix: `${workflow}-`,
-        MaxResults: pageMost,
-        NextToken: next,
-      });
-      const { QueueUrls = [], NextToken } = await call("the queues", (options) => clients.sqs.send(command, options));
-      urls.push(...QueueUrls);
-      next = NextToken;
-    } while (next !== undefined);
+    await call("the queues", async (options) => {
+      const pages = paginateListQueues({ client: clients.sqs, pageSize }, { QueueNamePrefix: `${workflow}-` }, options);
+      for await (const { QueueUrls = [] } of pages) urls.push(...QueueUrls);
+    });
     const names = new Set(urls.map(nameOf));
     return await Promise.all(
       urls
@@ -75,18 +68,17 @@ function nameOf(url: string): string {
   return url.split("/").at(-1) as string;
 }
 
-/** Whether a stack made the queue: a status's has its dead letters beside it, and somebody else's of such a name has none. */
+/** Whether a stack made the queue: the queue of a status has its dead letters beside it, and another of such a name has none. */
 function isOwn(name: string, names: ReadonlySet<string>, workflow: string, stage: string): boolean {
   // Names of workflows, statuses and stages hold no hyphen.
   const parts = new RegExp(`^${workflow}-([^-]+)(-dead)?-${stage}(\\.fifo)?$`).exec(name);
-  if (parts === null) return false;
-  const [, status, , suffix = ""] = parts;
+  const [, status, , suffix = ""] = parts ?? [];
   return status === "unrouted" || names.has(`${workflow}-${status}-dead-${stage}${suffix}`);
 }
 
 /** What an account holds of one workflow in one stage. */
 export interface Deployed {
-  readonly depths: readonly StandingOrders[];
+  readonly depths: readonly OpenOrders[];
   readonly queues: readonly DeployedQueue[];
 }
 
@@ -99,9 +91,8 @@ export interface DeployedQueue {
 const anyway = "--force deploys all the same";
 
 /**
- * Throws what speaks against a deployment: `orders_stranded` where orders stand in statuses that the definition lacks, or
- * are open in the other delivery, `queue_in_use` where a queue that the plan lacks, a dead-letter queue among them, holds
- * messages.
+ * Throws what speaks against a deployment: `orders_stranded` if orders stand in statuses that the definition lacks, or
+ * are open in the other delivery; `queue_in_use` if a queue that the plan lacks, dead letters among them, holds messages.
  */
 export function refuseDeployment(workflow: AnyWorkflow, topology: Topology, { depths, queues }: Deployed): void {
   try {
@@ -109,9 +100,9 @@ export function refuseDeployment(workflow: AnyWorkflow, topology: Topology, { de
   } catch (cause) {
     throw new CauceError("orders_stranded", `${(cause as Error).message}; ${anyway}`, { cause });
   }
-  refuseOtherDelivery(workflow, topology, depths, queues);
-  const { unrouted } = topology;
-  const kept = new Set([...topology.queues.flatMap(({ name, deadLetters }) => [name, deadLetters]), unrouted.name]);
+  refuseOtherDelivery(workflow, topology, { depths, queues });
+  const kept = new Set(topology.queues.flatMap(({ name, deadLetters }) => [name, deadLetters]));
+  kept.add(topology.unrouted.name);
   const lost = queues.filter(({ name, messages }) => messages > 0 && !kept.has(name));
   if (lost.length === 0) return;
   throw new CauceError(
@@ -120,13 +111,8 @@ export function refuseDeployment(workflow: AnyWorkflow, topology: Topology, { de
   );
 }
 
-/** Queues of the other delivery go with their messages, whatever SQS counts in them, and with them the groups' order. */
-function refuseOtherDelivery(
-  workflow: AnyWorkflow,
-  { delivery }: Topology,
-  depths: Deployed["depths"],
-  queues: Deployed["queues"],
-): void {
+/** Deleting the queues of the other delivery deletes their messages, however many SQS counts, and with them the order of groups. */
+function refuseOtherDelivery(workflow: AnyWorkflow, { delivery }: Topology, { depths, queues }: Deployed): void {
   const open = depths.reduce((sum, { waiting, inFlight, delayed }) => sum + waiting + inFlight + delayed, 0);
   const [first] = queues;
   const deployed = first?.name.endsWith(".fifo") === true ? "fifo" : "standard";

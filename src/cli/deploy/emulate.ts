@@ -4,31 +4,31 @@ import { join, resolve } from "node:path";
 import { systemClock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
-import { sampleData } from "../../core/sample.ts";
 import { createChaos, seeded } from "../../emulate/chaos.ts";
 import { type Emulation, emulate } from "../../emulate/emulate.ts";
 import { loadPeers } from "../../emulate/services/emulators.ts";
 import { signalled } from "../../node/server.ts";
-import type { StackSettings } from "../../node/serverSettings.ts";
-import { usableDirectory } from "../backup.ts";
+import type { Settings } from "../../node/settings.ts";
+import { makeDirectory } from "../init.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
+import { placingOf } from "../start.ts";
 import { assemble } from "./synth.ts";
 
 export interface EmulateFlags {
   readonly port: number;
   readonly data: string | undefined;
-  /** What the faults follow from; without it nothing goes wrong. */
+  /** The faults follow from this number. Undefined: there are none. */
   readonly seed: number | undefined;
 }
 
 /**
- * Synthesizes an app's stacks and runs their templates on this machine, until SIGINT or SIGTERM; leaves no process and
- * no file behind, but the tables in `data`.
+ * Synthesizes an app's stacks and runs their templates on this machine until SIGINT or SIGTERM. Leaves no process and no
+ * file behind, except the tables in `data`.
  */
 export async function emulateApp(
   path: string,
-  settings: StackSettings,
+  settings: Settings<"stack">,
   flags: EmulateFlags,
   output: Output,
 ): Promise<void> {
@@ -36,21 +36,19 @@ export async function emulateApp(
     throw new CauceError("setting_invalid", "cauce emulate runs functions; leave out --compute kubernetes");
   }
   const apps = await loadApp(path);
-  // Asked for before the seconds of bundling.
+  // Missing packages are reported before the bundling, which takes seconds.
   await loadPeers();
-  if (flags.data !== undefined) usableDirectory(flags.data);
+  if (flags.data !== undefined) makeDirectory(flags.data);
   const outDirectory = mkdtempSync(join(tmpdir(), "cauce-emulate-"));
   const stopped = signalled();
   try {
     const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output, checks: false });
     const { port, data, seed } = flags;
     const emulation = await emulate({
-      ...{
-        assembly: directory,
-        stackNames: stacks.map(({ name }) => name),
-        port,
-        data: data === undefined ? undefined : resolve(data),
-      },
+      assembly: directory,
+      stackNames: stacks.map(({ name }) => name),
+      port,
+      data: data === undefined ? undefined : resolve(data),
       clock: systemClock(),
       onLine: (source, line) => output.err(`${source}  ${line}\n`),
       chaos: seed === undefined ? undefined : createChaos(seeded(seed)),
@@ -64,7 +62,7 @@ export async function emulateApp(
   }
 }
 
-/** What runs, by name, and what to try. */
+/** Says what runs, by name, and what to try. */
 function announcement(
   apps: readonly App[],
   { stacks, urls, awsUrl, tablesKept }: Emulation,
@@ -86,16 +84,13 @@ function announcement(
     ["data", kept],
     ...(seed === undefined ? [] : [["chaos", `seed ${seed}`]]),
   ] as [string, string][];
-  const [first] = apps;
-  const sample = first === undefined ? undefined : sampleData(first.workflow.data);
-  const body = sample === undefined ? "@order.json" : `'${JSON.stringify(sample).replaceAll("'", `'\\''`)}'`;
   return [
     `Emulating ${stacks.map(({ name }) => name).join(", ")} on ${urls.join(", ")}`,
     "",
     ...rows.map(([name, value]) => `  ${name.padEnd(12)}${value}`),
     "",
     "Place an order:",
-    `  curl -i ${urls[0]}/${first?.workflow.name} -H 'content-type: application/json' -d ${body}`,
+    ...apps.slice(0, 1).map((app) => `  ${placingOf(app, String(urls[0]))}`),
     "",
     "Ctrl+C stops it.",
     "",

@@ -1,26 +1,18 @@
-import { readFileSync } from "node:fs";
-import type { Command } from "commander";
-import { CauceError } from "../../core/errors.ts";
-import { clientSettings } from "../../node/serverSettings.ts";
-import type { Output } from "../output.ts";
-import { addOptions } from "../output.ts";
-import type { Format } from "./lines.ts";
-import { type Column, parseMap, parseMapping } from "./rows.ts";
-import { targetOf } from "./sender.ts";
+import { type Command, Option } from "commander";
+import { addSettings, type Output, readFlagFile, wrongUsage } from "../output.ts";
+import { chooseWorkflow, findServer, type RemoteFlags } from "../remote/connection.ts";
+import type { ImportOptions } from "./importFile.ts";
+import { type Column, parseMap, parseMapping } from "./mapping.ts";
+import type { Format } from "./rows.ts";
 
-interface Flags extends Readonly<Record<string, unknown>> {
-  readonly envelopes?: boolean;
-  readonly csv?: boolean;
-  readonly delimiter?: string;
-  readonly map?: readonly string[];
-  readonly mapping?: string;
-  readonly source?: string;
-  readonly restart?: boolean;
-  readonly progress?: string;
-  readonly refused?: string;
-  readonly retrySeconds: string;
-  readonly json?: boolean;
-}
+type Flags = RemoteFlags &
+  Omit<ImportOptions, "file" | "target" | "format"> & {
+    readonly envelopes?: boolean;
+    readonly csv?: boolean;
+    readonly delimiter?: string;
+    readonly map?: readonly Column[];
+    readonly mapping?: string;
+  };
 
 /** `cauce import`. What does its work is loaded once it runs. */
 export function addImportCommand(program: Command, output: Output): void {
@@ -28,106 +20,78 @@ export function addImportCommand(program: Command, output: Output): void {
     .command("import")
     .description("Places the lines of a file, and goes on where it was interrupted.")
     .argument("<file>", "lines of JSON, or CSV; - reads standard input");
-  addOptions(command, clientSettings);
+  addSettings(command, "client");
   command
     .option("--json", "print one last line of JSON")
     .option("--envelopes", 'each line is { "idempotencyKey"?, "data" }, and not the data itself')
-    .option("--csv", "the file is CSV, also where its name does not end in .csv")
-    .option("--delimiter <character>", "between the cells of CSV, or tab (default: a comma)")
+    .option("--csv", "the file is CSV, whatever its name")
+    .option("--delimiter <character>", "character between the cells of CSV; tab for a tab (default: a comma)")
     .option(
       "--map <header=path>",
       "column of CSV and where it goes, such as qty:number=items.0.quantity; repeatable",
-      (map: string, maps: readonly string[] = []) => [...maps, map],
+      (map: string, maps: readonly Column[] = []) => [...maps, parseMap(map)],
     )
-    .option("--mapping <file>", "the same in a file of JSON")
-    .option("--source <name>", "what the keys of the lines are made of (default: the file's content)")
-    .option("--restart", "begin at the first line, whatever an earlier run left")
-    .option("--progress <file>", "where it notes how far it is (default: FILE.cauce-progress)")
-    .option("--refused <file>", "where refused lines go (default: FILE.refused.ndjson)")
-    .option("--retry-seconds <seconds>", "how long it tries without an answer", "60")
+    .addOption(new Option("--mapping <file>", "file of JSON with the columns, in place of --map").conflicts("map"))
+    .option(
+      "--source <name>",
+      "name that the lines' idempotency keys are made of (default: the file's content)",
+      checked("--source", /^[!#-[\]-~]{1,200}$/, '1 to 200 visible ASCII characters without " and \\'),
+    )
+    .option("--restart", "begin at the first line, even if an earlier run was interrupted")
+    .option("--progress <file>", "file that says how far the import is (default: FILE.cauce-progress)")
+    .option("--refused <file>", "file for the lines that are refused (default: FILE.refused.ndjson)")
+    .addOption(
+      new Option("--retry-seconds <seconds>", "how long to try again without an answer to any line")
+        .argParser((text) => Number(checked("--retry-seconds", /^\d{1,6}$/, "a whole number of seconds")(text)))
+        .default(60),
+    )
     .addHelpText(
       "after",
       `
 A line's key is made of the file's content and the line's number: the same file
-imported twice places nothing twice. SIGINT or SIGTERM: what was sent is answered
-first, and the same command goes on from there.
-Exit codes: 0 every line is placed, 1 lines were refused or a failure, 130 and 143
-interrupted.
+imported twice places nothing twice. At SIGINT or SIGTERM the import waits for the
+answers to the lines that it has sent. The same command then goes on from there.
+Exit codes: 0 every line is placed, 1 lines were refused or the import failed, 130
+and 143 a signal interrupted it.
 
 Examples:
   $ cauce import orders.ndjson
   $ cauce import orders.csv --map customer=customerId --map qty:number=items.0.quantity
   $ cauce import old.ndjson --envelopes --url https://shop.example --workflow orders`,
     )
-    .action(async (file: string, flags: Flags) => run(file, flags, output));
+    .action(async (file: string, flags: Flags) => {
+      const format = chooseFormat(file, flags);
+      const server = findServer(flags);
+      const target = { url: `${server.url}/${await chooseWorkflow(server)}`, key: server.key };
+      const [{ importFile }, { signalled }] = await Promise.all([
+        import("./importFile.ts"),
+        import("../../node/server.ts"),
+      ]);
+      const stopping = new AbortController();
+      void signalled().then((signal) => stopping.abort(signal));
+      const terminal = process.stderr.isTTY ? process.stderr : undefined;
+      const surroundings = { output, terminal, stdin: process.stdin, stop: stopping.signal };
+      await importFile({ ...flags, file, target, format }, surroundings);
+    });
 }
 
-async function run(file: string, flags: Flags, output: Output): Promise<void> {
-  const format = formatOf(file, flags);
-  const retrySeconds = Number(flags.retrySeconds);
-  if (!/^\d{1,6}$/.test(flags.retrySeconds)) refuse("--retry-seconds", "a whole number of seconds", flags.retrySeconds);
-  if (flags.source !== undefined && !/^[!#-[\]-~]{1,200}$/.test(flags.source)) {
-    refuse("--source", '1 to 200 visible ASCII characters without " and \\', flags.source);
+function chooseFormat(file: string, flags: Flags): Format {
+  const { envelopes, csv, delimiter, map, mapping } = flags;
+  if (csv !== true && !file.toLowerCase().endsWith(".csv")) {
+    const [given] = Object.entries({ map, mapping, delimiter }).filter(([, value]) => value !== undefined);
+    if (given !== undefined) throw wrongUsage(`--${given[0]} is for CSV; give --csv as well`);
+    return { kind: envelopes ? "envelopes" : "data" };
   }
-  const target = await targetOf(flags);
-  const [{ importFile }, { signalled }] = await Promise.all([
-    import("./importFile.ts"),
-    import("../../node/server.ts"),
-  ]);
-  const stopping = new AbortController();
-  void signalled().then((signal) => stopping.abort(signal));
-  await importFile(
-    {
-      file,
-      target,
-      format,
-      source: flags.source,
-      restart: flags.restart === true,
-      progressFile: flags.progress,
-      refusedFile: flags.refused,
-      retrySeconds,
-      json: flags.json === true,
-    },
-    {
-      output,
-      terminal: process.stderr.isTTY ? process.stderr : undefined,
-      stdin: process.stdin,
-      stop: stopping.signal,
-    },
-  );
+  if (envelopes) throw wrongUsage("--envelopes is for lines of JSON, and this is CSV");
+  const check = checked("--delimiter", /^[^"\n\r]$/u, "one character other than a quote, or tab");
+  const columns = mapping === undefined ? map : parseMapping(readFlagFile("--mapping", mapping), mapping);
+  return { kind: "csv", delimiter: delimiter === "tab" ? "\t" : check(delimiter ?? ","), columns };
 }
 
-function formatOf(file: string, flags: Flags): Format {
-  const csv = flags.csv === true || file.toLowerCase().endsWith(".csv");
-  const { map, mapping, delimiter } = flags;
-  if (!csv) {
-    const [given] = Object.entries({ "--map": map, "--mapping": mapping, "--delimiter": delimiter }).filter(
-      ([, value]) => value !== undefined,
-    );
-    if (given !== undefined) throw new CauceError("setting_invalid", `${given[0]} is for CSV; give --csv as well`);
-    return { kind: flags.envelopes ? "envelopes" : "data" };
-  }
-  if (flags.envelopes) throw new CauceError("setting_invalid", "--envelopes is for lines of JSON, and this is CSV");
-  if (map !== undefined && mapping !== undefined) {
-    throw new CauceError("setting_invalid", "--map and --mapping are both given; keep one of them");
-  }
-  const character = delimiter === "tab" ? "\t" : (delimiter ?? ",");
-  if (!/^[^"\n\r]$/u.test(character)) refuse("--delimiter", "one character other than a quote, or tab", character);
-  return { kind: "csv", delimiter: character, columns: columnsOf(map, mapping) };
-}
-
-function columnsOf(map: readonly string[] | undefined, mapping: string | undefined): Column[] | undefined {
-  if (mapping === undefined) return map?.map(parseMap);
-  let text: string;
-  try {
-    text = readFileSync(mapping, "utf8");
-  } catch (error) {
-    const { code = String(error) } = error as NodeJS.ErrnoException;
-    throw new CauceError("setting_invalid", `--mapping ${mapping} cannot be read (${code}); check the path`);
-  }
-  return parseMapping(text, mapping);
-}
-
-function refuse(flag: string, what: string, given: string): never {
-  throw new CauceError("setting_invalid", `${flag} must be ${what}, not "${given}"`);
+/** Makes a parser of a flag's value, which throws `setting_invalid` for a value that does not match. */
+function checked(flag: string, pattern: RegExp, meaning: string): (text: string) => string {
+  return (text) => {
+    if (pattern.test(text)) return text;
+    throw wrongUsage(`${flag} must be ${meaning}, not "${text}"`);
+  };
 }

@@ -1,68 +1,55 @@
-import { createHash } from "node:crypto";
-import {
-  accessSync,
-  closeSync,
-  constants,
-  createReadStream,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+/** The files of an import: what is imported, how far it is, and the lines that were refused. */
+import { createHash, randomUUID } from "node:crypto";
+import * as fs from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { CauceError } from "../../core/errors.ts";
-import type { Problem, Row } from "./rows.ts";
+import { systemCode } from "../output.ts";
+import type { Problem, Row } from "./sender.ts";
 
 /** What is imported: a file that can be read again, or a stream that comes once. */
-export type Input =
-  | {
-      readonly kind: "file";
-      readonly path: string;
-      readonly sizeBytes: number;
-      readonly modifiedAt: number;
-      /** Of all of its bytes, in hex: the same file is known by it wherever it lies. */
-      readonly sha256: string;
-    }
-  | { readonly kind: "stream"; readonly stream: Readable };
+export type Input = InputFile | Readable;
+
+interface InputFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly modifiedAt: number;
+  /** Of all of its bytes, in hex: the same file is known by it wherever it lies. */
+  readonly sha256: string;
+}
 
 const chunkBytes = 65_536;
 
-/** Throws `import_unreadable`. A pipe that has a name is a stream too. */
+/**
+ * Opens what is imported. `-` and named pipes are streams.
+ * @throws `import_unreadable`
+ */
 export async function openInput(path: string, stdin: Readable): Promise<Input> {
-  if (path === "-") return { kind: "stream", stream: stdin };
+  if (path === "-") return stdin;
   try {
     const found = await stat(path);
     if (found.isDirectory()) throw new CauceError("import_unreadable", `${path} is a directory; give a file in it`);
-    if (!found.isFile()) return { kind: "stream", stream: createReadStream(path) };
+    if (!found.isFile()) return fs.createReadStream(path);
     const hash = createHash("sha256");
-    for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) hash.update(chunk);
-    return { kind: "file", path, sizeBytes: found.size, modifiedAt: found.mtimeMs, sha256: hash.digest("hex") };
+    for await (const chunk of fs.createReadStream(path, { highWaterMark: chunkBytes })) hash.update(chunk);
+    return { path, sizeBytes: found.size, modifiedAt: found.mtimeMs, sha256: hash.digest("hex") };
   } catch (error) {
     throw unreadable(path, error);
   }
 }
 
-/** The input's bytes: of a file those up to the size that it had, without what is cut out of its middle. */
-export async function* chunksOf(input: Input, cut?: { from: number; to: number }): AsyncGenerator<Buffer> {
-  if (input.kind === "stream") {
-    for await (const chunk of input.stream) yield typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-    return;
-  }
+/** Reads the input's bytes: of a file those up to the size that it had, without what is `skipped` in its middle. */
+export async function* readChunks(input: Input, skipped = { from: 0, to: 0 }): AsyncGenerator<Buffer> {
+  if (input instanceof Readable) return yield* input;
   const { path, sizeBytes } = input;
-  const { from = 0, to = 0 } = cut ?? {};
   for (const [start, before] of [
-    [0, from],
-    [to, sizeBytes],
+    [0, skipped.from],
+    [skipped.to, sizeBytes],
   ] as const) {
     if (start >= before) continue;
     try {
-      yield* createReadStream(path, { start, end: before - 1, highWaterMark: chunkBytes });
+      yield* fs.createReadStream(path, { start, end: before - 1, highWaterMark: chunkBytes });
     } catch (error) {
       throw unreadable(path, error);
     }
@@ -71,7 +58,7 @@ export async function* chunksOf(input: Input, cut?: { from: number; to: number }
 
 /** Whether a file is no longer what it was when it was opened. */
 export async function hasChanged(input: Input): Promise<boolean> {
-  if (input.kind === "stream") return false;
+  if (input instanceof Readable) return false;
   const now = await stat(input.path).catch(() => undefined);
   return now?.size !== input.sizeBytes || now.mtimeMs !== input.modifiedAt;
 }
@@ -83,8 +70,23 @@ function unreadable(path: string, error: unknown): unknown {
   return new CauceError("import_unreadable", `${path}: ${what}; check the path and its rights`);
 }
 
-/** What `FILE.cauce-progress` holds. It stays after the end, to notice that the file was edited since. */
-export interface Progress {
+/** How far an import is and what came of its lines, over all of its runs. */
+export interface ImportResult {
+  placed: number;
+  repeated: number;
+  refused: number;
+  seconds: number;
+  /** The bytes of the input up to the last line that counts. Every line before it has a result. */
+  bytes: number;
+  line: number;
+  /** The bytes of a CSV file's header; 0 for others. */
+  headerBytes: number;
+  /** The bytes of the file of refused lines. What comes after them belongs to lines that will be sent again. */
+  refusedBytes: number;
+}
+
+/** Contents of `FILE.cauce-progress`. The file stays after the end, to notice that what was imported was edited since. */
+interface Progress extends Readonly<ImportResult> {
   /** What the keys of the lines are made of. */
   readonly source: string;
   readonly sizeBytes: number;
@@ -94,85 +96,45 @@ export interface Progress {
   /** How the file is read: its kind and mapping. */
   readonly format: string;
   readonly complete: boolean;
-  /** How far all lines have an outcome. */
-  readonly bytes: number;
-  readonly line: number;
-  /** The bytes of a CSV file's header; 0 for others. */
-  readonly headerBytes: number;
-  /** The bytes of the file of refused lines. What comes after them belongs to lines that will be sent again. */
-  readonly refusedBytes: number;
-  readonly placed: number;
-  readonly repeated: number;
-  readonly refused: number;
-  readonly seconds: number;
 }
 
 /** Where an import begins, and what its keys are made of. */
 export interface Beginning {
   readonly source: string;
-  /** Undefined: at the first line. */
+  /** Undefined at the first line. */
   readonly from: Progress | undefined;
 }
 
-/** Undefined where there is none. Throws `import_unreadable` for what is no progress, unless that does not matter. */
-export function readProgress(path: string, { restart }: { restart: boolean }): Progress | undefined {
-  try {
-    const value = JSON.parse(readFileSync(path, "utf8")) as Progress;
-    if (typeof value?.source === "string" && Number.isSafeInteger(value.bytes)) return value;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-  }
-  if (restart) return undefined;
-  throw new CauceError("import_unreadable", `${path} cannot be read as progress; begin anew with --restart`);
-}
-
-/** Written whole and then put in place, so that a process that dies leaves the one before. Throws `import_unreadable`. */
-export function writeProgress(path: string, progress: Progress): void {
-  const next = `${path}.next`;
-  try {
-    writeFileSync(next, `${JSON.stringify(progress, undefined, 2)}\n`);
-    renameSync(next, path);
-  } catch (error) {
-    throw unwritable(path, error);
-  }
-}
-
-/** So that it is not found out after the first second. Throws `import_unreadable`. */
-export function checkWritable(path: string): void {
-  try {
-    accessSync(dirname(path), constants.W_OK);
-  } catch (error) {
-    throw unwritable(path, error);
-  }
-}
-
-function unwritable(path: string, error: unknown): CauceError {
-  const { code = String(error) } = error as NodeJS.ErrnoException;
-  return new CauceError("import_unreadable", `${path} cannot be written (${code}); name another with --progress`);
-}
-
 /**
- * Goes on where the progress says, or begins. Throws `import_mismatch` where it tells of another file or another
- * import, and going on would leave lines out or place them twice.
+ * Goes on where the progress of an earlier run says, or begins.
+ * @throws `import_mismatch` if the progress tells of another file or another import: going on would leave lines out or
+ * place them twice; `import_unreadable`
  */
-export function beginningOf(
-  file: Extract<Input, { kind: "file" }>,
-  progress: Progress | undefined,
-  wanted: { source: string | undefined; target: string; format: string; restart: boolean },
+export function begin(
+  input: Input,
+  progressFile: string,
+  wanted: Pick<Progress, "target" | "format"> & {
+    readonly source?: string | undefined;
+    readonly restart?: boolean | undefined;
+  },
 ): Beginning {
-  const same = progress !== undefined && progress.sha256 === file.sha256;
-  // As many bits as a UUID has; the whole of it would make every request a fifth larger.
-  const own = `import-${file.sha256.slice(0, 32)}`;
-  const source = wanted.source ?? (same ? progress.source : own);
+  if (input instanceof Readable) return { source: wanted.source ?? `import-${randomUUID()}`, from: undefined };
+  // Checked before the first line is sent.
+  writing(progressFile, "--progress", () => fs.accessSync(dirname(progressFile), fs.constants.W_OK));
+  const progress = readProgress(progressFile, wanted.restart === true);
+  const isSame = progress?.sha256 === input.sha256;
+  // As many bits as a UUID has. All of them would make every request a fifth larger.
+  const own = `import-${input.sha256.slice(0, 32)}`;
+  // The same file keeps its keys: with --restart it must not be placed twice.
+  const source = wanted.source ?? (isSame ? progress.source : own);
+  if (progress === undefined || wanted.restart) return { source, from: undefined };
   const refuse = (what: string): never => {
     throw new CauceError("import_mismatch", what);
   };
-  // The same file under the keys that it had: beginning anew must not place it twice.
-  if (progress === undefined || wanted.restart) return { source, from: undefined };
-  if (!same) {
+  if (!isSame) {
     if (wanted.source !== undefined) return { source, from: undefined };
     return refuse(
-      `${file.path} is no longer the file whose import its progress tells of; to place only the lines that are new or corrected, give --source ${progress.source}; to import all of it as another file, give --restart`,
+      `${input.path} has changed since the import that ${progressFile} tells of; to place only the lines that are new or corrected, give --source ${progress.source}; to import the whole file as another one, give --restart`,
     );
   }
   if (progress.complete) return { source, from: undefined };
@@ -180,72 +142,99 @@ export function beginningOf(
     (progress.target !== wanted.target && `went to ${progress.target}`) ||
     (progress.source !== source && `had --source ${progress.source}`) ||
     (progress.format !== wanted.format && "read the file in another way (--envelopes, --csv or the mapping)");
-  if (differs) refuse(`the import of ${file.path} that was interrupted ${differs}; go on like that, or give --restart`);
+  if (differs) refuse(`the interrupted import of ${input.path} ${differs}; go on in the same way, or give --restart`);
   return { source, from: progress };
 }
 
-/** The file of refused lines, made with the first of them. */
-export interface RefusedFile {
-  add(row: Row, problem: Problem): void;
-  /** Writes what was added. */
-  flush(): void;
-  readonly bytes: number;
-  close(): void;
+/** Reads the progress of an earlier run; undefined if there is none. With `restart`, a file that is no progress is none. */
+function readProgress(path: string, restart: boolean): Progress | undefined {
+  try {
+    const value = JSON.parse(fs.readFileSync(path, "utf8")) as Progress;
+    if (typeof value?.source === "string" && Number.isSafeInteger(value.bytes)) return value;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return undefined;
+  }
+  if (restart) return undefined;
+  throw new CauceError(
+    "import_unreadable",
+    `${path} cannot be read as progress; begin at the first line with --restart`,
+  );
 }
 
-/** Keeps the first `bytes` of what an earlier run wrote. Throws `import_unreadable`. */
-export function openRefused(path: string, options: { bytes: number; delimiter: string }): RefusedFile {
-  const found = statSync(path, { throwIfNoEntry: false });
-  // Devices and pipes are only written to: a user with the right to would take /dev/null away from everybody.
-  const special = found !== undefined && !found.isFile() && !found.isDirectory();
-  // Somebody may have taken it away since.
-  let bytes = special ? 0 : Math.min(options.bytes, found?.size ?? 0);
+/**
+ * Replaces the progress in one step: a process that dies meanwhile leaves the earlier progress.
+ * @throws `import_unreadable`
+ */
+export function writeProgress(path: string, progress: Progress): void {
+  writing(path, "--progress", () => {
+    fs.writeFileSync(`${path}.next`, `${JSON.stringify(progress, undefined, 2)}\n`);
+    fs.renameSync(`${path}.next`, path);
+  });
+}
+
+/** Writes a file. What the system refuses becomes `import_unreadable`, with the flag that names another file. */
+/** Writes a file. What the system refuses becomes `import_unreadable`, with the flag that names another file. */
+function writing<T>(path: string, flag: string, write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    const what = `${path} cannot be written (${systemCode(error)}); name another file with ${flag}`;
+    throw new CauceError("import_unreadable", what);
+  }
+}
+
+export type RefusedFile = ReturnType<typeof openRefused>;
+
+/**
+ * Opens the file of refused lines, which is made with the first of them. Keeps the first `keptBytes` of what an earlier
+ * run wrote.
+ * @throws `import_unreadable`
+ */
+export function openRefused(path: string, delimiter: string, keptBytes: number) {
+  const found = fs.statSync(path, { throwIfNoEntry: false });
+  // Devices and pipes are only written to. Removing one, such as /dev/null, would take it from every process.
+  const isSpecial = found !== undefined && !found.isFile() && !found.isDirectory();
+  // The file may have been removed or cut since.
+  let bytes = isSpecial ? 0 : Math.min(keptBytes, found?.size ?? 0);
   let file: number | undefined;
-  let waiting = "";
-  const attempt = <T>(work: () => T): T => {
-    try {
-      return work();
-    } catch (error) {
-      const { code = String(error) } = error as NodeJS.ErrnoException;
-      throw new CauceError("import_unreadable", `${path} cannot be written (${code}); name another with --refused`);
-    }
-  };
+  const attempt = <T>(work: () => T): T => writing(path, "--refused", work);
   const open = (): number => {
     // Not "a": what a run that died wrote past its progress is written again.
-    const opened = openSync(path, bytes === 0 ? "w" : "r+");
-    if (!special) ftruncateSync(opened, bytes);
+    const opened = fs.openSync(path, bytes === 0 ? "w" : "r+");
+    if (!isSpecial) fs.ftruncateSync(opened, bytes);
     return opened;
   };
   if (bytes > 0) file = attempt(open);
-  else if (!special) attempt(() => rmSync(path, { force: true }));
+  else if (!isSpecial) attempt(() => fs.rmSync(path, { force: true }));
 
   return {
-    add({ line, raw }, { code, detail, errors }) {
-      const text = typeof raw === "string" ? raw : csvLine(raw, options.delimiter);
-      waiting += `${JSON.stringify({ line, problem: { code, detail, errors }, text })}\n`;
-    },
-    flush() {
-      if (waiting === "") return;
-      const buffer = Buffer.from(waiting);
-      waiting = "";
+    /** Appends those of the rows that were refused. Returns the bytes of the file. */
+    write(rows: readonly Row[]): number {
+      const lines = rows.flatMap(({ line, raw, result }) =>
+        typeof result === "object" ? [refusedLine(line, raw, result, delimiter)] : [],
+      );
+      if (lines.length === 0) return bytes;
+      const buffer = Buffer.from(lines.join(""));
       const to = (file ??= attempt(open));
       for (let at = 0; at < buffer.length; ) {
-        at += attempt(() => writeSync(to, buffer, at, buffer.length - at, special ? null : bytes + at));
+        at += attempt(() => fs.writeSync(to, buffer, at, buffer.length - at, isSpecial ? null : bytes + at));
       }
       // All or nothing: after a half line the next run would go on behind it.
       bytes += buffer.length;
-    },
-    get bytes() {
       return bytes;
     },
-    close() {
-      if (file !== undefined) closeSync(file);
+    close(): void {
+      if (file !== undefined) fs.closeSync(file);
     },
   };
 }
 
-function csvLine(cells: readonly string[], delimiter: string): string {
-  return cells
-    .map((cell) => (/["\n\r]/.test(cell) || cell.includes(delimiter) ? `"${cell.replaceAll('"', '""')}"` : cell))
-    .join(delimiter);
+function refusedLine(line: number, raw: Row["raw"], { code, detail, errors }: Problem, delimiter: string): string {
+  const text = typeof raw === "string" ? raw : raw.map((cell) => quoted(cell, delimiter)).join(delimiter);
+  return `${JSON.stringify({ line, problem: { code, detail, errors }, text })}\n`;
+}
+
+/** Puts a cell into quotes where CSV needs them. */
+function quoted(cell: string, delimiter: string): string {
+  return /["\n\r]/.test(cell) || cell.includes(delimiter) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }

@@ -1,25 +1,20 @@
-import { randomUUID } from "node:crypto";
+/** `cauce import`: places the lines of a file, and goes on where an earlier run was interrupted. */
 import { resolve } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { CauceError } from "../../core/errors.ts";
-import type { Output } from "../output.ts";
+import { type Output, wrongUsage } from "../output.ts";
 import {
-  type Beginning,
-  beginningOf,
-  checkWritable,
+  begin,
   hasChanged,
-  type Input,
+  type ImportResult,
   openInput,
   openRefused,
-  type Progress,
   type RefusedFile,
-  readProgress,
   writeProgress,
 } from "./files.ts";
-import { type Format, nameOf, rowsOf } from "./lines.ts";
-import { type Counts, createMeter, describeCounts, type Meter } from "./meter.ts";
-import type { Row } from "./rows.ts";
-import { type Batches, batchesOf, createSender, deliver, type Target } from "./sender.ts";
+import { countLines, createMeter, describeResult } from "./meter.ts";
+import { type Format, readRows } from "./rows.ts";
+import { createSender, deliver, type Row, readAhead, type Target } from "./sender.ts";
 
 export interface ImportOptions {
   /** `-` for standard input. */
@@ -27,17 +22,17 @@ export interface ImportOptions {
   readonly target: Target;
   readonly format: Format;
   /** What the keys of the lines are made of. Default: the file's content; for a stream a new one for each run. */
-  readonly source: string | undefined;
-  readonly restart: boolean;
+  readonly source?: string | undefined;
+  readonly restart?: boolean | undefined;
   /** Default: `FILE.cauce-progress`. */
-  readonly progressFile: string | undefined;
-  /** Default: `FILE.refused.ndjson`. */
-  readonly refusedFile: string | undefined;
+  readonly progress?: string | undefined;
+  /** The file of refused lines. Default: `FILE.refused.ndjson`. */
+  readonly refused?: string | undefined;
   readonly retrySeconds: number;
-  readonly json: boolean;
+  readonly json?: boolean | undefined;
 }
 
-export interface Surroundings {
+interface Surroundings {
   readonly output: Output;
   /** Where a bar can be drawn. */
   readonly terminal: NodeJS.WriteStream | undefined;
@@ -46,189 +41,127 @@ export interface Surroundings {
   readonly stop: AbortSignal;
 }
 
-// The documentation of the route asks it of clients that do not read while they send: behind some proxies nobody can.
-const batchMax = { rows: 10_000, characters: 4_194_304 };
-const idleSeconds = 60;
+// The route's documentation asks for small requests from clients that do not read while they send. Behind some proxies
+// no client can read before it has sent everything.
+const requestMax = { rows: 10_000, characters: 4_194_304 };
 const progressMilliseconds = 1_000;
 
+const nothing: ImportResult = {
+  ...{ placed: 0, repeated: 0, refused: 0, seconds: 0 },
+  ...{ bytes: 0, line: 0, headerBytes: 0, refusedBytes: 0 },
+};
+
 /**
- * Places the lines of a file, in their order. Resolves when every line is placed. Throws `import_refused` when some
- * were refused, `interrupted` when it was stopped, `import_unreadable`, `import_mismatch`, `setting_invalid` for a
- * mapping that does not fit, `unreachable`, and what the server answers to a request as a whole.
+ * Places the lines of a file, in their order. Resolves when every line is placed.
+ * @throws `import_refused` if lines were refused; `interrupted` if it was stopped; `import_unreadable`;
+ * `import_mismatch`; `setting_invalid` for a mapping that does not fit; `unreachable`; what the server answers to a
+ * request as a whole.
  */
 export async function importFile(options: ImportOptions, surroundings: Surroundings): Promise<void> {
-  const { output, terminal, stop } = surroundings;
-  const input = await openInput(options.file, surroundings.stdin);
-  const paths = pathsOf(options);
-  const beginning = begin(input, options, paths.progress);
-  const { source, from } = beginning;
+  const { file, target, retrySeconds } = options;
+  const { output, stop } = surroundings;
+  const input = await openInput(file, surroundings.stdin);
+  const knownFile = input instanceof Readable ? undefined : input;
+  const paths = choosePaths(options);
   const delimiter = options.format.kind === "csv" ? options.format.delimiter : ",";
-  const refused = openRefused(paths.refused, { bytes: from?.refusedBytes ?? 0, delimiter });
-  const tally = createTally(from, refused);
-  const totalBytes = input.kind === "file" ? input.sizeBytes : undefined;
-  const start = { bytes: from?.bytes ?? 0, lines: tally.counts().lines };
-  const meter = createMeter({ output, terminal, totalBytes, start });
-  let headerBytes = from?.headerBytes ?? 0;
-  const batches = batchesOf(
-    rowsOf(input, options.format, beginning, (bytes) => (headerBytes = bytes)),
-    batchMax,
-  );
+  const format = JSON.stringify(options.format);
+  const beginning = begin(input, paths.progress, { ...options, target: target.url, format });
+  const { source, from } = beginning;
+  const refusedFile = openRefused(paths.refused, delimiter, from?.refusedBytes ?? 0);
+  const result: ImportResult = { ...nothing, ...from };
+  const meter = createMeter(surroundings, knownFile?.sizeBytes, result);
+  const rows = readRows(input, options.format, beginning, (bytes) => (result.headerBytes = bytes));
 
+  const startedAt = performance.now();
+  const secondsSoFar = () => Number(((from?.seconds ?? 0) + (performance.now() - startedAt) / 1_000).toFixed(3));
+  let savedAt = startedAt;
   const save = (complete: boolean): void => {
-    if (input.kind === "stream") return;
-    const { sha256, sizeBytes } = input;
-    const { lines: _, ...counts } = tally.counts();
-    const { bytes, line } = tally.position();
+    if (knownFile === undefined) return;
+    savedAt = performance.now();
+    const { sha256, sizeBytes } = knownFile;
     // The last line may lack the newline that is counted with it.
-    const at = { bytes: Math.min(bytes, sizeBytes), line, headerBytes, refusedBytes: refused.bytes };
-    const how = { source, target: options.target.url, format: nameOf(options.format) };
-    writeProgress(paths.progress, { ...how, sizeBytes, sha256, complete, ...at, ...counts });
+    const bytes = Math.min(result.bytes, sizeBytes);
+    const identity = { source, sizeBytes, sha256, target: target.url, format };
+    writeProgress(paths.progress, { ...result, seconds: secondsSoFar(), bytes, ...identity, complete });
   };
+  stop.addEventListener("abort", () => meter.note("stopping: waiting for the answers to the lines that were sent"));
+  const onTrouble = (what: string) =>
+    meter.note(`${target.url}: ${what}; trying again until ${retrySeconds} s have passed without an answer`);
 
   let failed = true;
+  const sender = createSender({ ...target, url: `${target.url}/batch` });
   try {
-    explainStart(meter, input, options, beginning);
-    await sendAll(batches, { options, stop, tally, meter, save });
+    if (from !== undefined) meter.note(`going on after line ${from.line}, where the last run ended`);
+    if (knownFile === undefined && options.source === undefined) {
+      meter.note(
+        "a stream cannot be resumed; another run places its lines again, unless both runs have the same --source",
+      );
+    }
+    for await (const batch of readAhead(rows, requestMax, stop)) {
+      let taken = 0;
+      const onResults = (): void => {
+        taken = takeResults(result, batch, taken, refusedFile);
+        meter.update(result);
+        if (performance.now() - savedAt >= progressMilliseconds) save(false);
+      };
+      await deliver(batch, sender, { stop, retrySeconds, onTrouble, onResults });
+    }
     failed = false;
   } finally {
-    batches.close();
-    if (input.kind === "stream") input.stream.destroy();
+    sender.close();
+    if (input instanceof Readable) input.destroy();
     meter.stop();
-    refused.close();
-    const counts = tally.counts();
-    // What stopped before its first line leaves nothing that another run would have to agree with.
-    if (counts.lines > 0 || !failed) {
-      output.out(options.json ? `${JSON.stringify(counts)}\n` : `${describeCounts(counts)}\n`);
+    refusedFile.close();
+    // A run that failed before its first line leaves no progress that another run would have to agree with.
+    if (countLines(result) > 0 || !failed) {
+      const seconds = secondsSoFar();
+      const { placed, repeated, refused } = result;
+      const counts = { placed, repeated, refused, lines: countLines(result), seconds };
+      output.out(options.json ? `${JSON.stringify(counts)}\n` : `${describeResult({ ...result, seconds })}\n`);
       save(!failed && !stop.aborted);
     }
   }
-  if (stop.aborted) throw interrupted(input, options, tally, stop.reason);
-  if (await hasChanged(input))
-    output.err(`${options.file} was changed during the import; what is new in it was not read\n`);
-  const { refused: refusals, lines } = tally.counts();
-  if (refusals > 0) {
-    throw new CauceError(
-      "import_refused",
-      `${refusals} of ${lines} lines were refused; ${paths.refused} has each with its problem`,
-    );
+  if (stop.aborted) throw interrupted(knownFile !== undefined, options.source, result.line, stop.reason);
+  if (await hasChanged(input)) output.err(`${file} changed during the import, which has not read what is new in it\n`);
+  if (result.refused > 0) {
+    const what = `${result.refused} of ${countLines(result)} lines were refused`;
+    throw new CauceError("import_refused", `${what}; ${paths.refused} has each with its problem`);
   }
 }
 
-/** Sends until the input ends or it is stopped; what is under way then is answered first. */
-async function sendAll(
-  batches: Batches,
-  {
-    options,
-    stop,
-    tally,
-    meter,
-    save,
-  }: { options: ImportOptions; stop: AbortSignal; tally: Tally; meter: Meter; save: (complete: boolean) => void },
-): Promise<void> {
-  const { target, retrySeconds } = options;
-  const sender = createSender({ url: `${target.url}/batch`, key: target.key, idleSeconds });
-  // Not a race with each batch: a promise that outlives them all would keep every one of them in memory.
-  stop.addEventListener("abort", () => {
-    batches.close();
-    meter.note("stopping: waits for the answers to what was sent");
-  });
-  const onTrouble = (what: string) =>
-    meter.note(`${target.url}: ${what}; tries again until ${retrySeconds} s have passed without an answer`);
-  let savedAt = performance.now();
-  try {
-    while (!stop.aborted) {
-      const rows = await batches.next();
-      if (rows === undefined) return;
-      let done = 0;
-      const onOutcomes = (): void => {
-        done = tally.take(rows, done);
-        meter.update(tally.position().bytes, tally.counts());
-        if (performance.now() - savedAt < progressMilliseconds) return;
-        savedAt = performance.now();
-        save(false);
-      };
-      await deliver(rows, { sender, stop, retrySeconds, onTrouble, onOutcomes });
-      onOutcomes();
-    }
-  } finally {
-    sender.close();
+/**
+ * Takes the results of rows in their order, from the index `first` up to the first row without a result, and returns
+ * that row's index. A row behind one without a result waits: a run that ends before would send both again, and count it
+ * twice.
+ */
+function takeResults(result: ImportResult, rows: readonly Row[], first: number, refusedFile: RefusedFile): number {
+  let end = first;
+  while (rows[end]?.result !== undefined) end++;
+  const taken = rows.slice(first, end);
+  // Written first: a line that could not be written down must come again, so it does not count.
+  result.refusedBytes = refusedFile.write(taken);
+  for (const row of taken) {
+    result[typeof row.result === "string" ? row.result : "refused"]++;
+    result.bytes = row.end;
+    result.line = row.endLine;
   }
+  return end;
 }
 
-function begin(input: Input, options: ImportOptions, progressPath: string): Beginning {
-  const { source, target, format, restart } = options;
-  if (input.kind === "stream") return { source: source ?? `import-${randomUUID()}`, from: undefined };
-  checkWritable(progressPath);
-  const progress = readProgress(progressPath, { restart });
-  return beginningOf(input, progress, { source, target: target.url, format: nameOf(format), restart });
-}
-
-function pathsOf({ file, progressFile, refusedFile }: ImportOptions): { progress: string; refused: string } {
+/** Chooses the files of progress and of refused lines. */
+function choosePaths({ file, progress, refused }: ImportOptions): { progress: string; refused: string } {
   const name = file === "-" ? "stdin" : file;
-  const progress = progressFile ?? `${name}.cauce-progress`;
-  const refused = refusedFile ?? `${name}.refused.ndjson`;
-  if (new Set([file, progress, refused].map((path) => resolve(path))).size < 3) {
-    throw new CauceError("setting_invalid", "FILE, --progress and --refused must be three different files");
-  }
-  return { progress, refused };
+  const paths = { progress: progress ?? `${name}.cauce-progress`, refused: refused ?? `${name}.refused.ndjson` };
+  if (new Set([file, paths.progress, paths.refused].map((path) => resolve(path))).size === 3) return paths;
+  throw wrongUsage("FILE, --progress and --refused must be three different files");
 }
 
-function explainStart(meter: Meter, input: Input, { source }: ImportOptions, { from }: Beginning): void {
-  if (from !== undefined) meter.note(`goes on after line ${from.line}, where the last run ended`);
-  if (input.kind === "stream" && source === undefined) {
-    meter.note("a stream cannot be resumed, and another run places its lines again, unless each has the same --source");
-  }
-}
-
-function interrupted(input: Input, { source }: ImportOptions, tally: Tally, reason: unknown): CauceError {
-  const { line } = tally.position();
-  const next =
-    input.kind === "file"
-      ? "the same command goes on from there"
-      : source === undefined
-        ? "leave out the lines up to it to go on"
-        : "the same command with the same input goes on, and places nothing twice";
-  const message = `stopped after line ${line}, all that was sent being answered; ${next}`;
+function interrupted(isFile: boolean, source: string | undefined, line: number, reason: unknown): CauceError {
+  const next = isFile
+    ? "the same command goes on from there"
+    : source === undefined
+      ? "to go on, leave out the lines up to that one"
+      : "the same command with the same input goes on, and places nothing twice";
+  const message = `stopped after line ${line}, with an answer to every line that was sent; ${next}`;
   return new CauceError("interrupted", message, { cause: reason });
-}
-
-/** How far an import is, and what came of its lines, over all of its runs. */
-export interface Tally {
-  /**
-   * Takes the rows in their order, as far as each has an outcome, and gives how many. A row behind one that is still
-   * open waits: a run that ends before it sends both again, and would count it twice.
-   */
-  take(rows: readonly Row[], from: number): number;
-  counts(): Counts;
-  position(): Pick<Progress, "bytes" | "line">;
-}
-
-export function createTally(from: Progress | undefined, refused: RefusedFile): Tally {
-  const startedAt = performance.now();
-  let { placed = 0, repeated = 0, refused: refusals = 0, bytes = 0, line = 0 } = from ?? {};
-  return {
-    take(rows, first) {
-      let at = first;
-      for (let row = rows[at]; row?.outcome !== undefined; row = rows[++at]) {
-        if (typeof row.outcome !== "string") refused.add(row, row.outcome);
-      }
-      // First: a line that could not be written down must come again, so it does not count.
-      refused.flush();
-      for (let counted = first; counted < at; counted++) {
-        const { outcome, end, endLine } = rows[counted] as Row;
-        if (outcome === "placed") placed++;
-        else if (outcome === "repeated") repeated++;
-        else refusals++;
-        bytes = end;
-        line = endLine;
-      }
-      return at;
-    },
-    counts() {
-      const seconds = (from?.seconds ?? 0) + (performance.now() - startedAt) / 1_000;
-      const lines = placed + repeated + refusals;
-      return { placed, repeated, refused: refusals, lines, seconds: Number(seconds.toFixed(3)) };
-    },
-    position: () => ({ bytes, line }),
-  };
 }

@@ -1,31 +1,20 @@
+/** Shows how far an import is: a bar on a terminal, a line every few seconds elsewhere. */
 import { clearLine, cursorTo } from "node:readline";
 import { SingleBar } from "cli-progress";
 import type { Output } from "../output.ts";
+import type { ImportResult } from "./files.ts";
 
-/** Shows how far an import is. */
-export interface Meter {
-  update(bytes: number, counts: Counts): void;
-  /** A line of its own, above the bar. */
-  note(text: string): void;
-  stop(): void;
-}
+const lineMilliseconds = 5_000;
 
-export interface MeterOptions {
-  readonly output: Output;
-  /** Where a bar can be drawn; undefined for lines every few seconds. */
-  readonly terminal: NodeJS.WriteStream | undefined;
-  /** Undefined where nobody knows: no bar. */
-  readonly totalBytes: number | undefined;
-  readonly start: { readonly bytes: number; readonly lines: number };
-}
-
-const lineSeconds = 5;
-
-export function createMeter(options: MeterOptions): Meter {
-  const { output, terminal, totalBytes, start } = options;
+/** Makes a meter. It draws a bar if there is a terminal and the input's size is known. */
+export function createMeter(
+  { output, terminal }: { readonly output: Output; readonly terminal: NodeJS.WriteStream | undefined },
+  totalBytes: number | undefined,
+  { ...start }: ImportResult,
+) {
   const startedAt = performance.now();
-  const rate = (lines: number) => (lines - start.lines) / Math.max((performance.now() - startedAt) / 1_000, 0.001);
-  const number = (value: number) => Math.round(value).toLocaleString("en");
+  const perSecond = (amount: number) => amount / Math.max((performance.now() - startedAt) / 1_000, 0.001);
+  const rateOf = (result: ImportResult) => number(perSecond(countLines(result) - countLines(start)));
 
   if (terminal !== undefined && totalBytes !== undefined) {
     const bar = new SingleBar({
@@ -34,60 +23,68 @@ export function createMeter(options: MeterOptions): Meter {
       barCompleteChar: "█",
       barIncompleteChar: "░",
       barsize: 24,
-      etaBuffer: 100,
       gracefulExit: false,
-      // Whatever ends the process, the cursor is there.
+      // The cursor stays visible, so that it is there however the process ends.
       hideCursor: null,
     });
-    bar.start(totalBytes, start.bytes, { lines: number(start.lines), refused: 0, rate: "–", left: "–" });
+    bar.start(totalBytes, start.bytes, { lines: number(countLines(start)), refused: 0, rate: "–", left: "–" });
     return {
-      update(bytes, { lines, refused }) {
+      update(result: ImportResult): void {
         // Nothing has been taken yet: a rate of 0 would leave days to go.
-        if (bytes === start.bytes) return;
-        const perSecond = (bytes - start.bytes) / Math.max((performance.now() - startedAt) / 1_000, 0.001);
-        const left = timeOf((totalBytes - bytes) / Math.max(perSecond, 1));
-        bar.update(bytes, { lines: number(lines), refused: number(refused), rate: number(rate(lines)), left });
+        if (result.bytes === start.bytes) return;
+        const secondsLeft = (totalBytes - result.bytes) / Math.max(perSecond(result.bytes - start.bytes), 1);
+        bar.update(result.bytes, {
+          lines: number(countLines(result)),
+          refused: number(result.refused),
+          rate: rateOf(result),
+          left: describeSeconds(secondsLeft),
+        });
       },
-      note(text) {
+      /** Writes a line of its own, above the bar. */
+      note(text: string): void {
         cursorTo(terminal, 0);
         clearLine(terminal, 0);
         terminal.write(`${text}\n`);
       },
-      stop: () => bar.stop(),
+      stop: (): void => bar.stop(),
     };
   }
 
   let shownAt = startedAt;
   return {
-    update(bytes, { lines, placed, repeated, refused }) {
-      if (performance.now() - shownAt < lineSeconds * 1_000) return;
+    update(result: ImportResult): void {
+      if (performance.now() - shownAt < lineMilliseconds) return;
       shownAt = performance.now();
-      const part = totalBytes === undefined ? "" : ` (${Math.floor((100 * bytes) / totalBytes)} %)`;
-      const counts = `${number(placed)} placed, ${number(repeated)} repeated, ${number(refused)} refused`;
-      output.err(`${number(lines)} lines${part}: ${counts}; ${number(rate(lines))} a second\n`);
+      const part = totalBytes === undefined ? "" : ` (${Math.floor((100 * result.bytes) / totalBytes)} %)`;
+      output.err(`${number(countLines(result))} lines${part}: ${describeParts(result)}; ${rateOf(result)} a second\n`);
     },
-    note: (text) => output.err(`${text}\n`),
-    stop: () => {},
+    note: (text: string): void => output.err(`${text}\n`),
+    stop: (): void => {},
   };
 }
 
-function timeOf(seconds: number): string {
+/** How many lines have a result. Empty lines are none. */
+export function countLines({ placed, repeated, refused }: ImportResult): number {
+  return placed + repeated + refused;
+}
+
+/** Says in one line what came of an import. */
+export function describeResult(result: ImportResult): string {
+  const { seconds } = result;
+  const lines = countLines(result);
+  const rate = number(lines / Math.max(seconds, 0.001));
+  return `${number(lines)} lines: ${describeParts(result)}, in ${seconds.toFixed(1)} s (${rate} a second)`;
+}
+
+function describeParts({ placed, repeated, refused }: ImportResult): string {
+  return `${number(placed)} placed, ${number(repeated)} repeated, ${number(refused)} refused`;
+}
+
+function describeSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
-/** What came of the lines so far, over all runs of an import. */
-export interface Counts {
-  readonly placed: number;
-  readonly repeated: number;
-  readonly refused: number;
-  /** Lines that are not empty: the sum of the others. */
-  readonly lines: number;
-  readonly seconds: number;
-}
-
-export function describeCounts({ placed, repeated, refused, lines, seconds }: Counts): string {
-  const number = (value: number) => value.toLocaleString("en");
-  const rate = number(Math.round(lines / Math.max(seconds, 0.001)));
-  return `${number(lines)} lines: ${number(placed)} placed, ${number(repeated)} repeated, ${number(refused)} refused, in ${seconds.toFixed(1)} s (${rate} a second)`;
+function number(value: number): string {
+  return Math.round(value).toLocaleString("en");
 }

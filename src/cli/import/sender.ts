@@ -1,137 +1,198 @@
+/** Sends rows to a workflow's batch route, again and again until each row has a result. */
 import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
+import { text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import { CauceError, type ErrorCode } from "../../core/errors.ts";
-import { onlyWorkflow, type RemoteFlags, serverOf } from "../remote/connection.ts";
-import type { Problem, Row } from "./rows.ts";
+import { CauceError, type ErrorCode, type Fault } from "../../core/errors.ts";
 
-export interface Answer {
+/** One line of the input on its way to the server. */
+export interface Row {
+  /** From 1, as an editor counts. Empty lines count and make no row. */
+  readonly line: number;
+  /** The line in which the row ends: another one only if a cell of a CSV file contains a newline. */
+  readonly endLine: number;
+  /** The bytes of the input up to the row's end. */
+  readonly end: number;
+  /** The row as it stands in the input: its text, or its cells. */
+  readonly raw: string | readonly string[];
+  /** What is sent; empty for a row that is refused without asking the server. */
+  readonly body: string;
+  /** What came of the row; undefined until the server has answered. */
+  result: "placed" | "repeated" | Problem | undefined;
+}
+
+/** Why a line was refused, by the server or before it was sent. */
+export interface Problem {
+  readonly code: ErrorCode;
+  readonly detail: string;
+  readonly errors?: readonly Fault[] | undefined;
+}
+
+/** Where orders are placed. */
+export interface Target {
+  /** The workflow's address: `http://127.0.0.1:3000/orders`. */
+  readonly url: string;
+  readonly key: string | undefined;
+}
+
+const waitMillisecondsMin = 100;
+const waitMillisecondsMax = 2_000;
+
+interface DeliverOptions {
+  /** Once it is aborted, nothing more is sent. What was sent is still answered. */
+  readonly stop: AbortSignal;
+  /** For how long it tries without an answer to any line. */
+  readonly retrySeconds: number;
+  /** Called with what goes wrong, once for each cause until something else does. */
+  onTrouble(what: string): void;
+  /** Called after rows got a result. */
+  onResults(): void;
+}
+
+/**
+ * Sends rows until each has a result, or until it is stopped. Rows that a broken connection left without an answer, or
+ * that the server could not store, are sent again with the same keys.
+ * @throws `unreachable` after `retrySeconds` without an answer; what `send` throws.
+ */
+export async function deliver(rows: readonly Row[], sender: Sender, options: DeliverOptions): Promise<void> {
+  const { stop, retrySeconds, onTrouble, onResults } = options;
+  const withoutResult = (all: readonly Row[]) => all.filter(({ result }) => result === undefined);
+  let open = withoutResult(rows);
+  let answeredAt = performance.now();
+  let waitMilliseconds = waitMillisecondsMin;
+  let trouble: string | undefined;
+  // Rows may all have been refused without asking the server.
+  onResults();
+  while (open.length > 0 && !stop.aborted) {
+    const sent = open;
+    let unavailable: string | undefined;
+    const bodies = sent.map(({ body }) => body);
+    const broken = await sender.send(bodies, stop, (first, results) => {
+      for (const [at, { status, problem }] of results.entries()) {
+        const row = sent[first + at];
+        if (status === 503) unavailable = problem?.detail ?? "status 503";
+        else if (row !== undefined) {
+          const unknown = { code: "internal_error", detail: `the server answered ${status}` } as const;
+          row.result = status === 202 ? "placed" : status === 200 ? "repeated" : (problem ?? unknown);
+          answeredAt = performance.now();
+          waitMilliseconds = waitMillisecondsMin;
+        }
+      }
+      onResults();
+    });
+    open = withoutResult(sent);
+    if (open.length === 0 || stop.aborted) return;
+    const what = broken ?? unavailable ?? "a line was not answered";
+    if (performance.now() - answeredAt > retrySeconds * 1_000) {
+      throw new CauceError("unreachable", `the server took no line for ${retrySeconds} s (${what}); check the server`);
+    }
+    if (trouble !== what) onTrouble(what);
+    trouble = what;
+    await delay(waitMilliseconds, undefined, { signal: stop }).catch(() => {});
+    waitMilliseconds = Math.min(2 * waitMilliseconds, waitMillisecondsMax);
+  }
+}
+
+/** The server's answer to one line. */
+interface LineResult {
   readonly status: number;
   readonly problem?: Problem;
 }
 
-export interface Request {
-  readonly bodies: readonly string[];
-  /** Once it is aborted, nothing more is sent; what was sent is still answered. */
-  readonly stop: AbortSignal;
-  /** Told of each answer, in the order of the bodies. */
-  readonly onAnswer: (index: number, answer: Answer) => void;
-  /** Told after a handful of answers came. */
-  readonly onAnswers: () => void;
-}
+/** Called after a handful of answers, with the index of the body that the first one is for. */
+type OnResults = (first: number, results: readonly LineResult[]) => void;
 
-export interface Sender {
-  /**
-   * One request. Resolves when all that was sent is answered, or to why it was not; sending the rest again can help.
-   * Throws where it cannot: what the server answers to the request as a whole, or `unexpected_answer`.
-   */
-  send(request: Request): Promise<{ readonly broken: string | undefined }>;
-  close(): void;
-}
+type Sender = ReturnType<typeof createSender>;
 
 // As much as the server reads at once.
 const pieceCharacters = 65_536;
-const problemBytesMax = 65_536;
 
-/** Sends lines to a workflow's batch route over one connection, which is used again. */
-export function createSender(options: { url: string; key: string | undefined; idleSeconds: number }): Sender {
-  const { url, key, idleSeconds } = options;
+/** Makes a sender to a workflow's batch route, over one connection that is used again. */
+export function createSender({ url, key }: Target, idleSeconds = 60) {
   const { Agent, request } = new URL(url).protocol === "https:" ? https : http;
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const headers = { "content-type": "application/x-ndjson", ...(key && { authorization: `Bearer ${key}` }) };
 
   return {
-    async send({ bodies, stop, onAnswer, onAnswers }) {
+    /**
+     * Sends bodies in one request. Resolves when all that was sent is answered; or, to the reason, when the connection
+     * broke before. Once `stop` is aborted, nothing more is sent.
+     * @throws what the server answers to the request as a whole, unless sending it again can help; `unexpected_answer`
+     */
+    async send(bodies: readonly string[], stop: AbortSignal, onResults: OnResults): Promise<string | undefined> {
       const outgoing = request(url, { method: "POST", agent, headers });
+      let broken: string | undefined;
+      outgoing.on("error", (error: NodeJS.ErrnoException) => (broken ??= error.code ?? error.message));
       outgoing.setTimeout(idleSeconds * 1_000, () =>
         outgoing.destroy(new Error(`the server was silent for ${idleSeconds} s`)),
       );
-      let broken: string | undefined;
-      const closed = new Promise<void>((resolve) => outgoing.once("close", resolve));
-      outgoing.on("error", (error: NodeJS.ErrnoException) => (broken ??= error.code ?? error.message));
-      const answered = Promise.race([once(outgoing, "response"), closed]).then(
-        (given) => (given === undefined ? 0 : readAnswers(given[0], { url, onAnswer, onAnswers })),
+      const closed = once(outgoing, "close").catch(() => {});
+      const answering = once(outgoing, "response").then(
+        ([response]) => readResults(response, url, onResults),
         () => 0,
       );
-      // Awaited below; until then nobody else would hear of it.
-      answered.catch(() => outgoing.destroy());
-      const sent = await write(outgoing, bodies, { stop, closed });
-      const answers = await answered;
+      // The promise is awaited below. Until then its rejection ends the sending.
+      answering.catch(() => outgoing.destroy());
+      let sent = 0;
+      const pieces = function* () {
+        while (sent < bodies.length && !stop.aborted) {
+          let piece = "";
+          while (sent < bodies.length && piece.length < pieceCharacters) piece += `${bodies[sent++]}\n`;
+          yield piece;
+        }
+      };
+      await pipeline(pieces, outgoing).catch(() => {});
+      const answered = await answering;
       await closed;
-      if (answers < sent) broken ??= "the answers ended early";
-      return { broken: answers < sent ? broken : undefined };
+      return answered < sent ? (broken ?? "the answers ended early") : undefined;
     },
-    close: () => agent.destroy(),
+    close: (): void => agent.destroy(),
   };
 }
 
-/** Gives how many bodies were sent. */
-async function write(
-  outgoing: http.ClientRequest,
-  bodies: readonly string[],
-  { stop, closed }: { stop: AbortSignal; closed: Promise<void> },
-): Promise<number> {
-  let at = 0;
-  while (at < bodies.length && !stop.aborted && !outgoing.destroyed) {
-    let piece = "";
-    while (at < bodies.length && piece.length < pieceCharacters) piece += `${bodies[at++]}\n`;
-    if (outgoing.write(piece)) continue;
-    await Promise.race([new Promise<void>((resolve) => outgoing.once("drain", resolve)), closed]);
-  }
-  outgoing.end();
-  return at;
-}
-
-async function readAnswers(
-  response: http.IncomingMessage,
-  { url, onAnswer, onAnswers }: Pick<Request, "onAnswer" | "onAnswers"> & { url: string },
-): Promise<number> {
-  const { statusCode = 0 } = response;
-  if (statusCode !== 200) return refused(response, url);
+/** Reads the answers to the lines, and returns how many there were before the connection ended. */
+async function readResults(response: http.IncomingMessage, url: string, onResults: OnResults): Promise<number> {
+  if (response.statusCode !== 200) return readRefusal(response, url);
   if (!response.headers["content-type"]?.startsWith("application/x-ndjson")) throw unexpected(url, "no lines of JSON");
-  let index = 0;
+  let count = 0;
   let rest = "";
   response.setEncoding("utf8");
   try {
-    for await (const text of response) {
-      const lines = (rest + text).split("\n");
+    for await (const chunk of response) {
+      const lines = (rest + chunk).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) onAnswer(index++, parseAnswer(line, url));
-      onAnswers();
+      const results = lines.map((line) => parseResult(line, url));
+      onResults(count, results);
+      count += results.length;
     }
   } catch (error) {
     if (error instanceof CauceError) throw error;
     // Cut off: the answers that came count, and the request tells why.
   }
-  return index;
+  return count;
 }
 
-function parseAnswer(line: string, url: string): Answer {
-  // Most lines are of this shape, and reading the whole of each would take half of the client's time.
+function parseResult(line: string, url: string): LineResult {
+  // Most lines are of this shape. Parsing each of them whole would take half of the client's time.
   const status = /^\{"line":\d+,"status":(20[02]),/.exec(line)?.[1];
   if (status !== undefined) return { status: Number(status) };
   try {
-    const answer = JSON.parse(line) as Answer;
-    if (typeof answer.status === "number") return answer;
+    const result = JSON.parse(line) as LineResult;
+    if (typeof result.status === "number") return result;
   } catch {}
   throw unexpected(url, `the line ${line.slice(0, 100)}`);
 }
 
-/** For an answer to the request as a whole: throws, but for those after which the same request may be taken. */
-async function refused(response: http.IncomingMessage, url: string): Promise<number> {
+/** Reads an answer to the request as a whole, and throws it. Returns 0, for no line, if sending it again can help. */
+async function readRefusal(response: http.IncomingMessage, url: string): Promise<number> {
   const { statusCode = 0 } = response;
-  let text = "";
-  response.setEncoding("utf8");
-  try {
-    for await (const chunk of response) {
-      if (text.length < problemBytesMax) text += chunk;
-    }
-  } catch {}
+  const body = await text(response).catch(() => "");
   if (statusCode >= 500 || statusCode === 408 || statusCode === 429) return 0;
   let problem: Partial<Problem> | undefined;
   try {
-    problem = JSON.parse(text) as Partial<Problem>;
+    problem = JSON.parse(body) as Partial<Problem>;
   } catch {}
   if (typeof problem?.code !== "string" || typeof problem.detail !== "string") {
     throw unexpected(url, `status ${statusCode}`);
@@ -140,93 +201,31 @@ async function refused(response: http.IncomingMessage, url: string): Promise<num
 }
 
 function unexpected(url: string, what: string): CauceError {
-  return new CauceError("unexpected_answer", `${url} answered ${what}, as Cauce does not; check --url`);
-}
-
-export interface DeliverOptions {
-  readonly sender: Sender;
-  readonly stop: AbortSignal;
-  /** For how long it tries without an answer to any line. */
-  readonly retrySeconds: number;
-  /** Told of what holds it up, once until it goes on. */
-  readonly onTrouble: (what: string) => void;
-  /** Told after rows came to an outcome. */
-  readonly onOutcomes: () => void;
-}
-
-const firstWaitMilliseconds = 100;
-const longestWaitMilliseconds = 2_000;
-
-/**
- * Sends rows until each has an outcome, or until it is stopped. What a broken connection left open and what the server
- * could not store is sent again, with the same keys. Rejects with `unreachable`, or as the sender does.
- */
-export async function deliver(rows: readonly Row[], options: DeliverOptions): Promise<void> {
-  const { sender, stop, retrySeconds, onTrouble, onOutcomes } = options;
-  let open = rows.filter(({ outcome }) => outcome === undefined);
-  let answeredAt = performance.now();
-  let waitMilliseconds = firstWaitMilliseconds;
-  let trouble: string | undefined;
-  // Rows may all have been refused without asking the server.
-  onOutcomes();
-  while (open.length > 0 && !stop.aborted) {
-    const sending = open;
-    let unavailable: string | undefined;
-    const onAnswer = (index: number, answer: Answer): void => {
-      const row = sending[index];
-      if (row === undefined) return;
-      if (answer.status === 503) {
-        unavailable = answer.problem?.detail ?? "status 503";
-        return;
-      }
-      row.outcome = outcomeOf(answer);
-      answeredAt = performance.now();
-      waitMilliseconds = firstWaitMilliseconds;
-    };
-    const { broken } = await sender.send({
-      bodies: sending.map(({ body }) => body),
-      stop,
-      onAnswer,
-      onAnswers: onOutcomes,
-    });
-    open = sending.filter(({ outcome }) => outcome === undefined);
-    if (open.length === 0 || stop.aborted) break;
-    const what = broken ?? unavailable ?? "a line was not answered";
-    if (performance.now() - answeredAt > retrySeconds * 1_000) {
-      throw new CauceError("unreachable", `no line was taken for ${retrySeconds} s (${what}); see to the server`);
-    }
-    if (trouble !== what) onTrouble(what);
-    trouble = what;
-    await delay(waitMilliseconds, undefined, { signal: stop }).catch(() => {});
-    waitMilliseconds = Math.min(2 * waitMilliseconds, longestWaitMilliseconds);
-  }
-}
-
-function outcomeOf({ status, problem }: Answer): NonNullable<Row["outcome"]> {
-  if (status === 202) return "placed";
-  if (status === 200) return "repeated";
-  return problem ?? { code: "internal_error", detail: `the server answered ${status}` };
-}
-
-export interface Batches {
-  /** What has been read meanwhile: at least one row, at most a request's; undefined at the end, or once closed. Rejects as the reading did. */
-  next(): Promise<Row[] | undefined>;
-  /** Reads no further, and closes what it reads from unless it waits there for more. */
-  close(): void;
+  return new CauceError("unexpected_answer", `${url} answered ${what}, which Cauce does not send; check --url`);
 }
 
 /**
  * Reads on while a request is under way, up to another request's rows and no further. A fast file fills every request,
- * and a slow stream's lines wait for nothing.
+ * and a slow stream's lines wait for nothing. Gives at least one row and at most a request's rows at a time, and ends
+ * early once `stop` is aborted. Then, or when the loop over it ends, what it reads from is closed at the next group.
  */
-export function batchesOf(groups: AsyncIterable<Row[]>, max: { rows: number; characters: number }): Batches {
+export async function* readAhead(
+  groups: AsyncIterable<Row[]>,
+  max: { readonly rows: number; readonly characters: number },
+  stop: AbortSignal,
+): AsyncGenerator<Row[]> {
   const rows: Row[] = [];
   let characters = 0;
-  let ended = false;
-  let closed = false;
-  let failure: { readonly error: unknown } | undefined;
+  let isRead = false;
+  let isClosed = stop.aborted;
+  // Of the two loops below at most one waits: the reading for room, the sending for rows.
   let wake = (): void => {};
   const changed = () => new Promise<void>((resolve) => (wake = resolve));
+  const close = (): void => {
+    isClosed = true;
+    wake();
+  };
+  stop.addEventListener("abort", close);
 
   const read = async (): Promise<void> => {
     for await (const group of groups) {
@@ -235,52 +234,31 @@ export function batchesOf(groups: AsyncIterable<Row[]>, max: { rows: number; cha
         characters += row.body.length;
       }
       wake();
-      while (!closed && (rows.length >= max.rows || characters >= max.characters)) await changed();
-      if (closed) return;
+      while (!isClosed && (rows.length >= max.rows || characters >= max.characters)) await changed();
+      if (isClosed) return;
     }
   };
-  const reading = read().then(
-    () => void (ended = true),
-    (error: unknown) => {
-      ended = true;
-      failure = { error };
-    },
-  );
-  void reading.then(() => wake());
-
-  return {
-    async next() {
-      while (rows.length === 0 && !ended && !closed) await changed();
-      if (closed) return undefined;
-      if (rows.length === 0 && failure !== undefined) throw failure.error;
-      if (rows.length === 0) return undefined;
-      let count = 0;
-      let taken = 0;
-      while (count < rows.length && count < max.rows && taken < max.characters) {
-        taken += (rows[count++] as Row).body.length;
-      }
-      characters -= taken;
-      const batch = rows.splice(0, count);
-      wake();
-      return batch;
-    },
-    close() {
-      closed = true;
-      wake();
-    },
-  };
-}
-
-/** Where orders are placed. */
-export interface Target {
-  /** Of the workflow: `http://127.0.0.1:3000/orders`. */
-  readonly url: string;
-  readonly key: string | undefined;
-}
-
-/** The workflow that flags and variables name, or the only one of the server. Throws `setting_invalid` and what the server answers. */
-export async function targetOf(flags: RemoteFlags): Promise<Target> {
-  const server = serverOf(flags);
-  const workflow = server.workflow ?? (await onlyWorkflow(server));
-  return { url: `${server.url}/${workflow}`, key: server.key };
+  const reading = read().finally(() => {
+    isRead = true;
+    wake();
+  });
+  reading.catch(() => {});
+  try {
+    while (!isClosed) {
+      if (rows.length > 0) {
+        let count = 0;
+        let taken = 0;
+        while (count < rows.length && count < max.rows && taken < max.characters) {
+          taken += (rows[count++] as Row).body.length;
+        }
+        characters -= taken;
+        const batch = rows.splice(0, count);
+        wake();
+        yield batch;
+      } else if (isRead) return await reading;
+      else await changed();
+    }
+  } finally {
+    close();
+  }
 }

@@ -1,124 +1,37 @@
+/**
+ * The commands that call a server: one for each operation that has words for the command line. A command's name,
+ * arguments, flags and help are the operation's. How its result is shown, and flags such as `--yes`, are its drawing's.
+ */
 import { type Command, Option } from "commander";
 import * as z from "zod";
-import { type FieldKind, fieldKind, fromText, pathFieldMeanings } from "../../api/fields.ts";
+import { fieldKind, fromText, pathFieldMeanings } from "../../api/fields.ts";
 import type { Operation } from "../../api/operation.ts";
-import { pathFieldOf } from "../../api/orders.ts";
-import { CauceError } from "../../core/errors.ts";
-import type { Output } from "../output.ts";
-import { type CommandCall, parseJson, remoteCommand } from "./connection.ts";
-
-/** How an operation's input is typed on the command line: fields as arguments and flags, text as what the fields take. */
+import { pathFieldOf, wire } from "../../api/orders.ts";
+import type { Queue } from "../../client/index.ts";
+import type { Order } from "../../core/order.ts";
+import { counted, jsonLine, type Output, parseJson, wrongUsage } from "../output.ts";
+import { type CommandCall, openClient, readKey, remoteCommand } from "./connection.ts";
 
 type Words = readonly [written: string, meaning: string];
 
-const placeholders: Readonly<Record<FieldKind, string | undefined>> = {
-  text: undefined,
-  number: "number",
-  boolean: "",
-  json: "json",
-};
-
-/** The arguments: the field of the path, then those that the operation names. */
-export function argumentsOf(operation: Operation): Words[] {
-  return argumentNamesOf(operation).map((name) => {
-    const meaning = pathFieldMeanings[name] ?? meaningOf(shapeOf(operation)[name]);
-    return [`<${name}>`, inSentence(meaning)];
-  });
-}
-
-/** The flags: every other field, but for those that the command fills by itself. */
-export function flagsOf(operation: Operation, hidden: readonly string[] = []): Words[] {
-  const others = [...argumentNamesOf(operation), ...hidden];
-  return Object.entries(shapeOf(operation)).flatMap(([name, schema]): Words[] => {
-    if (others.includes(name)) return [];
-    const placeholder = placeholders[fieldKind(schema)] ?? name;
-    const fallback =
-      schema._zod.def.type === "default" ? ` (default: ${(schema as z.ZodDefault).def.defaultValue})` : "";
-    return [
-      [`--${dashed(name)}${placeholder === "" ? "" : ` <${placeholder}>`}`, inSentence(meaningOf(schema)) + fallback],
-    ];
-  });
-}
-
-/** What was typed, as the operation takes it. Throws `setting_invalid`, naming the argument or flag. */
-export function inputOf(
-  operation: Operation,
-  fieldsOf: Operation,
-  { argument, hides = [] }: Pick<Drawing, "argument" | "hides">,
-  values: readonly (string | undefined)[],
-  flags: Readonly<Record<string, string | boolean>>,
-): Record<string, unknown> {
-  const shape = shapeOf(fieldsOf);
-  const positional = argument === undefined ? argumentNamesOf(operation) : [];
-  const input: Record<string, unknown> = {};
-  for (const [index, name] of positional.entries()) {
-    const value = values[index];
-    const schema = shape[name];
-    if (value !== undefined) input[name] = schema === undefined ? value : typed(name, schema, value);
-  }
-  for (const [name, schema] of Object.entries(shape)) {
-    const value = flags[name];
-    if (value === undefined || positional.includes(name) || hides.includes(name)) continue;
-    input[name] = typed(`--${dashed(name)}`, schema, value);
-  }
-  return input;
-}
-
-function argumentNamesOf(operation: Operation): string[] {
-  const inPath = pathFieldOf(operation);
-  return [...(inPath === undefined ? [] : [inPath]), ...(operation.command?.arguments ?? [])];
-}
-
-function shapeOf({ input }: Operation): Readonly<Record<string, z.ZodType>> {
-  return (input?.().shape ?? {}) as Readonly<Record<string, z.ZodType>>;
-}
-
-function typed(where: string, schema: z.ZodType, given: string | boolean): unknown {
-  const kind = fieldKind(schema);
-  const value = kind === "json" ? parseJson(String(given), where, "setting_invalid") : fromText(kind, String(given));
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return value;
-  const message = kind === "number" ? numberMessage(schema) : (parsed.error.issues[0]?.message ?? "is not taken");
-  throw new CauceError("setting_invalid", `${where} ${message}, not "${String(given).replaceAll("\n", " ")}"`);
-}
-
-/** One sentence for all that can be wrong with a number: its kind and its bounds. */
-function numberMessage(schema: z.ZodType): string {
-  const { minimum, maximum } = z.toJSONSchema(schema);
-  const bounded = minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER;
-  return `must be a whole number${bounded ? ` from ${minimum} to ${maximum}` : ""}`;
-}
-
-function meaningOf(schema: z.ZodType | undefined): string {
-  return schema?.description ?? "";
-}
-
-/** A sentence as help has it: no capital, no full stop, no marks of Markdown. */
-function inSentence(meaning: string): string {
-  const text = meaning.replaceAll("`", "").replace(/\.$/, "");
-  return text.charAt(0).toLowerCase() + text.slice(1);
-}
-
-/** `expectedVersion` as `expected-version`. */
-function dashed(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
-/** What is the command line's own of a command. */
-export interface Drawing {
+/** What a command has besides what follows from its operation. */
+interface Drawing {
   /** In place of the operation's arguments. */
-  readonly argument?: readonly [written: string, meaning: string];
-  /** The flags are the fields of this operation. Default: of the command's own. */
+  readonly argument?: Words;
+  /** The name of the operation whose fields are the flags. Default: the command's own. */
   readonly fieldsOf?: string;
   /** Fields that the command fills by itself, and that are no flags. */
   readonly hides?: readonly string[];
   /** Flags that are no fields. */
-  readonly flags?: readonly (readonly [written: string, meaning: string])[];
-  run(call: CommandCall): Promise<void>;
+  readonly flags?: readonly Words[];
+  /** Says the operation's result in a sentence. Default: the result is shown as JSON. */
+  says?(result: unknown): string;
+  /** Does the command's work. Default: it calls the operation and shows the result. */
+  run?(call: CommandCall): Promise<void>;
 }
 
-/** By the operations' names. What does a command's work is loaded once it runs. */
-export const drawings: Readonly<Record<string, Drawing>> = {
+/** Drawings by the operations' names. What does a command's work is loaded once it runs. */
+const drawings: Readonly<Record<string, Drawing>> = {
   place: {
     argument: ["[data]", "the order's data as JSON; - reads it from standard input"],
     flags: [["--file <file>", "file that holds the data"]],
@@ -131,7 +44,7 @@ export const drawings: Readonly<Record<string, Drawing>> = {
     run: async (call) => (await import("./reading.ts")).list(call),
   },
   queues: {
-    flags: [["--watch [seconds]", "show them again every 2 seconds, or as often as given, until Ctrl+C"]],
+    flags: [["--watch [seconds]", "show them again every 2 seconds, or every so many seconds, until Ctrl+C"]],
     run: async (call) => (await import("./reading.ts")).queues(call),
   },
   failures: { run: async (call) => (await import("./reading.ts")).failures(call) },
@@ -145,47 +58,108 @@ export const drawings: Readonly<Record<string, Drawing>> = {
     ],
     run: async (call) => (await import("./changing.ts")).retry(call),
   },
-  transition: { run: async (call) => (await import("./changing.ts")).transition(call) },
-  pause: { run: async (call) => (await import("./changing.ts")).pauseOrResume(call) },
-  resume: { run: async (call) => (await import("./changing.ts")).pauseOrResume(call) },
+  transition: { says: ({ id, status }: Order) => `moved ${id}, which stands in ${status}` },
+  pause: { says: ({ status, waiting }: Queue) => `${status} is paused: ${counted(waiting, "order")} waiting` },
+  resume: { says: ({ status, waiting }: Queue) => `${status} is handled again: ${counted(waiting, "order")} waiting` },
   remove: {
     flags: [["--yes", "do not ask"]],
     run: async (call) => (await import("./changing.ts")).remove(call),
   },
 };
 
-/**
- * A command for each operation that has one: its name, arguments, flags and help are the operation's. A drawing says what
- * is the command line's own: how the result is shown, and flags such as `--yes`. Without a drawing the result is JSON.
- */
+/** Adds a command for each operation that has one, the drawings' first. */
 export function addOrderCommands(program: Command, output: Output, operations: readonly Operation[]): void {
   const byName = new Map(operations.map((operation) => [operation.name, operation]));
-  const order = Object.keys(drawings);
-  const known = order.flatMap((name) => byName.get(name) ?? []);
-  const others = operations.filter(({ name }) => !order.includes(name));
-  for (const operation of [...known, ...others]) {
-    const { name, command: words } = operation;
-    if (words === null) continue;
-    const drawing = drawings[name] ?? plainDrawing;
+  const drawn = Object.keys(drawings).flatMap((name) => byName.get(name) ?? []);
+  for (const operation of new Set([...drawn, ...operations])) {
+    const drawing = drawings[operation.name] ?? {};
     // `retry` takes one order, or the fields of another operation for many.
-    const fieldsOf = byName.get(drawing.fieldsOf ?? name) ?? operation;
-    const command = remoteCommand(program, words.name ?? name, words.says, words.examples);
-    const given = drawing.argument === undefined ? argumentsOf(operation) : [drawing.argument];
-    for (const [argument, meaning] of given) command.argument(argument, meaning);
-    for (const [flags, meaning] of flagsOf(fieldsOf, drawing.hides)) command.addOption(new Option(flags, meaning));
-    if (operation.keyed) {
-      command.option("--idempotency-key <key>", "repeating the command with the same key does nothing more");
-    }
-    for (const [flags, meaning] of drawing.flags ?? []) command.option(flags, meaning);
-    command.action(async (...called: unknown[]) => {
-      const values = called.slice(0, given.length) as (string | undefined)[];
-      const flags = called[given.length] as Record<string, string | boolean>;
-      const input = inputOf(operation, fieldsOf, drawing, values, flags);
-      await drawing.run({ operation, values, input, flags, output });
-    });
+    const { input } = byName.get(drawing.fieldsOf ?? operation.name) ?? operation;
+    addOrderCommand(program, output, operation, drawing, input?.().shape ?? {});
   }
 }
 
-const plainDrawing: Drawing = {
-  run: async (call) => (await import("./changing.ts")).plainly(call),
-};
+function addOrderCommand(
+  program: Command,
+  output: Output,
+  operation: Operation,
+  drawing: Drawing,
+  shape: Readonly<Record<string, z.ZodType>>,
+): void {
+  const { name, command: words, keyed } = operation;
+  if (words === null) return;
+  const { argument, hides = [], flags = [], run = (call) => callAndShow(call, drawing.says) } = drawing;
+  const command = remoteCommand(program, words.name ?? name, words.says, words.examples);
+
+  const inPath = pathFieldOf(operation);
+  const positional = [...(inPath === undefined ? [] : [inPath]), ...(words.arguments ?? [])];
+  if (argument !== undefined) command.argument(...argument);
+  else {
+    for (const field of positional) {
+      const schema = shape[field];
+      const meaning = pathFieldMeanings[field] ?? schema?.description ?? "";
+      command.argument(`<${field}>`, inSentence(meaning), (text: string) =>
+        schema ? parseField(field, schema, text) : text,
+      );
+    }
+  }
+  const named = Object.keys(shape).filter((field) => !positional.includes(field) && !hides.includes(field));
+  for (const field of named) command.addOption(optionOf(field, shape[field] as z.ZodType));
+  if (keyed) command.option("--idempotency-key <key>", "repeating the command with the same key does nothing more");
+  for (const [flag, meaning] of flags) command.option(flag, meaning);
+
+  command.action(async () => {
+    const flags = command.opts();
+    const values = command.processedArgs;
+    const fields = argument === undefined ? positional.map((field, at) => [field, values[at]]) : [];
+    const given = [...fields, ...named.map((field) => [field, flags[field]])].filter(
+      ([, value]) => value !== undefined,
+    );
+    await run({ operation, values, input: Object.fromEntries(given), flags, output });
+  });
+}
+
+/** Calls the operation, and shows its result in a sentence or as JSON. */
+async function callAndShow(call: CommandCall, says: Drawing["says"]): Promise<void> {
+  const { operation, input, flags, output } = call;
+  const client = await openClient(flags, { ...wire, [operation.name]: operation });
+  const result = await client.call(operation.name, input, readKey(flags));
+  output.out(flags.json || says === undefined ? jsonLine(result ?? null) : `${says(result)}\n`);
+}
+
+/** Makes a flag of a field: `--expected-version <number>` of `expectedVersion`. */
+function optionOf(field: string, schema: z.ZodType): Option {
+  const flag = `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const fallback = schema instanceof z.ZodDefault ? ` (default: ${schema.def.defaultValue})` : "";
+  const meaning = inSentence(schema.description ?? "") + fallback;
+  const kind = fieldKind(schema);
+  if (kind === "boolean") return new Option(flag, meaning);
+  const option = new Option(`${flag} <${kind === "text" ? field : kind}>`, meaning);
+  return option.argParser((text: string) => parseField(flag, schema, text));
+}
+
+/**
+ * Parses what was typed as a field's value. `where` is the argument or flag.
+ * @throws `setting_invalid`
+ */
+function parseField(where: string, schema: z.ZodType, text: string): unknown {
+  const kind = fieldKind(schema);
+  const value = kind === "json" ? parseJson(text, where, "setting_invalid") : fromText(kind, text);
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return value;
+  const message = kind === "number" ? numberMessage(schema) : (parsed.error.issues[0]?.message ?? "is not taken");
+  throw wrongUsage(`${where} ${message}, not "${text.replaceAll("\n", " ")}"`);
+}
+
+/** One sentence for all that can be wrong with a number: its kind and its bounds. */
+function numberMessage(schema: z.ZodType): string {
+  const { minimum, maximum } = z.toJSONSchema(schema);
+  const isBounded = minimum !== undefined && maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER;
+  return `must be a whole number${isBounded ? ` from ${minimum} to ${maximum}` : ""}`;
+}
+
+/** A sentence as help has it: no capital, no full stop, no marks of Markdown. */
+function inSentence(meaning: string): string {
+  const text = meaning.replaceAll("`", "").replace(/\.$/, "");
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -1,32 +1,24 @@
-import { setTimeout as pause } from "node:timers/promises";
+/** The commands that show orders and queues to people, as tables, and to programs, as JSON. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { styleText } from "node:util";
 import { rowOf, type WorkflowQueues } from "../../client/createClient.ts";
-import { ClientError, type OrderOf, type PageQuery, type Queue } from "../../client/index.ts";
-import { CauceError } from "../../core/errors.ts";
+import { ClientError, type OrderOf, type Queue } from "../../client/index.ts";
+import type { HistoryEntry } from "../../core/order.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import type { Output } from "../output.ts";
-import {
-  type CommandCall,
-  clientOf,
-  counted,
-  cut,
-  duration,
-  jsonLine,
-  plain,
-  type Server,
-  serverOf,
-  styled,
-  table,
-} from "./connection.ts";
+import { counted, jsonLine, type Output, plain, wrongUsage } from "../output.ts";
+import { type CommandCall, findOrder, findServer, openClient, type Server } from "./connection.ts";
 
-const pageWhenAll = 200;
+type Order = OrderOf<AnyWorkflow>;
+
+const pageOrdersMax = 200;
 
 /** `cauce list` */
 export async function list({ input, flags, output }: CommandCall): Promise<void> {
   if (flags.all && flags.limit !== undefined) {
-    throw new CauceError("setting_invalid", "--limit and --all exclude each other; keep one of them");
+    throw wrongUsage("--limit and --all exclude each other; keep one of them");
   }
-  const client = await clientOf(flags);
-  const query: PageQuery<AnyWorkflow> = flags.all ? { ...input, limit: pageWhenAll } : input;
+  const client = await openClient(flags);
+  const query = flags.all ? { ...input, limit: pageOrdersMax } : input;
   let cursor: string | undefined;
   let count = 0;
   do {
@@ -34,223 +26,238 @@ export async function list({ input, flags, output }: CommandCall): Promise<void>
     count += page.items.length;
     cursor = page.nextCursor ?? undefined;
     if (flags.json) for (const order of page.items) output.out(jsonLine(order));
-    else if (page.items.length > 0) output.out(await drawnOrders(page.items, output));
-    // No page is asked for before the last one is taken: a slow reader would fill the memory.
+    else if (page.items.length > 0) output.out(await drawOrders(page.items, output));
+    // The next page is asked for once the reader has taken this one: a slow reader would fill the memory.
     await output.taken?.();
   } while (flags.all && cursor !== undefined && !output.closed?.aborted);
   if (flags.json) return;
-  if (count === 0) output.err("No order matches.\n");
-  else if (cursor !== undefined && !flags.all)
-    output.err(`The newest ${counted(count, "order")}; --all shows every one.\n`);
+  if (count === 0) return output.err("No order matches.\n");
+  if (cursor !== undefined && !flags.all) output.err(`The newest ${counted(count, "order")}; --all shows every one.\n`);
 }
 
-function drawnOrders(orders: readonly OrderOf<AnyWorkflow>[], output: Output): Promise<string> {
-  const columns = [
-    { name: "order" },
-    { name: "status" },
-    { name: "version", align: "right" },
-    { name: "placed" },
-    { name: "changed" },
-    { name: "group" },
-    { name: "failure" },
-  ] as const;
-  const rows = orders.map((order) => [
-    order.id,
-    order.status,
-    String(order.version),
-    order.createdAt,
-    order.updatedAt,
-    cut(plain(order.group ?? ""), 30),
-    order.failure === null ? "" : styled(output, "red", cut(plain(order.failure.message), 60)),
+function drawOrders(orders: readonly Order[], output: Output): Promise<string> {
+  return table(output, orders, [
+    ["order", ({ id }) => id],
+    ["status", ({ status }) => status],
+    ["version", ({ version }) => version, "right"],
+    ["placed", ({ createdAt }) => createdAt],
+    ["changed", ({ updatedAt }) => updatedAt],
+    ["group", ({ group }) => cut(plain(group ?? ""), 30)],
+    ["failure", ({ failure }) => failure && styled(output, "red", cut(plain(failure.message), 60))],
   ]);
-  return table(output, columns, rows);
 }
-
-type Order = OrderOf<AnyWorkflow>;
 
 /** `cauce show` */
 export async function show({ input, flags, output }: CommandCall): Promise<void> {
-  const { id } = input as { readonly id: string };
-  const client = await clientOf(flags);
-  const order = await client.get(id);
-  if (order === undefined) throw new ClientError("order_not_found", `no order has the id "${plain(id)}"; check the id`);
+  const client = await openClient(flags);
+  const order = await findOrder(client, String(input.id));
   if (flags.json) return output.out(jsonLine(order));
   const queue = (await client.queues()).find(({ status }) => status === order.status);
-  output.out(`${facts(order, queue, output)}\n${await timeline(order, queue !== undefined, output)}`);
+  output.out(`${describeOrder(order, queue, output)}\n${await drawTimeline(order, queue !== undefined, output)}`);
 }
 
-function facts(order: Order, queue: Queue | undefined, output: Output): string {
+function describeOrder(order: Order, queue: Queue | undefined, output: Output): string {
   const { failure } = order;
-  const rows: [string, string | null][] = [
-    ["order", order.id],
-    ["workflow", order.workflow],
-    ["status", `${styled(output, "bold", order.status)} (${stateOf(order, queue, output)})`],
-    ["group", order.group],
-    ["placed", order.createdAt],
-    ["not before", order.notBefore],
-    ["expires", order.expiresAt],
-    ["failure", failure && `${failure.code}: ${failure.message}, at ${failure.at}`],
-    ["data", JSON.stringify(order.data)],
-    ["results", JSON.stringify(order.results)],
-  ];
-  return rows
+  const status = `${styled(output, "bold", order.status)} (${describeState(order, queue, output)})`;
+  const facts = {
+    order: order.id,
+    workflow: order.workflow,
+    status,
+    group: order.group,
+    placed: order.createdAt,
+    "not before": order.notBefore,
+    expires: order.expiresAt,
+    failure: failure && `${failure.code}: ${failure.message}, at ${failure.at}`,
+    data: JSON.stringify(order.data),
+    results: JSON.stringify(order.results),
+  };
+  return Object.entries(facts)
     .flatMap(([name, value]) =>
-      value === null ? [] : [`${name.padEnd(12)}${name === "status" ? value : plain(value)}\n`],
+      value === null ? [] : [`${name.padEnd(12)}${value === status ? value : plain(value)}\n`],
     )
     .join("");
 }
 
-/** What keeps an order where it stands. A status without a queue is final. */
-function stateOf(order: Order, queue: Queue | undefined, output: Output): string {
+/** Says what keeps an order in its status. A status without a queue is final. */
+function describeState(order: Order, queue: Queue | undefined, output: Output): string {
   if (order.failure !== null) return styled(output, "red", "failed");
   if (queue === undefined) return styled(output, "green", "final");
   return queue.paused ? `${queue.kind}, ${styled(output, "yellow", "paused")}` : queue.kind;
 }
 
-/** One row for each visit: when it began, how long it lasted, what it took and who moved the order there. */
-async function timeline(order: Order, lasts: boolean, output: Output): Promise<string> {
-  const { history } = order;
-  const rows = history.map((visit, index) => {
+/** A row of the timeline: a visit, or how many visits the history leaves out. */
+interface TimelineRow extends Partial<Omit<HistoryEntry, "visit">> {
+  readonly visit: number | "…";
+  readonly until?: number | undefined;
+}
+
+/** Draws a row for each visit: when it began, how long it lasted, what it took and who moved the order there. */
+function drawTimeline({ history, historyOmitted }: Order, isOpen: boolean, output: Output): Promise<string> {
+  const rows = history.flatMap((visit, index): TimelineRow[] => {
     const next = history[index + 1];
-    // The next row may be a later visit than the next one, where the history leaves some out.
-    const until =
-      next === undefined
-        ? lasts
-          ? Date.now()
-          : undefined
-        : next.visit === visit.visit + 1
-          ? Date.parse(next.at)
-          : undefined;
-    const notes = [visit.reason, visit.error === null ? null : styled(output, "red", plain(visit.error))];
-    return [
-      String(visit.visit),
-      visit.status,
-      visit.at,
-      until === undefined ? "" : duration(until - Date.parse(visit.at)),
-      String(visit.attempts),
-      plain(`${visit.by.runtime} ${visit.by.name}${visit.by.requestId === null ? "" : ` (${visit.by.requestId})`}`),
-      notes.flatMap((note, at) => (note === null ? [] : at === 0 ? plain(note) : note)).join(" · "),
-    ];
+    if (next === undefined) return [{ ...visit, until: isOpen ? Date.now() : undefined }];
+    if (next.visit === visit.visit + 1) return [{ ...visit, until: Date.parse(next.at) }];
+    return [visit, { visit: "…", status: `${historyOmitted} left out` }];
   });
-  const gap = history.findIndex((visit, index) => index > 0 && visit.visit !== (history[index - 1]?.visit ?? 0) + 1);
-  if (gap > 0) rows.splice(gap, 0, ["…", `${order.historyOmitted} left out`, "", "", "", "", ""]);
-  const columns = [
-    { name: "visit", align: "right" },
-    { name: "status" },
-    { name: "entered" },
-    { name: "stayed", align: "right" },
-    { name: "attempts", align: "right" },
-    { name: "by" },
-    { name: "note" },
-  ] as const;
-  return table(output, columns, rows);
+  return table(output, rows, [
+    ["visit", ({ visit }) => visit, "right"],
+    ["status", ({ status }) => status],
+    ["entered", ({ at }) => at],
+    ["stayed", ({ at = "", until }) => until && duration(until - Date.parse(at)), "right"],
+    ["attempts", ({ attempts }) => attempts, "right"],
+    ["by", ({ by }) => by && plain(`${by.runtime} ${by.name}${by.requestId === null ? "" : ` (${by.requestId})`}`)],
+    [
+      "note",
+      ({ reason, error }) =>
+        [reason && plain(reason), error && styled(output, "red", plain(error))].filter(Boolean).join(" · "),
+    ],
+  ]);
 }
 
 /** `cauce failures` */
 export async function failures({ flags, output }: CommandCall): Promise<void> {
-  const groups = await (await clientOf(flags)).failures();
+  const groups = await (await openClient(flags)).failures();
   if (flags.json) return output.out(groups.map(jsonLine).join(""));
   if (groups.length === 0) return output.err("No order has failed.\n");
-  const columns = [
-    { name: "count", align: "right" },
-    { name: "status" },
-    { name: "first" },
-    { name: "last" },
-    { name: "fingerprint" },
-    { name: "last message" },
-  ] as const;
-  // The fingerprint is what retry takes, so it is never cut.
-  const rows = groups.map(({ count, status, firstAt, lastAt, fingerprint, message }) => {
-    return [String(count), plain(status), firstAt, lastAt, plain(fingerprint), cut(plain(message), 60)];
-  });
-  output.out(await table(output, columns, rows));
+  const drawn = await table(output, groups, [
+    ["count", ({ count }) => count, "right"],
+    ["status", ({ status }) => plain(status)],
+    ["first", ({ firstAt }) => firstAt],
+    ["last", ({ lastAt }) => lastAt],
+    // `cauce retry` takes the fingerprint, so it is never cut.
+    ["fingerprint", ({ fingerprint }) => plain(fingerprint)],
+    ["last message", ({ message }) => cut(plain(message), 60)],
+  ]);
+  output.out(drawn);
 }
 
-const defaultSeconds = 2;
+const watchSeconds = 2;
 
-/** `cauce queues`: once, or again and again until the process ends or nobody reads any more. */
+/** `cauce queues`: once, or again and again until the process ends or the reader is gone. */
 export async function queues({ flags, output }: CommandCall): Promise<void> {
-  const server = serverOf(flags);
-  const draw = async () => {
-    const workflows = await read(server);
-    return flags.json ? workflows.map(jsonOf).join("") : drawnQueues(workflows, output);
+  const server = findServer(flags);
+  const draw = async (): Promise<string> => {
+    const rows = (await readQueues(server)).flatMap(({ workflow, queues }) =>
+      queues.map((queue) => ({ workflow, ...queue })),
+    );
+    return flags.json ? rows.map(jsonLine).join("") : drawQueues(rows, output);
   };
   if (flags.watch === undefined) return output.out(await draw());
-  const seconds = secondsOf(flags.watch);
-  const show =
-    output.terminal && !flags.json ? redraw(output, `${server.url}, every ${seconds} s; Ctrl+C ends`) : output.out;
+  const seconds = parseSeconds(flags.watch);
+  const inPlace = output.terminal && !flags.json;
+  const show = inPlace ? redraw(output, `${server.url}, every ${seconds} s; Ctrl+C ends`) : output.out;
   show(await draw());
   for (;;) {
     try {
-      await pause(seconds * 1_000, undefined, output.closed ? { signal: output.closed } : {});
+      await sleep(seconds * 1_000, undefined, output.closed ? { signal: output.closed } : {});
     } catch {
       return;
     }
-    // A server that starts anew is not the end of watching it.
-    const text = await draw().catch((error: unknown) => {
+    try {
+      show(await draw());
+    } catch (error) {
+      // Watching goes on while the server is away, as when it restarts.
       if (!(error instanceof ClientError && error.code === "unreachable")) throw error;
-      return error;
-    });
-    if (typeof text === "string") show(text);
-    else if (flags.json || !output.terminal) output.err(`${text.code}: ${text.message}\n`);
-    else show(`${styled(output, "red", `${text.code}: ${text.message}`)}\n`);
+      const text = `${error.code}: ${error.message}`;
+      if (inPlace) show(`${styled(output, "red", text)}\n`);
+      else output.err(`${text}\n`);
+    }
   }
 }
 
-async function read(server: Server): Promise<readonly WorkflowQueues[]> {
+async function readQueues(server: Server): Promise<readonly WorkflowQueues[]> {
   const workflows = await server.queues();
-  const { workflow } = server;
-  if (workflow === undefined) return workflows;
-  return [rowOf({ workflows }, { workflow, serverUrl: server.url })];
+  const { workflow, url } = server;
+  return workflow === undefined ? workflows : [rowOf({ workflows }, { workflow, serverUrl: url })];
 }
 
-function jsonOf({ workflow, queues }: WorkflowQueues): string {
-  return queues.map((queue) => jsonLine({ workflow, ...queue })).join("");
+function drawQueues(rows: readonly (Queue & { readonly workflow: string })[], output: Output): Promise<string> {
+  const count = (number: number, { atLeast }: Queue) => (atLeast && number > 0 ? `≥ ${number}` : String(number));
+  return table(output, rows, [
+    ["workflow", ({ workflow }) => workflow],
+    ["status", ({ status }) => plain(status)],
+    ["kind", ({ kind }) => kind],
+    ["waiting", (row) => count(row.waiting, row), "right"],
+    ["in flight", (row) => count(row.inFlight, row), "right"],
+    ["delayed", (row) => count(row.delayed, row), "right"],
+    ["failed", (row) => (row.failed > 0 ? styled(output, "red", count(row.failed, row)) : 0), "right"],
+    ["", ({ paused }) => (paused ? styled(output, "yellow", "paused") : "")],
+  ]);
 }
 
-function drawnQueues(workflows: readonly WorkflowQueues[], output: Output): Promise<string> {
-  const columns = [
-    { name: "workflow" },
-    { name: "status" },
-    { name: "kind" },
-    { name: "waiting", align: "right" },
-    { name: "in flight", align: "right" },
-    { name: "delayed", align: "right" },
-    { name: "failed", align: "right" },
-    { name: "" },
-  ] as const;
-  const rows = workflows.flatMap(({ workflow, queues }) =>
-    queues.map((queue) => [workflow, ...cellsOf(queue, output)]),
-  );
-  return table(output, columns, rows);
-}
-
-function cellsOf(queue: Queue, output: Output): string[] {
-  const count = (number: number) => (queue.atLeast && number > 0 ? `≥ ${number}` : String(number));
-  const failed = count(queue.failed);
-  return [
-    plain(queue.status),
-    queue.kind,
-    count(queue.waiting),
-    count(queue.inFlight),
-    count(queue.delayed),
-    queue.failed > 0 ? styled(output, "red", failed) : failed,
-    queue.paused ? styled(output, "yellow", "paused") : "",
-  ];
-}
-
-function secondsOf(watch: boolean | string): number {
-  if (typeof watch === "boolean") return defaultSeconds;
+function parseSeconds(watch: unknown): number {
+  if (watch === true) return watchSeconds;
   const seconds = Number(watch);
-  if (/^\d+(\.\d+)?$/.test(watch) && seconds > 0 && seconds <= 3_600) return seconds;
-  throw new CauceError("setting_invalid", `--watch takes seconds above 0 and up to 3600, not "${watch}"`);
+  if (/^\d+(\.\d+)?$/.test(String(watch)) && seconds > 0 && seconds <= 3_600) return seconds;
+  throw wrongUsage(`--watch takes seconds above 0 and up to 3600, not "${watch}"`);
 }
 
-/** Draws over what was drawn before: each line is cleared to its end and whatever stands below, so that nothing flickers. */
+/** Draws over what was drawn before. Each line and what is below is cleared to the end, so that nothing flickers. */
 function redraw(output: Output, title: string): (text: string) => void {
   output.out("\x1b[2J");
   return (text) => {
     const lines = [styled(output, "dim", title), "", ...text.trimEnd().split("\n")];
     output.out(`\x1b[H${lines.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`);
   };
+}
+
+/** A column of a table: its heading, what stands in an item's cell, and `right` for numbers. */
+type Column<Item> = readonly [
+  heading: string,
+  cell: (item: Item) => string | number | null | undefined,
+  align?: "right",
+];
+
+/**
+ * Draws items as rows under headings, without borders: what `cut` and `awk` can take apart too. Text from orders may
+ * contain anything, so a cell lets only `plain` text through.
+ */
+export async function table<Item>(
+  output: Output,
+  items: readonly Item[],
+  columns: readonly Column<Item>[],
+): Promise<string> {
+  // Loaded late: `cauce start` draws no table.
+  const { default: Table } = await import("cli-table3");
+  const drawn = new Table({
+    head: columns.map(([heading]) => styled(output, "bold", heading)),
+    colAligns: columns.map(([, , align]) => align ?? "left"),
+    chars: { ...noBorders, middle: "  " },
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+  });
+  for (const item of items) drawn.push(columns.map(([, cell]) => cell(item) ?? ""));
+  const lines = drawn.toString().split("\n");
+  return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
+}
+
+const noBorders = Object.fromEntries(
+  [
+    ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"],
+    ...["left", "left-mid", "mid", "mid-mid", "right", "right-mid"],
+  ].map((part) => [part, ""]),
+);
+
+/** Text in a style, where the output has colours. */
+function styled(output: Output, style: "bold" | "dim" | "red" | "yellow" | "green", text: string): string {
+  return output.colours ? styleText(style, text, { validateStream: false }) : text;
+}
+
+export function cut(text: string, lengthMax: number): string {
+  return text.length > lengthMax ? `${text.slice(0, lengthMax - 1).trimEnd()}…` : text;
+}
+
+/** A length of time in its two largest units: `850 ms`, `3 min 20 s`, `2 d 4 h`. */
+export function duration(milliseconds: number): string {
+  if (milliseconds < 1_000) return `${Math.max(0, Math.round(milliseconds))} ms`;
+  if (milliseconds < 10_000) return `${(Math.floor(milliseconds / 100) / 10).toFixed(1)} s`;
+  const seconds = Math.floor(milliseconds / 1_000);
+  const counts: [count: number, unit: string][] = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3_600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+    [seconds % 60, "s"],
+  ];
+  const largest = counts.findIndex(([count]) => count > 0);
+  const shown = counts.slice(largest, largest + 2).filter(([count]) => count > 0);
+  return shown.map(([count, unit]) => `${count} ${unit}`).join(" ");
 }

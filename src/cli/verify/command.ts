@@ -1,13 +1,9 @@
-import type { Command } from "commander";
-import { CauceError } from "../../core/errors.ts";
-import type { Output } from "../output.ts";
+import { type Command, Option } from "commander";
+import { type Output, wrongUsage } from "../output.ts";
 import { remoteCommand } from "../remote/connection.ts";
 import type { VerifyFlags } from "./verify.ts";
 
-interface Given extends VerifyFlags {
-  readonly key?: string;
-  readonly apiKey?: string;
-}
+const timeoutSecondsMax = 86_400;
 
 /** `cauce verify`. What does its work is loaded once it runs. */
 export function addVerifyCommand(program: Command, output: Output): void {
@@ -21,19 +17,25 @@ export function addVerifyCommand(program: Command, output: Output): void {
       "verify --json",
     ],
   )
-    .option("--api-key <key>", "the same as --key")
+    .addOption(new Option("--api-key <key>", "the same as --key").conflicts("key"))
     .option("--data <json>", "the order's data (default: the example in the server's /openapi.json)")
     .option("--to <status>", "follow it to this status (default: where it ends or waits)")
-    .option("--timeout <seconds>", "how long to follow it, 1 to 86400", "60")
+    .addOption(
+      new Option("--timeout <seconds>", `how long to follow it, 1 to ${timeoutSecondsMax}`)
+        .argParser(parseTimeout)
+        .default(60),
+    )
     .addHelpText(
       "after",
-      "\nThe key needs the role operate. Exit code 1 where a proof is missing, which the error names.",
+      "\nThe key needs the role operate. The exit code is 1 if a proof is missing; the error names it.",
     )
-    .action(async ({ apiKey, ...flags }: Given) => {
-      if (apiKey !== undefined && flags.key !== undefined) {
-        throw new CauceError("setting_invalid", "--api-key and --key are both given; keep one of them");
-      }
+    .action(async ({ apiKey, ...flags }: VerifyFlags & { readonly apiKey?: string }) => {
       const { verify } = await import("./verify.ts");
-      return verify({ ...flags, ...(apiKey === undefined ? {} : { key: apiKey }) }, output);
+      return verify({ ...flags, key: apiKey ?? flags.key }, output);
     });
+}
+
+function parseTimeout(text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= timeoutSecondsMax) return Number(text);
+  throw wrongUsage(`--timeout must be whole seconds from 1 to ${timeoutSecondsMax}, not "${text}"`);
 }

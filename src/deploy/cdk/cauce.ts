@@ -10,44 +10,36 @@ import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import { Construct } from "constructs";
 import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
-import { type Access, storedKeys } from "../apiKeys.ts";
+import { checkOption } from "../../node/readSettings.ts";
+import { type DutyValues, type Setting, settings } from "../../node/settings.ts";
 import { bundleFunction } from "../bundle.ts";
-import {
-  type FunctionPlan,
-  type FunctionRole,
-  type PodRole,
-  type Topology,
-  type TopologyOptions,
-  topologyOf,
-} from "../topology.ts";
-import { addApi, type Throttle } from "./api.ts";
-import { addFunctions, addPods, queueUrlBase } from "./compute.ts";
-import { addMessaging, type Messaging } from "./messaging.ts";
-import { addWatching } from "./monitoring.ts";
-import { addTable } from "./storage.ts";
+import { type ApiKeys, storedKeys } from "../permissions.ts";
+import { type FunctionPlan, type PodRole, type Topology, type TopologyOptions, topologyOf } from "../topology.ts";
+import { addApi, addFunctions, addPods, queueUrlBase, type Throttle } from "./compute.ts";
+import { addMonitoring } from "./monitoring.ts";
+import { addMessaging, addTable, type Messaging } from "./storage.ts";
 
 export interface CauceProps extends TopologyOptions {
   readonly app: App;
   /** The absolute path of the module whose default export is `app`, or holds it; the functions' bundles begin there. */
   readonly module: string;
-  /** Who may call. Needed but where pods serve the API, which bring keys of their own. */
-  readonly access?: Access | undefined;
-  /** The sweep removes orders so many days after they came to a final status; without it they stay. */
+  /** Who may call. Required, except with `compute: "kubernetes"`: pods serve the API with keys of their own. */
+  readonly access?: ApiKeys | undefined;
+  /** Days after which the sweep removes orders in a final status. Default: they stay. */
   readonly retentionDays?: number | undefined;
-  /** Whether the functions write figures for CloudWatch into their logs. Default true. */
+  /** Whether the functions write metrics for CloudWatch into their logs. Default true. */
   readonly metrics?: boolean | undefined;
-  /** The folder of a function's code, whose `index.mjs` exports `handler`. Default: one that esbuild bundles. */
+  /** Gives the folder of a function's code, whose `index.mjs` exports `handler`. Default: a bundle that esbuild makes. */
   readonly codeOf?: ((plan: FunctionPlan) => string) | undefined;
-  /** The topic of SNS that each alarm tells when it rings and when it ends. Default: alarms tell nobody. */
+  /** ARN of the SNS topic that each alarm tells when it rings and when it ends. Default: no alarm tells anyone. */
   readonly alarmTopicArn?: string | undefined;
   /** Default 1,000 requests a second, 2,000 at once. */
   readonly throttle?: Throttle | undefined;
 }
 
 /**
- * Everything that a workflow needs on AWS, from its definition: for an app of the CDK of your own. Throws
- * `setting_invalid` for names and times that AWS does not take, `keys_required` where nobody said who may call,
- * `keys_invalid`.
+ * Makes everything that a workflow needs on AWS, from its definition, in a CDK app of your own. Throws `setting_invalid`
+ * for names and times that AWS does not take, `keys_required` if the props do not say who may call, `keys_invalid`.
  */
 export class Cauce extends Construct {
   readonly topology: Topology;
@@ -56,7 +48,7 @@ export class Cauce extends Construct {
   readonly functions: ReadonlyMap<string, Lambda>;
   /** What pods assume; empty where functions run the handlers. */
   readonly pods: ReadonlyMap<PodRole, Role>;
-  /** Without `alarmTopicArn` they tell nobody yet: give them actions. */
+  /** Without `alarmTopicArn` no alarm has an action yet. Add your own. */
   readonly alarms: readonly Alarm[];
 
   constructor(scope: Construct, id: string, props: CauceProps) {
@@ -67,68 +59,60 @@ export class Cauce extends Construct {
     this.table = addTable(this, topology);
     this.messaging = addMessaging(this, topology);
     const resources = { topology, table: this.table, messaging: this.messaging };
-    const environmentOf = environments(this, topology, props);
+    const told = toldToFunctions(this, topology, props);
     const bundles = mkdtempSync(join(tmpdir(), "cauce-functions-"));
     try {
-      this.functions = addFunctions(this, {
-        ...resources,
-        environmentOf,
-        codeOf: (plan) => {
-          if (props.codeOf !== undefined) return props.codeOf(plan);
-          const directory = join(bundles, plan.name);
-          bundleFunction({ module: props.module, app, plan, directory });
-          return directory;
-        },
+      this.functions = addFunctions(this, resources, told, (plan) => {
+        if (props.codeOf !== undefined) return props.codeOf(plan);
+        const directory = join(bundles, plan.name);
+        bundleFunction({ module: props.module, app, plan, directory });
+        return directory;
       });
     } finally {
-      // The CDK has copied what it needs.
+      // The CDK has copied the bundles.
       rmSync(bundles, { recursive: true });
     }
     this.pods = addPods(this, resources);
     const request = topology.functions.find(({ role }) => role === "request");
     if (request !== undefined) addApi(this, topology, this.functions.get(request.name) as Lambda, throttle);
-    new CfnOutput(this, "TopicArn", { value: this.messaging.topic.topicArn, description: "CAUCE_TOPIC_ARN" });
-    new CfnOutput(this, "QueueUrlBase", {
-      value: queueUrlBase(this.messaging),
-      description: "CAUCE_QUEUE_URL_BASE",
-    });
-    this.alarms = addWatching(this, {
-      topology,
-      messaging: this.messaging,
-      functions: this.functions,
-      alarmTopicArn: props.alarmTopicArn,
-    });
+    const output = (id: string, value: string, { variable }: Setting) =>
+      new CfnOutput(this, id, { value, description: variable });
+    output("TopicArn", this.messaging.topic.topicArn, settings.topicArn);
+    output("QueueUrlBase", queueUrlBase(this.messaging), settings.queueUrlBase);
+    const { functions } = this;
+    this.alarms = addMonitoring(this, { ...resources, functions, alarmTopicArn: props.alarmTopicArn });
   }
 }
 
-/** What each function is told. The keys' hashes are a parameter; the keys themselves are nowhere. */
-function environments(
+/**
+ * Says what the functions are told besides where the resources are. The hashes of the keys are a parameter of Systems
+ * Manager; the keys themselves are nowhere.
+ */
+function toldToFunctions(
   scope: Construct,
   { workflow, stage, compute }: Topology,
   { access, retentionDays, metrics = true }: CauceProps,
-): (role: FunctionRole) => Readonly<Record<string, string>> {
-  if (compute === "kubernetes") return () => ({});
+): DutyValues {
+  if (compute === "kubernetes") return {};
   if (access === undefined) {
     throw new CauceError(
       "keys_required",
-      `workflow "${workflow}": whoever finds the API's address could call it; give the API keys' file, made with "cauce keys create --role operate --file FILE", or say that it is public`,
+      `workflow "${workflow}": everyone who finds the API's address could call it; give the API keys' file, made with "cauce keys create --role operate --file FILE", or say that it is public`,
     );
   }
-  if (retentionDays !== undefined && !(Number.isInteger(retentionDays) && retentionDays >= 1)) {
-    throw new CauceError("setting_invalid", `retentionDays is ${retentionDays}; it must be a whole number from 1`);
-  }
-  const shared = metrics ? {} : { CAUCE_METRICS: "false" };
-  const request =
-    access === "public"
-      ? { CAUCE_PUBLIC: "true" }
+  checkOption(`workflow "${workflow}"`, "retentionDays", retentionDays);
+  return {
+    metrics: metrics ? undefined : false,
+    ...(access === "public"
+      ? { public: true }
       : {
-          CAUCE_KEYS: new StringParameter(scope, "Keys", {
+          keys: new StringParameter(scope, "Keys", {
             // Systems Manager takes no name that begins with aws or ssm, and a workflow's may.
             parameterName: `/cauce/${workflow}/keys/${stage}`,
             stringValue: storedKeys(access.keys, "the keys"),
             description: "Hashes of the API keys, one a line.",
           }).stringValue,
-        };
-  const sweep = retentionDays === undefined ? {} : { CAUCE_RETENTION_DAYS: String(retentionDays) };
-  return (role) => ({ ...shared, ...(role === "request" ? request : role === "sweep" ? sweep : {}) });
+        }),
+    retentionDays,
+  };
 }

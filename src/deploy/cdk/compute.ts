@@ -1,4 +1,7 @@
-import { CfnOutput, Duration, Fn, RemovalPolicy } from "aws-cdk-lib";
+import { CfnOutput, Duration, Fn, RemovalPolicy, Validations } from "aws-cdk-lib";
+import { AccessLogFormat } from "aws-cdk-lib/aws-apigateway";
+import { HttpApi, HttpStage, LogGroupLogDestination } from "aws-cdk-lib/aws-apigatewayv2";
+import { HttpLambdaIntegration } from "aws-cdk-lib/aws-apigatewayv2-integrations";
 import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
@@ -14,28 +17,23 @@ import {
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { indexName } from "../../backend/aws/item.ts";
-import { type Grant, type Granted, grantsOf } from "../permissions.ts";
-import type { FunctionPlan, FunctionRole, PodRole, Topology } from "../topology.ts";
-import type { Messaging } from "./messaging.ts";
+import { type DutyValues, environmentOf } from "../../node/settings.ts";
+import { type Grant, grantsOf } from "../permissions.ts";
+import type { FunctionPlan, PodPlan, PodRole, Topology } from "../topology.ts";
+import type { Messaging } from "./storage.ts";
 
-export interface FunctionsOptions extends Granting {
-  /** The folder of a function's bundle. */
-  readonly codeOf: (plan: FunctionPlan) => string;
-  /** What a function's environment holds beside what says where the resources are. */
-  readonly environmentOf: (role: FunctionRole) => Readonly<Record<string, string>>;
-}
-
-export function addFunctions(scope: Construct, options: FunctionsOptions): ReadonlyMap<string, Lambda> {
-  const { topology, messaging, codeOf, environmentOf } = options;
-  const all = topology.queues.map(({ status }) => status);
+/** Adds the functions, their event source mappings and the sweep's schedule. `told` says what is not of `resources`. */
+export function addFunctions(
+  scope: Construct,
+  resources: StackResources,
+  told: DutyValues,
+  codeOf: (plan: FunctionPlan) => string,
+): ReadonlyMap<string, Lambda> {
+  const { topology, messaging } = resources;
   const functions = new Map<string, Lambda>();
   for (const plan of topology.functions) {
     const id = shortNameOf(plan.name, topology);
-    const logGroup = new LogGroup(scope, `Log-${id}`, {
-      logGroupName: `/aws/lambda/${plan.name}`,
-      retention: RetentionDays.ONE_MONTH,
-      removalPolicy: RemovalPolicy.DESTROY,
-    });
+    const logGroup = addLog(scope, id, `/aws/lambda/${plan.name}`);
     const role = new Role(scope, `Role-${id}`, { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
     role.addToPolicy(
       new PolicyStatement({
@@ -43,7 +41,7 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
         resources: [logGroup.logGroupArn],
       }),
     );
-    addGrants(role, { ...plan, statuses: plan.role === "processing" ? plan.statuses : all }, options);
+    addGrants(role, plan, resources);
     functions.set(
       plan.name,
       new Lambda(scope, `Function-${id}`, {
@@ -56,25 +54,26 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
         memorySize: plan.memoryMegabytes,
         logGroup,
         role,
-        environment: {
-          CAUCE_STAGE: topology.stage,
-          CAUCE_DELIVERY: topology.delivery,
-          CAUCE_TOPIC_ARN: messaging.topic.topicArn,
-          CAUCE_QUEUE_URL_BASE: queueUrlBase(messaging),
-          ...environmentOf(plan.role),
-        },
-        // A sweep that failed or found no room is made good by the next minute's: repeats would only stand beside it.
-        ...(plan.role === "sweep"
+        environment: environmentOf(plan.duty, {
+          stage: topology.stage,
+          delivery: topology.delivery,
+          topicArn: messaging.topic.topicArn,
+          queueUrlBase: queueUrlBase(messaging),
+          ...told,
+        }),
+        // The next minute's sweep does what a sweep that failed or found no room left undone. A repeat would only run
+        // beside it.
+        ...(plan.duty === "maintain"
           ? { retryAttempts: 0, maxEventAge: Duration.seconds(topology.sweepEverySeconds) }
           : {}),
-        // A status's function publishes to the topic that invokes it, once for each transition: AWS would take that for
-        // a runaway loop and drop the message after about 16 hops. `visitsMax` bounds it.
-        ...(plan.role === "processing" ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
+        // A status's function publishes to the topic that invokes it, once for each transition. AWS would take that for
+        // a runaway loop and drop the message after about 16 transitions. `visitsMax` bounds the loop.
+        ...(plan.duty === "work" ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
       }),
     );
   }
   for (const { status, function: name, batchSize, concurrencyMost } of topology.sources) {
-    // Not `addEventSource`: that grants sqs:GetQueueUrl too, which nothing asks for.
+    // `addEventSource` would also grant sqs:GetQueueUrl, which nothing asks for.
     new EventSourceMapping(scope, `Source-${status}`, {
       target: functions.get(name) as Lambda,
       eventSourceArn: messaging.queueOf(status).queueArn,
@@ -83,7 +82,7 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
       reportBatchItemFailures: true,
     });
   }
-  for (const { name } of topology.functions.filter(({ role }) => role === "sweep")) {
+  for (const { name } of topology.functions.filter(({ duty }) => duty === "maintain")) {
     new Rule(scope, "Schedule", {
       ruleName: name,
       schedule: Schedule.rate(Duration.seconds(topology.sweepEverySeconds)),
@@ -93,12 +92,12 @@ export function addFunctions(scope: Construct, options: FunctionsOptions): Reado
   return functions;
 }
 
-/** What stands between workflow and stage: `processing` of `orders-processing-dev`. */
+/** Cuts workflow and stage off a function's name: `processing` of `orders-processing-dev`. */
 export function shortNameOf(name: string, { workflow, stage }: Topology): string {
   return name.slice(workflow.length + 1, -stage.length - 1);
 }
 
-/** Where queues are: a queue's URL up to its last slash. The catch-all is there whatever the statuses are. */
+/** Gives the URL of a queue up to its last slash. The queue is the catch-all, which every stack has. */
 export function queueUrlBase({ unrouted }: Messaging): string {
   const parts = Fn.split("/", unrouted.queueUrl, 5);
   return Fn.join("/", [...parts.slice(0, 4), ""]);
@@ -106,44 +105,91 @@ export function queueUrlBase({ unrouted }: Messaging): string {
 
 const names: Readonly<Record<PodRole, string>> = { api: "Api", work: "Work", sweeper: "Sweep" };
 
-/** The roles that pods assume, through EKS Pod Identity: one for each kind of process. */
-export function addPods(scope: Construct, resources: Granting): ReadonlyMap<PodRole, Role> {
+/** Adds the roles that pods assume through EKS Pod Identity, one for each kind of process. */
+export function addPods(scope: Construct, resources: StackResources): ReadonlyMap<PodRole, Role> {
   const { topology } = resources;
   const pods = new ServicePrincipal("pods.eks.amazonaws.com");
-  const statuses = topology.queues.map(({ status }) => status);
   return new Map(
-    topology.pods.map(({ role: kind, publishes }) => {
+    topology.pods.map((plan) => {
+      const kind = plan.role;
       const id = `Pods${names[kind]}`;
       const role = new Role(scope, id, { assumedBy: pods });
       // The agent on the node tags the session with cluster, namespace and service account.
       role.assumeRolePolicy?.addStatements(new PolicyStatement({ actions: ["sts:TagSession"], principals: [pods] }));
-      addGrants(role, { role: kind, publishes, statuses }, resources);
+      addGrants(role, plan, resources);
       new CfnOutput(scope, `${id}Arn`, { value: role.roleArn, description: `The role of the pods: ${kind}.` });
       return [kind, role] as const;
     }),
   );
 }
 
-export interface Granting {
+export interface StackResources {
   readonly topology: Topology;
   readonly table: Table;
   readonly messaging: Messaging;
 }
 
-/** Gives a role what its process asks for, by the ARN of each thing: no wildcards. */
-export function addGrants(
-  role: IRole,
-  process: Granted & { readonly statuses: readonly string[] },
-  { topology, table, messaging }: Granting,
-): void {
+/** Grants a role what its process asks for, by the ARN of each resource, without wildcards. */
+function addGrants(role: IRole, process: FunctionPlan | PodPlan, { topology, table, messaging }: StackResources): void {
   const resourcesOf = ({ target }: Grant): string[] => {
     if (target === "table") return [table.tableArn];
     if (target === "index") return [`${table.tableArn}/index/${indexName}`];
     if (target === "topic") return [messaging.topic.topicArn];
-    const statuses = target === "allQueues" ? topology.queues.map(({ status }) => status) : process.statuses;
+    const all = topology.queues.map(({ status }) => status);
+    // A process without handlers counts the messages of every queue, or sends to every queue.
+    const statuses = target === "queues" && process.duty === "work" ? process.statuses : all;
     return statuses.map((status) => messaging.queueOf(status).queueArn);
   };
   for (const grant of grantsOf(process, topology.delivery)) {
     role.addToPrincipalPolicy(new PolicyStatement({ actions: [...grant.actions], resources: resourcesOf(grant) }));
   }
+}
+
+export interface Throttle {
+  /** Requests a second, over all clients. */
+  readonly ratePerSecond: number;
+  readonly burst: number;
+}
+
+/** Adds the HTTP API. Every path goes to the request function, which knows its routes. */
+export function addApi(scope: Construct, { workflow, stage }: Topology, request: Lambda, throttle: Throttle): HttpApi {
+  const api = new HttpApi(scope, "Api", {
+    apiName: `${workflow}-api-${stage}`,
+    createDefaultStage: false,
+    defaultIntegration: new HttpLambdaIntegration("Request", request),
+  });
+  Validations.of(api).acknowledge({
+    id: "AwsSolutions::AwsSolutions-APIG4",
+    reason:
+      "The request function checks the API keys itself, by role and workflow, as everywhere; it refuses to start without keys unless the stack says that it is public.",
+  });
+  const log = addLog(scope, "api", `/aws/apigateway/${workflow}-api-${stage}`);
+  new HttpStage(scope, "ApiStage", {
+    httpApi: api,
+    stageName: "$default",
+    autoDeploy: true,
+    throttle: { rateLimit: throttle.ratePerSecond, burstLimit: throttle.burst },
+    accessLogSettings: {
+      destination: new LogGroupLogDestination(log),
+      format: AccessLogFormat.custom(
+        JSON.stringify({
+          requestId: "$context.requestId",
+          at: "$context.requestTime",
+          ip: "$context.identity.sourceIp",
+          method: "$context.httpMethod",
+          path: "$context.path",
+          status: "$context.status",
+          milliseconds: "$context.responseLatency",
+          error: "$context.integrationErrorMessage",
+        }),
+      ),
+    },
+  });
+  new CfnOutput(scope, "Url", { value: api.apiEndpoint, description: "Where orders are placed." });
+  return api;
+}
+
+function addLog(scope: Construct, id: string, logGroupName: string): LogGroup {
+  const retention = RetentionDays.ONE_MONTH;
+  return new LogGroup(scope, `Log-${id}`, { logGroupName, retention, removalPolicy: RemovalPolicy.DESTROY });
 }

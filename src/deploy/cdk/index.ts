@@ -1,3 +1,3 @@
-export type { Access } from "../apiKeys.ts";
-export type { Throttle } from "./api.ts";
+export type { ApiKeys as Access } from "../permissions.ts";
 export { Cauce, type CauceProps } from "./cauce.ts";
+export type { Throttle } from "./compute.ts";

@@ -15,138 +15,115 @@ import type { Queue } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
 import type { Topology } from "../topology.ts";
 import { shortNameOf } from "./compute.ts";
-import type { Messaging } from "./messaging.ts";
+import type { Messaging } from "./storage.ts";
 
-/** Of a queue's 120,000 in flight. */
+/** Of the 120,000 messages that a queue may have in flight. */
 const inFlightAlarm = 100_000;
 const oldestAlarmSeconds = 3_600;
 const period = Duration.minutes(1);
 
-export interface Watched {
+const max = { period, statistic: "max" };
+const sum = { period, statistic: "sum" };
+const visible = (queue: Queue) => queue.metricApproximateNumberOfMessagesVisible(max);
+const oldest = (queue: Queue) => queue.metricApproximateAgeOfOldestMessage(max);
+const inFlight = (queue: Queue) => queue.metricApproximateNumberOfMessagesNotVisible(max);
+
+export interface Monitored {
   readonly topology: Topology;
   readonly messaging: Messaging;
   readonly functions: ReadonlyMap<string, Lambda>;
-  /** Whom the alarms tell. */
+  /** The topic that the alarms tell. */
   readonly alarmTopicArn: string | undefined;
 }
 
-/** An alarm for each thing that an operator must see to (docs/operating-on-aws.md), and a page of graphs. */
-export function addWatching(
-  scope: Construct,
-  { topology, messaging, functions, alarmTopicArn }: Watched,
-): readonly Alarm[] {
-  const { workflow, stage } = topology;
-  const alarms: Alarm[] = [];
-  const alarm = (what: string, metric: IMetric, above: number, periods: number, alarmDescription: string): void => {
-    alarms.push(
+/** Adds an alarm for each thing that an operator must see to (docs/operating-on-aws.md), and a page of graphs. */
+export function addMonitoring(scope: Construct, monitored: Monitored): readonly Alarm[] {
+  const { workflow, stage } = monitored.topology;
+  const alarms = alarmsOf(monitored).map(
+    ([what, metric, threshold, evaluationPeriods, alarmDescription]) =>
       new Alarm(scope, `Alarm-${what}`, {
         alarmName: `${workflow}-${what}-${stage}`,
-        alarmDescription,
-        metric,
-        threshold: above,
-        evaluationPeriods: periods,
+        ...{ alarmDescription, metric, threshold, evaluationPeriods },
         comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
         treatMissingData: TreatMissingData.NOT_BREACHING,
       }),
-    );
-  };
-  const visible = (queue: Queue) => queue.metricApproximateNumberOfMessagesVisible({ period, statistic: "max" });
-  const oldest = (queue: Queue) => queue.metricApproximateAgeOfOldestMessage({ period, statistic: "max" });
-  const inFlight = (queue: Queue) => queue.metricApproximateNumberOfMessagesNotVisible({ period, statistic: "max" });
-
-  for (const [status, { queue, deadLetters }] of messaging.queues) {
-    alarm(
-      `dead-${status}`,
-      visible(deadLetters),
-      0,
-      1,
-      `Messages of ${status} were received too often without an end.`,
-    );
-    alarm(`oldest-${status}`, oldest(queue), oldestAlarmSeconds, 5, `Orders wait in ${status} for more than an hour.`);
-    alarm(`inFlight-${status}`, inFlight(queue), inFlightAlarm, 1, `The queue of ${status} nears its limit in flight.`);
-  }
-  alarm("unrouted", visible(messaging.unrouted), 0, 1, "A message's status has no queue.");
-  const undelivered = messaging.topic.metricNumberOfNotificationsFailed({ period, statistic: "sum" });
-  alarm("undelivered", undelivered, 0, 1, "The topic could not put a message into a queue.");
-  for (const [name, lambda] of functions) {
-    const what = shortNameOf(name, topology);
-    alarm(`errors-${what}`, lambda.metricErrors({ period }), 0, 3, `The function ${name} fails.`);
-    alarm(`throttles-${what}`, lambda.metricThrottles({ period }), 0, 3, `The account has no room for ${name}.`);
-    if (!what.startsWith("processing")) continue;
-    const dropped = new Metric({
-      namespace: "AWS/Lambda",
-      metricName: "RecursiveInvocationsDropped",
-      dimensionsMap: { FunctionName: name },
-      statistic: "sum",
-      period,
-    });
-    alarm(`recursion-${what}`, dropped, 0, 1, `AWS took the transitions of ${name} for a loop and dropped messages.`);
-  }
-
-  if (alarmTopicArn !== undefined) {
-    const tell = new SnsAction(Topic.fromTopicArn(scope, "AlarmTopic", alarmTopicArn));
-    for (const each of alarms) {
-      each.addAlarmAction(tell);
-      each.addOkAction(tell);
+  );
+  if (monitored.alarmTopicArn !== undefined) {
+    const tell = new SnsAction(Topic.fromTopicArn(scope, "AlarmTopic", monitored.alarmTopicArn));
+    for (const alarm of alarms) {
+      alarm.addAlarmAction(tell);
+      alarm.addOkAction(tell);
     }
   }
-
-  const queues = [...messaging.queues.values()];
-  const lambdas = [...functions.values()];
+  const graph = ([title, left]: Graph) => new GraphWidget({ title, left, width: 12 });
   new Dashboard(scope, "Dashboard", {
     dashboardName: `${workflow}-${stage}`,
-    widgets: [
-      [
-        graph(
-          "Waiting in the queues",
-          queues.map(({ queue }) => visible(queue)),
-        ),
-        graph(
-          "Age of the oldest message, seconds",
-          queues.map(({ queue }) => oldest(queue)),
-        ),
-      ],
-      [
-        graph(
-          "In flight",
-          queues.map(({ queue }) => inFlight(queue)),
-        ),
-        graph("Dead letters and unrouted", [
-          ...queues.map(({ deadLetters }) => visible(deadLetters)),
-          visible(messaging.unrouted),
-        ]),
-      ],
-      ...(lambdas.length === 0 ? [] : graphsOf(lambdas)),
-    ],
+    widgets: graphsOf(monitored).map((row) => row.map(graph)),
   });
   return alarms;
 }
 
-function graph(title: string, left: readonly IMetric[]): GraphWidget {
-  return new GraphWidget({ title, left: [...left], width: 12 });
+type AlarmPlan = readonly [what: string, metric: IMetric, above: number, periods: number, description: string];
+
+function alarmsOf({ topology, messaging, functions }: Monitored): AlarmPlan[] {
+  const ofQueues = [...messaging.queues].flatMap(([status, { queue, deadLetters }]): AlarmPlan[] => [
+    [`dead-${status}`, visible(deadLetters), 0, 1, `Messages of ${status} were received too often without an end.`],
+    [`oldest-${status}`, oldest(queue), oldestAlarmSeconds, 5, `Orders wait in ${status} for more than an hour.`],
+    [`inFlight-${status}`, inFlight(queue), inFlightAlarm, 1, `The queue of ${status} nears its limit in flight.`],
+  ]);
+  const ofFunctions = [...functions].flatMap(([name, lambda]): AlarmPlan[] => {
+    const what = shortNameOf(name, topology);
+    const dropped = new Metric({
+      namespace: "AWS/Lambda",
+      metricName: "RecursiveInvocationsDropped",
+      dimensionsMap: { FunctionName: name },
+      ...sum,
+    });
+    const recursion = `AWS took the transitions of ${name} for a loop and dropped messages.`;
+    return [
+      [`errors-${what}`, lambda.metricErrors({ period }), 0, 3, `The function ${name} fails.`],
+      [`throttles-${what}`, lambda.metricThrottles({ period }), 0, 3, `The account has no room for ${name}.`],
+      ...(what.startsWith("processing") ? [[`recursion-${what}`, dropped, 0, 1, recursion] as const] : []),
+    ];
+  });
+  const undelivered = messaging.topic.metricNumberOfNotificationsFailed(sum);
+  return [
+    ...ofQueues,
+    ["unrouted", visible(messaging.unrouted), 0, 1, "A message's status has no queue."],
+    ["undelivered", undelivered, 0, 1, "The topic could not put a message into a queue."],
+    ...ofFunctions,
+  ];
 }
 
-function graphsOf(lambdas: readonly Lambda[]): GraphWidget[][] {
+type Graph = readonly [title: string, metrics: IMetric[]];
+
+/** The dashboard, row by row. */
+function graphsOf({ messaging, functions }: Monitored): Graph[][] {
+  const pairs = [...messaging.queues.values()];
+  const queues = pairs.map(({ queue }) => queue);
+  const dead = [...pairs.map(({ deadLetters }) => deadLetters), messaging.unrouted];
+  const lambdas = [...functions.values()];
+  const of = (metricOf: (lambda: Lambda) => IMetric): IMetric[] => lambdas.map(metricOf);
   return [
     [
-      graph(
-        "Invocations",
-        lambdas.map((each) => each.metricInvocations({ period })),
-      ),
-      graph(
-        "Duration, milliseconds",
-        lambdas.map((each) => each.metricDuration({ period, statistic: "p99" })),
-      ),
+      ["Waiting in the queues", queues.map(visible)],
+      ["Age of the oldest message, seconds", queues.map(oldest)],
     ],
     [
-      graph(
-        "Errors",
-        lambdas.map((each) => each.metricErrors({ period })),
-      ),
-      graph(
-        "Throttles",
-        lambdas.map((each) => each.metricThrottles({ period })),
-      ),
+      ["In flight", queues.map(inFlight)],
+      ["Dead letters and unrouted", dead.map(visible)],
     ],
+    ...(lambdas.length === 0
+      ? []
+      : ([
+          [
+            ["Invocations", of((each) => each.metricInvocations({ period }))],
+            ["Duration, milliseconds", of((each) => each.metricDuration({ period, statistic: "p99" }))],
+          ],
+          [
+            ["Errors", of((each) => each.metricErrors({ period }))],
+            ["Throttles", of((each) => each.metricThrottles({ period }))],
+          ],
+        ] satisfies Graph[][])),
   ];
 }

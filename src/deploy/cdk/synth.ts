@@ -8,11 +8,11 @@ import type { Topology } from "../topology.ts";
 import type { CauceProps } from "./cauce.ts";
 
 export interface SynthesizeOptions extends Omit<CauceProps, "app"> {
-  /** Each gets a stack of its own. */
+  /** Each app gets a stack of its own. */
   readonly app: App | readonly App[];
-  /** Gets the templates and the functions' bundles; made where it is missing. */
+  /** Where the templates and the functions' bundles go. Made if it is missing. */
   readonly outDirectory: string;
-  /** Whether the rules of cdk-nag and CloudFormation's own are errors. A few seconds more. */
+  /** Whether a broken rule of cdk-nag or of CloudFormation is an error. The checks take a few seconds. */
   readonly checks: boolean;
 }
 
@@ -32,12 +32,12 @@ export interface AssembledStack {
   readonly template: unknown;
 }
 
-/** What deploying needs beside Cauce. */
+/** The packages that deploying needs besides Cauce. */
 export const cdkPackages = ["aws-cdk-lib", "constructs", "cdk-nag", "esbuild", "aws-cdk"];
 
 /**
  * Writes the templates of an app's workflows and the bundles of their functions. Throws `package_missing`,
- * `stack_invalid` with each broken rule, and what `Cauce` and the bundler throw.
+ * `stack_invalid` with each broken rule, and the errors of `Cauce` and of the bundler.
  */
 export async function synthesize({ app, outDirectory, checks, ...props }: SynthesizeOptions): Promise<Assembly> {
   const { lib, Cauce, AwsSolutionsChecks } = await withPeers("cauce synth", cdkPackages, async () => ({
@@ -52,7 +52,7 @@ export async function synthesize({ app, outDirectory, checks, ...props }: Synthe
   });
   if (AwsSolutionsChecks !== undefined) lib.Validations.of(cdk).addPlugins(new AwsSolutionsChecks());
   const apps: readonly App[] = [app].flat();
-  // They run in one account.
+  // The apps share one account.
   const accountConcurrency = Math.floor((props.accountConcurrency ?? accountConcurrencyDefault) / apps.length);
   const made = apps.map((each) => {
     const { name } = each.workflow;
@@ -78,7 +78,7 @@ export async function synthesize({ app, outDirectory, checks, ...props }: Synthe
   };
 }
 
-/** The CDK's flags under which each rule is an error, and is told by us and not by a report of its own. */
+/** Flags under which the CDK takes each rule for an error, and leaves the report to us. */
 export const checkingContext = {
   "@aws-cdk/core:validateAgainstDefaultRules": true,
   "@aws-cdk/core:failSynthOnValidationErrors": false,
@@ -96,10 +96,10 @@ interface Violation {
   readonly violatingConstructs: readonly { readonly constructPath?: string }[];
 }
 
-/** Reads what the checks found in an assembly. Throws `stack_invalid` with each rule that is broken and where. */
+/** Reads what the checks found in an assembly. Throws `stack_invalid` with each broken rule and where it is broken. */
 export function refuseBroken(directory: string): void {
   const file = join(directory, reportFile);
-  // Without a plugin that looked at anything there is none.
+  // There is no file if no plugin checked anything.
   if (!existsSync(file)) throw new CauceError("stack_invalid", `${directory} was not checked: it has no ${reportFile}`);
   const { pluginReports } = JSON.parse(readFileSync(file, "utf8")) as Report;
   const broken = pluginReports.flatMap(({ pluginName, violations }) =>

@@ -4,43 +4,43 @@ import type { Change } from "../../core/decide.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { AttemptOutcome, EndedAttempt, Observer } from "./observer.ts";
 
-/** What has been counted of one status since the start. */
+/** The counts of one status since the start. */
 export interface StatusTotals {
-  /** Orders that came into it: placed or moved. */
+  /** Orders that entered the status: placed or moved. */
   entered: number;
-  /** Orders that moved on from it. */
+  /** Orders that left the status. */
   left: number;
-  /** Orders that stand in it now. */
+  /** Orders that stand in the status now. */
   depth: number;
   readonly attempts: Record<AttemptOutcome, number>;
   /** Transitions from here, by the status that they lead to. */
   readonly to: Map<string, number>;
-  /** How long orders stood in it that have left it. */
+  /** How long the orders that left the status stood in it. */
   readonly time: Histogram;
 }
 
 export interface Totals {
   placed: number;
   finished: number;
-  /** Erased: by an operator or because of their age. */
+  /** Orders that an operator or the retention removed. */
   removed: number;
   readonly statuses: ReadonlyMap<string, StatusTotals>;
 }
 
-/** One status in one minute. */
+/** The counts of one status in one minute. */
 export interface StatusMinute {
   readonly status: string;
   readonly entered: number;
   readonly left: number;
-  /** Of the orders that left it, how long they stood in it; null where none did. */
+  /** How long the orders that left the status stood in it; null where none left it. */
   readonly timeInStatusP50Seconds: number | null;
   readonly timeInStatusP99Seconds: number | null;
-  /** Orders that stood in it at the end of the minute. */
+  /** Orders that stood in the status at the end of the minute. */
   readonly depth: number;
 }
 
 export interface Minute {
-  /** When it began, in milliseconds since 1970. */
+  /** When the minute began, in milliseconds since 1970. */
   readonly at: number;
   readonly placed: number;
   readonly finished: number;
@@ -51,7 +51,7 @@ export interface Minute {
 /** Counts what one workflow does, for metrics and statistics. */
 export interface Meter extends Observer {
   readonly totals: Totals;
-  /** The last `count` minutes, the oldest first, the current one last; fewer where it has not counted for so long. */
+  /** The last `count` minutes, the current one last. Fewer where the meter is younger. */
   minutes(count: number): Minute[];
 }
 
@@ -62,23 +62,21 @@ interface Current {
   readonly totals: StatusTotals;
   entered: number;
   left: number;
-  readonly attempts: Record<AttemptOutcome, number>;
+  attempts: Record<AttemptOutcome, number>;
   time: Histogram;
 }
 
 /**
- * One set of counters, which `/metrics` and `/stats` both read. A minute ends with the first event after it, or when
- * somebody asks: no timer runs, and a minute in which nothing happened is made when it is asked for. What is kept of a
- * minute that has ended is its numbers alone.
+ * Makes one set of counters, which `/metrics` and `/stats` both read. No timer runs: the first event after a minute
+ * ends it, or a call of `minutes` does, and minutes without an event are added then. Of a minute that has ended only
+ * its numbers are kept.
  */
 export function createMeter({ clock, depths }: { clock: Clock; depths: readonly Depth[] }): Meter {
   const statuses = new Map<string, StatusTotals>();
   const current = new Map<string, Current>();
-  const totals: Totals & { placed: number; finished: number } = { placed: 0, finished: 0, removed: 0, statuses };
+  const totals: Totals = { placed: 0, finished: 0, removed: 0, statuses };
   const past: Minute[] = [];
-  let at = minuteOf(clock.now());
-  let placed = 0;
-  let finished = 0;
+  const minute = { at: minuteOf(clock.now()), placed: 0, finished: 0 };
 
   const statusOf = (status: string): Current => {
     let found = current.get(status);
@@ -94,43 +92,20 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
     statusOf(status).totals.depth += waiting + inFlight + delayed + failed;
   }
 
-  const currentMinute = (): Minute => {
-    const attempts = noAttempts();
-    const rows: StatusMinute[] = [];
-    for (const [status, { totals: all, entered, left, attempts: own, time }] of current) {
-      for (const outcome of outcomes) attempts[outcome] += own[outcome];
-      rows.push({
-        status,
-        entered,
-        left,
-        timeInStatusP50Seconds: seconds(quantile(time, 0.5)),
-        timeInStatusP99Seconds: seconds(quantile(time, 0.99)),
-        depth: all.depth,
-      });
-    }
-    return { at, placed, finished, attempts, statuses: rows };
-  };
-
   /** Ends the minutes that are over at `now`. */
   const roll = (now: number): void => {
-    if (now < at + minuteMilliseconds) return;
-    past.push(currentMinute());
-    placed = 0;
-    finished = 0;
+    if (now < minute.at + minuteMilliseconds) return;
+    past.push(summaryOf(minute, current));
     for (const each of current.values()) {
-      each.entered = 0;
-      each.left = 0;
-      for (const outcome of outcomes) each.attempts[outcome] = 0;
+      Object.assign(each, { entered: 0, left: 0, attempts: noAttempts() });
       if (each.time.count > 0) each.time = createHistogram();
     }
     const next = minuteOf(now);
-    // Nothing happened in between, and what stood where it stood is the same in all of them.
-    const idle = Math.min(minutesMax, (next - at) / minuteMilliseconds - 1);
-    for (let n = idle; n > 0; n--) {
-      at = next - n * minuteMilliseconds;
-      past.push(currentMinute());
-    }
-    at = next;
+    // Nothing happened in the minutes between, so each has the same depths.
+    const idle = Math.min(minutesMax, (next - minute.at) / minuteMilliseconds - 1);
+    Object.assign(minute, { placed: 0, finished: 0 });
+    for (let n = idle; n > 0; n--) past.push(summaryOf({ ...minute, at: next - n * minuteMilliseconds }, current));
+    minute.at = next;
     if (past.length > minutesMax) past.splice(0, past.length - minutesMax);
   };
 
@@ -139,7 +114,7 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
     to.entered++;
     to.totals.entered++;
     if (kind === "final") {
-      finished++;
+      minute.finished++;
       totals.finished++;
     } else to.totals.depth++;
   };
@@ -149,7 +124,7 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
 
     placed(order) {
       roll(order.createdAt);
-      placed++;
+      minute.placed++;
       totals.placed++;
       enter(order);
     },
@@ -178,9 +153,29 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
 
     minutes(count) {
       roll(clock.now());
-      return [...past.slice(past.length - Math.min(past.length, count - 1)), currentMinute()];
+      return [...past.slice(past.length - Math.min(past.length, count - 1)), summaryOf(minute, current)];
     },
   };
+}
+
+/** Sums up a minute. */
+function summaryOf(
+  { at, placed, finished }: Pick<Minute, "at" | "placed" | "finished">,
+  current: ReadonlyMap<string, Current>,
+): Minute {
+  const attempts = noAttempts();
+  const statuses = [...current].map(([status, { totals, entered, left, attempts: own, time }]): StatusMinute => {
+    for (const outcome of outcomes) attempts[outcome] += own[outcome];
+    return {
+      status,
+      entered,
+      left,
+      timeInStatusP50Seconds: seconds(quantile(time, 0.5)),
+      timeInStatusP99Seconds: seconds(quantile(time, 0.99)),
+      depth: totals.depth,
+    };
+  });
+  return { at, placed, finished, attempts, statuses };
 }
 
 const outcomes = ["moved", "retried", "failed"] as const satisfies readonly AttemptOutcome[];
@@ -189,8 +184,8 @@ const minuteOf = (milliseconds: number) => Math.floor(milliseconds / minuteMilli
 const seconds = (milliseconds: number | null) => (milliseconds === null ? null : milliseconds / 1_000);
 
 /**
- * Counts of durations in milliseconds, in buckets that grow: four to each power of two, so a quantile is right to 12 %,
- * and a power of two is always a bound. 33 days are the last; longer ones count there.
+ * Counts of durations in milliseconds, in buckets that grow. Each power of two has four buckets, so a quantile is right
+ * to 12 %, and every power of two is a bound. The last bucket ends at 33 days and takes longer durations too.
  */
 export interface Histogram {
   readonly counts: Float64Array;
@@ -214,7 +209,7 @@ export function observe(histogram: Histogram, milliseconds: number): void {
   histogram.count++;
 }
 
-/** The bucket of [0, 1) is 0; from there each power of two is cut into four. */
+/** Gives the bucket of a duration: 0 for [0, 1), and from there four buckets for each power of two. */
 function bucketOf(milliseconds: number): number {
   if (milliseconds < 1) return 0;
   const exponent = 31 - Math.clz32(Math.min(milliseconds, 0x7fffffff));
@@ -229,7 +224,7 @@ function boundOf(index: number): number {
   return 2 ** exponent * (1 + (((index - 1) % perDouble) + 1) / perDouble);
 }
 
-/** The bound under which a share of all durations lies, in milliseconds; null where there are none. */
+/** Gives the bound below which a share of all durations lies, in milliseconds; null where there are none. */
 export function quantile({ counts, count }: Pick<Histogram, "counts" | "count">, share: number): number | null {
   if (count === 0) return null;
   let left = Math.max(1, Math.ceil(count * share));
@@ -240,7 +235,7 @@ export function quantile({ counts, count }: Pick<Histogram, "counts" | "count">,
   return boundOf(buckets - 1);
 }
 
-/** How many durations are under each power of two, from 1 ms on. */
+/** Counts the durations below each power of two, from 1 ms on. */
 export function cumulative({ counts }: Histogram): { readonly underMilliseconds: number; readonly count: number }[] {
   const found = [];
   let count = counts[0] as number;

@@ -1,11 +1,11 @@
 import type { Change } from "../../core/decide.ts";
 import type { StoredOrder } from "../../core/order.ts";
 
-/** How an attempt ended: the order went on, will be tried again, or its attempts are used up. */
+/** How an attempt ended: the order moved, is retried later, or its attempts are used up. */
 export type AttemptOutcome = "moved" | "retried" | "failed";
 
-/** For whoever does not look on. */
-export const unobserved: Observer = { placed() {}, changed() {}, removed() {} };
+/** An observer that does nothing. */
+export const noObserver: Observer = { placed() {}, changed() {}, removed() {} };
 
 export interface EndedAttempt {
   readonly outcome: AttemptOutcome;
@@ -13,18 +13,14 @@ export interface EndedAttempt {
   readonly milliseconds: number;
 }
 
-/** Told of what is committed, and of nothing before that. On the way of every order, so it must be cheap and never throw. */
+/**
+ * Told of what was committed, right after it. Every order passes here, so an observer must be cheap and never throw.
+ */
 export interface Observer {
   /** A new order was stored. */
   placed(order: StoredOrder): void;
-  /** A change was committed; `attempt` is the handler's run that it came of, if one. */
+  /** A change was committed. `attempt`: the handler's run that led to the change; undefined for any other change. */
   changed(change: Change, attempt: EndedAttempt | undefined): void;
-  /** So many orders were erased. */
+  /** `count` orders were removed. */
   removed(count: number): void;
-}
-
-/** What an attempt's change says of its outcome. */
-export function outcomeOf({ after, delivery }: Change, moved: boolean): AttemptOutcome {
-  if (delivery === "again" || delivery === "keep") return "retried";
-  return moved && after.failure === null ? "moved" : "failed";
 }

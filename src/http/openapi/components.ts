@@ -11,29 +11,29 @@ export interface JsonSchema {
 }
 
 export interface Components {
-  /** Keeps a schema of Cauce's own under a name, and gives the reference to it. */
+  /** Adds a schema of Cauce's own under a name, and returns the reference to it. */
   putShape(name: string, shape: z.ZodType): JsonSchema;
-  /** What stands in a schema of Cauce's own for a JSON Schema, such as the reference to a workflow's. */
+  /** Makes a zod schema that becomes the given JSON Schema, such as the reference to a workflow's schema. */
   shapeOf(schema: JsonSchema): z.ZodType;
-  /** Keeps what a zod schema takes (`input`) or gives (`output`), with everything that it refers to under `name.…`. */
+  /** Adds what a zod schema takes (`input`) or gives (`output`). Its definitions are added as `name.…`. */
   putZod(name: string, schema: z.ZodType, io: "input" | "output"): JsonSchema;
-  /** What was put by `putZod` under this name and under `name.…`. */
+  /** The schemas that `putZod` added as `name` and `name.…`. */
   partsOf(name: string): Readonly<Record<string, JsonSchema>>;
   drop(name: string): void;
-  /** Everything that was put, by name. */
+  /** Every schema that was added, by name. */
   schemas(): Record<string, JsonSchema>;
 }
 
 const prefix = "#/components/schemas/";
 
-/** A reference to a schema that was or will be put. */
+/** Makes a reference to a schema, which may be added later. */
 export function refTo(name: string): JsonSchema {
   return { $ref: prefix + name };
 }
 
-/** The schemas of one document. `shared` are those of every workflow. */
+/** Collects the schemas of one document. `shared` holds those that are the same for every workflow. */
 export function createComponents(shared: Readonly<Record<string, z.ZodType>>): Components {
-  // A registry of this document alone: in zod's own, two workflows with one id for a schema would be one.
+  // A registry for this document alone. In zod's own, two workflows whose schemas have the same id would share one.
   const shapes = z.registry<{ id: string }>();
   const holes = new Map<z.core.$ZodType, JsonSchema>();
   const schemas: Record<string, JsonSchema> = {};
@@ -58,7 +58,7 @@ export function createComponents(shared: Readonly<Record<string, z.ZodType>>): C
         uri: (id) => prefix + id,
         override({ zodSchema, jsonSchema }) {
           tidy({ zodSchema, jsonSchema });
-          // Zod bounds every whole number by what a double holds, which is no rule of the API.
+          // Zod bounds every whole number by the range of a double. The API has no such rule.
           if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
           if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
           Object.assign(jsonSchema, holes.get(zodSchema));
@@ -78,14 +78,14 @@ export function createComponents(shared: Readonly<Record<string, z.ZodType>>): C
       for (const id of Object.keys($defs)) {
         const wanted = `${name}.${id.replace(/[^A-Za-z0-9_-]/g, "_")}`;
         let own = wanted;
-        // Two ids that differ only in what a name may not hold.
+        // Two ids may differ only in characters that a name cannot hold: number the second.
         for (let count = 2; [...names.values()].includes(own); count++) own = `${wanted}_${count}`;
         names.set(id, own);
       }
       const moved = (reference: unknown) => {
         if (reference === "#") return prefix + name;
         const id = typeof reference === "string" ? reference.replace("#/$defs/", "") : "";
-        // Inside a pointer a slash is ~1 and a tilde ~0 (RFC 6901).
+        // A JSON pointer writes a slash as ~1 and a tilde as ~0 (RFC 6901).
         const target = names.get(id.replaceAll("~1", "/").replaceAll("~0", "~"));
         return target === undefined ? reference : prefix + target;
       };
@@ -97,7 +97,7 @@ export function createComponents(shared: Readonly<Record<string, z.ZodType>>): C
   };
 }
 
-/** The schema as it stands in a place of its own, for what is small and refers to nothing. */
+/** Makes the JSON Schema of a small zod schema that has no references, to be written where it is used. */
 export function inlineSchema(schema: z.ZodType): JsonSchema {
   return withoutIdentity(jsonSchemaOf(schema, "input"));
 }
@@ -110,11 +110,11 @@ function jsonSchemaOf(schema: z.ZodType, io: "input" | "output"): JsonSchema {
   return z.toJSONSchema(schema, { io, override: tidy }) as JsonSchema;
 }
 
-/** Takes out what zod says of its own, and what is no rule of the API. */
+/** Removes what zod adds and the API does not promise. */
 function tidy({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: z.core.JSONSchema.BaseSchema }) {
   const { def } = zodSchema._zod;
-  // Plain objects drop what they do not know. Zod calls their output closed, which would make two schemas of nearly
-  // every one, and tell clients that no field may ever be added.
+  // Plain objects drop unknown fields. Zod calls their output closed. That would make two schemas of nearly every object,
+  // and would tell clients that Cauce never adds a field.
   if (def.type === "object" && (def as z.core.$ZodObjectDef).catchall === undefined) {
     delete jsonSchema.additionalProperties;
   }
@@ -135,12 +135,12 @@ const ofSchema = [
 ];
 const ofSchemas = ["allOf", "anyOf", "oneOf", "prefixItems", "dependentSchemas", "patternProperties", "properties"];
 
-/** The same schema with every reference moved. Goes where schemas are and nowhere else: an example may have a `$ref` of its own. */
+/** Copies a schema with its references moved. It looks only where schemas stand: an example may hold a `$ref` of its own. */
 function movedIn(schema: JsonSchema, moved: (reference: unknown) => unknown): JsonSchema {
   const inner = (value: unknown): unknown =>
     value !== null && typeof value === "object" ? movedIn(value as JsonSchema, moved) : value;
   const entries = Object.entries(schema).flatMap(([keyword, value]): [string, unknown][] => {
-    // What zod calls an id names the definition, and is no keyword of JSON Schema.
+    // Zod's `id` names the definition. JSON Schema has no such keyword.
     if (keyword === "id") return [];
     if (keyword === "$ref") return [[keyword, moved(value)]];
     if (ofSchema.includes(keyword)) return [[keyword, inner(value)]];
@@ -151,12 +151,8 @@ function movedIn(schema: JsonSchema, moved: (reference: unknown) => unknown): Js
   return Object.fromEntries(entries);
 }
 
-/** The schemas of answers that are the same for every workflow, and are no operation's result. */
-
 /** The codes that a client can meet. */
-export const codes = Object.entries(httpStatusOf)
-  .filter(([, status]) => status !== null)
-  .map(([code]) => code);
+const codes = Object.keys(httpStatusOf);
 
 const fault = later(() =>
   z.object({
@@ -229,7 +225,7 @@ const stats = later(() =>
   }),
 );
 
-/** Every schema that is the same for all workflows, by its name in the document. */
+/** The schemas that are the same for all workflows, by their names in the document. */
 export function sharedSchemas(operations: readonly Operation[]): Record<string, z.ZodType> {
   const own: Shape[] = [
     { name: "Fault", schema: fault },
@@ -246,7 +242,7 @@ export function sharedSchemas(operations: readonly Operation[]): Record<string, 
   );
 }
 
-/** What a code means, for descriptions. */
+/** The meaning of a code, for descriptions. */
 export function meaningOf(code: string): string {
   return (errorCodes as Readonly<Record<string, string>>)[code] ?? "";
 }

@@ -1,19 +1,19 @@
-/** How a route is described, and what OpenAPI makes of that. */
+/** Turns the description of a route into an OpenAPI operation. */
 import { STATUS_CODES } from "node:http";
 import type { z } from "zod";
 import type { ErrorCode } from "../../core/errors.ts";
-import type { Access } from "../auth.ts";
-import { httpStatusOf } from "../problem.ts";
+import type { RequiredRole } from "../auth.ts";
+import { httpStatusOf, isHttpErrorCode } from "../problem.ts";
 import { inlineSchema, type JsonSchema, meaningOf, refTo } from "./components.ts";
 
-/** An answer as the document has it. */
-export interface Answer {
+/** A response as the document shows it. */
+export interface ResponseDescription {
   readonly description: string;
   readonly headers?: object;
   readonly content?: Content;
 }
 
-/** A body as the document has it, by its media type. */
+/** A body as the document shows it, by media type. */
 export type Content = Readonly<
   Record<
     string,
@@ -27,8 +27,8 @@ export interface RouteDescription {
   readonly path: string;
   readonly operationId: string;
   readonly tag: string;
-  /** What a key needs; undefined for a route that needs none. */
-  readonly access: Access | undefined;
+  /** What the API key must allow. Undefined: the route needs no key. */
+  readonly access: RequiredRole | undefined;
   readonly summary: string;
   readonly description?: string | undefined;
   readonly parameters?: {
@@ -37,8 +37,8 @@ export interface RouteDescription {
     readonly header?: z.ZodObject | undefined;
   };
   readonly body?: { readonly content: Content; readonly required: boolean } | undefined;
-  /** The answers of success, and others that are no problem. */
-  readonly answers: Readonly<Record<number, Answer>>;
+  /** The responses that are no problem documents, by HTTP status. */
+  readonly answers: Readonly<Record<number, ResponseDescription>>;
   readonly errors: readonly ErrorCode[];
 }
 
@@ -46,10 +46,10 @@ export const json = (schema: JsonSchema, example?: unknown): Content => ({
   "application/json": { schema, ...(example === undefined ? {} : { example }) },
 });
 
-/** Keeps a response that many operations give under a name, and gives the reference to it. */
+/** Adds a response that many operations share under a name, and returns the reference to it. */
 export type Share = (name: string, response: object) => { $ref: string };
 
-/** A route as an OpenAPI operation. Without API keys nothing is refused for one. */
+/** Makes the OpenAPI operation of a route. `secured`: the server asks for API keys. */
 export function operationOf(route: RouteDescription, secured: boolean, share: Share): object {
   const { access, body, errors, parameters = {}, answers } = route;
   const guarded = secured && access !== undefined;
@@ -73,17 +73,17 @@ export function operationOf(route: RouteDescription, secured: boolean, share: Sh
   };
 }
 
-/** Each field as a parameter. Its description is the parameter's, and not said again in the schema. */
+/** Makes a parameter of each field. The description moves from the field's schema to the parameter. */
 function parametersOf(where: string, fields: z.ZodObject | undefined): object[] {
   return Object.entries((fields?.shape ?? {}) as Readonly<Record<string, z.ZodType>>).map(([name, field]) => {
     const { description = "", ...schema } = inlineSchema(field);
-    // What has a default may be left out.
+    // A field with a default may be left out.
     const required = where === "path" || !field.safeParse(undefined).success;
     return { name, in: where, description, required, schema };
   });
 }
 
-function roleText(access: Access | undefined): string {
+function roleText(access: RequiredRole | undefined): string {
   if (access === undefined) return "Needs no API key.";
   if (access === "any") return "Needs any API key, where keys are in use.";
   return access === "operate" ? "Role: `operate`." : `Role: \`${access}\` or \`operate\`.`;
@@ -96,12 +96,13 @@ const problemHeaders: Readonly<Record<number, object>> = {
   },
 };
 
-/** The problems of some codes, by status. A status that has an answer of its own keeps it. */
+/** Makes the problem responses of some codes, by HTTP status. A status that has a response already keeps that one. */
 function problemsOf(given: readonly ErrorCode[], answers: RouteDescription["answers"], share: Share) {
   const byStatus = new Map<number, string[]>();
   for (const code of given) {
-    const status: number | null = httpStatusOf[code];
-    if (status === null || answers[status] !== undefined) continue;
+    if (!isHttpErrorCode(code)) continue;
+    const status: number = httpStatusOf[code];
+    if (answers[status] !== undefined) continue;
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
   return Object.fromEntries(

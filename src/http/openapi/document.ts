@@ -17,17 +17,17 @@ import { putWorkflowSchemas, type WorkflowSchemas } from "./workflowSchemas.ts";
 
 export interface DocumentOptions {
   readonly workflows: readonly AnyWorkflow[];
-  /** What can be done to each workflow's orders. */
+  /** The operations of each workflow. */
   readonly operations: readonly Operation[];
-  /** Where the API is mounted: empty, or such as `/api`. */
+  /** The path under which the API is mounted, such as `/api`; empty for the root. */
   readonly basePath: string;
   /** Whether the server asks for API keys. */
   readonly secured: boolean;
-  /** Cauce's own. */
+  /** Cauce's own version. */
   readonly version: string;
 }
 
-/** The API as OpenAPI 3.1: one set of paths for each workflow, then the server's own. */
+/** Makes the API's OpenAPI 3.1 document: the paths of each workflow, then those of the server. */
 export function openApiDocument({ workflows, operations, basePath, secured, version }: DocumentOptions): object {
   const components = createComponents(sharedSchemas(operations));
   const names = workflows.map(({ name }) => name);
@@ -88,15 +88,13 @@ function pathsOf(routes: readonly RouteDescription[], secured: boolean, share: S
   return paths;
 }
 
-/** What the server's own routes are in the document. */
-
 const own = { method: "GET", tag: "server" } as const;
 const health = (description: string, status: "ok" | "unavailable") => ({
   description,
   content: json(refTo("Health"), { status }),
 });
 
-/** The routes that stand beside the workflows'. */
+/** Describes the server's own routes. */
 export function serverRoutes(workflows: readonly string[]): RouteDescription[] {
   const workflow = eventsQuery().shape.workflow.describe(`Only this workflow: ${workflows.join(", ")}.`);
   return [
@@ -185,8 +183,6 @@ export function serverRoutes(workflows: readonly string[]): RouteDescription[] {
   ];
 }
 
-/** What a workflow's routes are in the document: its operations, as they are declared, with the workflow's own schemas. */
-
 const idempotencyKey = () =>
   z
     .string()
@@ -204,14 +200,14 @@ const location = {
   Location: { description: "The path of the order.", schema: { type: "string" as const, format: "uri-reference" } },
 };
 
-/** The routes of one workflow; that of the batch stands beside placing. */
+/** Describes the routes of one workflow. The batch's stands beside placing. */
 export function workflowRoutes(operations: readonly Operation[], workflow: WorkflowSchemas): RouteDescription[] {
   return operations
     .filter(({ scope }) => scope === undefined)
     .flatMap((each) => [routeOf(each, workflow), ...(each.name === "place" ? [batchOf(workflow)] : [])]);
 }
 
-/** The routes that answer for all workflows at once. */
+/** Describes the routes that answer for all workflows at once. */
 export function allWorkflowsRoutes(operations: readonly Operation[], components: Components): RouteDescription[] {
   return operations
     .filter(({ scope }) => scope === "server")
@@ -236,7 +232,7 @@ export function allWorkflowsRoutes(operations: readonly Operation[], components:
     });
 }
 
-/** What an operation's request brings: parameters, and a body where it is a POST. */
+/** The parameters of an operation's request, and the body of a POST. */
 function requestOf(operation: Operation, inputs: WorkflowSchemas["inputs"]) {
   const { name, method, keyed, input = noFields, bodyRequired, example = {} } = operation;
   const field = pathFieldOf(operation);
@@ -304,7 +300,7 @@ const lines = (itemSchema: JsonSchema, example?: string): Content => ({
   },
 });
 
-/** The one route that is no operation of its own: lines of placings, streamed both ways. */
+/** Describes the batch, which is no operation: its lines are streamed both ways. */
 function batchOf({ name, batchLine, examples }: WorkflowSchemas): RouteDescription {
   const { method, path, role } = batchWire;
   const line = examples.data === undefined ? undefined : { idempotencyKey: "k-1", data: examples.data };

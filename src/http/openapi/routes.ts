@@ -10,8 +10,9 @@ export interface ReferenceOptions {
 }
 
 /**
- * `GET /openapi.json` and the page `GET /docs`, each made at its first request and kept. What makes the document is imported
- * as everything is: one `import()` of what uses zod would keep a bundler from leaving out the parts of zod that nobody uses.
+ * The routes `GET /openapi.json` and `GET /docs`. Each response is made at its first request and kept. The document's code
+ * is imported statically on purpose: a dynamic import of a module that uses zod defeats tree shaking, and puts every locale
+ * of zod into the bundle.
  */
 export function referenceRoutes({ bound, basePath, secured }: ReferenceOptions): Route[] {
   let document: string | undefined;
@@ -24,7 +25,7 @@ export function referenceRoutes({ bound, basePath, secured }: ReferenceOptions):
       method: "GET",
       path: "/openapi.json",
       access: "any",
-      answer() {
+      handle() {
         document ??= JSON.stringify(openApiDocument({ workflows, operations, basePath, secured, version }));
         return new Response(document, { headers: { "Content-Type": "application/json" } });
       },
@@ -33,7 +34,7 @@ export function referenceRoutes({ bound, basePath, secured }: ReferenceOptions):
       method: "GET",
       path: "/docs",
       access: undefined,
-      async answer() {
+      async handle() {
         page ??= import("../docsPage/docsPage.ts").then(({ docsPage }) => docsPage());
         const { html, headers } = await page;
         return new Response(html, { headers });
@@ -42,5 +43,5 @@ export function referenceRoutes({ bound, basePath, secured }: ReferenceOptions):
   ];
 }
 
-/** Cauce's own version, as package.json says it; written down here too, since a bundle of one file has no package.json. */
+/** Cauce's own version, as in package.json. It stands here too, since a bundle of one file has no package.json. */
 export const version = "0.1.0";

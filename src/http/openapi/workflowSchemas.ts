@@ -7,7 +7,7 @@ import { sampleData } from "../../core/sample.ts";
 import type { AnyWorkflow, StatusDefinition } from "../../core/workflow.ts";
 import { type Components, type JsonSchema, refTo } from "./components.ts";
 
-/** What a workflow's routes take and give. */
+/** The schemas of a workflow's requests and responses. */
 export interface WorkflowSchemas {
   readonly name: string;
   readonly data: JsonSchema;
@@ -16,15 +16,15 @@ export interface WorkflowSchemas {
   readonly batchLine: JsonSchema;
   /** The statuses that an order may be moved to. */
   readonly enterable: readonly string[];
-  /** The bodies that name statuses of the workflow, by their operations; the others are the same for every workflow. */
+  /** The bodies that name statuses of the workflow, by operation. All other bodies are the same for every workflow. */
   readonly inputs: Readonly<Record<string, JsonSchema>>;
-  /** Undefined where none can be made up from the schema. */
+  /** Undefined: no example can be made from the schema. */
   readonly examples: { readonly data: unknown; readonly order: unknown };
 }
 
 /**
- * Puts a workflow's schemas among the components; their names begin with the workflow's and a dot, so none collide.
- * `fields`: what an order shows of its extras.
+ * Adds a workflow's schemas to the components. Their names begin with the workflow's name and a dot, so no two collide.
+ * `fields` are the extras that an order shows.
  */
 export function putWorkflowSchemas(
   components: Components,
@@ -64,7 +64,7 @@ export function putWorkflowSchemas(
   };
 }
 
-/** A body with the workflow's statuses in the place of each status that an order may enter; undefined where it has none. */
+/** A POST's body that lists the workflow's statuses wherever it names one to enter. Undefined: the body names none. */
 function withStatuses({ method, input }: Operation, enterable: readonly string[]): z.ZodObject | undefined {
   const fields = Object.entries((input?.().shape ?? {}) as Readonly<Record<string, z.ZodType>>);
   if (method !== "POST" || !fields.some(([, field]) => isEnterableStatus(field))) return undefined;
@@ -76,12 +76,12 @@ function withStatuses({ method, input }: Operation, enterable: readonly string[]
   return z.strictObject(Object.fromEntries(own));
 }
 
-/** What an order shows of its data: defaults filled in, and otherwise what was sent. */
+/** Adds the schema of the data that an order shows: the data as sent, with defaults filled in. */
 function storedData(components: Components, { name, data }: AnyWorkflow): JsonSchema {
   const stored = components.putZod(`${name}.StoredData`, data, "output");
   const [sent, shown] = [`${name}.Data`, `${name}.StoredData`].map((own) => {
     const parts = components.partsOf(own);
-    // With the name taken out, two that hold the same are the same text.
+    // Without the name, two equal schemas are the same text.
     return { names: Object.keys(parts), text: JSON.stringify(Object.entries(parts)).replaceAll(own, "") };
   });
   if (sent?.text !== shown?.text) return stored;
@@ -92,11 +92,11 @@ function storedData(components: Components, { name, data }: AnyWorkflow): JsonSc
 function resultsOf(components: Components, { name, results }: AnyWorkflow): JsonSchema {
   if (results === undefined) return { type: "object" };
   const schema = components.putZod(`${name}.Results`, results as z.ZodType, "output");
-  // An order starts with none, whatever the schema asks of those that are merged later.
+  // An order begins without results, even where the schema requires some of the merged ones.
   return { anyOf: [schema, { type: "object", maxProperties: 0 }] };
 }
 
-/** Nothing may enter a status that is retired. */
+/** The statuses that an order may enter: all but the retired ones. */
 function enterableOf(workflow: AnyWorkflow): string[] {
   return Object.entries(workflow.statuses as Readonly<Record<string, StatusDefinition>>)
     .filter(([, status]) => !status.retired)
@@ -132,7 +132,7 @@ function groupOf(workflow: AnyWorkflow, data: unknown): string | null {
   try {
     return workflow.group?.(data) ?? null;
   } catch {
-    // It cannot group what was made up: the example does without.
+    // The workflow cannot group the made-up data, so the example has no group.
     return null;
   }
 }

@@ -2,8 +2,7 @@ import assert from "node:assert/strict";
 import { extrasBytesMax } from "../../core/extras.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { expired, failedAttempt, failedForGood, movedTo, redelivered, requested, retried } from "./orders.ts";
-import type { Case } from "./trial.ts";
-import { placedOrder, type Trial } from "./trial.ts";
+import { both, type Case, needs, placedOrder, type Trial } from "./trial.ts";
 
 /** Not as `writeExtras` writes it: a backend that parses the text and writes it again changes it. */
 const extrasJson = '{ "steps" : {"charge":1.0}, "acts":[], "ofANewerVersion":"año 漢字 👩‍👩‍👧 \\u0000" }';
@@ -11,38 +10,25 @@ const others = '{"definition":2}';
 
 /** 1, of an order's extras: kept byte for byte until a change has others. */
 export const extras: readonly Case[] = [
-  {
-    name: "extras that an order is placed with come back by placing, get, list and a repeat of the key",
-    async run(trial) {
-      const order = await trial.place({ extrasJson, key: "k" });
-      assert.equal(order.extrasJson, extrasJson);
-      assert.deepEqual(await trial.get(order.id), order);
-      assert.deepEqual(await trial.list({}, 1), [order]);
-      const repeat = await trial.backend.place(trial.newOrder({ extrasJson: others, key: "k" }));
-      assert.deepEqual(repeat, { outcome: "repeated", order });
-      await trial.receiveOne("received");
-      assert.deepEqual(await trial.get(order.id), order, "in a worker's hand");
-    },
-  },
-  {
-    name: "extras are kept byte for byte, whatever they hold",
-    async run(trial) {
-      for (const text of [
-        "{}",
-        "no JSON at all",
-        '"',
-        "'; DROP TABLE orders; --",
-        '{"__proto__":1}',
-        '{"a":1,"a":2}',
-      ]) {
-        const { id } = await trial.place({ extrasJson: text });
-        assert.equal((await trial.get(id)).extrasJson, text);
-      }
-    },
-  },
-  {
-    name: "extras of 600, of 601 and of the most bytes come back, placed and committed, one for the other",
-    async run(trial) {
+  both("extras that an order is placed with come back by placing, get, list and a repeat of the key", async (trial) => {
+    const order = await trial.place({ extrasJson, key: "k" });
+    assert.equal(order.extrasJson, extrasJson);
+    assert.deepEqual(await trial.get(order.id), order);
+    assert.deepEqual(await trial.list({}, 1), [order]);
+    const repeat = await trial.backend.place(trial.newOrder({ extrasJson: others, key: "k" }));
+    assert.deepEqual(repeat, { outcome: "repeated", order });
+    await trial.receiveOne("received");
+    assert.deepEqual(await trial.get(order.id), order, "in a worker's hand");
+  }),
+  both("extras are kept byte for byte, whatever they hold", async (trial) => {
+    for (const text of ["{}", "no JSON at all", '"', "'; DROP TABLE orders; --", '{"__proto__":1}', '{"a":1,"a":2}']) {
+      const { id } = await trial.place({ extrasJson: text });
+      assert.equal((await trial.get(id)).extrasJson, text);
+    }
+  }),
+  both(
+    "extras of 600, of 601 and of the most bytes come back, placed and committed, one for the other",
+    async (trial) => {
       const sizes = [600, 601, extrasBytesMax];
       const texts = sizes.flatMap((bytes) => [textOf(bytes, "x"), textOf(bytes, "漢"), textOf(bytes, "👩")]);
       for (const text of texts) {
@@ -56,74 +42,63 @@ export const extras: readonly Case[] = [
       }
       assert.deepEqual(await trial.list({ status: "held" }, texts.length + 1).then(([newest]) => newest), order);
     },
-  },
-  {
-    name: "extras that a commit changes come back with its version, and a stale commit changes none",
-    async run(trial) {
-      const order = await trial.place({ extrasJson, key: "k" });
-      await trial.receiveOne("received");
-      const [change, late] = [trial.change(order, movedTo("priced")), trial.change(order, movedTo("held"))];
-      const after = { ...change.after, extrasJson: others };
-      assert.equal(await trial.backend.commit({ ...change, after }), "committed");
-      const stale = { ...late, after: { ...late.after, extrasJson: '{"definition":3}' } };
-      assert.equal(await trial.backend.commit(stale), "stale");
-      assert.deepEqual(await trial.get(order.id), after);
-      assert.deepEqual(await trial.list({ status: "priced" }, 1), [after]);
-      const repeat = await trial.backend.place(trial.newOrder({ extrasJson, key: "k" }));
-      assert.deepEqual(repeat, { outcome: "repeated", order: after });
-      await trial.receiveOne("priced");
-      assert.deepEqual(await trial.get(order.id), after, "in a worker's hand");
-    },
-  },
-  {
-    name: "extras stay through hops, attempts, failures, an operator's moves and a sweep, and no order gets another's",
-    async run(trial) {
+  ),
+  both("extras that a commit changes come back with its version, and a stale commit changes none", async (trial) => {
+    const order = await trial.place({ extrasJson, key: "k" });
+    await trial.receiveOne("received");
+    const [change, late] = [trial.change(order, movedTo("priced")), trial.change(order, movedTo("held"))];
+    const after = { ...change.after, extrasJson: others };
+    assert.equal(await trial.backend.commit({ ...change, after }), "committed");
+    const stale = { ...late, after: { ...late.after, extrasJson: '{"definition":3}' } };
+    assert.equal(await trial.backend.commit(stale), "stale");
+    assert.deepEqual(await trial.get(order.id), after);
+    assert.deepEqual(await trial.list({ status: "priced" }, 1), [after]);
+    const repeat = await trial.backend.place(trial.newOrder({ extrasJson, key: "k" }));
+    assert.deepEqual(repeat, { outcome: "repeated", order: after });
+    await trial.receiveOne("priced");
+    assert.deepEqual(await trial.get(order.id), after, "in a worker's hand");
+  }),
+  both(
+    "extras stay through hops, attempts, failures, an operator's moves and a sweep, and no order gets another's",
+    async (trial) => {
       for (const text of [extrasJson, textOf(extrasBytesMax, "漢"), null]) await keeps(trial, text);
     },
-  },
-  {
-    name: "an order whose extras were taken away is as one that never had any",
-    async run(trial) {
-      for (const text of [extrasJson, textOf(extrasBytesMax, "x")]) {
-        const order = await trial.place({ extrasJson: text });
-        await trial.receiveOne("received");
-        const change = trial.change(order, movedTo("priced"));
-        const bare = { ...change.after, extrasJson: null };
-        assert.equal(await trial.backend.commit({ ...change, after: bare }), "committed");
-        assert.deepEqual(await trial.get(order.id), bare);
-        await trial.receiveOne("priced");
-        assert.deepEqual(await trial.get(order.id), bare, "in a worker's hand");
-        const done = await trial.commit(bare, movedTo("done"));
-        assert.deepEqual(await trial.get(order.id), done);
-      }
-    },
-  },
-  {
-    name: "extras go with their order: a placing with its key has none of them",
-    async run(trial) {
-      for (const text of [extrasJson, textOf(extrasBytesMax, "x")]) {
-        const held = await trial.place({ status: "held", key: text, extrasJson: text });
-        await trial.commit(held, requested("done"));
-        assert.deepEqual(await trial.backend.remove({ id: held.id }), { removed: 1, nextCursor: null });
-        const next = placedOrder(await trial.backend.place(trial.newOrder({ status: "held", key: text })));
-        assert.equal((await trial.get(next.id)).extrasJson, null);
-      }
-    },
-  },
-  {
-    name: "extras outlive a clean close",
-    needs: "closing",
-    async run(trial) {
+  ),
+  both("an order whose extras were taken away is as one that never had any", async (trial) => {
+    for (const text of [extrasJson, textOf(extrasBytesMax, "x")]) {
+      const order = await trial.place({ extrasJson: text });
+      await trial.receiveOne("received");
+      const change = trial.change(order, movedTo("priced"));
+      const bare = { ...change.after, extrasJson: null };
+      assert.equal(await trial.backend.commit({ ...change, after: bare }), "committed");
+      assert.deepEqual(await trial.get(order.id), bare);
+      await trial.receiveOne("priced");
+      assert.deepEqual(await trial.get(order.id), bare, "in a worker's hand");
+      const done = await trial.commit(bare, movedTo("done"));
+      assert.deepEqual(await trial.get(order.id), done);
+    }
+  }),
+  both("extras go with their order: a placing with its key has none of them", async (trial) => {
+    for (const text of [extrasJson, textOf(extrasBytesMax, "x")]) {
+      const held = await trial.place({ status: "held", key: text, extrasJson: text });
+      await trial.commit(held, requested("done"));
+      assert.deepEqual(await trial.backend.remove({ id: held.id }), { removed: 1, nextCursor: null });
+      const next = placedOrder(await trial.backend.place(trial.newOrder({ status: "held", key: text })));
+      assert.equal((await trial.get(next.id)).extrasJson, null);
+    }
+  }),
+  needs(
+    "closing",
+    both("extras outlive a clean close", async (trial) => {
       const [order, bare] = [await trial.place({ extrasJson }), await trial.place()];
       const changed = await commitExtras(trial, await trial.place({ status: "held", extrasJson }), others);
       await trial.reopen();
       for (const each of [order, bare, changed]) assert.deepEqual(await trial.get(each.id), each);
-    },
-  },
-  {
-    name: "extras outlive a crash, also those of an order in a worker's hand",
-    needs: "crashing",
-    async run(trial) {
+    }),
+  ),
+  needs(
+    "crashing",
+    both("extras outlive a crash, also those of an order in a worker's hand", async (trial) => {
       const order = await trial.place({ extrasJson });
       const leasedAt = trial.clock.now();
       await trial.receiveOne("received", 1);
@@ -132,8 +107,8 @@ export const extras: readonly Case[] = [
       const delivery = await trial.receiveWithin("received", { notBefore: leasedAt, by: leasedAt + 1_000 });
       assert.equal(delivery.orderId, order.id);
       for (const each of [order, changed]) assert.deepEqual(await trial.get(each.id), each);
-    },
-  },
+    }),
+  ),
 ];
 
 /** Takes an order with these extras through every kind of change. No change touches them. */

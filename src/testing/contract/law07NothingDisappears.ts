@@ -1,35 +1,28 @@
 import assert from "node:assert/strict";
 import type { Depth } from "../../backend/port.ts";
 import { expired as expiry, failedAttempt, failedForGood, movedTo, requested, retried } from "./orders.ts";
-import type { Case } from "./trial.ts";
-import { idsOf, type Trial } from "./trial.ts";
+import { both, type Case, idsOf, needs, type Trial } from "./trial.ts";
 
 /** 7. Nothing disappears. */
 export const nothingDisappears: readonly Case[] = [
-  {
-    name: "an order whose attempts are used up is marked failed where it stands, and listed",
-    async run(trial) {
-      let order = await trial.place();
-      for (let attempt = 1; attempt <= 3; attempt++) order = await trial.handle(order, failedAttempt("down", 0));
-      assert.deepEqual([order.status, order.attempts, order.failure?.message], ["received", 3, "down"]);
-      assert.deepEqual(await trial.get(order.id), order);
-      assert.deepEqual(await trial.list({ failed: true }, 1), [order]);
-      await trial.receiveNothing("received");
-    },
-  },
-  {
-    name: "an order whose attempts are used up goes to the status named in `exhausted`",
-    async run(trial) {
-      let order = await trial.handle(await trial.place(), movedTo("priced"));
-      for (let attempt = 1; attempt <= 2; attempt++) order = await trial.handle(order, failedAttempt("down", 0));
-      assert.deepEqual([order.status, order.failure], ["dropped", null]);
-      assert.deepEqual(await trial.get(order.id), order);
-      await trial.receiveNothing("priced");
-    },
-  },
-  {
-    name: "an order in a status that the workflow does not know is delivered, marked failed, and can be moved",
-    async run(trial) {
+  both("an order whose attempts are used up is marked failed where it stands, and listed", async (trial) => {
+    let order = await trial.place();
+    for (let attempt = 1; attempt <= 3; attempt++) order = await trial.handle(order, failedAttempt("down", 0));
+    assert.deepEqual([order.status, order.attempts, order.failure?.message], ["received", 3, "down"]);
+    assert.deepEqual(await trial.get(order.id), order);
+    assert.deepEqual(await trial.list({ failed: true }, 1), [order]);
+    await trial.receiveNothing("received");
+  }),
+  both("an order whose attempts are used up goes to the status named in `exhausted`", async (trial) => {
+    let order = await trial.handle(await trial.place(), movedTo("priced"));
+    for (let attempt = 1; attempt <= 2; attempt++) order = await trial.handle(order, failedAttempt("down", 0));
+    assert.deepEqual([order.status, order.failure], ["dropped", null]);
+    assert.deepEqual(await trial.get(order.id), order);
+    await trial.receiveNothing("priced");
+  }),
+  both(
+    "an order in a status that the workflow does not know is delivered, marked failed, and can be moved",
+    async (trial) => {
       const order = await trial.place({ status: "forgotten" });
       const failed = await trial.handle(order, { kind: "unknown" });
       assert.equal(failed.failure?.code, "unknown_status");
@@ -38,10 +31,10 @@ export const nothingDisappears: readonly Case[] = [
       assert.equal((await trial.receiveOne("priced")).orderId, order.id);
       assert.deepEqual(await trial.get(order.id), moved);
     },
-  },
-  {
-    name: "failures are grouped by status and fingerprint, the largest group first, with the latest message",
-    async run(trial) {
+  ),
+  both(
+    "failures are grouped by status and fingerprint, the largest group first, with the latest message",
+    async (trial) => {
       const firstAt = trial.clock.now();
       const [first, second, third] = [await trial.place(), await trial.place(), await trial.place()];
       await trial.receive("received", 3);
@@ -71,128 +64,107 @@ export const nothingDisappears: readonly Case[] = [
         );
       }
     },
-  },
-  {
-    name: "a failure leaves its group when the order is retried or moved, and an empty group is gone",
-    async run(trial) {
-      const [first, second] = [await trial.place(), await trial.place()];
-      await trial.receive("received", 2);
-      const failed = await trial.commit(first, failedForGood("down"));
-      const other = await trial.commit(second, failedForGood("down"));
-      await groupSizes(trial, [2]);
-      await trial.commit(failed, retried);
-      await groupSizes(trial, [1]);
-      await trial.commit(other, requested("done"));
-      await groupSizes(trial, []);
-      assert.deepEqual(await trial.list({ failed: true }, 0), []);
-    },
-  },
-  {
-    name: "a final order keeps its data, results and history",
-    async run(trial) {
-      const order = await trial.place({ dataJson: '{"n":7}' });
-      const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
-      await trial.handle(moved, movedTo("done"));
-      const read = await trial.get(order.id);
-      assert.deepEqual([read.status, read.dataJson, read.resultsJson], ["done", '{"n":7}', '{"price":5}']);
-      assert.deepEqual(
-        read.past.map((visit) => visit.status),
-        ["received", "priced"],
-      );
-      assert.deepEqual(idsOf(await trial.list({ status: "done" }, 1)), [order.id]);
-    },
-  },
-  {
-    name: "a sweep gives the waits that expired, the oldest first, page by page, until they are moved",
-    async run(trial) {
-      const now = trial.clock.now();
-      const place = (seconds: number) => trial.place({ status: "parked", expiresAt: now + seconds * 1_000 });
-      const second = await place(1);
-      const first = await place(0.5);
-      const third = await place(1.5);
-      await trial.place({ status: "parked", expiresAt: now + 3_600_000 });
-      await trial.place({ status: "held" });
-      await trial.pass(1.6);
-      await trial.eventually("three expired waits", async () => {
-        const { expired } = await trial.backend.sweep({ limit: 10 });
-        return expired.length === 3 ? true : undefined;
-      });
-      const ids: string[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await trial.backend.sweep({ limit: 1, cursor });
-        assert.ok(page.expired.length <= 1);
-        ids.push(...idsOf(page.expired));
-        cursor = page.nextCursor ?? undefined;
-      } while (cursor !== undefined && ids.length < 10);
-      assert.deepEqual(ids, [first.id, second.id, third.id]);
+  ),
+  both("a failure leaves its group when the order is retried or moved, and an empty group is gone", async (trial) => {
+    const [first, second] = [await trial.place(), await trial.place()];
+    await trial.receive("received", 2);
+    const failed = await trial.commit(first, failedForGood("down"));
+    const other = await trial.commit(second, failedForGood("down"));
+    await groupSizes(trial, [2]);
+    await trial.commit(failed, retried);
+    await groupSizes(trial, [1]);
+    await trial.commit(other, requested("done"));
+    await groupSizes(trial, []);
+    assert.deepEqual(await trial.list({ failed: true }, 0), []);
+  }),
+  both("a final order keeps its data, results and history", async (trial) => {
+    const order = await trial.place({ dataJson: '{"n":7}' });
+    const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
+    await trial.handle(moved, movedTo("done"));
+    const read = await trial.get(order.id);
+    assert.deepEqual([read.status, read.dataJson, read.resultsJson], ["done", '{"n":7}', '{"price":5}']);
+    assert.deepEqual(
+      read.past.map((visit) => visit.status),
+      ["received", "priced"],
+    );
+    assert.deepEqual(idsOf(await trial.list({ status: "done" }, 1)), [order.id]);
+  }),
+  both("a sweep gives the waits that expired, the oldest first, page by page, until they are moved", async (trial) => {
+    const now = trial.clock.now();
+    const place = (seconds: number) => trial.place({ status: "parked", expiresAt: now + seconds * 1_000 });
+    const second = await place(1);
+    const first = await place(0.5);
+    const third = await place(1.5);
+    await trial.place({ status: "parked", expiresAt: now + 3_600_000 });
+    await trial.place({ status: "held" });
+    await trial.pass(1.6);
+    await trial.eventually("three expired waits", async () => {
+      const { expired } = await trial.backend.sweep({ limit: 10 });
+      return expired.length === 3 ? true : undefined;
+    });
+    const ids: string[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await trial.backend.sweep({ limit: 1, cursor });
+      assert.ok(page.expired.length <= 1);
+      ids.push(...idsOf(page.expired));
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor !== undefined && ids.length < 10);
+    assert.deepEqual(ids, [first.id, second.id, third.id]);
 
-      await trial.commit(first, expiry);
-      await trial.commit(second, requested("priced"));
-      await trial.eventually("one expired wait", async () => {
-        const { expired } = await trial.backend.sweep({ limit: 10 });
-        return expired.length === 1 && expired[0]?.id === third.id ? true : undefined;
-      });
-    },
-  },
-  {
-    name: "what is overdue later is not overdue now, and the backend says when it will be, or nothing",
-    async run(trial) {
-      const now = trial.clock.now();
-      const none = await trial.backend.sweep({ limit: 10 });
-      assert.deepEqual(none, { expired: [], redelivered: 0, failed: [], nextCursor: null, nextAt: null });
-      const later = await trial.place({ status: "parked", expiresAt: now + 7_200_000 });
-      const sooner = await trial.place({ status: "parked", expiresAt: now + 3_600_000 });
-      const page = await trial.backend.sweep({ limit: 10 });
-      assert.deepEqual([page.expired, page.redelivered, page.nextCursor], [[], 0, null]);
-      assert.ok(page.nextAt === null || page.nextAt === sooner.expiresAt, `nextAt is ${page.nextAt}`);
-      await trial.commit(sooner, requested("done"));
-      const { nextAt } = await trial.backend.sweep({ limit: 10 });
-      assert.ok(nextAt === null || nextAt === later.expiresAt, `nextAt is ${nextAt}`);
-    },
-  },
-  {
-    name: "the counts hold every order that is not final, in its status",
-    async run(trial) {
-      const orders = await Promise.all(Array.from({ length: 6 }, () => trial.place()));
-      const [flying, failing, retrying, moving] = orders;
-      assert.ok(flying && failing && retrying && moving);
-      await trial.receive("received", 6);
-      await trial.commit(failing, failedForGood("down"));
-      await trial.commit(retrying, failedAttempt("down", 3_600));
-      await trial.commit(moving, movedTo("priced"));
-      for (const order of orders.slice(4)) await trial.commit(order, movedTo("done"));
-      await trial.place({ status: "held" });
-      await trial.place({ status: "held" });
+    await trial.commit(first, expiry);
+    await trial.commit(second, requested("priced"));
+    await trial.eventually("one expired wait", async () => {
+      const { expired } = await trial.backend.sweep({ limit: 10 });
+      return expired.length === 1 && expired[0]?.id === third.id ? true : undefined;
+    });
+  }),
+  both("what is overdue later is not overdue now, and the backend says when it will be, or nothing", async (trial) => {
+    const now = trial.clock.now();
+    const none = await trial.backend.sweep({ limit: 10 });
+    assert.deepEqual(none, { expired: [], redelivered: 0, failed: [], nextCursor: null, nextAt: null });
+    const later = await trial.place({ status: "parked", expiresAt: now + 7_200_000 });
+    const sooner = await trial.place({ status: "parked", expiresAt: now + 3_600_000 });
+    const page = await trial.backend.sweep({ limit: 10 });
+    assert.deepEqual([page.expired, page.redelivered, page.nextCursor], [[], 0, null]);
+    assert.ok(page.nextAt === null || page.nextAt === sooner.expiresAt, `nextAt is ${page.nextAt}`);
+    await trial.commit(sooner, requested("done"));
+    const { nextAt } = await trial.backend.sweep({ limit: 10 });
+    assert.ok(nextAt === null || nextAt === later.expiresAt, `nextAt is ${nextAt}`);
+  }),
+  both("the counts hold every order that is not final, in its status", async (trial) => {
+    const orders = await Promise.all(Array.from({ length: 6 }, () => trial.place()));
+    const [flying, failing, retrying, moving] = orders;
+    assert.ok(flying && failing && retrying && moving);
+    await trial.receive("received", 6);
+    await trial.commit(failing, failedForGood("down"));
+    await trial.commit(retrying, failedAttempt("down", 3_600));
+    await trial.commit(moving, movedTo("priced"));
+    for (const order of orders.slice(4)) await trial.commit(order, movedTo("done"));
+    await trial.place({ status: "held" });
+    await trial.place({ status: "held" });
 
-      await depths(trial, [
-        { status: "held", kind: "waiting", waiting: 2, inFlight: 0, delayed: 0, failed: 0 },
-        { status: "priced", kind: "handled", waiting: 1, inFlight: 0, delayed: 0, failed: 0 },
-        { status: "received", kind: "handled", waiting: 0, inFlight: 1, delayed: 1, failed: 1 },
-      ]);
-    },
-  },
-  {
-    name: "the depths say how long the next in a queue has waited",
-    async run(trial) {
-      const first = await trial.place();
-      await trial.pass(2);
-      await trial.place();
-      const oldest = async () =>
-        (await trial.depths()).find(({ status }) => status === "received")?.oldestWaitingAt ?? null;
-      await trial.eventually("the first that was placed", async () =>
-        (await oldest()) === first.updatedAt ? true : undefined,
-      );
-      await trial.receive("received", 2);
-      await trial.eventually("nobody, once all are in hand", async () =>
-        (await oldest()) === null ? true : undefined,
-      );
-    },
-  },
-  {
-    name: "failed orders and their counts outlive a crash",
-    needs: "crashing",
-    async run(trial) {
+    await depths(trial, [
+      { status: "held", kind: "waiting", waiting: 2, inFlight: 0, delayed: 0, failed: 0 },
+      { status: "priced", kind: "handled", waiting: 1, inFlight: 0, delayed: 0, failed: 0 },
+      { status: "received", kind: "handled", waiting: 0, inFlight: 1, delayed: 1, failed: 1 },
+    ]);
+  }),
+  both("the depths say how long the next in a queue has waited", async (trial) => {
+    const first = await trial.place();
+    await trial.pass(2);
+    await trial.place();
+    const oldest = async () =>
+      (await trial.depths()).find(({ status }) => status === "received")?.oldestWaitingAt ?? null;
+    await trial.eventually("the first that was placed", async () =>
+      (await oldest()) === first.updatedAt ? true : undefined,
+    );
+    await trial.receive("received", 2);
+    await trial.eventually("nobody, once all are in hand", async () => ((await oldest()) === null ? true : undefined));
+  }),
+  needs(
+    "crashing",
+    both("failed orders and their counts outlive a crash", async (trial) => {
       const failed = await trial.handle(await trial.place(), failedForGood("down"));
       await trial.place({ status: "held" });
       await trial.crash();
@@ -203,8 +175,8 @@ export const nothingDisappears: readonly Case[] = [
         { status: "received", kind: "handled", waiting: 0, inFlight: 0, delayed: 0, failed: 1 },
       ]);
       await trial.receiveNothing("received");
-    },
-  },
+    }),
+  ),
 ];
 
 async function groupSizes(trial: Trial, expected: readonly number[]): Promise<void> {

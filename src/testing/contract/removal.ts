@@ -1,18 +1,16 @@
 import assert from "node:assert/strict";
 import type { StoredOrder } from "../../core/order.ts";
-import type { OrderOptions } from "./orders.ts";
-import { failedAttempt, failedForGood, movedTo, requested } from "./orders.ts";
-import type { Case } from "./trial.ts";
-import { idsOf, placedOrder, type Trial } from "./trial.ts";
+import { failedAttempt, failedForGood, movedTo, type OrderOptions, requested } from "./orders.ts";
+import { both, type Case, idsOf, needs, placedOrder, type Trial } from "./trial.ts";
 
 const gone = { removed: 1, nextCursor: null };
 const none = { removed: 0, nextCursor: null };
 
 /** 7, of removal: only what is final is ever removed, and then all of it. */
 export const removal: readonly Case[] = [
-  {
-    name: "a final order is removed: nothing finds it any more, and it cannot be removed or changed again",
-    async run(trial) {
+  both(
+    "a final order is removed: nothing finds it any more, and it cannot be removed or changed again",
+    async (trial) => {
       const kept = await finish(trial);
       const held = await trial.place({ status: "held", group: "g" });
       const change = trial.change(held, requested("priced"));
@@ -26,118 +24,98 @@ export const removal: readonly Case[] = [
       assert.equal(await trial.backend.commit({ ...change, before: order }), "stale");
       assert.equal(await trial.backend.get(order.id), undefined);
     },
-  },
-  {
-    name: "an id that no order has is not found, whatever it looks like",
-    async run(trial) {
-      const order = await finish(trial);
-      const last = order.id.at(-1) === "0" ? "1" : "0";
-      for (const id of ["", "nobody", `${order.id.slice(0, -1)}${last}`, `${order.id}0`]) {
-        assert.deepEqual(await trial.backend.remove({ id }), none, id);
-      }
-      assert.deepEqual(await trial.get(order.id), order);
-    },
-  },
-  {
-    name: "an order that is not final is not removed: queued, in flight, delayed, waiting, failed",
-    async run(trial) {
-      const orders = await unfinished(trial);
-      for (const order of orders) assert.equal(await trial.backend.remove({ id: order.id }), "not_final", order.status);
-      await trial.pass(1);
-      assert.equal(await removeAll(trial, trial.clock.now()), 0);
-      for (const order of orders) assert.deepEqual(await trial.get(order.id), order);
-    },
-  },
-  {
-    name: "removal changes no depth and no count of failures, and what is queued goes on",
-    async run(trial) {
-      const [queued] = await unfinished(trial);
-      assert.ok(queued);
-      const last = await finish(trial);
-      const seen = async () => [await trial.depths(), await trial.failures()];
-      const before = await seen();
-      await trial.backend.remove({ id: last.id });
-      await trial.pass(0.1);
-      await removeAll(trial, trial.clock.now());
-      assert.deepEqual(await seen(), before);
-      await trial.handle(queued, movedTo("done"));
-    },
-  },
-  {
-    name: "an idempotency key lasts as long as its order: after removal it places anew",
-    async run(trial) {
-      const first = await finish(trial, { key: "k", dataJson: '{"n":1}' });
-      const repeat = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
-      assert.equal(repeat.outcome, "repeated");
-      assert.deepEqual(await trial.backend.remove({ id: first.id }), gone);
-      const next = placedOrder(await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":2}' })));
-      assert.notEqual(next.id, first.id);
-      const other = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
-      assert.deepEqual(other, { outcome: "conflict", orderId: next.id });
-    },
-  },
-  {
-    name: "a list goes on from a cursor whose order was removed",
-    async run(trial) {
-      const orders: StoredOrder[] = [];
-      for (let n = 0; n < 4; n++) orders.push(await finish(trial));
-      const [first, second, third] = orders;
-      assert.ok(first && second && third);
-      await trial.list({}, 4);
-      const page = await trial.backend.list({ limit: 2 });
-      assert.ok(page.nextCursor !== null);
-      await trial.backend.remove({ id: third.id });
-      await trial.list({}, 3);
-      const next = await trial.backend.list({ limit: 2, cursor: page.nextCursor });
-      assert.deepEqual(idsOf(next.items), [second.id, first.id]);
-    },
-  },
-  {
-    name: "final orders that changed last before a time are removed, page by page, and no others",
-    async run(trial) {
-      const open = await unfinished(trial);
-      const old = [await finish(trial, { key: "k" }), await finish(trial), await finish(trial)];
-      const late = await trial.place();
-      await trial.pass(1);
-      const before = trial.clock.now();
-      await trial.pass(0.1);
-      const finishedLate = await trial.commit(late, movedTo("done"));
-      const young = await finish(trial);
-      assert.equal(await removeAll(trial, old[0]?.updatedAt ?? 0), 0);
+  ),
+  both("an id that no order has is not found, whatever it looks like", async (trial) => {
+    const order = await finish(trial);
+    const last = order.id.at(-1) === "0" ? "1" : "0";
+    for (const id of ["", "nobody", `${order.id.slice(0, -1)}${last}`, `${order.id}0`]) {
+      assert.deepEqual(await trial.backend.remove({ id }), none, id);
+    }
+    assert.deepEqual(await trial.get(order.id), order);
+  }),
+  both("an order that is not final is not removed: queued, in flight, delayed, waiting, failed", async (trial) => {
+    const orders = await unfinished(trial);
+    for (const order of orders) assert.equal(await trial.backend.remove({ id: order.id }), "not_final", order.status);
+    await trial.pass(1);
+    assert.equal(await removeAll(trial, trial.clock.now()), 0);
+    for (const order of orders) assert.deepEqual(await trial.get(order.id), order);
+  }),
+  both("removal changes no depth and no count of failures, and what is queued goes on", async (trial) => {
+    const [queued] = await unfinished(trial);
+    assert.ok(queued);
+    const last = await finish(trial);
+    const seen = async () => [await trial.depths(), await trial.failures()];
+    const before = await seen();
+    await trial.backend.remove({ id: last.id });
+    await trial.pass(0.1);
+    await removeAll(trial, trial.clock.now());
+    assert.deepEqual(await seen(), before);
+    await trial.handle(queued, movedTo("done"));
+  }),
+  both("an idempotency key lasts as long as its order: after removal it places anew", async (trial) => {
+    const first = await finish(trial, { key: "k", dataJson: '{"n":1}' });
+    const repeat = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
+    assert.equal(repeat.outcome, "repeated");
+    assert.deepEqual(await trial.backend.remove({ id: first.id }), gone);
+    const next = placedOrder(await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":2}' })));
+    assert.notEqual(next.id, first.id);
+    const other = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
+    assert.deepEqual(other, { outcome: "conflict", orderId: next.id });
+  }),
+  both("a list goes on from a cursor whose order was removed", async (trial) => {
+    const orders: StoredOrder[] = [];
+    for (let n = 0; n < 4; n++) orders.push(await finish(trial));
+    const [first, second, third] = orders;
+    assert.ok(first && second && third);
+    await trial.list({}, 4);
+    const page = await trial.backend.list({ limit: 2 });
+    assert.ok(page.nextCursor !== null);
+    await trial.backend.remove({ id: third.id });
+    await trial.list({}, 3);
+    const next = await trial.backend.list({ limit: 2, cursor: page.nextCursor });
+    assert.deepEqual(idsOf(next.items), [second.id, first.id]);
+  }),
+  both("final orders that changed last before a time are removed, page by page, and no others", async (trial) => {
+    const open = await unfinished(trial);
+    const old = [await finish(trial, { key: "k" }), await finish(trial), await finish(trial)];
+    const late = await trial.place();
+    await trial.pass(1);
+    const before = trial.clock.now();
+    await trial.pass(0.1);
+    const finishedLate = await trial.commit(late, movedTo("done"));
+    const young = await finish(trial);
+    assert.equal(await removeAll(trial, old[0]?.updatedAt ?? 0), 0);
 
-      assert.equal(await removeAll(trial, before), old.length);
-      for (const { id } of old) assert.equal(await trial.backend.get(id), undefined);
-      for (const order of [...open, finishedLate, young]) assert.deepEqual(await trial.get(order.id), order);
-      placedOrder(await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":9}' })));
-      assert.equal(await removeAll(trial, before), 0);
-    },
-  },
-  {
-    name: "a removal's cursor is one that a removal returned",
-    async run(trial) {
-      await assert.rejects(trial.backend.remove({ before: 0, limit: 1, cursor: "nonsense" }), (error) => {
-        assert.equal((error as { code?: string }).code, "invalid_cursor");
-        return true;
-      });
-    },
-  },
-  {
-    name: "ids are not given twice, also when the newest order was removed before the store was opened again",
-    needs: "closing",
-    async run(trial) {
-      const kept = await trial.place({ status: "held" });
-      const order = await finish(trial, { status: "held" });
-      assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
-      await trial.reopen();
-      await trial.get(kept.id);
-      const next = await trial.place();
-      assert.ok(next.id > order.id && next.id.slice(0, 18) !== order.id.slice(0, 18), `${order.id}, then ${next.id}`);
-    },
-  },
-  {
-    name: "removal outlives a crash",
-    needs: "crashing",
-    async run(trial) {
+    assert.equal(await removeAll(trial, before), old.length);
+    for (const { id } of old) assert.equal(await trial.backend.get(id), undefined);
+    for (const order of [...open, finishedLate, young]) assert.deepEqual(await trial.get(order.id), order);
+    placedOrder(await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":9}' })));
+    assert.equal(await removeAll(trial, before), 0);
+  }),
+  both("a removal's cursor is one that a removal returned", async (trial) => {
+    await assert.rejects(trial.backend.remove({ before: 0, limit: 1, cursor: "nonsense" }), (error) => {
+      assert.equal((error as { code?: string }).code, "invalid_cursor");
+      return true;
+    });
+  }),
+  needs(
+    "closing",
+    both(
+      "ids are not given twice, also when the newest order was removed before the store was opened again",
+      async (trial) => {
+        const kept = await trial.place({ status: "held" });
+        const order = await finish(trial, { status: "held" });
+        assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
+        await trial.reopen();
+        await trial.get(kept.id);
+        const next = await trial.place();
+        assert.ok(next.id > order.id && next.id.slice(0, 18) !== order.id.slice(0, 18), `${order.id}, then ${next.id}`);
+      },
+    ),
+  ),
+  needs(
+    "crashing",
+    both("removal outlives a crash", async (trial) => {
       const order = await finish(trial, { key: "k", group: "g" });
       const open = await trial.place({ status: "held" });
       assert.deepEqual(await trial.backend.remove({ id: order.id }), gone);
@@ -145,8 +123,8 @@ export const removal: readonly Case[] = [
       assert.equal(await trial.backend.get(order.id), undefined);
       assert.deepEqual(idsOf(await trial.list({}, 1)), [open.id]);
       placedOrder(await trial.backend.place(trial.newOrder({ key: "k" })));
-    },
-  },
+    }),
+  ),
 ];
 
 /** An order that has come to a final status. */

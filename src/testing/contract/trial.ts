@@ -95,11 +95,38 @@ const lookSeconds = 0.2;
 const looks = 10;
 
 export function createTrial(options: TrialOptions): Trial {
-  const { clock, delivery, advance, patienceSeconds } = options;
-  const waitSeconds = advance ? 0 : lookSeconds;
-  // Clocks of two machines may differ a little; a fake clock is one.
-  const skewMilliseconds = advance ? 0 : 50;
+  const waits = createWaits(options);
+  const { pass, eventually, settles, settlesInTime } = waits;
+  const trial: Trial = {
+    get backend() {
+      return options.backend();
+    },
+    delivery: options.delivery,
+    clock: options.clock,
+    timers: options.timers,
+    reopen: options.reopen,
+    crash: options.crash,
+    ...{ pass, eventually, settles, settlesInTime },
+    ...orderSteps(() => trial),
+    ...deliverySteps(() => trial, waits),
+    depths: async () => (await trial.backend.counts({ depths: true })).depths,
+    failures: async () => (await trial.backend.counts({ failures: true })).failures,
+    pause: (status) => trial.backend.keep({ is: "paused", status, paused: true }),
+    resume: (status) => trial.backend.keep({ is: "paused", status, paused: false }),
+  };
+  return trial;
+}
 
+interface Waits extends Pick<Trial, "pass" | "eventually" | "settles" | "settlesInTime"> {
+  readonly clock: Clock;
+  readonly advance: TrialOptions["advance"];
+  /** Lets the backend work, and no time pass where the clock is fake. */
+  turn(): Promise<void>;
+  /** Whether there is still time, from the call on. */
+  patience(): () => boolean;
+}
+
+function createWaits({ clock, advance, patienceSeconds }: TrialOptions): Waits {
   const turn = (): Promise<void> => (advance ? new Promise((resolve) => setImmediate(resolve)) : pass(0.02));
 
   async function pass(seconds: number): Promise<void> {
@@ -135,47 +162,69 @@ export function createTrial(options: TrialOptions): Trial {
     }
   }
 
-  const trial: Trial = {
-    get backend() {
-      return options.backend();
-    },
-    delivery,
-    clock,
-    timers: options.timers,
-    reopen: options.reopen,
-    crash: options.crash,
-    pass,
+  async function settlesInTime<T>(what: string, promise: Promise<T>): Promise<T> {
+    if (!advance) return settles(what, promise);
+    let settled = false;
+    const end = () => {
+      settled = true;
+    };
+    promise.then(end, end);
+    const goOn = patience();
+    while (!settled && goOn()) {
+      await turn();
+      if (!settled) advance(0.1);
+    }
+    assert.ok(settled, `did not settle: ${what}`);
+    return promise;
+  }
 
-    newOrder: (orderOptions) => newOrder(clock.now(), orderOptions),
+  return { clock, advance, turn, patience, pass, eventually, settles, settlesInTime };
+}
+
+/** Placing, reading and changing orders. */
+function orderSteps(trial: () => Trial): Pick<Trial, "newOrder" | "place" | "get" | "change" | "commit"> {
+  return {
+    newOrder: (orderOptions) => newOrder(trial().clock.now(), orderOptions),
 
     async place(orderOptions) {
-      return placedOrder(await trial.backend.place(trial.newOrder(orderOptions)));
+      return placedOrder(await trial().backend.place(trial().newOrder(orderOptions)));
     },
 
     async get(id) {
-      const order = await trial.backend.get(id);
+      const order = await trial().backend.get(id);
       assert.ok(order, `order ${id} was placed and is not there`);
       return order;
     },
 
     change(order, outcome) {
-      const context = { workflow: contractWorkflow, now: clock.now(), random: () => 0.5, by: contractActor };
+      const context = { workflow: contractWorkflow, now: trial().clock.now(), random: () => 0.5, by: contractActor };
       const decision = decide(order, outcome, context);
       if ("refused" in decision) assert.fail(`the suite's own change was refused: ${decision.message}`);
       return decision.change;
     },
 
     async commit(order, outcome, leased) {
-      const change = trial.change(order, outcome);
-      assert.equal(await trial.backend.commit(change, leased), "committed", `commit at version ${order.version}`);
+      const change = trial().change(order, outcome);
+      assert.equal(await trial().backend.commit(change, leased), "committed", `commit at version ${order.version}`);
       return change.after;
     },
+  };
+}
 
+/** Receiving deliveries and listing orders, where both may be a little late. */
+function deliverySteps(
+  trial: () => Trial,
+  { clock, advance, turn, patience, eventually }: Waits,
+): Pick<Trial, "receive" | "receiveOne" | "receiveNothing" | "receiveWithin" | "handle" | "list"> {
+  const waitSeconds = advance ? 0 : lookSeconds;
+  // Clocks of two machines may differ a little. A fake clock is one clock.
+  const skewMilliseconds = advance ? 0 : 50;
+  return {
     async receive(status, count = 1, leaseSeconds = longLeaseSeconds) {
       const taken: Delivery[] = [];
       await eventually(`${count} deliveries of "${status}"`, async () => {
         const max = count - taken.length;
-        const more = await trial.backend.receive({ status, max, leaseSeconds, waitSeconds });
+        const more = await trial().backend.receive({ status, max, leaseSeconds, waitSeconds });
         assert.ok(more.length <= max, `receive({ max: ${max} }) gave ${more.length}`);
         taken.push(...more);
         return taken.length === count ? true : undefined;
@@ -185,25 +234,25 @@ export function createTrial(options: TrialOptions): Trial {
     },
 
     async receiveOne(status, leaseSeconds) {
-      const [delivery] = await trial.receive(status, 1, leaseSeconds);
+      const [delivery] = await trial().receive(status, 1, leaseSeconds);
       assert.ok(delivery);
       return delivery;
     },
 
     async receiveNothing(status) {
       for (let look = 0; look < (advance ? looks : 1); look++) {
-        const taken = await trial.backend.receive({ status, max: 10, leaseSeconds: longLeaseSeconds, waitSeconds });
+        const taken = await trial().backend.receive({ status, max: 10, leaseSeconds: longLeaseSeconds, waitSeconds });
         assert.deepEqual(taken, [], `no delivery of "${status}" may come now`);
         await turn();
       }
     },
 
     async receiveWithin(status, { notBefore, by = notBefore }, leaseSeconds = longLeaseSeconds) {
-      const latest = by + trial.backend.limits.timingSeconds * 1_000;
+      const latest = by + trial().backend.limits.timingSeconds * 1_000;
       const stepMilliseconds = Math.max(1, Math.ceil((latest - clock.now()) / 8));
       let goOn: (() => boolean) | undefined;
       for (;;) {
-        const [delivery] = await trial.backend.receive({ status, max: 1, leaseSeconds, waitSeconds });
+        const [delivery] = await trial().backend.receive({ status, max: 1, leaseSeconds, waitSeconds });
         if (delivery !== undefined) {
           const early = notBefore - clock.now();
           assert.ok(early <= skewMilliseconds, `the delivery came ${early} ms before it may`);
@@ -219,22 +268,17 @@ export function createTrial(options: TrialOptions): Trial {
     },
 
     async handle(order, outcome) {
-      const delivery = await trial.receiveOne(order.status);
+      const delivery = await trial().receiveOne(order.status);
       assert.deepEqual([delivery.orderId, delivery.visit], [order.id, order.visit], "the delivery's order and visit");
-      return trial.commit(order, outcome, delivery);
+      return trial().commit(order, outcome, delivery);
     },
-
-    depths: async () => (await trial.backend.counts({ depths: true })).depths,
-    failures: async () => (await trial.backend.counts({ failures: true })).failures,
-    pause: (status) => trial.backend.keep({ is: "paused", status, paused: true }),
-    resume: (status) => trial.backend.keep({ is: "paused", status, paused: false }),
 
     async list(query, count) {
       return eventually(`${count} orders in the list ${JSON.stringify(query)}`, async () => {
         const items: StoredOrder[] = [];
         let cursor: string | undefined;
         do {
-          const page = await trial.backend.list({ ...query, limit: 7, cursor });
+          const page = await trial().backend.list({ ...query, limit: 7, cursor });
           assert.ok(page.items.length <= 7, `list({ limit: 7 }) gave ${page.items.length}`);
           items.push(...page.items);
           cursor = page.nextCursor ?? undefined;
@@ -242,27 +286,7 @@ export function createTrial(options: TrialOptions): Trial {
         return items.length === count ? items : undefined;
       });
     },
-
-    eventually,
-    settles,
-
-    async settlesInTime(what, promise) {
-      if (!advance) return settles(what, promise);
-      let settled = false;
-      const end = () => {
-        settled = true;
-      };
-      promise.then(end, end);
-      const goOn = patience();
-      while (!settled && goOn()) {
-        await turn();
-        if (!settled) advance(0.1);
-      }
-      assert.ok(settled, `did not settle: ${what}`);
-      return promise;
-    },
   };
-  return trial;
 }
 
 /** The order of a placing that must have been new. */
@@ -278,15 +302,27 @@ export function idsOf(items: readonly { readonly id: string }[] | readonly { rea
 /** What a store outlives: nothing at all, a clean close, or also a process that is killed. */
 export type Survives = "nothing" | "closing" | "crashing";
 
-/** One thing to try, before it is bound to a backend. */
+/** One case of the contract, before it is bound to a backend. */
 export interface Case {
   readonly name: string;
-  /** In this mode alone. Default: in both. */
+  /** The only delivery mode in which the case runs. Default: the case runs in both. */
   readonly only?: DeliveryMode;
   /** What the store must outlive for the case to have a meaning. Default: nothing. */
   readonly needs?: Survives;
   run(trial: Trial): Promise<void>;
 }
+
+/** A case for standard and FIFO delivery. */
+export const both = (name: string, run: Case["run"]): Case => ({ name, run });
+
+/** A case for standard delivery alone. */
+export const standard = (name: string, run: Case["run"]): Case => ({ name, run, only: "standard" });
+
+/** A case for FIFO delivery alone. */
+export const fifo = (name: string, run: Case["run"]): Case => ({ name, run, only: "fifo" });
+
+/** The case, for stores that outlive so much. */
+export const needs = (outlives: Survives, each: Case): Case => ({ ...each, needs: outlives });
 
 /**
  * A new order that a commit has moved from `received` on (default: to `priced`, where its delivery waits), and the

@@ -9,7 +9,7 @@ import {
   type Visit,
 } from "../../../src/core/order.ts";
 
-/** What is stored is made of literals, and comes back as such. */
+/** Makes records with Object's prototype, which records read from the store have. */
 function record<T>(
   model: { [K in keyof T]: fc.Arbitrary<T[K]> },
   optional: readonly (keyof T)[] = [],
@@ -18,7 +18,7 @@ function record<T>(
   return fc.record(model, { requiredKeys, noNullPrototype: true }) as fc.Arbitrary<T>;
 }
 
-/** Any text at all: lone halves of a surrogate pair are left out, since UTF-8 cannot hold them. */
+/** Any text without lone halves of a surrogate pair, which UTF-8 cannot hold. */
 export const anyText = fc.oneof(fc.string({ unit: "grapheme" }), fc.string({ unit: "binary" }));
 
 const id = fc.oneof(

@@ -10,7 +10,7 @@ import { awsFault, isConditionFailed } from "../../../src/backend/aws/clients.ts
 import { systemClock } from "../../../src/core/clock.ts";
 import { CauceError, type ErrorCode } from "../../../src/core/errors.ts";
 
-/** What the table, the topic and the queues may answer to the calls that Cauce makes. */
+/** The errors with which the table, the topic and the queues may answer Cauce's calls, by Cauce's code. */
 const byCode: Partial<Record<ErrorCode, string>> = {
   store_denied: `
     AccessDenied AccessDeniedException AuthorizationError AuthorizationErrorException
@@ -39,7 +39,7 @@ const byCode: Partial<Record<ErrorCode, string>> = {
     ConcurrentAccessException TimeoutError RequestTimeout AbortError SomethingNew`,
 };
 
-/** Errors of the three services that no call of Cauce can have as its answer: what the call does not do, they are not about. */
+/** Errors of the three services that answer only calls that Cauce does not make. */
 const ofOtherCalls = new RegExp(
   [
     "^(Backup|ContinuousBackups|Export|GlobalTable|Import|InvalidExport|InvalidRestore|Policy|PointInTime|Replica|Table)",
@@ -56,7 +56,7 @@ function thrown(name: string, fields: object = {}): Error {
 describe("an error of the AWS SDK", () => {
   for (const [code, names = ""] of Object.entries(byCode)) {
     for (const name of names.trim().split(/\s+/)) {
-      it(`is ${code}: ${name}`, () => {
+      it(`${name} becomes ${code}`, () => {
         const error = thrown(name);
         const fault = awsFault(error, "table orders-table-dev");
         assert.equal(fault.code, code);
@@ -66,7 +66,7 @@ describe("an error of the AWS SDK", () => {
     }
   }
 
-  it("is looked at by its message where the name says too little", () => {
+  it("is told by its message where several faults share a name", () => {
     const cases = [
       ["ValidationException", "The table does not have the specified index: standing", "store_missing", /index$/],
       ["ValidationException", "Item size has exceeded the maximum allowed size", "limit_exceeded", /send less$/],
@@ -93,7 +93,7 @@ describe("an error of the AWS SDK", () => {
     }
   });
 
-  it("is one line, and one of Cauce stays as it is", () => {
+  it("becomes one line, and an error of Cauce stays as it is", () => {
     assert.equal(
       awsFault(thrown("Throttling", { message: "slow\n  down" }), "x").message,
       "x failed: Throttling: slow down; try again",
@@ -104,7 +104,7 @@ describe("an error of the AWS SDK", () => {
     assert.ok(isConditionFailed(thrown("ConditionalCheckFailedException")) && !isConditionFailed(null));
   });
 
-  it("is known here, whichever the installed clients have", () => {
+  it("is in this table, for every error class of the installed clients", () => {
     const known = new Set(Object.values(byCode).flatMap((names) => names.trim().split(/\s+/)));
     const names = [dynamodb, sns, sqs].flatMap((client) =>
       Object.entries(client)
@@ -120,7 +120,7 @@ describe("an error of the AWS SDK", () => {
   });
 });
 
-describe("what the environment lacks", () => {
+describe("a start in an environment that lacks something", () => {
   const names = [
     ...["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_PROFILE", "AWS_CONFIG_FILE"],
     ...["AWS_SHARED_CREDENTIALS_FILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
@@ -164,7 +164,7 @@ describe("what the environment lacks", () => {
     ["credentials", region, "store_denied", /CredentialsProviderError: .*; set AWS_ACCESS_KEY_ID and AWS_SECRET/],
   ];
   for (const [what, environment, code, message] of cases) {
-    it(`is told at start: ${what}`, async () => {
+    it(`names what the environment lacks: ${what}`, async () => {
       const fault = await openIn(environment);
       assert.equal(fault.code, code, fault.message);
       assert.match(fault.message, message);
@@ -172,7 +172,7 @@ describe("what the environment lacks", () => {
     });
   }
 
-  it("is told at once, without another try: a session that is over, a table that is not there", async (t) => {
+  it("fails after one try where the session is over, the table is missing, or the role lacks the permission", async (t) => {
     let asked = 0;
     let type = "";
     const server = createServer((_request, response) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { type Batcher, type BatcherOptions, createBatcher } from "../../../src/backend/aws/batcher.ts";
 
-/** A batcher whose turns and patience pass when the test says so, and the calls that it makes. */
+/** Makes a batcher whose turns and waits pass when the test says so, and notes its calls. */
 function gathering(
   t: TestContext,
   send: BatcherOptions<string, string>["send"] = async (items) => items.map((value) => ({ value })),
@@ -21,7 +21,7 @@ function gathering(
 }
 
 describe("a batcher", () => {
-  it("makes one call of what comes in one turn, and another of the next turn's", async (t) => {
+  it("makes one call of the items of one turn, and another of the next turn's items", async (t) => {
     const { batcher, calls, pass } = gathering(t);
     const first = [batcher.add("a"), batcher.add("b")];
     assert.deepEqual(calls, []);
@@ -33,7 +33,7 @@ describe("a batcher", () => {
     assert.deepEqual(await Promise.all([...first, second]), ["a", "b", "c"]);
   });
 
-  it("calls at once when a call is full, and again for the rest", async (t) => {
+  it("calls at once when a batch is full, and again for the rest", async (t) => {
     const { batcher, calls, pass } = gathering(t);
     const all = ["a", "b", "c", "d"].map((item) => batcher.add(item));
     assert.deepEqual(calls, [["a", "b", "c"]]);
@@ -42,7 +42,7 @@ describe("a batcher", () => {
     assert.deepEqual(await Promise.all(all), ["a", "b", "c", "d"]);
   });
 
-  it("waits for what is expected, and calls in the turn in which the last of it came", async (t) => {
+  it("waits for the expected items, and calls in the turn in which the last of them came", async (t) => {
     const { batcher, calls, pass } = gathering(t);
     const arrived = [batcher.expect(), batcher.expect()];
     void batcher.add("a");
@@ -58,7 +58,7 @@ describe("a batcher", () => {
     assert.deepEqual(calls, [["a", "b"]]);
   });
 
-  it("loses its patience with what is expected after 15 ms, and has it anew for the next call", (t) => {
+  it("waits at most 15 ms for expected items, and again so long for the next call", (t) => {
     const { batcher, calls, pass } = gathering(t);
     const arrived = batcher.expect();
     void batcher.add("a");
@@ -76,7 +76,7 @@ describe("a batcher", () => {
     assert.deepEqual(calls, [["a"], ["b"]]);
   });
 
-  it("forgets its patience with a call that became full meanwhile", (t) => {
+  it("starts its wait again for the next call where the one it waited for became full", (t) => {
     const { batcher, calls, pass } = gathering(t);
     batcher.expect();
     void batcher.add("a");
@@ -90,7 +90,7 @@ describe("a batcher", () => {
     assert.deepEqual(calls, [["a", "b", "c"]]);
   });
 
-  it("does not call for nothing when what was expected never comes", (t) => {
+  it("makes no call without items when expected items never come", (t) => {
     const { batcher, calls, pass } = gathering(t);
     batcher.expect()();
     pass(0);
@@ -109,7 +109,7 @@ describe("a batcher", () => {
     assert.match(String((b as PromiseRejectedResult).reason), /not b/);
   });
 
-  it("gives every item of a call what the call rejects with, and no item of another", async (t) => {
+  it("rejects every item of a call that rejects, and no item of another call", async (t) => {
     const { batcher, pass } = gathering(t, async (items) => {
       if (items.includes("a")) throw new Error("down");
       return items.map((value) => ({ value }));

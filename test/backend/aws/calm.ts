@@ -1,6 +1,6 @@
 /**
- * Lets through one after the other, and none while this process is behind with its work: more of it at once, and calls
- * would time out of themselves.
+ * Lets callers through one after the other, and none while this process is late with its timers. More load at once
+ * would make calls time out.
  */
 export function createCalm(paceMilliseconds: number): () => Promise<void> {
   let gate = Promise.resolve();

@@ -6,7 +6,7 @@ import { call, destroyClients, openClients } from "../../../src/backend/aws/clie
 import { openTable } from "../../../src/backend/aws/table.ts";
 
 describe("the clients", () => {
-  it("give up a try that is not answered, and make another within the call's time", async (t) => {
+  it("give up a try without an answer, and make another within the call's time", async (t) => {
     let tries = 0;
     const server = createServer((_, answer) => {
       tries++;
@@ -30,7 +30,7 @@ describe("the clients", () => {
     assert.equal(tries, 2);
   });
 
-  it("say of a call that failed what failed, and with which code", async () => {
+  it("name the resource and the code of a call that failed", async () => {
     await assert.rejects(
       call("table t", () => Promise.reject(Object.assign(new Error("so\nit is"), { name: "AccessDeniedException" }))),
       { code: "store_denied", message: /^table t failed: AccessDeniedException: so it is; give the role/ },

@@ -19,11 +19,11 @@ const workflow = defineWorkflow({
 const leaseSeconds = leasesOf(workflow);
 const [copies, retries] = [2, 3];
 
-it("an order with more messages than one, in as many processes, is tried again once each time", async (t) => {
+it("an order whose messages reach several processes at once is tried again once after each attempt", async (t) => {
   const emulators = await startEmulators();
   const outer = process.env.AWS_ENDPOINT_URL_SQS as string;
   const clock = fakeClock();
-  // Its queues go by the test's clock; it makes no copies of its own.
+  // The proxy's queues go by the test's clock. At 0.99 the proxy makes no copies of its own.
   const proxy = await startDisorderProxy({ upstream: outer, random: () => 0.99, clock });
   process.env.AWS_ENDPOINT_URL_SQS = proxy.url;
   const stack = await createStack({
@@ -43,7 +43,7 @@ it("an order with more messages than one, in as many processes, is tried again o
       received: async () => {
         runs++;
         if (runs > copies + retries) return "done" as const;
-        // The first attempt is made of each message at the same time: no delivery can know of the others.
+        // Every message is attempted at the same time, so that no delivery can know of the others.
         if (runs > copies) onAll();
         await all;
         throw new RetryError({ delaySeconds: 60 });
@@ -57,7 +57,7 @@ it("an order with more messages than one, in as many processes, is tried again o
       const options = { workflow: workflow.name, delivery: "standard", clock, leaseSeconds } as const;
       const backend = await aws({ stage: "copies", ...stack, shards: 1 })(options);
       const engine = createEngine({ app, backend, clock, random: () => 0.5, log, actor, commitPatienceSeconds: 0 });
-      return { backend, engine, attempt: await engine.attend() };
+      return { backend, engine, attempt: await engine.openAttempts() };
     }),
   );
   t.after(async () => {
@@ -71,7 +71,7 @@ it("an order with more messages than one, in as many processes, is tried again o
     process.env.AWS_ENDPOINT_URL_SQS = outer;
     await emulators.stop();
   });
-  /** Each worker takes one message, all at once, as long as there are any. */
+  /** Has all workers take one message each at the same time, while there are any. */
   const work = async (): Promise<void> => {
     for (;;) {
       const received = { status: "received", max: 1, leaseSeconds: leaseSeconds.received as number, waitSeconds: 0 };

@@ -22,7 +22,7 @@ const hour = 3_600;
 const day = 86_400;
 let stages = 0;
 
-/** Queues whose delays and visibilities go by the test's clock, and a worker that takes what comes when it is told. */
+/** Opens queues whose delays go by the test's clock, and a worker that receives when the test says so. */
 async function worker(t: TestContext, mode: DeliveryMode) {
   const stage = `delay${++stages}`;
   const outer = process.env.AWS_ENDPOINT_URL_SQS as string;
@@ -41,7 +41,7 @@ async function worker(t: TestContext, mode: DeliveryMode) {
       received: async ({ id, data }) => {
         const { customer, waitsSeconds } = data;
         handled.push({ customer, waits: waitsSeconds !== undefined, at: clock.now() });
-        // The attempt itself takes some time: it counts against the twelve hours too.
+        // The attempt takes some time, which counts against the 12 hours too.
         clock.advance(5);
         if (waitsSeconds === undefined || asked.has(id)) return "done" as const;
         asked.add(id);
@@ -52,7 +52,7 @@ async function worker(t: TestContext, mode: DeliveryMode) {
   const log = { info: () => {}, warn: () => {}, error: (fields: object) => assert.fail(JSON.stringify(fields)) };
   const actor = { runtime: "node", name: "test" } as const;
   const engine = createEngine({ app, backend, clock, random: seeded(5), log, actor, commitPatienceSeconds: 0 });
-  const attempt = await engine.attend();
+  const attempt = await engine.openAttempts();
   t.after(async () => {
     await engine.stop();
     await backend.close();
@@ -60,7 +60,7 @@ async function worker(t: TestContext, mode: DeliveryMode) {
     await proxy.stop();
     process.env.AWS_ENDPOINT_URL_SQS = outer;
   });
-  /** Takes everything that the queue gives now. */
+  /** Handles every message that the queue gives now. */
   const work = async (): Promise<void> => {
     for (;;) {
       const received = { status: "received", max: 10, leaseSeconds: leaseSeconds.received as number, waitSeconds: 0 };
@@ -80,11 +80,11 @@ async function worker(t: TestContext, mode: DeliveryMode) {
       assert.ok("order" in placed);
       return placed.order.id;
     },
-    /** Until then, as a sweep each `stepSeconds` and a worker that polls see the time go by. */
+    /** Moves time on to `until`, with a sweep each `stepSeconds` and a worker that polls. */
     async pass(until: number, stepSeconds: number) {
       while (clock.now() < until) {
         clock.advance(Math.min(stepSeconds, (until - clock.now()) / 1_000));
-        await engine.sweep(() => true);
+        await engine.maintain("sweep", () => true);
         await work();
       }
     },
@@ -106,7 +106,7 @@ describe("a delay longer than a message can wait", () => {
   ];
   for (const mode of ["standard", "fifo"] as const) {
     for (const { what, seconds, stepSeconds } of delays) {
-      it(`is kept: ${what} (${mode})`, async (t) => {
+      it(`lasts the whole ${what} (${mode})`, async (t) => {
         const { engine, handled, asked, place, work, pass } = await worker(t, mode);
         const id = await place({ customer: "a", waitsSeconds: seconds });
         const [behind, other] = [await place({ customer: "a" }), await place({ customer: "b" })];
@@ -117,7 +117,7 @@ describe("a delay longer than a message can wait", () => {
         assert.ok(at >= first.at + seconds * 1_000, "the whole delay lies ahead");
         assert.equal((await engine.get(other))?.status, "done");
         const statusBehind = async () => (await engine.get(behind))?.status;
-        // FIFO: a message is kept for 14 days, and its group waits no longer than that.
+        // SQS keeps a FIFO message for 14 days, and its group waits no longer than that.
         const holds = mode === "fifo" && seconds < 14 * day;
         assert.equal(await statusBehind(), mode === "fifo" ? "received" : "done");
 
@@ -128,13 +128,13 @@ describe("a delay longer than a message can wait", () => {
         );
         assert.equal(await statusBehind(), holds ? "received" : "done");
 
-        // Its time has come, and one sweep later at most it is handled.
+        // The order's time has come: it is handled after one sweep at the latest.
         await pass(at + minute * 1_000, minute / 2);
         const last = handled.filter(({ waits }) => waits).at(-1);
         assert.ok(last !== undefined && last.at >= at && last.at <= at + minute * 1_000);
         assert.deepEqual([(await engine.get(id))?.status, await statusBehind()], ["done", "done"]);
         assert.equal(handled.length, 4);
-        if (holds) assert.equal(handled.at(-1)?.waits, false, "what stood behind it comes behind it");
+        if (holds) assert.equal(handled.at(-1)?.waits, false, "the order behind it in the group comes after it");
 
         for (const { action, seconds } of asked) {
           assert.ok(seconds <= (action === "SendMessageBatch" ? 900 : 43_200), `${action} ${seconds}`);
@@ -143,7 +143,7 @@ describe("a delay longer than a message can wait", () => {
     }
   }
 
-  it("and what stands behind such an order is not given in the meantime to another (fifo)", async (t) => {
+  it("keeps back the orders behind it in its group (fifo)", async (t) => {
     const { engine, handled, asked, place, work, pass } = await worker(t, "fifo");
     const id = await place({ customer: "a", waitsSeconds: 2 * day });
     for (let n = 0; n < 5; n++) await place({ customer: "a" });
@@ -151,7 +151,7 @@ describe("a delay longer than a message can wait", () => {
     const at = (await engine.get(id))?.notBefore as number;
     await pass(at - 1_000, 6 * hour);
     assert.equal(handled.length, 1);
-    // Made invisible again each time that SQS's twelve hours are over.
+    // The message is made invisible again each time that SQS's 12 hours are over.
     assert.ok(asked.filter(({ seconds }) => seconds > 11 * hour).length >= 3);
     await pass(at + minute * 1_000, minute);
     assert.deepEqual(
@@ -162,7 +162,7 @@ describe("a delay longer than a message can wait", () => {
   });
 });
 
-it("a lease that SQS cannot give is refused when it is wired", async () => {
+it("a lease that SQS cannot give is refused when the backend opens", async () => {
   const made = aws()({ workflow: "parcels", delivery: "standard", clock: fakeClock(), leaseSeconds: { slow: 43_201 } });
   await assert.rejects(made, { code: "limit_exceeded", message: /status "slow"/ });
 });

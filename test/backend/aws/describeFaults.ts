@@ -9,7 +9,7 @@ interface Told {
   readonly unknown?: readonly string[];
 }
 
-/** A test for each cell of the table: see `cellsOf`. `driver` is the URL of a `Driver`. */
+/** Registers a test for each cell of the table: see `cellsOf`. `driver` is the URL of a `Driver`. */
 export async function describeFaults(title: string, driver: URL): Promise<void> {
   const { rows } = (await import(driver.href)) as Driver;
 
@@ -31,7 +31,7 @@ export async function describeFaults(title: string, driver: URL): Promise<void> 
         worker.on("exit", (code) => setImmediate(() => reject(new Error(`the cells ended with code ${code}`))));
       });
       ended.catch(() => {});
-      // Functions have no end of their own: what they hold open goes with the thread.
+      // Functions are not closed. The end of the thread closes what they hold open.
       after(() => worker.terminate());
       const heard = (name: string) => Promise.race([tellingOf(name).promise, ended]);
 
@@ -41,7 +41,7 @@ export async function describeFaults(title: string, driver: URL): Promise<void> 
           if (error !== undefined) throw error;
         });
       }
-      it("every call that was made is of a row of the table", async () => {
+      it("every call that the product made belongs to a row of the table", async () => {
         assert.deepEqual((await heard(`${delivery} · every call is of a row`)).unknown, []);
       });
     });

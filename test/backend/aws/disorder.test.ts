@@ -8,7 +8,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { leasesOf } from "../../../src/core/workflow.ts";
 import { createEngine } from "../../../src/engine/createEngine.ts";
 import { defineWorkflow, final, implement, RetryError } from "../../../src/index.ts";
-import { seeded, startDisorderProxy } from "./disorder.ts";
+import { numbersInTurn, type Run, seeded, startDisorderProxy } from "./disorder.ts";
 import { createStack, startEmulators } from "./emulators.ts";
 import { limitMilliseconds } from "./patience.ts";
 
@@ -29,13 +29,7 @@ const handled = ["received", "packed", "sent"];
 const customers = 24;
 const orders = 312;
 
-interface Run {
-  readonly status: string;
-  readonly customer: string;
-  readonly number: number;
-}
-
-/** Two processes at work on one stack, and what their handlers saw. */
+/** Starts two processes on one stack, and notes what their handlers saw. */
 async function atWork(t: TestContext, mode: DeliveryMode, stage: string) {
   const outer = process.env.AWS_ENDPOINT_URL_SQS as string;
   const proxy = await startDisorderProxy({ upstream: outer, random: seeded(7) });
@@ -56,7 +50,7 @@ async function atWork(t: TestContext, mode: DeliveryMode, stage: string) {
     under.set(key, (under.get(key) as number) - 1);
     if (random() < 0.1) {
       failures.count++;
-      // Again at once, or a second later.
+      // The retry comes at once, or a second later.
       if (failures.count % 4 > 0) throw new RetryError({ delaySeconds: 0 });
       throw new Error("down for a moment");
     }
@@ -79,7 +73,7 @@ async function atWork(t: TestContext, mode: DeliveryMode, stage: string) {
   });
   const clock = systemClock();
   const ended = new Set<unknown>();
-  /** A line for each transition that was committed. */
+  /** The number of committed transitions, counted by their log lines. */
   const moves = { count: 0 };
   let onAllEnded = (): void => {};
   const allEnded = new Promise<void>((resolve) => {
@@ -118,7 +112,7 @@ async function atWork(t: TestContext, mode: DeliveryMode, stage: string) {
   };
 }
 
-describe("queues that do as queues may", () => {
+describe("queues with copies, disorder and late messages", () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
@@ -129,7 +123,7 @@ describe("queues that do as queues may", () => {
     const what = mode === "fifo" ? "several of a group at once" : "copies, and any order";
     it(`take every order through every status once (${mode}: ${what})`, { timeout: limitMilliseconds }, async (t) => {
       const { proxy, begun, overlaps, failures, moves, engine, start, allEnded } = await atWork(t, mode, `d-${mode}`);
-      // In turn within a group, so that it is known in which order they entered; half of them before anybody works.
+      // Orders of a group are placed one after the other, so that their order is known. Half come before the start.
       const placing = async (from: number, to: number) => {
         for (let number = from; number < to; number += customers) {
           await Promise.all(
@@ -159,11 +153,9 @@ describe("queues that do as queues may", () => {
       assert.deepEqual(overlaps, []);
       for (const status of handled) {
         for (let n = 0; n < customers; n++) {
-          const numbers = begun.filter((run) => run.status === status && run.customer === `c${n}`).map((r) => r.number);
-          // A failed attempt is repeated before the next of the group begins.
-          const inTurn = numbers.filter((number, at) => number !== numbers[at - 1]);
           const placed = Array.from({ length: orders / customers }, (_, round) => round * customers + n);
-          assert.deepEqual(inTurn, placed, `${status}, group ${n}`);
+          // A failed attempt is repeated before the next order of the group begins.
+          assert.deepEqual(numbersInTurn(begun, status, `c${n}`), placed, `${status}, group ${n}`);
         }
       }
     });

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { DeleteMessageBatchCommand, type Message, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { type Clock, systemClock } from "../../../src/core/clock.ts";
 
-/** What the product asked of a queue, as it asked it. */
+/** A delay or visibility that the product asked of a queue. */
 export interface Asked {
   readonly action: "SendMessageBatch" | "ChangeMessageVisibilityBatch";
   readonly queue: string;
@@ -15,20 +15,20 @@ export interface Asked {
 export interface DisorderProxy {
   readonly url: string;
   readonly asked: readonly Asked[];
-  /** How often a receive gave a copy of a message that had been given before, or was gone. */
+  /** How often a receive gave a message again that was in flight or deleted. */
   readonly copies: number;
-  /** How many messages of one group the receives gave together, at most. */
+  /** The largest number of messages of one group that one receive gave. */
   readonly togetherMost: number;
-  /** Takes over all that the topic has brought by now, so that the next receive gives of all of it. */
+  /** Takes over all messages that the topic has brought by now, so that the next receive chooses among all of them. */
   gather(queueUrl: string): Promise<void>;
   stop(): Promise<void>;
 }
 
 export interface DisorderOptions {
   readonly upstream: string;
-  /** In [0, 1); decides on order and copies. */
+  /** Gives numbers in [0, 1), which decide on the order and the copies. */
   readonly random: () => number;
-  /** What visibilities and delays go by. Default: the machine's. */
+  /** Measures visibilities and delays. Default: the machine's clock. */
   readonly clock?: Clock;
 }
 
@@ -54,15 +54,15 @@ interface Line {
 
 const visibilitySecondsMost = 43_200;
 const retentionSeconds = 1_209_600;
-/** Copies of a standard queue's messages: one for each third, which comes within so long. */
+/** The share of a standard queue's messages that come again, within `copyLateMilliseconds`. */
 const copyShare = 0.3;
 const copyLateMilliseconds = 1_000;
 
 /**
- * Stands before the emulator's queues and takes over from them what they do not do: a standard queue gives messages in
- * any order, and some again although they are deleted; a FIFO queue gives several of one group at once, and none of a
- * group of which any is in flight. As in SQS, a message is invisible for 12 hours at most from its receive on, is kept
- * for 14 days, and a receipt whose time is over is worth nothing in FIFO. Topics and all else go through as they come.
+ * Stands before the emulator's queues and does what SQS may do and the emulator does not. A standard queue gives
+ * messages in any order, and some again although they are deleted. A FIFO queue gives several messages of one group at
+ * once, and none of a group of which any is in flight. As in SQS, a message is invisible for at most 12 hours from its
+ * receive, is kept for 14 days, and a FIFO queue refuses an expired receipt. All other calls pass unchanged.
  */
 export async function startDisorderProxy(options: DisorderOptions): Promise<DisorderProxy> {
   const { upstream, random, clock = systemClock() } = options;
@@ -109,7 +109,7 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
     return id;
   };
 
-  /** What the topic has brought to the emulator's queue, in its order. */
+  /** Moves the messages that the topic has brought from the emulator's queue to this one, in their order. */
   const pull = async (line: Line, WaitTimeSeconds: number): Promise<number> => {
     const QueueUrl = `${upstream}/000000000000/${line.name}`;
     const { Messages = [] } = await sqs.send(
@@ -120,7 +120,7 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
     );
     if (Messages.length === 0) return 0;
     for (const { Body = "", Attributes } of Messages) add(line, Body, Attributes?.MessageGroupId ?? null, 0);
-    // The emulator gives the next of a group only now.
+    // The emulator gives the next message of a group only after the delete.
     const Entries = Messages.map(({ ReceiptHandle }, n) => ({ Id: String(n), ReceiptHandle }));
     await sqs.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }));
     wake(line);
@@ -205,7 +205,7 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
   const byReceipt = (line: Line, receipt: string | undefined): Held | undefined =>
     line.held.find((held) => held.receipt === receipt);
 
-  /** Undefined where it was done. */
+  /** Deletes a message. Returns undefined, or SQS's refusal. */
   const remove = (line: Line, receipt: string | undefined): string | undefined => {
     const held = byReceipt(line, receipt);
     if (held === undefined) return undefined;
@@ -238,7 +238,7 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
     };
   };
 
-  /** Undefined for what goes through. */
+  /** Answers a call, or returns undefined for a call that goes to the emulator. */
   const answerOf = async (action: string, body: Fields): Promise<object | undefined> => {
     const line = lineOf(body.QueueUrl ?? "");
     const note = (what: Asked["action"], seconds: number) => asked.push({ action: what, queue: line.name, seconds });
@@ -257,7 +257,7 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
         });
       case "SendMessageBatch": {
         for (const { DelaySeconds = 0 } of body.Entries ?? []) note(action, DelaySeconds);
-        // The emulator knows repeats in FIFO.
+        // The emulator itself drops duplicates in FIFO.
         if (line.fifo) return undefined;
         const Successful = (body.Entries ?? []).map(({ Id, MessageBody = "", DelaySeconds = 0 }) => ({
           ...{ Id, MessageId: add(line, MessageBody, null, DelaySeconds), MD5OfMessageBody: md5(MessageBody) },
@@ -318,7 +318,7 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
   };
 }
 
-/** The fields of the calls that are answered here. */
+/** The fields of the calls that the proxy answers. */
 interface Fields {
   readonly QueueUrl?: string;
   readonly MaxNumberOfMessages?: number;
@@ -335,7 +335,20 @@ function md5(text: string): string {
   return createHash("md5").update(text).digest("hex");
 }
 
-/** The same numbers for the same seed, in [0, 1). */
+/** A handler's run on an order of a customer, whose orders are a group and numbered in the order of placing. */
+export interface Run {
+  readonly status: string;
+  readonly customer: string;
+  readonly number: number;
+}
+
+/** Gives the numbers of a customer's runs in a status, in their order, without the repeats of failed attempts. */
+export function numbersInTurn(runs: readonly Run[], status: string, customer: string): number[] {
+  const numbers = runs.filter((run) => run.status === status && run.customer === customer).map(({ number }) => number);
+  return numbers.filter((number, at) => number !== numbers[at - 1]);
+}
+
+/** Makes a random generator in [0, 1) that repeats its numbers for the same seed. */
 export function seeded(seed: number): () => number {
   let state = seed;
   return () => {

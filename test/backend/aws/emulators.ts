@@ -11,8 +11,8 @@ import type { DeliveryMode } from "../../../src/backend/port.ts";
 import { waitPatiently } from "./patience.ts";
 
 /**
- * The emulators, or what the standard variables point to where they are set. Sets the variables that the SDK reads.
- * Unless told otherwise no call of this process meets a time limit of the product.
+ * Starts the emulators, or uses the endpoints of the SDK's standard variables where they are set. Sets the variables
+ * that the SDK reads. `patient` lifts the product's time limits in this process. Default: true.
  */
 export async function startEmulators({ patient = true } = {}): Promise<{ stop(): Promise<void> }> {
   const stops: (() => unknown)[] = patient ? [waitPatiently()] : [];
@@ -51,13 +51,13 @@ export interface Stack {
   remove(): Promise<void>;
 }
 
-/** Makes what one workflow needs: a table with its index, a topic, and a queue for each status with its filter. */
+/** Creates one workflow's table with its index, its topic, and a queue with a filter for each status. */
 export async function createStack(options: {
   readonly workflow: string;
   readonly stage: string;
   readonly mode: DeliveryMode;
   readonly statuses: readonly string[];
-  /** Default: clients of its own, which it closes. */
+  /** Default: clients of the stack's own, which `remove` closes. */
   readonly clients?: ReturnType<typeof openClients>;
 }): Promise<Stack> {
   const { mode, statuses } = options;
@@ -84,7 +84,7 @@ export async function createStack(options: {
       ],
     }),
   );
-  // The SDK asked again, since the first answer was lost: the table is there.
+  // The SDK repeats a call whose answer was lost, and then the table exists already.
   await unless("ResourceInUseException", created);
   const fifo = mode === "fifo" ? { FifoTopic: "true", ContentBasedDeduplication: "false" } : {};
   const { TopicArn = "" } = await clients.sns.send(new CreateTopicCommand({ Name: names.topic, Attributes: fifo }));
@@ -123,7 +123,7 @@ export async function createStack(options: {
   };
 }
 
-/** Takes a call for done that fails with this. */
+/** Takes a call that fails with this error for a call that succeeded. */
 async function unless(name: string, call: Promise<unknown>): Promise<void> {
   await call.catch((error: Error) => {
     if (error.name !== name) throw error;

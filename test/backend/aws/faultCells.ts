@@ -44,7 +44,7 @@ export interface Data {
   readonly text?: string;
 }
 
-/** The workflow at work; an order that `fails` does so in its first attempt. */
+/** Makes the app. An order with `fails` fails in its first attempt. */
 export function createApp() {
   let failed = false;
   return implement(workflow, {
@@ -61,24 +61,24 @@ export function createApp() {
   });
 }
 
-/** Where a fault strikes, and what brings a process there. */
+/** A call that a fault strikes, and what leads a process to make the call. */
 export interface Cell {
   readonly name: string;
   readonly site: Site;
   readonly data?: Data;
-  /** What goes wrong before. */
+  /** The faults that come before. */
   readonly first?: readonly Plan[];
-  /** The client that placed the order goes with the process, and asks no second time. */
+  /** The client that places the order dies with the process, and does not ask again. */
   readonly clientDies?: boolean;
-  /** The client comes later. */
+  /** How long the client waits before it places the order. */
   readonly placedAfterSeconds?: number;
-  /** Somebody who died left a part long ago that no order names. */
+  /** Whether a process that died long ago left a part that no order names. */
   readonly leftPart?: boolean;
   readonly only?: DeliveryMode;
 }
 
 const order = '"part":{"S":"o"}';
-/** Every place of the product that makes a call. */
+/** Every kind of call that the product makes. */
 export const kinds = {
   registry: { action: "BatchGetItem", has: ['"#meta"'] },
   shards: { action: "UpdateItem", has: ["SET shards = :shards"] },
@@ -119,9 +119,9 @@ const isLarge = { data: { text: "x".repeat(inlineBytesMax + 1) } };
 const failsOnce = { data: { fails: true } };
 const waits = { data: { waits: true } };
 const diesFirst = (site: Site): { first: readonly Plan[] } => ({ first: [{ site, fault: "killed" }] });
-/** Its message was never published, and nobody asks again. */
+/** The order's message was never published, and the client does not ask again. */
 const unpublished = { ...diesFirst({ kind: kinds.stored }), clientDies: true };
-/** The handler never ran, so the delivery is put off and no attempt counts. */
+/** The handler never ran: the delivery is put off, and no attempt counts. */
 const putOff = { first: [{ site: { kind: read }, fault: "refused" as const }] };
 
 const place: readonly Cell[] = [
@@ -167,7 +167,7 @@ const settle: readonly Cell[] = [
   { name: "settle again: the invisibility", site: { kind: kinds.hidden }, ...putOff, only: "fifo" },
 ];
 
-/** The process died between the write of a visit and its publishing. Two reads come before: of the receive and the attempt. */
+/** The process died after a visit's write and before its publish. Two reads come before, of the receive and the attempt. */
 const redeliver: readonly Cell[] = [
   { name: "redeliver: the read", site: { kind: read, nth: 3 }, ...diesFirst(entered("packed")) },
   { name: "redeliver: the mark", site: { kind: kinds.marked }, ...diesFirst(entered("packed")) },
@@ -200,8 +200,8 @@ const sweep: readonly Cell[] = [
 export const cells = { place, attempt, commit, settle, redeliver, sweep };
 
 /**
- * The cells of one delivery: each row with each fault where `FAULTS=all` (`npm run faults:aws`), else each row with one
- * fault, and with another in the other delivery.
+ * Gives the cells of one delivery. With `FAULTS=all` (`npm run faults:aws`) each row has every fault. Else each row has
+ * one fault, and another fault in the other delivery.
  */
 export function cellsOf(rows: readonly Cell[], delivery: DeliveryMode) {
   const shift = delivery === "fifo" ? faults.length / 2 : 0;
@@ -213,13 +213,13 @@ export function cellsOf(rows: readonly Cell[], delivery: DeliveryMode) {
     });
 }
 
-/** What drives cells: which there are, and how one is brought about. */
+/** The rows of a table of cells, and the function that runs one cell. */
 export interface Driver {
   readonly rows: readonly Cell[];
   endsOnce(site: Stage, cell: Cell, fault: Fault): Promise<void>;
 }
 
-/** What one cell has to itself. */
+/** The resources that one cell has to itself. */
 export interface Stage {
   readonly number: number;
   readonly delivery: DeliveryMode;
@@ -229,7 +229,7 @@ export interface Stage {
 }
 
 const looksMilliseconds = 750;
-/** Where a message may be lost, or never be sent: all else must come right by what is in the queues. */
+/** The cells in which a message may be lost or never be sent. Every other cell must end without a sweep. */
 const sweepRepairs = /^(place|redeliver|sweep)/;
 const counts = [
   "ApproximateNumberOfMessages",
@@ -238,8 +238,8 @@ const counts = [
 ] as const;
 
 /**
- * Looks on from outside until the order of a stage has ended and nothing is left of it in the queues; then says whether
- * it ended as it should. `onOverdue` is told whenever nothing but a sweep goes on with the order.
+ * Watches a stage's order from outside until it has ended and its queues are empty, then asserts how it ended. Calls
+ * `onOverdue` whenever only a sweep can move the order on.
  */
 export async function untilEnded(
   { number, stack, clients }: Stage,
@@ -265,7 +265,7 @@ export async function untilEnded(
     return found.flatMap(({ Attributes = {} }) => Object.values(Attributes).map(Number)).reduce((x, y) => x + y);
   };
 
-  /** What would be due in half a minute is due now. */
+  /** Makes an order's redelivery due now, which would be due half a minute later. */
   const age = (id: AttributeValue) =>
     dynamo
       .send(
@@ -300,7 +300,7 @@ export async function untilEnded(
     const moved = item?.ve?.N !== version;
     version = item?.ve?.N;
     if (kind === "f") endedVersion ??= version;
-    // While it moves on by itself the queues need not be asked.
+    // While the order moves, the queues need not be counted.
     const messages = moved || kind === "w" ? undefined : await queued();
     looksEmpty = messages === 0 ? looksEmpty + 1 : 0;
     if (endedVersion !== undefined && trouble.fired && looksEmpty >= 2) break;
@@ -308,10 +308,10 @@ export async function untilEnded(
       const text = `fired: ${trouble.fired}; messages: ${messages}; the order: ${JSON.stringify(item)}`;
       assert.fail(`${text}; said:\n${said.join("\n")}`);
     }
-    // No queue has it: that it counts as lost need not be waited for.
+    // No queue holds the order's message. Do not wait until the message counts as lost.
     const isLost = kind === "h" && looksEmpty >= 2;
     if (isLost && !sweepRepairs.test(cell.name)) {
-      // A write whose publish is under way may look so for a moment.
+      // An order may look lost for a moment between its write and its publish.
       if (looksEmpty < 8) continue;
       assert.fail(`no queue has it, though no sweep should be needed; said:\n${said.join("\n")}`);
     }
@@ -340,7 +340,7 @@ export interface Watched {
   readonly cell: Cell;
   readonly trouble: Trouble;
   readonly onOverdue: () => void;
-  /** What was logged, for whoever looks at a cell that failed. */
+  /** The log, for the report of a cell that failed. */
   readonly said: readonly string[];
 }
 

@@ -4,7 +4,7 @@ import { createEngine } from "../../../src/engine/createEngine.ts";
 import { type Cell, cells, createApp, kinds, type Stage, sleep, untilEnded, workflow } from "./faultCells.ts";
 import { type Fault, nameOf, stageName } from "./faults.ts";
 
-/** What a process asks besides, and a function does not. */
+/** The calls that a process makes and a function does not. */
 const processKinds = {
   indexCount: { action: "Query", has: ['"standing"', '"Limit":1000'] },
   queueCount: { action: "GetQueueAttributes", has: ["ApproximateNumberOfMessages"] },
@@ -14,7 +14,7 @@ const processKinds = {
 
 const { deleted, hidden, read, received, registry, shards } = kinds;
 const failsOnce = { data: { fails: true } };
-/** The message of a visit that is over comes back, and `settle` takes it off. */
+/** The message of a visit that is over comes back, and `settle` deletes it. */
 const comesBack = { first: [{ site: { kind: deleted }, fault: "refused" as const }] };
 const putOff = { first: [{ site: { kind: read }, fault: "refused" as const }] };
 
@@ -42,7 +42,7 @@ export const rows: readonly Cell[] = [
 ];
 const looksUp: readonly object[] = [processKinds.queueUrl, processKinds.queueArn];
 
-/** The order is placed and handled by a process, and by another when that one has died. */
+/** Has a process place and handle the order, and a second process when the first has died. */
 export async function endsOnce(stage: Stage, cell: Cell, fault: Fault): Promise<void> {
   const { stack, delivery, proxy } = stage;
   const app = createApp();
@@ -74,13 +74,13 @@ export async function endsOnce(stage: Stage, cell: Cell, fault: Fault): Promise<
   const opened: Opened[] = [];
   let now = 1;
   let over = false;
-  /** One that does not start is started again, as whatever runs it does; resolves to undefined where it died. */
+  /** Starts a process, and again while it does not start, as a supervisor does. Resolves to undefined where it died. */
   const start = async (number: number): Promise<Opened | undefined> => {
     while (!over && now === number) {
       try {
         const next = await open(number);
         opened.push(next);
-        // Swept when there is something to sweep, and not each second: that is hundreds of calls.
+        // The cell sweeps when a sweep is needed. A sweep each second would make hundreds of calls.
         await next.engine.start({ sweeps: false });
         return next;
       } catch (error) {
@@ -92,7 +92,7 @@ export async function endsOnce(stage: Stage, cell: Cell, fault: Fault): Promise<
   };
   const trouble = proxy.trouble(stage.number, [...(cell.first ?? []), { site: cell.site, fault }], (killed) => {
     now = killed + 1;
-    // Nothing that it asks reaches a service, and it need not go on.
+    // No call of a killed process reaches a service, so the process is stopped.
     for (const { number, engine } of opened) if (number === killed) void engine.stop();
     running = start(now);
   });
@@ -108,7 +108,7 @@ export async function endsOnce(stage: Stage, cell: Cell, fault: Fault): Promise<
   };
   const sweep = async (): Promise<void> => {
     const { engine } = (await running) ?? {};
-    await engine?.sweep(() => true).catch((error) => say({ error: String(error) }, "sweep failed"));
+    await engine?.maintain("sweep", () => true).catch((error) => say({ error: String(error) }, "sweep failed"));
   };
   let sweeping: Promise<void> | undefined;
   const onOverdue = () => {

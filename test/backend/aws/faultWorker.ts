@@ -9,8 +9,8 @@ import { createStack, startEmulators } from "./emulators.ts";
 import { cellsOf, type Driver, handled, workflow } from "./faultCells.ts";
 import { stageName, startFaultProxy } from "./faults.ts";
 
-// The cells of one delivery, many at a time: they wait for most of their time. A thread of its own, since the test
-// runner's bookkeeping of what is asynchronous makes every call a good deal dearer.
+// Runs the cells of one delivery, many at a time, since a cell waits for most of its time. The cells have a thread of
+// their own, since the test runner's async hooks make every call slower.
 const atOnce = 32;
 
 const { driver, delivery } = workerData as { readonly driver: string; readonly delivery: DeliveryMode };
@@ -18,7 +18,7 @@ const { rows, endsOnce } = (await import(driver)) as Driver;
 
 const emulators = await startEmulators({ patient: false });
 const proxy = await startFaultProxy(rows.map(({ site }) => site.kind));
-// Without the product's time-outs: whoever looks on waits.
+// These clients, which watch the cells, have none of the product's time limits.
 const clients = { dynamo: new DynamoDBClient(), sns: new SNSClient(), sqs: new SQSClient() };
 
 const calm = createCalm(250);

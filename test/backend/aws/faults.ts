@@ -3,12 +3,12 @@ import type { AddressInfo } from "node:net";
 
 /**
  * What happens to one call, with every try that the SDK makes of it.
- *   refused      an error, and nothing happened
- *   lost         it happened, and every try ends with a lost connection
- *   repeated     it happened, the connection was lost, and the SDK's next try happens too
- *   late         the first try times out, the next is answered, and then the first happens after all
- *   unanswered   no try is answered, and it happened
- *   killed       it happened, and the process that asked is gone before it heard of it
+ *   refused      the service answers with an error, and the call has no effect
+ *   lost         the call takes effect, and every try ends with a lost connection
+ *   repeated     the call takes effect, the connection is lost, and the SDK's next try takes effect too
+ *   late         the first try times out, the next is answered, and then the first takes effect after all
+ *   unanswered   no try is answered, and the call takes effect
+ *   killed       the call takes effect, and its process dies before the answer
  */
 export const faults = ["refused", "lost", "repeated", "late", "unanswered", "killed"] as const;
 export type Fault = (typeof faults)[number];
@@ -19,7 +19,7 @@ export interface Call {
   readonly body: string;
 }
 
-/** A place in the product from which a call is made, known by what the call looks like. */
+/** A place in the product that makes a call, recognized by the call's action and body. */
 export interface Kind {
   readonly action: string;
   /** Texts that the body must have. */
@@ -31,7 +31,7 @@ export interface Site {
   readonly kind: Kind;
   /** Texts that the body must have besides. */
   readonly has?: readonly string[];
-  /** Which of the calls like it: 1, where nothing is said. */
+  /** Which of the matching calls. Default: 1, the first. */
   readonly nth?: number;
 }
 
@@ -41,7 +41,7 @@ export interface Plan {
 }
 
 export interface Trouble {
-  /** Whether every planned fault has come to pass. */
+  /** Whether every planned fault has begun. */
   readonly fired: boolean;
   /** How many of them have begun. */
   readonly begun: number;
@@ -49,19 +49,19 @@ export interface Trouble {
 
 export interface FaultProxy {
   readonly url: string;
-  /** The calls of a stage meet these faults, each once, in this order. `onKilled` is told which process is gone. */
+  /** Has a stage's calls meet these faults, each once, in this order. `onKilled` gets the killed process's number. */
   trouble(stage: number, plans: readonly Plan[], onKilled: (process: number) => void): Trouble;
-  /** Calls of the product that are of none of the kinds. */
+  /** The product's calls that belong to none of the kinds. */
   readonly unknown: ReadonlySet<string>;
   stop(): Promise<void>;
 }
 
-/** The resources of a test's stage. */
+/** Gives the stage's own name, which its resources have. */
 export function stageName(stage: number): string {
   return nameOf(stage, 0);
 }
 
-/** What a process calls that stage, so that the proxy knows whose a call is. As long as the stage's own name. */
+/** Gives a process's name for the stage, which tells the proxy whose call it is. All names are equally long. */
 export function nameOf(stage: number, process: number): string {
   return `c${String(stage).padStart(4, "0")}p${process}`;
 }
@@ -74,13 +74,13 @@ interface Held extends Plan {
   seen: number;
   invocation: string | undefined;
   tries: number;
-  /** Lets the try happen that was held back. */
+  /** Forwards the try that was held back. */
   happens: () => void;
 }
 
 /**
- * Stands between the SDK and the services that the environment names, and names itself there. A process names its resources in a way of its own; here that is what tells
- * whose a call is, and it is put right on the way, there and back.
+ * Stands between the SDK and the services that the environment names, and sets the environment to its own address. Each
+ * process has its own name for the stage. The proxy knows the caller by this name, and translates it both ways.
  */
 export async function startFaultProxy(kinds: readonly Kind[]): Promise<FaultProxy> {
   const { env } = process;
@@ -96,7 +96,7 @@ export async function startFaultProxy(kinds: readonly Kind[]): Promise<FaultProx
     for (const end of open.get(process) ?? []) end();
   };
 
-  /** The fault that this call meets, if one is next and this is its call. */
+  /** Gives the fault that this call meets, or undefined where the next fault is for another call. */
   const meets = (stage: number, call: Call, invocation: string): Held | undefined => {
     const plans = troubles.get(stage) ?? [];
     const begun = plans.find((plan) => plan.invocation === invocation);
@@ -120,7 +120,7 @@ export async function startFaultProxy(kinds: readonly Kind[]): Promise<FaultProx
           const text = await textOf(answer).catch(reject);
           if (text === undefined) return;
           const { "x-amz-crc32": _, "transfer-encoding": __, "content-length": ___, ...kept } = answer.headers;
-          // The emulator gives a queue's URL with a host of its own.
+          // The emulator answers with queue URLs on a host of its own.
           const own = text.replaceAll(/http:\/\/sqs\.[\w.-]+:\d+/g, url);
           const back = process === undefined ? own : own.replaceAll(everyName, process);
           resolve({ status: answer.statusCode ?? 500, headers: kept, text: back });
@@ -222,7 +222,7 @@ function matches({ kind, has = [] }: Site, call: Call): boolean {
   return isOf(kind, call) && has.every((text) => call.body.includes(text));
 }
 
-// One character a byte: names are put right, and all else goes through as it came.
+// Latin-1 has one character a byte, so a body passes unchanged but for the names.
 async function textOf(stream: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk as Buffer);

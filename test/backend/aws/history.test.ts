@@ -9,7 +9,7 @@ import { anyHistory } from "./arbitrary.ts";
 const createdAt = Date.UTC(2026, 10, 24);
 
 describe("an order's history", () => {
-  it("comes back as it was, whatever it holds", () => {
+  it("reads back as it was written, whatever it holds", () => {
     fc.assert(
       fc.property(anyHistory, ({ createdAt, entry, past }) => {
         assert.deepEqual(decodeHistory(encodeHistory({ createdAt, entry, past }), createdAt), { entry, past });
@@ -18,7 +18,7 @@ describe("an order's history", () => {
     );
   });
 
-  it("keeps what stands behind something empty in its place", () => {
+  it("keeps the places of the values that follow an empty one", () => {
     const by: Actor = { runtime: "pod", name: "p", requestId: null, messageId: "~m" };
     const entry = { at: createdAt, reason: null, error: "the last of all", by };
     const keyed = { at: createdAt + 1, reason: null, error: null, by: { ...by, messageId: null }, key: "k" };
@@ -26,7 +26,7 @@ describe("an order's history", () => {
     assert.deepEqual(decodeHistory(encodeHistory({ createdAt, entry, past }), createdAt), { entry, past });
   });
 
-  it("of an order of four statuses takes less than 320 bytes", () => {
+  it("takes less than 320 bytes for an order of four statuses", () => {
     const processing = { runtime: "lambda", name: "orders-processing-dev" } as const;
     const handled = (): Actor => ({ ...processing, requestId: randomUUID(), messageId: randomUUID() });
     const past = ["received", "paid", "packed"].map(

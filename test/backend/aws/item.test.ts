@@ -23,14 +23,14 @@ const itemOf = (order: StoredOrder, own: Marks = marks, dataPart: string | null 
 });
 
 describe("an order's item", () => {
-  it("gives the order back as it was, whatever it holds", () => {
+  it("reads back as the order that was written, whatever the order holds", () => {
     fc.assert(
       fc.property(anyOrder, (order) => assert.deepEqual(decodeOrder(itemOf(order), {}), order)),
       { numRuns: 300 },
     );
   });
 
-  it("gives the order back where its data, results and extras stand apart, and holds none of them", () => {
+  it("reads back as the order where data, results and extras are in items of their own, and holds none of them", () => {
     fc.assert(
       fc.property(anyOrder, anyText, (bare, extrasJson) => {
         const order = { ...bare, extrasJson };
@@ -43,7 +43,7 @@ describe("an order's item", () => {
     );
   });
 
-  it("names nothing of the extras in a write that leaves them as they are, and both attributes in one that does not", () => {
+  it("is written with both attributes of the extras where a change touches them, and with neither where it does not", () => {
     const before = "ix st ki vi ua nb du sc sb fp fm fa fc ve at ag re rp ex hi om no sm sn".split(" ");
     const namesOf = (order: StoredOrder, extrasPart: Marks["extrasPart"]) =>
       Object.values(settingAll(encodeChanging(order, { ...marks, extrasPart })).ExpressionAttributeNames);
@@ -56,7 +56,7 @@ describe("an order's item", () => {
     assert.ok(!before.includes(attributes.extras));
   });
 
-  it("tells the index all that an entry of it is read for", () => {
+  it("has all attributes that the index's entries are read for", () => {
     fc.assert(
       fc.property(anyOrder, fc.nat(), (order, due) => {
         const item = itemOf(order, { ...marks, due });
@@ -80,7 +80,7 @@ describe("an order's item", () => {
     );
   });
 
-  it("is written over without a rest of what it was before", () => {
+  it("keeps no attribute of its earlier version after a write", () => {
     fc.assert(
       fc.property(anyOrder, anyOrder, (before, changes) => {
         const after: StoredOrder = {
@@ -113,7 +113,7 @@ describe("an order's item", () => {
 });
 
 describe("an update", () => {
-  it("sets what is there and takes off what is not", () => {
+  it("sets the given attributes and removes the missing ones", () => {
     assert.deepEqual(settingAll({ a: { S: "x" }, b: undefined, c: { N: "1" }, d: undefined }), {
       UpdateExpression: "SET #a = :a, #c = :c REMOVE #b, #d",
       ExpressionAttributeNames: { "#a": "a", "#b": "b", "#c": "c", "#d": "d" },
@@ -121,7 +121,7 @@ describe("an update", () => {
     });
   });
 
-  it("takes nothing off where everything is there", () => {
+  it("removes nothing where every attribute is given", () => {
     assert.equal(settingAll({ a: { S: "x" } }).UpdateExpression, "SET #a = :a");
   });
 });

@@ -17,7 +17,7 @@ import { newOrder, stackOf } from "./support.ts";
 const hourSeconds = 3_600;
 const large = (mark: string) => JSON.stringify({ text: mark.padEnd(inlineBytesMax, ".") });
 
-/** A table whose process ends before its n-th write. */
+/** Gives a table whose process ends before its n-th write. */
 function dyingBefore(table: Table, nth: number): Table {
   let writes = 0;
   const counted = <In, Out>(call: (input: In) => Promise<Out>) => {
@@ -29,7 +29,7 @@ function dyingBefore(table: Table, nth: number): Table {
   return { ...table, put: counted(table.put), update: counted(table.update), erase: counted(table.erase) };
 }
 
-/** Orders over a table of their own, without queues. `as` is a process of its own, over the table as it sees it. */
+/** Opens orders over a table of their own, without queues. `as` makes a process of its own over a wrapped table. */
 async function ordersOf(t: TestContext) {
   const { table } = await stackOf(t);
   const clock = fakeClock();
@@ -56,7 +56,7 @@ async function ordersOf(t: TestContext) {
     const query = { KeyConditionExpression: "id = :id", ExpressionAttributeValues: { ":id": { S: id } } };
     return (await table.query({ ...query, ConsistentRead: true })).items;
   };
-  /** The order's parts that stand apart, and whether each has a time to live. */
+  /** Gives the texts of an order's parts, and the time to live of each part that has one. */
   const partsOf = async (id: string) =>
     (await itemsOf(id))
       .filter((item) => textOf(item, "part") !== orderPart)
@@ -78,14 +78,14 @@ function withExtras(before: StoredOrder, extrasJson: string): Change {
   return { before, after, ended: null, delivery: "keep" };
 }
 
-describe("parts of an order", { concurrency: 8 }, () => {
+describe("an order's parts, its items for large fields", { concurrency: 8 }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
   });
   after(() => emulators.stop());
 
-  it("stand apart only past 600 bytes, whatever their characters are", async (t) => {
+  it("exist only for fields past 600 bytes of UTF-8", async (t) => {
     const { placed, get, partsOf } = await ordersOf(t);
     const json = (text: string) => JSON.stringify(text);
     for (const [dataJson, apart] of [
@@ -100,14 +100,14 @@ describe("parts of an order", { concurrency: 8 }, () => {
     }
   });
 
-  it("leave no note behind once their order names them", async (t) => {
+  it("leave no note once their order names them", async (t) => {
     const { placed, commit, notes } = await ordersOf(t);
     const order = await placed({ dataJson: large("data") });
     assert.equal(await commit(withResults(order, large("results"))), "committed");
     assert.equal(await notes(), 0);
   });
 
-  it("go one for the other when results are replaced, and the last when they become small", async (t) => {
+  it("results that are replaced replace their part, and the last part is deleted when the results become small", async (t) => {
     const { placed, commit, get, partsOf } = await ordersOf(t);
     const first = await placed({});
     const texts = async () => (await partsOf(first.id)).map(({ text }) => text);
@@ -121,7 +121,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     assert.equal((await get(first.id))?.resultsJson, '{"a":1}');
   });
 
-  it("of extras stand apart past 600 bytes, stay while no write changes them, and go one for the other", async (t) => {
+  it("extras have a part past 600 bytes, which stays while no write changes them, and is replaced with them", async (t) => {
     const { table, placed, commit, get, partsOf, notes } = await ordersOf(t);
     const inline = "x".repeat(inlineBytesMax);
     let order = await placed({ extrasJson: inline });
@@ -141,7 +141,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     await change(large("a"));
     assert.deepEqual(await names(), ["o", "x2"]);
     await change(large("a"), '{"n":1}');
-    assert.deepEqual(await names(), ["o", "x2"], "not written again");
+    assert.deepEqual(await names(), ["o", "x2"], "the part is not written again");
     await change(large("b"), large("results"));
     assert.deepEqual(await names(), ["o", "r4", "x4"]);
     await change(inline);
@@ -154,7 +154,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     assert.deepEqual([await notes(), (await partsOf(order.id)).length], [0, 1]);
   });
 
-  it("of extras that were replaced while they were read are read again", async (t) => {
+  it("extras are read again where a commit replaced their part during the read", async (t) => {
     const { table, placed, commit, parts } = await ordersOf(t);
     const order = await placed({ extrasJson: large("a") });
     const old = await table.read({ id: order.id, part: orderPart });
@@ -164,7 +164,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     assert.equal(await parts.read(old), undefined);
   });
 
-  it("that were replaced while they were read are read again", async (t) => {
+  it("results are read again where a commit replaced their part during the read", async (t) => {
     const { as, table, placed, commit, parts } = await ordersOf(t);
     const order = await placed({});
     await commit(withResults(order, large("a")));
@@ -172,7 +172,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     assert.ok(old);
     await commit(withResults({ ...order, version: 2 }, large("b")));
     assert.equal(await parts.read(old), undefined);
-    // Somebody who had read the order before it changed, and reads its part now.
+    // This process read the order before the change, and reads the part now.
     let late = true;
     const slow = as({
       ...table,
@@ -186,7 +186,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     assert.deepEqual([late, read?.version, read?.resultsJson], [false, 3, large("b")]);
   });
 
-  it("stay an order's own when another placing has its key and other content", async (t) => {
+  it("an order's parts stay when another placing has the same key and other content", async (t) => {
     const { place, placed, get, clock, parts, partsOf } = await ordersOf(t);
     const keyHash = "ab".repeat(32);
     const keyed = (mark: string): Partial<NewOrder> => ({
@@ -204,7 +204,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     assert.equal((await get(id))?.dataJson, large("first"));
   });
 
-  it("stay an order's own when another writer of its version comes too late", async (t) => {
+  it("an order's parts stay when another writer of the same version comes too late", async (t) => {
     const { placed, commit, get, clock, parts, partsOf, notes } = await ordersOf(t);
     const order = await placed({});
     const same = [withResults(order, large("won")), withResults(order, large("won"))] as const;
@@ -219,12 +219,12 @@ describe("parts of an order", { concurrency: 8 }, () => {
     assert.equal(await notes(), 0);
   });
 
-  it("are not given a time to live for what an earlier try of the same write left", async (t) => {
+  it("get no time to live where a later try of the same write named them", async (t) => {
     const { as, table, clock, placed, commit, get, partsOf } = await ordersOf(t);
     const order = await placed({});
     await assert.rejects(as(dyingBefore(table, 3)).commit(withResults(order, large("a"))), /the process ended/);
     clock.advance(hourSeconds + 1);
-    // The sweep has seen that no order names the part, and before it goes on, the handler ran again.
+    // The handler runs again between the sweep's look, when no order names the part, and the sweep's write.
     const sweeper = as({
       ...table,
       update: async (input) => {
@@ -243,7 +243,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     ["after the part", 3, [{ text: large("a"), secondsToLive: 86_400 }]],
     ["after the order's write", 4, [{ text: large("a"), secondsToLive: undefined }]],
   ] as const) {
-    it(`of a process that dies ${step} are seen to by the sweep, an hour later`, async (t) => {
+    it(`the sweep cleans up the parts of a process that died ${step}, an hour later`, async (t) => {
       const { as, table, placed, clock, get, parts, partsOf, notes } = await ordersOf(t);
       const order = await placed({});
       await assert.rejects(as(dyingBefore(table, nth)).commit(withResults(order, large("a"))), /the process ended/);
@@ -267,7 +267,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     });
   }
 
-  it("of extras are seen to by the sweep: lost ones, old ones, and not those that their order names", async (t) => {
+  it("the sweep cleans up lost and old parts of extras, and not those that their order names", async (t) => {
     const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
     const order = await placed({ extrasJson: large("a") });
     const dying = (nth: number) => as(dyingBefore(table, nth)).commit(withExtras(order, large(`b${nth}`)));
@@ -294,7 +294,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     );
   });
 
-  it("that a dying process had replaced, and not yet taken off, are seen to by the sweep", async (t) => {
+  it("the sweep cleans up parts that a process replaced and did not delete before it died", async (t) => {
     const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
     const order = await placed({});
     await commit(withResults(order, large("old")));
@@ -307,7 +307,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     assert.deepEqual([await notes(), (await get(order.id))?.resultsJson], [0, large("new")]);
   });
 
-  it("of a placing that dies are seen to as well", async (t) => {
+  it("the sweep cleans up the parts of a placing whose process died", async (t) => {
     const { as, table, clock, parts, notes } = await ordersOf(t);
     const dying = as(dyingBefore(table, 3));
     await assert.rejects(dying.place(newOrder(clock, { dataJson: large("a") })), /the process ended/);
@@ -321,7 +321,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     ["before its item", 2, true],
     ["before its parts", 3, false],
   ] as const) {
-    it(`of an order whose removal dies ${step} leave nothing that cannot be read`, async (t) => {
+    it(`a removal that dies ${step} leaves no order that cannot be read`, async (t) => {
       const { as, table, clock, placed, get, list, parts, partsOf, notes } = await ordersOf(t);
       const dataJson = large("data");
       const { id } = await placed({ kind: "final", status: "done", dataJson });
@@ -339,7 +339,7 @@ describe("parts of an order", { concurrency: 8 }, () => {
     });
   }
 
-  it("all go with their order", async (t) => {
+  it("are all deleted with their order", async (t) => {
     const { table, placed, commit, parts, partsOf, notes } = await ordersOf(t);
     const order = await placed({ dataJson: large("data"), extrasJson: large("extras") });
     await commit(withResults(order, large("results")));

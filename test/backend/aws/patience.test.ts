@@ -9,12 +9,12 @@ import { createStack, startEmulators } from "./emulators.ts";
 import { limitMilliseconds, waitPatiently } from "./patience.ts";
 
 describe("the emulator suites on a slow machine", { timeout: limitMilliseconds }, () => {
-  it("wait for an answer longer than the product does, and ask once", async (t) => {
+  it("wait for an answer for longer than the product does, and ask once", async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     let tries = 0;
     const server = createServer((_, answer) => {
       tries++;
-      // More than the product gives a call with all its tries.
+      // This is longer than the product's limit for a call with all its tries.
       t.mock.timers.tick(60_000);
       answer.setHeader("content-type", "application/x-amz-json-1.0").end("{}");
     });
@@ -38,7 +38,7 @@ describe("the emulator suites on a slow machine", { timeout: limitMilliseconds }
     assert.equal(Object.hasOwn(DynamoDBClient.prototype, "send"), false);
   });
 
-  it("take a table that is there for made, and one that is gone for deleted", async (t) => {
+  it("take an existing table for created, and a missing table for deleted", async (t) => {
     const emulators = await startEmulators();
     t.after(() => emulators.stop());
     const options = { workflow: "twice", stage: "twice", mode: "standard", statuses: ["received"] } as const;

@@ -2,7 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SNSClient } from "@aws-sdk/client-sns";
 import { SQSClient } from "@aws-sdk/client-sqs";
 
-/** How long anything on the emulators may take, a call or a suite: a slow machine keeps it, and what hangs is ended. */
+/** The limit for a call or a suite on the emulators: long enough for a slow machine, and it ends one that hangs. */
 export const limitSeconds = 600;
 export const limitMilliseconds = limitSeconds * 1_000;
 
@@ -11,8 +11,8 @@ interface Client {
 }
 
 /**
- * Has every call of the SDK in this process take as long as it needs, in place of the product's 3 and 10 seconds: the
- * emulator runs in this process, too, and is behind when the machine is. Returns what takes it back.
+ * Gives every SDK call of this process 600 s in place of the product's 3 s and 10 s. The emulator runs in this process,
+ * too, and is slow when the machine is. Returns the function that restores the product's limits.
  */
 export function waitPatiently(): () => void {
   const seen = new WeakSet<Client>();
@@ -26,7 +26,7 @@ export function waitPatiently(): () => void {
         return Reflect.apply(send, this, [command, { ...options, requestTimeout: limitMilliseconds }, ...rest]);
       },
     });
-    // The classes inherit theirs.
+    // The client classes inherit `send`, so deleting this property restores it.
     return () => Reflect.deleteProperty(prototype, "send");
   });
   const { timeout } = AbortSignal;

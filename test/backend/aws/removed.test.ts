@@ -22,7 +22,7 @@ const workflow = defineWorkflow({
 });
 let stages = 0;
 
-/** Queues that make no copies of their own and go by the test's clock, and workers that take what comes when they are told. */
+/** Opens queues without copies that go by the test's clock, and workers that receive when the test says so. */
 async function stageOf(t: TestContext, mode: DeliveryMode) {
   const stage = `left${++stages}`;
   const outer = process.env.AWS_ENDPOINT_URL_SQS as string;
@@ -46,7 +46,7 @@ async function stageOf(t: TestContext, mode: DeliveryMode) {
   const log = { info: () => {}, warn: () => {}, error: (fields: object) => assert.fail(JSON.stringify(fields)) };
   const actor = { runtime: "node", name: "test" } as const;
   const engine = createEngine({ app, backend, clock, random: () => 0.5, log, actor, commitPatienceSeconds: 0 });
-  const attempt = await engine.attend();
+  const attempt = await engine.openAttempts();
   const sqs = new SQSClient();
   t.after(async () => {
     sqs.destroy();
@@ -79,7 +79,7 @@ async function stageOf(t: TestContext, mode: DeliveryMode) {
       assert.ok("order" in placed);
       return placed.order.id;
     },
-    /** Another message of its first visit: a copy of SQS, or one that the sweep added. */
+    /** Sends another message of a visit, such as a copy of SQS or one that the sweep added. */
     async copy(id: string, visit = 0) {
       await sqs.send(
         new SendMessageCommand({
@@ -92,7 +92,7 @@ async function stageOf(t: TestContext, mode: DeliveryMode) {
   };
 }
 
-describe("what is left of a removed order", { timeout: limitMilliseconds }, () => {
+describe("a message left of a removed order", { timeout: limitMilliseconds }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
@@ -101,7 +101,7 @@ describe("what is left of a removed order", { timeout: limitMilliseconds }, () =
 
   for (const mode of ["standard", "fifo"] as const) {
     for (const idempotencyKey of [undefined, "k"]) {
-      it(`is no message that comes for ever, ${idempotencyKey ? "with" : "without"} an idempotency key (${mode})`, async (t) => {
+      it(`does not come for ever, ${idempotencyKey ? "with" : "without"} an idempotency key (${mode})`, async (t) => {
         const { clock, engine, work, place, copy, handled } = await stageOf(t, mode);
         const id = await place({ customer: "a" }, idempotencyKey);
         assert.equal(await work(), 1);
@@ -113,14 +113,15 @@ describe("what is left of a removed order", { timeout: limitMilliseconds }, () =
           taken += await work();
           clock.advance(1);
         }
-        // Standard: one look tells that it is gone. FIFO: it comes a second time, and holds its group back no longer.
+        // In standard delivery one read shows that the order is gone. In FIFO the message comes twice, and then its
+        // group goes on.
         assert.equal(taken, mode === "standard" ? 2 : 3);
         assert.deepEqual(handled, [id, behind]);
       });
     }
   }
 
-  it("nor is one of a later visit, where the table was put back to an earlier time", async (t) => {
+  it("does not come for ever where its visit is later than the order's in a table restored to an earlier time", async (t) => {
     const { clock, work, place, copy, handled } = await stageOf(t, "standard");
     const id = await place({ customer: "a" });
     assert.equal(await work(), 1);

@@ -15,7 +15,7 @@ describe("the removal of old orders on AWS", { timeout: limitMilliseconds }, () 
   });
   after(() => emulators.stop());
 
-  it("looks at those alone that were placed early enough, page by page", async (t) => {
+  it("reads only orders that were placed early enough, page by page", async (t) => {
     const clock = fakeClock();
     const stack = await createStack({ workflow, stage: "old", mode: "standard", statuses: [] });
     const backend = await aws({ stage: "old", ...stack, shards: 1 })({ workflow, delivery: "standard", clock });

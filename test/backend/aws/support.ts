@@ -10,7 +10,7 @@ import { createStack, type Stack } from "./emulators.ts";
 
 export const workflow = "units";
 
-/** A stack of its own for one test, and its table. */
+/** Creates a stack for one test, and opens its table. */
 export async function stackOf(
   t: TestContext,
   statuses: readonly string[] = [],
@@ -34,7 +34,7 @@ export function newOrder(clock: FakeClock, fields: Partial<NewOrder> = {}): NewO
   };
 }
 
-/** What a process has in hand of a queue that nothing is asked of. */
+/** Makes a message in flight of a queue that is never called. */
 export function flight(url: string, groupId: string | null, fields: Partial<Flight> = {}): Flight {
   return {
     reference: { id: randomUUID(), status: "received", visit: 0 },

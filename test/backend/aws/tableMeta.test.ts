@@ -15,7 +15,7 @@ describe("the registry", { concurrency: 4 }, () => {
   });
   after(() => emulators.stop());
 
-  it("holds as many shards as anybody ever asked for, and no fewer", async (t) => {
+  it("holds the largest number of shards that a process ever asked for", async (t) => {
     const { table } = await stackOf(t);
     const clock = fakeClock();
     const first = await openRegistry(table, clock, 4);
@@ -25,21 +25,21 @@ describe("the registry", { concurrency: 4 }, () => {
     const more = await openRegistry(table, clock, 6);
     assert.equal(more.open().length, 6);
     assert.equal((await openRegistry(table, clock, 1)).failed().length, 6);
-    // Who was there before learns of it.
+    // A process that opened before learns of the new number.
     assert.equal(first.open().length, 4);
     clock.advance(seconds);
     await first.refresh();
     assert.equal(first.open().length, 6);
   });
 
-  it("holds the most of many that open at once", async (t) => {
+  it("holds the largest number of shards where many processes open at once", async (t) => {
     const { table } = await stackOf(t);
     const clock = fakeClock();
     await Promise.all([3, 7, 1, 5].map((shards) => openRegistry(table, clock, shards)));
     assert.equal((await openRegistry(table, clock, 1)).open().length, 7);
   });
 
-  it("keeps an order in one shard of its standing, and spreads orders over all of them", async (t) => {
+  it("keeps an order in one shard through all its states, and spreads orders over all shards", async (t) => {
     const { table } = await stackOf(t);
     const registry = await openRegistry(table, fakeClock(), 4);
     const open = { status: "paid", kind: "handled", failure: null } as const;
@@ -59,7 +59,7 @@ describe("the registry", { concurrency: 4 }, () => {
     assert.ok(Math.min(...counts.values()) > 50, JSON.stringify([...counts]));
   });
 
-  it("knows of the final statuses that orders entered, elsewhere too, and lists each or all", async (t) => {
+  it("knows the final statuses that orders entered in any process, and lists the partitions of one or of all", async (t) => {
     const { table } = await stackOf(t);
     const clock = fakeClock();
     const [one, other] = [await openRegistry(table, clock, 2), await openRegistry(table, clock, 2)];
@@ -75,7 +75,7 @@ describe("the registry", { concurrency: 4 }, () => {
     assert.equal((await openRegistry(table, clock, 2)).final().length, 4);
   });
 
-  it("tells of a pause here at once, elsewhere within 5 s, and keeps the others' pauses", async (t) => {
+  it("shows a pause at once in its own process and within 5 s in others, and keeps the pauses of other processes", async (t) => {
     const { table } = await stackOf(t);
     const clock = fakeClock();
     const [one, other] = [await openRegistry(table, clock, 2), await openRegistry(table, clock, 2)];
@@ -95,7 +95,7 @@ describe("the registry", { concurrency: 4 }, () => {
     assert.deepEqual([...(await (await openRegistry(table, clock, 2)).paused())], []);
   });
 
-  it("keeps a pause of its own that comes while it reads what was there before", async (t) => {
+  it("keeps a pause that its own process sets during a refresh", async (t) => {
     const { table } = await stackOf(t);
     const clock = fakeClock();
     const asked = Promise.withResolvers<void>();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { heap } from "../../../src/backend/memory/queues.ts";
 
-test("what is popped comes in order, whatever was pushed between", () => {
+test("a heap pops its values in order, whatever is pushed in between", () => {
   const numbers = heap<number>((a, b) => a < b);
   const expected: number[] = [];
   // A fixed sequence of pushes and pops that looks random: a linear congruential generator.

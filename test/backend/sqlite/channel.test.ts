@@ -8,7 +8,7 @@ import { CauceError } from "../../../src/core/errors.ts";
 const empty = { numbers: new Float64Array(), text: "" };
 const answer: BatchResult = { unsuccessful: [], deliveries: empty, milliseconds: 0 };
 
-/** A channel whose writer answers when the test says so, or where it is waited for. */
+/** Makes a channel whose writer answers when the test says so, or where the channel blocks for an answer. */
 function opened({ answersAtOnce }: { answersAtOnce: boolean }) {
   const batches: Batch[] = [];
   const waits: number[] = [];
@@ -33,7 +33,7 @@ function opened({ answersAtOnce }: { answersAtOnce: boolean }) {
 }
 
 describe("the channel to the writer", () => {
-  it("waits on the spot for the answer to a batch of one or two operations", async () => {
+  it("blocks for the answer to a batch of one or two operations", async () => {
     const { batches, waits, answered, send } = opened({ answersAtOnce: true });
     send(1);
     await turn();
@@ -44,7 +44,7 @@ describe("the channel to the writer", () => {
     assert.deepEqual(answered, [1, 2, 3]);
   });
 
-  it("sends what is asked for in the same tick along with the operation", async () => {
+  it("sends a grant of the same tick together with the operation", async () => {
     const { channel, batches, send } = opened({ answersAtOnce: true });
     process.nextTick(() => void Promise.resolve().then(() => channel.grant("open", 5)));
     send(1);
@@ -55,7 +55,7 @@ describe("the channel to the writer", () => {
     );
   });
 
-  it("does not wait for a larger batch, nor behind another one", async () => {
+  it("does not block for a larger batch, nor behind another batch", async () => {
     const { channel, batches, waits, answered, send } = opened({ answersAtOnce: true });
     send(1, 2, 3);
     await turn();
@@ -69,7 +69,7 @@ describe("the channel to the writer", () => {
     assert.deepEqual(answered, [1, 2, 3, 4]);
   });
 
-  it("after a wait in vain hears of the answer as of any other, and does not wait again for a while", async () => {
+  it("takes an answer that it blocked for in vain as any other, and does not block for the next 20 batches", async () => {
     const { channel, waits, answered, send } = opened({ answersAtOnce: false });
     for (let n = 0; n < 21; n++) {
       send(n);
@@ -87,7 +87,7 @@ describe("the channel to the writer", () => {
     assert.equal(answered.length, 22);
   });
 
-  it("never has more than three batches on their way, and fails them all when the writer ends", async () => {
+  it("never has more than three batches under way, and fails them all when the writer ends", async () => {
     const failures: number[] = [];
     const { channel, batches } = opened({ answersAtOnce: false });
     for (let n = 0; n < 5; n++) {

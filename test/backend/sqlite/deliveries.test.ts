@@ -36,7 +36,7 @@ async function opened(t: TestContext) {
     return decision.change;
   };
   const backend = await open(directory);
-  /** Everything that is on its way to the writer and back has arrived. */
+  /** Resolves when all operations on their way to the writer have been answered. */
   const settled = async () => void (await backend.receive(at("nowhere")));
   return { clock, directory, backend, open, change, settled };
 }
@@ -59,13 +59,13 @@ test("a verdict that the store refuses leaves the lease, which brings the delive
   assert.equal(again?.orderId, delivery.orderId);
 });
 
-test("an order that is committed in the moment in which its lease ends is not handed out once more", async (t) => {
+test("an order that is committed at the moment in which its lease ends is not delivered again", async (t) => {
   const { clock, backend, change, settled } = await opened(t);
   const order = await placeOne(backend);
   await backend.receive(at("received", 0, 1, 1));
   const second = backend.receive(at("received", 5));
   await settled();
-  // The release and the commit are one batch.
+  // The end of the lease and the commit go to the writer in one batch.
   clock.advance(1);
   assert.equal(await backend.commit(change(order, movedTo("done"))), "committed");
   await settled();
@@ -77,7 +77,7 @@ test("an order that is committed in the moment in which its lease ends is not ha
   );
 });
 
-test("an order that nobody was given, and that is moved then, is given to nobody", async (t) => {
+test("an order that is moved before a receiver got it is delivered to no receiver", async (t) => {
   const { backend, change, settled } = await opened(t);
   for (let turns = 0; turns < 6; turns++) {
     const order = await placeOne(backend);
@@ -93,7 +93,7 @@ test("an order that nobody was given, and that is moved then, is given to nobody
   }
 });
 
-test("that a visit was delivered twice says nothing of the next one", async (t) => {
+test("a second delivery of one visit does not mark the next visit as redelivered", async (t) => {
   const { clock, backend, change, settled } = await opened(t);
   const first = backend.receive(at("received", 5, 1, 1));
   const order = await placeOne(backend);
@@ -108,7 +108,7 @@ test("that a visit was delivered twice says nothing of the next one", async (t) 
   assert.equal(next?.redelivered, false);
 });
 
-test("orders that were in hand at a crash and that nobody has a hand for hold up no other", async (t) => {
+test("orders that were leased at a crash hold up no other status while no receiver asks for them", async (t) => {
   const { clock, directory, backend, open, change } = await opened(t);
   const orders = [await placeOne(backend), await placeOne(backend), await placeOne(backend)];
   await backend.receive(at("received", 0, 3));
@@ -116,7 +116,7 @@ test("orders that were in hand at a crash and that nobody has a hand for hold up
   t.after(copy.remove);
   copyStore(directory, copy.directory);
   const after = await open(copy.directory);
-  // One is moved before anybody asks for it.
+  // The first order is moved before a receiver asks for its status.
   assert.equal(await after.commit(change(orders[0] as StoredOrder, movedTo("done"))), "committed");
   const priced = await placeOne(after, { status: "priced" });
   const [tried] = await after.receive(at("received"));
@@ -127,12 +127,12 @@ test("orders that were in hand at a crash and that nobody has a hand for hold up
     (await waiting).map(({ orderId }) => orderId),
     [priced.id],
   );
-  // The last one is still tried alone.
+  // The last order is still tried alone.
   const [last] = await after.receive(at("received"));
   assert.equal(last?.redelivered, true);
 });
 
-test("what goes back at a close keeps its mark: the attempt whose process died still counts", async (t) => {
+test("a delivery that a close gives back stays redelivered: the attempt whose process died still counts", async (t) => {
   const { directory, backend, open } = await opened(t);
   await placeOne(backend);
   await backend.receive(at("received"));

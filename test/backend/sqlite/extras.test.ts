@@ -35,11 +35,11 @@ const packed = (encode: (to: ReturnType<typeof createEncoder>) => void) => {
   return { numbers: [...numbers], text };
 };
 
-describe("a store of the schema before extras", () => {
+describe("a store with the schema from before extras", () => {
   const read = (name: string) => readFileSync(new URL(name, import.meta.url), "utf8");
   const orders = (JSON.parse(read("schema1.json")) as StoredOrder[]).map((order) => ({ ...order, extrasJson: null }));
 
-  test("opens, its orders are as they were, without extras, and take some", async (t) => {
+  test("opens with its orders unchanged, and the orders take extras", async (t) => {
     const { directory, remove } = temporaryDirectory();
     t.after(remove);
     const file = join(directory, "orders.db");
@@ -77,7 +77,7 @@ describe("a store of the schema before extras", () => {
   });
 });
 
-describe("on the way to the writer and back", () => {
+describe("the messages between the store and its writer", () => {
   const json = createEntryWriter();
   const place = (extras: string | null) =>
     packed((to) => encodePlace(to, json, 1, storedOrder({ ...newOrder, extrasJson: extras }, id), null));
@@ -85,7 +85,7 @@ describe("on the way to the writer and back", () => {
   const commit = (before: StoredOrder, extras?: string | null) =>
     packed((to) => encodeCommit(to, json, 1, null, hop(before, extras)));
 
-  test("a placing and a commit without extras take nothing for them", () => {
+  test("take no number and no text for extras in a placing or commit without extras", () => {
     const [without, placed] = [place(null), place(extrasJson)];
     assert.equal(without.numbers[0], op.place);
     assert.deepEqual(placed, {
@@ -94,7 +94,11 @@ describe("on the way to the writer and back", () => {
     });
     const unchanged = commit(bare);
     assert.equal(unchanged.numbers[0], op.transition);
-    assert.deepEqual(commit({ ...bare, extrasJson }), unchanged, "nor does one that leaves them as they are");
+    assert.deepEqual(
+      commit({ ...bare, extrasJson }),
+      unchanged,
+      "a commit that leaves the extras as they are sends none",
+    );
     assert.deepEqual(commit(bare, extrasJson), {
       numbers: [op.transitionWithExtras, ...unchanged.numbers.slice(1), extrasJson.length],
       text: unchanged.text + extrasJson,
@@ -102,7 +106,7 @@ describe("on the way to the writer and back", () => {
     assert.equal(commit({ ...bare, extrasJson }, null).numbers.at(-1), Number.NaN, "taken away");
   });
 
-  test("a row without extras takes one number for them, and each comes back as it was", () => {
+  test("take one number for extras in a row without extras, and give each row back unchanged", () => {
     const row = (redelivered: number, extras: string | null): StoredRow => [
       ...([id, "received", 0, 0, 1, 0, 0, "{}", "{}", null, 5, 5, null, null, null, "[]", "", 0, 7] as const),
       ...([redelivered, extras] as const),
@@ -124,7 +128,7 @@ describe("on the way to the writer and back", () => {
   });
 });
 
-test("an order whose extras no change touches runs the statements that it ran before there were any", (t) => {
+test("a commit that leaves an order's extras unchanged runs no statement for them", (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
   const writer = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });

@@ -15,7 +15,7 @@ import { newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts
 
 const receiveAll = { status: "received", max: 100, leaseSeconds: 600, waitSeconds: 0 };
 
-test("the writing connection itself syncs every commit of its write-ahead log", (t) => {
+test("the writer's connection syncs every commit of its write-ahead log", (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
   const writer = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
@@ -36,14 +36,14 @@ test("no statement of the writer reads every order, whatever is stored", (t) => 
     const cursors = program.filter(({ opcode, p2 }) => opcode === "OpenRead" && p2 === table).map(({ p1 }) => p1);
     return program.some(({ opcode, p1 }) => /^(Next|Prev)$/.test(opcode) && cursors.includes(p1));
   });
-  // The largest key is the last row, where that walk begins and ends; a removal's walk ends after so many rows.
+  // `lastSeq` walks from the last row and ends there. `walk`, of a removal, ends after a bounded number of rows.
   assert.deepEqual(
     walks.map(([name]) => name),
     ["lastSeq", "walk"],
   );
 });
 
-test("a program that is given on the command line can open a store", (t) => {
+test("a program given to `node --eval` can open a store", (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
   const program = `
@@ -95,7 +95,7 @@ test("the data of another workflow is refused", async (t) => {
   await assert.rejects(openSqlite(directory, { clock }), { code: "store_mismatch", message: /"claims"/ });
 });
 
-test("what is no database, and what is no directory, is refused on one line", async (t) => {
+test("a file that is no database and a path that is no directory are refused on one line", async (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
   const clock = fakeClock();
@@ -110,7 +110,7 @@ test("what is no database, and what is no directory, is refused on one line", as
     assert.doesNotMatch(error.message, /\n/);
     return true;
   });
-  // Nothing that failed keeps the data locked.
+  // A failed opening leaves no lock.
   const good = await openSqlite(join(directory, "good"), { clock });
   await good.close();
 });
@@ -154,13 +154,13 @@ function writing(t: TestContext) {
 test("a full disk rejects the whole batch, keeps what is stored, and goes on once there is room", (t) => {
   const { writer, batch, leasedIn, count, counted } = writing(t);
   assert.equal(leasedIn(batch(10, ["received", 3])), 3);
-  // SQLite's own limit of the file: the very code (SQLITE_FULL) and rollback of a disk that is full.
+  // SQLite's own limit of the file gives the code (SQLITE_FULL) and the rollback of a full disk.
   const { page_count: pages } = writer.db.prepare("PRAGMA page_count").get() as { page_count: number };
   writer.db.exec(`PRAGMA max_page_count = ${pages + 4}`);
   assert.equal(batch(50, ["received", 5]).fault?.code, "store_full");
   assert.equal(count(), 10);
   writer.db.exec("PRAGMA max_page_count = 1000000");
-  // The five that were asked for while it was full are still asked for.
+  // The grant of five deliveries, made while the disk was full, still holds.
   const answer = batch(1);
   assert.equal(answer.fault, undefined);
   assert.equal(leasedIn(answer), 5);
@@ -194,7 +194,7 @@ test("a key that is not later than every key before is refused: lists and cursor
   assert.equal(count(), 3);
 });
 
-test("orders in the queue survive a change of delivery, both ways", async (t) => {
+test("queued orders survive a change of the delivery, in both directions", async (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
   const clock = fakeClock();
@@ -226,7 +226,7 @@ test("orders in the queue survive a change of delivery, both ways", async (t) =>
   await fifo.close();
 
   const back = await openSqlite(directory, { clock, delivery: "standard" });
-  // Two were in hand when the store closed: they come one at a time, before the others.
+  // Two orders were leased when the store closed. They come one at a time, before the others.
   const all = await back.receive(receiveAll);
   for (let n = 0; n < 2; n++) {
     clock.advance(0.25);
@@ -246,7 +246,7 @@ test("orders in the queue survive a change of delivery, both ways", async (t) =>
   await back.close();
 });
 
-test("what nobody asked for stays on the disk: a backlog is claimed no faster than it is received", async (t) => {
+test("orders that no receiver asked for stay on the disk: a backlog is leased no faster than it is received", async (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
   const backend = await openSqlite(directory, { clock: fakeClock() });
@@ -266,7 +266,7 @@ test("what nobody asked for stays on the disk: a backlog is claimed no faster th
   await backend.close();
 });
 
-test("closing leaves a store that needs no repair", async (t) => {
+test("a close leaves a store that needs no repair", async (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
   const backend = await openSqlite(directory, { clock: fakeClock() });

@@ -6,14 +6,14 @@ import { makeDirectory } from "../../../src/backend/sqlite/storeFiles.ts";
 import { temporaryDirectory } from "./support.ts";
 
 describe("makeDirectory", () => {
-  test("makes what is missing of a path, and leaves what is there", (t) => {
+  test("makes the missing directories of a path, and leaves those that exist", (t) => {
     const { directory, remove } = temporaryDirectory();
     t.after(remove);
     const deep = join(directory, "a", "b", "c");
     makeDirectory(deep);
     makeDirectory(deep);
     assert.ok(statSync(deep).isDirectory());
-    // One may use a directory that lies where one may make none.
+    // A directory may be usable where its parent takes no new directory.
     mkdirSync(join(directory, "closed", "data"), { recursive: true });
     chmodSync(join(directory, "closed"), 0o555);
     makeDirectory(join(directory, "closed", "data"));
@@ -30,7 +30,9 @@ describe("makeDirectory", () => {
     }
   });
 
-  test("gives up where the system makes none", { skip: existsSync("/proc/self") ? false : "no /proc here" }, () => {
+  test("gives up where the system refuses to make a directory", {
+    skip: existsSync("/proc/self") ? false : "no /proc here",
+  }, () => {
     for (const folder of ["/proc/foo", "/proc/foo/bar"]) {
       assert.throws(() => makeDirectory(folder), { code: "store_unreadable", message: new RegExp(`^${folder} `) });
     }

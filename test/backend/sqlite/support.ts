@@ -18,14 +18,14 @@ export async function openSqlite(
   return sqlite({ directory })({ workflow: "orders", delivery: "standard", ...options });
 }
 
-/** What a killed process leaves: the files as they are now. The shared memory beside them dies with it. */
+/** Copies what a killed process leaves: the files as they are now, without the shared memory, which dies with it. */
 export function copyStore(from: string, to: string): void {
   for (const name of ["orders.db", "orders.db-wal"]) {
     if (existsSync(join(from, name))) copyFileSync(join(from, name), join(to, name));
   }
 }
 
-/** A store of its own for one case of the contract. */
+/** Opens a store of its own for one case of the contract. */
 export async function openForContract(options: { clock: Clock; delivery: DeliveryMode }): Promise<OpenedBackend> {
   const folders = [temporaryDirectory()];
   const directory = () => (folders.at(-1) as { directory: string }).directory;

@@ -12,7 +12,7 @@ import { deploy } from "../../../src/cli/deploy/deploy.ts";
 import { readDeployed } from "../../../src/cli/deploy/deployed.ts";
 import { findCdk, runCdk } from "../../../src/cli/deploy/synth.ts";
 import { systemClock } from "../../../src/core/clock.ts";
-import { readStackSettings } from "../../../src/node/serverSettings.ts";
+import { readSettings } from "../../../src/node/readSettings.ts";
 import { createStack, startEmulators } from "../../backend/aws/emulators.ts";
 import { newOrder } from "../../backend/sqlite/support.ts";
 import { startRecorder } from "../../deploy/recorder.ts";
@@ -32,7 +32,7 @@ function written() {
   return { output: { out: write, err: write }, text: () => texts.join("") };
 }
 
-/** Stands in for the CDK's command line: notes how it was called, and ends as told. */
+/** Makes a substitute of the CDK's command line that notes its arguments and ends with `exitCode`. */
 function standIn(t: TestContext, exitCode = 0) {
   const directory = folder(t);
   const [cdk, notes] = [join(directory, "cdk.mjs"), join(directory, "calls")];
@@ -57,7 +57,7 @@ describe("cauce deploy", { concurrency: 1 }, () => {
   const { env } = process;
   before(async () => {
     emulators = await startEmulators();
-    // It gives queues a host that exists.
+    // The recorder gives queues a host that exists.
     between = await startRecorder({
       dynamo: String(env.AWS_ENDPOINT_URL_DYNAMODB),
       queues: String(env.AWS_ENDPOINT_URL_SQS),
@@ -83,13 +83,13 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     };
   };
 
-  it("finds where orders stand and what the stage's queues hold, and nothing before the first time", async (t) => {
+  it("reads the orders' statuses and the messages of the stage's queues, and neither before the first deployment", async (t) => {
     const none = await readDeployed("orders", "none");
     assert.deepEqual(none, { depths: [], queues: [] });
     const { send, other } = await deployed(t, "facts");
     await other("orders-packed-otherstage");
     await other("ordersmore-packed-facts");
-    // Somebody else's: a queue of a status has its dead letters beside it.
+    // This queue belongs to another program: a status's queue has a dead-letter queue.
     await other("orders-export-facts");
     for (const status of ["packed", "received"]) await other(`orders-${status}-dead-facts`);
     await send();
@@ -97,7 +97,7 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     const backend = await aws({ stage: "facts" })({ workflow: "orders", delivery: "standard", clock });
     await backend.place({ ...newOrder, status: "asked", kind: "waiting", dataJson: "{}", createdAt: clock.now() });
     await backend.close();
-    // What a sweep kept a moment ago, of a store with many orders: it knows nothing of the one above.
+    // These counts of a sweep moments ago, of a store with many orders, do not include the order above.
     const dynamo = new DynamoDBClient();
     t.after(() => dynamo.destroy());
     const rows = encodeRows([
@@ -124,11 +124,11 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     );
   });
 
-  it("shows the difference, refuses to delete messages, and deploys when they are gone or it is forced", async (t) => {
+  it("shows the difference, refuses to delete messages, and deploys when they are gone or with --force", async (t) => {
     const { send, purge, other } = await deployed(t, "live");
     for (const status of ["packed", "received"]) await other(`orders-${status}-dead-live`);
     await send();
-    const settings = readStackSettings({ stage: "live", compute: "kubernetes" }, {});
+    const settings = readSettings("stack", { stage: "live", compute: "kubernetes" }, {});
     const { cdk, calls } = standIn(t);
     const { output, text } = written();
     const run = (force: boolean) => deploy(module, settings, { output, cdk, force, yes: true });
@@ -149,8 +149,8 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     assert.equal(existsSync(directory), false, "what was deployed from is gone");
   });
 
-  it("asks before it deploys, and needs --yes where nobody can be asked", async (t) => {
-    const settings = readStackSettings({ stage: "asked", compute: "kubernetes" }, {});
+  it("asks before it deploys, and needs --yes without a terminal", async (t) => {
+    const settings = readSettings("stack", { stage: "asked", compute: "kubernetes" }, {});
     const { cdk, calls } = standIn(t);
     const { output } = written();
     await assert.rejects(deploy(module, settings, { output, cdk, force: false, yes: false }), {
@@ -164,7 +164,7 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     );
   });
 
-  it("fails with what the CDK ended with, and finds the installed one", async (t) => {
+  it("fails with the CDK's exit code, and finds the installed CDK", async (t) => {
     const { output } = written();
     const { cdk } = standIn(t, 3);
     const options = { directory: folder(t), output };
@@ -175,15 +175,15 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     assert.ok(existsSync(await findCdk()));
   });
 
-  it("asks for a Region and for credentials before anything is bundled", async (t) => {
+  it("refuses to deploy without a Region or credentials, before it bundles", async (t) => {
     const { cdk, calls } = standIn(t);
     const { output, text } = written();
-    const settings = readStackSettings({ public: "true" }, {});
+    const settings = readSettings("stack", { public: "true" }, {});
     const attempt = () => deploy(module, settings, { output, cdk, force: false, yes: true });
     const kept = { ...env };
     t.after(() => Object.assign(env, kept));
     const nowhere = folder(t);
-    // Neither files nor the machine's own service give any.
+    // Neither files nor the machine's metadata service give credentials.
     Object.assign(env, {
       HOME: nowhere,
       AWS_CONFIG_FILE: join(nowhere, "c"),
@@ -202,10 +202,10 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     assert.deepEqual([calls(), text()], [[], ""]);
   });
 
-  it("refuses without a word on who may call, before anything is bundled", async (t) => {
+  it("refuses to deploy without keys or --public, before it bundles", async (t) => {
     const { cdk, calls } = standIn(t);
     const { output } = written();
-    const settings = readStackSettings({}, {});
+    const settings = readSettings("stack", {}, {});
     await assert.rejects(deploy(module, settings, { output, cdk, force: false, yes: true }), { code: "keys_required" });
     assert.deepEqual(calls(), []);
   });

@@ -15,17 +15,15 @@ const refuse = (depths: Depth[], queues: { name: string; messages: number }[], d
   refuseDeployment(workflow, topologyOf(workflow, { delivery }), { depths, queues });
 
 describe("a deployment", () => {
-  it("is not refused for what stays, nor for what is empty", () => {
-    refuse([], []);
-    refuse(
-      [depth("paid", 5), depth("packed", 0)],
-      [
-        queue("orders-paid-dev", 5),
-        queue("orders-paid-dead-dev", 1),
-        queue("orders-unrouted-dev", 2),
-        queue("orders-packed-dev", 0),
-      ],
-    );
+  it("is not refused for orders and queues that stay, nor for empty queues", () => {
+    const queues = [
+      queue("orders-paid-dev", 5),
+      queue("orders-paid-dead-dev", 1),
+      queue("orders-unrouted-dev", 2),
+      queue("orders-packed-dev", 0),
+    ];
+    assert.doesNotThrow(() => refuse([], []));
+    assert.doesNotThrow(() => refuse([depth("paid", 5), depth("packed", 0)], queues));
   });
 
   it("is refused where orders stand in a status that the definition lacks, or that is of another kind", () => {
@@ -45,8 +43,8 @@ describe("a deployment", () => {
       code: "orders_stranded",
       message: /is deployed in fifo delivery, and 1 order is open/,
     });
-    refuse([depth("paid", 0)], [queue("orders-paid-dev", 0)], "fifo");
-    refuse([depth("paid", 1)], [queue("orders-paid-dev.fifo", 0)], "fifo");
+    assert.doesNotThrow(() => refuse([depth("paid", 0)], [queue("orders-paid-dev", 0)], "fifo"));
+    assert.doesNotThrow(() => refuse([depth("paid", 1)], [queue("orders-paid-dev.fifo", 0)], "fifo"));
   });
 
   it("is refused where it would delete messages, dead letters among them", () => {

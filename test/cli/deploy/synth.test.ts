@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { main } from "../../../src/cli/main.ts";
-import { readStackSettings } from "../../../src/node/serverSettings.ts";
+import { readSettings } from "../../../src/node/readSettings.ts";
 import { apps } from "../../deploy/support.ts";
 
 async function run(...args: string[]) {
@@ -21,7 +21,7 @@ function folder(t: TestContext): string {
 }
 
 describe("cauce synth", () => {
-  it("writes the template and the bundles, checked, with the keys' hashes, and tells what they make", async (t) => {
+  it("writes the checked template, with the keys' hashes, and the bundles, and prints the resources", async (t) => {
     const directory = folder(t);
     const [out, keys] = [join(directory, "out"), join(directory, "shop.keys")];
     const made = await run("keys", "create", "--role", "operate", "--name", "desk", "--file", keys);
@@ -38,7 +38,7 @@ describe("cauce synth", () => {
     assert.equal(code_.length, 3);
   });
 
-  it("needs a directory to write into", async () => {
+  it("refuses a file in place of a directory to write into", async () => {
     const { code, err } = await run("synth", apps.shop.module, "--public", "--out", apps.shop.module);
     assert.deepEqual(
       [code, err],
@@ -46,7 +46,7 @@ describe("cauce synth", () => {
     );
   });
 
-  it("needs a word on who may call", async (t) => {
+  it("refuses to write without keys or --public", async (t) => {
     const { code, err } = await run("synth", apps.shop.module, "--out", folder(t));
     assert.equal(code, 1);
     assert.match(err, /^keys_required: .*--keys FILE, or say --public\n$/);
@@ -56,7 +56,7 @@ describe("cauce synth", () => {
 describe("the settings of a stack", () => {
   const refused = (flags: object, variables: Record<string, string> = {}) => {
     try {
-      readStackSettings(flags, variables);
+      readSettings("stack", flags, variables);
     } catch (error) {
       assert.equal((error as { code: string }).code, "setting_invalid");
       return (error as Error).message;
@@ -64,8 +64,8 @@ describe("the settings of a stack", () => {
     return "";
   };
 
-  it("have defaults, and come from flags and variables", () => {
-    assert.deepEqual(readStackSettings({ processors: "per-status" }, { CAUCE_STAGE: "prod", CAUCE_PORT: "80" }), {
+  it("have defaults, and are read from flags and variables", () => {
+    assert.deepEqual(readSettings("stack", { processors: "per-status" }, { CAUCE_STAGE: "prod", CAUCE_PORT: "80" }), {
       ...{
         stage: "prod",
         delivery: "standard",
@@ -77,7 +77,7 @@ describe("the settings of a stack", () => {
     });
   });
 
-  it("refuse a public API with keys, and what pods are told elsewhere", () => {
+  it("refuse a public API with keys, and functions' settings for pods", () => {
     assert.match(refused({ public: "true", keysFile: "k" }), /--public and --keys are both given/);
     assert.match(refused({ public: "true" }, { CAUCE_KEYS: "k" }), /--public and CAUCE_KEYS are both given/);
     assert.match(refused({ compute: "kubernetes", processors: "shared" }), /--processors is for --compute lambda/);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { parseMap } from "../../../src/cli/import/rows.ts";
+import { parseMap } from "../../../src/cli/import/mapping.ts";
 import { file, gateAfter, runImport, serving } from "./support.ts";
 
 const columns = ["Customer=customer", "Number:number=number", "Sku=items.0.sku", "Note=extra"].map(parseMap);
@@ -9,7 +9,7 @@ const format = { kind: "csv", delimiter: ",", columns } as const;
 const header = "Customer,Number,Sku,Note\n";
 
 describe("an import of CSV", () => {
-  it("makes data of the cells, whatever is quoted in them", async (t) => {
+  it("makes data of the cells, whatever characters are quoted in them", async (t) => {
     const { url, orders } = await serving(t);
     const text = `\ufeff${header}"a, ""b""",1,TEA-1,"two\r\nlines"\r\n\nc,2,,5" wide\nd,3,MUG-1,`;
     const { code, counts } = await runImport(url, file(t, text, "orders.csv"), { format });
@@ -25,7 +25,7 @@ describe("an import of CSV", () => {
     );
   });
 
-  it("writes refused lines down as they stand, with the line on which they begin", async (t) => {
+  it("writes refused rows as they are in the file, with the line on which they begin", async (t) => {
     const { url } = await serving(t);
     const latin1 = Buffer.concat([Buffer.from("caf"), Buffer.from([0xe9]), Buffer.from(",4,,\n")]);
     const path = file(
@@ -51,7 +51,7 @@ describe("an import of CSV", () => {
     );
   });
 
-  it("goes on behind the line where it was stopped, with the header that it had", async (t) => {
+  it("goes on after the line at which it was stopped, with the same header", async (t) => {
     const gate = gateAfter(10_500);
     const { url, orders } = await serving(t, gate);
     const rows = Array.from({ length: 20_000 }, (_, number) => `c-${number % 3},${number},,"two\nlines"\n`);
@@ -65,7 +65,7 @@ describe("an import of CSV", () => {
     const placed = (await orders()).length;
     assert.ok(placed < 20_000, `${placed} orders`);
     const second = await runImport(url, path, { format });
-    assert.match(second.stderr, new RegExp(`^goes on after line ${1 + 2 * placed},`));
+    assert.match(second.stderr, new RegExp(`^going on after line ${1 + 2 * placed},`));
     assert.deepEqual(second.counts, { placed: 20_000, repeated: 0, refused: 0, lines: 20_000 });
     const numbers = (await orders()).reverse().map(({ data }) => (data as { number: number }).number);
     assert.deepEqual(

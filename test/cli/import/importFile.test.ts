@@ -13,7 +13,7 @@ const jsonLines = (path: string) =>
     .map((line) => JSON.parse(line));
 
 describe("an import", () => {
-  it("places every line once and in the file's order, also those that are equal", async (t) => {
+  it("places every line once and in the file's order, equal lines too", async (t) => {
     const { url, orders } = await serving(t);
     const path = file(
       t,
@@ -27,7 +27,7 @@ describe("an import", () => {
     assert.equal(existsSync(`${path}.refused.ndjson`), false);
   });
 
-  it("of the same file again places nothing, wherever the file lies by then", async (t) => {
+  it("places nothing when the same file is imported again, also from another path", async (t) => {
     const { url, orders } = await serving(t);
     const text = `${linesOf(5)}${linesOf(5)}`;
     await runImport(url, file(t, text));
@@ -37,7 +37,7 @@ describe("an import", () => {
     assert.equal((await orders()).length, 10);
   });
 
-  it("writes down what is refused, with its line and problem, and places the rest", async (t) => {
+  it("writes each refused line to a file with its number and problem, and places the rest", async (t) => {
     const { url, orders } = await serving(t);
     const bad = [
       "{",
@@ -70,14 +70,14 @@ describe("an import", () => {
     assert.deepEqual(numbers, [1, 0]);
   });
 
-  it("whose refused lines cannot be written goes on with those, and leaves a device where it is", async (t) => {
+  it("goes on at the refused lines where they could not be written, and does not replace a device", async (t) => {
     const { url } = await serving(t);
     const path = file(t, `${linesOf(1)}{"customer":7}\n${linesOf(1, 1)}`);
     const full = `${path}.full`;
     symlinkSync("/dev/full", full);
-    const first = await runImport(url, path, { refusedFile: full });
+    const first = await runImport(url, path, { refused: full });
     assert.equal(first.code, "import_unreadable");
-    assert.match(first.message, /\.full cannot be written \(ENOSPC\); name another with --refused$/);
+    assert.match(first.message, /\.full cannot be written \(ENOSPC\); name another file with --refused$/);
     assert.deepEqual([readlinkSync(full), first.counts?.refused ?? 0], ["/dev/full", 0]);
     const second = await runImport(url, path);
     assert.deepEqual([second.code, second.counts?.refused], ["import_refused", 1]);
@@ -87,11 +87,11 @@ describe("an import", () => {
     );
     const nothing = `${path}.null`;
     symlinkSync("/dev/null", nothing);
-    const third = await runImport(url, path, { refusedFile: nothing });
+    const third = await runImport(url, path, { refused: nothing });
     assert.deepEqual([third.code, third.counts?.refused, readlinkSync(nothing)], ["import_refused", 1, "/dev/null"]);
   });
 
-  it("of CSV that was stopped before its first line keeps the header and the numbers of the lines", async (t) => {
+  it("keeps the header and the line numbers of CSV where it was stopped before the first line", async (t) => {
     const header = "customer,number:number\n";
     const format = { kind: "csv", delimiter: ",", columns: undefined } as const;
     for (const headerBytes of [0, header.length]) {
@@ -99,7 +99,7 @@ describe("an import", () => {
       const path = file(t, `${header}ada,1\nbob,2\n`, "orders.csv");
       const stopped = await runImport(url, path, { format, stop: AbortSignal.abort("SIGINT") });
       assert.equal(stopped.code, "interrupted");
-      // How much was read by then is up to the disk.
+      // How many bytes were read before the stop depends on the disk.
       const progress = JSON.parse(readFileSync(`${path}.cauce-progress`, "utf8"));
       assert.equal(progress.bytes, 0);
       writeFileSync(`${path}.cauce-progress`, JSON.stringify({ ...progress, headerBytes }));
@@ -111,7 +111,7 @@ describe("an import", () => {
     }
   });
 
-  it("of an edited file stops, and then takes what is new or corrected and nothing else", async (t) => {
+  it("stops at an edited file, and under the same source places only new and corrected lines", async (t) => {
     const { url, orders } = await serving(t);
     const path = file(t, `{"customer":"a","number":1}\n{"customer":"b"}\n{"customer":"c","number":3}\n`);
     await runImport(url, path);
@@ -129,13 +129,13 @@ describe("an import", () => {
     const [conflict] = jsonLines(`${path}.refused.ndjson`);
     assert.deepEqual([conflict.line, conflict.problem.code], [3, "idempotency_conflict"]);
     assert.equal((await orders()).length, 4);
-    // As another file, all of it.
+    // A restart imports the changed file as a new one.
     writeFileSync(path, linesOf(3));
     const third = await runImport(url, path, { restart: true });
     assert.deepEqual(third.counts, { placed: 3, repeated: 0, refused: 0, lines: 3 });
   });
 
-  it("begins anew under the keys that the file had, also without the file of refused lines", async (t) => {
+  it("starts again under the file's earlier keys, also without the file of refused lines", async (t) => {
     const { url, orders } = await serving(t);
     const path = file(t, `{"bad":1}\n${linesOf(2)}`);
     await runImport(url, path, { source: "mine" });
@@ -152,7 +152,7 @@ describe("an import", () => {
     assert.equal((await orders()).length, 2);
   });
 
-  it("takes envelopes with the keys that they bring, and gives one to those without", async (t) => {
+  it("takes envelopes with their own keys, and gives a key to those without", async (t) => {
     const { url, orders } = await serving(t);
     const lines = [
       '{"idempotencyKey":"k-1","data":{"customer":"a","number":1}}',
@@ -169,7 +169,7 @@ describe("an import", () => {
     assert.equal((await orders()).length, 2);
   });
 
-  it("goes on where it was stopped, with all that it sent answered", async (t) => {
+  it("stops after all sent lines are answered, and goes on from there", async (t) => {
     const gate = gateAfter(12_000);
     const { url, orders } = await serving(t, gate);
     const path = file(t, `{"bad":1}\n${linesOf(20_000)}`);
@@ -185,17 +185,17 @@ describe("an import", () => {
     assert.ok(placed >= 11_999 && placed < 20_000, `${placed} orders`);
     assert.deepEqual(counts, { placed, repeated: 0, refused: 1, lines: placed + 1 });
 
-    // What a run that died wrote past its progress is not kept.
+    // A killed run may have written refused lines past its progress. They are dropped.
     appendFileSync(`${path}.refused.ndjson`, '{"line":9}\n');
     const second = await runImport(url, path);
-    assert.match(second.stderr, new RegExp(`^goes on after line ${placed + 1}, `));
+    assert.match(second.stderr, new RegExp(`^going on after line ${placed + 1}, `));
     assert.equal(second.code, "import_refused");
     assert.deepEqual(second.counts, { placed: 20_000, repeated: 0, refused: 1, lines: 20_001 });
     assert.equal((await orders()).length, 20_000);
     assert.equal(jsonLines(`${path}.refused.ndjson`).length, 1);
   });
 
-  it("that was stopped does not go on elsewhere, in another way or under other keys", async (t) => {
+  it("does not go on at another address, in another format or under other keys", async (t) => {
     const gate = gateAfter(1);
     const { base, url } = await serving(t, gate);
     const path = file(t, linesOf(3));
@@ -206,7 +206,7 @@ describe("an import", () => {
     gate.open();
     await first;
     const progress = `${path}.cauce-progress`;
-    // As if it had been stopped half way.
+    // The progress is that of a run that was stopped half way.
     const half = { ...JSON.parse(readFileSync(progress, "utf8")), complete: false, line: 1, bytes: 30, placed: 1 };
     writeFileSync(progress, JSON.stringify(half));
     for (const [other, options] of [
@@ -222,7 +222,7 @@ describe("an import", () => {
     assert.deepEqual(restarted.counts, { placed: 0, repeated: 3, refused: 0, lines: 3 });
   });
 
-  it("sends what the server could not store again, and refuses nothing for it", async (t) => {
+  it("sends lines again that the server could not store, and counts none of them as refused", async (t) => {
     let answers = 0;
     const { url, orders } = await serving(t, {
       before: async (request) => {
@@ -241,7 +241,7 @@ describe("an import", () => {
     const { code, counts, stderr } = await runImport(url, file(t, linesOf(3)));
     assert.equal(code, undefined);
     assert.deepEqual(counts, { placed: 3, repeated: 0, refused: 0, lines: 3 });
-    assert.match(stderr, /full; tries again/);
+    assert.match(stderr, /full; trying again/);
     assert.equal((await orders()).length, 3);
   });
 
@@ -252,7 +252,7 @@ describe("an import", () => {
         if (cuts-- <= 0) return request;
         const answer = await server.cauce.fetch(request);
         const [first] = (await answer.text()).split("\n");
-        // Stored all of it, and gets one answer across.
+        // The server stored every line, and one answer arrives.
         return new Response(`${first}\n`, { headers: { "content-type": "application/x-ndjson" } });
       },
     });
@@ -263,7 +263,7 @@ describe("an import", () => {
     assert.equal((await server.orders()).length, 5);
   });
 
-  it("gives up when nothing answers for as long as it was told, and goes on later", async (t) => {
+  it("gives up when no server answers for `retrySeconds`, and goes on later", async (t) => {
     let away = true;
     const { url } = await serving(t, {
       before: async (request) => (away ? new Response("", { status: 503 }) : request),
@@ -280,7 +280,7 @@ describe("an import", () => {
     );
   });
 
-  it("says at once what is wrong with the request as a whole", async (t) => {
+  it("ends at once where the server refuses the whole request", async (t) => {
     const { key, sha256 } = createKey();
     const { base, url } = await serving(t, { auth: { keys: [{ name: "shop", role: "intake", sha256 }] } });
     const path = file(t, linesOf(100_000));
@@ -292,12 +292,12 @@ describe("an import", () => {
     assert.equal(existsSync(`${path}.cauce-progress`), false);
   });
 
-  it("of a stream keeps no progress, and repeats lines only under a name", async (t) => {
+  it("keeps no progress of a stream, and recognizes a stream's lines again only under a source", async (t) => {
     const { url, orders } = await serving(t);
     const where = dirname(file(t, ""));
     const stream = () => ({
       stdin: Readable.from([Buffer.from(linesOf(3).slice(0, 40)), Buffer.from(linesOf(3).slice(40))]),
-      refusedFile: join(where, "refused"),
+      refused: join(where, "refused"),
     });
     const first = await runImport(url, "-", stream());
     assert.deepEqual(first.counts, { placed: 3, repeated: 0, refused: 0, lines: 3 });
@@ -310,7 +310,7 @@ describe("an import", () => {
     assert.equal(existsSync("stdin.cauce-progress"), false);
   });
 
-  it("sends the lines of a slow stream before the next one comes", async (t) => {
+  it("sends a line of a slow stream before the next one comes", async (t) => {
     const { url, orders } = await serving(t);
     const first = Promise.withResolvers<void>();
     const stdin = Readable.from(
@@ -335,11 +335,11 @@ describe("an import", () => {
     while ((await orders()).length === 0);
     stopping.abort("SIGTERM");
     const { code, message } = await importing;
-    assert.deepEqual([code, message.split("; ")[1]], ["interrupted", "leave out the lines up to it to go on"]);
+    assert.deepEqual([code, message.split("; ")[1]], ["interrupted", "to go on, leave out the lines up to that one"]);
     assert.equal(stdin.destroyed, true);
   });
 
-  it("refuses a file that is none, and files that are one", async (t) => {
+  it("refuses a path that is no file, and one file for two purposes", async (t) => {
     const path = file(t, linesOf(1));
     const { url } = await serving(t);
     const wrong = async (given: string, options: object, code: string, message: RegExp) => {
@@ -349,19 +349,14 @@ describe("an import", () => {
     };
     await wrong(`${path}x`, {}, "import_unreadable", /there is no such file; check the path/);
     await wrong(dirname(path), {}, "import_unreadable", /is a directory/);
-    await wrong(path, { refusedFile: path }, "setting_invalid", /three different files/);
+    await wrong(path, { refused: path }, "setting_invalid", /three different files/);
     await wrong(
       path,
-      { progressFile: join(dirname(path), "missing", "x") },
+      { progress: join(dirname(path), "missing", "x") },
       "import_unreadable",
       /cannot be written.*--progress/,
     );
-    await wrong(
-      path,
-      { refusedFile: dirname(path), restart: true },
-      "import_unreadable",
-      /cannot be written.*--refused/,
-    );
+    await wrong(path, { refused: dirname(path), restart: true }, "import_unreadable", /cannot be written.*--refused/);
   });
 
   it("draws a bar on a terminal", async (t) => {

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { lineRows } from "../../../src/cli/import/lines.ts";
-import type { Row } from "../../../src/cli/import/rows.ts";
-import { dataEnvelope } from "../../../src/cli/import/rows.ts";
+import { lineRows } from "../../../src/cli/import/rows.ts";
+import type { Row } from "../../../src/cli/import/sender.ts";
 
 const text = Buffer.from(`\ufeff{"a":1}\r\n\n \n{"é":"✓"}\n"${"x".repeat(60)}"\n"${"y".repeat(30)}"\n7`);
 
@@ -11,13 +10,13 @@ async function rowsOf(bytes: Buffer, chunkBytes: number, start = { bytes: 0, lin
     for (let at = start.bytes; at < bytes.length; at += chunkBytes) yield bytes.subarray(at, at + chunkBytes);
   }
   const rows: Row[] = [];
-  const options = { envelope: dataEnvelope, keyOf: (line: number) => `k:${line}`, start, lineBytesMax: 40 };
-  for await (const group of lineRows(chunks(), options)) rows.push(...group);
+  const options = { keyOf: (line: number) => `k:${line}`, start, lineBytesMax: 40 };
+  for await (const group of lineRows(chunks(), "data", options)) rows.push(...group);
   return rows;
 }
 
-describe("lines", () => {
-  it("are the same however the bytes are cut, with where each ends", async () => {
+describe("lineRows", () => {
+  it("gives the same lines, and the same end of each, however the bytes are cut", async () => {
     const expected = [
       [1, text.indexOf("\n") + 1, '{"idempotencyKey":"k:1","data":{"a":1}\r}'],
       [4, text.indexOf("\n", 16) + 1, '{"idempotencyKey":"k:4","data":{"é":"✓"}}'],
@@ -27,7 +26,7 @@ describe("lines", () => {
     for (let chunkBytes = 1; chunkBytes <= 41; chunkBytes++) {
       const rows = await rowsOf(text, chunkBytes);
       const found = rows.slice(0, 4).map(({ line, end, body }) => [line, end, body]);
-      // Past the limit a line is refused; how far past decides the size of a chunk.
+      // A line past the limit is refused. The size of the chunks decides how far past the limit that happens.
       if (chunkBytes < 20) assert.deepEqual(found[2], [5, text.indexOf('\n"y') + 1, ""]);
       assert.deepEqual(
         [found[0], found[1], found[3]],
@@ -38,14 +37,14 @@ describe("lines", () => {
     }
   });
 
-  it("begin behind a byte order mark, also where another line is no UTF-8", async () => {
+  it("starts after a byte order mark, also where another line is no UTF-8", async () => {
     const bytes = Buffer.concat([Buffer.from('\ufeff{"a":1}\n"'), Buffer.from([0xe9]), Buffer.from('"\n')]);
     const [first, second] = await rowsOf(bytes, 1_024);
     assert.deepEqual([first?.body, first?.end], ['{"idempotencyKey":"k:1","data":{"a":1}}', 11]);
     assert.deepEqual([second?.line, second?.end, second?.body], [2, bytes.length, ""]);
   });
 
-  it("go on from the end of any", async () => {
+  it("goes on from the end of any line", async () => {
     const all = await rowsOf(text, 8);
     for (const [index, { line, end }] of all.entries()) {
       const rest = await rowsOf(text, 8, { bytes: end, line });

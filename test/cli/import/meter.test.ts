@@ -4,13 +4,23 @@ import { describe, it } from "node:test";
 import { createMeter } from "../../../src/cli/import/meter.ts";
 
 describe("the bar of an import", () => {
-  it("tells no rate, and no time that is left, before anything was taken", () => {
+  it("shows no rate and no remaining time before the first line is answered", () => {
     let drawn = "";
     const stream = new Writable({ write: (chunk, _encoding, done) => done(void (drawn += chunk)) });
     const terminal = Object.assign(stream, { isTTY: true, columns: 120 }) as unknown as NodeJS.WriteStream;
     const output = { out: () => {}, err: () => {} };
-    const meter = createMeter({ output, terminal, totalBytes: 1_000_000, start: { bytes: 100, lines: 1 } });
-    meter.update(100, { placed: 1, repeated: 0, refused: 0, lines: 1, seconds: 1 });
+    const start = {
+      placed: 1,
+      repeated: 0,
+      refused: 0,
+      seconds: 1,
+      bytes: 100,
+      line: 1,
+      headerBytes: 0,
+      refusedBytes: 0,
+    };
+    const meter = createMeter({ output, terminal }, 1_000_000, start);
+    meter.update(start);
     meter.stop();
     assert.match(drawn, /1 lines, 0 refused \| – a second \| – left/);
     assert.doesNotMatch(drawn, /\b0 a second|\d s left/);

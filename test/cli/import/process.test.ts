@@ -20,7 +20,7 @@ async function numbersAt(url: string): Promise<number[]> {
 
 const numbers = (count: number) => Array.from({ length: count }, (_, number) => number);
 
-/** An import of 20,000 lines that waits for the answers to what came after 12,000. */
+/** Starts an import of 20,000 lines whose server holds back all lines after the first 12,000. */
 async function halfway(t: TestContext) {
   const gate = gateAfter(12_000);
   const { base, url } = await serving(t, gate);
@@ -41,12 +41,12 @@ describe("cauce import", () => {
     assert.match(stopped.stderr, /^interrupted: stopped after line \d+, .*; the same command goes on from there$/m);
     const second = await cauce(t, args).ended;
     assert.equal(second.code, 0, second.stderr);
-    assert.match(second.stderr, /^goes on after line /);
+    assert.match(second.stderr, /^going on after line /);
     assert.deepEqual(countsOf(second), { placed: 20_000, repeated: 0, refused: 0, lines: 20_000 });
     assert.deepEqual(await numbersAt(url), numbers(20_000));
   });
 
-  it("that was killed goes on, placing nothing twice and leaving nothing out", async (t) => {
+  it("goes on after it was killed, places no line twice and leaves none out", async (t) => {
     const { gate, url, args, first } = await halfway(t);
     first.kill("SIGKILL");
     await first.ended;
@@ -65,7 +65,7 @@ describe("cauce import", () => {
     const base = await server.address();
     const url = `${base}/parked`;
     const path = file(t, linesOf(20_000));
-    // Or it could be done before the server is killed.
+    // Without the way that holds bytes back, the import could end before the server is killed.
     const way = await wayHeldAfter(t, Number(new URL(base).port), 300_000);
     const over = `http://127.0.0.1:${way.port}`;
     const importing = cauce(t, ["import", path, "--url", over, "--workflow", "parked", "--json"]);
@@ -75,7 +75,7 @@ describe("cauce import", () => {
       placed = items.length;
     }
     server.kill("SIGKILL");
-    await importing.wrote(/tries again/);
+    await importing.wrote(/trying again/);
     await server.ended;
     await start(new URL(base).port).address();
     const { code, stdout, stderr } = await importing.ended;
@@ -85,7 +85,7 @@ describe("cauce import", () => {
     assert.deepEqual(await numbersAt(url), numbers(20_000));
   });
 
-  it("maps CSV, says what it did and exits with 1 when lines were refused", async (t) => {
+  it("maps CSV, prints its counts and exits with 1 when lines were refused", async (t) => {
     const { base, orders } = await serving(t);
     const path = file(t, "Who;Number;Qty\nada;1;2\nbob;x;1\n", "orders.CSV");
     const maps = ["Who=customer", "Number:number=number", "Qty:json=extra"].flatMap((map) => ["--map", map]);
@@ -100,12 +100,12 @@ describe("cauce import", () => {
     rmSync(`${path}.refused.ndjson`);
     const mapping = file(t, '{"Who":"customer","Number":{"path":"number","type":"number"}}', "mapping.json");
     const again = await cauce(t, ["import", path, "--url", base, "--delimiter", ";", "--mapping", mapping]).ended;
-    // The same line, and other data under its key.
+    // The same line has other data under the same key.
     assert.match(readFileSync(`${path}.refused.ndjson`, "utf8"), /"line":2,"problem":\{"code":"idempotency_conflict"/);
     assert.equal(again.code, 1);
   });
 
-  it("takes its server and key from the environment, which cauce start does not mind", async (t) => {
+  it("takes its server and key from variables that cauce start ignores", async (t) => {
     const { key, sha256 } = createKey();
     const keys = formatKeyLine({ name: "shop", role: "intake", sha256 });
     const directory = temporaryDirectory(t);
@@ -130,7 +130,14 @@ describe("cauce import", () => {
     await wrong(/^setting_invalid: missing required argument 'file'/);
     await wrong(/^setting_invalid: --map is for CSV; give --csv as well\n$/, "x.ndjson", "--map", "a=b");
     await wrong(/^setting_invalid: --envelopes is for lines of JSON/, "x.csv", "--envelopes");
-    await wrong(/^setting_invalid: --map and --mapping are both given/, "x.csv", "--map", "a=b", "--mapping", "m");
+    await wrong(
+      /^setting_invalid: option '--mapping <file>' cannot be used with option '--map <header=path>'/,
+      "x.csv",
+      "--map",
+      "a=b",
+      "--mapping",
+      "m",
+    );
     await wrong(/^setting_invalid: --map must be HEADER=PATH/, "x.csv", "--map", "a");
     await wrong(/^setting_invalid: --mapping \S+ cannot be read \(ENOENT\)/, "x.csv", "--mapping", "missing.json");
     await wrong(/^setting_invalid: --delimiter must be one character/, "x.csv", "--delimiter", "ab");

@@ -10,7 +10,7 @@ async function sending(t: TestContext, answer: RequestListener, idleSeconds = 60
   const server = createServer(answer).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const sender = createSender({ url: `http://127.0.0.1:${port}/w/batch`, key: undefined, idleSeconds });
+  const sender = createSender({ url: `http://127.0.0.1:${port}/w/batch`, key: undefined }, idleSeconds);
   atEnd(t, () => {
     sender.close();
     server.closeAllConnections();
@@ -18,8 +18,9 @@ async function sending(t: TestContext, answer: RequestListener, idleSeconds = 60
   });
   return async (bodies: readonly string[], stop = new AbortController().signal) => {
     const statuses: number[] = [];
-    const onAnswer = (index: number, { status }: { status: number }) => void (statuses[index] = status);
-    const { broken } = await sender.send({ bodies, stop, onAnswer, onAnswers: () => {} });
+    const broken = await sender.send(bodies, stop, (first, results) => {
+      for (const [at, { status }] of results.entries()) statuses[first + at] = status;
+    });
     return { broken, statuses };
   };
 }
@@ -38,7 +39,7 @@ describe("a sender", () => {
     assert.equal(broken, "the server was silent for 0.05 s");
   });
 
-  it("keeps the answers that came before the connection broke, also one that was cut in two", async (t) => {
+  it("keeps the whole answers that came before the connection broke", async (t) => {
     const send = await sending(t, (incoming, response) => {
       incoming.resume();
       response.writeHead(200, lines);
@@ -51,7 +52,7 @@ describe("a sender", () => {
     assert.deepEqual(statuses, [202, 409]);
   });
 
-  it("uses its connection again, and takes answers that come piece by piece", async (t) => {
+  it("reuses its connection, and takes answers that come piece by piece", async (t) => {
     const sockets = new Set<unknown>();
     const send = await sending(t, async (incoming, response) => {
       sockets.add(incoming.socket);
@@ -67,7 +68,7 @@ describe("a sender", () => {
     assert.equal(sockets.size, 1);
   });
 
-  it("throws for an answer of lines that are none", async (t) => {
+  it("throws for an answer whose lines are no JSON", async (t) => {
     const send = await sending(t, (incoming, response) => {
       incoming.resume();
       response.writeHead(200, lines).end("<html>\n");

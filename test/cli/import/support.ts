@@ -8,7 +8,6 @@ import { fileURLToPath } from "node:url";
 import { type Cauce, type CauceOptions, createCauce, type Order } from "cauce";
 import { memory } from "cauce/testing";
 import { type ImportOptions, importFile } from "../../../src/cli/import/importFile.ts";
-import type { Counts } from "../../../src/cli/import/meter.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 import { listen } from "../../../src/node/server.ts";
 import { atEnd, temporaryDirectory } from "../support.ts";
@@ -18,13 +17,13 @@ export const parkedApp = fileURLToPath(new URL("fixtures/parked.app.ts", import.
 
 export interface Serving {
   readonly base: string;
-  /** Of the workflow. */
+  /** The workflow's URL. */
   readonly url: string;
   readonly cauce: Cauce;
   orders(): Promise<Order[]>;
 }
 
-/** A real server. `before` sees each request first, and may answer it or give another in its place. */
+/** Starts a real server. `before` sees each request first, and may answer it or replace it. */
 export async function serving(
   t: TestContext,
   options: { auth?: CauceOptions["auth"]; before?: (request: Request) => Promise<Request | Response> } = {},
@@ -57,7 +56,7 @@ export async function allOrders(url: string): Promise<Order[]> {
   return orders;
 }
 
-/** Lets so many lines of all bodies through, and holds the rest back until it is opened. */
+/** Makes a gate that passes `lines` lines of all bodies, and holds the rest back until it is opened. */
 export function gateAfter(lines: number) {
   const reached = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<void>();
@@ -96,8 +95,8 @@ export function gateAfter(lines: number) {
 }
 
 /**
- * A way to a server that holds back what comes after so many bytes, until that server is gone. What is sent later goes
- * through.
+ * Starts a proxy to a server that holds a connection back after `bytes` bytes, until that server is killed. Later
+ * connections pass.
  */
 export async function wayHeldAfter(t: TestContext, serverPort: number, bytes: number) {
   const reached = Promise.withResolvers<void>();
@@ -137,16 +136,24 @@ export function file(t: TestContext, text: string | Buffer, name = "orders.ndjso
   return path;
 }
 
-/** So many lines of data, each an order of its own. */
+/** Makes `count` lines of data, each a different order. */
 export function linesOf(count: number, first = 0): string {
   return Array.from({ length: count }, (_, at) => `{"customer":"c-${at % 7}","number":${first + at}}\n`).join("");
 }
 
+interface Counts {
+  readonly placed: number;
+  readonly repeated: number;
+  readonly refused: number;
+  readonly lines: number;
+  readonly seconds: number;
+}
+
 export interface Imported {
-  /** The code of what it threw. */
+  /** The code of the error that the import threw. */
   readonly code: string | undefined;
   readonly message: string;
-  /** What came of the lines; undefined where it says nothing of them. */
+  /** The counts of the lines. Undefined where the import printed none. */
   readonly counts: Omit<Counts, "seconds"> | undefined;
   readonly stderr: string;
 }
@@ -158,7 +165,7 @@ export interface RunOptions extends Partial<Omit<ImportOptions, "file" | "target
   readonly terminal?: NodeJS.WriteStream;
 }
 
-/** Imports in this process. */
+/** Runs an import in this process. */
 export async function runImport(url: string, path: string, options: RunOptions = {}): Promise<Imported> {
   const { stop = new AbortController().signal, stdin = Readable.from([]), key, terminal, ...given } = options;
   let stdout = "";
@@ -171,10 +178,6 @@ export async function runImport(url: string, path: string, options: RunOptions =
         file: path,
         target: { url, key },
         format: { kind: "data" },
-        source: undefined,
-        restart: false,
-        progressFile: undefined,
-        refusedFile: undefined,
         retrySeconds: 30,
         json: true,
         ...given,

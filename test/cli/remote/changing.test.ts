@@ -8,7 +8,7 @@ import { json, type parcels, parcelsApp, problem, served, stub } from "../../cli
 import { temporaryDirectory } from "../support.ts";
 import { run } from "./support.ts";
 
-/** A server whose parcels to these places have failed. */
+/** Starts a server whose parcels to these places have failed. */
 async function failing(t: TestContext, ...places: string[]) {
   const { url, cauce } = await served(t);
   const client = createClient<typeof parcels>({ url: `${url}/parcels` });
@@ -18,7 +18,7 @@ async function failing(t: TestContext, ...places: string[]) {
     await assert.rejects(client.waitFor(order.id, "sent"), { code: "order_failed" });
     ids.push(order.id);
   }
-  // From here on nothing fails anew.
+  // The server handles no order from here on, so retried orders do not fail again.
   await cauce.drain();
   const failed = async () => (await client.failures()).reduce((sum, { count }) => sum + count, 0);
   return { url, ids, failed };
@@ -51,7 +51,7 @@ describe("cauce place", () => {
     assert.match(other.stderr, /^idempotency_conflict: [^\n]+\n$/);
   });
 
-  it("refuses what is no data in one line", async (t) => {
+  it("refuses data that is no JSON in one line", async (t) => {
     const { url } = await served(t);
     const file = join(temporaryDirectory(t), "parcel.json");
     writeFileSync(file, "{");
@@ -88,7 +88,7 @@ describe("cauce retry", () => {
     assert.equal(failure, null);
   });
 
-  it("says how many it would retry, and asks", async (t) => {
+  it("says how many orders it would retry, and asks", async (t) => {
     const { url, failed } = await failing(t, "BAD 1", "BAD 2", "BADLY named");
     const asked: string[] = [];
     const answering = (answer: string) => ({
@@ -116,13 +116,13 @@ describe("cauce retry", () => {
     assert.equal(await failed(), 0);
   });
 
-  it("refuses where nobody can be asked, and when it does not say what", async (t) => {
+  it("refuses to retry many without a terminal or --yes, and without a word on which orders", async (t) => {
     const { url, failed } = await failing(t, "BAD 1");
     assert.deepEqual(await run(url, ["retry", "--all"]), {
       exit: 2,
       stdout: "",
       stderr:
-        "setting_invalid: Retry 1 failed order in received: nobody can be asked without a terminal; give --yes to do it\n",
+        "setting_invalid: Retry 1 failed order in received: without a terminal there is no way to ask; give --yes to do it\n",
     });
     for (const args of [[], ["ID", "--all"], ["--all", "--status", "held"], ["ID", "--fingerprint", "x"]]) {
       const { exit, stderr } = await run(url, ["retry", ...args]);
@@ -181,7 +181,7 @@ describe("cauce pause, resume and remove", () => {
       problem(response, 404, status === undefined ? "order_not_found" : "status_not_found");
     });
 
-  it("pause and resume say how many wait", async (t) => {
+  it("pause and resume print how many orders wait", async (t) => {
     const { url } = await operated(t);
     assert.equal((await run(url, ["pause", "paid"])).stdout, "paid is paused: 4 orders waiting\n");
     assert.equal((await run(url, ["resume", "paid"])).stdout, "paid is handled again: 4 orders waiting\n");
@@ -215,7 +215,7 @@ describe("cauce pause, resume and remove", () => {
 });
 
 describe("the server that a command calls", () => {
-  it("is asked for its only workflow; of several one must be named", async (t) => {
+  it("tells its only workflow; of several, the command must name one", async (t) => {
     const others = { ...parcelsApp, workflow: { ...parcelsApp.workflow, name: "letters" } };
     const { url } = await served(t, { apps: [parcelsApp, others], basePath: "/shop" });
     assert.deepEqual(await run(url, ["list"]), {
@@ -228,7 +228,7 @@ describe("the server that a command calls", () => {
     assert.match(unknown.stderr, /^(workflow_not_found|route_not_found): [^\n]+\n$/);
   });
 
-  it("gets the key, and one that may only place orders needs the workflow", async (t) => {
+  it("gets the key, and a key of the role intake needs the workflow's name", async (t) => {
     const { key, sha256 } = createKey();
     const { url } = await served(t, { auth: parseKeys(`shop intake ${sha256}`, "test") });
     const place = (...args: string[]) => run(url, ["place", '{"to":"Ada"}', ...args]);
@@ -240,13 +240,13 @@ describe("the server that a command calls", () => {
     assert.doesNotMatch(wrong.stderr, /secret/);
   });
 
-  it("cannot move the terminal's cursor with what it quotes", async (t) => {
+  it("cannot move the terminal's cursor with the text of its errors", async (t) => {
     const { url } = await served(t);
     const { stderr } = await run(url, ["retry", "x\u001b[2J\u009b"]);
     assert.match(stderr, /^order_not_found: no order [^\p{Cc}]*x \[2J [^\p{Cc}]*\n$/u);
   });
 
-  it("is named, with what to do, when it does not answer", async (t) => {
+  it("is named with a piece of advice when it does not answer", async (t) => {
     const { url } = await stub(t, (request) => void request.socket.destroy());
     const { exit, stdout, stderr } = await run(url, ["list"]);
     assert.deepEqual([exit, stdout], [1, ""]);

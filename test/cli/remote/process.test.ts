@@ -9,7 +9,7 @@ import { cauce, ordersApp, temporaryDirectory } from "../support.ts";
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const data = '{"customerId":"c-1","currency":"EUR","items":[{"sku":"TEA-1","quantity":1,"unitPrice":2}]}';
 
-/** Runs a command whose reader leaves after the first bytes. */
+/** Runs a command whose reader closes the pipe after the first bytes. */
 async function leftAlone(t: TestContext, args: readonly string[], after?: (pid: number) => void) {
   const conditions = process.execArgv.filter((flag) => flag.startsWith("--conditions"));
   const child = spawn(process.execPath, [...conditions, join(root, "bin/cauce.js"), ...args], { cwd: root });
@@ -25,7 +25,7 @@ async function leftAlone(t: TestContext, args: readonly string[], after?: (pid: 
 }
 
 describe("the commands as processes", () => {
-  it("place, show and list on a server that cauce start runs, all told by variables", async (t) => {
+  it("place, show and list orders on a server of cauce start, with settings from variables", async (t) => {
     const env = { CAUCE_DATA: temporaryDirectory(t), CAUCE_PORT: "0", CAUCE_URL: "http://127.0.0.1:1" };
     const server = cauce(t, ["start", ordersApp], { env });
     const options = { env: { ...env, CAUCE_URL: await server.address(), CAUCE_WORKFLOW: "orders" } };
@@ -45,14 +45,14 @@ describe("the commands as processes", () => {
     assert.match(gone.stderr, /^unreachable: cannot reach http:\/\/127\.0\.0\.1:\d+: ECONNREFUSED[^\n]+\n$/);
   });
 
-  it("end quietly when nobody reads on", async (t) => {
+  it("end without an error when their reader leaves", async (t) => {
     const { url, cauce } = await served(t);
     for (let at = 0; at < 600; at++) await cauce.place("parcels", { to: "Ada" });
     assert.deepEqual(await leftAlone(t, ["list", "--all", "--url", url]), { code: 0, stderr: "" });
     assert.deepEqual(await leftAlone(t, ["queues", "--watch", "0.05", "--url", url]), { code: 0, stderr: "" });
   });
 
-  it("go on serving when nobody reads what cauce start says", async (t) => {
+  it("keep serving when the reader of cauce start leaves", async (t) => {
     const args = ["start", ordersApp, "--port", "0", "--data", temporaryDirectory(t)];
     assert.deepEqual(await leftAlone(t, args, (pid) => process.kill(pid, "SIGTERM")), { code: 0, stderr: "" });
   });

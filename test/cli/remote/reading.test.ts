@@ -50,7 +50,7 @@ describe("cauce show", () => {
     assert.match(stripVTControlCharacters(coloured.stdout), /\(failed\)/);
   });
 
-  it("prints the order as JSON, and says when there is none", async (t) => {
+  it("prints the order as JSON, and says when there is no such order", async (t) => {
     const { url, client } = await parcelsServed(t);
     const { order } = await client.place({ to: "nowhere" });
     await client.waitFor(order.id, "returned");
@@ -63,7 +63,7 @@ describe("cauce show", () => {
     });
   });
 
-  it("says how many visits the history leaves out, and what holds an order back", async (t) => {
+  it("prints how many visits the history leaves out, and what holds an order back", async (t) => {
     const visit = (number: number) => ({
       status: "paid",
       visit: number,
@@ -105,7 +105,7 @@ describe("cauce show", () => {
 });
 
 describe("cauce list", () => {
-  it("lists the newest orders, filtered, and says that there are more", async (t) => {
+  it("lists the newest matching orders, and says that there are more", async (t) => {
     const { url, client } = await parcelsServed(t);
     const place = async (to: string) => {
       const { order } = await client.place({ to });
@@ -139,7 +139,7 @@ describe("cauce list", () => {
     assert.match((await run(url, ["list", "--failed"])).stdout, /no street BAD 1$/m);
   });
 
-  it("goes through every page with --all, until nobody reads", async (t) => {
+  it("reads every page with --all, until its reader leaves", async (t) => {
     const { url, cauce } = await served(t);
     for (let at = 0; at < 450; at++) await cauce.place("parcels", { to: "Ada" });
     const all = await run(url, ["list", "--all", "--json"]);
@@ -151,7 +151,7 @@ describe("cauce list", () => {
     assert.deepEqual([cutOff.exit, cutOff.stderr, cutOff.stdout.trimEnd().split("\n").length], [0, "", 200]);
   });
 
-  it("refuses a limit that it does not take", async () => {
+  it("refuses a limit outside 1 to 1,000, and one beside --all", async () => {
     for (const limit of ["0", "1001", "1.5", "x"]) {
       const { exit, stderr } = await run("http://127.0.0.1:1", ["list", "--limit", limit]);
       assert.deepEqual(
@@ -187,7 +187,7 @@ describe("cauce queues", () => {
   ];
   const queued = (t: TestContext) => stub(t, (_request, response) => json(response, 200, { workflows }));
 
-  it("shows every workflow, or the one that was asked for", async (t) => {
+  it("shows every workflow, or the one that --workflow names", async (t) => {
     const { url } = await queued(t);
     const { exit, stdout } = await run(url, ["queues"]);
     assert.equal(exit, 0);
@@ -210,7 +210,7 @@ claims    filed   handled    ≥ 100          0        0       0
     });
   });
 
-  it("prints table after table where there is no terminal, and survives a server that starts anew", async (t) => {
+  it("prints table after table where there is no terminal, and survives a restart of the server", async (t) => {
     let round = 0;
     const { url } = await stub(t, (request, response) => {
       if (++round === 2) request.socket.destroy();

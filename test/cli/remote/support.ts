@@ -8,7 +8,7 @@ export interface Ran {
 }
 
 export interface RunOptions extends Partial<Omit<Output, "out" | "err">> {
-  /** Told of everything that was written to standard output so far. */
+  /** Called with all text written to standard output so far. */
   readonly onOut?: (stdout: string) => void;
 }
 
@@ -27,7 +27,7 @@ export async function run(url: string, args: readonly string[], { onOut, ...outp
   return { exit, stdout, stderr };
 }
 
-/** A drawn table's rows below its headings, as cells. */
+/** Splits a drawn table into the cells of its rows, without the headings. */
 export function rowsOf(table: string): string[][] {
   return table
     .trimEnd()

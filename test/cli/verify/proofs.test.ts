@@ -7,7 +7,7 @@ const kinds = new Map([
   ["open", "handled"],
   ["held", "waiting"],
 ] as const);
-const followed = { order: { id: "o-1", status: "done" }, end: "final", why: "" } as Followed;
+const followed = { order: { id: "o-1", status: "done" }, end: "final" } as Followed;
 const step: Step = {
   from: "open",
   to: "done",
@@ -36,7 +36,7 @@ describe("a proof", () => {
     assert.equal(processingMissing([node], kinds, "sqlite", followed), undefined);
   });
 
-  it("is missing where attempts were used up, unless that was looked for", () => {
+  it("is missing where attempts were used up, unless --to named that status", () => {
     const gaveUp = { ...step, reason: "exhausted: handler_failed: down" };
     assert.equal(
       processingMissing([gaveUp], kinds, "dynamodb", followed),
@@ -47,7 +47,7 @@ describe("a proof", () => {
     assert.equal(processingMissing([step, byHand], kinds, "dynamodb", followed), undefined);
   });
 
-  it("asks a handler's move, and none of who moves what waits", () => {
+  it("needs a handler's move, and no move by hand of a waiting order", () => {
     const byHand = { ...step, from: "held", messageId: null };
     assert.match(String(processingMissing([byHand], kinds, "dynamodb", followed)), /^no handler has moved/);
     assert.equal(processingMissing([step, byHand], kinds, "dynamodb", followed), undefined);

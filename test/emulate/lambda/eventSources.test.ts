@@ -6,7 +6,7 @@ import { emulatorKey } from "../../../src/emulate/services/call.ts";
 import { loadPeers, startEmulators } from "../../../src/emulate/services/emulators.ts";
 import { startProxy } from "../../../src/emulate/services/proxy.ts";
 
-it("an event source invokes its function no more often at once than it may", async () => {
+it("an event source keeps its function's concurrent invocations within its maximum", async () => {
   const concurrencyMost = 2;
   const messages = 6;
   const emulators = await startEmulators(await loadPeers(), undefined);
@@ -20,7 +20,7 @@ it("an event source invokes its function no more often at once than it may", asy
   for (let n = 0; n < messages; n++) {
     await sqs.send(new sqsPackage.SendMessageCommand({ QueueUrl: queueUrl, MessageBody: String(n) }));
   }
-  /** Time enough for a source that knows no limit to take what is left: it asks the same emulator. */
+  /** Gives a source without a limit enough time to take the other messages: the source calls the same emulator. */
   const othersHadTime = async (): Promise<void> => {
     for (let n = 0; n < 10; n++) {
       await sqs.send(new sqsPackage.GetQueueAttributesCommand({ QueueUrl: queueUrl, AttributeNames: ["All"] }));

@@ -14,12 +14,12 @@ import { assemblyOf, type TemplateParts, workerParts } from "../support.ts";
 interface Told {
   readonly emulation: Emulation;
   readonly sqs: SQSClient;
-  /** Resolves with the first line of the function that the pattern matches, also one that came before. */
+  /** Resolves with the function's first line that the pattern matches, also an earlier one. */
   line(pattern: RegExp): Promise<string>;
   readonly lines: readonly string[];
 }
 
-/** A worker with this code, run for as long as `work` lasts. */
+/** Runs a worker with this code while `work` lasts. */
 async function withWorker(
   code: string,
   work: (told: Told) => Promise<void>,
@@ -93,10 +93,10 @@ describe("an emulated function", { concurrency: true }, () => {
     });
   });
 
-  it("gets more processes than there are cores while all of them are held up", async () => {
+  it("gets more processes than there are cores while every process waits", async () => {
     const met = join(mkdtempSync(join(tmpdir(), "cauce-emulate-met-")), "met");
     const most = availableParallelism() + 1;
-    // Each invocation ends once all are under way.
+    // Each invocation ends once all have started.
     const code = `import { appendFileSync, readFileSync } from "node:fs";
       export const handler = async () => {
         appendFileSync(${JSON.stringify(met)}, "x");
@@ -115,7 +115,7 @@ describe("an emulated function", { concurrency: true }, () => {
     }
   });
 
-  it("that takes too long is killed, and the next invocation is served by another process", async () => {
+  it("is killed when it takes too long, and another process serves the next invocation", async () => {
     const code = `export const handler = (event) => event.hang ? new Promise(() => setInterval(() => {}, 1000)) : process.pid;`;
     const work = async ({ emulation }: Told): Promise<void> => {
       const first = await emulation.invoke("worker", {});
@@ -125,13 +125,13 @@ describe("an emulated function", { concurrency: true }, () => {
       );
       const second = await emulation.invoke("worker", {});
       assert.ok(first.ok && second.ok && first.payload !== second.payload);
-      // Nothing of the one that hung is left.
+      // The process that hung is gone.
       assert.throws(() => process.kill(Number(first.payload), 0), { code: "ESRCH" });
     };
     await withWorker(code, work, { parts: workerParts({ timeoutSeconds: 1 }) });
   });
 
-  it("is killed where chaos says so, which is counted", async () => {
+  it("is killed where chaos says so, and chaos counts it", async () => {
     const chaos = createChaos(() => 0.5, { ...calm, kill: 1 });
     const hang = "export const handler = () => new Promise(() => setInterval(() => {}, 1000));";
     const work = async ({ emulation }: Told): Promise<void> => {
@@ -142,7 +142,7 @@ describe("an emulated function", { concurrency: true }, () => {
     await withWorker(hang, work, { chaos });
   });
 
-  it("that throws, exits or cannot be loaded fails its invocation alone", async () => {
+  it("fails its own invocation alone where it throws, exits or cannot be loaded", async () => {
     const code = `export const handler = (event) => { if (event.exit) process.exit(3); throw new TypeError("no"); };`;
     await withWorker(code, async ({ emulation }) => {
       const thrown = await emulation.invoke("worker", {});
@@ -168,7 +168,7 @@ describe("an emulated function", { concurrency: true }, () => {
 });
 
 describe("an emulated event source", { concurrency: true }, () => {
-  it("deletes what is done, brings again what is answered as failed, and then leaves it to the dead letters", async () => {
+  it("deletes done messages, brings failed ones again, and then leaves them to the dead-letter queue", async () => {
     const code = `export const handler = ({ Records }) => {
       for (const { body, attributes } of Records) console.log("got " + body + " " + attributes.ApproximateReceiveCount);
       return { batchItemFailures: Records.filter((r) => r.body === "bad").map((r) => ({ itemIdentifier: r.messageId })) };
@@ -186,7 +186,7 @@ describe("an emulated event source", { concurrency: true }, () => {
         const { Attributes = {} } = await sqs.send(command);
         return Object.values(Attributes).reduce((sum, each) => sum + Number(each), 0);
       };
-      // The queue moves a message when it would give it for the third time.
+      // The queue moves a message to the dead letters in place of its third receive.
       while ((await count("dead")) === 0) await new Promise((resolve) => setTimeout(resolve, 50));
       assert.deepEqual([await count("work"), await count("dead")], [0, 1]);
       assert.equal(lines.filter((each) => each.startsWith("got good")).length, 1);
@@ -217,7 +217,7 @@ describe("an emulated event source", { concurrency: true }, () => {
     let receives = 0;
     const receivesAgain = Promise.withResolvers<void>();
     const hook: Hook = ({ operation }) => {
-      // The first brings the first message, the second waits for another.
+      // The first receive brings the first message, and the second waits for another.
       if (operation === "ReceiveMessage" && ++receives === 2) receivesAgain.resolve();
       return "pass";
     };
@@ -234,7 +234,7 @@ describe("an emulated event source", { concurrency: true }, () => {
 });
 
 describe("every call of a function", () => {
-  it("passes the hook, which knows who asks for what, and may deny it", async () => {
+  it("passes the hook, which gets the function, the action and the resources, and may deny the call", async () => {
     const sdk = JSON.stringify(import.meta.resolve("@aws-sdk/client-sqs"));
     const code = `import { SQSClient, SendMessageBatchCommand, PurgeQueueCommand } from ${sdk};
     export const handler = async () => {
@@ -287,7 +287,7 @@ describe("every call of a function", () => {
 });
 
 describe("the emulated HTTP API", () => {
-  it("hands requests over in the payload format 2.0, and binary bodies as base64", async () => {
+  it("passes requests on in the payload format 2.0, and binary bodies as base64", async () => {
     const code = `export const handler = (event) => event.rawPath === "/boom"
       ? Promise.reject(new Error("boom"))
       : { statusCode: 201, headers: { "x-a": "b" }, cookies: ["c=d"], body: Buffer.from(JSON.stringify(event)).toString("base64"), isBase64Encoded: true };`;

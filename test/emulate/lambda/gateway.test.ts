@@ -30,7 +30,7 @@ describe("the gateway", () => {
     }
   });
 
-  it("answers 413 for more than an invocation may hold, and asks nobody", async () => {
+  it("answers 413 for a body larger than an invocation's limit, and invokes no function", async () => {
     let asked = 0;
     const invoke = async () => {
       asked++;

@@ -66,8 +66,8 @@ const sound: Stack = {
 const [deadQueue, paidQueue] = sound.queues as [QueueResource, QueueResource];
 const filtered = (filter: unknown): Partial<Stack> => ({ subscriptions: [{ ...subscription, filter }] });
 
-describe("what emulators wave through", () => {
-  it("takes a sound stack", () => checkStacks([sound]));
+describe("the checks of a stack that emulators do not make", () => {
+  it("accept a sound stack", () => assert.doesNotThrow(() => checkStacks([sound])));
 
   const broken: readonly (readonly [string, Partial<Stack>, RegExp])[] = [
     ["a filter that is none", filtered("paid"), /Subscription: its filter policy must be an object/],
@@ -186,7 +186,7 @@ describe("what emulators wave through", () => {
     ],
   ];
   for (const [what, part, message] of broken) {
-    it(`refuses ${what}`, () => {
+    it(`refuse ${what}`, () => {
       assert.throws(() => checkStacks([{ ...sound, ...part }]), { code: "template_invalid", message });
     });
   }

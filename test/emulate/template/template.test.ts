@@ -21,7 +21,7 @@ function withVariable(value: unknown): Template {
 }
 
 const variableOf = (value: unknown) => stackOf(withVariable(value), places).functions[0]?.environment.VALUE;
-// A template's placeholder looks like one of JavaScript's own.
+// Placeholders of CloudFormation templates look like those of JavaScript.
 const dollars = (text: string) => text.replaceAll("@", "$");
 const queueRef = { Ref: "Work" };
 
@@ -86,7 +86,7 @@ describe("a synthesized template", () => {
     it(`refuses ${what}`, () => assert.throws(() => variableOf(given), { code: "template_invalid", message }));
   }
 
-  it("refuses a type of resource that it does not know, and leaves out what only watches", () => {
+  it("refuses an unknown type of resource, and leaves out resources that only monitor", () => {
     const alarm = { Alarm: { Type: "AWS::CloudWatch::Alarm", Properties: { MetricName: { "Fn::Base64": "x" } } } };
     assert.equal(stackOf(template({ ...workerParts(), ...alarm }), places).functions.length, 1);
     const bucket = { Bucket: { Type: "AWS::S3::Bucket", Properties: {} } };

@@ -5,11 +5,12 @@ import type { Backend } from "../../../src/backend/port.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 import { final } from "../../../src/core/workflow.ts";
 import { createEngine } from "../../../src/engine/createEngine.ts";
+import { createMaintenance } from "../../../src/engine/maintenance/maintenance.ts";
 import { createRetention } from "../../../src/engine/maintenance/retention.ts";
-import { unobserved } from "../../../src/engine/telemetry/observer.ts";
+import { noObserver } from "../../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder, placeOne } from "../../backend/sqlite/support.ts";
-import { actor, appOf, atEnd, keptLog, quiet, workflowOf } from "../support.ts";
+import { actor, appOf, atEnd, contextOf, keptLog, quiet, workflowOf } from "../support.ts";
 
 const day = 86_400;
 
@@ -19,8 +20,9 @@ function retaining(t: TestContext, days: number, around: (right: Backend) => Par
   const right = memory({ clock });
   const backend = { ...right, ...around(right) };
   const removals: number[] = [];
-  const onRemoved = (count: number) => void removals.push(count);
-  const retention = createRetention({ workflow: "orders", days, backend, clock, log: kept.log, onRemoved });
+  const observer = { ...noObserver, removed: (count: number) => void removals.push(count) };
+  const context = contextOf({ backend, clock, log: kept.log, observer });
+  const retention = createMaintenance(context, [createRetention(context, days)]);
   atEnd(t, async () => {
     await retention.stop();
     await right.close();
@@ -33,7 +35,7 @@ function retaining(t: TestContext, days: number, around: (right: Backend) => Par
     retention,
     removals,
     place: (kind: "final" | "waiting" = "final") => placeOne(right, { kind, status: kind, createdAt: clock.now() }),
-    /** Lets the steps of a removal follow each other. */
+    /** Moves time on so that the steps of a removal follow each other. */
     async finish(steps = 30) {
       for (let step = 0; step < steps; step++) {
         await quiet();
@@ -44,28 +46,28 @@ function retaining(t: TestContext, days: number, around: (right: Backend) => Par
 }
 
 describe("retention", () => {
-  test("removes once when asked, as long as it is told to go on", async (t) => {
+  test("removes once when asked, as long as `goOn` allows", async (t) => {
     const { clock, backend, retention, place, of, removals } = retaining(t, 2);
     const orders = [];
     for (let n = 0; n < 3; n++) orders.push(await place());
     clock.advance(2 * day + 0.001);
-    assert.equal(await retention.once(() => false), 0);
+    assert.equal(await retention.once("retention", () => false), 0);
     assert.ok(await backend.get(orders[0]?.id ?? ""));
-    assert.equal(await retention.once(() => true), 3);
+    assert.equal(await retention.once("retention", () => true), 3);
     assert.deepEqual([removals, of("old orders removed").length], [[3], 1]);
     for (const { id } of orders) assert.equal(await backend.get(id), undefined);
-    assert.equal(await retention.once(() => true), 0);
+    assert.equal(await retention.once("retention", () => true), 0);
   });
 
-  test("removes what is older at start and then every hour, and says how much it was", async (t) => {
+  test("removes older orders at the start and then every hour, and logs how many", async (t) => {
     const { clock, backend, retention, place, of, finish, removals } = retaining(t, 2);
     const old = await place();
     const waiting = await place("waiting");
     clock.advance(1.5 * day);
     const young = await place();
     clock.advance(0.5 * day + 0.001);
-    retention.start();
-    retention.start();
+    await retention.start();
+    await retention.start();
     await finish();
     assert.equal(await backend.get(old.id), undefined);
     assert.ok((await backend.get(young.id)) && (await backend.get(waiting.id)));
@@ -88,11 +90,11 @@ describe("retention", () => {
     assert.equal(of("old orders removed").length, 2);
   });
 
-  test("goes in steps of 200 with a pause after each, in which the store has time for others", async (t) => {
+  test("removes 200 orders at a time, with a pause after each step for the store's other callers", async (t) => {
     const { clock, retention, place, removals, of, finish } = retaining(t, 1);
     for (let n = 0; n < 450; n++) await place();
     clock.advance(day + 1);
-    retention.start();
+    await retention.start();
     await quiet();
     assert.deepEqual(removals, [200]);
     await quiet();
@@ -108,12 +110,12 @@ describe("retention", () => {
   test("is silent when there is nothing to remove", async (t) => {
     const { retention, place, lines, finish } = retaining(t, 1);
     await place();
-    retention.start();
+    await retention.start();
     await finish();
     assert.deepEqual(lines, []);
   });
 
-  test("survives a store that fails: it says so, and tries again in an hour", async (t) => {
+  test("logs a fault of the store, and tries again in an hour", async (t) => {
     let fails = true;
     const { clock, backend, retention, place, of, finish } = retaining(t, 1, (right) => ({
       async remove(which) {
@@ -123,7 +125,7 @@ describe("retention", () => {
     }));
     const { id } = await place();
     clock.advance(day + 1);
-    retention.start();
+    await retention.start();
     await finish();
     assert.equal(of("old orders not removed; the next try is in an hour").length, 1);
     fails = false;
@@ -139,14 +141,14 @@ describe("retention", () => {
     const { clock, retention, place, removals, of, finish } = retaining(t, 1);
     for (let n = 0; n < 250; n++) await place();
     clock.advance(day + 1);
-    retention.start();
+    await retention.start();
     await quiet();
     await retention.stop();
     assert.equal(clock.timers, 0);
     await finish();
     assert.deepEqual(removals, [200]);
     assert.equal(of("old orders removed")[0]?.fields.removed, 200);
-    retention.start();
+    await retention.start();
     await finish();
     assert.deepEqual(removals, [200, 50]);
   });
@@ -158,7 +160,7 @@ describe("retention", () => {
       const kept = keptLog();
       const app = appOf(workflowOf({ waiting: { to: ["done"], waits: true }, done: final }));
       let removed = 0;
-      const observer = { ...unobserved, removed: (count: number) => void (removed += count) };
+      const observer = { ...noObserver, removed: (count: number) => void (removed += count) };
       const options = { app, backend, clock, random: () => 0.5, log: kept.log, actor, observer };
       const engine = createEngine({ ...options, ...(retentionDays === undefined ? {} : { retentionDays }) });
       atEnd(t, async () => {

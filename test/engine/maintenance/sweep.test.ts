@@ -1,14 +1,29 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 import { memory } from "../../../src/backend/memory/memory.ts";
-import type { Backend, Limits, Swept } from "../../../src/backend/port.ts";
+import type { Backend, Swept } from "../../../src/backend/port.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 import { final } from "../../../src/core/workflow.ts";
+import { createMaintenance } from "../../../src/engine/maintenance/maintenance.ts";
 import { createSweep } from "../../../src/engine/maintenance/sweep.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
+import { given } from "../../../src/testing/given.ts";
 import { openSqlite, temporaryDirectory } from "../../backend/sqlite/support.ts";
-import { actor, appOf, atEnd, engineOf, isFailed, isIn, keptLog, quiet, taken, workflowOf } from "../support.ts";
+import {
+  actor,
+  appOf,
+  atEnd,
+  contextOf,
+  engineOf,
+  isFailed,
+  isIn,
+  keptLog,
+  pathOf,
+  quiet,
+  taken,
+  workflowOf,
+} from "../support.ts";
 
 const hours = 3_600;
 const days = 24 * hours;
@@ -20,7 +35,7 @@ const review = workflowOf({
 });
 
 describe("a wait that expires", () => {
-  test("moves on at its time and not before, from the initial status too", async (t) => {
+  test("moves its order on at its time and not before, also from the initial status", async (t) => {
     const { engine, place, until, get, clock } = engineOf(t, appOf(review));
     await engine.start();
     const { id } = await place();
@@ -35,7 +50,7 @@ describe("a wait that expires", () => {
     );
   });
 
-  test("after a handler moved the order into it counts from then, each order at its own time", async (t) => {
+  test("counts from the moment at which a handler moved the order into it, for each order", async (t) => {
     const workflow = workflowOf({
       received: { to: ["review"] },
       review: { to: ["approved"], waits: true, expires: { afterSeconds: 10, to: "approved" } },
@@ -55,10 +70,10 @@ describe("a wait that expires", () => {
       clock.advance(2);
     }
     clock.advance(1 * hours);
-    assert.equal(clock.timers, 0, "nothing waits any more, and nothing wakes any more");
+    assert.equal(clock.timers, 0, "no order waits, and no timer is left");
   });
 
-  test("further ahead than a timer of Node reaches comes at its time", async (t) => {
+  test("ends at its time, also further ahead than Node's timers reach", async (t) => {
     const long = workflowOf({
       parked: { to: ["done"], waits: true, expires: { afterSeconds: 400 * days, to: "done" } },
       done: final,
@@ -73,7 +88,7 @@ describe("a wait that expires", () => {
     await until(id, isIn("done"));
   });
 
-  test("leads on to a handled status, whose handler then runs", async (t) => {
+  test("may lead to a handled status, whose handler then runs", async (t) => {
     const workflow = workflowOf({
       parked: { to: ["reminded"], waits: true, expires: { afterSeconds: 60, to: "reminded" } },
       reminded: { to: ["done"] },
@@ -83,10 +98,10 @@ describe("a wait that expires", () => {
     await engine.start();
     const { id } = await place();
     clock.advance(60);
-    await until(id, isIn("done"));
+    assert.deepEqual(pathOf(await until(id, isIn("done"))), ["parked", "reminded", "done"]);
   });
 
-  test("of an order that was moved before does nothing", async (t) => {
+  test("does nothing to an order that was moved before", async (t) => {
     const { engine, place, get, clock, changes } = engineOf(t, appOf(review));
     await engine.start();
     const { id } = await place();
@@ -97,7 +112,7 @@ describe("a wait that expires", () => {
     assert.deepEqual([(await get(id)).status, changes.length], ["approved", 1]);
   });
 
-  test("and a transition at the same moment: exactly one of them moves the order", async (t) => {
+  test("moves its order once where a transition comes at the same moment, by one of the two", async (t) => {
     const { engine, place, until, clock, changes } = engineOf(t, appOf(review));
     await engine.start();
     for (let n = 0; n < 20; n++) {
@@ -110,7 +125,7 @@ describe("a wait that expires", () => {
     assert.equal(changes.length, 20);
   });
 
-  test("which the definition no longer has leaves the order waiting, with no expiry", async (t) => {
+  test("leaves the order waiting, without an expiry, where the definition no longer has the expiry", async (t) => {
     const clock = fakeClock();
     const backend = memory({ clock });
     const before = engineOf(t, appOf(review), { clock, backend });
@@ -131,7 +146,7 @@ describe("a wait that expires", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("while nothing ran comes at the next start, and one that is still ahead at its time", async (t) => {
+  test("ends at the next start where it expired while nothing ran, and else at its time", async (t) => {
     const { directory, remove } = temporaryDirectory();
     atEnd(t, remove);
     const clock = fakeClock();
@@ -160,7 +175,7 @@ describe("a wait that expires", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("wakes nothing in between: an idle engine asks for nothing", async (t) => {
+  test("wakes nothing before its time: an idle engine asks the backend for nothing", async (t) => {
     const asked = { receive: 0, sweep: 0 };
     const workflow = workflowOf({
       received: { to: ["parked"] },
@@ -197,7 +212,7 @@ describe("a wait that expires", () => {
   });
 });
 
-test("an operator's retry of a failed wait starts its expiry anew", async (t) => {
+test("an operator's retry of a failed wait starts its expiry again", async (t) => {
   const workflow = workflowOf(
     {
       received: { to: ["review"] },
@@ -220,26 +235,29 @@ test("an operator's retry of a failed wait starts its expiry anew", async (t) =>
   await until(id, isFailed);
 });
 
-/** A sweep over a memory whose orders wait 10 s, with what it moved. */
+const parking = workflowOf({
+  parked: { to: ["done"], waits: true, expires: { afterSeconds: 10, to: "done" } },
+  received: { to: ["done"] },
+  done: final,
+});
+
+/** Makes a sweep over the memory backend, and notes the orders that it moved. */
 function sweeping(t: TestContext, around: (backend: Backend) => Backend = (backend) => backend) {
   const clock = fakeClock();
   const inner = memory({ clock });
-  const backend = around(inner);
   const kept = keptLog();
   const moved: string[] = [];
   const gate: { hold?: Promise<void> } = {};
-  const sweep = createSweep({
-    backend,
-    clock,
-    log: kept.log,
-    async apply(order) {
+  const backend: Backend = {
+    ...around(inner),
+    async commit(change) {
       await gate.hold;
-      moved.push(order.id);
-      const entry = { ...order.entry, at: clock.now() };
-      const after = { ...order, status: "done", kind: "final", visit: 1, version: 2, expiresAt: null, entry } as const;
-      await inner.commit({ before: order, after, ended: null, delivery: "end" });
+      moved.push(change.before.id);
+      return inner.commit(change);
     },
-  });
+  };
+  const context = contextOf({ workflow: parking, backend, clock, log: kept.log });
+  const sweep = createMaintenance(context, [createSweep(context)]);
   atEnd(t, async () => {
     await sweep.stop();
     await inner.close();
@@ -265,7 +283,7 @@ function sweeping(t: TestContext, around: (backend: Backend) => Backend = (backe
         extrasJson: null,
         key: null,
       });
-      sweep.notice(expiresAt);
+      sweep.notice("sweep", expiresAt);
       return placed.outcome === "placed" ? placed.order.id : assert.fail();
     },
   };
@@ -287,10 +305,10 @@ describe("a sweep", () => {
     assert.deepEqual(moved, [...ids, ahead]);
   });
 
-  test("sees to those behind one that cannot be moved or queued, on later pages too, and then rejects", async () => {
+  test("goes on behind an order that cannot be moved or queued, on later pages too, and then rejects", async () => {
     const missing = new CauceError("store_missing", "no such queue");
     const stale = new CauceError("store_unavailable", "busy");
-    const order = (id: string) => ({ id, kind: "waiting" }) as StoredOrder;
+    const order = (id: string) => ({ ...given(parking).order, id });
     const pages: Swept[] = [
       { expired: [order("a"), order("stuck"), order("b")], redelivered: 5, failed: [], nextCursor: "1", nextAt: null },
       { expired: [], redelivered: 2, failed: [missing], nextCursor: "2", nextAt: null },
@@ -301,35 +319,43 @@ describe("a sweep", () => {
       { fails: false, code: "store_missing" },
     ]) {
       const moved: string[] = [];
-      const backend = {
-        limits: { sweepSeconds: 60 } as Limits,
+      const clock = fakeClock();
+      clock.advance(10);
+      const backend: Backend = {
+        ...memory({ clock }),
         sweep: async ({ cursor = "0" }) => pages[+cursor] as Swept,
-      };
-      const sweep = createSweep({
-        ...{ backend, clock: fakeClock(), log: keptLog().log },
-        apply: async ({ id }) => {
+        async commit({ before: { id } }) {
           if (id === "stuck" && fails) throw stale;
           moved.push(id);
+          return "committed";
         },
-      });
+      };
+      const context = contextOf({ workflow: parking, backend, clock });
+      const { done, errors } = await createSweep(context).run({ goOn: () => true, rest: async () => {} });
+      assert.equal(done, fails ? 10 : 11);
+      assert.deepEqual(errors, fails ? [stale, missing] : [missing]);
       await assert.rejects(
-        sweep.once(() => true),
+        createMaintenance(context, [createSweep(context)]).once("sweep", () => true),
         { code },
       );
-      assert.deepEqual(moved, fails ? ["a", "b", "c"] : ["a", "stuck", "b", "c"]);
+      const once = fails ? ["a", "b", "c"] : ["a", "stuck", "b", "c"];
+      assert.deepEqual(moved, [...once, ...once]);
     }
   });
 
-  test("counts the orders that it moved and those that the backend saw to", async () => {
-    const expired = [{ id: "a", kind: "waiting" } as StoredOrder];
+  test("counts the orders that it moved and those that the backend delivered again", async () => {
+    const clock = fakeClock();
+    clock.advance(10);
+    const expired = [{ ...given(parking).order, id: "a" }];
     const page: Swept = { expired, redelivered: 5, failed: [], nextCursor: null, nextAt: null };
-    const backend = { limits: { sweepSeconds: 60 } as Limits, sweep: async () => page };
-    const sweep = createSweep({ backend, clock: fakeClock(), log: keptLog().log, apply: async () => {} });
-    assert.equal(await sweep.once(() => true), 6);
-    assert.equal(await sweep.once(() => false), 5, "what it was told not to go on with is not moved");
+    const backend: Backend = { ...memory({ clock }), sweep: async () => page, commit: async () => "committed" };
+    const context = contextOf({ workflow: parking, backend, clock });
+    const sweep = createMaintenance(context, [createSweep(context)]);
+    assert.equal(await sweep.once("sweep", () => true), 6);
+    assert.equal(await sweep.once("sweep", () => false), 5, "what it was told not to go on with is not moved");
   });
 
-  test("has one timer, for the earliest", async (t) => {
+  test("has one timer, for the earliest expiry", async (t) => {
     const { sweep, place, moved, clock } = sweeping(t);
     await sweep.start();
     const [late, early] = [await place(20), await place(5)];
@@ -359,7 +385,7 @@ describe("a sweep", () => {
     assert.deepEqual(moved, [first, second]);
   });
 
-  test("queues the deliveries again that were lost", async (t) => {
+  test("queues lost deliveries again", async (t) => {
     const { sweep, backend, clock } = sweeping(t);
     const placed = await backend.place({
       status: "received",
@@ -380,7 +406,7 @@ describe("a sweep", () => {
     assert.equal((await backend.receive(receive))[0]?.orderId, id);
   });
 
-  test("is tried again five seconds after a fault, and says so", async (t) => {
+  test("is tried again five seconds after a fault, and logs the fault", async (t) => {
     let faults = 2;
     const { sweep, place, moved, clock, of } = sweeping(t, (backend) => ({
       ...backend,
@@ -405,7 +431,7 @@ describe("a sweep", () => {
     assert.deepEqual(moved, [id]);
   });
 
-  test("that is stopped ends with what it is moving, and moves nothing more", async (t) => {
+  test("ends with the orders that it is moving when it is stopped, and moves no more", async (t) => {
     const { sweep, place, moved, clock, gate } = sweeping(t);
     await sweep.start();
     const first = await place(10);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Change } from "../../../src/core/decide.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
-import { createEvents } from "../../../src/engine/telemetry/events.ts";
+import { createEvents } from "../../../src/engine/telemetry/telemetry.ts";
 
 const order = (id: string, visit = 0, status = "received") =>
   ({ id, status, visit, version: visit + 1, entry: { at: 1_000 + visit } }) as StoredOrder;
@@ -12,7 +12,7 @@ const recording = (window = 4) => {
   return events;
 };
 
-test("nothing is recorded until somebody looks on", () => {
+test("events record nothing until they are opened", () => {
   const events = createEvents({ window: 4, stream: "s" });
   events.placed("orders", order("a"));
   assert.equal(events.last, 0);
@@ -24,7 +24,7 @@ test("nothing is recorded until somebody looks on", () => {
   );
 });
 
-test("a placing and each transition, and no change that is none", () => {
+test("events hold each placing and each transition, and no change within a visit", () => {
   const events = recording();
   events.placed("orders", order("a"));
   events.changed("orders", { before: order("a"), after: order("a", 1, "paid") } as Change);
@@ -48,7 +48,7 @@ test("a placing and each transition, and no change that is none", () => {
   });
 });
 
-test("whoever falls behind the window is told how many it missed, and goes on with those that are held", () => {
+test("a reader that falls behind the window is told how many events it missed, and goes on with those that are held", () => {
   const events = recording(4);
   for (let n = 1; n <= 10; n++) events.placed("orders", order(`o-${n}`));
   const { missed, events: found, upTo } = events.after(2, 3);
@@ -68,7 +68,7 @@ test("whoever falls behind the window is told how many it missed, and goes on wi
   assert.deepEqual(events.after(10, 3), { missed: 0, events: [], upTo: 10 });
 });
 
-test("waiting ends with the next event, with the end, or when it is given up", async () => {
+test("waiting for the next event ends with the event, with the end of the events, or when the reader gives up", async () => {
   const events = recording();
   const woken: string[] = [];
   const next = new Promise<void>((resolve) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createHistogram, cumulative, observe, quantile } from "../../../src/engine/telemetry/meter.ts";
 
-test("a quantile is right to an eighth, from a millisecond to a month", () => {
+test("a quantile is exact to an eighth, from a millisecond to a month", () => {
   for (const scale of [1, 7, 100, 12_345, 86_400_000]) {
     const histogram = createHistogram();
     for (let n = 1; n <= 1_000; n++) observe(histogram, (n * scale) / 100);
@@ -14,7 +14,7 @@ test("a quantile is right to an eighth, from a millisecond to a month", () => {
   }
 });
 
-test("nothing has no quantile; what is negative counts as nothing, what is too long as the longest", () => {
+test("an empty histogram has no quantile, a negative time counts as 0, and a time past the range as the longest", () => {
   const histogram = createHistogram();
   assert.equal(quantile(histogram, 0.5), null);
   observe(histogram, -5);
@@ -25,7 +25,7 @@ test("nothing has no quantile; what is negative counts as nothing, what is too l
   assert.equal(histogram.count, 2);
 });
 
-test("powers of two are bounds: how many lie under each", () => {
+test("the cumulative counts have the powers of two as their bounds", () => {
   const histogram = createHistogram();
   for (const milliseconds of [0, 1, 2, 3, 4, 7, 8, 1_000, 1_023, 1_024]) observe(histogram, milliseconds);
   const under = new Map(cumulative(histogram).map(({ underMilliseconds, count }) => [underMilliseconds, count]));

@@ -43,7 +43,7 @@ function metering() {
   return { clock, meter, move, place, rowOf };
 }
 
-test("a minute has what was placed, finished and tried, and each status's time and depth", () => {
+test("a minute counts the orders placed and finished and the attempts, and has each status's times and depth", () => {
   const { clock, meter, move, place, rowOf } = metering();
   const orders = [place(), place(), place()];
   clock.advance(2);
@@ -80,7 +80,7 @@ test("a minute has what was placed, finished and tried, and each status's time a
   assert.equal(rowOf(lasting, "shipped")?.depth, 0);
 });
 
-test("minutes in which nothing happened are there too, with what stood where", () => {
+test("minutes in which nothing happened are there too, with the depth of each status", () => {
   const { clock, meter, place, rowOf } = metering();
   place();
   clock.advance(3 * 60);
@@ -99,7 +99,7 @@ test("minutes in which nothing happened are there too, with what stood where", (
   assert.deepEqual(meter.minutes(1), minutes.slice(3));
 });
 
-test("a day is kept and no more, however long nobody asks", () => {
+test("the meter keeps one day, however long the minutes are not read", () => {
   const { clock, meter, place } = metering();
   place();
   clock.advance(10 * 86_400);

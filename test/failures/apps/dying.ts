@@ -2,12 +2,12 @@ import { defineWorkflow, final, type HandlerContext, implement } from "cauce";
 import { z } from "zod";
 import { type HandlerLog, openHandlerLog } from "../../../scripts/crash/handlerLog.ts";
 
-/** Names the file in which the handlers note their runs. */
+/** The variable that names the file in which the handlers note their runs. */
 export const runsVariable = "DYING_RUNS";
 
 const data = z.object({
   does: z.enum(["nothing", "wait", "exit", "allocate"]),
-  /** What a handler that waits waits for. */
+  /** The URL whose answer a waiting handler waits for. */
   url: z.url().optional(),
 });
 
@@ -22,7 +22,7 @@ function dying<Name extends string>(name: Name, open: { readonly attempts: numbe
   });
 }
 
-/** Does what an order asks for; of two of these, the process does not survive. */
+/** Does what an order asks for. The process does not survive `exit` and `allocate`. */
 async function run(order: z.output<typeof data>, { signal }: HandlerContext): Promise<"done"> {
   if (order.does === "exit") process.exit(9);
   if (order.does === "allocate") {

@@ -2,15 +2,15 @@ import { defineWorkflow, final, implement } from "cauce";
 import { z } from "zod";
 import { openHandlerLog } from "../../../scripts/crash/handlerLog.ts";
 
-/** Names the file in which the handlers note their runs. */
+/** The variable that names the file in which the handlers note their runs. */
 export const runsVariable = "FILLING_RUNS";
 
 const filling = defineWorkflow({
   name: "filling",
   data: z.object({
-    /** What the handler waits for before it ends. */
+    /** The URL whose answer the handler waits for before it ends. */
     url: z.url().optional(),
-    /** What fills the disk. */
+    /** The text that fills the disk. */
     padding: z.string().default(""),
   }),
   initial: "open",

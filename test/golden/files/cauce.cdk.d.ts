@@ -9,10 +9,6 @@ import { z } from "zod";
 
 // Exported:
 
-export type Access = {
-    readonly keys: string;
-} | "public";
-
 export class Cauce extends Construct {
     readonly topology: Topology;
     readonly table: Table;
@@ -26,7 +22,7 @@ export class Cauce extends Construct {
 export interface CauceProps extends TopologyOptions {
     readonly app: App;
     readonly module: string;
-    readonly access?: Access | undefined;
+    readonly access?: ApiKeys | undefined;
     readonly retentionDays?: number | undefined;
     readonly metrics?: boolean | undefined;
     readonly codeOf?: ((plan: FunctionPlan) => string) | undefined;
@@ -38,6 +34,8 @@ export interface Throttle {
     readonly ratePerSecond: number;
     readonly burst: number;
 }
+
+export { ApiKeys as Access };
 
 // What these are made of:
 
@@ -52,6 +50,10 @@ type AnyHandler = (order: Order, context: HandlerContext & Record<string, unknow
 
 type AnyWorkflow = Workflow<any, any, any>;
 
+type ApiKeys = {
+    readonly keys: string;
+} | "public";
+
 interface App<W extends AnyWorkflow = AnyWorkflow, Resources extends object = object> {
     readonly workflow: W;
     readonly handlers: Readonly<Record<string, AnyHandler | LazyHandler<AnyHandler>>>;
@@ -62,6 +64,8 @@ interface App<W extends AnyWorkflow = AnyWorkflow, Resources extends object = ob
 type Compute = "lambda" | "kubernetes";
 
 type DeliveryMode = "standard" | "fifo";
+
+type Duty = "serve" | "work" | "maintain";
 
 interface FinalStatus {
     readonly final: true;
@@ -75,13 +79,8 @@ interface FinalStatus {
     readonly retired?: never;
 }
 
-interface FunctionPlan {
-    readonly name: string;
+interface FunctionPlan extends ProcessPlan {
     readonly role: FunctionRole;
-    readonly statuses: readonly string[];
-    readonly publishes: boolean;
-    readonly timeoutSeconds: number;
-    readonly memoryMegabytes: number;
 }
 
 type FunctionRole = "request" | "processing" | "sweep";
@@ -127,6 +126,11 @@ interface Log {
     error(fields: Record<string, unknown>, message: string): void;
 }
 
+interface MappingLimits {
+    readonly batchSize: number;
+    readonly concurrencyMost: number;
+}
+
 interface Messaging {
     readonly topic: Topic;
     readonly queues: ReadonlyMap<string, {
@@ -161,12 +165,23 @@ interface Order<Data = unknown, Results = Record<string, unknown>, Status extend
     readonly historyOmitted: number;
 }
 
-interface PodPlan {
+interface PodPlan extends ProcessPlan {
     readonly role: PodRole;
-    readonly publishes: boolean;
 }
 
 type PodRole = "api" | "work" | "sweeper";
+
+interface ProcessPlan {
+    readonly name: string;
+    readonly duty: Duty;
+    readonly statuses: readonly string[];
+    readonly publishes: boolean;
+    readonly timeoutSeconds: number;
+    readonly slots: number;
+    readonly processesMax: number | undefined;
+    readonly memoryMegabytes: number;
+    readonly cpu?: number;
+}
 
 type Processors = "shared" | "per-status";
 
@@ -189,12 +204,10 @@ interface RetryPolicy {
 
 type ShownExtras = Readonly<Record<never, never>>;
 
-interface SourcePlan {
+interface SourcePlan extends MappingLimits {
     readonly status: string;
     readonly queue: string;
     readonly function: string;
-    readonly batchSize: number;
-    readonly concurrencyMost: number;
 }
 
 type StatusDefinition<Name extends string = string> = HandledStatus<Name> | WaitingStatus<Name> | FinalStatus;
@@ -215,6 +228,7 @@ interface Topology {
     readonly topic: string;
     readonly queues: readonly QueuePlan[];
     readonly unrouted: UnroutedPlan;
+    readonly processes: readonly ProcessPlan[];
     readonly functions: readonly FunctionPlan[];
     readonly pods: readonly PodPlan[];
     readonly sources: readonly SourcePlan[];

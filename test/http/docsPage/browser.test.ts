@@ -22,12 +22,12 @@ describe("/docs in a browser", { skip }, () => {
   const auth = { keys: [{ name: "reader", role: "read" as const, sha256: key.sha256 }] };
   let browser: Browser;
   before(async () => {
-    // The sandbox needs rights that containers seldom give, and the page is our own.
+    // Chromium's sandbox needs rights that containers seldom give, and the page is our own.
     browser = await chromium.launch({ executablePath: executablePath as string, args: ["--no-sandbox"] });
   });
   after(() => browser.close());
 
-  /** A page on a server of the example, with everything that it asked for and complained of. */
+  /** Opens a page on a server of the example, and notes its requests and its errors. */
   async function opened(
     { secured, width = 1280, dark = false }: { secured: boolean; width?: number; dark?: boolean },
     use: (page: Page, asked: readonly string[], complaints: readonly string[]) => Promise<void>,
@@ -86,7 +86,7 @@ describe("/docs in a browser", { skip }, () => {
     });
   });
 
-  test("asks for a key, says when it is wrong, and keeps it nowhere", async () => {
+  test("asks for a key, says when the key is wrong, and stores it nowhere", async () => {
     await opened({ secured: true }, async (page) => {
       await page.getByLabel("Key").fill("wrong");
       await page.keyboard.press("Enter");

@@ -14,7 +14,7 @@ const inside = (html: string, name: string) => [
   ...html.matchAll(new RegExp(`<${name}(?: [^>]*)?>([\\s\\S]*?)</${name}>`, "g")),
 ];
 
-test("the page is HTML with its style and script in it, and needs no key", async (t) => {
+test("the docs page is HTML with its style and script inside, and needs no key", async (t) => {
   const { html, headers } = await served(t);
   assert.equal(headers.get("content-type"), "text/html; charset=utf-8");
   assert.match(html, /^<!doctype html>\n<html lang="en">/);
@@ -23,7 +23,7 @@ test("the page is HTML with its style and script in it, and needs no key", async
   assert.equal(inside(html, "script").length, 1);
 });
 
-test("its tags are closed in the order in which they were opened, and its ids are used once", async (t) => {
+test("the docs page closes its tags in order, and uses each id once", async (t) => {
   const { html } = await served(t);
   const frame = html.replace(/<(style|script)(?: [^>]*)?>[\s\S]*?<\/\1>/g, "");
   const open: string[] = [];
@@ -40,7 +40,7 @@ test("its tags are closed in the order in which they were opened, and its ids ar
   assert.equal(inside(frame, "h1").length, 1);
 });
 
-test("the browser may run what is in the page, talk to this server, and nothing else", async (t) => {
+test("the docs page lets the browser run the page's own code and call this server, and nothing else", async (t) => {
   const { html, headers } = await served(t);
   const policy = new Map(
     (headers.get("content-security-policy") ?? "").split("; ").map((rule) => {
@@ -56,7 +56,7 @@ test("the browser may run what is in the page, talk to this server, and nothing 
   for (const name of ["base-uri", "form-action", "frame-ancestors"]) assert.equal(policy.get(name), "'none'");
 });
 
-test("the page names nothing outside of this server, and makes no HTML of text", async (t) => {
+test("the docs page names no other server, and makes no HTML of text", async (t) => {
   const { html } = await served(t);
   assert.doesNotMatch(html, /(?:https?:)?\/\/[a-z0-9-]+\.[a-z]/i);
   assert.doesNotMatch(html, /url\(|@import|\bimport\b\s*[({"]|^export /m);

@@ -17,7 +17,7 @@ const auth = {
   ],
 };
 
-/** The same document, but that an answer may hold nothing that it does not name. Clients must take more. */
+/** Closes the document's schemas, so that an answer may hold only named fields. Clients must accept more. */
 function closed(document: OpenApi): OpenApi {
   const close = (schema: unknown): unknown => {
     if (schema === null || typeof schema !== "object") return schema;
@@ -31,7 +31,7 @@ function closed(document: OpenApi): OpenApi {
   return { ...document, components: { ...document.components, schemas } };
 }
 
-/** Asks, and checks the answer against what the document says of the route and status. */
+/** Makes `ask`, which sends a request and checks the answer against the document's route and status. */
 function asking(
   document: OpenApi,
   request: (method: string, path: string, options?: RequestOptions) => Promise<Response>,
@@ -78,7 +78,7 @@ function asking(
   };
 }
 
-test("what every route answers is what the document says", async (t) => {
+test("every route answers as the document says", async (t) => {
   const { engines, request, start, logged } = await serving(t, { auth });
   await start();
   const document = documentOf(engines.map(({ workflow }) => workflow));
@@ -167,7 +167,7 @@ test("what every route answers is what the document says", async (t) => {
   }
 });
 
-test("an event is what the document says", async (t) => {
+test("an event is as the document says", async (t) => {
   const { engines, request, place } = await serving(t);
   const document = documentOf(engines.map(({ workflow }) => workflow));
   const response = await request("GET", "/events");
@@ -182,7 +182,7 @@ test("an event is what the document says", async (t) => {
   await reader.cancel();
 });
 
-test("what a server answers that cannot is what the document says", async (t) => {
+test("a server whose store fails answers as the document says", async (t) => {
   const { engines } = await serving(t);
   const [engine] = engines as [Engine];
   const document = documentOf([engine.workflow]);

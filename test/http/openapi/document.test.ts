@@ -11,7 +11,7 @@ import { createComponents } from "../../../src/http/openapi/components.ts";
 import { referenceRoutes } from "../../../src/http/openapi/routes.ts";
 import { putWorkflowSchemas } from "../../../src/http/openapi/workflowSchemas.ts";
 import { allWorkflowsRoutes, healthRoutes, workflowRoutes } from "../../../src/http/routes.ts";
-import { observedRoutes } from "../../../src/http/telemetry.ts";
+import { telemetryRoutes } from "../../../src/http/telemetry.ts";
 import { boundOf, serving } from "../serving.ts";
 import { assertValid, checkerOf, documentOf, operationsOf, referenceTo } from "./reading.ts";
 
@@ -23,7 +23,7 @@ test("every route of the server is described with its role, and no other", async
   assert.ok(engine);
   const all = boundOf([engine]);
   const body = { required: async () => ({}), optional: async () => ({}) };
-  const observed = observedRoutes([engine], observation, clock);
+  const telemetry = telemetryRoutes([engine], observation, clock);
   const served = new Map(
     [
       ...all.flatMap((each) =>
@@ -31,7 +31,7 @@ test("every route of the server is described with its role, and no other", async
       ),
       ...allWorkflowsRoutes(all, { body }),
       ...healthRoutes(() => true),
-      ...observed,
+      ...telemetry,
       ...referenceRoutes({ bound: all, basePath: "", secured: true }),
     ].map(({ method, path, access }) => [anyNames(`${method} ${path}`), access ?? "none"]),
   );
@@ -40,14 +40,14 @@ test("every route of the server is described with its role, and no other", async
   assert.deepEqual(described, served);
 
   const log = { info() {}, warn() {}, error() {} };
-  const app = createApp({ bound: all, auth: undefined, log, observed, ready: () => true });
+  const app = createApp({ bound: all, auth: undefined, log, telemetry, ready: () => true });
   assert.deepEqual(
     new Set(app.routes.map(({ method, path }) => anyNames(`${method} ${path}`))),
     new Set(served.keys()),
   );
 });
 
-test("roles, parameters and codes are told to people too", () => {
+test("every operation's description names its role, and every parameter is described", () => {
   const operations = operationsOf(documentOf([orders]));
   assert.equal(new Set([...operations.values()].map(({ operationId }) => operationId)).size, operations.size);
   for (const [route, { "x-role": role, description, parameters = [] }] of operations) {
@@ -57,7 +57,7 @@ test("roles, parameters and codes are told to people too", () => {
   }
 });
 
-test("an order's extras that are shown stand behind its other fields, and none does where the list is empty", () => {
+test("the schema of an order has its shown extras after the other fields, and none where the list is empty", () => {
   const schemasOf = (fields: ShownExtraFields) => {
     const components = createComponents({});
     const { examples } = putWorkflowSchemas(components, orders, operations, fields);
@@ -77,7 +77,7 @@ test("an order's extras that are shown stand behind its other fields, and none d
   assert.equal(bare.required.at(-1), "historyOmitted");
 });
 
-test("without API keys nothing is refused for one", () => {
+test("without API keys no operation has an answer 401 or 403", () => {
   const open = documentOf([orders], { secured: false });
   assert.equal(open.components.securitySchemes, undefined);
   for (const [route, { responses, security }] of operationsOf(open)) {
@@ -137,7 +137,7 @@ const named: z.ZodType<Tree> = z
     },
   })
   .meta({ id: "Node" });
-/** The same id in several schemas; and ids that no component may be called. */
+/** A schema whose id other schemas share. Some of their ids may not be the name of a component. */
 const address = z.object({ street: z.string() }).meta({ id: "Address" });
 
 const odd: readonly AnyWorkflow[] = [
@@ -170,17 +170,17 @@ const odd: readonly AnyWorkflow[] = [
   withData("scalar", z.string().min(1), z.strictObject({ sum: z.number() })),
 ];
 
-/** Data that has a property `$ref`. The validator takes every `$ref` for a reference, so it is not asked about these. */
+/** Data with a property `$ref`. The validator takes every `$ref` for a reference, so it does not check these. */
 const referring: readonly AnyWorkflow[] = [
   withData("examples", z.object({ $ref: z.string() }).meta({ examples: [{ $ref: "#/$defs/none" }] })),
 ];
 
-test("odd schemas give valid documents, alone and together", async () => {
+test("unusual schemas give valid documents, alone and together", async () => {
   for (const workflow of odd) await assertValid(documentOf([workflow]));
   await assertValid(documentOf(odd));
 });
 
-test("a schema takes in the document what it takes in the server", () => {
+test("a schema takes the same values in the document as in the server", () => {
   const values: Readonly<Record<string, readonly [fits: unknown[], others: unknown[]]>> = {
     records: [
       [{}, { a: 1, b: { deep: [true] } }],
@@ -236,7 +236,7 @@ test("a schema takes in the document what it takes in the server", () => {
   }
 });
 
-test("what an order shows has its defaults, and has a schema of its own only then", () => {
+test("data with defaults has a schema of its own for stored orders, and other data has none", () => {
   const { schemas } = documentOf(odd).components;
   assert.deepEqual(schemas["defaults.Data"]?.required, ["b"]);
   assert.deepEqual(schemas["defaults.StoredData"]?.required, ["a", "b"]);
@@ -246,7 +246,7 @@ test("what an order shows has its defaults, and has a schema of its own only the
   );
 });
 
-test("a retired status is none to move to", () => {
+test("a retired status is no target of a transition in the document", () => {
   const workflow = defineWorkflow({
     name: "old",
     data: z.object({}),

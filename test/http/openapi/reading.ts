@@ -27,7 +27,7 @@ export interface OpenApi extends Json {
   readonly components: { readonly schemas: Readonly<Record<string, Json>>; readonly securitySchemes?: Json };
 }
 
-/** The document as clients read it. */
+/** Makes the document as clients read it. */
 export function documentOf(
   workflows: readonly AnyWorkflow[],
   { basePath = "", secured = true }: { basePath?: string; secured?: boolean } = {},
@@ -35,7 +35,7 @@ export function documentOf(
   return JSON.parse(JSON.stringify(openApiDocument({ workflows, operations, basePath, secured, version: "1.2.3" })));
 }
 
-/** Every operation by method and path: `GET /orders`. */
+/** Gives every operation by method and path: `GET /orders`. */
 export function operationsOf({ paths }: OpenApi): Map<string, Operation> {
   return new Map(
     Object.entries(paths).flatMap(([path, methods]) =>
@@ -44,7 +44,7 @@ export function operationsOf({ paths }: OpenApi): Map<string, Operation> {
   );
 }
 
-/** Checks a document with a published validator, that its references lead somewhere, and that its schemas are schemas. */
+/** Asserts that a published validator accepts a document, that its references resolve, and that its schemas compile. */
 export async function assertValid(document: OpenApi): Promise<void> {
   const { valid, errors } = await new Validator().validate(structuredClone(document));
   assert.ok(valid, JSON.stringify(errors, null, 2));
@@ -62,7 +62,7 @@ function referencesOf(value: unknown): string[] {
 
 const unescaped = (part: string) => part.replaceAll("~1", "/").replaceAll("~0", "~");
 
-/** What a local reference leads to. */
+/** Gives the value that a local reference leads to. */
 export function at(document: OpenApi, reference: string): unknown {
   assert.match(reference, /^#\//);
   return reference
@@ -71,7 +71,7 @@ export function at(document: OpenApi, reference: string): unknown {
     .reduce<unknown>((inner, part) => (inner as Json | undefined)?.[unescaped(part)], document);
 }
 
-/** Checks a value against the schema that a reference leads to: the faults, or null. */
+/** Makes a check of a value against the schema of a reference. The check gives the faults, or null. */
 export function checkerOf(document: OpenApi): (reference: string, value: unknown) => string | null {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);
@@ -82,7 +82,7 @@ export function checkerOf(document: OpenApi): (reference: string, value: unknown
   };
 }
 
-/** The reference to a part of the document. */
+/** Makes the reference to a part of the document. */
 export function referenceTo(...parts: readonly string[]): string {
   return `#/${parts.map((part) => part.replaceAll("~", "~0").replaceAll("/", "~1")).join("/")}`;
 }

@@ -27,13 +27,13 @@ test("openapi.json is open where no keys are in use, and says so", async (t) => 
   assert.equal(document.components.securitySchemes, undefined);
 });
 
-test("the document is made once", async (t) => {
+test("the OpenAPI document is made once", async (t) => {
   const { request } = await serving(t);
   const [first, second] = await Promise.all([request("GET", "/openapi.json"), request("GET", "/openapi.json")]);
   assert.equal(await first.text(), await second.text());
 });
 
-test("HEAD works, and other methods are refused without telling more", async (t) => {
+test("openapi.json answers HEAD, and refuses other methods without revealing more", async (t) => {
   const { request } = await serving(t, { auth });
   const head = await request("HEAD", "/docs");
   assert.equal(head.status, 200);
@@ -46,7 +46,7 @@ test("HEAD works, and other methods are refused without telling more", async (t)
   await problemOf(await request("GET", "/docs/more", { headers: { authorization } }), 404, "route_not_found");
 });
 
-test("no workflow may have the name of a route of the server", () => {
+test("a workflow may not have the name of a route of the server", () => {
   for (const name of ["openapi", "openapi.json", "docs", "events", "stats", "metrics", "queues", "healthz", "readyz"]) {
     const define = () =>
       defineWorkflow({ name, data: z.object({}), initial: "a", statuses: { a: { to: ["b"], waits: true }, b: final } });

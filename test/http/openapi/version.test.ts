@@ -3,6 +3,6 @@ import { test } from "node:test";
 import manifest from "../../../package.json" with { type: "json" };
 import { version } from "../../../src/http/openapi/routes.ts";
 
-test("the version that is written down is that of package.json", () => {
+test("the version in the source is the version in package.json", () => {
   assert.equal(version, manifest.version);
 });

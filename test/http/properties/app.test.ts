@@ -29,7 +29,7 @@ const headerText = fc.oneof(
     .map((bytes) => String.fromCharCode(...bytes.map((byte) => (byte < 0x20 || byte === 0x7f ? 0x21 : byte)))),
   fc.constantFrom("x".repeat(255), "x".repeat(256), "x".repeat(9_000), " ", "a b", "__proto__"),
 );
-/** What stands where an id, a status or a workflow should: as it is, escaped, or escaped badly. */
+/** Texts in the place of an id, a status or a workflow: plain, escaped, or badly escaped. */
 const segment = fc.oneof(
   hostileText.map((text) => encodeURIComponent(text.toWellFormed())),
   fc.string({ unit: "grapheme-ascii", maxLength: 12 }).map((text) => text.replace(/[/?#\\]/g, "")),
@@ -61,7 +61,7 @@ const query = fc
   )
   .map((pairs) => (pairs.size === 0 ? "" : `?${pairs}`));
 
-test("whatever the body, an order is stored as it was sent or refused as a problem", async (t) => {
+test("any body is stored as it was sent or refused as a problem", async (t) => {
   const { request, lines } = await serving(t);
   const stored = new Map<string, string>();
   const bodies = fc.oneof(
@@ -81,7 +81,7 @@ test("whatever the body, an order is stored as it was sent or refused as a probl
       if (response.status === 202) {
         const { id, data } = JSON.parse(text) as Shown;
         const expected = JSON.parse(body.toString()) as Shown["data"];
-        // The schema takes these and leaves out the rest.
+        // The schema takes these fields and drops the others.
         for (const name of Object.keys(expected)) {
           if (!["customerId", "total", "extra"].includes(name)) delete expected[name];
         }

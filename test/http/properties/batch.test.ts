@@ -12,7 +12,7 @@ interface Answer {
 }
 
 const headers = { "content-type": "application/x-ndjson" };
-/** A body in pieces whose sizes come round and round. */
+/** Makes a body in pieces, whose sizes repeat. */
 function pieces(body: Buffer, sizes: readonly number[]): ReadableStream<Uint8Array> {
   return ReadableStream.from(
     (function* () {
@@ -25,7 +25,7 @@ function pieces(body: Buffer, sizes: readonly number[]): ReadableStream<Uint8Arr
   );
 }
 
-test("however lines are cut, each is answered in its order, and what is answered 202 is stored once", async (t) => {
+test("lines are answered in their order however they are cut, and each line answered with 202 is stored once", async (t) => {
   const { request, lines: logged } = await serving(t, { bodyBytesMax: 2_000 });
   const stored = new Map<string, unknown>();
   await fc.assert(
@@ -36,7 +36,7 @@ test("however lines are cut, each is answered in its order, and what is answered
       async (sent, ended, sizes) => {
         const whole = Buffer.concat(sent.flatMap((bytes, n) => (n === 0 ? [bytes] : [Buffer.from("\n"), bytes])));
         const body = ended ? Buffer.concat([whole, Buffer.from("\n")]) : whole;
-        // Pieces of a byte each would make the nested lines a test of patience.
+        // Pieces of one byte would make the nested lines take too long.
         const least = Math.ceil(body.length / 2_000);
         const response = await request("POST", "/orders/batch", {
           body: pieces(
@@ -50,7 +50,7 @@ test("however lines are cut, each is answered in its order, and what is answered
           .split("\n")
           .slice(0, -1)
           .map((text) => JSON.parse(text) as Answer);
-        // A line that is no text is not blank.
+        // A line that is no UTF-8 is not blank.
         const expected = sent.flatMap((bytes, n) => (bytes.toString().trim() === "" ? [] : [n + 1]));
         assert.deepEqual(
           answers.map(({ line }) => line).filter((number) => sent[number - 1]?.toString().trim() !== ""),

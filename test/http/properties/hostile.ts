@@ -15,14 +15,14 @@ import { httpStatusOf } from "../../../src/http/problem.ts";
 import { listen } from "../../../src/node/server.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 
-/** Any text that JavaScript can hold, halves of surrogate pairs and the keys that pollute prototypes among it. */
+/** Any text that JavaScript can hold, with halves of surrogate pairs and keys that pollute prototypes. */
 export const hostileText = fc.oneof(
   fc.string({ unit: "binary", maxLength: 12 }),
   fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 6 }).map((codes) => String.fromCharCode(...codes)),
   fc.constantFrom("__proto__", "constructor", "prototype", "toString", "hasOwnProperty", "\u2028", "\0", ""),
 );
 
-/** The text of any JSON value: keys may come twice, numbers may be huge, texts may be no Unicode. */
+/** The text of any JSON value. Keys may come twice, numbers may be huge, and texts may be no Unicode. */
 export const jsonText = fc.letrec<{ value: string }>((tie) => ({
   value: fc.oneof(
     { depthSize: "small", withCrossShrink: true },
@@ -36,14 +36,14 @@ export const jsonText = fc.letrec<{ value: string }>((tie) => ({
   ),
 })).value;
 
-/** A value nested so deep. */
+/** The text of a JSON value with 1 to 60,000 levels of nesting. */
 export const nestedText = fc
   .tuple(fc.constantFrom(1, 100, 254, 255, 256, 257, 5_000, 60_000), fc.boolean())
   .map(([depth, lists]) =>
     lists ? `${"[".repeat(depth)}${"]".repeat(depth)}` : `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`,
   );
 
-/** Data of an order that the schema takes, when what is in `extra` can be stored. */
+/** The text of data that the schema takes where the value of `extra` can be stored. */
 export const dataText = fc
   .tuple(fc.oneof({ weight: 4, arbitrary: jsonText }, nestedText), hostileText)
   .map(([extra, key]) => `{"customerId":"c-1","extra":${extra},${JSON.stringify(key)}:1}`);
@@ -64,7 +64,7 @@ const line = fc.oneof(
   hostileText.map(withoutLineEnds),
   fc.constantFrom("", " ", "\r", "\uFEFF", "{", `{"data":{"customerId":"${"x".repeat(3_000)}"}}`),
 );
-/** A line of a batch, which may be none. */
+/** The bytes of a batch's line, which may be no JSON. */
 export const lineBytes = fc.oneof(
   { weight: 5, arbitrary: line.map((text) => Buffer.from(text)) },
   fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0x0a ? 0xff : byte)))),
@@ -77,7 +77,7 @@ export function assertUnpolluted(): void {
   assert.equal(({} as { admin?: unknown }).admin, undefined);
 }
 
-/** That an answer is no fault of the server, and a problem with a known code where it is a refusal. Returns its text. */
+/** Asserts that an answer is no server error, and that a refusal is a problem with a known code. Returns its text. */
 export async function fairText(response: Response): Promise<string> {
   const text = await response.text();
   assertFair(response.status, response.headers.get("content-type") ?? "", text);
@@ -104,7 +104,7 @@ const orders = implement(
   { handlers: {} },
 );
 
-/** A server on a free port of loopback over a store on disk, with time standing still. Closed when the test ends. */
+/** Starts a server on loopback over a store on disk, whose clock stands still. Closes it when the test ends. */
 export async function serving(t: TestContext, limits: { headersSeconds?: number; bodySeconds?: number } = {}) {
   const directory = await mkdtemp(join(tmpdir(), "cauce-hostile-"));
   const clock = fakeClock();
@@ -116,7 +116,7 @@ export async function serving(t: TestContext, limits: { headersSeconds?: number;
     clock,
     log: { info: () => {}, warn: note, error: note },
   });
-  const server = await listen((request, help) => cauce.fetch(request, help), {
+  const server = await listen((request, server) => cauce.fetch(request, server), {
     host: "127.0.0.1",
     port: 0,
     ...limits,
@@ -142,11 +142,11 @@ export async function serving(t: TestContext, limits: { headersSeconds?: number;
     clock,
     close,
     origin: `http://127.0.0.1:${port}`,
-    /** A connection that is destroyed at the end. */
+    /** Opens a connection that is destroyed at the end. */
     open(): Socket {
       const socket = connect(port, "127.0.0.1");
       sockets.add(socket);
-      // The server hangs up on whoever misbehaves, with data still on its way.
+      // The server hangs up on a client that misbehaves, with data still under way.
       socket.on("error", () => {});
       socket.on("close", () => sockets.delete(socket));
       return socket;

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { serving } from "./hostile.ts";
 
-// The system holds some 4 MB for each reader that does not read; it takes more than that until one stands still.
+// The system buffers some 4 MB for each reader that does not read. A reader blocks only after that.
 const ordersCount = 24_000;
 
-test("readers of events that do not read or go away hold up nobody and leave nothing", async (t) => {
+test("readers of events that do not read or that leave hold up no other client and leave nothing behind", async (t) => {
   const { cauce, clock, open, close } = await serving(t);
   const quiet = clock.timers;
   const openHandles = () => process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP")).length;
@@ -28,7 +28,7 @@ test("readers of events that do not read or go away hold up nobody and leave not
     seen += text;
   });
   good.resume();
-  // Half of them go away in the middle, half stay and never read.
+  // Half of the readers leave in the middle, and half stay and never read.
   for (let placed = 0; placed < ordersCount; placed += 500) {
     await Promise.all(Array.from({ length: 500 }, () => cauce.place("orders", { customerId: "c" })));
     if (placed === ordersCount / 2) for (const reader of readers.splice(0, 10)) reader.resetAndDestroy();

@@ -5,7 +5,7 @@ import { assertUnpolluted, dataText, fairText, hostileText, jsonText, serving } 
 
 const json = { "content-type": "application/json" };
 
-test("what a store on disk answered 202 is in it as it was sent, and nothing else is", async (t) => {
+test("a store on disk holds what was answered with 202 as it was sent, and nothing else", async (t) => {
   const { cauce, assertServes } = await serving(t);
   const ask = async (path: string, init?: RequestInit) => cauce.fetch(new Request(`http://a${path}`, init));
   const stored = new Map<string, unknown>();
@@ -17,7 +17,7 @@ test("what a store on disk answered 202 is in it as it was sent, and nothing els
       const text = await fairText(response);
       assert.ok([200, 202, 400, 409, 413, 422].includes(response.status), text);
       assertUnpolluted();
-      // -0 has no JSON of its own.
+      // JSON has no -0.
       if (response.status === 202) stored.set(JSON.parse(text).id, JSON.parse(JSON.stringify(JSON.parse(body))));
     }),
     { numRuns: 250 },
@@ -33,7 +33,7 @@ test("what a store on disk answered 202 is in it as it was sent, and nothing els
   await assertServes();
 });
 
-test("a store on disk takes any filter, cursor and id for what it is", async (t) => {
+test("a store on disk answers any filter, cursor and id without a server error", async (t) => {
   const { cauce } = await serving(t);
   const ask = async (path: string, init?: RequestInit) => cauce.fetch(new Request(`http://a${path}`, init));
   const ids: string[] = [];

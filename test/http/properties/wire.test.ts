@@ -7,19 +7,19 @@ import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { assertFair, fairText, hostileText, lineBytes, serving } from "./hostile.ts";
 
-/** Everything that comes until the connection is closed. */
+/** Reads everything that comes until the connection is closed. */
 async function textOf(socket: Socket): Promise<string> {
   let text = "";
   socket.setEncoding("latin1");
   socket.on("data", (chunk: string) => {
     text += chunk;
   });
-  // Not `once`, which rejects where the server hangs up with data still on its way.
+  // `once` would reject where the server hangs up with data still under way.
   if (!socket.closed) await new Promise((resolve) => socket.once("close", resolve));
   return text;
 }
 
-/** Checks the answers in what a server sent; those that it was not let finish are left alone. */
+/** Checks the whole answers in a server's text, and skips cut-off ones. */
 function assertAnswersFair(text: string): void {
   for (const answer of text.split(/(?=HTTP\/1\.1 \d{3} )/)) {
     const [head = "", body = ""] = answer.split("\r\n\r\n");
@@ -28,7 +28,7 @@ function assertAnswersFair(text: string): void {
     const type = /^content-type: (.*)$/im.exec(head)?.[1] ?? "";
     const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1]);
     if (status >= 400) assert.ok(length > 0, answer);
-    // Read a character for each byte, which lengths count; the text itself is UTF-8.
+    // Each character is a byte, as lengths are in bytes. The text itself is UTF-8.
     const read = Buffer.from(body, "latin1").toString();
     if (body.length >= length || status < 200 || status >= 500) assertFair(status, type, read);
   }
@@ -39,7 +39,7 @@ const post = (path: string, headers: string, body: string) =>
 const order = '{"customerId":"c-1"}';
 const batch = `{"data":${order}}\n{"data":${order}}\n`;
 
-/** The ids in the whole list, page by page. */
+/** Reads the ids of every order, page by page. */
 async function listed(origin: string): Promise<string[]> {
   const ids: string[] = [];
   for (let cursor = ""; ; ) {
@@ -51,7 +51,7 @@ async function listed(origin: string): Promise<string[]> {
   }
 }
 
-test("whatever bytes come over a connection, it is answered or closed", async (t) => {
+test("a connection is answered or closed, whatever bytes come over it", async (t) => {
   const { origin, open, assertServes } = await serving(t);
   const templates = fc.constantFrom(
     post("/orders", `Content-Length: ${order.length}`, order),
@@ -84,7 +84,7 @@ test("whatever bytes come over a connection, it is answered or closed", async (t
       const socket = open();
       const text = textOf(socket);
       socket.write(bytes.subarray(0, at));
-      // The end: nothing more will come, and the server may close as soon as it has answered.
+      // The client sends no more, so the server may close as soon as it has answered.
       socket.end(bytes.subarray(at));
       const received = await text;
       assertAnswersFair(received);
@@ -105,7 +105,7 @@ test("a body that is shorter or longer than its length stores an order at most o
       const socket = open();
       const text = textOf(socket);
       socket.write(post("/orders", `Connection: close\r\nContent-Length: ${order.length + more}`, order));
-      // Otherwise it would have its minute.
+      // Without the end the server would wait a minute for the body.
       if (more > 0) socket.end();
       const received = await text;
       assertAnswersFair(received);
@@ -118,7 +118,7 @@ test("a body that is shorter or longer than its length stores an order at most o
   assert.deepEqual((await listed(origin)).sort(), answered.sort());
 });
 
-test("a batch cut anywhere on its way is stored as far as it was answered", async (t) => {
+test("a batch that is sent in pieces is stored as far as it was answered", async (t) => {
   const { origin, open } = await serving(t);
   const answered: string[] = [];
   await fc.assert(
@@ -168,7 +168,7 @@ test("300 bodies that never end are answered with 408 and closed", async (t) => 
     Array.from({ length: 300 }, async (_, n) => {
       const socket = open();
       socket.write(post("/orders", `Expect: 100-continue\r\n${heads[n % 2]}`, ""));
-      // The server asks for the body once it reads it.
+      // The server asks for the body (100 Continue) when it reads it.
       await once(socket, "data");
       socket.write(n % 2 === 0 ? "{" : "1\r\n{\r\n");
       return textOf(socket);
@@ -181,12 +181,12 @@ test("300 bodies that never end are answered with 408 and closed", async (t) => 
   assert.deepEqual(await listed(origin), []);
 });
 
-test("endless bodies are answered with 413 and closed, and an endless line is not held", async (t) => {
+test("endless bodies are answered with 413 and closed, and an endless line is not kept in memory", async (t) => {
   const { origin, open, assertServes } = await serving(t);
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;
   const heldBytes = () => {
-    // What a collection finds dead a thread of its own frees, when it gets to it; the next one waits for that.
+    // A thread of V8's frees what a collection found dead, some time later. The next collection waits for that thread.
     for (let n = 0; n < 2; n++) collect();
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     return heapUsed + arrayBuffers;
@@ -229,8 +229,8 @@ test("endless bodies are answered with 413 and closed, and an endless line is no
   await assertServes();
 });
 
-test("2,000 idle connections and 200 half requests keep nobody from placing an order", async (t) => {
-  // Time enough to open them all on a machine that is busy, before the first is cut off.
+test("2,000 idle connections and 200 half requests do not keep a client from placing an order", async (t) => {
+  // The limit is long enough to open every connection on a busy machine before the first is cut off.
   const { origin, open, close } = await serving(t, { headersSeconds: 600 });
   const sockets = Array.from({ length: 2_200 }, open);
   await Promise.all(sockets.map((socket) => once(socket, "connect")));

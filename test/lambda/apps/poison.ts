@@ -5,8 +5,8 @@ import { processingHandler, type SqsEvent } from "../../../src/lambda/index.ts";
 import { invocation } from "../eventSource.ts";
 
 /**
- * An order of `dies` ends the process of its handler, each time. Two attempts, so it runs three times. One that is
- * `slow` is still at it when another beside it does so.
+ * An order with `dies` ends its handler's process in every run. With two attempts it runs three times. The handler of a
+ * `slow` order still runs when an order beside it ends the process.
  */
 export const workflow = defineWorkflow({
   name: "poisoned",
@@ -30,7 +30,7 @@ export const app = implement(workflow, {
   },
 });
 
-// Run by itself it is the processing function's process: one event in, one answer out.
+// Run by itself, this file is the processing function's process: it reads one event and writes one answer.
 if (import.meta.main) {
   const event = JSON.parse(await text(process.stdin)) as SqsEvent;
   const answer = await processingHandler(app)(event, invocation());

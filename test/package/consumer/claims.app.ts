@@ -1,7 +1,7 @@
 import { type DataOf, defineWorkflow, final, type Handler, implement } from "cauce";
 import { z } from "zod";
 
-// A workflow of somebody who installed the package, in TypeScript, with types of its own to strip.
+// A workflow in a project that installed the package, in TypeScript, with types of its own to strip.
 export const claims = defineWorkflow({
   name: "claims",
   data: z.object({ policy: z.string(), amount: z.number().positive() }),

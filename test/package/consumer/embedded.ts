@@ -3,7 +3,7 @@ import { sqlite } from "cauce/sqlite";
 import { type FakeClock, fakeClock, given, memory } from "cauce/testing";
 import app, { type Claim, claims } from "./claims.app.ts";
 
-// Every entry of the package that a program imports, as its types have it.
+// Uses every entry of the package that a program may import, as the entry's types allow.
 
 export async function file(directory: string, claim: Claim): Promise<string> {
   const cauce: Cauce = await createCauce({ apps: app, backend: sqlite({ directory }), delivery: "fifo" });

@@ -4,8 +4,8 @@ import { fakeClock, given, memory } from "cauce/testing";
 import { z } from "zod";
 import app, { type Claim, claims } from "./claims.app.ts";
 
-// Wrong code: each line after a directive must not compile. Were a type of the package missing, so that everything
-// fits, these would be errors themselves.
+// Each line after a directive is wrong and must not compile. If a type of the package were missing and everything
+// fitted, the directives themselves would be errors.
 
 defineWorkflow({
   name: "wrong",

@@ -1,18 +1,12 @@
-import { deliveryOf, type Fault, standard, withExtra, withSuperseded } from "./fault.ts";
+import { type Fault, standard, withExtraOnSuperseded, withSuperseded } from "./fault.ts";
 
-/** Against law 9. */
+/** The faults against law 9. */
 export const backlog: readonly Fault[] = [
   {
     ...standard,
     law: 9,
     name: "each delivery that is superseded is one more",
-    wrap: (right) => {
-      const { extra, receive } = withExtra(right);
-      return {
-        receive,
-        ...withSuperseded(right, async (by) => extra.push(deliveryOf(by))),
-      };
-    },
+    wrap: (right) => withExtraOnSuperseded(right),
   },
   {
     ...standard,

@@ -3,7 +3,7 @@ import { type Fault, standard } from "./fault.ts";
 
 const never = new Promise<never>(() => {});
 
-/** Against laws 11 and 12. */
+/** The faults against laws 11 and 12. */
 export const closing: readonly Fault[] = [
   {
     ...standard,

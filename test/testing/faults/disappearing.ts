@@ -1,7 +1,7 @@
 import type { FailureGroup } from "../../../src/backend/port.ts";
 import { type Fault, standard, withCounts } from "./fault.ts";
 
-/** Against law 7. */
+/** The faults against law 7. */
 export const disappearing: readonly Fault[] = [
   {
     ...standard,

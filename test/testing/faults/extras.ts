@@ -1,9 +1,9 @@
 import type { StoredOrder } from "../../../src/core/order.ts";
-import { type Fault, mapPlaced, standard } from "./fault.ts";
+import { type Fault, mapPlaced, standard, withReceived } from "./fault.ts";
 
 const without = (order: StoredOrder): StoredOrder => ({ ...order, extrasJson: null });
 
-/** Against law 1, of an order's extras. */
+/** The faults against law 1 of an order's extras. */
 export const extras: readonly Fault[] = [
   {
     ...standard,
@@ -80,11 +80,9 @@ export const extras: readonly Fault[] = [
     wrap: (right) => {
       const inHand = new Set<string>();
       return {
-        async receive(options) {
-          const deliveries = await right.receive(options);
+        ...withReceived(right, (deliveries) => {
           for (const { orderId } of deliveries) inHand.add(orderId);
-          return deliveries;
-        },
+        }),
         commit: (change) => {
           inHand.delete(change.before.id);
           return right.commit(change);

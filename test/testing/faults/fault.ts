@@ -1,12 +1,13 @@
 import type { Backend, Counts, Delivery, DeliveryMode, LocatedBackend } from "../../../src/backend/port.ts";
 import type { Clock } from "../../../src/core/clock.ts";
+import type { Change } from "../../../src/core/decide.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 
-/** A way in which a backend breaks one law: what it does otherwise than the right backend under it. */
+/** A way in which a backend breaks one law: the methods that differ from those of the right backend under it. */
 export interface Fault {
   readonly name: string;
   readonly law: number;
-  /** In which mode it shows. */
+  /** The delivery in which the fault shows. */
   readonly delivery: DeliveryMode;
   wrap(right: LocatedBackend, clock: Clock): Partial<LocatedBackend>;
 }
@@ -14,7 +15,7 @@ export interface Fault {
 export const standard = { delivery: "standard" } as const;
 export const fifo = { delivery: "fifo" } as const;
 
-/** Hands out deliveries of its own besides the right ones. */
+/** Delivers `extra` besides the right deliveries. */
 export function withExtra(right: Backend): { extra: Delivery[]; receive: Backend["receive"] } {
   const extra: Delivery[] = [];
   return {
@@ -26,7 +27,47 @@ export function withExtra(right: Backend): { extra: Delivery[]; receive: Backend
   };
 }
 
-/** A backend that gives other counts than the right one. */
+/** Delivers, besides the right deliveries, the order that `orderOf` gives for a committed or stale change. */
+export function withExtraOnCommit(
+  right: Backend,
+  orderOf: (change: Change, committed: "committed" | "stale") => StoredOrder | undefined,
+): Pick<Backend, "receive" | "commit"> {
+  const { extra, receive } = withExtra(right);
+  return {
+    receive,
+    async commit(change) {
+      const committed = await right.commit(change);
+      const order = orderOf(change, committed);
+      if (order !== undefined) extra.push(deliveryOf(order));
+      return committed;
+    },
+  };
+}
+
+/** Delivers the order that supersedes a delivery at once, in place of queueing it, where `isExtra` is true of it. */
+export function withExtraOnSuperseded(
+  right: Backend,
+  isExtra: (by: StoredOrder) => boolean = () => true,
+): Pick<Backend, "receive" | "settle"> {
+  const { extra, receive } = withExtra(right);
+  return { receive, ...withSuperseded(right, async (by) => isExtra(by) && extra.push(deliveryOf(by))) };
+}
+
+/** Shows `onReceive` the deliveries of each receive before they are given. */
+export function withReceived(
+  right: Backend,
+  onReceive: (deliveries: readonly Delivery[]) => unknown,
+): Pick<Backend, "receive"> {
+  return {
+    async receive(options) {
+      const deliveries = await right.receive(options);
+      await onReceive(deliveries);
+      return deliveries;
+    },
+  };
+}
+
+/** Changes the counts of the right backend. */
 export function withCounts(right: Backend, change: (counts: Counts) => Partial<Counts>): Pick<Backend, "counts"> {
   return {
     async counts(asked) {
@@ -36,7 +77,7 @@ export function withCounts(right: Backend, change: (counts: Counts) => Partial<C
   };
 }
 
-/** What else a backend does with the order by which a delivery is superseded than to queue it. */
+/** Does `instead` with the order that supersedes a delivery, in place of queueing the order. */
 export function withSuperseded(
   right: Backend,
   instead: (by: StoredOrder) => Promise<unknown>,

@@ -1,6 +1,6 @@
 import { type Fault, standard } from "./fault.ts";
 
-/** Against law 4. */
+/** The faults against law 4. */
 export const fence: readonly Fault[] = [
   {
     ...standard,

@@ -1,8 +1,8 @@
 import { memory } from "../../../src/backend/memory/memory.ts";
 import type { Delivery } from "../../../src/backend/port.ts";
-import { deliveryOf, type Fault, fifo, standard, withExtra, withSuperseded } from "./fault.ts";
+import { deliveryOf, type Fault, fifo, standard, withExtra, withExtraOnSuperseded } from "./fault.ts";
 
-/** Against law 8. */
+/** The faults against law 8. */
 export const groups: readonly Fault[] = [
   {
     ...fifo,
@@ -47,7 +47,7 @@ export const groups: readonly Fault[] = [
   {
     ...fifo,
     law: 8,
-    name: "a retry holds back everybody",
+    name: "a retry holds back every group",
     wrap: (right, clock) => {
       let until = 0;
       return {
@@ -129,7 +129,7 @@ export const groups: readonly Fault[] = [
   {
     ...fifo,
     law: 8,
-    name: "what an operator puts back goes before the others",
+    name: "an order that an operator puts back goes before the others",
     wrap: (right) => {
       const { extra, receive } = withExtra(right);
       return {
@@ -145,13 +145,7 @@ export const groups: readonly Fault[] = [
   {
     ...fifo,
     law: 8,
-    name: "what is put back goes before the others",
-    wrap: (right) => {
-      const { extra, receive } = withExtra(right);
-      return {
-        receive,
-        ...withSuperseded(right, async (by) => extra.push(deliveryOf(by))),
-      };
-    },
+    name: "an order that supersedes a delivery goes before the others",
+    wrap: (right) => withExtraOnSuperseded(right),
   },
 ];

@@ -1,6 +1,6 @@
 import { type Fault, standard } from "./fault.ts";
 
-/** Against law 6. */
+/** The faults against law 6. */
 export const leases: readonly Fault[] = [
   {
     ...standard,

@@ -1,9 +1,17 @@
 import type { ListQuery } from "../../../src/backend/port.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
-import { deliveryOf, type Fault, mapPlaced, standard, withExtra, withSuperseded } from "./fault.ts";
+import {
+  deliveryOf,
+  type Fault,
+  mapPlaced,
+  standard,
+  withExtraOnCommit,
+  withExtraOnSuperseded,
+  withReceived,
+} from "./fault.ts";
 
-/** Against law 10. */
+/** The faults against law 10. */
 export const lists: readonly Fault[] = [
   {
     ...standard,
@@ -14,7 +22,7 @@ export const lists: readonly Fault[] = [
   {
     ...standard,
     law: 10,
-    name: "a pause takes away what is in flight",
+    name: "a pause takes away the deliveries in flight",
     wrap: (right) => {
       let isPaused = false;
       return {
@@ -33,11 +41,9 @@ export const lists: readonly Fault[] = [
     wrap: (right) => {
       const taken = new Set<string>();
       return {
-        async receive(options) {
-          const deliveries = await right.receive(options);
+        ...withReceived(right, (deliveries) => {
           for (const { orderId } of deliveries) taken.add(orderId);
-          return deliveries;
-        },
+        }),
         async list(query) {
           const page = await right.list(query);
           if (query.status === undefined) return page;
@@ -50,17 +56,7 @@ export const lists: readonly Fault[] = [
     ...standard,
     law: 10,
     name: "final and waiting orders are delivered",
-    wrap: (right) => {
-      const { extra, receive } = withExtra(right);
-      return {
-        receive,
-        async commit(change) {
-          const committed = await right.commit(change);
-          if (change.after.kind !== "handled") extra.push(deliveryOf(change.after));
-          return committed;
-        },
-      };
-    },
+    wrap: (right) => withExtraOnCommit(right, ({ after }) => (after.kind === "handled" ? undefined : after)),
   },
   {
     ...standard,
@@ -78,13 +74,7 @@ export const lists: readonly Fault[] = [
     ...standard,
     law: 10,
     name: "failed orders are queued when a delivery is superseded by them",
-    wrap: (right) => {
-      const { extra, receive } = withExtra(right);
-      return {
-        receive,
-        ...withSuperseded(right, async (by) => by.failure !== null && extra.push(deliveryOf(by))),
-      };
-    },
+    wrap: (right) => withExtraOnSuperseded(right, (by) => by.failure !== null),
   },
   {
     ...standard,
@@ -118,7 +108,7 @@ export const lists: readonly Fault[] = [
   {
     ...standard,
     law: 10,
-    name: "the oldest comes first",
+    name: "the oldest order comes first",
     wrap: (right) => ({
       async list(query: ListQuery) {
         const page = await right.list(query);
@@ -156,7 +146,7 @@ export const lists: readonly Fault[] = [
   {
     ...standard,
     law: 10,
-    name: "a bad cursor starts anew",
+    name: "a bad cursor starts at the first page",
     wrap: (right) => ({
       list: (query) => right.list(query).catch(() => right.list({ ...query, cursor: undefined })),
     }),

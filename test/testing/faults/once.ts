@@ -1,35 +1,22 @@
 import type { Delivery } from "../../../src/backend/port.ts";
-import { deliveryOf, type Fault, standard, withCounts, withExtra } from "./fault.ts";
+import { type Fault, standard, withCounts, withExtra, withExtraOnCommit, withReceived } from "./fault.ts";
 
-/** Against law 5. */
+/** The faults against law 5. */
 export const once: readonly Fault[] = [
   {
     ...standard,
     law: 5,
     name: "a delivery in flight is given to others",
-    wrap: (right) => ({
-      async receive(options) {
-        const deliveries = await right.receive(options);
+    wrap: (right) =>
+      withReceived(right, async (deliveries) => {
         for (const each of deliveries) await right.settle(each, { verdict: "again", notBefore: 0 });
-        return deliveries;
-      },
-    }),
+      }),
   },
   {
     ...standard,
     law: 5,
     name: "an ended visit is delivered again",
-    wrap: (right) => {
-      const { extra, receive } = withExtra(right);
-      return {
-        receive,
-        async commit(change) {
-          const committed = await right.commit(change);
-          if (change.ended !== null) extra.push(deliveryOf(change.before));
-          return committed;
-        },
-      };
-    },
+    wrap: (right) => withExtraOnCommit(right, ({ before, ended }) => (ended === null ? undefined : before)),
   },
   {
     ...standard,
@@ -73,11 +60,9 @@ export const once: readonly Fault[] = [
     wrap: (right) => {
       const latest = new Map<string, Delivery>();
       return {
-        async receive(options) {
-          const deliveries = await right.receive(options);
+        ...withReceived(right, (deliveries) => {
           for (const each of deliveries) latest.set(each.orderId, each);
-          return deliveries;
-        },
+        }),
         settle: (delivery, verdict) => right.settle(latest.get(delivery.orderId) ?? delivery, verdict),
       };
     },
@@ -85,13 +70,13 @@ export const once: readonly Fault[] = [
   {
     ...standard,
     law: 5,
-    name: "max is passed",
+    name: "a receive gives more deliveries than max",
     wrap: (right) => ({ receive: (options) => right.receive({ ...options, max: options.max + 1 }) }),
   },
   {
     ...standard,
     law: 5,
-    name: "an aborted receive goes on, and takes a delivery that nobody sees",
+    name: "an aborted receive goes on, and takes a delivery that no caller gets",
     wrap: (right) => ({
       async receive({ signal, ...options }) {
         const aborted = new Promise<Delivery[]>((resolve) => {
@@ -105,7 +90,7 @@ export const once: readonly Fault[] = [
   {
     ...standard,
     law: 5,
-    name: "abort is ignored",
+    name: "a receive ignores its abort",
     wrap: (right) => ({ receive: ({ signal: _, ...options }) => right.receive(options) }),
   },
   {

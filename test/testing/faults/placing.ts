@@ -1,7 +1,7 @@
 import type { StoredOrder } from "../../../src/core/order.ts";
 import { deliveryOf, type Fault, mapPlaced, standard, withExtra } from "./fault.ts";
 
-/** Against laws 1 and 2. */
+/** The faults against laws 1 and 2. */
 export const placing: readonly Fault[] = [
   {
     ...standard,
@@ -22,7 +22,7 @@ export const placing: readonly Fault[] = [
   {
     ...standard,
     law: 1,
-    name: "data is parsed and written anew",
+    name: "data is parsed and written again",
     wrap: (right) => ({
       place: (order) => right.place({ ...order, dataJson: JSON.stringify(JSON.parse(order.dataJson)) }),
     }),

@@ -5,12 +5,12 @@ const gone: Removal = { removed: 1, nextCursor: null };
 const none: Removal = { removed: 0, nextCursor: null };
 const isRemoved = (answer: Removal | "not_final"): boolean => answer !== "not_final" && answer.removed > 0;
 
-/** Against law 7, of removal and of the depths. */
+/** The faults against law 7 of removal and of the depths. */
 export const removing: readonly Fault[] = [
   {
     ...standard,
     law: 7,
-    name: "nobody knows how long the next in the queue has waited",
+    name: "the counts have no time of the oldest waiting order",
     wrap: (right) =>
       withCounts(right, ({ depths }) => ({ depths: depths.map((depth) => ({ ...depth, oldestWaitingAt: null })) })),
   },
@@ -43,7 +43,7 @@ export const removing: readonly Fault[] = [
   {
     ...standard,
     law: 7,
-    name: "removal says that what is not final is not there",
+    name: "removal answers for an order that is not final as if there were none",
     wrap: (right) => ({
       async remove(which) {
         const answer = await right.remove(which);
@@ -54,7 +54,7 @@ export const removing: readonly Fault[] = [
   {
     ...standard,
     law: 7,
-    name: "whatever is asked for is said to be removed",
+    name: "removal says that it removed every order that is asked for",
     wrap: (right) => ({
       async remove(which) {
         const answer = await right.remove(which);
@@ -112,7 +112,7 @@ export const removing: readonly Fault[] = [
   {
     ...standard,
     law: 7,
-    name: "all that is final is removed, however young",
+    name: "every final order is removed, however young",
     wrap: (right) => ({
       remove: (which) => right.remove("id" in which ? which : { ...which, before: Number.MAX_SAFE_INTEGER }),
     }),

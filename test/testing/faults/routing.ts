@@ -1,6 +1,6 @@
-import { deliveryOf, type Fault, standard, withExtra } from "./fault.ts";
+import { type Fault, standard, withExtraOnCommit } from "./fault.ts";
 
-/** Against law 3. */
+/** The faults against law 3. */
 export const routing: readonly Fault[] = [
   {
     ...standard,
@@ -27,17 +27,10 @@ export const routing: readonly Fault[] = [
     ...standard,
     law: 3,
     name: "a commit queues twice",
-    wrap: (right) => {
-      const { extra, receive } = withExtra(right);
-      return {
-        receive,
-        async commit(change) {
-          const committed = await right.commit(change);
-          if (committed === "committed" && change.delivery === "enter") extra.push(deliveryOf(change.after));
-          return committed;
-        },
-      };
-    },
+    wrap: (right) =>
+      withExtraOnCommit(right, ({ after, delivery }, committed) =>
+        committed === "committed" && delivery === "enter" ? after : undefined,
+      ),
   },
   {
     ...standard,

@@ -38,7 +38,7 @@ interface Sender {
 
 let stages = 0;
 
-/** A store with a backend, and a counting and a sweeping of their own over its table, whose calls are noted. */
+/** Opens a backend, with a counting and a sweep of their own over its table, and notes their calls. */
 async function opened(t: TestContext, options: { fewMost?: number; countMost?: number; shards?: number } = {}) {
   const { fewMost, countMost, shards = 2 } = options;
   const stage = `c${++stages}`;
@@ -88,7 +88,7 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
     } while (cursor !== undefined);
     return seen;
   };
-  /** What is counted, by kind and status, once the five seconds of an earlier answer are over. */
+  /** Gives the depths by kind and status, after the 5 s for which an earlier answer is kept. */
   const depths = async () => {
     clock.advance(5.001);
     const { depths: found } = await counting.counts({ depths: true });
@@ -107,7 +107,7 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
       await clients.dynamo.send(new BatchWriteItemCommand({ RequestItems }));
     }
   };
-  /** The open orders of each status, as a sweep kept them. */
+  /** Gives the open orders of each status, as the sweep stored them. */
   const kept = async () => {
     const item = await table.read({ id: metaId, part: "counts" });
     const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
@@ -122,7 +122,7 @@ async function place(backend: AwsBackend, fields: Partial<typeof newOrder>): Pro
   return (placed as { order: StoredOrder }).order;
 }
 
-/** Orders as they stand in the table, so many of one kind. */
+/** Makes the table's items of `count` orders like one order. */
 function itemsOf(like: StoredOrder, count: number, fields: Partial<StoredOrder>, partition: string): Item[] {
   return Array.from({ length: count }, (_, n) => {
     const id = `${String(n).padStart(8, "0")}${like.id.slice(8)}`;
@@ -137,8 +137,8 @@ function standing(fields: Partial<Standing>): Standing {
   return { ...still, status: "received", kind: "handled", updatedAt: 7, ...fields };
 }
 
-describe("what entries of the index add up to", () => {
-  it("is a row for each kind and status", () => {
+describe("the tally of the index's entries", () => {
+  it("has a row for each kind and status", () => {
     const first = tallied(
       [],
       [standing({}), standing({ notBefore: 101 }), standing({ kind: "waiting", status: "held" })],
@@ -153,13 +153,13 @@ describe("what entries of the index add up to", () => {
     assert.deepEqual(first[0]?.standing, 1, "earlier rows stay as they are");
   });
 
-  it("is not read from what is none", () => {
+  it("is undefined where the stored value is no tally", () => {
     for (const other of [undefined, {}, [1], [["final", "x", 1, 1, 1, 1]], [["waiting", "x", 1, 1, null, "1"]]]) {
       assert.equal(decodeRows(other), undefined, JSON.stringify(other));
     }
   });
 
-  it("is 'at least' past 10,000 of a status, of that one alone", () => {
+  it("says 'at least' for a status with more than 10,000 orders, and for that status alone", () => {
     const many = (count: number, status: string) =>
       Array.from({ length: count }, () => standing({ kind: "waiting", status }));
     const rows = tallied([], [...many(10_001, "held"), ...many(10_000, "parked")], 100);
@@ -176,7 +176,7 @@ describe("what entries of the index add up to", () => {
     ]);
   });
 
-  it("is joined with the queues' counts and the pauses", () => {
+  it("becomes depths with the queues' counts and the pauses", () => {
     const rows = tallied([], [standing({}), standing({ notBefore: 101 }), standing({ status: "gone" })], 100);
     const found = depthsOf({
       counted: { rows, all: true },
@@ -190,7 +190,7 @@ describe("what entries of the index add up to", () => {
     });
     const usual = { kind: "handled", delayed: 0, failed: 0, inFlight: 0, paused: false, atLeast: false };
     assert.deepEqual(found, [
-      // It has no queue that is known, since it left the definition.
+      // "gone" left the definition, so no queue is known for it.
       { ...usual, status: "gone", waiting: 1, oldestWaitingAt: 7 },
       { ...usual, status: "priced", waiting: 0, oldestWaitingAt: null, paused: true },
       { ...usual, status: "received", waiting: 4, inFlight: 2, delayed: 1, oldestWaitingAt: 7 },
@@ -198,14 +198,14 @@ describe("what entries of the index add up to", () => {
   });
 });
 
-describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, () => {
+describe("the depths on AWS", { concurrency: 4, timeout: limitMilliseconds }, () => {
   let emulators: { stop(): Promise<void> };
   before(async () => {
     emulators = await startEmulators();
   });
   after(() => emulators.stop());
 
-  it("are exact at once while there are few orders, whatever a sweep kept", async (t) => {
+  it("are exact at once while there are few orders, whatever the last sweep stored", async (t) => {
     const { backend, clock, pass, depths } = await opened(t);
     await place(backend, { kind: "waiting", status: "held", createdAt: clock.now() });
     await pass();
@@ -213,7 +213,7 @@ describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
     assert.deepEqual(await depths(), { "waiting held": { waiting: 2, delayed: 0, failed: 0, atLeast: false } });
   });
 
-  it("are what the last pass kept where there are many, for one read and a call for each queue", async (t) => {
+  it("are those that the last sweep stored where there are many orders, for one read and a call for each queue", async (t) => {
     const { backend, clock, pass, depths, calls, insert } = await opened(t, { fewMost: 3 });
     const held = { kind: "waiting", status: "held" } as const;
     const like = await place(backend, { ...held, createdAt: clock.now() });
@@ -237,7 +237,7 @@ describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
     assert.deepEqual((await depths())["handled received"], { waiting: 0, delayed: 0, failed: 0, atLeast: false });
   });
 
-  it("are counted again where nobody has swept for an hour", async (t) => {
+  it("are counted again an hour after the last sweep", async (t) => {
     const { backend, clock, pass, depths } = await opened(t, { fewMost: 0 });
     const held = { kind: "waiting", status: "held" } as const;
     await place(backend, { ...held, createdAt: clock.now() });
@@ -248,7 +248,7 @@ describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
     assert.equal((await depths())["waiting held"]?.waiting, 2);
   });
 
-  it("are of one full pass, which may be cut off and go on", async (t) => {
+  it("are those of one full pass of the sweep, which may be interrupted and resumed", async (t) => {
     const { backend, clock, pass, depths, kept, sweeping } = await opened(t, { fewMost: 0 });
     for (let n = 0; n < 7; n++) await place(backend, { createdAt: clock.now() });
     await place(backend, { kind: "waiting", status: "held", createdAt: clock.now() });
@@ -256,18 +256,18 @@ describe("the counts on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
     const first = await sweeping.sweep({ limit: 2 });
     const second = await sweeping.sweep({ limit: 2, cursor: String(first.nextCursor) });
     assert.deepEqual([first.redelivered, second.redelivered], [2, 2]);
-    assert.deepEqual(await kept(), {}, "a pass that was cut off keeps nothing");
-    assert.equal((await depths())["waiting held"]?.waiting, 1, "and what is not kept is counted");
-    assert.equal(await pass(2), 3, "and what it saw to is due no more");
+    assert.deepEqual(await kept(), {}, "an interrupted pass stores nothing");
+    assert.equal((await depths())["waiting held"]?.waiting, 1, "what is not stored is counted");
+    assert.equal(await pass(2), 3, "what it sent again is due no more");
     assert.deepEqual(await kept(), { received: 7, held: 1 });
   });
 
-  it("leave out the rest of a status that is full, and count the others to the end", async (t) => {
+  it("stop counting a status that has reached the maximum, and count the others to the end", async (t) => {
     const { backend, clock, pass, depths, insert, kept } = await opened(t, { fewMost: 0, countMost: 1_000, shards: 1 });
     const like = await place(backend, { createdAt: clock.now() });
     const priced = { kind: "handled", status: "priced", createdAt: clock.now() + 1 } as const;
     await insert(itemsOf(like, 4_200, priced, "o#0"));
-    // Behind two steps of others.
+    // In the index these orders come after two steps of the others.
     const held = { kind: "waiting", status: "held", createdAt: clock.now() + 2 } as const;
     await insert(itemsOf({ ...like, id: `${like.id.slice(0, -1)}x` }, 30, held, "o#0"));
     clock.advance(lostSeconds + 1);

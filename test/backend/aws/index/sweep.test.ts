@@ -19,11 +19,11 @@ import { newOrder, stackOf, workflow } from "../support.ts";
 const leaseSeconds = 30;
 /** The lease and 30 s. */
 const lostSeconds = 60;
-/** Of a status that is not known: 180 s and 30 s. */
+/** For an unknown status: 180 s and 30 s. */
 const usualLostSeconds = 210;
 const daySeconds = 86_400;
 
-/** A stack whose time the test moves, with as many processes over it as are asked for. */
+/** Opens a stack whose time the test moves. `open` adds a process over the stack. */
 async function sweeping(t: TestContext, { shards = 3 } = {}) {
   const { stack, stage, table } = await stackOf(t, ["received"]);
   const clock = fakeClock();
@@ -48,7 +48,7 @@ async function sweeping(t: TestContext, { shards = 3 } = {}) {
       assert.ok("order" in placed);
       return placed.order;
     });
-  /** How many messages there are for each order; what was read stays away for the rest of the test. */
+  /** Counts the messages of each order. Counted messages stay invisible for the rest of the test. */
   const messages = async (): Promise<Map<string, number>> => {
     const counts = new Map<string, number>();
     for (;;) {
@@ -73,7 +73,7 @@ async function sweeping(t: TestContext, { shards = 3 } = {}) {
   return { backend, open, clock, place, messages, inFlight, table };
 }
 
-/** A few at once: the emulator does one thing at a time, and a call that waits for three seconds is given up. */
+/** Makes ten calls at a time. The emulator does one thing at a time, and a call is given up after 3 s. */
 async function bySome<In, Out>(items: readonly In[], call: (item: In) => Promise<Out>): Promise<Out[]> {
   const outcomes: Out[] = [];
   for (let from = 0; from < items.length; from += 10) {
@@ -82,7 +82,7 @@ async function bySome<In, Out>(items: readonly In[], call: (item: In) => Promise
   return outcomes;
 }
 
-/** Sweeps to the end, so many orders a call, and gives how many of them it saw to. */
+/** Sweeps to the end, `limit` orders a call, and gives the number of redelivered orders. */
 async function sweep(backend: Backend, limit = 100, from?: string): Promise<number> {
   let all = 0;
   for (let cursor = from; ; ) {
@@ -96,7 +96,7 @@ async function sweep(backend: Backend, limit = 100, from?: string): Promise<numb
 }
 
 const idsOf = (orders: readonly { id: string }[]) => orders.map(({ id }) => id).sort();
-/** What `messages` gives where each order has one. */
+/** Gives what `messages` gives where each order has one message. */
 const onceEach = (orders: readonly StoredOrder[]) => new Map(idsOf(orders).map((id) => [id, 1]));
 
 describe("the sweep", { concurrency: 3 }, () => {
@@ -106,7 +106,7 @@ describe("the sweep", { concurrency: 3 }, () => {
   });
   after(() => emulators.stop());
 
-  it("queues again what is overdue in every shard, once, whatever fits into one call", async (t) => {
+  it("queues overdue orders of every shard again, once, whatever the limit of one call", async (t) => {
     const { backend, clock, place, messages } = await sweeping(t);
     const placed = await place(12);
     await messages();
@@ -119,7 +119,7 @@ describe("the sweep", { concurrency: 3 }, () => {
     }
   });
 
-  it("sees to the orders of a process with fewer shards, and goes on when their count has grown", async (t) => {
+  it("reaches the orders of a process with fewer shards, and goes on when the number of shards has grown", async (t) => {
     const { backend, open, clock, place, messages } = await sweeping(t, { shards: 2 });
     const placed = await place(5);
     await messages();
@@ -139,7 +139,7 @@ describe("the sweep", { concurrency: 3 }, () => {
     assert.deepEqual(await messages(), onceEach(placed));
   });
 
-  it("that is cut off goes on with its cursor in another process, and repeats nothing", async (t) => {
+  it("goes on with its cursor in another process where it was interrupted, and repeats nothing", async (t) => {
     const { backend, open, clock, place, messages } = await sweeping(t);
     const placed = await place(9);
     await messages();
@@ -151,10 +151,10 @@ describe("the sweep", { concurrency: 3 }, () => {
     assert.deepEqual(await messages(), onceEach(placed));
   });
 
-  it("says which delivery it could not queue, and queues those behind it", async (t) => {
+  it("reports a delivery that it could not queue, and queues those behind it", async (t) => {
     const { backend, clock, place, messages } = await sweeping(t, { shards: 1 });
     const [first] = await place(1);
-    // No queue is there for its status.
+    // The status "gone" has no queue.
     await backend.place(newOrder(clock, { status: "gone" }));
     const [last] = await place(1);
     assert.ok(first && last);
@@ -169,7 +169,7 @@ describe("the sweep", { concurrency: 3 }, () => {
     assert.deepEqual(await messages(), onceEach([first, last]));
   });
 
-  it("refuses a cursor that it did not give", async (t) => {
+  it("refuses a cursor that no sweep returned", async (t) => {
     const { backend } = await sweeping(t);
     for (const cursor of [
       "",
@@ -181,7 +181,7 @@ describe("the sweep", { concurrency: 3 }, () => {
     }
   });
 
-  it("does no harm twice at once: of sweepers that see one order due, one marks it and sends", async (t) => {
+  it("may run several times at once: one of the sweeps that see an order due marks the order and sends", async (t) => {
     const { backend, open, clock, place, messages } = await sweeping(t);
     const [order] = await place(1);
     assert.ok(order);
@@ -190,13 +190,13 @@ describe("the sweep", { concurrency: 3 }, () => {
     const sweepers = [backend, await open(), await open()];
     await Promise.all(sweepers.map((each) => sweep(each)));
     assert.deepEqual(await messages(), onceEach([order]));
-    // One that had read it before and comes late finds the mark.
+    // A sweep that read the order before and comes late finds the mark.
     const stray = { orderId: order.id, status: "before", visit: 0, receipt: "r", redelivered: true, messageId: null };
     await backend.settle(stray, { verdict: "superseded", by: order });
     assert.deepEqual(await messages(), new Map());
   });
 
-  it("knows its own mark where the answer to it was lost, and sends", async (t) => {
+  it("recognizes its own mark where the answer was lost, and sends", async (t) => {
     const { clock, place, table } = await sweeping(t);
     const [order] = await place(1);
     assert.ok(order);
@@ -205,7 +205,7 @@ describe("the sweep", { concurrency: 3 }, () => {
     const never = () => assert.fail("not asked for");
     const { redeliver } = createSweeping({
       clock,
-      // As the SDK does where a connection is lost: the call takes effect, and so does not its repeat.
+      // Where a connection is lost, the SDK repeats the call: the first takes effect, and the repeat does not.
       table: {
         ...table,
         update: async (input) => {
@@ -226,29 +226,29 @@ describe("the sweep", { concurrency: 3 }, () => {
     assert.deepEqual(sent, [order.id]);
   });
 
-  it("sends before a delivery that is superseded goes, which stays where nothing can be sent", async (t) => {
+  it("sends before it deletes a superseded delivery, which stays where nothing can be sent", async (t) => {
     const { backend, open, clock, place, inFlight } = await sweeping(t);
     const [order] = await place(1);
     const [stray] = await backend.receive({ status: "received", max: 1, leaseSeconds, waitSeconds: 1 });
     assert.ok(order && stray);
-    // Another process moved it to a status whose queue is not there.
+    // Another process moved the order to a status without a queue.
     const fields = { status: "gone", visit: 1, version: 2 };
     const after: StoredOrder = { ...order, ...fields, entry: { ...order.entry, at: clock.now() } };
     const change = { before: order, after, ended: null, delivery: "enter" } as const;
     assert.equal(await (await open()).commit(change), "committed");
-    // However often: nothing that was not sent is taken for sent.
+    // A message that was not sent never counts as sent, however often the settle is repeated.
     for (let tries = 0; tries < 3; tries++) {
       await assert.rejects(backend.settle(stray, { verdict: "superseded", by: after }), { code: "store_missing" });
       assert.equal(await inFlight(), 1);
     }
-    // And the sweep comes to it as early as without that.
+    // The sweep finds the order due as early as without the failed settles.
     clock.advance(usualLostSeconds - 1);
     assert.deepEqual((await backend.sweep({ limit: 100 })).failed, []);
     clock.advance(1);
     assert.equal((await backend.sweep({ limit: 100 })).failed.length, 1);
   });
 
-  it("makes no commit stale: who has the order in hand goes on at the version that he read", async (t) => {
+  it("makes no commit stale: a process that has the order in hand commits at the version that it read", async (t) => {
     const { backend, clock, place, messages } = await sweeping(t);
     const [order] = await place(1);
     assert.ok(order);
@@ -259,12 +259,12 @@ describe("the sweep", { concurrency: 3 }, () => {
     assert.deepEqual(await backend.get(order.id), order);
     const after = { ...order, version: 2, resultsJson: '{"a":1}', updatedAt: clock.now() };
     assert.equal(await backend.commit({ before: order, after, ended: null, delivery: "keep" }), "committed");
-    // And the change takes the mark off: the next message is due after one lease, and not after two.
+    // The commit takes the mark off: the next message is due after one lease, and not after two.
     clock.advance(lostSeconds);
     assert.equal(await sweep(backend), 1);
   });
 
-  it("adds for each of a long queue's orders a message after one lease, two, four, eight", async (t) => {
+  it("adds a message for each order of a long queue after one lease, two, four and eight", async (t) => {
     const { backend, clock, place, messages } = await sweeping(t, { shards: 1 });
     const placed = await place(100);
     const perOrder = async () => [...new Set((await messages()).values())];
@@ -283,7 +283,7 @@ describe("the sweep", { concurrency: 3 }, () => {
     assert.deepEqual(sentAfter, [1, 3, 7, 15]);
   });
 
-  it("sends for 10,000 orders over a day of sweeps each minute no more than the logarithm of it", () => {
+  it("sends for each of 10,000 orders a logarithmic number of messages over a day of sweeps each minute", () => {
     const leases = [6, 60, 180, 3_600, 43_200];
     for (let n = 0; n < 10_000; n++) {
       const lost = (leases[n % leases.length] as number) + 30;
@@ -294,14 +294,14 @@ describe("the sweep", { concurrency: 3 }, () => {
         messages++;
         dueSeconds = now + secondsAfter(messages, lost);
       }
-      // Up to the ninth doubling the times between grow; the shortest lease reaches it within the day.
+      // The times double nine times at most. The shortest lease reaches the ninth doubling within the day.
       const most = Math.min(9, Math.log2(daySeconds / lost + 1)) + daySeconds / (lost * 2 ** 9);
       assert.ok(messages <= most, `${messages} messages with ${lost} s`);
       assert.ok(messages >= 1 || lost > daySeconds / 2, "it gave up");
     }
   });
 
-  it("never gives an order up: the times between two messages end at about a day", () => {
+  it("never gives an order up: the time between two messages grows to about a day and no further", () => {
     assert.equal(secondsAfter(100, 210) / daySeconds, (210 * 512) / daySeconds);
     assert.ok(secondsAfter(100, 210) < 2 * daySeconds);
   });

@@ -43,7 +43,7 @@ before(async () => {
 });
 after(() => emulators.stop());
 
-it("a group's key may have any characters: placed, listed and handled in turn", {
+it("orders of a group are placed, listed and handled in turn, whatever characters the group's key has", {
   timeout: limitMilliseconds,
 }, async (t) => {
   const stack = await createStack({ workflow: workflow.name, stage: "keys", mode: "fifo", statuses: ["received"] });
@@ -98,7 +98,7 @@ it("a group's key may have any characters: placed, listed and handled in turn", 
     return ((await answer.json()) as { items: { id: string }[] }).items.map(({ id }) => id);
   };
   for (const key of keys) {
-    // No filter may be empty, on any backend.
+    // No backend takes an empty group as a filter.
     if (key !== "") assert.deepEqual((await listed(key)).toReversed(), placed.get(key), JSON.stringify(key));
   }
 

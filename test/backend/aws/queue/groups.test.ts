@@ -7,7 +7,7 @@ const paid = "https://sqs/orders-paid";
 const packed = "https://sqs/orders-packed";
 
 describe("a group", () => {
-  it("hands out one of its messages, and the next when that one has left, in their order", () => {
+  it("gives one of its messages at a time, the next when that one has left, in their order", () => {
     const groups = createGroups();
     const [first, second, third] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
     assert.deepEqual(groups.arrive([first, second, third]), [first]);
@@ -21,7 +21,7 @@ describe("a group", () => {
     assert.deepEqual(groups.takeReady(paid, 10), []);
   });
 
-  it("gives back those behind one that comes again, in their order, and once", () => {
+  it("gives back the messages behind one that comes again, in their order, and once", () => {
     const groups = createGroups();
     const [first, second, third] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
     groups.arrive([first, second, third]);
@@ -31,7 +31,7 @@ describe("a group", () => {
     assert.deepEqual(groups.takeReady(paid, 10), []);
   });
 
-  it("gives back only what is still behind", () => {
+  it("gives back only the messages that are still behind", () => {
     const groups = createGroups();
     const [first, second, third] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
     groups.arrive([first, second, third]);
@@ -40,7 +40,7 @@ describe("a group", () => {
     assert.deepEqual(groups.stays(second), [third]);
   });
 
-  it("is held back by no other, nor by its namesake in another queue", () => {
+  it("is held back by no other group, and not by a group of the same name in another queue", () => {
     const groups = createGroups();
     const [a1, b1, a2, b2] = [flight(paid, "a"), flight(paid, "b"), flight(paid, "a"), flight(paid, "b")];
     const elsewhere = [flight(packed, "a"), flight(packed, "a")];
@@ -54,7 +54,7 @@ describe("a group", () => {
     assert.deepEqual(groups.takeReady(packed, 10), [elsewhere[1]]);
   });
 
-  it("forgets what waited in it once the queue gives it anew: its lease has run out", () => {
+  it("forgets the messages that waited in it once their leases have run out and the queue gives one again", () => {
     const groups = createGroups();
     const [first, late, again] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
     groups.arrive([first, late]);
@@ -63,14 +63,14 @@ describe("a group", () => {
     assert.deepEqual(groups.takeReady(paid, 10), []);
   });
 
-  it("is no group where messages have none: each is handed out", () => {
+  it("does not exist for messages without a group, which are all given", () => {
     const groups = createGroups();
     const all = [flight(paid, null), flight(paid, null)];
     assert.deepEqual(groups.arrive(all), all);
   });
 });
 
-describe("what is ready", () => {
+describe("a group's next message", () => {
   const readied = (...names: readonly string[]) => {
     const groups = createGroups();
     const next = names.map((name) => {
@@ -81,7 +81,7 @@ describe("what is ready", () => {
     return { groups, next };
   };
 
-  it("is taken in the order in which it became so, as many as are asked for", () => {
+  it("is taken in the order in which groups became ready, as many as are asked for", () => {
     const { groups, next } = readied("a", "b", "c");
     for (const { leave } of next.toReversed()) leave();
     const [a, b, c] = next.map(({ follower }) => follower);
@@ -89,7 +89,7 @@ describe("what is ready", () => {
     assert.deepEqual(groups.takeReady(paid, 2), [a]);
   });
 
-  it("wakes all who wait for its queue, once, and nobody else", () => {
+  it("wakes every receiver that waits for its queue, once, and no other", () => {
     const { groups, next } = readied("a", "b");
     const woken: string[] = [];
     groups.onReady(paid, () => woken.push("one"));
@@ -102,7 +102,7 @@ describe("what is ready", () => {
     assert.deepEqual(woken, ["one", "two"]);
   });
 
-  it("wakes nobody when nothing stood behind what left", () => {
+  it("wakes no receiver where no message stood behind the one that left", () => {
     const groups = createGroups();
     const head = flight(paid, "a");
     groups.arrive([head]);

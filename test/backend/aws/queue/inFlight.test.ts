@@ -6,7 +6,7 @@ import { flight } from "../support.ts";
 
 const url = "https://sqs/orders-paid";
 
-describe("what a process has in hand", () => {
+describe("a message in flight", () => {
   it("is found by its receipt and by its visit, until it ends", () => {
     const flights = createFlights(fakeClock());
     const one = flight(url, null);
@@ -24,7 +24,7 @@ describe("what a process has in hand", () => {
     assert.deepEqual([flights.of(id, 0), flights.of(id, 1)], [[], [next]]);
   });
 
-  it("is in other hands once its lease has run out, and not before", () => {
+  it("is no longer found once its lease has run out, and not before", () => {
     const clock = fakeClock(0);
     const flights = createFlights(clock);
     const one = flight(url, null, { leaseEndsAt: 60_000 });
@@ -49,14 +49,14 @@ describe("what a process has in hand", () => {
     assert.deepEqual(flights.of(early.reference.id, 0), [renewed]);
   });
 
-  it("forgets those that were never answered when the next one comes", () => {
+  it("is dropped where it was never answered and its lease is over when the next message comes", () => {
     let now = 0;
     const flights = createFlights({ ...fakeClock(), now: () => now });
     const late = [flight(url, null, { leaseEndsAt: 1 }), flight(url, null, { leaseEndsAt: 2 })];
     for (const each of late) flights.add(each);
     now = 2;
     flights.add(flight(url, null));
-    // Had they been kept and only passed over, a clock that is set back would show them.
+    // If messages were kept and only passed over, a clock that is set back would show them.
     now = 0;
     for (const { receipt, reference } of late) {
       assert.equal(flights.byReceipt(receipt), undefined);

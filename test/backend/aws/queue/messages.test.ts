@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { bodyOf, fifoFields, referenceOf } from "../../../../src/backend/aws/queue/topic.ts";
 import { anyText } from "../arbitrary.ts";
 
-/** What SQS and SNS take for a group's or a deduplication's id. */
+/** The pattern of group ids and deduplication ids that SQS and SNS take. */
 const allowed = /^[A-Za-z0-9!"#$%&'()*+,\-./:;<=>?@[\\\]^_`{|}~]{1,128}$/;
 const id = "0193d1c0-0000-7000-8000-000000000000";
 const groups = fc.oneof(
@@ -14,7 +14,7 @@ const groups = fc.oneof(
 );
 
 describe("a message", () => {
-  it("of any group has a group and a deduplication id that SQS takes", () => {
+  it("has a group and a deduplication id that SQS takes, for any group's key", () => {
     fc.assert(
       fc.property(groups, fc.nat(), fc.constantFrom("", `:v${2 ** 31}`, `:s${2 ** 31}.999`), (group, visit, suffix) => {
         const fields = fifoFields("fifo", { id, status: "paid", visit, group }, suffix);
@@ -24,7 +24,7 @@ describe("a message", () => {
     );
   });
 
-  it("has one group for one key, another for another, and the empty key is a key", () => {
+  it("has one group for each key, and the empty key is a key", () => {
     const groupOf = (group: string | null) =>
       fifoFields("fifo", { id, status: "paid", visit: 1, group }).MessageGroupId;
     fc.assert(
@@ -36,24 +36,24 @@ describe("a message", () => {
     assert.notEqual(groupOf(""), id);
   });
 
-  it("repeats its deduplication id for one visit, and for no other visit and no redelivery", () => {
+  it("has the same deduplication id for one visit, and another for each other visit and each redelivery", () => {
     const of = (visit: number, suffix?: string) =>
       fifoFields("fifo", { id, status: "paid", visit, group: null }, suffix).MessageDeduplicationId;
     assert.equal(of(1), of(1));
     assert.equal(new Set([of(1), of(2), of(1, ":v3"), of(1, ":s3.1")]).size, 4);
   });
 
-  it("has neither in standard delivery, which would refuse them", () => {
+  it("has no group and no deduplication id in standard delivery, which refuses them", () => {
     assert.deepEqual(fifoFields("standard", { id, status: "paid", visit: 1, group: "a" }), {});
   });
 
-  it("carries its reference and nothing of the order beside", () => {
+  it("carries the order's id and visit, and nothing else of the order", () => {
     const body = bodyOf({ id, status: "paid", visit: 3, group: "secret" });
     assert.deepEqual(referenceOf(body), { id, visit: 3 });
     assert.deepEqual(Object.keys(JSON.parse(body)), ["id", "visit"]);
   });
 
-  it("that Cauce did not write is told from one of its own, whatever it holds", () => {
+  it("is not taken for a message of Cauce where Cauce did not write it, whatever it holds", () => {
     const bodies = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.json(),

@@ -15,7 +15,7 @@ const url = "https://sqs/orders-paid";
 const leaseSeconds = 60;
 const asked = { status: "paid", max: 10, leaseSeconds, waitSeconds: 20 };
 
-/** What is received over a queue whose calls the test answers, and what it is told of its messages. */
+/** Makes a receiver over a queue whose calls the test answers, and notes what the queue is told of its messages. */
 function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({})) {
   const clock = fakeClock();
   const calls: { answer(messages: Message[]): void; fail(error: Error): void }[] = [];
@@ -26,7 +26,7 @@ function receivingOf(mode: DeliveryMode, read: Table["read"] = async () => ({}))
     delete: async (receipt) => void told.push(`delete ${receipt}`),
     changeVisibility: async (receipt, seconds) => void told.push(`${receipt} in ${seconds} s`),
     send: async ({ id }, { delaySeconds }) => void told.push(`send ${id} in ${delaySeconds} s`),
-    counts: () => assert.fail("nobody counts"),
+    counts: () => assert.fail("the test does not count"),
   };
   const flights = createFlights(clock);
   const groups = createGroups();
@@ -54,11 +54,11 @@ function message(name: string, group?: string, receives = 1): Message {
   };
 }
 
-/** Until everything has gone as far as it goes without time passing. */
+/** Lets everything happen that needs no time to pass. */
 const still = () => new Promise((resolve) => setImmediate(resolve));
 const idsOf = (all: readonly { orderId: string }[]) => all.map(({ orderId }) => orderId);
 
-/** A receive ended because one of a group was ready, and its call, the second, is still under way. */
+/** Ends a receive because a message of a group was ready, while the receive's call, the second, is still under way. */
 async function withCallForNobody() {
   const all = receivingOf("fifo");
   const first = all.receiving.receive(asked);
@@ -74,7 +74,7 @@ async function withCallForNobody() {
 }
 
 describe("receiving", () => {
-  it("that one of a group ended leaves its call to the next, which makes none beside it", async () => {
+  it("takes over the call of an earlier receive that a ready group ended, and makes none beside it", async () => {
     const { calls, receiving } = await withCallForNobody();
     const next = receiving.receive(asked);
     await still();
@@ -83,7 +83,7 @@ describe("receiving", () => {
     assert.equal(calls.length, 2);
   });
 
-  it("leaves what a call brought for nobody once its lease has run out: it may be in other hands", async () => {
+  it("does not give an unclaimed message whose lease has run out: another process may have it", async () => {
     const { clock, calls, receiving } = await withCallForNobody();
     calls[1]?.answer([message("c", "h")]);
     await still();
@@ -95,7 +95,7 @@ describe("receiving", () => {
     assert.equal(calls.length, 3);
   });
 
-  it("gives no more than is asked for of what an earlier call brought, and keeps the rest for the next", async () => {
+  it("gives no more unclaimed messages than are asked for, and keeps the rest for the next receive", async () => {
     const { calls, receiving } = await withCallForNobody();
     calls[1]?.answer([message("c", "h"), message("d", "i")]);
     assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
@@ -103,14 +103,14 @@ describe("receiving", () => {
     assert.equal(calls.length, 2);
   });
 
-  it("that is closed waits for the call that is under way, and gives back what it brings for nobody", async () => {
+  it("waits at its close for the call under way, and gives the unclaimed messages back", async () => {
     const { calls, told, receiving } = await withCallForNobody();
     let closed = false;
     const closing = receiving.close().then(() => {
       closed = true;
     });
     await still();
-    // What SQS gives once nobody listens would be away for a whole lease.
+    // Messages that SQS gives to a closed connection are invisible for a whole lease.
     assert.equal(closed, false);
     told.length = 0;
     calls[1]?.answer([message("c", "h"), message("d", "h"), message("e", "i")]);
@@ -120,7 +120,7 @@ describe("receiving", () => {
     assert.equal(calls.length, 2);
   });
 
-  it("that is closed gives back what was more than anybody asked for", async () => {
+  it("gives back at its close the messages that no receive asked for", async () => {
     const { calls, told, receiving } = await withCallForNobody();
     calls[1]?.answer([message("c", "h"), message("d", "i")]);
     assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
@@ -129,7 +129,7 @@ describe("receiving", () => {
     assert.deepEqual(told, ["d in 0 s"]);
   });
 
-  it("that is closed waits for a call that somebody waits for, too", async () => {
+  it("waits at its close for a call whose messages a receive waits for, too", async () => {
     const { calls, told, receiving } = receivingOf("standard");
     const waiting = receiving.receive(asked);
     await still();
@@ -145,7 +145,7 @@ describe("receiving", () => {
     assert.deepEqual(told, []);
   });
 
-  it("hands out all that came where the table does not tell of a message that came before", async () => {
+  it("gives every message where the table cannot tell whether one came before", async () => {
     const { calls, receiving } = receivingOf("standard", () => Promise.reject(new Error("down")));
     const receive = receiving.receive(asked);
     await still();
@@ -160,7 +160,7 @@ describe("receiving", () => {
     );
   });
 
-  it("closes where the last call failed", async () => {
+  it("closes also where the last call failed", async () => {
     const { calls, told, receiving } = await withCallForNobody();
     told.length = 0;
     const closing = receiving.close();
@@ -169,7 +169,7 @@ describe("receiving", () => {
     assert.deepEqual(told, []);
   });
 
-  it("gives nothing after a pause of what was more than anybody asked for before it: the leases are over", async () => {
+  it("gives no unclaimed message of before a pause after it: the leases are over", async () => {
     const { clock, calls, told, receiving, pause } = await withCallForNobody();
     calls[1]?.answer([message("c", "h"), message("d", "i")]);
     assert.deepEqual(idsOf(await receiving.receive({ ...asked, max: 1 })), ["c"]);
@@ -186,7 +186,7 @@ describe("receiving", () => {
     assert.deepEqual([idsOf(await next), told], [["e"], []]);
   });
 
-  it("gives back what a call brings once its status was paused", async () => {
+  it("gives back the messages that a call brings after its status was paused", async () => {
     const { calls, told, receiving, pause, clock } = receivingOf("standard");
     const first = receiving.receive(asked);
     await still();
@@ -199,7 +199,7 @@ describe("receiving", () => {
     assert.equal(clock.timers, 0);
   });
 
-  it("of a group gives the next one when the head has left, without another call", async () => {
+  it("gives the next message of a group when the head has left, without another call", async () => {
     const { calls, told, receiving, deliveries } = receivingOf("fifo");
     const first = receiving.receive(asked);
     await still();
@@ -211,11 +211,11 @@ describe("receiving", () => {
     assert.ok(head);
     await deliveries.settle(head, { verdict: "done" });
     assert.deepEqual(idsOf(await second), ["b"]);
-    // Its lease begins when it is handed out.
+    // The lease of "b" begins when it is given.
     assert.deepEqual(told, ["delete a", `b in ${leaseSeconds} s`]);
   });
 
-  it("of a group gives back those behind a head that comes again, after it", async () => {
+  it("gives back the messages behind a head that comes again, after the head", async () => {
     const { clock, calls, told, receiving, deliveries } = receivingOf("fifo");
     const first = receiving.receive(asked);
     await still();
@@ -226,7 +226,7 @@ describe("receiving", () => {
     assert.deepEqual(told, ["a in 7 s", "b in 0 s", "c in 0 s"]);
   });
 
-  it("of a group says nothing of those behind whose lease has run out: they may be in other hands", async () => {
+  it("does not give back messages behind a head whose lease has run out: another process may have them", async () => {
     const { clock, calls, told, receiving, deliveries } = receivingOf("fifo");
     const first = receiving.receive(asked);
     await still();

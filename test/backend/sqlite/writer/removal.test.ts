@@ -8,7 +8,7 @@ import type { StoredOrder } from "../../../../src/core/order.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 import { newOrder, openSqlite, placeOne, temporaryDirectory } from "../support.ts";
 
-/** A change that the engine would decide, far enough for a store. */
+/** Commits a change that has what a store needs of a decided change. */
 async function move(backend: Backend, before: StoredOrder, fields: Partial<StoredOrder>): Promise<StoredOrder> {
   const after = { ...before, visit: before.visit + 1, version: before.version + 1, ...fields };
   const ended = { ...before.entry, status: before.status, visit: before.visit, attempts: 0 };
@@ -21,15 +21,15 @@ async function move(backend: Backend, before: StoredOrder, fields: Partial<Store
   return change.after;
 }
 
-describe("what was removed", () => {
-  it("is overwritten in the files, among orders that stay, and none of it is left after a VACUUM", async () => {
+describe("a removed order", () => {
+  it("is overwritten in the files, among orders that stay, and leaves nothing after a VACUUM", async () => {
     const { directory, remove } = temporaryDirectory();
     try {
       const clock = fakeClock();
       const backend = await openSqlite(directory, { clock });
       const place = async (n: number) => {
         const mark = `${n % 3 === 0 ? "KEPT" : "ERASED"}-${n}`;
-        // Some small, some over several pages.
+        // One order of seven takes several pages.
         const dataJson = JSON.stringify({ mark, filler: "x".repeat(n % 7 === 0 ? 9_000 : 200) });
         const key = { keyHash: n.toString(16).padStart(64, "0"), contentHash: "0".repeat(64) };
         const order = await placeOne(backend, { dataJson, group: mark, key });
@@ -51,7 +51,7 @@ describe("what was removed", () => {
         return files.reduce((sum, file) => sum + file.split(text).length - 1, 0);
       };
       assert.ok(times("KEPT-") > 0);
-      // What is deleted is overwritten; what SQLite copied before that, when it split or joined pages, may be left.
+      // SQLite overwrites deleted rows. Copies may remain that SQLite made before, when it split or joined pages.
       const left = times("ERASED-");
       assert.ok(left < erased.length / 20, `${left} marks of ${erased.length} orders are left`);
       const writer = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
@@ -87,13 +87,13 @@ describe("what was removed", () => {
     }
   });
 
-  it("leaves its key to a placing that comes with the removal", async () => {
+  it("leaves its key to a placing in the same batch as the removal", async () => {
     const { directory, remove } = temporaryDirectory();
     try {
       const backend = await openSqlite(directory, { clock: fakeClock() });
       const key = { keyHash: "1".repeat(64), contentHash: "2".repeat(64) };
       const order = await placeOne(backend, { kind: "final", status: "done", key });
-      // One batch: the placing finds the order, which is gone before it can be read.
+      // Both go in one batch: the placing finds the order, and the removal erases it before it can be read.
       const [placed, removed] = await Promise.all([
         backend.place({ ...newOrder, key }),
         backend.remove({ id: order.id }),
@@ -106,7 +106,7 @@ describe("what was removed", () => {
     }
   });
 
-  it("does not keep a group's list from its older orders, nor new orders from theirs", async () => {
+  it("hides neither its group's older orders nor its new ones from a list of the group", async () => {
     const { directory, remove } = temporaryDirectory();
     try {
       const clock = fakeClock();

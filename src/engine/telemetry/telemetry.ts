@@ -1,9 +1,85 @@
+import type { Depth } from "../../backend/port.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { Change } from "../../core/decide.ts";
 import type { StoredOrder } from "../../core/order.ts";
+import { createHistogram, createMeter, type Histogram, type Meter, observe } from "./meter.ts";
+import type { Observer } from "./observer.ts";
 
-/** One transition, or a placing, whose `from` is null. */
+/** What a store told of its transactions: how long each took to be on disk, and how many operations it had. */
+export interface StoreTotals {
+  readonly milliseconds: Histogram;
+  readonly operations: Histogram;
+}
+
+/** What several workflows did, for `/events`, `/stats` and `/metrics`. */
+export interface Telemetry {
+  now(): number;
+  readonly events: Events;
+  readonly meters: ReadonlyMap<string, Meter>;
+  readonly stores: ReadonlyMap<string, StoreTotals>;
+  /** Makes the observer of one workflow's engine. `depths`: the orders that the store holds already. */
+  observerOf(workflow: string, depths: readonly Depth[]): Observer;
+  /** Makes what one workflow's store calls for each transaction. */
+  onBatchOf(workflow: string): (operations: number, milliseconds: number) => void;
+  /** Calls back when the telemetry closes, so that a reader can close what it opened. */
+  onClose(callback: () => void): void;
+  /** Ends the stream of events, and calls back those of `onClose`. Harmless when called again. */
+  close(): void;
+}
+
+// At full load a reader that reconnects within about a second misses nothing; with few orders, within a day.
+const eventWindow = 16_384;
+
+export function createTelemetry({ clock, stream }: { clock: Clock; stream: string }): Telemetry {
+  const events = createEvents({ window: eventWindow, stream });
+  const meters = new Map<string, Meter>();
+  const stores = new Map<string, StoreTotals>();
+  const closing = new Set<() => void>();
+  let closed = false;
+  return {
+    now: clock.now,
+    events,
+    meters,
+    stores,
+    observerOf(workflow, depths) {
+      const meter = createMeter({ clock, depths });
+      meters.set(workflow, meter);
+      return {
+        placed(order) {
+          meter.placed(order);
+          events.placed(workflow, order);
+        },
+        changed(change, attempt) {
+          meter.changed(change, attempt);
+          events.changed(workflow, change);
+        },
+        removed: meter.removed,
+      };
+    },
+    onBatchOf(workflow) {
+      const totals = { milliseconds: createHistogram(), operations: createHistogram() };
+      stores.set(workflow, totals);
+      return (operations, milliseconds) => {
+        observe(totals.milliseconds, milliseconds);
+        observe(totals.operations, operations);
+      };
+    },
+    onClose(callback) {
+      if (closed) callback();
+      else closing.add(callback);
+    },
+    close() {
+      closed = true;
+      events.end();
+      for (const callback of closing) callback();
+      closing.clear();
+    },
+  };
+}
+
+/** One transition, or one placing, whose `from` is null. */
 export interface TransitionEvent {
-  /** Its place in the stream, from 1. */
+  /** The event's position in the stream, from 1. */
   readonly number: number;
   readonly workflow: string;
   readonly orderId: string;
@@ -15,27 +91,27 @@ export interface TransitionEvent {
   readonly at: number;
 }
 
-/** What happened last, for whoever looks on. */
+/** The last events, for readers of `/events`. */
 export interface Events {
-  /** Names this stream: numbers of another one mean nothing here. */
+  /** Names this stream. Numbers of another stream mean nothing here. */
   readonly stream: string;
-  /** The number of the last event; those after it are still to come. */
+  /** The number of the last event. */
   readonly last: number;
-  /** Begins to record, if nobody has looked on before. */
+  /** Begins to record. Harmless when called again. */
   open(): void;
   placed(workflow: string, order: StoredOrder): void;
   changed(workflow: string, change: Change): void;
   /**
-   * Up to `max` events after `number` that are still held, and how many between are not held any longer. `upTo` is the
-   * number to go on from, whatever of the events was of interest.
+   * Gives up to `max` events after `number` that are still held. `missed`: how many events between are no longer held.
+   * `upTo`: the number to go on from.
    */
   after(
     number: number,
     max: number,
   ): { readonly missed: number; readonly events: TransitionEvent[]; readonly upTo: number };
-  /** Calls back once, soon after the next event or at the end; the returned function forgets it. */
+  /** Calls back once, soon after the next event or at the end. The returned function takes the callback off. */
   onNext(callback: () => void): () => void;
-  /** Wakes everybody; nothing comes after it. */
+  /** Ends the stream, and calls every waiting callback. */
   end(): void;
   readonly ended: boolean;
 }
@@ -43,10 +119,10 @@ export interface Events {
 const idBytes = 36;
 
 /**
- * The last `window` events in a ring of plain memory. What is kept here is no object: a ring of those would keep every
- * order that passes alive until it is old, which costs more than all the rest (decision 0009). A reader has a place in
- * the ring and nothing else, so a slow one holds nobody and nothing; when the ring has gone past it, it is told how many
- * events it missed. Nothing is recorded until somebody looks on for the first time.
+ * Keeps the last `window` events in a ring of typed arrays. A ring of objects would move every order that passes into
+ * the old generation, which costs more than all the rest (decision 0009). A reader only has a number, so a slow reader
+ * holds up nothing; once the ring has gone past that number, the reader is told how many events it missed. Nothing is
+ * recorded until `open`.
  */
 export function createEvents({ window, stream }: { window: number; stream: string }): Events {
   let ring: ReturnType<typeof createRing> | undefined;
@@ -113,7 +189,7 @@ function createRing(window: number) {
   const idLengths = new Uint8Array(window);
   const times = new Float64Array(window);
   const numbers = new Uint32Array(window * 5);
-  // Names are few: those of the workflows and their statuses.
+  // The ring holds indices of names. There are few names: those of the workflows and their statuses.
   const names: (string | null)[] = [null];
   const places = new Map<string, number>();
   const placeOf = (name: string): number => {

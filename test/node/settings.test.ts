@@ -1,35 +1,34 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Option } from "commander";
 import { createProgram } from "../../src/cli/main.ts";
+import { cauceVariables, type Flags, nearest, parseAs, readSettings } from "../../src/node/readSettings.ts";
 import {
-  clientSettings,
-  readClientSettings,
-  readSettings,
-  readSweepSettings,
+  type CommandKind,
+  commands,
+  duties,
+  environmentOf,
+  functionSettings,
+  rowsOf,
+  type Setting,
   settings,
-  stackOnly,
-  stackSettings,
-  sweepSettings,
-} from "../../src/node/serverSettings.ts";
-import type { Setting } from "../../src/node/settings.ts";
-import { cauceVariables, nearest } from "../../src/node/settings.ts";
+} from "../../src/node/settings.ts";
 
-const ofStacks: Setting[] = Object.values(stackOnly);
-const ofStart: Setting[] = Object.values(settings);
-const ofClients: Setting[] = Object.values(clientSettings);
-const all = [...ofStart, ...ofClients];
+const all: Setting[] = Object.values(settings);
+const flagsOf = (kind: CommandKind) => Object.values<Setting>(rowsOf(kind)).flatMap(({ flag }) => flag ?? []);
+const readStart = (flags: Flags<"start">, variables: Record<string, string>) => readSettings("start", flags, variables);
+const readClient = (flags: Flags<"client">, variables: Record<string, string>) =>
+  readSettings("client", flags, variables);
 
-describe("readSettings", () => {
+describe("the settings of cauce start", () => {
   it("takes a flag over a variable, and a variable over the default", () => {
-    assert.equal(readSettings({}, {}).port, 3_000);
-    assert.equal(readSettings({}, { CAUCE_PORT: "4000" }).port, 4_000);
-    assert.equal(readSettings({ port: "5000" }, { CAUCE_PORT: "4000" }).port, 5_000);
+    assert.equal(readStart({}, {}).port, 3_000);
+    assert.equal(readStart({}, { CAUCE_PORT: "4000" }).port, 4_000);
+    assert.equal(readStart({ port: "5000" }, { CAUCE_PORT: "4000" }).port, 5_000);
   });
 
   it("has these defaults", () => {
-    assert.deepEqual(readSettings({}, {}), {
+    assert.deepEqual(readStart({}, {}), {
       backend: "sqlite",
       role: "all",
       status: undefined,
@@ -52,47 +51,44 @@ describe("readSettings", () => {
   });
 
   it("refuses a variable that it does not know, naming the nearest", () => {
-    assert.throws(() => readSettings({}, { CAUCE_HOTS: "x" }), {
+    assert.throws(() => readStart({}, { CAUCE_HOTS: "x" }), {
       code: "setting_invalid",
       message: "the variable CAUCE_HOTS is unknown; did you mean CAUCE_HOST?",
     });
-    assert.throws(() => readSettings({}, { CAUCE_FOO: "x" }), {
+    assert.throws(() => readStart({}, { CAUCE_FOO: "x" }), {
       code: "setting_invalid",
       message: /^the variable CAUCE_FOO is unknown; there are CAUCE_BACKEND, .*CAUCE_URL/,
     });
   });
 
-  it("refuses a value that a setting does not take, naming where it came from", () => {
+  it("refuses a value that a setting does not take, and names its flag or variable", () => {
     const refused = (message: RegExp) => ({ code: "setting_invalid", message });
-    assert.throws(() => readSettings({ port: "-1" }, {}), refused(/^--port must be .*, not "-1"$/));
-    assert.throws(() => readSettings({}, { CAUCE_PORT: "" }), refused(/^CAUCE_PORT must be .*, not ""$/));
-    assert.throws(() => readSettings({ port: "80.5" }, {}), refused(/^--port/));
-    assert.throws(() => readSettings({ bodyBytesMax: "0" }, {}), refused(/^--body-bytes-max/));
-    assert.throws(() => readSettings({ delivery: "FIFO" }, {}), refused(/^--delivery/));
-    assert.throws(() => readSettings({ unknownStatuses: "drop" }, {}), refused(/^--unknown-statuses/));
-    assert.throws(() => readSettings({}, { CAUCE_WATCH: "yes" }), refused(/^CAUCE_WATCH/));
+    assert.throws(() => readStart({ port: "-1" }, {}), refused(/^--port must be .*, not "-1"$/));
+    assert.throws(() => readStart({}, { CAUCE_PORT: "" }), refused(/^CAUCE_PORT must be .*, not ""$/));
+    assert.throws(() => readStart({ port: "80.5" }, {}), refused(/^--port/));
+    assert.throws(() => readStart({ bodyBytesMax: "0" }, {}), refused(/^--body-bytes-max/));
+    assert.throws(() => readStart({ delivery: "FIFO" }, {}), refused(/^--delivery/));
+    assert.throws(() => readStart({ unknownStatuses: "drop" }, {}), refused(/^--unknown-statuses/));
+    assert.throws(() => readStart({}, { CAUCE_WATCH: "yes" }), refused(/^CAUCE_WATCH/));
     for (const days of ["0", "1.5", "36501", "ever"]) {
-      assert.throws(
-        () => readSettings({ retentionDays: days }, {}),
-        refused(/^--retention-days must be a whole number/),
-      );
+      assert.throws(() => readStart({ retentionDays: days }, {}), refused(/^--retention-days must be a whole number/));
     }
-    assert.equal(readSettings({}, { CAUCE_RETENTION_DAYS: "30" }).retentionDays, 30);
+    assert.equal(readStart({}, { CAUCE_RETENTION_DAYS: "30" }).retentionDays, 30);
     for (const basePath of ["shop", "/", "/shop/", "/sh op", "/a//b"]) {
-      assert.throws(() => readSettings({ basePath }, {}), refused(/^--base-path/), basePath);
+      assert.throws(() => readStart({ basePath }, {}), refused(/^--base-path/), basePath);
     }
-    for (const basePath of ["/shop", "/a/b-c"]) assert.equal(readSettings({ basePath }, {}).basePath, basePath);
+    for (const basePath of ["/shop", "/a/b-c"]) assert.equal(readStart({ basePath }, {}).basePath, basePath);
   });
 
   it("takes the backend on AWS, its roles and several statuses", () => {
     const queueUrlBase = "https://sqs.eu-west-1.amazonaws.com/123456789012/";
-    const read = readSettings(
+    const read = readStart(
       { backend: "aws", role: "work", status: "paid, received" },
       { CAUCE_QUEUE_URL_BASE: queueUrlBase },
     );
     assert.deepEqual([read.backend, read.role, read.status], ["aws", "work", ["paid", "received"]]);
     assert.equal(read.queueUrlBase, queueUrlBase);
-    const given: readonly (readonly [Parameters<typeof readSettings>[0], RegExp])[] = [
+    const given: readonly (readonly [Flags<"start">, RegExp])[] = [
       [{ backend: "dynamo" }, /^--backend must be sqlite or aws, not "dynamo"$/],
       [{ role: "worker" }, /^--role must be api or work or all/],
       [{ status: "paid,," }, /^--status must be names of statuses/],
@@ -101,66 +97,66 @@ describe("readSettings", () => {
       [{ queueUrlBase: "https://sqs.eu-west-1.amazonaws.com/1" }, /^--queue-url-base must be .* ends in \//],
     ];
     for (const [flags, message] of given) {
-      const read = () => readSettings({ backend: "aws", role: "work", ...flags }, {});
+      const read = () => readStart({ backend: "aws", role: "work", ...flags }, {});
       assert.throws(read, { code: "setting_invalid", message });
     }
   });
 
-  it("refuses what means nothing in its place, naming where it came from", () => {
+  it("refuses settings that have no meaning together, and names their flags or variables", () => {
     const refused = (message: RegExp) => ({ code: "setting_invalid", message });
     for (const role of ["api", "work"]) {
-      assert.throws(() => readSettings({ role }, {}), refused(/^--role is "(api|work)", .*one process owns a SQLite/));
-      assert.throws(() => readSettings({}, { CAUCE_ROLE: role }), refused(/^CAUCE_ROLE is/));
+      assert.throws(() => readStart({ role }, {}), refused(/^--role is "(api|work)", .*one process owns a SQLite/));
+      assert.throws(() => readStart({}, { CAUCE_ROLE: role }), refused(/^CAUCE_ROLE is/));
     }
     for (const role of ["api", "all"]) {
       const flags = { backend: "aws", role, status: "paid" };
-      assert.throws(() => readSettings(flags, {}), refused(/^--status is for the role work/));
+      assert.throws(() => readStart(flags, {}), refused(/^--status is for the role work/));
     }
     const topicArn = "arn:aws:sns:eu-west-1:123456789012:orders-topic-dev";
-    assert.throws(() => readSettings({ topicArn }, {}), refused(/^--topic-arn is for --backend aws/));
-    assert.throws(() => readSettings({ stage: "prod" }, {}), refused(/^--stage is for --backend aws/));
-    assert.throws(() => readSettings({}, { CAUCE_STAGE: "prod" }), refused(/^CAUCE_STAGE is for --backend aws/));
+    assert.throws(() => readStart({ topicArn }, {}), refused(/^--topic-arn is for --backend aws/));
+    assert.throws(() => readStart({ stage: "prod" }, {}), refused(/^--stage is for --backend aws/));
+    assert.throws(() => readStart({}, { CAUCE_STAGE: "prod" }), refused(/^CAUCE_STAGE is for --backend aws/));
     assert.throws(
-      () => readSettings({}, { CAUCE_QUEUE_URL_BASE: "http://sqs/" }),
+      () => readStart({}, { CAUCE_QUEUE_URL_BASE: "http://sqs/" }),
       refused(/^CAUCE_QUEUE_URL_BASE is for --backend aws/),
     );
   });
 
   it("refuses two sources of keys, unless a flag decides", () => {
     const variables = { CAUCE_KEYS: "x", CAUCE_KEYS_FILE: "file" };
-    assert.throws(() => readSettings({}, variables), { code: "setting_invalid", message: /both set/ });
-    assert.equal(readSettings({ keysFile: "other" }, variables).keysFile, "other");
+    assert.throws(() => readStart({}, variables), { code: "setting_invalid", message: /both set/ });
+    assert.equal(readStart({ keysFile: "other" }, variables).keysFile, "other");
   });
 });
 
-describe("readClientSettings", () => {
+describe("the settings of the commands that call a server", () => {
   it("joins flags, variables and defaults", () => {
-    assert.deepEqual(readClientSettings({}, {}), { url: "http://127.0.0.1:3000", key: undefined, workflow: undefined });
+    assert.deepEqual(readClient({}, {}), { url: "http://127.0.0.1:3000", key: undefined, workflow: undefined });
     const variables = { CAUCE_URL: "https://a/shop", CAUCE_API_KEY: "cauce_x", CAUCE_WORKFLOW: "orders" };
-    assert.deepEqual(readClientSettings({}, variables), { url: "https://a/shop", key: "cauce_x", workflow: "orders" });
-    assert.equal(readClientSettings({ url: "http://b" }, variables).url, "http://b");
+    assert.deepEqual(readClient({}, variables), { url: "https://a/shop", key: "cauce_x", workflow: "orders" });
+    assert.equal(readClient({ url: "http://b" }, variables).url, "http://b");
   });
 
-  it("shares the environment with cauce start, and its refusals", () => {
-    readSettings({}, { CAUCE_URL: "http://a", CAUCE_API_KEY: "x", CAUCE_WORKFLOW: "orders" });
-    readClientSettings({}, { CAUCE_PORT: "4000", CAUCE_WATCH: "true" });
-    for (const read of [readSettings, readClientSettings]) {
+  it("shares variables and refusals with cauce start", () => {
+    readStart({}, { CAUCE_URL: "http://a", CAUCE_API_KEY: "x", CAUCE_WORKFLOW: "orders" });
+    readClient({}, { CAUCE_PORT: "4000", CAUCE_WATCH: "true" });
+    for (const read of [readStart, readClient]) {
       assert.throws(() => read({}, { CAUCE_ULR: "x" }), { message: /did you mean CAUCE_URL\?$/ });
     }
-    assert.throws(() => readClientSettings({ url: "localhost:3000" }, {}), { message: /^--url must be an address/ });
+    assert.throws(() => readClient({ url: "localhost:3000" }, {}), { message: /^--url must be an address/ });
   });
 
   it("never repeats a key", () => {
-    assert.throws(() => readClientSettings({}, { CAUCE_API_KEY: "se cret" }), {
+    assert.throws(() => readClient({}, { CAUCE_API_KEY: "se cret" }), {
       message: "CAUCE_API_KEY must be an API key, as `cauce keys create` showed it",
     });
   });
 });
 
-describe("readSweepSettings", () => {
-  it("reads what reaches the store, whatever role the environment is for", () => {
+describe("the settings of cauce sweep", () => {
+  it("reads the settings that lead to the store, whatever role the environment is for", () => {
     const variables = { CAUCE_BACKEND: "aws", CAUCE_STAGE: "prod", CAUCE_ROLE: "work", CAUCE_STATUS: "paid" };
-    assert.deepEqual(readSweepSettings({ stage: "test" }, variables), {
+    assert.deepEqual(readSettings("sweep", { stage: "test" }, variables), {
       backend: "aws",
       stage: "test",
       topicArn: undefined,
@@ -172,7 +168,7 @@ describe("readSweepSettings", () => {
   });
 
   it("refuses SQLite, whose owner sweeps", () => {
-    assert.throws(() => readSweepSettings({}, {}), {
+    assert.throws(() => readSettings("sweep", {}, {}), {
       code: "setting_invalid",
       message: /^cauce sweep is for --backend aws/,
     });
@@ -180,16 +176,20 @@ describe("readSweepSettings", () => {
 });
 
 describe("the settings", () => {
-  it("are the flags of cauce start, no more and no fewer, and of every command that calls a server", () => {
+  it("are exactly the flags of cauce start, and of every command that calls a server", () => {
     const program = createProgram([], { out: () => {}, err: () => {} });
     const shown = (name: string) => program.commands.find((command) => command.name() === name)?.options ?? [];
     assert.deepEqual(
       shown("start").flatMap(({ hidden, flags }) => (hidden ? [] : flags)),
-      ofStart.flatMap(({ flag }) => flag ?? []),
+      flagsOf("start"),
     );
     assert.deepEqual(
       shown("sweep").flatMap(({ flags }) => (flags === "--json" ? [] : flags)),
-      Object.values(sweepSettings).map(({ flag }) => flag),
+      flagsOf("sweep"),
+    );
+    assert.deepEqual(
+      shown("backup").flatMap(({ flags }) => (flags === "--force" ? [] : flags)),
+      flagsOf("backup"),
     );
     for (const [command, own] of [
       ["synth", ["--out <directory>"]],
@@ -198,22 +198,22 @@ describe("the settings", () => {
     ] as const) {
       assert.deepEqual(
         shown(command).flatMap(({ flags }) => (own.some((each) => each === flags) ? [] : flags)),
-        Object.values(stackSettings).flatMap(({ flag }) => flag ?? []),
+        flagsOf("stack"),
       );
     }
-    for (const { flag } of ofClients) {
+    for (const flag of flagsOf("client")) {
       const without = program.commands.filter(({ options }) => !options.some(({ flags }) => flags === flag));
       assert.deepEqual(
-        // It reads the store itself, and has the one flag that names a workflow.
+        // `cauce backup` reads the store itself, and has only the flag that names a workflow.
         without.map((command) => command.name()).filter((name) => name !== "backup"),
         ["start", "sweep", "init", "diagram", "keys", "synth", "deploy", "emulate"],
       );
     }
   });
 
-  it("have defaults that they themselves take", () => {
-    for (const { parse, default: fallback } of all) {
-      if (fallback !== null) assert.ok("value" in parse(fallback), fallback);
+  it("take their own defaults", () => {
+    for (const { takes, default: fallback, variable } of all) {
+      if (fallback !== undefined) assert.doesNotThrow(() => parseAs(takes, fallback, variable), fallback);
     }
   });
 
@@ -225,29 +225,34 @@ describe("the settings", () => {
     }
   });
 
-  it("are the tables in docs/reference/settings.md, row for row", () => {
-    const page = readFileSync(new URL("../../docs/reference/settings.md", import.meta.url), "utf8");
-    // The formatter pads the columns.
-    const narrow = (line: string) => line.replace(/ +/g, " ").replace(/-{3,}/g, "---");
-    const rows = page
-      .split("\n")
-      .filter((line) => line.startsWith("|"))
-      .map(narrow);
-    const code = (text: string | null) => (text === null ? "none" : `\`${text}\``);
-    const tableOf = (settings: Setting[]) => [
-      "| flag | variable | default | meaning |",
-      "| --- | --- | --- | --- |",
-      ...settings.map(
-        ({ flag, variable, default: fallback, meaning }) =>
-          `| ${code(flag)} | ${code(variable)} | ${code(fallback)} | ${meaning} |`,
-      ),
-    ];
-    assert.deepEqual(rows, [...tableOf(ofStart), ...tableOf(ofClients), ...tableOf(ofStacks)]);
+  it("have a reader each, and each reader some", () => {
+    for (const reader of [...commands, ...duties, "createCauce"] as const) {
+      assert.notDeepEqual(rowsOf(reader), {}, reader);
+    }
+    assert.deepEqual(rowsOf(...commands, ...duties), settings);
+    assert.deepEqual(rowsOf(...duties), functionSettings);
+  });
+});
+
+describe("the environment of a process", () => {
+  it("holds what its duty reads and has a value", () => {
+    const values = { stage: "prod", metrics: false, public: true, keys: undefined, retentionDays: 30 };
+    assert.deepEqual(environmentOf("serve", values), {
+      CAUCE_STAGE: "prod",
+      CAUCE_METRICS: "false",
+      CAUCE_PUBLIC: "true",
+    });
+    assert.deepEqual(environmentOf("work", values), { CAUCE_STAGE: "prod", CAUCE_METRICS: "false" });
+    assert.deepEqual(environmentOf("maintain", values), {
+      CAUCE_STAGE: "prod",
+      CAUCE_METRICS: "false",
+      CAUCE_RETENTION_DAYS: "30",
+    });
   });
 });
 
 describe("nearest", () => {
-  it("is the one that the fewest changes lead to", () => {
+  it("is the name with the fewest differences", () => {
     const names = ["CAUCE_PORT", "CAUCE_HOST", "CAUCE_KEYS", "CAUCE_KEYS_FILE"];
     assert.equal(nearest("CAUCE_PRT", names), "CAUCE_PORT");
     assert.equal(nearest("CAUCE_KEYFILE", names), "CAUCE_KEYS_FILE");

@@ -1,0 +1,62 @@
+import type { Backend } from "../backend/port.ts";
+import type { Clock, Random } from "../core/clock.ts";
+import { type Change, type DecideContext, decide, type Outcome } from "../core/decide.ts";
+import type { Log } from "../core/handlers.ts";
+import type { Actor, StoredOrder } from "../core/order.ts";
+import type { AnyWorkflow } from "../core/workflow.ts";
+import type { Observer } from "./telemetry/observer.ts";
+
+/** What the parts of one workflow's engine share. */
+export interface EngineContext {
+  readonly workflow: AnyWorkflow;
+  /** The health-checked backend: each of its writes shows whether the store takes writes. */
+  readonly backend: Backend;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /**
+   * Names this engine in the history of orders. Every change without ids shares this one object, so that a backend may
+   * cache what it makes of the object.
+   */
+  readonly actor: Actor;
+  /** Told of every order that is stored, every change that is committed and every order that is removed. */
+  readonly observer: Observer;
+  /** How long a handler's outcome waits for a store that takes no writes, in seconds. Then the delivery comes back. */
+  readonly commitPatienceSeconds: number;
+}
+
+/** What a decision depends on besides the order and the outcome. */
+export function decideContext({ workflow, backend, clock, random }: EngineContext, by: Actor): DecideContext {
+  return { workflow, now: clock.now(), random, by, resultsBytesMax: backend.limits.dataBytesMax };
+}
+
+/** Commits a change that no attempt made. */
+export async function commitChange(
+  { backend, observer }: EngineContext,
+  change: Change,
+): Promise<"committed" | "stale"> {
+  const committed = await backend.commit(change);
+  if (committed === "committed") observer.changed(change, undefined);
+  return committed;
+}
+
+/** Decides and commits what an outcome changes. Does nothing where `decide` refuses, or another change was first. */
+export async function applyOutcome(context: EngineContext, order: StoredOrder, outcome: Outcome): Promise<void> {
+  const decision = decide(order, outcome, decideContext(context, context.actor));
+  if ("change" in decision) await commitChange(context, decision.change);
+}
+
+/** Adds `onExpiry` to an observer: it gets the time at which a placed or changed order expires. */
+export function withExpiries(observer: Observer, onExpiry: (expiresAt: number) => void): Observer {
+  return {
+    placed(order) {
+      observer.placed(order);
+      if (order.expiresAt !== null) onExpiry(order.expiresAt);
+    },
+    changed(change, attempt) {
+      observer.changed(change, attempt);
+      if (change.after.expiresAt !== null) onExpiry(change.after.expiresAt);
+    },
+    removed: observer.removed,
+  };
+}

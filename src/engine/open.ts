@@ -1,0 +1,90 @@
+import { hostname } from "node:os";
+import type { BackendFactoryOptions, DeliveryMode, LocatedBackend } from "../backend/port.ts";
+import { type Clock, type Random, systemClock } from "../core/clock.ts";
+import { CauceError } from "../core/errors.ts";
+import type { App } from "../core/handlers.ts";
+import type { Actor } from "../core/order.ts";
+import { leasesOf } from "../core/workflow.ts";
+import { createEngine, type EngineOptions } from "./createEngine.ts";
+import type { Engine } from "./engine.ts";
+import type { Observer } from "./telemetry/observer.ts";
+
+export interface OpenOptions<B extends LocatedBackend>
+  extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor"> {
+  /** What `implement` returned, one or several with different workflow names. */
+  readonly apps: App | readonly App[];
+  /** Called once for each workflow. */
+  readonly backend: (options: BackendFactoryOptions) => B | Promise<B>;
+  readonly delivery: DeliveryMode;
+  /** Default: the machine's clock. */
+  readonly clock?: Clock | undefined;
+  /** Default: `Math.random`. */
+  readonly random?: Random | undefined;
+  /** Default: runtime `node` and the host's name. */
+  readonly actor?: Pick<Actor, "runtime" | "name"> | undefined;
+  /** Gives the observer of a workflow. Default: none. */
+  readonly observerOf?: ((workflow: string, backend: B) => Observer | Promise<Observer>) | undefined;
+  /** Gives what is told of each transaction of a workflow's store, by backends that have transactions. */
+  readonly onBatchOf?: ((workflow: string) => BackendFactoryOptions["onBatch"]) | undefined;
+}
+
+export interface OpenWorkflows<B extends LocatedBackend> {
+  /** In the order of the apps. */
+  readonly workflows: readonly { readonly engine: Engine; readonly backend: B }[];
+  /** Closes every store, and stops no engine. Rejects with the first error once all have ended. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the stores of several workflows, and makes an engine over each. No engine starts. Where one workflow fails, it
+ * closes the stores that it opened. Rejects with `app_invalid`, `limit_exceeded` and as the backend's factory does.
+ */
+export async function openWorkflows<B extends LocatedBackend>(options: OpenOptions<B>): Promise<OpenWorkflows<B>> {
+  const {
+    clock = systemClock(),
+    random = Math.random,
+    backend: open,
+    delivery,
+    observerOf,
+    onBatchOf,
+    ...others
+  } = options;
+  const { actor = { runtime: "node", name: hostname() } } = options;
+  const apps = [options.apps].flat() as readonly App[];
+  refuseTwins(apps);
+  const backends: B[] = [];
+  const openOne = async (app: App) => {
+    const { name } = app.workflow;
+    const onBatch = onBatchOf?.(name);
+    const backend = await open({ workflow: name, delivery, clock, onBatch, leaseSeconds: leasesOf(app.workflow) });
+    backends.push(backend);
+    const observer = await observerOf?.(name, backend);
+    return { engine: createEngine({ ...others, app, backend, clock, random, actor, observer }), backend };
+  };
+  const close = async (): Promise<void> => {
+    await ended(backends.map((backend) => backend.close()));
+  };
+  try {
+    return { workflows: await ended(apps.map(openOne)), close };
+  } catch (error) {
+    await close().catch(() => {});
+    throw error;
+  }
+}
+
+/** Waits for all of it, also where a part fails. When it rejects, nothing is under way any more. */
+export async function ended<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}
+
+/** Throws `app_invalid` for no app, for what is no app, and for two apps with one workflow name. */
+function refuseTwins(apps: readonly App[]): void {
+  if (apps.length === 0) throw new CauceError("app_invalid", "apps is empty; give what implement returned");
+  const names = apps.map((app) => app?.workflow?.name);
+  for (const [index, name] of names.entries()) {
+    if (name === undefined) throw new CauceError("app_invalid", "apps must hold what implement returned");
+    if (names.indexOf(name) !== index)
+      throw new CauceError("app_invalid", `two apps have the workflow name "${name}"; give each its own`);
+  }
+}
