@@ -3,7 +3,7 @@ import { writeNumbers } from "../../core/cursor.ts";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { NewOrder, Placed, Removal } from "../port.ts";
-import { createDecoder, createEncoder, type Value } from "./batch/codec.ts";
+import { createDecoder, createEncoder, type FieldValue } from "./batch/codec.ts";
 import type {
   Batch,
   BatchResult,
@@ -119,7 +119,7 @@ export function createChannel<Operation extends Rejectable>(options: ChannelOpti
     sent,
     receive,
     roundTrip,
-    send(operation: Operation, fields: readonly Value[]): void {
+    send(operation: Operation, fields: readonly FieldValue[]): void {
       for (const field of fields) encoder.value(field);
       sent(operation);
     },

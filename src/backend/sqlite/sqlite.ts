@@ -5,7 +5,7 @@ import { CauceError } from "../../core/errors.ts";
 import { guarded } from "../guard.ts";
 import { createIds, firstSeqOf, type Ids, refuseSize, seqOf, storedOrder } from "../newOrder.ts";
 import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../port.ts";
-import type { Value } from "./batch/codec.ts";
+import type { FieldValue } from "./batch/codec.ts";
 import { op, type Unsuccessful } from "./batch/protocol.ts";
 import { createEntryWriter, encodeCommit, encodePlace } from "./batch/row.ts";
 import { answer, type Channel, createChannel, handOut, type PendingOperation, startWriter } from "./channel.ts";
@@ -166,9 +166,9 @@ function createFront(options: FrontOptions): Omit<Backend, "close"> {
       throw storeFault(error, file);
     }
   };
-  const write = (...fields: readonly Value[]): Promise<void> =>
+  const write = (...fields: readonly FieldValue[]): Promise<void> =>
     new Promise<void>((resolve, reject) => channel.send({ is: "other", resolve, reject }, fields));
-  const remove = (...fields: readonly Value[]): ReturnType<Backend["remove"]> =>
+  const remove = (...fields: readonly FieldValue[]): ReturnType<Backend["remove"]> =>
     new Promise((resolve, reject) => channel.send({ is: "remove", resolve, reject }, fields));
 
   return {

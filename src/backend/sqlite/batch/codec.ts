@@ -9,7 +9,7 @@ export interface Packed {
 }
 
 /** What one field holds. A null is a NaN among the numbers, whatever the field's type: no field is ever NaN. */
-export type Value = string | number | null;
+export type FieldValue = string | number | null;
 
 const none = Number.NaN;
 
@@ -17,7 +17,7 @@ export interface Encoder {
   number(value: number | null): void;
   text(value: string | null): void;
   /** A number or a text, by its type. */
-  value(value: Value): void;
+  value(value: FieldValue): void;
   /** Gives everything written since the last time, and starts again. */
   take(): Packed;
   readonly empty: boolean;
@@ -65,7 +65,7 @@ export interface Decoder {
   text(): string;
   textOrNull(): string | null;
   /** One field after another, each a text or a number as `areText` says. */
-  values(areText: readonly boolean[]): Value[];
+  values(areText: readonly boolean[]): FieldValue[];
 }
 
 /**
@@ -95,7 +95,7 @@ export function createDecoder({ numbers, text }: Packed): Decoder {
       return Number.isNaN(length) ? null : cut(length);
     },
     values(areText) {
-      const values: Value[] = [];
+      const values: FieldValue[] = [];
       for (let field = 0; field < areText.length; field++) {
         const value = next();
         values.push(Number.isNaN(value) ? null : areText[field] ? cut(value) : value);

@@ -3,7 +3,7 @@ import type { Change } from "../../../core/decide.ts";
 import type { Actor, Entry, Failure, StatusKind, StoredOrder, Visit } from "../../../core/order.ts";
 import type { NewOrder } from "../../port.ts";
 import { kindNumber } from "../schema.ts";
-import { type Decoder, detached, type Encoder, type Value } from "./codec.ts";
+import { type Decoder, detached, type Encoder, type FieldValue } from "./codec.ts";
 import { deliveryCode, op } from "./protocol.ts";
 
 interface Types {
@@ -120,7 +120,7 @@ const otherColumns = [
   ["failed_status", "textOrNull", ({ after }) => (after.failure === null ? null : after.status), null],
   ["failure", "textOrNull", ({ after }) => after.failure && JSON.stringify(after.failure), null],
   ["past_omitted", "number", ({ after }) => after.pastOmitted, 0],
-] as const satisfies readonly (readonly [...Written<Change>, plain: Value])[];
+] as const satisfies readonly (readonly [...Written<Change>, plain: FieldValue])[];
 
 /** What a transition sets that leaves nothing behind but the new status. */
 export const transition = columnSet(transitionColumns);
@@ -191,7 +191,7 @@ function pastOf(change: Change, json: EntryWriter): string {
 
 /** Writes the columns of `stored`, for `decodeStored` to read. */
 export function encodeStored(to: Encoder, row: StoredRow | QueuedRow): void {
-  for (let index = 0; index < storedColumns.length; index++) to.value(row[index] as Value);
+  for (let index = 0; index < storedColumns.length; index++) to.value(row[index] as FieldValue);
 }
 
 export function decodeStored(from: Decoder): StoredRow {
