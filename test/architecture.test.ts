@@ -66,14 +66,12 @@ const exceptions = {
   processReaders: {},
   twinTypes: {
     Cauce: "both names are public: the library of cauce, and the construct of cauce/cdk",
-    Answer: "to be renamed",
     Call: "to be renamed",
     Counts: "to be renamed",
     Invocation: "to be renamed",
     Orders: "to be renamed",
     Outcome: "to be renamed",
     Queue: "to be renamed",
-    Queues: "to be renamed",
     Row: "to be renamed",
   },
 } as const satisfies Exceptions;
