@@ -14,7 +14,7 @@ import {
   surfaceNext,
   unqueued,
 } from "./queue.ts";
-import { type CurrentRow, count, current, type Lease, type Queued, queuedOf, queueOf, type Writer } from "./state.ts";
+import { count, current, queuedOf, queueOf, type Writer } from "./state.ts";
 
 const { at } = change;
 
@@ -42,33 +42,14 @@ export const commitStatements = (db: DatabaseSync) => {
   };
 };
 
-/** A change, as the front sent it. */
-interface Commit {
-  readonly seq: number;
-  /** Null where the front has leased the order itself, and so knows that `seq` is the order's. */
-  readonly id: string | null;
-  readonly delivery: number;
-  readonly values: RowOf<typeof transition> | RowOf<typeof change>;
-  /** The same, unless the change is a plain transition. */
-  readonly changed: RowOf<typeof change> | undefined;
-  /** `past` replaces the stored visits. */
-  readonly isCut: boolean;
-  /** Undefined leaves the stored ones. */
-  readonly extras: string | null | undefined;
-}
-
-/** An order as a commit finds it: by its lease, or read. */
-interface Found {
-  readonly order: Queued;
-  readonly lease: Lease | undefined;
-  readonly row: CurrentRow | undefined;
-}
+type Commit = ReturnType<typeof decodeCommit>;
+type Found = NonNullable<ReturnType<typeof find>>;
 
 /**
  * Commits a change: compare-and-set on the version. The writer is alone, so nothing comes between reading the version and
  * writing the row. Of two changes that were decided at one version, the second finds the first one's and is stale.
  */
-export function commit(writer: CommitWriter, from: Decoder, code: number, index: number): Unsuccessful | undefined {
+export function commit(writer: CommitWriter, from: Decoder, index: number, code: number): Unsuccessful | undefined {
   const made = decodeCommit(from, code);
   const { seq, delivery, values, changed, extras } = made;
   const found = find(writer, made);
@@ -76,7 +57,7 @@ export function commit(writer: CommitWriter, from: Decoder, code: number, index:
   if (extras !== undefined) writer.statements.setExtras.run(extras, seq);
   if (delivery === deliveryCode.keep) write(writer, made, found, keptSlot(found, values[at.version]));
   else {
-    leave(writer, seq, found);
+    leave(writer, found);
     const slot = nextSlot(writer, made, found, index);
     if (changed !== undefined) countFailure(writer, changed);
     write(writer, made, found, slot);
@@ -86,20 +67,25 @@ export function commit(writer: CommitWriter, from: Decoder, code: number, index:
 }
 
 /** Reads what `encodeCommit` of the front wrote. */
-function decodeCommit(from: Decoder, code: number): Commit {
+function decodeCommit(from: Decoder, code: number) {
   const isPlain = code === op.transition || code === op.transitionWithExtras;
   const hasExtras = code === op.transitionWithExtras || code === op.changeWithExtras;
   const seq = from.number();
+  // Null where the front has leased the order itself, and so knows that `seq` is the order's.
   const id = from.textOrNull();
   const delivery = from.number();
+  // The same values, with those that only a change has which is no plain transition.
   const changed = isPlain ? undefined : change.decode(from);
   const values = changed ?? transition.decode(from);
+  // Whether `past` replaces the stored visits.
   const isCut = changed !== undefined && from.number() === 1;
-  return { seq, id, delivery, values, changed, isCut, extras: hasExtras ? from.textOrNull() : undefined };
+  // Undefined leaves the stored ones.
+  const extras = hasExtras ? from.textOrNull() : undefined;
+  return { seq, id, delivery, values, changed, isCut, extras };
 }
 
-/** Finds the order of a change; undefined where there is none of that id. */
-function find(writer: CommitWriter, { seq, id }: Commit): Found | undefined {
+/** Finds the order of a change, by its lease or by its row; undefined where there is none of that id. */
+function find(writer: CommitWriter, { seq, id }: Commit) {
   const lease = writer.leases.get(seq);
   if (lease !== undefined && id === null) return { order: lease, lease, row: undefined };
   const row = writer.statements.selectCurrent.get(seq);
@@ -118,8 +104,8 @@ function keptSlot({ order, lease, row }: Found, version: number): QueueSlot {
 }
 
 /** Takes an order out of the queue or the bucket in which it is, and out of its group of failures. */
-function leave(writer: CommitWriter, seq: number, { order, lease, row }: Found): void {
-  if (lease !== undefined) endLease(writer, seq, lease);
+function leave(writer: CommitWriter, { order, lease, row }: Found): void {
+  if (lease !== undefined) endLease(writer, lease);
   if (row === undefined || lease !== undefined) return;
   const { [current.at.queue]: queue, [current.at.kind]: kind, [current.at.fingerprint]: fingerprint } = row;
   count(writer, order.queue, queue ?? bucketOf(kind, fingerprint !== null), -1);

@@ -24,7 +24,7 @@ export const placeStatements = (db: DatabaseSync) => ({
 });
 
 /** Stores a new order with its first delivery, unless its idempotency key is known. */
-export function place(writer: PlaceWriter, from: Decoder, code: number, index: number): Unsuccessful | undefined {
+export function place(writer: PlaceWriter, from: Decoder, index: number, code: number): Unsuccessful | undefined {
   const { statements, fifo } = writer;
   const seq = from.number();
   const values = placed.decode(from);

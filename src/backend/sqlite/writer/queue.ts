@@ -5,6 +5,8 @@
  * are `parked`, out of the index that leasing reads, so a group that is held back costs the others nothing.
  */
 import type { DatabaseSync } from "node:sqlite";
+import type { Decoder } from "../batch/codec.ts";
+import { op } from "../batch/protocol.ts";
 import { type QueuedRow, queued, type StoredRow, selected, stored } from "../batch/row.ts";
 import { bucket, kindNumber, query, queueState } from "../schema.ts";
 import {
@@ -78,15 +80,15 @@ function isWanted(writer: QueueWriter, queue: StatusQueue): boolean {
   return !writer.crashSuspects.blockOthers && isAsked(queue) && readyIn(queue) === 0;
 }
 
-function beginLease(writer: QueueWriter, seq: number, lease: Lease): void {
+function beginLease(writer: QueueWriter, lease: Lease): void {
   lease.queue.demand--;
-  writer.leases.set(seq, lease);
+  writer.leases.set(lease.seq, lease);
   writer.begun.push(lease);
 }
 
 /** Ends a lease. Where the lease began in this batch too, the front never hears of it: what it would hand out is past. */
-export function endLease(writer: QueueWriter, seq: number, lease: Lease): void {
-  const { queue, source } = lease;
+export function endLease(writer: QueueWriter, lease: Lease): void {
+  const { seq, queue, source } = lease;
   count(writer, queue, queueState.leased, -1);
   if (source !== undefined) {
     lease.source = undefined;
@@ -113,8 +115,8 @@ export function join(
   if (group !== null && writer.statements.groupBusy.get(status, group, seq) !== undefined) state = queueState.parked;
   else if (operation !== undefined && isWanted(writer, queue)) {
     state = queueState.leased;
-    const lease = { queue, group, visit, position, version, plain: plain && group === null, source: operation };
-    beginLease(writer, seq, lease);
+    const lease = { seq, queue, group, visit, position, version, plain: plain && group === null, source: operation };
+    beginLease(writer, lease);
   }
   count(writer, queue, state, 1);
   return { queue: state, position, group, due: null };
@@ -129,16 +131,16 @@ export function putBack(writer: QueueWriter, { queue, position, group }: Queued,
 }
 
 /** Makes a row that is on the disk ready, or leased. */
-export function surface(writer: QueueWriter, seq: number, order: Queued, redelivered: number): void {
+export function surface(writer: QueueWriter, order: Queued, redelivered: number): void {
   const { statements } = writer;
-  const { queue, group, visit, position, version } = order;
+  const { seq, queue, group, visit, position, version } = order;
   const isLeased = isWanted(writer, queue);
   const state = isLeased ? queueState.leased : queueState.ready;
   statements.setSlot.run(state, position, group, null, redelivered, seq);
   count(writer, queue, state, 1);
   if (!isLeased) return;
   const source = statements.selectStored.get(seq);
-  beginLease(writer, seq, { queue, group, visit, position, version, plain: false, source });
+  beginLease(writer, { seq, queue, group, visit, position, version, plain: false, source });
 }
 
 /** The head of a group has left: the next one is due, unless it is delayed or out already. */
@@ -148,7 +150,7 @@ export function surfaceNext(writer: QueueWriter, { queue, group }: Queued): void
   const head = statements.groupHead.get(queue.status, group);
   if (head === undefined || head[at.queue] !== queueState.parked) return;
   count(writer, queue, queueState.parked, -1);
-  if ((head[at.due] ?? 0) <= writer.now) surfaceRow(writer, head);
+  if ((head[at.due] ?? 0) <= writer.now) surface(writer, queuedOf(writer, head), head[at.redelivered]);
   else {
     statements.setQueue.run(queueState.delayed, head[at.seq]);
     count(writer, queue, queueState.delayed, 1);
@@ -156,17 +158,14 @@ export function surfaceNext(writer: QueueWriter, { queue, group }: Queued): void
 }
 
 /** Makes delayed rows due whose time has come. */
-export function promote(writer: QueueWriter): void {
+export function promote(writer: QueueWriter): undefined {
   // Also where no row is due yet: the timer that fired is spent, and the front sets a new one.
   writer.wakeChanged = true;
   for (const row of writer.statements.due.all(writer.now)) {
-    count(writer, queueOf(writer, row[at.status]), queueState.delayed, -1);
-    surfaceRow(writer, row);
+    const order = queuedOf(writer, row);
+    count(writer, order.queue, queueState.delayed, -1);
+    surface(writer, order, row[at.redelivered]);
   }
-}
-
-function surfaceRow(writer: QueueWriter, row: CurrentRow): void {
-  surface(writer, row[at.seq], queuedOf(writer, row), row[at.redelivered]);
 }
 
 /** Whether a row is ready in a queue of which the front has asked for a delivery. */
@@ -191,7 +190,7 @@ function leaseRow(writer: QueueWriter, queue: StatusQueue, row: QueuedRow): void
   writer.statements.setQueue.run(queueState.leased, seq);
   count(writer, queue, queueState.ready, -1);
   count(writer, queue, queueState.leased, 1);
-  beginLease(writer, seq, { queue, group, visit, position, version, plain: false, source: row });
+  beginLease(writer, { seq, queue, group, visit, position, version, plain: false, source: row });
 }
 
 /**
@@ -217,8 +216,10 @@ function leaseCrashSuspect(writer: QueueWriter): void {
   }
 }
 
-/** Nothing of a paused status is leased, until the status is resumed. What is leased already stays so. */
-export function setPaused(writer: QueueWriter, status: string, isPaused: boolean): void {
+/** Pauses or resumes a status. Nothing of a paused status is leased; what is leased already stays so. */
+export function setPaused(writer: QueueWriter, from: Decoder, _: number, code: number): undefined {
+  const status = from.text();
+  const isPaused = code === op.pause;
   writer.statements[isPaused ? "pause" : "resume"].run(status);
   queueOf(writer, status).paused = isPaused;
 }

@@ -1,5 +1,6 @@
 /** Erases final orders. They are not counted, no queue holds them and none is leased, so just their rows have to go. */
 import type { DatabaseSync } from "node:sqlite";
+import type { Decoder } from "../batch/codec.ts";
 import type { Unsuccessful } from "../batch/protocol.ts";
 import { kindNumber, query } from "../schema.ts";
 import type { QueueStatements } from "./queue.ts";
@@ -28,28 +29,23 @@ function erase({ statements, lastSeq }: RemoveWriter, seq: number): void {
   statements.removeOrder.run(seq);
 }
 
-export function remove(writer: RemoveWriter, seq: number, id: string): Unsuccessful | undefined {
+/** Erases one order. */
+export function remove(writer: RemoveWriter, from: Decoder): Unsuccessful | undefined {
+  const seq = from.number();
+  const id = from.text();
   const row = writer.statements.selectCurrent.get(seq);
-  if (row === undefined || row[current.at.id] !== id) return { is: "not_found" };
+  if (row?.[current.at.id] !== id) return { is: "not_found" };
   if (row[current.at.kind] !== kindNumber.final) return { is: "not_final" };
   erase(writer, seq);
   return undefined;
 }
 
-/** Looks at up to `limit` orders after `afterSeq` that were placed before `endSeq`; erases those that changed before. */
-export function removeOld(
-  writer: RemoveWriter,
-  afterSeq: number,
-  endSeq: number,
-  before: number,
-  limit: number,
-): Unsuccessful {
+/** Looks at up to `limit` orders after a key that were placed before another key, and erases those that are old. */
+export function removeOld(writer: RemoveWriter, from: Decoder): Unsuccessful {
+  const [afterSeq, endSeq, before, limit] = [from.number(), from.number(), from.number(), from.number()];
   const rows = writer.statements.walk.all(afterSeq, endSeq, limit);
   const old = rows.filter(([, kind, updatedAt]) => kind === kindNumber.final && updatedAt < before);
   for (const [seq] of old) erase(writer, seq);
-  return {
-    is: "removed",
-    removed: old.length,
-    lastSeq: rows.length < limit ? null : (rows.at(-1)?.[0] ?? null),
-  };
+  const last = rows.length < limit ? undefined : rows.at(-1);
+  return { is: "removed", removed: old.length, lastSeq: last?.[0] ?? null };
 }

@@ -1,57 +1,61 @@
 /** What ends a lease without changing the order, and what queues a delivery again. */
+import type { Decoder } from "../batch/codec.ts";
 import { kindNumber, redelivery } from "../schema.ts";
 import { endLease, join, putBack, type QueueWriter, surface, surfaceNext } from "./queue.ts";
 import { current, type Lease } from "./state.ts";
 
 const { at } = current;
 
-/** Ends the lease of a visit's delivery; undefined where that lease has ended already. */
-function endLeaseOf(writer: QueueWriter, seq: number, visit: number): Lease | undefined {
-  const lease = writer.leases.get(seq);
-  if (lease === undefined || lease.visit !== visit) return undefined;
-  endLease(writer, seq, lease);
+/** Reads which delivery is meant, and ends its lease; undefined where the lease of that visit has ended already. */
+function endLeaseOf(writer: QueueWriter, from: Decoder): Lease | undefined {
+  const lease = writer.leases.get(from.number());
+  if (lease?.visit !== from.number()) return undefined;
+  endLease(writer, lease);
   return lease;
 }
 
-function redeliveredOf(writer: QueueWriter, seq: number): number {
+function redeliveredOf(writer: QueueWriter, { seq }: Lease): number {
   return writer.statements.selectCurrent.get(seq)?.[at.redelivered] ?? redelivery.no;
 }
 
 /** Takes a delivery off its queue. */
-export function settleDone(writer: QueueWriter, seq: number, visit: number): void {
-  const lease = endLeaseOf(writer, seq, visit);
+export function settleDone(writer: QueueWriter, from: Decoder): undefined {
+  const lease = endLeaseOf(writer, from);
   if (lease === undefined) return;
-  writer.statements.setSlot.run(null, null, null, null, redelivery.no, seq);
+  writer.statements.setSlot.run(null, null, null, null, redelivery.no, lease.seq);
   surfaceNext(writer, lease);
 }
 
 /** Puts a delivery back until `due`. That it ended in an orderly way clears the mark of a process that died. */
-export function settleAgain(writer: QueueWriter, seq: number, visit: number, due: number): void {
-  const lease = endLeaseOf(writer, seq, visit);
+export function settleAgain(writer: QueueWriter, from: Decoder): undefined {
+  const lease = endLeaseOf(writer, from);
+  const due = from.number();
   if (lease === undefined) return;
-  const redelivered = Math.min(redeliveredOf(writer, seq), redelivery.leaseEnded);
-  if (due <= writer.now) surface(writer, seq, lease, redelivered);
+  const redelivered = Math.min(redeliveredOf(writer, lease), redelivery.leaseEnded);
+  if (due <= writer.now) surface(writer, lease, redelivered);
   else {
     const { queue, position, group } = putBack(writer, lease, due);
-    writer.statements.setSlot.run(queue, position, group, due, redelivered, seq);
+    writer.statements.setSlot.run(queue, position, group, due, redelivered, lease.seq);
   }
 }
 
 /** Delivers again what was not settled within its lease. */
-export function leaseEnded(writer: QueueWriter, seq: number, visit: number): void {
-  const lease = endLeaseOf(writer, seq, visit);
-  if (lease !== undefined) surface(writer, seq, lease, redelivery.leaseEnded);
+export function leaseEnded(writer: QueueWriter, from: Decoder): undefined {
+  const lease = endLeaseOf(writer, from);
+  if (lease !== undefined) surface(writer, lease, redelivery.leaseEnded);
 }
 
 /** Takes back a delivery that no handler began: it comes again as it would have come. */
-export function giveBack(writer: QueueWriter, seq: number, visit: number): void {
-  const lease = endLeaseOf(writer, seq, visit);
-  if (lease !== undefined) surface(writer, seq, lease, redeliveredOf(writer, seq));
+export function giveBack(writer: QueueWriter, from: Decoder): undefined {
+  const lease = endLeaseOf(writer, from);
+  if (lease !== undefined) surface(writer, lease, redeliveredOf(writer, lease));
 }
 
 /** Queues the delivery of a visit, where the order has none. */
-export function redeliver(writer: QueueWriter, seq: number, visit: number): void {
+export function redeliver(writer: QueueWriter, from: Decoder): undefined {
   const { statements, fifo } = writer;
+  const seq = from.number();
+  const visit = from.number();
   const row = statements.selectCurrent.get(seq);
   if (row === undefined || row[at.visit] !== visit || row[at.kind] !== kindNumber.handled) return;
   if (row[at.queue] !== null || row[at.fingerprint] !== null) return;

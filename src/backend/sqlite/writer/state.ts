@@ -27,6 +27,7 @@ export interface StatusQueue {
 
 /** An order in its queue: what the writer must know to take the order further without reading it again. */
 export interface Queued {
+  readonly seq: number;
   readonly queue: StatusQueue;
   /** The order's group in FIFO delivery; null in standard delivery. */
   readonly group: string | null;
@@ -61,8 +62,8 @@ export const current = columnSet([
 export type CurrentRow = RowOf<typeof current>;
 
 export function queuedOf(writer: State, row: CurrentRow): Queued {
-  const { [at.lane]: group, [at.visit]: visit, [at.version]: version } = row;
-  return { queue: queueOf(writer, row[at.status]), group, visit, position: row[at.position] ?? 0, version };
+  const { [at.seq]: seq, [at.lane]: group, [at.visit]: visit, [at.version]: version } = row;
+  return { seq, queue: queueOf(writer, row[at.status]), group, visit, position: row[at.position] ?? 0, version };
 }
 
 const { at } = current;
@@ -144,7 +145,7 @@ export function load(writer: Writer<StateStatements>): void {
   leases.clear();
   for (const row of statements.leasedRows.all()) {
     const order = queuedOf(writer, row);
-    leases.set(row[at.seq], { ...order, plain: false, source: undefined });
+    leases.set(order.seq, { ...order, plain: false, source: undefined });
     writer.position = Math.max(writer.position, order.position);
   }
   for (const status of queues.keys()) {

@@ -86,7 +86,8 @@ function applyBatch(
     const from = createDecoder(ops);
     const unsuccessful: (Unsuccessful & { readonly index: number })[] = [];
     for (let index = 0; !from.done(); index++) {
-      const each = applyOne(writer, from, index);
+      const code = from.number();
+      const each = verbs[code]?.(writer, from, index, code);
       if (each !== undefined) unsuccessful.push({ ...each, index });
     }
     leaseReady(writer);
@@ -102,48 +103,28 @@ function applyBatch(
   }
 }
 
-function applyOne(writer: Writer<Statements>, from: Decoder, index: number): Unsuccessful | undefined {
-  const code = from.number();
-  switch (code) {
-    case op.place:
-    case op.placeWithExtras:
-      return place(writer, from, code, index);
-    case op.transition:
-    case op.transitionWithExtras:
-    case op.change:
-    case op.changeWithExtras:
-      return commit(writer, from, code, index);
-    case op.settleDone:
-      settleDone(writer, from.number(), from.number());
-      return;
-    case op.settleAgain:
-      settleAgain(writer, from.number(), from.number(), from.number());
-      return;
-    case op.leaseEnded:
-      leaseEnded(writer, from.number(), from.number());
-      return;
-    case op.giveBack:
-      giveBack(writer, from.number(), from.number());
-      return;
-    case op.promote:
-      promote(writer);
-      return;
-    case op.redeliver:
-      redeliver(writer, from.number(), from.number());
-      return;
-    case op.pause:
-    case op.resume:
-      setPaused(writer, from.text(), code === op.pause);
-      return;
-    case op.remove:
-      return remove(writer, from.number(), from.text());
-    case op.removeOld:
-      return removeOld(writer, from.number(), from.number(), from.number(), from.number());
-    case op.probe:
-      writer.statements.probe.run(writer.now);
-      return;
-  }
-}
+type Verb = (writer: Writer<Statements>, from: Decoder, index: number, code: number) => Unsuccessful | undefined;
+
+/** What is done for each operation, by its code. A function reads the fields of its operation itself. */
+const verbs: Readonly<Record<number, Verb>> = {
+  [op.place]: place,
+  [op.placeWithExtras]: place,
+  [op.transition]: commit,
+  [op.transitionWithExtras]: commit,
+  [op.change]: commit,
+  [op.changeWithExtras]: commit,
+  [op.settleDone]: settleDone,
+  [op.settleAgain]: settleAgain,
+  [op.leaseEnded]: leaseEnded,
+  [op.giveBack]: giveBack,
+  [op.redeliver]: redeliver,
+  [op.promote]: promote,
+  [op.pause]: setPaused,
+  [op.resume]: setPaused,
+  [op.remove]: remove,
+  [op.removeOld]: removeOld,
+  [op.probe]: ({ statements, now }) => void statements.probe.run(now),
+};
 
 const empty = { numbers: new Float64Array(), text: "" };
 const nothing: BatchResult = { unsuccessful: [], deliveries: empty, milliseconds: 0 };
