@@ -58,12 +58,9 @@ const epochMilliseconds = Date.UTC(2026, 0, 1);
 const perMillisecond = 4_096;
 const poolBytes = 4_096;
 
-export interface Ids {
-  /** Makes the next key and its id. Each is later than every one before, even when the clock steps back. */
-  next(nowMilliseconds: number): { seq: number; id: string };
-}
+export type Ids = ReturnType<typeof createIds>;
 
-export function createIds(lastSeq: number): Ids {
+export function createIds(lastSeq: number) {
   let last = lastSeq;
   let pool = randomBytes(poolBytes);
   let used = 0;
@@ -71,7 +68,8 @@ export function createIds(lastSeq: number): Ids {
   let time = "";
 
   return {
-    next(nowMilliseconds) {
+    /** Makes the next key and its id. Each is later than every one before, even when the clock steps back. */
+    next(nowMilliseconds: number): { seq: number; id: string } {
       last = Math.max(last + 1, (Math.floor(nowMilliseconds) - epochMilliseconds) * perMillisecond);
       const lastMilliseconds = epochMilliseconds + Math.floor(last / perMillisecond);
       // Under load many ids are of one millisecond.

@@ -268,15 +268,10 @@ function lasts({ at, queued }: { readonly at: number; readonly queued: Queued })
   return queued.until === at && (queued.state === "delayed" || queued.state === "inFlight");
 }
 
-/** A binary heap: the item that comes before all others is at the top. */
-export interface Heap<T> {
-  readonly size: number;
-  push(item: T): void;
-  peek(): T | undefined;
-  pop(): T | undefined;
-}
+type Heap<T> = ReturnType<typeof heap<T>>;
 
-export function heap<T>(before: (a: T, b: T) => boolean): Heap<T> {
+/** Makes a binary heap: the item that comes before all others is at the top. */
+export function heap<T>(before: (a: T, b: T) => boolean) {
   const items: T[] = [];
   const at = (index: number): T => items[index] as T;
   const swap = (a: number, b: number) => {
@@ -285,10 +280,10 @@ export function heap<T>(before: (a: T, b: T) => boolean): Heap<T> {
     items[b] = item;
   };
   return {
-    get size() {
+    get size(): number {
       return items.length;
     },
-    push(item) {
+    push(item: T): void {
       let index = items.push(item) - 1;
       while (index > 0) {
         const parent = (index - 1) >> 1;
@@ -297,10 +292,8 @@ export function heap<T>(before: (a: T, b: T) => boolean): Heap<T> {
         index = parent;
       }
     },
-    peek() {
-      return items[0];
-    },
-    pop() {
+    peek: (): T | undefined => items[0],
+    pop(): T | undefined {
       if (items.length <= 1) return items.pop();
       const top = items[0];
       items[0] = items.pop() as T;

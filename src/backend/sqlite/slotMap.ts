@@ -1,11 +1,5 @@
 /** A map for values that come and go by the thousand each second. Its values are in no particular order. */
-export interface SlotMap<K, V> {
-  get(key: K): V | undefined;
-  set(key: K, value: V): void;
-  delete(key: K): void;
-  clear(): void;
-  values(): V[];
-}
+export type SlotMap<Key, Value> = ReturnType<typeof createSlotMap<Key, Value>>;
 
 /**
  * Makes a map whose tables hold slots, which are small integers, in place of values.
@@ -14,33 +8,33 @@ export interface SlotMap<K, V> {
  * that it held then. Where such tables reach the old generation, they keep dead values alive until a full collection:
  * half of everything that was ever promoted, as measured. A slot forgets its value at once.
  */
-export function createSlotMap<K, V>(): SlotMap<K, V> {
-  const slots = new Map<K, number>();
-  const values: (V | undefined)[] = [];
+export function createSlotMap<Key, Value>() {
+  const slots = new Map<Key, number>();
+  const values: (Value | undefined)[] = [];
   const free: number[] = [];
 
   return {
-    get(key) {
+    get(key: Key): Value | undefined {
       const slot = slots.get(key);
       return slot === undefined ? undefined : values[slot];
     },
-    set(key, value) {
+    set(key: Key, value: Value): void {
       const slot = slots.get(key) ?? free.pop() ?? values.length;
       slots.set(key, slot);
       values[slot] = value;
     },
-    delete(key) {
+    delete(key: Key): void {
       const slot = slots.get(key);
       if (slot === undefined) return;
       slots.delete(key);
       values[slot] = undefined;
       free.push(slot);
     },
-    clear() {
+    clear(): void {
       slots.clear();
       values.length = 0;
       free.length = 0;
     },
-    values: () => [...slots.values()].map((slot) => values[slot] as V),
+    values: (): Value[] => [...slots.values()].map((slot) => values[slot] as Value),
   };
 }

@@ -13,22 +13,14 @@ export type FieldValue = string | number | null;
 
 const none = Number.NaN;
 
-export interface Encoder {
-  number(value: number | null): void;
-  text(value: string | null): void;
-  /** A number or a text, by its type. */
-  value(value: FieldValue): void;
-  /** Gives everything written since the last time, and starts again. */
-  take(): Packed;
-  readonly empty: boolean;
-}
+export type Encoder = ReturnType<typeof createEncoder>;
 
-export function createEncoder(): Encoder {
+export function createEncoder() {
   let numbers = new Float64Array(4_096);
   let used = 0;
   let text = "";
 
-  const number = (value: number | null) => {
+  const number = (value: number | null): void => {
     if (used === numbers.length) {
       const larger = new Float64Array(numbers.length * 2);
       larger.set(numbers);
@@ -36,7 +28,7 @@ export function createEncoder(): Encoder {
     }
     numbers[used++] = value ?? none;
   };
-  const put = (value: string | null) => {
+  const put = (value: string | null): void => {
     number(value?.length ?? none);
     if (value !== null) text += value;
   };
@@ -44,29 +36,22 @@ export function createEncoder(): Encoder {
   return {
     number,
     text: put,
-    value: (value) => (typeof value === "string" ? put(value) : number(value)),
-    take() {
+    /** Writes a number or a text, by its type. */
+    value: (value: FieldValue): void => (typeof value === "string" ? put(value) : number(value)),
+    /** Gives everything written since the last time, and starts again. */
+    take(): Packed {
       const packed = { numbers: numbers.slice(0, used), text };
       used = 0;
       text = "";
       return packed;
     },
-    get empty() {
+    get empty(): boolean {
       return used === 0;
     },
   };
 }
 
-export interface Decoder {
-  done(): boolean;
-  /** A number that is never null. */
-  number(): number;
-  numberOrNull(): number | null;
-  text(): string;
-  textOrNull(): string | null;
-  /** One field after another, each a text or a number as `areText` says. */
-  values(areText: readonly boolean[]): FieldValue[];
-}
+export type Decoder = ReturnType<typeof createDecoder>;
 
 /**
  * A copy of a short text that may be kept. What a decoder gives is a view of the whole batch's text: keeping an order's
@@ -76,25 +61,26 @@ export function detached(text: string): string {
   return ` ${text}`.slice(1);
 }
 
-export function createDecoder({ numbers, text }: Packed): Decoder {
+export function createDecoder({ numbers, text }: Packed) {
   let at = 0;
   let textAt = 0;
-  const next = () => numbers[at++] as number;
-  const cut = (length: number) => text.slice(textAt, (textAt += length));
+  const next = (): number => numbers[at++] as number;
+  const cut = (length: number): string => text.slice(textAt, (textAt += length));
   return {
     // Not a getter: one in a literal keeps all that the decoder sees alive (decision 0007).
-    done: () => at >= numbers.length,
+    done: (): boolean => at >= numbers.length,
     number: next,
-    numberOrNull() {
+    numberOrNull(): number | null {
       const value = next();
       return Number.isNaN(value) ? null : value;
     },
-    text: () => cut(next()),
-    textOrNull() {
+    text: (): string => cut(next()),
+    textOrNull(): string | null {
       const length = next();
       return Number.isNaN(length) ? null : cut(length);
     },
-    values(areText) {
+    /** Reads one field after another, each a text or a number as `areText` says, or null. */
+    values(areText: readonly boolean[]): FieldValue[] {
       const values: FieldValue[] = [];
       for (let field = 0; field < areText.length; field++) {
         const value = next();
