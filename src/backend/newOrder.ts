@@ -83,10 +83,9 @@ export function createIds(lastSeq: number) {
         used = 0;
       }
       const version = (0x7000 + (last % perMillisecond)).toString(16);
-      const variant = (0x8000 + (pool.readUInt16LE(used) & 0x3fff)).toString(16);
-      const random = pool.toString("hex", used + 2, used + 8);
-      used += 8;
-      return { seq: last, id: `${time}-${version}-${variant}-${random}` };
+      const random = pool.toString("hex", used, (used += 8));
+      const variant = "89ab"[random.charCodeAt(0) & 3];
+      return { seq: last, id: `${time}-${version}-${variant}${random.slice(1, 4)}-${random.slice(4)}` };
     },
   };
 }
