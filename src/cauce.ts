@@ -137,11 +137,13 @@ export async function openCauce(
   operations: readonly Operation[] = allOperations,
 ): Promise<Cauce> {
   const { clock = systemClock(), log = standardErrorLog(), delivery = "standard" } = options;
-  const { apps, backend, random, actor, unknownStatuses, retentionDays } = options;
+  const { auth, basePath, bodyBytesMax } = options;
   const telemetry = parts?.createTelemetry({ clock, stream: Date.now().toString(36) });
-  const shared = { clock, random, log, actor, unknownStatuses, retentionDays };
   const opened = await openWorkflows({
-    ...{ apps, backend, delivery, ...shared },
+    ...options,
+    delivery,
+    clock,
+    log,
     onBatchOf: telemetry?.onBatchOf,
     observerOf:
       telemetry &&
@@ -149,24 +151,15 @@ export async function openCauce(
   });
   const engines = opened.workflows.map(({ engine }) => engine);
   const bound = engines.map((engine) => bindOperations(engine, operations, aroundsOf({ log })));
-  const lifecycle = createLifecycle(engines, telemetry, opened.close);
-  let app: ReturnType<typeof createApp>;
+  const { isReady, ...lifecycle } = createLifecycle(engines, telemetry, opened.close);
   try {
-    app = createApp({
-      bound,
-      auth: options.auth,
-      basePath: options.basePath,
-      bodyBytesMax: options.bodyBytesMax,
-      log,
-      telemetry: telemetry && parts ? parts.telemetryRoutes(engines, telemetry, clock) : noTelemetryRoutes(),
-      ready: lifecycle.isReady,
-    });
+    const routes = telemetry && parts ? parts.telemetryRoutes(engines, telemetry, clock) : noTelemetryRoutes();
+    const { fetch } = createApp({ bound, auth, basePath, bodyBytesMax, log, telemetry: routes, ready: isReady });
+    return { fetch, ...createCalls(bound), ...lifecycle };
   } catch (error) {
     await opened.close().catch(() => {});
     throw error;
   }
-  const { start, drain, close } = lifecycle;
-  return { fetch: app.fetch, ...createCalls(bound), start, drain, close };
 }
 
 /** Makes the calls of the library from the operations of each workflow. */
@@ -176,10 +169,8 @@ function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "st
     const name = typeof which === "string" ? which : "workflow" in which ? which.workflow.name : which.name;
     const library = libraries.get(name);
     if (library !== undefined) return library;
-    throw new CauceError(
-      "workflow_not_found",
-      `no workflow "${name}" is served here; there is ${[...libraries.keys()].join(", ")}`,
-    );
+    const names = [...libraries.keys()].join(", ");
+    throw new CauceError("workflow_not_found", `no workflow "${name}" is served here; there is ${names}`);
   };
   const ordersOf = (workflow: string): Orders => libraryOf(workflow).orders;
   return {
@@ -215,10 +206,8 @@ function createLifecycle(
 
   const startAll = async ({ statuses, sweeps = true }: StartOptions): Promise<void> => {
     try {
-      const polled = polledStatuses(
-        engines.map(({ workflow }) => workflow),
-        statuses,
-      );
+      const workflows = engines.map(({ workflow }) => workflow);
+      const polled = polledStatuses(workflows, statuses);
       // An engine that neither polls nor sweeps has to open no resource.
       const wanted = engines.flatMap((engine, index) => {
         const own = polled[index] ?? [];
@@ -266,11 +255,7 @@ function checkOptions(options: CauceOptions): void {
     throw new CauceError("setting_invalid", `createCauce: ${what}`);
   };
   const ofSettings = Object.keys(rowsOf("createCauce")) as NameOf<"createCauce">[];
-  const known: readonly string[] = [
-    ...["apps", "backend"],
-    ...ofSettings,
-    ...["auth", "clock", "random", "log", "actor"],
-  ];
+  const known: readonly string[] = ["apps", "backend", ...ofSettings, "auth", "clock", "random", "log", "actor"];
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) refuse(`there is no option "${key}"; it takes ${known.join(", ")}`);
   }

@@ -51,28 +51,12 @@ interface Exceptions {
   readonly twinTypes?: Readonly<Record<string, string>>;
 }
 
-const sharedState = "a factory whose functions share one state";
-
 const exceptions = {
   longFiles: {},
-  longFunctions: {
-    "backend/aws/index/sweep.ts › createSweeping": sharedState,
-    "backend/aws/largeFields.ts › createParts": sharedState,
-    "backend/aws/orders.ts › createOrders": sharedState,
-    "backend/aws/queue/deliveries.ts › createDeliveries": sharedState,
-    "backend/aws/queue/receive.ts › createReceiving": sharedState,
-    "emulate/emulate.ts › emulate": "starts one part of the emulator after another",
-  },
+  longFunctions: {},
   processReaders: {},
   twinTypes: {
     Cauce: "both names are public: the library of cauce, and the construct of cauce/cdk",
-    Call: "to be renamed",
-    Counts: "to be renamed",
-    Invocation: "to be renamed",
-    Orders: "to be renamed",
-    Outcome: "to be renamed",
-    Queue: "to be renamed",
-    Row: "to be renamed",
   },
 } as const satisfies Exceptions;
 

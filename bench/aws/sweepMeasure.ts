@@ -1,6 +1,6 @@
 import { DynamoDBClient, QueryCommand } from "@aws-sdk/client-dynamodb";
 import { GetQueueAttributesCommand, SQSClient } from "@aws-sdk/client-sqs";
-import { stepLooks } from "../../src/backend/aws/index/sweep.ts";
+import { stepEntries } from "../../src/backend/aws/index/sweep.ts";
 import { aws } from "../../src/backend/aws/index.ts";
 import { indexName } from "../../src/backend/aws/item.ts";
 import { resourceNames } from "../../src/backend/aws/names.ts";
@@ -109,7 +109,7 @@ export async function measureSweep(options: {
       await sweep();
     }
     return {
-      ...{ orders, shards, hours, sweeps, queries, looks: stepLooks },
+      ...{ orders, shards, hours, sweeps, queries, looks: stepEntries },
       entryBytes: (await entriesBytes()) / orders,
       messages: ((await queued()) - first) / orders,
     };

@@ -31,7 +31,7 @@ export interface ChaosRun extends Judgement {
 
 const clients = 16;
 const pauseMilliseconds = 500;
-const openMost = 20;
+const openMax = 20;
 
 /** Places orders while everything goes wrong, waits until all have ended, and looks at what became of each. */
 export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
@@ -72,7 +72,7 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
         const order = await read<Order>(`${url}/${id}`, signal);
         // A failed order moves only once an operator moves it, so it counts as stuck.
         if (order !== undefined && (hasEnded(workflow, order) || order.failure !== null)) open.delete(id);
-        else if (++met >= openMost) break;
+        else if (++met >= openMax) break;
       }
       if (open.size === 0) break;
       if (open.size !== said) onProgress?.(`${open.size} open after ${seconds(begun)} s`);

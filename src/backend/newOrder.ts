@@ -33,7 +33,7 @@ export function storedOrder(order: NewOrder, id: string): StoredOrder {
 /** Makes the `limit_exceeded` for data, a group key or extras of more bytes than the backend holds; else undefined. */
 export function refuseSize(
   { dataJson, group, extrasJson }: Pick<NewOrder, "dataJson" | "group" | "extrasJson">,
-  { dataBytesMax, groupBytesMax }: Limits,
+  { dataBytesMax, groupBytesMax }: Pick<Limits, "dataBytesMax" | "groupBytesMax">,
 ): CauceError | undefined {
   return (
     tooLarge("the data takes", dataJson, dataBytesMax) ??

@@ -125,8 +125,8 @@ export function mergeResults(
   { workflow, resultsBytesMax = Number.POSITIVE_INFINITY }: DecideContext,
 ): { resultsJson: string } | { faults: Fault[] } {
   if (results === undefined) return { resultsJson: order.resultsJson };
-  if (!isPlainObject(results))
-    return { faults: [{ path: "", message: "results must be an object of plain keys and values" }] };
+  const refuse = (message: string) => ({ faults: [{ path: "", message }] });
+  if (!isPlainObject(results)) return refuse("results must be an object of plain keys and values");
   let resultsJson: string;
   try {
     let merged: unknown = { ...JSON.parse(order.resultsJson), ...withoutUndefined(results) };
@@ -137,14 +137,11 @@ export function mergeResults(
     }
     resultsJson = JSON.stringify(merged);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return { faults: [{ path: "", message: `results cannot be taken: ${reason}` }] };
+    return refuse(`results cannot be taken: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
-  if (!resultsJson?.startsWith("{")) return { faults: [{ path: "", message: "results must be an object as JSON" }] };
+  if (!resultsJson?.startsWith("{")) return refuse("results must be an object as JSON");
   if (exceedsBytes(resultsJson, resultsBytesMax)) {
-    return {
-      faults: [{ path: "", message: `results take more than the ${resultsBytesMax} bytes that the store holds` }],
-    };
+    return refuse(`results take more than the ${resultsBytesMax} bytes that the store holds`);
   }
   return { resultsJson };
 }

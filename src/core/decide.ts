@@ -99,7 +99,7 @@ function attemptFailed(
   outcome: Extract<Outcome, { kind: "failed" }>,
   context: DecideContext,
 ): Decision {
-  if (!isAttempted(order)) return notAttempted(order);
+  if (!isLive(order)) return notAttempted(order);
   if (status === undefined) return unknown(order, context);
   const used = withError(usedAttempts(order), outcome.message);
   const policy = retryOf(status);
@@ -120,7 +120,7 @@ function redelivered(
   { unattended }: Extract<Outcome, { kind: "redelivered" }>,
   context: DecideContext,
 ): Decision {
-  if (!isAttempted(order)) return notAttempted(order);
+  if (!isLive(order)) return notAttempted(order);
   if (status === undefined) return unknown(order, context);
   if (unattended && !order.attempting) {
     return changed(order, { ...order, attempts: order.attempts + 1, attempting: true }, "keep", context);
@@ -220,7 +220,7 @@ function giveUp(
 }
 
 /** Whether a handler can have the order. An outcome for any other order comes from a delivery of the past. */
-function isAttempted(order: StoredOrder): boolean {
+export function isLive(order: StoredOrder): boolean {
   return order.kind === "handled" && order.failure === null;
 }
 

@@ -11,7 +11,8 @@ export function defineWorkflow<
   Data extends z.ZodType,
   Results extends z.ZodType = z.ZodType<Record<string, unknown>>,
 >(options: WorkflowOptions<S, Data, Results>): Workflow<S, Data, Results> {
-  checkWorkflow(options as unknown as WorkflowOptions<Record<string, StatusDefinition>, z.ZodType, z.ZodType>);
+  checkWorkflow(options as unknown as Definition);
+  for (const status of Object.values(options.statuses)) Object.freeze(status);
   return Object.freeze({
     name: options.name,
     data: options.data,
@@ -19,13 +20,8 @@ export function defineWorkflow<
     group: options.group,
     initial: options.initial,
     visitsMax: options.visitsMax ?? 100,
-    statuses: freezeStatuses(options.statuses),
+    statuses: Object.freeze(options.statuses),
   });
-}
-
-function freezeStatuses<S extends object>(statuses: S): S {
-  for (const status of Object.values(statuses)) Object.freeze(status);
-  return Object.freeze(statuses);
 }
 
 const namePattern = /^[a-z][A-Za-z0-9]{0,39}$/;
@@ -208,17 +204,13 @@ export function isPlain(schema: z.core.$ZodType, seen = new Set<z.core.$ZodType>
   return inner?.every((each) => isPlain(each, seen)) ?? false;
 }
 
+/** The kinds of schema that have no parts and always a JSON Schema. */
+const wholeTypes: ReadonlySet<string> = new Set(["string", "number", "boolean", "null", "never", "unknown", "enum"]);
+
 /** Gives the parts of a schema; undefined for a kind that has no JSON Schema, or not always. */
 function innerOf(def: z.core.$ZodTypes["_zod"]["def"]): readonly z.core.$ZodType[] | undefined {
+  if (wholeTypes.has(def.type)) return [];
   switch (def.type) {
-    case "string":
-    case "number":
-    case "boolean":
-    case "null":
-    case "never":
-    case "unknown":
-    case "enum":
-      return [];
     case "literal":
       return def.values.every((value) => typeof value === "string" || typeof value === "boolean") ? [] : undefined;
     case "object":

@@ -21,8 +21,7 @@ export const defaultRetry = { attempts: 5, baseSeconds: 1, maxSeconds: 300 } as 
  * (AWS Architecture Blog, "Exponential Backoff And Jitter").
  */
 export function retryDelaySeconds(policy: Required<RetryPolicy>, attempts: number, random: Random): number {
-  const ceiling = Math.min(policy.maxSeconds, policy.baseSeconds * 2 ** (attempts - 1));
-  return random() * ceiling;
+  return random() * Math.min(policy.maxSeconds, policy.baseSeconds * 2 ** (attempts - 1));
 }
 
 /**
@@ -156,16 +155,12 @@ export class RetryError extends Error {
   readonly delaySeconds: number;
 
   constructor(options: { delaySeconds: number; message?: string; cause?: unknown }) {
-    super(
-      options.message ?? `asked to be tried again after ${options.delaySeconds} s`,
-      options.cause === undefined ? undefined : { cause: options.cause },
-    );
-    if (!(options.delaySeconds >= 0 && options.delaySeconds <= delaySecondsMax)) {
-      throw new RangeError(
-        `RetryError: delaySeconds must be from 0 to ${delaySecondsMax}, and is ${options.delaySeconds}`,
-      );
+    const { delaySeconds, message, cause } = options;
+    super(message ?? `asked to be tried again after ${delaySeconds} s`, cause === undefined ? undefined : { cause });
+    if (!(delaySeconds >= 0 && delaySeconds <= delaySecondsMax)) {
+      throw new RangeError(`RetryError: delaySeconds must be from 0 to ${delaySecondsMax}, and is ${delaySeconds}`);
     }
     this.name = "RetryError";
-    this.delaySeconds = options.delaySeconds;
+    this.delaySeconds = delaySeconds;
   }
 }

@@ -119,10 +119,7 @@ export const historyLast = 40;
 /**
  * Adds a visit that ended. A history keeps the first 10 and the last 40 visits, of which the current one is the last.
  */
-export function appendPast(
-  order: Pick<StoredOrder, "past" | "pastOmitted">,
-  ended: Visit,
-): Pick<StoredOrder, "past" | "pastOmitted"> {
+export function appendPast(order: Pick<StoredOrder, "past" | "pastOmitted">, ended: Visit) {
   const past = [...order.past, ended];
   const excess = past.length - (historyFirst + historyLast - 1);
   if (excess > 0) past.splice(historyFirst, excess);

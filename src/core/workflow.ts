@@ -1,6 +1,5 @@
 import type { z } from "zod";
-import type { Fault } from "./errors.ts";
-import { defaultRetry, type RetryPolicy } from "./errors.ts";
+import { defaultRetry, type Fault, type RetryPolicy } from "./errors.ts";
 import type { StatusKind } from "./order.ts";
 
 /** A status whose handler moves the order on. */

@@ -1,3 +1,4 @@
+import { accountConcurrencyDefault, batchMax, concurrencyMin } from "../backend/aws/quotas.ts";
 import { CauceError } from "../core/errors.ts";
 import { type AnyWorkflow, type HandledStatus, handledStatuses, statusOf } from "../core/workflow.ts";
 
@@ -16,12 +17,8 @@ export interface SourcePlan extends MappingLimits {
   readonly function: string;
 }
 
-const batchMax = 10;
-/** The smallest `MaximumConcurrency` of an event source mapping. */
-const invocationsMin = 2;
 /** The `concurrency` of a status that sets none: the AWS backend's default. */
 export const concurrencyDefault = 100;
-export const accountConcurrencyDefault = 1_000;
 /** The share of the account's concurrency that is left to requests and the sweep, so that long queues do not stop intake. */
 const shareOfRequests = 0.25;
 
@@ -36,11 +33,11 @@ export function mappingLimits(
 ): ReadonlyMap<string, MappingLimits> {
   const wanted = handledStatuses(workflow).map((status) => {
     const { concurrency = concurrencyDefault } = statusOf(workflow, status) as HandledStatus;
-    const batchSize = Math.max(1, Math.min(batchMax, Math.floor(concurrency / invocationsMin)));
-    return { status, batchSize, concurrency: Math.max(invocationsMin, Math.floor(concurrency / batchSize)) };
+    const batchSize = Math.max(1, Math.min(batchMax, Math.floor(concurrency / concurrencyMin)));
+    return { status, batchSize, concurrency: Math.max(concurrencyMin, Math.floor(concurrency / batchSize)) };
   });
   const room = Math.floor(accountConcurrency * (1 - shareOfRequests));
-  const min = wanted.length * invocationsMin;
+  const min = wanted.length * concurrencyMin;
   if (min > room) {
     throw new CauceError(
       "setting_invalid",
@@ -52,7 +49,7 @@ export function mappingLimits(
   const [spare, above] = asked > room ? [room - min, asked - min] : [1, 1];
   return new Map(
     wanted.map(({ status, batchSize, concurrency }) => {
-      const concurrencyMost = invocationsMin + Math.floor(((concurrency - invocationsMin) * spare) / above);
+      const concurrencyMost = concurrencyMin + Math.floor(((concurrency - concurrencyMin) * spare) / above);
       return [status, { batchSize, concurrencyMost }];
     }),
   );

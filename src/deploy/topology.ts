@@ -1,4 +1,15 @@
 import { resourceNames } from "../backend/aws/names.ts";
+import {
+  concurrencyMax,
+  concurrencyMin,
+  functionNameLengthMax,
+  functionSecondsMax,
+  httpApiSecondsMax,
+  queueNameLengthMax,
+  receivesMax,
+  topicFiltersMax,
+  visibilitySecondsMax,
+} from "../backend/aws/quotas.ts";
 import type { DeliveryMode } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
 import {
@@ -113,24 +124,14 @@ const functionRoles: Readonly<Record<Duty, FunctionRole>> = {
   maintain: "sweep",
 };
 
-export const retentionSeconds = 14 * 86_400;
-const functionSecondsMax = 900;
 /** The part of a function's time for its first read and its last commit, each 10 s at most (law 1). */
 const aroundHandlerSeconds = 20;
-// API Gateway's HTTP APIs wait 30 s at most.
-const requestSeconds = 30;
 const sweepEverySeconds = 60;
-const receivesMaxOfSqs = 1_000;
 /** The file of a function's bundle, which its `Handler` names: `index.handler`. */
 export const bundleFile = "index.mjs";
 /** Receives on top of the attempts, since a throttled function uses up receives that no handler saw. */
 const receivesSpare = 50;
-const lengthsMax = { queue: 80, function: 64 };
-const visibilitySecondsMax = 43_200;
-/** The limits of an event source mapping, and so of the backend (`limitsOf` in src/backend/aws/aws.ts). */
-const concurrencyLimits = { min: 2, max: 1_000 };
-/** How many filters a topic takes, the filter of the catch-all among them. */
-const filtersMax = 200;
+const lengthsMax = { queue: queueNameLengthMax, function: functionNameLengthMax };
 
 /** Plans a workflow on AWS. Throws `setting_invalid` for a name, a queue or a function that AWS would not take. */
 export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {}): Topology {
@@ -202,7 +203,7 @@ function processesOf(
     ...{ name: nameOf(duty, statuses), duty, statuses, slots: 0, processesMax: undefined, memoryMegabytes: 256 },
   });
   return [
-    { ...process("serve"), publishes: true, timeoutSeconds: requestSeconds },
+    { ...process("serve"), publishes: true, timeoutSeconds: httpApiSecondsMax },
     ...groups.map((statuses) => {
       const own = statuses.map(handled);
       return {
@@ -239,8 +240,8 @@ const sumOf = (numbers: readonly number[]) => numbers.reduce((sum, number) => su
  * time that the message is put back behind another of its group.
  */
 function receivesMaxOf(status: HandledStatus, delivery: DeliveryMode): number {
-  if (delivery === "fifo") return receivesMaxOfSqs;
-  return Math.min(receivesMaxOfSqs, retryOf(status).attempts + 1 + receivesSpare);
+  if (delivery === "fifo") return receivesMax;
+  return Math.min(receivesMax, retryOf(status).attempts + 1 + receivesSpare);
 }
 
 function refuse({ workflow, stage, queues, unrouted, functions }: Topology): void {
@@ -259,9 +260,9 @@ function refuse({ workflow, stage, queues, unrouted, functions }: Topology): voi
     );
   }
   if (queues.length === 0) throw invalid("no status is handled, so there is nothing to queue; give one a handler");
-  if (queues.length >= filtersMax) {
+  if (queues.length >= topicFiltersMax) {
     throw invalid(
-      `${queues.length} statuses are handled and a topic takes ${filtersMax - 1} beside the catch-all; merge some`,
+      `${queues.length} statuses are handled and a topic takes ${topicFiltersMax - 1} beside the catch-all; merge some`,
     );
   }
   for (const { status, visibilitySeconds } of queues) {
@@ -282,10 +283,10 @@ function refuseConcurrency(workflow: AnyWorkflow): void {
   for (const status of handledStatuses(workflow)) {
     const { concurrency } = statusOf(workflow, status) as HandledStatus;
     if (concurrency === undefined) continue;
-    if (concurrency >= concurrencyLimits.min && concurrency <= concurrencyLimits.max) continue;
+    if (concurrency >= concurrencyMin && concurrency <= concurrencyMax) continue;
     throw new CauceError(
       "setting_invalid",
-      `workflow "${workflow.name}": the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyLimits.min} to ${concurrencyLimits.max}; change it in the definition`,
+      `workflow "${workflow.name}": the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyMin} to ${concurrencyMax}; change it in the definition`,
     );
   }
 }

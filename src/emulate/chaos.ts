@@ -2,20 +2,21 @@ import type { Random } from "../core/clock.ts";
 import type { Disorder, SourceRecord } from "./lambda/eventSources.ts";
 import type { Fate, Hook } from "./services/call.ts";
 
-/** What goes wrong, as shares of 1. */
+/** How often each fault strikes, as a share of 1. */
 export interface ChaosShares {
-  /** Tries of a call that fail and have done nothing. The SDK tries again. */
+  /** Tries of a call that fail and change nothing. The SDK tries again. */
   readonly failBefore: number;
-  /** Tries of a call that take effect and whose answer is lost. The SDK tries again. */
+  /** Tries of a call that take effect and whose response is lost. The SDK tries again. */
   readonly failAfter: number;
-  /** Calls whose every try fails. */
+  /** Calls of which every try fails. */
   readonly failAlways: number;
+  /** Tries of a call that take up to 300 ms longer. */
   readonly delay: number;
-  /** Messages of a standard queue that come once more. */
+  /** Messages of a standard queue that come a second time. */
   readonly twice: number;
-  /** Messages of a standard queue that come after later ones. */
+  /** Messages of a standard queue that come after newer messages. */
   readonly later: number;
-  /** Invocations whose process is killed on the way. */
+  /** Invocations whose process is killed within 100 ms. */
   readonly kill: number;
 }
 
@@ -29,50 +30,36 @@ export const defaultShares: ChaosShares = {
   kill: 0.005,
 };
 
-/** How much of it struck. */
-export interface ChaosCounts {
-  failedBefore: number;
-  failedAfter: number;
-  delayed: number;
-  twice: number;
-  later: number;
-  killed: number;
-  subscriptionsLate: number;
-}
+const noneStruck = { failedBefore: 0, failedAfter: 0, delayed: 0, twice: 0, later: 0, killed: 0, subscriptionsLate: 0 };
+
+/** How often each fault struck. */
+export type ChaosCounts = Readonly<typeof noneStruck>;
 
 export interface Chaos {
   readonly hook: Hook;
   readonly disorder: Disorder;
-  /** How many milliseconds a subscription takes until it works. */
+  /** Draws after how many milliseconds a subscription works. */
   subscriptionDelayMilliseconds(): number;
-  /** After how many milliseconds the process of an invocation that starts now is killed; undefined for never. */
+  /** Draws after how many milliseconds the process of a new invocation is killed. Undefined: never. */
   killAfterMilliseconds(): number | undefined;
-  /** To be told of each that was: an invocation may end before. */
+  /** Counts a process that was killed. An invocation may end before its process would be killed. */
   onKilled(): void;
-  readonly counts: Readonly<ChaosCounts>;
+  readonly counts: ChaosCounts;
 }
 
-const delayMillisecondsMost = 300;
-const subscriptionMillisecondsMost = 3_000;
-const killMillisecondsMost = 100;
-/** How many messages of a queue are kept to come again, at most. */
-const keptMost = 100;
+const delayMillisecondsMax = 300;
+const subscriptionMillisecondsMax = 3_000;
+const killMillisecondsMax = 100;
+/** At most 100 messages of a queue are held back at a time. */
+const keptMax = 100;
 
-/** Faults as AWS has them, drawn from `random`: the same draws give the same faults for the same calls. */
+/** Makes the faults of AWS. They are drawn from `random`: the same draws give the same faults for the same calls. */
 export function createChaos(random: Random, shares: ChaosShares = defaultShares): Chaos {
-  const counts: ChaosCounts = {
-    failedBefore: 0,
-    failedAfter: 0,
-    delayed: 0,
-    twice: 0,
-    later: 0,
-    killed: 0,
-    subscriptionsLate: 0,
-  };
+  const counts = { ...noneStruck };
   const doomed = new Set<string>();
   const kept = new Map<string, SourceRecord[]>();
 
-  const fateOf = (id: string): Fate => {
+  const drawFate = (id: string): Fate => {
     if (doomed.has(id)) return "failBefore";
     let draw = random();
     const strikes = (share: number): boolean => {
@@ -85,15 +72,15 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
     }
     if (strikes(shares.failBefore)) return "failBefore";
     if (strikes(shares.failAfter)) return "failAfter";
-    if (strikes(shares.delay)) return { delayMilliseconds: Math.ceil(random() * delayMillisecondsMost) };
+    if (strikes(shares.delay)) return { delayMilliseconds: Math.ceil(random() * delayMillisecondsMax) };
     return "pass";
   };
 
   return {
     hook({ id, operation }) {
-      // Nobody waits for the answer of a mapping's long poll; its messages are disordered instead.
+      // A failed long poll proves nothing: the mapping just polls again. `disorder` mixes its messages instead.
       if (operation === "ReceiveMessage") return "pass";
-      const fate = fateOf(id);
+      const fate = drawFate(id);
       if (fate === "failBefore") counts.failedBefore++;
       else if (fate === "failAfter") counts.failedAfter++;
       else if (fate !== "pass") counts.delayed++;
@@ -105,35 +92,32 @@ export function createChaos(random: Random, shares: ChaosShares = defaultShares)
       const now: SourceRecord[] = own.splice(0, Math.ceil(random() * own.length));
       for (const record of records) {
         const draw = random();
-        if (draw < shares.twice && own.length < keptMost) {
+        if (draw < shares.twice && own.length < keptMax) {
           counts.twice++;
           own.push(record);
         }
-        if (draw > 1 - shares.later && own.length < keptMost) {
+        if (draw > 1 - shares.later && own.length < keptMax) {
           counts.later++;
           own.push(record);
         } else now.push(record);
       }
-      return shuffled(unlike(now), random);
+      // A batch never holds the same message twice.
+      const distinct = new Map(now.map((record) => [record.messageId, record]));
+      return shuffled([...distinct.values()], random);
     },
     subscriptionDelayMilliseconds() {
       counts.subscriptionsLate++;
-      return Math.ceil(random() * subscriptionMillisecondsMost);
+      return Math.ceil(random() * subscriptionMillisecondsMax);
     },
     killAfterMilliseconds() {
       if (random() >= shares.kill) return undefined;
-      return Math.ceil(random() * killMillisecondsMost);
+      return Math.ceil(random() * killMillisecondsMax);
     },
     onKilled() {
       counts.killed++;
     },
     counts,
   };
-}
-
-/** A batch has a message once. */
-function unlike(records: readonly SourceRecord[]): SourceRecord[] {
-  return [...new Map(records.map((record) => [record.messageId, record])).values()];
 }
 
 function shuffled<T>(items: readonly T[], random: Random): T[] {
@@ -143,7 +127,7 @@ function shuffled<T>(items: readonly T[], random: Random): T[] {
   return mixed;
 }
 
-/** A generator whose numbers follow from its seed (mulberry32). */
+/** Makes a random number generator (mulberry32). The same seed gives the same numbers. */
 export function seeded(seed: number): Random {
   let state = seed >>> 0;
   return () => {

@@ -1,167 +1,100 @@
 import { mkdirSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../core/clock.ts";
 import type { Chaos } from "./chaos.ts";
 import { type EventSource, startEventSource } from "./lambda/eventSources.ts";
-import { createFunctionPool, type FunctionPool } from "./lambda/functionProcess.ts";
-import { type Gateway, startGateway } from "./lambda/gateway.ts";
-import { type Outcome, startRuntimeApi } from "./lambda/runtimeApi.ts";
+import { createFunctionPool, type FunctionHost } from "./lambda/functionPool.ts";
+import { startGateway } from "./lambda/gateway.ts";
+import { functionError, type InvocationResult, startRuntimeApi } from "./lambda/runtimeApi.ts";
+import { localHost } from "./localServer.ts";
 import type { Hook } from "./services/call.ts";
-import { loadPeers, startEmulators } from "./services/emulators.ts";
-import { provision } from "./services/provision.ts";
-import { startProxy } from "./services/proxy.ts";
+import { loadPeers, type Peers, startEmulators } from "./services/emulators.ts";
+import { type Provisioned, provision } from "./services/provision.ts";
+import { type AwsProxy, startProxy } from "./services/proxy.ts";
 import { readAssembly } from "./template/assembly.ts";
 import { checkStacks } from "./template/checks.ts";
 import { invalid } from "./template/intrinsics.ts";
-import type { Stack } from "./template/stack.ts";
-import { stackOf } from "./template/template.ts";
+import { account } from "./template/references.ts";
+import { readStack, type Stack } from "./template/stack.ts";
 
-export interface EmulateOptions {
-  /** The folder of the cloud assembly: what `cdk synth` or `cauce synth` wrote. */
+interface EmulateOptions {
+  /** The folder of the cloud assembly, which `cdk synth` or `cauce synth` wrote. */
   readonly assembly: string;
-  /** The stacks to run, in this order. Default: all of the assembly's, by name. */
+  /** The names of the stacks to run, in this order. Default: every stack of the assembly, by name. */
   readonly stackNames?: readonly string[] | undefined;
-  /** The port of the HTTP API; of several, the first one's. 0: any free one. */
+  /** The port of the first HTTP API. The next APIs get the ports after it. 0: each API gets any free port. */
   readonly port: number;
-  /** Where the tables are kept; without it they are gone at the end. Queues are gone in either case. */
+  /** The folder that keeps the tables. Without it the tables end with the emulation. Queues always do. */
   readonly data?: string | undefined;
   readonly clock: Clock;
-  /** Takes each line that a function writes, and what befalls it. */
+  /** Takes each line that a function writes, and a line for each invocation that failed. */
   readonly onLine: (source: string, line: string) => void;
-  /** What becomes of each call of the functions. Default: it passes. */
+  /** Decides the fate of each call of a function. Default: every call passes. */
   readonly hook?: Hook | undefined;
-  /** Default: nothing goes wrong. Comes after the hook: what that lets pass may still fail. */
+  /** Lets calls, messages and processes fail. It also sees each call that the hook lets pass. Default: no faults. */
   readonly chaos?: Chaos | undefined;
-  /**
-   * How many processes a function has at most. Default: two for each core, and at least four. As many as there are cores
-   * start as soon as they are wanted.
-   */
-  readonly processesMost?: number | undefined;
 }
 
-export interface Emulation {
+interface Context extends EmulateOptions {
+  readonly peers: Peers;
+  readonly proxy: AwsProxy;
+  /** Closes everything that was started, the newest first. */
+  readonly open: AsyncDisposableStack;
+}
+
+export interface Emulation extends Provisioned {
   readonly stacks: readonly Stack[];
-  /** Where each HTTP API is served. */
+  /** The URL of each HTTP API. */
   readonly urls: readonly string[];
-  /** Where the emulated services are asked. */
+  /** The endpoint of the emulated services, for the SDK. */
   readonly awsUrl: string;
-  readonly tablesKept: number;
-  /** Resolves when every subscription works: under chaos some begin late. */
-  readonly subscribed: Promise<void>;
-  invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
+  invoke(name: string, event: unknown): Promise<InvocationResult>;
   /** Ends every process and leaves nothing open. */
   close(): Promise<void>;
 }
 
-/** Runs what a cloud assembly describes: no account, no Docker. Throws `template_invalid` for what AWS would not take. */
+/**
+ * Runs the stacks of a cloud assembly on this machine, without an account and without Docker. Throws `template_invalid`
+ * for a template that AWS would refuse or that the emulator cannot run.
+ */
 export async function emulate(options: EmulateOptions): Promise<Emulation> {
-  const { clock, onLine, data, chaos } = options;
-  const { processesMost = Math.max(4, 2 * availableParallelism()) } = options;
-  const closers: (() => Promise<void>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const each of closers.splice(0).reverse()) await each();
-  };
+  const open = new AsyncDisposableStack();
   try {
     const templates = readAssembly(options.assembly, options.stackNames);
     const peers = await loadPeers();
-    const directory = data === undefined ? undefined : join(data, "tables");
+    const directory = options.data === undefined ? undefined : join(options.data, "tables");
     if (directory !== undefined) mkdirSync(directory, { recursive: true });
     const emulators = await startEmulators(peers, directory);
-    closers.push(emulators.close);
-    const proxy = await startProxy(emulators, hookOf(options));
-    closers.push(proxy.close);
-    const places = {
-      queueUrl: (name: string) => `${proxy.url}/000000000000/${name}`,
-      apiUrl: (id: string) => `http://127.0.0.1/${id}`,
+    open.defer(emulators.close);
+    const proxy = await startProxy(emulators, combineHooks(options));
+    open.defer(proxy.close);
+    const endpoints = {
+      queueUrl: (name: string) => `${proxy.url}/${account}/${name}`,
+      apiUrl: (id: string) => `http://${localHost}/${id}`,
     };
-    const stacks = templates.map((template) => stackOf(template, places));
+    const stacks = templates.map((template) => readStack(template, endpoints));
     checkStacks(stacks);
-    let tablesKept = 0;
-    const subscribed: Promise<void>[] = [];
-    for (const stack of stacks) {
-      const made = await provision(stack, { peers, endpoint: proxy.url, clock, chaos, onLine });
-      tablesKept += made.tablesKept;
-      subscribed.push(made.subscribed);
-      closers.push(made.close);
+    const context: Context = { ...options, peers, proxy, open };
+    const provisioned = await provision(stacks, context);
+    const invoke = await startFunctions(stacks, context);
+    for (const { everySeconds, function: name } of stacks.flatMap(({ schedules }) => schedules)) {
+      open.defer(startSchedule(options.clock, everySeconds, () => void invoke(name, { source: "aws.events" })));
     }
-
-    const killAfter = chaos?.killAfterMilliseconds;
-    const api = await startRuntimeApi();
-    closers.push(api.close);
-    const pools = new Map<string, FunctionPool>();
-    for (const plan of stacks.flatMap(({ functions }) => functions)) {
-      const { name } = plan;
-      pools.set(
-        name,
-        createFunctionPool({
-          plan,
-          api,
-          awsUrl: proxy.url,
-          processesMost,
-          processesSoon: availableParallelism(),
-          killAfter,
-          onKilled: chaos?.onKilled,
-          onLine: (line) => onLine(name, line),
-        }),
-      );
-    }
-    const invoke: Emulation["invoke"] = async (name, event) => {
-      const pool = pools.get(name);
-      if (pool === undefined)
-        return { ok: false, type: "ResourceNotFound", message: `no function ${name}`, requestId: "" };
-      const outcome = await pool.invoke(event);
-      if (!outcome.ok) onLine(name, `${outcome.requestId} ${outcome.type}: ${outcome.message}`);
-      return outcome;
-    };
-
-    const sources: EventSource[] = [];
-    // At once: a source waits for its invocations, and nobody should wait for a handler that hangs.
-    closers.push(async () => {
-      await Promise.all([...sources, ...pools.values()].map((each) => each.close()));
-    });
-    for (const stack of stacks) {
-      for (const source of stack.sources) {
-        const queue = stack.queues.find(({ arn }) => arn === source.queueArn);
-        const pool = pools.get(source.function);
-        if (queue === undefined || pool === undefined) throw invalid(source.id, "its queue or function is missing");
-        sources.push(
-          startEventSource({
-            ...{ source, queueUrl: queue.url, pool, sqs: peers.sqs, proxy },
-            disorder: queue.fifo ? undefined : chaos?.disorder,
-            onLine: (line) => onLine(source.function, line),
-          }),
-        );
-      }
-      for (const { everySeconds, function: name } of stack.schedules) {
-        const stop = startSchedule(clock, everySeconds, () => void invoke(name, { source: "aws.events" }));
-        closers.push(async () => stop());
-      }
-    }
-
-    const gateways: Gateway[] = [];
+    const urls: string[] = [];
     for (const api of stacks.flatMap(({ apis }) => apis)) {
-      const port = options.port === 0 ? 0 : options.port + gateways.length;
-      const gateway = await startGateway({ api, port, clock, invoke });
-      gateways.push(gateway);
-      closers.push(gateway.close);
+      const port = options.port === 0 ? 0 : options.port + urls.length;
+      const gateway = await startGateway({ api, port, clock: options.clock, invoke });
+      urls.push(`http://${localHost}:${gateway.port}`);
+      open.defer(gateway.close);
     }
-    return {
-      stacks,
-      urls: gateways.map(({ port }) => `http://127.0.0.1:${port}`),
-      awsUrl: proxy.url,
-      tablesKept,
-      subscribed: Promise.all(subscribed).then(() => {}),
-      invoke,
-      close,
-    };
+    return { ...provisioned, stacks, urls, awsUrl: proxy.url, invoke, close: () => open.disposeAsync() };
   } catch (error) {
-    await close();
+    await open.disposeAsync();
     throw error;
   }
 }
 
-function hookOf({ hook, chaos }: Pick<EmulateOptions, "hook" | "chaos">): Hook | undefined {
+function combineHooks({ hook, chaos }: EmulateOptions): Hook | undefined {
   if (hook === undefined || chaos === undefined) return hook ?? chaos?.hook;
   return async (call) => {
     const fate = await hook(call);
@@ -169,7 +102,39 @@ function hookOf({ hook, chaos }: Pick<EmulateOptions, "hook" | "chaos">): Hook |
   };
 }
 
-/** Calls `invoke` every `everySeconds`, whether or not the call before has ended; the returned function ends it. */
+/** Starts the functions and their event sources. Returns the function that invokes one of them by its name. */
+async function startFunctions(
+  stacks: readonly Stack[],
+  { chaos, onLine, peers, proxy, open }: Context,
+): Promise<Emulation["invoke"]> {
+  const api = await startRuntimeApi();
+  open.defer(api.close);
+  const host: FunctionHost = { ...chaos, api, awsUrl: proxy.url, onLine };
+  const functions = stacks.flatMap((stack) => stack.functions);
+  const pools = new Map(functions.map((plan) => [plan.name, createFunctionPool(plan, host)]));
+  const sources: EventSource[] = [];
+  // Close both at the same time. An event source waits for its invocations, and closing the pools ends those that hang.
+  open.defer(async () => {
+    await Promise.all([...sources, ...pools.values()].map((each) => each.close()));
+  });
+  const queues = stacks.flatMap((stack) => stack.queues);
+  for (const source of stacks.flatMap((stack) => stack.sources)) {
+    const queue = queues.find(({ arn }) => arn === source.queueArn);
+    const pool = pools.get(source.function);
+    if (queue === undefined || pool === undefined) throw invalid(source.id, "its queue or function is missing");
+    const disorder = queue.fifo ? undefined : chaos?.disorder;
+    sources.push(startEventSource({ source, queueUrl: queue.url, pool, sqs: peers.sqs, proxy, disorder, onLine }));
+  }
+  return async (name, event) => {
+    const pool = pools.get(name);
+    if (pool === undefined) return { ...functionError("ResourceNotFound", `no function ${name}`), requestId: "" };
+    const result = await pool.invoke(event);
+    if (!result.ok) onLine(name, `${result.requestId} ${result.type}: ${result.message}`);
+    return result;
+  };
+}
+
+/** Calls `invoke` every `everySeconds`, also while an earlier call is running. Returns the function that ends it. */
 export function startSchedule(clock: Clock, everySeconds: number, invoke: () => void): () => void {
   let cancel = () => {};
   const arm = (at: number): void => {

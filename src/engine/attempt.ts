@@ -1,24 +1,24 @@
 import type { Delivery, Verdict } from "../backend/port.ts";
-import { type Change, type DecideContext, type Decision, decide, type Outcome } from "../core/decide.ts";
+import { type Change, type Decision, decide, isLive, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
-import { attemptNumber, type StoredOrder } from "../core/order.ts";
-import { decideContext } from "./context.ts";
+import { type Actor, attemptNumber, type StoredOrder } from "../core/order.ts";
+import { decideContext, type EndedAttempt } from "./context.ts";
 import { textOf } from "./log.ts";
 import { runHandler, type StatusContext } from "./runHandler.ts";
-import { commitWithRetry } from "./storeHealth.ts";
-import type { AttemptOutcome, EndedAttempt } from "./telemetry/observer.ts";
-
-/** A delivery that is about to be tried. */
-export interface HandedDelivery extends Delivery {
-  /** Names the run that tries the delivery, such as a run of a Lambda function. The history keeps it. */
-  readonly requestId?: string | undefined;
-}
+import { commitAgain } from "./storeHealth.ts";
 
 /** What comes of a delivery. `consumed`: a commit has ended the delivery's lease, so there is nothing to settle. */
 export type Settlement = Verdict & { readonly consumed?: true };
 
-/** Tries one delivery. Resolves to undefined where the delivery cannot be settled: its lease must run out. */
-export type RunAttempt = (delivery: HandedDelivery, onHandlerEnd: () => void) => Promise<Settlement | undefined>;
+/**
+ * Tries one delivery. Resolves to undefined where the delivery cannot be settled: its lease must run out. `requestId`
+ * names the run that tries the delivery, such as a run of a Lambda function, and the history keeps it.
+ */
+export type RunAttempt = (
+  delivery: Delivery,
+  onHandlerEnd: () => void,
+  requestId?: string,
+) => Promise<Settlement | undefined>;
 
 const done: Settlement = { verdict: "done" };
 const consumed: Settlement = { verdict: "done", consumed: true };
@@ -39,17 +39,23 @@ type Decided = Extract<Decision, { change: Change }>;
 export function createAttempt(context: StatusContext): RunAttempt {
   const { backend, clock, actor, log, observer } = context;
 
-  const decideFor = (delivery: HandedDelivery, order: StoredOrder, outcome: Outcome): Decided => {
-    const { messageId, requestId = null } = delivery;
-    const by = messageId === null && requestId === null ? actor : { ...actor, requestId, messageId };
-    const decision = decideSafely(order, outcome, decideContext(context, by));
+  const decideBy = (by: Actor, order: StoredOrder, outcome: Outcome): Decided => {
+    const decidedIn = decideContext(context, by);
+    let decision: Decision;
+    try {
+      decision = decide(order, outcome, decidedIn);
+    } catch (error) {
+      // The handler's results threw while they were read.
+      const message = `the results given in "${order.status}" cannot be read: ${textOf(error)}`;
+      decision = decide(order, { kind: "failed", code: "invalid_results", message, permanent: true }, decidedIn);
+    }
     if ("refused" in decision) throw new Error(`${outcome.kind} was refused: ${decision.message}`);
     return decision;
   };
 
-  const tell = (change: Change, attempt: EndedAttempt, why: Why): void => {
+  const tell = (change: Change, attempt: EndedAttempt): void => {
     observer.changed(change, attempt);
-    logAttempt(log, change, attempt, why);
+    logAttempt(log, change, attempt);
   };
 
   /** Settles a delivery whose change came second. */
@@ -58,19 +64,24 @@ export function createAttempt(context: StatusContext): RunAttempt {
 
   /** Records the attempt whose worker died. Resolves to the order with which the next attempt begins, if one does. */
   const recordLost = async (
+    by: Actor,
     order: StoredOrder,
-    delivery: HandedDelivery,
+    delivery: Delivery,
   ): Promise<StoredOrder | Settlement | undefined> => {
     const outcome: Outcome = { kind: "redelivered", unattended: delivery.unattended };
-    const { change, exhaustedBy } = decideFor(delivery, order, outcome);
-    const committed = await commitWithRetry(context, change, delivery);
+    const { change, exhaustedBy } = decideBy(by, order, outcome);
+    const commit = backend.commit(change, delivery);
+    const committed = await commit.catch((error) => commitAgain(context, change, delivery, error));
     if (committed === undefined) return undefined;
     if (committed === "stale") return settleStale(delivery);
-    tell(change, { outcome: outcomeOf(change, false), milliseconds: 0 }, { exhaustedBy });
+    tell(change, { outcome: outcomeOf(change, false), milliseconds: 0, exhaustedBy });
     return change.delivery === "keep" ? change.after : consumed;
   };
 
-  return async (delivery, onHandlerEnd) => {
+  return async (delivery, onHandlerEnd, requestId) => {
+    const { messageId } = delivery;
+    const isNamed = messageId !== null || requestId !== undefined;
+    const by = isNamed ? { ...actor, requestId: requestId ?? null, messageId } : actor;
     let ready: StoredOrder | Settlement | undefined;
     try {
       ready = readyOrder(await backend.get(delivery.orderId), delivery, clock.now());
@@ -79,7 +90,7 @@ export function createAttempt(context: StatusContext): RunAttempt {
       log.warn({ orderId: delivery.orderId, error: String(error) }, "order not read; trying again");
       ready = again(clock.now() + notYetMilliseconds);
     }
-    if (delivery.redelivered && !("verdict" in ready)) ready = await recordLost(ready, delivery);
+    if (delivery.redelivered && !("verdict" in ready)) ready = await recordLost(by, ready, delivery);
     if (ready === undefined || "verdict" in ready) {
       onHandlerEnd();
       return ready;
@@ -89,14 +100,20 @@ export function createAttempt(context: StatusContext): RunAttempt {
     const outcome = running instanceof Promise ? await running : running;
     const milliseconds = clock.now() - startedAt;
     onHandlerEnd();
-    const { change, exhaustedBy } = decideFor(delivery, ready, outcome);
-    const committed = await commitWithRetry(context, change, delivery);
+    const { change, exhaustedBy } = decideBy(by, ready, outcome);
+    // The backend's promise is awaited here: a helper around it would cost each order one more promise.
+    let committed: "committed" | "stale" | undefined;
+    try {
+      committed = await backend.commit(change, delivery);
+    } catch (error) {
+      committed = await commitAgain(context, change, delivery, error);
+    }
     if (committed === undefined) return undefined;
     if (committed === "stale") return settleStale(delivery);
     // Where a handler returned a status that may not follow, `exhausted` moved the order, and not the handler.
     const moved = outcome.kind === "moved" && exhaustedBy === undefined;
     const stack = outcome.kind === "failed" ? outcome.stack : undefined;
-    tell(change, { outcome: outcomeOf(change, moved), milliseconds }, { exhaustedBy, stack });
+    tell(change, { outcome: outcomeOf(change, moved), milliseconds, exhaustedBy, stack });
     return change.delivery === "again" ? { ...again(change.after.notBefore ?? clock.now()), consumed: true } : consumed;
   };
 }
@@ -123,36 +140,15 @@ function again(notBefore: number): Settlement {
   return { verdict: "again", notBefore };
 }
 
-function isLive(order: StoredOrder): boolean {
-  return order.kind === "handled" && order.failure === null;
-}
-
-/** Decides as `decide` does. Where the handler's results throw while they are read, the attempt has failed. */
-function decideSafely(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
-  try {
-    return decide(order, outcome, context);
-  } catch (error) {
-    const message = `the results given in "${order.status}" cannot be read: ${textOf(error)}`;
-    return decide(order, { kind: "failed", code: "invalid_results", message, permanent: true }, context);
-  }
-}
-
 /** Gives the outcome of an attempt from its change. */
-function outcomeOf({ after, delivery }: Change, moved: boolean): AttemptOutcome {
+function outcomeOf({ after, delivery }: Change, moved: boolean): EndedAttempt["outcome"] {
   if (delivery === "again" || delivery === "keep") return "retried";
   return moved && after.failure === null ? "moved" : "failed";
 }
 
-/** What the log says of an attempt, and no order keeps. */
-interface Why {
-  /** The code of the failure with which the order went to `exhausted`. */
-  readonly exhaustedBy?: string | undefined;
-  /** Where the handler threw. */
-  readonly stack?: string | undefined;
-}
-
 /** Writes one line for each attempt. The line says where the order stands, and never its data. */
-function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds }: EndedAttempt, why: Why): void {
+function logAttempt(log: Log, { before, after }: Change, attempt: EndedAttempt): void {
+  const { outcome, milliseconds, exhaustedBy } = attempt;
   const fields = {
     orderId: before.id,
     status: before.status,
@@ -165,8 +161,7 @@ function logAttempt(log: Log, { before, after }: Change, { outcome, milliseconds
     log.info({ ...fields, to: after.status }, "attempt done");
     return;
   }
-  const { exhaustedBy } = why;
-  const stack = why.stack === undefined ? undefined : { stack: why.stack };
+  const stack = attempt.stack === undefined ? undefined : { stack: attempt.stack };
   if (after.failure !== null) {
     const { code, message } = after.failure;
     log.error({ ...fields, code, error: message, ...stack }, "order failed");

@@ -4,7 +4,6 @@ import { type Change, type DecideContext, decide, type Outcome } from "../core/d
 import type { Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
-import type { Observer } from "./telemetry/observer.ts";
 
 /** What the parts of one workflow's engine share. */
 export interface EngineContext {
@@ -31,10 +30,7 @@ export function decideContext({ workflow, backend, clock, random }: EngineContex
 }
 
 /** Commits a change that no attempt made. */
-export async function commitChange(
-  { backend, observer }: EngineContext,
-  change: Change,
-): Promise<"committed" | "stale"> {
+export async function commitChange({ backend, observer }: EngineContext, change: Change) {
   const committed = await backend.commit(change);
   if (committed === "committed") observer.changed(change, undefined);
   return committed;
@@ -45,6 +41,33 @@ export async function applyOutcome(context: EngineContext, order: StoredOrder, o
   const decision = decide(order, outcome, decideContext(context, context.actor));
   if ("change" in decision) await commitChange(context, decision.change);
 }
+
+/** What an attempt's change tells an observer and the log besides. */
+export interface EndedAttempt {
+  /** How the attempt ended: the order moved, is retried later, or its attempts are used up. */
+  readonly outcome: "moved" | "retried" | "failed";
+  /** How long the handler took. */
+  readonly milliseconds: number;
+  /** The code of the failure with which the order went to `exhausted`. No order keeps it. */
+  readonly exhaustedBy?: string | undefined;
+  /** Where the handler threw. No order keeps it. */
+  readonly stack?: string | undefined;
+}
+
+/**
+ * Told of what was committed, right after it. Every order passes here, so an observer must be cheap and never throw.
+ */
+export interface Observer {
+  /** A new order was stored. */
+  placed(order: StoredOrder): void;
+  /** A change was committed. `attempt`: the handler's run that led to the change; undefined for any other change. */
+  changed(change: Change, attempt: EndedAttempt | undefined): void;
+  /** `count` orders were removed. */
+  removed(count: number): void;
+}
+
+/** An observer that does nothing. */
+export const noObserver: Observer = { placed() {}, changed() {}, removed() {} };
 
 /** Adds `onExpiry` to an observer: it gets the time at which a placed or changed order expires. */
 export function withExpiries(observer: Observer, onExpiry: (expiresAt: number) => void): Observer {

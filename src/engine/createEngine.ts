@@ -2,20 +2,19 @@ import type { Backend, LocatedBackend } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
-import { type AnyWorkflow, handledStatuses, retryOf, statusesOf } from "../core/workflow.ts";
+import { type AnyWorkflow, retryOf, statusesOf } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
-import { type EngineContext, withExpiries } from "./context.ts";
+import { type EngineContext, noObserver, type Observer, withExpiries } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
 import { createMaintenance, type Maintenance } from "./maintenance/maintenance.ts";
 import { createRetention } from "./maintenance/retention.ts";
 import { createSweep } from "./maintenance/sweep.ts";
 import { createOperatorActions } from "./operatorActions.ts";
 import { createPlace } from "./place.ts";
-import { type Poll, polledStatuses, startPoll } from "./poll.ts";
+import { polledStatuses, startPoll } from "./poll.ts";
 import { createQueues, failUnknown, refuseStranded } from "./queues.ts";
 import { type Handling, openHandling } from "./resources.ts";
 import { createStoreHealth } from "./storeHealth.ts";
-import { noObserver, type Observer } from "./telemetry/observer.ts";
 
 export interface EngineOptions extends Pick<EngineContext, "clock" | "random" | "log"> {
   readonly app: App;
@@ -77,7 +76,7 @@ function createProcessing(
 ): Pick<Engine, "start" | "openAttempts" | "stop"> {
   const { workflow, backend } = context;
   let stopping = new AbortController();
-  let polls: Poll[] = [];
+  let stopPolls: (() => Promise<void>)[] = [];
   let handling: Handling | undefined;
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
@@ -88,21 +87,17 @@ function createProcessing(
     const { signal } = stopping;
     const { depths } = await backend.counts({ depths: true });
     const stranded = refuseStranded(workflow, depths, unknownStatuses);
-    const opened = await openHandling(context, app, signal);
-    handling = opened;
+    handling = await openHandling(context, app, signal, wanted);
     await failUnknown(context, stranded);
     if (signal.aborted) return;
-    polls = wanted.map((status) => {
-      const own = opened.contextOf(status);
-      return startPoll(own, createAttempt(own));
-    });
+    stopPolls = handling.contexts.map((own) => startPoll(own, createAttempt(own)));
     // Stop it explicitly: even a sweep that was never started arms a timer for every waiting order.
     await (sweeps ? maintenance.start() : maintenance.stop());
   };
 
   const end = async () => {
-    await Promise.all(polls.map((poll) => poll.stop()));
-    polls = [];
+    await Promise.all(stopPolls.map((stop) => stop()));
+    stopPolls = [];
     const closing = handling?.close();
     handling = undefined;
     await closing;
@@ -120,14 +115,11 @@ function createProcessing(
 
     async openAttempts() {
       stopping = new AbortController();
-      const opened = await openHandling(context, app, stopping.signal);
-      handling = opened;
-      const attempts = new Map(
-        handledStatuses(workflow).map((status) => [status, createAttempt(opened.contextOf(status))]),
-      );
-      return (delivery, onHandlerEnd) => {
+      handling = await openHandling(context, app, stopping.signal);
+      const attempts = new Map(handling.contexts.map((own) => [own.status, createAttempt(own)]));
+      return (delivery, onHandlerEnd, requestId) => {
         const attempt = attempts.get(delivery.status);
-        if (attempt !== undefined) return attempt(delivery, onHandlerEnd);
+        if (attempt !== undefined) return attempt(delivery, onHandlerEnd, requestId);
         throw new CauceError("status_not_handled", `"${delivery.status}" is no handled status of "${workflow.name}"`);
       };
     },
@@ -145,20 +137,16 @@ function createProcessing(
   };
 }
 
-/** Throws `limit_exceeded` where the workflow asks for more than the backend holds. */
-export function checkLimits(workflow: AnyWorkflow, { limits }: Backend): void {
+function checkLimits(workflow: AnyWorkflow, { limits }: Backend): void {
   for (const [name, status] of statusesOf(workflow)) {
     const refuse = (what: string): never => {
       throw new CauceError("limit_exceeded", `workflow "${workflow.name}", status "${name}": ${what}`);
     };
     if (status.final) continue;
-    const delays = status.waits
-      ? { "expires.afterSeconds": status.expires?.afterSeconds ?? 0 }
-      : { "retry.maxSeconds": retryOf(status).maxSeconds };
-    for (const [field, seconds] of Object.entries(delays)) {
-      if (seconds > limits.longestDelaySeconds) {
-        refuse(`${field} is ${seconds} and this backend holds a delay of at most ${limits.longestDelaySeconds} s`);
-      }
+    const field = status.waits ? "expires.afterSeconds" : "retry.maxSeconds";
+    const seconds = status.waits ? (status.expires?.afterSeconds ?? 0) : retryOf(status).maxSeconds;
+    if (seconds > limits.longestDelaySeconds) {
+      refuse(`${field} is ${seconds} and this backend holds a delay of at most ${limits.longestDelaySeconds} s`);
     }
     const { least, most } = limits.concurrency;
     if (status.concurrency !== undefined && (status.concurrency < least || status.concurrency > most)) {

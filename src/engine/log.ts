@@ -1,7 +1,5 @@
 import type { Log } from "../core/handlers.ts";
 
-export type { Log } from "../core/handlers.ts";
-
 /**
  * Makes a log that writes one JSON line to standard error for each warning and error, and drops the rest. It takes
  * every field: one that JSON cannot hold must not fail the attempt that logs it.

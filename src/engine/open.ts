@@ -5,9 +5,9 @@ import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { leasesOf } from "../core/workflow.ts";
+import type { Observer } from "./context.ts";
 import { createEngine, type EngineOptions } from "./createEngine.ts";
 import type { Engine } from "./engine.ts";
-import type { Observer } from "./telemetry/observer.ts";
 
 export interface OpenOptions<B extends LocatedBackend>
   extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor"> {
@@ -40,26 +40,18 @@ export interface OpenWorkflows<B extends LocatedBackend> {
  * closes the stores that it opened. Rejects with `app_invalid`, `limit_exceeded` and as the backend's factory does.
  */
 export async function openWorkflows<B extends LocatedBackend>(options: OpenOptions<B>): Promise<OpenWorkflows<B>> {
-  const {
-    clock = systemClock(),
-    random = Math.random,
-    backend: open,
-    delivery,
-    observerOf,
-    onBatchOf,
-    ...others
-  } = options;
-  const { actor = { runtime: "node", name: hostname() } } = options;
+  const { clock = systemClock(), random = Math.random, actor = { runtime: "node", name: hostname() } } = options;
   const apps = [options.apps].flat() as readonly App[];
   refuseTwins(apps);
   const backends: B[] = [];
   const openOne = async (app: App) => {
     const { name } = app.workflow;
-    const onBatch = onBatchOf?.(name);
-    const backend = await open({ workflow: name, delivery, clock, onBatch, leaseSeconds: leasesOf(app.workflow) });
+    const leaseSeconds = leasesOf(app.workflow);
+    const onBatch = options.onBatchOf?.(name);
+    const backend = await options.backend({ workflow: name, delivery: options.delivery, clock, onBatch, leaseSeconds });
     backends.push(backend);
-    const observer = await observerOf?.(name, backend);
-    return { engine: createEngine({ ...others, app, backend, clock, random, actor, observer }), backend };
+    const observer = await options.observerOf?.(name, backend);
+    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer }), backend };
   };
   const close = async (): Promise<void> => {
     await ended(backends.map((backend) => backend.close()));

@@ -37,10 +37,7 @@ export function createOperatorActions(
     return { refused: "stale", message: "the order keeps changing; read it again and repeat" };
   };
 
-  const retry: Engine["retry"] = async (id, call) => {
-    const result = await change(id, () => ({ kind: "retried" }), call);
-    return "refused" in result ? result : { order: result.order };
-  };
+  const retry: Engine["retry"] = (id, call) => change(id, () => ({ kind: "retried" }), call);
 
   return {
     transition(id, request, call) {

@@ -157,14 +157,13 @@ class HandlerOrder implements Omit<Order, keyof ShownExtras> {
     return (this.#history ??= historyOf(this.#stored));
   }
   get createdAt(): string {
-    return new Date(this.#stored.createdAt).toISOString();
+    return iso(this.#stored.createdAt);
   }
   get updatedAt(): string {
-    return new Date(this.#stored.updatedAt).toISOString();
+    return iso(this.#stored.updatedAt);
   }
   get notBefore(): string | null {
-    const { notBefore } = this.#stored;
-    return notBefore === null ? null : new Date(notBefore).toISOString();
+    return isoOrNull(this.#stored.notBefore);
   }
   // An order with a handler does not wait.
   get expiresAt(): null {

@@ -63,9 +63,7 @@ function accept(
   let key: NewOrder["key"] = null;
   try {
     const parsed = workflow.data.safeParse(body);
-    if (!parsed.success) {
-      return invalidData(faultsOf(parsed.error));
-    }
+    if (!parsed.success) return invalidData(faultsOf(parsed.error));
     // `JSON.stringify` gives undefined for undefined and for functions, though its type says text.
     const json: string | undefined = JSON.stringify(parsed.data);
     if (json === undefined) return invalidData([{ path: "", message: "must be a value that JSON has" }]);
@@ -79,9 +77,8 @@ function accept(
     }
     if (error instanceof CauceError) throw error;
     // The data is at fault: it is nested so deep that the stack ends, or holds text that has no UTF-8.
-    return invalidData([
-      { path: "", message: `cannot be taken: ${error instanceof Error ? error.message : String(error)}` },
-    ]);
+    const reason = error instanceof Error ? error.message : String(error);
+    return invalidData([{ path: "", message: `cannot be taken: ${reason}` }]);
   }
   const tooLarge = refuseSize({ dataJson, group, extrasJson }, backend.limits);
   if (tooLarge !== undefined) return { refused: tooLarge.code, message: tooLarge.message };

@@ -7,15 +7,14 @@ import type { StartOptions } from "./engine.ts";
 import { textOf } from "./log.ts";
 import type { StatusContext } from "./runHandler.ts";
 
-export interface Poll {
-  /** Receives no more, and resolves once every attempt under way has been committed. */
-  stop(): Promise<void>;
-}
-
 const pauseAfterErrorSeconds = 1;
 
-/** Receives the deliveries of one status and keeps at most `concurrency` handlers running. */
-export function startPoll({ status, definition, backend, clock, log }: StatusContext, attempt: RunAttempt): Poll {
+/**
+ * Receives the deliveries of one status and keeps at most `concurrency` handlers running. The returned function ends
+ * that: it receives no more, and resolves once every attempt under way has been committed.
+ */
+export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promise<void> {
+  const { status, definition, backend, clock, log } = own;
   const leaseSeconds = leaseSecondsOf(definition);
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
@@ -88,19 +87,14 @@ export function startPoll({ status, definition, backend, clock, log }: StatusCon
     });
   };
   let stopped: Promise<void> | undefined;
-  return {
-    stop: () => (stopped ??= end()),
-  };
+  return () => (stopped ??= end());
 }
 
 /**
  * Gives the statuses that each workflow is to poll: those of `wanted` that it handles, or all where `wanted` is
  * undefined. Throws `status_not_found` or `status_not_handled` for a wanted status that no workflow handles.
  */
-export function polledStatuses(
-  workflows: readonly AnyWorkflow[],
-  wanted: readonly string[] | undefined,
-): readonly (readonly string[])[] {
+export function polledStatuses(workflows: readonly AnyWorkflow[], wanted: readonly string[] | undefined): string[][] {
   const handled = workflows.map(handledStatuses);
   if (wanted === undefined) return handled;
   for (const status of wanted) {

@@ -10,16 +10,12 @@ const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: 
 export function createQueues({ workflow, backend, log }: EngineContext): Pick<Engine, "queues" | "setPaused"> {
   const queues = async (): Promise<Depth[]> => {
     const { depths } = await backend.counts({ depths: true });
-    const rows = statusesOf(workflow)
-      .filter(([, status]) => kindOf(status) !== "final")
-      .map(([status, definition]): Depth => {
-        const kind = kindOf(definition) as Depth["kind"];
-        return depths.find((row) => row.status === status && row.kind === kind) ?? { status, kind, ...none };
-      });
-    return [
-      ...rows,
-      ...depths.filter((depth) => !rows.some((row) => row.status === depth.status && row.kind === depth.kind)),
-    ];
+    const rows = statusesOf(workflow).flatMap(([status, definition]): Depth[] => {
+      const kind = kindOf(definition);
+      if (kind === "final") return [];
+      return [depths.find((row) => row.status === status && row.kind === kind) ?? { status, kind, ...none }];
+    });
+    return [...rows, ...depths.filter((depth) => !rows.includes(depth))];
   };
 
   return {
@@ -28,12 +24,12 @@ export function createQueues({ workflow, backend, log }: EngineContext): Pick<En
     async setPaused(status, paused) {
       const definition = statusOf(workflow, status);
       const row = async () => (await queues()).find((each) => each.status === status && each.kind === "handled");
-      // A pause outlives its status, so a status that the workflow no longer knows can still be resumed.
-      const isLeft = async () => !paused && (await row())?.paused === true;
-      if (definition === undefined && !(await isLeft())) {
-        return { refused: "status_not_found", message: `workflow "${workflow.name}" has no status "${status}"` };
-      }
-      if (definition !== undefined && kindOf(definition) !== "handled" && !(await isLeft())) {
+      const isHandled = definition !== undefined && kindOf(definition) === "handled";
+      // A pause outlives its status, so a status that is no longer known or handled can still be resumed.
+      if (!isHandled && (paused || !(await row())?.paused)) {
+        if (definition === undefined) {
+          return { refused: "status_not_found", message: `workflow "${workflow.name}" has no status "${status}"` };
+        }
         const message = `"${status}" has no handler, so nothing of it is delivered that could be paused`;
         return { refused: "status_not_handled", message };
       }

@@ -1,6 +1,6 @@
 import { CauceError } from "../core/errors.ts";
 import type { AnyHandler, App, HandlerContext, LazyHandler } from "../core/handlers.ts";
-import { handledStatus } from "../core/workflow.ts";
+import { handledStatus, handledStatuses } from "../core/workflow.ts";
 import type { EngineContext } from "./context.ts";
 import { textOf } from "./log.ts";
 import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
@@ -12,33 +12,34 @@ const taken: readonly string[] = ["signal", "idempotencyKey", "attempt", "log"] 
 
 /** The handlers of an app while they may run. */
 export interface Handling {
-  /** What the attempts of one handled status share. Called once for each status. */
-  contextOf(status: string): StatusContext;
+  /** What the attempts of each handled status share. */
+  readonly contexts: readonly StatusContext[];
   /** Ends the deadlines of the attempts, and closes the resources. Never rejects. */
   close(): Promise<void>;
 }
 
-/** Opens an app's resources for its handlers. Rejects as `openResources` does. */
-export async function openHandling(context: EngineContext, app: App, stopping: AbortSignal): Promise<Handling> {
+/** Opens an app's resources for the handlers of `statuses`, by default all. Rejects as `openResources` does. */
+export async function openHandling(
+  context: EngineContext,
+  app: App,
+  stopping: AbortSignal,
+  statuses: readonly string[] = handledStatuses(context.workflow),
+): Promise<Handling> {
   const { workflow, clock, log } = context;
   const resources = await openResources(app);
-  const opened: StatusContext[] = [];
+  const contexts = statuses.map((status) => ({
+    ...context,
+    status,
+    definition: handledStatus(workflow, status),
+    handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
+    resources,
+    deadlines: createDeadlines(clock),
+    stopping,
+  }));
   return {
-    contextOf(status) {
-      const own: StatusContext = {
-        ...context,
-        status,
-        definition: handledStatus(workflow, status),
-        handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
-        resources,
-        deadlines: createDeadlines(clock),
-        stopping,
-      };
-      opened.push(own);
-      return own;
-    },
+    contexts,
     async close() {
-      for (const { deadlines } of opened) deadlines.close();
+      for (const { deadlines } of contexts) deadlines.close();
       try {
         await releaseResources(app, resources);
       } catch (error) {

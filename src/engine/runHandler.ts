@@ -15,7 +15,7 @@ export interface StatusContext extends EngineContext {
   readonly definition: HandledStatus;
   readonly handler: () => AnyHandler | Promise<AnyHandler>;
   readonly resources: object;
-  readonly deadlines: Deadlines;
+  readonly deadlines: ReturnType<typeof createDeadlines>;
   /** Aborts when the engine stops. */
   readonly stopping: AbortSignal;
 }
@@ -35,10 +35,7 @@ export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Pr
     try {
       const answer = handler(handlerOrder(order, own.workflow.name), context);
       if (!isPromise(answer)) return outcomeOf(answer, status);
-      return Promise.resolve(answer).then(
-        (value) => outcomeOf(value, status),
-        (error) => failureOf(error),
-      );
+      return Promise.resolve(answer).then((value) => outcomeOf(value, status), failureOf);
     } catch (error) {
       return failureOf(error);
     }
@@ -161,14 +158,11 @@ export function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): StatusC
     loaded = module.default;
     return loaded;
   };
-  const loadOnce = () => {
-    // After a load that failed, the next attempt loads again.
-    loading ??= load().finally(() => {
-      loading = undefined;
-    });
-    return loading;
+  // After a load that failed, the next attempt loads again.
+  const end = () => {
+    loading = undefined;
   };
-  return () => loaded ?? loadOnce();
+  return () => loaded ?? (loading ??= load().finally(end));
 }
 
 /** The time by which an attempt must have ended. */
@@ -180,13 +174,6 @@ export interface AttemptDeadline {
   later: AttemptDeadline | undefined;
 }
 
-export interface Deadlines {
-  add(deadline: AttemptDeadline): void;
-  /** Harmless for a deadline that is not in the list. */
-  remove(deadline: AttemptDeadline): void;
-  close(): void;
-}
-
 /**
  * Keeps deadlines that all lie equally far ahead, so that the oldest is always the next. One timer serves any number of
  * running attempts, and an attempt that ends in time costs four assignments and no timer.
@@ -194,12 +181,13 @@ export interface Deadlines {
  * It is a linked list whose two ends are one node. A `Set` would leave tables behind each time that its entries have
  * been replaced, and those keep ended attempts alive until a full collection.
  */
-export function createDeadlines(clock: Clock): Deadlines {
+export function createDeadlines(clock: Clock) {
   const ends: AttemptDeadline = { at: Number.POSITIVE_INFINITY, expire() {}, earlier: undefined, later: undefined };
   ends.earlier = ends.later = ends;
   let cancel: (() => void) | undefined;
 
-  const remove = (deadline: AttemptDeadline) => {
+  /** Harmless for a deadline that is not in the list. */
+  const remove = (deadline: AttemptDeadline): void => {
     const { earlier, later } = deadline;
     if (earlier === undefined || later === undefined) return;
     earlier.later = later;
@@ -226,7 +214,7 @@ export function createDeadlines(clock: Clock): Deadlines {
   };
 
   return {
-    add(deadline) {
+    add(deadline: AttemptDeadline): void {
       const last = ends.earlier as AttemptDeadline;
       deadline.earlier = last;
       deadline.later = ends;
@@ -235,7 +223,7 @@ export function createDeadlines(clock: Clock): Deadlines {
       if (cancel === undefined) arm(deadline.at);
     },
     remove,
-    close() {
+    close(): void {
       cancel?.();
       cancel = undefined;
       while (ends.later !== ends) remove(ends.later as AttemptDeadline);

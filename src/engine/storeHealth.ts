@@ -18,12 +18,7 @@ export interface StoreHealth {
 }
 
 const probePauseMilliseconds = 1_000;
-const faults: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "store_full",
-  "store_unavailable",
-  "store_unreadable",
-  "store_corrupt",
-]);
+const faults = new Set<ErrorCode>(["store_full", "store_unavailable", "store_unreadable", "store_corrupt"]);
 
 export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
   let faulty = false;
@@ -88,27 +83,30 @@ export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
 const retrySeconds = 1;
 
 /**
- * Commits a handler's outcome, and tries again each second while the store is full or away: the handler has run
- * already. Resolves to undefined where the store never took the change. Then the delivery comes back.
+ * Commits a handler's outcome that the store refused with `error`. Tries each second while the store is full or away:
+ * the handler has run already. Resolves to undefined where the store never took the change. Then the delivery comes
+ * back.
  */
-export async function commitWithRetry(
+export async function commitAgain(
   { backend, clock, log, stopping, commitPatienceSeconds }: StatusContext,
   change: Change,
   delivery: Delivery,
+  error: unknown,
 ): Promise<"committed" | "stale" | undefined> {
-  const until = clock.now() + commitPatienceSeconds * 1_000;
-  for (let tries = 0; ; tries++) {
+  const until = change.after.updatedAt + commitPatienceSeconds * 1_000;
+  for (let refusal = error, tries = 0; ; tries++) {
+    if (!isPassing(refusal) || stopping.aborted || clock.now() >= until) {
+      log.error({ orderId: change.before.id, error: textOf(refusal) }, "change not committed; the delivery comes back");
+      return undefined;
+    }
+    if (tries === 0) {
+      log.warn({ orderId: change.before.id, code: refusal.code }, "the store takes no writes; trying again");
+    }
+    await sleep(clock, retrySeconds, stopping);
     try {
       return await backend.commit(change, delivery);
-    } catch (error) {
-      if (!isPassing(error) || stopping.aborted || clock.now() >= until) {
-        log.error({ orderId: change.before.id, error: textOf(error) }, "change not committed; the delivery comes back");
-        return undefined;
-      }
-      if (tries === 0) {
-        log.warn({ orderId: change.before.id, code: error.code }, "the store takes no writes; trying again");
-      }
-      await sleep(clock, retrySeconds, stopping);
+    } catch (next) {
+      refusal = next;
     }
   }
 }

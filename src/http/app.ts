@@ -9,7 +9,7 @@ import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import { stackTraceOf } from "../engine/log.ts";
-import { type Auth, createGuard, type Guard } from "./auth.ts";
+import { type Auth, createGuard, type Guard, open } from "./auth.ts";
 import { createBodyReader, type ServerBindings } from "./body.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
@@ -48,7 +48,7 @@ export function createApp({
   const names = bound.map(({ engine }) => engine.workflow.name);
   refuseTwins(names);
   const app = new HonoBase<HttpEnv>({ router: fixedFirstRouter() });
-  const guard = createGuard(auth);
+  const guard = auth === undefined ? () => open : createGuard(auth);
   const storeFaults = createStoreFaultLog(log);
   const report = (error: unknown, { method, url, headers }: Request): void => {
     const { code } = errorFields(error);
@@ -87,7 +87,7 @@ export function createApp({
     ...telemetry,
     ...referenceRoutes({ bound, basePath, secured: auth !== undefined }),
   ];
-  const open = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));
+  const keyless = new Set(ofServer.filter(({ access }) => access === undefined).map(({ path }) => path));
   for (const route of ofServer) addRoute(app, basePath, route, guard);
   for (const each of bound) {
     for (const route of workflowRoutes(each, options)) addRoute(app, basePath, route, guard);
@@ -98,7 +98,7 @@ export function createApp({
     const { path } = context.req;
     const allowed = allowedMethods(app, path);
     const local = path.startsWith(`${basePath}/`) ? path.slice(basePath.length) : "";
-    if (!open.has(local)) {
+    if (!keyless.has(local)) {
       const who = guard(context.req.raw, "any");
       if (who instanceof Response) return who;
     }

@@ -9,12 +9,12 @@ export type RequiredRole = Role | "any";
 /** Finds who sent a request, or makes the response that refuses it. A route without `access` needs no key. */
 export type Guard = (request: Request, access: RequiredRole | undefined) => Who | Response;
 
-const open: Who = { kind: "open" };
+/** The sender of a request that needs no key. */
+export const open: Who = { kind: "open" };
 const challenge = { headers: { "WWW-Authenticate": "Bearer" } };
 
-/** Makes the check of `Authorization: Bearer <key>`. Without `auth` every request passes. Throws `keys_invalid`. */
-export function createGuard(auth: Auth | undefined): Guard {
-  if (auth === undefined) return () => open;
+/** Makes the check of `Authorization: Bearer <key>`. Throws `keys_invalid`. */
+export function createGuard(auth: Auth): Guard {
   const keys = auth.keys.map((key) => {
     checkKey(key, "auth.keys");
     const who: Who = { kind: "key", name: key.name, role: key.role };

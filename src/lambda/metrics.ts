@@ -1,4 +1,5 @@
 /** Metrics for CloudWatch in its Embedded Metric Format: lines of the log that CloudWatch makes metrics of. */
+import { metricValuesMax } from "../backend/aws/quotas.ts";
 import type { FunctionSettings } from "../node/settings.ts";
 
 /** Every metric and its unit. */
@@ -57,9 +58,6 @@ export function createFunctionMetrics(
   };
 }
 
-// The number of values of a metric that CloudWatch takes in one line. It drops a line with more.
-const valuesMax = 100;
-
 /**
  * Writes the metrics of one subject as lines: one line, and another for each 100 durations more. A metric without a value
  * is left out, and costs nothing. `now` is in milliseconds since 1970.
@@ -69,7 +67,7 @@ export function emfLines(
   values: ReadonlyMap<Metric, readonly number[]>,
   now: number,
 ): string[] {
-  const rest = new Map([...values].map(([metric, all]) => [metric, all.slice(valuesMax)] as const));
+  const rest = new Map([...values].map(([metric, all]) => [metric, all.slice(metricValuesMax)] as const));
   const metrics = [...values.keys()].filter((metric) => values.get(metric)?.length !== 0);
   if (metrics.length === 0) return [];
   const line = JSON.stringify({
@@ -84,7 +82,9 @@ export function emfLines(
       ],
     },
     ...dimensions,
-    ...Object.fromEntries(metrics.map((metric) => [metric, inLine(values.get(metric)?.slice(0, valuesMax) ?? [])])),
+    ...Object.fromEntries(
+      metrics.map((metric) => [metric, inLine(values.get(metric)?.slice(0, metricValuesMax) ?? [])]),
+    ),
   });
   return [`${line}\n`, ...emfLines(dimensions, rest, now)];
 }

@@ -1,9 +1,9 @@
 import type { AwsBackend } from "../backend/aws/index.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
+import type { Observer } from "../engine/context.ts";
 import { jsonLog } from "../engine/log.ts";
 import { type OpenWorkflows, openWorkflows } from "../engine/open.ts";
-import type { Observer } from "../engine/telemetry/observer.ts";
 import { type Auth, parseKeys } from "../http/auth.ts";
 import { backendOnAws } from "../node/awsResources.ts";
 import { functionName, readFunctionSettings } from "../node/readSettings.ts";

@@ -1,13 +1,13 @@
-import { type Adopted, type AwsBackend, resourceNames } from "../backend/aws/index.ts";
+import { type AwsBackend, type Lease, resourceNames } from "../backend/aws/index.ts";
 import type { App, Log } from "../core/handlers.ts";
-import { handledStatus, handledStatuses, leaseSecondsOf, timeoutSecondsOf } from "../core/workflow.ts";
+import { handledStatus, handledStatuses, timeoutSecondsOf } from "../core/workflow.ts";
 import type { RunAttempt } from "../engine/attempt.ts";
-import { noObserver, type Observer } from "../engine/telemetry/observer.ts";
+import { noObserver, type Observer } from "../engine/context.ts";
 import type { FunctionSettings } from "../node/settings.ts";
 import type { FunctionMetrics } from "./metrics.ts";
 import { type Invocation, openOnAws, openOnce, startFunction } from "./open.ts";
 
-/** What SQS hands to a function. */
+/** What an event source mapping of SQS hands to a function. */
 export interface SqsEvent {
   readonly Records: readonly SqsRecord[];
 }
@@ -25,45 +25,46 @@ export interface SqsAnswer {
   readonly batchItemFailures: readonly { readonly itemIdentifier: string }[];
 }
 
-/** What serves one status's queue. */
-interface Desk {
+/** Serves the queue of one status. */
+interface StatusProcessor {
   readonly workflow: string;
   readonly status: string;
   readonly timeoutSeconds: number;
-  readonly leaseSeconds: number;
   readonly backend: AwsBackend;
   readonly attempt: RunAttempt;
-  /** What comes again is the message itself, and not a new one. */
+  /** In FIFO delivery the message itself comes again; in standard delivery a new message takes its place. */
   readonly fifo: boolean;
 }
 
 /**
- * The event source brings a paused status's messages all the same, so each is put off for so long: a new message in
- * standard delivery, and in FIFO the same one, of whose receives a queue counts 1,000 at most (10 days).
+ * How long a message of a paused status is put off, since the event source brings it all the same. Standard delivery
+ * sends a new message. FIFO delivery hides the same message, of which SQS allows 1,000 receives: at 900 s each, a pause
+ * may last 10 days.
  */
 const pausedSeconds = { standard: 60, fifo: 900 };
 
-/** The commit and the publish after the handler need some time too. */
+/** How long the commit and the publish take after the handler. */
 const afterMilliseconds = 1_000;
 
 /**
- * The handler of a processing function: a standard batch at once, in FIFO delivery the groups at once and each in turn;
- * what may have killed a function before, after the others and by itself. Nothing starts with less than the status's
- * `timeoutSeconds` left. What is not done is answered as failed, alone; where one of a group is not done, neither are
- * those behind it, and they go back at once.
+ * Makes the handler of a processing function. It serves a standard batch at once; in FIFO delivery it serves the groups
+ * at once, and the messages of each group in turn. A message that may have killed a function is served after the others,
+ * alone. Nothing starts with less than the status's `timeoutSeconds` left. A message that is not done is reported as
+ * failed; the messages behind it in its group are reported, too, and go back at once.
  */
 export function processingHandler(
   apps: App | readonly App[],
 ): (event: SqsEvent, invocation: Invocation) => Promise<SqsAnswer> {
   const { settings, log, metrics } = startFunction();
-  const open = openOnce(() => openDesks(apps, settings, log, metrics));
+  const open = openOnce(() => openProcessors(apps, settings, log, metrics));
   return async ({ Records }, invocation) => {
-    const desks = await open();
+    const processors = await open();
+    const byQueue = Map.groupBy(Records, ({ eventSourceARN }) => eventSourceARN);
     const failed = await Promise.all(
-      [...batchesOf(Records)].map(async (batch) => {
-        const desk = deskOf(batch, desks, log);
-        const ids = desk === undefined ? idsOf(batch) : await serve(batch, desk, invocation, log);
-        if (desk !== undefined) metrics.add("MessagesNotDone", ids.length, desk);
+      [...byQueue.values()].map(async (batch) => {
+        const processor = processorOf(batch, processors, log);
+        const ids = processor === undefined ? idsOf(batch) : await serve(batch, processor, invocation, log);
+        if (processor !== undefined) metrics.add("MessagesNotDone", ids.length, processor);
         return ids;
       }),
     );
@@ -72,28 +73,26 @@ export function processingHandler(
   };
 }
 
-async function openDesks(
+async function openProcessors(
   apps: App | readonly App[],
   settings: FunctionSettings,
   log: Log,
   metrics: FunctionMetrics,
-): Promise<ReadonlyMap<string, Desk>> {
-  const desks = new Map<string, Desk>();
+): Promise<ReadonlyMap<string, StatusProcessor>> {
+  const processors = new Map<string, StatusProcessor>();
   const { workflows } = await openOnAws(apps, settings, log, (workflow) => attemptObserver(workflow, metrics));
   for (const { engine, backend } of workflows) {
     const { workflow } = engine;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
     const attempt = await engine.openAttempts();
     for (const status of handledStatuses(workflow)) {
-      const definition = handledStatus(workflow, status);
-      desks.set(names.queue(status), {
+      processors.set(names.queue(status), {
         ...{ workflow: workflow.name, status, backend, attempt, fifo: settings.delivery === "fifo" },
-        timeoutSeconds: timeoutSecondsOf(definition),
-        leaseSeconds: leaseSecondsOf(definition),
+        timeoutSeconds: timeoutSecondsOf(handledStatus(workflow, status)),
       });
     }
   }
-  return desks;
+  return processors;
 }
 
 const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "AttemptsFailed" } as const;
@@ -110,100 +109,91 @@ function attemptObserver(workflow: string, metrics: FunctionMetrics): Observer {
   };
 }
 
-/** The records by their queue. */
-function batchesOf(records: readonly SqsRecord[]): Iterable<SqsRecord[]> {
-  const batches = new Map<string, SqsRecord[]>();
-  for (const record of records) {
-    batches.set(record.eventSourceARN, [...(batches.get(record.eventSourceARN) ?? []), record]);
-  }
-  return batches.values();
-}
-
-/** What is served in turn, each lane by itself: in FIFO delivery a group, else each delivery alone. */
-function lanesOf(deliveries: readonly Adopted[], fifo: boolean): readonly (readonly Adopted[])[] {
-  if (!fifo) return deliveries.map((delivery) => [delivery]);
-  const lanes = new Map<string | null, Adopted[]>();
-  for (const delivery of deliveries) lanes.set(delivery.groupId, [...(lanes.get(delivery.groupId) ?? []), delivery]);
-  return [...lanes.values()];
+/** The leases that are served in turn: in FIFO delivery those of a group, in standard delivery each alone. */
+function groupsOf(leases: readonly Lease[], fifo: boolean): readonly (readonly Lease[])[] {
+  return [...Map.groupBy(leases, (lease) => (fifo ? lease.groupId : lease.receipt)).values()];
 }
 
 const idsOf = (records: readonly SqsRecord[]) => records.map(({ messageId }) => messageId);
 
-/** What serves the queue that the records came from, if anything does. */
-function deskOf(records: readonly SqsRecord[], desks: ReadonlyMap<string, Desk>, log: Log): Desk | undefined {
+/** The processor of the queue that the records came from; undefined where this function has no handler for it. */
+function processorOf(
+  records: readonly SqsRecord[],
+  processors: ReadonlyMap<string, StatusProcessor>,
+  log: Log,
+): StatusProcessor | undefined {
   const queue = records[0]?.eventSourceARN.split(":").at(-1) ?? "";
-  const desk = desks.get(queue);
-  if (desk === undefined) log.error({ queue }, "this function has no handler for the queue; its messages come again");
-  return desk;
+  const found = processors.get(queue);
+  if (found === undefined) log.error({ queue }, "this function has no handler for the queue; its messages come again");
+  return found;
 }
 
-/** Serves one queue's records, and gives the ids of those that are not done. */
-async function serve(records: readonly SqsRecord[], desk: Desk, invocation: Invocation, log: Log): Promise<string[]> {
-  const { workflow, status } = desk;
+/** Serves the records of one queue, and gives the ids of those that are not done. */
+async function serve(
+  records: readonly SqsRecord[],
+  { workflow, status, timeoutSeconds, backend, attempt, fifo }: StatusProcessor,
+  invocation: Invocation,
+  log: Log,
+): Promise<string[]> {
   const left = new Set(idsOf(records));
+  const begun = new Set<Lease>();
   const notSettled = (error: unknown): void => {
     log.error({ workflow, status, error: String(error) }, "delivery not settled; it comes again");
   };
-  const begun = new Set<Adopted>();
-  const leaseEndsAt = Date.now() + desk.leaseSeconds * 1_000;
-  const serveLane = async (lane: readonly Adopted[]): Promise<void> => {
+
+  /** Tries a delivery. True where its message is done, so that the event source deletes it. */
+  const tryOne = async (lease: Lease): Promise<boolean> => {
+    const settlement = await attempt(lease, () => {}, invocation.awsRequestId);
+    if (settlement === undefined) return false;
+    if (!settlement.consumed) await backend.settle(lease, settlement);
+    // Once the lease has ended, the backend sends no new message, so the old one must come back.
+    return settlement.verdict !== "again" || (!fifo && Date.now() < lease.endsAt);
+  };
+
+  const putOff = async (lease: Lease): Promise<boolean> => {
+    const notBefore = Date.now() + pausedSeconds[fifo ? "fifo" : "standard"] * 1_000;
+    await backend.settle(lease, { verdict: "again", notBefore });
+    return !fifo;
+  };
+
+  const serveGroup = async (group: readonly Lease[], paused: boolean): Promise<void> => {
     try {
-      for (const delivery of lane) {
-        if (invocation.getRemainingTimeInMillis() < desk.timeoutSeconds * 1_000 + afterMilliseconds) return;
-        begun.add(delivery);
-        const verdict = await desk.attempt({ ...delivery, requestId: invocation.awsRequestId }, () => {});
-        if (verdict === undefined) return;
-        if (!verdict.consumed) await desk.backend.settle(delivery, verdict);
-        // Past its lease a delivery is known no more and no new message was sent, so the old one must not go.
-        if (verdict.verdict === "again" && (desk.fifo || Date.now() >= leaseEndsAt)) return;
-        left.delete(delivery.messageId as string);
+      for (const lease of group) {
+        const remaining = invocation.getRemainingTimeInMillis();
+        if (!paused && remaining < timeoutSeconds * 1_000 + afterMilliseconds) return;
+        begun.add(lease);
+        if (!(await (paused ? putOff(lease) : tryOne(lease)))) return;
+        left.delete(lease.messageId as string);
       }
     } catch (error) {
       notSettled(error);
     }
   };
-  const putOffLane = async ([first]: readonly Adopted[]): Promise<void> => {
-    if (first === undefined) return;
-    begun.add(first);
+
+  const giveBack = async (lease: Lease): Promise<void> => {
     try {
-      const notBefore = Date.now() + pausedSeconds[desk.fifo ? "fifo" : "standard"] * 1_000;
-      await desk.backend.settle(first, { verdict: "again", notBefore });
-      if (!desk.fifo) left.delete(first.messageId as string);
+      await backend.giveBack(lease);
     } catch (error) {
-      notSettled(error);
+      const fields = { orderId: lease.orderId, error: String(error) };
+      log.warn(fields, "message not given back; it comes when its time is up");
     }
   };
-  let deliveries: readonly Adopted[];
-  let paused: boolean;
+
   try {
-    [deliveries, paused] = await Promise.all([
-      desk.backend.adopt(status, records.map(messageOf)),
-      desk.backend.isPaused(status),
+    const [leases, paused] = await Promise.all([
+      backend.acceptFromEventSource(status, records.map(messageOf)),
+      backend.isPaused(status),
     ]);
+    const isSuspect = (group: readonly Lease[]) => !paused && group.some(({ suspect }) => suspect);
+    const groups = groupsOf(leases, fifo);
+    await Promise.all(groups.filter((group) => !isSuspect(group)).map((group) => serveGroup(group, paused)));
+    // One at a time: a handler that kills the function must not take an attempt from the orders beside it each time.
+    for (const group of groups.filter(isSuspect)) await serveGroup(group, paused);
+    // A message that was received and never begun must not stay hidden until its lease ends.
+    await Promise.all(leases.filter((lease) => !begun.has(lease)).map(giveBack));
   } catch (error) {
     notSettled(error);
-    return [...left];
   }
-  const lanes = lanesOf(deliveries, desk.fifo);
-  const isSuspect = (lane: readonly Adopted[]) => lane.some(({ suspect }) => suspect);
-  if (paused) await Promise.all(lanes.map(putOffLane));
-  else {
-    await Promise.all(lanes.filter((lane) => !isSuspect(lane)).map(serveLane));
-    // One at a time: a handler that kills the function must not take an attempt from those beside it each time.
-    for (const lane of lanes.filter(isSuspect)) await serveLane(lane);
-  }
-  // They were received and never begun: nobody should wait for their invisibility to end.
-  const unbegun = deliveries.filter((delivery) => !begun.has(delivery));
-  await Promise.all(
-    unbegun.map((delivery) =>
-      desk.backend.giveBack(delivery).catch((error: unknown) => {
-        log.warn(
-          { orderId: delivery.orderId, error: String(error) },
-          "message not given back; it comes when its time is up",
-        );
-      }),
-    ),
-  );
   return [...left];
 }
 

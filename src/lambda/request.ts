@@ -1,3 +1,4 @@
+import { requestBytesMax } from "../backend/aws/quotas.ts";
 import { type Cauce, openCauce } from "../cauce.ts";
 import type { App } from "../core/handlers.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "../http/problem.ts";
@@ -5,9 +6,6 @@ import { backendOnAws } from "../node/awsResources.ts";
 import { functionName } from "../node/readSettings.ts";
 import type { FunctionMetrics } from "./metrics.ts";
 import { lambdaAuth, openOnce, startFunction } from "./open.ts";
-
-// Lambda's payloads end at 6 MB, and a body that is no text comes as base64, a third longer.
-const bytesMax = 4_194_304;
 
 /** What an HTTP API hands to a function (payload format 2.0). */
 export interface HttpEvent {
@@ -58,10 +56,10 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
     }
     const request = requestOf(event);
     const bytes = Number(request.headers.get("content-length"));
-    if (bytes <= bytesMax) return cauce.fetch(request);
+    if (bytes <= requestBytesMax) return cauce.fetch(request);
     return problem(
       "body_too_large",
-      `the body is ${bytes} bytes, and a function takes at most ${bytesMax}; send less at once`,
+      `the body is ${bytes} bytes, and a function takes at most ${requestBytesMax}; send less at once`,
     );
   };
   return async (event) => {

@@ -12,8 +12,8 @@ import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { attemptNumber, type Order } from "../core/order.ts";
 import { type AnyWorkflow, handledStatus, type StatusName, timeoutSecondsOf } from "../core/workflow.ts";
+import { type EndedAttempt, noObserver, type Observer } from "../engine/context.ts";
 import { openWorkflows } from "../engine/open.ts";
-import { type EndedAttempt, noObserver, type Observer } from "../engine/telemetry/observer.ts";
 import { type AtRest, createAtRest } from "./atRest.ts";
 import { type FakeClock, fakeClock } from "./fakeClock.ts";
 

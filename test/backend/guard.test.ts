@@ -32,11 +32,11 @@ test("a guarded call reaches the backend unchanged, and returns the backend's ow
 
 test("a guarded backend refuses each call after its close, also of a method that the port does not have", async () => {
   const { backend, asked } = watched();
-  const more = { ...backend, adopt: async () => void asked.push("adopt") };
+  const more = { ...backend, acceptFromEventSource: async () => void asked.push("acceptFromEventSource") };
   const closed = guarded(more, message);
   const closing = closed.close();
   await assert.rejects(closed.get("a"), refused);
-  await assert.rejects(closed.adopt(), refused);
+  await assert.rejects(closed.acceptFromEventSource(), refused);
   await closing;
   assert.deepEqual(asked, ["close"]);
 });

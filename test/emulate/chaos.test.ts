@@ -5,7 +5,7 @@ import { chaosRun } from "../../scripts/chaosAws/run.ts";
 import type { App } from "../../src/core/handlers.ts";
 import { synthesize } from "../../src/deploy/cdk/synth.ts";
 import { createChaos, defaultShares, seeded } from "../../src/emulate/chaos.ts";
-import type { Call } from "../../src/emulate/services/call.ts";
+import type { AwsCall } from "../../src/emulate/services/call.ts";
 import { limitSeconds } from "../backend/aws/patience.ts";
 import { temporary } from "./support.ts";
 
@@ -42,7 +42,7 @@ describe("an emulated stack with chaos", { concurrency: true }, () => {
 });
 
 describe("chaos", () => {
-  const call = (id: string): Call => ({
+  const call = (id: string): AwsCall => ({
     ...{ function: "f", service: "sqs", operation: "SendMessage", action: "sqs:SendMessage", resources: ["q"], id },
   });
 

@@ -9,7 +9,7 @@ import type { App } from "../../src/core/handlers.ts";
 import { synthesize } from "../../src/deploy/cdk/synth.ts";
 import type { TopologyOptions } from "../../src/deploy/topology.ts";
 import { emulate } from "../../src/emulate/emulate.ts";
-import { iamOf } from "./iam.ts";
+import { createIam } from "./iam.ts";
 import { temporary } from "./support.ts";
 
 const module = fileURLToPath(new URL("../../examples/orders/orders.app.ts", import.meta.url));
@@ -28,7 +28,7 @@ async function emulated({ data, without, onLine, ...options }: Emulated) {
   const outDirectory = temporary();
   await synthesize({ ...options, app, module, access: "public", outDirectory, checks: false });
   if (without !== undefined) takeAway(outDirectory, without);
-  const iam = iamOf(outDirectory);
+  const iam = createIam(outDirectory);
   const lines: string[] = [];
   const open = () =>
     emulate({
@@ -70,7 +70,7 @@ describe("the example's stack on this machine", () => {
     [{ delivery: "fifo" }, () => "orders-processing-dev"],
     [{ processors: "per-status", stage: "test" }, (status) => `orders-processing-${status}-test`],
   ];
-  for (const [options, functionOf] of topologies) {
+  for (const [options, processorOf] of topologies) {
     it(`takes an order to its end: ${JSON.stringify(options)}`, async (t) => {
       const { open, lines, iam } = await emulated(options);
       const emulation = await open();
@@ -85,13 +85,13 @@ describe("the example's stack on this machine", () => {
           shipped.history.map(({ status, by }) => [status, by.runtime, by.name]),
           [
             ["received", "lambda", `orders-request-${stage}`],
-            ["approved", "lambda", functionOf("received")],
-            ["paid", "lambda", functionOf("approved")],
-            ["shipped", "lambda", functionOf("paid")],
+            ["approved", "lambda", processorOf("received")],
+            ["paid", "lambda", processorOf("approved")],
+            ["shipped", "lambda", processorOf("paid")],
           ],
         );
         assert.ok(shipped.history.slice(1).every(({ by }) => by.messageId !== null));
-        assert.ok(lines.some((line) => line.startsWith(`${functionOf("paid")} `) && line.includes("attempt done")));
+        assert.ok(lines.some((line) => line.startsWith(`${processorOf("paid")} `) && line.includes("attempt done")));
         assert.deepEqual(iam.denied(), []);
         // permissions.test.ts shows that no grant is unused over all paths. One order does not take them all.
         t.diagnostic(`granted, and not used by one order: ${iam.unused().join("; ")}`);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { runSimulation } from "@cloud-copilot/iam-simulate";
-import type { Call, Hook } from "../../src/emulate/services/call.ts";
+import type { AwsCall, Hook } from "../../src/emulate/services/call.ts";
 import { readAssembly } from "../../src/emulate/template/assembly.ts";
 import { account, arnOf } from "../../src/emulate/template/references.ts";
 import type { FunctionResource, Statement } from "../../src/emulate/template/stack.ts";
-import { stackOf } from "../../src/emulate/template/template.ts";
+import { readStack } from "../../src/emulate/template/stack.ts";
 
 /** Judges each call of a function by its role in an assembly's template, as IAM does. */
 export interface Iam {
@@ -18,10 +18,10 @@ export interface Iam {
 
 const arns = { dynamodb: arnOf("dynamodb", "table/"), sns: arnOf("sns"), sqs: arnOf("sqs") };
 
-export function iamOf(assembly: string): Iam {
+export function createIam(assembly: string): Iam {
   // Policies name no address. Only a running emulator knows its addresses.
-  const places = { queueUrl: (name: string) => `http://sqs.example/${account}/${name}`, apiUrl: (id: string) => id };
-  const functions = readAssembly(assembly).flatMap((template) => stackOf(template, places).functions);
+  const endpoints = { queueUrl: (name: string) => `http://sqs.example/${account}/${name}`, apiUrl: (id: string) => id };
+  const functions = readAssembly(assembly).flatMap((template) => readStack(template, endpoints).functions);
   const verdicts = new Map<string, Promise<boolean>>();
   const denied = new Set<string>();
   const used = new Set<string>();
@@ -32,7 +32,7 @@ export function iamOf(assembly: string): Iam {
     return isAllowed;
   };
   return {
-    async hook({ function: caller, service, action, resources }: Call) {
+    async hook({ function: caller, service, action, resources }: AwsCall) {
       const found = functions.find(({ name }) => name === caller);
       if (found === undefined) return "deny";
       for (const resource of resources.map(arns[service])) {

@@ -17,7 +17,7 @@ export function temporary(): string {
 }
 
 /** Writes a cloud assembly whose functions' code is `code`. */
-export function assemblyOf(resources: TemplateParts, code: string): string {
+export function writeAssembly(resources: TemplateParts, code: string): string {
   const directory = temporary();
   mkdirSync(join(directory, "asset.code"));
   writeFileSync(join(directory, "asset.code", "index.mjs"), code);

@@ -4,8 +4,8 @@ import { memory } from "../../src/backend/memory/memory.ts";
 import type { BackendFactoryOptions, LocatedBackend } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
+import { noObserver } from "../../src/engine/context.ts";
 import { openWorkflows } from "../../src/engine/open.ts";
-import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { appOf, atEnd, cauceError, keptLog, taken, workflowOf } from "./support.ts";
 

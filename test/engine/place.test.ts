@@ -6,9 +6,9 @@ import type { Backend, Limits, NewOrder } from "../../src/backend/port.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
+import { noObserver } from "../../src/engine/context.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { createPlace } from "../../src/engine/place.ts";
-import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { actor, cauceError, contextOf, refused, taken, workflowOf } from "./support.ts";
 

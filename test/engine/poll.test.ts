@@ -46,7 +46,7 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
       for (const look of onAttempt) look();
     });
   const kept = keptLog();
-  const poll = startPoll(
+  const stop = startPoll(
     {
       ...contextOf({
         backend,
@@ -66,7 +66,7 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
   );
   atEnd(t, async () => {
     for (const each of attempted) each.settle({ verdict: "done" });
-    await poll.stop();
+    await stop();
     await inner.close();
     assert.equal(clock.timers, 0);
   });
@@ -83,7 +83,7 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
   return {
     ...kept,
     clock,
-    poll,
+    stop,
     receives,
     settled,
     attempted,
@@ -277,11 +277,11 @@ describe("a poll", () => {
 
 describe("stopping a poll", () => {
   test("receives nothing more and waits for the attempts in hand, their commits included", async (t) => {
-    const { place, nth, poll, receives, attempted } = polling(t, { concurrency: 1 });
+    const { place, nth, stop, receives, attempted } = polling(t, { concurrency: 1 });
     const ids = await place(2);
     const first = await nth(1);
     let stopped = false;
-    const stopping = poll.stop().then(() => {
+    const stopping = stop().then(() => {
       stopped = true;
     });
     first.handled();
@@ -295,57 +295,57 @@ describe("stopping a poll", () => {
   });
 
   test("ends the receive that waits", async (t) => {
-    const { poll, place, attempted } = polling(t);
+    const { stop, place, attempted } = polling(t);
     await quiet();
-    await poll.stop();
+    await stop();
     await place();
     await quiet();
     assert.equal(attempted.length, 0);
   });
 
   test("ends the pause after a fault", async (t) => {
-    const { poll, logged, clock } = polling(t, {
+    const { stop, logged, clock } = polling(t, {
       around: (backend) => ({ ...backend, receive: () => Promise.reject(new Error("busy")) }),
     });
     await logged("receive failed");
     assert.equal(clock.timers, 1);
-    await poll.stop();
+    await stop();
     assert.equal(clock.timers, 0);
   });
 
   test("logs nothing of a receive that the stop made fail", async (t) => {
-    const { poll, lines } = polling(t, {
+    const { stop, lines } = polling(t, {
       around: (backend) => ({
         ...backend,
         receive: ({ signal }) =>
           new Promise((_, reject) => signal?.addEventListener("abort", () => reject(new Error("aborted")))),
       }),
     });
-    await poll.stop();
+    await stop();
     assert.deepEqual(lines, []);
   });
 
   test("both of two calls of stop end once the attempts in hand have ended", async (t) => {
-    const { place, nth, poll } = polling(t);
+    const { place, nth, stop } = polling(t);
     await place();
     const first = await nth(1);
     const ended: string[] = [];
-    const both = ["first stop", "second stop"].map((which) => poll.stop().then(() => ended.push(which)));
+    const both = ["first stop", "second stop"].map((which) => stop().then(() => ended.push(which)));
     await quiet();
     assert.deepEqual(ended, [], "an attempt is in hand");
     first.settle(done);
     await Promise.all(both);
-    await poll.stop();
+    await stop();
     assert.deepEqual(ended, ["first stop", "second stop"]);
   });
 
   test("still attempts the deliveries that a receive under way brings", async (t) => {
     const brought = Promise.withResolvers<Delivery[]>();
-    const { place, nth, poll, settled } = polling(t, {
+    const { place, nth, stop, settled } = polling(t, {
       around: (backend) => ({ ...backend, receive: () => brought.promise }),
     });
     const [orderId = ""] = await place();
-    const stopping = poll.stop();
+    const stopping = stop();
     brought.resolve([{ orderId, status: "received", visit: 0, receipt: "r", redelivered: false, messageId: null }]);
     (await nth(1)).settle(done);
     await stopping;

@@ -12,9 +12,9 @@ import { type AnyHandler, type App, implement, type LazyHandler, type Log } from
 import type { Order, StoredOrder } from "../../src/core/order.ts";
 import { type AnyWorkflow, final, type StatusDefinition } from "../../src/core/workflow.ts";
 import type { EngineContext } from "../../src/engine/context.ts";
+import { noObserver } from "../../src/engine/context.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine, Call as EngineCall, Refusal } from "../../src/engine/engine.ts";
-import { noObserver } from "../../src/engine/telemetry/observer.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
 import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
 

@@ -178,7 +178,7 @@ describe("the processing function over queues with copies and disorder", () => {
         assert.ok(proxy.copies > 5, `${proxy.copies} copies`);
         return;
       }
-      assert.ok(proxy.togetherMost > 2, `${proxy.togetherMost} together`);
+      assert.ok(proxy.togetherMax > 2, `${proxy.togetherMax} together`);
       assert.deepEqual(overlaps, []);
       for (const status of handled) {
         for (const customer of customers) {

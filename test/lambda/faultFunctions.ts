@@ -14,7 +14,7 @@ import { createEventSource, invocation } from "./eventSource.ts";
 
 /** The call that the event source makes, and the functions do not. */
 const taken = { action: "DeleteMessage" };
-const { hidden, received, registry, shards } = kinds;
+const { hidden, received, meta, shards } = kinds;
 
 export interface FunctionCell extends Cell {
   /** Whether the processing function's first invocation has too little time to begin. */
@@ -22,7 +22,7 @@ export interface FunctionCell extends Cell {
 }
 
 export const rows: readonly FunctionCell[] = [
-  { name: "open: the table's own item", site: { kind: registry } },
+  { name: "open: the table's own item", site: { kind: meta } },
   { name: "open: the count of shards", site: { kind: shards } },
   ...cells.place,
   { name: "event source: the receive", site: { kind: received } },

@@ -1,153 +1,87 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../core/errors.ts";
 import { guarded } from "../guard.ts";
-import { refuseSize } from "../newOrder.ts";
 import type { BackendFactoryOptions, Delivery, Limits, LocatedBackend } from "../port.ts";
-import { destroyClients, openClients } from "./clients.ts";
-import { createCounting } from "./index/depths.ts";
-import { createList } from "./index/list.ts";
-import { createSweeping } from "./index/sweep.ts";
-import { orderPart } from "./item.ts";
-import { createParts } from "./largeFields.ts";
-import { resourceNames } from "./names.ts";
-import { createOrders, createRemoving } from "./orders.ts";
-import { type Adopted, createDeliveries } from "./queue/deliveries.ts";
-import { createFlights, createGroups } from "./queue/inFlight.ts";
-import { visibilitySecondsMax } from "./queue/queue.ts";
-import { createReceiving } from "./queue/receive.ts";
-import { createResources } from "./resources.ts";
-import { openTable } from "./table.ts";
-import { openRegistry } from "./tableMeta.ts";
-
-export interface AwsOptions {
-  /** Part of every resource's name: `orders-table-dev`. Default `dev`. */
-  readonly stage?: string | undefined;
-  /** Default: by the pattern, in the queues' account and Region. */
-  readonly topicArn?: string | undefined;
-  /** Default: looked for by the pattern. */
-  readonly queueUrl?: ((status: string) => string | undefined) | undefined;
-  /** Partitions of the index for each kind of standing; the table's own count only grows. Default 8. */
-  readonly shards?: number | undefined;
-  /** How often whoever sweeps does so, in seconds: the accuracy of times that no message keeps. Default 60. */
-  readonly sweepSeconds?: number | undefined;
-  /** How long one call waits for messages, in whole seconds from 1 to 20. A process takes as long to close. Default 5. */
-  readonly pollSeconds?: number | undefined;
-  /** Told of what is repaired later: a message that the topic did not take, one that Cauce did not write. */
-  readonly onWarning?: ((fields: Record<string, unknown>, message: string) => void) | undefined;
-}
+import { destroyClients } from "./clients.ts";
+import { createDepths } from "./index/depths.ts";
+import { list } from "./index/list.ts";
+import { redeliver, sweep } from "./index/sweep.ts";
+import { readOrder } from "./largeFields.ts";
+import { createOrders, remove } from "./orders.ts";
+import { acceptFromEventSource, giveBack, settle } from "./queue/deliveries.ts";
+import type { Lease } from "./queue/inFlight.ts";
+import { openQueues } from "./queue/queue.ts";
+import { createReceiver } from "./queue/receive.ts";
+import { concurrencyMax, concurrencyMin, dataBytesMax, visibilitySecondsMax } from "./quotas.ts";
+import { type AwsOptions, openTableContext, orderKey } from "./table.ts";
 
 export interface AwsBackend extends LocatedBackend {
   /**
-   * Takes messages that a Lambda event source received as deliveries, a group's in their order. Whoever hands them over
-   * takes them off the queue once they are done. A message that Cauce did not write is left out.
+   * Takes messages that a Lambda event source received, and gives their deliveries, those of a group in their order. The
+   * event source deletes a message once the function reports it done. A message that Cauce did not write is left out.
    */
-  adopt(status: string, messages: readonly Message[]): Promise<Adopted[]>;
+  acceptFromEventSource(status: string, messages: readonly Message[]): Promise<Lease[]>;
   /** Whether the status is paused, as this process knew at most 5 s ago. */
   isPaused(status: string): Promise<boolean>;
-  /** A delivery that was never begun comes again at once. */
+  /** Puts a delivery that was never begun back: it comes again at once. */
   giveBack(delivery: Delivery): Promise<void>;
 }
 
-/** A message that is lost comes again after the lease of its status and so much more, in seconds. */
-const lostAfterLeaseSeconds = 30;
-const usualLeaseSeconds = 180;
-
 /**
- * The backend on DynamoDB, SNS and SQS. The resources must be there. Region, credentials and endpoints come from the
+ * Opens the backend on DynamoDB, SNS and SQS. The resources must exist. Region, credentials and endpoints come from the
  * environment, as the AWS SDK reads them.
- * Rejects with `store_missing`, `store_denied`, `store_unavailable`.
+ * Rejects with `store_missing`, `store_denied`, `store_unavailable`, and with `limit_exceeded` for a lease of over 12 hours.
  */
 export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) => Promise<AwsBackend> {
-  const { stage = "dev", shards = 8, sweepSeconds = 60, pollSeconds = 5, onWarning = () => {} } = options;
-  return async ({ workflow, delivery: mode, clock, leaseSeconds = {} }) => {
+  const { sweepSeconds = 60, pollSeconds = 5 } = options;
+  return async (factory) => {
+    const { workflow, leaseSeconds = {} } = factory;
     refuseLeases(workflow, leaseSeconds);
     const limits = limitsOf(sweepSeconds);
-    const names = resourceNames(workflow, stage, mode);
-    const clients = openClients();
-    const table = openTable(clients.dynamo, names.table);
-    const registry = await openRegistry(table, clock, shards).catch((error) => {
-      destroyClients(clients);
-      throw error;
-    });
-    const handled = Object.keys(leaseSeconds);
-    const { queueOf, topic } = createResources({
-      clients,
-      names,
-      mode,
-      topicArn: options.topicArn,
-      queueUrl: options.queueUrl,
-      anyStatus: handled[0] ?? "",
-    });
-    const lostSecondsOf = (status: string) => (leaseSeconds[status] ?? usualLeaseSeconds) + lostAfterLeaseSeconds;
-    const parts = createParts(table, clock);
-    const flights = createFlights(clock);
-    const groups = createGroups();
-    const deliveries = createDeliveries({
-      ...{ mode, clock, table, flights, groups },
-      onForeign: (messageId) =>
-        onWarning({ messageId }, "a message that Cauce did not write; it is left to the dead letters"),
-    });
-    const orders = createOrders({
-      ...{ mode, clock, table, parts, registry, topic, deliveries, lostSecondsOf },
-      onUnpublished: (orderId, error) =>
-        onWarning({ orderId, error: String(error) }, "message not published; the sweep delivers the order"),
-    });
-    const list = createList(table, registry, orders);
-    const receiving = createReceiving({ clock, registry, groups, deliveries, queueOf, pollSeconds });
-    const counting = createCounting({ mode, clock, table, registry, handled, queueOf });
-    const sweeping = createSweeping({
-      ...{ clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf },
-      keepCounts: counting.keep,
-      onUnread: (orderId, error) =>
-        onWarning({ orderId, error: String(error) }, "overdue order not read; the next sweep looks at it again"),
-    });
-    const removing = createRemoving(table, registry, parts, orders);
+    const context = openQueues(await openTableContext(options, factory), options);
+    const { clients, meta, names } = context;
+    const orders = createOrders(context, limits);
+    const receiver = createReceiver(context, pollSeconds);
+    const depths = createDepths(context);
     const underWay = new Set<Promise<unknown>>();
     const backend: Omit<AwsBackend, "where"> = {
       limits,
-      async place(order) {
-        const refused = refuseSize(order, limits);
-        if (refused !== undefined) throw refused;
-        return orders.place(order);
-      },
-      get: orders.get,
-      list,
+      place: orders.place,
+      get: (id) => readOrder(context, id),
+      list: (query) => list(context, query),
       commit: orders.commit,
-      receive: receiving.receive,
-      async adopt(status, messages) {
-        const seconds = leaseSeconds[status] ?? usualLeaseSeconds;
-        return deliveries.adopt(await queueOf(status), status, messages, seconds);
-      },
-      isPaused: registry.isPaused,
-      giveBack: deliveries.giveBack,
+      receive: receiver.receive,
+      acceptFromEventSource: (status, messages) => acceptFromEventSource(context, status, messages),
+      isPaused: async (status) => (await meta.paused()).has(status),
+      giveBack: (delivery) => giveBack(context, delivery),
       async settle(delivery, verdict) {
-        if (verdict.verdict !== "superseded") return deliveries.settle(delivery, verdict);
-        await sweeping.redeliver(verdict.by);
-        return deliveries.settle(delivery, { verdict: "done" });
+        if (verdict.verdict !== "superseded") return settle(context, delivery, verdict);
+        await redeliver(context, verdict.by, "taken back");
+        return settle(context, delivery, { verdict: "done" });
       },
-      sweep: sweeping.sweep,
+      sweep: (query) => sweep(context, depths, query),
       async keep(note) {
-        if (note.is === "probe") return registry.probe();
-        await registry.setPaused(note.status, note.paused);
-        counting.forget();
-        receiving.resumed();
+        if (note.is === "probe") return meta.probe();
+        await meta.setPaused(note.status, note.paused);
+        depths.forget();
+        receiver.resumed();
       },
-      remove: removing.remove,
-      counts: counting.counts,
+      remove: (which) => remove(context, which),
+      counts: depths.counts,
       async close() {
-        await receiving.close();
-        await Promise.allSettled([...underWay]);
+        await receiver.close();
+        await Promise.allSettled(underWay);
         destroyClients(clients);
       },
     };
     return {
       ...guarded(backend, `the backend of "${workflow}" is closed; open a new one`, underWay),
-      where: (id) => ({ store: "dynamodb", file: null, table: names.table, key: { id, part: orderPart } }),
+      where: (id) => ({ store: "dynamodb", file: null, table: names.table, key: { ...orderKey(id) } }),
     };
   };
 }
 
-/** Throws `limit_exceeded` where a status's deliveries are leased for longer than SQS can. */
+/** Throws `limit_exceeded` where a status's deliveries would be leased for longer than SQS can hide a message. */
 function refuseLeases(workflow: string, leaseSeconds: Readonly<Record<string, number>>): void {
   for (const [status, seconds] of Object.entries(leaseSeconds)) {
     if (seconds <= visibilitySecondsMax) continue;
@@ -159,13 +93,11 @@ function refuseLeases(workflow: string, leaseSeconds: Readonly<Record<string, nu
 function limitsOf(sweepSeconds: number): Limits {
   return {
     longestDelaySeconds: Number.POSITIVE_INFINITY,
-    // An item of DynamoDB holds 400 KB, its names included.
-    dataBytesMax: 390_000,
+    dataBytesMax,
     groupBytesMax: 256,
     sweepSeconds,
     timingSeconds: sweepSeconds,
     longestWaitSeconds: Number.POSITIVE_INFINITY,
-    // An event source mapping's least and most (docs/aws.md).
-    concurrency: { least: 2, most: 1_000, default: 100 },
+    concurrency: { least: concurrencyMin, most: concurrencyMax, default: 100 },
   };
 }

@@ -9,15 +9,15 @@ export interface Clients {
   readonly sqs: SQSClient;
 }
 
-/** How long one call may take with all its tries, in milliseconds: after that the caller is told 503 (law 1). */
+/** How long one call may take with all its tries, in milliseconds. After that Cauce answers 503 (law 1). */
 export const callMilliseconds = 10_000;
 const tryMilliseconds = 3_000;
-// A request that waits for a free socket counts as one that does not connect, so there are as many as may be wanted.
-const socketsMost = 256;
+// The SDK counts the wait for a free socket as time to connect, so a socket must be free for every call at once.
+const socketsMax = 256;
 
 /**
- * The three clients, with the SDK's standard retry mode. Region, credentials and endpoints come from the environment,
- * as the SDK reads them (`AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, …).
+ * Opens the three clients, with the SDK's standard retry mode. Region, credentials and endpoints come from the
+ * environment, as the SDK reads them (`AWS_REGION`, `AWS_ENDPOINT_URL_DYNAMODB`, …).
  */
 export function openClients(): Clients {
   const options = {
@@ -26,10 +26,10 @@ export function openClients(): Clients {
     requestHandler: {
       connectionTimeout: tryMilliseconds,
       requestTimeout: tryMilliseconds,
-      // Without it the SDK only warns, and a try that hangs takes all of the call's time.
+      // Without this the SDK only warns, and one try that hangs takes all of the call's time.
       throwOnRequestTimeout: true,
-      httpAgent: { maxSockets: socketsMost },
-      httpsAgent: { maxSockets: socketsMost },
+      httpAgent: { maxSockets: socketsMax },
+      httpsAgent: { maxSockets: socketsMax },
     },
   };
   return { dynamo: new DynamoDBClient(options), sns: new SNSClient(options), sqs: new SQSClient(options) };
@@ -39,15 +39,19 @@ export function destroyClients({ dynamo, sns, sqs }: Clients): void {
   for (const client of [dynamo, sns, sqs]) client.destroy();
 }
 
-interface CallOptions {
+/** What `send` of a client takes beside the command. */
+export interface SendOptions {
   readonly abortSignal: AbortSignal;
   readonly requestTimeout: number;
 }
 
-/** One call, ended after 10 s and what it waits on top. Rejects with an error of Cauce, or `ConditionalCheckFailedException`. */
+/**
+ * Makes one call and aborts it after 10 s; `waitSeconds` allows a long poll that much more. Rejects with an error of
+ * Cauce, or with `ConditionalCheckFailedException`.
+ */
 export async function call<Output>(
   where: string,
-  send: (options: CallOptions) => Promise<Output>,
+  send: (options: SendOptions) => Promise<Output>,
   waitSeconds = 0,
 ): Promise<Output> {
   const waitMilliseconds = waitSeconds * 1_000;
@@ -62,51 +66,145 @@ export async function call<Output>(
   }
 }
 
+/** Whether a conditional write was refused because the item did not meet its condition. */
+export function isConditionFailed(error: unknown): boolean {
+  return (error as { name?: string } | null)?.name === "ConditionalCheckFailedException";
+}
+
+export interface Batcher<In, Out> {
+  /** Adds an item to the next call. */
+  add(item: In): Promise<Out>;
+  /**
+   * Announces an item: the next call waits up to 15 ms for it. The function that this returns says that the item was
+   * added, or will not be.
+   */
+  expect(): () => void;
+}
+
+export type ItemResult<Out> = { readonly value: Out } | { readonly error: unknown };
+
+// The slowest of ten conditional writes that began together ends some milliseconds after the first.
+const expectMilliseconds = 15;
+
+/**
+ * Gathers the items of one turn of the event loop into calls of up to `max` items. A call waits for items that were
+ * announced, such as the publishes of ten commits. `send` makes one call and resolves to a result for each item, in
+ * order; where it rejects, every item of the call does.
+ */
+export function createBatcher<In, Out>(
+  max: number,
+  send: (items: readonly In[]) => Promise<readonly ItemResult<Out>[]>,
+): Batcher<In, Out> {
+  interface BatchItem {
+    readonly item: In;
+    readonly resolve: (value: Out) => void;
+    readonly reject: (error: unknown) => void;
+  }
+  let waiting: BatchItem[] = [];
+  let expected = 0;
+  let looking = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const run = async (batch: readonly BatchItem[]): Promise<void> => {
+    try {
+      const results = await send(batch.map(({ item }) => item));
+      for (const [n, { resolve, reject }] of batch.entries()) {
+        const result = results[n];
+        if (result === undefined) reject(new Error(`${results.length} results for ${batch.length} items`));
+        else if ("error" in result) reject(result.error);
+        else resolve(result.value);
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+    }
+  };
+
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const all = waiting;
+    waiting = [];
+    for (let from = 0; from < all.length; from += max) void run(all.slice(from, from + max));
+  };
+
+  const look = (): void => {
+    looking = false;
+    if (waiting.length === 0) return;
+    if (expected === 0) flush();
+    else timer ??= setTimeout(flush, expectMilliseconds);
+  };
+
+  const lookSoon = (): void => {
+    if (looking) return;
+    looking = true;
+    setImmediate(look);
+  };
+
+  return {
+    add(item) {
+      return new Promise((resolve, reject) => {
+        waiting.push({ item, resolve, reject });
+        if (waiting.length >= max) flush();
+        else lookSoon();
+      });
+    },
+    expect() {
+      let open = true;
+      expected++;
+      return () => {
+        if (!open) return;
+        open = false;
+        expected--;
+        lookSoon();
+      };
+    },
+  };
+}
+
 type Meaning = readonly [code: ErrorCode, whatToDo: string];
 
-/** The names of the SDK's errors that another try does not help. Every other error passes by itself. */
-const byName: Readonly<Record<string, Meaning>> = {
-  ...named("store_denied", "give the role this permission", [
-    "AccessDenied",
-    "AccessDeniedException",
-    "AuthorizationError",
-    "AuthorizationErrorException",
-    "KMSAccessDenied",
-    "KMSAccessDeniedException",
-    "KmsAccessDenied",
-  ]),
-  ...named("store_denied", "enable the KMS key, and let the role use it", [
-    ...both("KMSDisabled", "KMSInvalidState", "KMSNotFound", "KMSOptInRequired"),
-    ...["KmsDisabled", "KmsInvalidKeyUsage", "KmsInvalidState", "KmsNotFound", "KmsOptInRequired"],
-  ]),
-  ...named(
+/**
+ * Errors of the SDK that another try does not help, by their names. Every other error may pass by itself. The protocols
+ * of the services name one error with or without `Exception` at its end, so the names stand here without it.
+ */
+const byName = meanings([
+  ["store_denied", "give the role this permission", "AccessDenied AuthorizationError KMSAccessDenied KmsAccessDenied"],
+  [
+    "store_denied",
+    "enable the KMS key, and let the role use it",
+    "KMSDisabled KMSInvalidState KMSNotFound KMSOptInRequired " +
+      "KmsDisabled KmsInvalidKeyUsage KmsInvalidState KmsNotFound KmsOptInRequired",
+  ],
+  [
     "store_denied",
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role",
-    ["CredentialsProviderError", "TokenProviderError", ...both("MissingAuthenticationToken")],
-  ),
-  ...named("store_denied", "the credentials are over; get new ones", both("ExpiredToken")),
-  ...named("store_denied", "set this machine's clock", [
-    ...["RequestExpired", "RequestInTheFuture"],
-    ...both("RequestTimeTooSkewed"),
-  ]),
-  ...named("store_denied", "look at the credentials, and at this machine's clock", [
-    ...both("AuthFailure", "IncompleteSignature", "InvalidClientTokenId", "InvalidSecurity", "InvalidSignature"),
-    ...both("InvalidToken", "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClient"),
-  ]),
-  ...named("store_missing", "deploy the stack, or correct the stage, the delivery or the Region", [
-    ...["AWS.SimpleQueueService.NonExistentQueue", "InvalidAddress", "QueueDoesNotExist"],
-    ...both("NotFound", "ResourceNotFound", "TableNotFound", "IndexNotFound"),
-  ]),
-  ...named("limit_exceeded", "send less", both("ItemCollectionSizeLimitExceeded", "BatchRequestTooLong")),
-  ...named("internal_error", "this is a fault of Cauce; report it", [
-    ...both("BatchEntryIdsNotDistinct", "EmptyBatchRequest", "InvalidBatchEntryId", "TooManyEntriesInBatchRequest"),
-    ...both("InvalidParameter", "InvalidParameterValue", "Serialization", "Validation"),
-    ...["InvalidAttributeName", "InvalidAttributeValue", "InvalidIdFormat", "InvalidMessageContents"],
-    ...["UnsupportedOperation", "TypeError", "RangeError"],
-  ]),
-};
+    "CredentialsProviderError TokenProviderError MissingAuthenticationToken",
+  ],
+  ["store_denied", "the credentials are over; get new ones", "ExpiredToken"],
+  ["store_denied", "set this machine's clock", "RequestExpired RequestInTheFuture RequestTimeTooSkewed"],
+  [
+    "store_denied",
+    "look at the credentials, and at this machine's clock",
+    "AuthFailure IncompleteSignature InvalidClientTokenId InvalidSecurity InvalidSignature InvalidToken OptInRequired " +
+      "SignatureDoesNotMatch UnrecognizedClient",
+  ],
+  [
+    "store_missing",
+    "deploy the stack, or correct the stage, the delivery or the Region",
+    "AWS.SimpleQueueService.NonExistentQueue InvalidAddress QueueDoesNotExist " +
+      "NotFound ResourceNotFound TableNotFound IndexNotFound",
+  ],
+  ["limit_exceeded", "send less", "ItemCollectionSizeLimitExceeded BatchRequestTooLong"],
+  [
+    "internal_error",
+    "this is a fault of Cauce; report it",
+    "BatchEntryIdsNotDistinct EmptyBatchRequest InvalidBatchEntryId TooManyEntriesInBatchRequest InvalidParameter " +
+      "InvalidParameterValue Serialization Validation InvalidAttributeName InvalidAttributeValue InvalidIdFormat " +
+      "InvalidMessageContents UnsupportedOperation TypeError RangeError",
+  ],
+]);
 
-/** What has no name of its own, or one that says less than the message. These are looked at first. */
+/** Errors that have no name of their own, or a name that says less than the message. These are looked at first. */
 const byMessage: readonly (readonly [RegExp, Meaning])[] = [
   [/^Region is missing/, ["setting_invalid", "set AWS_REGION, as in AWS_REGION=eu-west-1"]],
   [/^Region not accepted/, ["setting_invalid", "correct AWS_REGION, as in AWS_REGION=eu-west-1"]],
@@ -115,41 +213,35 @@ const byMessage: readonly (readonly [RegExp, Meaning])[] = [
   [/item size.* has exceeded|exceeded the maximum allowed size/i, ["limit_exceeded", "send less"]],
 ];
 
-/** Of errors that never came to the service. */
-const byNodeCode: Readonly<Record<string, Meaning>> = named(
-  "store_unavailable",
-  "look at the network, the Region and the endpoint; then try again",
-  ["EAI_AGAIN", "ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND"],
-);
+/** Errors of connections that never reached the service, by Node's codes. */
+const byNodeCode = meanings([
+  [
+    "store_unavailable",
+    "look at the network, the Region and the endpoint; then try again",
+    "EAI_AGAIN ECONNREFUSED EHOSTUNREACH ENETUNREACH ENOTFOUND",
+  ],
+]);
 
 const passing: Meaning = ["store_unavailable", "try again"];
 
-function named(code: ErrorCode, whatToDo: string, names: readonly string[]): Record<string, Meaning> {
-  return Object.fromEntries(names.map((name) => [name, [code, whatToDo] as const]));
+function meanings(
+  rows: readonly (readonly [...Meaning, names: string])[],
+): Readonly<Record<string, Meaning | undefined>> {
+  const entries = rows.flatMap(([code, whatToDo, names]) => {
+    return names.split(" ").map((name) => [name, [code, whatToDo] as const] as const);
+  });
+  return Object.fromEntries(entries);
 }
 
-function meaningOf(message: string): Meaning | undefined {
-  return byMessage.find(([pattern]) => pattern.test(message))?.[1];
-}
-
-/** The services' older protocol leaves the end of a name away, and which one answers is the SDK's business. */
-function both(...names: readonly string[]): string[] {
-  return names.flatMap((name) => [name, `${name}Exception`]);
-}
-
-/** An error of the SDK as one of Cauce, on one line: throttling, time-outs, lost connections and 5xx may pass. */
+/** Turns an error of the SDK into one of Cauce, on one line: throttling, time-outs, lost connections and 5xx may pass. */
 export function awsFault(error: unknown, where: string): CauceError {
   if (error instanceof CauceError) return error;
   const thrown = (error ?? {}) as { name?: string; code?: unknown; message?: string };
   const { name = "", message = String(error) } = thrown;
   const nodeCode = typeof thrown.code === "string" ? thrown.code : "";
-  const [code, whatToDo] = meaningOf(message) ?? byName[name] ?? byNodeCode[nodeCode] ?? passing;
+  const byText = byMessage.find(([pattern]) => pattern.test(message))?.[1];
+  const [code, whatToDo] = byText ?? byName[name.replace(/Exception$/, "")] ?? byNodeCode[nodeCode] ?? passing;
   const said = (message === "" ? nodeCode : message).replaceAll(/\s+/g, " ").slice(0, 300);
   const what = name === "" || name === "Error" ? said : `${name}: ${said}`;
   return new CauceError(code, `${where} failed: ${what}; ${whatToDo}`, { cause: error });
-}
-
-/** Whether a conditional write found the item other than it had to be. */
-export function isConditionFailed(error: unknown): boolean {
-  return (error as { name?: string } | null)?.name === "ConditionalCheckFailedException";
 }

@@ -1,3 +1,4 @@
-export { type AwsBackend, type AwsOptions, aws } from "./aws.ts";
+export { type AwsBackend, aws } from "./aws.ts";
 export { type ResourceNames, resourceNames } from "./names.ts";
-export type { Adopted } from "./queue/deliveries.ts";
+export type { Lease } from "./queue/inFlight.ts";
+export type { AwsOptions } from "./table.ts";

@@ -6,8 +6,8 @@ import type { NewOrder } from "../port.ts";
 export type Item = Record<string, AttributeValue>;
 
 /**
- * The attributes of an order's item. DynamoDB counts names too, so they are short: `id` and `part` are the table's key,
- * `ix` and `so` the index's; those from `st` to `so` are what the index projects (docs/aws.md).
+ * The attributes of an order's item. DynamoDB counts the bytes of names too, so they are short. `id` and `part` are the
+ * table's key, `ix` and `so` the key of the index; `projected` lists what the index holds beside them (docs/aws.md).
  */
 export const attributes = {
   status: "st",
@@ -15,11 +15,11 @@ export const attributes = {
   visit: "vi",
   updatedAt: "ua",
   notBefore: "nb",
-  /** When the sweep looks at it next: a delivery that may be lost, or a wait that expires. */
+  /** When the sweep looks at the order next: its delivery may be lost by then, or its wait is over. */
   due: "du",
-  /** How many messages the sweep has added in this visit. */
+  /** How many messages the sweep has sent in this visit. */
   swept: "sc",
-  /** Names the sweep's last mark, so that a repeat of it knows its own. */
+  /** The name of the sweep's last mark, by which a repeat of that write recognises it. */
   sweptBy: "sb",
   group: "gr",
   failureFingerprint: "fp",
@@ -29,7 +29,7 @@ export const attributes = {
   attempts: "at",
   attempting: "ag",
   data: "da",
-  /** Whether the data is an item of its own. */
+  /** The name of the item that holds the data. */
   dataPart: "dp",
   results: "re",
   /** The name of the item that holds the results. */
@@ -44,42 +44,43 @@ export const attributes = {
   omitted: "om",
   keyHash: "kh",
   contentHash: "ch",
-  /** Names the write, so that a repeat of it knows its own. */
+  /** The name of the order's last write, by which a repeat of that write recognises it. */
   nonce: "no",
-  /** The queue's message whose receives are all accounted for, and how many they were. */
+  /** The message whose receives all ended in an orderly way, and how many they were. */
   seenMessage: "sm",
   seenReceives: "sn",
-  /** A removed order's id is never given again, where its idempotency key would lead to it. */
+  /** Marks the id of a removed order: its idempotency key leads to the id, which no other order may get. */
   removed: "rm",
 } as const;
 
-/** What the index projects beside its keys and the table's. */
+/** The attributes that the index holds beside its own key and the table's. */
 export const projected: readonly string[] = [
   ...["status", "kind", "visit", "updatedAt", "notBefore", "due", "swept", "group"],
   ...["failureFingerprint", "failureMessage", "failureAt"],
 ].map((name) => attributes[name as keyof typeof attributes]);
 
 export const indexName = "standing";
-/** Of parts that no order names: when DynamoDB takes them off, in seconds since 1970. */
+/** When DynamoDB deletes an item that holds a large field of no order, in seconds since 1970. */
 export const timeToLiveAttribute = "tl";
 export const orderPart = "o";
 
-/** What an item holds beside its order and that changes with it. */
+/** What each write of an item sets beside the order's own fields. */
 export interface Marks {
-  /** Names the write. */
+  /** The name of the write. */
   readonly nonce: string;
   /** The index's partition. */
   readonly partition: string;
   readonly due: number | null;
   readonly seen: Seen | null;
-  /** The item that holds the results, where they are too large for this one. */
+  /** The item that holds the results, null for the order's own. */
   readonly resultsPart: string | null;
-  /** Undefined where the write leaves the extras as they are; else the item that holds them, null for this one. */
+  /** The item that holds the extras, null for the order's own, undefined where the write does not change the extras. */
   readonly extrasPart: string | null | undefined;
 }
 
+/** A message whose receives all ended in an orderly way, and how many they were. */
 export interface Seen {
-  readonly messageId: string;
+  readonly messageId: string | null;
   readonly receives: number;
 }
 
@@ -88,7 +89,7 @@ const kindOf: Readonly<Record<string, StatusKind>> = { h: "handled", w: "waiting
 
 const a = attributes;
 
-/** What never changes of an order: written when it is placed. */
+/** Encodes what never changes of an order and is written when the order is placed. */
 export function encodeFixed(order: StoredOrder, key: NewOrder["key"], dataPart: string | null): Item {
   return present({
     id: { S: order.id },
@@ -103,13 +104,13 @@ export function encodeFixed(order: StoredOrder, key: NewOrder["key"], dataPart: 
   });
 }
 
-/** What every write of an order sets anew; undefined for what it takes off. */
+/** Encodes what every write of an order sets; an attribute that the write removes is undefined. */
 export function encodeChanging(order: StoredOrder, marks: Marks): Record<string, AttributeValue | undefined> {
   const { failure } = order;
   const { extrasPart } = marks;
   const inline = marks.resultsPart === null && order.resultsJson !== "{}";
-  // A write that leaves the extras as they are does not name them: so an order without any has the updates that it had
-  // before there were any, and large ones are paid for once.
+  // A write that does not change the extras does not name them. So an order without extras is written as it was before
+  // extras existed, and large extras are written once.
   const extras =
     extrasPart === undefined
       ? {}
@@ -143,15 +144,14 @@ export function encodeChanging(order: StoredOrder, marks: Marks): Record<string,
   };
 }
 
-/** An update that sets what is there and takes off what is undefined. */
+/** Makes an update that sets the attributes that have a value and removes those that are undefined. */
 export function settingAll(changing: Record<string, AttributeValue | undefined>) {
   const names = Object.keys(changing);
-  const placeholders = (some: readonly string[]) => some.map((name) => `#${name}`);
   const kept = names.filter((name) => changing[name] !== undefined);
-  const taken = names.filter((name) => changing[name] === undefined);
+  const removed = names.filter((name) => changing[name] === undefined).map((name) => `#${name}`);
   const set = `SET ${kept.map((name) => `#${name} = :${name}`).join(", ")}`;
   return {
-    UpdateExpression: taken.length === 0 ? set : `${set} REMOVE ${placeholders(taken).join(", ")}`,
+    UpdateExpression: removed.length === 0 ? set : `${set} REMOVE ${removed.join(", ")}`,
     ExpressionAttributeNames: Object.fromEntries(names.map((name) => [`#${name}`, name])),
     ExpressionAttributeValues: Object.fromEntries(kept.map((name) => [`:${name}`, changing[name] as AttributeValue])),
   };
@@ -169,7 +169,7 @@ function number(value: number | null): AttributeValue | undefined {
   return value === null ? undefined : { N: String(value) };
 }
 
-/** The names of the items that hold what this one does not. */
+/** The names of the items that hold the order's large fields; null for a field that stands in the order's own. */
 export function partsOf(item: Item): Readonly<Record<"dataPart" | "resultsPart" | "extrasPart", string | null>> {
   return {
     dataPart: textOf(item, a.dataPart),
@@ -178,22 +178,18 @@ export function partsOf(item: Item): Readonly<Record<"dataPart" | "resultsPart" 
   };
 }
 
-/** What stands in items of its own; undefined for what stands in the order's. */
-export interface Large {
+/** The texts of an order's large fields; undefined for a field that stands in the order's own item. */
+export interface LargeFields {
   readonly data?: string | undefined;
   readonly results?: string | undefined;
   readonly extras?: string | undefined;
 }
 
-/** The order of an item; `large` holds what stands in items of their own. */
-export function decodeOrder(item: Item, large: Large): StoredOrder {
+export function decodeOrder(item: Item, large: LargeFields): StoredOrder {
   const createdAt = numberOf(item, a.createdAt) as number;
   const failure = failureOf(item);
   return {
-    id: textOf(item, "id") as string,
-    status: textOf(item, a.status) as string,
-    kind: kindOf[textOf(item, a.kind) as string] as StatusKind,
-    visit: numberOf(item, a.visit) as number,
+    ...indexedOf(item),
     version: numberOf(item, a.version) as number,
     attempts: numberOf(item, a.attempts) as number,
     attempting: item[a.attempting]?.BOOL === true,
@@ -201,8 +197,6 @@ export function decodeOrder(item: Item, large: Large): StoredOrder {
     resultsJson: large.results ?? textOf(item, a.results) ?? "{}",
     group: textOf(item, a.group),
     createdAt,
-    updatedAt: numberOf(item, a.updatedAt) as number,
-    notBefore: numberOf(item, a.notBefore),
     expiresAt: numberOf(item, a.expiresAt),
     failure: failure === null ? null : { code: textOf(item, a.failureCode) as string, ...failure },
     ...decodeHistory(textOf(item, a.history) as string, createdAt),
@@ -211,34 +205,35 @@ export function decodeOrder(item: Item, large: Large): StoredOrder {
   };
 }
 
-/** An entry of the index: what lists, sweep and counts go by. */
-export interface Standing {
-  readonly id: string;
+/** An entry of the index, by which lists, the sweep and the counts find orders. */
+export interface IndexEntry extends Pick<StoredOrder, "id" | "status" | "kind" | "visit" | "updatedAt" | "notBefore"> {
   readonly sort: string;
-  readonly status: string;
-  readonly kind: StatusKind;
-  readonly visit: number;
-  readonly updatedAt: number;
-  readonly notBefore: number | null;
   readonly due: number | null;
   readonly failure: Omit<Failure, "code"> | null;
 }
 
-export function decodeStanding(item: Item): Standing {
+export function decodeIndexEntry(item: Item): IndexEntry {
   return {
-    id: textOf(item, "id") as string,
+    ...indexedOf(item),
     sort: textOf(item, "so") as string,
-    status: textOf(item, a.status) as string,
-    kind: kindOf[textOf(item, a.kind) as string] as StatusKind,
-    visit: numberOf(item, a.visit) as number,
-    updatedAt: numberOf(item, a.updatedAt) as number,
-    notBefore: numberOf(item, a.notBefore),
     due: numberOf(item, a.due),
     failure: failureOf(item),
   };
 }
 
-/** What the index, too, tells of a failure. */
+/** Reads the fields of an order that the index holds, too. */
+function indexedOf(item: Item) {
+  return {
+    id: textOf(item, "id") as string,
+    status: textOf(item, a.status) as string,
+    kind: kindOf[textOf(item, a.kind) as string] as StatusKind,
+    visit: numberOf(item, a.visit) as number,
+    updatedAt: numberOf(item, a.updatedAt) as number,
+    notBefore: numberOf(item, a.notBefore),
+  };
+}
+
+/** Reads what the index, too, holds of a failure. */
 function failureOf(item: Item): Omit<Failure, "code"> | null {
   const at = numberOf(item, a.failureAt);
   if (at === null) return null;
@@ -246,7 +241,7 @@ function failureOf(item: Item): Omit<Failure, "code"> | null {
   return { message: textOf(item, a.failureMessage) as string, fingerprint, at };
 }
 
-/** The name of one write. */
+/** Draws the name of one write. */
 export function newNonce(): string {
   return randomBytes(9).toString("base64url");
 }
@@ -265,31 +260,40 @@ export function hexOf(item: Item, name: string): string | null {
   return bytes === undefined ? null : Buffer.from(bytes).toString("hex");
 }
 
-/** Sorts by the time of placing, then by id; never changes. */
+/** The sort key of an order in the index: by the time of placing, then by id. It never changes. */
 export function sortOf({ createdAt, id }: Pick<StoredOrder, "createdAt" | "id">): string {
   return `${sortBefore(createdAt)}${id}`;
 }
 
-/** A time as text that sorts by it: behind all that were placed before it, and before all that were placed then or later. */
+/** A key that sorts behind all orders that were placed before this time, and before all others. */
 export function sortBefore(at: number): string {
   return String(at).padStart(15, "0");
 }
 
-/** Which of so many shards an order belongs to; never changes for one count. */
+/** A regular expression of one sort key, for cursors that hold one. */
+export const sortPattern = "\\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+
+/** Which of `shards` shards an order belongs to. It never changes while their number stays. */
 export function shardOf(id: string, shards: number): number {
   return Number.parseInt(hash("sha256", id).slice(0, 8), 16) % shards;
 }
 
-/**
- * An order's history as text, short enough that an order of four statuses stays within one write unit of DynamoDB:
- * names of processes stand once, UUIDs as 22 characters, times as milliseconds since placing, and what is empty at the
- * end of an entry is left out.
- */
+export const idPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Formats the first 16 bytes as a UUID. */
+export function uuidOf(bytes: Buffer): string {
+  return bytes.toString("hex", 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/** A row of the history. What is empty at its end is left out. */
 type Row = readonly (string | number | null)[];
 
 const runtimes: readonly Actor["runtime"][] = ["node", "lambda", "pod"];
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/**
+ * Encodes an order's history as text. The text is short, so that an order of four statuses stays within one write unit
+ * of DynamoDB: names of processes stand once, UUIDs take 22 characters, times count from the placing.
+ */
 export function encodeHistory({ entry, past, createdAt }: Pick<StoredOrder, "entry" | "past" | "createdAt">): string {
   const names: string[] = [];
   const rowOf = (each: Entry, visit: readonly (string | number)[]): Row => {
@@ -331,10 +335,10 @@ export function decodeHistory(text: string, createdAt: number): Pick<StoredOrder
   return { entry: entryOf(first, 0), past };
 }
 
-/** A UUID as 22 characters behind a tilde; other text as it is, with a tilde doubled where it begins with one. */
+/** Writes a UUID as a tilde and 22 characters. Any other text stays as it is; one that begins with a tilde gets a second one. */
 function pack(id: string | null): string | null {
   if (id === null) return null;
-  if (uuidPattern.test(id)) return `~${Buffer.from(id.replaceAll("-", ""), "hex").toString("base64url")}`;
+  if (idPattern.test(id)) return `~${Buffer.from(id.replaceAll("-", ""), "hex").toString("base64url")}`;
   return id.startsWith("~") ? `~${id}` : id;
 }
 
@@ -342,7 +346,5 @@ function unpack(packed: string | number | null): string | null {
   if (packed === null) return null;
   const text = String(packed);
   if (!text.startsWith("~")) return text;
-  if (text.startsWith("~~")) return text.slice(1);
-  const hex = Buffer.from(text.slice(1), "base64url").toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+  return text.startsWith("~~") ? text.slice(1) : uuidOf(Buffer.from(text.slice(1), "base64url"));
 }

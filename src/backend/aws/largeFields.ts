@@ -1,10 +1,10 @@
-import type { Clock } from "../../core/clock.ts";
-import type { StoredOrder } from "../../core/order.ts";
-import { exceedsBytes } from "../../core/order.ts";
+import { CauceError } from "../../core/errors.ts";
+import { exceedsBytes, type StoredOrder } from "../../core/order.ts";
 import {
-  attributes,
+  attributes as a,
+  decodeOrder,
   type Item,
-  type Large,
+  idPattern,
   type Marks,
   numberOf,
   orderPart,
@@ -14,191 +14,214 @@ import {
   textOf,
   timeToLiveAttribute,
 } from "./item.ts";
-import type { Key, Table } from "./table.ts";
+import { type ItemKey, orderKey, type TableContext } from "./table.ts";
 
 /**
- * Data, results and extras that would make every write of their order dearer are items of their own, written once under
- * a name that no other write of the order has, before the write that names them.
+ * Data, results and extras above 600 bytes are items of their own ("parts"), so that the order's other writes do not
+ * pay for them. A part is written once, before the write of the order that names it, under a name that no other write
+ * of the order uses.
  *
- *   note ─ part ─ order's write ─ note taken off
- *   dies after the note    an hour later the sweep finds the note and no part: the note goes
- *   dies after the part    the sweep finds that no order names the part and gives it a time to live; then the note goes
- *   dies after the write   the sweep finds the part named: the note goes, and the results or extras that it took the place of
+ *   note ─ part ─ order's write ─ note erased
+ *   dies after the note    an hour later the sweep finds the note and no part: it erases the note
+ *   dies after the part    the sweep finds that the order does not name the part: it gives the part a time to live,
+ *                          and erases the note
+ *   dies after the write   the sweep finds that the order names the part: it erases the results or extras that the
+ *                          part replaced, and the note
  */
-export interface Parts {
-  /**
-   * Puts what is large beside the order, before the write that names it; `nonce` is that write's own name, `before` the
-   * order that it changes, null for a placing.
-   */
-  write(order: StoredOrder, nonce: string, before: StoredOrder | null): Promise<Written>;
-  /** What are items of their own; undefined when a later write replaced one. */
-  read(item: Item): Promise<Large | undefined>;
-  /**
-   * Before an order's item is erased: what it names is noted, so that the sweep finds it. Resolves to what erases every
-   * part of the order, named or not, once the item is gone.
-   */
-  release(item: Item): Promise<() => Promise<void>>;
-  /** Looks after what processes that died left. */
-  sweep(): Promise<void>;
-}
 
-export interface Written {
-  /** Null where they stand in the order's item, or (data) were written when it was placed. */
+/** The part of the backend that large fields need. */
+type Context = Pick<TableContext, "table" | "clock">;
+
+/** What a write of an order must name, and what follows that write. */
+export interface Written extends Pick<Marks, "resultsPart" | "extrasPart"> {
+  /** The item that holds the data, null for the order's own, and for a write that does not place the order. */
   readonly dataPart: string | null;
-  readonly resultsPart: string | null;
-  readonly extrasPart: Marks["extrasPart"];
-  /** The order's write took place, and replaced these attributes. Where it did not, the sweep takes the parts. */
+  /** Called when the order's write took place and replaced these attributes. Where it is not called, the sweep finds the parts. */
   named(replaced: Item): Promise<void>;
 }
 
 /**
- * From how many bytes on data, results and extras stand apart. Every one of an order's four writes pays for each KB of its
- * item; a part is paid for once, and read once a visit at a fifth of the price (docs/decisions/0012).
+ * Fields above this many bytes stand in items of their own. Each of an order's four writes pays for each KB of the
+ * order's item; a part is paid for once, and read once a visit at a fifth of the price (docs/decisions/0012).
  */
 export const inlineBytesMax = 600;
 const noteSeconds = 3_600;
 const timeToLiveSeconds = 86_400;
 const noteShards = 16;
-const pageLimit = 100;
+const notesMax = 100;
+const readsMax = 5;
 
-export function createParts(table: Table, clock: Clock): Parts {
-  const noteOf = (id: string, part: string, at: number): Key => {
-    return { id: `#parts#${shardOf(id, noteShards)}`, part: `${sortBefore(at)} ${id} ${part}` };
+/** Reads an order's item as it is stored; undefined where there is no order of that id. */
+export async function readItem({ table }: Pick<Context, "table">, id: string): Promise<Item | undefined> {
+  if (!idPattern.test(id)) return undefined;
+  const item = await table.read(orderKey(id));
+  return item?.[a.removed] === undefined ? item : undefined;
+}
+
+/** Reads an order with its large fields. Rejects with `store_unavailable` where the order changed during five reads. */
+export async function readOrder(context: Pick<Context, "table">, id: string): Promise<StoredOrder | undefined> {
+  for (let reads = 0; reads < readsMax; reads++) {
+    const item = await readItem(context, id);
+    if (item === undefined) return undefined;
+    const order = await orderOf(context, item);
+    if (order !== undefined) return order;
+    // Another write replaced a part between the two reads.
+  }
+  throw new CauceError("store_unavailable", `order ${id} changed while it was read ${readsMax} times; try again`);
+}
+
+/** Reads what an order's item does not hold itself; undefined when a later write has replaced one of its parts. */
+export async function orderOf({ table }: Pick<Context, "table">, item: Item): Promise<StoredOrder | undefined> {
+  const id = textOf(item, "id") as string;
+  const { dataPart, resultsPart, extrasPart } = partsOf(item);
+  const [data, results, extras] = await Promise.all(
+    [dataPart, resultsPart, extrasPart].map(async (part) => {
+      // Undefined for a field in the order's own item, null for a part that is gone.
+      return part === null ? undefined : textOf((await table.read({ id, part })) ?? {}, "te");
+    }),
+  );
+  if (data === null || results === null || extras === null) return undefined;
+  return decodeOrder(item, { data, results, extras });
+}
+
+/**
+ * Writes the large fields of an order, before the order's write that names them. `nonce` is the name of that write,
+ * `before` the order that it changes, null for a placing.
+ */
+export async function writeLargeFields(
+  context: Context,
+  order: StoredOrder,
+  nonce: string,
+  before: StoredOrder | null,
+): Promise<Written> {
+  const { table, clock } = context;
+  const { id, version, extrasJson } = order;
+  const notes: ItemKey[] = [];
+  const write = async (prefix: string, text: string | null): Promise<string | null> => {
+    if (text === null || !exceedsBytes(text, inlineBytesMax)) return null;
+    const part = `${prefix}-${nonce}`;
+    const note = noteKey(id, part, clock.now());
+    await putNote(context, note);
+    await table.put({ id: { S: id }, part: { S: part }, te: { S: text } });
+    notes.push(note);
+    return part;
   };
-  const eraseKey = ({ id, part }: Key) => table.erase({ Key: { id: { S: id }, part: { S: part } } });
-
-  const putNote = ({ id, part }: Key) => table.put({ Item: { id: { S: id }, part: { S: part } } });
-
-  const put = async (id: string, part: string, text: string): Promise<() => Promise<void>> => {
-    const note = noteOf(id, part, clock.now());
-    await putNote(note);
-    await table.put({ Item: { id: { S: id }, part: { S: part }, te: { S: text } } });
-    return async () => {
-      await eraseKey(note);
-    };
+  // The nonce tells apart two placings with one key, whose data may differ, and two writers of one version.
+  const dataPart = version === 1 ? await write("d", order.dataJson) : null;
+  const resultsPart = await write(`r${version}`, order.resultsJson);
+  const changesExtras = extrasJson !== (before?.extrasJson ?? null);
+  const extrasPart = changesExtras ? await write(`x${version}`, extrasJson) : undefined;
+  return {
+    dataPart,
+    resultsPart,
+    extrasPart,
+    async named(replaced) {
+      const old = partsOf(replaced);
+      // The replaced parts go first: while a note stands, the sweep finishes what a process that died left.
+      for (const part of [old.resultsPart, old.extrasPart]) {
+        if (part !== null && part !== resultsPart && part !== extrasPart) await table.erase({ id, part });
+      }
+      await Promise.all(notes.map((note) => table.erase(note)));
+    },
   };
+}
 
-  /** A part that no order names gets a time to live, unless one names it by now. */
-  const settle = async (note: Key): Promise<void> => {
-    const [, id = "", part = ""] = note.part.split(" ");
-    const order = await table.read({ id, part: orderPart });
-    const { dataPart, resultsPart, extrasPart } = partsOf(order ?? {});
-    if (part !== dataPart && part !== resultsPart && part !== extrasPart) {
-      const expiresAt = Math.floor(clock.now() / 1_000) + timeToLiveSeconds;
-      await table.update({
-        Key: { id: { S: id }, part: { S: part } },
+/**
+ * Notes the parts of an order before its item is erased, so that the sweep finds them. Resolves to a function that
+ * erases every part of the order, named or not, once the item is gone.
+ */
+export async function releaseLargeFields(context: Context, item: Item): Promise<() => Promise<void>> {
+  const id = textOf(item, "id") as string;
+  const parts = Object.values(partsOf(item)).filter((part) => part !== null);
+  const notes = parts.map((part) => noteKey(id, part, context.clock.now()));
+  await Promise.all(notes.map((note) => putNote(context, note)));
+  return async () => {
+    await eraseParts(context, id);
+    await Promise.all(notes.map((note) => context.table.erase(note)));
+  };
+}
+
+/** Finishes what processes that died left behind: see the table above. */
+export async function sweepLargeFields(context: Context): Promise<void> {
+  const before = sortBefore(context.clock.now() - noteSeconds * 1_000);
+  const shards = Array.from({ length: noteShards }, (_, shard) => `#parts#${shard}`);
+  await Promise.all(
+    shards.map(async (id) => {
+      const { items } = await context.table.query({
+        KeyConditionExpression: "id = :id AND part < :before",
+        ExpressionAttributeValues: { ":id": { S: id }, ":before": { S: before } },
+        Limit: notesMax,
+      });
+      for (const item of items) await settleNote(context, { id, part: textOf(item, "part") as string });
+    }),
+  );
+}
+
+function noteKey(id: string, part: string, at: number): ItemKey {
+  return { id: `#parts#${shardOf(id, noteShards)}`, part: `${sortBefore(at)} ${id} ${part}` };
+}
+
+function putNote({ table }: Context, { id, part }: ItemKey): Promise<boolean> {
+  return table.put({ id: { S: id }, part: { S: part } });
+}
+
+/** Gives the noted part a time to live unless the order names it, erases what the part replaced, and then the note. */
+async function settleNote(context: Context, note: ItemKey): Promise<void> {
+  const { table, clock } = context;
+  const [, id = "", part = ""] = note.part.split(" ");
+  const order = await table.read(orderKey(id));
+  const { dataPart, resultsPart, extrasPart } = partsOf(order ?? {});
+  if (part !== dataPart && part !== resultsPart && part !== extrasPart) {
+    const expiresAt = Math.floor(clock.now() / 1_000) + timeToLiveSeconds;
+    await table.update(
+      { id, part },
+      {
         UpdateExpression: `SET ${timeToLiveAttribute} = :at`,
         ConditionExpression: "attribute_exists(id)",
         ExpressionAttributeValues: { ":at": { N: String(expiresAt) } },
-      });
-    }
-    const [prefix, named] = part.startsWith("x") ? ["x", extrasPart] : ["r", resultsPart];
-    if (order !== undefined) await eraseOlder(id, prefix, named, numberOf(order, attributes.version) ?? 0);
-    await eraseKey(note);
-  };
+      },
+    );
+  }
+  const [prefix, named] = part.startsWith("x") ? ["x", extrasPart] : ["r", resultsPart];
+  if (order !== undefined) await eraseOlder(context, id, prefix, named, numberOf(order, a.version) ?? 0);
+  await table.erase(note);
+}
 
-  /** Results or extras of a version that the order has passed: no write can name them any more. */
-  const eraseOlder = async (id: string, prefix: string, named: string | null, version: number): Promise<void> => {
-    const { items } = await table.query({
-      KeyConditionExpression: "id = :id AND begins_with(part, :prefix)",
-      ExpressionAttributeValues: { ":id": { S: id }, ":prefix": { S: prefix } },
+/** Erases results or extras of versions that the order has passed: no write can name them any more. */
+async function eraseOlder(
+  { table }: Context,
+  id: string,
+  prefix: string,
+  named: string | null,
+  version: number,
+): Promise<void> {
+  const { items } = await table.query({
+    KeyConditionExpression: "id = :id AND begins_with(part, :prefix)",
+    ExpressionAttributeValues: { ":id": { S: id }, ":prefix": { S: prefix } },
+    ProjectionExpression: "part",
+    Limit: notesMax,
+  });
+  for (const item of items) {
+    const part = textOf(item, "part") as string;
+    if (part !== named && Number.parseInt(part.slice(1), 10) <= version) await table.erase({ id, part });
+  }
+}
+
+/** Erases every part of an order. */
+async function eraseParts({ table }: Context, id: string): Promise<void> {
+  let next: Item | undefined;
+  do {
+    const page = await table.query({
+      KeyConditionExpression: "id = :id",
+      ExpressionAttributeValues: { ":id": { S: id } },
       ProjectionExpression: "part",
-      Limit: pageLimit,
+      ConsistentRead: true,
+      ...(next === undefined ? {} : { ExclusiveStartKey: next }),
     });
-    for (const item of items) {
+    for (const item of page.items) {
       const part = textOf(item, "part") as string;
-      if (part !== named && Number.parseInt(part.slice(1), 10) <= version) await eraseKey({ id, part });
+      if (part !== orderPart) await table.erase({ id, part });
     }
-  };
-
-  const eraseAll = async (id: string): Promise<void> => {
-    for (let next: Item | undefined; ; ) {
-      const page = await table.query({
-        KeyConditionExpression: "id = :id",
-        ExpressionAttributeValues: { ":id": { S: id } },
-        ProjectionExpression: "part",
-        ConsistentRead: true,
-        ...(next === undefined ? {} : { ExclusiveStartKey: next }),
-      });
-      for (const item of page.items) {
-        const part = textOf(item, "part") as string;
-        if (part !== orderPart) await eraseKey({ id, part });
-      }
-      next = page.next;
-      if (next === undefined) return;
-    }
-  };
-
-  return {
-    async write(order, nonce, before) {
-      const { extrasJson } = order;
-      const taken: (() => Promise<void>)[] = [];
-      let dataPart: string | null = null;
-      let resultsPart: string | null = null;
-      let extrasPart: Marks["extrasPart"] = extrasJson === (before?.extrasJson ?? null) ? undefined : null;
-      if (order.version === 1 && exceedsBytes(order.dataJson, inlineBytesMax)) {
-        // Two placings with one idempotency key have one id, and their data may differ.
-        dataPart = `d-${nonce}`;
-        taken.push(await put(order.id, dataPart, order.dataJson));
-      }
-      if (exceedsBytes(order.resultsJson, inlineBytesMax)) {
-        // Of two writers of one version only one will be named.
-        resultsPart = `r${order.version}-${nonce}`;
-        taken.push(await put(order.id, resultsPart, order.resultsJson));
-      }
-      if (extrasPart === null && extrasJson !== null && exceedsBytes(extrasJson, inlineBytesMax)) {
-        extrasPart = `x${order.version}-${nonce}`;
-        taken.push(await put(order.id, extrasPart, extrasJson));
-      }
-      const named = async (replaced: Item) => {
-        const old = partsOf(replaced);
-        const own = [resultsPart, extrasPart];
-        // First what was replaced: as long as the note stands, the sweep sees to it.
-        for (const part of [old.resultsPart, old.extrasPart])
-          if (part !== null && !own.includes(part)) await eraseKey({ id: order.id, part });
-        await Promise.all(taken.map((off) => off()));
-      };
-      return { dataPart, resultsPart, extrasPart, named };
-    },
-
-    async read(item) {
-      const id = textOf(item, "id") as string;
-      const { dataPart, resultsPart, extrasPart } = partsOf(item);
-      const [data, results, extras] = await Promise.all(
-        [dataPart, resultsPart, extrasPart].map(async (part) => {
-          // Undefined for what stands in the order's item; null for a part that is gone.
-          return part === null ? undefined : textOf((await table.read({ id, part })) ?? {}, "te");
-        }),
-      );
-      if (data === null || results === null || extras === null) return undefined;
-      return { data, results, extras };
-    },
-
-    async release(item) {
-      const id = textOf(item, "id") as string;
-      const notes = Object.values(partsOf(item)).flatMap((part) =>
-        part === null ? [] : [noteOf(id, part, clock.now())],
-      );
-      await Promise.all(notes.map(putNote));
-      return async () => {
-        await eraseAll(id);
-        await Promise.all(notes.map(eraseKey));
-      };
-    },
-
-    async sweep() {
-      const before = sortBefore(clock.now() - noteSeconds * 1_000);
-      const shards = Array.from({ length: noteShards }, (_, shard) => `#parts#${shard}`);
-      await Promise.all(
-        shards.map(async (id) => {
-          const { items } = await table.query({
-            KeyConditionExpression: "id = :id AND part < :before",
-            ExpressionAttributeValues: { ":id": { S: id }, ":before": { S: before } },
-            Limit: pageLimit,
-          });
-          for (const item of items) await settle({ id, part: textOf(item, "part") as string });
-        }),
-      );
-    },
-  };
+    next = page.next;
+  } while (next !== undefined);
 }

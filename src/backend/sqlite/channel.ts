@@ -15,7 +15,7 @@ import type {
   WriterData,
 } from "./batch/protocol.ts";
 import { decodeStored, orderOfRow, stored } from "./batch/row.ts";
-import type { Leases } from "./deliveries.ts";
+import type { WorkflowLeases } from "./deliveries.ts";
 import { redelivery } from "./schema.ts";
 
 // One batch is written, one waits for that, and one more is there while this thread is still at the results: measured.
@@ -253,7 +253,7 @@ export type PendingOperation = { readonly reject: (error: CauceError) => void } 
 export function answer(
   operations: readonly PendingOperation[],
   { unsuccessful }: BatchResult,
-  leases: Leases,
+  leases: WorkflowLeases,
   placedBefore: (unsuccessful: Unsuccessful, newOrder: NewOrder) => Promise<Placed>,
 ): void {
   const byIndex = unsuccessful.length === 0 ? undefined : new Map(unsuccessful.map((each) => [each.index, each]));
@@ -280,7 +280,11 @@ function removalOf(unsuccessful: Unsuccessful | undefined): Removal | "not_final
 }
 
 /** Hands out what the writer leased. After `answer`: a commit consumes the delivery before. */
-export function handOut(operations: readonly PendingOperation[], { deliveries }: BatchResult, leases: Leases): void {
+export function handOut(
+  operations: readonly PendingOperation[],
+  { deliveries }: BatchResult,
+  leases: WorkflowLeases,
+): void {
   const from = createDecoder(deliveries);
   if (from.done()) return;
   while (!from.done()) {

@@ -36,7 +36,7 @@ interface LeasesOptions {
   readonly onLeaseEnd: (seq: number, visit: number) => void;
 }
 
-export type Leases = ReturnType<typeof createLeases>;
+export type WorkflowLeases = ReturnType<typeof createLeases>;
 
 /** Keeps the leases of one workflow. At most as many orders are leased as receives have asked for. */
 export function createLeases(options: LeasesOptions) {

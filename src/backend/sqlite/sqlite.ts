@@ -9,7 +9,7 @@ import type { FieldValue } from "./batch/codec.ts";
 import { op, type Unsuccessful } from "./batch/protocol.ts";
 import { createEntryWriter, encodeCommit, encodePlace } from "./batch/row.ts";
 import { answer, type Channel, createChannel, handOut, type PendingOperation, startWriter } from "./channel.ts";
-import { createLeases, type Leases } from "./deliveries.ts";
+import { createLeases, type WorkflowLeases } from "./deliveries.ts";
 import { openReader, type Reader } from "./reads.ts";
 import { lockData, makeDirectory, storeFault } from "./storeFiles.ts";
 
@@ -146,7 +146,7 @@ interface FrontOptions {
   readonly file: string;
   readonly clock: Clock;
   readonly channel: Channel<PendingOperation>;
-  readonly leases: Leases;
+  readonly leases: WorkflowLeases;
   readonly reader: Reader;
   readonly ids: Ids;
   /** Gives back what was leased and never handed out, of one status or of all. */

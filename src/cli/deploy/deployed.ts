@@ -1,6 +1,6 @@
 import { paginateListQueues } from "@aws-sdk/client-sqs";
 import { call, destroyClients, openClients } from "../../backend/aws/clients.ts";
-import { countStanding } from "../../backend/aws/index/depths.ts";
+import { countOpenOrders } from "../../backend/aws/index/depths.ts";
 import { openQueue } from "../../backend/aws/queue/queue.ts";
 import { systemClock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
@@ -29,14 +29,14 @@ export async function refuseUnknownAccount(): Promise<void> {
 /** Reads what the account holds of a workflow's stage: nothing before the first deployment. */
 export async function readDeployed(workflow: string, stage: string): Promise<Deployed> {
   const [rows, queues] = await Promise.all([
-    countStanding(workflow, stage, systemClock()).catch((error: { readonly code?: string }) => {
+    countOpenOrders(workflow, stage, systemClock()).catch((error: { readonly code?: string }) => {
       if (error.code === "store_missing") return [];
       throw error;
     }),
     readQueues(workflow, stage),
   ]);
-  const depths = rows.map(({ status, kind, standing, delayed }) => ({
-    ...{ status, kind, waiting: standing, inFlight: 0, delayed },
+  const depths = rows.map(({ status, kind, open, delayed }) => ({
+    ...{ status, kind, waiting: open, inFlight: 0, delayed },
     atLeast: false,
   }));
   return { depths, queues };

@@ -5,7 +5,8 @@ import { SqsSubscription } from "aws-cdk-lib/aws-sns-subscriptions";
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
 import { indexName, projected, timeToLiveAttribute } from "../../backend/aws/item.ts";
-import { retentionSeconds, type Topology } from "../topology.ts";
+import { retentionSecondsMax } from "../../backend/aws/quotas.ts";
+import type { Topology } from "../topology.ts";
 
 /** Adds the table with its index. Outside the stage `dev` the table is protected against deletion. */
 export function addTable(scope: Construct, { table, stage }: Topology): Table {
@@ -47,7 +48,7 @@ export function addMessaging(scope: Construct, topology: Topology): Messaging {
   const makeQueue = (id: string, queueName: string, more: object = {}): Queue =>
     new Queue(scope, id, {
       queueName,
-      retentionPeriod: Duration.seconds(retentionSeconds),
+      retentionPeriod: Duration.seconds(retentionSecondsMax),
       encryption: QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       ...kind,

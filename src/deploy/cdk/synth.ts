@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { accountConcurrencyDefault } from "../../backend/aws/quotas.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
-import { accountConcurrencyDefault } from "../eventSourceMappings.ts";
 import { withPeers } from "../optionalPeers.ts";
 import type { Topology } from "../topology.ts";
 import type { CauceProps } from "./cauce.ts";

@@ -1,10 +1,12 @@
 /**
- * What runs in a function's process: takes invocations from the Runtime API, one after the other, and hands each to the
- * handler. Started with the Runtime API's address, the folder of the code and the handler's name.
+ * Runs in a function's process: takes invocations from the Runtime API, one after the other, and hands each to the
+ * handler. Its arguments are the Runtime API's address, the folder of the code and the handler's name.
  */
-import { request } from "node:http";
+import { once } from "node:events";
+import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
 import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
 
 const [api = "", directory = "", handlerName = ""] = process.argv.slice(2);
@@ -12,11 +14,11 @@ const [host = "", root = ""] = api.split(/(?=\/)/);
 const [hostname, port] = host.split(":");
 const base = `${root}/2018-06-01/runtime`;
 
-// Whoever started this process holds the other end: where that is gone, nobody wants an answer.
+// The emulator holds the other end of stdin. When the emulator ends, this process ends with it.
 process.stdin.resume();
 process.stdin.once("close", () => process.exit(0));
 
-// A function's processes are many and short-lived, and most of a start is compiling the bundle.
+// A function has many short-lived processes, and compiling the bundle takes most of each start.
 enableCompileCache();
 
 type Handler = (event: unknown, context: object) => unknown;
@@ -26,16 +28,16 @@ try {
   const module = (await import(pathToFileURL(join(directory, `${file}.mjs`)).href)) as Record<string, Handler>;
   const handler = module[name];
   if (handler === undefined) throw new Error(`${file}.mjs exports no ${name}`);
-  // Whoever ends this process does not let it end by itself.
+  // The emulator kills this process, so Node never flushes its cache at exit.
   flushCompileCache();
   for (;;) await serve(handler);
 } catch (error) {
-  await ask("POST", "/init/error", faultOf(error));
+  await send("POST", "/init/error", errorBody(error));
   process.exit(1);
 }
 
 async function serve(handler: Handler): Promise<void> {
-  const { headers, body } = await ask("GET", "/invocation/next");
+  const { headers, body } = await send("GET", "/invocation/next");
   const id = String(headers["lambda-runtime-aws-request-id"]);
   const deadline = Number(headers["lambda-runtime-deadline-ms"]);
   const context = {
@@ -44,31 +46,25 @@ async function serve(handler: Handler): Promise<void> {
     getRemainingTimeInMillis: () => deadline - Date.now(),
   };
   try {
-    const answer = await handler(JSON.parse(body), context);
-    await ask("POST", `/invocation/${id}/response`, answer ?? null);
+    const result = await handler(JSON.parse(body), context);
+    await send("POST", `/invocation/${id}/response`, result ?? null);
   } catch (error) {
-    await ask("POST", `/invocation/${id}/error`, faultOf(error));
+    await send("POST", `/invocation/${id}/error`, errorBody(error));
   }
 }
 
-function faultOf(error: unknown): object {
+function errorBody(error: unknown): object {
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   return { errorType: name, errorMessage: message, trace: (stack ?? "").split("\n") };
 }
 
-function ask(
+async function send(
   method: string,
   path: string,
   content?: unknown,
-): Promise<{ readonly headers: Readonly<Record<string, unknown>>; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request({ hostname, port, method, path: base + path }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.on("end", () => resolve({ headers: response.headers, body: Buffer.concat(chunks).toString() }));
-      response.on("error", reject);
-    });
-    outgoing.on("error", reject);
-    outgoing.end(content === undefined ? undefined : JSON.stringify(content));
-  });
+): Promise<{ headers: IncomingHttpHeaders; body: string }> {
+  const outgoing = request({ hostname, port, method, path: base + path });
+  outgoing.end(content === undefined ? undefined : JSON.stringify(content));
+  const [response] = (await once(outgoing, "response")) as [IncomingMessage];
+  return { headers: response.headers, body: await text(response) };
 }

@@ -1,35 +1,23 @@
 import type { Message, SQSClient } from "@aws-sdk/client-sqs";
 import type { Peers } from "../services/emulators.ts";
-import type { AwsProxy } from "../services/proxy.ts";
-import { inProcess } from "../services/proxy.ts";
+import { type AwsProxy, inProcess } from "../services/proxy.ts";
 import { nameOfArn, region } from "../template/references.ts";
 import type { SourceResource } from "../template/stack.ts";
-import type { FunctionPool } from "./functionProcess.ts";
+import type { FunctionPool } from "./functionPool.ts";
 
-/** A message as an event of SQS has it. */
-export interface SourceRecord {
-  readonly messageId: string;
-  readonly receiptHandle: string;
-  readonly body: string;
-  readonly attributes: Readonly<Record<string, string>>;
-  readonly messageAttributes: Readonly<Record<string, unknown>>;
-  readonly md5OfBody: string;
-  readonly eventSource: "aws:sqs";
-  readonly eventSourceARN: string;
-  readonly awsRegion: string;
-}
+export type SourceRecord = Readonly<ReturnType<typeof makeRecord>>;
 
-/** Decides in which order a queue's messages are handed over, and whether some come twice. */
+/** Decides in which order a function gets the messages of a queue, and whether some come twice. */
 export type Disorder = (queue: string, records: readonly SourceRecord[]) => readonly SourceRecord[];
 
-export interface EventSourceOptions {
+interface EventSourceOptions {
   readonly source: SourceResource;
   readonly queueUrl: string;
   readonly pool: Pick<FunctionPool, "invoke" | "room">;
   readonly sqs: Peers["sqs"];
-  readonly proxy: Pick<AwsProxy, "ask" | "url">;
+  readonly proxy: Pick<AwsProxy, "send" | "url">;
   readonly disorder?: Disorder | undefined;
-  readonly onLine: (line: string) => void;
+  readonly onLine: (source: string, line: string) => void;
 }
 
 export interface EventSource {
@@ -37,39 +25,27 @@ export interface EventSource {
 }
 
 const waitSeconds = 20;
-/** What is held back to come later must not wait for others to come. */
+/** Messages that the disorder holds back must not wait for new messages. */
 const waitSecondsInDisorder = 1;
-/** SQS gives no more at once. */
-const receiveMost = 10;
+/** SQS gives at most 10 messages to one receive. */
+const receiveMax = 10;
 const pauseMilliseconds = 1_000;
 
 /**
- * An event source mapping: receives from its queue, invokes the function with each batch and deletes what is done.
- * What failed becomes visible again when its time is up, and goes to the dead letters when its receives are used up.
+ * Starts an event source mapping: it receives from its queue, invokes the function with each batch and deletes the
+ * messages that are done. A failed message becomes visible again after the queue's visibility timeout. After its last
+ * receive the queue moves the message to the dead letters.
  */
 export function startEventSource(options: EventSourceOptions): EventSource {
-  const { source, queueUrl, pool, sqs, proxy, disorder, onLine } = options;
-  // The mapping asks with the function's role, as on AWS.
-  const credentials = { accessKeyId: source.function, secretAccessKey: "emulated" };
-  const client: SQSClient = new sqs.SQSClient({
-    ...{ endpoint: proxy.url, region, credentials, requestHandler: inProcess(proxy) },
-  });
+  const { source, pool, disorder } = options;
+  const queue = nameOfArn(source.queueArn);
   const closing = new AbortController();
   const { signal } = closing;
+  const { receive, remove, destroy } = openQueue(options, signal);
   const running = new Set<Promise<void>>();
+  const tell = (line: string): void => options.onLine(source.function, line);
 
-  const receive = async (most: number, seconds: number): Promise<SourceRecord[]> => {
-    const command = new sqs.ReceiveMessageCommand({
-      QueueUrl: queueUrl,
-      MaxNumberOfMessages: Math.min(receiveMost, most),
-      WaitTimeSeconds: seconds,
-      MessageSystemAttributeNames: ["All"],
-      MessageAttributeNames: ["All"],
-    });
-    const { Messages = [] } = await client.send(command, { abortSignal: signal });
-    return Messages.map((message) => recordOf(message, source.queueArn));
-  };
-  /** A batch: what is there, and with a window what comes within it. */
+  /** Receives a batch: the messages that are there, and those that come within the batching window. */
   const gather = async (): Promise<readonly SourceRecord[]> => {
     const records = await receive(source.batchSize, disorder === undefined ? waitSeconds : waitSecondsInDisorder);
     const until = Date.now() + source.windowSeconds * 1_000;
@@ -77,40 +53,29 @@ export function startEventSource(options: EventSourceOptions): EventSource {
       const seconds = Math.max(1, Math.floor((until - Date.now()) / 1_000));
       records.push(...(await receive(source.batchSize - records.length, Math.min(waitSeconds, seconds))));
     }
-    return disorder === undefined ? records : disorder(nameOfArn(source.queueArn), records);
-  };
-  const remove = async (records: readonly SourceRecord[]): Promise<void> => {
-    for (let start = 0; start < records.length; start += receiveMost) {
-      const Entries = records
-        .slice(start, start + receiveMost)
-        .map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
-      await client.send(new sqs.DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
-    }
+    return disorder === undefined ? records : disorder(queue, records);
   };
   const deliver = async (records: readonly SourceRecord[]): Promise<void> => {
-    const outcome = await pool.invoke({ Records: records });
-    if (!outcome.ok) {
-      return onLine(`${outcome.type}: ${outcome.message}; its ${records.length} messages come again`);
-    }
-    const failed = source.partial ? failuresOf(outcome.payload, records) : [];
+    const result = await pool.invoke({ Records: records });
+    if (!result.ok) return tell(`${result.type}: ${result.message}; its ${records.length} messages come again`);
+    const failed = source.partial ? parseFailures(result.payload, records) : [];
     await remove(records.filter(({ messageId }) => !failed.includes(messageId)));
   };
-
   const poll = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        if (running.size >= source.concurrencyMost) await Promise.race(running);
+        if (running.size >= source.concurrencyMax) await Promise.race(running);
         await pool.room();
         if (signal.aborted) return;
         const records = await gather();
         if (records.length === 0) continue;
         const delivery = deliver(records)
-          .catch((error: unknown) => onLine(`messages are not deleted and come again: ${String(error)}`))
+          .catch((error: unknown) => tell(`messages are not deleted and come again: ${String(error)}`))
           .finally(() => running.delete(delivery));
         running.add(delivery);
       } catch (error) {
         if (signal.aborted) return;
-        onLine(`${nameOfArn(source.queueArn)} cannot be received from: ${String(error)}`);
+        tell(`${queue} cannot be received from: ${String(error)}`);
         await new Promise((resolve) => setTimeout(resolve, pauseMilliseconds));
       }
     }
@@ -121,13 +86,45 @@ export function startEventSource(options: EventSourceOptions): EventSource {
       closing.abort();
       await polling;
       await Promise.all(running);
-      client.destroy();
+      destroy();
     },
   };
 }
 
-/** The ids that the function answers as failed; all of them where its answer is none that Lambda takes. */
-export function failuresOf(payload: string, records: readonly SourceRecord[]): readonly string[] {
+/** Opens the queue of an event source. Its calls carry the role of the function, as on AWS. */
+function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSignal: AbortSignal) {
+  const client: SQSClient = new sqs.SQSClient({
+    endpoint: proxy.url,
+    region,
+    credentials: { accessKeyId: source.function, secretAccessKey: "emulated" },
+    requestHandler: inProcess(proxy),
+  });
+  return {
+    async receive(max: number, seconds: number): Promise<SourceRecord[]> {
+      const command = new sqs.ReceiveMessageCommand({
+        QueueUrl: queueUrl,
+        MaxNumberOfMessages: Math.min(receiveMax, max),
+        WaitTimeSeconds: seconds,
+        MessageSystemAttributeNames: ["All"],
+        MessageAttributeNames: ["All"],
+      });
+      const { Messages = [] } = await client.send(command, { abortSignal });
+      return Messages.map((message) => makeRecord(message, source.queueArn));
+    },
+    async remove(records: readonly SourceRecord[]): Promise<void> {
+      for (let start = 0; start < records.length; start += receiveMax) {
+        const Entries = records
+          .slice(start, start + receiveMax)
+          .map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
+        await client.send(new sqs.DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
+      }
+    },
+    destroy: () => client.destroy(),
+  };
+}
+
+/** Reads the ids of the failed messages. Like Lambda, takes all messages as failed if the response is malformed. */
+function parseFailures(payload: string, records: readonly SourceRecord[]): readonly string[] {
   const all = records.map(({ messageId }) => messageId);
   const answer = JSON.parse(payload) as {
     readonly batchItemFailures?: readonly { readonly itemIdentifier?: string }[] | null;
@@ -137,7 +134,8 @@ export function failuresOf(payload: string, records: readonly SourceRecord[]): r
   return ids.every((id) => all.includes(id)) ? ids : all;
 }
 
-function recordOf(message: Message, eventSourceARN: string): SourceRecord {
+/** Makes a record of Lambda's SQS event from a message. */
+function makeRecord(message: Message, eventSourceARN: string) {
   const { MessageId = "", ReceiptHandle = "", Body = "", Attributes = {}, MD5OfBody = "" } = message;
   const messageAttributes = Object.fromEntries(
     Object.entries(message.MessageAttributes ?? {}).map(([name, { StringValue, DataType }]) => [
@@ -146,7 +144,14 @@ function recordOf(message: Message, eventSourceARN: string): SourceRecord {
     ]),
   );
   return {
-    ...{ messageId: MessageId, receiptHandle: ReceiptHandle, body: Body, md5OfBody: MD5OfBody },
-    ...{ attributes: Attributes, messageAttributes, eventSource: "aws:sqs", eventSourceARN, awsRegion: region },
+    messageId: MessageId,
+    receiptHandle: ReceiptHandle,
+    body: Body,
+    md5OfBody: MD5OfBody,
+    attributes: Attributes,
+    messageAttributes,
+    eventSource: "aws:sqs",
+    eventSourceARN,
+    awsRegion: region,
   };
 }

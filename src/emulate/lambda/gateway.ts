@@ -1,86 +1,57 @@
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "../../core/clock.ts";
-import { CauceError } from "../../core/errors.ts";
+import { type LocalServer, localHost, serveLocally } from "../localServer.ts";
 import { account } from "../template/references.ts";
 import type { ApiResource } from "../template/stack.ts";
-import type { Outcome } from "./runtimeApi.ts";
+import type { InvocationResult } from "./runtimeApi.ts";
 
-export interface Gateway {
-  readonly port: number;
-  /** Stops accepting, and resolves when what is under way is answered. */
-  close(): Promise<void>;
-}
-
-export interface GatewayOptions {
+interface GatewayOptions {
   readonly api: ApiResource;
   readonly port: number;
   readonly clock: Clock;
-  invoke(name: string, event: unknown): Promise<Outcome & { readonly requestId: string }>;
+  invoke(name: string, event: unknown): Promise<InvocationResult>;
 }
 
-const host = "127.0.0.1";
-/** What an HTTP API waits for its function, at most. */
+/** An HTTP API waits at most 30 s for its function. */
 const answerSeconds = 30;
-/** Lambda takes no larger invocation. */
-const bytesMost = 6_291_456;
-/** What API Gateway hands over as text; everything else comes as base64. */
+const graceMilliseconds = 1_000;
+/** Lambda's limit for the payload of an invocation: 6 MiB. */
+const bodyBytesMax = 6_291_456;
+/** The content types that API Gateway hands over as text. It encodes every other body as base64. */
 const textual = /^(text\/|application\/(json|javascript|xml|x-www-form-urlencoded|[\w.-]+\+(json|xml)|x-ndjson)\b)/;
 
-/** An HTTP API on a port of this machine: hands requests to functions in the payload format 2.0. */
-export async function startGateway({ api, port, clock, invoke }: GatewayOptions): Promise<Gateway> {
+/** Serves an HTTP API on a port of this machine. It hands requests to functions in the payload format 2.0. */
+export async function startGateway({ api, port, clock, invoke }: GatewayOptions): Promise<LocalServer> {
   const handle = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const body = await readAll(incoming);
     if (body === undefined) return message(outgoing, 413, "Request Too Long");
-    const { pathname } = new URL(incoming.url ?? "/", `http://${host}`);
+    const { pathname } = new URL(incoming.url ?? "/", `http://${localHost}`);
     const route =
       api.routes.find(({ key }) => key === `${incoming.method} ${pathname}`) ??
       api.routes.find(({ key }) => key === "$default");
     if (route === undefined) return message(outgoing, 404, "Not Found");
     const late = Promise.withResolvers<undefined>();
     const cancel = clock.at(clock.now() + answerSeconds * 1_000, () => late.resolve(undefined));
-    const outcome = await Promise.race([invoke(route.function, eventOf(incoming, body, route.key, api)), late.promise]);
+    const event = makeEvent(incoming, body, route.key, api);
+    const result = await Promise.race([invoke(route.function, event), late.promise]);
     cancel();
-    if (outcome === undefined) return message(outgoing, 503, "Service Unavailable");
-    if (!outcome.ok) return message(outgoing, 500, "Internal Server Error");
-    write(outgoing, outcome.payload);
+    if (result === undefined) return message(outgoing, 503, "Service Unavailable");
+    if (!result.ok) return message(outgoing, 500, "Internal Server Error");
+    write(outgoing, result.payload);
   };
-  const server = createServer((incoming, outgoing) => {
-    handle(incoming, outgoing).catch(() => message(outgoing, 500, "Internal Server Error"));
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === "EADDRINUSE"
-          ? new CauceError(
-              "port_in_use",
-              `port ${port} on ${host} is taken; stop what listens there, or choose another port`,
-            )
-          : new CauceError("address_unavailable", `${host} port ${port} cannot be bound: ${error.message}`),
-      ),
-    );
-    server.listen(port, host, resolve);
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      const late = setTimeout(() => server.closeAllConnections(), 1_000);
-      await closed;
-      clearTimeout(late);
-    },
-  };
+  return serveLocally(
+    (incoming, outgoing) => handle(incoming, outgoing).catch(() => message(outgoing, 500, "Internal Server Error")),
+    { port, graceMilliseconds },
+  );
 }
 
-function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api: ApiResource): object {
+function makeEvent(incoming: IncomingMessage, body: Buffer, routeKey: string, api: ApiResource): object {
   const [rawPath = "/", rawQueryString = ""] = (incoming.url ?? "/").split(/\?(.*)/s);
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(incoming.headers)) {
     if (value !== undefined && name !== "cookie") headers[name] = [value].flat().join(",");
   }
-  const { cookie } = incoming.headers;
   const isText = textual.test(headers["content-type"] ?? "");
   const now = new Date();
   return {
@@ -88,12 +59,12 @@ function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api:
     routeKey,
     rawPath: decodeURI(rawPath),
     rawQueryString,
-    ...(cookie === undefined ? {} : { cookies: cookie.split("; ") }),
+    cookies: incoming.headers.cookie?.split("; "),
     headers,
     requestContext: {
       accountId: account,
       apiId: api.id,
-      domainName: headers.host ?? host,
+      domainName: headers.host ?? localHost,
       domainPrefix: api.name,
       http: {
         method: incoming.method,
@@ -108,12 +79,12 @@ function eventOf(incoming: IncomingMessage, body: Buffer, routeKey: string, api:
       time: now.toUTCString(),
       timeEpoch: now.getTime(),
     },
-    ...(body.byteLength === 0 ? {} : { body: body.toString(isText ? "utf8" : "base64") }),
+    body: body.byteLength === 0 ? undefined : body.toString(isText ? "utf8" : "base64"),
     isBase64Encoded: body.byteLength > 0 && !isText,
   };
 }
 
-interface FunctionAnswer {
+interface FunctionResponse {
   readonly statusCode?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly cookies?: readonly string[];
@@ -121,14 +92,14 @@ interface FunctionAnswer {
   readonly isBase64Encoded?: boolean;
 }
 
-/** What the function answers; without a status code, its answer is the body. */
+/** Writes the function's response. A result without a status code is the body itself. */
 function write(outgoing: ServerResponse, payload: string): void {
-  const answer = JSON.parse(payload) as FunctionAnswer | null;
-  if (answer?.statusCode === undefined) {
+  const response = JSON.parse(payload) as FunctionResponse | null;
+  if (response?.statusCode === undefined) {
     outgoing.writeHead(200, { "content-type": "application/json" });
     return void outgoing.end(payload);
   }
-  const { statusCode, headers = {}, cookies = [], body = "", isBase64Encoded } = answer;
+  const { statusCode, headers = {}, cookies = [], body = "", isBase64Encoded } = response;
   const { "content-length": _length, ...kept } = headers;
   outgoing.writeHead(statusCode, { ...kept, ...(cookies.length === 0 ? {} : { "set-cookie": [...cookies] }) });
   outgoing.end(Buffer.from(body, isBase64Encoded === true ? "base64" : "utf8"));
@@ -140,13 +111,13 @@ function message(outgoing: ServerResponse, status: number, text: string): void {
   outgoing.end(JSON.stringify({ message: text }));
 }
 
-/** The body; undefined where it is larger than an invocation may be. */
+/** Reads the body. Undefined if it is larger than the payload of an invocation may be. */
 async function readAll(incoming: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of incoming) {
     bytes += (chunk as Buffer).byteLength;
-    if (bytes <= bytesMost) chunks.push(chunk as Buffer);
+    if (bytes <= bodyBytesMax) chunks.push(chunk as Buffer);
   }
-  return bytes <= bytesMost ? Buffer.concat(chunks) : undefined;
+  return bytes <= bodyBytesMax ? Buffer.concat(chunks) : undefined;
 }

@@ -1,138 +1,114 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
+import { localHost, serveLocally } from "../localServer.ts";
 
-/** What a function made of an invocation. */
-export type Outcome =
-  | { readonly ok: true; readonly payload: string }
-  /** `type` as Lambda names it: the error's class, `Runtime.ExitError`, `Sandbox.Timedout`. */
-  | { readonly ok: false; readonly type: string; readonly message: string };
-
-export interface Invocation {
+interface Invocation {
   readonly requestId: string;
   readonly functionArn: string;
-  /** Milliseconds since 1970. */
-  readonly deadline: number;
   readonly payload: string;
+  /** Called when the process takes the invocation. Returns its deadline, in milliseconds since 1970. */
+  start(): number;
 }
 
-/** One process's side of the Runtime API. */
-export interface Desk {
-  /** What the process is told as `AWS_LAMBDA_RUNTIME_API`. */
-  readonly address: string;
-  /** Hands an invocation over once the process asks for the next one, and resolves to what came of it. */
-  invoke(invocation: () => Invocation): Promise<Outcome>;
-  /** The process is gone: whatever waits for it ends with this. */
-  close(reason: Outcome): void;
+/** Makes a failure. `type` is Lambda's name for it: the error's class, `Runtime.ExitError` or `Sandbox.Timedout`. */
+export function functionError(type: string, message: string) {
+  return { ok: false as const, type, message };
 }
+
+type FunctionError = Readonly<ReturnType<typeof functionError>>;
+type Ended = { readonly ok: true; readonly payload: string } | FunctionError;
+
+/** What came of an invocation. */
+export type InvocationResult = Ended & { readonly requestId: string };
+
+/** The emulator's side of the Runtime API for one process. */
+type RuntimeApiSession = ReturnType<typeof createSession>;
 
 export interface RuntimeApi {
-  open(): Desk;
+  open(): RuntimeApiSession;
   close(): Promise<void>;
 }
 
-interface Place {
-  /** The process's open request for the next invocation. */
-  asking: ServerResponse | undefined;
-  waiting: (() => Invocation) | undefined;
-  requestId: string | undefined;
-  end: ((outcome: Outcome) => void) | undefined;
-  /** Why the process is gone, once it is. */
-  gone: Outcome | undefined;
-}
-
 /**
- * Lambda's Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), for any number of processes:
- * each has an address of its own, told apart by the path's first segment.
+ * Serves Lambda's Runtime API (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) to any number of
+ * processes. Each process has an address of its own: the first segment of the path tells the processes apart.
  */
 export async function startRuntimeApi(): Promise<RuntimeApi> {
-  const places = new Map<string, Place>();
-  let numbers = 0;
-
-  const hand = (place: Place): void => {
-    const { asking, waiting } = place;
-    if (asking === undefined || waiting === undefined) return;
-    const { requestId, functionArn, deadline, payload } = waiting();
-    place.asking = undefined;
-    place.waiting = undefined;
-    place.requestId = requestId;
-    asking.writeHead(200, {
-      "content-type": "application/json",
-      "lambda-runtime-aws-request-id": requestId,
-      "lambda-runtime-deadline-ms": String(deadline),
-      "lambda-runtime-invoked-function-arn": functionArn,
-    });
-    asking.end(payload);
-  };
-  const end = (place: Place, outcome: Outcome): void => {
-    const { end } = place;
-    place.end = undefined;
-    place.requestId = undefined;
-    end?.(outcome);
-  };
-
-  const server = createServer({ keepAliveTimeout: 0 }, (incoming, outgoing) => {
-    const [, key = "", path = ""] = /^\/(\w+)\/2018-06-01\/runtime\/(.+)$/.exec(incoming.url ?? "") ?? [];
-    const place = places.get(key);
-    if (place === undefined) return void outgoing.writeHead(404).end();
-    if (path === "invocation/next") {
-      place.asking = outgoing;
-      return hand(place);
-    }
-    const accept = async (): Promise<void> => {
-      const body = await readText(incoming);
-      const [, id, kind] = /^invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
-      const isInit = path === "init/error";
-      if (!isInit && (id === undefined || id !== place.requestId)) return void outgoing.writeHead(400).end();
-      outgoing.writeHead(202).end();
-      end(place, kind === "response" ? { ok: true, payload: body } : { ok: false, ...faultOf(body) });
-    };
-    accept().catch(() => outgoing.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-
+  const sessions = new Map<string, RuntimeApiSession>();
+  let opened = 0;
+  const { port, close } = await serveLocally(
+    async (incoming, outgoing) => {
+      const [, key = "", path = ""] = /^\/(\w+)\/2018-06-01\/runtime\/(.+)$/.exec(incoming.url ?? "") ?? [];
+      const session = sessions.get(key);
+      if (session === undefined) return void outgoing.writeHead(404).end();
+      if (path === "invocation/next") return session.answerNext(outgoing);
+      outgoing.writeHead(session.take(path, await text(incoming)) ? 202 : 400).end();
+    },
+    { keepAliveTimeout: 0 },
+  );
   return {
     open() {
-      const key = `p${numbers++}`;
-      const place: Place = {
-        asking: undefined,
-        waiting: undefined,
-        requestId: undefined,
-        end: undefined,
-        gone: undefined,
-      };
-      places.set(key, place);
-      return {
-        address: `127.0.0.1:${port}/${key}`,
-        invoke: (invocation) =>
-          new Promise((resolve) => {
-            if (place.gone !== undefined) return resolve(place.gone);
-            place.waiting = invocation;
-            place.end = resolve;
-            hand(place);
-          }),
-        close(reason) {
-          places.delete(key);
-          place.gone = reason;
-          end(place, reason);
-        },
-      };
+      const key = `p${opened++}`;
+      const session = createSession(`${localHost}:${port}/${key}`, () => sessions.delete(key));
+      sessions.set(key, session);
+      return session;
     },
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
+    close,
+  };
+}
+
+/** Holds the state of one process, which takes one invocation at a time. */
+function createSession(address: string, onClose: () => void) {
+  /** Resolves to the invocation that the process takes next. */
+  let offered = Promise.withResolvers<Invocation>();
+  /** The invocation that waits or runs. `resolve` ends it. */
+  let current: { readonly requestId: string; resolve(result: InvocationResult): void } | undefined;
+  /** Why the process has ended, once it has. */
+  let gone: FunctionError | undefined;
+
+  const end = (result: Ended): void => {
+    current?.resolve({ ...result, requestId: current.requestId });
+    current = undefined;
+  };
+  return {
+    /** The process's `AWS_LAMBDA_RUNTIME_API`. */
+    address,
+    /** Hands an invocation to the process once that asks for the next one. Resolves when the invocation has ended. */
+    invoke: (invocation: Invocation) =>
+      new Promise<InvocationResult>((resolve) => {
+        current = { requestId: invocation.requestId, resolve };
+        if (gone === undefined) offered.resolve(invocation);
+        else end(gone);
+      }),
+    /** Answers the process's request for its next invocation, as soon as there is one. */
+    async answerNext(outgoing: ServerResponse): Promise<void> {
+      const { requestId, functionArn, payload, start } = await offered.promise;
+      offered = Promise.withResolvers();
+      outgoing.writeHead(200, {
+        "content-type": "application/json",
+        "lambda-runtime-aws-request-id": requestId,
+        "lambda-runtime-deadline-ms": String(start()),
+        "lambda-runtime-invoked-function-arn": functionArn,
+      });
+      outgoing.end(payload);
+    },
+    /** Takes the process's result or error. Returns false if it belongs to no open invocation. */
+    take(path: string, body: string): boolean {
+      const [, id, kind] = /^invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
+      if (path !== "init/error" && (id === undefined || id !== current?.requestId)) return false;
+      end(kind === "response" ? { ok: true, payload: body } : parseError(body));
+      return true;
+    },
+    /** Ends the session of a process that has ended, and the open invocation with this reason. */
+    close(reason: FunctionError): void {
+      onClose();
+      gone = reason;
+      end(reason);
     },
   };
 }
 
-function faultOf(body: string): { readonly type: string; readonly message: string } {
+function parseError(body: string): FunctionError {
   const { errorType = "Error", errorMessage = "" } = JSON.parse(body) as { errorType?: string; errorMessage?: string };
-  return { type: errorType, message: errorMessage };
-}
-
-async function readText(incoming: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString();
+  return functionError(errorType, errorMessage);
 }

@@ -1,46 +1,49 @@
-import type { Service } from "./emulators.ts";
+export type Service = "dynamodb" | "sns" | "sqs";
 
-/** A call of AWS as it passes by: who asks for what of which resource. */
-export interface Call {
-  /** The function that asks, or whose event source mapping does; undefined for the emulator itself. */
+/** The access key of the emulator's own calls. */
+export const emulatorKey = "emulator";
+
+/** A call of AWS: which function calls what on which resources. */
+export interface AwsCall {
+  /** The function that calls, or whose event source mapping calls. Undefined for the emulator itself. */
   readonly function: string | undefined;
   readonly service: Service;
   /** `SendMessageBatch` */
   readonly operation: string;
-  /** What a policy must allow for it: `sqs:SendMessage`. */
+  /** The action that a policy must allow: `sqs:SendMessage`. */
   readonly action: string;
-  /** The names of the table, queue or topic; an index as `orders-table-dev/index/standing`. */
+  /** The names of the table, queue or topic. An index is written `orders-table-dev/index/standing`. */
   readonly resources: readonly string[];
-  /** The same for each try of one call, as the SDK says it. */
+  /** The id that the SDK gives to one call. Every try of the call has the same id. */
   readonly id: string;
 }
 
-/** What becomes of a call. */
+/** What happens to a call. */
 export type Fate =
   | "pass"
-  /** Answered as AWS answers whoever may not. */
+  /** The call is refused, as AWS refuses a caller without the permission. */
   | "deny"
-  /** Fails, and nothing has happened. */
+  /** The call fails and changes nothing. */
   | "failBefore"
-  /** Takes effect, and its answer is lost. */
+  /** The call takes effect, and its response is lost. */
   | "failAfter"
   | { readonly delayMilliseconds: number };
 
-export type Hook = (call: Call) => Fate | Promise<Fate>;
+export type Hook = (call: AwsCall) => Fate | Promise<Fate>;
 
 type Body = Readonly<Record<string, unknown>>;
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Who signed a request, for which service; undefined where nobody did. */
-export function signerOf(headers: Headers): Pick<Call, "function" | "service"> | undefined {
+/** Reads which function signed a request, and for which service. Undefined for a request without a signature. */
+export function readSigner(headers: Headers): Pick<AwsCall, "function" | "service"> | undefined {
   const credential = /Credential=([^/,\s]+)\/\d+\/[^/]+\/(dynamodb|sns|sqs)\//.exec(String(headers.authorization));
   if (credential === null) return undefined;
   const [, caller = "", service] = credential as unknown as [string, string, Service];
   return { function: caller === emulatorKey ? undefined : caller, service };
 }
 
-/** Reads what a signed request of the SDK asks for. */
-export function callOf(signer: Pick<Call, "function" | "service">, headers: Headers, body: Buffer): Call {
+/** Reads the call that a signed request of the SDK makes. */
+export function readCall(signer: Pick<AwsCall, "function" | "service">, headers: Headers, body: Buffer): AwsCall {
   const { service } = signer;
   const target = headers["x-amz-target"];
   const given: Body =
@@ -51,21 +54,14 @@ export function callOf(signer: Pick<Call, "function" | "service">, headers: Head
   return {
     ...signer,
     operation,
-    action: `${service}:${actionOf(service, operation)}`,
-    resources: resourcesOf(service, given),
+    // A batch of messages needs the permission of one message.
+    action: `${service}:${operation.replace(/Batch$/, "")}`,
+    resources: findResources(service, given),
     id: String(headers["amz-sdk-invocation-id"] ?? ""),
   };
 }
 
-/** The access key with which the emulator itself asks. */
-export const emulatorKey = "emulator";
-
-/** Batches of messages need the permission of one. */
-function actionOf(service: Service, operation: string): string {
-  return service === "dynamodb" ? operation : operation.replace(/Batch$/, "");
-}
-
-function resourcesOf(service: Service, given: Body): string[] {
+function findResources(service: Service, given: Body): string[] {
   if (service === "dynamodb") {
     if (given.RequestItems !== undefined) return Object.keys(given.RequestItems as object);
     const { TableName, IndexName } = given;

@@ -4,7 +4,7 @@ declare module "dynalite" {
     readonly createTableMs: number;
     readonly deleteTableMs: number;
     readonly updateTableMs: number;
-    /** The folder of its LevelDB; without it, it is all in memory. */
+    /** The folder of its LevelDB. Without it, dynalite keeps every table in memory. */
     readonly path?: string | undefined;
   }): Server;
 }

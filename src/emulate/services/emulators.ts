@@ -1,55 +1,48 @@
+import { once } from "node:events";
 import type { Server } from "node:http";
 import { Readable } from "node:stream";
 import { withPeers } from "../../deploy/optionalPeers.ts";
+import { localHost } from "../localServer.ts";
+import type { Headers, Service } from "./call.ts";
 
-export type Service = "dynamodb" | "sns" | "sqs";
-
-type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
-
-/** A request of the SDK, as it came. */
-export interface Asked {
+/** A request of the SDK, unchanged. */
+export interface ServiceRequest {
   readonly url: string;
   readonly headers: Headers;
   readonly body: Buffer;
 }
 
-export interface Answer {
+export interface ServiceResponse {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Buffer;
 }
 
-/** The stores of an emulated account. */
+/** DynamoDB, SNS and SQS of an emulated account. */
 export interface Emulators {
-  ask(service: Service, asked: Asked): Promise<Answer>;
+  send(service: Service, request: ServiceRequest): Promise<ServiceResponse>;
   close(): Promise<void>;
 }
 
 /**
- * dynalite, which keeps its tables in `directory` where one is given, and fauxqs. Both are asked within this process: a
- * connection to each would double what a call costs.
+ * Starts dynalite (DynamoDB) and fauxqs (SNS and SQS). dynalite keeps its tables in `directory`, or in memory without
+ * one. Requests reach both within this process: a connection to each would double the cost of a call.
  */
 export async function startEmulators(
   { dynalite, buildFauxqs }: Pick<Peers, "dynalite" | "buildFauxqs">,
   directory: string | undefined,
 ): Promise<Emulators> {
   const tables = dynalite({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0, path: directory });
-  // It closes its database only with a port that it listens on.
-  await new Promise<void>((resolve, reject) => {
-    tables.once("error", reject);
-    tables.listen(0, "127.0.0.1", resolve);
-  });
+  // dynalite closes its database only if it listens on a port.
+  await once(tables.listen(0, localHost), "listening");
   const messages = buildFauxqs({ logger: false });
   return {
-    async ask(service, { url, headers, body }) {
-      if (service === "dynamodb") return askServer(tables, { url, headers, body });
-      const answer = await messages.inject({
-        method: "POST",
-        url,
-        headers: headers as Record<string, string>,
-        payload: body,
-      });
-      return { status: answer.statusCode, headers: answer.headers as Headers, body: answer.rawPayload };
+    async send(service, request) {
+      if (service === "dynamodb") return sendToServer(tables, request);
+      const { url, body: payload } = request;
+      const headers = request.headers as Record<string, string>;
+      const response = await messages.inject({ method: "POST", url, headers, payload });
+      return { status: response.statusCode, headers: response.headers as Headers, body: response.rawPayload };
     },
     async close() {
       await messages.close();
@@ -61,8 +54,8 @@ export async function startEmulators(
   };
 }
 
-/** Hands a request to a server without a connection. */
-function askServer(server: Server, { url, headers, body }: Asked): Promise<Answer> {
+/** Sends a request to a server of this process without a connection. */
+function sendToServer(server: Server, { url, headers, body }: ServiceRequest): Promise<ServiceResponse> {
   return new Promise((resolve) => {
     const request = Object.assign(Readable.from([body]), { method: "POST", url, headers });
     const given: Record<string, string> = {};
@@ -80,28 +73,24 @@ function askServer(server: Server, { url, headers, body }: Asked): Promise<Answe
 
 const packages = [
   ...["dynalite", "fauxqs", "@aws-sdk/client-dynamodb", "@aws-sdk/client-sns", "@aws-sdk/client-sqs"],
-  // Of the synthesis before it: all that is missing is told at once.
+  // `cauce emulate` synthesizes first. With these packages in the list, one message names all that are missing.
   ...["aws-cdk-lib", "constructs", "esbuild"],
 ];
 
-export interface Peers {
-  readonly dynalite: typeof import("dynalite").default;
-  readonly buildFauxqs: typeof import("fauxqs").buildApp;
-  readonly dynamo: typeof import("@aws-sdk/client-dynamodb");
-  readonly sns: typeof import("@aws-sdk/client-sns");
-  readonly sqs: typeof import("@aws-sdk/client-sqs");
+async function importPeers() {
+  const [{ default: dynalite }, { buildApp: buildFauxqs }, dynamo, sns, sqs] = await Promise.all([
+    import("dynalite"),
+    import("fauxqs"),
+    import("@aws-sdk/client-dynamodb"),
+    import("@aws-sdk/client-sns"),
+    import("@aws-sdk/client-sqs"),
+  ]);
+  return { dynalite, buildFauxqs, dynamo, sns, sqs };
 }
 
-/** What only whoever emulates needs. Throws `package_missing`. */
+export type Peers = Awaited<ReturnType<typeof importPeers>>;
+
+/** Imports the optional packages of `cauce emulate`. Throws `package_missing`. */
 export function loadPeers(): Promise<Peers> {
-  return withPeers("cauce emulate", packages, async () => {
-    const [{ default: dynalite }, { buildApp: buildFauxqs }, dynamo, sns, sqs] = await Promise.all([
-      import("dynalite"),
-      import("fauxqs"),
-      import("@aws-sdk/client-dynamodb"),
-      import("@aws-sdk/client-sns"),
-      import("@aws-sdk/client-sqs"),
-    ]);
-    return { dynalite, buildFauxqs, dynamo, sns, sqs };
-  });
+  return withPeers("cauce emulate", packages, importPeers);
 }

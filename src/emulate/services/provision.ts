@@ -4,37 +4,55 @@ import { region } from "../template/references.ts";
 import type { Stack, SubscriptionResource } from "../template/stack.ts";
 import { emulatorKey } from "./call.ts";
 import type { Peers } from "./emulators.ts";
+import type { AwsProxy } from "./proxy.ts";
+
+interface ProvisionContext {
+  readonly peers: Pick<Peers, "dynamo" | "sns" | "sqs">;
+  readonly proxy: Pick<AwsProxy, "url">;
+  readonly clock: Clock;
+  /** Delays each subscription, as AWS does. Default: a subscription works at once. */
+  readonly chaos?: Pick<Chaos, "subscriptionDelayMilliseconds"> | undefined;
+  /** Takes one line for each delayed subscription that cannot be made. */
+  readonly onLine: (source: string, line: string) => void;
+  /** Closes the clients and cancels the delayed subscriptions at the end. */
+  readonly open: AsyncDisposableStack;
+}
 
 export interface Provisioned {
-  /** How many tables were there already, kept from an earlier run. */
+  /** The number of tables that were kept from an earlier run. */
   readonly tablesKept: number;
-  /** Resolves when every subscription works, or is known not to. */
+  /** Resolves when every subscription works or has failed. Under chaos some begin late. */
   readonly subscribed: Promise<void>;
-  close(): Promise<void>;
 }
 
-export interface ProvisionOptions {
-  readonly peers: Pick<Peers, "dynamo" | "sns" | "sqs">;
-  readonly endpoint: string;
-  readonly clock: Clock;
-  /** When a subscription begins to work: AWS takes its time. Default: at once. */
-  readonly chaos?: Pick<Chaos, "subscriptionDelayMilliseconds"> | undefined;
-  /** Told of what cannot be made any more when it is due. */
-  readonly onLine: (source: string, line: string) => void;
-}
-
-/** Makes a stack's tables, topics, queues and subscriptions in the emulators; a table that is there stays as it is. */
-export async function provision(stack: Stack, options: ProvisionOptions): Promise<Provisioned> {
-  const { peers, endpoint, clock, chaos, onLine } = options;
-  const config = { endpoint, region, credentials: { accessKeyId: emulatorKey, secretAccessKey: emulatorKey } };
+/** Makes the stacks' tables, topics, queues and subscriptions in the emulators. A table that exists stays unchanged. */
+export async function provision(
+  stacks: readonly Stack[],
+  { peers, proxy, clock, chaos, onLine, open }: ProvisionContext,
+): Promise<Provisioned> {
+  const credentials = { accessKeyId: emulatorKey, secretAccessKey: emulatorKey };
+  const config = { endpoint: proxy.url, region, credentials };
   const dynamo = new peers.dynamo.DynamoDBClient(config);
   const sns = new peers.sns.SNSClient(config);
   const sqs = new peers.sqs.SQSClient(config);
-  const cancels: (() => void)[] = [];
+  for (const client of [dynamo, sns, sqs]) open.defer(() => client.destroy());
   const late: Promise<void>[] = [];
   let tablesKept = 0;
-  try {
-    for (const { create } of stack.tables) {
+
+  const subscribe = ({ topicArn, protocol, endpoint, raw, filter }: SubscriptionResource): Promise<unknown> => {
+    const Attributes = { RawMessageDelivery: String(raw), FilterPolicy: JSON.stringify(filter) };
+    return sns.send(
+      new peers.sns.SubscribeCommand({ TopicArn: topicArn, Protocol: protocol, Endpoint: endpoint, Attributes }),
+    );
+  };
+  const subscribeAt = async (time: number, subscription: SubscriptionResource, source: string): Promise<void> => {
+    await new Promise<void>((resolve) => open.defer(clock.at(time, resolve)));
+    await subscribe(subscription).catch((error: unknown) =>
+      onLine(source, `${subscription.id} cannot be made: ${String(error)}`),
+    );
+  };
+  const make = async ({ name, tables, topics, queues, subscriptions }: Stack): Promise<void> => {
+    for (const { create } of tables) {
       try {
         await dynamo.send(new peers.dynamo.CreateTableCommand(create as never));
       } catch (error) {
@@ -42,45 +60,19 @@ export async function provision(stack: Stack, options: ProvisionOptions): Promis
         tablesKept++;
       }
     }
-    for (const { name, attributes } of stack.topics) {
-      await sns.send(new peers.sns.CreateTopicCommand({ Name: name, Attributes: { ...attributes } }));
+    for (const { name: Name, attributes } of topics) {
+      await sns.send(new peers.sns.CreateTopicCommand({ Name, Attributes: { ...attributes } }));
     }
-    // A queue's dead letters are there before it.
-    for (const queue of [...stack.queues].sort(
-      (a, b) => Number(a.redrive !== undefined) - Number(b.redrive !== undefined),
-    )) {
+    // A dead-letter queue must exist before the queue that names it.
+    for (const queue of queues.toSorted((a, b) => Number(a.redrive !== undefined) - Number(b.redrive !== undefined))) {
       await sqs.send(new peers.sqs.CreateQueueCommand({ QueueName: queue.name, Attributes: { ...queue.attributes } }));
     }
-    for (const subscription of stack.subscriptions) {
+    for (const subscription of subscriptions) {
       const milliseconds = chaos?.subscriptionDelayMilliseconds();
       if (milliseconds === undefined) await subscribe(subscription);
-      else late.push(subscribeLate(subscription, milliseconds));
+      else late.push(subscribeAt(clock.now() + milliseconds, subscription, name));
     }
-  } catch (error) {
-    close();
-    throw error;
-  }
-  return { tablesKept, subscribed: Promise.all(late).then(() => {}), close: async () => close() };
-
-  async function subscribeLate(subscription: SubscriptionResource, milliseconds: number): Promise<void> {
-    await new Promise<void>((resolve) => cancels.push(clock.at(clock.now() + milliseconds, resolve)));
-    await subscribe(subscription).catch((error: unknown) =>
-      onLine(stack.name, `${subscription.id} cannot be made: ${String(error)}`),
-    );
-  }
-
-  function close(): void {
-    for (const cancel of cancels) cancel();
-    for (const client of [dynamo, sns, sqs]) client.destroy();
-  }
-
-  async function subscribe({ topicArn, protocol, endpoint, raw, filter }: SubscriptionResource): Promise<void> {
-    const Attributes = {
-      RawMessageDelivery: String(raw),
-      ...(filter === undefined ? {} : { FilterPolicy: JSON.stringify(filter) }),
-    };
-    await sns.send(
-      new peers.sns.SubscribeCommand({ TopicArn: topicArn, Protocol: protocol, Endpoint: endpoint, Attributes }),
-    );
-  }
+  };
+  for (const stack of stacks) await make(stack);
+  return { tablesKept, subscribed: Promise.all(late).then(() => {}) };
 }

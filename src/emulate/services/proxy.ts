@@ -1,74 +1,65 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { ServerResponse } from "node:http";
 import type { SQSClientConfig } from "@aws-sdk/client-sqs";
-import { type Call, callOf, type Hook, signerOf } from "./call.ts";
-import type { Answer, Asked, Emulators, Service } from "./emulators.ts";
+import { localHost, serveLocally } from "../localServer.ts";
+import { type AwsCall, type Hook, readCall, readSigner, type Service } from "./call.ts";
+import type { Emulators, ServiceRequest, ServiceResponse } from "./emulators.ts";
 
 export interface AwsProxy {
   readonly url: string;
-  /** Asks without a connection; undefined where the answer is lost. */
-  ask(asked: Asked): Promise<Answer | undefined>;
+  /** Sends a request without a connection. Resolves to undefined if the response is lost. */
+  send(request: ServiceRequest): Promise<ServiceResponse | undefined>;
   close(): Promise<void>;
 }
 
 /**
- * Stands before the emulators: every call of the SDK goes through it, and the hook says what becomes of each. What is
- * not signed is refused, as AWS would.
+ * Starts the proxy in front of the emulators. Every call of the SDK passes it, and the hook decides the fate of each
+ * call. The proxy refuses requests without a signature, as AWS does.
  */
-export async function startProxy(emulators: Pick<Emulators, "ask">, hook: Hook | undefined): Promise<AwsProxy> {
-  const ask: AwsProxy["ask"] = async (asked) => {
-    const signer = signerOf(asked.headers);
+export async function startProxy(emulators: Pick<Emulators, "send">, hook: Hook | undefined): Promise<AwsProxy> {
+  const send: AwsProxy["send"] = async (request) => {
+    const signer = readSigner(request.headers);
     if (signer === undefined) return refusal("sqs", "MissingAuthenticationToken", "the request is not signed");
-    // Reading what is asked for takes a while, and nobody wants to know.
-    if (hook === undefined || signer.function === undefined) return emulators.ask(signer.service, asked);
-    const call = callOf(signer, asked.headers, asked.body);
+    // Parsing a call takes time. Only a hook needs it, and no hook sees the emulator's own calls.
+    if (hook === undefined || signer.function === undefined) return emulators.send(signer.service, request);
+    const call = readCall(signer, request.headers, request.body);
     const fate = await hook(call);
     if (fate === "deny") return denial(call);
     if (fate === "failBefore") return unavailable(call);
     if (typeof fate === "object") await new Promise((resolve) => setTimeout(resolve, fate.delayMilliseconds));
-    const found = await emulators.ask(call.service, asked);
-    return fate === "failAfter" ? undefined : found;
+    const response = await emulators.send(call.service, request);
+    return fate === "failAfter" ? undefined : response;
   };
 
-  const server = createServer({ keepAliveTimeout: 60_000 }, (incoming, outgoing) => {
-    const { url = "/", headers } = incoming;
-    readAll(incoming)
-      .then((body) => ask({ url, headers, body }))
-      .then(
-        (found) => {
-          // An answer that is lost on its way.
-          if (found === undefined) return incoming.socket.destroy();
-          return write(outgoing, found);
-        },
-        () => incoming.socket.destroy(),
-      );
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ask,
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      await closed;
+  const { port, close } = await serveLocally(
+    async (incoming, outgoing) => {
+      const { url = "/", headers } = incoming;
+      const chunks: Buffer[] = [];
+      for await (const chunk of incoming) chunks.push(chunk as Buffer);
+      const response = await send({ url, headers, body: Buffer.concat(chunks) });
+      // The response is lost: the caller sees its connection break.
+      if (response === undefined) incoming.socket.destroy();
+      else write(outgoing, response);
     },
-  };
+    { keepAliveTimeout: 60_000 },
+  );
+  return { url: `http://${localHost}:${port}`, send, close };
 }
 
-function write(outgoing: ServerResponse, { status, headers, body }: Answer): void {
+function write(outgoing: ServerResponse, { status, headers, body }: ServiceResponse): void {
   const { connection: _connection, "transfer-encoding": _encoding, ...kept } = headers;
   outgoing.writeHead(status, { ...kept, "content-length": String(body.byteLength) } as Record<string, string>);
   outgoing.end(body);
 }
 
-/** As each service says that it does not allow a call. */
-function denial({ service, function: caller, action, resources }: Call): Answer {
+/** Makes the response with which each service refuses a call that the role does not allow. */
+function denial({ service, function: caller, action, resources }: AwsCall): ServiceResponse {
   const code = { dynamodb: "AccessDeniedException", sns: "AuthorizationError", sqs: "AccessDenied" }[service];
   const role = `the role of ${caller ?? "the emulator"}`;
   return refusal(service, code, `${role} is not authorized to perform: ${action} on resource: ${resources.join(", ")}`);
 }
 
-function refusal(service: Service, code: string, message: string, status = service === "dynamodb" ? 400 : 403): Answer {
+function refusal(service: Service, code: string, message: string, given?: number): ServiceResponse {
+  const status = given ?? (service === "dynamodb" ? 400 : 403);
   if (service === "sns") {
     const text = message.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
     const body = `<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type><Code>${code}</Code><Message>${text}</Message></Error><RequestId>refused</RequestId></ErrorResponse>`;
@@ -81,27 +72,15 @@ function refusal(service: Service, code: string, message: string, status = servi
   };
 }
 
-function unavailable({ service }: Call): Answer {
+function unavailable({ service }: AwsCall): ServiceResponse {
   const code = service === "dynamodb" ? "InternalServerError" : "ServiceUnavailable";
   return refusal(service, code, "the service is not available for the moment", 503);
 }
 
-function readAll(incoming: IncomingMessage): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
-    incoming.on("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    incoming.on("error", reject);
-    incoming.on("close", () => {
-      if (!incoming.complete) reject(new Error("the caller is gone"));
-    });
-  });
-}
-
 type RequestHandler = Exclude<SQSClientConfig["requestHandler"], undefined>;
 
-/** Lets a client of the SDK ask the emulators within this process: no connection, which would double what a call costs. */
-export function inProcess({ ask }: Pick<AwsProxy, "ask">): RequestHandler {
+/** Makes a request handler for an SDK client of this process. A connection would double the cost of a call. */
+export function inProcess({ send }: Pick<AwsProxy, "send">): RequestHandler {
   return {
     async handle(
       request: {
@@ -112,12 +91,14 @@ export function inProcess({ ask }: Pick<AwsProxy, "ask">): RequestHandler {
       { abortSignal }: { readonly abortSignal?: AbortSignal } = {},
     ) {
       const { path, headers, body = "" } = request;
-      const bytes = body instanceof Uint8Array ? Buffer.from(body.buffer, body.byteOffset, body.byteLength) : body;
-      const asked = ask({ url: path, headers, body: Buffer.from(bytes as Buffer) });
-      const answer = await (abortSignal === undefined ? asked : Promise.race([asked, aborted(abortSignal)]));
-      // As the loss of an answer reads on a connection; the SDK tries again.
-      if (answer === undefined) throw Object.assign(new Error("the answer is lost"), { code: "ECONNRESET" });
-      return { response: { statusCode: answer.status, headers: answer.headers, body: answer.body } };
+      // The SDK warns if a string method of its body is called, as `Buffer.from(body)` does.
+      const isBytes = body instanceof Uint8Array;
+      const bytes = isBytes ? Buffer.from(body.buffer, body.byteOffset, body.byteLength) : Buffer.from(body);
+      const sent = send({ url: path, headers, body: bytes });
+      const response = await (abortSignal === undefined ? sent : Promise.race([sent, aborted(abortSignal)]));
+      // A lost response looks like this on a connection. The SDK tries again.
+      if (response === undefined) throw Object.assign(new Error("the answer is lost"), { code: "ECONNRESET" });
+      return { response: { statusCode: response.status, headers: response.headers, body: response.body } };
     },
     updateHttpClientConfig() {},
     httpHandlerConfigs: () => ({}),

@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { CauceError } from "../../core/errors.ts";
 import type { Value } from "./intrinsics.ts";
 
-/** A stack's template as it was synthesized, and where the code of its functions lies. */
+/** The template of a synthesized stack, and the folders of its functions' code. */
 export interface Template {
   /** `orders-dev` */
   readonly name: string;
   readonly resources: Readonly<Record<string, TemplateResource>>;
   readonly parameters: Readonly<Record<string, { readonly Default?: Value }>>;
-  /** The folder of an asset, by the key under which it is uploaded (`8f3a….zip`). */
+  /** Finds the folder of an asset by the key of its upload (`8f3a….zip`). */
   assetDirectory(key: string): string | undefined;
 }
 
@@ -18,23 +18,17 @@ export interface TemplateResource {
   readonly Properties?: Readonly<Record<string, Value>>;
 }
 
-interface Assets {
-  readonly files?: Readonly<
-    Record<
-      string,
-      {
-        readonly source?: { readonly path?: string; readonly packaging?: string };
-        readonly destinations?: Readonly<Record<string, { readonly objectKey?: string }>>;
-      }
-    >
-  >;
+/** An asset of a stack, as `cdk synth` writes it. */
+interface Asset {
+  readonly source?: { readonly path?: string };
+  readonly destinations?: Readonly<Record<string, { readonly objectKey?: string }>>;
 }
 
 const templateEnd = ".template.json";
 
 /**
- * The templates of a cloud assembly: of the stacks that are named, in that order, or of all. Throws `template_invalid`
- * where there is none, or one that is no JSON.
+ * Reads the templates of a cloud assembly, in the order of `stacks`. Default: the templates of every stack. Throws
+ * `template_invalid` if the assembly holds no template, or one that is not JSON.
  */
 export function readAssembly(directory: string, stacks?: readonly string[]): Template[] {
   const found = readdirSync(directory)
@@ -54,22 +48,20 @@ function readTemplate(directory: string, name: string): Template {
       throw new CauceError("template_invalid", `${join(directory, file)} cannot be read: ${String(cause)}`, { cause });
     }
   };
-  const template = read(`${name}${templateEnd}`) as {
+  const { Resources = {}, Parameters = {} } = read(`${name}${templateEnd}`) as {
     readonly Resources?: Template["resources"];
     readonly Parameters?: Template["parameters"];
   };
-  const { files = {} } = read(`${name}.assets.json`) as Assets;
-  const directories = new Map<string, string>();
-  for (const { source, destinations = {} } of Object.values(files)) {
-    for (const { objectKey } of Object.values(destinations)) {
-      if (objectKey !== undefined && source?.path !== undefined)
-        directories.set(objectKey, join(directory, source.path));
-    }
-  }
+  const { files = {} } = read(`${name}.assets.json`) as { readonly files?: Readonly<Record<string, Asset>> };
   return {
     name,
-    resources: template.Resources ?? {},
-    parameters: template.Parameters ?? {},
-    assetDirectory: (key) => directories.get(key),
+    resources: Resources,
+    parameters: Parameters,
+    assetDirectory(key) {
+      const isUploadedAs = ({ destinations = {} }: Asset) =>
+        Object.values(destinations).some(({ objectKey }) => objectKey === key);
+      const path = Object.values(files).find(isUploadedAs)?.source?.path;
+      return path === undefined ? undefined : join(directory, path);
+    },
   };
 }

@@ -1,15 +1,15 @@
 import { CauceError } from "../../core/errors.ts";
 
-/** A value of a template: JSON in which objects of one key may be functions. */
+/** A value of a template: JSON in which an object with one key may be an intrinsic function (`Fn::Join`). */
 export type Value = string | number | boolean | null | readonly Value[] | { readonly [name: string]: Value };
 
-/** What references lead to. Either throws for what it does not know. */
+/** Resolves `Ref` and `Fn::GetAtt`. Both throw `template_invalid` for an id or attribute that they do not know. */
 export interface References {
   ref(logicalId: string, where: string): Value;
   attribute(logicalId: string, name: string, where: string): Value;
 }
 
-/** A value without functions. Throws `template_invalid`, naming `where`, for a function that is none of the known ones. */
+/** Resolves the intrinsic functions of a value. Throws `template_invalid`, with `where`, for an unknown function. */
 export function resolveValue(value: Value, references: References, where: string): Value {
   if (typeof value !== "object" || value === null) return value;
   if (isList(value)) return value.map((each) => resolveValue(each, references, where));
@@ -28,29 +28,29 @@ function apply(name: string, given: Value, references: References, where: string
     if (found === undefined) throw invalid(where, `${name} lacks an argument`);
     return resolveValue(found, references, where);
   };
-  const textOf = (value: Value): string => {
+  const asText = (value: Value): string => {
     if (typeof value === "object") throw invalid(where, `${name} takes text, and gets ${JSON.stringify(value)}`);
     return String(value);
   };
-  const listOf = (value: Value): readonly Value[] => {
+  const asList = (value: Value): readonly Value[] => {
     if (!isList(value)) throw invalid(where, `${name} takes a list, and gets ${JSON.stringify(value)}`);
     return value;
   };
   switch (name) {
     case "Ref":
-      return references.ref(textOf(given), where);
+      return references.ref(asText(given), where);
     case "Fn::GetAtt": {
-      const [id = "", ...path] = isList(given) ? given.map(textOf) : textOf(given).split(".");
+      const [id = "", ...path] = isList(given) ? given.map(asText) : asText(given).split(".");
       return references.attribute(id, path.join("."), where);
     }
     case "Fn::Join":
-      return listOf(argument(1))
-        .map(textOf)
-        .join(textOf(argument(0)));
+      return asList(argument(1))
+        .map(asText)
+        .join(asText(argument(0)));
     case "Fn::Split":
-      return textOf(argument(1)).split(textOf(argument(0)));
+      return asText(argument(1)).split(asText(argument(0)));
     case "Fn::Select": {
-      const found = listOf(argument(1))[Number(argument(0))];
+      const found = asList(argument(1))[Number(argument(0))];
       if (found === undefined) throw invalid(where, `${name} asks for item ${argument(0)}, which is not there`);
       return found;
     }
@@ -78,14 +78,4 @@ function isList(value: Value): value is readonly Value[] {
 
 export function invalid(where: string, what: string): CauceError {
   return new CauceError("template_invalid", `${where}: ${what}`);
-}
-
-/** A resource's properties without references. */
-export type Properties = Readonly<Record<string, Value | undefined>>;
-
-export interface Resolved {
-  /** Its id in the template. */
-  readonly id: string;
-  readonly type: string;
-  readonly properties: Properties;
 }

@@ -1,7 +1,7 @@
 import type { Template, TemplateResource } from "./assembly.ts";
 import { invalid, type References, resolveValue, type Value } from "./intrinsics.ts";
 
-/** The account and Region in which an emulated stack stands: those that the emulators take for granted. */
+/** The account and Region of an emulated stack. dynalite and fauxqs assume both. */
 export const account = "000000000000";
 export const region = "us-east-1";
 
@@ -12,23 +12,23 @@ const pseudoParameters: Readonly<Record<string, string>> = {
   "AWS::URLSuffix": "amazonaws.com",
 };
 
-/** Where the things are whose addresses only the running emulator knows. */
-export interface Places {
+/** The URLs that only the running emulator knows. */
+export interface Endpoints {
   queueUrl(name: string): string;
   /** The URL of the API with this id in the template. */
   apiUrl(id: string): string;
 }
 
-/** How a type of resource is named, and what it answers to `Ref` and `Fn::GetAtt`. */
+/** How a type of resource is named, and what `Ref` and `Fn::GetAtt` give for it. */
 interface Kind {
-  /** The property that holds its name; without one, or where it is left out, the id in the template stands for it. */
+  /** The property that holds the name. If the type has none, or the template leaves it out, the id is the name. */
   readonly nameProperty?: string;
   /** What `Ref` gives. Default: the name. */
-  readonly ref?: (name: string, places: Places) => string;
-  readonly attributes?: Readonly<Record<string, (name: string, id: string, places: Places) => string>>;
+  readonly ref?: (name: string, endpoints: Endpoints) => string;
+  readonly attributes?: Readonly<Record<string, (name: string, id: string, endpoints: Endpoints) => string>>;
 }
 
-/** `arnOf("lambda", "function:")("orders-request-dev")` */
+/** Makes ARNs from names: `arnOf("lambda", "function:")("orders-request-dev")`. */
 export const arnOf =
   (service: string, prefix = "") =>
   (name: string): string =>
@@ -43,11 +43,11 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   "AWS::SQS::Queue": {
     nameProperty: "QueueName",
-    ref: (name, places) => places.queueUrl(name),
+    ref: (name, endpoints) => endpoints.queueUrl(name),
     attributes: {
       Arn: arnOf("sqs"),
       QueueName: (name) => name,
-      QueueUrl: (name, _id, places) => places.queueUrl(name),
+      QueueUrl: (name, _id, endpoints) => endpoints.queueUrl(name),
     },
   },
   "AWS::Lambda::Function": { nameProperty: "FunctionName", attributes: { Arn: arnOf("lambda", "function:") } },
@@ -62,19 +62,18 @@ const kinds: Readonly<Record<string, Kind>> = {
   "AWS::Events::Rule": { nameProperty: "Name", attributes: { Arn: arnOf("events", "rule/") } },
   "AWS::SSM::Parameter": { nameProperty: "Name" },
   "AWS::ApiGatewayV2::Api": {
-    ref: (name) => name,
-    attributes: { ApiEndpoint: (_name, id, places) => places.apiUrl(id), ApiId: (name) => name },
+    attributes: { ApiEndpoint: (_name, id, endpoints) => endpoints.apiUrl(id), ApiId: (name) => name },
   },
 };
 
-/** What the references of a template lead to, in an emulator whose addresses are `places`. */
-export function referencesOf(template: Template, places: Places): References {
-  const found = (id: string, where: string): TemplateResource => {
+/** Makes the references of a template, with the emulator's `endpoints`. */
+export function createReferences(template: Template, endpoints: Endpoints): References {
+  const findResource = (id: string, where: string): TemplateResource => {
     const resource = template.resources[id];
     if (resource === undefined) throw invalid(where, `it refers to "${id}", which the template does not hold`);
     return resource;
   };
-  const nameOf = (id: string, { Type, Properties = {} }: TemplateResource): string => {
+  const findName = (id: string, { Type, Properties = {} }: TemplateResource): string => {
     const property = kinds[Type]?.nameProperty;
     const given = property === undefined ? undefined : Properties[property];
     return given === undefined ? id : String(resolveValue(given, references, `${id}.${property}`));
@@ -83,27 +82,25 @@ export function referencesOf(template: Template, places: Places): References {
     ref(id, where) {
       const known = pseudoParameters[id] ?? template.parameters[id]?.Default;
       if (known !== undefined) return known;
-      const resource = found(id, where);
-      const name = nameOf(id, resource);
-      return kinds[resource.Type]?.ref?.(name, places) ?? name;
+      const resource = findResource(id, where);
+      const name = findName(id, resource);
+      return kinds[resource.Type]?.ref?.(name, endpoints) ?? name;
     },
     attribute(id, name, where) {
-      const resource = found(id, where);
-      // What a parameter holds may be a function again.
+      const resource = findResource(id, where);
+      // The value of a parameter may hold references again.
       if (resource.Type === "AWS::SSM::Parameter" && name === "Value") {
         return resolveValue(resource.Properties?.Value as Value, references, `${id}.Value`);
       }
       const attribute = kinds[resource.Type]?.attributes?.[name];
-      if (attribute === undefined) {
-        throw invalid(where, `${name} of "${id}" (${resource.Type}) is nothing that cauce emulate knows`);
-      }
-      return attribute(nameOf(id, resource), id, places);
+      if (attribute !== undefined) return attribute(findName(id, resource), id, endpoints);
+      throw invalid(where, `cauce emulate does not know ${name} of "${id}" (${resource.Type})`);
     },
   };
   return references;
 }
 
-/** An ARN's last part: the name of a queue or topic, or of a function. A name stays as it is. */
+/** Reads the name of a queue, topic or function from its ARN. A name stays unchanged. */
 export function nameOfArn(arn: string): string {
   return arn.split(":").at(-1) as string;
 }

@@ -2,41 +2,35 @@ import type { Depth } from "../../backend/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Change } from "../../core/decide.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import type { AttemptOutcome, EndedAttempt, Observer } from "./observer.ts";
+import type { EndedAttempt, Observer } from "../context.ts";
 
-/** The counts of one status since the start. */
-export interface StatusTotals {
+type AttemptOutcome = EndedAttempt["outcome"];
+
+/** The counts of one status over a time. */
+interface StatusCounts {
   /** Orders that entered the status: placed or moved. */
   entered: number;
   /** Orders that left the status. */
   left: number;
+  attempts: Record<AttemptOutcome, number>;
+  /** How long the orders that left the status stood in it. */
+  time: Histogram;
+}
+
+/** The counts of one status since the start. */
+export interface StatusTotals extends StatusCounts {
   /** Orders that stand in the status now. */
   depth: number;
-  readonly attempts: Record<AttemptOutcome, number>;
   /** Transitions from here, by the status that they lead to. */
   readonly to: Map<string, number>;
-  /** How long the orders that left the status stood in it. */
-  readonly time: Histogram;
 }
 
-export interface Totals {
-  placed: number;
-  finished: number;
-  /** Orders that an operator or the retention removed. */
-  removed: number;
-  readonly statuses: ReadonlyMap<string, StatusTotals>;
-}
-
-/** The counts of one status in one minute. */
-export interface StatusMinute {
+/** The counts of one status in one minute. `depth`: the orders that stood in it at the end of the minute. */
+export interface StatusMinute extends Readonly<Pick<StatusTotals, "entered" | "left" | "depth">> {
   readonly status: string;
-  readonly entered: number;
-  readonly left: number;
   /** How long the orders that left the status stood in it; null where none left it. */
   readonly timeInStatusP50Seconds: number | null;
   readonly timeInStatusP99Seconds: number | null;
-  /** Orders that stood in the status at the end of the minute. */
-  readonly depth: number;
 }
 
 export interface Minute {
@@ -50,7 +44,13 @@ export interface Minute {
 
 /** Counts what one workflow does, for metrics and statistics. */
 export interface Meter extends Observer {
-  readonly totals: Totals;
+  readonly totals: {
+    placed: number;
+    finished: number;
+    /** Orders that an operator or the retention removed. */
+    removed: number;
+    readonly statuses: ReadonlyMap<string, StatusTotals>;
+  };
   /** The last `count` minutes, the current one last. Fewer where the meter is younger. */
   minutes(count: number): Minute[];
 }
@@ -58,12 +58,9 @@ export interface Meter extends Observer {
 export const minutesMax = 1_440;
 const minuteMilliseconds = 60_000;
 
-interface Current {
+/** The counts of one status in the minute that runs, and since the start. */
+interface Current extends StatusCounts {
   readonly totals: StatusTotals;
-  entered: number;
-  left: number;
-  attempts: Record<AttemptOutcome, number>;
-  time: Histogram;
 }
 
 /**
@@ -74,17 +71,16 @@ interface Current {
 export function createMeter({ clock, depths }: { clock: Clock; depths: readonly Depth[] }): Meter {
   const statuses = new Map<string, StatusTotals>();
   const current = new Map<string, Current>();
-  const totals: Totals = { placed: 0, finished: 0, removed: 0, statuses };
+  const totals: Meter["totals"] = { placed: 0, finished: 0, removed: 0, statuses };
   const past: Minute[] = [];
   const minute = { at: minuteOf(clock.now()), placed: 0, finished: 0 };
 
   const statusOf = (status: string): Current => {
     let found = current.get(status);
     if (found === undefined) {
-      const kept = { entered: 0, left: 0, depth: 0, attempts: noAttempts(), to: new Map(), time: createHistogram() };
-      statuses.set(status, kept);
-      found = { totals: kept, entered: 0, left: 0, attempts: noAttempts(), time: createHistogram() };
+      found = { ...noCounts(), totals: { ...noCounts(), depth: 0, to: new Map() } };
       current.set(status, found);
+      statuses.set(status, found.totals);
     }
     return found;
   };
@@ -96,10 +92,7 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
   const roll = (now: number): void => {
     if (now < minute.at + minuteMilliseconds) return;
     past.push(summaryOf(minute, current));
-    for (const each of current.values()) {
-      Object.assign(each, { entered: 0, left: 0, attempts: noAttempts() });
-      if (each.time.count > 0) each.time = createHistogram();
-    }
+    for (const each of current.values()) Object.assign(each, noCounts());
     const next = minuteOf(now);
     // Nothing happened in the minutes between, so each has the same depths.
     const idle = Math.min(minutesMax, (next - minute.at) / minuteMilliseconds - 1);
@@ -180,6 +173,7 @@ function summaryOf(
 
 const outcomes = ["moved", "retried", "failed"] as const satisfies readonly AttemptOutcome[];
 const noAttempts = (): Record<AttemptOutcome, number> => ({ moved: 0, retried: 0, failed: 0 });
+const noCounts = (): StatusCounts => ({ entered: 0, left: 0, attempts: noAttempts(), time: createHistogram() });
 const minuteOf = (milliseconds: number) => Math.floor(milliseconds / minuteMilliseconds) * minuteMilliseconds;
 const seconds = (milliseconds: number | null) => (milliseconds === null ? null : milliseconds / 1_000);
 

@@ -2,8 +2,8 @@ import type { Depth } from "../../backend/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Change } from "../../core/decide.ts";
 import type { StoredOrder } from "../../core/order.ts";
+import type { Observer } from "../context.ts";
 import { createHistogram, createMeter, type Histogram, type Meter, observe } from "./meter.ts";
-import type { Observer } from "./observer.ts";
 
 /** What a store told of its transactions: how long each took to be on disk, and how many operations it had. */
 export interface StoreTotals {
@@ -92,29 +92,7 @@ export interface TransitionEvent {
 }
 
 /** The last events, for readers of `/events`. */
-export interface Events {
-  /** Names this stream. Numbers of another stream mean nothing here. */
-  readonly stream: string;
-  /** The number of the last event. */
-  readonly last: number;
-  /** Begins to record. Harmless when called again. */
-  open(): void;
-  placed(workflow: string, order: StoredOrder): void;
-  changed(workflow: string, change: Change): void;
-  /**
-   * Gives up to `max` events after `number` that are still held. `missed`: how many events between are no longer held.
-   * `upTo`: the number to go on from.
-   */
-  after(
-    number: number,
-    max: number,
-  ): { readonly missed: number; readonly events: TransitionEvent[]; readonly upTo: number };
-  /** Calls back once, soon after the next event or at the end. The returned function takes the callback off. */
-  onNext(callback: () => void): () => void;
-  /** Ends the stream, and calls every waiting callback. */
-  end(): void;
-  readonly ended: boolean;
-}
+export type Events = ReturnType<typeof createEvents>;
 
 const idBytes = 36;
 
@@ -124,7 +102,7 @@ const idBytes = 36;
  * holds up nothing; once the ring has gone past that number, the reader is told how many events it missed. Nothing is
  * recorded until `open`.
  */
-export function createEvents({ window, stream }: { window: number; stream: string }): Events {
+export function createEvents({ window, stream }: { window: number; stream: string }) {
   let ring: ReturnType<typeof createRing> | undefined;
   let last = 0;
   let first = 1;
@@ -152,32 +130,41 @@ export function createEvents({ window, stream }: { window: number; stream: strin
   };
 
   return {
+    /** Names this stream. Numbers of another stream mean nothing here. */
     stream,
-    get last() {
+    /** The number of the last event. */
+    get last(): number {
       return last;
     },
-    get ended() {
+    get ended(): boolean {
       return ended;
     },
-    open() {
+    /** Begins to record. Harmless when called again. */
+    open(): void {
       ring ??= createRing(window);
     },
-    placed: (workflow, order) => record(workflow, order, null),
-    changed(workflow, { before, after }) {
+    placed: (workflow: string, order: StoredOrder): void => record(workflow, order, null),
+    changed(workflow: string, { before, after }: Change): void {
       if (after.visit !== before.visit) record(workflow, after, before.status);
     },
-    after(number, max) {
+    /**
+     * Gives up to `max` events after `number` that are still held. `missed`: how many events between are no longer held.
+     * `upTo`: the number to go on from.
+     */
+    after(number: number, max: number) {
       const from = Math.max(number + 1, first);
       const upTo = Math.min(last, from + max - 1);
       const events: TransitionEvent[] = [];
       for (let n = from; n <= upTo && ring !== undefined; n++) events.push({ number: n, ...ring.read(n % window) });
       return { missed: from - number - 1, events, upTo: Math.max(number, upTo) };
     },
-    onNext(callback) {
+    /** Calls back once, soon after the next event or at the end. The returned function takes the callback off. */
+    onNext(callback: () => void): () => void {
       waiting.add(callback);
       return () => waiting.delete(callback);
     },
-    end() {
+    /** Ends the stream, and calls every waiting callback. */
+    end(): void {
       ended = true;
       wake();
     },

@@ -4,11 +4,11 @@ import type { StoredOrder } from "../../core/order.ts";
 import { expired, failedAttempt, failedForGood, movedTo, redelivered, requested, retried } from "./orders.ts";
 import { both, type Case, needs, placedOrder, type Trial } from "./trial.ts";
 
-/** Not as `writeExtras` writes it: a backend that parses the text and writes it again changes it. */
+/** `writeExtras` would write this text differently, so a backend that parses it and writes it again changes it. */
 const extrasJson = '{ "steps" : {"charge":1.0}, "acts":[], "ofANewerVersion":"año 漢字 👩‍👩‍👧 \\u0000" }';
 const others = '{"definition":2}';
 
-/** 1, of an order's extras: kept byte for byte until a change has others. */
+/** 1, of an order's extras: they stay the same byte for byte until a change replaces them. */
 export const extras: readonly Case[] = [
   both("extras that an order is placed with come back by placing, get, list and a repeat of the key", async (trial) => {
     const order = await trial.place({ extrasJson, key: "k" });
@@ -147,14 +147,14 @@ async function keeps(trial: Trial, text: string | null): Promise<void> {
   await look("it expired");
 }
 
-/** Changes the extras of a waiting order, and nothing else. */
+/** Commits other extras of a waiting order, and changes nothing else. */
 async function commitExtras(trial: Trial, before: StoredOrder, text: string): Promise<StoredOrder> {
   const after = { ...before, version: before.version + 1, extrasJson: text };
   assert.equal(await trial.backend.commit({ before, after, ended: null, delivery: "end" }), "committed");
   return after;
 }
 
-/** Extras of so many bytes, of characters of one to four. */
+/** Makes extras of this size in bytes. The character may take one to four bytes. */
 function textOf(bytes: number, character: string): string {
   const room = bytes - Buffer.byteLength('{"x":""}');
   const wide = character.repeat(Math.floor(room / Buffer.byteLength(character)));

@@ -3,7 +3,7 @@ import { CauceError } from "../../core/errors.ts";
 import { contractActor, movedTo } from "./orders.ts";
 import { both, type Case, idsOf, needs, placedOrder } from "./trial.ts";
 
-/** 1. An answer means it is stored. */
+/** 1. A change that was answered is stored. */
 export const stored: readonly Case[] = [
   both("a placed order reads back whole", async (trial) => {
     const createdAt = trial.clock.now();
@@ -94,7 +94,7 @@ export const stored: readonly Case[] = [
   }),
   both("the largest data reads back", async (trial) => {
     const { dataBytesMax } = trial.backend.limits;
-    // Two bytes each in UTF-8, so that a limit in characters shows.
+    // Each character takes two bytes in UTF-8, so a limit that counts characters fails.
     const wide = "ñ".repeat(Math.floor((dataBytesMax - 4) / 2));
     const dataJson = `"${wide}${"x".repeat(dataBytesMax - 2 - 2 * wide.length)}"`;
     assert.equal(Buffer.byteLength(dataJson), dataBytesMax);
@@ -125,7 +125,7 @@ export const stored: readonly Case[] = [
   ),
   needs(
     "crashing",
-    both("what was acknowledged outlives a crash", async (trial) => {
+    both("acknowledged placings and changes outlive a crash", async (trial) => {
       const order = await trial.place();
       const moved = await trial.handle(order, movedTo("priced", { price: 5 }));
       const other = await trial.place({ group: "c-1" });
@@ -136,10 +136,10 @@ export const stored: readonly Case[] = [
   ),
   needs(
     "crashing",
-    both("what was acknowledged outlives a crash amid other placings", async (trial) => {
+    both("acknowledged placings outlive a crash during other placings", async (trial) => {
       const acknowledged: string[] = [];
       const { backend } = trial;
-      // What the crash cuts off was not acknowledged, and its outcome is nobody's business.
+      // The crash cuts off placings that were not acknowledged. They may be stored or lost.
       const place = async () => {
         const { id } = placedOrder(await backend.place(trial.newOrder()));
         acknowledged.push(id);

@@ -64,7 +64,7 @@ export const fenced: readonly Case[] = [
   }),
   both("a commit of an order that is not there is stale, and does not make it", async (trial) => {
     const order = await trial.place();
-    // The front of the id, since a backend may find its orders by a part of it.
+    // This changes the front of the id, since a backend may find its orders by a part of it.
     const id = `${order.id.startsWith("0") ? "1" : "0"}${order.id.slice(1)}`;
     const change = trial.change({ ...order, id }, movedTo("priced"));
     assert.equal(await trial.backend.commit(change), "stale");
@@ -82,7 +82,7 @@ export const fenced: readonly Case[] = [
     const write = async () => {
       for (;;) {
         const order = await trial.get(id);
-        // No outcome that `decide` knows leaves a waiting order where it is, so this change is made by hand.
+        // No outcome of `decide` leaves a waiting order in its status, so the case makes this change itself.
         const results = { ...JSON.parse(order.resultsJson), [`n${order.version}`]: order.version };
         const after = { ...order, version: order.version + 1, resultsJson: JSON.stringify(results) };
         const change = { before: order, after, ended: null, delivery: "end" } as const;

@@ -6,7 +6,7 @@ import { both, type Case, idsOf, needs, type Trial } from "./trial.ts";
 const shortSeconds = 1;
 const shortMilliseconds = shortSeconds * 1_000;
 
-/** 5. At least once delivered, at most once applied. */
+/** 5. A visit is delivered at least once and applied at most once. */
 export const once: readonly Case[] = [
   both("receivers at the same time never share a delivery, and miss none", async (trial) => {
     const orders = await Promise.all(Array.from({ length: 40 }, () => trial.place()));
@@ -35,12 +35,12 @@ export const once: readonly Case[] = [
     await trial.settles("five receives, three of them with a delivery", collected);
     assert.deepEqual(idsOf(taken).sort(), idsOf(orders).sort());
   }),
-  both("what is in flight comes to no other receiver", async (trial) => {
+  both("a delivery in flight comes to no other receiver", async (trial) => {
     await trial.place();
     await trial.receiveOne("received");
     await trial.receiveNothing("received");
   }),
-  both("max is never passed", async (trial) => {
+  both("a receive never gives more than `max` deliveries", async (trial) => {
     await Promise.all(Array.from({ length: 5 }, () => trial.place()));
     const options = { status: "received", leaseSeconds: 60, waitSeconds: 0 };
     const two = await trial.eventually("a first delivery", async () => {
@@ -117,11 +117,11 @@ export const once: readonly Case[] = [
     assert.deepEqual([second.orderId, second.visit], [order.id, 0]);
     await trial.backend.settle(first, { verdict: "done" });
     await trial.backend.settle(first, { verdict: "again", notBefore: 0 });
-    // Lost to the first's `done` it would never come, and freed by its `again` too early.
+    // The first's `done` must not remove the second delivery, and its `again` must not free it before its time.
     const third = await trial.receiveWithin("received", { notBefore: leasedAt + shortMilliseconds });
     assert.deepEqual([third.orderId, third.redelivered], [order.id, true]);
   }),
-  both("settling after the lease has run out leaves the delivery of whoever has it now alone", async (trial) => {
+  both("settling after the lease has run out leaves the next worker's delivery alone", async (trial) => {
     await trial.place();
     let leasedAt = trial.clock.now();
     const late = await trial.receiveOne("received", shortSeconds);

@@ -4,10 +4,10 @@ import { both, type Case, needs } from "./trial.ts";
 
 const shortSeconds = 1;
 const shortMilliseconds = shortSeconds * 1_000;
-/** Longer than setTimeout can wait: its delay overflows at 24.8 days. */
+/** Longer than `setTimeout` can wait: its delay overflows after 24.8 days. */
 const farSeconds = 60 * 86_400;
 
-/** 6. A delivery that is not settled comes back, and one told `again` no earlier than its time. */
+/** 6. A delivery that is not settled comes back. A delivery told `again` comes no earlier than its time. */
 export const leased: readonly Case[] = [
   both("a delivery that is not settled comes back when its lease has run out, as redelivered", async (trial) => {
     const order = await trial.place();
@@ -99,7 +99,7 @@ export const leased: readonly Case[] = [
       const leasedAt = trial.clock.now();
       await trial.receiveOne("received", shortSeconds);
       await trial.reopen();
-      // At once, or when the lease has run out, as the backend can.
+      // The backend may deliver at once, or when the lease has run out.
       const within = { notBefore: leasedAt, by: leasedAt + shortMilliseconds };
       const { orderId, visit } = await trial.receiveWithin("received", within);
       assert.deepEqual([orderId, visit], [order.id, 0]);

@@ -119,7 +119,7 @@ export const nothingDisappears: readonly Case[] = [
       return expired.length === 1 && expired[0]?.id === third.id ? true : undefined;
     });
   }),
-  both("what is overdue later is not overdue now, and the backend says when it will be, or nothing", async (trial) => {
+  both("a wait that expires later is not overdue now, and the backend may say when it will be", async (trial) => {
     const now = trial.clock.now();
     const none = await trial.backend.sweep({ limit: 10 });
     assert.deepEqual(none, { expired: [], redelivered: 0, failed: [], nextCursor: null, nextAt: null });
@@ -160,7 +160,9 @@ export const nothingDisappears: readonly Case[] = [
       (await oldest()) === first.updatedAt ? true : undefined,
     );
     await trial.receive("received", 2);
-    await trial.eventually("nobody, once all are in hand", async () => ((await oldest()) === null ? true : undefined));
+    await trial.eventually("no oldest order, once all are in flight", async () =>
+      (await oldest()) === null ? true : undefined,
+    );
   }),
   needs(
     "crashing",
@@ -188,7 +190,7 @@ async function groupSizes(trial: Trial, expected: readonly number[]): Promise<vo
 
 const counts = ["waiting", "inFlight", "delayed", "failed"] as const;
 
-/** Rows may be missing where every count is 0, and a count may be too low where the row says so. */
+/** Compares depths. A row may be missing if every count is 0. A count may be too low if the row says `atLeast`. */
 async function depths(
   trial: Trial,
   expected: readonly Omit<Depth, "atLeast" | "oldestWaitingAt" | "paused">[],

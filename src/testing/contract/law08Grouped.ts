@@ -6,9 +6,9 @@ import { type Case, fifo, idsOf, needs, standard, superseded, type Trial } from 
 const shortSeconds = 1;
 const shortMilliseconds = shortSeconds * 1_000;
 
-/** 8. In FIFO delivery, within one status, a group's orders are handled one at a time in the order in which they entered it. */
+/** 8. In FIFO delivery, a group's orders are handled one at a time, in the order in which they entered the status. */
 export const grouped: readonly Case[] = [
-  standard("in standard delivery a group holds nobody back", async (trial) => {
+  standard("in standard delivery a group holds no order back", async (trial) => {
     const orders = await placeEach(trial, ["a", "a", "a", "b"]);
     assert.deepEqual(idsOf(await trial.receive("received", 4)).sort(), idsOf(orders).sort());
   }),
@@ -34,7 +34,7 @@ export const grouped: readonly Case[] = [
     assert.deepEqual(taken.sort(), [a?.id, b?.id, c?.id].sort());
     await trial.receiveNothing("received");
   }),
-  fifo("orders without a group hold nobody back", async (trial) => {
+  fifo("orders without a group hold no other order back", async (trial) => {
     const orders = await placeEach(trial, [null, null, "a", null]);
     assert.deepEqual(idsOf(await trial.receive("received", 4)).sort(), idsOf(orders).sort());
   }),
@@ -54,22 +54,19 @@ export const grouped: readonly Case[] = [
     }
     await trial.receiveNothing("priced");
   }),
-  fifo(
-    "an order that is retried later holds back its group and nobody else's, and is still the first",
-    async (trial) => {
-      const [first, second, other] = await placeEach(trial, ["a", "a", "b"]);
-      await trial.receive("received", 2);
-      const failed = await trial.commit(first, failedAttempt("down", shortSeconds));
-      await trial.commit(other, movedTo("done"));
-      const third = await trial.place({ group: "b" });
-      assert.equal((await trial.receiveOne("received")).orderId, third.id);
-      const back = await trial.receiveWithin("received", { notBefore: Number(failed.notBefore) });
-      assert.equal(back.orderId, first.id);
-      await trial.receiveNothing("received");
-      await trial.commit(failed, movedTo("done"));
-      assert.equal((await trial.receiveOne("received")).orderId, second.id);
-    },
-  ),
+  fifo("an order that is retried later holds back its own group alone, and is still the first", async (trial) => {
+    const [first, second, other] = await placeEach(trial, ["a", "a", "b"]);
+    await trial.receive("received", 2);
+    const failed = await trial.commit(first, failedAttempt("down", shortSeconds));
+    await trial.commit(other, movedTo("done"));
+    const third = await trial.place({ group: "b" });
+    assert.equal((await trial.receiveOne("received")).orderId, third.id);
+    const back = await trial.receiveWithin("received", { notBefore: Number(failed.notBefore) });
+    assert.equal(back.orderId, first.id);
+    await trial.receiveNothing("received");
+    await trial.commit(failed, movedTo("done"));
+    assert.equal((await trial.receiveOne("received")).orderId, second.id);
+  }),
   fifo("a delivery told `again` keeps its place before the others of its group", async (trial) => {
     const [first, second] = await placeEach(trial, ["a", "a"]);
     const notBefore = trial.clock.now() + shortMilliseconds;
@@ -89,14 +86,14 @@ export const grouped: readonly Case[] = [
     await trial.commit(first, movedTo("done"));
     assert.equal((await trial.receiveOne("received")).orderId, second.id);
   }),
-  fifo("waiting, failed and final orders hold nobody back", async (trial) => {
+  fifo("waiting, failed and final orders hold no other order back", async (trial) => {
     const [waiting, failing, ending, last] = await placeEach(trial, ["a", "a", "a", "a"]);
     await trial.handle(waiting, movedTo("held"));
     await trial.handle(failing, failedForGood("down"));
     await trial.handle(ending, movedTo("done"));
     await trial.handle(last, movedTo("done"));
   }),
-  fifo("what an operator puts back joins the end of its group", async (trial) => {
+  fifo("an order that an operator retries joins the end of its group", async (trial) => {
     const [first, second, third] = await placeEach(trial, ["a", "a", "a"]);
     const failed = await trial.handle(first, failedForGood("down"));
     const again = await trial.commit(failed, retried);

@@ -5,8 +5,8 @@ import { failedAttempt, failedForGood, movedTo } from "./orders.ts";
 import { both, type Case, superseded, type Trial } from "./trial.ts";
 
 const sweeps = 8;
-/** A backlog that was swept 8 times may have grown by log2(8) messages for each order, and by no more. */
-const deliveriesMost = 1 + Math.log2(sweeps);
+/** A backlog that was swept 8 times may have grown by at most log2(8) messages for each order. */
+const deliveriesMax = 1 + Math.log2(sweeps);
 
 /** 9. A backlog does not multiply. */
 export const backlog: readonly Case[] = [
@@ -24,7 +24,7 @@ export const backlog: readonly Case[] = [
     const { expired, redelivered } = await trial.backend.sweep({ limit: 100 });
     assert.deepEqual([expired, redelivered], [[], 0]);
   }),
-  both("queueing again what is queued adds next to nothing, and the order is handled once", async (trial) => {
+  both("queueing a queued order again adds next to nothing, and the order is handled once", async (trial) => {
     const { stray, order } = await superseded(trial);
     await again(trial, stray, order);
     let deliveries = 0;
@@ -37,12 +37,12 @@ export const backlog: readonly Case[] = [
       emptyLooks = taken.length > 0 ? 0 : emptyLooks + 1;
       return deliveries > 0 && emptyLooks >= 10 ? true : undefined;
     });
-    assert.ok(deliveries <= deliveriesMost, `${deliveries} deliveries of one visit`);
+    assert.ok(deliveries <= deliveriesMax, `${deliveries} deliveries of one visit`);
     await trial.commit(order, movedTo("received"));
     await trial.receiveOne("received");
     await trial.receiveNothing("received");
   }),
-  both("queueing again what is in flight or delayed brings it no earlier", async (trial) => {
+  both("queueing an order again that is in flight or delayed brings it no earlier", async (trial) => {
     const first = await superseded(trial);
     const delayed = await trial.handle(first.order, failedAttempt("down", 3_600));
     const { stray, order: flying } = await superseded(trial);
@@ -65,7 +65,7 @@ export const backlog: readonly Case[] = [
   }),
 ];
 
-/** As many stray deliveries of the visit before as there are sweeps. */
+/** Settles the stray delivery of the visit before as superseded, once for each sweep. */
 async function again(trial: Trial, stray: Delivery, by: StoredOrder): Promise<void> {
   for (let sweep = 0; sweep < sweeps; sweep++) await trial.backend.settle(stray, { verdict: "superseded", by });
 }

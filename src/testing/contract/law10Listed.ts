@@ -5,7 +5,7 @@ import type { StoredOrder } from "../../core/order.ts";
 import { failedAttempt, failedForGood, movedTo } from "./orders.ts";
 import { both, type Case, idsOf, needs, superseded, type Trial } from "./trial.ts";
 
-/** 10. Waiting and final statuses are never delivered. Paging a list neither repeats nor skips while orders are placed. */
+/** 10. Waiting and final orders are never delivered. Paging neither repeats nor skips while orders are placed. */
 export const listed: readonly Case[] = [
   both(
     "waiting and final orders are never delivered, not when a delivery is settled as superseded by them either",
@@ -60,7 +60,7 @@ export const listed: readonly Case[] = [
     );
     await trial.eventually("not paused", async () => ((await isPaused()) ? undefined : true));
   }),
-  both("what is in flight when its status is paused ends as if it were not", async (trial) => {
+  both("a delivery in flight when its status is paused ends as if the status were not paused", async (trial) => {
     const order = await trial.place();
     const delivery = await trial.receiveOne("received");
     await trial.pause("received");
@@ -200,7 +200,7 @@ export const listed: readonly Case[] = [
   ),
 ];
 
-/** The ids of all pages; `between` runs after each page but the last. */
+/** Reads the ids of all pages. `between` runs after each page but the last. */
 async function pages(trial: Trial, query: ListQuery, between?: () => Promise<void>): Promise<string[]> {
   const ids: string[] = [];
   let cursor: string | undefined;
@@ -215,7 +215,7 @@ async function pages(trial: Trial, query: ListQuery, between?: () => Promise<voi
   }
 }
 
-/** The suite's own word, since backends may answer with `matches` of the core: it must not be both judge and judged. */
+/** Decides which orders a filter takes. Backends may use `matches` of the core, so the suite decides it on its own. */
 function fits(order: StoredOrder, query: Omit<ListQuery, "limit">): boolean {
   return (
     (query.status === undefined || order.status === query.status) &&

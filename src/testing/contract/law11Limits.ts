@@ -19,7 +19,7 @@ export const limited: readonly Case[] = [
   both("data that is too large is refused, and nothing is stored", async (trial) => {
     const { dataBytesMax } = trial.backend.limits;
     await refuses(trial, { dataJson: `"${"x".repeat(dataBytesMax - 1)}"` });
-    // Fewer characters than the limit, and more bytes.
+    // The text has fewer characters than the limit, and more bytes.
     await refuses(trial, { dataJson: `"${"漢".repeat(Math.ceil(dataBytesMax / 3))}"` });
   }),
   both("a group key that is too long is refused, and one that just fits is kept", async (trial) => {

@@ -4,7 +4,7 @@ import { CauceError } from "../../core/errors.ts";
 import { failedAttempt, movedTo } from "./orders.ts";
 import { both, type Case, idsOf, needs } from "./trial.ts";
 
-/** 12. Closing leaves nothing behind. After every other case, too, no timer may be left. */
+/** 12. Closing leaves nothing behind. No timer may be left after any case of the suite. */
 export const closed: readonly Case[] = [
   both("closing ends the receives that wait, with nothing", async (trial) => {
     const options = { status: "received", max: 5, leaseSeconds: 60, waitSeconds: 60 };
@@ -41,7 +41,7 @@ export const closed: readonly Case[] = [
   }),
   needs(
     "closing",
-    both("what nobody was given yet is no attempt: after closing it comes as it would have come", async (trial) => {
+    both("a delivery that no worker got is no attempt, and comes after closing as if new", async (trial) => {
       for (const turns of [0, 1, 2, 3]) {
         const orders = Promise.all(Array.from({ length: 5 }, () => trial.place()));
         const wanted = trial.backend.receive({ status: "received", max: 10, leaseSeconds: 60, waitSeconds: 60 });
@@ -51,7 +51,7 @@ export const closed: readonly Case[] = [
         const placed = idsOf(await trial.settles("the placings", orders));
         await trial.settles("close", closed);
         await trial.reopen();
-        // Those that were handed out just before are in flight, and come when their time does.
+        // The deliveries that were handed out just before are in flight, and come when their leases have run out.
         const expected = placed.filter((id) => !handed.has(id));
         for (let seen = 0; seen < expected.length; ) {
           const delivery = await trial.receiveOne("received");

@@ -7,8 +7,8 @@ import type { Actor, StatusKind } from "../../core/order.ts";
 import { final, kindOf, statusOf } from "../../core/workflow.ts";
 
 /**
- * The workflow of the contract suite. `received` marks an order failed when its attempts are used up, `priced` moves
- * it to `dropped`; `parked` expires, `held` waits for ever.
+ * The workflow of the contract suite. When an order's attempts are used up, `received` marks it failed and `priced`
+ * moves it to `dropped`. An order in `parked` expires. An order in `held` waits for ever.
  */
 export const contractWorkflow = defineWorkflow({
   name: "contract",
@@ -28,7 +28,7 @@ export type ContractStatus = keyof typeof contractWorkflow.statuses;
 
 export const movedTo = (to: ContractStatus, results?: object): Outcome => ({ kind: "moved", to, results });
 
-/** A failed attempt, with another one `delaySeconds` later. */
+/** A failed attempt. The next attempt may begin `delaySeconds` later. */
 export const failedAttempt = (message: string, delaySeconds: number): Outcome => ({
   kind: "failed",
   code: "handler_failed",
@@ -36,7 +36,7 @@ export const failedAttempt = (message: string, delaySeconds: number): Outcome =>
   delaySeconds,
 });
 
-/** A failed attempt after which no other can help. */
+/** A failed attempt without a next attempt. */
 export const failedForGood = (message: string): Outcome => ({
   kind: "failed",
   code: "handler_failed",
@@ -53,12 +53,12 @@ export const requested = (to: ContractStatus, key?: string): Outcome =>
 export interface OrderOptions {
   /** Default `received`. */
   readonly status?: string;
-  /** Default: as the contract's workflow says, and handled for a status that it does not know. */
+  /** Default: the kind in the contract's workflow. A status that it does not know is handled. */
   readonly kind?: StatusKind;
   /** Default `{"n":1}`. */
   readonly dataJson?: string;
   readonly group?: string | null;
-  /** An idempotency key; the content's hash is that of `dataJson`. */
+  /** An idempotency key. The hash of the content is the hash of `dataJson`. */
   readonly key?: string;
   readonly expiresAt?: number | null;
   readonly extrasJson?: string | null;
@@ -66,7 +66,7 @@ export interface OrderOptions {
 
 export const contractActor: Actor = { runtime: "node", name: "contract", requestId: "request-1", messageId: null };
 
-/** An order to place now, in milliseconds since 1970. */
+/** Makes an order to place at `now`, in milliseconds since 1970. */
 export function newOrder(now: number, options: OrderOptions = {}): NewOrder {
   const { status = "received", kind, dataJson = '{"n":1}', group = null, key } = options;
   const { expiresAt = null, extrasJson = null } = options;

@@ -6,7 +6,7 @@ import { both, type Case, idsOf, needs, placedOrder, type Trial } from "./trial.
 const gone = { removed: 1, nextCursor: null };
 const none = { removed: 0, nextCursor: null };
 
-/** 7, of removal: only what is final is ever removed, and then all of it. */
+/** 7, of removal: only final orders are ever removed, and nothing of a removed order is left. */
 export const removal: readonly Case[] = [
   both(
     "a final order is removed: nothing finds it any more, and it cannot be removed or changed again",
@@ -28,7 +28,7 @@ export const removal: readonly Case[] = [
   both("an id that no order has is not found, whatever it looks like", async (trial) => {
     const order = await finish(trial);
     const last = order.id.at(-1) === "0" ? "1" : "0";
-    for (const id of ["", "nobody", `${order.id.slice(0, -1)}${last}`, `${order.id}0`]) {
+    for (const id of ["", "unknown", `${order.id.slice(0, -1)}${last}`, `${order.id}0`]) {
       assert.deepEqual(await trial.backend.remove({ id }), none, id);
     }
     assert.deepEqual(await trial.get(order.id), order);
@@ -52,7 +52,7 @@ export const removal: readonly Case[] = [
     assert.deepEqual(await seen(), before);
     await trial.handle(queued, movedTo("done"));
   }),
-  both("an idempotency key lasts as long as its order: after removal it places anew", async (trial) => {
+  both("an idempotency key lasts as long as its order: after removal it places a new order", async (trial) => {
     const first = await finish(trial, { key: "k", dataJson: '{"n":1}' });
     const repeat = await trial.backend.place(trial.newOrder({ key: "k", dataJson: '{"n":1}' }));
     assert.equal(repeat.outcome, "repeated");
@@ -127,12 +127,12 @@ export const removal: readonly Case[] = [
   ),
 ];
 
-/** An order that has come to a final status. */
+/** Places an order and moves it to a final status. */
 async function finish(trial: Trial, options: OrderOptions = {}): Promise<StoredOrder> {
   return trial.commit(await trial.place({ status: "held", ...options }), requested("done"));
 }
 
-/** One order of each kind that must stay; the first is in the queue. */
+/** Makes one order of each kind that must stay. The first order is queued. */
 async function unfinished(trial: Trial): Promise<StoredOrder[]> {
   const [delayed, failed, flying] = [await trial.place(), await trial.place(), await trial.place()];
   await trial.receive("received", 3);
@@ -146,7 +146,7 @@ async function unfinished(trial: Trial): Promise<StoredOrder[]> {
   ];
 }
 
-/** Removes page by page, and gives how many. */
+/** Removes page by page. Returns the number of removed orders. */
 async function removeAll(trial: Trial, before: number): Promise<number> {
   let all = 0;
   let cursor: string | undefined;

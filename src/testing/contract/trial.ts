@@ -21,7 +21,7 @@ import {
   type OrderOptions,
 } from "./orders.ts";
 
-/** What one case tries a backend with. */
+/** The means by which one case tries a backend. */
 export interface Trial {
   /** The backend as it is open now. */
   readonly backend: LocatedBackend;
@@ -33,24 +33,24 @@ export interface Trial {
   reopen(): Promise<void>;
   /** Drops the backend as SIGKILL would and opens its store again. */
   crash(): Promise<void>;
-  /** Lets time pass. */
+  /** Lets this time pass. */
   pass(seconds: number): Promise<void>;
 
   newOrder(options?: OrderOptions): NewOrder;
   /** Places an order that must be new. */
   place(options?: OrderOptions): Promise<StoredOrder>;
   get(id: string): Promise<StoredOrder>;
-  /** The change that the engine would commit. */
+  /** Makes the change that the engine would commit. */
   change(order: StoredOrder, outcome: Outcome): Change;
-  /** Commits that change, made for `delivery` where one is given. It must not be stale. Returns the order after. */
+  /** Commits that change, for `delivery` if one is given. The commit must not be stale. Returns the order after it. */
   commit(order: StoredOrder, outcome: Outcome, delivery?: Delivery): Promise<StoredOrder>;
 
-  /** Receives so many deliveries of a status, which must be due, and no more. Their leases last 60 s unless told. */
+  /** Receives exactly `count` deliveries (default 1) of a status, which must be due. Their leases default to 60 s. */
   receive(status: string, count?: number, leaseSeconds?: number): Promise<Delivery[]>;
   receiveOne(status: string, leaseSeconds?: number): Promise<Delivery>;
-  /** Fails when a delivery of the status comes now. */
+  /** Fails if a delivery of the status comes now. */
   receiveNothing(status: string): Promise<void>;
-  /** Lets time pass until the next delivery, which must come between these two times. */
+  /** Lets time pass until the next delivery, which must come within `within`. */
   receiveWithin(status: string, within: Within, leaseSeconds?: number): Promise<Delivery>;
   /** Receives one delivery, which must be this order's, and commits the outcome for that delivery. */
   handle(order: StoredOrder, outcome: Outcome): Promise<StoredOrder>;
@@ -60,9 +60,9 @@ export interface Trial {
   pause(status: string): Promise<void>;
   resume(status: string): Promise<void>;
 
-  /** Lists, page by page, until so many orders are there: a list may be a little behind. */
+  /** Lists page by page until the list has `count` orders, since a list may be a little behind. */
   list(query: Omit<ListQuery, "limit" | "cursor">, count: number): Promise<StoredOrder[]>;
-  /** Asks until the answer is no longer undefined: what should be there may take a turn of the event loop. */
+  /** Asks until the answer is no longer undefined, since a change may take a turn of the event loop. */
   eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T>;
   /** Waits for a promise that must settle without time passing. */
   settles<T>(what: string, promise: Promise<T>): Promise<T>;
@@ -73,7 +73,7 @@ export interface Trial {
 export interface Within {
   /** Milliseconds since 1970. */
   readonly notBefore: number;
-  /** Give or take the accuracy of the backend's timing. Default: `notBefore`. */
+  /** The latest time, plus the accuracy of the backend's timing. Default: `notBefore`. */
   readonly by?: number;
 }
 
@@ -84,13 +84,13 @@ export interface TrialOptions {
   readonly delivery: DeliveryMode;
   readonly clock: Clock;
   readonly timers: () => number;
-  /** Moves a fake clock; undefined when time passes by itself. */
+  /** Moves a fake clock. Undefined if time passes by itself. */
   readonly advance: ((seconds: number) => void) | undefined;
   readonly patienceSeconds: number;
 }
 
 const longLeaseSeconds = 60;
-/** How long one look for what should not be there lasts, where time passes by itself. */
+/** How long one look for an unwanted delivery lasts, if time passes by itself. */
 const lookSeconds = 0.2;
 const looks = 10;
 
@@ -120,9 +120,9 @@ export function createTrial(options: TrialOptions): Trial {
 interface Waits extends Pick<Trial, "pass" | "eventually" | "settles" | "settlesInTime"> {
   readonly clock: Clock;
   readonly advance: TrialOptions["advance"];
-  /** Lets the backend work, and no time pass where the clock is fake. */
+  /** Lets the backend work. No time passes on a fake clock. */
   turn(): Promise<void>;
-  /** Whether there is still time, from the call on. */
+  /** Starts the patience. The result says whether there is still time. */
   patience(): () => boolean;
 }
 
@@ -289,7 +289,7 @@ function deliverySteps(
   };
 }
 
-/** The order of a placing that must have been new. */
+/** Returns the order of a placing, which must have been new. */
 export function placedOrder(placed: Placed): StoredOrder {
   if (placed.outcome !== "placed") assert.fail(`a new order was told "${placed.outcome}"`);
   return placed.order;
@@ -299,7 +299,7 @@ export function idsOf(items: readonly { readonly id: string }[] | readonly { rea
   return items.map((item) => ("id" in item ? item.id : item.orderId));
 }
 
-/** What a store outlives: nothing at all, a clean close, or also a process that is killed. */
+/** What a store outlives: nothing, a clean close, or a clean close and a process that is killed. */
 export type Survives = "nothing" | "closing" | "crashing";
 
 /** One case of the contract, before it is bound to a backend. */
@@ -321,12 +321,12 @@ export const standard = (name: string, run: Case["run"]): Case => ({ name, run, 
 /** A case for FIFO delivery alone. */
 export const fifo = (name: string, run: Case["run"]): Case => ({ name, run, only: "fifo" });
 
-/** The case, for stores that outlive so much. */
+/** Runs the case only for stores that outlive this. */
 export const needs = (outlives: Survives, each: Case): Case => ({ ...each, needs: outlives });
 
 /**
- * A new order that a commit has moved from `received` on (default: to `priced`, where its delivery waits), and the
- * delivery which that commit consumed: as one that a queue brought twice, and a worker sees too late.
+ * Places an order and moves it from `received` with a commit (default: to `priced`, where its next delivery waits).
+ * Returns the order and the delivery of `received`, like a delivery that came twice and that a worker sees too late.
  */
 export async function superseded(
   trial: Trial,

@@ -1,21 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { type Batcher, type BatcherOptions, createBatcher } from "../../../src/backend/aws/batcher.ts";
+import { type Batcher, createBatcher } from "../../../src/backend/aws/clients.ts";
 
 /** Makes a batcher whose turns and waits pass when the test says so, and notes its calls. */
 function gathering(
   t: TestContext,
-  send: BatcherOptions<string, string>["send"] = async (items) => items.map((value) => ({ value })),
-  most = 3,
+  send: Parameters<typeof createBatcher<string, string>>[1] = async (items) => items.map((value) => ({ value })),
+  max = 3,
 ): { batcher: Batcher<string, string>; calls: string[][]; pass(milliseconds: number): void } {
   t.mock.timers.enable({ apis: ["setImmediate", "setTimeout"] });
   const calls: string[][] = [];
-  const batcher = createBatcher<string, string>({
-    most,
-    send: (items) => {
-      calls.push([...items]);
-      return send(items);
-    },
+  const batcher = createBatcher<string, string>(max, (items) => {
+    calls.push([...items]);
+    return send(items);
   });
   return { batcher, calls, pass: (milliseconds) => t.mock.timers.tick(milliseconds) };
 }
@@ -98,7 +95,7 @@ describe("a batcher", () => {
     assert.deepEqual(calls, []);
   });
 
-  it("gives each item its own outcome", async (t) => {
+  it("gives each item its own result", async (t) => {
     const { batcher, pass } = gathering(t, async (items) =>
       items.map((item) => (item === "b" ? { error: new Error("not b") } : { value: item.toUpperCase() })),
     );
@@ -125,13 +122,13 @@ describe("a batcher", () => {
     assert.equal(await going, "c");
   });
 
-  it("rejects the items for which a call brought no outcome", async (t) => {
+  it("rejects the items for which a call brought no result", async (t) => {
     const { batcher, pass } = gathering(t, async () => [{ value: "only" }]);
     const all = Promise.allSettled([batcher.add("a"), batcher.add("b")]);
     pass(0);
     const [a, b] = await all;
     assert.deepEqual(a, fulfilled("only"));
-    assert.match(String((b as PromiseRejectedResult).reason), /1 outcomes for 2 items/);
+    assert.match(String((b as PromiseRejectedResult).reason), /1 results for 2 items/);
   });
 });
 

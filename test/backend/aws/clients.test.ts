@@ -26,7 +26,7 @@ describe("the clients", () => {
       server.closeAllConnections();
       server.close();
     });
-    assert.equal(await openTable(clients.dynamo, "t").put({ Item: { id: { S: "a" } } }), true);
+    assert.equal(await openTable(clients.dynamo, "t").put({ id: { S: "a" } }), true);
     assert.equal(tries, 2);
   });
 

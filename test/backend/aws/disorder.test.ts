@@ -149,7 +149,7 @@ describe("queues with copies, disorder and late messages", () => {
         assert.ok(proxy.copies > 100, `${proxy.copies} copies`);
         return;
       }
-      assert.ok(proxy.togetherMost >= 5, `${proxy.togetherMost} of one group at once`);
+      assert.ok(proxy.togetherMax >= 5, `${proxy.togetherMax} of one group at once`);
       assert.deepEqual(overlaps, []);
       for (const status of handled) {
         for (let n = 0; n < customers; n++) {

@@ -18,7 +18,7 @@ export interface DisorderProxy {
   /** How often a receive gave a message again that was in flight or deleted. */
   readonly copies: number;
   /** The largest number of messages of one group that one receive gave. */
-  readonly togetherMost: number;
+  readonly togetherMax: number;
   /** Takes over all messages that the topic has brought by now, so that the next receive chooses among all of them. */
   gather(queueUrl: string): Promise<void>;
   stop(): Promise<void>;
@@ -52,7 +52,7 @@ interface Line {
   readonly waiting: Set<() => void>;
 }
 
-const visibilitySecondsMost = 43_200;
+const visibilitySecondsMax = 43_200;
 const retentionSeconds = 1_209_600;
 /** The share of a standard queue's messages that come again, within `copyLateMilliseconds`. */
 const copyShare = 0.3;
@@ -71,7 +71,7 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
   const sqs = new SQSClient({ endpoint: upstream, region: "us-east-1" });
   const timers = new Set<() => void>();
   let copies = 0;
-  let togetherMost = 0;
+  let togetherMax = 0;
   let stopped = false;
 
   const lineOf = (url: string): Line => {
@@ -138,17 +138,17 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
       });
   };
 
-  const choose = (line: Line, most: number): Held[] => {
+  const choose = (line: Line, max: number): Held[] => {
     const now = clock.now();
     line.held = line.held.filter(({ until }) => until > now);
-    if (!line.fifo) return shuffled(line.held.filter(({ visibleAt }) => visibleAt <= now)).slice(0, most);
+    if (!line.fifo) return shuffled(line.held.filter(({ visibleAt }) => visibleAt <= now)).slice(0, max);
     const blocked = new Set(line.held.filter(({ visibleAt }) => visibleAt > now).map(({ group }) => group));
     const free = line.held.filter(({ group }) => !blocked.has(group));
     const groups = new Map<string | null, Held[]>();
     for (const each of free) groups.set(each.group, [...(groups.get(each.group) ?? []), each]);
-    const chosen = [...groups.values()].flat().slice(0, most);
+    const chosen = [...groups.values()].flat().slice(0, max);
     for (const all of groups.values()) {
-      togetherMost = Math.max(togetherMost, all.filter((each) => chosen.includes(each)).length);
+      togetherMax = Math.max(togetherMax, all.filter((each) => chosen.includes(each)).length);
     }
     return chosen;
   };
@@ -161,8 +161,8 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
     return all;
   };
 
-  const take = (line: Line, most: number, visibilitySeconds: number): Message[] =>
-    choose(line, most).map((held) => {
+  const take = (line: Line, max: number, visibilitySeconds: number): Message[] =>
+    choose(line, max).map((held) => {
       const now = clock.now();
       if (held.copied) copies++;
       if (!line.fifo && !held.copied && random() < copyShare) {
@@ -219,8 +219,8 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
     const held = byReceipt(line, receipt);
     const now = clock.now();
     if (held === undefined || held.visibleAt <= now) return "The message is not available for a change of visibility";
-    if (now + seconds * 1_000 > held.receivedAt + visibilitySecondsMost * 1_000) {
-      return `Total VisibilityTimeout for the message is beyond the limit [${visibilitySecondsMost} seconds]`;
+    if (now + seconds * 1_000 > held.receivedAt + visibilitySecondsMax * 1_000) {
+      return `Total VisibilityTimeout for the message is beyond the limit [${visibilitySecondsMax} seconds]`;
     }
     held.visibleAt = now + seconds * 1_000;
     if (seconds === 0) wake(line);
@@ -300,8 +300,8 @@ export async function startDisorderProxy(options: DisorderOptions): Promise<Diso
     get copies() {
       return copies;
     },
-    get togetherMost() {
-      return togetherMost;
+    get togetherMax() {
+      return togetherMax;
     },
     async gather(queueUrl) {
       while ((await pull(lineOf(queueUrl), 0)) > 0);

@@ -3,11 +3,10 @@ import { type AttributeValue, PutItemCommand, ScanCommand, UpdateItemCommand } f
 import { GetQueueAttributesCommand } from "@aws-sdk/client-sqs";
 import { z } from "zod";
 import type { Clients } from "../../../src/backend/aws/clients.ts";
-import { decodeOrder, type Item } from "../../../src/backend/aws/item.ts";
-import { createParts, inlineBytesMax } from "../../../src/backend/aws/largeFields.ts";
+import type { Item } from "../../../src/backend/aws/item.ts";
+import { inlineBytesMax, orderOf } from "../../../src/backend/aws/largeFields.ts";
 import { openTable } from "../../../src/backend/aws/table.ts";
 import type { DeliveryMode } from "../../../src/backend/port.ts";
-import { systemClock } from "../../../src/core/clock.ts";
 import { defineWorkflow, final, implement } from "../../../src/index.ts";
 import type { Stack } from "./emulators.ts";
 import {
@@ -80,7 +79,7 @@ export interface Cell {
 const order = '"part":{"S":"o"}';
 /** Every kind of call that the product makes. */
 export const kinds = {
-  registry: { action: "BatchGetItem", has: ['"#meta"'] },
+  meta: { action: "BatchGetItem", has: ['"#meta"'] },
   shards: { action: "UpdateItem", has: ["SET shards = :shards"] },
   finals: { action: "UpdateItem", has: ["ADD finals :status"] },
   stored: { action: "PutItem", has: [order] },
@@ -321,8 +320,8 @@ export async function untilEnded(
   const items = await look();
   assert.equal(items.length, 1, "one order");
   const item = items[0] as Item;
-  const large = await createParts(openTable(dynamo, TableName), systemClock()).read(item);
-  const done = decodeOrder(item, large ?? {});
+  const done = await orderOf({ table: openTable(dynamo, TableName) }, item);
+  assert.ok(done, "its large fields stand beside it");
   assert.equal(String(done.version), endedVersion, "nothing happened to it since it ended");
   const way = cell.data?.waits ? ["received", "held", "packed", "sent"] : ["received", "packed", "sent"];
   assert.deepEqual([...done.past.map(({ status }) => status), done.status], way);

@@ -12,7 +12,7 @@ const processKinds = {
   queueArn: { action: "GetQueueAttributes", has: ["QueueArn"] },
 };
 
-const { deleted, hidden, read, received, registry, shards } = kinds;
+const { deleted, hidden, read, received, meta, shards } = kinds;
 const failsOnce = { data: { fails: true } };
 /** The message of a visit that is over comes back, and `settle` deletes it. */
 const comesBack = { first: [{ site: { kind: deleted }, fault: "refused" as const }] };
@@ -21,7 +21,7 @@ const putOff = { first: [{ site: { kind: read }, fault: "refused" as const }] };
 export const rows: readonly Cell[] = [
   ...cells.place,
   { name: "receive", site: { kind: received, has: ["-received-"] } },
-  { name: "receive: the look at the pauses", site: { kind: registry, nth: 2 }, placedAfterSeconds: 5 },
+  { name: "receive: the look at the pauses", site: { kind: meta, nth: 2 }, placedAfterSeconds: 5 },
   ...cells.attempt,
   ...cells.commit,
   { name: "commit: the old message goes", site: { kind: deleted } },
@@ -33,7 +33,7 @@ export const rows: readonly Cell[] = [
   { name: "settle done: the old message goes", site: { kind: deleted }, ...comesBack },
   ...cells.redeliver,
   ...cells.sweep,
-  { name: "start: the table's own item", site: { kind: registry } },
+  { name: "start: the table's own item", site: { kind: meta } },
   { name: "start: the count of shards", site: { kind: shards } },
   { name: "start: the look for a queue", site: { kind: processKinds.queueUrl } },
   { name: "start: the topic's account", site: { kind: processKinds.queueArn } },

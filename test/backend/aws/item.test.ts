@@ -3,8 +3,8 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import {
   attributes,
+  decodeIndexEntry,
   decodeOrder,
-  decodeStanding,
   encodeChanging,
   encodeFixed,
   type Item,
@@ -65,7 +65,7 @@ describe("an order's item", () => {
           Object.entries(item).filter(([name]) => keys.includes(name) || projected.includes(name)),
         );
         const { failure } = order;
-        assert.deepEqual(decodeStanding(entry), {
+        assert.deepEqual(decodeIndexEntry(entry), {
           id: order.id,
           sort: item.so?.S,
           status: order.status,

@@ -1,13 +1,19 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
-import { createList } from "../../../src/backend/aws/index/list.ts";
-import { orderPart, textOf } from "../../../src/backend/aws/item.ts";
-import { createParts, inlineBytesMax } from "../../../src/backend/aws/largeFields.ts";
-import { createOrders, createRemoving } from "../../../src/backend/aws/orders.ts";
-import type { Deliveries } from "../../../src/backend/aws/queue/deliveries.ts";
-import type { Table } from "../../../src/backend/aws/table.ts";
-import { openRegistry } from "../../../src/backend/aws/tableMeta.ts";
-import type { NewOrder } from "../../../src/backend/port.ts";
+import { list } from "../../../src/backend/aws/index/list.ts";
+import { type Item, orderPart, textOf } from "../../../src/backend/aws/item.ts";
+import {
+  inlineBytesMax,
+  orderOf,
+  readOrder,
+  releaseLargeFields,
+  sweepLargeFields,
+} from "../../../src/backend/aws/largeFields.ts";
+import { createOrders, remove } from "../../../src/backend/aws/orders.ts";
+import { createLeases } from "../../../src/backend/aws/queue/inFlight.ts";
+import type { AwsContext } from "../../../src/backend/aws/queue/queue.ts";
+import { openTableMeta, type Table } from "../../../src/backend/aws/table.ts";
+import type { ListQuery, NewOrder } from "../../../src/backend/port.ts";
 import type { Change } from "../../../src/core/decide.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
@@ -20,10 +26,10 @@ const large = (mark: string) => JSON.stringify({ text: mark.padEnd(inlineBytesMa
 /** Gives a table whose process ends before its n-th write. */
 function dyingBefore(table: Table, nth: number): Table {
   let writes = 0;
-  const counted = <In, Out>(call: (input: In) => Promise<Out>) => {
-    return async (input: In): Promise<Out> => {
+  const counted = <In extends unknown[], Out>(call: (...input: In) => Promise<Out>) => {
+    return async (...input: In): Promise<Out> => {
       if (++writes >= nth) throw new Error("the process ended");
-      return call(input);
+      return call(...input);
     };
   };
   return { ...table, put: counted(table.put), update: counted(table.update), erase: counted(table.erase) };
@@ -33,20 +39,25 @@ function dyingBefore(table: Table, nth: number): Table {
 async function ordersOf(t: TestContext) {
   const { table } = await stackOf(t);
   const clock = fakeClock();
-  const registry = await openRegistry(table, clock, 1);
+  const meta = await openTableMeta(table, clock, 1);
   const as = (seen: Table) => {
-    const parts = createParts(seen, clock);
-    const orders = createOrders({
-      ...{ mode: "standard", clock, table: seen, parts, registry },
-      topic: async () => ({ publish: async () => {}, expect: () => () => {} }),
-      deliveries: { seenOf: () => null, consume: async () => {} } as Partial<Deliveries> as Deliveries,
-      lostSecondsOf: () => 60,
-      onUnpublished: (_, error) => assert.fail(String(error)),
-    });
-    const { remove } = createRemoving(seen, registry, parts, orders);
-    return { ...orders, parts, remove, list: createList(seen, registry, orders) };
+    const context = {
+      ...{ mode: "standard", clock, table: seen, meta, leases: createLeases(clock), leaseSeconds: {} },
+      topic: { expect: async () => ({ publish: async () => {}, end: () => {} }) },
+      warn: (fields, message) => assert.fail(`${message} ${JSON.stringify(fields)}`),
+    } as Partial<AwsContext> as AwsContext;
+    return {
+      ...createOrders(context, { dataBytesMax: 390_000, groupBytesMax: 256 }),
+      get: (id: string) => readOrder(context, id),
+      remove: (which: { readonly id: string }) => remove(context, which),
+      list: (query: ListQuery) => list(context, query),
+      sweepParts: () => sweepLargeFields(context),
+      /** The order of an item that was read before. */
+      orderOf: (item: Item) => orderOf(context, item),
+      release: (item: Item) => releaseLargeFields(context, item),
+    };
   };
-  const { place, commit, parts, ...others } = as(table);
+  const { place, commit, ...others } = as(table);
   const placed = async (fields: Partial<NewOrder>): Promise<StoredOrder> => {
     const answer = await place(newOrder(clock, fields));
     assert.ok("order" in answer);
@@ -65,7 +76,7 @@ async function ordersOf(t: TestContext) {
     const shards = await Promise.all(Array.from({ length: 16 }, (_, shard) => itemsOf(`#parts#${shard}`)));
     return shards.flat().length;
   };
-  return { as, table, clock, place, placed, commit, parts, ...others, partsOf, notes };
+  return { as, table, clock, place, placed, commit, ...others, partsOf, notes };
 }
 
 function withResults(before: StoredOrder, resultsJson: string): Change {
@@ -155,23 +166,23 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   });
 
   it("extras are read again where a commit replaced their part during the read", async (t) => {
-    const { table, placed, commit, parts } = await ordersOf(t);
+    const { table, placed, commit, orderOf } = await ordersOf(t);
     const order = await placed({ extrasJson: large("a") });
     const old = await table.read({ id: order.id, part: orderPart });
     assert.ok(old);
-    assert.deepEqual(await parts.read(old), { data: undefined, results: undefined, extras: large("a") });
+    assert.deepEqual(await orderOf(old), order);
     await commit(withExtras(order, large("b")));
-    assert.equal(await parts.read(old), undefined);
+    assert.equal(await orderOf(old), undefined);
   });
 
   it("results are read again where a commit replaced their part during the read", async (t) => {
-    const { as, table, placed, commit, parts } = await ordersOf(t);
+    const { as, table, placed, commit, orderOf } = await ordersOf(t);
     const order = await placed({});
     await commit(withResults(order, large("a")));
     const old = await table.read({ id: order.id, part: orderPart });
     assert.ok(old);
     await commit(withResults({ ...order, version: 2 }, large("b")));
-    assert.equal(await parts.read(old), undefined);
+    assert.equal(await orderOf(old), undefined);
     // This process read the order before the change, and reads the part now.
     let late = true;
     const slow = as({
@@ -187,7 +198,7 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   });
 
   it("an order's parts stay when another placing has the same key and other content", async (t) => {
-    const { place, placed, get, clock, parts, partsOf } = await ordersOf(t);
+    const { place, placed, get, clock, sweepParts, partsOf } = await ordersOf(t);
     const keyHash = "ab".repeat(32);
     const keyed = (mark: string): Partial<NewOrder> => ({
       dataJson: large(mark),
@@ -198,21 +209,21 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     assert.equal((await get(id))?.dataJson, large("first"));
     assert.equal((await placed(keyed("first"))).id, id);
     clock.advance(hourSeconds + 1);
-    await parts.sweep();
+    await sweepParts();
     const lasting = (await partsOf(id)).filter(({ secondsToLive }) => secondsToLive === undefined);
     assert.deepEqual(lasting, [{ text: large("first"), secondsToLive: undefined }]);
     assert.equal((await get(id))?.dataJson, large("first"));
   });
 
   it("an order's parts stay when another writer of the same version comes too late", async (t) => {
-    const { placed, commit, get, clock, parts, partsOf, notes } = await ordersOf(t);
+    const { placed, commit, get, clock, sweepParts, partsOf, notes } = await ordersOf(t);
     const order = await placed({});
     const same = [withResults(order, large("won")), withResults(order, large("won"))] as const;
     assert.equal(await commit(same[0]), "committed");
     assert.equal(await commit(same[1]), "stale");
     assert.equal(await commit(withResults(order, large("lost"))), "stale");
     clock.advance(hourSeconds + 1);
-    await parts.sweep();
+    await sweepParts();
     const lasting = (await partsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
     assert.deepEqual(lasting, [{ text: large("won"), secondsToLive: undefined }]);
     assert.equal((await get(order.id))?.resultsJson, large("won"));
@@ -227,12 +238,12 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     // The handler runs again between the sweep's look, when no order names the part, and the sweep's write.
     const sweeper = as({
       ...table,
-      update: async (input) => {
+      update: async (key, input) => {
         assert.equal(await commit(withResults(order, large("a"))), "committed");
-        return table.update(input);
+        return table.update(key, input);
       },
     });
-    await sweeper.parts.sweep();
+    await sweeper.sweepParts();
     const named = (await partsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
     assert.deepEqual(named, [{ text: large("a"), secondsToLive: undefined }]);
     assert.equal((await get(order.id))?.resultsJson, large("a"));
@@ -244,16 +255,16 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     ["after the order's write", 4, [{ text: large("a"), secondsToLive: undefined }]],
   ] as const) {
     it(`the sweep cleans up the parts of a process that died ${step}, an hour later`, async (t) => {
-      const { as, table, placed, clock, get, parts, partsOf, notes } = await ordersOf(t);
+      const { as, table, placed, clock, get, sweepParts, partsOf, notes } = await ordersOf(t);
       const order = await placed({});
       await assert.rejects(as(dyingBefore(table, nth)).commit(withResults(order, large("a"))), /the process ended/);
       const written = await partsOf(order.id);
       assert.equal(await notes(), 1);
       clock.advance(hourSeconds);
-      await parts.sweep();
+      await sweepParts();
       assert.deepEqual([await notes(), await partsOf(order.id)], [1, written]);
       clock.advance(0.001);
-      await parts.sweep();
+      await sweepParts();
       assert.equal(await notes(), 0);
       const seen = (await partsOf(order.id)).map(({ text, secondsToLive }) => ({
         text,
@@ -262,20 +273,20 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
       assert.deepEqual(seen, left);
       assert.equal((await get(order.id))?.resultsJson, nth === 4 ? large("a") : "{}");
       clock.advance(hourSeconds);
-      await parts.sweep();
+      await sweepParts();
       assert.equal((await partsOf(order.id)).length, left.length);
     });
   }
 
   it("the sweep cleans up lost and old parts of extras, and not those that their order names", async (t) => {
-    const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
+    const { as, table, clock, placed, commit, get, sweepParts, partsOf, notes } = await ordersOf(t);
     const order = await placed({ extrasJson: large("a") });
     const dying = (nth: number) => as(dyingBefore(table, nth)).commit(withExtras(order, large(`b${nth}`)));
     await assert.rejects(dying(3), /the process ended/);
     await assert.rejects(dying(4), /the process ended/);
     assert.equal((await partsOf(order.id)).length, 3);
     clock.advance(hourSeconds + 1);
-    await parts.sweep();
+    await sweepParts();
     assert.deepEqual([await notes(), (await get(order.id))?.extrasJson], [0, large("b4")]);
     assert.deepEqual(await partsOf(order.id), [{ text: large("b4"), secondsToLive: undefined }]);
     const kept = await get(order.id);
@@ -284,7 +295,7 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     const results = { ...kept, version: 3, resultsJson: large("results") };
     await assert.rejects(as(dyingBefore(table, 4)).commit(withResults(results, large("newer"))), /the process ended/);
     clock.advance(hourSeconds + 1);
-    await parts.sweep();
+    await sweepParts();
     assert.deepEqual(
       (await partsOf(order.id)).map(({ text, secondsToLive }) => [text, secondsToLive]),
       [
@@ -295,25 +306,25 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   });
 
   it("the sweep cleans up parts that a process replaced and did not delete before it died", async (t) => {
-    const { as, table, clock, placed, commit, get, parts, partsOf, notes } = await ordersOf(t);
+    const { as, table, clock, placed, commit, get, sweepParts, partsOf, notes } = await ordersOf(t);
     const order = await placed({});
     await commit(withResults(order, large("old")));
     const newer = withResults({ ...order, version: 2 }, large("new"));
     await assert.rejects(as(dyingBefore(table, 4)).commit(newer), /the process ended/);
     assert.equal((await partsOf(order.id)).length, 2);
     clock.advance(hourSeconds + 1);
-    await parts.sweep();
+    await sweepParts();
     assert.deepEqual(await partsOf(order.id), [{ text: large("new"), secondsToLive: undefined }]);
     assert.deepEqual([await notes(), (await get(order.id))?.resultsJson], [0, large("new")]);
   });
 
   it("the sweep cleans up the parts of a placing whose process died", async (t) => {
-    const { as, table, clock, parts, notes } = await ordersOf(t);
+    const { as, table, clock, sweepParts, notes } = await ordersOf(t);
     const dying = as(dyingBefore(table, 3));
     await assert.rejects(dying.place(newOrder(clock, { dataJson: large("a") })), /the process ended/);
     assert.equal(await notes(), 1);
     clock.advance(hourSeconds + 1);
-    await parts.sweep();
+    await sweepParts();
     assert.equal(await notes(), 0);
   });
 
@@ -322,14 +333,14 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     ["before its parts", 3, false],
   ] as const) {
     it(`a removal that dies ${step} leaves no order that cannot be read`, async (t) => {
-      const { as, table, clock, placed, get, list, parts, partsOf, notes } = await ordersOf(t);
+      const { as, table, clock, placed, get, list, sweepParts, partsOf, notes } = await ordersOf(t);
       const dataJson = large("data");
       const { id } = await placed({ kind: "final", status: "done", dataJson });
       await assert.rejects(as(dyingBefore(table, nth)).remove({ id }), /the process ended/);
       assert.equal((await get(id))?.dataJson, stands ? dataJson : undefined);
       assert.equal((await list({ limit: 10 })).items.length, stands ? 1 : 0);
       clock.advance(hourSeconds + 1);
-      await parts.sweep();
+      await sweepParts();
       assert.equal(await notes(), 0);
       assert.deepEqual(
         (await partsOf(id)).map(({ secondsToLive }) => secondsToLive !== undefined),
@@ -340,11 +351,11 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   }
 
   it("are all deleted with their order", async (t) => {
-    const { table, placed, commit, parts, partsOf, notes } = await ordersOf(t);
+    const { table, placed, commit, release, partsOf, notes } = await ordersOf(t);
     const order = await placed({ dataJson: large("data"), extrasJson: large("extras") });
     await commit(withResults(order, large("results")));
     assert.equal((await partsOf(order.id)).length, 3);
-    const eraseParts = await parts.release((await table.read({ id: order.id, part: orderPart })) ?? {});
+    const eraseParts = await release((await table.read({ id: order.id, part: orderPart })) ?? {});
     assert.deepEqual([(await partsOf(order.id)).length, await notes()], [3, 3]);
     await eraseParts();
     assert.deepEqual([(await partsOf(order.id)).length, await notes()], [0, 0]);

@@ -32,7 +32,7 @@ describe("the emulator suites on a slow machine", { timeout: limitMilliseconds }
       server.closeAllConnections();
       server.close();
     });
-    assert.equal(await openTable(clients.dynamo, "t").put({ Item: { id: { S: "a" } } }), true);
+    assert.equal(await openTable(clients.dynamo, "t").put({ id: { S: "a" } }), true);
     assert.equal(tries, 1);
     takeBack();
     assert.equal(Object.hasOwn(DynamoDBClient.prototype, "send"), false);

@@ -1,8 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { TestContext } from "node:test";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import type { Flight } from "../../../src/backend/aws/queue/inFlight.ts";
-import type { Queue } from "../../../src/backend/aws/queue/queue.ts";
+import type { Lease } from "../../../src/backend/aws/queue/inFlight.ts";
 import { openTable, type Table } from "../../../src/backend/aws/table.ts";
 import type { NewOrder } from "../../../src/backend/port.ts";
 import type { FakeClock } from "../../../src/testing/fakeClock.ts";
@@ -34,14 +33,12 @@ export function newOrder(clock: FakeClock, fields: Partial<NewOrder> = {}): NewO
   };
 }
 
-/** Makes a message in flight of a queue that is never called. */
-export function flight(url: string, groupId: string | null, fields: Partial<Flight> = {}): Flight {
+/** Makes a lease of a delivery whose queue is never called. */
+export function lease(status: string, groupId: string | null, fields: Partial<Lease> = {}): Lease {
   return {
-    reference: { id: randomUUID(), status: "received", visit: 0 },
-    queue: { url } as Queue,
-    messageId: randomUUID(),
-    receipt: randomUUID(),
-    ...{ receives: 1, groupId, brought: false, receivedAt: 0, leaseEndsAt: Number.POSITIVE_INFINITY },
+    ...{ orderId: randomUUID(), status, visit: 0, notBefore: null, messageId: randomUUID(), receipt: randomUUID() },
+    ...{ receives: 1, redelivered: false, unattended: true, suspect: false, groupId },
+    ...{ deletedByEventSource: false, receivedAt: 0, endsAt: Number.POSITIVE_INFINITY },
     ...fields,
   };
 }

@@ -7,7 +7,7 @@ import { DynamoDBClient, PutItemCommand } from "@aws-sdk/client-dynamodb";
 import { CreateQueueCommand, PurgeQueueCommand, SendMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { encodeRows } from "../../../src/backend/aws/index/depths.ts";
 import { aws } from "../../../src/backend/aws/index.ts";
-import { metaId } from "../../../src/backend/aws/tableMeta.ts";
+import { metaKey } from "../../../src/backend/aws/table.ts";
 import { deploy } from "../../../src/cli/deploy/deploy.ts";
 import { readDeployed } from "../../../src/cli/deploy/deployed.ts";
 import { findCdk, runCdk } from "../../../src/cli/deploy/synth.ts";
@@ -100,11 +100,9 @@ describe("cauce deploy", { concurrency: 1 }, () => {
     // These counts of a sweep moments ago, of a store with many orders, do not include the order above.
     const dynamo = new DynamoDBClient();
     t.after(() => dynamo.destroy());
-    const rows = encodeRows([
-      { kind: "handled", status: "received", standing: 5_000, delayed: 0, oldestAt: 1, failed: 0 },
-    ]);
+    const rows = encodeRows([{ kind: "handled", status: "received", open: 5_000, delayed: 0, oldestAt: 1, failed: 0 }]);
     const Item = {
-      ...{ id: { S: metaId }, part: { S: "counts" }, rows: { S: JSON.stringify(rows) } },
+      ...{ id: { S: metaKey("counts").id }, part: { S: "counts" }, rows: { S: JSON.stringify(rows) } },
       ...{ all: { BOOL: true }, at: { N: String(clock.now()) } },
     };
     await dynamo.send(new PutItemCommand({ TableName: "orders-table-facts", Item }));

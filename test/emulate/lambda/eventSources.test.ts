@@ -7,7 +7,7 @@ import { loadPeers, startEmulators } from "../../../src/emulate/services/emulato
 import { startProxy } from "../../../src/emulate/services/proxy.ts";
 
 it("an event source keeps its function's concurrent invocations within its maximum", async () => {
-  const concurrencyMost = 2;
+  const concurrencyMax = 2;
   const messages = 6;
   const emulators = await startEmulators(await loadPeers(), undefined);
   const proxy = await startProxy(emulators, undefined);
@@ -27,20 +27,20 @@ it("an event source keeps its function's concurrent invocations within its maxim
     }
   };
   let running = 0;
-  let most = 0;
+  let runningMax = 0;
   let done = 0;
   const allDone = Promise.withResolvers<void>();
   const source = startEventSource({
     source: {
       ...{ id: "Source", queueArn: "arn:aws:sqs:us-east-1:000000000000:work", function: "worker" },
-      ...{ batchSize: 1, windowSeconds: 0, concurrencyMost, partial: true },
+      ...{ batchSize: 1, windowSeconds: 0, concurrencyMax, partial: true },
     },
     queueUrl,
     pool: {
       room: async () => {},
       invoke: async () => {
         running++;
-        most = Math.max(most, running);
+        runningMax = Math.max(runningMax, running);
         await othersHadTime();
         running--;
         if (++done === messages) allDone.resolve();
@@ -48,11 +48,11 @@ it("an event source keeps its function's concurrent invocations within its maxim
       },
     },
     ...{ sqs: sqsPackage, proxy },
-    onLine: (line) => assert.fail(line),
+    onLine: (_source, line) => assert.fail(line),
   });
   try {
     await allDone.promise;
-    assert.equal(most, concurrencyMost);
+    assert.equal(runningMax, concurrencyMax);
   } finally {
     await source.close();
     sqs.destroy();

@@ -9,7 +9,7 @@ import { type Chaos, createChaos } from "../../../src/emulate/chaos.ts";
 import { type Emulation, emulate } from "../../../src/emulate/emulate.ts";
 import { emulatorKey, type Hook } from "../../../src/emulate/services/call.ts";
 import { limitMilliseconds } from "../../backend/aws/patience.ts";
-import { assemblyOf, type TemplateParts, workerParts } from "../support.ts";
+import { type TemplateParts, workerParts, writeAssembly } from "../support.ts";
 
 interface Told {
   readonly emulation: Emulation;
@@ -32,7 +32,7 @@ async function withWorker(
   const lines: string[] = [];
   const waiting = new Set<() => void>();
   const emulation = await emulate({
-    assembly: assemblyOf(parts, code),
+    assembly: writeAssembly(parts, code),
     port: 0,
     clock: systemClock(),
     hook,
@@ -77,10 +77,10 @@ describe("an emulated function", { concurrency: true }, () => {
       memory: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE, heap: process.execArgv.join(" "), queue: process.env.QUEUE,
       arn: context.invokedFunctionArn, id: context.awsRequestId, left: context.getRemainingTimeInMillis() <= ${limitMilliseconds} });`;
     await withWorker(code, async ({ emulation }) => {
-      const outcome = await emulation.invoke("worker", {});
-      assert.ok(outcome.ok);
-      const { id, ...told } = JSON.parse(outcome.payload) as Record<string, unknown>;
-      assert.equal(id, outcome.requestId);
+      const result = await emulation.invoke("worker", {});
+      assert.ok(result.ok);
+      const { id, ...told } = JSON.parse(result.payload) as Record<string, unknown>;
+      assert.equal(id, result.requestId);
       assert.deepEqual(told, {
         name: "worker",
         region: "us-east-1",
@@ -95,18 +95,18 @@ describe("an emulated function", { concurrency: true }, () => {
 
   it("gets more processes than there are cores while every process waits", async () => {
     const met = join(mkdtempSync(join(tmpdir(), "cauce-emulate-met-")), "met");
-    const most = availableParallelism() + 1;
+    const processes = availableParallelism() + 1;
     // Each invocation ends once all have started.
     const code = `import { appendFileSync, readFileSync } from "node:fs";
       export const handler = async () => {
         appendFileSync(${JSON.stringify(met)}, "x");
-        while (readFileSync(${JSON.stringify(met)}).length < ${most}) await new Promise((resolve) => setTimeout(resolve, 20));
+        while (readFileSync(${JSON.stringify(met)}).length < ${processes}) await new Promise((resolve) => setTimeout(resolve, 20));
         return process.pid;
       };`;
     const work = async ({ emulation }: Told): Promise<void> => {
-      const outcomes = await Promise.all(Array.from({ length: most }, () => emulation.invoke("worker", {})));
-      assert.equal(new Set(outcomes.map((each) => each.ok && each.payload)).size, most);
-      assert.ok(outcomes.every(({ ok }) => ok));
+      const results = await Promise.all(Array.from({ length: processes }, () => emulation.invoke("worker", {})));
+      assert.equal(new Set(results.map((each) => each.ok && each.payload)).size, processes);
+      assert.ok(results.every(({ ok }) => ok));
     };
     try {
       await withWorker(code, work);
@@ -135,8 +135,8 @@ describe("an emulated function", { concurrency: true }, () => {
     const chaos = createChaos(() => 0.5, { ...calm, kill: 1 });
     const hang = "export const handler = () => new Promise(() => setInterval(() => {}, 1000));";
     const work = async ({ emulation }: Told): Promise<void> => {
-      const outcome = await emulation.invoke("worker", {});
-      assert.ok(!outcome.ok && /signal SIGKILL/.test(outcome.message), JSON.stringify(outcome));
+      const result = await emulation.invoke("worker", {});
+      assert.ok(!result.ok && /signal SIGKILL/.test(result.message), JSON.stringify(result));
       assert.equal(chaos.counts.killed, 1);
     };
     await withWorker(hang, work, { chaos });
@@ -151,16 +151,16 @@ describe("an emulated function", { concurrency: true }, () => {
       assert.ok(!exited.ok && exited.type === "Runtime.ExitError" && exited.message.endsWith("exit status 3"));
     });
     await withWorker("throw new Error('not today')", async ({ emulation }) => {
-      const outcome = await emulation.invoke("worker", {});
-      assert.ok(!outcome.ok && outcome.message === "not today");
+      const result = await emulation.invoke("worker", {});
+      assert.ok(!result.ok && result.message === "not today");
     });
   });
 
   it("ends with its emulator", async () => {
     let pid = 0;
     await withWorker("export const handler = () => process.pid", async ({ emulation }) => {
-      const outcome = await emulation.invoke("worker", {});
-      if (outcome.ok) pid = Number(outcome.payload);
+      const result = await emulation.invoke("worker", {});
+      if (result.ok) pid = Number(result.payload);
       process.kill(pid, 0);
     });
     assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
@@ -251,8 +251,8 @@ describe("every call of a function", () => {
     await withWorker(
       code,
       async ({ emulation }) => {
-        const outcome = await emulation.invoke("worker", {});
-        assert.ok(outcome.ok && outcome.payload === '"AccessDenied"', JSON.stringify(outcome));
+        const result = await emulation.invoke("worker", {});
+        assert.ok(result.ok && result.payload === '"AccessDenied"', JSON.stringify(result));
         assert.deepEqual(seen, ["worker sqs:SendMessage dead", "worker sqs:PurgeQueue work"]);
       },
       { hook },
@@ -271,8 +271,8 @@ describe("every call of a function", () => {
       async ({ emulation, sqs }) => {
         const answers: string[] = [];
         for (const body of ["before", "after", "late"]) {
-          const outcome = await emulation.invoke("worker", { body });
-          answers.push(outcome.ok ? outcome.payload : outcome.message);
+          const result = await emulation.invoke("worker", { body });
+          answers.push(result.ok ? result.payload : result.message);
         }
         assert.deepEqual(answers, ['"failed"', '"failed"', '"sent"']);
         const command = new GetQueueAttributesCommand({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { startGateway } from "../../../src/emulate/lambda/gateway.ts";
-import type { Outcome } from "../../../src/emulate/lambda/runtimeApi.ts";
+import type { InvocationResult } from "../../../src/emulate/lambda/runtimeApi.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 
 const api = { id: "Api", name: "api", routes: [{ key: "$default", function: "worker" }] };
@@ -10,7 +10,7 @@ describe("the gateway", () => {
   it("answers 503 once its function has taken 30 s", async () => {
     const clock = fakeClock();
     const asked = Promise.withResolvers<void>();
-    const never = Promise.withResolvers<Outcome & { readonly requestId: string }>();
+    const never = Promise.withResolvers<InvocationResult>();
     const invoke = () => {
       asked.resolve();
       return never.promise;

@@ -47,9 +47,9 @@ const worker: FunctionResource = {
 };
 const source: SourceResource = {
   ...{ id: "Source", queueArn: arnOf("sqs")("paid"), function: "worker", batchSize: 10, windowSeconds: 0 },
-  ...{ concurrencyMost: 2, partial: true },
+  ...{ concurrencyMax: 2, partial: true },
 };
-const dead = (deadLettersArn: string) => ({ redrive: { deadLettersArn, receivesMost: 3 } });
+const dead = (deadLettersArn: string) => ({ redrive: { deadLettersArn, receivesMax: 3 } });
 const topic = { id: "Topic", name: "topic", arn: topicArn, fifo: false, attributes: {} };
 const fifoTopic = { id: "FifoTopic", name: "topic.fifo", arn: fifoArn, fifo: true, attributes: {} };
 const sound: Stack = {
@@ -121,7 +121,7 @@ describe("the checks of a stack that emulators do not make", () => {
     ],
     [
       "a receive count of none",
-      { queues: [deadQueue, { ...paidQueue, redrive: { deadLettersArn: deadQueue.arn, receivesMost: 0 } }] },
+      { queues: [deadQueue, { ...paidQueue, redrive: { deadLettersArn: deadQueue.arn, receivesMax: 0 } }] },
       /maxReceiveCount is 0/,
     ],
     [

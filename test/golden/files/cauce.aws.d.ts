@@ -2,13 +2,8 @@ import { Message } from "@aws-sdk/client-sqs";
 
 // Exported:
 
-export interface Adopted extends Delivery {
-    readonly suspect: boolean;
-    readonly groupId: string | null;
-}
-
 export interface AwsBackend extends LocatedBackend {
-    adopt(status: string, messages: readonly Message[]): Promise<Adopted[]>;
+    acceptFromEventSource(status: string, messages: readonly Message[]): Promise<Lease[]>;
     isPaused(status: string): Promise<boolean>;
     giveBack(delivery: Delivery): Promise<void>;
 }
@@ -21,6 +16,16 @@ export interface AwsOptions {
     readonly sweepSeconds?: number | undefined;
     readonly pollSeconds?: number | undefined;
     readonly onWarning?: ((fields: Record<string, unknown>, message: string) => void) | undefined;
+}
+
+export interface Lease extends Delivery {
+    readonly receives: number;
+    readonly notBefore: number | null;
+    readonly groupId: string | null;
+    readonly suspect: boolean;
+    readonly deletedByEventSource: boolean;
+    readonly receivedAt: number;
+    readonly endsAt: number;
 }
 
 export interface ResourceNames {

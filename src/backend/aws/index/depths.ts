@@ -1,101 +1,58 @@
 import type { Clock } from "../../../core/clock.ts";
-import type { Backend, DeliveryMode, Depth, FailureGroup } from "../../port.ts";
-import { destroyClients, openClients } from "../clients.ts";
-import type { Standing } from "../item.ts";
-import { resourceNames } from "../names.ts";
-import type { Counts, Queue } from "../queue/queue.ts";
-import { type Key, openTable, type Table } from "../table.ts";
-import { metaId, openRegistry, type Registry } from "../tableMeta.ts";
-import { walkIndex } from "./query.ts";
+import type { Backend, Counts, DeliveryMode, Depth, FailureGroup } from "../../port.ts";
+import { destroyClients } from "../clients.ts";
+import type { IndexEntry } from "../item.ts";
+import type { AwsContext, QueueCounts } from "../queue/queue.ts";
+import { metaKey, openTableContext, type TableContext } from "../table.ts";
+import { indexPages } from "./query.ts";
 
-export interface CountingOptions {
-  readonly mode: DeliveryMode;
-  readonly clock: Clock;
-  readonly table: Table;
-  readonly registry: Registry;
-  /** The handled statuses that have a queue. */
-  readonly handled: readonly string[];
-  readonly queueOf: (status: string) => Promise<Queue>;
-  /** From how many orders on what the sweep kept is taken. Default 1,000. */
-  readonly fewMost?: number | undefined;
-  /** Past so many, a sweep leaves out the rest of a status. Default 10,000. */
-  readonly countMost?: number | undefined;
+/** How many orders of one status there are. A definition may change a status's kind, so a status may have a row of each. */
+export interface DepthRow {
+  readonly kind: "handled" | "waiting";
+  readonly status: string;
+  /** Open orders whose next attempt may begin, or that wait. */
+  readonly open: number;
+  /** Open orders whose next attempt must not begin yet. */
+  readonly delayed: number;
+  /** When the first of the `open` orders changed last, in milliseconds since 1970. */
+  readonly oldestAt: number | null;
+  readonly failed: number;
 }
 
-const keptKey: Key = { id: metaId, part: "counts" };
-const freshSeconds = 5;
-/** So many entries of a partition are counted at once, and so many open and failed orders whenever they are asked for. */
-const page = 1_000;
-/** What a sweep kept is taken for so long, in seconds: one that has stopped says nothing of now. */
-const keptSeconds = 3_600;
+const freshMilliseconds = 5_000;
+/** How many entries one call of DynamoDB looks at. */
+const pageMax = 1_000;
+/** Counting stops at this many orders of a row; `atLeast` says so. */
+const countedMax = 10_000;
+/** Kept counts older than an hour are not used: no sweep runs any more. */
+const keptMilliseconds = 3_600_000;
+
+export type Depths = ReturnType<typeof createDepths>;
 
 /**
- * Depths and failures, asked for once in 5 s at most. While there are few orders they are counted in the index; past
- * that the depths are those that the sweep kept in one item, and the queues' attributes (docs/decisions/0015).
+ * Counts depths and failures, depths once in 5 s at most. Up to `fewMax` orders are counted in the index. Past that,
+ * depths are those that the last sweep kept in an item, joined with the queues' own counts (docs/decisions/0015).
+ * Counting stops at `countMax` orders of a row.
  */
-export interface Counting extends Pick<Backend, "counts"> {
-  /** What a sweep counted of the open orders in one pass over all of them; adds the failed ones. */
-  keep(open: readonly Row[]): Promise<void>;
-  forget(): void;
-}
-
-export function createCounting(options: CountingOptions): Counting {
-  const { mode, clock, table, registry, handled, queueOf, fewMost = page, countMost = countedMost } = options;
+export function createDepths(context: AwsContext, { fewMax = pageMax, countMax = countedMax } = {}) {
+  const { mode, clock, table, meta, leaseSeconds, queueOf } = context;
   let known: { readonly at: number; readonly depths: Promise<Depth[]> } | undefined;
-
-  /** Every entry of these partitions, up to a number of each. */
-  const entriesOf = async (
-    partitions: readonly string[],
-    mostEach: number,
-  ): Promise<{ entries: Standing[]; all: boolean }> => {
-    const found = await Promise.all(
-      partitions.map(async (partition) => {
-        const entries: Standing[] = [];
-        let after: string | undefined;
-        do {
-          const { entries: more, next } = await walkIndex(table, { partition, after, limit: Math.min(mostEach, page) });
-          entries.push(...more);
-          after = next;
-        } while (after !== undefined && entries.length < mostEach);
-        return { entries, all: after === undefined };
-      }),
-    );
-    return { entries: found.flatMap(({ entries }) => entries), all: found.every(({ all }) => all) };
-  };
-  const failedEntries = () => {
-    const partitions = registry.failed();
-    return entriesOf(partitions, Math.ceil(countedMost / partitions.length));
-  };
-
-  const countNow = async (): Promise<Counted> => {
-    const [open, failed] = await Promise.all([entriesOf(registry.open(), page), entriesOf(registry.failed(), page)]);
-    return { rows: tallied([], [...open.entries, ...failed.entries], clock.now()), all: open.all && failed.all };
-  };
-
-  /** What the last full pass kept; undefined where that is few enough to count, or long ago. */
-  const keptCount = async (): Promise<Counted | undefined> => {
-    const item = await table.read(keptKey);
-    const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
-    const orders = rows.reduce((sum, { standing, delayed, failed }) => sum + standing + delayed + failed, 0);
-    if (orders <= fewMost || Number(item?.at?.N) < clock.now() - keptSeconds * 1_000) return undefined;
-    return { rows, all: item?.all?.BOOL === true };
-  };
 
   const count = async (): Promise<Depth[]> => {
     const [, kept, ...queued] = await Promise.all([
-      registry.refresh(),
-      keptCount(),
-      ...handled.map(async (status) => [status, await (await queueOf(status)).counts()] as const),
+      meta.refresh(),
+      readKept(context, fewMax),
+      ...Object.keys(leaseSeconds).map(async (status) => [status, await (await queueOf(status)).counts()] as const),
     ]);
-    const counted = kept ?? (await countNow());
-    return depthsOf({ counted, paused: await registry.paused(), queued: new Map(queued), mode, countMost });
+    const counted = kept ?? (await countNow(context));
+    return depthsOf(counted, await meta.paused(), new Map(queued), mode, countMax);
   };
 
   const depthsNow = (): Promise<Depth[]> => {
-    if (known === undefined || clock.now() - known.at >= freshSeconds * 1_000) {
+    if (known === undefined || clock.now() - known.at >= freshMilliseconds) {
       const depths = count();
       known = { at: clock.now(), depths };
-      // A count that failed is no answer for the next five seconds.
+      // After a count that failed, the next call counts again at once.
       depths.catch(() => {
         known = undefined;
       });
@@ -104,195 +61,205 @@ export function createCounting(options: CountingOptions): Counting {
   };
 
   const failuresNow = async (): Promise<FailureGroup[]> => {
-    await registry.refresh();
-    return failureGroups((await failedEntries()).entries);
+    await meta.refresh();
+    return failureGroups((await failedEntries(context)).entries);
   };
 
   return {
-    async counts(asked) {
+    async counts(asked: Parameters<Backend["counts"]>[0]): Promise<Counts> {
       const [depths, failures] = await Promise.all([
         asked.depths ? depthsNow() : [],
         asked.failures ? failuresNow() : [],
       ]);
       return { depths, failures };
     },
-    forget() {
-      known = undefined;
-    },
-    async keep(open) {
+    /** Keeps what a full pass of the sweep counted of the open orders, and counts the failed ones. */
+    async keep(open: readonly DepthRow[]): Promise<void> {
       const now = clock.now();
-      const { entries, all } = await failedEntries();
+      const { entries, all } = await failedEntries(context);
+      const { id, part } = metaKey("counts");
       await table.put({
-        Item: {
-          id: { S: keptKey.id },
-          part: { S: keptKey.part },
-          rows: { S: JSON.stringify(encodeRows(tallied(open, entries, now))) },
-          all: { BOOL: all },
-          at: { N: String(now) },
-        },
+        id: { S: id },
+        part: { S: part },
+        rows: { S: JSON.stringify(encodeRows(countInto(open, entries, now))) },
+        all: { BOOL: all },
+        at: { N: String(now) },
       });
+    },
+    /** Whether so many orders of a row were counted that the sweep leaves the rest out. */
+    isFull: (row: DepthRow): boolean => row.open + row.delayed > countMax,
+    /** Makes the next call count, though the last count is less than 5 s old. */
+    forget(): void {
+      known = undefined;
     },
   };
 }
 
-export interface Counted {
-  readonly rows: readonly Row[];
-  /** Nothing was left out, but of rows that are full. */
+/** What was counted. `all`: nothing was left out, except of rows that are full. */
+export interface CountedRows {
+  readonly rows: readonly DepthRow[];
   readonly all: boolean;
 }
 
-export interface CountedAndQueued {
-  readonly counted: Counted;
-  readonly paused: ReadonlySet<string>;
-  readonly queued: ReadonlyMap<string, Counts>;
-  readonly mode: DeliveryMode;
-  readonly countMost: number;
+/** The counts that the last full pass of a sweep kept; undefined where they are few enough to count, or too old. */
+async function readKept({ table, clock }: TableContext, fewMax: number): Promise<CountedRows | undefined> {
+  const item = await table.read(metaKey("counts"));
+  const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
+  const orders = rows.reduce((sum, { open, delayed, failed }) => sum + open + delayed + failed, 0);
+  if (orders <= fewMax || Number(item?.at?.N) < clock.now() - keptMilliseconds) return undefined;
+  return { rows, all: item?.all?.BOOL === true };
 }
 
-export function depthsOf({ counted, paused, queued, mode, countMost }: CountedAndQueued): Depth[] {
-  const rowOf = (kind: Depth["kind"], status: string): Row =>
-    counted.rows.find((row) => row.kind === kind && row.status === status) ?? emptyRow(kind, status);
+async function countNow(context: TableContext): Promise<CountedRows> {
+  const { meta, clock } = context;
+  const [open, failed] = await Promise.all([
+    entriesOf(context, meta.open(), pageMax),
+    entriesOf(context, meta.failed(), pageMax),
+  ]);
+  return { rows: countInto([], [...open.entries, ...failed.entries], clock.now()), all: open.all && failed.all };
+}
+
+function failedEntries(context: TableContext) {
+  const partitions = context.meta.failed();
+  return entriesOf(context, partitions, Math.ceil(countedMax / partitions.length));
+}
+
+/** Reads the entries of these partitions, up to `max` of each. `all`: no entry was left out. */
+async function entriesOf(
+  { table }: TableContext,
+  partitions: readonly string[],
+  max: number,
+): Promise<{ readonly entries: readonly IndexEntry[]; readonly all: boolean }> {
+  const found = await Promise.all(
+    partitions.map(async (partition) => {
+      const entries: IndexEntry[] = [];
+      for await (const page of indexPages(table, { partition, limit: Math.min(max, pageMax) })) {
+        entries.push(...page.entries);
+        if (entries.length >= max) return { entries, all: page.next === undefined };
+      }
+      return { entries, all: true };
+    }),
+  );
+  return { entries: found.flatMap(({ entries }) => entries), all: found.every(({ all }) => all) };
+}
+
+/** Joins what was counted with the pauses, and with the queues' own counts by status. */
+export function depthsOf(
+  counted: CountedRows,
+  paused: ReadonlySet<string>,
+  queued: ReadonlyMap<string, QueueCounts>,
+  mode: DeliveryMode,
+  countMax: number,
+): Depth[] {
+  const rowOf = (status: string): DepthRow =>
+    counted.rows.find((row) => row.kind === "handled" && row.status === status) ?? emptyRow("handled", status);
   const messages = [...queued].filter(([, { waiting, inFlight }]) => waiting + inFlight > 0).map(([status]) => status);
   const handled = counted.rows.filter(({ kind }) => kind === "handled").map(({ status }) => status);
   const rows = [
     ...counted.rows.filter(({ kind }) => kind === "waiting"),
-    ...[...new Set([...handled, ...paused, ...messages])].map((status) => rowOf("handled", status)),
+    ...[...new Set([...handled, ...paused, ...messages])].map(rowOf),
   ];
   return rows
     .map((row): Depth => {
-      const { kind, status, standing, delayed, oldestAt, failed } = row;
-      // A waiting status has no queue, and one that left the definition none that is known.
-      const { waiting, inFlight } = (kind === "handled" ? queued.get(status) : undefined) ?? {
-        waiting: standing,
-        inFlight: 0,
-      };
+      const { kind, status, open, delayed, oldestAt, failed } = row;
+      const isHandled = kind === "handled";
+      // A waiting status has no queue, and the queue of a status that left the definition is not known.
+      const { waiting, inFlight } = (isHandled && queued.get(status)) || { waiting: open, inFlight: 0 };
       return {
         ...{ status, kind, waiting, delayed, failed },
-        // In FIFO what is put off is a message in flight, with its group behind it.
+        // In FIFO delivery a message that is put off counts as in flight.
         inFlight: mode === "fifo" ? Math.max(0, inFlight - delayed) : inFlight,
-        oldestWaitingAt: kind === "handled" && waiting > 0 ? oldestAt : null,
-        paused: kind === "handled" && paused.has(status),
-        atLeast: !counted.all || isFull(row, countMost),
+        oldestWaitingAt: isHandled && waiting > 0 ? oldestAt : null,
+        paused: isHandled && paused.has(status),
+        atLeast: !counted.all || open + delayed > countMax,
       };
     })
     .sort((x, y) => (x.status < y.status ? -1 : 1));
 }
 
-function emptyRow(kind: Row["kind"], status: string): Row {
-  return { kind, status, standing: 0, delayed: 0, oldestAt: null, failed: 0 };
+function emptyRow(kind: DepthRow["kind"], status: string): DepthRow {
+  return { kind, status, open: 0, delayed: 0, oldestAt: null, failed: 0 };
 }
 
-export function failureGroups(entries: readonly Standing[]): FailureGroup[] {
-  const groups = new Map<string, { -readonly [Field in keyof FailureGroup]: FailureGroup[Field] }>();
+export function failureGroups(entries: readonly IndexEntry[]): FailureGroup[] {
+  const groups = new Map<string, FailureGroup>();
   for (const { status, failure } of entries) {
     if (failure === null) continue;
     const { fingerprint, message, at } = failure;
-    const group = groups.get(`${status} ${fingerprint}`);
-    if (group === undefined) {
-      groups.set(`${status} ${fingerprint}`, { status, fingerprint, message, count: 1, firstAt: at, lastAt: at });
-      continue;
-    }
-    group.count++;
-    group.firstAt = Math.min(group.firstAt, at);
-    if (at >= group.lastAt) {
-      group.lastAt = at;
-      group.message = message;
-    }
+    const key = `${status} ${fingerprint}`;
+    const { count, firstAt, lastAt, ...group } = groups.get(key) ?? {
+      ...{ status, fingerprint, message, count: 0, firstAt: at, lastAt: at },
+    };
+    groups.set(key, {
+      ...group,
+      message: at >= lastAt ? message : group.message,
+      count: count + 1,
+      firstAt: Math.min(firstAt, at),
+      lastAt: Math.max(lastAt, at),
+    });
   }
   return [...groups.values()].sort((x, y) => y.count - x.count || y.lastAt - x.lastAt);
 }
 
-/** How many orders stand in one status. A definition may change a status's kind, so both kinds may have a row. */
-export interface Row {
-  readonly kind: "handled" | "waiting";
-  readonly status: string;
-  /** Open, and not put off. */
-  readonly standing: number;
-  /** Open, and not before a time. */
-  readonly delayed: number;
-  /** When the one of `standing` changed that did so first, in milliseconds since 1970. */
-  readonly oldestAt: number | null;
-  readonly failed: number;
-}
-
-/** So many of a row are counted; past that its counts are lower bounds. */
-export const countedMost = 10_000;
-
-/** The rows with these entries counted too, open or failed ones. */
-export function tallied(rows: readonly Row[], entries: readonly Standing[], now: number): Row[] {
-  const all = new Map<string, { -readonly [Field in keyof Row]: Row[Field] }>();
+/** Counts entries of open or failed orders, and adds them to copies of the rows. */
+export function countInto(rows: readonly DepthRow[], entries: readonly IndexEntry[], now: number): DepthRow[] {
+  const all = new Map<string, { -readonly [Field in keyof DepthRow]: DepthRow[Field] }>();
   for (const row of rows) all.set(`${row.kind} ${row.status}`, { ...row });
-  for (const { status, kind: stood, notBefore, updatedAt, failure } of entries) {
-    const kind = stood === "waiting" ? "waiting" : "handled";
+  for (const entry of entries) {
+    const { status, notBefore, updatedAt, failure } = entry;
+    const kind = entry.kind === "waiting" ? "waiting" : "handled";
     const key = `${kind} ${status}`;
-    const row = all.get(key) ?? { kind, status, standing: 0, delayed: 0, oldestAt: null, failed: 0 };
+    const row = all.get(key) ?? { ...emptyRow(kind, status) };
     all.set(key, row);
     if (failure !== null) row.failed++;
     else if (kind === "handled" && (notBefore ?? 0) > now) row.delayed++;
     else {
-      row.standing++;
+      row.open++;
       row.oldestAt = Math.min(row.oldestAt ?? updatedAt, updatedAt);
     }
   }
   return [...all.values()];
 }
 
-/** Whether so many of its open orders are counted that the rest need not be. */
-export function isFull({ standing, delayed }: Row, most: number): boolean {
-  return standing + delayed > most;
+/** Encodes rows as short as may be, for a sweep's cursor and for an item of the table. */
+export function encodeRows(rows: readonly DepthRow[]): unknown[][] {
+  return rows.map(({ kind, status, open, delayed, oldestAt, failed }) => {
+    return [kind, status, open, delayed, oldestAt, failed];
+  });
 }
 
-/** As short as it may be: a sweep's cursor and an item of the table hold it. */
-export function encodeRows(rows: readonly Row[]): unknown[][] {
-  return rows.map(({ kind, status, standing, delayed, oldestAt, failed }) => [
-    kind,
-    status,
-    standing,
-    delayed,
-    oldestAt,
-    failed,
-  ]);
-}
-
-/** Undefined for what `encodeRows` did not write. */
-export function decodeRows(encoded: unknown): Row[] | undefined {
+/** Decodes what `encodeRows` made; undefined for anything else. */
+export function decodeRows(encoded: unknown): DepthRow[] | undefined {
   if (!Array.isArray(encoded)) return undefined;
-  const rows: Row[] = [];
+  const rows: DepthRow[] = [];
   for (const each of encoded) {
     if (!Array.isArray(each)) return undefined;
-    const [kind, status, standing, delayed, oldestAt, failed] = each;
-    const counts = [standing, delayed, failed, oldestAt ?? 0];
+    const [kind, status, open, delayed, oldestAt, failed] = each;
+    const counts = [open, delayed, failed, oldestAt ?? 0];
     if ((kind !== "handled" && kind !== "waiting") || typeof status !== "string") return undefined;
     if (!counts.every((count) => Number.isSafeInteger(count))) return undefined;
-    rows.push({ kind, status, standing, delayed, oldestAt, failed });
+    rows.push({ kind, status, open, delayed, oldestAt, failed });
   }
   return rows;
 }
 
-/** How many entries one call looks at. */
-const pageEntries = 1_000;
-
 /**
- * How many open orders stand in each status, by looking at each of them: exact where depths may be a sweep's of a while
- * ago. About 82,500 read units for five million orders. Rejects with `store_missing` where there is no table.
+ * Counts the open orders of each status by looking at each of them: exact, where `counts` may be as old as a sweep.
+ * Five million orders take about 82,500 read units. Rejects with `store_missing` where there is no table.
  */
-export async function countStanding(workflow: string, stage: string, clock: Clock): Promise<readonly Row[]> {
-  const clients = openClients();
+export async function countOpenOrders(workflow: string, stage: string, clock: Clock): Promise<readonly DepthRow[]> {
+  const context = await openTableContext({ stage, shards: 1 }, { workflow, delivery: "standard", clock });
   try {
-    const table = openTable(clients.dynamo, resourceNames(workflow, stage, "standard").table);
-    const registry = await openRegistry(table, clock, 1);
-    let rows: readonly Row[] = [];
-    const walk = async (partition: string): Promise<void> => {
-      let after: string | undefined;
-      do {
-        const { entries, next } = await walkIndex(table, { partition, after, limit: pageEntries });
-        rows = tallied(rows, entries, clock.now());
-        after = next;
-      } while (after !== undefined);
-    };
-    await Promise.all(registry.open().map(walk));
+    let rows: readonly DepthRow[] = [];
+    await Promise.all(
+      context.meta.open().map(async (partition) => {
+        for await (const { entries } of indexPages(context.table, { partition, limit: pageMax })) {
+          rows = countInto(rows, entries, clock.now());
+        }
+      }),
+    );
     return rows;
   } finally {
-    destroyClients(clients);
+    destroyClients(context.clients);
   }
 }

@@ -1,66 +1,63 @@
 import { readCursor, writeCursor } from "../../../core/cursor.ts";
 import { matches } from "../../../core/filter.ts";
 import type { StoredOrder } from "../../../core/order.ts";
-import type { Backend, ListQuery } from "../../port.ts";
-import { attributes as a, type Standing } from "../item.ts";
-import type { Orders } from "../orders.ts";
-import type { Table } from "../table.ts";
-import type { Registry } from "../tableMeta.ts";
-import { type IndexFilter, walkIndex } from "./query.ts";
+import type { ListQuery, OrderPage } from "../../port.ts";
+import { attributes as a, type IndexEntry, sortPattern } from "../item.ts";
+import { readOrder } from "../largeFields.ts";
+import type { TableContext, TableMeta } from "../table.ts";
+import { type IndexFilter, indexPages } from "./query.ts";
 
-const cursorPattern = /^l(\d{15}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
-/** How many entries one list looks at in one partition, where a filter leaves few: then the page is short. */
-const looksMost = 5_000;
-const looksPerCall = 500;
+const cursorPattern = new RegExp(`^l(${sortPattern})$`);
+/** How many entries of one partition one list looks at. Where a filter leaves out most of them, the page is short. */
+const entriesMax = 5_000;
+const filteredPageMin = 500;
 
-/** Newest first: the partitions of the index are each in the order of placing, and are merged. */
-export function createList(table: Table, registry: Registry, orders: Orders): Backend["list"] {
-  return async (query) => {
-    const { limit } = query;
-    const from =
-      query.cursor === undefined
-        ? undefined
-        : readCursor(query.cursor, "a list", (text) => cursorPattern.exec(text)?.[1]);
-    await registry.refresh();
-    const filter = filterOf(query);
-    const perCall = filter === undefined ? limit + 1 : Math.max(limit + 1, looksPerCall);
-    let horizon: string | undefined;
-    const found = await Promise.all(
-      partitionsOf(registry, query).map(async (partition) => {
-        const entries: Standing[] = [];
-        for (let after = from, looked = 0; entries.length <= limit; ) {
-          const page = await walkIndex(table, { partition, backward: true, after, filter, limit: perCall });
-          entries.push(...page.entries);
-          after = page.next;
-          looked += perCall;
-          if (after === undefined) break;
-          if (looked >= looksMost) {
-            // Older entries of other partitions must wait until this one has been looked through as far.
-            if (horizon === undefined || after > horizon) horizon = after;
-            break;
-          }
+/** Lists orders, newest first. Each partition of the index is in the order of placing, so the partitions are merged. */
+export async function list(context: TableContext, query: ListQuery): Promise<OrderPage> {
+  const { table, meta } = context;
+  const { limit, cursor } = query;
+  const parse = (text: string) => cursorPattern.exec(text)?.[1];
+  const from = cursor === undefined ? undefined : readCursor(cursor, "a list", parse);
+  await meta.refresh();
+  const filter = filterOf(query);
+  const pageLimit = filter === undefined ? limit + 1 : Math.max(limit + 1, filteredPageMin);
+  let horizon: string | undefined;
+  const found = await Promise.all(
+    partitionsOf(meta, query).map(async (partition) => {
+      const entries: IndexEntry[] = [];
+      let looked = 0;
+      const pages = indexPages(table, { partition, backward: true, after: from, filter, limit: pageLimit });
+      for await (const page of pages) {
+        entries.push(...page.entries);
+        looked += pageLimit;
+        if (page.next !== undefined && looked >= entriesMax) {
+          // Other partitions may hold older entries, which must wait until this partition was looked through as far.
+          if (horizon === undefined || page.next > horizon) horizon = page.next;
+          break;
         }
-        return entries;
-      }),
-    );
-    const seen = new Map(found.flat().map((entry) => [entry.sort, entry]));
-    const sorts = [...seen.keys()].filter((sort) => horizon === undefined || sort >= horizon);
-    sorts.sort((x, y) => (x < y ? 1 : -1));
-    const page = sorts.slice(0, limit);
-    const next = sorts.length > limit ? page.at(-1) : horizon;
-    const items = await Promise.all(page.map((sort) => orders.get((seen.get(sort) as Standing).id)));
-    return {
-      // The index may be a little behind: what is answered fits as it stands now.
-      items: items.filter((order): order is StoredOrder => order !== undefined && matches(order, query)),
-      nextCursor: next === undefined ? null : writeCursor(`l${next}`),
-    };
+        if (entries.length > limit) break;
+      }
+      return entries;
+    }),
+  );
+  // An order that moves between partitions meanwhile may be found in both.
+  const idBySort = new Map(found.flat().map(({ sort, id }) => [sort, id]));
+  const sorts = [...idBySort.keys()].filter((sort) => horizon === undefined || sort >= horizon);
+  sorts.sort((x, y) => (x < y ? 1 : -1));
+  const page = sorts.slice(0, limit);
+  const next = sorts.length > limit ? page.at(-1) : horizon;
+  const orders = await Promise.all(page.map((sort) => readOrder(context, idBySort.get(sort) as string)));
+  return {
+    // The index may be a little behind the table: an order that no longer fits is left out.
+    items: orders.filter((order): order is StoredOrder => order !== undefined && matches(order, query)),
+    nextCursor: next === undefined ? null : writeCursor(`l${next}`),
   };
 }
 
-function partitionsOf(registry: Registry, { status, failed, fingerprint }: ListQuery): readonly string[] {
-  if (failed === true || fingerprint !== undefined) return failed === false ? [] : registry.failed();
-  const others = [...registry.open(), ...registry.final(status)];
-  return failed === false ? others : [...others, ...registry.failed()];
+function partitionsOf(meta: TableMeta, { status, failed, fingerprint }: ListQuery): readonly string[] {
+  if (failed === true || fingerprint !== undefined) return failed === false ? [] : meta.failed();
+  const others = [...meta.open(), ...meta.final(status)];
+  return failed === false ? others : [...others, ...meta.failed()];
 }
 
 function filterOf({ status, fingerprint, group }: ListQuery): IndexFilter | undefined {
@@ -71,8 +68,8 @@ function filterOf({ status, fingerprint, group }: ListQuery): IndexFilter | unde
   ].filter((pair): pair is [string, string] => pair[1] !== undefined);
   if (wanted.length === 0) return undefined;
   return {
-    expression: wanted.map(([name]) => `#${name} = :${name}`).join(" AND "),
-    names: Object.fromEntries(wanted.map(([name]) => [`#${name}`, name])),
-    values: Object.fromEntries(wanted.map(([name, value]) => [`:${name}`, { S: value }])),
+    FilterExpression: wanted.map(([name]) => `#${name} = :${name}`).join(" AND "),
+    ExpressionAttributeNames: Object.fromEntries(wanted.map(([name]) => [`#${name}`, name])),
+    ExpressionAttributeValues: Object.fromEntries(wanted.map(([name, value]) => [`:${name}`, { S: value }])),
   };
 }

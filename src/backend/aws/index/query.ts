@@ -1,39 +1,41 @@
-import { decodeStanding, type Item, indexName, type Standing } from "../item.ts";
+import type { QueryCommandInput } from "@aws-sdk/client-dynamodb";
+import { decodeIndexEntry, type IndexEntry, type Item, indexName } from "../item.ts";
 import type { Table } from "../table.ts";
 
-/** Entries of a partition of the index, page by page. */
-export interface Walk {
+/** Asks for entries of one partition of the index. */
+export interface IndexQuery {
   readonly partition: string;
+  /** Newest first. */
   readonly backward?: boolean;
-  /** Begins behind this entry, in the direction of the walk. */
+  /** Begins behind this sort key, in the direction of the query. */
   readonly after?: string | undefined;
-  /** Goes forward as far as here. */
+  /** Ends at this sort key. Only of a query that goes forward. */
   readonly through?: string | undefined;
   readonly filter?: IndexFilter | undefined;
-  /** How many entries one call looks at. */
+  /** How many entries one call looks at, those that the filter leaves out included. */
   readonly limit: number;
 }
 
-export interface IndexFilter {
-  readonly expression: string;
-  readonly names: Record<string, string>;
-  readonly values: Item;
-}
+export type IndexFilter = Pick<
+  QueryCommandInput,
+  "FilterExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
+>;
 
-export interface WalkPage {
-  readonly entries: readonly Standing[];
-  /** The last entry that was looked at, where there are more. */
+export interface IndexPage {
+  readonly entries: readonly IndexEntry[];
+  /** The sort key of the last entry that was looked at, undefined where no entry follows. */
   readonly next: string | undefined;
 }
 
-export async function walkIndex(table: Table, walk: Walk): Promise<WalkPage> {
-  const { partition, backward = false, after, through, filter, limit } = walk;
+/** Reads one page of the index. */
+export async function queryIndex(table: Table, query: IndexQuery): Promise<IndexPage> {
+  const { partition, backward = false, after, through, filter, limit } = query;
   if (after !== undefined && through !== undefined && after >= through) return { entries: [], next: undefined };
-  const values: Item = { ":ix": { S: partition }, ...filter?.values };
+  const values: Item = { ":ix": { S: partition }, ...filter?.ExpressionAttributeValues };
   let keys = "ix = :ix";
   if (through !== undefined) {
     keys += " AND so BETWEEN :after AND :through";
-    // All entries are of one length, so nothing lies between an entry and the same with more behind it.
+    // All sort keys are of one length, so a key with a blank behind it sorts between that key and the next.
     values[":after"] = { S: `${after ?? ""} ` };
     values[":through"] = { S: through };
   } else if (after !== undefined) {
@@ -43,10 +45,20 @@ export async function walkIndex(table: Table, walk: Walk): Promise<WalkPage> {
   const { items, next } = await table.query({
     IndexName: indexName,
     KeyConditionExpression: keys,
+    ...filter,
     ExpressionAttributeValues: values,
-    ...(filter === undefined ? {} : { FilterExpression: filter.expression, ExpressionAttributeNames: filter.names }),
     ScanIndexForward: !backward,
     Limit: limit,
   });
-  return { entries: items.map(decodeStanding), next: next?.so?.S };
+  return { entries: items.map(decodeIndexEntry), next: next?.so?.S };
+}
+
+/** Reads page after page, as long as the caller goes on. */
+export async function* indexPages(table: Table, query: IndexQuery): AsyncGenerator<IndexPage> {
+  let { after } = query;
+  do {
+    const page = await queryIndex(table, { ...query, after });
+    yield page;
+    after = page.next;
+  } while (after !== undefined);
 }

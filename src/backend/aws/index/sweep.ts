@@ -1,266 +1,226 @@
-import type { AttributeValue } from "@aws-sdk/client-dynamodb";
-import type { Clock } from "../../../core/clock.ts";
 import { jsonOf, readCursor, writeCursor } from "../../../core/cursor.ts";
 import type { StoredOrder } from "../../../core/order.ts";
-import type { Backend, Swept } from "../../port.ts";
-import {
-  attributes as a,
-  type Item,
-  newNonce,
-  numberOf,
-  orderPart,
-  type Standing,
-  settingAll,
-  textOf,
-} from "../item.ts";
-import type { Parts } from "../largeFields.ts";
-import type { Orders } from "../orders.ts";
-import type { Flights } from "../queue/inFlight.ts";
-import type { Queue } from "../queue/queue.ts";
-import type { Table } from "../table.ts";
-import type { Registry } from "../tableMeta.ts";
-import { countedMost, decodeRows, encodeRows, isFull, type Row, tallied } from "./depths.ts";
-import { type IndexFilter, walkIndex } from "./query.ts";
-
-export interface SweepingOptions {
-  readonly clock: Clock;
-  readonly table: Table;
-  readonly registry: Registry;
-  readonly parts: Parts;
-  readonly orders: Orders;
-  readonly flights: Flights;
-  readonly queueOf: (status: string) => Promise<Queue>;
-  readonly lostSecondsOf: (status: string) => number;
-  /** Told of an order that is due and cannot be read; the next sweep looks at it again. */
-  readonly onUnread: (orderId: string, error: unknown) => void;
-  /** Told at the end of each pass over all open orders how many of them stand where. */
-  readonly keepCounts: (rows: readonly Row[]) => Promise<void>;
-  /** Past so many, no more orders of a status are counted. Default 10,000. */
-  readonly countMost?: number | undefined;
-}
+import type { Swept } from "../../port.ts";
+import { attributes as a, type IndexEntry, type Item, newNonce, numberOf, settingAll, textOf } from "../item.ts";
+import { orderOf, readItem, readOrder, sweepLargeFields } from "../largeFields.ts";
+import type { AwsContext } from "../queue/queue.ts";
+import { inValuesMax } from "../quotas.ts";
+import { lostSecondsOf, orderKey } from "../table.ts";
+import { countInto, type DepthRow, type Depths, decodeRows, encodeRows } from "./depths.ts";
+import { type IndexFilter, type IndexPage, queryIndex } from "./query.ts";
 
 /** How many entries of each shard one step looks at: about half of what one call of DynamoDB reads. */
-export const stepLooks = 2_000;
-/** How many steps one call makes before it answers, so that a sweep that is ended goes on where it stood. */
-const stepsMost = 50;
-/** How many values one `IN` of DynamoDB takes. */
-const inMost = 100;
-/** After so many doublings of the time between two messages it grows no more: about a day for the usual lease. */
-const doublingsMost = 9;
+export const stepEntries = 2_000;
+/** How many steps one call makes before it answers, so that a sweep that is stopped goes on from its last cursor. */
+const stepsMax = 50;
+/** How often the time between two messages for an order doubles: after that it is about a day at a lease of 180 s. */
+const doublingsMax = 9;
 
-/**
- * Where a sweep stands: behind which entry each shard's step begins, what of the step was given before, and how many
- * orders were counted before the step.
- */
-interface Place {
+/** Where a sweep goes on. */
+interface SweepCursor {
+  /** The sort key behind which each shard's step begins: empty at the start, null where the shard is through. */
   readonly behind: readonly (string | null)[];
-  readonly given: readonly [number, string] | null;
-  readonly rows: readonly Row[];
-}
-
-export interface Sweeping extends Pick<Backend, "sweep"> {
-  /**
-   * Queues the order's delivery again, unless a sweeper does or it is in hand here. Where it rejects, the caller
-   * repeats the call, and keeps the delivery that waits for it until then.
-   */
-  redeliver(order: StoredOrder): Promise<void>;
+  /** When the last order was due that the step has given, and its id; null at the start of a step. */
+  readonly given: readonly [due: number, id: string] | null;
+  /** What was counted before the step. */
+  readonly rows: readonly DepthRow[];
 }
 
 /**
- * Looks through the entries of the index that are open, all shards side by side in the order of placing, for those whose
- * time has come: `due`, which every write of an order sets to when its delivery would be lost or its wait is over. It
- * counts them by the way, since each of them is read anyhow.
+ * Looks through the open entries of the index, all shards side by side in the order of placing, for those that are due:
+ * every write of an order sets `due` to when its delivery would be lost, or its wait is over. The sweep counts the
+ * entries as well, since it reads each of them. It queues again what was lost, and leaves what expired to the caller.
  */
-export function createSweeping(options: SweepingOptions): Sweeping {
-  const { clock, table, registry, parts, orders, flights, queueOf, lostSecondsOf, onUnread, keepCounts } = options;
-  const { countMost = countedMost } = options;
-
-  return {
-    redeliver: (order) => redeliver(order, "taken back"),
-
-    async sweep({ limit, cursor }) {
-      await registry.refresh();
-      const shards = registry.open();
-      let place = cursor === undefined ? start(shards.length) : readCursor(cursor, "a sweep", placeOf);
-      if (cursor === undefined) await parts.sweep();
-      for (let steps = 0; steps < stepsMost; steps++) {
-        const now = clock.now();
-        const { entries, behind } = await step(place, shards, now);
-        const due = entries.filter((entry) => isDue(entry, now) && isAfter(entry, place.given)).sort(byDue);
-        const given = due.slice(0, limit);
-        const last = given.at(-1);
-        const ended = behind.every((each) => each === null);
-        const again = last !== undefined && due.length > limit;
-        // A step that is looked at again is counted once, when it is left.
-        const rows = again ? place.rows : tallied(place.rows, entries, now);
-        const rest: Place | undefined = again
-          ? { behind: place.behind, given: [last.due as number, last.id], rows }
-          : ended
-            ? undefined
-            : { behind, given: null, rows };
-        if (rest === undefined) await keepCounts(rows);
-        if (given.length > 0 || rest === undefined) {
-          return {
-            ...(await seenTo(await stillDue(given))),
-            nextCursor: rest === undefined ? null : cursorOf(rest),
-            nextAt: null,
-          };
-        }
-        place = rest;
-      }
-      return { expired: [], redelivered: 0, failed: [], nextCursor: cursorOf(place), nextAt: null };
-    },
-  };
-
-  /**
-   * mark ─ send
-   *   another sweeper was first       the mark's condition fails, and nothing is sent
-   *   the mark's answer is lost       the SDK asks again, and the mark's own name tells that it took place
-   *   dies after the mark             the next message comes after twice the time
-   *   the send is refused             so it does for a sweep, which must not try a queue that is gone over and over;
-   *                                   else the mark is taken back, since a repeat would take it for a message
-   */
-  async function redeliver({ id, visit }: StoredOrder, unsent: "kept" | "taken back"): Promise<void> {
-    const item = await orders.readItem(id);
-    const order = item === undefined ? undefined : await orders.decode(item);
-    if (item === undefined || order === undefined || order.visit !== visit) return;
-    if (order.kind !== "handled" || order.failure !== null) return;
-    const now = clock.now();
-    if ((order.notBefore ?? 0) > now || flights.of(id, visit).length > 0) return;
-    const swept = numberOf(item, a.swept) ?? 0;
-    if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
-    const seconds = secondsAfter(swept + 1, lostSecondsOf(order.status));
-    const nonce = newNonce();
-    const marked = await table.update({
-      Key: { id: { S: id }, part: { S: orderPart } },
-      UpdateExpression: "SET #sc = :next, #du = :due, #sb = :nonce",
-      ConditionExpression: `#ve = :version AND ${swept === 0 ? "attribute_not_exists(#sc)" : "#sc = :swept"}`,
-      ExpressionAttributeNames: { "#sc": a.swept, "#du": a.due, "#sb": a.sweptBy, "#ve": a.version },
-      ExpressionAttributeValues: {
-        ":next": { N: String(swept + 1) },
-        ":due": { N: String(now + seconds * 1_000) },
-        ":nonce": { S: nonce },
-        ":version": { N: String(order.version) },
-        ...(swept === 0 ? {} : { ":swept": { N: String(swept) } }),
-      },
-    });
-    if (marked === undefined && textOf((await orders.readItem(id)) ?? {}, a.sweptBy) !== nonce) return;
-    try {
-      const queue = await queueOf(order.status);
-      await queue.send(order, { delaySeconds: 0, suffix: `:s${order.version}.${swept + 1}` });
-    } catch (error) {
-      // Where that fails, too, it is as if the process had died after the mark.
-      if (unsent === "taken back") await Promise.allSettled([takeBack(item, nonce)]);
-      throw error;
+export async function sweep(
+  context: AwsContext,
+  depths: Depths,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): Promise<Swept> {
+  await context.meta.refresh();
+  const shards = context.meta.open();
+  let position = cursor === undefined ? startOf(shards) : readCursor(cursor, "a sweep", parseCursor);
+  if (cursor === undefined) await sweepLargeFields(context);
+  for (let steps = 0; steps < stepsMax; steps++) {
+    const now = context.clock.now();
+    const full = position.rows.filter(depths.isFull);
+    const pages = await readStep(context, shards, position, dueOrOther(full, now));
+    const entries = pages.flatMap((page) => page.entries);
+    const behind = pages.map(({ next }) => next ?? null);
+    const due = entries.filter((entry) => isDue(entry, now) && isAfter(entry, position.given)).sort(byDue);
+    const given = due.slice(0, limit);
+    const last = given.at(-1);
+    if (last !== undefined && due.length > limit) {
+      // The next call looks at this step again, and counts it when it leaves the step.
+      const rest = { ...position, given: [last.due as number, last.id] as const };
+      return { ...(await seeTo(context, given)), nextCursor: formatCursor(rest), nextAt: null };
+    }
+    const rows = countInto(position.rows, entries, now);
+    const ended = behind.every((each) => each === null);
+    if (ended) await depths.keep(rows);
+    position = { behind, given: null, rows };
+    if (given.length > 0 || ended) {
+      return { ...(await seeTo(context, given)), nextCursor: ended ? null : formatCursor(position), nextAt: null };
     }
   }
+  return { expired: [], redelivered: 0, failed: [], nextCursor: formatCursor(position), nextAt: null };
+}
 
-  /** Puts the sweep's marks back to what they were in `before`, unless another mark was set since. */
-  async function takeBack(before: Item, nonce: string): Promise<void> {
-    const names = [a.swept, a.due, a.sweptBy];
-    const { id, part } = before as Item & { id: AttributeValue; part: AttributeValue };
-    const update = settingAll(Object.fromEntries(names.map((name) => [name, before[name]])));
-    await table.update({
-      ...update,
-      Key: { id, part },
-      ConditionExpression: `#${a.sweptBy} = :nonce`,
-      ExpressionAttributeValues: { ...update.ExpressionAttributeValues, ":nonce": { S: nonce } },
-    });
+/**
+ * Queues an order's delivery again, unless a sweep has or the delivery is leased here.
+ *
+ *   mark ─ send
+ *   another sweep was first     the mark's condition fails, and nothing is sent
+ *   the mark's answer is lost   the SDK asks again, and the mark's own name tells that the mark was written
+ *   dies after the mark         the next message is sent after twice the time
+ *   the send is refused         `kept`: the mark stays, and a queue that is gone is not tried at every sweep.
+ *                               `taken back`: the mark goes, so that a repeat of this call sends the message
+ */
+export async function redeliver(
+  context: AwsContext,
+  { id, visit }: Pick<StoredOrder, "id" | "visit">,
+  unsent: "kept" | "taken back",
+): Promise<void> {
+  const { clock, table, leases } = context;
+  const item = await readItem(context, id);
+  const order = item === undefined ? undefined : await orderOf(context, item);
+  if (item === undefined || order === undefined || order.visit !== visit) return;
+  if (order.kind !== "handled" || order.failure !== null) return;
+  const now = clock.now();
+  if ((order.notBefore ?? 0) > now || leases.ofVisit({ id, visit }).length > 0) return;
+  const swept = numberOf(item, a.swept) ?? 0;
+  if (swept > 0 && (numberOf(item, a.due) as number) > now) return;
+  const seconds = secondsAfter(swept + 1, lostSecondsOf(context, order.status));
+  const nonce = newNonce();
+  const marked = await table.update(orderKey(id), {
+    UpdateExpression: "SET #sc = :next, #du = :due, #sb = :nonce",
+    ConditionExpression: `#ve = :version AND ${swept === 0 ? "attribute_not_exists(#sc)" : "#sc = :swept"}`,
+    ExpressionAttributeNames: { "#sc": a.swept, "#du": a.due, "#sb": a.sweptBy, "#ve": a.version },
+    ExpressionAttributeValues: {
+      ":next": { N: String(swept + 1) },
+      ":due": { N: String(now + seconds * 1_000) },
+      ":nonce": { S: nonce },
+      ":version": { N: String(order.version) },
+      ...(swept === 0 ? {} : { ":swept": { N: String(swept) } }),
+    },
+  });
+  if (marked === undefined && textOf((await readItem(context, id)) ?? {}, a.sweptBy) !== nonce) return;
+  try {
+    const queue = await context.queueOf(order.status);
+    await queue.send(order, 0, `:s${order.version}.${swept + 1}`);
+  } catch (error) {
+    // Where the mark cannot be taken back, the order is as if the process had died after the mark.
+    if (unsent === "taken back") await Promise.allSettled([takeBack(context, item, nonce)]);
+    throw error;
   }
+}
 
-  /** Queues again what was lost, each order by itself, and leaves what expired to the caller. */
-  async function seenTo(due: readonly StoredOrder[]): Promise<Pick<Swept, "expired" | "redelivered" | "failed">> {
-    const lost = due.filter(({ kind }) => kind !== "waiting");
-    const failed = (await Promise.allSettled(lost.map((order) => redeliver(order, "kept")))).filter(
-      (each) => each.status === "rejected",
-    );
-    return {
-      expired: due.filter(({ kind }) => kind === "waiting"),
-      redelivered: lost.length - failed.length,
-      failed: failed.map(({ reason }) => reason as unknown),
-    };
-  }
+/** Sets the sweep's mark back to what it was in `before`, unless another mark was written since. */
+async function takeBack({ table }: AwsContext, before: Item, nonce: string): Promise<void> {
+  const update = settingAll(Object.fromEntries([a.swept, a.due, a.sweptBy].map((name) => [name, before[name]])));
+  await table.update(orderKey(textOf(before, "id") as string), {
+    ...update,
+    ConditionExpression: `#${a.sweptBy} = :nonce`,
+    ExpressionAttributeValues: { ...update.ExpressionAttributeValues, ":nonce": { S: nonce } },
+  });
+}
 
-  async function step(place: Place, shards: readonly string[], now: number) {
-    const filter = dueOrOther(
-      place.rows.filter((row) => isFull(row, countMost)),
-      now,
-    );
-    const pages = await Promise.all(
-      shards.map((partition, shard) => {
-        const after = place.behind[shard];
-        if (after === null) return { entries: [], next: undefined };
-        return walkIndex(table, { partition, after: after === "" ? undefined : after, filter, limit: stepLooks });
-      }),
-    );
-    return { entries: pages.flatMap(({ entries }) => entries), behind: pages.map(({ next }) => next ?? null) };
-  }
+/** Queues again what was lost, each order by itself, and gives what expired. */
+async function seeTo(
+  context: AwsContext,
+  entries: readonly IndexEntry[],
+): Promise<Pick<Swept, "expired" | "redelivered" | "failed">> {
+  const due = await readDue(context, entries);
+  const lost = due.filter(({ kind }) => kind !== "waiting");
+  const settled = await Promise.allSettled(lost.map((order) => redeliver(context, order, "kept")));
+  const failed = settled.filter((each) => each.status === "rejected");
+  return {
+    expired: due.filter(({ kind }) => kind === "waiting"),
+    redelivered: lost.length - failed.length,
+    failed: failed.map(({ reason }) => reason as unknown),
+  };
+}
 
-  /** The index may be a little behind what the orders are. */
-  async function stillDue(entries: readonly Standing[]): Promise<StoredOrder[]> {
-    const now = clock.now();
-    const found = await Promise.allSettled(
-      entries.map(async ({ id }) => {
-        const item = await orders.readItem(id);
+/** Reads the orders of these entries, and leaves out those that are no longer due: the index may be behind the table. */
+async function readDue(context: AwsContext, entries: readonly IndexEntry[]): Promise<StoredOrder[]> {
+  const now = context.clock.now();
+  const due = await Promise.all(
+    entries.map(async ({ id }) => {
+      try {
+        const item = await readItem(context, id);
         if (item === undefined || (numberOf(item, a.due) ?? Number.POSITIVE_INFINITY) > now) return undefined;
-        return orders.get(id);
-      }),
-    );
-    return found.flatMap((each, n) => {
-      if (each.status === "fulfilled") return each.value ?? [];
-      // One that cannot be read keeps back none of the others.
-      onUnread((entries[n] as Standing).id, each.reason);
-      return [];
-    });
-  }
+        return await readOrder(context, id);
+      } catch (error) {
+        // One order that cannot be read must not keep back the others.
+        const fields = { orderId: id, error: String(error) };
+        context.warn(fields, "overdue order not read; the next sweep looks at it again");
+        return undefined;
+      }
+    }),
+  );
+  return due.filter((order) => order !== undefined);
 }
 
-/** How long after so many messages the sweep looks again, where a delivery counts as lost after `lostSeconds`. */
+function readStep(
+  { table }: AwsContext,
+  shards: readonly string[],
+  { behind }: SweepCursor,
+  filter: IndexFilter | undefined,
+): Promise<IndexPage[]> {
+  return Promise.all(
+    shards.map(async (partition, shard) => {
+      const after = behind[shard];
+      if (after === null) return { entries: [], next: undefined };
+      return queryIndex(table, { partition, after: after === "" ? undefined : after, filter, limit: stepEntries });
+    }),
+  );
+}
+
+/** After how many seconds the sweep looks at an order again, once it has sent that many messages for it. */
 export function secondsAfter(messages: number, lostSeconds: number): number {
-  return lostSeconds * 2 ** Math.min(messages, doublingsMost);
+  return lostSeconds * 2 ** Math.min(messages, doublingsMax);
 }
 
-function start(shards: number): Place {
-  return { behind: Array.from({ length: shards }, () => ""), given: null, rows: [] };
+function startOf(shards: readonly string[]): SweepCursor {
+  return { behind: shards.map(() => ""), given: null, rows: [] };
 }
 
-/** What is due, and what is still to be counted: entries of a row that is full need not come over the network. */
-function dueOrOther(full: readonly Row[], now: number): IndexFilter | undefined {
+/** A filter for entries that are due, or of a row that is not full: entries of a full row need not leave DynamoDB. */
+function dueOrOther(full: readonly DepthRow[], now: number): IndexFilter | undefined {
   if (full.length === 0) return undefined;
-  const left = full.slice(0, inMost);
+  const left = full.slice(0, inValuesMax);
   const names = left.map((_, n) => `:st${n}`);
   return {
-    expression: `#du <= :now OR NOT #st IN (${names.join(", ")})`,
-    names: { "#du": a.due, "#st": a.status },
-    values: {
+    FilterExpression: `#du <= :now OR NOT #st IN (${names.join(", ")})`,
+    ExpressionAttributeNames: { "#du": a.due, "#st": a.status },
+    ExpressionAttributeValues: {
       ":now": { N: String(now) },
       ...Object.fromEntries(left.map(({ status }, n) => [`:st${n}`, { S: status }])),
     },
   };
 }
 
-function isDue({ due }: Standing, now: number): boolean {
+function isDue({ due }: IndexEntry, now: number): boolean {
   return due !== null && due <= now;
 }
 
-function byDue(x: Standing, y: Standing): number {
+function byDue(x: IndexEntry, y: IndexEntry): number {
   return (x.due as number) - (y.due as number) || (x.id < y.id ? -1 : 1);
 }
 
-function isAfter({ due, id }: Standing, given: Place["given"]): boolean {
+function isAfter({ due, id }: IndexEntry, given: SweepCursor["given"]): boolean {
   if (given === null) return true;
   const [at, last] = given;
   return (due as number) > at || (due === at && id > last);
 }
 
-function cursorOf(place: Place): string {
-  return writeCursor(JSON.stringify([place.behind, place.given, encodeRows(place.rows)]));
+function formatCursor({ behind, given, rows }: SweepCursor): string {
+  return writeCursor(JSON.stringify([behind, given, encodeRows(rows)]));
 }
 
-function placeOf(text: string): Place | undefined {
+function parseCursor(text: string): SweepCursor | undefined {
   const parsed = jsonOf(text);
   if (!Array.isArray(parsed)) return undefined;
-  const [behind, given, counted] = parsed as [Place["behind"], Place["given"], unknown];
+  const [behind, given, counted] = parsed as [SweepCursor["behind"], SweepCursor["given"], unknown];
   const rows = decodeRows(counted);
   if (rows === undefined || !Array.isArray(behind)) return undefined;
   return behind.every((each) => each === null || typeof each === "string") ? { behind, given, rows } : undefined;

@@ -1,251 +1,231 @@
 import type { Message } from "@aws-sdk/client-sqs";
-import type { Clock } from "../../../core/clock.ts";
-import type { Delivery, DeliveryMode, Verdict } from "../../port.ts";
-import { attributes, type Item, numberOf, orderPart, type Seen, textOf } from "../item.ts";
-import type { Table } from "../table.ts";
-import type { Flight, Flights, Groups } from "./inFlight.ts";
-import { delaySecondsMax, type Queue, visibilitySecondsLeft } from "./queue.ts";
-import { referenceOf } from "./topic.ts";
+import type { StoredOrder } from "../../../core/order.ts";
+import type { Delivery, Verdict } from "../../port.ts";
+import { attributes as a, numberOf, type Seen, textOf } from "../item.ts";
+import { delaySecondsMax, visibilitySecondsMax } from "../quotas.ts";
+import { leaseSecondsOf, orderKey } from "../table.ts";
+import type { Lease } from "./inFlight.ts";
+import type { AwsContext } from "./queue.ts";
+import { parseBody } from "./topic.ts";
 
-export interface DeliveriesOptions {
-  readonly mode: DeliveryMode;
-  readonly clock: Clock;
-  readonly table: Table;
-  readonly flights: Flights;
-  readonly groups: Groups;
-  /** Told of a message that Cauce did not write: it is left to the queue's dead letters. */
-  readonly onForeign: (messageId: string) => void;
+/**
+ * Takes what one call received at `receivedAt` (milliseconds since 1970). Gives the deliveries that may begin: the first
+ * of each group, and none whose lease has ended since.
+ */
+export function accept(
+  context: AwsContext,
+  status: string,
+  messages: readonly Message[],
+  leaseSeconds: number,
+  receivedAt: number,
+): Promise<Lease[]> {
+  const endsAt = receivedAt + leaseSeconds * 1_000;
+  const leases = leasesOf(context, messages, { status, receivedAt, endsAt, deletedByEventSource: false });
+  const heads = endsAt > context.clock.now() ? context.groups.arrive(leases) : [];
+  return Promise.all(heads.map((lease) => handOut(context, lease)));
 }
 
-/** A delivery of a message that somebody else received. */
-export interface Adopted extends Delivery {
-  /** Its order's last attempt began and told of no end: its handler may end the process. */
-  readonly suspect: boolean;
-  /** The queue's group in FIFO delivery. */
-  readonly groupId: string | null;
+/** Takes what a Lambda event source received, and gives all of it, the messages of a group in their order. */
+export async function acceptFromEventSource(
+  context: AwsContext,
+  status: string,
+  messages: readonly Message[],
+): Promise<Lease[]> {
+  // A queue that is missing is told before a handler runs, and not when its message must be put off.
+  await context.queueOf(status);
+  const receivedAt = context.clock.now();
+  const endsAt = receivedAt + leaseSecondsOf(context, status) * 1_000;
+  const leases = leasesOf(context, messages, { status, receivedAt, endsAt, deletedByEventSource: true });
+  return Promise.all(leases.map((lease) => handOut(context, lease)));
 }
 
-export interface Deliveries {
-  /** As the port's, of a delivery that no later visit supersedes. */
-  settle(delivery: Delivery, verdict: Exclude<Verdict, { verdict: "superseded" }>): Promise<void>;
-  /**
-   * What came of one call at `receivedAt` (milliseconds since 1970), as deliveries: none of a group but its first, and
-   * none whose lease has run out since.
-   */
-  accept(
-    queue: Queue,
-    status: string,
-    messages: readonly Message[],
-    leaseSeconds: number,
-    receivedAt: number,
-  ): Promise<Delivery[]>;
-  /** Whether its lease lasts and nobody has answered it. */
-  holds(delivery: Delivery): boolean;
-  /** What somebody else received and will take off: all of it, a group's messages in their order. */
-  adopt(queue: Queue, status: string, messages: readonly Message[], leaseSeconds: number): Promise<Adopted[]>;
-  /** It was never begun: it comes again at once. */
-  giveBack(delivery: Delivery): Promise<void>;
-  /** Those of a group that became its first since, their leases begun anew. */
-  takeReady(queue: Queue, most: number, leaseSeconds: number): Promise<Delivery[]>;
-  /** The visit is over: its message goes. */
-  consume(id: string, visit: number): Promise<void>;
-  /** What the write of a failed attempt says of the message that comes again. */
-  seenOf(id: string, visit: number): Seen | null;
-  /** The visit's message comes again. */
-  postpone(id: string, visit: number, notBefore: number): Promise<void>;
+/** Gives the messages of a status that became the first of their group, each with a lease that begins now. */
+export async function takeReady(
+  context: AwsContext,
+  status: string,
+  max: number,
+  leaseSeconds: number,
+): Promise<Lease[]> {
+  const now = context.clock.now();
+  const lasting = context.groups.takeReady(status, max).filter(({ endsAt }) => endsAt > now);
+  return Promise.all(
+    lasting.map(async (lease) => {
+      const seconds = Math.min(Math.ceil(leaseSeconds), visibilitySecondsLeft(lease.receivedAt, now));
+      await changeVisibility(context, lease, seconds);
+      return handOut(context, { ...lease, endsAt: now + seconds * 1_000 });
+    }),
+  );
 }
 
-export function createDeliveries(options: DeliveriesOptions): Deliveries {
-  const { mode, clock, table, flights, groups } = options;
+/** Puts a delivery that was never begun back: it comes again at once. */
+export async function giveBack(context: AwsContext, { receipt }: Delivery): Promise<void> {
+  const lease = context.leases.byReceipt(receipt);
+  if (lease === undefined) return;
+  context.leases.end(lease);
+  await changeVisibility(context, lease, 0);
+}
 
-  const secondsUntil = (at: number): number => Math.max(0, Math.ceil((at - clock.now()) / 1_000));
+/** Settles a delivery as the port says, except for one that a later visit supersedes. A lease that has ended is left alone. */
+export async function settle(
+  context: AwsContext,
+  { receipt }: Delivery,
+  verdict: Exclude<Verdict, { verdict: "superseded" }>,
+): Promise<void> {
+  const lease = context.leases.byReceipt(receipt);
+  if (lease === undefined) return;
+  if (verdict.verdict === "done") return take(context, lease);
+  if (context.mode === "standard" && (await isNeedless(context, lease))) return take(context, lease);
+  if (context.mode === "fifo") await noteReceives(context, lease);
+  await putOff(context, lease, verdict.notBefore);
+}
 
-  /** Off the queue, and then the next of its group. */
-  const take = async (flight: Flight): Promise<void> => {
-    flights.end(flight);
-    if (flight.brought) return;
-    await flight.queue.delete(flight.receipt);
-    groups.left(flight);
-  };
+type OrderVisit = Pick<StoredOrder, "id" | "visit">;
 
-  /**
-   * Standard: a new message with the delay, then the old one goes; a long invisibility would count as in flight, of
-   * which a queue holds 120,000. Past 15 minutes there is no message, and the sweep brings the delivery.
-   *   dies between the two   the old message comes back when its lease ends, finds `notBefore`, and is put off again
-   * FIFO: the message itself is invisible until then, or as long as SQS lets it, and holds back its group.
-   */
-  const again = async (flight: Flight, notBefore: number): Promise<void> => {
-    flights.end(flight);
-    const seconds = secondsUntil(notBefore);
-    if (mode === "fifo") {
-      // Those whose lease has run out meanwhile come by themselves, and SQS refuses to be told of them.
-      const back = groups.stays(flight).filter(({ leaseEndsAt }) => leaseEndsAt > clock.now());
-      const most = visibilitySecondsLeft(flight.receivedAt, clock.now());
-      await flight.queue.changeVisibility(flight.receipt, Math.min(seconds, most));
-      await Promise.all(back.map((each) => each.queue.changeVisibility(each.receipt, 0)));
-      return;
+/** Takes the messages of a visit that has ended off the queue. */
+export async function consumeVisit(context: AwsContext, visit: OrderVisit): Promise<void> {
+  await Promise.all(context.leases.ofVisit(visit).map((lease) => take(context, lease)));
+}
+
+/** Puts one message of a visit off until `notBefore` (milliseconds since 1970), and takes the others off the queue. */
+export async function putOffVisit(context: AwsContext, visit: OrderVisit, notBefore: number): Promise<void> {
+  const [first, ...others] = context.leases.ofVisit(visit);
+  await Promise.all(others.map((lease) => take(context, lease)));
+  if (first !== undefined) await putOff(context, first, notBefore);
+}
+
+/** What the write of a failed attempt notes of the message that comes again: its receives so far ended in an orderly way. */
+export function seenOf({ leases }: AwsContext, visit: OrderVisit): Seen | null {
+  const [first] = leases.ofVisit(visit);
+  return first === undefined ? null : { messageId: first.messageId, receives: first.receives };
+}
+
+function leasesOf(
+  { mode, warn }: AwsContext,
+  messages: readonly Message[],
+  common: Pick<Lease, "status" | "receivedAt" | "endsAt" | "deletedByEventSource">,
+): Lease[] {
+  const leases: Lease[] = [];
+  for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
+    const reference = parseBody(Body);
+    if (reference === undefined || ReceiptHandle === undefined) {
+      warn({ messageId: MessageId }, "a message that Cauce did not write; it is left to the dead letters");
+      continue;
     }
-    if (seconds <= delaySecondsMax) {
-      const reference = { ...flight.reference, group: null, notBefore };
-      await flight.queue.send(reference, { delaySeconds: seconds, suffix: "" });
-    }
-    if (!flight.brought) await flight.queue.delete(flight.receipt);
-  };
+    const receives = Number(Attributes.ApproximateReceiveCount ?? 1);
+    leases.push({
+      ...common,
+      orderId: reference.id,
+      visit: reference.visit,
+      notBefore: reference.notBefore ?? null,
+      receipt: ReceiptHandle,
+      messageId: MessageId,
+      groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
+      receives,
+      redelivered: receives > 1,
+      unattended: true,
+      suspect: false,
+    });
+  }
+  return leases;
+}
 
-  /**
-   * Standard: whether the order needs no such message any more. Sent anew, it would count as received for the first
-   * time, and so come for ever, or once more with each attempt.
-   */
-  const isNeedless = async ({ reference, receives }: Flight): Promise<boolean> => {
-    let item: Item | undefined;
-    try {
-      item = await table.read({ id: reference.id, part: orderPart });
-    } catch {
-      // A table that cannot be read says nothing of it.
-      return false;
-    }
-    // An order is written before its message is sent, so one that is not there was removed.
-    if (item === undefined || item[attributes.removed] !== undefined) return true;
-    // And a change before its message: this one is of a table that was put back to an earlier time.
-    if ((numberOf(item, attributes.visit) as number) < reference.visit) return true;
-    // Who put the next attempt off sent a message of its own for it; where he died before that, his comes again.
-    const notBefore = numberOf(item, attributes.notBefore) ?? 0;
-    const isCopy = receives === 1 && reference.notBefore !== notBefore;
-    return isCopy && notBefore > clock.now() && numberOf(item, attributes.visit) === reference.visit;
-  };
+/** Notes the lease, and gives it with what the order tells of earlier receives of its message. */
+async function handOut({ leases, table }: AwsContext, lease: Lease): Promise<Lease> {
+  leases.add(lease);
+  if (lease.receives === 1) return lease;
+  // Where the table cannot be read, the attempt cannot read the order either, and its delivery comes again a moment
+  // later. The other messages of this receive must not wait for the end of their leases.
+  const item = await table.read(orderKey(lease.orderId)).catch(() => undefined);
+  if (item === undefined) return lease;
+  // Where every earlier receive ended in an orderly way, no worker died.
+  const accountedFor =
+    textOf(item, a.seenMessage) === lease.messageId && (numberOf(item, a.seenReceives) as number) >= lease.receives - 1;
+  return { ...lease, redelivered: !accountedFor, suspect: item[a.attempting]?.BOOL === true };
+}
 
-  /** What a message's earlier receives came to, as far as the order tells. */
-  const earlierOf = async (flight: Flight): Promise<{ readonly redelivered: boolean; readonly suspect: boolean }> => {
-    const { reference, messageId, receives } = flight;
-    if (receives === 1) return { redelivered: false, suspect: false };
-    // Where the table cannot be read, neither can the order be: its delivery comes again a moment later, and so do not
-    // those that came with it only when their leases are over.
-    const item = await table.read({ id: reference.id, part: orderPart }).catch(() => undefined);
-    if (item === undefined) return { redelivered: true, suspect: false };
-    // All of them ended in an orderly way: then no worker died.
-    const accountedFor =
-      textOf(item, attributes.seenMessage) === messageId &&
-      (numberOf(item, attributes.seenReceives) as number) >= receives - 1;
-    return { redelivered: !accountedFor, suspect: item[attributes.attempting]?.BOOL === true };
-  };
+async function changeVisibility({ queueOf }: AwsContext, { status, receipt }: Lease, seconds: number): Promise<void> {
+  await (await queueOf(status)).changeVisibility(receipt, seconds);
+}
 
-  const deliveryOf = async (flight: Flight): Promise<Adopted> => {
-    const { reference, messageId, receipt, groupId } = flight;
-    const { id, status, visit } = reference;
-    return {
-      ...{ orderId: id, status, visit, receipt, messageId, groupId, unattended: true },
-      ...(await earlierOf(flight)),
-    };
-  };
+/** Takes a message off the queue, and lets the next one of its group be handed out. */
+async function take(context: AwsContext, lease: Lease): Promise<void> {
+  context.leases.end(lease);
+  if (lease.deletedByEventSource) return;
+  await (await context.queueOf(lease.status)).delete(lease.receipt);
+  context.groups.left(lease);
+}
 
-  const flightsOf = (
-    queue: Queue,
-    status: string,
-    messages: readonly Message[],
-    leaseSeconds: number,
-    receivedAt: number,
-    brought: boolean,
-  ): Flight[] => {
-    const leaseEndsAt = receivedAt + leaseSeconds * 1_000;
-    const arrived: Flight[] = [];
-    for (const { Body, MessageId = "", ReceiptHandle, Attributes = {} } of messages) {
-      const reference = referenceOf(Body);
-      if (reference === undefined || ReceiptHandle === undefined) {
-        options.onForeign(MessageId);
-        continue;
-      }
-      arrived.push({
-        reference: { ...reference, status },
-        queue,
-        messageId: MessageId,
-        receipt: ReceiptHandle,
-        receives: Number(Attributes.ApproximateReceiveCount ?? 1),
-        groupId: mode === "fifo" ? (Attributes.MessageGroupId ?? null) : null,
-        brought,
-        receivedAt,
-        leaseEndsAt,
-      });
-    }
-    return arrived;
-  };
+/**
+ * Lets a delivery come again at `notBefore` (milliseconds since 1970).
+ *
+ * Standard delivery sends a new message with the delay and deletes the old one: a message that is only hidden counts as
+ * in flight, of which a queue holds 120,000. SQS delays by at most 15 minutes. For a later time no message is sent, and
+ * the sweep brings the delivery.
+ *   dies between the two   the old message comes back when its lease ends, and the attempt finds `notBefore` and puts
+ *                          the delivery off again
+ * FIFO delivery hides the message itself, for as long as SQS allows, and the message holds back its group.
+ */
+async function putOff(context: AwsContext, lease: Lease, notBefore: number): Promise<void> {
+  const { mode, clock, leases, groups } = context;
+  leases.end(lease);
+  const seconds = Math.max(0, Math.ceil((notBefore - clock.now()) / 1_000));
+  if (mode === "fifo") {
+    // Messages whose leases have ended come back by themselves, and SQS refuses their old receipts.
+    const back = groups.stays(lease).filter(({ endsAt }) => endsAt > clock.now());
+    const secondsMax = visibilitySecondsLeft(lease.receivedAt, clock.now());
+    await changeVisibility(context, lease, Math.min(seconds, secondsMax));
+    await Promise.all(back.map((each) => changeVisibility(context, each, 0)));
+    return;
+  }
+  const queue = await context.queueOf(lease.status);
+  if (seconds <= delaySecondsMax) {
+    const { orderId: id, status, visit } = lease;
+    await queue.send({ id, status, visit, group: null, notBefore }, seconds);
+  }
+  if (!lease.deletedByEventSource) await queue.delete(lease.receipt);
+}
 
-  return {
-    async adopt(queue, status, messages, leaseSeconds) {
-      const brought = flightsOf(queue, status, messages, leaseSeconds, clock.now(), true);
-      for (const flight of brought) flights.add(flight);
-      return Promise.all(brought.map(deliveryOf));
+/**
+ * Standard delivery: whether the order no longer needs this message. A message that is sent again counts as received
+ * for the first time, so a needless one would come for ever, or one more with each attempt.
+ */
+async function isNeedless({ table, clock }: AwsContext, lease: Lease): Promise<boolean> {
+  const [read] = await Promise.allSettled([table.read(orderKey(lease.orderId))]);
+  // A table that cannot be read says nothing of the message.
+  if (read.status === "rejected") return false;
+  const item = read.value;
+  // An order is written before its message is sent, so an order that is not there was removed.
+  if (item === undefined || item[a.removed] !== undefined) return true;
+  // A change is written before its message is sent, so the table was restored to an earlier time.
+  const visit = numberOf(item, a.visit) as number;
+  if (visit < lease.visit) return true;
+  // The worker that put the next attempt off sent a new message that carries the order's `notBefore`. A message that is
+  // received for the first time without it is a copy. If the worker died before sending, its own message comes back
+  // with `receives` above 1, and is kept.
+  const notBefore = numberOf(item, a.notBefore) ?? 0;
+  const isCopy = lease.receives === 1 && lease.notBefore !== notBefore;
+  return isCopy && notBefore > clock.now() && visit === lease.visit;
+}
+
+/** FIFO delivery: notes in the order's item that this receive ended in an orderly way, so that it is not taken for a death. */
+async function noteReceives({ table }: AwsContext, { orderId, visit, messageId, receives }: Lease): Promise<void> {
+  await table.update(orderKey(orderId), {
+    UpdateExpression: "SET #sm = :message, #sn = :receives",
+    ConditionExpression: "#vi = :visit",
+    ExpressionAttributeNames: { "#sm": a.seenMessage, "#sn": a.seenReceives, "#vi": a.visit },
+    ExpressionAttributeValues: {
+      ":message": { S: messageId as string },
+      ":receives": { N: String(receives) },
+      ":visit": { N: String(visit) },
     },
+  });
+}
 
-    async giveBack({ receipt }) {
-      const flight = flights.byReceipt(receipt);
-      if (flight === undefined) return;
-      flights.end(flight);
-      await flight.queue.changeVisibility(receipt, 0);
-    },
+// The time that the message spent in an event source before a function got it, which `receivedAt` does not show.
+const beforeReceivedSeconds = 600;
 
-    async accept(queue, status, messages, leaseSeconds, receivedAt) {
-      const arrived = flightsOf(queue, status, messages, leaseSeconds, receivedAt, false);
-      const heads = groups.arrive(arrived.filter(({ leaseEndsAt }) => leaseEndsAt > clock.now()));
-      for (const flight of heads) flights.add(flight);
-      return Promise.all(heads.map(deliveryOf));
-    },
-
-    holds: ({ receipt }) => flights.byReceipt(receipt) !== undefined,
-
-    async takeReady(queue, most, leaseSeconds) {
-      const now = clock.now();
-      const lasting = groups.takeReady(queue.url, most).filter((flight) => flight.leaseEndsAt > now);
-      return Promise.all(
-        lasting.map(async (flight) => {
-          const seconds = Math.min(Math.ceil(leaseSeconds), visibilitySecondsLeft(flight.receivedAt, now));
-          await queue.changeVisibility(flight.receipt, seconds);
-          const renewed = { ...flight, leaseEndsAt: now + seconds * 1_000 };
-          flights.add(renewed);
-          return deliveryOf(renewed);
-        }),
-      );
-    },
-
-    async settle({ receipt }, verdict) {
-      const flight = flights.byReceipt(receipt);
-      if (flight === undefined) return;
-      if (verdict.verdict === "done") return take(flight);
-      if (mode === "standard" && (await isNeedless(flight))) return take(flight);
-      if (mode === "fifo") {
-        // The receive that ends here must not look like a worker that died.
-        const { id, visit } = flight.reference;
-        await table.update({
-          Key: { id: { S: id }, part: { S: orderPart } },
-          UpdateExpression: "SET #sm = :message, #sn = :receives",
-          ConditionExpression: "#vi = :visit",
-          ExpressionAttributeNames: {
-            "#sm": attributes.seenMessage,
-            "#sn": attributes.seenReceives,
-            "#vi": attributes.visit,
-          },
-          ExpressionAttributeValues: {
-            ":message": { S: flight.messageId },
-            ":receives": { N: String(flight.receives) },
-            ":visit": { N: String(visit) },
-          },
-        });
-      }
-      await again(flight, verdict.notBefore);
-    },
-
-    async consume(id, visit) {
-      await Promise.all(flights.of(id, visit).map(take));
-    },
-
-    seenOf(id, visit) {
-      const flight = flights.of(id, visit)[0];
-      return flight === undefined ? null : { messageId: flight.messageId, receives: flight.receives };
-    },
-
-    async postpone(id, visit, notBefore) {
-      const [first, ...others] = flights.of(id, visit);
-      await Promise.all(others.map(take));
-      if (first !== undefined) await again(first, notBefore);
-    },
-  };
+/** For how many seconds from `now` on SQS can hide a message: 12 hours from its receive, less 10 minutes kept in reserve. */
+function visibilitySecondsLeft(receivedAt: number, now: number): number {
+  const passedSeconds = Math.ceil((now - receivedAt) / 1_000);
+  return Math.max(0, visibilitySecondsMax - beforeReceivedSeconds - passedSeconds);
 }

@@ -1,145 +1,111 @@
+import { EventEmitter } from "node:events";
 import type { Clock } from "../../../core/clock.ts";
-import type { Queue } from "./queue.ts";
-import type { Reference } from "./topic.ts";
+import type { Delivery } from "../../port.ts";
 
-/** A message that this process has received and not yet answered. */
-export interface Flight {
-  readonly reference: Omit<Reference, "group">;
-  readonly queue: Queue;
-  readonly messageId: string;
-  readonly receipt: string;
+/** A delivery that is out: a message that this process received and that SQS hides until the lease ends. */
+export interface Lease extends Delivery {
   /** How often the message has been received, this time included. */
   readonly receives: number;
-  /** The queue's group in FIFO delivery. */
+  /** The time of the attempt for which the message was sent, in milliseconds since 1970. Null in a visit's first message. */
+  readonly notBefore: number | null;
+  /** The message's group in FIFO delivery. */
   readonly groupId: string | null;
-  /** The message is taken off by whoever brought it, once he is told that it is done: a Lambda event source. */
-  readonly brought: boolean;
-  /** When it came here, in milliseconds since 1970. */
+  /** The order's last attempt began and never ended: its handler may end the process. */
+  readonly suspect: boolean;
+  /** The Lambda event source deletes the message once the function reports it done; this process must not. */
+  readonly deletedByEventSource: boolean;
+  /** When this process got the message, in milliseconds since 1970. */
   readonly receivedAt: number;
-  /** Milliseconds since 1970; after that it may be in other hands. */
-  readonly leaseEndsAt: number;
+  /** When the lease ends, in milliseconds since 1970. From then on another process may receive the message. */
+  readonly endsAt: number;
 }
 
-export interface Flights {
-  add(flight: Flight): void;
-  end(flight: Flight): void;
-  byReceipt(receipt: string): Flight | undefined;
-  /** Those of one visit whose leases last. */
-  of(id: string, visit: number): readonly Flight[];
-}
+export type Leases = ReturnType<typeof createLeases>;
 
-/** What this process has in hand. A flight whose lease has run out is forgotten. */
-export function createFlights(clock: Clock): Flights {
-  const byReceipt = new Map<string, Flight>();
-  const byVisit = new Map<string, Set<Flight>>();
-  const visitOf = (id: string, visit: number) => `${id}:${visit}`;
-
-  const end = (flight: Flight): void => {
-    byReceipt.delete(flight.receipt);
-    const key = visitOf(flight.reference.id, flight.reference.visit);
-    const all = byVisit.get(key);
-    all?.delete(flight);
-    if (all?.size === 0) byVisit.delete(key);
-  };
-
-  const forgetLate = (): void => {
-    const now = clock.now();
-    for (const flight of byReceipt.values()) {
-      // Those that were received first stand first, and leases of one status are of one length, so most end here.
-      if (flight.leaseEndsAt > now) return;
-      end(flight);
-    }
-  };
-
-  const lasting = (flight: Flight | undefined): Flight | undefined =>
-    flight !== undefined && flight.leaseEndsAt > clock.now() ? flight : undefined;
-
+/** The leases that this process holds. A lease that has ended is forgotten. */
+export function createLeases(clock: Clock) {
+  // A process holds about as many leases as handlers run at once, so a look through all of them is short.
+  const held = new Map<string, Lease>();
+  const lasts = ({ endsAt }: Lease) => endsAt > clock.now();
   return {
-    add(flight) {
-      forgetLate();
-      byReceipt.set(flight.receipt, flight);
-      const key = visitOf(flight.reference.id, flight.reference.visit);
-      byVisit.set(key, (byVisit.get(key) ?? new Set()).add(flight));
+    add(lease: Lease): void {
+      // The oldest leases stand first. Leases of one status are of one length, so most calls stop at the first.
+      for (const [receipt, oldest] of held) {
+        if (lasts(oldest)) break;
+        held.delete(receipt);
+      }
+      held.set(lease.receipt, lease);
     },
-    end,
-    byReceipt: (receipt) => lasting(byReceipt.get(receipt)),
-    of: (id, visit) => [...(byVisit.get(visitOf(id, visit)) ?? [])].filter(lasting),
+    end({ receipt }: Lease): void {
+      held.delete(receipt);
+    },
+    byReceipt(receipt: string): Lease | undefined {
+      const lease = held.get(receipt);
+      return lease !== undefined && lasts(lease) ? lease : undefined;
+    },
+    ofVisit({ id, visit }: { readonly id: string; readonly visit: number }): Lease[] {
+      return [...held.values()].filter((lease) => lease.orderId === id && lease.visit === visit && lasts(lease));
+    },
   };
 }
+
+export type Groups = ReturnType<typeof createGroups>;
 
 /**
- * FIFO: SQS may give several messages of one group at once. One of them is handed out at a time, and the next when the
- * one before has left the status; where that one comes again, so do those behind it.
+ * FIFO delivery: SQS may give several messages of one group at once. This process hands out one of them at a time, and
+ * the next one when the order before has left the status. When a message is put back, so are those behind it.
  */
-export interface Groups {
-  /** Of what was received together, in order: what may be handed out now. The others wait here. */
-  arrive(flights: readonly Flight[]): Flight[];
-  /** The head of its group has left: the next becomes ready. */
-  left(flight: Flight): void;
-  /** The head of its group comes again: those behind it are given back, and returned. */
-  stays(flight: Flight): Flight[];
-  takeReady(url: string, most: number): Flight[];
-  /** Calls once when something of the queue is ready, unless the function that it returns is called first. */
-  onReady(url: string, call: () => void): () => void;
-}
-
-export function createGroups(): Groups {
-  const behind = new Map<string, Flight[]>();
-  const ready = new Map<string, Flight[]>();
-  const waiting = new Map<string, Set<() => void>>();
-  const keyOf = ({ queue, groupId }: Flight) => `${queue.url} ${groupId}`;
-
-  const wake = (url: string): void => {
-    const all = waiting.get(url);
-    waiting.delete(url);
-    for (const resolve of all ?? []) resolve();
-  };
+export function createGroups() {
+  const behind = new Map<string, Lease[]>();
+  const ready = new Map<string, Lease[]>();
+  const readied = new EventEmitter().setMaxListeners(0);
+  const groupKey = ({ status, groupId }: Lease) => `${status} ${groupId}`;
 
   return {
-    arrive(flights) {
-      const heads: Flight[] = [];
+    /** Gives those of one receive that may be handed out now: the first of each group. The others wait here. */
+    arrive(leases: readonly Lease[]): Lease[] {
+      const heads: Lease[] = [];
       const seen = new Set<string>();
-      for (const flight of flights) {
-        if (flight.groupId === null) heads.push(flight);
-        else {
-          const key = keyOf(flight);
-          if (!seen.has(key)) {
-            // The queue gives none of a group that is in flight: what waited here before has run out of its lease.
-            behind.delete(key);
-            seen.add(key);
-            heads.push(flight);
-          } else behind.set(key, [...(behind.get(key) ?? []), flight]);
+      for (const lease of leases) {
+        const key = groupKey(lease);
+        if (lease.groupId !== null && seen.has(key)) {
+          behind.set(key, [...(behind.get(key) ?? []), lease]);
+          continue;
         }
+        heads.push(lease);
+        seen.add(key);
+        // SQS gives no message of a group that has one in flight, so the leases of what waited here have ended.
+        behind.delete(key);
       }
       return heads;
     },
-    left(flight) {
-      const key = keyOf(flight);
-      const all = behind.get(key);
-      const next = all?.shift();
-      if (all?.length === 0) behind.delete(key);
+    /** The head of a group has left the queue: the next one becomes ready. */
+    left(head: Lease): void {
+      const key = groupKey(head);
+      const [next, ...others] = behind.get(key) ?? [];
+      if (others.length > 0) behind.set(key, others);
+      else behind.delete(key);
       if (next === undefined) return;
-      const { url } = flight.queue;
-      ready.set(url, [...(ready.get(url) ?? []), next]);
-      wake(url);
+      ready.set(head.status, [...(ready.get(head.status) ?? []), next]);
+      readied.emit(`of ${head.status}`);
     },
-    stays(flight) {
-      const key = keyOf(flight);
+    /** The head of a group is put back: gives those behind it, which must be put back, too. */
+    stays(head: Lease): Lease[] {
+      const key = groupKey(head);
       const all = behind.get(key) ?? [];
       behind.delete(key);
       return all;
     },
-    takeReady(url, most) {
-      const all = ready.get(url);
-      if (all === undefined) return [];
-      const taken = all.splice(0, most);
-      if (all.length === 0) ready.delete(url);
+    takeReady(status: string, max: number): Lease[] {
+      const all = ready.get(status) ?? [];
+      const taken = all.splice(0, max);
+      if (all.length === 0) ready.delete(status);
       return taken;
     },
-    onReady(url, call) {
-      const all = waiting.get(url) ?? new Set();
-      waiting.set(url, all.add(call));
-      return () => all.delete(call);
+    /** Calls back once when a message of the status becomes ready. The returned function cancels. */
+    onReady(status: string, call: () => void): () => void {
+      readied.once(`of ${status}`, call);
+      return () => void readied.off(`of ${status}`, call);
     },
   };
 }

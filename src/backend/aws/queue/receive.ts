@@ -1,162 +1,131 @@
 import type { Message } from "@aws-sdk/client-sqs";
-import type { Clock } from "../../../core/clock.ts";
-import type { Delivery, ReceiveOptions } from "../../port.ts";
-import type { Registry } from "../tableMeta.ts";
-import type { Deliveries } from "./deliveries.ts";
-import type { Groups } from "./inFlight.ts";
-import type { Queue } from "./queue.ts";
+import { sleep } from "../../../core/clock.ts";
+import type { ReceiveOptions } from "../../port.ts";
+import { accept, settle, takeReady } from "./deliveries.ts";
+import type { Lease } from "./inFlight.ts";
+import type { AwsContext, SqsQueue } from "./queue.ts";
 
-export interface ReceivingOptions {
-  readonly clock: Clock;
-  readonly registry: Registry;
-  readonly groups: Groups;
-  readonly deliveries: Deliveries;
-  readonly queueOf: (status: string) => Promise<Queue>;
-  /** How long one call of SQS waits at most, in seconds: what closing may take too, since a call is never cut off. */
-  readonly pollSeconds: number;
-}
-
-export interface Receiving {
-  receive(options: ReceiveOptions): Promise<Delivery[]>;
-  /** A status was resumed here: who waits for it looks again. */
-  resumed(): void;
-  /** Ends the waits, and resolves when no call is left. */
-  close(): Promise<void>;
+/** A call of `ReceiveMessage`. */
+interface Poll {
+  readonly status: string;
+  readonly leaseSeconds: number;
+  /** What the call brought, and when: the leases begin then, though a later receive may take the messages. */
+  readonly received: Promise<{ readonly messages: readonly Message[]; readonly receivedAt: number }>;
 }
 
 const pauseLookSeconds = 5;
 
 /**
- * Receives of SQS. A call that is under way is never cut off, since what it brings would be in flight with nobody: where
- * a receive ends before its call does, the next receive takes what the call brings.
+ * Receives from SQS. A call of `ReceiveMessage` is never aborted, since SQS would hide what it brings from everyone for
+ * a whole lease. Where a receive ends before its call, the next receive of the status takes what the call brings.
+ * `pollSeconds` is how long one call waits, and so how long closing may take.
  */
-export function createReceiving(options: ReceivingOptions): Receiving {
-  const { clock, registry, groups, deliveries, queueOf, pollSeconds } = options;
-  interface Received {
-    readonly messages: readonly Message[];
-    /** When their leases began, in milliseconds since 1970: nobody may have taken them for a while. */
-    readonly receivedAt: number;
-  }
-  interface Poll {
-    readonly queue: Queue;
-    readonly status: string;
-    readonly leaseSeconds: number;
-    readonly received: Promise<Received>;
-  }
-  const under: Set<Promise<unknown>> = new Set();
+export function createReceiver(context: AwsContext, pollSeconds: number) {
+  const { clock, meta, queueOf } = context;
+  const underWay = new Set<Promise<unknown>>();
+  /** Calls whose receive has ended. */
   const leftOver: Poll[] = [];
-  const spare = new Map<string, Delivery[]>();
-  const wakes = new Set<() => void>();
+  const spare = createSpare(context);
+  let woken = new AbortController();
   let closed = false;
 
-  const startPoll = (queue: Queue, { status, max, leaseSeconds }: ReceiveOptions, waitSeconds: number): Poll => {
-    const received = queue
-      .receive({ max, visibilitySeconds: Math.ceil(leaseSeconds), waitSeconds })
-      .then((messages): Received => ({ messages, receivedAt: clock.now() }));
-    under.add(received);
-    received.catch(() => {}).finally(() => under.delete(received));
-    return { queue, status, leaseSeconds, received };
-  };
-
-  /** Until something may have changed: a resume, the close, the caller's word, or so much time. */
-  const pause = (seconds: number, signal: AbortSignal | undefined): Promise<void> =>
-    new Promise((resolve) => {
-      const end = () => {
-        cancel();
-        wakes.delete(end);
-        signal?.removeEventListener("abort", end);
-        resolve();
-      };
-      const cancel = clock.at(clock.now() + seconds * 1_000, end);
-      wakes.add(end);
-      signal?.addEventListener("abort", end);
-    });
-
   const wakeAll = (): void => {
-    for (const end of [...wakes]) end();
+    woken.abort();
+    if (!closed) woken = new AbortController();
   };
 
-  const takeSpare = (url: string, most: number): Delivery[] => {
-    // Through a pause their leases may have ended: then they are in other hands.
-    const all = (spare.get(url) ?? []).filter(deliveries.holds);
-    spare.set(url, all);
-    const taken = all.splice(0, most);
-    if (all.length === 0) spare.delete(url);
-    return taken;
+  const startPoll = (queue: SqsQueue, { status, max, leaseSeconds }: ReceiveOptions, waitSeconds: number): Poll => {
+    const received = queue
+      .receive(max, Math.ceil(leaseSeconds), waitSeconds)
+      .then((messages) => ({ messages, receivedAt: clock.now() }));
+    underWay.add(received);
+    received.catch(() => {}).finally(() => underWay.delete(received));
+    return { status, leaseSeconds, received };
   };
 
-  /** What the poll brings; undefined when one of a group became ready first. */
-  const firstOf = async (poll: Poll, queue: Queue): Promise<Received | undefined> => {
-    let forget = (): void => {};
-    const ready = new Promise<undefined>((resolve) => {
-      forget = groups.onReady(queue.url, () => resolve(undefined));
-    });
-    try {
-      return await Promise.race([poll.received, ready]);
-    } finally {
-      forget();
-    }
+  const takePoll = (status: string): Poll | undefined => {
+    const at = leftOver.findIndex((poll) => poll.status === status);
+    return at < 0 ? undefined : leftOver.splice(at, 1)[0];
   };
-
-  async function receive(asked: ReceiveOptions): Promise<Delivery[]> {
-    const { status, max, leaseSeconds, waitSeconds, signal } = asked;
-    const until = clock.now() + waitSeconds * 1_000;
-    const queue = await queueOf(status);
-    for (;;) {
-      if (closed || signal?.aborted) return [];
-      const leftSeconds = (until - clock.now()) / 1_000;
-      if (await registry.isPaused(status)) {
-        if (leftSeconds <= 0) return [];
-        await pause(Math.min(leftSeconds, pauseLookSeconds), signal);
-        continue;
-      }
-      const ready = takeSpare(queue.url, max);
-      ready.push(...(await deliveries.takeReady(queue, max - ready.length, leaseSeconds)));
-      if (ready.length > 0) return ready;
-      const at = leftOver.findIndex((each) => each.queue.url === queue.url);
-      const poll =
-        at >= 0
-          ? (leftOver.splice(at, 1)[0] as Poll)
-          : startPoll(queue, asked, Math.max(0, Math.min(pollSeconds, Math.floor(leftSeconds))));
-      const received = await firstOf(poll, queue);
-      if (received === undefined) {
-        leftOver.push(poll);
-        continue;
-      }
-      const taken = await deliveries.accept(queue, status, received.messages, poll.leaseSeconds, received.receivedAt);
-      if (taken.length > 0) {
-        if (!(await registry.isPaused(status))) {
-          // What an earlier receive asked for may be more than this one can take.
-          const surplus = taken.splice(max);
-          if (surplus.length > 0) spare.set(queue.url, [...(spare.get(queue.url) ?? []), ...surplus]);
-          return taken;
-        }
-        // Paused meanwhile: they go back as they came.
-        await Promise.all(taken.map((each) => deliveries.settle(each, { verdict: "again", notBefore: clock.now() })));
-        continue;
-      }
-      if (until - clock.now() < 1_000) return [];
-    }
-  }
 
   return {
-    receive,
+    async receive(asked: ReceiveOptions): Promise<Lease[]> {
+      const { status, max, leaseSeconds, waitSeconds, signal } = asked;
+      const until = clock.now() + waitSeconds * 1_000;
+      const queue = await queueOf(status);
+      for (;;) {
+        if (closed || signal?.aborted) return [];
+        const leftSeconds = (until - clock.now()) / 1_000;
+        if ((await meta.paused()).has(status)) {
+          if (leftSeconds <= 0) return [];
+          const wakes = signal === undefined ? woken.signal : AbortSignal.any([woken.signal, signal]);
+          await sleep(clock, Math.min(leftSeconds, pauseLookSeconds), wakes);
+          continue;
+        }
+        const ready = spare.take(status, max);
+        ready.push(...(await takeReady(context, status, max - ready.length, leaseSeconds)));
+        if (ready.length > 0) return ready;
+        const pollsSeconds = Math.max(0, Math.min(pollSeconds, Math.floor(leftSeconds)));
+        const poll = takePoll(status) ?? startPoll(queue, asked, pollsSeconds);
+        if (!(await endsFirst(context, poll))) {
+          leftOver.push(poll);
+          continue;
+        }
+        const taken = await acceptPoll(context, poll);
+        if (taken.length > 0 && (await meta.paused()).has(status)) {
+          await Promise.all(putBack(context, taken));
+          continue;
+        }
+        // An earlier receive, which asked for more, may have made the call.
+        spare.keep(status, taken.splice(max));
+        if (taken.length > 0 || until - clock.now() < 1_000) return taken;
+      }
+    },
+    /** A status was resumed in this process: receives that sleep look again. */
     resumed: wakeAll,
-    async close() {
+    /** Ends the sleeps, waits for the calls that are under way, and puts back what no receive took. */
+    async close(): Promise<void> {
       closed = true;
       wakeAll();
-      await Promise.allSettled([...under]);
-      // What came for nobody goes back as it came.
-      for (const { queue, status, leaseSeconds, received } of leftOver.splice(0)) {
-        const taken = await received
-          .then(({ messages, receivedAt }) => deliveries.accept(queue, status, messages, leaseSeconds, receivedAt))
-          .catch(() => []);
-        spare.set(queue.url, [...(spare.get(queue.url) ?? []), ...taken]);
-      }
-      const unwanted = [...spare.values()].flat();
-      await Promise.allSettled(
-        unwanted.map((each) => deliveries.settle(each, { verdict: "again", notBefore: clock.now() })),
-      );
+      await Promise.allSettled(underWay);
+      for (const poll of leftOver.splice(0)) spare.keep(poll.status, await acceptPoll(context, poll).catch(() => []));
+      await Promise.allSettled(putBack(context, spare.all()));
     },
+  };
+}
+
+async function acceptPoll(context: AwsContext, { status, leaseSeconds, received }: Poll): Promise<Lease[]> {
+  const { messages, receivedAt } = await received;
+  return accept(context, status, messages, leaseSeconds, receivedAt);
+}
+
+/** Whether the call ended before a message of a group became ready. Rejects where the call does. */
+async function endsFirst({ groups }: AwsContext, { status, received }: Poll): Promise<boolean> {
+  const ready = Promise.withResolvers<boolean>();
+  const forget = groups.onReady(status, () => ready.resolve(false));
+  return await Promise.race([received.then(() => true), ready.promise]).finally(forget);
+}
+
+function putBack(context: AwsContext, leases: readonly Lease[]): Promise<void>[] {
+  return leases.map((lease) => settle(context, lease, { verdict: "again", notBefore: context.clock.now() }));
+}
+
+/** Keeps leases beyond what a receive asked for, by status. */
+function createSpare({ leases }: AwsContext) {
+  const byStatus = new Map<string, Lease[]>();
+  const keep = (status: string, more: readonly Lease[]): void => {
+    if (more.length > 0) byStatus.set(status, [...(byStatus.get(status) ?? []), ...more]);
+  };
+  return {
+    keep,
+    take(status: string, max: number): Lease[] {
+      // A lease may have ended while the status was paused: then another process may hold the message.
+      const all = (byStatus.get(status) ?? []).filter(({ receipt }) => leases.byReceipt(receipt) !== undefined);
+      byStatus.delete(status);
+      const taken = all.splice(0, max);
+      keep(status, all);
+      return taken;
+    },
+    all: (): Lease[] => [...byStatus.values()].flat(),
   };
 }

@@ -1,69 +1,18 @@
 import { hash } from "node:crypto";
-import { PublishBatchCommand, type SNSClient } from "@aws-sdk/client-sns";
+import { PublishBatchCommand } from "@aws-sdk/client-sns";
 import { CauceError } from "../../../core/errors.ts";
 import type { DeliveryMode } from "../../port.ts";
-import { createBatcher, type Outcome } from "../batcher.ts";
-import { call } from "../clients.ts";
+import { call, createBatcher, type ItemResult } from "../clients.ts";
+import { batchMax } from "../quotas.ts";
+import type { TableContext } from "../table.ts";
 
-export interface Topic {
-  /** Resolves when the topic has it. `suffix` makes it another message than an earlier one of the same visit. */
-  publish(reference: Reference, suffix?: string): Promise<void>;
-  /** See `Batcher.expect`. */
-  expect(): () => void;
-}
-
-const mostPerCall = 10;
-const triesMost = 3;
-
-export function openTopic(sns: SNSClient, arn: string, mode: DeliveryMode): Topic {
-  const where = `topic ${arn}`;
-  const batcher = createBatcher<{ readonly reference: Reference; readonly suffix: string }, void>({
-    most: mostPerCall,
-    async send(items) {
-      const outcomes: Outcome<void>[] = items.map(() => ({ value: undefined }));
-      let left = items.map((_, n) => n);
-      for (let tries = 1; left.length > 0; tries++) {
-        const { Failed = [] } = await call(where, (options) =>
-          sns.send(
-            new PublishBatchCommand({
-              TopicArn: arn,
-              PublishBatchRequestEntries: left.map((n) => {
-                const { reference, suffix } = items[n] as (typeof items)[number];
-                return {
-                  Id: String(n),
-                  Message: bodyOf(reference),
-                  MessageAttributes: statusAttribute(reference.status),
-                  ...fifoFields(mode, reference, suffix),
-                };
-              }),
-            }),
-            options,
-          ),
-        );
-        left = [];
-        for (const { Id, Code, Message, SenderFault } of Failed) {
-          const n = Number(Id);
-          const said = `${where} did not take a message: ${Code}: ${Message ?? ""}; try again`;
-          if (!SenderFault && tries < triesMost) left.push(n);
-          else outcomes[n] = { error: new CauceError("store_unavailable", said) };
-        }
-      }
-      return outcomes;
-    },
-  });
-  return {
-    publish: (reference, suffix = "") => batcher.add({ reference, suffix }),
-    expect: batcher.expect,
-  };
-}
-
-/** What a message carries: which order, and which stay of it. Never data. */
+/** What a message carries: which order, and which visit of it. Never data. */
 export interface Reference {
   readonly id: string;
   readonly status: string;
   readonly visit: number;
   readonly group: string | null;
-  /** Brings the attempt that begins then (milliseconds since 1970), and none before it. */
+  /** When the attempt that the message brings may begin, in milliseconds since 1970. */
   readonly notBefore?: number | null | undefined;
 }
 
@@ -71,8 +20,8 @@ export function bodyOf({ id, visit, notBefore }: Reference): string {
   return JSON.stringify({ id, visit, notBefore: notBefore ?? undefined });
 }
 
-/** The reference in a message's body; undefined for what Cauce did not write. */
-export function referenceOf(body: string | undefined): Pick<Reference, "id" | "visit" | "notBefore"> | undefined {
+/** Reads a message's body; undefined for a message that Cauce did not write. */
+export function parseBody(body: string | undefined): Pick<Reference, "id" | "visit" | "notBefore"> | undefined {
   try {
     const { id, visit, notBefore } = JSON.parse(body ?? "") as { id?: unknown; visit?: unknown; notBefore?: unknown };
     if (typeof id !== "string" || typeof visit !== "number") return undefined;
@@ -82,20 +31,84 @@ export function referenceOf(body: string | undefined): Pick<Reference, "id" | "v
   }
 }
 
-/** The attribute on which each queue's subscription filters. */
+/** The attribute by which each queue's subscription filters. */
 export function statusAttribute(status: string) {
   return { status: { DataType: "String", StringValue: status } };
 }
 
 /**
- * FIFO: the group's name is a hash, so that its key may be of any characters and length; an order without one is a
- * group of its own. `suffix` tells a redelivery from what it repeats: within five minutes an equal one is accepted and
- * not delivered.
+ * The fields of a message in FIFO delivery. The group's name is a hash, so that a group key may have any characters and
+ * any length; an order without a group key is a group of its own. SQS accepts a message that equals one of the last
+ * five minutes and does not deliver it: `suffix` makes a redelivery another message.
  */
 export function fifoFields(mode: DeliveryMode, { id, visit, group }: Reference, suffix = "") {
   if (mode === "standard") return {};
   return {
     MessageGroupId: group === null ? id : hash("sha256", group),
     MessageDeduplicationId: `${id}:${visit}${suffix}`,
+  };
+}
+
+export type Topic = ReturnType<typeof createTopic>;
+
+const triesMax = 3;
+
+/** Publishes to the topic in batches. `findArn` is called once, and again only after it failed. */
+export function createTopic({ clients, mode }: TableContext, findArn: () => Promise<string>) {
+  let found: Promise<string> | undefined;
+  const arn = (): Promise<string> => {
+    found ??= findArn();
+    found.catch(() => {
+      found = undefined;
+    });
+    return found;
+  };
+
+  const batcher = createBatcher<{ readonly reference: Reference; readonly suffix: string }, void>(
+    batchMax,
+    async (items) => {
+      const TopicArn = await arn();
+      const where = `topic ${TopicArn}`;
+      const entries = items.map(({ reference, suffix }, n) => ({
+        Id: String(n),
+        Message: bodyOf(reference),
+        MessageAttributes: statusAttribute(reference.status),
+        ...fifoFields(mode, reference, suffix),
+      }));
+      const results: ItemResult<void>[] = items.map(() => ({ value: undefined }));
+      let left = entries;
+      for (let tries = 1; left.length > 0; tries++) {
+        const command = new PublishBatchCommand({ TopicArn, PublishBatchRequestEntries: left });
+        const { Failed = [] } = await call(where, (options) => clients.sns.send(command, options));
+        const retried = new Set<string | undefined>();
+        for (const { Id, Code, Message, SenderFault } of Failed) {
+          if (!SenderFault && tries < triesMax) retried.add(Id);
+          else {
+            const said = `${where} did not take a message: ${Code}: ${Message ?? ""}; try again`;
+            results[Number(Id)] = { error: new CauceError("store_unavailable", said) };
+          }
+        }
+        left = entries.filter(({ Id }) => retried.has(Id));
+      }
+      return results;
+    },
+  );
+
+  return {
+    /** Finds the topic, and announces a message: the next call waits for it, 15 ms at most. */
+    async expect() {
+      await arn();
+      const end = batcher.expect();
+      return {
+        /** Resolves when the topic has the message. `suffix` tells the message from an earlier one of the same visit. */
+        publish(reference: Reference, suffix = ""): Promise<void> {
+          const published = batcher.add({ reference, suffix });
+          end();
+          return published;
+        },
+        /** Says that no message comes. Does nothing after `publish`. */
+        end,
+      };
+    },
   };
 }

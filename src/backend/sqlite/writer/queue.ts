@@ -13,7 +13,7 @@ import {
   type CurrentRow,
   count,
   current,
-  type Lease,
+  type LeasedRow,
   type Queued,
   queuedOf,
   queueOf,
@@ -80,14 +80,14 @@ function isWanted(writer: QueueWriter, queue: StatusQueue): boolean {
   return !writer.crashSuspects.blockOthers && isAsked(queue) && readyIn(queue) === 0;
 }
 
-function beginLease(writer: QueueWriter, lease: Lease): void {
+function beginLease(writer: QueueWriter, lease: LeasedRow): void {
   lease.queue.demand--;
   writer.leases.set(lease.seq, lease);
   writer.begun.push(lease);
 }
 
 /** Ends a lease. Where the lease began in this batch too, the front never hears of it: what it would hand out is past. */
-export function endLease(writer: QueueWriter, lease: Lease): void {
+export function endLease(writer: QueueWriter, lease: LeasedRow): void {
   const { seq, queue, source } = lease;
   count(writer, queue, queueState.leased, -1);
   if (source !== undefined) {

@@ -2,19 +2,19 @@
 import type { Decoder } from "../batch/codec.ts";
 import { kindNumber, redelivery } from "../schema.ts";
 import { endLease, join, putBack, type QueueWriter, surface, surfaceNext } from "./queue.ts";
-import { current, type Lease } from "./state.ts";
+import { current, type LeasedRow } from "./state.ts";
 
 const { at } = current;
 
 /** Reads which delivery is meant, and ends its lease; undefined where the lease of that visit has ended already. */
-function endLeaseOf(writer: QueueWriter, from: Decoder): Lease | undefined {
+function endLeaseOf(writer: QueueWriter, from: Decoder): LeasedRow | undefined {
   const lease = writer.leases.get(from.number());
   if (lease?.visit !== from.number()) return undefined;
   endLease(writer, lease);
   return lease;
 }
 
-function redeliveredOf(writer: QueueWriter, { seq }: Lease): number {
+function redeliveredOf(writer: QueueWriter, { seq }: LeasedRow): number {
   return writer.statements.selectCurrent.get(seq)?.[at.redelivered] ?? redelivery.no;
 }
 

@@ -36,7 +36,7 @@ export interface Queued {
   version: number;
 }
 
-export interface Lease extends Queued {
+export interface LeasedRow extends Queued {
   /** The row has no delay, failure, expiry, attempt or group, so that the next transition need not reset any. */
   plain: boolean;
   /** What the front gets once the batch is committed: an operation's index, or a row. Undefined from then on. */
@@ -103,9 +103,9 @@ export function createState(fifo: boolean) {
     /** The time of the batch, in milliseconds since 1970. */
     now: 0,
     queues: new Map<string, StatusQueue>(),
-    leases: createSlotMap<number, Lease>(),
+    leases: createSlotMap<number, LeasedRow>(),
     /** The leases that began in this batch, in their order. */
-    begun: [] as Lease[],
+    begun: [] as LeasedRow[],
     /** The queues whose counts changed in this batch. */
     changed: [] as StatusQueue[],
     /** The last position that was given in any queue. */

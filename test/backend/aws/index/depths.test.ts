@@ -2,24 +2,11 @@ import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { BatchWriteItemCommand } from "@aws-sdk/client-dynamodb";
 import { type AwsBackend, aws } from "../../../../src/backend/aws/aws.ts";
-import { destroyClients, openClients } from "../../../../src/backend/aws/clients.ts";
-import { createCounting, decodeRows, depthsOf, encodeRows, tallied } from "../../../../src/backend/aws/index/depths.ts";
-import { createSweeping } from "../../../../src/backend/aws/index/sweep.ts";
-import {
-  decodeOrder,
-  encodeChanging,
-  encodeFixed,
-  type Item,
-  orderPart,
-  present,
-  type Standing,
-} from "../../../../src/backend/aws/item.ts";
-import { createParts } from "../../../../src/backend/aws/largeFields.ts";
-import type { Orders } from "../../../../src/backend/aws/orders.ts";
-import { createFlights } from "../../../../src/backend/aws/queue/inFlight.ts";
-import { openQueue } from "../../../../src/backend/aws/queue/queue.ts";
-import { openTable } from "../../../../src/backend/aws/table.ts";
-import { metaId, openRegistry } from "../../../../src/backend/aws/tableMeta.ts";
+import { countInto, createDepths, decodeRows, depthsOf, encodeRows } from "../../../../src/backend/aws/index/depths.ts";
+import { sweep } from "../../../../src/backend/aws/index/sweep.ts";
+import { encodeChanging, encodeFixed, type IndexEntry, type Item, present } from "../../../../src/backend/aws/item.ts";
+import { openQueues } from "../../../../src/backend/aws/queue/queue.ts";
+import { metaKey, openTableContext } from "../../../../src/backend/aws/table.ts";
 import type { StoredOrder } from "../../../../src/core/order.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 import { newOrder } from "../../sqlite/support.ts";
@@ -38,16 +25,19 @@ interface Sender {
 
 let stages = 0;
 
-/** Opens a backend, with a counting and a sweep of their own over its table, and notes their calls. */
-async function opened(t: TestContext, options: { fewMost?: number; countMost?: number; shards?: number } = {}) {
-  const { fewMost, countMost, shards = 2 } = options;
+/** Opens a backend, with depths and a sweep of their own over its table, and notes their calls. */
+async function opened(t: TestContext, options: { fewMax?: number; countMax?: number; shards?: number } = {}) {
+  const { fewMax, countMax, shards = 2 } = options;
   const stage = `c${++stages}`;
   const clock = fakeClock(Date.now());
   const stack = await createStack({ workflow, stage, mode: "standard", statuses: handled });
   const backend = await aws({ stage, ...stack, shards, pollSeconds: 1 })({
     ...{ workflow, delivery: "standard" as const, clock, leaseSeconds },
   });
-  const clients = openClients();
+  const onWarning = (fields: object, message: string) => assert.fail(`${message} ${JSON.stringify(fields)}`);
+  const factory = { workflow, delivery: "standard" as const, clock, leaseSeconds };
+  const context = openQueues(await openTableContext({ stage, shards, onWarning }, factory), stack);
+  const { clients, table } = context;
   const calls: string[] = [];
   for (const client of [clients.dynamo, clients.sqs] as Sender[]) {
     const { send } = client;
@@ -56,33 +46,21 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
       return send.call(client, command, options);
     };
   }
-  const table = openTable(clients.dynamo, `${workflow}-table-${stage}`);
-  const registry = await openRegistry(table, clock, shards);
-  const queueOf = async (status: string) => openQueue(clients.sqs, stack.queueUrl(status) as string, "standard");
-  const counting = createCounting({ mode: "standard", clock, table, registry, handled, queueOf, fewMost, countMost });
-  const orders = {
-    readItem: (id: string) => table.read({ id, part: orderPart }),
-    decode: async (item: Item) => decodeOrder(item, {}),
-    get: backend.get,
-  } as Orders;
-  const sweeping = createSweeping({
-    onUnread: (_, error) => assert.fail(String(error)),
-    ...{ clock, table, registry, orders, queueOf, countMost },
-    parts: createParts(table, clock),
-    flights: createFlights(clock),
-    lostSecondsOf: () => lostSeconds,
-    keepCounts: counting.keep,
+  const counted = createDepths(context, {
+    ...(fewMax === undefined ? {} : { fewMax }),
+    ...(countMax === undefined ? {} : { countMax }),
   });
+  const step = (query: Parameters<typeof sweep>[2]) => sweep(context, counted, query);
   t.after(async () => {
     await backend.close();
-    destroyClients(clients);
+    for (const client of Object.values(clients)) client.destroy();
     await stack.remove();
   });
   const pass = async (limit = 200): Promise<number> => {
     let seen = 0;
     let cursor: string | undefined;
     do {
-      const page = await sweeping.sweep({ limit, cursor });
+      const page = await step({ limit, cursor });
       seen += page.expired.length + page.redelivered;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
@@ -91,7 +69,7 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
   /** Gives the depths by kind and status, after the 5 s for which an earlier answer is kept. */
   const depths = async () => {
     clock.advance(5.001);
-    const { depths: found } = await counting.counts({ depths: true });
+    const { depths: found } = await counted.counts({ depths: true });
     return Object.fromEntries(
       found.map(({ kind, status, waiting, delayed, failed, atLeast }) => [
         `${kind} ${status}`,
@@ -109,11 +87,11 @@ async function opened(t: TestContext, options: { fewMost?: number; countMost?: n
   };
   /** Gives the open orders of each status, as the sweep stored them. */
   const kept = async () => {
-    const item = await table.read({ id: metaId, part: "counts" });
+    const item = await table.read(metaKey("counts"));
     const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
-    return Object.fromEntries(rows.map(({ status, standing }) => [status, standing]));
+    return Object.fromEntries(rows.map(({ status, open }) => [status, open]));
   };
-  return { backend, clock, calls, sweeping, pass, depths, kept, insert };
+  return { backend, clock, calls, step, pass, depths, kept, insert };
 }
 
 async function place(backend: AwsBackend, fields: Partial<typeof newOrder>): Promise<StoredOrder> {
@@ -132,28 +110,28 @@ function itemsOf(like: StoredOrder, count: number, fields: Partial<StoredOrder>,
   });
 }
 
-function standing(fields: Partial<Standing>): Standing {
+function entry(fields: Partial<IndexEntry>): IndexEntry {
   const still = { id: "1", sort: "1", visit: 0, notBefore: null, due: null, failure: null };
   return { ...still, status: "received", kind: "handled", updatedAt: 7, ...fields };
 }
 
-describe("the tally of the index's entries", () => {
+describe("the count of the index's entries", () => {
   it("has a row for each kind and status", () => {
-    const first = tallied(
+    const first = countInto(
       [],
-      [standing({}), standing({ notBefore: 101 }), standing({ kind: "waiting", status: "held" })],
+      [entry({}), entry({ notBefore: 101 }), entry({ kind: "waiting", status: "held" })],
       100,
     );
-    const rows = tallied(first, [standing({ updatedAt: 3, notBefore: 100 }), standing({ failure })], 100);
+    const rows = countInto(first, [entry({ updatedAt: 3, notBefore: 100 }), entry({ failure })], 100);
     assert.deepEqual(rows, [
-      { kind: "handled", status: "received", standing: 2, delayed: 1, oldestAt: 3, failed: 1 },
-      { kind: "waiting", status: "held", standing: 1, delayed: 0, oldestAt: 7, failed: 0 },
+      { kind: "handled", status: "received", open: 2, delayed: 1, oldestAt: 3, failed: 1 },
+      { kind: "waiting", status: "held", open: 1, delayed: 0, oldestAt: 7, failed: 0 },
     ]);
     assert.deepEqual(decodeRows(encodeRows(rows)), rows);
-    assert.deepEqual(first[0]?.standing, 1, "earlier rows stay as they are");
+    assert.deepEqual(first[0]?.open, 1, "earlier rows stay as they are");
   });
 
-  it("is undefined where the stored value is no tally", () => {
+  it("is undefined where the stored value is no count", () => {
     for (const other of [undefined, {}, [1], [["final", "x", 1, 1, 1, 1]], [["waiting", "x", 1, 1, null, "1"]]]) {
       assert.equal(decodeRows(other), undefined, JSON.stringify(other));
     }
@@ -161,11 +139,12 @@ describe("the tally of the index's entries", () => {
 
   it("says 'at least' for a status with more than 10,000 orders, and for that status alone", () => {
     const many = (count: number, status: string) =>
-      Array.from({ length: count }, () => standing({ kind: "waiting", status }));
-    const rows = tallied([], [...many(10_001, "held"), ...many(10_000, "parked")], 100);
-    const given = { paused: new Set<string>(), queued: new Map(), mode: "standard" as const, countMost: 10_000 };
-    const tell = (all: boolean) =>
-      depthsOf({ ...given, counted: { rows, all } }).map(({ status, waiting, atLeast }) => [status, waiting, atLeast]);
+      Array.from({ length: count }, () => entry({ kind: "waiting", status }));
+    const rows = countInto([], [...many(10_001, "held"), ...many(10_000, "parked")], 100);
+    const tell = (all: boolean) => {
+      const found = depthsOf({ rows, all }, new Set(), new Map(), "standard", 10_000);
+      return found.map(({ status, waiting, atLeast }) => [status, waiting, atLeast]);
+    };
     assert.deepEqual(tell(true), [
       ["held", 10_001, true],
       ["parked", 10_000, false],
@@ -177,17 +156,12 @@ describe("the tally of the index's entries", () => {
   });
 
   it("becomes depths with the queues' counts and the pauses", () => {
-    const rows = tallied([], [standing({}), standing({ notBefore: 101 }), standing({ status: "gone" })], 100);
-    const found = depthsOf({
-      counted: { rows, all: true },
-      paused: new Set(["priced"]),
-      queued: new Map([
-        ["received", { waiting: 4, inFlight: 3, delayed: 0 }],
-        ["shipped", { waiting: 0, inFlight: 0, delayed: 0 }],
-      ]),
-      mode: "fifo",
-      countMost: 10_000,
-    });
+    const rows = countInto([], [entry({}), entry({ notBefore: 101 }), entry({ status: "gone" })], 100);
+    const queued = new Map([
+      ["received", { waiting: 4, inFlight: 3, delayed: 0 }],
+      ["shipped", { waiting: 0, inFlight: 0, delayed: 0 }],
+    ]);
+    const found = depthsOf({ rows, all: true }, new Set(["priced"]), queued, "fifo", 10_000);
     const usual = { kind: "handled", delayed: 0, failed: 0, inFlight: 0, paused: false, atLeast: false };
     assert.deepEqual(found, [
       // "gone" left the definition, so no queue is known for it.
@@ -214,7 +188,7 @@ describe("the depths on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
   });
 
   it("are those that the last sweep stored where there are many orders, for one read and a call for each queue", async (t) => {
-    const { backend, clock, pass, depths, calls, insert } = await opened(t, { fewMost: 3 });
+    const { backend, clock, pass, depths, calls, insert } = await opened(t, { fewMax: 3 });
     const held = { kind: "waiting", status: "held" } as const;
     const like = await place(backend, { ...held, createdAt: clock.now() });
     for (let n = 0; n < 3; n++) await place(backend, { ...held, createdAt: clock.now() });
@@ -238,7 +212,7 @@ describe("the depths on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
   });
 
   it("are counted again an hour after the last sweep", async (t) => {
-    const { backend, clock, pass, depths } = await opened(t, { fewMost: 0 });
+    const { backend, clock, pass, depths } = await opened(t, { fewMax: 0 });
     const held = { kind: "waiting", status: "held" } as const;
     await place(backend, { ...held, createdAt: clock.now() });
     await pass();
@@ -249,12 +223,12 @@ describe("the depths on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
   });
 
   it("are those of one full pass of the sweep, which may be interrupted and resumed", async (t) => {
-    const { backend, clock, pass, depths, kept, sweeping } = await opened(t, { fewMost: 0 });
+    const { backend, clock, pass, depths, kept, step } = await opened(t, { fewMax: 0 });
     for (let n = 0; n < 7; n++) await place(backend, { createdAt: clock.now() });
     await place(backend, { kind: "waiting", status: "held", createdAt: clock.now() });
     clock.advance(lostSeconds + 1);
-    const first = await sweeping.sweep({ limit: 2 });
-    const second = await sweeping.sweep({ limit: 2, cursor: String(first.nextCursor) });
+    const first = await step({ limit: 2 });
+    const second = await step({ limit: 2, cursor: String(first.nextCursor) });
     assert.deepEqual([first.redelivered, second.redelivered], [2, 2]);
     assert.deepEqual(await kept(), {}, "an interrupted pass stores nothing");
     assert.equal((await depths())["waiting held"]?.waiting, 1, "what is not stored is counted");
@@ -263,7 +237,7 @@ describe("the depths on AWS", { concurrency: 4, timeout: limitMilliseconds }, ()
   });
 
   it("stop counting a status that has reached the maximum, and count the others to the end", async (t) => {
-    const { backend, clock, pass, depths, insert, kept } = await opened(t, { fewMost: 0, countMost: 1_000, shards: 1 });
+    const { backend, clock, pass, depths, insert, kept } = await opened(t, { fewMax: 0, countMax: 1_000, shards: 1 });
     const like = await place(backend, { createdAt: clock.now() });
     const priced = { kind: "handled", status: "priced", createdAt: clock.now() + 1 } as const;
     await insert(itemsOf(like, 4_200, priced, "o#0"));

@@ -1,14 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
-import { createSweeping, secondsAfter } from "../../../../src/backend/aws/index/sweep.ts";
+import { redeliver, secondsAfter } from "../../../../src/backend/aws/index/sweep.ts";
 import { aws } from "../../../../src/backend/aws/index.ts";
-import { decodeOrder, orderPart } from "../../../../src/backend/aws/item.ts";
-import type { Parts } from "../../../../src/backend/aws/largeFields.ts";
-import type { Orders } from "../../../../src/backend/aws/orders.ts";
-import { createFlights } from "../../../../src/backend/aws/queue/inFlight.ts";
-import type { Queue } from "../../../../src/backend/aws/queue/queue.ts";
-import type { Registry } from "../../../../src/backend/aws/tableMeta.ts";
+import { createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
+import type { AwsContext, SqsQueue } from "../../../../src/backend/aws/queue/queue.ts";
 import type { Backend } from "../../../../src/backend/port.ts";
 import type { CauceError } from "../../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../../src/core/order.ts";
@@ -33,8 +29,8 @@ async function sweeping(t: TestContext, { shards = 3 } = {}) {
     for (const backend of opened) await backend.close();
     sqs.destroy();
   });
-  const open = async (shardsAtLeast = shards) => {
-    const backend = await aws({ stage, ...stack, shards: shardsAtLeast })({
+  const open = async (shardsMin = shards) => {
+    const backend = await aws({ stage, ...stack, shards: shardsMin })({
       ...{ workflow, delivery: "standard", clock },
       leaseSeconds: { received: leaseSeconds },
     });
@@ -202,27 +198,21 @@ describe("the sweep", { concurrency: 3 }, () => {
     assert.ok(order);
     clock.advance(lostSeconds);
     const sent: string[] = [];
-    const never = () => assert.fail("not asked for");
-    const { redeliver } = createSweeping({
+    const context = {
       clock,
       // Where a connection is lost, the SDK repeats the call: the first takes effect, and the repeat does not.
       table: {
         ...table,
-        update: async (input) => {
-          assert.ok(await table.update(input));
-          return table.update(input);
+        update: async (key, input) => {
+          assert.ok(await table.update(key, input));
+          return table.update(key, input);
         },
       },
-      orders: {
-        readItem: (id) => table.read({ id, part: orderPart }),
-        decode: async (item) => decodeOrder(item, {}),
-      } as Partial<Orders> as Orders,
-      queueOf: async () => ({ send: async ({ id }) => void sent.push(id) }) as Partial<Queue> as Queue,
-      flights: createFlights(clock),
-      lostSecondsOf: () => lostSeconds,
-      ...{ registry: {} as Registry, parts: {} as Parts, onUnread: never, keepCounts: never },
-    });
-    await redeliver(order);
+      queueOf: async () => ({ send: async ({ id }) => void sent.push(id) }) as Partial<SqsQueue> as SqsQueue,
+      leases: createLeases(clock),
+      leaseSeconds: { received: leaseSeconds },
+    } as Partial<AwsContext> as AwsContext;
+    await redeliver(context, order, "kept");
     assert.deepEqual(sent, [order.id]);
   });
 

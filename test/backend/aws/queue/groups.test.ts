@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createGroups } from "../../../../src/backend/aws/queue/inFlight.ts";
-import { flight } from "../support.ts";
+import { lease } from "../support.ts";
 
-const paid = "https://sqs/orders-paid";
-const packed = "https://sqs/orders-packed";
+const paid = "paid";
+const packed = "packed";
 
 describe("a group", () => {
   it("gives one of its messages at a time, the next when that one has left, in their order", () => {
     const groups = createGroups();
-    const [first, second, third] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
+    const [first, second, third] = [lease(paid, "a"), lease(paid, "a"), lease(paid, "a")];
     assert.deepEqual(groups.arrive([first, second, third]), [first]);
     assert.deepEqual(groups.takeReady(paid, 10), []);
     groups.left(first);
@@ -23,7 +23,7 @@ describe("a group", () => {
 
   it("gives back the messages behind one that comes again, in their order, and once", () => {
     const groups = createGroups();
-    const [first, second, third] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
+    const [first, second, third] = [lease(paid, "a"), lease(paid, "a"), lease(paid, "a")];
     groups.arrive([first, second, third]);
     assert.deepEqual(groups.stays(first), [second, third]);
     assert.deepEqual(groups.stays(first), []);
@@ -33,7 +33,7 @@ describe("a group", () => {
 
   it("gives back only the messages that are still behind", () => {
     const groups = createGroups();
-    const [first, second, third] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
+    const [first, second, third] = [lease(paid, "a"), lease(paid, "a"), lease(paid, "a")];
     groups.arrive([first, second, third]);
     groups.left(first);
     assert.deepEqual(groups.takeReady(paid, 10), [second]);
@@ -42,8 +42,8 @@ describe("a group", () => {
 
   it("is held back by no other group, and not by a group of the same name in another queue", () => {
     const groups = createGroups();
-    const [a1, b1, a2, b2] = [flight(paid, "a"), flight(paid, "b"), flight(paid, "a"), flight(paid, "b")];
-    const elsewhere = [flight(packed, "a"), flight(packed, "a")];
+    const [a1, b1, a2, b2] = [lease(paid, "a"), lease(paid, "b"), lease(paid, "a"), lease(paid, "b")];
+    const elsewhere = [lease(packed, "a"), lease(packed, "a")];
     assert.deepEqual(groups.arrive([a1, b1, a2, b2]), [a1, b1]);
     assert.deepEqual(groups.arrive(elsewhere), [elsewhere[0]]);
     groups.left(b1);
@@ -56,7 +56,7 @@ describe("a group", () => {
 
   it("forgets the messages that waited in it once their leases have run out and the queue gives one again", () => {
     const groups = createGroups();
-    const [first, late, again] = [flight(paid, "a"), flight(paid, "a"), flight(paid, "a")];
+    const [first, late, again] = [lease(paid, "a"), lease(paid, "a"), lease(paid, "a")];
     groups.arrive([first, late]);
     assert.deepEqual(groups.arrive([again]), [again]);
     groups.left(again);
@@ -65,7 +65,7 @@ describe("a group", () => {
 
   it("does not exist for messages without a group, which are all given", () => {
     const groups = createGroups();
-    const all = [flight(paid, null), flight(paid, null)];
+    const all = [lease(paid, null), lease(paid, null)];
     assert.deepEqual(groups.arrive(all), all);
   });
 });
@@ -74,7 +74,7 @@ describe("a group's next message", () => {
   const readied = (...names: readonly string[]) => {
     const groups = createGroups();
     const next = names.map((name) => {
-      const [head, follower] = [flight(paid, name), flight(paid, name)];
+      const [head, follower] = [lease(paid, name), lease(paid, name)];
       groups.arrive([head, follower]);
       return { leave: () => groups.left(head), follower };
     });
@@ -104,7 +104,7 @@ describe("a group's next message", () => {
 
   it("wakes no receiver where no message stood behind the one that left", () => {
     const groups = createGroups();
-    const head = flight(paid, "a");
+    const head = lease(paid, "a");
     groups.arrive([head]);
     groups.onReady(paid, () => assert.fail("woken for nothing"));
     groups.left(head);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { bodyOf, fifoFields, referenceOf } from "../../../../src/backend/aws/queue/topic.ts";
+import { bodyOf, fifoFields, parseBody } from "../../../../src/backend/aws/queue/topic.ts";
 import { anyText } from "../arbitrary.ts";
 
 /** The pattern of group ids and deduplication ids that SQS and SNS take. */
@@ -49,7 +49,7 @@ describe("a message", () => {
 
   it("carries the order's id and visit, and nothing else of the order", () => {
     const body = bodyOf({ id, status: "paid", visit: 3, group: "secret" });
-    assert.deepEqual(referenceOf(body), { id, visit: 3 });
+    assert.deepEqual(parseBody(body), { id, visit: 3 });
     assert.deepEqual(Object.keys(JSON.parse(body)), ["id", "visit"]);
   });
 
@@ -62,14 +62,14 @@ describe("a message", () => {
     );
     fc.assert(
       fc.property(bodies, (body) => {
-        const reference = referenceOf(body);
+        const reference = parseBody(body);
         if (reference === undefined) return;
         assert.deepEqual([typeof reference.id, typeof reference.visit], ["string", "number"]);
       }),
       { numRuns: 1_000 },
     );
     for (const body of [undefined, "", "null", "[]", '"text"', "{}", '{"id":1,"visit":1}', `{"id":"${id}"}`]) {
-      assert.equal(referenceOf(body), undefined, body);
+      assert.equal(parseBody(body), undefined, body);
     }
   });
 });

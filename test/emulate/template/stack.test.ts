@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { Template } from "../../../src/emulate/template/assembly.ts";
-import { stackOf } from "../../../src/emulate/template/template.ts";
+import { readStack } from "../../../src/emulate/template/stack.ts";
 import { type TemplateParts, workerParts } from "../support.ts";
 
-const places = {
+const endpoints = {
   queueUrl: (name: string) => `http://127.0.0.1:9/000000000000/${name}`,
   apiUrl: () => "http://127.0.0.1:8",
 };
@@ -20,18 +20,18 @@ function withVariable(value: unknown): Template {
   return template({ ...parts, Worker: { ...Worker, Properties: { ...Worker?.Properties, Environment } } as never });
 }
 
-const variableOf = (value: unknown) => stackOf(withVariable(value), places).functions[0]?.environment.VALUE;
+const resolveVariable = (value: unknown) => readStack(withVariable(value), endpoints).functions[0]?.environment.VALUE;
 // Placeholders of CloudFormation templates look like those of JavaScript.
 const dollars = (text: string) => text.replaceAll("@", "$");
 const queueRef = { Ref: "Work" };
 
 describe("a synthesized template", () => {
   it("is read with its references resolved", () => {
-    const { queues, functions, sources, apis } = stackOf(template(workerParts()), places);
+    const { queues, functions, sources, apis } = readStack(template(workerParts()), endpoints);
     const work = queues.find(({ name }) => name === "work");
     assert.deepEqual(work?.redrive, {
       deadLettersArn: "arn:aws:sqs:us-east-1:000000000000:dead",
-      receivesMost: 2,
+      receivesMax: 2,
     });
     assert.equal(
       work?.attributes.RedrivePolicy,
@@ -59,7 +59,7 @@ describe("a synthesized template", () => {
     ["the account", { Ref: "AWS::AccountId" }, "000000000000"],
   ];
   for (const [what, given, expected] of values) {
-    it(`resolves ${what}`, () => assert.equal(variableOf(given), expected));
+    it(`resolves ${what}`, () => assert.equal(resolveVariable(given), expected));
   }
 
   it("resolves the value of a parameter", () => {
@@ -68,7 +68,7 @@ describe("a synthesized template", () => {
       ...resources,
       Keys: { Type: "AWS::SSM::Parameter", Properties: { Name: "/keys", Value: { Ref: "Dead" } } },
     };
-    const { functions } = stackOf(template(parts as TemplateParts), places);
+    const { functions } = readStack(template(parts as TemplateParts), endpoints);
     assert.equal(functions[0]?.environment.VALUE, "http://127.0.0.1:9/000000000000/dead");
   });
 
@@ -83,15 +83,15 @@ describe("a synthesized template", () => {
     ["a choice past the end", { "Fn::Select": [3, ["a"]] }, /asks for item 3/],
   ];
   for (const [what, given, message] of refused) {
-    it(`refuses ${what}`, () => assert.throws(() => variableOf(given), { code: "template_invalid", message }));
+    it(`refuses ${what}`, () => assert.throws(() => resolveVariable(given), { code: "template_invalid", message }));
   }
 
   it("refuses an unknown type of resource, and leaves out resources that only monitor", () => {
     const alarm = { Alarm: { Type: "AWS::CloudWatch::Alarm", Properties: { MetricName: { "Fn::Base64": "x" } } } };
-    assert.equal(stackOf(template({ ...workerParts(), ...alarm }), places).functions.length, 1);
+    assert.equal(readStack(template({ ...workerParts(), ...alarm }), endpoints).functions.length, 1);
     const bucket = { Bucket: { Type: "AWS::S3::Bucket", Properties: {} } };
     const message = /test\.Bucket: cauce emulate does not know AWS::S3::Bucket/;
-    assert.throws(() => stackOf(template({ ...workerParts(), ...bucket }), places), {
+    assert.throws(() => readStack(template({ ...workerParts(), ...bucket }), endpoints), {
       code: "template_invalid",
       message,
     });
