@@ -51,25 +51,12 @@ interface Exceptions {
   readonly twinTypes?: Readonly<Record<string, string>>;
 }
 
-const sharedState = "a factory whose functions share one state";
-
 const exceptions = {
   longFiles: {},
-  longFunctions: {
-    "backend/memory/memory.ts › memory": sharedState,
-    "backend/memory/queues.ts › queues": sharedState,
-    "backend/sqlite/channel.ts › createChannel": sharedState,
-    "backend/sqlite/deliveries.ts › createClaims": sharedState,
-    "backend/sqlite/reads.ts › openReader": sharedState,
-    "backend/sqlite/sqlite.ts › createFront": sharedState,
-    "backend/sqlite/writer/operations.ts › createOperations": sharedState,
-    "backend/sqlite/writer/queue.ts › createQueues": sharedState,
-  },
+  longFunctions: {},
   processReaders: {},
   twinTypes: {
     Cauce: "both names are public: the library of cauce, and the construct of cauce/cdk",
-    Queues: "to be renamed",
-    Row: "to be renamed",
   },
 } as const satisfies Exceptions;
 

@@ -4,11 +4,11 @@ import type { Backend } from "./port.ts";
 type Method = (...given: readonly unknown[]) => Promise<unknown>;
 
 /**
- * The same backend, closed once: from the first `close` on every other call rejects with `closed` and this message, and
- * `close` gives the promise of the first. A call that is refused never reaches the backend.
- * What answers without a promise, such as `where`, stays outside: a factory adds it to what this returns.
- * `underWay` holds each call until it has ended, for a backend whose `close` waits for them; without it a call costs no
- * promise more.
+ * Refuses every call from the first `close` on: it rejects with `closed` and this message, and never reaches the backend.
+ * Every later `close` gives the promise of the first.
+ * A method that answers without a promise, such as `where`, stays outside: a factory adds it to what this returns.
+ * `underWay` holds each call until it has ended, for a backend whose `close` waits for the calls. Without it a call costs
+ * no further promise.
  */
 export function guarded<Guarded extends Backend>(
   backend: Guarded,

@@ -7,85 +7,91 @@ import type { Change } from "../core/decide.ts";
 import type { Filter } from "../core/filter.ts";
 import type { Actor, StatusKind, StoredOrder } from "../core/order.ts";
 
-/** Once closed, every call but `close` rejects with `closed`. */
+/** A store with queues. Once the backend is closed, every call but `close` rejects with `closed`. */
 export interface Backend {
-  /** What this backend can hold; checked when things are wired, never clamped. */
+  /** What this backend can hold. A workflow that asks for more is refused when it is opened; nothing is clamped. */
   readonly limits: Limits;
 
   /**
-   * Stores a new order and routes it to its status's queue, and only then resolves. Where these are not one atomic step,
-   * an order that is stored and not routed is found by `sweep`.
-   * Idempotent by `key`: the same key and content give the order placed before, other content a conflict.
+   * Stores a new order and routes it to the queue of its status, and only then resolves. Where these are two steps,
+   * `sweep` finds an order that is stored and not routed.
+   * Idempotent by `key`: the same key and content give the order that was placed before, other content gives a conflict.
    * Rejects with `limit_exceeded`, `store_full`, `store_unavailable` or `closed`.
    */
   place(order: NewOrder): Promise<Placed>;
 
-  /** The order as committed last, or undefined. Strongly consistent. */
+  /** Reads the order as committed last; undefined where there is none. Strongly consistent. */
   get(id: string): Promise<StoredOrder | undefined>;
 
-  /** Newest first (by time of placing). A page with a cursor may hold fewer than `limit`, or none. A cursor neither repeats nor skips while orders are placed. Rejects with `invalid_cursor`. */
+  /**
+   * Lists orders, the newest first by time of placing. A page with a cursor may hold fewer orders than `limit`, or none.
+   * A cursor neither repeats nor skips an order while others are placed. Rejects with `invalid_cursor`.
+   */
   list(query: ListQuery): Promise<OrderPage>;
 
   /**
-   * The only change of an order: compare-and-set on `before.version`, with its history entry, and its next delivery in
-   * the same atomic step or right after it: one that is lost between them is found by a redelivery of the visit before
-   * (`superseded`), or by `sweep`. A repeat of the same `change` after a rejection goes on where it ended. `stale` when
-   * another change was first. Rejects with `store_full`, `store_unavailable` or `closed`.
+   * Changes an order, which nothing else does: compare-and-set on `before.version`, together with the history entry. The
+   * next delivery is written in the same atomic step or right after it. A next delivery that is lost between the two is
+   * found by a redelivery of the visit before (`superseded`), or by `sweep`. A repeat of the same `change` after a
+   * rejection goes on where the first call ended. Resolves to `stale` when another change was first. Rejects with
+   * `store_full`, `store_unavailable` or `closed`.
    *
-   * A committed change consumes its delivery: `delivery` is the one that the change was made for. That delivery's lease
-   * ends in the same step, and the caller settles nothing: the delivery is off the queue, or it comes again at the
-   * order's `notBefore` where the change says `again`. Where the change says `keep`, it stays leased. Any other delivery
+   * A committed change consumes its delivery: `delivery` is the one that the change was made for. The lease of that
+   * delivery ends in the same step, and the caller settles nothing. The delivery is off the queue; where the change says
+   * `again`, it comes again at the order's `notBefore`; where the change says `keep`, it stays leased. Any other delivery
    * of `before` that this backend has leased ends in the same way. A change that is `stale` leaves every delivery alone.
    */
   commit(change: Change, delivery?: Delivery): Promise<"committed" | "stale">;
 
   /**
-   * Up to `max` deliveries of one status, oldest first; in FIFO delivery at most one of each group, and none of a
-   * group whose earlier order of this status has not left it. Waits up to `waitSeconds` for the first (0: answers at
-   * once with what there is). Each is leased for `leaseSeconds`. Ends early and empty when `signal` aborts.
+   * Leases up to `max` deliveries of one status, the oldest first. In FIFO delivery it leases at most one of each group,
+   * and none of a group whose earlier order has not left the status. Waits up to `waitSeconds` for the first delivery; 0
+   * gives at once what there is. Each lease lasts `leaseSeconds`. Ends early and empty when `signal` aborts.
    */
   receive(options: ReceiveOptions): Promise<Delivery[]>;
 
   /**
-   * Tells the queue of a delivery: `done` takes it off; `again` brings it back no earlier than `notBefore`
-   * (milliseconds since 1970); `superseded` queues the delivery of a later visit, `by`, if that has none, and only then
-   * takes this one off. A delivery that a commit consumed, or whose lease has run out, is itself left alone.
+   * Tells the queue what comes of a delivery that no commit consumed. `done` takes the delivery off the queue. `again`
+   * brings it back no earlier than `notBefore`, in milliseconds since 1970. `superseded` queues the delivery of a later
+   * visit, `by`, if that has none, and only then takes this delivery off. A delivery that a commit consumed, or whose
+   * lease has run out, is left alone.
    */
   settle(delivery: Delivery, verdict: Verdict): Promise<void>;
 
   /**
-   * Looks through up to `limit` orders that should have moved, the oldest first: queues again deliveries that were lost,
-   * and gives the waits that expired, for the caller to move. Harmless when repeated. One order whose delivery cannot be
-   * queued keeps none of the others waiting. Rejects with `invalid_cursor`.
+   * Looks through up to `limit` orders that should have moved, the oldest first. Queues the deliveries that were lost,
+   * and gives the waits that expired, for the caller to move. Harmless when repeated. An order whose delivery cannot be
+   * queued keeps no other order waiting. Rejects with `invalid_cursor`.
    */
   sweep(query: { limit: number; cursor?: string | undefined }): Promise<Swept>;
 
-  /** How many orders stand where, and which have failed: what is asked for, since each costs a look of its own. */
+  /** Counts the orders of each status, and the failed orders of each fault. Each costs a look of its own, so name what you need. */
   counts(asked: { readonly depths?: boolean; readonly failures?: boolean }): Promise<Counts>;
 
   /**
-   * Writes something small that is no order's, and only then resolves. Harmless when repeated. Rejects with `store_full`,
-   * `store_unavailable` or `closed`, as a placing would.
+   * Writes something small that belongs to no order, and only then resolves. Harmless when repeated. Rejects as a placing
+   * would: with `store_full`, `store_unavailable` or `closed`.
    */
   keep(note: Note): Promise<void>;
 
   /**
-   * Erases final orders, each with its data, history and idempotency key in one atomic step. By `id` one order:
-   * `not_final` for any other, which is left as it is, and 0 removed where there is none. Else those whose last change
-   * lies before a time, oldest first: one call looks at about `limit` orders, so that no other call waits long; go on with
-   * `nextCursor` until it is null. Rejects with `store_full`, `store_unavailable`, `closed` or `invalid_cursor`.
+   * Erases final orders, each with its data, history and idempotency key in one atomic step.
+   * By `id`: one order. An order that is not final is left as it is, and the answer is `not_final`. Where there is no such
+   * order, 0 are removed.
+   * By `before`: the orders whose last change lies before that time, the oldest first. One call looks at about `limit`
+   * orders, so that no other call waits long. Go on with `nextCursor` until it is null. Rejects with `store_full`, `store_unavailable`, `closed` or `invalid_cursor`.
    */
   remove(which: { readonly id: string } | OldOrders): Promise<Removal | "not_final">;
 
-  /** Resolves when nothing is left open. Deliveries in flight come back at the next start. Harmless when called again. */
+  /** Closes the backend: resolves when nothing is left open. Leased deliveries come back at the next start. Harmless when called again. */
   close(): Promise<void>;
 }
 
 /** What a factory opens: a backend, and where its store keeps an order. */
 export interface LocatedBackend extends Backend {
   /**
-   * Where the order of an id is kept, whether or not there is one: what an operator looks up with the store's own tools.
-   * Asks the store for nothing, so it answers after `close`, too.
+   * Says where the order of an id is kept, whether or not there is such an order: what an operator looks up with the
+   * store's own tools. Asks the store for nothing, so it answers after `close`, too.
    */
   where(id: string): Whereabouts;
 }
@@ -97,13 +103,13 @@ export interface Limits {
   readonly dataBytesMax: number;
   /** The longest group key, in bytes of UTF-8. */
   readonly groupBytesMax: number;
-  /** How often the sweep must look, in seconds; Infinity where `sweep` says when the next is due. */
+  /** How often the sweep must look, in seconds; Infinity where `sweep` says when the next order is due. */
   readonly sweepSeconds: number;
   /** How late a delivery may be after its `notBefore`, in seconds, on an idle machine. */
   readonly timingSeconds: number;
   /** The longest that one `receive` may wait, in seconds; Infinity where there is no limit. */
   readonly longestWaitSeconds: number;
-  /** Handlers of one status at once: what a definition may ask for, and what it gets where it does not say. */
+  /** How many handlers of one status run at once: what a definition may ask for, and what it gets by default. */
   readonly concurrency: { readonly least: number; readonly most: number; readonly default: number };
 }
 
@@ -125,7 +131,7 @@ export interface NewOrder {
   readonly createdAt: number;
   readonly expiresAt: number | null;
   readonly by: Actor;
-  /** At most `extrasBytesMax` bytes of UTF-8. Kept as it is until a change's `after` has another; null for none. */
+  /** At most `extrasBytesMax` bytes of UTF-8; null for none. Kept as it is until the `after` of a change has another. */
   readonly extrasJson: string | null;
   /** Hashes (hex) of the idempotency key and of the content, for a keyed placing. */
   readonly key: { readonly keyHash: string; readonly contentHash: string } | null;
@@ -138,7 +144,7 @@ export type Placed =
   /** The key was used before with other content. */
   | { readonly outcome: "conflict"; readonly orderId: string };
 
-/** A list takes no `ids`: what is named is read by `get`. */
+/** A list takes no `ids`: an order whose id is known is read by `get`. */
 export interface ListQuery extends Omit<Filter, "ids"> {
   /** 1 to 1,000. */
   readonly limit: number;
@@ -164,11 +170,11 @@ export interface Delivery {
   readonly visit: number;
   /** Names this delivery to the backend that made it. */
   readonly receipt: string;
-  /** It was in flight before and has not been settled: the worker died or overstayed its lease. */
+  /** The delivery was leased before and not settled: its worker died, or held it longer than the lease. */
   readonly redelivered: boolean;
   /**
-   * What was in flight before may never have reached a handler (a throttled function, a message put back with its
-   * group): unless the order tells of an attempt that began, none is counted as lost.
+   * The earlier lease may never have reached a handler (a throttled function, a message put back with its group). Unless
+   * the order tells of an attempt that began, no attempt is counted as lost.
    */
   readonly unattended?: boolean | undefined;
   /** The queue's message id, where it has one. */
@@ -178,29 +184,26 @@ export interface Delivery {
 export type Verdict =
   | { readonly verdict: "done" }
   | { readonly verdict: "again"; readonly notBefore: number }
-  /** The order has moved on, and the process that moved it may have died before its next delivery: as it stands now. */
+  /** The order has moved on, and the process that moved it may have died before its next delivery. `by`: as it stands now. */
   | { readonly verdict: "superseded"; readonly by: StoredOrder };
 
 export interface Swept {
   /** Waits whose time is over. */
   readonly expired: readonly StoredOrder[];
-  /** How many orders whose delivery was lost it saw to. */
+  /** How many orders had lost their delivery and have one now. */
   readonly redelivered: number;
-  /** Why deliveries could not be queued again, an error for each; a later sweep tries them again. */
+  /** Why deliveries could not be queued, an error for each. A later sweep tries them again. */
   readonly failed: readonly unknown[];
-  /** Where to go on, while there is more that is overdue now. */
+  /** Where to go on, while more orders are overdue now. */
   readonly nextCursor: string | null;
-  /** When the next will be overdue, in milliseconds since 1970, where the backend knows. */
+  /** When the next order will be overdue, in milliseconds since 1970; null where the backend does not know. */
   readonly nextAt: number | null;
 }
 
 export type Note =
-  /**
-   * Whether one status is paused: then nothing of it is delivered, until it is let go on. What is in flight stays there,
-   * what would be delivered waits.
-   */
+  /** Whether one status is paused. A paused status delivers nothing until it is resumed. Leased deliveries stay leased. */
   | { readonly is: "paused"; readonly status: string; readonly paused: boolean }
-  /** Nothing that is read again: it shows that the store takes writes. */
+  /** Shows that the store takes writes. It is never read. */
   | { readonly is: "probe" };
 
 /** Final orders whose last change lies before a time. */
@@ -229,13 +232,14 @@ export interface Counts {
 export interface Depth {
   readonly status: string;
   readonly kind: "handled" | "waiting";
-  /** Handled: in the queue and due. Waiting: standing in the status. */
+  /** Of kind `handled`: orders in the queue that are due. Of kind `waiting`: orders in the status. */
   readonly waiting: number;
+  /** Orders whose delivery is leased. */
   readonly inFlight: number;
-  /** In the queue, not before a time. */
+  /** Orders in the queue that are not due before a time. */
   readonly delayed: number;
   readonly failed: number;
-  /** When the order that is next in the queue changed last, in milliseconds since 1970; null where none waits there. */
+  /** When the next order in the queue changed last, in milliseconds since 1970; null where no order waits there. */
   readonly oldestWaitingAt: number | null;
   /** Nothing of this status is delivered until it is resumed. */
   readonly paused: boolean;
@@ -249,19 +253,22 @@ export interface FailureGroup {
   /** The latest message of the group. */
   readonly message: string;
   readonly count: number;
-  /** When its first order failed since it was last empty; on AWS, the first of those that are failed now. Milliseconds since 1970. */
+  /**
+   * When the first order of the group failed since the group was last empty, in milliseconds since 1970. On AWS: when the
+   * first of the orders that are failed now did.
+   */
   readonly firstAt: number;
   readonly lastAt: number;
 }
 
-/** What a backend is made for. */
+/** What a factory is told. */
 export interface BackendFactoryOptions {
   readonly workflow: string;
   readonly delivery: DeliveryMode;
   readonly clock: Clock;
-  /** Told of each of the store's transactions, by backends that have such: its operations, and how long it took to be on disk. */
+  /** Called by a backend with transactions, for each: how many operations it held, and how long it took to be on disk. */
   readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;
-  /** Each handled status, and for how long its deliveries are leased, in seconds. */
+  /** For how long the deliveries of each handled status are leased, in seconds. */
   readonly leaseSeconds?: Readonly<Record<string, number>> | undefined;
 }
 

@@ -45,3 +45,24 @@ export function sleep(clock: Clock, seconds: number, signal: AbortSignal): Promi
     signal.addEventListener("abort", end, { once: true });
   });
 }
+
+/** An alarm that rings at the earliest of the times that it was set to, and forgets the later ones. */
+export function createAlarm(clock: Clock, ring: () => void) {
+  let at = Number.POSITIVE_INFINITY;
+  let cancel: (() => void) | undefined;
+  return {
+    setAt(time: number): void {
+      if (time >= at) return;
+      cancel?.();
+      at = time;
+      cancel = clock.at(time, () => {
+        at = Number.POSITIVE_INFINITY;
+        ring();
+      });
+    },
+    cancel(): void {
+      cancel?.();
+      at = Number.POSITIVE_INFINITY;
+    },
+  };
+}

@@ -3,8 +3,7 @@ import { readCursor, writeCursor } from "../../core/cursor.ts";
 import type { Change } from "../../core/decide.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { createIds } from "../ids.ts";
-import { refuseSize, storedOrder } from "../newOrder.ts";
+import { createIds, refuseSize, storedOrder } from "../newOrder.ts";
 import type { Backend, Limits, NewOrder, OldOrders, Placed, Removal } from "../port.ts";
 import { queryIndex } from "./index/query.ts";
 import {

@@ -4,10 +4,23 @@ import { CauceError } from "../../core/errors.ts";
 import { matches } from "../../core/filter.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { guarded } from "../guard.ts";
-import { createIds } from "../ids.ts";
-import { refuseSize, storedOrder } from "../newOrder.ts";
-import type { Backend, DeliveryMode, Depth, FailureGroup, Limits, LocatedBackend } from "../port.ts";
-import { type Queues, queues } from "./queues.ts";
+import { createIds, refuseSize, storedOrder } from "../newOrder.ts";
+import type {
+  Backend,
+  DeliveryMode,
+  Depth,
+  FailureGroup,
+  Limits,
+  ListQuery,
+  LocatedBackend,
+  NewOrder,
+  OldOrders,
+  OrderPage,
+  Placed,
+  Removal,
+  Swept,
+} from "../port.ts";
+import { close, comeAgain, createQueues, enter, leave, receive, setPaused, settle, stateOf } from "./queues.ts";
 
 export interface MemoryOptions {
   /** Taken so that `memory` itself is a `BackendFactory`; nothing is stored under it. */
@@ -35,6 +48,23 @@ interface Stored {
   order: StoredOrder;
 }
 
+type Store = ReturnType<typeof createStore>;
+
+function createStore(clock: Clock, delivery: DeliveryMode) {
+  return {
+    clock,
+    ids: createIds(0),
+    queues: createQueues(clock, delivery),
+    failures: failureGroups(),
+    /** In the order of placing. A removed order leaves its index empty, so that cursors stay good. */
+    placed: [] as (Stored | undefined)[],
+    byId: new Map<string, Stored>(),
+    /** Those that are not final: what the sweep and the counts look through. */
+    open: new Map<string, Stored>(),
+    byKey: new Map<string, { readonly stored: Stored; readonly contentHash: string }>(),
+  };
+}
+
 /**
  * The reference backend, for tests and for trying things out: it keeps every law, but nothing survives its closing.
  * Data up to 1 MiB, group keys up to 1,024 bytes, delays of any length. `createCauce({ backend: memory, … })` takes it
@@ -43,85 +73,14 @@ interface Stored {
  */
 export function memory(options: MemoryOptions = {}): LocatedBackend {
   checkOptions(options);
-  const clock = options.clock ?? systemClock();
-  const ids = createIds(0);
-  const nextId = () => ids.next(clock.now()).id;
-  const queue = queues(clock, options.delivery ?? "standard");
-  const failures = failureGroups();
-  /** In the order of placing; a removed order leaves its place empty, so that cursors keep theirs. */
-  const placed: (Stored | undefined)[] = [];
-  const byId = new Map<string, Stored>();
-  /** Those that are not final: what the sweep and the counts look through. */
-  const open = new Map<string, Stored>();
-  const keys = new Map<string, { readonly stored: Stored; readonly contentHash: string }>();
-
-  /** Where a list or a removal goes on. Orders are added at the end alone, so an index stays good. */
-  function indexIn(name: "list" | "removal", cursor: string): number {
-    const [index = 0] = readNumbers(cursor, `a ${name}`, name, 1);
-    // A cursor of another store may lie behind all that is placed here.
-    return Math.min(index, placed.length);
-  }
-
-  function store(stored: Stored): void {
-    byId.set(stored.order.id, stored);
-    if (stored.order.kind === "final") open.delete(stored.order.id);
-    else open.set(stored.order.id, stored);
-  }
-
-  /** Queues the order's delivery if it has none. */
-  function redeliver({ id, visit }: StoredOrder): void {
-    const order = byId.get(id)?.order;
-    if (order === undefined || order.visit !== visit || order.kind !== "handled" || order.failure !== null) return;
-    if (queue.stateOf(id) === undefined) queue.enter(order);
-  }
-
-  function erase({ index, keyHash, order }: Stored): void {
-    placed[index] = undefined;
-    byId.delete(order.id);
-    if (keyHash !== null) keys.delete(keyHash);
-  }
+  const store = createStore(options.clock ?? systemClock(), options.delivery ?? "standard");
+  const { queues, failures, byId } = store;
 
   const backend: Backend = {
     limits,
-
-    async place(order) {
-      const refused = refuseSize(order, limits);
-      if (refused !== undefined) throw refused;
-      const earlier = order.key === null ? undefined : keys.get(order.key.keyHash);
-      if (earlier !== undefined) {
-        return earlier.contentHash === order.key?.contentHash
-          ? { outcome: "repeated", order: earlier.stored.order }
-          : { outcome: "conflict", orderId: earlier.stored.order.id };
-      }
-      const stored = {
-        index: placed.length,
-        keyHash: order.key?.keyHash ?? null,
-        order: storedOrder(order, nextId()),
-      };
-      placed.push(stored);
-      store(stored);
-      if (order.key !== null) keys.set(order.key.keyHash, { stored, contentHash: order.key.contentHash });
-      if (order.kind === "handled") queue.enter(stored.order);
-      return { outcome: "placed", order: stored.order };
-    },
-
-    async get(id) {
-      return byId.get(id)?.order;
-    },
-
-    async list(query) {
-      let index = query.cursor === undefined ? placed.length : indexIn("list", query.cursor);
-      const items: StoredOrder[] = [];
-      let last = index;
-      while (--index >= 0) {
-        const order = placed[index]?.order;
-        if (order === undefined || !matches(order, query)) continue;
-        if (items.length === query.limit) return { items, nextCursor: writeNumbers("list", last) };
-        items.push(order);
-        last = index;
-      }
-      return { items, nextCursor: null };
-    },
+    place: async (order) => place(store, order),
+    get: async (id) => byId.get(id)?.order,
+    list: async (query) => list(store, query),
 
     async commit({ before, after, delivery }) {
       const stored = byId.get(before.id);
@@ -130,84 +89,41 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
       if (stored === undefined || stored.order.version !== before.version) return "stale";
       failures.replace(stored.order, after);
       stored.order = after;
-      store(stored);
-      if (delivery === "enter") queue.enter(after);
-      else if (delivery === "again") queue.again(after);
-      else if (delivery === "end") queue.end(after.id);
+      keep(store, stored);
+      if (delivery === "enter") enter(queues, after);
+      else if (delivery === "again") comeAgain(queues, after);
+      else if (delivery === "end") leave(queues, after.id);
       return "committed";
     },
 
-    async receive(receiveOptions) {
-      return queue.receive(receiveOptions);
-    },
+    receive: async (asked) => receive(queues, asked),
 
     async settle(delivery, verdict) {
-      if (verdict.verdict === "superseded") {
-        redeliver(verdict.by);
-        queue.settle(delivery, { verdict: "done" });
-      } else queue.settle(delivery, verdict);
+      if (verdict.verdict === "superseded") redeliver(store, verdict.by);
+      settle(queues, delivery, verdict.verdict === "superseded" ? { verdict: "done" } : verdict);
     },
 
-    async sweep({ limit, cursor }) {
-      const now = clock.now();
-      const [afterAt = -1, afterIndex = 0] = cursor === undefined ? [] : readNumbers(cursor, "a sweep", "sweep", 2);
-      const due: { at: number; index: number; order: StoredOrder }[] = [];
-      let nextAt: number | null = null;
-      for (const { order, index } of open.values()) {
-        const at = overdueAt(order, queue.stateOf(order.id) !== undefined);
-        if (at === null) continue;
-        if (at > now) nextAt = Math.min(nextAt ?? at, at);
-        else if (at > afterAt || (at === afterAt && index > afterIndex)) due.push({ at, index, order });
-      }
-      due.sort((a, b) => a.at - b.at || a.index - b.index);
-      const page = due.slice(0, limit);
-      const last = page.at(-1);
-      const expired = page.map(({ order }) => order).filter(({ kind }) => kind === "waiting");
-      for (const { order } of page) redeliver(order);
-      return {
-        expired,
-        redelivered: page.length - expired.length,
-        failed: [],
-        nextCursor: last !== undefined && due.length > limit ? writeNumbers("sweep", last.at, last.index) : null,
-        nextAt,
-      };
-    },
+    sweep: async (query) => sweep(store, query),
 
     async keep(note) {
-      if (note.is === "paused") queue.setPaused(note.status, note.paused);
+      if (note.is === "paused") setPaused(queues, note.status, note.paused);
     },
 
     async remove(which) {
-      if ("id" in which) {
-        const stored = byId.get(which.id);
-        if (stored === undefined) return { removed: 0, nextCursor: null };
-        if (stored.order.kind !== "final") return "not_final";
-        erase(stored);
-        return { removed: 1, nextCursor: null };
-      }
-      const { before, limit, cursor } = which;
-      const start = cursor === undefined ? 0 : indexIn("removal", cursor);
-      const end = Math.min(start + limit, placed.length);
-      let removed = 0;
-      for (const stored of placed.slice(start, end)) {
-        if (stored === undefined || stored.order.kind !== "final" || stored.order.updatedAt >= before) continue;
-        erase(stored);
-        removed++;
-      }
-      return { removed, nextCursor: end < placed.length ? writeNumbers("removal", end) : null };
+      if (!("id" in which)) return removeOld(store, which);
+      const stored = byId.get(which.id);
+      if (stored === undefined) return { removed: 0, nextCursor: null };
+      if (stored.order.kind !== "final") return "not_final";
+      erase(store, stored);
+      return { removed: 1, nextCursor: null };
     },
 
-    async counts(asked) {
-      const orders = asked.depths ? [...open.values()].map(({ order }) => order) : [];
-      return {
-        depths: asked.depths ? depthsOf(orders, queue) : [],
-        failures: asked.failures ? failures.all() : [],
-      };
-    },
+    counts: async (asked) => ({
+      depths: asked.depths ? depthsOf(store) : [],
+      failures: asked.failures ? failures.all() : [],
+    }),
 
-    async close() {
-      queue.close();
-    },
+    close: async () => close(queues),
   };
   return {
     ...guarded(backend, "the memory backend is closed; open a new one"),
@@ -227,6 +143,80 @@ function checkOptions(options: MemoryOptions): void {
   }
 }
 
+function place(store: Store, newOrder: NewOrder): Placed {
+  const { clock, ids, queues, placed, byKey } = store;
+  const { key } = newOrder;
+  const refused = refuseSize(newOrder, limits);
+  if (refused !== undefined) throw refused;
+  const earlier = key === null ? undefined : byKey.get(key.keyHash);
+  if (earlier !== undefined) {
+    const { order } = earlier.stored;
+    if (earlier.contentHash === key?.contentHash) return { outcome: "repeated", order };
+    return { outcome: "conflict", orderId: order.id };
+  }
+  const order = storedOrder(newOrder, ids.next(clock.now()).id);
+  const stored = { index: placed.length, keyHash: key?.keyHash ?? null, order };
+  placed.push(stored);
+  keep(store, stored);
+  if (key !== null) byKey.set(key.keyHash, { stored, contentHash: key.contentHash });
+  if (order.kind === "handled") enter(queues, order);
+  return { outcome: "placed", order };
+}
+
+function keep({ byId, open }: Store, stored: Stored): void {
+  const { id, kind } = stored.order;
+  byId.set(id, stored);
+  if (kind === "final") open.delete(id);
+  else open.set(id, stored);
+}
+
+/** Where a list or a removal goes on. Orders are added at the end alone, so an index stays good. */
+function indexIn({ placed }: Store, name: "list" | "removal", cursor: string): number {
+  const [index = 0] = readNumbers(cursor, `a ${name}`, name, 1);
+  // A cursor of another store may lie behind all that is placed here.
+  return Math.min(index, placed.length);
+}
+
+function list(store: Store, query: ListQuery): OrderPage {
+  const { placed } = store;
+  let index = query.cursor === undefined ? placed.length : indexIn(store, "list", query.cursor);
+  const items: StoredOrder[] = [];
+  let last = index;
+  while (--index >= 0) {
+    const order = placed[index]?.order;
+    if (order === undefined || !matches(order, query)) continue;
+    if (items.length === query.limit) return { items, nextCursor: writeNumbers("list", last) };
+    items.push(order);
+    last = index;
+  }
+  return { items, nextCursor: null };
+}
+
+function sweep(store: Store, { limit, cursor }: { limit: number; cursor?: string | undefined }): Swept {
+  const now = store.clock.now();
+  const [afterAt = -1, afterIndex = 0] = cursor === undefined ? [] : readNumbers(cursor, "a sweep", "sweep", 2);
+  const due: { at: number; index: number; order: StoredOrder }[] = [];
+  let nextAt: number | null = null;
+  for (const { order, index } of store.open.values()) {
+    const at = overdueAt(order, stateOf(store.queues, order.id) !== undefined);
+    if (at === null) continue;
+    if (at > now) nextAt = Math.min(nextAt ?? at, at);
+    else if (at > afterAt || (at === afterAt && index > afterIndex)) due.push({ at, index, order });
+  }
+  due.sort((a, b) => a.at - b.at || a.index - b.index);
+  const page = due.slice(0, limit);
+  const last = page.at(-1);
+  const expired = page.map(({ order }) => order).filter(({ kind }) => kind === "waiting");
+  for (const { order } of page) redeliver(store, order);
+  return {
+    expired,
+    redelivered: page.length - expired.length,
+    failed: [],
+    nextCursor: last !== undefined && due.length > limit ? writeNumbers("sweep", last.at, last.index) : null,
+    nextAt,
+  };
+}
+
 /** Since when, or from when, an order is overdue: a wait from its end, a lost delivery since its order's last change. */
 function overdueAt(order: StoredOrder, queued: boolean): number | null {
   if (order.failure !== null) return null;
@@ -234,14 +224,40 @@ function overdueAt(order: StoredOrder, queued: boolean): number | null {
   return queued ? null : order.updatedAt;
 }
 
-/** How many of the orders that are not final stand where. */
-export function depthsOf(open: readonly StoredOrder[], { stateOf, paused }: Queues): Depth[] {
+/** Queues the order's delivery if it has none. */
+function redeliver({ byId, queues }: Store, { id, visit }: StoredOrder): void {
+  const order = byId.get(id)?.order;
+  if (order === undefined || order.visit !== visit || order.kind !== "handled" || order.failure !== null) return;
+  if (stateOf(queues, id) === undefined) enter(queues, order);
+}
+
+function removeOld(store: Store, { before, limit, cursor }: OldOrders): Removal {
+  const { placed } = store;
+  const start = cursor === undefined ? 0 : indexIn(store, "removal", cursor);
+  const end = Math.min(start + limit, placed.length);
+  const isOld = ({ order }: Stored) => order.kind === "final" && order.updatedAt < before;
+  const old = placed
+    .slice(start, end)
+    .filter((stored) => stored !== undefined)
+    .filter(isOld);
+  for (const stored of old) erase(store, stored);
+  return { removed: old.length, nextCursor: end < placed.length ? writeNumbers("removal", end) : null };
+}
+
+function erase({ placed, byId, byKey }: Store, { index, keyHash, order }: Stored): void {
+  placed[index] = undefined;
+  byId.delete(order.id);
+  if (keyHash !== null) byKey.delete(keyHash);
+}
+
+/** Counts the orders that are not final, by status and kind. */
+function depthsOf({ open, queues }: Store): Depth[] {
   const depths = new Map<string, { -readonly [K in keyof Depth]: Depth[K] }>();
   const none = { waiting: 0, inFlight: 0, delayed: 0, failed: 0, oldestWaitingAt: null, atLeast: false };
-  for (const status of paused()) {
+  for (const status of queues.paused) {
     depths.set(`handled ${status}`, { status, kind: "handled", ...none, paused: true });
   }
-  for (const order of open) {
+  for (const { order } of open.values()) {
     const kind = order.kind === "waiting" ? "waiting" : "handled";
     const { status } = order;
     const row = `${kind} ${status}`;
@@ -253,7 +269,7 @@ export function depthsOf(open: readonly StoredOrder[], { stateOf, paused }: Queu
     if (order.failure !== null) depth.failed++;
     else if (order.kind === "waiting") depth.waiting++;
     else {
-      const state = stateOf(order.id);
+      const state = stateOf(queues, order.id);
       if (state === "due") {
         depth.waiting++;
         depth.oldestWaitingAt = Math.min(depth.oldestWaitingAt ?? Number.POSITIVE_INFINITY, order.updatedAt);
@@ -263,14 +279,8 @@ export function depthsOf(open: readonly StoredOrder[], { stateOf, paused }: Queu
   return [...depths.values()];
 }
 
-export interface FailureGroups {
-  /** Counts an order's change: out of the group it was in, into the one it is in. */
-  replace(before: StoredOrder, after: StoredOrder): void;
-  /** The largest group first. */
-  all(): FailureGroup[];
-}
-
-export function failureGroups(): FailureGroups {
+/** Groups the failed orders by status and fingerprint. */
+function failureGroups() {
   const groups = new Map<string, FailureGroup>();
   const keyOf = ({ status, failure }: StoredOrder): string | undefined =>
     failure === null ? undefined : JSON.stringify([status, failure.fingerprint]);
@@ -298,14 +308,14 @@ export function failureGroups(): FailureGroups {
   }
 
   return {
-    replace(before, after) {
+    /** Counts an order's change: out of the group it was in, into the one it is in. */
+    replace(before: StoredOrder, after: StoredOrder): void {
       // The same failure again must not empty its group, which would forget when it began.
       if (keyOf(before) === keyOf(after) && before.failure?.at === after.failure?.at) return;
       leave(before);
       join(after);
     },
-    all() {
-      return [...groups.values()].sort((a, b) => b.count - a.count || b.lastAt - a.lastAt);
-    },
+    /** The largest group first. */
+    all: () => [...groups.values()].sort((a, b) => b.count - a.count || b.lastAt - a.lastAt),
   };
 }

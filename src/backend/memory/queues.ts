@@ -1,14 +1,15 @@
-import type { Clock } from "../../core/clock.ts";
+/** The queues of the statuses, in memory: functions over one `Queues` value. */
+import { type Clock, createAlarm } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Delivery, DeliveryMode, ReceiveOptions, Verdict } from "../port.ts";
 
-/** One order's place in the queue of its status. */
+/** One order in the queue of its status. */
 interface Queued {
   readonly orderId: string;
   readonly visit: number;
   readonly queue: Queue;
   readonly group: Group;
-  /** Given when it entered; a delivery that comes again keeps it. */
+  /** Given when the order entered the queue. A delivery that comes again keeps it. */
   readonly position: number;
   state: "due" | "delayed" | "inFlight" | "gone";
   /** Delayed: when it is due. In flight: when its lease runs out. */
@@ -17,7 +18,7 @@ interface Queued {
   redelivered: boolean;
 }
 
-/** The head of a group alone can be received. An order without a group, or in standard delivery, is a group of its own. */
+/** Only the head of a group is received. An order without a group, or in standard delivery, is a group of its own. */
 interface Group {
   readonly key: string;
   readonly members: Heap<Queued>;
@@ -25,291 +26,264 @@ interface Group {
 
 interface Receiver {
   readonly options: ReceiveOptions;
-  answer(deliveries: Delivery[]): void;
+  end(deliveries: Delivery[]): void;
 }
 
 /** The queue of one status. */
 interface Queue {
   readonly status: string;
   readonly groups: Map<string, Group>;
-  /** The heads that are due, and some that no longer are: whoever takes one looks at its state. */
+  /** The heads that are due, and some that no longer are: `take` looks at the state of each. */
   readonly heads: Heap<Queued>;
   /** Receives that wait, in the order of their calls. */
   readonly receivers: Set<Receiver>;
 }
 
-export interface Queues {
-  /** Joins the end of the queue of the order's status, and leaves whatever queue it was in. */
-  enter(order: StoredOrder): void;
-  /** Keeps its place in the queue, and is due at the order's `notBefore`. */
-  again(order: StoredOrder): void;
-  end(orderId: string): void;
-  stateOf(orderId: string): "due" | "delayed" | "inFlight" | undefined;
-  receive(options: ReceiveOptions): Promise<Delivery[]>;
-  settle(delivery: Delivery, verdict: Exclude<Verdict, { verdict: "superseded" }>): void;
-  /** Nothing of a paused status is handed out. */
-  setPaused(status: string, paused: boolean): void;
-  /** The statuses that are paused. */
-  paused(): ReadonlySet<string>;
-  /** Answers the receives that wait, with nothing, and cancels every timer. */
-  close(): void;
+export type Queues = ReturnType<typeof createQueues>;
+
+export function createQueues(clock: Clock, delivery: DeliveryMode) {
+  const queues = {
+    clock,
+    delivery,
+    byStatus: new Map<string, Queue>(),
+    byOrder: new Map<string, Queued>(),
+    /** The statuses of which nothing is handed out. */
+    paused: new Set<string>(),
+    /** When orders are due and leases run out, and times that no longer count: see `lasts`. */
+    times: heap<{ readonly at: number; readonly queued: Queued }>((a, b) => a.at < b.at),
+    alarm: createAlarm(clock, () => wake(queues)),
+    positions: 0,
+    receipts: 0,
+  };
+  return queues;
 }
 
-export function queues(clock: Clock, delivery: DeliveryMode): Queues {
-  const byStatus = new Map<string, Queue>();
-  const paused = new Set<string>();
-  const byOrder = new Map<string, Queued>();
-  const times = heap<{ readonly at: number; readonly queued: Queued }>((a, b) => a.at < b.at);
-  let positions = 0;
-  let receipts = 0;
-  let alarm: { readonly at: number; readonly cancel: () => void } | undefined;
+/** Puts an order at the end of the queue of its status, and takes it out of the queue in which it was. */
+export function enter(queues: Queues, order: StoredOrder): void {
+  remove(queues, order.id);
+  delay(queues, join(queues, order), order.notBefore ?? 0);
+  serve(queues);
+}
 
-  function queueOf(status: string): Queue {
-    let queue = byStatus.get(status);
-    if (queue === undefined) {
-      queue = { status, groups: new Map(), heads: heap(isEarlier), receivers: new Set() };
-      byStatus.set(status, queue);
-    }
-    return queue;
+/** Makes an order due at its `notBefore`, where it is in its queue. */
+export function comeAgain(queues: Queues, order: StoredOrder): void {
+  delay(queues, queues.byOrder.get(order.id) ?? join(queues, order), order.notBefore ?? 0);
+  serve(queues);
+}
+
+export function leave(queues: Queues, orderId: string): void {
+  remove(queues, orderId);
+  serve(queues);
+}
+
+/** How an order is queued; undefined where it is in no queue. */
+export function stateOf(queues: Queues, orderId: string): Exclude<Queued["state"], "gone"> | undefined {
+  wake(queues);
+  const state = queues.byOrder.get(orderId)?.state;
+  return state === "gone" ? undefined : state;
+}
+
+export function setPaused(queues: Queues, status: string, isPaused: boolean): void {
+  if (isPaused) queues.paused.add(status);
+  else {
+    queues.paused.delete(status);
+    wake(queues);
   }
+}
 
-  function groupOf(queue: Queue, order: StoredOrder): Group {
-    const key = delivery === "fifo" && order.group !== null ? `group ${order.group}` : `order ${order.id}`;
-    let group = queue.groups.get(key);
-    if (group === undefined) {
-      group = { key, members: heap(isEarlier) };
-      queue.groups.set(key, group);
-    }
-    return group;
+/** Ends the receives that wait, with nothing, and cancels every timer. */
+export function close({ alarm, byStatus }: Queues): void {
+  alarm.cancel();
+  for (const { receivers } of byStatus.values()) for (const receiver of receivers) receiver.end([]);
+}
+
+export function settle(
+  queues: Queues,
+  settled: Delivery,
+  verdict: Exclude<Verdict, { readonly verdict: "superseded" }>,
+): void {
+  wake(queues);
+  const queued = queues.byOrder.get(settled.orderId);
+  //   receive → receipt 1 → lease runs out → receive → receipt 2
+  //                                                       settle(receipt 1): the delivery is another receiver's now
+  if (queued?.state !== "inFlight" || queued.receipt !== settled.receipt) return;
+  if (verdict.verdict === "done") remove(queues, settled.orderId);
+  else delay(queues, queued, verdict.notBefore);
+  serve(queues);
+}
+
+export async function receive(queues: Queues, options: ReceiveOptions): Promise<Delivery[]> {
+  const { clock } = queues;
+  const { waitSeconds, signal } = options;
+  if (signal?.aborted) return [];
+  wake(queues);
+  const queue = queueOf(queues, options.status);
+  const taken = take(queues, queue, options);
+  setAlarm(queues);
+  if (taken.length > 0 || waitSeconds <= 0) return taken;
+  return new Promise((resolve) => {
+    let cancel = () => {};
+    const receiver: Receiver = {
+      options,
+      end(deliveries) {
+        if (!queue.receivers.delete(receiver)) return;
+        cancel();
+        signal?.removeEventListener("abort", onAbort);
+        resolve(deliveries);
+      },
+    };
+    const onAbort = () => receiver.end([]);
+    const onTimeout = () => {
+      wake(queues);
+      receiver.end([]);
+    };
+    if (waitSeconds < Number.POSITIVE_INFINITY) cancel = clock.at(clock.now() + waitSeconds * 1_000, onTimeout);
+    signal?.addEventListener("abort", onAbort);
+    queue.receivers.add(receiver);
+  });
+}
+
+function queueOf({ byStatus }: Queues, status: string): Queue {
+  let queue = byStatus.get(status);
+  if (queue === undefined) {
+    queue = { status, groups: new Map(), heads: heap(isEarlier), receivers: new Set() };
+    byStatus.set(status, queue);
   }
+  return queue;
+}
 
-  function headOf(group: Group): Queued | undefined {
-    while (group.members.peek()?.state === "gone") group.members.pop();
-    return group.members.peek();
+function join(queues: Queues, { id, visit, status, group: groupKey }: StoredOrder): Queued {
+  const queue = queueOf(queues, status);
+  const key = queues.delivery === "fifo" && groupKey !== null ? `group ${groupKey}` : `order ${id}`;
+  let group = queue.groups.get(key);
+  if (group === undefined) {
+    group = { key, members: heap(isEarlier) };
+    queue.groups.set(key, group);
   }
+  const position = queues.positions++;
+  const entry = { orderId: id, visit, queue, group, position, until: 0, receipt: "", redelivered: false };
+  const queued: Queued = { ...entry, state: "delayed" };
+  queues.byOrder.set(id, queued);
+  group.members.push(queued);
+  return queued;
+}
 
-  function expose(queued: Queued | undefined): void {
-    if (queued?.state === "due" && headOf(queued.group) === queued) queued.queue.heads.push(queued);
-  }
+function remove({ byOrder }: Queues, orderId: string): void {
+  const queued = byOrder.get(orderId);
+  if (queued === undefined) return;
+  byOrder.delete(orderId);
+  const { group, queue } = queued;
+  const wasHead = headOf(group) === queued;
+  queued.state = "gone";
+  const head = headOf(group);
+  if (head === undefined) queue.groups.delete(group.key);
+  else if (wasHead) expose(head);
+}
 
-  function makeDue(queued: Queued, redelivered: boolean): void {
-    queued.state = "due";
-    queued.redelivered = redelivered;
-    expose(queued);
-  }
-
-  function delay(queued: Queued, notBefore: number): void {
-    if (notBefore <= clock.now()) {
-      makeDue(queued, false);
-      return;
-    }
+function delay(queues: Queues, queued: Queued, notBefore: number): void {
+  if (notBefore <= queues.clock.now()) makeDue(queued, false);
+  else {
     queued.state = "delayed";
     queued.redelivered = false;
-    holdUntil(queued, notBefore);
+    keepUntil(queues, queued, notBefore);
   }
+}
 
-  function holdUntil(queued: Queued, at: number): void {
-    queued.until = at;
-    times.push({ at, queued });
+function keepUntil({ times }: Queues, queued: Queued, at: number): void {
+  queued.until = at;
+  times.push({ at, queued });
+}
+
+function makeDue(queued: Queued, redelivered: boolean): void {
+  queued.state = "due";
+  queued.redelivered = redelivered;
+  expose(queued);
+}
+
+/** Lets an order be taken, once it is due and the head of its group. */
+function expose(queued: Queued): void {
+  if (queued.state === "due" && headOf(queued.group) === queued) queued.queue.heads.push(queued);
+}
+
+function headOf({ members }: Group): Queued | undefined {
+  while (members.peek()?.state === "gone") members.pop();
+  return members.peek();
+}
+
+function take(queues: Queues, queue: Queue, { max, leaseSeconds }: ReceiveOptions): Delivery[] {
+  const taken: Delivery[] = [];
+  while (taken.length < max && !queues.paused.has(queue.status)) {
+    const queued = queue.heads.pop();
+    if (queued === undefined) break;
+    if (queued.state !== "due") continue;
+    queued.state = "inFlight";
+    queued.receipt = `${++queues.receipts}`;
+    keepUntil(queues, queued, queues.clock.now() + leaseSeconds * 1_000);
+    const { orderId, visit, receipt, redelivered } = queued;
+    taken.push({ orderId, status: queue.status, visit, receipt, redelivered, messageId: null });
   }
+  return taken;
+}
 
-  function join(order: StoredOrder): Queued {
-    const queue = queueOf(order.status);
-    const group = groupOf(queue, order);
-    const queued: Queued = {
-      orderId: order.id,
-      visit: order.visit,
-      queue,
-      group,
-      position: positions++,
-      state: "delayed",
-      until: 0,
-      receipt: "",
-      redelivered: false,
-    };
-    byOrder.set(order.id, queued);
-    group.members.push(queued);
-    return queued;
-  }
-
-  function remove(orderId: string): void {
-    const queued = byOrder.get(orderId);
-    if (queued === undefined) return;
-    byOrder.delete(orderId);
-    const { group, queue } = queued;
-    const wasHead = headOf(group) === queued;
-    queued.state = "gone";
-    const head = headOf(group);
-    if (head === undefined) queue.groups.delete(group.key);
-    else if (wasHead) expose(head);
-  }
-
-  function take(queue: Queue, options: ReceiveOptions): Delivery[] {
-    const taken: Delivery[] = [];
-    while (taken.length < options.max && !paused.has(queue.status)) {
-      const queued = queue.heads.pop();
-      if (queued === undefined) break;
-      if (queued.state !== "due") continue;
-      queued.state = "inFlight";
-      queued.receipt = `${++receipts}`;
-      holdUntil(queued, clock.now() + options.leaseSeconds * 1_000);
-      const { orderId, visit, receipt, redelivered } = queued;
-      taken.push({ orderId, status: queue.status, visit, receipt, redelivered, messageId: null });
+/** Hands what is due to the receives that wait, and sets the alarm for what is not. */
+function serve(queues: Queues): void {
+  for (const queue of queues.byStatus.values()) {
+    for (const receiver of queue.receivers) {
+      const taken = take(queues, queue, receiver.options);
+      if (taken.length === 0) break;
+      receiver.end(taken);
     }
-    return taken;
   }
+  setAlarm(queues);
+}
 
-  /** Hands what is due to the receives that wait, and sets the timer for what is not. */
-  function serve(): void {
-    for (const queue of byStatus.values()) {
-      for (const receiver of queue.receivers) {
-        const taken = take(queue, receiver.options);
-        if (taken.length === 0) break;
-        receiver.answer(taken);
-      }
-    }
-    setAlarm();
+/** Makes due what is due by now, and hands it out. */
+function wake(queues: Queues): void {
+  const { times } = queues;
+  const now = queues.clock.now();
+  for (let next = times.peek(); next !== undefined && next.at <= now; next = times.peek()) {
+    times.pop();
+    if (lasts(next)) makeDue(next.queued, next.queued.state === "inFlight");
   }
+  serve(queues);
+}
 
-  function wake(): void {
-    const now = clock.now();
-    for (let next = times.peek(); next !== undefined && next.at <= now; next = times.peek()) {
-      times.pop();
-      if (isHeld(next)) makeDue(next.queued, next.queued.state === "inFlight");
-    }
-    serve();
+function setAlarm({ times, alarm }: Queues): void {
+  let next = times.peek();
+  while (next !== undefined && !lasts(next)) {
+    times.pop();
+    next = times.peek();
   }
-
-  function setAlarm(): void {
-    let next = times.peek();
-    while (next !== undefined && !isHeld(next)) {
-      times.pop();
-      next = times.peek();
-    }
-    // An alarm that is early is let ring: it then sets the next, and no commit has to replace a timer.
-    if (next !== undefined && alarm !== undefined && alarm.at <= next.at) return;
-    alarm?.cancel();
-    alarm = undefined;
-    if (next === undefined) return;
-    const cancel = clock.at(next.at, () => {
-      alarm = undefined;
-      wake();
-    });
-    alarm = { at: next.at, cancel };
-  }
-
-  return {
-    enter(order) {
-      remove(order.id);
-      delay(join(order), order.notBefore ?? 0);
-      serve();
-    },
-
-    again(order) {
-      delay(byOrder.get(order.id) ?? join(order), order.notBefore ?? 0);
-      serve();
-    },
-
-    end(orderId) {
-      remove(orderId);
-      serve();
-    },
-
-    stateOf(orderId) {
-      wake();
-      const state = byOrder.get(orderId)?.state;
-      return state === "gone" ? undefined : state;
-    },
-
-    async receive(options) {
-      const { waitSeconds, signal } = options;
-      if (signal?.aborted) return [];
-      wake();
-      const queue = queueOf(options.status);
-      const taken = take(queue, options);
-      setAlarm();
-      if (taken.length > 0 || waitSeconds <= 0) return taken;
-      return new Promise((resolve) => {
-        const receiver: Receiver = {
-          options,
-          answer(deliveries) {
-            if (!queue.receivers.delete(receiver)) return;
-            cancel();
-            signal?.removeEventListener("abort", onAbort);
-            resolve(deliveries);
-          },
-        };
-        const onAbort = () => receiver.answer([]);
-        const giveUp = () => {
-          wake();
-          receiver.answer([]);
-        };
-        const cancel =
-          waitSeconds === Number.POSITIVE_INFINITY ? () => {} : clock.at(clock.now() + waitSeconds * 1_000, giveUp);
-        signal?.addEventListener("abort", onAbort);
-        queue.receivers.add(receiver);
-      });
-    },
-
-    settle(settled, verdict) {
-      wake();
-      const queued = byOrder.get(settled.orderId);
-      //   receive → receipt 1 → lease runs out → receive → receipt 2
-      //                                                       settle(receipt 1): the delivery is somebody else's now
-      if (queued?.state !== "inFlight" || queued.receipt !== settled.receipt) return;
-      if (verdict.verdict === "done") remove(settled.orderId);
-      else delay(queued, verdict.notBefore);
-      serve();
-    },
-
-    setPaused(status, isPaused) {
-      if (isPaused) paused.add(status);
-      else {
-        paused.delete(status);
-        wake();
-      }
-    },
-
-    paused: () => paused,
-
-    close() {
-      alarm?.cancel();
-      alarm = undefined;
-      for (const queue of byStatus.values()) for (const receiver of queue.receivers) receiver.answer([]);
-    },
-  };
+  if (next === undefined) alarm.cancel();
+  // An alarm that is early is left to ring: it sets the next one, and no commit has to replace a timer.
+  else alarm.setAt(next.at);
 }
 
 function isEarlier(a: Queued, b: Queued): boolean {
   return a.position < b.position;
 }
 
-/** False for a time that no longer counts: the delivery was settled, or holds until another time. */
-function isHeld({ at, queued }: { readonly at: number; readonly queued: Queued }): boolean {
+/** False for a time that no longer counts: the delivery was settled, or waits for another time. */
+function lasts({ at, queued }: { readonly at: number; readonly queued: Queued }): boolean {
   return queued.until === at && (queued.state === "delayed" || queued.state === "inFlight");
 }
 
-/** A binary heap: the item that comes before all others is at the top. */
-export interface Heap<T> {
-  readonly size: number;
-  push(item: T): void;
-  peek(): T | undefined;
-  pop(): T | undefined;
-}
+type Heap<T> = ReturnType<typeof heap<T>>;
 
-export function heap<T>(before: (a: T, b: T) => boolean): Heap<T> {
+/** Makes a binary heap: the item that comes before all others is at the top. */
+export function heap<T>(before: (a: T, b: T) => boolean) {
   const items: T[] = [];
   const at = (index: number): T => items[index] as T;
   const swap = (a: number, b: number) => {
-    const held = at(a);
+    const item = at(a);
     items[a] = at(b);
-    items[b] = held;
+    items[b] = item;
   };
   return {
-    get size() {
+    get size(): number {
       return items.length;
     },
-    push(item) {
+    push(item: T): void {
       let index = items.push(item) - 1;
       while (index > 0) {
         const parent = (index - 1) >> 1;
@@ -318,10 +292,8 @@ export function heap<T>(before: (a: T, b: T) => boolean): Heap<T> {
         index = parent;
       }
     },
-    peek() {
-      return items[0];
-    },
-    pop() {
+    peek: (): T | undefined => items[0],
+    pop(): T | undefined {
       if (items.length <= 1) return items.pop();
       const top = items[0];
       items[0] = items.pop() as T;

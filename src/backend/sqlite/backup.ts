@@ -9,20 +9,20 @@ export interface BackupOptions {
   /** The directory that holds the data. */
   readonly directory: string;
   readonly workflow: string;
-  /** The copy; what is there already is replaced. */
+  /** The file of the copy. A file that is there already is replaced. */
   readonly to: string;
-  /** Told how far it is, from 0 to 1. */
+  /** Called with the share that is copied, from 0 to 1. */
   readonly onProgress?: ((share: number) => void) | undefined;
 }
 
-// 8 MiB a step: few enough steps that they cost nothing, enough that a disk is shared fairly.
+// 8 MiB a step: few enough steps that they cost nothing, enough steps that the disk is shared fairly.
 const pagesAtOnce = 2_048;
 
 /**
- * Copies a workflow's store as it is at this moment, while its server runs and writes, and gives how many orders the
- * copy holds. It is checked and on the disk before it gets its name. Rejects with `store_unreadable`, `store_corrupt`,
- * `store_mismatch`, `store_full`, `store_unavailable`, `setting_invalid` where the copy would take a store's place, and
- * leaves nothing behind then.
+ * Copies a workflow's store as it is at this moment, while its server runs and writes. Gives how many orders the copy
+ * holds. The copy is checked and on the disk before it gets its name. Rejects with `store_unreadable`, `store_corrupt`,
+ * `store_mismatch`, `store_full`, `store_unavailable`, or with `setting_invalid` where the copy would take a store's
+ * place; then it leaves nothing behind.
  */
 export async function backupStore({ directory, workflow, to, onProgress }: BackupOptions): Promise<{ orders: number }> {
   const file = join(resolve(directory), `${workflow}.db`);
@@ -48,8 +48,9 @@ export async function backupStore({ directory, workflow, to, onProgress }: Backu
 }
 
 /**
- * Whoever has a store open goes on writing to it when another file takes its name, and all that it acknowledges from
- * then on is gone with it. A server that runs or ran has its lock beside its store.
+ * Refuses a target that is a store. A server whose store's name is taken by another file goes on writing to the old
+ * file, and loses with that file all that it acknowledges from then on. A server that runs or ran has its lock beside its
+ * store.
  */
 function refuseStore(target: string, directory: string): void {
   const [, name] = /^(.*)\.(?:db|db-wal|db-shm|lock|lock-journal)$/.exec(basename(target)) ?? [];
@@ -60,7 +61,7 @@ function refuseStore(target: string, directory: string): void {
   throw new CauceError("setting_invalid", `${target} would be a store of a server's data; give a file elsewhere`);
 }
 
-/** What backups to the same file left that were killed: each is as large as the store, and nobody else removes it. */
+/** Removes what killed backups to the same file left: each is as large as the store, and nothing else removes it. */
 function removeAbandoned(target: string): void {
   const folder = dirname(target);
   if (!existsSync(folder)) return;
@@ -84,8 +85,8 @@ async function copy(file: string, partial: string, onProgress: BackupOptions["on
   let source: DatabaseSync | undefined;
   try {
     source = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
-    // A read transaction that is held sees one moment. Without it each commit of the server would have the copying
-    // begin anew, and under load it would never end.
+    // The open read transaction sees one moment. Without it, each commit of the server would make the copying start
+    // again, and under load the copying would never end.
     source.exec("BEGIN");
     source.prepare("SELECT count(*) FROM meta").get();
   } catch (error) {
@@ -102,7 +103,7 @@ async function copy(file: string, partial: string, onProgress: BackupOptions["on
   }
 }
 
-/** Looks whether the copy is whole and whose it is, and makes one file of it that needs no log beside it. */
+/** Checks that the copy is whole and of this workflow, and makes it one file that needs no log beside it. */
 function check(partial: string, workflow: string): number {
   const db = new DatabaseSync(partial);
   try {

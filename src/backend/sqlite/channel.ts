@@ -1,170 +1,172 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
+import { writeNumbers } from "../../core/cursor.ts";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
-import { createEncoder, type Encoder } from "./batch/codec.ts";
-import type { Answer, Batch, Opened, Request, WriterData } from "./batch/protocol.ts";
+import type { StoredOrder } from "../../core/order.ts";
+import type { NewOrder, Placed, Removal } from "../port.ts";
+import { createDecoder, createEncoder, type FieldValue } from "./batch/codec.ts";
+import type {
+  Batch,
+  BatchResult,
+  Opened,
+  Request,
+  StoreFault,
+  StoreState,
+  Unsuccessful,
+  WriterData,
+} from "./batch/protocol.ts";
+import { decodeStored, orderOfRow, stored } from "./batch/row.ts";
+import type { WorkflowLeases } from "./deliveries.ts";
+import { redelivery } from "./schema.ts";
 
-/** Somebody who waits for an operation. */
-export interface Rejectable {
-  reject(error: CauceError): void;
-}
-
-/** The way to the writer's thread. Operations that come while a batch is being written make the next batch. */
-export interface Channel<W extends Rejectable> {
-  /** Write one operation here, then call `sent` with who waits for it. */
-  readonly encoder: Encoder;
-  sent(waiting: W): void;
-  grant(status: string, more: number): void;
-  /** Resolves once a batch that is sent from now on has been answered, with or without operations. */
-  roundTrip(): Promise<void>;
-  /** Sends a batch soon, even an empty one: what could not be claimed is tried again. */
-  wake(): void;
-  /** Resolves when everything sent has been answered. */
-  settled(): Promise<void>;
-  /** The writer's answer to the oldest batch on its way. */
-  receive(answer: Answer): void;
-  /** The writer is gone: whoever waits is told why, and so is whoever comes. */
-  end(reason: CauceError): void;
-}
-
-interface ChannelOptions<W extends Rejectable> {
-  readonly post: (batch: Batch) => void;
-  /** Holds this thread until the answer to the only batch on its way is there; undefined when it takes longer. */
-  readonly answerWithin: (milliseconds: number) => Answer | undefined;
-  readonly now: () => number;
-  /** Called with every answer, in order, and whoever waits for its operations, in theirs. */
-  readonly onAnswer: (waiting: readonly W[], answer: Answer) => void;
-  /** The batch failed as a whole; whoever waited has been told. */
-  readonly onFault: () => void;
-}
-
-// One that is written, one that waits for it, and one more while this thread is still at the answers: measured.
-const batchesOnTheWay = 3;
+// One batch is written, one waits for that, and one more is there while this thread is still at the results: measured.
+const batchesOnTheWayMax = 3;
 const fewOperations = 2;
 
 // A single operation is answered in less than half a millisecond where a sync takes a fifth of one. Waiting for it here
-// and now spares two turns of the event loop; where the disk is slower, a wait in vain is not repeated for a while.
+// and now spares two turns of the event loop. Where the disk is slower, a wait in vain is not repeated for some batches.
 const holdMilliseconds = 2;
 const batchesUnheld = 20;
 
-export function createChannel<W extends Rejectable>(options: ChannelOptions<W>): Channel<W> {
-  const { post, answerWithin, now, onAnswer, onFault } = options;
+interface ChannelOptions<Operation> extends Pick<WriterWorker, "post" | "resultWithin"> {
+  readonly now: () => number;
+  /** Called with the result of each batch and its operations, both in the order of sending. */
+  readonly onResult: (operations: readonly Operation[], result: BatchResult) => void;
+  /** Called when a batch failed as a whole, once each of its operations is rejected. */
+  readonly onFault: () => void;
+}
+
+/** The operations of one batch, and what waits for the batch itself. */
+interface Pending<Operation> {
+  readonly operations: Operation[];
+  readonly trips: (() => void)[];
+}
+
+export type Channel<Operation extends Rejectable> = ReturnType<typeof createChannel<Operation>>;
+
+interface Rejectable {
+  reject(error: CauceError): void;
+}
+
+/** Makes the way to the writer's thread. Operations that come while a batch is being written make the next batch. */
+export function createChannel<Operation extends Rejectable>(options: ChannelOptions<Operation>) {
+  const { post, resultWithin, now, onResult, onFault } = options;
   const encoder = createEncoder();
-  let pending: W[] = [];
+  const onTheWay: Pending<Operation>[] = [];
+  let next: Pending<Operation> = { operations: [], trips: [] };
   let grants: (string | number)[] = [];
-  let trips: (() => void)[] = [];
-  let forced = false;
   let scheduled = false;
   let lastCount = 0;
-  let unheld = 0;
+  const hold = createHold(resultWithin);
   let ended: CauceError | undefined;
-  const onTheWay: { pending: W[]; trips: (() => void)[] }[] = [];
 
+  const isIdle = () => encoder.empty && grants.length === 0 && next.trips.length === 0;
   const flush = () => {
     scheduled = false;
-    if (onTheWay.length >= batchesOnTheWay || (encoder.empty && grants.length === 0 && !forced)) return;
+    if (onTheWay.length >= batchesOnTheWayMax || isIdle()) return;
     post({ ops: encoder.take(), grants, now: now() });
-    const count = pending.length;
+    const count = next.operations.length;
     if (count > 0) lastCount = count;
-    onTheWay.push({ pending, trips });
-    pending = [];
+    onTheWay.push(next);
+    next = { operations: [], trips: [] };
     grants = [];
-    trips = [];
-    forced = false;
-    if (onTheWay.length === 1 && count > 0 && count <= fewOperations) holdForAnswer();
+    const result = onTheWay.length === 1 && count > 0 && count <= fewOperations ? hold() : undefined;
+    if (result !== undefined) receive(result);
   };
   // Not at once: what the same turn of the event loop brings (requests, handlers that end) joins the batch. When hardly
-  // anything comes, nothing else is to be waited for, and the tick after this turn's promises is sooner (its microtasks,
-  // since whoever receives asks for more in that same tick).
+  // anything comes, there is nothing else to wait for, and the tick after this turn's promises is sooner. It is the
+  // microtasks of that tick, since a poll asks for more in the same tick.
   const schedule = () => {
-    if (scheduled || ended !== undefined || onTheWay.length >= batchesOnTheWay) return;
+    if (scheduled || ended !== undefined || onTheWay.length >= batchesOnTheWayMax) return;
     scheduled = true;
-    if (lastCount <= fewOperations && onTheWay.every(({ pending }) => pending.length === 0))
+    if (lastCount <= fewOperations && onTheWay.every(({ operations }) => operations.length === 0))
       process.nextTick(queueMicrotask, flush);
     else setImmediate(flush);
   };
-  const holdForAnswer = () => {
-    if (unheld > 0) {
-      unheld--;
-      return;
-    }
-    const answer = answerWithin(holdMilliseconds);
-    if (answer === undefined) unheld = batchesUnheld;
-    else channel.receive(answer);
+  /** Takes the writer's result of the oldest batch on its way. */
+  const receive = (result: BatchResult) => {
+    const batch = onTheWay.shift();
+    if (batch === undefined) return;
+    if (result.fault !== undefined) {
+      const error = faultError(result.fault);
+      for (const each of batch.operations) each.reject(error);
+      onFault();
+    } else onResult(batch.operations, result);
+    for (const trip of batch.trips) trip();
+    schedule();
   };
-  const fail = (waiting: readonly W[], error: CauceError) => {
-    for (const each of waiting) each.reject(error);
+  /** Sends a batch soon, with or without operations, and resolves once the batch has been answered. */
+  const roundTrip = (): Promise<void> => {
+    if (ended !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      next.trips.push(resolve);
+      schedule();
+    });
   };
 
-  const channel: Channel<W> = {
-    encoder,
-    sent(waiting) {
-      if (ended !== undefined) {
-        encoder.take();
-        waiting.reject(ended);
-        return;
-      }
-      pending.push(waiting);
+  const sent = (operation: Operation): void => {
+    if (ended === undefined) {
+      next.operations.push(operation);
       schedule();
+    } else {
+      encoder.take();
+      operation.reject(ended);
+    }
+  };
+
+  return {
+    /** Write one operation here, then call `sent`. */
+    encoder,
+    sent,
+    receive,
+    roundTrip,
+    send(operation: Operation, fields: readonly FieldValue[]): void {
+      for (const field of fields) encoder.value(field);
+      sent(operation);
     },
-    grant(status, more) {
+    /** Tells the writer that it may lease so many more, or fewer, deliveries of a status. */
+    grant(status: string, more: number): void {
       if (more === 0) return;
       grants.push(status, more);
       schedule();
     },
-    roundTrip() {
-      if (ended !== undefined) return Promise.resolve();
-      return new Promise((resolve) => {
-        trips.push(resolve);
-        forced = true;
-        schedule();
-      });
+    /** Resolves when everything sent has been answered. */
+    async settled(): Promise<void> {
+      while (ended === undefined && (!encoder.empty || onTheWay.length > 0)) await roundTrip();
     },
-    wake() {
-      forced = true;
-      schedule();
-    },
-    async settled() {
-      while (ended === undefined && (!encoder.empty || onTheWay.length > 0)) await channel.roundTrip();
-    },
-    receive(answer) {
-      const batch = onTheWay.shift();
-      if (batch === undefined) return;
-      if (answer.fault !== undefined) {
-        fail(batch.pending, new CauceError(answer.fault.code as ErrorCode, answer.fault.message));
-        onFault();
-      } else onAnswer(batch.pending, answer);
-      for (const trip of batch.trips) trip();
-      schedule();
-    },
-    end(reason) {
+    /** The writer is gone: rejects what waits, and whatever is sent from now on. */
+    end(reason: CauceError): void {
       if (ended !== undefined) return;
       ended = reason;
-      for (const batch of [...onTheWay.splice(0), { pending, trips }]) {
-        fail(batch.pending, reason);
-        for (const trip of batch.trips) trip();
+      for (const { operations, trips } of [...onTheWay.splice(0), next]) {
+        for (const each of operations) each.reject(reason);
+        for (const trip of trips) trip();
       }
-      pending = [];
-      trips = [];
+      next = { operations: [], trips: [] };
       encoder.take();
     },
   };
-  return channel;
 }
 
-/** The writer's thread. */
-export interface WriterWorker {
-  readonly nextDelayed: number | null;
-  post(batch: Batch): void;
-  /** Holds this thread until the answer to the only batch on its way is there; undefined when it takes longer. */
-  answerWithin(milliseconds: number): Answer | undefined;
-  onAnswer(listener: (answer: Answer) => void): void;
-  /** Called once, when the thread is gone. */
-  onEnd(listener: (reason: CauceError) => void): void;
-  close(): Promise<void>;
+/** Waits for a result here and now, unless the last wait was in vain. */
+function createHold(resultWithin: WriterWorker["resultWithin"]) {
+  let unheld = 0;
+  return () => {
+    if (unheld > 0) {
+      unheld--;
+      return undefined;
+    }
+    const result = resultWithin(holdMilliseconds);
+    if (result === undefined) unheld = batchesUnheld;
+    return result;
+  };
 }
 
-/** Starts the thread and waits until it has opened the store. Rejects with what kept it from that. */
-export async function startWriter(data: Omit<WriterData, "port" | "answered">): Promise<WriterWorker> {
+const faultError = ({ code, message }: StoreFault) => new CauceError(code as ErrorCode, message);
+
+type WriterWorker = Awaited<ReturnType<typeof startWriter>>;
+
+/** Starts the writer's thread and waits until it has opened the store. Rejects with what kept it from that. */
+export async function startWriter(data: Omit<WriterData, "port" | "answered">) {
   const { port1: port, port2 } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const worker = new Worker(new URL(import.meta.resolve("#sqliteWriter")), {
@@ -179,9 +181,9 @@ export async function startWriter(data: Omit<WriterData, "port" | "answered">): 
     worker.once("message", resolve);
     worker.once("error", reject);
   });
-  if (!opened.opened) {
+  if ("fault" in opened) {
     await worker.terminate();
-    throw new CauceError(opened.fault.code as ErrorCode, opened.fault.message);
+    throw faultError(opened.fault);
   }
   let reason = new CauceError("closed", "the store is closed");
   worker.on("error", (cause) => {
@@ -189,33 +191,112 @@ export async function startWriter(data: Omit<WriterData, "port" | "answered">): 
     reason = new CauceError("store_unavailable", message, { cause });
   });
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-
   let posted = 0;
 
   return {
-    nextDelayed: opened.nextDelayed,
-    post(batch) {
+    state: opened satisfies StoreState,
+    post(batch: Batch): void {
       port.postMessage(batch satisfies Request);
       posted = (posted + 1) | 0;
     },
-    answerWithin(milliseconds) {
-      // The writer counts an answer just after it has sent it, so the first count may still be of the one before.
+    /** Holds this thread until the result of the only batch on its way is there; undefined when that takes longer. */
+    resultWithin(milliseconds: number): BatchResult | undefined {
+      // The writer counts a result just after it has sent it, so the first count may still be of the one before.
       for (let seen = Atomics.load(answered, 0); seen !== posted; seen = Atomics.load(answered, 0))
         if (Atomics.wait(answered, 0, seen, milliseconds) === "timed-out") break;
-      return receiveMessageOnPort(port)?.message as Answer | undefined;
+      return receiveMessageOnPort(port)?.message as BatchResult | undefined;
     },
-    onAnswer: (listener) => port.on("message", listener),
-    onEnd: (listener) => void exited.then(() => listener(reason)),
-    close() {
+    onResult: (listener: (result: BatchResult) => void) => void port.on("message", listener),
+    /** Calls once, when the thread is gone. */
+    onEnd: (listener: (reason: CauceError) => void) => void exited.then(() => listener(reason)),
+    close(): Promise<void> {
       port.postMessage("close" satisfies Request);
       return exited;
     },
   };
 }
 
-/** Of Node's own flags those that say where modules are found; others may be for a main program alone, as `--eval` is. */
+/**
+ * Gives those of Node's own flags that say where modules are found. Other flags may be for a main program alone, as
+ * `--eval` is.
+ */
 function conditionsOf(flags: readonly string[]): string[] {
   return flags.filter(
     (flag, index) => /^(?:-C|--conditions)(?:=|$)/.test(flag) || /^(?:-C|--conditions)$/.test(flags[index - 1] ?? ""),
   );
+}
+
+/** An operation that is sent and not yet answered. A record, not closures: there are four for each order. */
+export type PendingOperation = { readonly reject: (error: CauceError) => void } & (
+  | {
+      readonly is: "place";
+      readonly newOrder: NewOrder;
+      /** As it stands once it is placed. */
+      readonly order: StoredOrder;
+      readonly seq: number;
+      readonly resolve: (placed: Placed | Promise<Placed>) => void;
+    }
+  | {
+      readonly is: "commit";
+      /** As it stands after. */
+      readonly order: StoredOrder;
+      readonly seq: number;
+      /** Its delivery stays leased. */
+      readonly isKept: boolean;
+      readonly resolve: (committed: "committed" | "stale") => void;
+    }
+  | { readonly is: "remove"; readonly resolve: (removal: Removal | "not_final") => void }
+  | { readonly is: "other"; readonly resolve: () => void }
+);
+
+/** Tells every operation of a batch what came of it. */
+export function answer(
+  operations: readonly PendingOperation[],
+  { unsuccessful }: BatchResult,
+  leases: WorkflowLeases,
+  placedBefore: (unsuccessful: Unsuccessful, newOrder: NewOrder) => Promise<Placed>,
+): void {
+  const byIndex = unsuccessful.length === 0 ? undefined : new Map(unsuccessful.map((each) => [each.index, each]));
+  for (let index = 0; index < operations.length; index++) {
+    const operation = operations[index] as PendingOperation;
+    const other = byIndex?.get(index);
+    if (operation.is === "commit") {
+      if (other === undefined) leases.committed(operation.order, operation.isKept);
+      operation.resolve(other === undefined ? "committed" : "stale");
+    } else if (operation.is === "place") {
+      const { newOrder, order } = operation;
+      operation.resolve(other === undefined ? { outcome: "placed", order } : placedBefore(other, newOrder));
+    } else if (operation.is === "remove") operation.resolve(removalOf(other));
+    else operation.resolve();
+  }
+}
+
+function removalOf(unsuccessful: Unsuccessful | undefined): Removal | "not_final" {
+  if (unsuccessful === undefined) return { removed: 1, nextCursor: null };
+  if (unsuccessful.is === "not_final") return "not_final";
+  if (unsuccessful.is !== "removed") return { removed: 0, nextCursor: null };
+  const { removed, lastSeq } = unsuccessful;
+  return { removed, nextCursor: lastSeq === null ? null : writeNumbers("after", lastSeq) };
+}
+
+/** Hands out what the writer leased. After `answer`: a commit consumes the delivery before. */
+export function handOut(
+  operations: readonly PendingOperation[],
+  { deliveries }: BatchResult,
+  leases: WorkflowLeases,
+): void {
+  const from = createDecoder(deliveries);
+  if (from.done()) return;
+  while (!from.done()) {
+    const index = from.numberOrNull();
+    if (index === null) {
+      const row = decodeStored(from);
+      leases.add(orderOfRow(row), row[stored.at.seq], row[stored.at.redelivered] !== redelivery.no);
+    } else {
+      // Only a placing and a commit are leased at once.
+      const { order, seq } = operations[index] as Extract<PendingOperation, { seq: number }>;
+      leases.add(order, seq, false);
+    }
+  }
+  leases.distribute();
 }

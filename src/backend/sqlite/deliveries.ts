@@ -1,205 +1,197 @@
-import type { Clock } from "../../core/clock.ts";
+/** Deliveries on this side of the writer: who waits for them, which are leased, and until when. */
+import { type Clock, createAlarm } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Delivery, ReceiveOptions } from "../port.ts";
-import { createShortLivedMap } from "./slotMap.ts";
+import { createSlotMap, type SlotMap } from "./slotMap.ts";
 
-/** A delivery that is claimed, with its order, so that nobody reads it again. */
-interface Held {
+/** A leased delivery with its order, so that the order is not read again. */
+interface Lease {
   readonly delivery: Delivery;
   readonly seq: number;
-  leaseUntil: number;
   order: StoredOrder;
+  /** When the lease ends, in milliseconds since 1970; undefined until a receive is given the delivery. */
+  until: number | undefined;
 }
 
-interface Waiter {
-  readonly max: number;
-  readonly leaseSeconds: number;
-  end(deliveries: Delivery[]): void;
-}
-
+/** One status: what its receives wait for, and what has come for them. */
 interface Line {
-  readonly waiters: Waiter[];
-  /** Claimed for somebody who has gone; the next to ask gets them. */
-  readonly spare: Held[];
-  /** How many more deliveries the writer may still send, for what was asked of it. */
+  readonly status: string;
+  readonly receivers: Receiver[];
+  /** Leased for receives that have ended. The next receive gets them. */
+  readonly spare: Lease[];
+  /** How many more deliveries the writer may still send, of those that it was asked for. */
   asked: number;
 }
 
-interface ClaimsOptions {
+interface Receiver extends Pick<ReceiveOptions, "max" | "leaseSeconds"> {
+  end(deliveries: Delivery[]): void;
+}
+
+interface LeasesOptions {
   readonly clock: Clock;
-  /** Tells the writer that it may claim so many more (or fewer) of a status. */
+  /** Tells the writer that it may lease so many more, or fewer, deliveries of a status. */
   readonly grant: (status: string, more: number) => void;
   /** Resolves once the writer has answered everything asked until now. */
   readonly roundTrip: () => Promise<void>;
-  /** The lease of a delivery ran out. */
   readonly onLeaseEnd: (seq: number, visit: number) => void;
 }
 
-export type Claims = ReturnType<typeof createClaims>;
+export type WorkflowLeases = ReturnType<typeof createLeases>;
 
-/** Who waits for deliveries, which are out, and until when. At most as many orders are held as were asked for. */
-export function createClaims({ clock, grant, roundTrip, onLeaseEnd }: ClaimsOptions) {
-  const held = createShortLivedMap<string, Held>();
+/** Keeps the leases of one workflow. At most as many orders are leased as receives have asked for. */
+export function createLeases(options: LeasesOptions) {
+  const { clock, grant } = options;
+  const leases = createSlotMap<string, Lease>();
   const lines = new Map<string, Line>();
   let receipts = 0;
-  let leaseCheckAt = Number.POSITIVE_INFINITY;
-  let cancelLeaseCheck: (() => void) | undefined;
   let closed = false;
 
-  const lineOf = (status: string): Line => {
-    let line = lines.get(status);
-    if (line === undefined) {
-      line = { waiters: [], spare: [], asked: 0 };
-      lines.set(status, line);
-    }
-    return line;
-  };
-
-  /** Asks the writer for as many as are waited for, no more and no fewer. */
-  const ask = (status: string, line: Line): void => {
-    const wanted = line.waiters.reduce((sum, waiter) => sum + waiter.max, 0);
-    grant(status, wanted - line.asked);
+  /** Asks the writer for as many deliveries as are waited for, no more and no fewer. */
+  const ask = (line: Line): void => {
+    const wanted = line.receivers.reduce((sum, { max }) => sum + max, 0);
+    grant(line.status, wanted - line.asked);
     line.asked = wanted;
   };
 
-  const checkLeasesAt = (at: number): void => {
-    if (at >= leaseCheckAt || closed) return;
-    cancelLeaseCheck?.();
-    leaseCheckAt = at;
-    cancelLeaseCheck = clock.at(at, checkLeases);
-  };
-  const checkLeases = (): void => {
-    leaseCheckAt = Number.POSITIVE_INFINITY;
-    const now = clock.now();
-    let next = Number.POSITIVE_INFINITY;
-    for (const each of held.values()) {
-      if (each.leaseUntil > now) next = Math.min(next, each.leaseUntil);
-      else {
-        held.delete(each.delivery.orderId);
-        onLeaseEnd(each.seq, each.delivery.visit);
-      }
-    }
-    if (next < Number.POSITIVE_INFINITY) checkLeasesAt(next);
-  };
-
-  const handOut = (from: Held[], leaseSeconds: number): Delivery[] => {
-    const leaseUntil = clock.now() + leaseSeconds * 1_000;
-    checkLeasesAt(leaseUntil);
-    return from.map((each) => {
-      each.leaseUntil = leaseUntil;
-      return each.delivery;
+  const leaseAlarm = createAlarm(clock, () => leaseAlarm.setAt(endLate(leases, options)));
+  const handOut = (line: Line, { max, leaseSeconds }: Pick<ReceiveOptions, "max" | "leaseSeconds">): Delivery[] => {
+    const until = clock.now() + leaseSeconds * 1_000;
+    leaseAlarm.setAt(until);
+    return line.spare.splice(0, max).map((lease) => {
+      lease.until = until;
+      return lease.delivery;
     });
   };
 
   return {
-    /** The order of a delivery that is out, as committed last. */
-    orderOf: (id: string): StoredOrder | undefined => held.get(id)?.order,
+    /** The lease of the order's delivery, with the order as committed last. */
+    get: (orderId: string): Lease | undefined => leases.get(orderId),
 
-    seqOf: (id: string): number | undefined => held.get(id)?.seq,
-
-    /** The writer claimed these; call `distribute` after the last of an answer. */
+    /** Takes what the writer leased. Call `distribute` after the last of a batch. */
     add(order: StoredOrder, seq: number, redelivered: boolean): void {
       const { id: orderId, status, visit } = order;
       receipts++;
       const delivery = { orderId, status, visit, receipt: receipts.toString(36), redelivered, messageId: null };
-      const each = { delivery, seq, leaseUntil: Number.POSITIVE_INFINITY, order };
-      held.set(orderId, each);
-      const line = lineOf(status);
-      line.spare.push(each);
+      const lease = { delivery, seq, order, until: undefined };
+      leases.set(orderId, lease);
+      const line = lineOf(lines, status);
+      line.spare.push(lease);
       line.asked--;
     },
 
     distribute(): void {
-      for (const [status, line] of lines) {
+      for (const line of lines.values()) {
         if (line.spare.length === 0) continue;
-        while (line.waiters.length > 0 && line.spare.length > 0) {
-          const waiter = line.waiters.shift() as Waiter;
-          waiter.end(handOut(line.spare.splice(0, waiter.max), waiter.leaseSeconds));
+        while (line.spare.length > 0) {
+          const receiver = line.receivers.shift();
+          if (receiver === undefined) break;
+          receiver.end(handOut(line, receiver));
         }
-        // Whoever keeps receiving comes back within a turn of the event loop; what nobody waits for is taken back.
-        setImmediate(() => setImmediate(() => closed || ask(status, line)));
+        // A poll that goes on receiving comes back within a turn of the event loop. What no receive waits for by then is
+        // asked for no more.
+        setImmediate(() => setImmediate(() => closed || ask(line)));
       }
     },
 
-    /** A commit changed the order of a delivery: `keep` leaves it out, anything else consumes it. */
-    committed(after: StoredOrder, keep: boolean): void {
-      const each = held.get(after.id);
-      if (each === undefined) return;
-      if (keep) {
-        each.order = after;
-        return;
+    /** A change of the order is committed, which consumes its delivery unless the delivery is kept. */
+    committed(after: StoredOrder, isKept: boolean): void {
+      const lease = leases.get(after.id);
+      if (lease === undefined) return;
+      if (isKept) lease.order = after;
+      else {
+        leases.delete(after.id);
+        const { spare } = lineOf(lines, lease.delivery.status);
+        if (lease.until === undefined) spare.splice(spare.indexOf(lease), 1);
       }
-      held.delete(after.id);
-      if (each.leaseUntil < Number.POSITIVE_INFINITY) return;
-      // Nobody had been given it yet.
-      const { spare } = lineOf(each.delivery.status);
-      spare.splice(spare.indexOf(each), 1);
     },
 
-    /** The delivery, while it is out. */
-    outOf(delivery: Delivery): { seq: number } | undefined {
-      const each = held.get(delivery.orderId);
-      return each?.delivery.receipt === delivery.receipt ? each : undefined;
+    settled(lease: Lease): void {
+      if (leases.get(lease.order.id) === lease) leases.delete(lease.order.id);
     },
 
-    /** The delivery is settled. */
-    settled(delivery: Delivery): void {
-      if (held.get(delivery.orderId)?.delivery.receipt === delivery.receipt) held.delete(delivery.orderId);
+    async receive(asked: ReceiveOptions): Promise<Delivery[]> {
+      const line = lineOf(lines, asked.status);
+      if (asked.signal?.aborted) return [];
+      if (line.spare.length > 0) return handOut(line, asked);
+      return receiveLater(line, asked, () => ask(line), options);
     },
 
-    async receive(options: ReceiveOptions): Promise<Delivery[]> {
-      const { status, max, leaseSeconds, waitSeconds, signal } = options;
-      const line = lineOf(status);
-      if (signal?.aborted) return [];
-      if (line.spare.length > 0) return handOut(line.spare.splice(0, max), leaseSeconds);
-      return new Promise((resolve) => {
-        let cancel: (() => void) | undefined;
-        const waiter: Waiter = {
-          max,
-          leaseSeconds,
-          end(deliveries) {
-            cancel?.();
-            signal?.removeEventListener("abort", giveUp);
-            resolve(deliveries);
-          },
-        };
-        const giveUp = () => {
-          const place = line.waiters.indexOf(waiter);
-          if (place < 0) return;
-          line.waiters.splice(place, 1);
-          ask(status, line);
-          waiter.end([]);
-        };
-        signal?.addEventListener("abort", giveUp, { once: true });
-        line.waiters.push(waiter);
-        ask(status, line);
-        if (waitSeconds === 0) void roundTrip().then(giveUp);
-        else if (waitSeconds < Number.POSITIVE_INFINITY) cancel = clock.at(clock.now() + waitSeconds * 1_000, giveUp);
-      });
-    },
-
-    /** How many claimed deliveries nobody has been given yet. */
+    /** How many leased deliveries no receive has been given yet. */
     spareOf: (status: string): number => lines.get(status)?.spare.length ?? 0,
 
-    /** Ends everybody who waits, and asks for nothing more. What is claimed already may still come: see `takeSpare`. */
-    close(): void {
-      closed = true;
-      cancelLeaseCheck?.();
-      for (const [status, line] of lines) {
-        for (const waiter of line.waiters.splice(0)) waiter.end([]);
-        ask(status, line);
-      }
+    /** Takes what was leased and never handed out: of one status, or of all. */
+    takeSpare(status?: string): Lease[] {
+      const from = status === undefined ? [...lines.values()] : [lineOf(lines, status)];
+      const spare = from.flatMap((line) => line.spare.splice(0));
+      for (const { order } of spare) leases.delete(order.id);
+      return spare;
     },
 
-    /** Takes what was claimed and never handed out: of one status, or of all. */
-    takeSpare(status?: string): { seq: number; visit: number }[] {
-      const from = status === undefined ? [...lines.values()] : [lineOf(status)];
-      return from.flatMap((line) =>
-        line.spare.splice(0).map(({ seq, delivery }) => {
-          held.delete(delivery.orderId);
-          return { seq, visit: delivery.visit };
-        }),
-      );
+    /** Ends every receive, and asks for nothing more. What is leased already may still come: see `takeSpare`. */
+    close(): void {
+      closed = true;
+      leaseAlarm.cancel();
+      for (const line of lines.values()) {
+        for (const receiver of line.receivers.splice(0)) receiver.end([]);
+        ask(line);
+      }
     },
   };
+}
+
+function lineOf(lines: Map<string, Line>, status: string): Line {
+  let line = lines.get(status);
+  if (line === undefined) {
+    line = { status, receivers: [], spare: [], asked: 0 };
+    lines.set(status, line);
+  }
+  return line;
+}
+
+/** Ends the leases that are over. Gives the time at which the next one ends; Infinity where none will. */
+function endLate(leases: SlotMap<string, Lease>, { clock, onLeaseEnd }: LeasesOptions): number {
+  const now = clock.now();
+  let next = Number.POSITIVE_INFINITY;
+  for (const { delivery, seq, until } of leases.values()) {
+    if (until === undefined) continue;
+    if (until > now) next = Math.min(next, until);
+    else {
+      leases.delete(delivery.orderId);
+      onLeaseEnd(seq, delivery.visit);
+    }
+  }
+  return next;
+}
+
+/** Waits for deliveries of the line, as long as the receive says. */
+function receiveLater(
+  { receivers }: Line,
+  { max, leaseSeconds, waitSeconds, signal }: ReceiveOptions,
+  ask: () => void,
+  { clock, roundTrip }: LeasesOptions,
+): Promise<Delivery[]> {
+  return new Promise((resolve) => {
+    let cancel: (() => void) | undefined;
+    const receiver: Receiver = {
+      max,
+      leaseSeconds,
+      end(deliveries) {
+        cancel?.();
+        signal?.removeEventListener("abort", giveUp);
+        resolve(deliveries);
+      },
+    };
+    const giveUp = () => {
+      const index = receivers.indexOf(receiver);
+      if (index < 0) return;
+      receivers.splice(index, 1);
+      ask();
+      receiver.end([]);
+    };
+    signal?.addEventListener("abort", giveUp, { once: true });
+    receivers.push(receiver);
+    ask();
+    if (waitSeconds === 0) void roundTrip().then(giveUp);
+    else if (waitSeconds < Number.POSITIVE_INFINITY) cancel = clock.at(clock.now() + waitSeconds * 1_000, giveUp);
+  });
 }

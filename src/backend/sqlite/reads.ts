@@ -1,229 +1,189 @@
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue } from "node:sqlite";
 import { readNumbers, writeNumbers } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { seqOf } from "../ids.ts";
+import { seqOf } from "../newOrder.ts";
 import type { Depth, FailureGroup, ListQuery, OrderPage, Swept } from "../port.ts";
-import { columns, orderOfRow, type Row } from "./batch/row.ts";
-import { bucket, queueState } from "./schema.ts";
+import { orderOfRow, type StoredRow, selected, stored } from "./batch/row.ts";
+import { bucket, type Query, query, queueState } from "./schema.ts";
 
-/** Reads what is committed, on a connection of its own that cannot write. All reads are short: by key or by index. */
-export interface Reader {
-  get(id: string): StoredOrder | undefined;
-  list(query: ListQuery): OrderPage;
-  /** Waits that expired. A delivery is written with its order, so none is ever lost. */
-  sweep(query: { limit: number; cursor?: string | undefined }, now: number): Swept;
-  depths(): Depth[];
-  failures(): FailureGroup[];
-  close(): void;
-}
+type SqlRow = readonly SQLOutputValue[];
+/** Runs a statement, which is prepared once, and gives its rows. */
+type Rows = <Row extends SqlRow>(sql: string, ...parameters: readonly SQLInputValue[]) => Row[];
 
+const { at } = stored;
 const from = "FROM orders o";
 const joined = "CROSS JOIN order_data d ON d.seq = o.seq";
-const bySeq = `SELECT ${columns} ${from} ${joined} WHERE o.seq = ?`;
-const oldestReady =
-  "SELECT updated_at FROM orders WHERE queue = 1 AND queue <> 2 AND status = ? ORDER BY position LIMIT 1";
-const blocksAtOnce = 64;
+const bySeq = `SELECT ${selected(stored)} ${from} ${joined} WHERE o.seq = ?`;
+const blocksAtOnceMax = 64;
 
-export function openReader(file: string): Reader {
+export type Reader = ReturnType<typeof openReader>;
+
+/** Reads what is committed, on a connection of its own that cannot write. All reads are short: by key or by index. */
+export function openReader(file: string) {
   const db = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
-  const prepared = new Map<string, StatementSync>();
-  const statement = (sql: string): StatementSync => {
-    let found = prepared.get(sql);
-    if (found === undefined) {
-      found = db.prepare(sql);
-      found.setReturnArrays(true);
-      prepared.set(sql, found);
+  const prepared = new Map<string, Query<SqlRow>>();
+  const rows: Rows = <Row extends SqlRow>(sql: string, ...parameters: readonly SQLInputValue[]) => {
+    let statement = prepared.get(sql);
+    if (statement === undefined) {
+      statement = query(db, sql);
+      prepared.set(sql, statement);
     }
-    return found;
-  };
-  const rows = (sql: string, parameters: (string | number)[]): Row[] =>
-    statement(sql).all(...parameters) as unknown as Row[];
-
-  /**
-   * The block in which to begin: that of the last order of the page before, else the newest there is; 0 where there is
-   * none. A later one than needed costs a lookup and finds nothing.
-   */
-  const newestBlock = (before: number): number => {
-    const [own] = (statement("SELECT block FROM orders WHERE seq = ?").get(before) ?? [null]) as unknown as [
-      number | null,
-    ];
-    if (own !== null) return own;
-    const newest = "SELECT coalesce(max(block), 0) FROM orders WHERE block IS NOT NULL";
-    return (statement(newest).get() as unknown as [number])[0];
-  };
-
-  /** Blocks whose orders were all removed are not looked into. */
-  const oldestBlock = (): number =>
-    (statement("SELECT coalesce(min(block), 1) FROM orders WHERE block IS NOT NULL").get() as unknown as [number])[0];
-
-  /**
-   * Looks for a group block by block, the newest first: into one block, then into two at once, into four, and so on, so
-   * that neither a large group nor one with few orders costs more than it must.
-   */
-  const seqsOfGroup = (query: ListQuery, group: string, before: number, limit: number): number[] => {
-    const { conditions, parameters } = filtersOf(query, before);
-    const sql = `WITH RECURSIVE blocks (n) AS (SELECT ? UNION ALL SELECT n - 1 FROM blocks WHERE n > ?)
-      SELECT o.seq FROM blocks b CROSS JOIN orders o INDEXED BY orders_group
-      WHERE o.block = b.n AND o.group_key = ? AND ${conditions.join(" AND ")} ORDER BY o.seq DESC LIMIT ?`;
-    const found: number[] = [];
-    const first = oldestBlock();
-    let width = 1;
-    for (
-      let newest = newestBlock(before);
-      newest >= first && found.length < limit;
-      newest -= width, width = Math.min(width * 2, blocksAtOnce)
-    ) {
-      const oldest = Math.max(first, newest - width + 1);
-      const seqs = statement(sql).all(newest, oldest, group, ...parameters, limit - found.length) as unknown as [
-        number,
-      ][];
-      for (const [seq] of seqs) found.push(seq);
-    }
-    return found;
+    return statement.all(...parameters) as readonly SqlRow[] as Row[];
   };
 
   return {
-    get(id) {
+    get(id: string): StoredOrder | undefined {
       const seq = seqOf(id);
-      if (seq === undefined) return undefined;
-      const [row] = rows(bySeq, [seq]);
-      return row !== undefined && row[0] === id ? orderOfRow(row) : undefined;
+      const [row] = seq === undefined ? [] : rows<StoredRow>(bySeq, seq);
+      return row?.[at.id] === id ? orderOfRow(row) : undefined;
     },
-
-    list(query) {
-      const { limit, group, cursor } = query;
-      const before =
-        cursor === undefined ? Number.MAX_SAFE_INTEGER : (readNumbers(cursor, "a list", "after", 1)[0] as number);
-      // One more than asked for tells whether there is a next page.
-      const found =
-        group === undefined
-          ? rows(...listSql(query, before, limit + 1))
-          : seqsOfGroup(query, group, before, limit + 1).flatMap((seq) => rows(bySeq, [seq]));
-      const items = found.slice(0, limit);
-      const last = items.at(-1);
-      return {
-        items: items.map(orderOfRow),
-        nextCursor: found.length > limit && last !== undefined ? writeNumbers("after", last[18]) : null,
-      };
-    },
-
-    sweep({ limit, cursor }, now) {
-      const [expiresAt, seq] = cursor === undefined ? [0, 0] : readNumbers(cursor, "a sweep", "after", 2);
-      const found = rows(
-        `SELECT ${columns} ${from} INDEXED BY orders_expiry ${joined}
-         WHERE o.expires_at <= ? AND (o.expires_at, o.seq) > (?, ?) ORDER BY o.expires_at, o.seq LIMIT ?`,
-        [now, expiresAt as number, seq as number, limit],
-      );
-      const last = found.at(-1);
-      const full = found.length === limit && last !== undefined;
-      const [next] = statement("SELECT min(expires_at) FROM orders WHERE expires_at > ?").get(now) as unknown as [
-        number | null,
-      ];
-      return {
-        expired: found.map(orderOfRow),
-        redelivered: 0,
-        failed: [],
-        nextCursor: full ? writeNumbers("after", last[13] as number, last[18]) : null,
-        nextAt: next,
-      };
-    },
-
-    depths() {
-      const byStatus = new Map<string, number[]>();
-      for (const [status, of, count] of statement("SELECT status, bucket, count FROM counts").all() as unknown as [
-        string,
-        number,
-        number,
-      ][]) {
-        const row = byStatus.get(status) ?? [];
-        row[of] = count;
-        byStatus.set(status, row);
-      }
-      const paused = new Set(
-        (statement("SELECT status FROM paused").all() as unknown as [string][]).map(([status]) => status),
-      );
-      for (const status of paused) if (!byStatus.has(status)) byStatus.set(status, []);
-      return [...byStatus].flatMap(([status, row]) => {
-        const n = (of: number) => row[of] ?? 0;
-        const [oldest] =
-          n(queueState.ready) === 0
-            ? [null]
-            : ((statement(oldestReady).get(status) ?? [null]) as unknown as [number | null]);
-        const handled = {
-          waiting: n(queueState.ready) + n(queueState.parked),
-          inFlight: n(queueState.claimed),
-          delayed: n(queueState.delayed),
-          failed: n(bucket.failedHandled),
-        };
-        const waiting = { waiting: n(bucket.waiting), inFlight: 0, delayed: 0, failed: n(bucket.failedWaiting) };
-        return [
-          ...(Object.values(handled).some((count) => count > 0) || paused.has(status)
-            ? [
-                {
-                  status,
-                  kind: "handled" as const,
-                  ...handled,
-                  oldestWaitingAt: oldest,
-                  paused: paused.has(status),
-                  atLeast: false,
-                },
-              ]
-            : []),
-          ...(Object.values(waiting).some((count) => count > 0)
-            ? [{ status, kind: "waiting" as const, ...waiting, oldestWaitingAt: null, paused: false, atLeast: false }]
-            : []),
-        ];
-      });
-    },
-
-    failures() {
-      const found = statement(
-        "SELECT status, fingerprint, message, count, first_at, last_at FROM failure_groups ORDER BY count DESC, last_at DESC",
-      ).all() as unknown as [string, string, string, number, number, number][];
-      return found.map(([status, fingerprint, message, count, firstAt, lastAt]) => ({
-        status,
-        fingerprint,
-        message,
-        count,
-        firstAt,
-        lastAt,
-      }));
-    },
-
+    list: (asked: ListQuery) => list(rows, asked),
+    sweep: (asked: { limit: number; cursor?: string | undefined }, now: number) => sweep(rows, asked, now),
+    depths: (spareOf: (status: string) => number) => depths(rows, spareOf),
+    failures: () => failures(rows),
     close: () => db.close(),
   };
 }
 
+function list(rows: Rows, asked: ListQuery): OrderPage {
+  const { limit, group, cursor } = asked;
+  const before =
+    cursor === undefined ? Number.MAX_SAFE_INTEGER : (readNumbers(cursor, "a list", "after", 1)[0] as number);
+  // One more than asked for tells whether there is a next page.
+  const found =
+    group === undefined
+      ? rowsOf(rows, asked, before, limit + 1)
+      : seqsOfGroup(rows, asked, group, before, limit + 1).flatMap((seq) => rows<StoredRow>(bySeq, seq));
+  const page = found.slice(0, limit);
+  const last = page.at(-1);
+  const nextCursor = found.length > limit && last !== undefined ? writeNumbers("after", last[at.seq]) : null;
+  return { items: page.map(orderOfRow), nextCursor };
+}
+
 /** Newest first by the integer key, along the one index that fits; the join's order is fixed, since there are no statistics. */
-function listSql(query: ListQuery, before: number, limit: number): [sql: string, parameters: (string | number)[]] {
-  const { status, failed, fingerprint } = query;
-  const { conditions, parameters } = filtersOf(query, before);
+function rowsOf(rows: Rows, asked: ListQuery, before: number, limit: number): StoredRow[] {
+  const { status, failed, fingerprint } = asked;
+  const { conditions, parameters } = filtersOf(asked, before);
+  const select = (index: string, also = "") =>
+    `SELECT ${selected(stored)} ${from} ${index} ${joined} WHERE ${also}${conditions}`;
+  const newestFirst = "ORDER BY o.seq DESC LIMIT ?";
+  if (status !== undefined && failed !== true && fingerprint === undefined) {
+    // One statement, so one moment: an order that is leased meanwhile is neither missed nor met twice.
+    const others = select("INDEXED BY orders_status", "o.queue IS NOT 2 AND ");
+    const leased = select("INDEXED BY orders_claimed", "o.queue = 2 AND ");
+    return rows(`${others} UNION ALL ${leased} ${newestFirst}`, ...parameters, ...parameters, limit);
+  }
   let index = "NOT INDEXED";
   if (fingerprint !== undefined) index = "INDEXED BY orders_failed_fingerprint";
   else if (failed === true) index = `INDEXED BY ${status === undefined ? "orders_failed" : "orders_failed_status"}`;
-  const where = conditions.join(" AND ");
-  const all = (by: string, also = "") => `SELECT ${columns} ${from} ${by} ${joined} WHERE ${also}${where}`;
-  if (index === "NOT INDEXED" && status !== undefined) {
-    // One statement, so one moment: an order that is taken in hand meanwhile is neither missed nor met twice.
-    const inHand = all("INDEXED BY orders_claimed", "o.queue = 2 AND ");
-    const others = all("INDEXED BY orders_status", "o.queue IS NOT 2 AND ");
-    return [`${others} UNION ALL ${inHand} ORDER BY o.seq DESC LIMIT ?`, [...parameters, ...parameters, limit]];
+  return rows(`${select(index)} ${newestFirst}`, ...parameters, limit);
+}
+
+/**
+ * Looks for a group block by block, the newest first: into one block, then into two at once, into four, and so on, so
+ * that neither a large group nor one with few orders costs more than it must. Blocks whose orders were all removed are
+ * not looked into.
+ */
+function seqsOfGroup(rows: Rows, asked: ListQuery, group: string, before: number, limit: number): number[] {
+  const { conditions, parameters } = filtersOf(asked, before);
+  const sql = `WITH RECURSIVE blocks (n) AS (SELECT ? UNION ALL SELECT n - 1 FROM blocks WHERE n > ?)
+    SELECT o.seq FROM blocks b CROSS JOIN orders o INDEXED BY orders_group
+    WHERE o.block = b.n AND o.group_key = ? AND ${conditions} ORDER BY o.seq DESC LIMIT ?`;
+  const blockOf = (select: string, ...parameters: readonly number[]) =>
+    rows<[number | null]>(select, ...parameters)[0]?.[0];
+  const first = blockOf("SELECT min(block) FROM orders WHERE block IS NOT NULL") ?? 1;
+  // The block of the last order of the page before, else the newest block. A later one than needed costs a lookup and
+  // finds nothing.
+  let newest =
+    blockOf("SELECT block FROM orders WHERE seq = ?", before) ??
+    blockOf("SELECT max(block) FROM orders WHERE block IS NOT NULL") ??
+    0;
+  const found: number[] = [];
+  for (let width = 1; newest >= first && found.length < limit; width = Math.min(width * 2, blocksAtOnceMax)) {
+    const oldest = Math.max(first, newest - width + 1);
+    for (const [seq] of rows<[number]>(sql, newest, oldest, group, ...parameters, limit - found.length))
+      found.push(seq);
+    newest -= width;
   }
-  return [`${all(index)} ORDER BY o.seq DESC LIMIT ?`, [...parameters, limit]];
+  return found;
 }
 
 /** Every filter but the group, and the cursor. */
 function filtersOf({ status, failed, fingerprint }: ListQuery, before: number) {
-  const conditions: string[] = [];
-  const parameters: (string | number)[] = [];
-  const where = (condition: string, ...values: (string | number)[]) => {
+  const conditions = ["o.seq < ?"];
+  const parameters: (string | number)[] = [before];
+  const where = (condition: string, value: string) => {
     conditions.push(condition);
-    parameters.push(...values);
+    parameters.push(value);
   };
   if (status !== undefined) where(failed === true ? "o.failed_status = ?" : "o.status = ?", status);
   if (fingerprint !== undefined) where("o.fingerprint = ?", fingerprint);
-  else if (failed === true) where("o.fingerprint IS NOT NULL");
-  if (failed === false) where("o.fingerprint IS NULL");
-  where("o.seq < ?", before);
-  return { conditions, parameters };
+  else if (failed === true) conditions.push("o.fingerprint IS NOT NULL");
+  if (failed === false) conditions.push("o.fingerprint IS NULL");
+  return { conditions: conditions.join(" AND "), parameters };
+}
+
+/** Finds waits that expired. A delivery is written with its order, so none is ever lost. */
+function sweep(rows: Rows, asked: { limit: number; cursor?: string | undefined }, now: number): Swept {
+  const { limit, cursor } = asked;
+  const [expiresAt = 0, seq = 0] = cursor === undefined ? [] : readNumbers(cursor, "a sweep", "after", 2);
+  const found = rows<StoredRow>(
+    `SELECT ${selected(stored)} ${from} INDEXED BY orders_expiry ${joined}
+     WHERE o.expires_at <= ? AND (o.expires_at, o.seq) > (?, ?) ORDER BY o.expires_at, o.seq LIMIT ?`,
+    ...[now, expiresAt, seq, limit],
+  );
+  const last = found.length === limit ? found.at(-1) : undefined;
+  const [next] = rows<[number | null]>("SELECT min(expires_at) FROM orders WHERE expires_at > ?", now);
+  return {
+    expired: found.map(orderOfRow),
+    redelivered: 0,
+    failed: [],
+    nextCursor: last === undefined ? null : writeNumbers("after", last[at.expires_at] ?? 0, last[at.seq]),
+    nextAt: next?.[0] ?? null,
+  };
+}
+
+/** `spareOf` tells how many deliveries of a status are leased for receives that have ended: they are still waiting. */
+function depths(rows: Rows, spareOf: (status: string) => number): Depth[] {
+  const counts = new Map<string, number[]>();
+  const paused = new Set(rows<[string]>("SELECT status FROM paused").map(([status]) => status));
+  for (const [status, of, count] of rows<[string, number, number]>("SELECT status, bucket, count FROM counts")) {
+    const row = counts.get(status) ?? [];
+    row[of] = count;
+    counts.set(status, row);
+  }
+  for (const status of paused) if (!counts.has(status)) counts.set(status, []);
+  const oldestReady =
+    "SELECT updated_at FROM orders WHERE queue = 1 AND queue <> 2 AND status = ? ORDER BY position LIMIT 1";
+  return [...counts].flatMap(([status, row]): Depth[] => {
+    const n = (of: number) => row[of] ?? 0;
+    const spare = spareOf(status);
+    const handled = {
+      waiting: n(queueState.ready) + n(queueState.parked) + spare,
+      inFlight: n(queueState.leased) - spare,
+      delayed: n(queueState.delayed),
+      failed: n(bucket.failedHandled),
+    };
+    const waiting = { waiting: n(bucket.waiting), inFlight: 0, delayed: 0, failed: n(bucket.failedWaiting) };
+    const isPaused = paused.has(status);
+    const [oldest] = n(queueState.ready) === 0 ? [] : rows<[number]>(oldestReady, status);
+    const depthsOf: Depth[] = [];
+    if (isPaused || Object.values(handled).some((count) => count > 0)) {
+      const oldestWaitingAt = oldest?.[0] ?? null;
+      depthsOf.push({ status, kind: "handled", ...handled, oldestWaitingAt, paused: isPaused, atLeast: false });
+    }
+    if (Object.values(waiting).some((count) => count > 0)) {
+      depthsOf.push({ status, kind: "waiting", ...waiting, oldestWaitingAt: null, paused: false, atLeast: false });
+    }
+    return depthsOf;
+  });
+}
+
+function failures(rows: Rows): FailureGroup[] {
+  return rows<[string, string, string, number, number, number]>(
+    `SELECT status, fingerprint, message, count, first_at, last_at FROM failure_groups
+     ORDER BY count DESC, last_at DESC`,
+  ).map(([status, fingerprint, message, count, firstAt, lastAt]) => {
+    return { status, fingerprint, message, count, firstAt, lastAt };
+  });
 }

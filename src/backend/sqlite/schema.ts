@@ -1,17 +1,33 @@
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite";
 import { CauceError } from "../../core/errors.ts";
 
-/** `queue`: what the queue holds of an order; null for one that is not queued. */
-export const queueState = { ready: 1, claimed: 2, delayed: 3, parked: 4 } as const;
+/** `queue`: the state of an order in its queue; null for an order that is not queued. The schema calls leased "claimed". */
+export const queueState = { ready: 1, leased: 2, delayed: 3, parked: 4 } as const;
 /** `redelivered`: why an order is delivered again. */
 export const redelivery = { no: 0, leaseEnded: 1, processDied: 2 } as const;
 /** Buckets of `counts` besides the queue's states. */
 export const bucket = { waiting: 5, failedHandled: 6, failedWaiting: 7 } as const;
 export const kindNumber = { handled: 0, waiting: 1, final: 2 } as const;
 
+/** A statement that gives each row as an array, in the order of the columns. */
+export interface Query<Row> {
+  readonly sourceSQL: string;
+  get(...parameters: readonly SQLInputValue[]): Row | undefined;
+  all(...parameters: readonly SQLInputValue[]): Row[];
+  iterate(...parameters: readonly SQLInputValue[]): Iterable<Row>;
+}
+
+/** Prepares a statement that gives rows. */
+export function query<Row extends readonly SQLOutputValue[]>(db: DatabaseSync, sql: string): Query<Row> {
+  const statement = db.prepare(sql);
+  statement.setReturnArrays(true);
+  // Node's types know rows as objects alone.
+  return statement as unknown as Query<Row>;
+}
+
 /**
- * The schema, as migrations: numbered by their place, applied forward only, each in one transaction with its number.
- * A migration that has been released is never edited.
+ * The schema, as migrations: each has the number of its place in the list, and is applied forward only, in one
+ * transaction with its number. A migration that has been released is never edited, its comments included.
  */
 const migrations: readonly string[] = [
   `
@@ -87,10 +103,10 @@ const migrations: readonly string[] = [
 
 export const schemaVersion = migrations.length;
 
-/** How many orders of a block: few enough that its part of the index stays in a few pages, enough that a list looks into few blocks. */
+/** Orders in a block: few enough that the block's part of the index is a few pages, enough that a list looks into few blocks. */
 export const blockSize = 4_096;
 
-/** Brings the database up to this schema. Throws `store_too_new` or `store_mismatch`. */
+/** Migrates the database to this schema. Throws `store_too_new`, or `store_mismatch` for the data of another workflow. */
 export function migrate(db: DatabaseSync, file: string, workflow: string): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   if (version > schemaVersion) {
@@ -125,17 +141,17 @@ export function writeMeta(db: DatabaseSync, name: string, value: string): void {
 }
 
 /**
- * A store that was used with the other delivery keeps its orders: for FIFO every queued order joins its group's lane
- * and all but the head are parked; for standard the lanes dissolve. Done once, at the start after the setting changed.
+ * Switches a store to the other delivery, once, at the first start after the setting changed. For FIFO every queued order
+ * joins its group, and all of a group but the head are parked. For standard the groups dissolve.
  */
-export function setDelivery(db: DatabaseSync, fifo: boolean): void {
+export function switchDelivery(db: DatabaseSync, fifo: boolean): void {
   const wanted = fifo ? "fifo" : "standard";
   const stored = readMeta(db, "delivery");
   if (stored === wanted) return;
   db.exec("BEGIN IMMEDIATE");
   try {
     if (stored !== undefined) {
-      db.exec(fifo ? intoLanes : outOfLanes);
+      db.exec(fifo ? intoGroups : outOfGroups);
       db.exec(recount);
     }
     writeMeta(db, "delivery", wanted);
@@ -146,7 +162,7 @@ export function setDelivery(db: DatabaseSync, fifo: boolean): void {
   }
 }
 
-const intoLanes = `
+const intoGroups = `
   UPDATE orders SET lane = group_key WHERE queue IS NOT NULL AND group_key IS NOT NULL;
   UPDATE orders SET queue = ${queueState.parked} WHERE seq IN (
     SELECT seq FROM (
@@ -154,8 +170,8 @@ const intoLanes = `
     ) WHERE place > 1
   );`;
 
-// What was parked while it was delayed has its time in \`due\` still.
-const outOfLanes = `
+// A row that was parked while it was delayed still has its time in `due`.
+const outOfGroups = `
   UPDATE orders SET queue = CASE WHEN due IS NULL THEN ${queueState.ready} ELSE ${queueState.delayed} END
     WHERE queue = ${queueState.parked};
   UPDATE orders SET lane = NULL WHERE lane IS NOT NULL;`;

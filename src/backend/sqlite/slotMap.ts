@@ -1,45 +1,40 @@
-/** A map for values that come and go by the thousand each second. Iterates in no particular order. */
-export interface ShortLivedMap<K, V> {
-  get(key: K): V | undefined;
-  set(key: K, value: V): void;
-  delete(key: K): void;
-  clear(): void;
-  values(): V[];
-}
+/** A map for values that come and go by the thousand each second. Its values are in no particular order. */
+export type SlotMap<Key, Value> = ReturnType<typeof createSlotMap<Key, Value>>;
 
 /**
- * A `Map` makes a new table each time that its entries have been replaced, and leaves the old one with references to
- * the values that were in it then. Where those tables reach the old generation, they keep dead values alive until a
- * full collection: measured at half of everything that was ever promoted. Here the tables hold places, which are small
- * integers, and a place forgets its value at once.
+ * Makes a map whose tables hold slots, which are small integers, in place of values.
+ *
+ * A `Map` makes a new table each time that its entries have been replaced. The old table keeps references to the values
+ * that it held then. Where such tables reach the old generation, they keep dead values alive until a full collection:
+ * half of everything that was ever promoted, as measured. A slot forgets its value at once.
  */
-export function createShortLivedMap<K, V>(): ShortLivedMap<K, V> {
-  const places = new Map<K, number>();
-  const values: (V | undefined)[] = [];
+export function createSlotMap<Key, Value>() {
+  const slots = new Map<Key, number>();
+  const values: (Value | undefined)[] = [];
   const free: number[] = [];
 
   return {
-    get(key) {
-      const place = places.get(key);
-      return place === undefined ? undefined : values[place];
+    get(key: Key): Value | undefined {
+      const slot = slots.get(key);
+      return slot === undefined ? undefined : values[slot];
     },
-    set(key, value) {
-      const place = places.get(key) ?? free.pop() ?? values.length;
-      places.set(key, place);
-      values[place] = value;
+    set(key: Key, value: Value): void {
+      const slot = slots.get(key) ?? free.pop() ?? values.length;
+      slots.set(key, slot);
+      values[slot] = value;
     },
-    delete(key) {
-      const place = places.get(key);
-      if (place === undefined) return;
-      places.delete(key);
-      values[place] = undefined;
-      free.push(place);
+    delete(key: Key): void {
+      const slot = slots.get(key);
+      if (slot === undefined) return;
+      slots.delete(key);
+      values[slot] = undefined;
+      free.push(slot);
     },
-    clear() {
-      places.clear();
+    clear(): void {
+      slots.clear();
       values.length = 0;
       free.length = 0;
     },
-    values: () => [...places.values()].map((place) => values[place] as V),
+    values: (): Value[] => [...slots.values()].map((slot) => values[slot] as Value),
   };
 }

@@ -1,26 +1,15 @@
 import { join, resolve } from "node:path";
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, sleep } from "../../core/clock.ts";
 import { readNumbers } from "../../core/cursor.ts";
 import { CauceError } from "../../core/errors.ts";
-import type { StoredOrder } from "../../core/order.ts";
 import { guarded } from "../guard.ts";
-import { firstSeqOf, seqOf } from "../ids.ts";
-import { refuseSize } from "../newOrder.ts";
-import type {
-  Backend,
-  BackendFactoryOptions,
-  Depth,
-  Limits,
-  LocatedBackend,
-  NewOrder,
-  OldOrders,
-  Placed,
-} from "../port.ts";
-import { type Exception, encodeCommit, encodePlace, op, released } from "./batch/protocol.ts";
-import { createEntryWriter } from "./batch/row.ts";
-import { type Channel, createChannel, startWriter } from "./channel.ts";
-import { type Claims, createClaims } from "./deliveries.ts";
-import { handOut, tellAnswer, type Waiting } from "./pending.ts";
+import { createIds, firstSeqOf, type Ids, refuseSize, seqOf, storedOrder } from "../newOrder.ts";
+import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../port.ts";
+import type { FieldValue } from "./batch/codec.ts";
+import { op, type Unsuccessful } from "./batch/protocol.ts";
+import { createEntryWriter, encodeCommit, encodePlace } from "./batch/row.ts";
+import { answer, type Channel, createChannel, handOut, type PendingOperation, startWriter } from "./channel.ts";
+import { createLeases, type WorkflowLeases } from "./deliveries.ts";
 import { openReader, type Reader } from "./reads.ts";
 import { lockData, makeDirectory, storeFault } from "./storeFiles.ts";
 
@@ -57,57 +46,54 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     const file = join(folder, `${workflow}.db`);
     makeDirectory(folder);
     const lock = lockData(join(folder, `${workflow}.lock`), folder);
-    const timers = createTimers(clock);
-
-    /** An operation of one code and up to three numbers that nobody waits for; after a fault it is sent again. */
-    const operate = (...fields: number[]): void => {
-      for (const field of fields) channel.encoder.number(field);
-      channel.sent({
-        is: "other",
-        resolve() {},
-        reject: () => timers.after(retryAfterFaultSeconds, () => operate(...fields)),
-      });
-    };
-    const claims = createClaims({
-      clock,
-      grant: (status, more) => channel.grant(status, more),
-      roundTrip: () => channel.roundTrip(),
-      onLeaseEnd: (seq, visit) => operate(op.release, seq, visit, released.leaseEnded),
-    });
-    /** Claimed and never handed out: nobody began it, so it goes back as it was. */
-    const giveBack = (spare: readonly { seq: number; visit: number }[]): void => {
-      for (const { seq, visit } of spare) operate(op.release, seq, visit, released.asItWas);
-    };
-    let cancelPromotion: (() => void) | undefined;
-    const promoteAt = (at: number | null) => {
-      cancelPromotion?.();
-      cancelPromotion = at === null ? undefined : timers.at(at, () => operate(op.promote));
-    };
     const faulty = (error: unknown): never => {
       lock.release();
       throw storeFault(error, file);
     };
-    let isClosing = false;
+    const closing = new AbortController();
     const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }).catch(faulty);
-    const channel = createChannel<Waiting>({
-      post: writer.post,
-      answerWithin: writer.answerWithin,
+
+    const afterFault = async (again: () => unknown): Promise<void> => {
+      await sleep(clock, retryAfterFaultSeconds, closing.signal);
+      if (!closing.signal.aborted) again();
+    };
+    const channel = createChannel<PendingOperation>({
+      ...writer,
       now: clock.now,
-      onAnswer(waiting, answer) {
-        tellAnswer(waiting, answer, claims, (exception, newOrder) => placedBefore(exception, newOrder, backend));
-        handOut(waiting, answer, claims);
-        if (waiting.length > 0) onBatch?.(waiting.length, answer.milliseconds);
-        if (answer.nextDelayed !== undefined) promoteAt(answer.nextDelayed);
+      onResult(operations, result) {
+        answer(operations, result, leases, (unsuccessful, newOrder) => placedBefore(unsuccessful, newOrder, backend));
+        handOut(operations, result, leases);
+        if (operations.length > 0) onBatch?.(operations.length, result.milliseconds);
+        if (result.nextDelayed !== undefined) promoteAt(result.nextDelayed);
       },
-      // What was asked for is still asked for: the writer tries to claim again.
-      onFault: () => timers.after(retryAfterFaultSeconds, () => channel.wake()),
+      // What was asked for is still asked for: the writer tries to lease again.
+      onFault: () => void afterFault(channel.roundTrip),
     });
-    writer.onAnswer(channel.receive);
+    /** Sends an operation of numbers for which nothing waits. After a fault it is sent again. */
+    const operate = (...fields: number[]): void => {
+      channel.send({ is: "other", resolve() {}, reject: () => void afterFault(() => operate(...fields)) }, fields);
+    };
+    const leases = createLeases({
+      clock,
+      grant: channel.grant,
+      roundTrip: channel.roundTrip,
+      onLeaseEnd: (seq, visit) => operate(op.leaseEnded, seq, visit),
+    });
+    /** Gives back what was leased and never handed out: no handler began it. */
+    const giveBackSpare = (status?: string): void => {
+      for (const { seq, delivery } of leases.takeSpare(status)) operate(op.giveBack, seq, delivery.visit);
+    };
+    let cancelPromotion: (() => void) | undefined;
+    const promoteAt = (at: number | null): void => {
+      cancelPromotion?.();
+      cancelPromotion = at === null || closing.signal.aborted ? undefined : clock.at(at, () => operate(op.promote));
+    };
+    writer.onResult(channel.receive);
     writer.onEnd(channel.end);
     const failed = new Promise<never>((_, reject) => {
-      writer.onEnd((reason) => isClosing || reject(reason));
+      writer.onEnd((reason) => closing.signal.aborted || reject(reason));
     });
-    // Whoever runs the process hears of it; a library's user learns it from the calls that are rejected.
+    // What runs the process waits for it; a library's user learns it from the calls that are rejected.
     failed.catch(() => {});
     let reader: Reader;
     try {
@@ -116,22 +102,23 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       await writer.close();
       return faulty(error);
     }
-    const front = createFront({ file, limits, clock, channel, claims, reader, giveBack });
+    const ids = createIds(writer.state.lastSeq);
+    const front = createFront({ file, clock, channel, leases, reader, ids, giveBackSpare });
     const close = async (): Promise<void> => {
-      isClosing = true;
-      claims.close();
-      timers.close();
-      // What was claimed before the writer heard of it is here once everything is answered.
+      closing.abort();
+      cancelPromotion?.();
+      leases.close();
+      // What was leased before the writer heard of the close is here once everything is answered.
       await channel.settled();
-      giveBack(claims.takeSpare());
+      giveBackSpare();
       await channel.settled();
-      // The last connection to close folds the write-ahead log into the file, which one that only reads cannot.
+      // The last connection to close folds the write-ahead log into the file, which a connection that only reads cannot.
       reader.close();
       await writer.close();
       lock.release();
     };
     const backend = guarded<Backend>({ ...front, close }, "the store is closed; nothing was written");
-    promoteAt(writer.nextDelayed);
+    promoteAt(writer.state.nextDelayed);
 
     return {
       ...backend,
@@ -144,41 +131,31 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
   };
 }
 
-async function placedBefore(
-  exception: Exception,
-  newOrder: NewOrder,
-  { get, place }: Pick<Backend, "get" | "place">,
-): Promise<Placed> {
-  if (exception.is !== "conflict" && exception.is !== "repeated")
-    throw new CauceError("internal_error", `a placing was answered as ${exception.is}`);
-  if (exception.is === "conflict") return { outcome: "conflict", orderId: exception.orderId };
-  const order = await get(exception.orderId);
+/** What is answered to a placing whose key is known. */
+async function placedBefore(unsuccessful: Unsuccessful, newOrder: NewOrder, backend: Backend): Promise<Placed> {
+  if (unsuccessful.is !== "conflict" && unsuccessful.is !== "repeated")
+    throw new CauceError("internal_error", `a placing was answered as ${unsuccessful.is}`);
+  if (unsuccessful.is === "conflict") return { outcome: "conflict", orderId: unsuccessful.orderId };
+  const order = await backend.get(unsuccessful.orderId);
   if (order !== undefined) return { outcome: "repeated", order };
   // It was removed since, and its key with it.
-  return place(newOrder);
+  return backend.place(newOrder);
 }
 
 interface FrontOptions {
   readonly file: string;
-  readonly limits: Limits;
   readonly clock: Clock;
-  readonly channel: Channel<Waiting>;
-  readonly claims: Claims;
+  readonly channel: Channel<PendingOperation>;
+  readonly leases: WorkflowLeases;
   readonly reader: Reader;
-  /** Gives back what was claimed and never handed out. */
-  readonly giveBack: (spare: readonly { seq: number; visit: number }[]) => void;
+  readonly ids: Ids;
+  /** Gives back what was leased and never handed out, of one status or of all. */
+  readonly giveBackSpare: (status?: string) => void;
 }
 
 /** The port, over the writer's thread for what changes and this thread's own connection for what is read. */
-export function createFront({
-  file,
-  limits,
-  clock,
-  channel,
-  claims,
-  reader,
-  giveBack,
-}: FrontOptions): Omit<Backend, "close"> {
+function createFront(options: FrontOptions): Omit<Backend, "close"> {
+  const { file, clock, channel, leases, reader, ids, giveBackSpare } = options;
   const { encoder } = channel;
   const json = createEntryWriter();
 
@@ -189,143 +166,86 @@ export function createFront({
       throw storeFault(error, file);
     }
   };
-  const write = (encode: () => void): Promise<void> =>
-    new Promise<void>((resolve, reject) => {
-      encode();
-      channel.sent({ is: "other", resolve, reject });
-    });
-
-  /** Queues the order's delivery if it has none. */
-  const redeliver = ({ id, visit }: StoredOrder): Promise<void> => {
-    const seq = seqOf(id);
-    if (seq === undefined) return Promise.resolve();
-    return write(() => {
-      encoder.number(op.redeliver);
-      encoder.number(seq);
-      encoder.number(visit);
-    });
-  };
-
-  const removeOld = ({ before, limit, cursor }: OldOrders): ReturnType<Backend["remove"]> => {
-    const [after = -1] = cursor === undefined ? [] : readNumbers(cursor, "a removal", "after", 1);
-    return new Promise((resolve, reject) => {
-      encoder.number(op.removeFinal);
-      encoder.number(after);
-      // Placed later, so changed later too.
-      encoder.number(firstSeqOf(before));
-      encoder.number(before);
-      encoder.number(limit);
-      channel.sent({ is: "remove", resolve, reject });
-    });
-  };
-
-  const depthsNow = (): Depth[] =>
-    reader.depths().map((depth) => {
-      // Claimed for a receive that has ended: that is still to be received.
-      const spare = depth.kind === "handled" ? claims.spareOf(depth.status) : 0;
-      return { ...depth, waiting: depth.waiting + spare, inFlight: depth.inFlight - spare };
-    });
+  const write = (...fields: readonly FieldValue[]): Promise<void> =>
+    new Promise<void>((resolve, reject) => channel.send({ is: "other", resolve, reject }, fields));
+  const remove = (...fields: readonly FieldValue[]): ReturnType<Backend["remove"]> =>
+    new Promise((resolve, reject) => channel.send({ is: "remove", resolve, reject }, fields));
 
   return {
     limits,
 
     get(id) {
-      const order = claims.orderOf(id);
-      return order === undefined ? read(() => reader.get(id)) : Promise.resolve(order);
+      const lease = leases.get(id);
+      return lease === undefined ? read(() => reader.get(id)) : Promise.resolve(lease.order);
     },
 
-    place(order) {
-      const refused = refuseSize(order, limits);
+    place(newOrder) {
+      const refused = refuseSize(newOrder, limits);
       if (refused !== undefined) return Promise.reject(refused);
+      const { seq, id } = ids.next(newOrder.createdAt);
+      const order = storedOrder(newOrder, id);
       return new Promise((resolve, reject) => {
-        encodePlace(encoder, json, order);
-        channel.sent({ is: "place", newOrder: order, resolve, reject });
+        encodePlace(encoder, json, seq, order, newOrder.key);
+        channel.sent({ is: "place", newOrder, order, seq, resolve, reject });
       });
     },
 
     commit(change) {
       const { id } = change.before;
-      const held = claims.seqOf(id);
-      const seq = held ?? seqOf(id);
+      const lease = leases.get(id);
+      const seq = lease === undefined ? seqOf(id) : lease.seq;
       if (seq === undefined) return Promise.resolve("stale");
       return new Promise((resolve, reject) => {
-        encodeCommit(encoder, json, seq, held === undefined ? id : "", change);
-        channel.sent({ is: "commit", order: change.after, seq, keep: change.delivery === "keep", resolve, reject });
+        encodeCommit(encoder, json, seq, lease === undefined ? id : null, change);
+        const { after: order, delivery } = change;
+        channel.sent({ is: "commit", order, seq, isKept: delivery === "keep", resolve, reject });
       });
     },
 
-    receive: claims.receive,
+    receive: leases.receive,
 
-    settle(delivery, verdict) {
-      const out = claims.outOf(delivery);
-      const again = verdict.verdict === "superseded" ? redeliver(verdict.by) : undefined;
-      if (out === undefined) return again ?? Promise.resolve();
-      // Held until it is written: where the store refuses, the lease is what brings it back. What it is superseded by
-      // is written before it in the same batch, so the two have one fate.
-      const settled = write(() => {
-        encoder.number(verdict.verdict === "again" ? op.settleAgain : op.settleDone);
-        encoder.number(out.seq);
-        encoder.number(delivery.visit);
-        if (verdict.verdict === "again") encoder.number(Math.ceil(verdict.notBefore));
-      }).then(() => claims.settled(delivery));
-      return again === undefined ? settled : Promise.all([again, settled]).then(() => {});
+    async settle(delivery, verdict) {
+      const { visit } = delivery;
+      const found = leases.get(delivery.orderId);
+      const lease = found?.delivery.receipt === delivery.receipt ? found : undefined;
+      const written: Promise<void>[] = [];
+      if (verdict.verdict === "superseded") {
+        // In one batch with what follows, and before it, so that the two have one fate.
+        const laterSeq = seqOf(verdict.by.id);
+        if (laterSeq !== undefined) written.push(write(op.redeliver, laterSeq, verdict.by.visit));
+      }
+      if (lease !== undefined && verdict.verdict === "again") {
+        written.push(write(op.settleAgain, lease.seq, visit, Math.ceil(verdict.notBefore)));
+      } else if (lease !== undefined) written.push(write(op.settleDone, lease.seq, visit));
+      await Promise.all(written);
+      // Leased until it is written: where the store refuses, the lease is what brings the delivery back.
+      if (lease !== undefined) leases.settled(lease);
     },
 
     async keep(note) {
-      if (note.is === "probe") return write(() => encoder.number(op.probe));
-      const { status, paused } = note;
-      await write(() => {
-        encoder.number(paused ? op.pause : op.resume);
-        encoder.text(status);
-      });
-      if (paused) giveBack(claims.takeSpare(status));
+      if (note.is === "probe") return write(op.probe);
+      await write(note.paused ? op.pause : op.resume, note.status);
+      if (note.paused) giveBackSpare(note.status);
     },
 
     async remove(which) {
-      if (!("id" in which)) return removeOld(which);
-      const { id } = which;
-      const seq = seqOf(id);
-      if (seq === undefined) return { removed: 0, nextCursor: null };
-      return new Promise((resolve, reject) => {
-        encoder.number(op.remove);
-        encoder.number(seq);
-        encoder.text(id);
-        channel.sent({ is: "remove", resolve, reject });
-      });
+      if ("id" in which) {
+        const seq = seqOf(which.id);
+        return seq === undefined ? { removed: 0, nextCursor: null } : remove(op.remove, seq, which.id);
+      }
+      const { before, limit, cursor } = which;
+      // Keys begin at 1.
+      const [after = 0] = cursor === undefined ? [] : readNumbers(cursor, "a removal", "after", 1);
+      // Orders that were placed later changed later, too.
+      return remove(op.removeOld, after, firstSeqOf(before), before, limit);
     },
 
     list: (query) => read(() => reader.list(query)),
     sweep: (query) => read(() => reader.sweep(query, clock.now())),
     counts: ({ depths = false, failures = false }) =>
-      read(() => ({ depths: depths ? depthsNow() : [], failures: failures ? reader.failures() : [] })),
-  };
-}
-
-/** Timers that end together. */
-export function createTimers(clock: Clock) {
-  const pending = new Set<() => void>();
-  let closed = false;
-
-  const at = (atMilliseconds: number, callback: () => void): (() => void) => {
-    if (closed) return () => {};
-    const cancel = clock.at(atMilliseconds, () => {
-      pending.delete(cancel);
-      callback();
-    });
-    pending.add(cancel);
-    return () => {
-      pending.delete(cancel);
-      cancel();
-    };
-  };
-
-  return {
-    at,
-    after: (seconds: number, callback: () => void) => at(clock.now() + seconds * 1_000, callback),
-    close() {
-      closed = true;
-      for (const cancel of pending) cancel();
-      pending.clear();
-    },
+      read(() => ({
+        depths: depths ? reader.depths(leases.spareOf) : [],
+        failures: failures ? reader.failures() : [],
+      })),
   };
 }

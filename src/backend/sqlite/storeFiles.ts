@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
 
-/** Makes a directory, and those above it, where they are missing. Throws `store_unreadable`. */
+/** Makes a directory, and the directories above it, where they are missing. Throws `store_unreadable`. */
 export function makeDirectory(folder: string): void {
   try {
     makeFrom(folder);
@@ -16,8 +16,8 @@ export function makeDirectory(folder: string): void {
 }
 
 /**
- * One step up for each part of the path, and no further. Node's own `recursive` goes up and down for ever where a
- * directory is there and says that a new one in it has no parent, as `/proc` does.
+ * Goes one step up for each part of the path, and no further. Node's own `recursive` never ends where a directory exists
+ * and answers that a new directory in it has no parent, as `/proc` does.
  */
 function makeFrom(folder: string): void {
   try {
@@ -34,7 +34,7 @@ function makeOne(folder: string): void {
   try {
     mkdirSync(folder);
   } catch (error) {
-    // It may be there already and lie where nothing can be made.
+    // The directory may exist already, in a place where nothing can be made.
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
@@ -42,8 +42,8 @@ function makeOne(folder: string): void {
 const busy = 5;
 
 /**
- * Takes the data for this process: an exclusive transaction on a database of its own, held open. The operating system
- * drops it with the process, however that ends, so no stale lock is ever left. Throws `data_in_use`.
+ * Locks the data for this process: keeps an exclusive transaction open on a database of its own. The operating system
+ * drops the lock with the process, however the process ends, so no stale lock is ever left. Throws `data_in_use`.
  */
 export function lockData(file: string, directory: string): { release(): void } {
   let db: DatabaseSync | undefined;
@@ -60,8 +60,8 @@ export function lockData(file: string, directory: string): { release(): void } {
     }
     throw storeFault(error, file);
   }
-  const held = db;
-  return { release: () => held.close() };
+  const lock = db;
+  return { release: () => lock.close() };
 }
 
 // SQLite's primary result codes (sqlite.org/rescode.html).
@@ -76,7 +76,7 @@ const codes: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   26: ["store_corrupt", "is no SQLite database; restore it from a backup, or give another directory"],
 };
 
-/** A fault of SQLite or of the file system as an error of Cauce, on one line. */
+/** Makes an error of Cauce, on one line, from a fault of SQLite or of the file system. */
 export function storeFault(error: unknown, file: string): CauceError {
   if (error instanceof CauceError) return error;
   const errcode = (error as { errcode?: number }).errcode;

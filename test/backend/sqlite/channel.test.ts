@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Answer, Batch } from "../../../src/backend/sqlite/batch/protocol.ts";
+import type { Batch, BatchResult } from "../../../src/backend/sqlite/batch/protocol.ts";
 import { createChannel } from "../../../src/backend/sqlite/channel.ts";
 import { CauceError } from "../../../src/core/errors.ts";
 
 const empty = { numbers: new Float64Array(), text: "" };
-const answer: Answer = { exceptions: [], placed: empty, deliveries: [], rows: empty, milliseconds: 0 };
+const answer: BatchResult = { unsuccessful: [], deliveries: empty, milliseconds: 0 };
 
 /** Makes a channel whose writer answers when the test says so, or where the channel blocks for an answer. */
 function opened({ answersAtOnce }: { answersAtOnce: boolean }) {
@@ -15,12 +15,12 @@ function opened({ answersAtOnce }: { answersAtOnce: boolean }) {
   const answered: number[] = [];
   const channel = createChannel<{ n: number; reject(): void }>({
     post: (batch) => void batches.push(batch),
-    answerWithin(milliseconds) {
+    resultWithin(milliseconds) {
       waits.push(milliseconds);
       return answersAtOnce ? answer : undefined;
     },
     now: () => 0,
-    onAnswer: (waiting) => void answered.push(...waiting.map(({ n }) => n)),
+    onResult: (operations) => void answered.push(...operations.map(({ n }) => n)),
     onFault() {},
   });
   const send = (...numbers: number[]) => {

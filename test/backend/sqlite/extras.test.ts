@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { seqOf } from "../../../src/backend/ids.ts";
-import { storedOrder } from "../../../src/backend/newOrder.ts";
+import { createIds, storedOrder } from "../../../src/backend/newOrder.ts";
 import { createDecoder, createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
-import { encodeCommit, encodePlace, op } from "../../../src/backend/sqlite/batch/protocol.ts";
-import { createEntryWriter, decodeRow, encodeRow, type Row } from "../../../src/backend/sqlite/batch/row.ts";
-import { createOperations } from "../../../src/backend/sqlite/writer/operations.ts";
-import { createQueues } from "../../../src/backend/sqlite/writer/queue.ts";
-import { prepareStatements, type Statements } from "../../../src/backend/sqlite/writer/statements.ts";
+import { op } from "../../../src/backend/sqlite/batch/protocol.ts";
+import {
+  createEntryWriter,
+  decodeStored,
+  encodeCommit,
+  encodePlace,
+  encodeStored,
+  type StoredRow,
+} from "../../../src/backend/sqlite/batch/row.ts";
 import { openWriter } from "../../../src/backend/sqlite/writer/writer.ts";
 import type { Change } from "../../../src/core/decide.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
@@ -76,10 +79,11 @@ describe("a store with the schema from before extras", () => {
 
 describe("the messages between the store and its writer", () => {
   const json = createEntryWriter();
-  const place = (extras: string | null) => packed((to) => encodePlace(to, json, { ...newOrder, extrasJson: extras }));
+  const place = (extras: string | null) =>
+    packed((to) => encodePlace(to, json, 1, storedOrder({ ...newOrder, extrasJson: extras }, id), null));
   const bare = storedOrder(newOrder, id);
   const commit = (before: StoredOrder, extras?: string | null) =>
-    packed((to) => encodeCommit(to, json, 1, "", hop(before, extras)));
+    packed((to) => encodeCommit(to, json, 1, null, hop(before, extras)));
 
   test("take no number and no text for extras in a placing or commit without extras", () => {
     const [without, placed] = [place(null), place(extrasJson)];
@@ -89,33 +93,33 @@ describe("the messages between the store and its writer", () => {
       text: without.text + extrasJson,
     });
     const unchanged = commit(bare);
-    assert.equal(unchanged.numbers[0], op.commit);
+    assert.equal(unchanged.numbers[0], op.transition);
     assert.deepEqual(
       commit({ ...bare, extrasJson }),
       unchanged,
       "a commit that leaves the extras as they are sends none",
     );
     assert.deepEqual(commit(bare, extrasJson), {
-      numbers: [op.commitWithExtras, ...unchanged.numbers.slice(1), extrasJson.length],
+      numbers: [op.transitionWithExtras, ...unchanged.numbers.slice(1), extrasJson.length],
       text: unchanged.text + extrasJson,
     });
     assert.equal(commit({ ...bare, extrasJson }, null).numbers.at(-1), Number.NaN, "taken away");
   });
 
-  test("take no number for extras in a row without extras, and give each row back unchanged", () => {
-    const row = (redelivered: number, extras: string | null): Row => [
+  test("take one number for extras in a row without extras, and give each row back unchanged", () => {
+    const row = (redelivered: number, extras: string | null): StoredRow => [
       ...([id, "received", 0, 0, 1, 0, 0, "{}", "{}", null, 5, 5, null, null, null, "[]", "", 0, 7] as const),
       ...([redelivered, extras] as const),
     ];
-    assert.equal(packed((to) => encodeRow(to, row(2, null))).numbers.length, 20);
+    assert.equal(packed((to) => encodeStored(to, row(2, null))).numbers.length, 21);
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(2), fc.option(fc.string({ unit: "binary" })))), (some) => {
         const rows = some.map(([redelivered, extras]) => row(redelivered, extras));
         const encoder = createEncoder();
-        for (const each of rows) encodeRow(encoder, each);
+        for (const each of rows) encodeStored(encoder, each);
         const from = createDecoder(encoder.take());
         assert.deepEqual(
-          rows.map(() => decodeRow(from)),
+          rows.map(() => decodeStored(from)),
           rows,
         );
         assert.ok(from.done());
@@ -127,49 +131,44 @@ describe("the messages between the store and its writer", () => {
 test("a commit that leaves an order's extras unchanged runs no statement for them", (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
-  const { db, close } = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
-  t.after(close);
+  const writer = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
+  const { db } = writer;
+  t.after(writer.close);
   const ran: string[] = [];
-  const statements = Object.fromEntries(
-    Object.entries(prepareStatements(db)).map(([name, statement]: [string, StatementSync]) => [
-      name,
-      {
-        get: statement.get.bind(statement),
-        all: statement.all.bind(statement),
-        run: (...values: Parameters<StatementSync["run"]>) => {
-          ran.push(name);
-          return statement.run(...values);
-        },
+  for (const [name, statement] of Object.entries(writer.statements) as [string, StatementSync][]) {
+    const run = statement.run.bind(statement);
+    Object.assign(statement, {
+      run(...values: SQLInputValue[]) {
+        ran.push(name);
+        return run(...values);
       },
-    ]),
-  ) as unknown as Statements;
-  const queues = createQueues(statements);
-  queues.load();
-  const operations = createOperations(statements, queues, false);
+    });
+  }
+  const ids = createIds(writer.state.lastSeq);
   const json = createEntryWriter();
-  const apply = (encode: (to: ReturnType<typeof createEncoder>) => void) => {
+  const around = ["begin", "commit", "setCount"];
+  const apply = (encode: (to: ReturnType<typeof createEncoder>) => void, grants: (string | number)[] = []) => {
     const encoder = createEncoder();
     encode(encoder);
-    const { placed } = operations.apply(createDecoder(encoder.take()), newOrder.createdAt);
-    queues.flush();
-    const own = ran.filter((name) => name !== "setCount");
-    ran.length = 0;
-    return { own, placed };
+    const { fault, unsuccessful } = writer.apply({ ops: encoder.take(), grants, now: newOrder.createdAt });
+    assert.deepEqual([fault, unsuccessful], [undefined, []]);
+    return ran.splice(0).filter((name) => !around.includes(name));
   };
-  queues.grant("received", 10);
-  queues.grant("priced", 10);
   for (const [extras, changed, more] of [
     [null, null, []],
     [extrasJson, extrasJson, []],
     [extrasJson, null, ["setExtras"]],
     [null, extrasJson, ["setExtras"]],
   ] as const) {
-    const { own, placed } = apply((to) => encodePlace(to, json, { ...newOrder, extrasJson: extras }));
-    assert.deepEqual(own, ["insertOrder", "insertData", ...(extras === null ? [] : ["setExtras"])]);
-    const order = storedOrder({ ...newOrder, extrasJson: extras }, placed.text);
-    const seq = seqOf(order.id) as number;
-    const hopped = apply((to) => encodeCommit(to, json, seq, "", hop(order, changed)));
-    assert.deepEqual(hopped.own, [...more, "hopClaimed"]);
+    const { seq, id } = ids.next(newOrder.createdAt);
+    const order = storedOrder({ ...newOrder, extrasJson: extras }, id);
+    const asked = ["received", 1, "priced", 1];
+    assert.deepEqual(
+      apply((to) => encodePlace(to, json, seq, order, null), asked),
+      ["insertOrder", "insertData", ...(extras === null ? [] : ["setExtras"])],
+    );
+    const hopped = apply((to) => encodeCommit(to, json, seq, null, hop(order, changed)));
+    assert.deepEqual(hopped, [...more, "transitionLeased"]);
     const stored = db.prepare("SELECT status, extras FROM orders WHERE seq = ?").get(seq);
     assert.deepEqual({ ...stored }, { status: "priced", extras: changed });
   }

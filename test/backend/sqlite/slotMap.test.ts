@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createShortLivedMap } from "../../../src/backend/sqlite/slotMap.ts";
+import { createSlotMap } from "../../../src/backend/sqlite/slotMap.ts";
 
 describe("a map for short-lived keys", () => {
   it("gives the value that was set last, until the key is deleted", () => {
-    const map = createShortLivedMap<string, number>();
+    const map = createSlotMap<string, number>();
     map.set("a", 1);
     map.set("b", 2);
     map.set("a", 3);
@@ -16,7 +16,7 @@ describe("a map for short-lived keys", () => {
   });
 
   it("agrees with a Map over 20,000 sets and deletes", () => {
-    const map = createShortLivedMap<number, number>();
+    const map = createSlotMap<number, number>();
     const plain = new Map<number, number>();
     let seed = 1;
     for (let step = 0; step < 20_000; step++) {

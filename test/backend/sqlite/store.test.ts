@@ -3,12 +3,12 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { test } from "node:test";
-import { createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
-import { encodePlace } from "../../../src/backend/sqlite/batch/protocol.ts";
-import { createEntryWriter } from "../../../src/backend/sqlite/batch/row.ts";
+import { type TestContext, test } from "node:test";
+import { createIds, storedOrder } from "../../../src/backend/newOrder.ts";
+import { createDecoder, createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
+import type { BatchResult } from "../../../src/backend/sqlite/batch/protocol.ts";
+import { createEntryWriter, decodeStored, encodePlace } from "../../../src/backend/sqlite/batch/row.ts";
 import { schemaVersion } from "../../../src/backend/sqlite/schema.ts";
-import { prepareStatements } from "../../../src/backend/sqlite/writer/statements.ts";
 import { openWriter } from "../../../src/backend/sqlite/writer/writer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts";
@@ -28,10 +28,10 @@ test("the writer's connection syncs every commit of its write-ahead log", (t) =>
 test("no statement of the writer reads every order, whatever is stored", (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
-  const { db, close } = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
+  const { db, statements, close } = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
   t.after(close);
   const table = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'orders'").get()?.rootpage;
-  const walks = Object.entries(prepareStatements(db)).filter(([, { sourceSQL }]) => {
+  const walks = Object.entries(statements).filter(([, { sourceSQL }]) => {
     const program = db.prepare(`EXPLAIN ${sourceSQL}`).all() as { opcode: string; p1: number; p2: number }[];
     const cursors = program.filter(({ opcode, p2 }) => opcode === "OpenRead" && p2 === table).map(({ p1 }) => p1);
     return program.some(({ opcode, p1 }) => /^(Next|Prev)$/.test(opcode) && cursors.includes(p1));
@@ -115,42 +115,83 @@ test("a file that is no database and a path that is no directory are refused on 
   await good.close();
 });
 
-test("a full disk rejects the whole batch, keeps what is stored, and goes on once there is room", (t) => {
+/** The writer alone, with batches of placings. */
+function writing(t: TestContext) {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
-  const file = join(directory, "orders.db");
-  const writer = openWriter({ file, workflow: "orders", fifo: false });
+  const writer = openWriter({ file: join(directory, "orders.db"), workflow: "orders", fifo: false });
   t.after(() => writer.close());
   const now = Date.UTC(2026, 10, 24);
   const json = createEntryWriter();
-  const batch = (count: number, grants: (string | number)[] = []) => {
-    const encoder = createEncoder();
-    for (let n = 0; n < count; n++) {
-      encodePlace(encoder, json, { ...newOrder, dataJson: JSON.stringify("x".repeat(2_000)) });
-    }
-    return writer.apply({ ops: encoder.take(), grants, now });
+  const ids = createIds(writer.state.lastSeq);
+  return {
+    writer,
+    batch(count: number, grants: (string | number)[] = [], next = ids.next) {
+      const encoder = createEncoder();
+      for (let n = 0; n < count; n++) {
+        const { seq, id } = next(now);
+        const order = storedOrder({ ...newOrder, dataJson: JSON.stringify("x".repeat(2_000)) }, id);
+        encodePlace(encoder, json, seq, order, null);
+      }
+      return writer.apply({ ops: encoder.take(), grants, now });
+    },
+    /** How many orders were leased: those that just came are told by their operation's index, others as a row. */
+    leasedIn({ deliveries }: BatchResult) {
+      const from = createDecoder(deliveries);
+      let count = 0;
+      for (; !from.done(); count++) if (from.numberOrNull() === null) decodeStored(from);
+      return count;
+    },
+    count: () => writer.db.prepare("SELECT count(*) AS n FROM orders").get()?.n,
+    counted: () =>
+      writer.db
+        .prepare("SELECT bucket, count FROM counts WHERE count > 0 ORDER BY bucket")
+        .all()
+        .map(({ bucket, count }) => [bucket, count]),
   };
-  assert.equal(batch(10, ["received", 3]).deliveries.length, 3);
+}
+
+test("a full disk rejects the whole batch, keeps what is stored, and goes on once there is room", (t) => {
+  const { writer, batch, leasedIn, count, counted } = writing(t);
+  assert.equal(leasedIn(batch(10, ["received", 3])), 3);
   // SQLite's own limit of the file gives the code (SQLITE_FULL) and the rollback of a full disk.
   const { page_count: pages } = writer.db.prepare("PRAGMA page_count").get() as { page_count: number };
   writer.db.exec(`PRAGMA max_page_count = ${pages + 4}`);
   assert.equal(batch(50, ["received", 5]).fault?.code, "store_full");
-  const count = () => writer.db.prepare("SELECT count(*) AS n FROM orders").get()?.n;
   assert.equal(count(), 10);
   writer.db.exec("PRAGMA max_page_count = 1000000");
   // The grant of five deliveries, made while the disk was full, still holds.
   const answer = batch(1);
   assert.equal(answer.fault, undefined);
-  assert.equal(answer.deliveries.length, 5);
+  assert.equal(leasedIn(answer), 5);
   assert.equal(count(), 11);
-  const counted = writer.db.prepare("SELECT bucket, count FROM counts WHERE count > 0 ORDER BY bucket").all();
-  assert.deepEqual(
-    counted.map((row) => [row.bucket, row.count]),
-    [
-      [1, 3],
-      [2, 8],
-    ],
-  );
+  assert.deepEqual(counted(), [
+    [1, 3],
+    [2, 8],
+  ]);
+});
+
+test("a transaction whose very commit fails leaves nothing behind, and what was asked for is still asked for", (t) => {
+  const { writer, batch, leasedIn, count, counted } = writing(t);
+  assert.equal(leasedIn(batch(2, ["received", 1])), 1);
+  const { commit } = writer.statements;
+  const run = commit.run.bind(commit);
+  Object.assign(commit, { run: () => assert.fail("no room for the log") });
+  assert.match(batch(3, ["received", 4]).fault?.message ?? "", /no room for the log/);
+  Object.assign(commit, { run });
+  assert.equal(count(), 2);
+  // The one that was placed before, and the three that come now: those of the batch that failed never were.
+  assert.equal(leasedIn(batch(3)), 4);
+  assert.deepEqual(counted(), [[2, 5]]);
+});
+
+test("a key that is not later than every key before is refused: lists and cursors go by it", (t) => {
+  const { batch, count } = writing(t);
+  batch(3);
+  const first = createIds(0).next(0);
+  const refused = batch(1, [], () => first);
+  assert.equal(refused.fault?.code, "internal_error");
+  assert.equal(count(), 3);
 });
 
 test("queued orders survive a change of the delivery, in both directions", async (t) => {

@@ -1,90 +1,92 @@
 /**
  * Operations on their way to the writer: all numbers in one Float64Array and all text in one string, with each
- * string's length among the numbers. Handing that over is two copies of memory; an array with as many fields costs a
- * tag and a branch for each on both sides, about ten times as much (measured with batches of 150 operations).
+ * string's length among the numbers. Handing that over is two copies of memory. An array with as many fields costs a
+ * tag and a branch for each field on both sides, about ten times as much (measured with batches of 150 operations).
  */
 export interface Packed {
   readonly numbers: Float64Array;
   readonly text: string;
 }
 
-/** A null among the numbers; no field is ever NaN. As the length of a string: no string. */
+/** What one field holds. A null is a NaN among the numbers, whatever the field's type: no field is ever NaN. */
+export type FieldValue = string | number | null;
+
 const none = Number.NaN;
 
-export interface Encoder {
-  number(value: number | null): void;
-  text(value: string | null): void;
-  /** Everything written since the last time, and starts anew. */
-  take(): Packed;
-  readonly empty: boolean;
-}
+export type Encoder = ReturnType<typeof createEncoder>;
 
-export function createEncoder(): Encoder {
+export function createEncoder() {
   let numbers = new Float64Array(4_096);
   let used = 0;
   let text = "";
 
-  const push = (value: number) => {
+  const number = (value: number | null): void => {
     if (used === numbers.length) {
       const larger = new Float64Array(numbers.length * 2);
       larger.set(numbers);
       numbers = larger;
     }
-    numbers[used++] = value;
+    numbers[used++] = value ?? none;
+  };
+  const put = (value: string | null): void => {
+    number(value?.length ?? none);
+    if (value !== null) text += value;
   };
 
   return {
-    number: (value) => push(value ?? none),
-    text(value) {
-      push(value?.length ?? none);
-      if (value !== null) text += value;
-    },
-    take() {
+    number,
+    text: put,
+    /** Writes a number or a text, by its type. */
+    value: (value: FieldValue): void => (typeof value === "string" ? put(value) : number(value)),
+    /** Gives everything written since the last time, and starts again. */
+    take(): Packed {
       const packed = { numbers: numbers.slice(0, used), text };
       used = 0;
       text = "";
       return packed;
     },
-    get empty() {
+    get empty(): boolean {
       return used === 0;
     },
   };
 }
 
-export interface Decoder {
-  done(): boolean;
-  /** A number that is never null. */
-  number(): number;
-  numberOrNull(): number | null;
-  text(): string;
-  textOrNull(): string | null;
-}
+export type Decoder = ReturnType<typeof createDecoder>;
 
 /**
- * A copy of a short text that somebody may keep. What a decoder gives is a view of the whole batch's text, and whoever
- * keeps an order's id would keep the batch with it.
+ * A copy of a short text that may be kept. What a decoder gives is a view of the whole batch's text: keeping an order's
+ * group would keep the batch with it.
  */
 export function detached(text: string): string {
   return ` ${text}`.slice(1);
 }
 
-export function createDecoder({ numbers, text }: Packed): Decoder {
+export function createDecoder({ numbers, text }: Packed) {
   let at = 0;
   let textAt = 0;
-  const next = () => numbers[at++] as number;
-  const cut = (length: number) => text.slice(textAt, (textAt += length));
+  const next = (): number => numbers[at++] as number;
+  const cut = (length: number): string => text.slice(textAt, (textAt += length));
   return {
     // Not a getter: one in a literal keeps all that the decoder sees alive (decision 0007).
-    done: () => at >= numbers.length,
+    done: (): boolean => at >= numbers.length,
     number: next,
-    numberOrNull() {
+    numberOrNull(): number | null {
       const value = next();
       return Number.isNaN(value) ? null : value;
     },
-    text: () => cut(next()),
-    textOrNull() {
+    text: (): string => cut(next()),
+    textOrNull(): string | null {
       const length = next();
       return Number.isNaN(length) ? null : cut(length);
+    },
+    /** Reads one field after another, each a text or a number as `areText` says, or null. */
+    values(areText: readonly boolean[]): FieldValue[] {
+      const values: FieldValue[] = [];
+      for (let field = 0; field < areText.length; field++) {
+        const value = next();
+        values.push(Number.isNaN(value) ? null : areText[field] ? cut(value) : value);
+      }
+      return values;
     },
   };
 }

@@ -1,113 +1,236 @@
+/** An order as rows of `orders` and `order_data`, and on its way there and back: each column stands here once. */
+import type { Change } from "../../../core/decide.ts";
 import type { Actor, Entry, Failure, StatusKind, StoredOrder, Visit } from "../../../core/order.ts";
-import { type Decoder, detached, type Encoder } from "./codec.ts";
+import type { NewOrder } from "../../port.ts";
+import { kindNumber } from "../schema.ts";
+import { type Decoder, detached, type Encoder, type FieldValue } from "./codec.ts";
+import { deliveryCode, op } from "./protocol.ts";
 
-/** The columns that make a `StoredOrder`, in the order of `Row`; `redelivered` is for deliveries. */
-export const columns =
-  "o.id, o.status, o.kind, o.visit, o.version, o.attempts, o.attempting, d.data, o.results, o.group_key, o.created_at, " +
-  "o.updated_at, o.not_before, o.expires_at, o.failure, o.entry, o.past, o.past_omitted, o.seq, o.redelivered, o.extras";
+interface Types {
+  readonly text: string;
+  readonly textOrNull: string | null;
+  readonly number: number;
+  readonly numberOrNull: number | null;
+}
 
-export type Row = [
-  id: string,
-  status: string,
-  kind: number,
-  visit: number,
-  version: number,
-  attempts: number,
-  attempting: number,
-  data: string,
-  results: string,
-  group: string | null,
-  createdAt: number,
-  updatedAt: number,
-  notBefore: number | null,
-  expiresAt: number | null,
-  failure: string | null,
-  entry: string,
-  past: string,
-  pastOmitted: number,
-  seq: number,
-  redelivered: number,
-  extras: string | null,
-];
+/** A column's name, and the type of its values. */
+type Column = readonly [name: string, type: keyof Types, ...more: readonly unknown[]];
 
-export const rowLength = 21;
-/** On a row's way to the front: added to `redelivered` where the row has extras, which then come behind it. */
-const withExtras = 4;
+/** A column that a write sets, and what it holds of the write's source. */
+type Written<Source> = {
+  [Type in keyof Types]: readonly [name: string, type: Type, of: (source: Source, json: EntryWriter) => Types[Type]];
+}[keyof Types];
 
-const kinds: readonly StatusKind[] = ["handled", "waiting", "final"];
+/** The values of columns, in the order of the columns. */
+type Values<Columns extends readonly Column[]> = {
+  -readonly [Index in keyof Columns]: Types[Columns[Index][1]];
+};
 
-export function orderOfRow(row: Row): StoredOrder {
-  const failure = row[14];
+/** The index of each column, by the column's name. */
+type Indexes<Columns extends readonly Column[]> = {
+  readonly [Index in keyof Columns & `${number}` as Columns[Index] extends Column
+    ? Columns[Index][0]
+    : never]: Index extends `${infer Digits extends number}` ? Digits : never;
+};
+
+/** Columns by name, in the order in which a batch carries their values and a statement takes or gives them. */
+export function columnSet<const Columns extends readonly Column[]>(columns: Columns) {
+  const names = columns.map(([name]) => name);
+  const areText = columns.map(([, type]) => type === "text" || type === "textOrNull");
   return {
-    id: row[0],
-    status: row[1],
-    kind: kinds[row[2]] as StatusKind,
-    visit: row[3],
-    version: row[4],
-    attempts: row[5],
-    attempting: row[6] === 1,
-    dataJson: row[7],
-    resultsJson: row[8],
-    group: row[9] === null ? null : detached(row[9]),
-    createdAt: row[10],
-    updatedAt: row[11],
-    notBefore: row[12],
-    expiresAt: row[13],
-    failure: failure === null ? null : (JSON.parse(failure) as Failure),
-    entry: entryOf(JSON.parse(row[15]) as StoredEntry),
-    past: row[16] === "" ? [] : (JSON.parse(`[${row[16]}]`) as StoredVisit[]).map(visitOf),
-    pastOmitted: row[17],
-    extrasJson: row[20],
+    names,
+    at: Object.fromEntries(names.map((name, index) => [name, index])) as Indexes<Columns>,
+    decode: (from: Decoder) => from.values(areText) as Values<Columns>,
   };
 }
 
-export function encodeRow(to: Encoder, row: Row): void {
-  for (let place = 0; place < 19; place++) {
-    const field = row[place] as string | number | null;
-    if (typeof field === "string") to.text(field);
-    else to.number(field);
-  }
-  // A row without extras, as nearly every row is, takes no more than it did before there were any.
-  const [redelivered, extras] = [row[19], row[20]];
-  to.number(extras === null ? redelivered : redelivered + withExtras);
-  if (extras !== null) to.text(extras);
+/** The values of a set's columns. */
+export type RowOf<Set extends { readonly decode: (from: Decoder) => unknown }> = ReturnType<Set["decode"]>;
+
+const storedColumns = [
+  ["id", "text"],
+  ["status", "text"],
+  ["kind", "number"],
+  ["visit", "number"],
+  ["version", "number"],
+  ["attempts", "number"],
+  ["attempting", "number"],
+  ["data", "text"],
+  ["results", "text"],
+  ["group_key", "textOrNull"],
+  ["created_at", "number"],
+  ["updated_at", "number"],
+  ["not_before", "numberOrNull"],
+  ["expires_at", "numberOrNull"],
+  ["failure", "textOrNull"],
+  ["entry", "text"],
+  ["past", "text"],
+  ["past_omitted", "number"],
+  ["seq", "number"],
+  ["redelivered", "number"],
+  ["extras", "textOrNull"],
+] as const satisfies readonly Column[];
+
+/** The columns that make a `StoredOrder`, its key, and why it is delivered again. */
+export const stored = columnSet(storedColumns);
+export type StoredRow = RowOf<typeof stored>;
+
+/** A stored row that is queued, with its position and its group. */
+export const queued = columnSet([...storedColumns, ["position", "number"], ["lane", "textOrNull"]]);
+export type QueuedRow = RowOf<typeof queued>;
+
+const placedColumns = [
+  ["id", "text", ({ id }) => id],
+  ["status", "text", ({ status }) => status],
+  ["kind", "number", ({ kind }) => kindNumber[kind]],
+  ["group_key", "textOrNull", ({ group }) => group],
+  ["created_at", "number", ({ createdAt }) => createdAt],
+  ["updated_at", "number", ({ updatedAt }) => updatedAt],
+  ["expires_at", "numberOrNull", ({ expiresAt }) => expiresAt],
+  ["entry", "text", ({ entry }, json) => json.entry(entry)],
+] as const satisfies readonly Written<StoredOrder>[];
+
+/** What a placing sets of a row; the other columns begin alike in every order. */
+export const placed = columnSet(placedColumns);
+
+const transitionColumns = [
+  ["status", "text", ({ after }) => after.status],
+  ["kind", "number", ({ after }) => kindNumber[after.kind]],
+  ["visit", "number", ({ after }) => after.visit],
+  ["version", "number", ({ after }) => after.version],
+  ["updated_at", "number", ({ after }) => after.updatedAt],
+  ["entry", "text", ({ after }, json) => json.entry(after.entry)],
+  // The visit that ended, to append to the stored ones; or all of them, once visits have been left out.
+  ["past", "text", pastOf],
+  // Null leaves the stored ones.
+  [
+    "results",
+    "textOrNull",
+    ({ before, after }) => (after.resultsJson === before.resultsJson ? null : after.resultsJson),
+  ],
+] as const satisfies readonly Written<Change>[];
+
+/** The other columns that a change sets, each with the value that it has before and after a plain transition. */
+const otherColumns = [
+  ["attempts", "number", ({ after }) => after.attempts, 0],
+  ["attempting", "number", ({ after }) => (after.attempting ? 1 : 0), 0],
+  ["not_before", "numberOrNull", ({ after }) => after.notBefore, null],
+  ["expires_at", "numberOrNull", ({ after }) => after.expiresAt, null],
+  ["fingerprint", "textOrNull", ({ after }) => after.failure?.fingerprint ?? null, null],
+  ["failed_status", "textOrNull", ({ after }) => (after.failure === null ? null : after.status), null],
+  ["failure", "textOrNull", ({ after }) => after.failure && JSON.stringify(after.failure), null],
+  ["past_omitted", "number", ({ after }) => after.pastOmitted, 0],
+] as const satisfies readonly (readonly [...Written<Change>, plain: FieldValue])[];
+
+/** What a transition sets that leaves nothing behind but the new status. */
+export const transition = columnSet(transitionColumns);
+/** What any other change sets. */
+export const change = columnSet([...transitionColumns, ...otherColumns]);
+/** What a transition sets of the columns that only `change` has. */
+export const plainValues = otherColumns.map(([, , , plain]) => plain);
+
+/** The columns for a SELECT in which `orders` is `o` and `order_data` is `d`. */
+export function selected({ names }: { readonly names: readonly string[] }): string {
+  return names.map((name) => (name === "data" ? "d.data" : `o.${name}`)).join(", ");
 }
 
-/** The fields come as they were written: which may be text and null is known by their place. */
-export function decodeRow(from: Decoder): Row {
-  const row: Row = [
-    detached(from.text()),
-    from.text(),
-    from.number(),
-    from.number(),
-    from.number(),
-    from.number(),
-    from.number(),
-    from.text(),
-    from.text(),
-    from.textOrNull(),
-    from.number(),
-    from.number(),
-    from.numberOrNull(),
-    from.numberOrNull(),
-    from.textOrNull(),
-    from.text(),
-    from.text(),
-    from.number(),
-    from.number(),
-    from.number(),
-    null,
-  ];
-  if (row[19] >= withExtras) {
-    row[19] -= withExtras;
-    row[20] = from.text();
+const placedValues = placedColumns.map(([, , of]) => of);
+const transitionValues = transitionColumns.map(([, , of]) => of);
+const otherValues = otherColumns.map(([, , of]) => of);
+
+/** Writes a placing of this order, for `place` of the writer to read. */
+export function encodePlace(
+  to: Encoder,
+  json: EntryWriter,
+  seq: number,
+  order: StoredOrder,
+  key: NewOrder["key"],
+): void {
+  const { extrasJson } = order;
+  to.number(extrasJson === null ? op.place : op.placeWithExtras);
+  to.number(seq);
+  for (const of of placedValues) to.value(of(order, json));
+  to.text(order.dataJson);
+  to.text(key?.keyHash ?? null);
+  to.text(key?.contentHash ?? "");
+  if (extrasJson !== null) to.text(extrasJson);
+}
+
+/** Writes a change, for `commit` of the writer to read. The id is null where the front knows that `seq` is its order's. */
+export function encodeCommit(to: Encoder, json: EntryWriter, seq: number, id: string | null, change: Change): void {
+  const { before, after, delivery } = change;
+  const sameExtras = after.extrasJson === before.extrasJson;
+  const plain = isPlain(change);
+  if (plain) to.number(sameExtras ? op.transition : op.transitionWithExtras);
+  else to.number(sameExtras ? op.change : op.changeWithExtras);
+  to.number(seq);
+  to.text(id);
+  to.number(deliveryCode[delivery]);
+  for (const of of transitionValues) to.value(of(change, json));
+  if (!plain) {
+    for (const of of otherValues) to.value(of(change));
+    to.number(isCut(change) ? 1 : 0);
   }
+  if (!sameExtras) to.text(after.extrasJson);
+}
+
+function isPlain(change: Change): boolean {
+  if (change.delivery !== "enter" && change.delivery !== "end") return false;
+  return otherValues.every((of, index) => of(change) === plainValues[index]);
+}
+
+function isCut({ before, after }: Change): boolean {
+  return after.pastOmitted > before.pastOmitted;
+}
+
+function pastOf(change: Change, json: EntryWriter): string {
+  const { before, after, ended } = change;
+  if (isCut(change)) return after.past.map(json.visit).join(",");
+  return ended === null ? "" : (before.past.length > 0 ? "," : "") + json.visit(ended);
+}
+
+/** Writes the columns of `stored`, for `decodeStored` to read. */
+export function encodeStored(to: Encoder, row: StoredRow | QueuedRow): void {
+  for (let index = 0; index < storedColumns.length; index++) to.value(row[index] as FieldValue);
+}
+
+export function decodeStored(from: Decoder): StoredRow {
+  const row = stored.decode(from);
+  row[stored.at.id] = detached(row[stored.at.id]);
   return row;
 }
 
+const kinds: readonly StatusKind[] = ["handled", "waiting", "final"];
+
+export function orderOfRow(row: StoredRow): StoredOrder {
+  const { at } = stored;
+  const { [at.group_key]: group, [at.failure]: failure, [at.past]: past } = row;
+  return {
+    id: row[at.id],
+    status: row[at.status],
+    kind: kinds[row[at.kind]] as StatusKind,
+    visit: row[at.visit],
+    version: row[at.version],
+    attempts: row[at.attempts],
+    attempting: row[at.attempting] === 1,
+    dataJson: row[at.data],
+    resultsJson: row[at.results],
+    group: group === null ? null : detached(group),
+    createdAt: row[at.created_at],
+    updatedAt: row[at.updated_at],
+    notBefore: row[at.not_before],
+    expiresAt: row[at.expires_at],
+    failure: failure === null ? null : (JSON.parse(failure) as Failure),
+    entry: entryOf(JSON.parse(row[at.entry]) as StoredEntry),
+    past: past === "" ? [] : (JSON.parse(`[${past}]`) as StoredVisit[]).map(visitOf),
+    pastOmitted: row[at.past_omitted],
+    extrasJson: row[at.extras],
+  };
+}
+
 /**
- * How entries and visits lie in the store: arrays, without the nulls at their end. A row is rewritten by every hop and
- * carries its past, so its length counts: as objects with their keys they made rows of more than twice the size.
+ * How entries and visits lie in the store: as arrays, without the nulls at their end. A row is rewritten by every
+ * transition and carries its past, so its length counts: as objects with keys they made rows of over twice the size.
  */
 type StoredActor = [runtime: Actor["runtime"], name: string, requestId?: string | null, messageId?: string | null];
 type StoredEntry = [at: number, by: StoredActor, reason?: string | null, error?: string | null, key?: string];
@@ -136,8 +259,8 @@ function storedActor({ runtime, name, requestId, messageId }: Actor): StoredActo
 const actorsKept = 4;
 
 /**
- * Entries and visits as the store's JSON. Two are written for every hop, and nearly all name the same few actors (the
- * objects that the engine made once), so the JSON of the last few is kept.
+ * Writes entries and visits as the store's JSON. Every transition writes two, and nearly all name the same few actors,
+ * the objects that the engine made once. So the JSON of the last few actors is kept.
  */
 export function createEntryWriter() {
   const recent: { readonly actor: Actor; readonly json: string }[] = [];

@@ -1,351 +1,231 @@
-import { createEncoder } from "../batch/codec.ts";
-import { type Answer, dropped, fromRows } from "../batch/protocol.ts";
-import { encodeRow, type Row, rowLength } from "../batch/row.ts";
-import { bucket, kindNumber, queueState } from "../schema.ts";
-import { createShortLivedMap } from "../slotMap.ts";
-import type { Statements } from "./statements.ts";
+/**
+ * The queues of the statuses, over the rows of `orders`. A row that is due is `ready`; or `leased` at once when the front
+ * has asked for a delivery and no other row is before it. So on an idle or flowing queue an order is written once for
+ * each transition, already leased, and never read back. In FIFO delivery only the head of a group is ready. The others
+ * are `parked`, out of the index that leasing reads, so a group that is held back costs the others nothing.
+ */
+import type { DatabaseSync } from "node:sqlite";
+import type { Decoder } from "../batch/codec.ts";
+import { op } from "../batch/protocol.ts";
+import { type QueuedRow, queued, type StoredRow, selected, stored } from "../batch/row.ts";
+import { bucket, kindNumber, query, queueState } from "../schema.ts";
+import {
+  type CurrentRow,
+  count,
+  current,
+  type LeasedRow,
+  type Queued,
+  queuedOf,
+  queueOf,
+  type StateStatements,
+  type StatusQueue,
+  trialMilliseconds,
+  type Writer,
+} from "./state.ts";
 
-/** A delivery that is out: what the writer must know to take its order further without reading it again. */
-export interface Claim {
-  readonly status: string;
-  readonly lane: string | null;
-  readonly visit: number;
-  readonly position: number;
-  version: number;
-  /** Its place among this batch's deliveries, if it was claimed in this batch. */
-  delivered?: { readonly batch: number; readonly place: number };
-  /** Its row has no delay, failure, expiry, attempt or lane: the next hop need not take any back. */
-  plain: boolean;
-}
-
-/** An operation's place in the batch, or the row. */
-type Delivered = number | Row;
-
-/** Where an order stands in the queue, as columns. */
-export interface Place {
+/** Where an order is in its queue, as columns. */
+export interface QueueSlot {
   readonly queue: number | null;
   readonly position: number | null;
-  readonly lane: string | null;
-  /** When it may be claimed, while it is delayed. */
+  readonly group: string | null;
+  /** When it may be leased, while it is delayed. */
   readonly due: number | null;
 }
 
-export const unqueued: Place = { queue: null, position: null, lane: null, due: null };
-const buckets = 8;
+export const unqueued: QueueSlot = { queue: null, position: null, group: null, due: null };
 
-export type Queues = ReturnType<typeof createQueues>;
+const joined = "FROM orders o JOIN order_data d ON d.seq = o.seq";
 
-/**
- * The queues of the statuses, over the rows of `orders`. A row that is due is `ready`, or `claimed` at once when
- * somebody has asked for it (`grant`) and nobody is before it: on an idle or flowing queue an order is written once per
- * hop, already claimed, and never read back. In FIFO delivery only the head of a group's lane is ready; the others are
- * `parked`, out of the index that claiming reads, so a held group costs the others nothing.
- */
-export function createQueues(statements: Statements) {
-  const demand = new Map<string, number>();
-  const claims = createShortLivedMap<number, Claim>();
-  const counts = new Map<string, number[]>();
-  // For each status a bit for each bucket whose count changed in this batch.
-  const dirty = new Map<string, number>();
-  const suspects = createSuspects(statements);
-  let position = 0;
-  const paused = new Set<string>();
-  let delayedChanged = false;
-  let deliveries: number[] = [];
-  let batch = 0;
-  const rows = createEncoder();
+const { at } = current;
 
-  const countsOf = (status: string): number[] => {
-    let row = counts.get(status);
-    if (row === undefined) {
-      row = new Array<number>(buckets).fill(0);
-      counts.set(status, row);
-    }
-    return row;
-  };
+export type QueueStatements = StateStatements & ReturnType<typeof queueStatements>;
+export type QueueWriter = Writer<QueueStatements>;
+export const queueStatements = (db: DatabaseSync) => ({
+  setSlot: db.prepare("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
+  setQueue: db.prepare("UPDATE orders SET queue = ? WHERE seq = ?"),
+  selectCurrent: query<CurrentRow>(db, `SELECT ${current.names} FROM orders WHERE seq = ?`),
+  selectStored: query<StoredRow>(db, `SELECT ${selected(stored)} ${joined} WHERE o.seq = ?`),
+  groupBusy: query<[1]>(db, "SELECT 1 FROM orders WHERE status = ? AND lane = ? AND seq <> ? LIMIT 1"),
+  groupHead: query<CurrentRow>(
+    db,
+    `SELECT ${current.names} FROM orders WHERE status = ? AND lane = ? ORDER BY position LIMIT 1`,
+  ),
+  due: query<CurrentRow>(
+    db,
+    `SELECT ${current.names} FROM orders WHERE queue = 3 AND due IS NOT NULL AND due <= ? ORDER BY due LIMIT 500`,
+  ),
+  // `queue <> 2` is what the index says of itself. `position` is the last column of the index, so this reads just the
+  // rows that it returns.
+  ready: query<QueuedRow>(
+    db,
+    `SELECT ${selected(queued)} ${joined}
+     WHERE o.queue = 1 AND o.queue <> 2 AND o.status = ? ORDER BY o.position LIMIT ?`,
+  ),
+  crashSuspects: query<QueuedRow>(
+    db,
+    `SELECT ${selected(queued)} FROM orders o INDEXED BY orders_suspect JOIN order_data d ON d.seq = o.seq
+     WHERE o.redelivered = 2 AND o.queue = 1 ORDER BY o.position`,
+  ),
+  // A statement of its own, and not a column of others: nearly every order is placed and changed without extras.
+  setExtras: db.prepare("UPDATE orders SET extras = ? WHERE seq = ?"),
+  pause: db.prepare("INSERT INTO paused VALUES (?) ON CONFLICT DO NOTHING"),
+  resume: db.prepare("DELETE FROM paused WHERE status = ?"),
+});
 
-  const count = (status: string, of: number, by: number): void => {
-    const row = countsOf(status);
-    row[of] = (row[of] as number) + by;
-    dirty.set(status, (dirty.get(status) ?? 0) | (1 << of));
-    if (of === queueState.delayed) delayedChanged = true;
-  };
+const isAsked = ({ demand, paused }: StatusQueue): boolean => demand > 0 && !paused;
+const readyIn = ({ counts }: StatusQueue): number => counts[queueState.ready] as number;
 
-  /** Whether the next row of this status that becomes due may be claimed at once. */
-  const wanted = (status: string): boolean =>
-    !suspects.hold() && isAsked(status) && countsOf(status)[queueState.ready] === 0;
-
-  const claimRow = (status: string, row: QueuedRow): void => {
-    const seq = row[18];
-    statements.setState.run(queueState.claimed, seq);
-    count(status, queueState.ready, -1);
-    count(status, queueState.claimed, 1);
-    const by = { status, lane: row[22], visit: row[3], version: row[4], position: row[21], plain: false };
-    claim(seq, by, row.slice(0, rowLength) as Row);
-  };
-
-  const isAsked = (status: string) => (demand.get(status) ?? 0) > 0 && !paused.has(status);
-
-  const claim = (seq: number, by: Claim, delivered: Delivered): void => {
-    demand.set(by.status, (demand.get(by.status) as number) - 1);
-    claims.set(seq, by);
-    by.delivered = { batch, place: deliveries.length };
-    if (typeof delivered === "number") deliveries.push(delivered);
-    else {
-      deliveries.push(fromRows);
-      encodeRow(rows, delivered);
-    }
-  };
-
-  /** Makes a row that is on the disk ready, or claimed. */
-  const surface = (seq: number, by: Claim, redelivered: number): void => {
-    const now = wanted(by.status);
-    const queue = now ? queueState.claimed : queueState.ready;
-    statements.setQueue.run(queue, by.position, by.lane, null, redelivered, seq);
-    count(by.status, queue, 1);
-    if (now) claim(seq, { ...by, plain: false }, statements.row.get(seq) as unknown as Row);
-  };
-
-  const queues = {
-    claims,
-
-    /** Reads where things stand; `grant`ed demand outlives it. */
-    load(): void {
-      claims.clear();
-      suspects.load();
-      paused.clear();
-      for (const [status] of statements.paused.all() as unknown as [string][]) paused.add(status);
-      counts.clear();
-      dirty.clear();
-      for (const [status, of, n] of statements.counts.all() as unknown as [string, number, number][])
-        countsOf(status)[of] = n;
-      for (const [seq, status, lane, visit, version, at] of statements.claimedRows.all() as unknown as [
-        number,
-        string,
-        string | null,
-        number,
-        number,
-        number,
-      ][]) {
-        claims.set(seq, { status, lane, visit, version, position: at, plain: false });
-        position = Math.max(position, at);
-      }
-      for (const status of counts.keys()) {
-        for (const state of [queueState.ready, queueState.delayed, queueState.parked]) {
-          const [last] = statements.lastPosition.get(state, status) as unknown as [number | null];
-          position = Math.max(position, last ?? 0);
-        }
-      }
-    },
-
-    grant(status: string, more: number): void {
-      demand.set(status, (demand.get(status) ?? 0) + more);
-    },
-
-    snapshotDemand: (): ReadonlyMap<string, number> => new Map(demand),
-    restoreDemand(snapshot: ReadonlyMap<string, number>): void {
-      demand.clear();
-      for (const [status, n] of snapshot) demand.set(status, n);
-    },
-
-    count,
-
-    /**
-     * The end of the queue of `status`, for a row that the caller writes. `delivered` is what goes out if it is claimed
-     * at once; undefined leaves claiming to `claimReady`.
-     */
-    join(seq: number, status: string, lane: string | null, visit: number, version: number, delivered?: number): Place {
-      position++;
-      let queue: number = queueState.ready;
-      if (lane !== null && statements.laneBusy.get(status, lane, seq) !== undefined) queue = queueState.parked;
-      else if (delivered !== undefined && wanted(status)) {
-        queue = queueState.claimed;
-        claim(seq, { status, lane, visit, version, position, plain: lane === null }, delivered);
-      }
-      count(status, queue, 1);
-      return { queue, position, lane, due: null };
-    },
-
-    /** The place of a row that stays at the head of its lane until `due`, or is ready when that is past. */
-    putBack(status: string, at: number, lane: string | null, due: number, now: number): Place {
-      const delayed = due > now;
-      const queue = delayed ? queueState.delayed : queueState.ready;
-      count(status, queue, 1);
-      return { queue, position: at, lane, due: delayed ? due : null };
-    },
-
-    surface,
-
-    /** The head of a lane has left it: the next one is due, unless it is delayed or out already. */
-    surfaceNext(status: string, lane: string | null, now: number): void {
-      if (lane === null) return;
-      const head = statements.laneHead.get(status, lane) as unknown as
-        | [number, number, number | null, number, number, number, number]
-        | undefined;
-      if (head === undefined || head[1] !== queueState.parked) return;
-      const [seq, , due, at, visit, version, redelivered] = head;
-      count(status, queueState.parked, -1);
-      if (due !== null && due > now) {
-        statements.setState.run(queueState.delayed, seq);
-        count(status, queueState.delayed, 1);
-      } else surface(seq, { status, lane, visit, version, position: at, plain: false }, redelivered);
-    },
-
-    /** Delayed rows whose time has come. */
-    promote(now: number): void {
-      // Also when nothing was due yet: whoever asked has no timer any longer and must hear of the next.
-      delayedChanged = true;
-      const rows = statements.due.all(now) as unknown as [
-        number,
-        string,
-        number,
-        string | null,
-        number,
-        number,
-        number,
-      ][];
-      for (const [seq, status, at, lane, visit, version, redelivered] of rows) {
-        count(status, queueState.delayed, -1);
-        surface(seq, { status, lane, visit, version, position: at, plain: false }, redelivered);
-      }
-    },
-
-    /** Whether anything is ready for somebody who asked. */
-    claimable(): boolean {
-      for (const status of demand.keys()) {
-        if (isAsked(status) && (countsOf(status)[queueState.ready] as number) > 0) return true;
-      }
-      return false;
-    },
-
-    /** Claims ready rows, oldest first, for everybody who asked. */
-    claimReady(now: number): void {
-      const isTried = suspects.claimNext(now, isAsked, (row) => claimRow(row[1], row));
-      if (isTried) delayedChanged = true;
-      if (suspects.hold()) return;
-      for (const [status, asked] of demand) {
-        if (asked <= 0 || paused.has(status) || countsOf(status)[queueState.ready] === 0) continue;
-        for (const row of statements.ready.all(status, asked) as unknown as QueuedRow[]) {
-          claimRow(status, row);
-        }
-      }
-    },
-
-    /** From here on nothing of this status is claimed, until it is resumed. What is in hand stays there. */
-    pause(status: string): void {
-      statements.pause.run(status);
-      paused.add(status);
-    },
-    resume(status: string): void {
-      statements.resume.run(status);
-      paused.delete(status);
-    },
-
-    /** Ends a batch: writes the counts that changed, and hands out what was claimed. */
-    flush(): Pick<Answer, "deliveries" | "rows" | "nextDelayed"> {
-      for (const [status, changed] of dirty) {
-        for (const [of, n] of countsOf(status).entries())
-          if (changed & (1 << of)) statements.setCount.run(status, of, n);
-      }
-      dirty.clear();
-      const out = deliveries;
-      deliveries = [];
-      batch++;
-      const changed = delayedChanged;
-      delayedChanged = false;
-      return { deliveries: out, rows: rows.take(), nextDelayed: changed ? queues.nextDelayed() : undefined };
-    },
-
-    discard(): void {
-      deliveries = [];
-      batch++;
-      rows.take();
-      delayedChanged = true;
-    },
-
-    /** When the writer should be woken next: something is due, or the suspect that is tried has shown itself harmless. */
-    nextDelayed(): number | null {
-      const [due] = statements.nextDue.get() as unknown as [number | null];
-      const harmlessAt = suspects.harmlessAt();
-      return harmlessAt === undefined ? due : Math.min(due ?? Number.POSITIVE_INFINITY, harmlessAt);
-    },
-
-    /** A claim has ended. If it began in this batch too, nobody is to hear of it: what it would hand out is past. */
-    unclaim(seq: number): void {
-      const ended = claims.get(seq);
-      if (ended?.delivered?.batch === batch) {
-        const { place } = ended.delivered;
-        deliveries[place] = deliveries[place] === fromRows ? dropped.row : dropped.operation;
-        demand.set(ended.status, (demand.get(ended.status) ?? 0) + 1);
-      }
-      claims.delete(seq);
-      suspects.ended(seq);
-    },
-  };
-  return queues;
+/** Whether the next row of this queue that becomes due may be leased at once. */
+function isWanted(writer: QueueWriter, queue: StatusQueue): boolean {
+  return !writer.crashSuspects.blockOthers && isAsked(queue) && readyIn(queue) === 0;
 }
 
-/** The bucket of an order that is not queued; undefined for a final one, which nobody counts. */
+function beginLease(writer: QueueWriter, lease: LeasedRow): void {
+  lease.queue.demand--;
+  writer.leases.set(lease.seq, lease);
+  writer.begun.push(lease);
+}
+
+/** Ends a lease. Where the lease began in this batch too, the front never hears of it: what it would hand out is past. */
+export function endLease(writer: QueueWriter, lease: LeasedRow): void {
+  const { seq, queue, source } = lease;
+  count(writer, queue, queueState.leased, -1);
+  if (source !== undefined) {
+    lease.source = undefined;
+    queue.demand++;
+  }
+  writer.leases.delete(seq);
+  const { crashSuspects } = writer;
+  if (crashSuspects.onTrial?.seq === seq) crashSuspects.onTrial = undefined;
+}
+
+/**
+ * Gives the slot at the end of the queue of `status`, for a row that the caller writes. A row that is leased at once goes
+ * out as the order of `operation`; where that is undefined, leasing is left to `leaseReady`. `plain` as in a lease.
+ */
+export function join(
+  writer: QueueWriter,
+  order: { seq: number; status: string; group: string | null; visit: number; version: number; plain: boolean },
+  operation: number | undefined,
+): QueueSlot {
+  const { seq, status, group, visit, version, plain } = order;
+  const queue = queueOf(writer, status);
+  const position = ++writer.position;
+  let state: number = queueState.ready;
+  if (group !== null && writer.statements.groupBusy.get(status, group, seq) !== undefined) state = queueState.parked;
+  else if (operation !== undefined && isWanted(writer, queue)) {
+    state = queueState.leased;
+    const lease = { seq, queue, group, visit, position, version, plain: plain && group === null, source: operation };
+    beginLease(writer, lease);
+  }
+  count(writer, queue, state, 1);
+  return { queue: state, position, group, due: null };
+}
+
+/** Gives the slot of a row that keeps its position until `due`, or that is ready when `due` is past. */
+export function putBack(writer: QueueWriter, { queue, position, group }: Queued, due: number): QueueSlot {
+  const isDelayed = due > writer.now;
+  const state = isDelayed ? queueState.delayed : queueState.ready;
+  count(writer, queue, state, 1);
+  return { queue: state, position, group, due: isDelayed ? due : null };
+}
+
+/** Makes a row that is on the disk ready, or leased. */
+export function surface(writer: QueueWriter, order: Queued, redelivered: number): void {
+  const { statements } = writer;
+  const { seq, queue, group, visit, position, version } = order;
+  const isLeased = isWanted(writer, queue);
+  const state = isLeased ? queueState.leased : queueState.ready;
+  statements.setSlot.run(state, position, group, null, redelivered, seq);
+  count(writer, queue, state, 1);
+  if (!isLeased) return;
+  const source = statements.selectStored.get(seq);
+  beginLease(writer, { seq, queue, group, visit, position, version, plain: false, source });
+}
+
+/** The head of a group has left: the next one is due, unless it is delayed or out already. */
+export function surfaceNext(writer: QueueWriter, { queue, group }: Queued): void {
+  if (group === null) return;
+  const { statements } = writer;
+  const head = statements.groupHead.get(queue.status, group);
+  if (head === undefined || head[at.queue] !== queueState.parked) return;
+  count(writer, queue, queueState.parked, -1);
+  if ((head[at.due] ?? 0) <= writer.now) surface(writer, queuedOf(writer, head), head[at.redelivered]);
+  else {
+    statements.setQueue.run(queueState.delayed, head[at.seq]);
+    count(writer, queue, queueState.delayed, 1);
+  }
+}
+
+/** Makes delayed rows due whose time has come. */
+export function promote(writer: QueueWriter): undefined {
+  // Also where no row is due yet: the timer that fired is spent, and the front sets a new one.
+  writer.wakeChanged = true;
+  for (const row of writer.statements.due.all(writer.now)) {
+    const order = queuedOf(writer, row);
+    count(writer, order.queue, queueState.delayed, -1);
+    surface(writer, order, row[at.redelivered]);
+  }
+}
+
+/** Whether a row is ready in a queue of which the front has asked for a delivery. */
+export function hasLeasable({ queues }: QueueWriter): boolean {
+  for (const queue of queues.values()) if (isAsked(queue) && readyIn(queue) > 0) return true;
+  return false;
+}
+
+/** Leases ready rows, the oldest first, as many as the front has asked for. */
+export function leaseReady(writer: QueueWriter): void {
+  leaseCrashSuspect(writer);
+  if (writer.crashSuspects.blockOthers) return;
+  for (const queue of writer.queues.values()) {
+    if (!isAsked(queue) || readyIn(queue) === 0) continue;
+    for (const row of writer.statements.ready.all(queue.status, queue.demand)) leaseRow(writer, queue, row);
+  }
+}
+
+function leaseRow(writer: QueueWriter, queue: StatusQueue, row: QueuedRow): void {
+  const { [queued.at.seq]: seq, [queued.at.lane]: group, [queued.at.position]: position } = row;
+  const { [queued.at.visit]: visit, [queued.at.version]: version } = row;
+  writer.statements.setQueue.run(queueState.leased, seq);
+  count(writer, queue, queueState.ready, -1);
+  count(writer, queue, queueState.leased, 1);
+  beginLease(writer, { seq, queue, group, visit, position, version, plain: false, source: row });
+}
+
+/**
+ * Leases the next crash suspect that the front has asked for, unless the suspect before is still on trial. A suspect that
+ * the front has not asked for blocks no other order: its status may be paused, busy, or gone.
+ */
+function leaseCrashSuspect(writer: QueueWriter): void {
+  const { crashSuspects, now } = writer;
+  const { onTrial } = crashSuspects;
+  crashSuspects.blockOthers = onTrial !== undefined && now < onTrial.at + trialMilliseconds;
+  if (!crashSuspects.mayBe || crashSuspects.blockOthers) return;
+  crashSuspects.onTrial = undefined;
+  crashSuspects.mayBe = false;
+  for (const row of writer.statements.crashSuspects.iterate()) {
+    crashSuspects.mayBe = true;
+    const queue = queueOf(writer, row[queued.at.status]);
+    if (!isAsked(queue)) continue;
+    crashSuspects.onTrial = { seq: row[queued.at.seq], at: now };
+    crashSuspects.blockOthers = true;
+    leaseRow(writer, queue, row);
+    writer.wakeChanged = true;
+    return;
+  }
+}
+
+/** Pauses or resumes a status. Nothing of a paused status is leased; what is leased already stays so. */
+export function setPaused(writer: QueueWriter, from: Decoder, _: number, code: number): undefined {
+  const status = from.text();
+  const isPaused = code === op.pause;
+  writer.statements[isPaused ? "pause" : "resume"].run(status);
+  queueOf(writer, status).paused = isPaused;
+}
+
+/** The bucket of an order that is not queued; undefined for a final order, which is not counted. */
 export function bucketOf(kind: number, failed: boolean): number | undefined {
   if (failed) return kind === kindNumber.waiting ? bucket.failedWaiting : bucket.failedHandled;
   return kind === kindNumber.waiting ? bucket.waiting : undefined;
-}
-
-/** A row of the queue: the order, its position and its lane. */
-export type QueuedRow = [...Row, number, string | null];
-
-// Handlers that end their process mostly do so at once; one that lasts longer no longer keeps the others waiting.
-const trialMilliseconds = 250;
-
-/**
- * Orders that were in hand when the process died, which one of them may have caused. They are claimed alone, one after
- * another: the next death then names its culprit, and costs the others no attempt. Which they are the rows say; here is
- * only whether there may be any, and which one is being tried.
- */
-export function createSuspects(statements: Statements) {
-  let mayBe = false;
-  let tried: { readonly seq: number; readonly at: number } | undefined;
-  let held = false;
-
-  return {
-    load(): void {
-      tried = undefined;
-      mayBe = (statements.suspectCount.get() as unknown as [number])[0] > 0;
-      held = mayBe;
-    },
-
-    /** While one is tried nobody else is claimed. */
-    hold: (): boolean => held,
-
-    /**
-     * Claims the next suspect whose status is asked for, unless the one before is still being tried. One that nobody asks
-     * for holds up nobody: its status may be paused, busy, or gone.
-     */
-    claimNext(now: number, isAsked: (status: string) => boolean, claim: (row: QueuedRow) => void): boolean {
-      held = false;
-      if (!mayBe) return false;
-      if (tried !== undefined && now < tried.at + trialMilliseconds) {
-        held = true;
-        return false;
-      }
-      tried = undefined;
-      mayBe = false;
-      for (const row of statements.suspects.iterate() as Iterable<unknown> as Iterable<QueuedRow>) {
-        mayBe = true;
-        if (!isAsked(row[1])) continue;
-        tried = { seq: row[18], at: now };
-        held = true;
-        claim(row);
-        return true;
-      }
-      return false;
-    },
-
-    ended(seq: number): void {
-      if (tried?.seq === seq) tried = undefined;
-    },
-
-    /** When the one that is tried will have shown itself harmless. */
-    harmlessAt: (): number | undefined => tried && tried.at + trialMilliseconds,
-  };
 }

@@ -66,6 +66,27 @@ describe("a removed order", () => {
     }
   });
 
+  it("leaves its row's key to no other order, whatever is removed after it and wherever the clock stands", async () => {
+    const { directory, remove } = temporaryDirectory();
+    try {
+      const clock = fakeClock();
+      let backend = await openSqlite(directory, { clock });
+      const final = { kind: "final", status: "done" } as const;
+      await placeOne(backend);
+      const [before, last] = [await placeOne(backend, final), await placeOne(backend, final)];
+      await backend.remove({ id: last.id });
+      // It is the last row now, and not the last that there was.
+      await backend.remove({ id: before.id });
+      await backend.close();
+      backend = await openSqlite(directory, { clock });
+      const next = await placeOne(backend);
+      assert.ok(next.id > last.id, `${next.id} comes after ${last.id}`);
+      await backend.close();
+    } finally {
+      remove();
+    }
+  });
+
   it("leaves its key to a placing in the same batch as the removal", async () => {
     const { directory, remove } = temporaryDirectory();
     try {

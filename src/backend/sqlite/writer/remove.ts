@@ -1,0 +1,51 @@
+/** Erases final orders. They are not counted, no queue holds them and none is leased, so just their rows have to go. */
+import type { DatabaseSync } from "node:sqlite";
+import type { Decoder } from "../batch/codec.ts";
+import type { Unsuccessful } from "../batch/protocol.ts";
+import { kindNumber, query } from "../schema.ts";
+import type { QueueStatements } from "./queue.ts";
+import { current, type Writer } from "./state.ts";
+
+type RemoveWriter = Writer<QueueStatements & ReturnType<typeof removeStatements>>;
+export const removeStatements = (db: DatabaseSync) => ({
+  walk: query<[seq: number, kind: number, updatedAt: number]>(
+    db,
+    "SELECT seq, kind, updated_at FROM orders WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+  ),
+  setLastRemoved: db.prepare(
+    "INSERT INTO meta VALUES ('last_removed', CAST(? AS INTEGER)) ON CONFLICT DO UPDATE SET value = excluded.value",
+  ),
+  removeKey: db.prepare("DELETE FROM keys WHERE key_hash = (SELECT key_hash FROM order_data WHERE seq = ?)"),
+  removeData: db.prepare("DELETE FROM order_data WHERE seq = ?"),
+  removeOrder: db.prepare("DELETE FROM orders WHERE seq = ?"),
+});
+
+function erase({ statements, lastSeq }: RemoveWriter, seq: number): void {
+  // A start reads the last key from the rows. Without this note, an order that is placed after the start could get the
+  // key of an order that is gone.
+  if (seq === lastSeq) statements.setLastRemoved.run(seq);
+  statements.removeKey.run(seq);
+  statements.removeData.run(seq);
+  statements.removeOrder.run(seq);
+}
+
+/** Erases one order. */
+export function remove(writer: RemoveWriter, from: Decoder): Unsuccessful | undefined {
+  const seq = from.number();
+  const id = from.text();
+  const row = writer.statements.selectCurrent.get(seq);
+  if (row?.[current.at.id] !== id) return { is: "not_found" };
+  if (row[current.at.kind] !== kindNumber.final) return { is: "not_final" };
+  erase(writer, seq);
+  return undefined;
+}
+
+/** Looks at up to `limit` orders after a key that were placed before another key, and erases those that are old. */
+export function removeOld(writer: RemoveWriter, from: Decoder): Unsuccessful {
+  const [afterSeq, endSeq, before, limit] = [from.number(), from.number(), from.number(), from.number()];
+  const rows = writer.statements.walk.all(afterSeq, endSeq, limit);
+  const old = rows.filter(([, kind, updatedAt]) => kind === kindNumber.final && updatedAt < before);
+  for (const [seq] of old) erase(writer, seq);
+  const last = rows.length < limit ? undefined : rows.at(-1);
+  return { is: "removed", removed: old.length, lastSeq: last?.[0] ?? null };
+}

@@ -1,0 +1,233 @@
+/** What the writer knows between batches, so that it reads no row again: how it is read at the start, and written. */
+import type { DatabaseSync } from "node:sqlite";
+import { createEncoder } from "../batch/codec.ts";
+import type { BatchResult } from "../batch/protocol.ts";
+import { columnSet, encodeStored, type QueuedRow, type RowOf, type StoredRow } from "../batch/row.ts";
+import { blockSize, query, queueState } from "../schema.ts";
+import { createSlotMap } from "../slotMap.ts";
+
+/** The writer, with the statements that a function needs of it. */
+export interface Writer<Statements> extends State {
+  readonly statements: Statements;
+}
+
+export type State = ReturnType<typeof createState>;
+
+/** What the writer counts of one status. */
+export interface StatusQueue {
+  readonly status: string;
+  /** How many more deliveries the front has asked for. */
+  demand: number;
+  paused: boolean;
+  /** How many orders are in each bucket. The states of the queue are the first buckets. */
+  readonly counts: number[];
+  /** A bit for each bucket whose count changed in this batch. */
+  changedBuckets: number;
+}
+
+/** An order in its queue: what the writer must know to take the order further without reading it again. */
+export interface Queued {
+  readonly seq: number;
+  readonly queue: StatusQueue;
+  /** The order's group in FIFO delivery; null in standard delivery. */
+  readonly group: string | null;
+  readonly visit: number;
+  readonly position: number;
+  version: number;
+}
+
+export interface LeasedRow extends Queued {
+  /** The row has no delay, failure, expiry, attempt or group, so that the next transition need not reset any. */
+  plain: boolean;
+  /** What the front gets once the batch is committed: an operation's index, or a row. Undefined from then on. */
+  source: number | StoredRow | QueuedRow | undefined;
+}
+
+/** What the writer reads of an order whose lease it does not know. */
+export const current = columnSet([
+  ["seq", "number"],
+  ["id", "text"],
+  ["status", "text"],
+  ["kind", "number"],
+  ["visit", "number"],
+  ["version", "number"],
+  ["queue", "numberOrNull"],
+  ["position", "numberOrNull"],
+  ["lane", "textOrNull"],
+  ["due", "numberOrNull"],
+  ["redelivered", "number"],
+  ["fingerprint", "textOrNull"],
+  ["group_key", "textOrNull"],
+]);
+export type CurrentRow = RowOf<typeof current>;
+
+export function queuedOf(writer: State, row: CurrentRow): Queued {
+  const { [at.seq]: seq, [at.lane]: group, [at.visit]: visit, [at.version]: version } = row;
+  return { seq, queue: queueOf(writer, row[at.status]), group, visit, position: row[at.position] ?? 0, version };
+}
+
+const { at } = current;
+const buckets = 8;
+/** Most handlers that end their process do so at once. A suspect that lasts longer no longer blocks the others. */
+export const trialMilliseconds = 250;
+
+export type StateStatements = ReturnType<typeof stateStatements>;
+export const stateStatements = (db: DatabaseSync) => ({
+  selectCounts: query<[status: string, bucket: number, count: number]>(db, "SELECT status, bucket, count FROM counts"),
+  setCount: db.prepare("INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"),
+  selectPaused: query<[status: string]>(db, "SELECT status FROM paused"),
+  leasedRows: query<CurrentRow>(
+    db,
+    `SELECT ${current.names} FROM orders INDEXED BY orders_claimed WHERE queue = ${queueState.leased}`,
+  ),
+  // `queue <> 2` is what the index says of itself; SQLite takes it for these rows only where it reads the same words.
+  lastPosition: query<[position: number | null]>(
+    db,
+    "SELECT max(position) FROM orders WHERE queue = ? AND queue <> 2 AND status = ?",
+  ),
+  suspectCount: query<[count: number]>(
+    db,
+    "SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1",
+  ),
+  // Says what the index of groups says of itself; without that SQLite reads every order.
+  lastBlock: query<[block: number | null]>(db, "SELECT max(block) FROM orders WHERE block IS NOT NULL"),
+  blockCount: query<[count: number]>(db, "SELECT count(*) FROM orders INDEXED BY orders_group WHERE block = ?"),
+  nextDue: query<[due: number | null]>(db, "SELECT min(due) FROM orders WHERE queue = 3 AND due IS NOT NULL"),
+  lastSeq: query<[seq: number | null]>(db, "SELECT max(seq) FROM orders"),
+  lastRemoved: query<[seq: number]>(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_removed'"),
+});
+
+export function createState(fifo: boolean) {
+  return {
+    fifo,
+    /** The time of the batch, in milliseconds since 1970. */
+    now: 0,
+    queues: new Map<string, StatusQueue>(),
+    leases: createSlotMap<number, LeasedRow>(),
+    /** The leases that began in this batch, in their order. */
+    begun: [] as LeasedRow[],
+    /** The queues whose counts changed in this batch. */
+    changed: [] as StatusQueue[],
+    /** The last position that was given in any queue. */
+    position: 0,
+    /** The last key that an order was given. The order may have been removed since. */
+    lastSeq: 0,
+    /** The block of the last order with a group, and how many orders are in the block. */
+    block: 1,
+    blockOrders: 0,
+    /** Whether the time of the next wake-up may have changed in this batch. */
+    wakeChanged: false,
+    /**
+     * Orders that were leased when the process died. One of them may have ended the process. They are leased alone, one
+     * after another, so that the next death names its culprit and costs the others no attempt. Which orders they are, the
+     * rows say.
+     */
+    crashSuspects: {
+      mayBe: false,
+      /** The suspect that was leased last, and when. */
+      onTrial: undefined as { readonly seq: number; readonly at: number } | undefined,
+      /** While a suspect is on trial, nothing else is leased. */
+      blockOthers: false,
+    },
+    deliveries: createEncoder(),
+  };
+}
+
+/** Reads how the store stands. What was asked for is known here alone, so it stays. */
+export function load(writer: Writer<StateStatements>): void {
+  const { statements, queues, leases, crashSuspects } = writer;
+  for (const queue of queues.values()) {
+    queue.paused = false;
+    queue.counts.fill(0);
+  }
+  for (const [status] of statements.selectPaused.all()) queueOf(writer, status).paused = true;
+  for (const [status, bucket, count] of statements.selectCounts.all()) queueOf(writer, status).counts[bucket] = count;
+  leases.clear();
+  for (const row of statements.leasedRows.all()) {
+    const order = queuedOf(writer, row);
+    leases.set(order.seq, { ...order, plain: false, source: undefined });
+    writer.position = Math.max(writer.position, order.position);
+  }
+  for (const status of queues.keys()) {
+    for (const state of [queueState.ready, queueState.delayed, queueState.parked]) {
+      writer.position = Math.max(writer.position, numberOf(statements.lastPosition.get(state, status)));
+    }
+  }
+  crashSuspects.onTrial = undefined;
+  crashSuspects.mayBe = numberOf(statements.suspectCount.get()) > 0;
+  crashSuspects.blockOthers = crashSuspects.mayBe;
+  writer.lastSeq = Math.max(numberOf(statements.lastSeq.get()), numberOf(statements.lastRemoved.get()));
+  writer.block = Math.max(1, numberOf(statements.lastBlock.get()));
+  writer.blockOrders = numberOf(statements.blockCount.get(writer.block));
+}
+
+const numberOf = (row: readonly [number | null] | undefined): number => row?.[0] ?? 0;
+
+export function queueOf({ queues }: State, status: string): StatusQueue {
+  let queue = queues.get(status);
+  if (queue === undefined) {
+    queue = { status, demand: 0, paused: false, counts: new Array<number>(buckets).fill(0), changedBuckets: 0 };
+    queues.set(status, queue);
+  }
+  return queue;
+}
+
+/** Adds to the count of a bucket; undefined is of orders that are not counted. */
+export function count(writer: State, queue: StatusQueue, bucket: number | undefined, by: number): void {
+  if (bucket === undefined) return;
+  queue.counts[bucket] = (queue.counts[bucket] as number) + by;
+  if (queue.changedBuckets === 0) writer.changed.push(queue);
+  queue.changedBuckets |= 1 << bucket;
+  if (bucket === queueState.delayed) writer.wakeChanged = true;
+}
+
+/** Gives the block of the next order with a group. */
+export function nextBlock(writer: State): number {
+  if (writer.blockOrders >= blockSize) {
+    writer.block++;
+    writer.blockOrders = 0;
+  }
+  writer.blockOrders++;
+  return writer.block;
+}
+
+/** Writes the counts that changed, and gives what goes out with the batch's result, once that is committed. */
+export function flush(writer: Writer<StateStatements>): Pick<BatchResult, "deliveries" | "nextDelayed"> {
+  const { statements, changed, begun, deliveries, wakeChanged } = writer;
+  for (const { status, counts, changedBuckets } of changed) {
+    for (const [bucket, count] of counts.entries()) {
+      if (changedBuckets & (1 << bucket)) statements.setCount.run(status, bucket, count);
+    }
+  }
+  for (const { source } of begun) {
+    if (source === undefined) continue;
+    deliveries.number(typeof source === "number" ? source : null);
+    if (typeof source !== "number") encodeStored(deliveries, source);
+  }
+  return { deliveries: deliveries.take(), nextDelayed: wakeChanged ? nextDelayed(writer) : undefined };
+}
+
+/** Ends a batch that is committed. */
+export function endBatch(writer: State): void {
+  for (const queue of writer.changed) queue.changedBuckets = 0;
+  for (const lease of writer.begun) lease.source = undefined;
+  writer.changed = [];
+  writer.begun = [];
+  writer.wakeChanged = false;
+}
+
+/** Forgets what was rolled back. What was leased is asked for again. */
+export function rollBack(writer: Writer<StateStatements>): void {
+  for (const { queue, source } of writer.begun) if (source !== undefined) queue.demand++;
+  writer.deliveries.take();
+  endBatch(writer);
+  load(writer);
+  writer.wakeChanged = true;
+}
+
+/** When the writer should be woken next: a delivery is due, or the suspect on trial has shown itself harmless. */
+export function nextDelayed({ statements, crashSuspects }: Writer<StateStatements>): number | null {
+  const due = statements.nextDue.get()?.[0] ?? null;
+  const { onTrial } = crashSuspects;
+  return onTrial === undefined ? due : Math.min(due ?? Number.POSITIVE_INFINITY, onTrial.at + trialMilliseconds);
+}
