@@ -3,23 +3,15 @@ import { readdirSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { CauceError } from "../core/errors.ts";
-import { addSettings, givenSettings, type Output, wrongUsage } from "./output.ts";
+import { addCommand, addSettings, givenSettings, type Output, wrongUsage } from "./output.ts";
 
 export function addBackupCommand(program: Command, output: Output): void {
-  const command = program
-    .command("backup")
-    .description("Copies a workflow's orders into a file, while their server runs or not.")
-    .argument("<file>", "the file to make");
-  addSettings(command, "backup");
-  command
+  const command = addCommand(program, "backup", {
+    says: "Copies a workflow's orders into a file, while their server runs or not.",
+    examples: ["backup orders-backup.db", "backup /backups/orders.db --data /var/lib/shop --workflow orders --force"],
+  }).argument("<file>", "the file to make");
+  addSettings(command, "backup")
     .option("--force", "replace the file if there is one")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  $ cauce backup orders-backup.db
-  $ cauce backup /backups/orders.db --data /var/lib/shop --workflow orders --force`,
-    )
     .action((file: string, flags: Record<string, unknown>) => backup(file, flags, output));
 }
 
