@@ -15,7 +15,6 @@ import { readKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
 import { type Output, version } from "./output.ts";
 
-const standardError = 2;
 const health = ["/healthz", "/readyz"];
 const counts = ["/metrics", "/stats"];
 
@@ -38,7 +37,7 @@ export async function start(
     );
   }
   const apps = await loadApp(path);
-  const log = openLog({ level: settings.logLevel, to: standardError });
+  const log = openLog({ level: settings.logLevel });
   const failures: Promise<never>[] = [];
   const { backend, rows } = await openStore(apps, settings, log, failures);
   const options = { delivery, basePath, bodyBytesMax, unknownStatuses, retentionDays };

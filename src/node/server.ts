@@ -132,17 +132,15 @@ export async function run(
  */
 export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
   return new Promise((resolve) => {
-    let state: "none" | "first" | "later" = "none";
+    let isOver = false;
     const onSignal = (signal: "SIGTERM" | "SIGINT") => {
-      if (state === "later") process.exit(128 + constants.signals[signal]);
-      if (state === "first") return;
-      state = "first";
+      if (isOver) process.exit(128 + constants.signals[signal]);
       // The timer alone is not enough. A process that was held up sees the second of two signals that came together only
       // much later. So after the timer, the event loop takes in once more what has come before the state changes.
-      const ended = () => {
-        state = "later";
+      const end = () => {
+        isOver = true;
       };
-      setTimeout(() => setImmediate(ended).unref(), sameSignalMilliseconds).unref();
+      setTimeout(() => setImmediate(end).unref(), sameSignalMilliseconds).unref();
       resolve(signal);
     };
     process.on("SIGTERM", onSignal);

@@ -7,6 +7,7 @@ import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import type { Topology } from "../../deploy/topology.ts";
 import { type OpenOrders, refuseStranded } from "../../engine/queues.ts";
+import { counted } from "../output.ts";
 
 const pageSize = 1_000;
 
@@ -107,7 +108,7 @@ export function refuseDeployment(workflow: AnyWorkflow, topology: Topology, { de
   if (lost.length === 0) return;
   throw new CauceError(
     "queue_in_use",
-    `workflow "${workflow.name}": the deployment would delete ${lost.map(({ name, messages }) => `${name} with ${messages} ${messages === 1 ? "message" : "messages"}`).join(", ")}; let them be worked off first, redrive or purge dead letters; ${anyway}`,
+    `workflow "${workflow.name}": the deployment would delete ${lost.map(({ name, messages }) => `${name} with ${counted(messages, "message")}`).join(", ")}; let them be worked off first, redrive or purge dead letters; ${anyway}`,
   );
 }
 
