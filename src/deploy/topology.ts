@@ -4,11 +4,11 @@ import { CauceError } from "../core/errors.ts";
 import {
   type AnyWorkflow,
   type HandledStatus,
+  handledStatus,
   handledStatuses,
   leaseSecondsOf,
   retryOf,
-  type StatusDefinition,
-  statusOf,
+  statusesOf,
   timeoutSecondsOf,
 } from "../core/workflow.ts";
 import type { Duty } from "../node/settings.ts";
@@ -156,7 +156,7 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
     table: names.table,
     topic: names.topic,
     queues: statuses.map((status): QueuePlan => {
-      const definition = statusOf(workflow, status) as HandledStatus;
+      const definition = handledStatus(workflow, status);
       return {
         status,
         name: names.queue(status),
@@ -179,8 +179,7 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
     })),
     sweepEverySeconds,
   };
-  refuse(topology);
-  refuseConcurrency(workflow);
+  refuse(workflow, topology);
   return topology;
 }
 
@@ -195,16 +194,14 @@ function processesOf(
   },
 ): ProcessPlan[] {
   const { groups, limits, nameOf } = plan;
-  const handled = (status: string) => statusOf(workflow, status) as HandledStatus;
   const isHandled = (status: string | undefined) => status !== undefined && handledStatuses(workflow).includes(status);
-  const definitions = Object.values(workflow.statuses as Record<string, StatusDefinition>);
   const process = (duty: Duty, statuses: readonly string[] = []) => ({
     ...{ name: nameOf(duty, statuses), duty, statuses, slots: 0, processesMax: undefined, memoryMegabytes: 256 },
   });
   return [
     { ...process("serve"), publishes: true, timeoutSeconds: requestSeconds },
     ...groups.map((statuses) => {
-      const own = statuses.map(handled);
+      const own = statuses.map((status) => handledStatus(workflow, status));
       return {
         ...process("work", statuses),
         publishes: own.some(({ to, exhausted }) => [...to, exhausted].some(isHandled)),
@@ -216,7 +213,7 @@ function processesOf(
     }),
     {
       ...process("maintain"),
-      publishes: definitions.some(({ expires }) => isHandled(expires?.to)),
+      publishes: statusesOf(workflow).some(([, { expires }]) => isHandled(expires?.to)),
       timeoutSeconds: functionSecondsMax,
       processesMax: 1,
     },
@@ -243,8 +240,8 @@ function receivesMaxOf(status: HandledStatus, delivery: DeliveryMode): number {
   return Math.min(receivesMaxOfSqs, retryOf(status).attempts + 1 + receivesSpare);
 }
 
-function refuse({ workflow, stage, queues, unrouted, functions }: Topology): void {
-  const invalid = (what: string) => new CauceError("setting_invalid", `workflow "${workflow}": ${what}`);
+function refuse(workflow: AnyWorkflow, { stage, queues, unrouted, functions }: Topology): void {
+  const invalid = (what: string) => new CauceError("setting_invalid", `workflow "${workflow.name}": ${what}`);
   if (!/^[a-z0-9]+$/.test(stage)) throw invalid(`the stage is "${stage}"; it must be lower-case letters and digits`);
   const names = [...queues.flatMap(({ name, deadLetters }) => [name, deadLetters]), unrouted.name];
   const twice = names.find((name, n) => names.indexOf(name) !== n);
@@ -276,16 +273,12 @@ function refuse({ workflow, stage, queues, unrouted, functions }: Topology): voi
       `the function ${name} (${statuses.join(", ")}) would need ${timeoutSeconds} s and Lambda gives ${functionSecondsMax}; set timeoutSeconds to ${functionSecondsMax - aroundHandlerSeconds} at most, or run the handlers in pods`,
     );
   }
-}
-
-function refuseConcurrency(workflow: AnyWorkflow): void {
-  for (const status of handledStatuses(workflow)) {
-    const { concurrency } = statusOf(workflow, status) as HandledStatus;
-    if (concurrency === undefined) continue;
-    if (concurrency >= concurrencyLimits.min && concurrency <= concurrencyLimits.max) continue;
-    throw new CauceError(
-      "setting_invalid",
-      `workflow "${workflow.name}": the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyLimits.min} to ${concurrencyLimits.max}; change it in the definition`,
+  const { min, max } = concurrencyLimits;
+  for (const { status } of queues) {
+    const { concurrency = min } = handledStatus(workflow, status);
+    if (concurrency >= min && concurrency <= max) continue;
+    throw invalid(
+      `the concurrency of "${status}" is ${concurrency} and AWS gives ${min} to ${max}; change it in the definition`,
     );
   }
 }
