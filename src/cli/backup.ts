@@ -1,5 +1,5 @@
 /** `cauce backup`: copies a workflow's orders into a file. */
-import { readdirSync, statSync } from "node:fs";
+import { globSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { CauceError } from "../core/errors.ts";
@@ -41,12 +41,8 @@ ${workflow}.db, with no ${workflow}.db-wal or ${workflow}.db-shm beside it, and 
  * @throws `store_unreadable` if there is none, `setting_invalid` if there are several
  */
 function findWorkflow(directory: string): string {
-  let files: string[] = [];
-  try {
-    files = readdirSync(directory);
-  } catch {
-    // Told below: no orders are found in it.
-  }
+  // There are no files in a directory that is missing or cannot be read.
+  const files = globSync("*.db", { cwd: directory });
   const names = files.flatMap((name) => /^([a-z][A-Za-z0-9]{0,39})\.db$/.exec(name)?.[1] ?? []).sort();
   const [only, ...others] = names;
   if (only === undefined) {

@@ -113,27 +113,24 @@ function write(path: string, directory: string, all: readonly Written[]): void {
   try {
     makeDirectory(directory);
     refuseFull(path, directory);
-    for (const { name, content } of all) {
-      const file = join(directory, name);
-      // Never over a file, even one that came into being just now.
-      fs.closeSync(fs.openSync(file, "wx"));
-      done.push(file);
-      fs.writeFileSync(file, typeof content === "string" ? content : fs.readFileSync(content));
-    }
+    attempt(path, () => {
+      for (const { name, content } of all) {
+        const file = join(directory, name);
+        // Never over a file, even one that came into being just now.
+        fs.closeSync(fs.openSync(file, "wx"));
+        done.push(file);
+        fs.writeFileSync(file, typeof content === "string" ? content : fs.readFileSync(content));
+      }
+    });
   } catch (error) {
     for (const file of done) fs.rmSync(file, { force: true });
     if (!existed && fs.existsSync(directory) && fs.readdirSync(directory).length === 0) fs.rmdirSync(directory);
-    throw error instanceof CauceError ? error : directoryUnusable(path, error);
+    throw error;
   }
 }
 
 function refuseFull(path: string, directory: string): void {
-  let names: string[] = [];
-  try {
-    if (fs.existsSync(directory)) names = fs.readdirSync(directory);
-  } catch (error) {
-    throw directoryUnusable(path, error);
-  }
+  const names = attempt(path, () => (fs.existsSync(directory) ? fs.readdirSync(directory) : []));
   // A directory in which `git init` has run is still empty.
   const found = names.find((name) => name !== ".git");
   if (found === undefined) return;
@@ -280,12 +277,9 @@ export async function inTemporaryDirectory<T>(prefix: string, work: (directory: 
  * @throws `directory_unusable`
  */
 export function makeDirectory(path: string): void {
-  try {
-    // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
-    fs.mkdirSync(path, { recursive: fs.existsSync(path) || !fs.existsSync(dirname(path)) });
-  } catch (cause) {
-    throw directoryUnusable(path, cause);
-  }
+  // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
+  const recursive = fs.existsSync(path) || !fs.existsSync(dirname(path));
+  attempt(path, () => fs.mkdirSync(path, { recursive }));
 }
 
 /**
@@ -295,19 +289,21 @@ export function makeDirectory(path: string): void {
 function checkUsable(path: string): void {
   let nearest = resolve(path);
   while (!fs.existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
-  try {
-    // The dot asks for a directory.
-    fs.accessSync(`${nearest}/.`, fs.constants.W_OK);
-  } catch (cause) {
-    throw directoryUnusable(path, cause);
-  }
+  // The dot asks for a directory.
+  attempt(path, () => fs.accessSync(`${nearest}/.`, fs.constants.W_OK));
 }
 
-function directoryUnusable(path: string, cause: unknown): CauceError {
-  const code = systemCode(cause);
-  const what =
-    code === "EEXIST" || code === "ENOTDIR"
-      ? "there is a file of that name; give a directory"
-      : `it cannot be made, read or written (${code}); check the path and its rights`;
-  return new CauceError("directory_unusable", `${path}: ${what}`, { cause });
+/** Works with a directory. What the system refuses becomes `directory_unusable`. */
+function attempt<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof CauceError) throw cause;
+    const code = systemCode(cause);
+    const what =
+      code === "EEXIST" || code === "ENOTDIR"
+        ? "there is a file of that name; give a directory"
+        : `it cannot be made, read or written (${code}); check the path and its rights`;
+    throw new CauceError("directory_unusable", `${path}: ${what}`, { cause });
+  }
 }

@@ -141,13 +141,10 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
   const statuses = handledStatuses(workflow);
   const isLambda = compute === "lambda";
   const limits = isLambda ? mappingLimits(workflow, options.accountConcurrency) : undefined;
-  const processes = processesOf(workflow, {
-    groups: isLambda && processors === "per-status" ? statuses.map((status) => [status]) : [statuses],
-    limits,
-    nameOf(duty, [status]) {
-      if (!isLambda) return named(podRoles[duty]);
-      return named(processors === "shared" || status === undefined ? functionRoles[duty] : `processing-${status}`);
-    },
+  const groups = isLambda && processors === "per-status" ? statuses.map((status) => [status]) : [statuses];
+  const processes = processesOf(workflow, groups, limits, (duty, [status]) => {
+    if (!isLambda) return named(podRoles[duty]);
+    return named(processors === "shared" || status === undefined ? functionRoles[duty] : `processing-${status}`);
   });
   const workerOf = (status: string) => processes.find((each) => each.statuses.includes(status)) as ProcessPlan;
 
@@ -183,17 +180,16 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
   return topology;
 }
 
-/** Plans the processes of a workflow: one for each duty, and for the duty `work` one for each group of statuses. */
+/**
+ * Plans the processes of a workflow: one for each duty, and for the duty `work` one for each group of statuses. `limits`
+ * are those of functions. Without them, one process runs all the handlers that `concurrency` allows.
+ */
 function processesOf(
   workflow: AnyWorkflow,
-  plan: {
-    readonly groups: readonly (readonly string[])[];
-    /** The limits of functions. Undefined if one process runs all the handlers that `concurrency` allows. */
-    readonly limits: ReadonlyMap<string, MappingLimits> | undefined;
-    nameOf(duty: Duty, statuses: readonly string[]): string;
-  },
+  groups: readonly (readonly string[])[],
+  limits: ReadonlyMap<string, MappingLimits> | undefined,
+  nameOf: (duty: Duty, statuses: readonly string[]) => string,
 ): ProcessPlan[] {
-  const { groups, limits, nameOf } = plan;
   const isHandled = (status: string | undefined) => status !== undefined && handledStatuses(workflow).includes(status);
   const process = (duty: Duty, statuses: readonly string[] = []) => ({
     ...{ name: nameOf(duty, statuses), duty, statuses, slots: 0, processesMax: undefined, memoryMegabytes: 256 },

@@ -134,9 +134,8 @@ function refuseMeaningless(command: CommandKind, values: Values, flags: Given, v
         refuse("role", `is "${role}", which is for --backend aws: one process owns a SQLite file, and does everything`);
       }
       for (const name of ["stage", "topicArn", "queueUrlBase"] as const) {
-        const { default: fallback }: Setting = settings[name];
-        if (values[name] === fallback) continue;
-        refuse(name, "is for --backend aws; leave it out, or choose that backend");
+        const row: Setting = settings[name];
+        if (values[name] !== row.default) refuse(name, "is for --backend aws; leave it out, or choose that backend");
       }
     }
     if (status !== undefined && role !== "work") {

@@ -57,12 +57,10 @@ export async function listen(
   server.on("clientError", answerUnreadable);
   // Without these two listeners, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, and neither
   // answer has a body.
-  server.on("connect", (_request, socket) =>
-    answerUnreadable(
-      { code: "CONNECT" },
-      socket.on("error", () => {}),
-    ),
-  );
+  server.on("connect", (_request, socket) => {
+    socket.on("error", () => {});
+    answerUnreadable({ code: "CONNECT" }, socket);
+  });
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {

@@ -39,9 +39,7 @@ export async function deploy(path: string, settings: Settings<"stack">, options:
     await run("diff");
     const look = async (): Promise<void> => {
       output.err("Looking at what is deployed …\n");
-      for (const { workflow } of apps) {
-        const topology = stacks.find((each) => each.workflow === workflow.name)?.topology;
-        if (topology === undefined) continue;
+      for (const { workflow, topology } of stacks) {
         refuseDeployment(workflow, topology, await readDeployed(workflow.name, settings.stage));
       }
     };

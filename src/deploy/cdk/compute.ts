@@ -11,7 +11,7 @@ import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { indexName } from "../../backend/aws/item.ts";
 import { type DutyValues, environmentOf } from "../../node/settings.ts";
-import { type Grant, grantsOf } from "../permissions.ts";
+import { type GrantTarget, grantsOf } from "../permissions.ts";
 import type { FunctionPlan, PodPlan, PodRole, Topology } from "../topology.ts";
 import type { Messaging } from "./storage.ts";
 
@@ -28,12 +28,8 @@ export function addFunctions(
     const id = shortNameOf(plan.name, topology);
     const logGroup = addLog(scope, id, `/aws/lambda/${plan.name}`);
     const role = new Role(scope, `Role-${id}`, { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
-        resources: [logGroup.logGroupArn],
-      }),
-    );
+    const logActions = ["logs:CreateLogStream", "logs:PutLogEvents"];
+    role.addToPolicy(new PolicyStatement({ actions: logActions, resources: [logGroup.logGroupArn] }));
     addGrants(role, plan, resources);
     functions.set(
       plan.name,
@@ -124,17 +120,18 @@ export interface StackResources {
 
 /** Grants a role what its process asks for, by the ARN of each resource, without wildcards. */
 function addGrants(role: IRole, process: FunctionPlan | PodPlan, { topology, table, messaging }: StackResources): void {
-  const resourcesOf = ({ target }: Grant): string[] => {
-    if (target === "table") return [table.tableArn];
-    if (target === "index") return [`${table.tableArn}/index/${indexName}`];
-    if (target === "topic") return [messaging.topic.topicArn];
-    const all = topology.queues.map(({ status }) => status);
-    // A process without handlers counts the messages of every queue, or sends to every queue.
-    const statuses = target === "queues" && process.duty === "work" ? process.statuses : all;
-    return statuses.map((status) => messaging.queueOf(status).queueArn);
+  const allQueues = topology.queues.map(({ status }) => messaging.queueOf(status).queueArn);
+  const ownQueues = process.statuses.map((status) => messaging.queueOf(status).queueArn);
+  const arns: Readonly<Record<GrantTarget, string[]>> = {
+    table: [table.tableArn],
+    index: [`${table.tableArn}/index/${indexName}`],
+    topic: [messaging.topic.topicArn],
+    // A process without handlers counts the messages of every queue.
+    queues: process.duty === "work" ? ownQueues : allQueues,
+    allQueues,
   };
-  for (const grant of grantsOf(process, topology.delivery)) {
-    role.addToPrincipalPolicy(new PolicyStatement({ actions: [...grant.actions], resources: resourcesOf(grant) }));
+  for (const { target, actions } of grantsOf(process, topology.delivery)) {
+    role.addToPrincipalPolicy(new PolicyStatement({ actions: [...actions], resources: arns[target] }));
   }
 }
 
