@@ -43,7 +43,7 @@ export async function readDeployed(workflow: string, stage: string): Promise<Dep
   return { depths, queues };
 }
 
-async function readQueues(workflow: string, stage: string): Promise<readonly DeployedQueue[]> {
+async function readQueues(workflow: string, stage: string): Promise<Deployed["queues"]> {
   const clients = openClients();
   try {
     const urls: string[] = [];
@@ -80,13 +80,8 @@ function isOwn(name: string, names: ReadonlySet<string>, workflow: string, stage
 /** What an account holds of one workflow in one stage. */
 export interface Deployed {
   readonly depths: readonly OpenOrders[];
-  readonly queues: readonly DeployedQueue[];
-}
-
-export interface DeployedQueue {
-  readonly name: string;
-  /** Waiting, in flight and delayed; SQS counts roughly. */
-  readonly messages: number;
+  /** The messages are those that wait, are in flight or are delayed; SQS counts roughly. */
+  readonly queues: readonly { readonly name: string; readonly messages: number }[];
 }
 
 const anyway = "--force deploys all the same";

@@ -48,13 +48,7 @@ export function addMonitoring(scope: Construct, monitored: Monitored): readonly 
   return alarms;
 }
 
-type AlarmPlan = readonly [
-  what: string,
-  metric: cloudwatch.IMetric,
-  above: number,
-  periods: number,
-  description: string,
-];
+type AlarmPlan = readonly [what: string, metric: cloudwatch.IMetric, above: number, periods: number, says: string];
 
 function alarmsOf({ topology, messaging, functions }: Monitored): AlarmPlan[] {
   const ofQueues = [...messaging.queues].flatMap(([status, { queue, deadLetters }]): AlarmPlan[] => [
