@@ -12,13 +12,13 @@ import { loadApp } from "./loadApp.ts";
 import {
   addCommand,
   addSettings,
+  description,
   exitCodes,
   givenSettings,
-  isBrokenPipe,
   type Output,
   processOutput,
   report,
-  version,
+  systemCode,
 } from "./output.ts";
 import { addOrderCommands } from "./remote/commands.ts";
 import { addVerifyCommand } from "./verify/command.ts";
@@ -29,7 +29,8 @@ export async function main(args: readonly string[], output: Output = processOutp
   try {
     await createProgram(args, output).parseAsync([...args], { from: "user" });
     await output.taken?.();
-    if (output.closed?.aborted && !isBrokenPipe(output.closed.reason)) throw output.closed.reason;
+    // A reader that has seen enough closes the pipe. Any other reason is the disk's or the device's.
+    if (output.closed?.aborted && systemCode(output.closed.reason) !== "EPIPE") throw output.closed.reason;
     return exitCodes.done;
   } catch (error) {
     const exitCode = report(error, output);
@@ -47,7 +48,7 @@ export function createProgram(
 ): Command {
   const program = new Command("cauce")
     .description("Takes in orders, stores each one before it answers, and processes it status by status.")
-    .version(version())
+    .version(description().version)
     .exitOverride()
     .configureOutput({ writeOut: output.out, writeErr: output.err, outputError: () => {} })
     .addHelpText(

@@ -51,11 +51,6 @@ function taken(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => void stream.write("", () => resolve()));
 }
 
-/** Whether writing failed because the reader is gone, and not because of the disk or device. */
-export function isBrokenPipe(error: unknown): boolean {
-  return systemCode(error) === "EPIPE";
-}
-
 /** Asks on standard error, so that what is written to standard output stays what was asked for. */
 async function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
@@ -202,9 +197,4 @@ export function description(file: string | URL = new URL("../../package.json", i
   readonly devDependencies: Readonly<Record<string, string>>;
 } {
   return JSON.parse(readFileSync(file, "utf8"));
-}
-
-/** Cauce's own version. */
-export function version(): string {
-  return description().version;
 }

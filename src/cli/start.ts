@@ -13,7 +13,7 @@ import { watchedByParent } from "../node/watched.ts";
 import { awsRows, awsStore } from "./awsStore.ts";
 import { readKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
-import { type Output, version } from "./output.ts";
+import { description, type Output } from "./output.ts";
 
 const health = ["/healthz", "/readyz"];
 const counts = ["/metrics", "/stats"];
@@ -50,7 +50,7 @@ export async function start(
       stopped: Promise.race([drainAsked ?? signalled(), ...failures]),
       onReady(bound) {
         const keys = auth?.keys.length ?? 0;
-        output.out(announce({ ...settings, version: version(), apps, port: bound, store: rows, keys }));
+        output.out(announce({ ...settings, version: description().version, apps, port: bound, store: rows, keys }));
       },
       onDrain: () => output.out("\nDraining: no new requests; finishing those under way, and the handlers.\n"),
     },

@@ -198,13 +198,16 @@ function processesOf(
     { ...process("serve"), publishes: true, timeoutSeconds: requestSeconds },
     ...groups.map((statuses) => {
       const own = statuses.map((status) => handledStatus(workflow, status));
+      // An invocation takes a batch of one queue, and the mapping of each of its queues invokes the function.
+      const mappings = limits && statuses.flatMap((status) => limits.get(status) ?? []);
       return {
         ...process("work", statuses),
         publishes: own.some(({ to, exhausted }) => [...to, exhausted].some(isHandled)),
         timeoutSeconds: Math.max(...own.map(timeoutSecondsOf)) + aroundHandlerSeconds,
-        ...(limits === undefined
-          ? { slots: sumOf(own.map(({ concurrency = concurrencyDefault }) => concurrency)), processesMax: 1 }
-          : invocationsOf(statuses.flatMap((status) => limits.get(status) ?? []))),
+        slots: mappings
+          ? Math.max(...mappings.map(({ batchSize }) => batchSize))
+          : sumOf(own.map(({ concurrency = concurrencyDefault }) => concurrency)),
+        processesMax: mappings ? sumOf(mappings.map(({ concurrencyMost }) => concurrencyMost)) : 1,
       };
     }),
     {
@@ -214,14 +217,6 @@ function processesOf(
       processesMax: 1,
     },
   ];
-}
-
-/** Sizes a function: an invocation takes a batch of one queue, and the mapping of each of its queues invokes it. */
-function invocationsOf(limits: readonly MappingLimits[]): Pick<ProcessPlan, "slots" | "processesMax"> {
-  return {
-    slots: Math.max(...limits.map(({ batchSize }) => batchSize)),
-    processesMax: sumOf(limits.map(({ concurrencyMost }) => concurrencyMost)),
-  };
 }
 
 const sumOf = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
