@@ -1,25 +1,17 @@
 /** `cauce backup`: copies a workflow's orders into a file. */
-import { readdirSync, statSync } from "node:fs";
+import { globSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { CauceError } from "../core/errors.ts";
-import { addSettings, givenSettings, type Output, wrongUsage } from "./output.ts";
+import { addCommand, addSettings, givenSettings, type Output, wrongUsage } from "./output.ts";
 
 export function addBackupCommand(program: Command, output: Output): void {
-  const command = program
-    .command("backup")
-    .description("Copies a workflow's orders into a file, while their server runs or not.")
-    .argument("<file>", "the file to make");
-  addSettings(command, "backup");
-  command
+  const command = addCommand(program, "backup", {
+    says: "Copies a workflow's orders into a file, while their server runs or not.",
+    examples: ["backup orders-backup.db", "backup /backups/orders.db --data /var/lib/shop --workflow orders --force"],
+  }).argument("<file>", "the file to make");
+  addSettings(command, "backup")
     .option("--force", "replace the file if there is one")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  $ cauce backup orders-backup.db
-  $ cauce backup /backups/orders.db --data /var/lib/shop --workflow orders --force`,
-    )
     .action((file: string, flags: Record<string, unknown>) => backup(file, flags, output));
 }
 
@@ -49,12 +41,8 @@ ${workflow}.db, with no ${workflow}.db-wal or ${workflow}.db-shm beside it, and 
  * @throws `store_unreadable` if there is none, `setting_invalid` if there are several
  */
 function findWorkflow(directory: string): string {
-  let files: string[] = [];
-  try {
-    files = readdirSync(directory);
-  } catch {
-    // Told below: no orders are found in it.
-  }
+  // There are no files in a directory that is missing or cannot be read.
+  const files = globSync("*.db", { cwd: directory });
   const names = files.flatMap((name) => /^([a-z][A-Za-z0-9]{0,39})\.db$/.exec(name)?.[1] ?? []).sort();
   const [only, ...others] = names;
   if (only === undefined) {

@@ -1,9 +1,9 @@
 /** `cauce diagram`: draws a workflow. */
-import { type AnyWorkflow, kindOf, type StatusDefinition } from "../core/workflow.ts";
+import { type AnyWorkflow, kindOf, statusesOf } from "../core/workflow.ts";
 
 /** Draws a workflow as a Mermaid `stateDiagram-v2`, ending in a newline. */
 export function diagram(workflow: AnyWorkflow): string {
-  const statuses = Object.entries(workflow.statuses as Record<string, StatusDefinition>);
+  const statuses = statusesOf(workflow);
   const lines = [`[*] --> ${mermaidId(workflow.initial)}`];
   for (const [name, status] of statuses) {
     const id = mermaidId(name);

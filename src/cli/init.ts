@@ -4,12 +4,10 @@ import * as fs from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { CauceError } from "../core/errors.ts";
 import { description, oneLine, systemCode } from "./output.ts";
-
-type Language = "typescript" | "javascript";
 
 // Like the package's description, the folder lies two floors up from here, in the sources and in `dist` alike.
 const templates = new URL("../../templates/", import.meta.url);
@@ -25,7 +23,7 @@ const files = [
 const settings = { name: "tsconfig.json", says: "for the editor and npm run typecheck" };
 
 export interface InitOptions {
-  readonly language: Language;
+  readonly language: "typescript" | "javascript";
   /** What the project's package.json asks for. */
   readonly own: OwnPackage;
   /** The directory that a relative path starts from. Default: the working directory. */
@@ -45,26 +43,24 @@ export async function init(path: string, options: InitOptions): Promise<string> 
   const directory = resolve(from, path);
   const isTypescript = language === "typescript";
   const translate = (text: string) => (isTypescript ? text : inJavaScript(text));
-  const written = [...files, ...(isTypescript ? [settings] : [])].map(({ name, says }) =>
-    textFile(translate(name), says, translate(readTemplate(name))),
-  );
-  written.push(textFile("package.json", "scripts and dependencies", packageJson(directory, language, own)));
+  const written: Written[] = [...files, ...(isTypescript ? [settings] : [])].map(({ name, says }) => {
+    return { name: translate(name), says, content: translate(readTemplate(name)) };
+  });
+  const content = packageJson(directory, isTypescript, own);
+  written.push({ name: "package.json", says: "scripts and dependencies", content });
 
   // Before the seconds that packing takes.
   checkUsable(directory);
   refuseFull(path, directory);
-  if (own.pack === undefined || own.file === undefined) write(path, directory, written);
+  const { pack, file: name } = own;
+  if (pack === undefined || name === undefined) write(path, directory, written);
   else {
-    const packing = fs.mkdtempSync(join(tmpdir(), "cauce-pack-"));
-    try {
+    await inTemporaryDirectory("cauce-pack-", async (packing) => {
       onStep?.(`Packing Cauce ${own.version} from ${own.directory}, which takes some seconds …`);
-      const tarball = await own.pack(packing);
-      const says = "Cauce itself, for npm install; keep it with the code";
-      written.push({ name: own.file, says, write: (file) => fs.copyFileSync(tarball, file) });
+      const content = pathToFileURL(await pack(packing));
+      written.push({ name, says: "Cauce itself, for npm install; keep it with the code", content });
       write(path, directory, written);
-    } finally {
-      fs.rmSync(packing, { recursive: true, force: true });
-    }
+    });
   }
   return describeNext(directory, written, own, from);
 }
@@ -106,11 +102,8 @@ function quoted(path: string): string {
 interface Written {
   readonly name: string;
   readonly says: string;
-  write(file: string): void;
-}
-
-function textFile(name: string, says: string, text: string): Written {
-  return { name, says, write: (file) => fs.writeFileSync(file, text) };
+  /** The text, or the file to copy. */
+  readonly content: string | URL;
 }
 
 /** Writes all of the files or none. */
@@ -120,27 +113,24 @@ function write(path: string, directory: string, all: readonly Written[]): void {
   try {
     makeDirectory(directory);
     refuseFull(path, directory);
-    for (const each of all) {
-      const file = join(directory, each.name);
-      // Never over a file, even one that came into being just now.
-      fs.closeSync(fs.openSync(file, "wx"));
-      done.push(file);
-      each.write(file);
-    }
+    attempt(path, () => {
+      for (const { name, content } of all) {
+        const file = join(directory, name);
+        // Never over a file, even one that came into being just now.
+        fs.closeSync(fs.openSync(file, "wx"));
+        done.push(file);
+        fs.writeFileSync(file, typeof content === "string" ? content : fs.readFileSync(content));
+      }
+    });
   } catch (error) {
     for (const file of done) fs.rmSync(file, { force: true });
     if (!existed && fs.existsSync(directory) && fs.readdirSync(directory).length === 0) fs.rmdirSync(directory);
-    throw error instanceof CauceError ? error : directoryUnusable(path, error);
+    throw error;
   }
 }
 
 function refuseFull(path: string, directory: string): void {
-  let names: string[] = [];
-  try {
-    if (fs.existsSync(directory)) names = fs.readdirSync(directory);
-  } catch (error) {
-    throw directoryUnusable(path, error);
-  }
+  const names = attempt(path, () => (fs.existsSync(directory) ? fs.readdirSync(directory) : []));
   // A directory in which `git init` has run is still empty.
   const found = names.find((name) => name !== ".git");
   if (found === undefined) return;
@@ -160,9 +150,8 @@ function inJavaScript(text: string): string {
   return text.replace(/^npm run typecheck .*\n/m, "").replace(/\b(orders\.\w+)\.ts\b/g, "$1.js");
 }
 
-function packageJson(directory: string, language: Language, own: OwnPackage): string {
+function packageJson(directory: string, isTypescript: boolean, own: OwnPackage): string {
   const { peerDependencies, devDependencies } = description();
-  const isTypescript = language === "typescript";
   const content = {
     name: packageName(basename(directory)),
     version: "0.0.0",
@@ -273,17 +262,24 @@ async function run(what: string, file: string, args: readonly string[], options:
   });
 }
 
+/** Does work that needs a directory of its own. The directory is removed after the work. */
+export async function inTemporaryDirectory<T>(prefix: string, work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = fs.mkdtempSync(join(tmpdir(), prefix));
+  try {
+    return await work(directory);
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 /**
  * Makes a directory if it is missing.
  * @throws `directory_unusable`
  */
 export function makeDirectory(path: string): void {
-  try {
-    // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
-    fs.mkdirSync(path, { recursive: fs.existsSync(path) || !fs.existsSync(dirname(path)) });
-  } catch (cause) {
-    throw directoryUnusable(path, cause);
-  }
+  // Node's recursive mkdir never ends where a file system answers ENOENT for what it will not make, as /proc does.
+  const recursive = fs.existsSync(path) || !fs.existsSync(dirname(path));
+  attempt(path, () => fs.mkdirSync(path, { recursive }));
 }
 
 /**
@@ -293,19 +289,21 @@ export function makeDirectory(path: string): void {
 function checkUsable(path: string): void {
   let nearest = resolve(path);
   while (!fs.existsSync(nearest) && dirname(nearest) !== nearest) nearest = dirname(nearest);
-  try {
-    // The dot asks for a directory.
-    fs.accessSync(`${nearest}/.`, fs.constants.W_OK);
-  } catch (cause) {
-    throw directoryUnusable(path, cause);
-  }
+  // The dot asks for a directory.
+  attempt(path, () => fs.accessSync(`${nearest}/.`, fs.constants.W_OK));
 }
 
-function directoryUnusable(path: string, cause: unknown): CauceError {
-  const code = systemCode(cause);
-  const what =
-    code === "EEXIST" || code === "ENOTDIR"
-      ? "there is a file of that name; give a directory"
-      : `it cannot be made, read or written (${code}); check the path and its rights`;
-  return new CauceError("directory_unusable", `${path}: ${what}`, { cause });
+/** Works with a directory. What the system refuses becomes `directory_unusable`. */
+function attempt<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    if (cause instanceof CauceError) throw cause;
+    const code = systemCode(cause);
+    const what =
+      code === "EEXIST" || code === "ENOTDIR"
+        ? "there is a file of that name; give a directory"
+        : `it cannot be made, read or written (${code}); check the path and its rights`;
+    throw new CauceError("directory_unusable", `${path}: ${what}`, { cause });
+  }
 }

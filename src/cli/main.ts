@@ -10,14 +10,15 @@ import { init, ownPackage } from "./init.ts";
 import { createKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
 import {
+  addCommand,
   addSettings,
+  description,
   exitCodes,
   givenSettings,
-  isBrokenPipe,
   type Output,
   processOutput,
   report,
-  version,
+  systemCode,
 } from "./output.ts";
 import { addOrderCommands } from "./remote/commands.ts";
 import { addVerifyCommand } from "./verify/command.ts";
@@ -28,7 +29,8 @@ export async function main(args: readonly string[], output: Output = processOutp
   try {
     await createProgram(args, output).parseAsync([...args], { from: "user" });
     await output.taken?.();
-    if (output.closed?.aborted && !isBrokenPipe(output.closed.reason)) throw output.closed.reason;
+    // A reader that has seen enough closes the pipe. Any other reason is the disk's or the device's.
+    if (output.closed?.aborted && systemCode(output.closed.reason) !== "EPIPE") throw output.closed.reason;
     return exitCodes.done;
   } catch (error) {
     const exitCode = report(error, output);
@@ -46,7 +48,7 @@ export function createProgram(
 ): Command {
   const program = new Command("cauce")
     .description("Takes in orders, stores each one before it answers, and processes it status by status.")
-    .version(version())
+    .version(description().version)
     .exitOverride()
     .configureOutput({ writeOut: output.out, writeErr: output.err, outputError: () => {} })
     .addHelpText(
@@ -77,52 +79,42 @@ An error is one line on standard error: "code: message".`,
 
 /** `cauce start` and `cauce sweep`. What does their work is loaded once they run: the other commands need no store. */
 function addProcessCommands(program: Command, args: readonly string[], output: Output): void {
-  const startCommand = program
-    .command("start")
-    .description("Serves an app's API and processes its orders, in this process, until SIGTERM or SIGINT.")
-    .argument("<app>", "module whose default export is what implement(…) returned, or an array of those")
-    .addOption(new Option("--watched").hideHelp());
-  addSettings(startCommand, "start");
-  startCommand
-    .addHelpText(
-      "after",
-      `
-Each setting is a flag or the variable beside it; the flag wins. CAUCE_KEYS holds
+  const startCommand = addCommand(program, "start", {
+    says: "Serves an app's API and processes its orders, in this process, until SIGTERM or SIGINT.",
+    notes: `Each setting is a flag or the variable beside it; the flag wins. CAUCE_KEYS holds
 the lines of a keys file, in place of --keys.
 At SIGTERM or SIGINT the server stops receiving, finishes the requests and handlers
-under way, and exits with 0. A second signal ends it at once, with 143 or 130.
-
-Examples:
-  $ cauce start shop.app.ts
-  $ cauce start shop.app.ts --watch --port 4000
-  $ cauce start shop.app.ts --delivery fifo --data /var/lib/shop
-  $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys
-  $ cauce start shop.app.ts --backend aws --stage prod --role work --status paid`,
-    )
-    .action(async (app: string, { watched, ...given }: Record<string, string | boolean>) => {
+under way, and exits with 0. A second signal ends it at once, with 143 or 130.`,
+    examples: [
+      "start shop.app.ts",
+      "start shop.app.ts --watch --port 4000",
+      "start shop.app.ts --delivery fifo --data /var/lib/shop",
+      "start shop.app.ts --host 0.0.0.0 --keys shop.keys",
+      "start shop.app.ts --backend aws --stage prod --role work --status paid",
+    ],
+  })
+    .argument("<app>", "module whose default export is what implement(…) returned, or an array of those")
+    .addOption(new Option("--watched").hideHelp());
+  addSettings(startCommand, "start").action(
+    async (app: string, { watched, ...given }: Record<string, string | boolean>) => {
       const chosen = givenSettings("start", given);
       if (chosen.watch && !watched) return watch(app, args, output);
       const { start } = await import("./start.ts");
       return start(app, chosen, { output, watched: watched === true });
-    });
+    },
+  );
 
-  const sweepCommand = program
-    .command("sweep")
-    .description("Sweeps once on AWS, for a schedule: delivers lost orders again and moves those that waited too long.")
-    .argument("<app>", "module of the app, as for start");
-  addSettings(sweepCommand, "sweep");
-  sweepCommand
+  const sweepCommand = addCommand(program, "sweep", {
+    says: "Sweeps once on AWS, for a schedule: delivers lost orders again and moves those that waited too long.",
+    notes: `Run it each minute if no process has the role all. Several sweeps at once do no harm.
+SIGINT or SIGTERM end it after the current step.`,
+    examples: [
+      "sweep shop.app.ts --backend aws --stage prod",
+      "sweep shop.app.ts --backend aws --retention-days 30 --json",
+    ],
+  }).argument("<app>", "module of the app, as for start");
+  addSettings(sweepCommand, "sweep")
     .option("--json", "print one line of JSON")
-    .addHelpText(
-      "after",
-      `
-Run it each minute if no process has the role all. Several sweeps at once do no harm.
-SIGINT or SIGTERM end it after the current step.
-
-Examples:
-  $ cauce sweep shop.app.ts --backend aws --stage prod
-  $ cauce sweep shop.app.ts --backend aws --retention-days 30 --json`,
-    )
     .action(async (app: string, { json, ...given }: Record<string, string | boolean>) => {
       const chosen = givenSettings("sweep", given);
       const { sweep } = await import("./sweep.ts");
@@ -132,62 +124,43 @@ Examples:
 
 /** `cauce init`, `cauce diagram` and `cauce keys`, which need no server. */
 function addProjectCommands(program: Command, output: Output): void {
-  program
-    .command("init")
-    .description("Writes a workflow, its handlers, a test and a package.json into an empty directory.")
+  addCommand(program, "init", {
+    says: "Writes a workflow, its handlers, a test and a package.json into an empty directory.",
+    notes: `Run from a checkout (npm run cauce -- init ../shop) it packs Cauce into the directory,
+since the package is not on the npm registry yet.`,
+    examples: ["init shop", "init shop --javascript"],
+  })
     .argument("<dir>", "the directory; it is made if it is missing")
     .addOption(
       new Option("--typescript", "in TypeScript, which Node 24 runs as it is (default)").conflicts("javascript"),
     )
     .option("--javascript", "in JavaScript")
-    .addHelpText(
-      "after",
-      `
-Run from a checkout (npm run cauce -- init ../shop) it packs Cauce into the directory,
-since the package is not on the npm registry yet.
-
-Examples:
-  $ cauce init shop
-  $ cauce init shop --javascript`,
-    )
     .action(async (directory: string, { javascript }: { javascript?: true }) => {
       const language = javascript ? "javascript" : "typescript";
       const onStep = (text: string) => output.err(`${text}\n`);
       output.out(await init(directory, { language, own: ownPackage(), from: givenFrom(), onStep }));
     });
 
-  program
-    .command("diagram")
-    .description("Prints an app's workflows as Mermaid state diagrams.")
+  addCommand(program, "diagram", {
+    says: "Prints an app's workflows as Mermaid state diagrams.",
+    notes: "GitHub and many editors draw Mermaid in a ```mermaid block; https://mermaid.live draws it too.",
+    examples: ["diagram shop.app.ts", "diagram shop.app.ts > shop.mmd"],
+  })
     .argument("<app>", "module of the app, as for start")
-    .addHelpText(
-      "after",
-      `
-GitHub and many editors draw Mermaid in a \`\`\`mermaid block; https://mermaid.live draws it too.
-
-Examples:
-  $ cauce diagram shop.app.ts
-  $ cauce diagram shop.app.ts > shop.mmd`,
-    )
     .action(async (app: string) => {
       const apps = await loadApp(app);
       output.out(apps.map(({ workflow }) => diagram(workflow)).join("\n"));
     });
 
-  program
-    .command("keys")
-    .description("API keys.")
-    .command("create")
-    .description("Makes an API key. The key is shown once; a server keeps only its SHA-256.")
+  addCommand(program.command("keys").description("API keys."), "create", {
+    says: "Makes an API key. The key is shown once; a server keeps only its SHA-256.",
+    examples: [
+      "keys create --role intake --name webshop --file shop.keys",
+      "start shop.app.ts --host 0.0.0.0 --keys shop.keys",
+    ],
+  })
     .requiredOption("--role <role>", "intake: place orders; read: every GET; operate: everything")
     .option("--name <name>", "name of the client that gets the key (default: the role)")
     .option("--file <file>", "append the line to this file, which only its owner can read")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  $ cauce keys create --role intake --name webshop --file shop.keys
-  $ cauce start shop.app.ts --host 0.0.0.0 --keys shop.keys`,
-    )
-    .action((options: { role: string; name?: string; file?: string }) => output.out(createKeys(options)));
+    .action((options: Parameters<typeof createKeys>[0]) => output.out(createKeys(options)));
 }

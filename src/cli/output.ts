@@ -51,11 +51,6 @@ function taken(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => void stream.write("", () => resolve()));
 }
 
-/** Whether writing failed because the reader is gone, and not because of the disk or device. */
-export function isBrokenPipe(error: unknown): boolean {
-  return systemCode(error) === "EPIPE";
-}
-
 /** Asks on standard error, so that what is written to standard output stays what was asked for. */
 async function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
@@ -154,8 +149,24 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** Gives a command a flag for each setting that it reads and that has one. */
-export function addSettings(command: Command, kind: CommandKind): void {
+/** What a command does, and what its help shows after its flags. */
+interface Help {
+  readonly says: string;
+  /** Stands before the examples. */
+  readonly notes?: string;
+  /** Command lines, without the leading `cauce`. */
+  readonly examples: readonly string[];
+}
+
+/** Adds a command with its help. */
+export function addCommand(program: Command, usage: string, { says, notes, examples }: Help): Command {
+  const lines = ["Examples:", ...examples.map((example) => `  $ cauce ${example}`)];
+  const text = `\n${notes === undefined ? "" : `${notes}\n\n`}${lines.join("\n")}`;
+  return program.command(usage).description(says).addHelpText("after", text);
+}
+
+/** Gives a command a flag for each setting that it reads and that has one, and returns the command. */
+export function addSettings(command: Command, kind: CommandKind): Command {
   for (const { flag, variable, default: fallback, meaning, repeatable } of Object.values<Setting>(rowsOf(kind))) {
     if (flag === null) continue;
     const notes = [...(fallback === undefined || !flag.includes("<") ? [] : [`default: ${fallback}`]), variable];
@@ -163,6 +174,7 @@ export function addSettings(command: Command, kind: CommandKind): void {
     if (repeatable) option.argParser((value, before) => (before === undefined ? value : `${before},${value}`));
     command.addOption(option);
   }
+  return command;
 }
 
 /** The settings of a command out of the flags as commander gives them, and the environment. Throws `setting_invalid`. */
@@ -185,9 +197,4 @@ export function description(file: string | URL = new URL("../../package.json", i
   readonly devDependencies: Readonly<Record<string, string>>;
 } {
   return JSON.parse(readFileSync(file, "utf8"));
-}
-
-/** Cauce's own version. */
-export function version(): string {
-  return description().version;
 }

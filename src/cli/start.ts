@@ -13,9 +13,8 @@ import { watchedByParent } from "../node/watched.ts";
 import { awsRows, awsStore } from "./awsStore.ts";
 import { readKeys } from "./keys.ts";
 import { loadApp } from "./loadApp.ts";
-import { type Output, version } from "./output.ts";
+import { description, type Output } from "./output.ts";
 
-const standardError = 2;
 const health = ["/healthz", "/readyz"];
 const counts = ["/metrics", "/stats"];
 
@@ -38,7 +37,7 @@ export async function start(
     );
   }
   const apps = await loadApp(path);
-  const log = openLog({ level: settings.logLevel, to: standardError });
+  const log = openLog({ level: settings.logLevel });
   const failures: Promise<never>[] = [];
   const { backend, rows } = await openStore(apps, settings, log, failures);
   const options = { delivery, basePath, bodyBytesMax, unknownStatuses, retentionDays };
@@ -51,7 +50,7 @@ export async function start(
       stopped: Promise.race([drainAsked ?? signalled(), ...failures]),
       onReady(bound) {
         const keys = auth?.keys.length ?? 0;
-        output.out(announce({ ...settings, version: version(), apps, port: bound, store: rows, keys }));
+        output.out(announce({ ...settings, version: description().version, apps, port: bound, store: rows, keys }));
       },
       onDrain: () => output.out("\nDraining: no new requests; finishing those under way, and the handlers.\n"),
     },

@@ -6,9 +6,7 @@ import { signalled } from "../node/server.ts";
 import type { Settings } from "../node/settings.ts";
 import { awsStore } from "./awsStore.ts";
 import { loadApp } from "./loadApp.ts";
-import type { Output } from "./output.ts";
-
-const standardError = 2;
+import { counted, jsonLine, type Output } from "./output.ts";
 
 /**
  * Sweeps each workflow of an app once, removes old orders, and prints how many orders it saw to. A signal ends it after
@@ -16,7 +14,7 @@ const standardError = 2;
  */
 export async function sweep(path: string, settings: Settings<"sweep">, json: boolean, output: Output): Promise<void> {
   const apps = await loadApp(path);
-  const log = openLog({ level: settings.logLevel, to: standardError });
+  const log = openLog({ level: settings.logLevel });
   const store = await awsStore(apps, settings, log);
   const stopping = new AbortController();
   void signalled().then((signal) => stopping.abort(signal));
@@ -31,17 +29,12 @@ export async function sweep(path: string, settings: Settings<"sweep">, json: boo
     await close().catch(() => {});
     await log.close();
   }
-  const found = retentionDays === undefined ? { swept: done.sweep } : { swept: done.sweep, removed: done.retention };
-  output.out(json ? `${JSON.stringify(found)}\n` : sentence(found));
+  const swept = done.sweep;
+  const removed = retentionDays === undefined ? undefined : done.retention;
+  const also = removed === undefined ? "" : `, and removed ${counted(removed, "old one")}`;
+  output.out(json ? jsonLine({ swept, removed }) : `Saw to ${counted(swept, "overdue order")}${also}.\n`);
   if (!signal.aborted) return;
   throw new CauceError("interrupted", "stopped before it had looked at everything; the next sweep does", {
     cause: signal.reason,
   });
-}
-
-function sentence({ swept, removed }: { readonly swept: number; readonly removed?: number }): string {
-  const saw = `Saw to ${swept} overdue ${swept === 1 ? "order" : "orders"}`;
-  return removed === undefined
-    ? `${saw}.\n`
-    : `${saw}, and removed ${removed} old ${removed === 1 ? "one" : "ones"}.\n`;
 }

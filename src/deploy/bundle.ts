@@ -38,11 +38,7 @@ export function bundleFunction({ module, app, plan, directory }: BundleOptions):
   ].join("\n");
   const build = (external: readonly string[], write: boolean): Metafile =>
     buildOrRefuse(plan.name, {
-      stdin: {
-        contents,
-        resolveDir: dirname(module),
-        loader: "ts",
-      },
+      stdin: { contents, resolveDir: dirname(module), loader: "ts" },
       outfile: join(directory, bundleFile),
       absWorkingDir: dirname(module),
       ...{ bundle: true, minify: true, metafile: true, platform: "node", target: "node24", format: "esm", write },

@@ -1,6 +1,6 @@
 import { accountConcurrencyDefault, batchMax, concurrencyMin } from "../backend/aws/quotas.ts";
 import { CauceError } from "../core/errors.ts";
-import { type AnyWorkflow, type HandledStatus, handledStatuses, statusOf } from "../core/workflow.ts";
+import { type AnyWorkflow, handledStatus, handledStatuses } from "../core/workflow.ts";
 
 /** How an event source mapping hands over the messages of a queue. */
 export interface MappingLimits {
@@ -32,7 +32,7 @@ export function mappingLimits(
   accountConcurrency = accountConcurrencyDefault,
 ): ReadonlyMap<string, MappingLimits> {
   const wanted = handledStatuses(workflow).map((status) => {
-    const { concurrency = concurrencyDefault } = statusOf(workflow, status) as HandledStatus;
+    const { concurrency = concurrencyDefault } = handledStatus(workflow, status);
     const batchSize = Math.max(1, Math.min(batchMax, Math.floor(concurrency / concurrencyMin)));
     return { status, batchSize, concurrency: Math.max(concurrencyMin, Math.floor(concurrency / batchSize)) };
   });

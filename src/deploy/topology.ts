@@ -15,11 +15,11 @@ import { CauceError } from "../core/errors.ts";
 import {
   type AnyWorkflow,
   type HandledStatus,
+  handledStatus,
   handledStatuses,
   leaseSecondsOf,
   retryOf,
-  type StatusDefinition,
-  statusOf,
+  statusesOf,
   timeoutSecondsOf,
 } from "../core/workflow.ts";
 import type { Duty } from "../node/settings.ts";
@@ -142,13 +142,10 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
   const statuses = handledStatuses(workflow);
   const isLambda = compute === "lambda";
   const limits = isLambda ? mappingLimits(workflow, options.accountConcurrency) : undefined;
-  const processes = processesOf(workflow, {
-    groups: isLambda && processors === "per-status" ? statuses.map((status) => [status]) : [statuses],
-    limits,
-    nameOf(duty, [status]) {
-      if (!isLambda) return named(podRoles[duty]);
-      return named(processors === "shared" || status === undefined ? functionRoles[duty] : `processing-${status}`);
-    },
+  const groups = isLambda && processors === "per-status" ? statuses.map((status) => [status]) : [statuses];
+  const processes = processesOf(workflow, groups, limits, (duty, [status]) => {
+    if (!isLambda) return named(podRoles[duty]);
+    return named(processors === "shared" || status === undefined ? functionRoles[duty] : `processing-${status}`);
   });
   const workerOf = (status: string) => processes.find((each) => each.statuses.includes(status)) as ProcessPlan;
 
@@ -157,7 +154,7 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
     table: names.table,
     topic: names.topic,
     queues: statuses.map((status): QueuePlan => {
-      const definition = statusOf(workflow, status) as HandledStatus;
+      const definition = handledStatus(workflow, status);
       return {
         status,
         name: names.queue(status),
@@ -180,56 +177,47 @@ export function topologyOf(workflow: AnyWorkflow, options: TopologyOptions = {})
     })),
     sweepEverySeconds,
   };
-  refuse(topology);
-  refuseConcurrency(workflow);
+  refuse(workflow, topology);
   return topology;
 }
 
-/** Plans the processes of a workflow: one for each duty, and for the duty `work` one for each group of statuses. */
+/**
+ * Plans the processes of a workflow: one for each duty, and for the duty `work` one for each group of statuses. `limits`
+ * are those of functions. Without them, one process runs all the handlers that `concurrency` allows.
+ */
 function processesOf(
   workflow: AnyWorkflow,
-  plan: {
-    readonly groups: readonly (readonly string[])[];
-    /** The limits of functions. Undefined if one process runs all the handlers that `concurrency` allows. */
-    readonly limits: ReadonlyMap<string, MappingLimits> | undefined;
-    nameOf(duty: Duty, statuses: readonly string[]): string;
-  },
+  groups: readonly (readonly string[])[],
+  limits: ReadonlyMap<string, MappingLimits> | undefined,
+  nameOf: (duty: Duty, statuses: readonly string[]) => string,
 ): ProcessPlan[] {
-  const { groups, limits, nameOf } = plan;
-  const handled = (status: string) => statusOf(workflow, status) as HandledStatus;
   const isHandled = (status: string | undefined) => status !== undefined && handledStatuses(workflow).includes(status);
-  const definitions = Object.values(workflow.statuses as Record<string, StatusDefinition>);
   const process = (duty: Duty, statuses: readonly string[] = []) => ({
     ...{ name: nameOf(duty, statuses), duty, statuses, slots: 0, processesMax: undefined, memoryMegabytes: 256 },
   });
   return [
     { ...process("serve"), publishes: true, timeoutSeconds: httpApiSecondsMax },
     ...groups.map((statuses) => {
-      const own = statuses.map(handled);
+      const own = statuses.map((status) => handledStatus(workflow, status));
+      // An invocation takes a batch of one queue, and the mapping of each of its queues invokes the function.
+      const mappings = limits && statuses.flatMap((status) => limits.get(status) ?? []);
       return {
         ...process("work", statuses),
         publishes: own.some(({ to, exhausted }) => [...to, exhausted].some(isHandled)),
         timeoutSeconds: Math.max(...own.map(timeoutSecondsOf)) + aroundHandlerSeconds,
-        ...(limits === undefined
-          ? { slots: sumOf(own.map(({ concurrency = concurrencyDefault }) => concurrency)), processesMax: 1 }
-          : invocationsOf(statuses.flatMap((status) => limits.get(status) ?? []))),
+        slots: mappings
+          ? Math.max(...mappings.map(({ batchSize }) => batchSize))
+          : sumOf(own.map(({ concurrency = concurrencyDefault }) => concurrency)),
+        processesMax: mappings ? sumOf(mappings.map(({ concurrencyMost }) => concurrencyMost)) : 1,
       };
     }),
     {
       ...process("maintain"),
-      publishes: definitions.some(({ expires }) => isHandled(expires?.to)),
+      publishes: statusesOf(workflow).some(([, { expires }]) => isHandled(expires?.to)),
       timeoutSeconds: functionSecondsMax,
       processesMax: 1,
     },
   ];
-}
-
-/** Sizes a function: an invocation takes a batch of one queue, and the mapping of each of its queues invokes it. */
-function invocationsOf(limits: readonly MappingLimits[]): Pick<ProcessPlan, "slots" | "processesMax"> {
-  return {
-    slots: Math.max(...limits.map(({ batchSize }) => batchSize)),
-    processesMax: sumOf(limits.map(({ concurrencyMost }) => concurrencyMost)),
-  };
 }
 
 const sumOf = (numbers: readonly number[]) => numbers.reduce((sum, number) => sum + number, 0);
@@ -244,8 +232,8 @@ function receivesMaxOf(status: HandledStatus, delivery: DeliveryMode): number {
   return Math.min(receivesMax, retryOf(status).attempts + 1 + receivesSpare);
 }
 
-function refuse({ workflow, stage, queues, unrouted, functions }: Topology): void {
-  const invalid = (what: string) => new CauceError("setting_invalid", `workflow "${workflow}": ${what}`);
+function refuse(workflow: AnyWorkflow, { stage, queues, unrouted, functions }: Topology): void {
+  const invalid = (what: string) => new CauceError("setting_invalid", `workflow "${workflow.name}": ${what}`);
   if (!/^[a-z0-9]+$/.test(stage)) throw invalid(`the stage is "${stage}"; it must be lower-case letters and digits`);
   const names = [...queues.flatMap(({ name, deadLetters }) => [name, deadLetters]), unrouted.name];
   const twice = names.find((name, n) => names.indexOf(name) !== n);
@@ -277,16 +265,11 @@ function refuse({ workflow, stage, queues, unrouted, functions }: Topology): voi
       `the function ${name} (${statuses.join(", ")}) would need ${timeoutSeconds} s and Lambda gives ${functionSecondsMax}; set timeoutSeconds to ${functionSecondsMax - aroundHandlerSeconds} at most, or run the handlers in pods`,
     );
   }
-}
-
-function refuseConcurrency(workflow: AnyWorkflow): void {
-  for (const status of handledStatuses(workflow)) {
-    const { concurrency } = statusOf(workflow, status) as HandledStatus;
-    if (concurrency === undefined) continue;
+  for (const { status } of queues) {
+    const { concurrency = concurrencyMin } = handledStatus(workflow, status);
     if (concurrency >= concurrencyMin && concurrency <= concurrencyMax) continue;
-    throw new CauceError(
-      "setting_invalid",
-      `workflow "${workflow.name}": the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyMin} to ${concurrencyMax}; change it in the definition`,
+    throw invalid(
+      `the concurrency of "${status}" is ${concurrency} and AWS gives ${concurrencyMin} to ${concurrencyMax}; change it in the definition`,
     );
   }
 }

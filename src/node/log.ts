@@ -12,8 +12,10 @@ export interface OpenLog extends Log {
 const pieceCharacters = 65_536;
 const flushMilliseconds = 50;
 
-/** Writes JSON lines to a file descriptor, by pino. A line is on its way within 50 ms, and at once when the process ends. */
-export function openLog({ level, to }: { level: LogLevel; to: number }): OpenLog {
+const standardError = 2;
+
+/** Writes JSON lines to a file descriptor, by pino. Default: standard error. A line is on its way within 50 ms, and at once when the process ends. */
+export function openLog({ level, to = standardError }: { level: LogLevel; to?: number }): OpenLog {
   const destination = pino.destination({
     dest: to,
     sync: false,

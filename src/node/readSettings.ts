@@ -18,15 +18,11 @@ import {
 
 /** The flags that were given: text, by the settings' names. */
 export type Flags<R extends SettingReader> = Readonly<Partial<Record<NameOf<R>, string>>>;
-type Variables = Readonly<Record<string, string>>;
+type Given = Readonly<Partial<Record<string, string>>>;
 
 /** Reads the CAUCE_* variables of the environment. Only this file reads `process.env`. */
-export function cauceVariables(): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (name.startsWith("CAUCE_") && value !== undefined) found[name] = value;
-  }
-  return found;
+export function cauceVariables(): Given {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name.startsWith("CAUCE_")));
 }
 
 /** Reads the name under which Lambda runs this process. */
@@ -44,7 +40,7 @@ export function givenFrom(): string {
  * Reads a command's settings. A flag wins over the variable, the variable over the default. One environment serves every
  * command, so a variable of another command is no error. Throws `setting_invalid`.
  */
-export function readSettings<C extends CommandKind>(command: C, flags: Flags<C>, variables: Variables): Settings<C> {
+export function readSettings<C extends CommandKind>(command: C, flags: Flags<C>, variables: Given): Settings<C> {
   refuseUnknown(variables, rowsOf(...commands), (name) => `the variable ${name} is unknown`);
   const values = valuesOf(rowsOf(command), flags, variables);
   refuseMeaningless(command, values, flags, variables);
@@ -53,7 +49,7 @@ export function readSettings<C extends CommandKind>(command: C, flags: Flags<C>,
 }
 
 /** Reads a function's settings. Throws `setting_invalid`, also for a variable that only commands read. */
-export function readFunctionSettings(variables: Variables = cauceVariables()): FunctionSettings {
+export function readFunctionSettings(variables: Given = cauceVariables()): FunctionSettings {
   refuseUnknown(variables, functionSettings, (name) => `${name} is no setting of a function`);
   return valuesOf(functionSettings, {}, variables) as FunctionSettings;
 }
@@ -95,10 +91,9 @@ function parse(takes: Takes, text: string): unknown {
   return number >= from && number <= to ? number : undefined;
 }
 
-type Given = Readonly<Partial<Record<string, string>>>;
 type Values = Partial<Settings<SettingReader>>;
 
-function valuesOf(rows: Rows, flags: Given, variables: Variables): Values {
+function valuesOf(rows: Rows, flags: Given, variables: Given): Values {
   return Object.fromEntries(
     Object.entries(rows).map(([name, row]) => {
       const text = flags[name] ?? variables[row.variable] ?? row.default;
@@ -112,7 +107,7 @@ function sourceOf({ flag, variable }: Setting, given: string | undefined): strin
   return given === undefined || flag === null ? variable : flag.replace(/ .*/, "");
 }
 
-function refuseUnknown(variables: Variables, rows: Rows, what: (name: string) => string): void {
+function refuseUnknown(variables: Given, rows: Rows, what: (name: string) => string): void {
   const known = Object.values(rows).map(({ variable }) => variable);
   for (const name of Object.keys(variables)) {
     if (known.includes(name)) continue;
@@ -122,7 +117,7 @@ function refuseUnknown(variables: Variables, rows: Rows, what: (name: string) =>
 }
 
 /** Refuses a setting that has no effect beside the others, since it would look as if it had one. */
-function refuseMeaningless(command: CommandKind, values: Values, flags: Given, variables: Variables): void {
+function refuseMeaningless(command: CommandKind, values: Values, flags: Given, variables: Given): void {
   const refuse = (name: SettingName, why: string): never => {
     throw invalid(`${sourceOf(settings[name], flags[name])} ${why}`);
   };
@@ -139,9 +134,8 @@ function refuseMeaningless(command: CommandKind, values: Values, flags: Given, v
         refuse("role", `is "${role}", which is for --backend aws: one process owns a SQLite file, and does everything`);
       }
       for (const name of ["stage", "topicArn", "queueUrlBase"] as const) {
-        const { default: fallback }: Setting = settings[name];
-        if (values[name] === fallback) continue;
-        refuse(name, "is for --backend aws; leave it out, or choose that backend");
+        const row: Setting = settings[name];
+        if (values[name] !== row.default) refuse(name, "is for --backend aws; leave it out, or choose that backend");
       }
     }
     if (status !== undefined && role !== "work") {

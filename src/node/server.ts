@@ -57,12 +57,10 @@ export async function listen(
   server.on("clientError", answerUnreadable);
   // Without these two listeners, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, and neither
   // answer has a body.
-  server.on("connect", (_request, socket) =>
-    answerUnreadable(
-      { code: "CONNECT" },
-      socket.on("error", () => {}),
-    ),
-  );
+  server.on("connect", (_request, socket) => {
+    socket.on("error", () => {});
+    answerUnreadable({ code: "CONNECT" }, socket);
+  });
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
@@ -132,17 +130,15 @@ export async function run(
  */
 export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
   return new Promise((resolve) => {
-    let state: "none" | "first" | "later" = "none";
+    let isOver = false;
     const onSignal = (signal: "SIGTERM" | "SIGINT") => {
-      if (state === "later") process.exit(128 + constants.signals[signal]);
-      if (state === "first") return;
-      state = "first";
+      if (isOver) process.exit(128 + constants.signals[signal]);
       // The timer alone is not enough. A process that was held up sees the second of two signals that came together only
       // much later. So after the timer, the event loop takes in once more what has come before the state changes.
-      const ended = () => {
-        state = "later";
+      const end = () => {
+        isOver = true;
       };
-      setTimeout(() => setImmediate(ended).unref(), sameSignalMilliseconds).unref();
+      setTimeout(() => setImmediate(end).unref(), sameSignalMilliseconds).unref();
       resolve(signal);
     };
     process.on("SIGTERM", onSignal);

@@ -177,7 +177,7 @@ describe("an app with several workflows", () => {
     const made = await synthesized({ app: [apps.shop.app, small("claims")] });
     t.after(made.remove);
     assert.deepEqual(
-      made.stacks.map(({ name, workflow, topology }) => [name, workflow, topology.table]),
+      made.stacks.map(({ name, workflow, topology }) => [name, workflow.name, topology.table]),
       [
         ["orders-dev", "orders", "orders-table-dev"],
         ["claims-dev", "claims", "claims-table-dev"],

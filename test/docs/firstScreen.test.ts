@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { version } from "../../src/cli/output.ts";
+import { description } from "../../src/cli/output.ts";
 import { atEnd, temporaryDirectory } from "../cli/support.ts";
 import { begin, run } from "../package/support.ts";
 import { type Fence, type Page, readPage, readText, root, tableRows } from "./markdown.ts";
@@ -62,7 +62,7 @@ describe("the first screen", () => {
         screen,
         page === english ? /\*\*not on the npm registry yet\*\*/ : /\*\*todavía no está en el registro/,
       );
-      for (const span of [`../shop/cauce-${version()}.tgz`, `file:cauce-${version()}.tgz`]) {
+      for (const span of [`../shop/cauce-${description().version}.tgz`, `file:cauce-${description().version}.tgz`]) {
         assert.ok(screen.includes(`\`${span}\``), span);
       }
       assert.doesNotMatch(page.text, /npx cauce init/);
@@ -136,7 +136,7 @@ describe("the first screen", () => {
     const checkout = join(directory, "My checkout");
     copyCheckout(checkout);
     const shop = join(directory, "shop");
-    const file = `cauce-${version()}.tgz`;
+    const file = `cauce-${description().version}.tgz`;
     const [startLine = "", testLine = "", curlLine = "", initLine = ""] = commandsOf(english);
 
     const sample = await serve(t, checkout, startLine);

@@ -2,54 +2,39 @@ import { type Command, Option } from "commander";
 import { CauceError } from "../../core/errors.ts";
 import { parseAs } from "../../node/readSettings.ts";
 import { settings } from "../../node/settings.ts";
-import { addSettings, givenSettings, type Output } from "../output.ts";
+import { addCommand, addSettings, givenSettings, type Output } from "../output.ts";
 import type { EmulateFlags } from "./emulate.ts";
 
 type Given = Record<string, unknown>;
 
 /** `cauce synth` and `cauce deploy`. The CDK is loaded by them and by nothing else. */
 export function addStackCommands(program: Command, output: Output): void {
-  const synthCommand = program
-    .command("synth")
-    .description("Writes the CloudFormation template of an app's workflows, and the code of their functions.")
+  const synthCommand = addCommand(program, "synth", {
+    says: "Writes the CloudFormation template of an app's workflows, and the code of their functions.",
+    notes: "It needs no account. A broken rule of cdk-nag or of CloudFormation is an error.",
+    examples: [
+      "synth shop.app.ts --out cdk.out --keys shop.keys",
+      "synth shop.app.ts --out cdk.out --stage prod --delivery fifo --processors per-status --keys shop.keys",
+      "synth shop.app.ts --out cdk.out --compute kubernetes",
+    ],
+  })
     .argument("<app>", "module of the app, as for start")
     .requiredOption("--out <directory>", "where they are written; made if it is missing");
-  addSettings(synthCommand, "stack");
-  synthCommand
-    .addHelpText(
-      "after",
-      `
-It needs no account. A broken rule of cdk-nag or of CloudFormation is an error.
+  addSettings(synthCommand, "stack").action(async (app: string, { out, ...given }: Given) => {
+    const chosen = givenSettings("stack", given);
+    const { synth } = await import("./synth.ts");
+    return synth(app, chosen, String(out), output);
+  });
 
-Examples:
-  $ cauce synth shop.app.ts --out cdk.out --keys shop.keys
-  $ cauce synth shop.app.ts --out cdk.out --stage prod --delivery fifo --processors per-status --keys shop.keys
-  $ cauce synth shop.app.ts --out cdk.out --compute kubernetes`,
-    )
-    .action(async (app: string, { out, ...given }: Given) => {
-      const chosen = givenSettings("stack", given);
-      const { synth } = await import("./synth.ts");
-      return synth(app, chosen, String(out), output);
-    });
-
-  const deployCommand = program
-    .command("deploy")
-    .description("Makes or updates an app's stacks in your AWS account, after showing what changes.")
-    .argument("<app>", "module of the app, as for start");
-  addSettings(deployCommand, "stack");
-  deployCommand
+  const deployCommand = addCommand(program, "deploy", {
+    says: "Makes or updates an app's stacks in your AWS account, after showing what changes.",
+    notes: `Credentials and Region are the AWS SDK's: AWS_PROFILE, AWS_REGION. Run "npx cdk bootstrap" once for each
+account and Region.`,
+    examples: ["deploy shop.app.ts --keys shop.keys", "deploy shop.app.ts --stage prod --keys shop.keys --yes"],
+  }).argument("<app>", "module of the app, as for start");
+  addSettings(deployCommand, "stack")
     .option("--force", "deploy even where orders would be stranded or messages deleted")
     .option("--yes", "do not ask")
-    .addHelpText(
-      "after",
-      `
-Credentials and Region are the AWS SDK's: AWS_PROFILE, AWS_REGION. Run "npx cdk bootstrap" once for each
-account and Region.
-
-Examples:
-  $ cauce deploy shop.app.ts --keys shop.keys
-  $ cauce deploy shop.app.ts --stage prod --keys shop.keys --yes`,
-    )
     .action(async (app: string, { force, yes, ...given }: Given) => {
       const chosen = givenSettings("stack", given);
       const { deploy } = await import("./deploy.ts");
@@ -61,12 +46,17 @@ const seedMax = 999_999_999;
 
 /** `cauce emulate`. The emulators and the CDK are loaded by it and by nothing else. */
 export function addEmulateCommand(program: Command, output: Output): void {
-  const command = program
-    .command("emulate")
-    .description("Runs the template that would be deployed on this machine: no account, no Docker.")
-    .argument("<app>", "module of the app, as for start");
-  addSettings(command, "stack");
-  command
+  const command = addCommand(program, "emulate", {
+    says: "Runs the template that would be deployed on this machine: no account, no Docker.",
+    notes: `It needs dynalite, fauxqs, the AWS SDK, the CDK and esbuild, and names those that are missing.
+The log of the functions goes to standard error. SIGINT or SIGTERM end it.`,
+    examples: [
+      "emulate shop.app.ts --public",
+      "emulate shop.app.ts --public --delivery fifo --processors per-status --data ./aws",
+      "emulate shop.app.ts --public --chaos --seed 7",
+    ],
+  }).argument("<app>", "module of the app, as for start");
+  addSettings(command, "stack")
     .addOption(
       new Option("--port <port>", "port of the HTTP API; a second workflow gets the next one; 0 takes any free port")
         .argParser((text) => parseAs(settings.port.takes, text, "--port"))
@@ -76,17 +66,6 @@ export function addEmulateCommand(program: Command, output: Output): void {
     .option("--chaos", "fail calls, repeat and reorder messages, delay filters and kill functions")
     .option("--seed <number>", "number that the faults of --chaos follow from (default: a random one)", (text) =>
       parseAs({ from: 0, to: seedMax }, text, "--seed"),
-    )
-    .addHelpText(
-      "after",
-      `
-It needs dynalite, fauxqs, the AWS SDK, the CDK and esbuild, and names those that are missing.
-The log of the functions goes to standard error. SIGINT or SIGTERM end it.
-
-Examples:
-  $ cauce emulate shop.app.ts --public
-  $ cauce emulate shop.app.ts --public --delivery fifo --processors per-status --data ./aws
-  $ cauce emulate shop.app.ts --public --chaos --seed 7`,
     )
     .action(async (app: string, { port, data, chaos, seed: given, ...flags }: Given & EmulateFlags) => {
       const chosen = givenSettings("stack", flags);

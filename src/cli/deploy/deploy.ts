@@ -1,9 +1,7 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { withPeers } from "../../deploy/optionalPeers.ts";
 import type { Settings } from "../../node/settings.ts";
 import { sdkPackages } from "../awsStore.ts";
+import { inTemporaryDirectory } from "../init.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
 import { confirmed } from "../remote/changing.ts";
@@ -34,17 +32,14 @@ export async function deploy(path: string, settings: Settings<"stack">, options:
     () => import("./deployed.ts"),
   );
   await refuseUnknownAccount();
-  const outDirectory = mkdtempSync(join(tmpdir(), "cauce-deploy-"));
-  try {
+  await inTemporaryDirectory("cauce-deploy-", async (outDirectory) => {
     const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output });
     const names = stacks.map(({ name }) => name);
     const run = (...args: [string, ...string[]]) => runCdk(script, [...args, ...names], { directory, output });
     await run("diff");
     const look = async (): Promise<void> => {
       output.err("Looking at what is deployed …\n");
-      for (const { workflow } of apps) {
-        const topology = stacks.find((each) => each.workflow === workflow.name)?.topology;
-        if (topology === undefined) continue;
+      for (const { workflow, topology } of stacks) {
         refuseDeployment(workflow, topology, await readDeployed(workflow.name, settings.stage));
       }
     };
@@ -53,7 +48,5 @@ export async function deploy(path: string, settings: Settings<"stack">, options:
     // The answer may have taken an hour.
     if (!force && !yes) await look();
     await run("deploy", "--require-approval", "never", "--progress", "events");
-  } finally {
-    rmSync(outDirectory, { recursive: true, force: true });
-  }
+  });
 }

@@ -7,6 +7,7 @@ import { CauceError } from "../../core/errors.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
 import type { Topology } from "../../deploy/topology.ts";
 import { type OpenOrders, refuseStranded } from "../../engine/queues.ts";
+import { counted } from "../output.ts";
 
 const pageSize = 1_000;
 
@@ -42,7 +43,7 @@ export async function readDeployed(workflow: string, stage: string): Promise<Dep
   return { depths, queues };
 }
 
-async function readQueues(workflow: string, stage: string): Promise<readonly DeployedQueue[]> {
+async function readQueues(workflow: string, stage: string): Promise<Deployed["queues"]> {
   const clients = openClients();
   try {
     const urls: string[] = [];
@@ -79,13 +80,8 @@ function isOwn(name: string, names: ReadonlySet<string>, workflow: string, stage
 /** What an account holds of one workflow in one stage. */
 export interface Deployed {
   readonly depths: readonly OpenOrders[];
-  readonly queues: readonly DeployedQueue[];
-}
-
-export interface DeployedQueue {
-  readonly name: string;
-  /** Waiting, in flight and delayed; SQS counts roughly. */
-  readonly messages: number;
+  /** The messages are those that wait, are in flight or are delayed; SQS counts roughly. */
+  readonly queues: readonly { readonly name: string; readonly messages: number }[];
 }
 
 const anyway = "--force deploys all the same";
@@ -107,7 +103,7 @@ export function refuseDeployment(workflow: AnyWorkflow, topology: Topology, { de
   if (lost.length === 0) return;
   throw new CauceError(
     "queue_in_use",
-    `workflow "${workflow.name}": the deployment would delete ${lost.map(({ name, messages }) => `${name} with ${messages} ${messages === 1 ? "message" : "messages"}`).join(", ")}; let them be worked off first, redrive or purge dead letters; ${anyway}`,
+    `workflow "${workflow.name}": the deployment would delete ${lost.map(({ name, messages }) => `${name} with ${counted(messages, "message")}`).join(", ")}; let them be worked off first, redrive or purge dead letters; ${anyway}`,
   );
 }
 

@@ -1,6 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { systemClock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
@@ -9,7 +7,7 @@ import { type Emulation, emulate } from "../../emulate/emulate.ts";
 import { loadPeers } from "../../emulate/services/emulators.ts";
 import { signalled } from "../../node/server.ts";
 import type { Settings } from "../../node/settings.ts";
-import { makeDirectory } from "../init.ts";
+import { inTemporaryDirectory, makeDirectory } from "../init.ts";
 import { loadApp } from "../loadApp.ts";
 import type { Output } from "../output.ts";
 import { placingOf } from "../start.ts";
@@ -39,9 +37,8 @@ export async function emulateApp(
   // Missing packages are reported before the bundling, which takes seconds.
   await loadPeers();
   if (flags.data !== undefined) makeDirectory(flags.data);
-  const outDirectory = mkdtempSync(join(tmpdir(), "cauce-emulate-"));
   const stopped = signalled();
-  try {
+  await inTemporaryDirectory("cauce-emulate-", async (outDirectory) => {
     const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output, checks: false });
     const { port, data, seed } = flags;
     const emulation = await emulate({
@@ -57,9 +54,7 @@ export async function emulateApp(
     await stopped;
     output.out("\nStopping.\n");
     await emulation.close();
-  } finally {
-    rmSync(outDirectory, { recursive: true, force: true });
-  }
+  });
 }
 
 /** Says what runs, by name, and what to try. */

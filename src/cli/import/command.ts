@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
-import { addSettings, type Output, readFlagFile, wrongUsage } from "../output.ts";
+import { parseAs } from "../../node/readSettings.ts";
+import { addCommand, addSettings, type Output, readFlagFile, wrongUsage } from "../output.ts";
 import { chooseWorkflow, findServer, type RemoteFlags } from "../remote/connection.ts";
 import type { ImportOptions } from "./importFile.ts";
 import { type Column, parseMap, parseMapping } from "./mapping.ts";
@@ -14,14 +15,26 @@ type Flags = RemoteFlags &
     readonly mapping?: string;
   };
 
+const sourceName = { pattern: /^[!#-[\]-~]{1,200}$/, says: '1 to 200 visible ASCII characters without " and \\' };
+const seconds = { pattern: /^\d{1,6}$/, says: "a whole number of seconds" };
+const cellEnd = { pattern: /^[^"\n\r]$/u, says: "one character other than a quote, or tab" };
+
 /** `cauce import`. What does its work is loaded once it runs. */
 export function addImportCommand(program: Command, output: Output): void {
-  const command = program
-    .command("import")
-    .description("Places the lines of a file, and goes on where it was interrupted.")
-    .argument("<file>", "lines of JSON, or CSV; - reads standard input");
-  addSettings(command, "client");
-  command
+  const command = addCommand(program, "import", {
+    says: "Places the lines of a file, and goes on where it was interrupted.",
+    notes: `A line's key is made of the file's content and the line's number: the same file
+imported twice places nothing twice. At SIGINT or SIGTERM the import waits for the
+answers to the lines that it has sent. The same command then goes on from there.
+Exit codes: 0 every line is placed, 1 lines were refused or the import failed, 130
+and 143 a signal interrupted it.`,
+    examples: [
+      "import orders.ndjson",
+      "import orders.csv --map customer=customerId --map qty:number=items.0.quantity",
+      "import old.ndjson --envelopes --url https://shop.example --workflow orders",
+    ],
+  }).argument("<file>", "lines of JSON, or CSV; - reads standard input");
+  addSettings(command, "client")
     .option("--json", "print one last line of JSON")
     .option("--envelopes", 'each line is { "idempotencyKey"?, "data" }, and not the data itself')
     .option("--csv", "the file is CSV, whatever its name")
@@ -35,29 +48,15 @@ export function addImportCommand(program: Command, output: Output): void {
     .option(
       "--source <name>",
       "name that the lines' idempotency keys are made of (default: the file's content)",
-      checked("--source", /^[!#-[\]-~]{1,200}$/, '1 to 200 visible ASCII characters without " and \\'),
+      (text) => parseAs(sourceName, text, "--source"),
     )
     .option("--restart", "begin at the first line, even if an earlier run was interrupted")
     .option("--progress <file>", "file that says how far the import is (default: FILE.cauce-progress)")
     .option("--refused <file>", "file for the lines that are refused (default: FILE.refused.ndjson)")
     .addOption(
       new Option("--retry-seconds <seconds>", "how long to try again without an answer to any line")
-        .argParser((text) => Number(checked("--retry-seconds", /^\d{1,6}$/, "a whole number of seconds")(text)))
+        .argParser((text) => Number(parseAs(seconds, text, "--retry-seconds")))
         .default(60),
-    )
-    .addHelpText(
-      "after",
-      `
-A line's key is made of the file's content and the line's number: the same file
-imported twice places nothing twice. At SIGINT or SIGTERM the import waits for the
-answers to the lines that it has sent. The same command then goes on from there.
-Exit codes: 0 every line is placed, 1 lines were refused or the import failed, 130
-and 143 a signal interrupted it.
-
-Examples:
-  $ cauce import orders.ndjson
-  $ cauce import orders.csv --map customer=customerId --map qty:number=items.0.quantity
-  $ cauce import old.ndjson --envelopes --url https://shop.example --workflow orders`,
     )
     .action(async (file: string, flags: Flags) => {
       const format = chooseFormat(file, flags);
@@ -83,15 +82,10 @@ function chooseFormat(file: string, flags: Flags): Format {
     return { kind: envelopes ? "envelopes" : "data" };
   }
   if (envelopes) throw wrongUsage("--envelopes is for lines of JSON, and this is CSV");
-  const check = checked("--delimiter", /^[^"\n\r]$/u, "one character other than a quote, or tab");
   const columns = mapping === undefined ? map : parseMapping(readFlagFile("--mapping", mapping), mapping);
-  return { kind: "csv", delimiter: delimiter === "tab" ? "\t" : check(delimiter ?? ","), columns };
-}
-
-/** Makes a parser of a flag's value, which throws `setting_invalid` for a value that does not match. */
-function checked(flag: string, pattern: RegExp, meaning: string): (text: string) => string {
-  return (text) => {
-    if (pattern.test(text)) return text;
-    throw wrongUsage(`${flag} must be ${meaning}, not "${text}"`);
+  return {
+    kind: "csv",
+    delimiter: delimiter === "tab" ? "\t" : parseAs(cellEnd, delimiter ?? ",", "--delimiter"),
+    columns,
   };
 }

@@ -173,7 +173,6 @@ export function writeProgress(path: string, progress: Progress): void {
 }
 
 /** Writes a file. What the system refuses becomes `import_unreadable`, with the flag that names another file. */
-/** Writes a file. What the system refuses becomes `import_unreadable`, with the flag that names another file. */
 function writing<T>(path: string, flag: string, write: () => T): T {
   try {
     return write();

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { Readable } from "node:stream";
 import { CauceError } from "../../core/errors.ts";
-import { type Output, wrongUsage } from "../output.ts";
+import { jsonLine, type Output, wrongUsage } from "../output.ts";
 import {
   begin,
   hasChanged,
@@ -117,7 +117,7 @@ export async function importFile(options: ImportOptions, surroundings: Surroundi
       const seconds = secondsSoFar();
       const { placed, repeated, refused } = result;
       const counts = { placed, repeated, refused, lines: countLines(result), seconds };
-      output.out(options.json ? `${JSON.stringify(counts)}\n` : `${describeResult({ ...result, seconds })}\n`);
+      output.out(options.json ? jsonLine(counts) : `${describeResult({ ...result, seconds })}\n`);
       save(!failed && !stop.aborted);
     }
   }

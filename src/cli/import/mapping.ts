@@ -61,7 +61,7 @@ function putCell(group: Group, [name = "", ...rest]: readonly string[], cell: Ce
   const found = group.fields.get(name);
   const [next] = rest;
   if (next === undefined) return found === undefined && group.fields.set(name, cell).has(name);
-  const isList = isIndex(next);
+  const isList = /^\d+$/.test(next);
   const inner = found ?? { isList, fields: new Map() };
   if (!("fields" in inner) || inner.isList !== isList) return false;
   group.fields.set(name, inner);
@@ -102,10 +102,6 @@ function parseCell(text: string, type: Exclude<CellType, "string">): unknown {
   } catch {
     return undefined;
   }
-}
-
-function isIndex(name: string): boolean {
-  return /^\d+$/.test(name);
 }
 
 /**

@@ -89,7 +89,7 @@ function addOrderCommand(
   const { name, command: words, keyed } = operation;
   if (words === null) return;
   const { argument, hides = [], flags = [], run = (call) => callAndShow(call, drawing.says) } = drawing;
-  const command = remoteCommand(program, words.name ?? name, words.says, words.examples);
+  const command = remoteCommand(program, words.name ?? name, words);
 
   const inPath = pathFieldOf(operation);
   const positional = [...(inPath === undefined ? [] : [inPath]), ...(words.arguments ?? [])];

@@ -6,7 +6,7 @@ import { createConnection } from "../../client/connection.ts";
 import { clientOver, httpUrlOf, readQueues, type WorkflowQueues } from "../../client/createClient.ts";
 import { type Client, ClientError, type KeyedOptions, type OrderOf } from "../../client/index.ts";
 import type { AnyWorkflow } from "../../core/workflow.ts";
-import { addSettings, givenSettings, type Output, plain, wrongUsage } from "../output.ts";
+import { addCommand, addSettings, givenSettings, type Output, plain, wrongUsage } from "../output.ts";
 
 /** Flags of every command that calls a server, by their names in camelCase. */
 export type RemoteFlags = Readonly<Record<string, unknown>>;
@@ -24,17 +24,11 @@ export interface CommandCall {
 }
 
 /** Adds a command that calls a server. */
-export function remoteCommand(
-  program: Command,
-  usage: string,
-  description: string,
-  examples: readonly string[],
-): Command {
-  const command = program.command(usage).description(description);
-  addSettings(command, "client");
-  return command
-    .option("--json", "print JSON: one document, or one line for each item of a list")
-    .addHelpText("after", `\nExamples:\n${examples.map((example) => `  $ cauce ${example}`).join("\n")}`);
+export function remoteCommand(...[program, usage, help]: Parameters<typeof addCommand>): Command {
+  return addSettings(addCommand(program, usage, help), "client").option(
+    "--json",
+    "print JSON: one document, or one line for each item of a list",
+  );
 }
 
 export type Server = ReturnType<typeof findServer>;

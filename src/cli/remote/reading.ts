@@ -230,12 +230,9 @@ export async function table<Item>(
   return `${lines.map((line) => line.trimEnd()).join("\n")}\n`;
 }
 
-const noBorders = Object.fromEntries(
-  [
-    ...["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"],
-    ...["left", "left-mid", "mid", "mid-mid", "right", "right-mid"],
-  ].map((part) => [part, ""]),
-);
+const borders =
+  "top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid";
+const noBorders = Object.fromEntries(borders.split(" ").map((part) => [part, ""]));
 
 /** Text in a style, where the output has colours. */
 function styled(output: Output, style: "bold" | "dim" | "red" | "yellow" | "green", text: string): string {

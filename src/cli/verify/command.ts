@@ -7,16 +7,14 @@ const timeoutSecondsMax = 86_400;
 
 /** `cauce verify`. What does its work is loaded once it runs. */
 export function addVerifyCommand(program: Command, output: Output): void {
-  remoteCommand(
-    program,
-    "verify",
-    "Places one order, follows it to its end and prints four proofs that it was there.",
-    [
+  remoteCommand(program, "verify", {
+    says: "Places one order, follows it to its end and prints four proofs that it was there.",
+    examples: [
       "verify --url https://abc123.execute-api.eu-west-1.amazonaws.com --api-key cauce_…",
       `verify --data '{"customerId":"c-1"}' --to approved --timeout 300`,
       "verify --json",
     ],
-  )
+  })
     .addOption(new Option("--api-key <key>", "the same as --key").conflicts("key"))
     .option("--data <json>", "the order's data (default: the example in the server's /openapi.json)")
     .option("--to <status>", "follow it to this status (default: where it ends or waits)")

@@ -79,8 +79,8 @@ export class Cauce extends Construct {
       new CfnOutput(this, id, { value, description: variable });
     output("TopicArn", this.messaging.topic.topicArn, settings.topicArn);
     output("QueueUrlBase", queueUrlBase(this.messaging), settings.queueUrlBase);
-    const { functions } = this;
-    this.alarms = addMonitoring(this, { ...resources, functions, alarmTopicArn: props.alarmTopicArn });
+    const { alarmTopicArn } = props;
+    this.alarms = addMonitoring(this, { ...resources, functions: this.functions, alarmTopicArn });
   }
 }
 
@@ -101,18 +101,13 @@ function toldToFunctions(
     );
   }
   checkOption(`workflow "${workflow}"`, "retentionDays", retentionDays);
-  return {
-    metrics: metrics ? undefined : false,
-    ...(access === "public"
-      ? { public: true }
-      : {
-          keys: new StringParameter(scope, "Keys", {
-            // Systems Manager takes no name that begins with aws or ssm, and a workflow's may.
-            parameterName: `/cauce/${workflow}/keys/${stage}`,
-            stringValue: storedKeys(access.keys, "the keys"),
-            description: "Hashes of the API keys, one a line.",
-          }).stringValue,
-        }),
-    retentionDays,
-  };
+  const told = { metrics: metrics ? undefined : false, retentionDays };
+  if (access === "public") return { ...told, public: true };
+  const keys = new StringParameter(scope, "Keys", {
+    // Systems Manager takes no name that begins with aws or ssm, and a workflow's may.
+    parameterName: `/cauce/${workflow}/keys/${stage}`,
+    stringValue: storedKeys(access.keys, "the keys"),
+    description: "Hashes of the API keys, one a line.",
+  });
+  return { ...told, keys: keys.stringValue };
 }

@@ -6,19 +6,12 @@ import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { type IRole, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import {
-  Architecture,
-  Code,
-  EventSourceMapping,
-  Function as Lambda,
-  RecursiveLoop,
-  Runtime,
-} from "aws-cdk-lib/aws-lambda";
+import * as lambda from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import { indexName } from "../../backend/aws/item.ts";
 import { type DutyValues, environmentOf } from "../../node/settings.ts";
-import { type Grant, grantsOf } from "../permissions.ts";
+import { type GrantTarget, grantsOf } from "../permissions.ts";
 import type { FunctionPlan, PodPlan, PodRole, Topology } from "../topology.ts";
 import type { Messaging } from "./storage.ts";
 
@@ -28,28 +21,24 @@ export function addFunctions(
   resources: StackResources,
   told: DutyValues,
   codeOf: (plan: FunctionPlan) => string,
-): ReadonlyMap<string, Lambda> {
+): ReadonlyMap<string, lambda.Function> {
   const { topology, messaging } = resources;
-  const functions = new Map<string, Lambda>();
+  const functions = new Map<string, lambda.Function>();
   for (const plan of topology.functions) {
     const id = shortNameOf(plan.name, topology);
     const logGroup = addLog(scope, id, `/aws/lambda/${plan.name}`);
     const role = new Role(scope, `Role-${id}`, { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
-        resources: [logGroup.logGroupArn],
-      }),
-    );
+    const logActions = ["logs:CreateLogStream", "logs:PutLogEvents"];
+    role.addToPolicy(new PolicyStatement({ actions: logActions, resources: [logGroup.logGroupArn] }));
     addGrants(role, plan, resources);
     functions.set(
       plan.name,
-      new Lambda(scope, `Function-${id}`, {
+      new lambda.Function(scope, `Function-${id}`, {
         functionName: plan.name,
-        runtime: Runtime.NODEJS_24_X,
-        architecture: Architecture.ARM_64,
+        runtime: lambda.Runtime.NODEJS_24_X,
+        architecture: lambda.Architecture.ARM_64,
         handler: "index.handler",
-        code: Code.fromAsset(codeOf(plan)),
+        code: lambda.Code.fromAsset(codeOf(plan)),
         timeout: Duration.seconds(plan.timeoutSeconds),
         memorySize: plan.memoryMegabytes,
         logGroup,
@@ -68,14 +57,14 @@ export function addFunctions(
           : {}),
         // A status's function publishes to the topic that invokes it, once for each transition. AWS would take that for
         // a runaway loop and drop the message after about 16 transitions. `visitsMax` bounds the loop.
-        ...(plan.duty === "work" ? { recursiveLoop: RecursiveLoop.ALLOW } : {}),
+        ...(plan.duty === "work" ? { recursiveLoop: lambda.RecursiveLoop.ALLOW } : {}),
       }),
     );
   }
   for (const { status, function: name, batchSize, concurrencyMost } of topology.sources) {
     // `addEventSource` would also grant sqs:GetQueueUrl, which nothing asks for.
-    new EventSourceMapping(scope, `Source-${status}`, {
-      target: functions.get(name) as Lambda,
+    new lambda.EventSourceMapping(scope, `Source-${status}`, {
+      target: functions.get(name) as lambda.Function,
       eventSourceArn: messaging.queueOf(status).queueArn,
       batchSize,
       maxConcurrency: concurrencyMost,
@@ -86,7 +75,7 @@ export function addFunctions(
     new Rule(scope, "Schedule", {
       ruleName: name,
       schedule: Schedule.rate(Duration.seconds(topology.sweepEverySeconds)),
-      targets: [new LambdaFunction(functions.get(name) as Lambda, { retryAttempts: 0 })],
+      targets: [new LambdaFunction(functions.get(name) as lambda.Function, { retryAttempts: 0 })],
     });
   }
   return functions;
@@ -131,17 +120,18 @@ export interface StackResources {
 
 /** Grants a role what its process asks for, by the ARN of each resource, without wildcards. */
 function addGrants(role: IRole, process: FunctionPlan | PodPlan, { topology, table, messaging }: StackResources): void {
-  const resourcesOf = ({ target }: Grant): string[] => {
-    if (target === "table") return [table.tableArn];
-    if (target === "index") return [`${table.tableArn}/index/${indexName}`];
-    if (target === "topic") return [messaging.topic.topicArn];
-    const all = topology.queues.map(({ status }) => status);
-    // A process without handlers counts the messages of every queue, or sends to every queue.
-    const statuses = target === "queues" && process.duty === "work" ? process.statuses : all;
-    return statuses.map((status) => messaging.queueOf(status).queueArn);
+  const allQueues = topology.queues.map(({ status }) => messaging.queueOf(status).queueArn);
+  const ownQueues = process.statuses.map((status) => messaging.queueOf(status).queueArn);
+  const arns: Readonly<Record<GrantTarget, string[]>> = {
+    table: [table.tableArn],
+    index: [`${table.tableArn}/index/${indexName}`],
+    topic: [messaging.topic.topicArn],
+    // A process without handlers counts the messages of every queue.
+    queues: process.duty === "work" ? ownQueues : allQueues,
+    allQueues,
   };
-  for (const grant of grantsOf(process, topology.delivery)) {
-    role.addToPrincipalPolicy(new PolicyStatement({ actions: [...grant.actions], resources: resourcesOf(grant) }));
+  for (const { target, actions } of grantsOf(process, topology.delivery)) {
+    role.addToPrincipalPolicy(new PolicyStatement({ actions: [...actions], resources: arns[target] }));
   }
 }
 
@@ -152,7 +142,12 @@ export interface Throttle {
 }
 
 /** Adds the HTTP API. Every path goes to the request function, which knows its routes. */
-export function addApi(scope: Construct, { workflow, stage }: Topology, request: Lambda, throttle: Throttle): HttpApi {
+export function addApi(
+  scope: Construct,
+  { workflow, stage }: Topology,
+  request: lambda.Function,
+  throttle: Throttle,
+): HttpApi {
   const api = new HttpApi(scope, "Api", {
     apiName: `${workflow}-api-${stage}`,
     createDefaultStage: false,

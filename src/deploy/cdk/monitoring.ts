@@ -1,21 +1,11 @@
 import { Duration } from "aws-cdk-lib";
-import {
-  Alarm,
-  ComparisonOperator,
-  Dashboard,
-  GraphWidget,
-  type IMetric,
-  Metric,
-  TreatMissingData,
-} from "aws-cdk-lib/aws-cloudwatch";
+import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import type { Function as Lambda } from "aws-cdk-lib/aws-lambda";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import type { Queue } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
-import type { Topology } from "../topology.ts";
-import { shortNameOf } from "./compute.ts";
-import type { Messaging } from "./storage.ts";
+import { type StackResources, shortNameOf } from "./compute.ts";
 
 /** Of the 120,000 messages that a queue may have in flight. */
 const inFlightAlarm = 100_000;
@@ -28,24 +18,22 @@ const visible = (queue: Queue) => queue.metricApproximateNumberOfMessagesVisible
 const oldest = (queue: Queue) => queue.metricApproximateAgeOfOldestMessage(max);
 const inFlight = (queue: Queue) => queue.metricApproximateNumberOfMessagesNotVisible(max);
 
-export interface Monitored {
-  readonly topology: Topology;
-  readonly messaging: Messaging;
+export interface Monitored extends Pick<StackResources, "topology" | "messaging"> {
   readonly functions: ReadonlyMap<string, Lambda>;
   /** The topic that the alarms tell. */
   readonly alarmTopicArn: string | undefined;
 }
 
 /** Adds an alarm for each thing that an operator must see to (docs/operating-on-aws.md), and a page of graphs. */
-export function addMonitoring(scope: Construct, monitored: Monitored): readonly Alarm[] {
+export function addMonitoring(scope: Construct, monitored: Monitored): readonly cloudwatch.Alarm[] {
   const { workflow, stage } = monitored.topology;
   const alarms = alarmsOf(monitored).map(
     ([what, metric, threshold, evaluationPeriods, alarmDescription]) =>
-      new Alarm(scope, `Alarm-${what}`, {
+      new cloudwatch.Alarm(scope, `Alarm-${what}`, {
         alarmName: `${workflow}-${what}-${stage}`,
         ...{ alarmDescription, metric, threshold, evaluationPeriods },
-        comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
-        treatMissingData: TreatMissingData.NOT_BREACHING,
+        comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+        treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
       }),
   );
   if (monitored.alarmTopicArn !== undefined) {
@@ -55,15 +43,12 @@ export function addMonitoring(scope: Construct, monitored: Monitored): readonly 
       alarm.addOkAction(tell);
     }
   }
-  const graph = ([title, left]: Graph) => new GraphWidget({ title, left, width: 12 });
-  new Dashboard(scope, "Dashboard", {
-    dashboardName: `${workflow}-${stage}`,
-    widgets: graphsOf(monitored).map((row) => row.map(graph)),
-  });
+  const graphs = graphsOf(monitored).map(([title, left]) => new cloudwatch.GraphWidget({ title, left, width: 12 }));
+  new cloudwatch.Dashboard(scope, "Dashboard", { dashboardName: `${workflow}-${stage}`, widgets: [graphs] });
   return alarms;
 }
 
-type AlarmPlan = readonly [what: string, metric: IMetric, above: number, periods: number, description: string];
+type AlarmPlan = readonly [what: string, metric: cloudwatch.IMetric, above: number, periods: number, says: string];
 
 function alarmsOf({ topology, messaging, functions }: Monitored): AlarmPlan[] {
   const ofQueues = [...messaging.queues].flatMap(([status, { queue, deadLetters }]): AlarmPlan[] => [
@@ -73,7 +58,7 @@ function alarmsOf({ topology, messaging, functions }: Monitored): AlarmPlan[] {
   ]);
   const ofFunctions = [...functions].flatMap(([name, lambda]): AlarmPlan[] => {
     const what = shortNameOf(name, topology);
-    const dropped = new Metric({
+    const dropped = new cloudwatch.Metric({
       namespace: "AWS/Lambda",
       metricName: "RecursiveInvocationsDropped",
       dimensionsMap: { FunctionName: name },
@@ -95,35 +80,24 @@ function alarmsOf({ topology, messaging, functions }: Monitored): AlarmPlan[] {
   ];
 }
 
-type Graph = readonly [title: string, metrics: IMetric[]];
-
-/** The dashboard, row by row. */
-function graphsOf({ messaging, functions }: Monitored): Graph[][] {
+/** The graphs of the dashboard, which shows two of them in a row. */
+function graphsOf({ messaging, functions }: Monitored): (readonly [title: string, metrics: cloudwatch.IMetric[]])[] {
   const pairs = [...messaging.queues.values()];
   const queues = pairs.map(({ queue }) => queue);
   const dead = [...pairs.map(({ deadLetters }) => deadLetters), messaging.unrouted];
   const lambdas = [...functions.values()];
-  const of = (metricOf: (lambda: Lambda) => IMetric): IMetric[] => lambdas.map(metricOf);
+  const ofQueues = [
+    ["Waiting in the queues", queues.map(visible)],
+    ["Age of the oldest message, seconds", queues.map(oldest)],
+    ["In flight", queues.map(inFlight)],
+    ["Dead letters and unrouted", dead.map(visible)],
+  ] as const;
+  if (lambdas.length === 0) return [...ofQueues];
   return [
-    [
-      ["Waiting in the queues", queues.map(visible)],
-      ["Age of the oldest message, seconds", queues.map(oldest)],
-    ],
-    [
-      ["In flight", queues.map(inFlight)],
-      ["Dead letters and unrouted", dead.map(visible)],
-    ],
-    ...(lambdas.length === 0
-      ? []
-      : ([
-          [
-            ["Invocations", of((each) => each.metricInvocations({ period }))],
-            ["Duration, milliseconds", of((each) => each.metricDuration({ period, statistic: "p99" }))],
-          ],
-          [
-            ["Errors", of((each) => each.metricErrors({ period }))],
-            ["Throttles", of((each) => each.metricThrottles({ period }))],
-          ],
-        ] satisfies Graph[][])),
+    ...ofQueues,
+    ["Invocations", lambdas.map((each) => each.metricInvocations({ period }))],
+    ["Duration, milliseconds", lambdas.map((each) => each.metricDuration({ period, statistic: "p99" }))],
+    ["Errors", lambdas.map((each) => each.metricErrors({ period }))],
+    ["Throttles", lambdas.map((each) => each.metricThrottles({ period }))],
   ];
 }

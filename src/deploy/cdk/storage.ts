@@ -57,12 +57,7 @@ export function addMessaging(scope: Construct, topology: Topology): Messaging {
   // Subscriptions have no dead letters, which would hold references that nothing reads. An alarm tells of a message
   // that the topic could not deliver, and the sweep queues its order again.
   const subscribe = (queue: Queue, status: SubscriptionFilter): void => {
-    topic.addSubscription(
-      new SqsSubscription(queue, {
-        rawMessageDelivery: true,
-        filterPolicy: { status },
-      }),
-    );
+    topic.addSubscription(new SqsSubscription(queue, { rawMessageDelivery: true, filterPolicy: { status } }));
   };
   const queues = new Map(
     topology.queues.map(({ status, name, deadLetters: deadName, visibilitySeconds, receivesMost }) => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { accountConcurrencyDefault } from "../../backend/aws/quotas.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { App } from "../../core/handlers.ts";
+import type { AnyWorkflow } from "../../core/workflow.ts";
 import { withPeers } from "../optionalPeers.ts";
 import type { Topology } from "../topology.ts";
 import type { CauceProps } from "./cauce.ts";
@@ -25,7 +26,7 @@ export interface Assembly {
 export interface AssembledStack {
   /** `orders-dev` */
   readonly name: string;
-  readonly workflow: string;
+  readonly workflow: AnyWorkflow;
   readonly topology: Topology;
   readonly templateFile: string;
   /** The CloudFormation template, as data. */
@@ -55,25 +56,22 @@ export async function synthesize({ app, outDirectory, checks, ...props }: Synthe
   // The apps share one account.
   const accountConcurrency = Math.floor((props.accountConcurrency ?? accountConcurrencyDefault) / apps.length);
   const made = apps.map((each) => {
-    const { name } = each.workflow;
+    const { workflow } = each;
     const { stage = "dev" } = props;
-    const stack = new lib.Stack(cdk, `${name}-${stage}`, {
-      description: `Cauce: the workflow "${name}", stage ${stage}.`,
+    const stack = new lib.Stack(cdk, `${workflow.name}-${stage}`, {
+      description: `Cauce: the workflow "${workflow.name}", stage ${stage}.`,
       terminationProtection: stage !== "dev",
     });
-    return {
-      name: stack.stackName,
-      workflow: name,
-      ...new Cauce(stack, "Cauce", { ...props, accountConcurrency, app: each }),
-    };
+    const { topology } = new Cauce(stack, "Cauce", { ...props, accountConcurrency, app: each });
+    return { name: stack.stackName, workflow, topology };
   });
   const assembly = cdk.synth();
   if (checks) refuseBroken(assembly.directory);
   return {
     directory: assembly.directory,
-    stacks: made.map(({ name, workflow, topology }) => {
-      const { templateFullPath: templateFile, template } = assembly.getStackByName(name);
-      return { name, workflow, topology, templateFile, template };
+    stacks: made.map((each) => {
+      const { templateFullPath: templateFile, template } = assembly.getStackByName(each.name);
+      return { ...each, templateFile, template };
     }),
   };
 }
@@ -87,13 +85,14 @@ export const checkingContext = {
 const reportFile = "validation-report.json";
 
 interface Report {
-  readonly pluginReports: readonly { readonly pluginName: string; readonly violations: readonly Violation[] }[];
-}
-
-interface Violation {
-  readonly ruleName: string;
-  readonly description: string;
-  readonly violatingConstructs: readonly { readonly constructPath?: string }[];
+  readonly pluginReports: readonly {
+    readonly pluginName: string;
+    readonly violations: readonly {
+      readonly ruleName: string;
+      readonly description: string;
+      readonly violatingConstructs: readonly { readonly constructPath?: string }[];
+    }[];
+  }[];
 }
 
 /** Reads what the checks found in an assembly. Throws `stack_invalid` with each broken rule and where it is broken. */

@@ -1,7 +1,7 @@
 import { defineWorkflow, final, implement, PermanentError } from "cauce";
 import { z } from "zod";
 
-// A workflow of somebody who installed the package, in plain JavaScript.
+// A workflow of a project that installed the package, in plain JavaScript.
 const shop = defineWorkflow({
   name: "shop",
   data: z.object({ sku: z.string(), quantity: z.int().min(1) }),
