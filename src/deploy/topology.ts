@@ -100,8 +100,6 @@ export interface ProcessPlan {
   /** How many of these processes run at once, at most. Undefined if the workflow sets no limit. */
   readonly processesMax: number | undefined;
   readonly memoryMegabytes: number;
-  /** Cores, on a platform that assigns them apart from memory. */
-  readonly cpu?: number;
 }
 
 /** What a pod runs: `cauce start --role api`, `cauce start --role work`, `cauce sweep`. */

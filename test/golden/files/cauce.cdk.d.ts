@@ -180,7 +180,6 @@ interface ProcessPlan {
     readonly slots: number;
     readonly processesMax: number | undefined;
     readonly memoryMegabytes: number;
-    readonly cpu?: number;
 }
 
 type Processors = "shared" | "per-status";
