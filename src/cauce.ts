@@ -127,9 +127,9 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
 const telemetryParts = { createTelemetry, telemetryRoutes };
 
 /**
- * Does what `createCauce` does, which passes `parts` for the telemetry. A Lambda function sees one request at a time: it has no telemetry, and neither
- * has its bundle, so `/events`, `/stats` and `/metrics` answer 501. Routes, their description and the library's calls
- * follow from `operations`.
+ * Does what `createCauce` does, which passes `parts` for the telemetry. A Lambda function sees one request at a time: it
+ * has no telemetry, and neither has its bundle, so `/events`, `/stats` and `/metrics` answer 501. Routes, their
+ * description and the library's calls follow from `operations`.
  */
 export async function openCauce(
   options: CauceOptions,
