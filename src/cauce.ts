@@ -91,7 +91,7 @@ export interface Cauce {
   remove(workflow: string, id: string, options?: CallOptions): Promise<void>;
   failures(workflow: string): Promise<FailureGroup[]>;
   queues(workflow: string): Promise<Depth[]>;
-  /** Pauses a handled status until `resume`, over restarts too: handlers that run end, and no other begins. */
+  /** Pauses a handled status until `resume`, over restarts too. Handlers under way finish; no other handler begins. */
   pause(workflow: string, status: string): Promise<Depth>;
   resume(workflow: string, status: string): Promise<Depth>;
   /**
@@ -127,9 +127,9 @@ export async function createCauce(options: CauceOptions): Promise<Cauce> {
 const telemetryParts = { createTelemetry, telemetryRoutes };
 
 /**
- * As `createCauce`, which gives `parts`. A Lambda function sees one request at a time: it has no telemetry, and neither
- * has its bundle, so `/events`, `/stats` and `/metrics` answer 501. Routes, their description and the library's calls
- * follow from `operations`.
+ * Does what `createCauce` does, which passes `parts` for the telemetry. A Lambda function sees one request at a time: it
+ * has no telemetry, and neither has its bundle, so `/events`, `/stats` and `/metrics` answer 501. Routes, their
+ * description and the library's calls follow from `operations`.
  */
 export async function openCauce(
   options: CauceOptions,

@@ -228,7 +228,7 @@ function notAttempted(order: StoredOrder): Decision {
   return { refused: "stale", message: `the order is in "${order.status}" and no handler has it` };
 }
 
-/** Counts the attempt that just ended. */
+/** Counts the attempt that just ended, unless it was counted when it began. */
 function usedAttempts(order: StoredOrder): StoredOrder {
   return { ...order, attempts: attemptNumber(order), attempting: false };
 }

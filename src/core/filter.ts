@@ -10,7 +10,6 @@ export interface Filter {
   readonly ids?: readonly string[] | undefined;
 }
 
-/** Whether an order matches a filter. */
 export function matches(order: StoredOrder, { status, failed, fingerprint, group, ids }: Filter): boolean {
   return (
     (status === undefined || order.status === status) &&

@@ -23,9 +23,10 @@ export const concurrencyDefault = 100;
 const shareOfRequests = 0.25;
 
 /**
- * Works out the limits of each handled status. A status's `concurrency` is the size of a batch times the number of batches at
- * once, so a batch is as large as leaves two of them. All statuses together leave the request function its share of the
- * account. Throws `setting_invalid` if not even two invocations for each status fit.
+ * Works out the limits of each handled status. A status's `concurrency` is the size of a batch times the number of batches
+ * at once. A batch takes up to 10 messages, and no more than leave room for two batches at once. All statuses together
+ * leave the request function its share of the account. Throws `setting_invalid` if not even two invocations for each
+ * status fit.
  */
 export function mappingLimits(
   workflow: AnyWorkflow,

@@ -42,7 +42,7 @@ export async function applyOutcome(context: EngineContext, order: StoredOrder, o
   if ("change" in decision) await commitChange(context, decision.change);
 }
 
-/** What an attempt's change tells an observer and the log besides. */
+/** What an observer and the log learn of an attempt, beside its change. */
 export interface EndedAttempt {
   /** How the attempt ended: the order moved, is retried later, or its attempts are used up. */
   readonly outcome: "moved" | "retried" | "failed";
@@ -66,7 +66,6 @@ export interface Observer {
   removed(count: number): void;
 }
 
-/** An observer that does nothing. */
 export const noObserver: Observer = { placed() {}, changed() {}, removed() {} };
 
 /** Adds `onExpiry` to an observer: it gets the time at which a placed or changed order expires. */

@@ -26,7 +26,6 @@ function entryOf(visit: Visit): HistoryEntry {
   };
 }
 
-/** Shows a failure. */
 export function failureOf(failure: Failure | null): Order["failure"] {
   return failure === null ? null : { ...failure, at: iso(failure.at) };
 }

@@ -3,7 +3,7 @@ import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
 /** What the server underneath may offer for a request, besides the `Request`. */
 export interface ServerBindings {
   /**
-   * Reads a body's bytes past the stream and the copy that a `Request` makes of them. Undefined once there are more
+   * Reads a body's bytes without the stream and the copy that a `Request` makes of them. Undefined once there are more
    * than `bytesMax`. Rejects when the client hangs up before the end.
    */
   readonly readBody?: (bytesMax: number) => Promise<Uint8Array | undefined>;
@@ -168,7 +168,8 @@ function endOfString(text: string, start: number): number {
 
 /**
  * Whether `findUnstorable` must look at the text; almost no text needs it. Half a surrogate pair can only be written with
- * an escape. A number that becomes infinite has an exponent of three digits, or more than 200 digits.
+ * an escape. A number that becomes infinite has an exponent of at least three digits, or more
+ * than 200 digits.
  */
 function mayBeUnstorable(text: string): boolean {
   return (

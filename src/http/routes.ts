@@ -149,7 +149,6 @@ function rowOf({ engine, operations }: BoundWorkflow, { name, shown }: Operation
   return { workflow, run, write: shown?.writer(workflow) ?? (() => "null") };
 }
 
-/** Makes one of the server's own routes. */
 export function ownRoute(path: OwnPath, handle: Route["handle"]): Route {
   return { method: "GET", path, access: ownRoutes[path], handle };
 }

@@ -17,7 +17,7 @@ export const units = {
 
 export type Metric = keyof typeof units;
 
-/** What a metric counts in: a workflow, or one of its statuses. */
+/** What a metric is of: a workflow, or one status of a workflow. */
 export interface Subject {
   readonly workflow: string;
   readonly status?: string;

@@ -137,7 +137,7 @@ const metrics = {
   meaning: "Whether a function writes metrics for CloudWatch into its log.",
 } as const satisfies Setting;
 
-/** What the functions read, as the column `readers` has it. */
+/** The rows that functions read: those with a duty among their `readers`. */
 export const functionSettings = {
   stage,
   topicArn,

@@ -863,7 +863,10 @@ describe("decide: an order loops until visitsMax", () => {
         status: "received",
         visit: visitsMax,
         attempts: 1,
-        failure: { code: "visits_exceeded" },
+        failure: {
+          code: "visits_exceeded",
+          message: `the order has made ${visitsMax} transitions and visitsMax is ${visitsMax}; look for a loop through "paid"`,
+        },
         delivery: "end",
         ended: null,
       },

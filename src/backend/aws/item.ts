@@ -292,7 +292,7 @@ const runtimes: readonly Actor["runtime"][] = ["node", "lambda", "pod"];
 
 /**
  * Encodes an order's history as text. The text is short, so that an order of four statuses stays within one write unit
- * of DynamoDB: names of processes stand once, UUIDs take 22 characters, times count from the placing.
+ * of DynamoDB: names of processes stand once, UUIDs take 22 characters, times are milliseconds since the placing.
  */
 export function encodeHistory({ entry, past, createdAt }: Pick<StoredOrder, "entry" | "past" | "createdAt">): string {
   const names: string[] = [];

@@ -1,3 +1,16 @@
+/**
+ * Data, results and extras above 600 bytes are items of their own ("parts"), so that the order's other writes do not
+ * pay for them. A part is written once, before the write of the order that names it, under a name that no other write
+ * of the order uses.
+ *
+ *   note ─ part ─ order's write ─ note erased
+ *   dies after the note    an hour later the sweep finds the note and no part: it erases the note
+ *   dies after the part    the sweep finds that the order does not name the part: it gives the part a time to live,
+ *                          and erases the note
+ *   dies after the write   the sweep finds that the order names the part: it erases the results or extras that the
+ *                          part replaced, and the note
+ */
+
 import { CauceError } from "../../core/errors.ts";
 import { exceedsBytes, type StoredOrder } from "../../core/order.ts";
 import {
@@ -15,19 +28,6 @@ import {
   timeToLiveAttribute,
 } from "./item.ts";
 import { type ItemKey, orderKey, type TableContext } from "./table.ts";
-
-/**
- * Data, results and extras above 600 bytes are items of their own ("parts"), so that the order's other writes do not
- * pay for them. A part is written once, before the write of the order that names it, under a name that no other write
- * of the order uses.
- *
- *   note ─ part ─ order's write ─ note erased
- *   dies after the note    an hour later the sweep finds the note and no part: it erases the note
- *   dies after the part    the sweep finds that the order does not name the part: it gives the part a time to live,
- *                          and erases the note
- *   dies after the write   the sweep finds that the order names the part: it erases the results or extras that the
- *                          part replaced, and the note
- */
 
 /** The part of the backend that large fields need. */
 type Context = Pick<TableContext, "table" | "clock">;
@@ -207,7 +207,6 @@ async function eraseOlder(
   }
 }
 
-/** Erases every part of an order. */
 async function eraseParts({ table }: Context, id: string): Promise<void> {
   let next: Item | undefined;
   do {

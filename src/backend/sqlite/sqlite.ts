@@ -93,7 +93,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     const failed = new Promise<never>((_, reject) => {
       writer.onEnd((reason) => closing.signal.aborted || reject(reason));
     });
-    // What runs the process waits for it; a library's user learns it from the calls that are rejected.
+    // `cauce start` waits for `failed`. A program that uses the library learns of it from its calls, which are rejected.
     failed.catch(() => {});
     let reader: Reader;
     try {

@@ -45,7 +45,7 @@ interface DeliverOptions {
   readonly stop: AbortSignal;
   /** For how long it tries without an answer to any line. */
   readonly retrySeconds: number;
-  /** Called with what goes wrong, once for each cause until something else does. */
+  /** Called with the reason of a try that went wrong, unless the try before went wrong for the same reason. */
   onTrouble(what: string): void;
   /** Called after rows got a result. */
   onResults(): void;

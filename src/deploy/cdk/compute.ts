@@ -15,7 +15,10 @@ import { type GrantTarget, grantsOf } from "../permissions.ts";
 import type { FunctionPlan, PodPlan, PodRole, Topology } from "../topology.ts";
 import type { Messaging } from "./storage.ts";
 
-/** Adds the functions, their event source mappings and the sweep's schedule. `told` says what is not of `resources`. */
+/**
+ * Adds the functions, their event source mappings and the sweep's schedule. `told` holds the settings of the functions,
+ * without those that follow from `resources`.
+ */
 export function addFunctions(
   scope: Construct,
   resources: StackResources,

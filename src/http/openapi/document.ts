@@ -93,7 +93,6 @@ const health = (description: string, status: "ok" | "unavailable") => ({
   content: json(refTo("Health"), { status }),
 });
 
-/** Describes the server's own routes. */
 function serverRoutes(workflows: readonly string[]): RouteDescription[] {
   const workflow = eventsQuery().shape.workflow.describe(`Only this workflow: ${workflows.join(", ")}.`);
   const described: Readonly<

@@ -14,7 +14,7 @@ export interface DepthRow {
   readonly open: number;
   /** Open orders whose next attempt must not begin yet. */
   readonly delayed: number;
-  /** When the first of the `open` orders changed last, in milliseconds since 1970. */
+  /** The earliest last change of the `open` orders, in milliseconds since 1970; null where none is counted. */
   readonly oldestAt: number | null;
   readonly failed: number;
 }

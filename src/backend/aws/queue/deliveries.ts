@@ -196,7 +196,8 @@ async function isNeedless({ table, clock }: AwsContext, lease: Lease): Promise<b
   const item = read.value;
   // An order is written before its message is sent, so an order that is not there was removed.
   if (item === undefined || item[a.removed] !== undefined) return true;
-  // A change is written before its message is sent, so the table was restored to an earlier time.
+  // A change is written before its message is sent. A message of a later visit shows that the table was restored to an
+  // earlier time.
   const visit = numberOf(item, a.visit) as number;
   if (visit < lease.visit) return true;
   // The worker that put the next attempt off sent a new message that carries the order's `notBefore`. A message that is

@@ -29,7 +29,7 @@ function erase({ statements, lastSeq }: RemoveWriter, seq: number): void {
   statements.removeOrder.run(seq);
 }
 
-/** Erases one order. */
+/** Erases one order, if it is final: `not_final` for any other, `not_found` for none. */
 export function remove(writer: RemoveWriter, from: Decoder): Unsuccessful | undefined {
   const seq = from.number();
   const id = from.text();
