@@ -125,7 +125,7 @@ const isPublic = {
   default: "false",
   readers: ["stack", "serve"],
   meaning:
-    "Lets the API on AWS be without keys: everyone who finds its address can call it. `true` or `false` in the variable.",
+    "Serves the API on AWS without keys: everyone who finds its address can call it. `true` or `false` in the variable.",
 } as const satisfies Setting;
 
 const metrics = {
