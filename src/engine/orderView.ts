@@ -27,12 +27,12 @@ function entryOf(visit: Visit): HistoryEntry {
 }
 
 /** Shows a failure. */
-export function failureOf(failure: Failure | null): Order["failure"] {
+function failureOf(failure: Failure | null): Order["failure"] {
   return failure === null ? null : { ...failure, at: iso(failure.at) };
 }
 
 /** Shows the visits, the current one last. */
-export function historyOf(order: StoredOrder): HistoryEntry[] {
+function historyOf(order: StoredOrder): HistoryEntry[] {
   return [...order.past.map(entryOf), entryOf(currentVisit(order))];
 }
 

@@ -18,7 +18,7 @@ export const units = {
 export type Metric = keyof typeof units;
 
 /** What a metric counts in: a workflow, or one of its statuses. */
-export interface Subject {
+interface Subject {
   readonly workflow: string;
   readonly status?: string;
 }

@@ -6,7 +6,7 @@ import type { Observer } from "../context.ts";
 import { createHistogram, createMeter, type Histogram, type Meter, observe } from "./meter.ts";
 
 /** What a store told of its transactions: how long each took to be on disk, and how many operations it had. */
-export interface StoreTotals {
+interface StoreTotals {
   readonly milliseconds: Histogram;
   readonly operations: Histogram;
 }
