@@ -45,7 +45,7 @@ export const pathFieldMeanings: Readonly<Record<string, string>> = {
 export const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
 
 /** The type that a field's text becomes. A query and a command line hold text alone. */
-export type FieldKind = "text" | "number" | "boolean" | "json";
+type FieldKind = "text" | "number" | "boolean" | "json";
 
 /** Finds the kind of a field's schema inside wrappers such as `optional()` and `default()`. */
 export function fieldKind(schema: z.core.$ZodType): FieldKind {

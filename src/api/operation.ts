@@ -58,7 +58,7 @@ export interface Shown<Out> {
 }
 
 /** The texts of an operation's command. */
-export interface CommandWords {
+interface CommandWords {
   /** Default: the operation's name. */
   readonly name?: string;
   /** One sentence that begins with a verb. */

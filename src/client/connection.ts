@@ -17,7 +17,7 @@ export interface ConnectionOptions {
   readonly random?: Random | undefined;
 }
 
-export interface ClientRequest {
+interface ClientRequest {
   readonly method: "GET" | "POST" | "DELETE";
   readonly url: string;
   /** Sent as JSON. */
@@ -160,7 +160,7 @@ function secondsOf(retryAfter: string | null, now: number): number {
 }
 
 /** The machine's clock over the standard timers, which browsers have too. A pending call keeps a process alive. */
-export function standardClock(): Clock {
+function standardClock(): Clock {
   return {
     now: Date.now,
     at(atMilliseconds, callback) {
@@ -188,7 +188,7 @@ export function sleep(clock: Clock, seconds: number, signal: AbortSignal | undef
   });
 }
 
-export interface Deadline {
+interface Deadline {
   /** Aborts when the time is over, or when the caller's own signal aborts. */
   readonly signal: AbortSignal;
   /** Whether the time is over and the caller did not abort before. */

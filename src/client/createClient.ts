@@ -138,7 +138,7 @@ function checkOptions(options: ClientOptions): void {
   if (!(timeoutSeconds > 0)) refuse(`timeoutSeconds is ${timeoutSeconds}; it must be more than 0`);
 }
 
-export interface Address {
+interface Address {
   /** The workflow's URL, without a slash at its end. */
   readonly workflowUrl: string;
   /** The server's URL with the base path, without a slash at its end. */
@@ -147,7 +147,7 @@ export interface Address {
 }
 
 /** Splits a workflow's URL into server and workflow. Throws `setting_invalid`. */
-export function addressOf(url: string): Address {
+function addressOf(url: string): Address {
   const workflowUrl = httpUrlOf(url);
   const slash = workflowUrl.lastIndexOf("/");
   const workflow = workflowUrl.slice(slash + 1);
@@ -177,7 +177,7 @@ export function httpUrlOf(url: string): string {
 }
 
 /** The response of an operation of the scope `server`: a row for each workflow, with the result under the operation's name. */
-export interface AllWorkflows<Row extends { readonly workflow: string } = { readonly workflow: string }> {
+interface AllWorkflows<Row extends { readonly workflow: string } = { readonly workflow: string }> {
   readonly workflows: readonly Row[];
 }
 

@@ -38,7 +38,7 @@ export const extrasBytesMax = 8_192;
 export const actRoomBytes = 2_048;
 
 /** How an order shows one of its extras. */
-export interface ShownExtra<Value = unknown> {
+interface ShownExtra<Value = unknown> {
   /** The JSON Schema of the value. */
   readonly schema: Readonly<Record<string, unknown>>;
   readonly of: (extras: Extras) => Value;

@@ -5,7 +5,7 @@ import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
 import { bundleFile, type FunctionPlan, type FunctionRole } from "./topology.ts";
 
-export interface BundleOptions {
+interface BundleOptions {
   /** The module whose default export is the app, or an array that holds it. */
   readonly module: string;
   readonly app: App;
@@ -72,7 +72,7 @@ function buildOrRefuse(name: string, options: BuildOptions): Metafile {
 }
 
 /** Finds the modules of lazy handlers that only statuses other than `kept` load. */
-export function leaveOut({ inputs }: Pick<Metafile, "inputs">, app: App, kept: readonly string[]): string[] {
+function leaveOut({ inputs }: Pick<Metafile, "inputs">, app: App, kept: readonly string[]): string[] {
   const loads = new Map<string, string[]>();
   for (const [status, handler] of Object.entries(app.handlers)) {
     if (typeof handler === "function") continue;

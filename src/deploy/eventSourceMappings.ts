@@ -1,4 +1,4 @@
-import { accountConcurrencyDefault, batchMax, concurrencyMin } from "../backend/aws/quotas.ts";
+import { accountConcurrencyDefault, batchMax, concurrencyDefault, concurrencyMin } from "../backend/aws/quotas.ts";
 import { CauceError } from "../core/errors.ts";
 import { type AnyWorkflow, handledStatus, handledStatuses } from "../core/workflow.ts";
 
@@ -17,8 +17,6 @@ export interface SourcePlan extends MappingLimits {
   readonly function: string;
 }
 
-/** The `concurrency` of a status that sets none: the AWS backend's default. */
-export const concurrencyDefault = 100;
 /** The share of the account's concurrency that is left to requests and the sweep, so that long queues do not stop intake. */
 const shareOfRequests = 0.25;
 

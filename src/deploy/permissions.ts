@@ -6,7 +6,7 @@ import type { FunctionPlan, FunctionRole, PodPlan, PodRole } from "./topology.ts
 /** What a process calls: the table, its index, the topic, the queues of the statuses that it serves, or all queues. */
 export type GrantTarget = "table" | "index" | "topic" | "queues" | "allQueues";
 
-export interface Grant {
+interface Grant {
   readonly target: GrantTarget;
   readonly actions: readonly string[];
 }

@@ -1,5 +1,6 @@
 import { resourceNames } from "../backend/aws/names.ts";
 import {
+  concurrencyDefault,
   concurrencyMax,
   concurrencyMin,
   functionNameLengthMax,
@@ -23,7 +24,7 @@ import {
   timeoutSecondsOf,
 } from "../core/workflow.ts";
 import type { Duty } from "../node/settings.ts";
-import { concurrencyDefault, type MappingLimits, mappingLimits, type SourcePlan } from "./eventSourceMappings.ts";
+import { type MappingLimits, mappingLimits, type SourcePlan } from "./eventSourceMappings.ts";
 
 /** How a workflow is laid out on AWS. */
 export interface TopologyOptions {
@@ -39,8 +40,8 @@ export interface TopologyOptions {
   readonly accountConcurrency?: number | undefined;
 }
 
-export type Processors = "shared" | "per-status";
-export type Compute = "lambda" | "kubernetes";
+type Processors = "shared" | "per-status";
+type Compute = "lambda" | "kubernetes";
 
 /** Everything that one workflow needs in one stage, as plain data. It is rendered, compared and emulated. */
 export interface Topology {
@@ -65,7 +66,7 @@ export interface Topology {
   readonly sweepEverySeconds: number;
 }
 
-export interface QueuePlan {
+interface QueuePlan {
   readonly status: string;
   readonly name: string;
   readonly deadLetters: string;
@@ -76,7 +77,7 @@ export interface QueuePlan {
   readonly filter: { readonly status: readonly string[] };
 }
 
-export interface UnroutedPlan {
+interface UnroutedPlan {
   readonly name: string;
   readonly filter: { readonly status: readonly [{ readonly "anything-but": readonly string[] }] };
 }
@@ -85,7 +86,7 @@ export interface UnroutedPlan {
  * A kind of process of a deployment. The functions, their event source mappings and the roles of pods follow from these
  * plans.
  */
-export interface ProcessPlan {
+interface ProcessPlan {
   readonly name: string;
   /** To serve the API, to work on orders, or to maintain the store: sweep it and remove old orders. */
   readonly duty: Duty;

@@ -9,7 +9,7 @@ import type { Observer } from "./context.ts";
 import { createEngine, type EngineOptions } from "./createEngine.ts";
 import type { Engine } from "./engine.ts";
 
-export interface OpenOptions<B extends LocatedBackend>
+interface OpenOptions<B extends LocatedBackend>
   extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor"> {
   /** What `implement` returned, one or several with different workflow names. */
   readonly apps: App | readonly App[];

@@ -26,12 +26,12 @@ function entryOf(visit: Visit): HistoryEntry {
   };
 }
 
-export function failureOf(failure: Failure | null): Order["failure"] {
+function failureOf(failure: Failure | null): Order["failure"] {
   return failure === null ? null : { ...failure, at: iso(failure.at) };
 }
 
 /** Shows the visits, the current one last. */
-export function historyOf(order: StoredOrder): HistoryEntry[] {
+function historyOf(order: StoredOrder): HistoryEntry[] {
   return [...order.past.map(entryOf), entryOf(currentVisit(order))];
 }
 

@@ -6,7 +6,7 @@ import { textOf } from "./log.ts";
 import type { StatusContext } from "./runHandler.ts";
 
 /** Whether the store takes writes, as far as the last ones have shown. */
-export interface StoreHealth {
+interface StoreHealth {
   /** The same backend. Each of its writes shows whether the store takes writes. */
   readonly healthChecked: Backend;
   /**

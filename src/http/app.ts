@@ -31,7 +31,7 @@ export interface HttpAppOptions {
   readonly ready: () => boolean;
 }
 
-export interface HttpEnv {
+interface HttpEnv {
   readonly Bindings: ServerBindings;
 }
 
@@ -192,7 +192,7 @@ function refuseTwins(names: readonly string[]): void {
  * `/orders/:id`; hono would send every request to its slow router. A fixed path has one handler, so the app can have no
  * middleware. A fixed path matches no pattern, whatever the method: `retry` is no order's id.
  */
-export function fixedFirstRouter<T>(): Router<T> {
+function fixedFirstRouter<T>(): Router<T> {
   const fixed = new Map<string, Map<string, Result<T>>>();
   const paths = new Set<string>();
   const patterns = new TrieRouter<T>();

@@ -53,7 +53,7 @@ function bearerOf(authorization: string | null): string | undefined {
 }
 
 /** An API key as a server keeps it: its hash, never the key itself. */
-export interface StoredKey {
+interface StoredKey {
   /** The name of its owner: 1 to 64 letters, digits and `. _ @ -`. */
   readonly name: string;
   readonly role: Role;
@@ -70,7 +70,7 @@ export const keyNamePattern = /^[\w.@-]{1,64}$/;
 export const keyNameMeaning = "1 to 64 letters, digits and . _ @ -";
 
 /** Every key begins with this, so that a search for leaked secrets finds it. */
-export const keyPrefix = "cauce_";
+const keyPrefix = "cauce_";
 
 /** Makes a random 256-bit key. Show `key` once, and keep only `sha256`. */
 export function createKey(): { key: string; sha256: string } {
@@ -119,7 +119,7 @@ export function parseKeyLines(text: string, where: string): StoredKey[] {
 }
 
 /** Throws `keys_invalid` unless the key is one that a server can use. */
-export function checkKey(key: { name: string; role: string; sha256: string }, at: string): asserts key is StoredKey {
+function checkKey(key: { name: string; role: string; sha256: string }, at: string): asserts key is StoredKey {
   if (!keyNamePattern.test(key.name)) throw invalid(at, `the name must be ${keyNameMeaning}`);
   if (!roles.some((role) => role === key.role)) {
     throw invalid(at, `the role of "${key.name}" must be one of ${roles.join(", ")}`);

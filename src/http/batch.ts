@@ -6,7 +6,7 @@ import type { Who } from "../engine/engine.ts";
 import { notUtf8, parseText, tooLarge } from "./body.ts";
 import { errorFields, httpStatusOf, oneLine, type ProblemFields, refusalFields } from "./problem.ts";
 
-export interface BatchOptions {
+interface BatchOptions {
   /** Runs the operation `place`. */
   readonly place: Run;
   readonly who: Who;
@@ -82,7 +82,7 @@ function envelopeOf(value: unknown): { data: unknown; idempotencyKey: string | u
 }
 
 /** One line of a body, or the error that it cannot be read with. */
-export interface Line {
+interface Line {
   /** The line's number from 1. Empty lines are counted and left out. */
   readonly number: number;
   readonly text: string | CauceError;
@@ -94,7 +94,7 @@ const newline = 0x0a;
  * Reads the lines of a body in groups: the lines that end in one chunk. It never holds more than one line of the largest
  * size and one chunk. It ends without an error if the client hangs up, since no client is left to read one.
  */
-export async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: number): AsyncGenerator<Line[]> {
+async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: number): AsyncGenerator<Line[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let number = 0;
   let started: Uint8Array[] = [];

@@ -60,7 +60,7 @@ const retryAfterSeconds: Partial<Record<HttpErrorCode, number>> = {
   too_many_readers: 10,
 };
 
-export interface ProblemOptions {
+interface ProblemOptions {
   /** The path and message of each fault. */
   readonly errors?: readonly Fault[] | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;

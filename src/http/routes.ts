@@ -11,7 +11,7 @@ import { problem, refusalProblem } from "./problem.ts";
 import { type OwnPath, ownRoutes, requestIdPattern } from "./requests.ts";
 
 /** What a route knows of a request besides the request itself. */
-export interface RouteContext {
+interface RouteContext {
   /** The value of the path's parameter; empty where it has none. */
   readonly parameter: string;
   readonly server: ServerBindings;
@@ -28,7 +28,7 @@ export interface Route {
   handle(request: Request, context: RouteContext): Promise<Response> | Response;
 }
 
-export interface RouteOptions {
+interface RouteOptions {
   readonly basePath: string;
   readonly body: BodyReader;
   readonly bodyBytesMax: number;

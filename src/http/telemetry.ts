@@ -68,13 +68,13 @@ function statsOf({ meters }: Telemetry, minutes: number) {
     .map(([at, workflows]) => ({ at: new Date(at).toISOString(), workflows }));
 }
 
-export interface EventFilter {
+interface EventFilter {
   readonly workflow?: string | undefined;
   readonly status?: string | undefined;
   readonly order?: string | undefined;
 }
 
-export interface EventStreamOptions {
+interface EventStreamOptions {
   readonly events: Events;
   readonly filter: EventFilter;
   /** The `Last-Event-ID` that the reader sent. */
@@ -95,7 +95,7 @@ const reconnectMilliseconds = 2_000;
  * Makes a stream of transitions as server-sent events. The reader pulls: while a reader does not read, nothing is written
  * or kept for it. When it reads again, it is told how many events it missed.
  */
-export function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
+function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
   const { events, filter, lastEventId, clock, onBegin, onEnd } = options;
   const encoder = new TextEncoder();
   events.open();

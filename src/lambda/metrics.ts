@@ -18,7 +18,7 @@ export const units = {
 export type Metric = keyof typeof units;
 
 /** What a metric is of: a workflow, or one status of a workflow. */
-export interface Subject {
+interface Subject {
   readonly workflow: string;
   readonly status?: string;
 }

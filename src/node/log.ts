@@ -3,7 +3,7 @@ import type { Log } from "../core/handlers.ts";
 import { onProcess } from "./server.ts";
 import type { LogLevel } from "./settings.ts";
 
-export interface OpenLog extends Log {
+interface OpenLog extends Log {
   /** Resolves once everything is written, in its order. */
   close(): Promise<void>;
 }

@@ -248,7 +248,7 @@ function createBodies({ seconds }: { seconds: number }) {
  * Answers bytes that Node could not read as a request (`clientError` of its server), and closes the connection. Node's
  * own answer has no body, and clients branch on the code of a problem.
  */
-export function answerUnreadable(error: { readonly code?: string | undefined }, stream: Duplex): void {
+function answerUnreadable(error: { readonly code?: string | undefined }, stream: Duplex): void {
   const socket = stream as Socket & { _httpMessage?: { headersSent: boolean } | null };
   // Once an answer has begun, bytes that follow belong to no request that could be answered.
   if (!socket.writable || error.code === "ECONNRESET" || socket._httpMessage?.headersSent) {
@@ -259,7 +259,7 @@ export function answerUnreadable(error: { readonly code?: string | undefined }, 
 }
 
 /** Writes the last answer of a connection straight to its socket, for requests that have no response object. */
-export function endWithProblem(socket: Socket, code: HttpErrorCode, detail: string): void {
+function endWithProblem(socket: Socket, code: HttpErrorCode, detail: string): void {
   const problem = problemBody(code, detail);
   const body = JSON.stringify(problem);
   const head = [
@@ -273,7 +273,7 @@ export function endWithProblem(socket: Socket, code: HttpErrorCode, detail: stri
 }
 
 /** Answers a request whose Host and path make no address, such as `Host: a b`. The adapter's own answer has no body. */
-export function addressProblem(error: unknown): Response {
+function addressProblem(error: unknown): Response {
   if (!(error instanceof RequestError)) return errorProblem(error).response;
   return problem("invalid_request", "the header Host and the path make no address; send both as in a URL", {
     headers: { Connection: "close" },

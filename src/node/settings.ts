@@ -53,7 +53,7 @@ export interface Setting {
 export type Rows = Readonly<Record<string, Setting>>;
 
 /** A log writes the lines of its own level and of the levels after it. */
-export const logLevels = ["info", "warn", "error", "silent"] as const;
+const logLevels = ["info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 const name = /^[a-z][A-Za-z0-9]{0,39}$/;

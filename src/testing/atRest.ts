@@ -4,7 +4,7 @@ import { type AnyWorkflow, handledStatus, handledStatuses } from "../core/workfl
 import type { FakeClock } from "./fakeClock.ts";
 
 /** A delivery that a handler has. */
-export interface InHand {
+interface InHand {
   readonly delivery: Delivery;
   /** The handler has taken longer than `patienceSeconds`: it waits for time to pass, or for ever. */
   isStuck: boolean;

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Option } from "commander";
+import { accountConcurrencyDefault } from "../../src/backend/aws/quotas.ts";
 import { createProgram } from "../../src/cli/main.ts";
 import { cauceVariables, type Flags, nearest, parseAs, readSettings } from "../../src/node/readSettings.ts";
 import {
@@ -215,6 +216,10 @@ describe("the settings", () => {
     for (const { takes, default: fallback, variable } of all) {
       if (fallback !== undefined) assert.doesNotThrow(() => parseAs(takes, fallback, variable), fallback);
     }
+  });
+
+  it("take AWS's own default for the functions that an account runs at once", () => {
+    assert.equal(settings.accountConcurrency.default, String(accountConcurrencyDefault));
   });
 
   it("name a variable after its flag", () => {

@@ -12,7 +12,7 @@ import { acceptFromEventSource, giveBack, settle } from "./queue/deliveries.ts";
 import type { Lease } from "./queue/inFlight.ts";
 import { openQueues } from "./queue/queue.ts";
 import { createReceiver } from "./queue/receive.ts";
-import { concurrencyMax, concurrencyMin, dataBytesMax, visibilitySecondsMax } from "./quotas.ts";
+import { concurrencyDefault, concurrencyMax, concurrencyMin, dataBytesMax, visibilitySecondsMax } from "./quotas.ts";
 import { type AwsOptions, openTableContext, orderKey } from "./table.ts";
 
 export interface AwsBackend extends LocatedBackend {
@@ -98,6 +98,6 @@ function limitsOf(sweepSeconds: number): Limits {
     sweepSeconds,
     timingSeconds: sweepSeconds,
     longestWaitSeconds: Number.POSITIVE_INFINITY,
-    concurrency: { least: concurrencyMin, most: concurrencyMax, default: 100 },
+    concurrency: { least: concurrencyMin, most: concurrencyMax, default: concurrencyDefault },
   };
 }

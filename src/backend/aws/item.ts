@@ -179,7 +179,7 @@ export function partsOf(item: Item): Readonly<Record<"dataPart" | "resultsPart" 
 }
 
 /** The texts of an order's large fields; undefined for a field that stands in the order's own item. */
-export interface LargeFields {
+interface LargeFields {
   readonly data?: string | undefined;
   readonly results?: string | undefined;
   readonly extras?: string | undefined;
@@ -261,7 +261,7 @@ export function hexOf(item: Item, name: string): string | null {
 }
 
 /** The sort key of an order in the index: by the time of placing, then by id. It never changes. */
-export function sortOf({ createdAt, id }: Pick<StoredOrder, "createdAt" | "id">): string {
+function sortOf({ createdAt, id }: Pick<StoredOrder, "createdAt" | "id">): string {
   return `${sortBefore(createdAt)}${id}`;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Limits that AWS sets, each with the page of AWS's documentation that states it (as of November 2026). This file
- * imports nothing, so `cauce synth` can read the numbers where no AWS SDK is installed.
+ * Limits that AWS sets, each with the page of AWS's documentation that states it (as of November 2026), and the default
+ * that Cauce sets within them. This file imports nothing, so `cauce synth` can read the numbers where no AWS SDK is
+ * installed.
  */
 
 /** How long a received message may stay hidden, in seconds: 12 hours from the receive. SQS, "Message quotas". */
@@ -28,13 +29,17 @@ export const inValuesMax = 100;
 /** An event source mapping of a queue runs 2 to 1,000 invocations at once. Lambda, `ScalingConfig`, `MaximumConcurrency`. */
 export const concurrencyMin = 2;
 export const concurrencyMax = 1_000;
+/** The `concurrency` of a status that sets none. Cauce's own choice, not AWS's. */
+export const concurrencyDefault = 100;
 /** How many functions an account runs at once in a Region, unless AWS changed it for the account. Lambda, "Quotas". */
 export const accountConcurrencyDefault = 1_000;
 /** How long a function runs, in seconds. Lambda, "Quotas". */
 export const functionSecondsMax = 900;
 /** How many characters the name of a function has. Lambda, `CreateFunction`. */
 export const functionNameLengthMax = 64;
-/** How many bytes a request's body may have: payloads end at 6 MB, and base64 makes a body a third longer. Lambda, "Quotas". */
+/** How many bytes the payload of an invocation has: 6 MiB. Lambda, "Quotas". */
+export const payloadBytesMax = 6_291_456;
+/** How many bytes a request's body may have: base64 makes the body a third longer in its payload of 6 MiB. */
 export const requestBytesMax = 4_194_304;
 /** How long an HTTP API waits for its function, in seconds. API Gateway, "Quotas for HTTP APIs". */
 export const httpApiSecondsMax = 30;

@@ -39,7 +39,7 @@ interface Queue {
   readonly receivers: Set<Receiver>;
 }
 
-export type Queues = ReturnType<typeof createQueues>;
+type Queues = ReturnType<typeof createQueues>;
 
 export function createQueues(clock: Clock, delivery: DeliveryMode) {
   const queues = {

@@ -5,7 +5,7 @@ import { CauceError } from "../../core/errors.ts";
 import { readMeta } from "./schema.ts";
 import { storeFault } from "./storeFiles.ts";
 
-export interface BackupOptions {
+interface BackupOptions {
   /** The directory that holds the data. */
   readonly directory: string;
   readonly workflow: string;

@@ -22,7 +22,8 @@ export function query<Row extends readonly SQLOutputValue[]>(db: DatabaseSync, s
   const statement = db.prepare(sql);
   statement.setReturnArrays(true);
   // Node's types know rows as objects alone.
-  return statement as unknown as Query<Row>;
+  const rows: Query<unknown> = statement;
+  return rows as Query<Row>;
 }
 
 /**
@@ -136,7 +137,7 @@ export function readMeta(db: DatabaseSync, name: string): string | undefined {
   return (db.prepare("SELECT value FROM meta WHERE name = ?").get(name) as { value: string } | undefined)?.value;
 }
 
-export function writeMeta(db: DatabaseSync, name: string, value: string): void {
+function writeMeta(db: DatabaseSync, name: string, value: string): void {
   db.prepare("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value").run(name, value);
 }
 

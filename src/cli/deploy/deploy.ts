@@ -8,7 +8,7 @@ import { confirmed } from "../remote/changing.ts";
 import { refuseDeployment } from "./deployed.ts";
 import { assemble, findCdk, runCdk } from "./synth.ts";
 
-export interface DeployOptions {
+interface DeployOptions {
   readonly output: Output;
   /** Whether to go on if orders would be stranded or messages deleted. */
   readonly force: boolean;

@@ -78,7 +78,7 @@ function isOwn(name: string, names: ReadonlySet<string>, workflow: string, stage
 }
 
 /** What an account holds of one workflow in one stage. */
-export interface Deployed {
+interface Deployed {
   readonly depths: readonly OpenOrders[];
   /** The messages are those that wait, are in flight or are delayed; SQS counts roughly. */
   readonly queues: readonly { readonly name: string; readonly messages: number }[];

@@ -50,7 +50,7 @@ function accessOf(settings: Settings<"stack">): ApiKeys | undefined {
 }
 
 /** Says what the templates would make, by name. */
-export function summary({ stacks }: Assembly): string {
+function summary({ stacks }: Assembly): string {
   const lines = stacks.flatMap(({ name, topology, templateFile }) => {
     const [runs, running] =
       topology.compute === "kubernetes"

@@ -18,7 +18,7 @@ const visible = (queue: Queue) => queue.metricApproximateNumberOfMessagesVisible
 const oldest = (queue: Queue) => queue.metricApproximateAgeOfOldestMessage(max);
 const inFlight = (queue: Queue) => queue.metricApproximateNumberOfMessagesNotVisible(max);
 
-export interface Monitored extends Pick<StackResources, "topology" | "messaging"> {
+interface Monitored extends Pick<StackResources, "topology" | "messaging"> {
   readonly functions: ReadonlyMap<string, Lambda>;
   /** The topic that the alarms tell. */
   readonly alarmTopicArn: string | undefined;

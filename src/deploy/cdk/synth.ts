@@ -23,7 +23,7 @@ export interface Assembly {
   readonly stacks: readonly AssembledStack[];
 }
 
-export interface AssembledStack {
+interface AssembledStack {
   /** `orders-dev` */
   readonly name: string;
   readonly workflow: AnyWorkflow;

@@ -1,4 +1,5 @@
 import type { Message, SQSClient } from "@aws-sdk/client-sqs";
+import { batchMax } from "../../backend/aws/quotas.ts";
 import type { Peers } from "../services/emulators.ts";
 import { type AwsProxy, inProcess } from "../services/proxy.ts";
 import { nameOfArn, region } from "../template/references.ts";
@@ -27,8 +28,6 @@ export interface EventSource {
 const waitSeconds = 20;
 /** Messages that the disorder holds back must not wait for new messages. */
 const waitSecondsInDisorder = 1;
-/** SQS gives at most 10 messages to one receive. */
-const receiveMax = 10;
 const pauseMilliseconds = 1_000;
 
 /**
@@ -103,7 +102,7 @@ function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSi
     async receive(max: number, seconds: number): Promise<SourceRecord[]> {
       const command = new sqs.ReceiveMessageCommand({
         QueueUrl: queueUrl,
-        MaxNumberOfMessages: Math.min(receiveMax, max),
+        MaxNumberOfMessages: Math.min(batchMax, max),
         WaitTimeSeconds: seconds,
         MessageSystemAttributeNames: ["All"],
         MessageAttributeNames: ["All"],
@@ -112,9 +111,9 @@ function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSi
       return Messages.map((message) => makeRecord(message, source.queueArn));
     },
     async remove(records: readonly SourceRecord[]): Promise<void> {
-      for (let start = 0; start < records.length; start += receiveMax) {
+      for (let start = 0; start < records.length; start += batchMax) {
         const Entries = records
-          .slice(start, start + receiveMax)
+          .slice(start, start + batchMax)
           .map(({ receiptHandle }, index) => ({ Id: String(index), ReceiptHandle: receiptHandle }));
         await client.send(new sqs.DeleteMessageBatchCommand({ QueueUrl: queueUrl, Entries }));
       }

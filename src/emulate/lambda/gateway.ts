@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { httpApiSecondsMax, payloadBytesMax } from "../../backend/aws/quotas.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type LocalServer, localHost, serveLocally } from "../localServer.ts";
 import { account } from "../template/references.ts";
@@ -13,11 +14,7 @@ interface GatewayOptions {
   invoke(name: string, event: unknown): Promise<InvocationResult>;
 }
 
-/** An HTTP API waits at most 30 s for its function. */
-const answerSeconds = 30;
 const graceMilliseconds = 1_000;
-/** Lambda's limit for the payload of an invocation: 6 MiB. */
-const bodyBytesMax = 6_291_456;
 /** The content types that API Gateway hands over as text. It encodes every other body as base64. */
 const textual = /^(text\/|application\/(json|javascript|xml|x-www-form-urlencoded|[\w.-]+\+(json|xml)|x-ndjson)\b)/;
 
@@ -32,7 +29,7 @@ export async function startGateway({ api, port, clock, invoke }: GatewayOptions)
       api.routes.find(({ key }) => key === "$default");
     if (route === undefined) return message(outgoing, 404, "Not Found");
     const late = Promise.withResolvers<undefined>();
-    const cancel = clock.at(clock.now() + answerSeconds * 1_000, () => late.resolve(undefined));
+    const cancel = clock.at(clock.now() + httpApiSecondsMax * 1_000, () => late.resolve(undefined));
     const event = makeEvent(incoming, body, route.key, api);
     const result = await Promise.race([invoke(route.function, event), late.promise]);
     cancel();
@@ -117,7 +114,7 @@ async function readAll(incoming: IncomingMessage): Promise<Buffer | undefined> {
   let bytes = 0;
   for await (const chunk of incoming) {
     bytes += (chunk as Buffer).byteLength;
-    if (bytes <= bodyBytesMax) chunks.push(chunk as Buffer);
+    if (bytes <= payloadBytesMax) chunks.push(chunk as Buffer);
   }
-  return bytes <= bodyBytesMax ? Buffer.concat(chunks) : undefined;
+  return bytes <= payloadBytesMax ? Buffer.concat(chunks) : undefined;
 }

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { batchMax, receivesMax } from "../../backend/aws/quotas.ts";
 import { bundleFile } from "../../deploy/topology.ts";
 import { invalid } from "./intrinsics.ts";
 import { nameOfArn } from "./references.ts";
@@ -12,7 +13,6 @@ import type {
   SubscriptionResource,
 } from "./stack.ts";
 
-const fifoBatchMax = 10;
 const fifoEnd = ".fifo";
 
 /**
@@ -64,12 +64,12 @@ function checkKind({ id, name, fifo }: Pick<QueueResource, "id" | "name" | "fifo
 
 function checkRedrive({ id, fifo, redrive }: QueueResource, { queues }: Targets): void {
   if (redrive === undefined) return;
-  const { deadLettersArn, receivesMax } = redrive;
+  const { deadLettersArn, receivesMax: count } = redrive;
   const target = queues.find(({ arn }) => arn === deadLettersArn);
   check(target, id, `its dead letters go to ${nameOfArn(deadLettersArn)}, which is not there`);
   check(target.fifo === fifo, id, `its dead letters go to ${target.name}; both must be FIFO, or both standard`);
-  const isCount = Number.isInteger(receivesMax) && receivesMax >= 1 && receivesMax <= 1_000;
-  check(isCount, id, `its maxReceiveCount is ${receivesMax}; it must be from 1 to 1000`);
+  const isCount = Number.isInteger(count) && count >= 1 && count <= receivesMax;
+  check(isCount, id, `its maxReceiveCount is ${count}; it must be from 1 to ${receivesMax}`);
 }
 
 function checkSubscription(subscription: SubscriptionResource, { topics, queues }: Targets): void {
@@ -146,10 +146,14 @@ function checkSource(source: SourceResource, { queues, functions }: Targets): vo
     id,
     `${queue.name} hides messages for ${queue.visibilitySeconds} s, and ${name} may run for ${called.timeoutSeconds} s; the queue must hide them as long`,
   );
-  const isBatch = !queue.fifo || batchSize <= fifoBatchMax;
-  check(isBatch, id, `its batch size is ${batchSize}, and a FIFO queue's is ${fifoBatchMax} at most`);
+  const isBatch = !queue.fifo || batchSize <= batchMax;
+  check(isBatch, id, `its batch size is ${batchSize}, and a FIFO queue's is ${batchMax} at most`);
   check(!queue.fifo || windowSeconds <= 0, id, "a FIFO queue has no batching window");
-  const hasWindow = batchSize <= 10 || windowSeconds !== 0;
-  check(hasWindow, id, `its batch size is ${batchSize}, and above 10 it needs a batching window of a second or more`);
+  const hasWindow = batchSize <= batchMax || windowSeconds !== 0;
+  check(
+    hasWindow,
+    id,
+    `its batch size is ${batchSize}, and above ${batchMax} it needs a batching window of a second or more`,
+  );
   check(partial, id, "it lacks ReportBatchItemFailures, so Lambda would delete messages that are not done");
 }

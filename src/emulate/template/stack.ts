@@ -1,3 +1,4 @@
+import { concurrencyMax } from "../../backend/aws/quotas.ts";
 import type { Template } from "./assembly.ts";
 import { invalid, resolveValue, type Value } from "./intrinsics.ts";
 import { arnOf, createReferences, type Endpoints, nameOfArn } from "./references.ts";
@@ -170,7 +171,7 @@ function readSource(resource: Resolved) {
     batchSize: number(resource, "BatchSize", 10),
     windowSeconds: number(resource, "MaximumBatchingWindowInSeconds", 0),
     /** The most invocations that run at once. */
-    concurrencyMax: Number(MaximumConcurrency ?? 1_000),
+    concurrencyMax: Number(MaximumConcurrency ?? concurrencyMax),
     /** Whether the function's response names the failed messages of a batch. */
     partial: (FunctionResponseTypes as readonly string[]).includes("ReportBatchItemFailures"),
   };

@@ -2,7 +2,7 @@ import { sleep } from "../../core/clock.ts";
 import type { EngineContext } from "../context.ts";
 
 /** Every chore, in the order in which a workflow's chores run. */
-export const choreNames = ["sweep", "retention"] as const;
+const choreNames = ["sweep", "retention"] as const;
 export type ChoreName = (typeof choreNames)[number];
 
 /** Work on a workflow's store that neither a request nor a delivery sets off. */
@@ -19,7 +19,7 @@ export interface Chore {
 }
 
 /** How one run of a chore goes on. */
-export interface Turn {
+interface Turn {
   /** Asked between two steps: false ends the run. */
   goOn(): boolean;
   /** Leaves the store to other calls between two steps. Resolves at once where the run has a time limit. */

@@ -18,7 +18,7 @@ interface StatusCounts {
 }
 
 /** The counts of one status since the start. */
-export interface StatusTotals extends StatusCounts {
+interface StatusTotals extends StatusCounts {
   /** Orders that stand in the status now. */
   depth: number;
   /** Transitions from here, by the status that they lead to. */
@@ -26,7 +26,7 @@ export interface StatusTotals extends StatusCounts {
 }
 
 /** The counts of one status in one minute. `depth`: the orders that stood in it at the end of the minute. */
-export interface StatusMinute extends Readonly<Pick<StatusTotals, "entered" | "left" | "depth">> {
+interface StatusMinute extends Readonly<Pick<StatusTotals, "entered" | "left" | "depth">> {
   readonly status: string;
   /** How long the orders that left the status stood in it; null where none left it. */
   readonly timeInStatusP50Seconds: number | null;

@@ -6,7 +6,7 @@ import type { Observer } from "../context.ts";
 import { createHistogram, createMeter, type Histogram, type Meter, observe } from "./meter.ts";
 
 /** What a store told of its transactions: how long each took to be on disk, and how many operations it had. */
-export interface StoreTotals {
+interface StoreTotals {
   readonly milliseconds: Histogram;
   readonly operations: Histogram;
 }
@@ -178,14 +178,14 @@ function createRing(window: number) {
   const numbers = new Uint32Array(window * 5);
   // The ring holds indices of names. There are few names: those of the workflows and their statuses.
   const names: (string | null)[] = [null];
-  const places = new Map<string, number>();
-  const placeOf = (name: string): number => {
-    let place = places.get(name);
-    if (place === undefined) {
-      place = names.push(name) - 1;
-      places.set(name, place);
+  const indexes = new Map<string, number>();
+  const indexOf = (name: string): number => {
+    let index = indexes.get(name);
+    if (index === undefined) {
+      index = names.push(name) - 1;
+      indexes.set(name, index);
     }
-    return place;
+    return index;
   };
 
   return {
@@ -200,9 +200,9 @@ function createRing(window: number) {
       const at = slot * 5;
       numbers[at] = visit;
       numbers[at + 1] = version;
-      numbers[at + 2] = placeOf(status);
-      numbers[at + 3] = from === null ? 0 : placeOf(from);
-      numbers[at + 4] = placeOf(workflow);
+      numbers[at + 2] = indexOf(status);
+      numbers[at + 3] = from === null ? 0 : indexOf(from);
+      numbers[at + 4] = indexOf(workflow);
     },
     read(slot: number): Omit<TransitionEvent, "number"> {
       const at = slot * 5;

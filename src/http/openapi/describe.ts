@@ -7,7 +7,7 @@ import { httpStatusOf, isHttpErrorCode } from "../problem.ts";
 import { inlineSchema, type JsonSchema, meaningOf, refTo } from "./components.ts";
 
 /** A response as the document shows it. */
-export interface ResponseDescription {
+interface ResponseDescription {
   readonly description: string;
   readonly headers?: object;
   readonly content?: Content;

@@ -15,7 +15,7 @@ import {
 import { type Content, json, operationOf, type RouteDescription, type Share } from "./describe.ts";
 import { putWorkflowSchemas, type WorkflowSchemas } from "./workflowSchemas.ts";
 
-export interface DocumentOptions {
+interface DocumentOptions {
   readonly workflows: readonly AnyWorkflow[];
   /** The operations of each workflow. */
   readonly operations: readonly Operation[];
@@ -181,14 +181,14 @@ const location = {
 };
 
 /** Describes the routes of one workflow. The batch's stands beside placing. */
-export function workflowRoutes(operations: readonly Operation[], workflow: WorkflowSchemas): RouteDescription[] {
+function workflowRoutes(operations: readonly Operation[], workflow: WorkflowSchemas): RouteDescription[] {
   return operations
     .filter(({ scope }) => scope === undefined)
     .flatMap((each) => [routeOf(each, workflow), ...(each.name === "place" ? [batchOf(workflow)] : [])]);
 }
 
 /** Describes the routes that answer for all workflows at once. */
-export function allWorkflowsRoutes(operations: readonly Operation[], components: Components): RouteDescription[] {
+function allWorkflowsRoutes(operations: readonly Operation[], components: Components): RouteDescription[] {
   return operations
     .filter(({ scope }) => scope === "server")
     .map((operation) => {

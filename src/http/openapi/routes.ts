@@ -2,7 +2,7 @@ import type { BoundWorkflow } from "../../api/around.ts";
 import { ownRoute, type Route } from "../routes.ts";
 import { openApiDocument } from "./document.ts";
 
-export interface ReferenceOptions {
+interface ReferenceOptions {
   readonly bound: readonly BoundWorkflow[];
   readonly basePath: string;
   /** Whether the server asks for API keys. */

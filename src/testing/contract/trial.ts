@@ -75,14 +75,14 @@ export interface Trial {
   settlesInTime<T>(what: string, promise: Promise<T>): Promise<T>;
 }
 
-export interface Within {
+interface Within {
   /** Milliseconds since 1970. */
   readonly notBefore: number;
   /** The latest time, plus the accuracy of the backend's timing. Default: `notBefore`. */
   readonly by?: number;
 }
 
-export interface TrialOptions extends Pick<Trial, "delivery" | "clock" | "timers" | "reopen" | "crash"> {
+interface TrialOptions extends Pick<Trial, "delivery" | "clock" | "timers" | "reopen" | "crash"> {
   /** The backend as it is open now. */
   readonly open: () => LocatedBackend;
   /** Moves a fake clock. Undefined if time passes by itself. */

@@ -96,7 +96,7 @@ export function createDepths(context: AwsContext, { fewMax = pageMax, countMax =
 }
 
 /** What was counted. `all`: nothing was left out, except of rows that are full. */
-export interface CountedRows {
+interface CountedRows {
   readonly rows: readonly DepthRow[];
   readonly all: boolean;
 }
@@ -181,7 +181,7 @@ function emptyRow(kind: DepthRow["kind"], status: string): DepthRow {
   return { kind, status, open: 0, delayed: 0, oldestAt: null, failed: 0 };
 }
 
-export function failureGroups(entries: readonly IndexEntry[]): FailureGroup[] {
+function failureGroups(entries: readonly IndexEntry[]): FailureGroup[] {
   const groups = new Map<string, FailureGroup>();
   for (const { status, failure } of entries) {
     if (failure === null) continue;

@@ -3,7 +3,7 @@ import { decodeIndexEntry, type IndexEntry, type Item, indexName } from "../item
 import type { Table } from "../table.ts";
 
 /** Asks for entries of one partition of the index. */
-export interface IndexQuery {
+interface IndexQuery {
   readonly partition: string;
   /** Newest first. */
   readonly backward?: boolean;

@@ -285,4 +285,4 @@ export function createEntryWriter() {
   };
 }
 
-export type EntryWriter = ReturnType<typeof createEntryWriter>;
+type EntryWriter = ReturnType<typeof createEntryWriter>;

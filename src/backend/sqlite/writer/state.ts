@@ -11,7 +11,7 @@ export interface Writer<Statements> extends State {
   readonly statements: Statements;
 }
 
-export type State = ReturnType<typeof createState>;
+type State = ReturnType<typeof createState>;
 
 /** What the writer counts of one status. */
 export interface StatusQueue {

@@ -86,8 +86,8 @@ function applyBatch(
     const from = createDecoder(ops);
     const unsuccessful: (Unsuccessful & { readonly index: number })[] = [];
     for (let index = 0; !from.done(); index++) {
-      const code = from.number();
-      const each = verbs[code]?.(writer, from, index, code);
+      const code = from.number() as OperationCode;
+      const each = verbs[code](writer, from, index, code);
       if (each !== undefined) unsuccessful.push({ ...each, index });
     }
     leaseReady(writer);
@@ -103,10 +103,14 @@ function applyBatch(
   }
 }
 
+type OperationCode = (typeof op)[keyof typeof op];
 type Verb = (writer: Writer<Statements>, from: Decoder, index: number, code: number) => Unsuccessful | undefined;
 
-/** What is done for each operation, by its code. A function reads the fields of its operation itself. */
-const verbs: Readonly<Record<number, Verb>> = {
+/**
+ * What is done for each operation, by its code. A function reads the fields of its operation itself. So the type asks for
+ * every code: without its function, the rest of a batch could not be read.
+ */
+const verbs: Readonly<Record<OperationCode, Verb>> = {
   [op.place]: place,
   [op.placeWithExtras]: place,
   [op.transition]: commit,
