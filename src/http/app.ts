@@ -10,7 +10,7 @@ import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import { stackTraceOf } from "../engine/log.ts";
 import { type Auth, createGuard, type Guard, open } from "./auth.ts";
-import { createBodyReader, type ServerBindings } from "./body.ts";
+import { bodyBytesMaxDefault, createBodyReader, type ServerBindings } from "./body.ts";
 import { referenceRoutes } from "./openapi/routes.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "./problem.ts";
 import { allWorkflowsRoutes, healthRoutes, type Route, requestIdOf, workflowRoutes } from "./routes.ts";
@@ -40,7 +40,7 @@ export function createApp({
   bound,
   auth,
   basePath = "",
-  bodyBytesMax = 262_144,
+  bodyBytesMax = bodyBytesMaxDefault,
   log,
   telemetry,
   ready,

@@ -22,6 +22,9 @@ export interface BodyReader {
   optional(request: Request, server: ServerBindings, faultCode: ErrorCode): Promise<unknown>;
 }
 
+/** The largest body, in bytes, where no setting says otherwise: 256 KiB. */
+export const bodyBytesMaxDefault = 262_144;
+
 // Schemas, JSON.stringify and hashing recurse. The stack holds more than 1,000 levels, so 256 leave room.
 const depthMax = 256;
 

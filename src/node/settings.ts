@@ -3,6 +3,7 @@
  * help of the command line, the settings of functions and their environment, the checks of `createCauce`, and
  * docs/reference/settings.md follow from this table.
  */
+import { bodyBytesMaxDefault } from "../http/body.ts";
 
 /** What a process of a deployment does. Each function and each pod has one duty. */
 export type Duty = "serve" | "work" | "maintain";
@@ -217,7 +218,7 @@ export const settings = {
     variable: "CAUCE_BODY_BYTES_MAX",
     takes: { from: 1 },
     unit: "bytes",
-    default: "262144",
+    default: String(bodyBytesMaxDefault),
     readers: ["start", "createCauce"],
     meaning: "Largest body that the API takes, in bytes (256 KiB).",
   },
