@@ -55,7 +55,7 @@ Every setting of \`cauce start\` is a flag and a variable. A flag wins over the 
 
 ${table("start")}
 
-\`cauce sweep\` takes ${flags.slice(0, -1).join(", ")} and ${flags.at(-1)} too, and leaves the others alone. A setting that has no meaning with the others is refused: a role other than \`all\`, a stage other than \`dev\` or a topic's ARN on SQLite, statuses without the role \`work\`. Region, credentials and endpoints are the AWS SDK's own variables.
+\`cauce sweep\` takes ${flags.slice(0, -1).join(", ")} and ${flags.at(-1)} too, and leaves the others alone. A setting that has no meaning with the others is refused: a role other than \`all\`, a stage other than \`dev\`, a topic's ARN or a base of queue URLs on SQLite, statuses without the role \`work\`. Region, credentials and endpoints are the AWS SDK's own variables.
 
 ## Of the commands that call a server
 
@@ -71,7 +71,7 @@ ${table("stack")}
 
 ## Of the functions
 
-The functions on AWS read variables alone, which \`cauce deploy\` sets. Each refuses any other variable whose name starts with \`CAUCE_\`.
+The functions on AWS read variables alone, which \`cauce deploy\` sets. Each refuses a variable whose name starts with \`CAUCE_\` and that no function reads.
 
 ${table(...duties)}
 

@@ -135,10 +135,12 @@ export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
       if (isOver) process.exit(128 + constants.signals[signal]);
       // The timer alone is not enough. A process that was held up sees the second of two signals that came together only
       // much later. So after the timer, the event loop takes in once more what has come before the state changes.
+      // The immediate keeps its reference: an event loop does not turn for one without, and the next signal would come
+      // before the state changes.
       const end = () => {
         isOver = true;
       };
-      setTimeout(() => setImmediate(end).unref(), sameSignalMilliseconds).unref();
+      setTimeout(() => setImmediate(end), sameSignalMilliseconds).unref();
       resolve(signal);
     };
     process.on("SIGTERM", onSignal);

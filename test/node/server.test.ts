@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Agent, get, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { describe, it } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { listen, run } from "../../src/node/server.ts";
 
 const host = "127.0.0.1";
@@ -142,5 +144,32 @@ describe("listen", () => {
     await closed;
     const connections = [...answers.matchAll(/^connection: (\S+)\r$/gim)].map(([, value]) => value);
     assert.deepEqual(connections, ["keep-alive", "close"]);
+  });
+});
+
+describe("signalled", () => {
+  it("lets a second signal end a process that has nothing to do, and needs no third one", async (t) => {
+    const server = new URL("../../src/node/server.ts", import.meta.url);
+    const script = `
+      import { signalled } from ${JSON.stringify(server)};
+      setInterval(() => {}, 2 ** 30);
+      const first = signalled();
+      console.log("listens");
+      console.log(await first);`;
+    const child = spawn(process.execPath, ["--conditions=source", "--input-type=module", "--eval", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    t.after(() => child.kill("SIGKILL"));
+    const ended = once(child, "exit");
+    await once(child.stdout, "data");
+    child.kill("SIGTERM");
+    await once(child.stdout, "data");
+    // Within 50 ms of the first, a signal counts as the same.
+    await sleep(1_000);
+    child.kill("SIGINT");
+    // The third signal only ends a process that took no notice of the second.
+    await Promise.race([ended, sleep(5_000, undefined, { ref: false })]);
+    child.kill("SIGTERM");
+    assert.deepEqual(await ended, [130, null]);
   });
 });
