@@ -39,8 +39,8 @@ const other: Readonly<Record<string, z.ZodType>> = {
   "an example that JSON has no word for": z.string().meta({ examples: [1n] }),
 };
 
-/** Puts a schema into each place where a schema may stand. */
-const places: Readonly<Record<string, (schema: z.ZodType) => z.ZodType>> = {
+/** Puts a schema into each position where a schema may stand. */
+const wrappers: Readonly<Record<string, (schema: z.ZodType) => z.ZodType>> = {
   alone: (schema) => schema,
   field: (schema) => z.object({ a: z.string(), b: schema }),
   "optional field": (schema) => z.object({ b: schema.optional() }),
@@ -51,15 +51,15 @@ const places: Readonly<Record<string, (schema: z.ZodType) => z.ZodType>> = {
 };
 
 describe("isPlain", () => {
-  for (const [place, put] of Object.entries(places)) {
+  for (const [position, put] of Object.entries(wrappers)) {
     for (const [what, schema] of Object.entries(plain)) {
-      it(`knows ${what} (${place}), of which zod makes a JSON Schema`, () => {
+      it(`knows ${what} (${position}), of which zod makes a JSON Schema`, () => {
         assert.ok(isPlain(put(schema)));
         assert.doesNotThrow(() => z.toJSONSchema(put(schema)));
       });
     }
     for (const [what, schema] of Object.entries(other)) {
-      it(`leaves ${what} to zod (${place})`, () => assert.ok(!isPlain(put(schema))));
+      it(`leaves ${what} to zod (${position})`, () => assert.ok(!isPlain(put(schema))));
     }
   }
 

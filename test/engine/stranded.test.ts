@@ -29,7 +29,7 @@ const before = workflowOf({
 async function placed(
   t: TestContext,
   { clock, backend }: { clock: FakeClock; backend: LocatedBackend },
-  ...places: readonly string[]
+  ...destinations: readonly string[]
 ): Promise<string[]> {
   const received: AnyHandler = ({ data }) => {
     const { to } = data as { to: string };
@@ -46,7 +46,7 @@ async function placed(
   });
   await engine.start();
   const ids: string[] = [];
-  for (const to of places) {
+  for (const to of destinations) {
     const { id } = await place({ to });
     await until(id, to === "failed" ? isFailed : isIn(to));
     ids.push(id);

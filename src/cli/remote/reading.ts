@@ -144,8 +144,8 @@ export async function queues({ flags, output }: CommandCall): Promise<void> {
   };
   if (flags.watch === undefined) return output.out(await draw());
   const seconds = parseSeconds(flags.watch);
-  const inPlace = output.terminal && !flags.json;
-  const show = inPlace ? redraw(output, `${server.url}, every ${seconds} s; Ctrl+C ends`) : output.out;
+  const redraws = output.terminal && !flags.json;
+  const show = redraws ? redraw(output, `${server.url}, every ${seconds} s; Ctrl+C ends`) : output.out;
   show(await draw());
   for (;;) {
     try {
@@ -159,7 +159,7 @@ export async function queues({ flags, output }: CommandCall): Promise<void> {
       // Watching goes on while the server is away, as when it restarts.
       if (!(error instanceof ClientError && error.code === "unreachable")) throw error;
       const text = `${error.code}: ${error.message}`;
-      if (inPlace) show(`${styled(output, "red", text)}\n`);
+      if (redraws) show(`${styled(output, "red", text)}\n`);
       else output.err(`${text}\n`);
     }
   }

@@ -8,12 +8,12 @@ import { json, type parcels, parcelsApp, problem, served, stub } from "../../cli
 import { temporaryDirectory } from "../support.ts";
 import { run } from "./support.ts";
 
-/** Starts a server whose parcels to these places have failed. */
-async function failing(t: TestContext, ...places: string[]) {
+/** Starts a server whose parcels to these destinations have failed. */
+async function failing(t: TestContext, ...destinations: string[]) {
   const { url, cauce } = await served(t);
   const client = createClient<typeof parcels>({ url: `${url}/parcels` });
   const ids: string[] = [];
-  for (const to of places) {
+  for (const to of destinations) {
     const { order } = await client.place({ to });
     await assert.rejects(client.waitFor(order.id, "sent"), { code: "order_failed" });
     ids.push(order.id);

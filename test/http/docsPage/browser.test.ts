@@ -8,14 +8,14 @@ import { type Cauce, createCauce } from "../../../src/cauce.ts";
 import { createKey } from "../../../src/http/auth.ts";
 import { type Listener, listen } from "../../../src/node/server.ts";
 
-const places = [
+const paths = [
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
-const executablePath = places.find((path) => existsSync(path));
-const skip = executablePath === undefined && `no Chromium or Chrome at ${places.join(", ")}`;
+const executablePath = paths.find((path) => existsSync(path));
+const skip = executablePath === undefined && `no Chromium or Chrome at ${paths.join(", ")}`;
 
 describe("/docs in a browser", { skip }, () => {
   const key = createKey();

@@ -133,9 +133,9 @@ test("a batch that is sent in pieces is stored as far as it was answered", async
           "POST /orders/batch HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\n" +
             `Connection: close\r\nContent-Length: ${body.length}\r\n\r\n`,
         );
-        const places = cuts.map((cut) => Math.floor((cut / 1_000) * body.length)).sort((a, b) => a - b);
+        const offsets = cuts.map((cut) => Math.floor((cut / 1_000) * body.length)).sort((a, b) => a - b);
         let from = 0;
-        for (const to of [...places, body.length]) {
+        for (const to of [...offsets, body.length]) {
           const part = body.subarray(from, to);
           from = to;
           if (part.length > 0) await new Promise<void>((resolve) => socket.write(part, () => resolve()));
