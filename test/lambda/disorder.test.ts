@@ -89,7 +89,7 @@ async function functions(t: TestContext, mode: DeliveryMode, handle: (run: Run) 
     assert.ok("order" in placed);
     return placed.order.id;
   };
-  const standing = async (ids: readonly string[]) =>
+  const stateOf = async (ids: readonly string[]) =>
     (await Promise.all(ids.map(engine.get))).map((order) => [order?.status, order?.attempts]);
   const receive = async (status: Handled, count: number): Promise<SqsRecord[]> => {
     const records: SqsRecord[] = [];
@@ -108,7 +108,7 @@ async function functions(t: TestContext, mode: DeliveryMode, handle: (run: Run) 
       const text = String(line);
       return text.includes(`"${id}"`) && text.includes(`"outcome":"${outcome}"`);
     }).length;
-  return { told, proxy, runs, engine, place, standing, sources, receive, invoke };
+  return { told, proxy, runs, engine, place, stateOf, sources, receive, invoke };
 }
 
 function failedOf({ batchItemFailures }: SqsAnswer): string[] {
@@ -211,24 +211,24 @@ describe("the processing function over queues with copies and disorder", () => {
   });
 
   it("counts one attempt where a failing message is in the event twice", async (t) => {
-    const { told, place, standing, receive, invoke } = await functions(t, "standard", async () => {
+    const { told, place, stateOf, receive, invoke } = await functions(t, "standard", async () => {
       throw new Error("down");
     });
     const id = await place("a", 0);
     const [message] = await receive("received", 1);
     assert.ok(message);
     const answer = await invoke({ Records: [message, { ...message, receiptHandle: randomUUID() }] });
-    assert.deepEqual([failedOf(answer), await standing([id])], [[], [["received", 1]]]);
+    assert.deepEqual([failedOf(answer), await stateOf([id])], [[], [["received", 1]]]);
     assert.equal(told(id, "retried"), 1);
   });
 
   it("drops a message of a visit that is over, and puts off one of a visit that is ahead", async (t) => {
-    const { runs, engine, place, standing, receive, invoke, sources } = await functions(t, "standard");
+    const { runs, engine, place, stateOf, receive, invoke, sources } = await functions(t, "standard");
     const [first, second] = [await place("a", 0), await place("a", 1)];
     const records = await receive("received", 2);
     const of = (id: string) => records.find(({ body }) => JSON.parse(body).id === id) as SqsRecord;
     assert.deepEqual(failedOf(await invoke({ Records: [of(first)] })), []);
-    assert.deepEqual(await standing([first, second]), [
+    assert.deepEqual(await stateOf([first, second]), [
       ["packed", 0],
       ["received", 0],
     ]);
@@ -238,7 +238,7 @@ describe("the processing function over queues with copies and disorder", () => {
     const ahead = record(packed, second, 1);
     const answer = await invoke({ Records: [ahead, packed, record(of(first), first, 0)] });
     assert.deepEqual(failedOf(answer), []);
-    assert.deepEqual(await standing([first, second]), [
+    assert.deepEqual(await stateOf([first, second]), [
       ["sent", 0],
       ["received", 0],
     ]);
@@ -252,12 +252,12 @@ describe("the processing function over queues with copies and disorder", () => {
     assert.ok(again.some(({ messageId }) => messageId !== ahead.messageId));
     const event = { Records: again };
     await sources.packed.settle(event, await invoke(event));
-    assert.deepEqual((await standing([second]))[0]?.[0], "sent");
+    assert.deepEqual((await stateOf([second]))[0]?.[0], "sent");
   });
 
   it("serves a group in turn where its head comes twice and an old message stands in between (fifo)", async (t) => {
     let down = true;
-    const { runs, place, standing, receive, invoke, sources } = await functions(t, "fifo", async ({ number }) => {
+    const { runs, place, stateOf, receive, invoke, sources } = await functions(t, "fifo", async ({ number }) => {
       if (down && number === 2) throw new RetryError({ delaySeconds: 0 });
     });
     const ids: string[] = [];
@@ -277,7 +277,7 @@ describe("the processing function over queues with copies and disorder", () => {
     );
     const numbers = () => runs.filter(({ customer }) => customer === "a").map(({ number }) => number);
     assert.deepEqual(numbers(), [0, 1, 2]);
-    assert.deepEqual(await standing([...ids, other]), [
+    assert.deepEqual(await stateOf([...ids, other]), [
       ["packed", 0],
       ["packed", 0],
       ["received", 1],
