@@ -669,12 +669,12 @@ describe("switching the delivery", () => {
       if (ended === "killed") kill();
       else await first.close();
       const handled: string[] = [];
-      let inHand = 0;
+      let running = 0;
       const packed: AnyHandler = async ({ id }) => {
         handled.push(id);
-        assert.equal(++inHand, 1);
+        assert.equal(++running, 1);
         await new Promise(setImmediate);
-        inHand--;
+        running--;
         return "sent";
       };
       const second = await start(app(base, { packed }, group), { delivery: "fifo" });

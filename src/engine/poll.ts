@@ -18,8 +18,8 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
   const leaseSeconds = leaseSecondsOf(definition);
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
-  let inHand = 0;
-  let onEmptyHands: (() => void) | undefined;
+  let unsettled = 0;
+  let onAllSettled: (() => void) | undefined;
   let free = definition.concurrency ?? backend.limits.concurrency.default;
   let onFree: (() => void) | undefined;
 
@@ -42,8 +42,8 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
       );
     } finally {
       release();
-      inHand--;
-      if (inHand === 0) onEmptyHands?.();
+      unsettled--;
+      if (unsettled === 0) onAllSettled?.();
     }
   };
 
@@ -67,7 +67,7 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
       }
       for (const delivery of deliveries) {
         free--;
-        inHand++;
+        unsettled++;
         void handle(delivery);
       }
       // Handlers that end without waiting give their slots back before this tick, since a tick comes after all
@@ -81,9 +81,9 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
     stopping.abort();
     onFree?.();
     await ended;
-    if (inHand === 0) return;
+    if (unsettled === 0) return;
     await new Promise<void>((resolve) => {
-      onEmptyHands = resolve;
+      onAllSettled = resolve;
     });
   };
   let stopped: Promise<void> | undefined;

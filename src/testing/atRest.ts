@@ -3,8 +3,8 @@ import type { Clock } from "../core/clock.ts";
 import { type AnyWorkflow, handledStatus, handledStatuses } from "../core/workflow.ts";
 import type { FakeClock } from "./fakeClock.ts";
 
-/** A delivery that a handler has. */
-interface InHand {
+/** A delivery that a handler has: its lease. */
+interface HandlerLease {
   readonly delivery: Delivery;
   /** The handler has taken longer than `patienceSeconds`: it waits for time to pass, or for ever. */
   isStuck: boolean;
@@ -17,14 +17,14 @@ export interface AtRest {
   /** The clock for the engine. */
   readonly clock: Clock;
   /** By the receipts of the deliveries. */
-  readonly inHand: ReadonlyMap<string, InHand>;
+  readonly leases: ReadonlyMap<string, HandlerLease>;
   /** Resolves once nothing more happens without time passing. Rejects with the error of `end`. */
   rest(): Promise<void>;
   /**
    * Resolves once every delivery that was handed out is consumed, settled or stuck. Works while an engine stops, too.
    */
-  handsAtRest(): Promise<void>;
-  /** Rejects every call of `rest` and `handsAtRest` that waits, and all later ones. */
+  handlersAtRest(): Promise<void>;
+  /** Rejects every call of `rest` and `handlersAtRest` that waits, and all later ones. */
   end(error: Error): void;
 }
 
@@ -40,39 +40,39 @@ export function createAtRest(
   patienceSeconds: number,
 ): AtRest {
   const receiving = new Set<string>();
-  const inHand = new Map<string, InHand>();
+  const leases = new Map<string, HandlerLease>();
   const { look, until, end } = createWaits();
 
-  const areHandsAtRest = (): boolean => [...inHand.values()].every(({ isStuck }) => isStuck);
+  const areHandlersAtRest = (): boolean => [...leases.values()].every(({ isStuck }) => isStuck);
 
   /** Every handler of a status is stuck, so that its poll receives nothing. */
   const isFull = (status: string): boolean => {
     const { concurrency = backend.limits.concurrency.default } = handledStatus(workflow, status);
-    return [...inHand.values()].filter(({ delivery }) => delivery.status === status).length >= concurrency;
+    return [...leases.values()].filter(({ delivery }) => delivery.status === status).length >= concurrency;
   };
 
   const isAtRest = (): boolean =>
     (clock.nextAt === null || clock.nextAt > clock.now()) &&
-    areHandsAtRest() &&
+    areHandlersAtRest() &&
     handledStatuses(workflow).every((status) => receiving.has(status) || isFull(status));
 
-  const takeInHand = (delivery: Delivery): void => {
+  const beginLease = (delivery: Delivery): void => {
     const timer = setTimeout(() => {
       each.isStuck = true;
       look();
     }, patienceSeconds * 1_000);
-    const each: InHand = { delivery, isStuck: false, timer };
-    inHand.set(delivery.receipt, each);
+    const each: HandlerLease = { delivery, isStuck: false, timer };
+    leases.set(delivery.receipt, each);
   };
 
-  const letGo = ({ receipt }: Delivery): void => {
-    clearTimeout(inHand.get(receipt)?.timer);
-    inHand.delete(receipt);
+  const endLease = ({ receipt }: Delivery): void => {
+    clearTimeout(leases.get(receipt)?.timer);
+    leases.delete(receipt);
     look();
   };
 
   return {
-    inHand,
+    leases,
 
     backend: {
       ...backend,
@@ -81,7 +81,7 @@ export function createAtRest(
         look();
         try {
           const deliveries = await backend.receive(options);
-          deliveries.forEach(takeInHand);
+          deliveries.forEach(beginLease);
           return deliveries;
         } finally {
           receiving.delete(options.status);
@@ -89,12 +89,12 @@ export function createAtRest(
       },
       async commit(change, delivery) {
         const committed = await backend.commit(change, delivery);
-        if (committed === "committed" && change.delivery !== "keep" && delivery !== undefined) letGo(delivery);
+        if (committed === "committed" && change.delivery !== "keep" && delivery !== undefined) endLease(delivery);
         return committed;
       },
       async settle(delivery, verdict) {
         await backend.settle(delivery, verdict);
-        letGo(delivery);
+        endLease(delivery);
       },
     },
 
@@ -113,10 +113,10 @@ export function createAtRest(
     },
 
     rest: () => until(isAtRest),
-    handsAtRest: () => until(areHandsAtRest),
+    handlersAtRest: () => until(areHandlersAtRest),
 
     end(error) {
-      for (const { delivery } of inHand.values()) letGo(delivery);
+      for (const { delivery } of leases.values()) endLease(delivery);
       end(error);
     },
   };

@@ -147,7 +147,7 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
   /** Gives the order of a call, once everything that the call set off is at rest. */
   const settled = async (id: string): Promise<OrderOf<W>> => {
     await time.rest();
-    for (const { delivery, isStuck } of atRest.inHand.values()) {
+    for (const { delivery, isStuck } of atRest.leases.values()) {
       if (isStuck && delivery.orderId === id) throw notAtRest(workflow, await get(id), patienceSeconds);
     }
     return get(id);
@@ -216,10 +216,10 @@ function createTime(clock: FakeClock, atRest: AtRest) {
 
     /** Lets time pass until an engine has stopped: at most as long as its handlers may take. */
     async passUntil(stopping: Promise<void>): Promise<void> {
-      await atRest.handsAtRest();
-      while (atRest.inHand.size > 0 && clock.nextAt !== null) {
+      await atRest.handlersAtRest();
+      while (atRest.leases.size > 0 && clock.nextAt !== null) {
         clock.advance(Math.max(0, Math.ceil(clock.nextAt - clock.now())) / 1_000);
-        await atRest.handsAtRest();
+        await atRest.handlersAtRest();
       }
       await stopping;
     },

@@ -276,7 +276,7 @@ describe("starting and stopping", () => {
     assert.equal((await get(order?.id ?? "")).failure?.code, "unknown_status");
   });
 
-  test("stopping waits for the handlers in hand, then closes the resources, and receives nothing more", async (t) => {
+  test("stopping waits for the handlers under way, then closes the resources, and receives nothing more", async (t) => {
     const events: string[] = [];
     const received = controlled();
     const app = appOf(
@@ -301,7 +301,7 @@ describe("starting and stopping", () => {
     );
   });
 
-  test("a handler in hand keeps its time while the engine stops, and no more", async (t) => {
+  test("a handler under way keeps its time while the engine stops, and no more", async (t) => {
     const received = controlled();
     const { engine, place, get, clock } = engineOf(t, appOf(workflow, { received: received.handler }));
     await engine.start();

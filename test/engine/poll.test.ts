@@ -276,7 +276,7 @@ describe("a poll", () => {
 });
 
 describe("stopping a poll", () => {
-  test("receives nothing more and waits for the attempts in hand, their commits included", async (t) => {
+  test("receives nothing more and waits for the attempts under way, their commits included", async (t) => {
     const { place, nth, stop, receives, attempted } = polling(t, { concurrency: 1 });
     const ids = await place(2);
     const first = await nth(1);
@@ -325,14 +325,14 @@ describe("stopping a poll", () => {
     assert.deepEqual(lines, []);
   });
 
-  test("both of two calls of stop end once the attempts in hand have ended", async (t) => {
+  test("both of two calls of stop end once the attempts under way have ended", async (t) => {
     const { place, nth, stop } = polling(t);
     await place();
     const first = await nth(1);
     const ended: string[] = [];
     const both = ["first stop", "second stop"].map((which) => stop().then(() => ended.push(which)));
     await quiet();
-    assert.deepEqual(ended, [], "an attempt is in hand");
+    assert.deepEqual(ended, [], "an attempt is under way");
     first.settle(done);
     await Promise.all(both);
     await stop();

@@ -23,8 +23,8 @@ async function leftByKill(t: TestContext) {
   const placed = (data: unknown) => Promise.all(Array.from({ length: 60 }, () => place(url, "filling", data)));
   const done = await placed({ padding: "d".repeat(500) });
   for (const path of done) await waitFor(url, path, ({ status }) => status === "done");
-  const inHand = await placed({ padding: "h".repeat(500), url: held.url });
-  await held.asked(inHand.length);
+  const atHandler = await placed({ padding: "h".repeat(500), url: held.url });
+  await held.asked(atHandler.length);
   server.kill("SIGKILL");
   await server.ended;
   held.open();
@@ -33,7 +33,7 @@ async function leftByKill(t: TestContext) {
   const db = new DatabaseSync(file);
   db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
   db.close();
-  return { options, file, paths: [...done, ...inHand] };
+  return { options, file, paths: [...done, ...atHandler] };
 }
 
 /** Overwrites bytes of a file in place. */

@@ -54,7 +54,7 @@ async function fillsUp(t: TestContext, diskOf: (data: string) => Disk, expected:
   const url = await server.address;
   const done = await place(url, "filling", {});
   await waitFor(url, done, ({ status }) => status === "done");
-  const inHand = await place(url, "filling", { url: held.url });
+  const atHandler = await place(url, "filling", { url: held.url });
   await held.asked(1);
 
   disk.fill(server);
@@ -63,14 +63,14 @@ async function fillsUp(t: TestContext, diskOf: (data: string) => Disk, expected:
   assert.equal(refusal.headers.get("retry-after"), expected.retryAfter);
   assert.equal(refusal.headers.get("content-type"), "application/problem+json");
   assert.equal(((await refusal.json()) as { code: string }).code, expected.code);
-  const acknowledged = [done, inHand, ...taken];
+  const acknowledged = [done, atHandler, ...taken];
   for (const path of acknowledged) await getOrder(url, path);
   held.open();
-  await server.wrote(new RegExp(`${inHand.slice("/filling/".length)}.*the store takes no writes; trying again`));
-  assert.equal((await getOrder(url, inHand)).status, "open");
+  await server.wrote(new RegExp(`${atHandler.slice("/filling/".length)}.*the store takes no writes; trying again`));
+  assert.equal((await getOrder(url, atHandler)).status, "open");
   // A load balancer must send no orders, and must not take the server for dead.
   assert.deepEqual([(await fetch(`${url}/readyz`)).status, (await fetch(`${url}/healthz`)).status], [503, 200]);
-  return { disk, options, runsOf, server, url, inHand, acknowledged };
+  return { disk, options, runsOf, server, url, atHandler, acknowledged };
 }
 
 describe("a server whose disk takes no writes", { concurrency: 3 }, () => {
@@ -78,12 +78,12 @@ describe("a server whose disk takes no writes", { concurrency: 3 }, () => {
     skip: whyNoSmallDisk(),
   }, async (t) => {
     const full = await fillsUp(t, smallDisk, { code: "store_full", retryAfter: "30" });
-    const { disk, server, url, acknowledged, runsOf, inHand } = full;
+    const { disk, server, url, acknowledged, runsOf, atHandler } = full;
     disk.free(server);
     await untilReady(url);
     const later = await place(url, "filling", {});
     for (const path of [...acknowledged, later]) await waitFor(url, path, ({ status }) => status === "done");
-    for (const path of [inHand, later]) assert.equal(runsOf(path), 1);
+    for (const path of [atHandler, later]) assert.equal(runsOf(path), 1);
     const { stderr } = await stop(server);
     for (const line of stderr.trimEnd().split("\n")) JSON.parse(line);
   });
@@ -92,12 +92,12 @@ describe("a server whose disk takes no writes", { concurrency: 3 }, () => {
     skip: whyNoLimitedFiles(),
   }, async (t) => {
     const full = await fillsUp(t, limitedFiles, { code: "store_unavailable", retryAfter: "1" });
-    const { disk, server, url, acknowledged, runsOf, inHand } = full;
+    const { disk, server, url, acknowledged, runsOf, atHandler } = full;
     disk.free(server);
     await untilReady(url);
     const later = await place(url, "filling", {});
     for (const path of [...acknowledged, later]) await waitFor(url, path, ({ status }) => status === "done");
-    for (const path of [inHand, later]) assert.equal(runsOf(path), 1);
+    for (const path of [atHandler, later]) assert.equal(runsOf(path), 1);
     await stop(server);
   });
 

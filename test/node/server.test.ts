@@ -52,11 +52,11 @@ describe("run", () => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const stop = Promise.withResolvers<void>();
     const ready = Promise.withResolvers<number>();
-    const inHand = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<void>();
     const cauce = recorded(async (request) => {
       if (new URL(request.url).pathname === "/slow") {
-        inHand.resolve();
+        begun.resolve();
         await answer.promise;
       }
       return new Response("ok");
@@ -74,7 +74,7 @@ describe("run", () => {
     const idle = await ask(agent, port);
     assert.equal(idle.headers.connection, "keep-alive");
     const slow = ask(agent, port, "/slow");
-    await inHand.promise;
+    await begun.promise;
     stop.resolve();
     await draining.promise;
     answer.resolve();

@@ -51,14 +51,14 @@ describe("a store with the schema from before extras", () => {
     const clock = fakeClock();
     let backend = await openSqlite(directory, { clock });
     assert.deepEqual((await backend.list({ limit: 10 })).items, orders.toReversed());
-    const [done, failed, , waiting, claimed, ready] = orders as [StoredOrder, ...StoredOrder[]];
-    assert.ok(failed && waiting && claimed && ready);
+    const [done, failed, , waiting, leased, ready] = orders as [StoredOrder, ...StoredOrder[]];
+    assert.ok(failed && waiting && leased && ready);
     const key = { keyHash: "ab".repeat(32), contentHash: "cd".repeat(32) };
     assert.deepEqual(await backend.place({ ...newOrder, key }), { outcome: "repeated", order: done });
     const receive = { status: "received", max: 1, leaseSeconds: 60, waitSeconds: 60 };
     const [first] = await backend.receive(receive);
-    assert.deepEqual([first?.orderId, first?.redelivered], [claimed.id, true]);
-    assert.equal(await backend.commit(hop(claimed, extrasJson)), "committed");
+    assert.deepEqual([first?.orderId, first?.redelivered], [leased.id, true]);
+    assert.equal(await backend.commit(hop(leased, extrasJson)), "committed");
     const [second] = await backend.receive(receive);
     assert.deepEqual([second?.orderId, second?.redelivered], [ready.id, false]);
     const expired = { ...waiting, expiresAt: null, version: 2, extrasJson };
@@ -66,7 +66,7 @@ describe("a store with the schema from before extras", () => {
     await backend.close();
 
     backend = await openSqlite(directory, { clock });
-    assert.deepEqual(await backend.get(claimed.id), hop(claimed, extrasJson).after);
+    assert.deepEqual(await backend.get(leased.id), hop(leased, extrasJson).after);
     assert.deepEqual(await backend.get(waiting.id), expired);
     assert.deepEqual(await backend.get(failed.id), failed);
     await backend.close();

@@ -252,10 +252,10 @@ test("orders that no receiver asked for stay on the disk: a backlog is leased no
   const backend = await openSqlite(directory, { clock: fakeClock() });
   const placed = await Promise.all(Array.from({ length: 500 }, () => placeOne(backend)));
   const db = new DatabaseSync(join(directory, "orders.db"), { readOnly: true });
-  const claimed = () => db.prepare("SELECT count(*) AS n FROM orders WHERE queue = 2").get()?.n;
-  assert.equal(claimed(), 0);
+  const countLeased = () => db.prepare("SELECT count(*) AS n FROM orders WHERE queue = 2").get()?.n;
+  assert.equal(countLeased(), 0);
   const first = await backend.receive({ ...receiveAll, max: 20 });
-  assert.equal(claimed(), 20);
+  assert.equal(countLeased(), 20);
   const rest = await backend.receive({ ...receiveAll, max: 1_000 });
   assert.equal(first.length + rest.length, 500);
   assert.deepEqual(

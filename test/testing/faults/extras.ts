@@ -78,18 +78,18 @@ export const extras: readonly Fault[] = [
     law: 1,
     name: "an order in a worker's hand has no extras",
     wrap: (right) => {
-      const inHand = new Set<string>();
+      const leased = new Set<string>();
       return {
         ...withReceived(right, (deliveries) => {
-          for (const { orderId } of deliveries) inHand.add(orderId);
+          for (const { orderId } of deliveries) leased.add(orderId);
         }),
         commit: (change) => {
-          inHand.delete(change.before.id);
+          leased.delete(change.before.id);
           return right.commit(change);
         },
         async get(id) {
           const order = await right.get(id);
-          return order && inHand.has(id) ? without(order) : order;
+          return order && leased.has(id) ? without(order) : order;
         },
       };
     },

@@ -25,26 +25,26 @@ export type Leases = ReturnType<typeof createLeases>;
 /** The leases that this process holds. A lease that has ended is forgotten. */
 export function createLeases(clock: Clock) {
   // A process holds about as many leases as handlers run at once, so a look through all of them is short.
-  const held = new Map<string, Lease>();
+  const leases = new Map<string, Lease>();
   const lasts = ({ endsAt }: Lease) => endsAt > clock.now();
   return {
     add(lease: Lease): void {
       // The oldest leases stand first. Leases of one status are of one length, so most calls stop at the first.
-      for (const [receipt, oldest] of held) {
+      for (const [receipt, oldest] of leases) {
         if (lasts(oldest)) break;
-        held.delete(receipt);
+        leases.delete(receipt);
       }
-      held.set(lease.receipt, lease);
+      leases.set(lease.receipt, lease);
     },
     end({ receipt }: Lease): void {
-      held.delete(receipt);
+      leases.delete(receipt);
     },
     byReceipt(receipt: string): Lease | undefined {
-      const lease = held.get(receipt);
+      const lease = leases.get(receipt);
       return lease !== undefined && lasts(lease) ? lease : undefined;
     },
     ofVisit({ id, visit }: { readonly id: string; readonly visit: number }): Lease[] {
-      return [...held.values()].filter((lease) => lease.orderId === id && lease.visit === visit && lasts(lease));
+      return [...leases.values()].filter((lease) => lease.orderId === id && lease.visit === visit && lasts(lease));
     },
   };
 }
