@@ -1,4 +1,4 @@
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Order } from "../../src/core/order.ts";
 import type { AnyWorkflow } from "../../src/core/workflow.ts";
@@ -30,7 +30,7 @@ export interface ChaosRun extends Judgement {
 }
 
 const clients = 16;
-const pauseMilliseconds = 500;
+const sleepMilliseconds = 500;
 const openMax = 20;
 
 /** Places orders while everything goes wrong, waits until all have ended, and looks at what became of each. */
@@ -78,7 +78,7 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
       if (open.size !== said) onProgress?.(`${open.size} open after ${seconds(begun)} s`);
       said = open.size;
       await options.onWait?.(emulation);
-      await pause(pauseMilliseconds);
+      await sleep(sleepMilliseconds);
     }
     const took = (performance.now() - begun) / 1_000;
     const orders = new Map<string, { readonly key: string; readonly order: Order }>();

@@ -47,7 +47,7 @@ const groups = 6;
 const keyedShare = 0.6;
 const flakyShare = 0.1;
 const repeatedShare = 0.1;
-const longestPauseMilliseconds = 20;
+const sleepMillisecondsMax = 20;
 
 /** Clients that place one order after another, through every death of the server. */
 export function startLoad({ address, seed, clients }: LoadOptions): Load {
@@ -101,7 +101,7 @@ export function startLoad({ address, seed, clients }: LoadOptions): Load {
       };
       await place(client, wanted);
       if (wanted.key !== null && random() < repeatedShare) await place(client, wanted);
-      await delay(random() * longestPauseMilliseconds);
+      await delay(random() * sleepMillisecondsMax);
     }
     client.close();
   };

@@ -7,7 +7,7 @@ import type { StartOptions } from "./engine.ts";
 import { textOf } from "./log.ts";
 import type { StatusContext } from "./runHandler.ts";
 
-const pauseAfterErrorSeconds = 1;
+const retrySeconds = 1;
 
 /**
  * Receives the deliveries of one status and keeps at most `concurrency` handlers running. The returned function ends
@@ -62,7 +62,7 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
       } catch (error) {
         if (stopping.signal.aborted) return;
         log.error({ status, error: textOf(error) }, "receive failed");
-        await sleep(clock, pauseAfterErrorSeconds, stopping.signal);
+        await sleep(clock, retrySeconds, stopping.signal);
         continue;
       }
       for (const delivery of deliveries) {

@@ -17,7 +17,7 @@ interface StoreHealth {
   takesWrites(how?: { readonly probes: boolean }): Promise<boolean>;
 }
 
-const probePauseMilliseconds = 1_000;
+const probeEveryMilliseconds = 1_000;
 const faults = new Set<ErrorCode>(["store_full", "store_unavailable", "store_unreadable", "store_corrupt"]);
 
 export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
@@ -73,7 +73,7 @@ export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
     async takesWrites({ probes } = { probes: true }) {
       if (!faulty || !probes) return !faulty;
       // `abs`, since a clock that is set back must not delay the next probe.
-      if (Math.abs(clock.now() - probedAt) >= probePauseMilliseconds) probing ??= probe();
+      if (Math.abs(clock.now() - probedAt) >= probeEveryMilliseconds) probing ??= probe();
       await probing;
       return !faulty;
     },

@@ -103,7 +103,7 @@ type Condition = Pick<
   "ConditionExpression" | "ExpressionAttributeNames" | "ExpressionAttributeValues"
 >;
 
-const pauseMilliseconds = { first: 25, max: 1_000 };
+const delayMilliseconds = { first: 25, max: 1_000 };
 
 /** One DynamoDB table: batched, strongly consistent reads, and conditional writes that say whether they took place. */
 export function openTable(dynamo: DynamoDBClient, TableName: string) {
@@ -114,7 +114,7 @@ export function openTable(dynamo: DynamoDBClient, TableName: string) {
     const found = new Map<string, Item>();
     let left = keys.map(keyItem);
     const end = performance.now() + callMilliseconds;
-    for (let pause = pauseMilliseconds.first; ; pause = Math.min(pause * 2, pauseMilliseconds.max)) {
+    for (let delay = delayMilliseconds.first; ; delay = Math.min(delay * 2, delayMilliseconds.max)) {
       const RequestItems = { [TableName]: { Keys: left, ConsistentRead: true } };
       const { Responses, UnprocessedKeys } = await call(where, (options) =>
         dynamo.send(new BatchGetItemCommand({ RequestItems }), options),
@@ -124,10 +124,10 @@ export function openTable(dynamo: DynamoDBClient, TableName: string) {
       }
       left = UnprocessedKeys?.[TableName]?.Keys ?? [];
       if (left.length === 0) return found;
-      if (performance.now() + pause > end) {
+      if (performance.now() + delay > end) {
         throw new CauceError("store_unavailable", `${where} did not read ${left.length} items in time; try again`);
       }
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      await new Promise((resolve) => setTimeout(resolve, delay));
     }
   };
 

@@ -138,10 +138,10 @@ export interface Followed {
 
 type Kinds = ReadonlyMap<string, Queue["kind"]>;
 
-const pauseSecondsMin = 0.1;
-const pauseSecondsMax = 2;
+const sleepSecondsMin = 0.1;
+const sleepSecondsMax = 2;
 
-/** Reads the order, with growing pauses, until it is where it was to come to, cannot come there, or the time is over. */
+/** Reads the order, ever less often, until it is where it was to come to, cannot come there, or the time is over. */
 async function follow(
   client: Pick<Client<AnyWorkflow>, "get">,
   placed: Order,
@@ -152,7 +152,7 @@ async function follow(
   let order = placed;
   let told = 0;
   try {
-    for (let seconds = pauseSecondsMin; ; seconds = Math.min(seconds * 1.5, pauseSecondsMax)) {
+    for (let seconds = sleepSecondsMin; ; seconds = Math.min(seconds * 1.5, sleepSecondsMax)) {
       for (const { status } of order.history.slice(told)) onStatus(status);
       told = order.history.length;
       const followed = judge(order, kinds, to);

@@ -28,7 +28,7 @@ export interface EventSource {
 const waitSeconds = 20;
 /** Messages that the disorder holds back must not wait for new messages. */
 const waitSecondsInDisorder = 1;
-const pauseMilliseconds = 1_000;
+const retryMilliseconds = 1_000;
 
 /**
  * Starts an event source mapping: it receives from its queue, invokes the function with each batch and deletes the
@@ -75,7 +75,7 @@ export function startEventSource(options: EventSourceOptions): EventSource {
       } catch (error) {
         if (signal.aborted) return;
         tell(`${queue} cannot be received from: ${String(error)}`);
-        await new Promise((resolve) => setTimeout(resolve, pauseMilliseconds));
+        await new Promise((resolve) => setTimeout(resolve, retryMilliseconds));
       }
     }
   };
