@@ -14,7 +14,7 @@ import { sampleOrder } from "./lib/sampleOrders.ts";
 const [directory = "", count, until, delivery, group] = process.argv.slice(2);
 const total = Number(count);
 const concurrency = 1_000;
-const hops = until === "final" ? ["approved", "paid", "shipped"] : [];
+const transitions = until === "final" ? ["approved", "paid", "shipped"] : [];
 
 const clock = systemClock();
 const random: Random = Math.random;
@@ -35,7 +35,7 @@ async function fillOne(backend: Backend): Promise<void> {
   });
   if (placed.outcome !== "placed") throw new Error(`an order was not placed: ${placed.outcome}`);
   let order = placed.order;
-  for (const to of hops) {
+  for (const to of transitions) {
     const decision = decide(order, { kind: "moved", to }, { workflow: orders, now: clock.now(), random, by });
     if (!("change" in decision)) throw new Error(`an order was not moved: ${decision.message}`);
     const outcome = await backend.commit(decision.change);

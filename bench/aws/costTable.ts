@@ -37,7 +37,9 @@ const at = 1_795_000_000_123;
 export function computeOrder({ dataBytes, statuses, batch }: Shape): Computed {
   const apart = dataBytes > inlineBytesMax;
   const dataJson = "x".repeat(dataBytes);
-  const items = Array.from({ length: statuses + 1 }, (_, moves) => itemAfter(moves, statuses, dataJson, apart));
+  const items = Array.from({ length: statuses + 1 }, (_, transitions) =>
+    itemAfter(transitions, statuses, dataJson, apart),
+  );
   const before = (write: number) => items[write - 1];
   const written = sum(items.map((item, write) => tableUnits(before(write), item)));
   const indexed = sum(items.map((item, write) => indexUnits(before(write), item, indexShape)));
@@ -53,7 +55,7 @@ export function computeOrder({ dataBytes, statuses, batch }: Shape): Computed {
     processingInvocations: invocations,
     writeUnits: written + indexed + partUnits,
     readUnits: read + (apart ? statuses * readUnits(itemBytes(part)) : 0),
-    // The last hop publishes nothing.
+    // The last transition publishes nothing.
     snsRequests: 1 + (statuses - 1) / batch,
     // The event source makes a receive and a delete for each batch.
     sqsRequests: 2 * invocations,
@@ -63,26 +65,32 @@ export function computeOrder({ dataBytes, statuses, batch }: Shape): Computed {
   };
 }
 
-/** Builds the order's item after a number of moves, with the code that builds it in production. */
-function itemAfter(moves: number, statuses: number, dataJson: string, apart: boolean): Item {
-  const by = (move: number): Actor => ({
+/** Builds the order's item after a number of transitions, with the code that builds it in production. */
+function itemAfter(transitions: number, statuses: number, dataJson: string, apart: boolean): Item {
+  const by = (transition: number): Actor => ({
     runtime: "lambda",
-    name: move === 0 ? "orders-request-prod" : "orders-processing-prod",
-    requestId: move === 0 ? "JKJaXmPLvHcESHA=" : "f91eaaf9-309b-469d-b822-7c18330cf2b4",
-    messageId: move === 0 ? null : "5fea7756-0ea4-451a-a703-a558b933e274",
+    name: transition === 0 ? "orders-request-prod" : "orders-processing-prod",
+    requestId: transition === 0 ? "JKJaXmPLvHcESHA=" : "f91eaaf9-309b-469d-b822-7c18330cf2b4",
+    messageId: transition === 0 ? null : "5fea7756-0ea4-451a-a703-a558b933e274",
   });
-  const entry = (move: number) => ({ at: at + 100 * move, reason: null, error: null, by: by(move) });
-  const status = (move: number) => (move === statuses ? "shipped" : (names[move] as string));
+  const entry = (transition: number) => ({ at: at + 100 * transition, reason: null, error: null, by: by(transition) });
+  const status = (transition: number) => (transition === statuses ? "shipped" : (names[transition] as string));
   const past = Array.from(
-    { length: moves },
-    (_, move): Visit => ({ ...entry(move), status: status(move), visit: move, attempts: 1 }),
+    { length: transitions },
+    (_, transition): Visit => ({ ...entry(transition), status: status(transition), visit: transition, attempts: 1 }),
   );
-  const ended = moves === statuses;
+  const ended = transitions === statuses;
   const order: StoredOrder = {
-    ...{ id, status: status(moves), kind: ended ? "final" : "handled", visit: moves, version: moves + 1 },
+    ...{
+      id,
+      status: status(transitions),
+      kind: ended ? "final" : "handled",
+      visit: transitions,
+      version: transitions + 1,
+    },
     ...{ attempts: 0, attempting: false, dataJson, resultsJson: "{}", group: null },
-    ...{ createdAt: at, updatedAt: at + 100 * moves, notBefore: null, expiresAt: null, failure: null },
-    ...{ entry: entry(moves), past, pastOmitted: 0, extrasJson: null },
+    ...{ createdAt: at, updatedAt: at + 100 * transitions, notBefore: null, expiresAt: null, failure: null },
+    ...{ entry: entry(transitions), past, pastOmitted: 0, extrasJson: null },
   };
   const key = { keyHash: "ab".repeat(32), contentHash: "cd".repeat(32) };
   const marks = { partition: ended ? "e#shipped#3" : "o#3", due: ended ? null : at + 150_123, seen: null };

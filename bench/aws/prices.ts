@@ -14,7 +14,7 @@ export const prices = {
 export const assumed = {
   memoryGigabytes: 0.25,
   intakeSeconds: 0.03,
-  hopBatchSeconds: 0.05,
+  transitionBatchSeconds: 0.05,
 } as const;
 
 /**
@@ -50,7 +50,7 @@ export function dollarsPerMillion(usage: Usage): Readonly<Record<string, number>
   const { intakeInvocations, processingInvocations } = usage;
   const gigabyteSeconds =
     assumed.memoryGigabytes *
-    (intakeInvocations * assumed.intakeSeconds + processingInvocations * assumed.hopBatchSeconds);
+    (intakeInvocations * assumed.intakeSeconds + processingInvocations * assumed.transitionBatchSeconds);
   return {
     "HTTP API": usage.httpRequests * prices.httpApiPerMillion,
     "Lambda requests": (intakeInvocations + processingInvocations) * prices.lambdaRequestsPerMillion,

@@ -22,7 +22,7 @@ export interface Evidence {
   /** Every order of the store, with the key that its data names. */
   readonly orders: ReadonlyMap<string, { readonly key: string; readonly order: Order }>;
   /** How often a function logged that it moved an order on, by `id:visit`. */
-  readonly moves: ReadonlyMap<string, number>;
+  readonly transitions: ReadonlyMap<string, number>;
 }
 
 export interface Judgement {
@@ -40,14 +40,14 @@ export interface Judgement {
 }
 
 export function judge(evidence: Evidence): Judgement {
-  const { workflow, fifo, acknowledged, orders, moves } = evidence;
+  const { workflow, fifo, acknowledged, orders, transitions } = evidence;
   const lost = [...acknowledged].filter(([, { id }]) => !orders.has(id));
   const stuck = [...acknowledged.values()].flatMap(({ id }) => {
     const order = orders.get(id)?.order;
     return order === undefined || hasEnded(workflow, order) ? [] : [order];
   });
   const twice: string[] = [];
-  for (const [visit, count] of moves) if (count > 1) twice.push(`${visit} was moved on ${count} times`);
+  for (const [visit, count] of transitions) if (count > 1) twice.push(`${visit} was moved on ${count} times`);
   for (const [id, { key, order }] of orders) {
     const known = acknowledged.get(key)?.id;
     if (known !== undefined && known !== id) twice.push(`the key ${key} made ${known} and ${id}`);

@@ -39,7 +39,7 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
   const made = createChaos(seeded(seed), options.shares);
   const hook: Hook = (call) => (call.function === options.spared ? "pass" : made.hook(call));
   const chaos: Chaos = { ...made, hook };
-  const moves = new Map<string, number>();
+  const transitions = new Map<string, number>();
   const emulation = await emulate({
     assembly,
     port: 0,
@@ -95,7 +95,7 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
       cursor = page?.nextCursor ?? null;
     }
     return {
-      ...judge({ workflow, fifo, subscribedAt, acknowledged, orders, moves }),
+      ...judge({ workflow, fifo, subscribedAt, acknowledged, orders, transitions }),
       seconds: took,
       struck: { ...chaos.counts },
     };
@@ -107,7 +107,7 @@ export async function chaosRun(options: ChaosRunOptions): Promise<ChaosRun> {
     if (!line.includes('"attempt done"') || !line.includes('"outcome":"moved"')) return;
     const { orderId, visit } = JSON.parse(line) as { readonly orderId: string; readonly visit: number };
     const key = `${orderId}:${visit}`;
-    moves.set(key, (moves.get(key) ?? 0) + 1);
+    transitions.set(key, (transitions.get(key) ?? 0) + 1);
   }
 }
 

@@ -34,7 +34,7 @@ describe("the next status", () => {
     }
   });
 
-  test("results are merged key by key over the hops, and the next handler sees them", async (t) => {
+  test("results are merged key by key over the transitions, and the next handler sees them", async (t) => {
     const seen: unknown[] = [];
     const app = appOf(two, {
       received: ({ results }) => {

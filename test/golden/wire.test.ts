@@ -158,10 +158,10 @@ describe("what the functions write and send", () => {
 
       const asked = await place("an order that will wait is placed", { customer: "b", does: "ask" });
       await deliver("it waits, with an expiry", "received", asked.messages);
-      const move = { to: "packed", reason: "the customer called", results: { by: "phone" } };
+      const transition = { to: "packed", reason: "the customer called", results: { by: "phone" } };
       const headers = { "idempotency-key": "key-2", "x-request-id": "request-2" };
       const path = `/parcels/${asked.id}/transitions`;
-      const called = await call("the API moves it on, with a key of its own", "POST", path, move, headers);
+      const called = await call("the API moves it on, with a key of its own", "POST", path, transition, headers);
       await deliver("it ends", "packed", called.messages);
 
       const failed = await place("an order that will fail is placed", { customer: "c", does: "stop" });

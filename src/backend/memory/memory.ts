@@ -20,7 +20,7 @@ import type {
   Removal,
   Swept,
 } from "../port.ts";
-import { close, comeAgain, createQueues, enter, leave, receive, setPaused, settle, stateOf } from "./queues.ts";
+import { close, comeAgain, createQueues, enqueue, leave, receive, setPaused, settle, stateOf } from "./queues.ts";
 
 export interface MemoryOptions {
   /** Taken so that `memory` itself is a `BackendFactory`; nothing is stored under it. */
@@ -90,7 +90,7 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
       failures.replace(stored.order, after);
       stored.order = after;
       keep(store, stored);
-      if (delivery === "enter") enter(queues, after);
+      if (delivery === "enter") enqueue(queues, after);
       else if (delivery === "again") comeAgain(queues, after);
       else if (delivery === "end") leave(queues, after.id);
       return "committed";
@@ -159,7 +159,7 @@ function place(store: Store, newOrder: NewOrder): Placed {
   placed.push(stored);
   keep(store, stored);
   if (key !== null) byKey.set(key.keyHash, { stored, contentHash: key.contentHash });
-  if (order.kind === "handled") enter(queues, order);
+  if (order.kind === "handled") enqueue(queues, order);
   return { outcome: "placed", order };
 }
 
@@ -228,7 +228,7 @@ function overdueAt(order: StoredOrder, queued: boolean): number | null {
 function redeliver({ byId, queues }: Store, { id, visit }: StoredOrder): void {
   const order = byId.get(id)?.order;
   if (order === undefined || order.visit !== visit || order.kind !== "handled" || order.failure !== null) return;
-  if (stateOf(queues, id) === undefined) enter(queues, order);
+  if (stateOf(queues, id) === undefined) enqueue(queues, order);
 }
 
 function removeOld(store: Store, { before, limit, cursor }: OldOrders): Removal {

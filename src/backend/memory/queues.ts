@@ -59,7 +59,7 @@ export function createQueues(clock: Clock, delivery: DeliveryMode) {
 }
 
 /** Puts an order at the end of the queue of its status, and takes it out of the queue in which it was. */
-export function enter(queues: Queues, order: StoredOrder): void {
+export function enqueue(queues: Queues, order: StoredOrder): void {
   remove(queues, order.id);
   delay(queues, join(queues, order), order.notBefore ?? 0);
   serve(queues);

@@ -26,10 +26,10 @@ export function createSweep(context: EngineContext): Chore {
           errors.push(...failed);
           if (!goOn()) break;
           // An order that cannot be moved must not keep the orders behind it waiting.
-          const moves = expired.map((order) => applyOutcome(context, order, { kind: "expired" }));
-          for (const moved of await Promise.allSettled(moves)) {
-            if (moved.status === "fulfilled") done++;
-            else errors.push(moved.reason);
+          const transitions = expired.map((order) => applyOutcome(context, order, { kind: "expired" }));
+          for (const transition of await Promise.allSettled(transitions)) {
+            if (transition.status === "fulfilled") done++;
+            else errors.push(transition.reason);
           }
           dueAt = Math.min(dueAt, nextAt ?? dueAt);
           cursor = nextCursor ?? undefined;

@@ -82,7 +82,7 @@ export function createComponents(shared: Readonly<Record<string, z.ZodType>>): C
         for (let count = 2; [...names.values()].includes(own); count++) own = `${wanted}_${count}`;
         names.set(id, own);
       }
-      const moved = (reference: unknown) => {
+      const retarget = (reference: unknown) => {
         if (reference === "#") return prefix + name;
         const id = typeof reference === "string" ? reference.replace("#/$defs/", "") : "";
         // A JSON pointer writes a slash as ~1 and a tilde as ~0 (RFC 6901).
@@ -90,9 +90,9 @@ export function createComponents(shared: Readonly<Record<string, z.ZodType>>): C
         return target === undefined ? reference : prefix + target;
       };
       for (const [id, definition] of Object.entries($defs)) {
-        put(names.get(id) as string, movedIn(definition as JsonSchema, moved));
+        put(names.get(id) as string, withReferences(definition as JsonSchema, retarget));
       }
-      return put(name, movedIn(root, moved));
+      return put(name, withReferences(root, retarget));
     },
   };
 }
@@ -135,14 +135,14 @@ const ofSchema = [
 ];
 const ofSchemas = ["allOf", "anyOf", "oneOf", "prefixItems", "dependentSchemas", "patternProperties", "properties"];
 
-/** Copies a schema with its references moved. It looks only where schemas stand: an example may hold a `$ref` of its own. */
-function movedIn(schema: JsonSchema, moved: (reference: unknown) => unknown): JsonSchema {
+/** Copies a schema with its references changed. It looks only where schemas stand: an example may hold a `$ref` of its own. */
+function withReferences(schema: JsonSchema, retarget: (reference: unknown) => unknown): JsonSchema {
   const inner = (value: unknown): unknown =>
-    value !== null && typeof value === "object" ? movedIn(value as JsonSchema, moved) : value;
+    value !== null && typeof value === "object" ? withReferences(value as JsonSchema, retarget) : value;
   const entries = Object.entries(schema).flatMap(([keyword, value]): [string, unknown][] => {
     // Zod's `id` names the definition. JSON Schema has no such keyword.
     if (keyword === "id") return [];
-    if (keyword === "$ref") return [[keyword, moved(value)]];
+    if (keyword === "$ref") return [[keyword, retarget(value)]];
     if (ofSchema.includes(keyword)) return [[keyword, inner(value)]];
     if (!ofSchemas.includes(keyword) || value === null || typeof value !== "object") return [[keyword, value]];
     if (Array.isArray(value)) return [[keyword, value.map(inner)]];

@@ -107,7 +107,7 @@ async function keeps(trial: Trial, text: string | null): Promise<void> {
   await trial.receiveOne("received");
   await after("an attempt began", trial.commit(order, redelivered));
   await after("an attempt failed", trial.commit(order, failedAttempt("down", 0)));
-  await after("a hop", trial.handle(order, movedTo("priced", { price: 5 })));
+  await after("a transition", trial.handle(order, movedTo("priced", { price: 5 })));
   order = await trial.handle(order, movedTo("received"));
   await after("failed", trial.handle(order, failedForGood("declined")));
   assert.deepEqual(await trial.list({ failed: true }, 1), [order]);

@@ -23,7 +23,7 @@ import { newOrder, openSqlite, temporaryDirectory } from "./support.ts";
 
 const extrasJson = '{"definition":2}';
 const id = "01a20ada-2c00-7000-977c-733ca25df3df";
-const hop = (before: StoredOrder, extras: string | null = before.extrasJson): Change => {
+const transition = (before: StoredOrder, extras: string | null = before.extrasJson): Change => {
   const after = { ...before, status: "priced", visit: 1, version: 2, extrasJson: extras };
   const ended = { ...before.entry, status: before.status, visit: 0, attempts: 1 };
   return { before, after: { ...after, past: [ended] }, ended, delivery: "enter" };
@@ -58,7 +58,7 @@ describe("a store with the schema from before extras", () => {
     const receive = { status: "received", max: 1, leaseSeconds: 60, waitSeconds: 60 };
     const [first] = await backend.receive(receive);
     assert.deepEqual([first?.orderId, first?.redelivered], [leased.id, true]);
-    assert.equal(await backend.commit(hop(leased, extrasJson)), "committed");
+    assert.equal(await backend.commit(transition(leased, extrasJson)), "committed");
     const [second] = await backend.receive(receive);
     assert.deepEqual([second?.orderId, second?.redelivered], [ready.id, false]);
     const expired = { ...waiting, expiresAt: null, version: 2, extrasJson };
@@ -66,7 +66,7 @@ describe("a store with the schema from before extras", () => {
     await backend.close();
 
     backend = await openSqlite(directory, { clock });
-    assert.deepEqual(await backend.get(leased.id), hop(leased, extrasJson).after);
+    assert.deepEqual(await backend.get(leased.id), transition(leased, extrasJson).after);
     assert.deepEqual(await backend.get(waiting.id), expired);
     assert.deepEqual(await backend.get(failed.id), failed);
     await backend.close();
@@ -83,7 +83,7 @@ describe("the messages between the store and its writer", () => {
     packed((to) => encodePlace(to, json, 1, storedOrder({ ...newOrder, extrasJson: extras }, id), null));
   const bare = storedOrder(newOrder, id);
   const commit = (before: StoredOrder, extras?: string | null) =>
-    packed((to) => encodeCommit(to, json, 1, null, hop(before, extras)));
+    packed((to) => encodeCommit(to, json, 1, null, transition(before, extras)));
 
   test("take no number and no text for extras in a placing or commit without extras", () => {
     const [without, placed] = [place(null), place(extrasJson)];
@@ -167,8 +167,8 @@ test("a commit that leaves an order's extras unchanged runs no statement for the
       apply((to) => encodePlace(to, json, seq, order, null), asked),
       ["insertOrder", "insertData", ...(extras === null ? [] : ["setExtras"])],
     );
-    const hopped = apply((to) => encodeCommit(to, json, seq, null, hop(order, changed)));
-    assert.deepEqual(hopped, [...more, "transitionLeased"]);
+    const afterTransition = apply((to) => encodeCommit(to, json, seq, null, transition(order, changed)));
+    assert.deepEqual(afterTransition, [...more, "transitionLeased"]);
     const stored = db.prepare("SELECT status, extras FROM orders WHERE seq = ?").get(seq);
     assert.deepEqual({ ...stored }, { status: "priced", extras: changed });
   }

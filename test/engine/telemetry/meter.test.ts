@@ -29,7 +29,7 @@ function metering() {
     const now = clock.now();
     return { status, kind, visit, createdAt: now, updatedAt: now, entry: { at: now } } as StoredOrder;
   };
-  const move = (before: StoredOrder, status: string, kind: StoredOrder["kind"] = "handled"): StoredOrder => {
+  const transition = (before: StoredOrder, status: string, kind: StoredOrder["kind"] = "handled"): StoredOrder => {
     const after = orderIn(status, kind, before.visit + 1);
     meter.changed({ before, after } as Change, { outcome: "moved", milliseconds: 1 });
     return after;
@@ -40,21 +40,21 @@ function metering() {
     return order;
   };
   const rowOf = (of: Minute | undefined, status: string) => of?.statuses.find((row) => row.status === status);
-  return { clock, meter, move, place, rowOf };
+  return { clock, meter, transition, place, rowOf };
 }
 
 test("a minute counts the orders placed and finished and the attempts, and has each status's times and depth", () => {
-  const { clock, meter, move, place, rowOf } = metering();
+  const { clock, meter, transition, place, rowOf } = metering();
   const orders = [place(), place(), place()];
   clock.advance(2);
-  for (const order of orders.slice(0, 2)) move(order, "paid");
+  for (const order of orders.slice(0, 2)) transition(order, "paid");
   clock.advance(4);
   const retried = orders[2] as StoredOrder;
   meter.changed({ before: retried, after: { ...retried, updatedAt: clock.now() } } as Change, {
     outcome: "retried",
     milliseconds: 5,
   });
-  move(retried, "shipped", "final");
+  transition(retried, "shipped", "final");
   const [lasting, ...others] = meter.minutes(60);
   assert.deepEqual(others, []);
   assert.equal(lasting?.at, Date.UTC(2026, 10, 24, 12));

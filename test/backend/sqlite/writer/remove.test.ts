@@ -9,7 +9,7 @@ import { fakeClock } from "../../../../src/testing/fakeClock.ts";
 import { newOrder, openSqlite, placeOne, temporaryDirectory } from "../support.ts";
 
 /** Commits a change that has what a store needs of a decided change. */
-async function move(backend: Backend, before: StoredOrder, fields: Partial<StoredOrder>): Promise<StoredOrder> {
+async function change(backend: Backend, before: StoredOrder, fields: Partial<StoredOrder>): Promise<StoredOrder> {
   const after = { ...before, visit: before.visit + 1, version: before.version + 1, ...fields };
   const ended = { ...before.entry, status: before.status, visit: before.visit, attempts: 0 };
   const change = { before, after: { ...after, past: [...before.past, ended] }, ended };
@@ -33,10 +33,10 @@ describe("a removed order", () => {
         const dataJson = JSON.stringify({ mark, filler: "x".repeat(n % 7 === 0 ? 9_000 : 200) });
         const key = { keyHash: n.toString(16).padStart(64, "0"), contentHash: "0".repeat(64) };
         const order = await placeOne(backend, { dataJson, group: mark, key });
-        const moved = await move(backend, order, { status: "priced", resultsJson: JSON.stringify({ of: mark }) });
+        const moved = await change(backend, order, { status: "priced", resultsJson: JSON.stringify({ of: mark }) });
         const failure = { code: "handler_failed" as const, message: mark, fingerprint: mark, at: 1, attempts: 1 };
-        const failed = await move(backend, moved, { failure });
-        return move(backend, failed, { status: "done", kind: "final", failure: null });
+        const failed = await change(backend, moved, { failure });
+        return change(backend, failed, { status: "done", kind: "final", failure: null });
       };
       const orders: StoredOrder[] = [];
       for (let from = 0; from < 600; from += 100) {
