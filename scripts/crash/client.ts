@@ -1,6 +1,6 @@
 import { Agent, request } from "node:http";
 
-export interface Answer {
+export interface ClientResponse {
   readonly status: number;
   readonly body: string;
 }
@@ -11,7 +11,7 @@ export type Client = ReturnType<typeof openClient>;
 export function openClient() {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const send = (method: string, url: string, headers: Record<string, string>, body?: string) =>
-    new Promise<Answer>((resolve, reject) => {
+    new Promise<ClientResponse>((resolve, reject) => {
       const sent = request(url, { method, agent, headers }, (response) => {
         let text = "";
         response.setEncoding("utf8");

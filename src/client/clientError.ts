@@ -16,9 +16,9 @@ export class ClientError extends CauceError {
 }
 
 /** Makes the error of a response: its problem document's, or `unreachable` or `unexpected_answer` where it is not Cauce's. */
-export function responseError(url: string, answer: { readonly status: number; readonly text: string }): ClientError {
-  const { status } = answer;
-  const problem = objectOf(answer.text);
+export function responseError(url: string, response: { readonly status: number; readonly text: string }): ClientError {
+  const { status } = response;
+  const problem = objectOf(response.text);
   if (typeof problem.code === "string") {
     const faults = Array.isArray(problem.errors) ? { faults: problem.errors as Fault[] } : {};
     // A newer server may send codes that this client does not know. They are passed on unchanged.

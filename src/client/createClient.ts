@@ -57,7 +57,7 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
     }
     const { method, scope, takes, keyed, gives, repeat, doneOnceRefusedWith } = own;
     const { url, rest } = placed(name, input);
-    const answer = await connection.send({
+    const response = await connection.send({
       method,
       url: method === "POST" ? url : url + queryOf({ ...Object(rest) }),
       body: method === "POST" ? rest : undefined,
@@ -66,11 +66,11 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
       repeat,
       ...(doneOnceRefusedWith === undefined ? {} : { doneOnceRefusedWith }),
     });
-    if (scope === "server") return rowOf(answer.json as AllWorkflows<Row>, address)[name];
-    if (takes === "data") return { placed: answer.status === 202, order: orderIn(url, answer) };
+    if (scope === "server") return rowOf(response.json as AllWorkflows<Row>, address)[name];
+    if (takes === "data") return { placed: response.status === 202, order: orderIn(url, response) };
     // Nothing came because an earlier try, whose response was lost, has done it.
-    if (gives === "order") return answer.json === undefined ? readAgain(input) : orderIn(url, answer);
-    return answer.json;
+    if (gives === "order") return response.json === undefined ? readAgain(input) : orderIn(url, response);
+    return response.json;
   };
 
   const readAgain = (input: unknown) => call("get", { id: (Object(input) as { id?: unknown }).id });

@@ -33,9 +33,9 @@ export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Pr
 
   const outcomeOfCall = (handler: AnyHandler): Outcome | Promise<Outcome> => {
     try {
-      const answer = handler(handlerOrder(order, own.workflow.name), context);
-      if (!isPromise(answer)) return outcomeOf(answer, status);
-      return Promise.resolve(answer).then((value) => outcomeOf(value, status), failureOf);
+      const returned = handler(handlerOrder(order, own.workflow.name), context);
+      if (!isPromise(returned)) return outcomeOf(returned, status);
+      return Promise.resolve(returned).then((value) => outcomeOf(value, status), failureOf);
     } catch (error) {
       return failureOf(error);
     }
@@ -90,18 +90,18 @@ function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
-/** Reads a handler's answer. Never throws, also where the answer's getters do. */
-function outcomeOf(answer: unknown, status: string): Outcome {
+/** Reads what a handler returned. Never throws, also where a getter of it does. */
+function outcomeOf(returned: unknown, status: string): Outcome {
   const refuse = (what: string): Outcome => {
     const message = `the handler of "${status}" returned ${what} return the next status or { to, results }`;
     return { kind: "failed", code: "invalid_transition", message, permanent: true };
   };
   try {
-    if (typeof answer === "string") return { kind: "moved", to: answer };
-    const next = answer as { to?: unknown; results?: object } | null | undefined;
+    if (typeof returned === "string") return { kind: "moved", to: returned };
+    const next = returned as { to?: unknown; results?: object } | null | undefined;
     // Read `to` once: a getter may give another value the next time.
     const to = next?.to;
-    if (typeof to !== "string") return refuse(`${answer === null ? "null" : typeof answer}; it must`);
+    if (typeof to !== "string") return refuse(`${returned === null ? "null" : typeof returned}; it must`);
     // TypeScript does not find a misspelt `results` in what a function returns, so its loss must not be silent.
     const unknown = Object.keys(next as object).find((key) => key !== "to" && key !== "results");
     if (unknown !== undefined) return refuse(`the unknown key "${unknown}"; it may`);

@@ -26,12 +26,15 @@ const groupsAtOnce = 3;
  * Answers `POST /{workflow}/batch` with one line for each line of the body, in order. While the store writes one group
  * of lines, the next two groups are read, and no more: if a client does not read its answers, its lines are not read.
  */
-export async function* answersOf(body: ReadableStream<Uint8Array>, options: BatchOptions): AsyncGenerator<Uint8Array> {
+export async function* resultLines(
+  body: ReadableStream<Uint8Array>,
+  options: BatchOptions,
+): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
   const storing: Promise<string[]>[] = [];
   const oldest = async () => encoder.encode((await (storing.shift() as Promise<string[]>)).join(""));
   for await (const lines of linesOf(body, options.bytesMax)) {
-    storing.push(Promise.all(lines.map((line) => answerLine(line, options))));
+    storing.push(Promise.all(lines.map((line) => resultLine(line, options))));
     // Let the store begin with this group now, and read the next group meanwhile. Both groups together would be one
     // transaction, and this thread and the writer would wait for each other in turn.
     await new Promise((resolve) => setImmediate(resolve));
@@ -41,7 +44,7 @@ export async function* answersOf(body: ReadableStream<Uint8Array>, options: Batc
 }
 
 /** Places the order of one line. Never rejects: an error is the answer of its line. */
-async function answerLine({ number, text }: Line, options: BatchOptions): Promise<string> {
+async function resultLine({ number, text }: Line, options: BatchOptions): Promise<string> {
   try {
     if (typeof text !== "string") throw text;
     const { data, idempotencyKey } = envelopeOf(parseText(text, "invalid_data"));

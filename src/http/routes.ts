@@ -5,7 +5,7 @@ import { batchWire, pathFieldOf } from "../api/orders.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Call, Who } from "../engine/engine.ts";
 import type { RequiredRole } from "./auth.ts";
-import { answersOf } from "./batch.ts";
+import { resultLines } from "./batch.ts";
 import { type BodyReader, checkEncoding, type ServerBindings } from "./body.ts";
 import { problem, refusalProblem } from "./problem.ts";
 import { type OwnPath, ownRoutes, requestIdPattern } from "./requests.ts";
@@ -101,7 +101,7 @@ function batchRoute({ run }: BoundOperation, workflow: string, { bodyBytesMax, o
       const headers = { "Content-Type": linesType };
       if (request.body === null) return new Response("", { headers });
       server.disableTimeout?.();
-      const answers = answersOf(request.body, {
+      const lines = resultLines(request.body, {
         place: run,
         who,
         bytesMax: bodyBytesMax,
@@ -109,7 +109,7 @@ function batchRoute({ run }: BoundOperation, workflow: string, { bodyBytesMax, o
         onDone,
         onError: (error) => onError(error, request),
       });
-      return new Response(ReadableStream.from(answers), { headers });
+      return new Response(ReadableStream.from(lines), { headers });
     },
   };
 }

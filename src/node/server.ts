@@ -29,7 +29,7 @@ const limits = {
 };
 const bodySeconds = 60;
 const headersSeconds = 10;
-const lastAnswersMilliseconds = 5_000;
+const lastResponsesMilliseconds = 5_000;
 const idleCheckMilliseconds = 50;
 const sameSignalMilliseconds = 50;
 
@@ -46,8 +46,8 @@ export async function listen(
   const bodies = createBodies({ seconds: options.bodySeconds ?? bodySeconds });
   let closing = false;
   const listener = (request: Request, env: { incoming: unknown }) => {
-    const answer = fetch(request, bodies.bindingsOf(env.incoming as IncomingMessage));
-    return closing ? lastAnswer(answer) : answer;
+    const response = fetch(request, bodies.bindingsOf(env.incoming as IncomingMessage));
+    return closing ? lastResponse(response) : response;
   };
   const headersTimeout = (options.headersSeconds ?? headersSeconds) * 1_000;
   const server = createServer(
@@ -85,9 +85,9 @@ export async function listen(
   };
 }
 
-/** Gives the answer and closes the connection after it. A client that never pauses would otherwise keep it open. */
-async function lastAnswer(answer: Response | Promise<Response>): Promise<Response> {
-  const response = await answer;
+/** Gives a response that closes the connection after it. A client that never pauses would otherwise keep it open. */
+async function lastResponse(given: Response | Promise<Response>): Promise<Response> {
+  const response = await given;
   response.headers.set("connection", "close");
   return response;
 }
@@ -116,7 +116,7 @@ export async function run(
   } finally {
     const closed = listener?.close();
     await cauce.drain();
-    const late = setTimeout(() => listener?.abort(), lastAnswersMilliseconds);
+    const late = setTimeout(() => listener?.abort(), lastResponsesMilliseconds);
     await closed;
     clearTimeout(late);
     await cauce.close();

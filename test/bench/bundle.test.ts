@@ -28,7 +28,7 @@ it("each function's bundle stays under its size and holds one language of zod", 
 });
 
 /** Runs the bundle in a process of its own and requests each path in turn. */
-async function answersOf({ path }: Bundle, stage: string, paths: readonly string[]): Promise<HttpAnswer[]> {
+async function responsesOf({ path }: Bundle, stage: string, paths: readonly string[]): Promise<HttpAnswer[]> {
   const script = `
     const { handler } = await import(${JSON.stringify(pathToFileURL(path).href)});
     const answers = [];
@@ -60,7 +60,7 @@ it("the request function's one file serves the OpenAPI document and the docs pag
   const bundle = of.get("request");
   assert.ok(bundle);
   assert.deepEqual(await readdir(dirname(bundle.path)), ["request.mjs"]);
-  const [description, page] = await answersOf(bundle, stage, ["/openapi.json", "/docs"]);
+  const [description, page] = await responsesOf(bundle, stage, ["/openapi.json", "/docs"]);
   assert.equal(description?.statusCode, 200, description?.body);
   const { info, paths } = JSON.parse(description.body);
   assert.match(info.version, /^\d+\.\d+\.\d+/);

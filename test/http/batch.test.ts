@@ -6,14 +6,14 @@ const lines = { "content-type": "application/x-ndjson" };
 const lineOf = (customerId: string, idempotencyKey?: string) =>
   JSON.stringify({ ...(idempotencyKey && { idempotencyKey }), data: { customerId } });
 
-interface Answer {
+interface BatchResult {
   readonly line: number;
   readonly status: number;
   readonly order?: { readonly id: string; readonly status: string; readonly visit: number; readonly version: number };
   readonly problem?: { readonly code: string; readonly detail: string; readonly errors?: object[] };
 }
 
-async function answersIn(response: Response): Promise<Answer[]> {
+async function answersIn(response: Response): Promise<BatchResult[]> {
   assert.equal(response.status, 200, await response.clone().text());
   assert.equal(response.headers.get("content-type"), "application/x-ndjson");
   const text = await response.text();
@@ -21,7 +21,7 @@ async function answersIn(response: Response): Promise<Answer[]> {
   return text
     .split("\n")
     .slice(0, -1)
-    .map((line) => JSON.parse(line) as Answer);
+    .map((line) => JSON.parse(line) as BatchResult);
 }
 
 /** Makes a body that comes in pieces of `bytes` bytes. */

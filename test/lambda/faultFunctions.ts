@@ -74,7 +74,7 @@ export async function endsOnce(stage: Stage, cell: FunctionCell, fault: Fault): 
       return { gone, named, handler };
     };
     let current: ReturnType<typeof make> | undefined;
-    return async <Answer>(invoke: (made: ReturnType<typeof make>) => Promise<Answer>): Promise<Answer | undefined> => {
+    return async <Result>(invoke: (made: ReturnType<typeof make>) => Promise<Result>): Promise<Result | undefined> => {
       current ??= make();
       const { gone } = current;
       const died = gone.then(() => {

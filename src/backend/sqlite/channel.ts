@@ -250,7 +250,7 @@ export type PendingOperation = { readonly reject: (error: CauceError) => void } 
 );
 
 /** Tells every operation of a batch what came of it. */
-export function answer(
+export function tellResults(
   operations: readonly PendingOperation[],
   { unsuccessful }: BatchResult,
   leases: WorkflowLeases,
@@ -279,7 +279,7 @@ function removalOf(unsuccessful: Unsuccessful | undefined): Removal | "not_final
   return { removed, nextCursor: lastSeq === null ? null : writeNumbers("after", lastSeq) };
 }
 
-/** Hands out what the writer leased. After `answer`: a commit consumes the delivery before. */
+/** Hands out what the writer leased. After `tellResults`: a commit consumes the delivery before. */
 export function handOut(
   operations: readonly PendingOperation[],
   { deliveries }: BatchResult,

@@ -8,7 +8,7 @@ import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, 
 import type { FieldValue } from "./batch/codec.ts";
 import { op, type Unsuccessful } from "./batch/protocol.ts";
 import { createEntryWriter, encodeCommit, encodePlace } from "./batch/row.ts";
-import { answer, type Channel, createChannel, handOut, type PendingOperation, startWriter } from "./channel.ts";
+import { type Channel, createChannel, handOut, type PendingOperation, startWriter, tellResults } from "./channel.ts";
 import { createLeases, type WorkflowLeases } from "./deliveries.ts";
 import { openReader, type Reader } from "./reads.ts";
 import { lockData, makeDirectory, storeFault } from "./storeFiles.ts";
@@ -61,7 +61,9 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       ...writer,
       now: clock.now,
       onResult(operations, result) {
-        answer(operations, result, leases, (unsuccessful, newOrder) => placedBefore(unsuccessful, newOrder, backend));
+        tellResults(operations, result, leases, (unsuccessful, newOrder) =>
+          placedBefore(unsuccessful, newOrder, backend),
+        );
         handOut(operations, result, leases);
         if (operations.length > 0) onBatch?.(operations.length, result.milliseconds);
         if (result.nextDelayed !== undefined) promoteAt(result.nextDelayed);

@@ -60,7 +60,7 @@ export async function deliver(rows: readonly Row[], sender: Sender, options: Del
   const { stop, retrySeconds, onTrouble, onResults } = options;
   const withoutResult = (all: readonly Row[]) => all.filter(({ result }) => result === undefined);
   let open = withoutResult(rows);
-  let answeredAt = performance.now();
+  let lastResultAt = performance.now();
   let waitMilliseconds = waitMillisecondsMin;
   let trouble: string | undefined;
   // Rows may all have been refused without asking the server.
@@ -76,7 +76,7 @@ export async function deliver(rows: readonly Row[], sender: Sender, options: Del
         else if (row !== undefined) {
           const unknown = { code: "internal_error", detail: `the server answered ${status}` } as const;
           row.result = status === 202 ? "placed" : status === 200 ? "repeated" : (problem ?? unknown);
-          answeredAt = performance.now();
+          lastResultAt = performance.now();
           waitMilliseconds = waitMillisecondsMin;
         }
       }
@@ -85,7 +85,7 @@ export async function deliver(rows: readonly Row[], sender: Sender, options: Del
     open = withoutResult(sent);
     if (open.length === 0 || stop.aborted) return;
     const what = broken ?? unavailable ?? "a line was not answered";
-    if (performance.now() - answeredAt > retrySeconds * 1_000) {
+    if (performance.now() - lastResultAt > retrySeconds * 1_000) {
       throw new CauceError("unreachable", `the server took no line for ${retrySeconds} s (${what}); check the server`);
     }
     if (trouble !== what) onTrouble(what);
@@ -129,12 +129,12 @@ export function createSender({ url, key }: Target, idleSeconds = 60) {
         outgoing.destroy(new Error(`the server was silent for ${idleSeconds} s`)),
       );
       const closed = once(outgoing, "close").catch(() => {});
-      const answering = once(outgoing, "response").then(
+      const reading = once(outgoing, "response").then(
         ([response]) => readResults(response, url, onResults),
         () => 0,
       );
       // The promise is awaited below. Until then its rejection ends the sending.
-      answering.catch(() => outgoing.destroy());
+      reading.catch(() => outgoing.destroy());
       let sent = 0;
       const pieces = function* () {
         while (sent < bodies.length && !stop.aborted) {
@@ -144,9 +144,9 @@ export function createSender({ url, key }: Target, idleSeconds = 60) {
         }
       };
       await pipeline(pieces, outgoing).catch(() => {});
-      const answered = await answering;
+      const resultCount = await reading;
       await closed;
-      return answered < sent ? (broken ?? "the answers ended early") : undefined;
+      return resultCount < sent ? (broken ?? "the answers ended early") : undefined;
     },
     close: (): void => agent.destroy(),
   };

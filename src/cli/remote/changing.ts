@@ -72,8 +72,8 @@ export async function confirmed(output: Output, what: string, yes: boolean): Pro
   if (output.ask === undefined) {
     throw wrongUsage(`${what}: without a terminal there is no way to ask; give --yes to do it`);
   }
-  const answer = await output.ask(`${what}? [y/N] `);
-  if (/^y(es)?$/i.test(answer.trim())) return true;
+  const reply = await output.ask(`${what}? [y/N] `);
+  if (/^y(es)?$/i.test(reply.trim())) return true;
   output.err("Nothing was changed.\n");
   return false;
 }

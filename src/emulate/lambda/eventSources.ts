@@ -125,10 +125,10 @@ function openQueue({ source, queueUrl, sqs, proxy }: EventSourceOptions, abortSi
 /** Reads the ids of the failed messages. Like Lambda, takes all messages as failed if the response is malformed. */
 function parseFailures(payload: string, records: readonly SourceRecord[]): readonly string[] {
   const all = records.map(({ messageId }) => messageId);
-  const answer = JSON.parse(payload) as {
+  const response = JSON.parse(payload) as {
     readonly batchItemFailures?: readonly { readonly itemIdentifier?: string }[] | null;
   } | null;
-  const failures = answer?.batchItemFailures ?? [];
+  const failures = response?.batchItemFailures ?? [];
   const ids = failures.map(({ itemIdentifier }) => itemIdentifier ?? "");
   return ids.every((id) => all.includes(id)) ? ids : all;
 }

@@ -41,7 +41,7 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
       const [, key = "", path = ""] = /^\/(\w+)\/2018-06-01\/runtime\/(.+)$/.exec(incoming.url ?? "") ?? [];
       const session = sessions.get(key);
       if (session === undefined) return void outgoing.writeHead(404).end();
-      if (path === "invocation/next") return session.answerNext(outgoing);
+      if (path === "invocation/next") return session.respondNext(outgoing);
       outgoing.writeHead(session.take(path, await text(incoming)) ? 202 : 400).end();
     },
     { keepAliveTimeout: 0 },
@@ -81,7 +81,7 @@ function createSession(address: string, onClose: () => void) {
         else end(gone);
       }),
     /** Answers the process's request for its next invocation, as soon as there is one. */
-    async answerNext(outgoing: ServerResponse): Promise<void> {
+    async respondNext(outgoing: ServerResponse): Promise<void> {
       const { requestId, functionArn, payload, start } = await offered.promise;
       offered = Promise.withResolvers();
       outgoing.writeHead(200, {

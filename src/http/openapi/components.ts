@@ -173,7 +173,7 @@ const problem = later(() =>
     .describe("An error (RFC 9457)."),
 );
 const health = later(() => z.object({ status: z.enum(["ok", "unavailable"]) }));
-const batchAnswer = later(() =>
+const batchResult = later(() =>
   z
     .object({
       line: z.int().min(1).describe("The line's number in the body; blank lines count."),
@@ -232,7 +232,7 @@ export function sharedSchemas(operations: readonly Operation[]): Record<string, 
     { name: "Problem", schema: problem },
     ...sharedShapes,
     { name: "Health", schema: health },
-    { name: "BatchAnswer", schema: batchAnswer },
+    { name: "BatchAnswer", schema: batchResult },
     { name: "Transition", schema: transition },
     { name: "Stats", schema: stats },
   ];

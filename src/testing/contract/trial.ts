@@ -136,8 +136,8 @@ function createWaits({ clock, advance, patienceSeconds }: TrialOptions) {
   async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T> {
     const goOn = patience();
     for (;;) {
-      const answer = await ask();
-      if (answer !== undefined && answer !== false) return answer;
+      const found = await ask();
+      if (found !== undefined && found !== false) return found;
       assert.ok(goOn(), `still missing: ${what}`);
       await turn();
     }

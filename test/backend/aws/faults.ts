@@ -109,7 +109,7 @@ export async function startFaultProxy(kinds: readonly Kind[]): Promise<FaultProx
     return next;
   };
 
-  const forward = (incoming: IncomingMessage, body: string, process: string | undefined): Promise<Answer> =>
+  const forward = (incoming: IncomingMessage, body: string, process: string | undefined): Promise<ProxyResponse> =>
     new Promise((resolve, reject) => {
       const isDynamo = String(incoming.headers["x-amz-target"] ?? "").startsWith("DynamoDB_");
       const { host: _, ...headers } = incoming.headers;
@@ -208,7 +208,7 @@ export async function startFaultProxy(kinds: readonly Kind[]): Promise<FaultProx
   };
 }
 
-interface Answer {
+interface ProxyResponse {
   readonly status: number;
   readonly headers: Record<string, string | string[] | undefined>;
   readonly text: string;
@@ -229,12 +229,12 @@ async function textOf(stream: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString("latin1");
 }
 
-function reply(outgoing: ServerResponse, { status, headers, text }: Answer): void {
+function reply(outgoing: ServerResponse, { status, headers, text }: ProxyResponse): void {
   outgoing.writeHead(status, Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)));
   outgoing.end(text, "latin1");
 }
 
-function refusal(isJson: boolean): Answer {
+function refusal(isJson: boolean): ProxyResponse {
   const text = isJson
     ? '{"__type":"ServiceUnavailable","message":"refused"}'
     : "<ErrorResponse><Error><Type>Receiver</Type><Code>ServiceUnavailable</Code><Message>refused</Message></Error></ErrorResponse>";

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { jsonOf, serving } from "../serving.ts";
 import { assertUnpolluted, lineBytes } from "./hostile.ts";
 
-interface Answer {
+interface BatchResult {
   readonly line: number;
   readonly status: number;
   readonly order?: { readonly id: string };
@@ -49,7 +49,7 @@ test("lines are answered in their order however they are cut, and each line answ
         const answers = (await response.text())
           .split("\n")
           .slice(0, -1)
-          .map((text) => JSON.parse(text) as Answer);
+          .map((text) => JSON.parse(text) as BatchResult);
         // A line that is no UTF-8 is not blank.
         const expected = sent.flatMap((bytes, n) => (bytes.toString().trim() === "" ? [] : [n + 1]));
         assert.deepEqual(
