@@ -119,8 +119,8 @@ test("orders that were leased at a crash hold up no other status while no receiv
   // The first order is moved before a receiver asks for its status.
   assert.equal(await after.commit(change(orders[0] as StoredOrder, movedTo("done"))), "committed");
   const priced = await placeOne(after, { status: "priced" });
-  const [tried] = await after.receive(at("received"));
-  assert.equal(tried?.redelivered, true);
+  const [onTrial] = await after.receive(at("received"));
+  assert.equal(onTrial?.redelivered, true);
   const waiting = after.receive(at("priced", 60));
   clock.advance(0.3);
   assert.deepEqual(

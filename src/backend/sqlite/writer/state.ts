@@ -85,7 +85,7 @@ export const stateStatements = (db: DatabaseSync) => ({
     db,
     "SELECT max(position) FROM orders WHERE queue = ? AND queue <> 2 AND status = ?",
   ),
-  suspectCount: query<[count: number]>(
+  crashSuspectCount: query<[count: number]>(
     db,
     "SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1",
   ),
@@ -154,7 +154,7 @@ export function load(writer: Writer<StateStatements>): void {
     }
   }
   crashSuspects.onTrial = undefined;
-  crashSuspects.mayBe = numberOf(statements.suspectCount.get()) > 0;
+  crashSuspects.mayBe = numberOf(statements.crashSuspectCount.get()) > 0;
   crashSuspects.blockOthers = crashSuspects.mayBe;
   writer.lastSeq = Math.max(numberOf(statements.lastSeq.get()), numberOf(statements.lastRemoved.get()));
   writer.block = Math.max(1, numberOf(statements.lastBlock.get()));
