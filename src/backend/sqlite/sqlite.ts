@@ -105,7 +105,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       return faulty(error);
     }
     const ids = createIds(writer.state.lastSeq);
-    const front = createFront({ file, clock, channel, leases, reader, ids, giveBackSpare });
+    const port = createPort({ file, clock, channel, leases, reader, ids, giveBackSpare });
     const close = async (): Promise<void> => {
       closing.abort();
       cancelPromotion?.();
@@ -119,7 +119,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       await writer.close();
       lock.release();
     };
-    const backend = guarded<Backend>({ ...front, close }, "the store is closed; nothing was written");
+    const backend = guarded<Backend>({ ...port, close }, "the store is closed; nothing was written");
     promoteAt(writer.state.nextDelayed);
 
     return {
@@ -144,7 +144,7 @@ async function placedBefore(unsuccessful: Unsuccessful, newOrder: NewOrder, back
   return backend.place(newOrder);
 }
 
-interface FrontOptions {
+interface PortOptions {
   readonly file: string;
   readonly clock: Clock;
   readonly channel: Channel<PendingOperation>;
@@ -156,7 +156,7 @@ interface FrontOptions {
 }
 
 /** The port, over the writer's thread for what changes and this thread's own connection for what is read. */
-function createFront(options: FrontOptions): Omit<Backend, "close"> {
+function createPort(options: PortOptions): Omit<Backend, "close"> {
   const { file, clock, channel, leases, reader, ids, giveBackSpare } = options;
   const { encoder } = channel;
   const json = createEntryWriter();
