@@ -16,7 +16,7 @@ interface Grant {
 const written = ["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"];
 const table: Grant = { target: "table", actions: written };
 /** A removal and the sweep look for the large fields of an order. */
-const tableAndParts: Grant = { target: "table", actions: [...written, "dynamodb:Query"] };
+const tableAndLargeFields: Grant = { target: "table", actions: [...written, "dynamodb:Query"] };
 const index: Grant = { target: "index", actions: ["dynamodb:Query"] };
 const topic: Grant = { target: "topic", actions: ["sns:Publish"] };
 const queues = (...actions: string[]): Grant => ({ target: "queues", actions });
@@ -38,16 +38,16 @@ export function grantsOf(
   delivery: DeliveryMode,
 ): readonly Grant[] {
   const grants: Readonly<Record<FunctionRole | PodRole, readonly Grant[]>> = {
-    request: [tableAndParts, index, topic, queues("sqs:GetQueueAttributes")],
+    request: [tableAndLargeFields, index, topic, queues("sqs:GetQueueAttributes")],
     // A function gives a message that it has no time to begin back at once, on any queue.
     processing: [table, topic, queues(...received, comesAgainAt), allQueues],
-    sweep: [tableAndParts, index, topic, allQueues],
-    api: [tableAndParts, index, topic, queues(...found)],
+    sweep: [tableAndLargeFields, index, topic, allQueues],
+    api: [tableAndLargeFields, index, topic, queues(...found)],
     work: [
       ...[table, index, topic, allQueues],
       queues(...received, "sqs:GetQueueUrl", ...(delivery === "fifo" ? [comesAgainAt] : [])),
     ],
-    sweeper: [tableAndParts, index, topic, queues(...found), allQueues],
+    sweeper: [tableAndLargeFields, index, topic, queues(...found), allQueues],
   };
   return grants[role].filter(({ target }) => publishes || target !== "topic");
 }

@@ -170,7 +170,9 @@ function number(value: number | null): AttributeValue | undefined {
 }
 
 /** The names of the items that hold the order's large fields; null for a field that stands in the order's own. */
-export function partsOf(item: Item): Readonly<Record<"dataPart" | "resultsPart" | "extrasPart", string | null>> {
+export function largeFieldNames(
+  item: Item,
+): Readonly<Record<"dataPart" | "resultsPart" | "extrasPart", string | null>> {
   return {
     dataPart: textOf(item, a.dataPart),
     resultsPart: textOf(item, a.resultsPart),

@@ -18,10 +18,10 @@ import {
   decodeOrder,
   type Item,
   idPattern,
+  largeFieldNames,
   type Marks,
   numberOf,
   orderPart,
-  partsOf,
   shardOf,
   sortBefore,
   textOf,
@@ -73,7 +73,7 @@ export async function readOrder(context: Pick<Context, "table">, id: string): Pr
 /** Reads what an order's item does not hold itself; undefined when a later write has replaced one of its parts. */
 export async function orderOf({ table }: Pick<Context, "table">, item: Item): Promise<StoredOrder | undefined> {
   const id = textOf(item, "id") as string;
-  const { dataPart, resultsPart, extrasPart } = partsOf(item);
+  const { dataPart, resultsPart, extrasPart } = largeFieldNames(item);
   const [data, results, extras] = await Promise.all(
     [dataPart, resultsPart, extrasPart].map(async (part) => {
       // Undefined for a field in the order's own item, null for a part that is gone.
@@ -116,7 +116,7 @@ export async function writeLargeFields(
     resultsPart,
     extrasPart,
     async named(replaced) {
-      const old = partsOf(replaced);
+      const old = largeFieldNames(replaced);
       // The replaced parts go first: while a note stands, the sweep finishes what a process that died left.
       for (const part of [old.resultsPart, old.extrasPart]) {
         if (part !== null && part !== resultsPart && part !== extrasPart) await table.erase({ id, part });
@@ -132,11 +132,11 @@ export async function writeLargeFields(
  */
 export async function releaseLargeFields(context: Context, item: Item): Promise<() => Promise<void>> {
   const id = textOf(item, "id") as string;
-  const parts = Object.values(partsOf(item)).filter((part) => part !== null);
-  const notes = parts.map((part) => noteKey(id, part, context.clock.now()));
+  const names = Object.values(largeFieldNames(item)).filter((part) => part !== null);
+  const notes = names.map((part) => noteKey(id, part, context.clock.now()));
   await Promise.all(notes.map((note) => putNote(context, note)));
   return async () => {
-    await eraseParts(context, id);
+    await eraseLargeFields(context, id);
     await Promise.all(notes.map((note) => context.table.erase(note)));
   };
 }
@@ -170,7 +170,7 @@ async function settleNote(context: Context, note: ItemKey): Promise<void> {
   const { table, clock } = context;
   const [, id = "", part = ""] = note.part.split(" ");
   const order = await table.read(orderKey(id));
-  const { dataPart, resultsPart, extrasPart } = partsOf(order ?? {});
+  const { dataPart, resultsPart, extrasPart } = largeFieldNames(order ?? {});
   if (part !== dataPart && part !== resultsPart && part !== extrasPart) {
     const expiresAt = Math.floor(clock.now() / 1_000) + timeToLiveSeconds;
     await table.update(
@@ -207,7 +207,7 @@ async function eraseOlder(
   }
 }
 
-async function eraseParts({ table }: Context, id: string): Promise<void> {
+async function eraseLargeFields({ table }: Context, id: string): Promise<void> {
   let next: Item | undefined;
   do {
     const page = await table.query({

@@ -51,7 +51,7 @@ async function ordersOf(t: TestContext) {
       get: (id: string) => readOrder(context, id),
       remove: (which: { readonly id: string }) => remove(context, which),
       list: (query: ListQuery) => list(context, query),
-      sweepParts: () => sweepLargeFields(context),
+      sweepLargeFields: () => sweepLargeFields(context),
       /** The order of an item that was read before. */
       orderOf: (item: Item) => orderOf(context, item),
       release: (item: Item) => releaseLargeFields(context, item),
@@ -68,7 +68,7 @@ async function ordersOf(t: TestContext) {
     return (await table.query({ ...query, ConsistentRead: true })).items;
   };
   /** Gives the texts of an order's parts, and the time to live of each part that has one. */
-  const partsOf = async (id: string) =>
+  const largeFieldsOf = async (id: string) =>
     (await itemsOf(id))
       .filter((item) => textOf(item, "part") !== orderPart)
       .map((item) => ({ text: textOf(item, "te"), secondsToLive: item.tl && Number(item.tl.N) - clock.now() / 1_000 }));
@@ -76,7 +76,7 @@ async function ordersOf(t: TestContext) {
     const shards = await Promise.all(Array.from({ length: 16 }, (_, shard) => itemsOf(`#parts#${shard}`)));
     return shards.flat().length;
   };
-  return { as, table, clock, place, placed, commit, ...others, partsOf, notes };
+  return { as, table, clock, place, placed, commit, ...others, largeFieldsOf, notes };
 }
 
 function withResults(before: StoredOrder, resultsJson: string): Change {
@@ -97,7 +97,7 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   after(() => emulators.stop());
 
   it("exist only for fields past 600 bytes of UTF-8", async (t) => {
-    const { placed, get, partsOf } = await ordersOf(t);
+    const { placed, get, largeFieldsOf } = await ordersOf(t);
     const json = (text: string) => JSON.stringify(text);
     for (const [dataJson, apart] of [
       [json("x".repeat(inlineBytesMax - 2)), 0],
@@ -106,7 +106,7 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
       [json(`${"ä".repeat((inlineBytesMax - 2) / 2)}x`), 1],
     ] as const) {
       const { id } = await placed({ dataJson });
-      assert.equal((await partsOf(id)).length, apart, dataJson);
+      assert.equal((await largeFieldsOf(id)).length, apart, dataJson);
       assert.equal((await get(id))?.dataJson, dataJson);
     }
   });
@@ -119,9 +119,9 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   });
 
   it("results that are replaced replace their part, and the last part is deleted when the results become small", async (t) => {
-    const { placed, commit, get, partsOf } = await ordersOf(t);
+    const { placed, commit, get, largeFieldsOf } = await ordersOf(t);
     const first = await placed({});
-    const texts = async () => (await partsOf(first.id)).map(({ text }) => text);
+    const texts = async () => (await largeFieldsOf(first.id)).map(({ text }) => text);
     await commit(withResults(first, large("a")));
     assert.deepEqual(await texts(), [large("a")]);
     await commit(withResults({ ...first, version: 2 }, large("b")));
@@ -133,7 +133,7 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   });
 
   it("extras have a part past 600 bytes, which stays while no write changes them, and is replaced with them", async (t) => {
-    const { table, placed, commit, get, partsOf, notes } = await ordersOf(t);
+    const { table, placed, commit, get, largeFieldsOf, notes } = await ordersOf(t);
     const inline = "x".repeat(inlineBytesMax);
     let order = await placed({ extrasJson: inline });
     const change = async (extrasJson: string | null, resultsJson = order.resultsJson) => {
@@ -162,7 +162,7 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     assert.deepEqual(await names(), ["o", "r7"]);
     const item = await table.read({ id: order.id, part: orderPart });
     assert.deepEqual([item?.xt, item?.xp], [undefined, undefined]);
-    assert.deepEqual([await notes(), (await partsOf(order.id)).length], [0, 1]);
+    assert.deepEqual([await notes(), (await largeFieldsOf(order.id)).length], [0, 1]);
   });
 
   it("extras are read again where a commit replaced their part during the read", async (t) => {
@@ -198,7 +198,7 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   });
 
   it("an order's parts stay when another placing has the same key and other content", async (t) => {
-    const { place, placed, get, clock, sweepParts, partsOf } = await ordersOf(t);
+    const { place, placed, get, clock, sweepLargeFields, largeFieldsOf } = await ordersOf(t);
     const keyHash = "ab".repeat(32);
     const keyed = (mark: string): Partial<NewOrder> => ({
       dataJson: large(mark),
@@ -209,29 +209,29 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     assert.equal((await get(id))?.dataJson, large("first"));
     assert.equal((await placed(keyed("first"))).id, id);
     clock.advance(hourSeconds + 1);
-    await sweepParts();
-    const lasting = (await partsOf(id)).filter(({ secondsToLive }) => secondsToLive === undefined);
+    await sweepLargeFields();
+    const lasting = (await largeFieldsOf(id)).filter(({ secondsToLive }) => secondsToLive === undefined);
     assert.deepEqual(lasting, [{ text: large("first"), secondsToLive: undefined }]);
     assert.equal((await get(id))?.dataJson, large("first"));
   });
 
   it("an order's parts stay when another writer of the same version comes too late", async (t) => {
-    const { placed, commit, get, clock, sweepParts, partsOf, notes } = await ordersOf(t);
+    const { placed, commit, get, clock, sweepLargeFields, largeFieldsOf, notes } = await ordersOf(t);
     const order = await placed({});
     const same = [withResults(order, large("won")), withResults(order, large("won"))] as const;
     assert.equal(await commit(same[0]), "committed");
     assert.equal(await commit(same[1]), "stale");
     assert.equal(await commit(withResults(order, large("lost"))), "stale");
     clock.advance(hourSeconds + 1);
-    await sweepParts();
-    const lasting = (await partsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
+    await sweepLargeFields();
+    const lasting = (await largeFieldsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
     assert.deepEqual(lasting, [{ text: large("won"), secondsToLive: undefined }]);
     assert.equal((await get(order.id))?.resultsJson, large("won"));
     assert.equal(await notes(), 0);
   });
 
   it("get no time to live where a later try of the same write named them", async (t) => {
-    const { as, table, clock, placed, commit, get, partsOf } = await ordersOf(t);
+    const { as, table, clock, placed, commit, get, largeFieldsOf } = await ordersOf(t);
     const order = await placed({});
     await assert.rejects(as(dyingBefore(table, 3)).commit(withResults(order, large("a"))), /the process ended/);
     clock.advance(hourSeconds + 1);
@@ -243,8 +243,8 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
         return table.update(key, input);
       },
     });
-    await sweeper.sweepParts();
-    const named = (await partsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
+    await sweeper.sweepLargeFields();
+    const named = (await largeFieldsOf(order.id)).filter(({ secondsToLive }) => secondsToLive === undefined);
     assert.deepEqual(named, [{ text: large("a"), secondsToLive: undefined }]);
     assert.equal((await get(order.id))?.resultsJson, large("a"));
   });
@@ -255,49 +255,49 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     ["after the order's write", 4, [{ text: large("a"), secondsToLive: undefined }]],
   ] as const) {
     it(`the sweep cleans up the parts of a process that died ${step}, an hour later`, async (t) => {
-      const { as, table, placed, clock, get, sweepParts, partsOf, notes } = await ordersOf(t);
+      const { as, table, placed, clock, get, sweepLargeFields, largeFieldsOf, notes } = await ordersOf(t);
       const order = await placed({});
       await assert.rejects(as(dyingBefore(table, nth)).commit(withResults(order, large("a"))), /the process ended/);
-      const written = await partsOf(order.id);
+      const written = await largeFieldsOf(order.id);
       assert.equal(await notes(), 1);
       clock.advance(hourSeconds);
-      await sweepParts();
-      assert.deepEqual([await notes(), await partsOf(order.id)], [1, written]);
+      await sweepLargeFields();
+      assert.deepEqual([await notes(), await largeFieldsOf(order.id)], [1, written]);
       clock.advance(0.001);
-      await sweepParts();
+      await sweepLargeFields();
       assert.equal(await notes(), 0);
-      const seen = (await partsOf(order.id)).map(({ text, secondsToLive }) => ({
+      const seen = (await largeFieldsOf(order.id)).map(({ text, secondsToLive }) => ({
         text,
         secondsToLive: secondsToLive && Math.round(secondsToLive),
       }));
       assert.deepEqual(seen, left);
       assert.equal((await get(order.id))?.resultsJson, nth === 4 ? large("a") : "{}");
       clock.advance(hourSeconds);
-      await sweepParts();
-      assert.equal((await partsOf(order.id)).length, left.length);
+      await sweepLargeFields();
+      assert.equal((await largeFieldsOf(order.id)).length, left.length);
     });
   }
 
   it("the sweep cleans up lost and old parts of extras, and not those that their order names", async (t) => {
-    const { as, table, clock, placed, commit, get, sweepParts, partsOf, notes } = await ordersOf(t);
+    const { as, table, clock, placed, commit, get, sweepLargeFields, largeFieldsOf, notes } = await ordersOf(t);
     const order = await placed({ extrasJson: large("a") });
     const dying = (nth: number) => as(dyingBefore(table, nth)).commit(withExtras(order, large(`b${nth}`)));
     await assert.rejects(dying(3), /the process ended/);
     await assert.rejects(dying(4), /the process ended/);
-    assert.equal((await partsOf(order.id)).length, 3);
+    assert.equal((await largeFieldsOf(order.id)).length, 3);
     clock.advance(hourSeconds + 1);
-    await sweepParts();
+    await sweepLargeFields();
     assert.deepEqual([await notes(), (await get(order.id))?.extrasJson], [0, large("b4")]);
-    assert.deepEqual(await partsOf(order.id), [{ text: large("b4"), secondsToLive: undefined }]);
+    assert.deepEqual(await largeFieldsOf(order.id), [{ text: large("b4"), secondsToLive: undefined }]);
     const kept = await get(order.id);
     assert.ok(kept);
     await commit(withResults(kept, large("results")));
     const results = { ...kept, version: 3, resultsJson: large("results") };
     await assert.rejects(as(dyingBefore(table, 4)).commit(withResults(results, large("newer"))), /the process ended/);
     clock.advance(hourSeconds + 1);
-    await sweepParts();
+    await sweepLargeFields();
     assert.deepEqual(
-      (await partsOf(order.id)).map(({ text, secondsToLive }) => [text, secondsToLive]),
+      (await largeFieldsOf(order.id)).map(({ text, secondsToLive }) => [text, secondsToLive]),
       [
         [large("newer"), undefined],
         [large("b4"), undefined],
@@ -306,25 +306,25 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   });
 
   it("the sweep cleans up parts that a process replaced and did not delete before it died", async (t) => {
-    const { as, table, clock, placed, commit, get, sweepParts, partsOf, notes } = await ordersOf(t);
+    const { as, table, clock, placed, commit, get, sweepLargeFields, largeFieldsOf, notes } = await ordersOf(t);
     const order = await placed({});
     await commit(withResults(order, large("old")));
     const newer = withResults({ ...order, version: 2 }, large("new"));
     await assert.rejects(as(dyingBefore(table, 4)).commit(newer), /the process ended/);
-    assert.equal((await partsOf(order.id)).length, 2);
+    assert.equal((await largeFieldsOf(order.id)).length, 2);
     clock.advance(hourSeconds + 1);
-    await sweepParts();
-    assert.deepEqual(await partsOf(order.id), [{ text: large("new"), secondsToLive: undefined }]);
+    await sweepLargeFields();
+    assert.deepEqual(await largeFieldsOf(order.id), [{ text: large("new"), secondsToLive: undefined }]);
     assert.deepEqual([await notes(), (await get(order.id))?.resultsJson], [0, large("new")]);
   });
 
   it("the sweep cleans up the parts of a placing whose process died", async (t) => {
-    const { as, table, clock, sweepParts, notes } = await ordersOf(t);
+    const { as, table, clock, sweepLargeFields, notes } = await ordersOf(t);
     const dying = as(dyingBefore(table, 3));
     await assert.rejects(dying.place(newOrder(clock, { dataJson: large("a") })), /the process ended/);
     assert.equal(await notes(), 1);
     clock.advance(hourSeconds + 1);
-    await sweepParts();
+    await sweepLargeFields();
     assert.equal(await notes(), 0);
   });
 
@@ -333,17 +333,17 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     ["before its parts", 3, false],
   ] as const) {
     it(`a removal that dies ${step} leaves no order that cannot be read`, async (t) => {
-      const { as, table, clock, placed, get, list, sweepParts, partsOf, notes } = await ordersOf(t);
+      const { as, table, clock, placed, get, list, sweepLargeFields, largeFieldsOf, notes } = await ordersOf(t);
       const dataJson = large("data");
       const { id } = await placed({ kind: "final", status: "done", dataJson });
       await assert.rejects(as(dyingBefore(table, nth)).remove({ id }), /the process ended/);
       assert.equal((await get(id))?.dataJson, stands ? dataJson : undefined);
       assert.equal((await list({ limit: 10 })).items.length, stands ? 1 : 0);
       clock.advance(hourSeconds + 1);
-      await sweepParts();
+      await sweepLargeFields();
       assert.equal(await notes(), 0);
       assert.deepEqual(
-        (await partsOf(id)).map(({ secondsToLive }) => secondsToLive !== undefined),
+        (await largeFieldsOf(id)).map(({ secondsToLive }) => secondsToLive !== undefined),
         [!stands],
       );
       if (stands) assert.deepEqual(await as(table).remove({ id }), { removed: 1, nextCursor: null });
@@ -351,13 +351,13 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
   }
 
   it("are all deleted with their order", async (t) => {
-    const { table, placed, commit, release, partsOf, notes } = await ordersOf(t);
+    const { table, placed, commit, release, largeFieldsOf, notes } = await ordersOf(t);
     const order = await placed({ dataJson: large("data"), extrasJson: large("extras") });
     await commit(withResults(order, large("results")));
-    assert.equal((await partsOf(order.id)).length, 3);
-    const eraseParts = await release((await table.read({ id: order.id, part: orderPart })) ?? {});
-    assert.deepEqual([(await partsOf(order.id)).length, await notes()], [3, 3]);
-    await eraseParts();
-    assert.deepEqual([(await partsOf(order.id)).length, await notes()], [0, 0]);
+    assert.equal((await largeFieldsOf(order.id)).length, 3);
+    const eraseLargeFields = await release((await table.read({ id: order.id, part: orderPart })) ?? {});
+    assert.deepEqual([(await largeFieldsOf(order.id)).length, await notes()], [3, 3]);
+    await eraseLargeFields();
+    assert.deepEqual([(await largeFieldsOf(order.id)).length, await notes()], [0, 0]);
   });
 });

@@ -36,10 +36,10 @@ test("no statement of the writer reads every order, whatever is stored", (t) => 
     const cursors = program.filter(({ opcode, p2 }) => opcode === "OpenRead" && p2 === table).map(({ p1 }) => p1);
     return program.some(({ opcode, p1 }) => /^(Next|Prev)$/.test(opcode) && cursors.includes(p1));
   });
-  // `lastSeq` walks from the last row and ends there. `walk`, of a removal, ends after a bounded number of rows.
+  // `lastSeq` walks from the last row and ends there. `selectPage`, of a removal, ends after a bounded number of rows.
   assert.deepEqual(
     walks.map(([name]) => name),
-    ["lastSeq", "walk"],
+    ["lastSeq", "selectPage"],
   );
 });
 

@@ -8,7 +8,7 @@ import { current, type Writer } from "./state.ts";
 
 type RemoveWriter = Writer<QueueStatements & ReturnType<typeof removeStatements>>;
 export const removeStatements = (db: DatabaseSync) => ({
-  walk: query<[seq: number, kind: number, updatedAt: number]>(
+  selectPage: query<[seq: number, kind: number, updatedAt: number]>(
     db,
     "SELECT seq, kind, updated_at FROM orders WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
   ),
@@ -43,7 +43,7 @@ export function remove(writer: RemoveWriter, from: Decoder): Unsuccessful | unde
 /** Looks at up to `limit` orders after a key that were placed before another key, and erases those that are old. */
 export function removeOld(writer: RemoveWriter, from: Decoder): Unsuccessful {
   const [afterSeq, endSeq, before, limit] = [from.number(), from.number(), from.number(), from.number()];
-  const rows = writer.statements.walk.all(afterSeq, endSeq, limit);
+  const rows = writer.statements.selectPage.all(afterSeq, endSeq, limit);
   const old = rows.filter(([, kind, updatedAt]) => kind === kindNumber.final && updatedAt < before);
   for (const [seq] of old) erase(writer, seq);
   const last = rows.length < limit ? undefined : rows.at(-1);
