@@ -21,7 +21,7 @@ export interface EngineContext {
   /** Told of every order that is stored, every change that is committed and every order that is removed. */
   readonly observer: Observer;
   /** How long a handler's outcome waits for a store that takes no writes, in seconds. Then the delivery comes back. */
-  readonly commitPatienceSeconds: number;
+  readonly commitRetrySeconds: number;
 }
 
 /** What a decision depends on besides the order and the outcome. */

@@ -28,7 +28,7 @@ export interface EngineOptions extends Pick<EngineContext, "clock" | "random" | 
    * How long a handler's outcome waits for a store that takes no writes, in seconds. Then the delivery comes back.
    * Default: until the engine stops.
    */
-  readonly commitPatienceSeconds?: number | undefined;
+  readonly commitRetrySeconds?: number | undefined;
   /** How many days after their last change final orders are removed. Default: never. */
   readonly retentionDays?: number | undefined;
 }
@@ -48,7 +48,7 @@ export function createEngine(options: EngineOptions): Engine {
     actor: { ...options.actor, requestId: null, messageId: null },
     // A backend with `sweepSeconds` is swept at intervals, so no single order has to wake the sweep.
     observer: backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? withExpiries(observer, onExpiry) : observer,
-    commitPatienceSeconds: options.commitPatienceSeconds ?? Number.POSITIVE_INFINITY,
+    commitRetrySeconds: options.commitRetrySeconds ?? Number.POSITIVE_INFINITY,
   };
   const retention = retentionDays === undefined ? [] : [createRetention(context, retentionDays)];
   const maintenance = createMaintenance(context, [createSweep(context), ...retention]);

@@ -88,12 +88,12 @@ const retrySeconds = 1;
  * back.
  */
 export async function commitAgain(
-  { backend, clock, log, stopping, commitPatienceSeconds }: StatusContext,
+  { backend, clock, log, stopping, commitRetrySeconds }: StatusContext,
   change: Change,
   delivery: Delivery,
   error: unknown,
 ): Promise<"committed" | "stale" | undefined> {
-  const until = change.after.updatedAt + commitPatienceSeconds * 1_000;
+  const until = change.after.updatedAt + commitRetrySeconds * 1_000;
   for (let refusal = error, tries = 0; ; tries++) {
     if (!isPassing(refusal) || stopping.aborted || clock.now() >= until) {
       log.error({ orderId: change.before.id, error: textOf(refusal) }, "change not committed; the delivery comes back");

@@ -36,7 +36,7 @@ export function openOnAws(
     backend: backendOnAws(apps, settings, log),
     actor: { runtime: "lambda", name: functionName() },
     // The function's own time is the limit: a delivery that is not settled comes back.
-    commitPatienceSeconds: 0,
+    commitRetrySeconds: 0,
   });
 }
 

@@ -19,7 +19,7 @@ import { type CurlRequest, parseAnswer, parseCurl, type ShownAnswer, type Step, 
 
 const sample = readPage("docs/sample.md");
 const shownAddress = "http://127.0.0.1:3000";
-const patienceMilliseconds = 120_000;
+const millisecondsMax = 120_000;
 
 describe("a page's tour of npm start", () => {
   const toured = [
@@ -136,7 +136,7 @@ function start(t: TestContext, data: string): Process {
 /** Sends a request. A read is repeated until its answer is as shown, since orders take time. */
 async function answers(request: CurlRequest, shown: ShownAnswer, ids: Map<string, string>): Promise<void> {
   const { url, method, headers, body } = request;
-  const until = Date.now() + patienceMilliseconds;
+  const until = Date.now() + millisecondsMax;
   for (;;) {
     const response = await fetch(url, { method, headers: [...headers], ...(body === undefined ? {} : { body }) });
     const text = await response.text();

@@ -17,7 +17,7 @@ import { parseAnswer, parseCurl, stepsIn, wordsOf } from "./tour.ts";
 // Runs each command of docs/tour.md and makes each change, from the first line to the last.
 
 const shownAddress = "http://127.0.0.1:3000";
-const patienceMilliseconds = 120_000;
+const millisecondsMax = 120_000;
 /** Commands that only read. They are run again until they show what the page shows, since orders take time. */
 const looks = ["show", "list", "failures", "queues"];
 
@@ -62,7 +62,7 @@ function createWalk(t: TestContext, port: number) {
   }
 
   async function runCauce(args: readonly string[], shown: string, command: string): Promise<void> {
-    const until = Date.now() + patienceMilliseconds;
+    const until = Date.now() + millisecondsMax;
     for (;;) {
       const { code, stdout, stderr } = await cauce(t, args, options).ended;
       assert.equal(code, 0, `${command}: ${stderr}`);
@@ -121,7 +121,7 @@ function createWalk(t: TestContext, port: number) {
     },
     /** Asserts that the commands in other terminals have shown what the page shows. */
     async end(): Promise<void> {
-      const until = Date.now() + patienceMilliseconds;
+      const until = Date.now() + millisecondsMax;
       for (const { command, shown, said } of elsewhere.splice(0)) {
         while (Date.now() < until && !said().includes('"review"')) await delay(20);
         assertSaid(said(), `${shown}\n…`, command);

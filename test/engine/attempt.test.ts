@@ -15,7 +15,7 @@ const saved = workflowOf({
   done: final,
   rejected: final,
 });
-const impatient = workflowOf({ received: { to: ["done"], retry: { attempts: 1 } }, done: final });
+const tryingOnce = workflowOf({ received: { to: ["done"], retry: { attempts: 1 } }, done: final });
 
 describe("the next status", () => {
   const two = workflowOf(
@@ -296,7 +296,7 @@ describe("a failed attempt", () => {
       const received: AnyHandler = () => {
         throw thrown;
       };
-      const { engine, place, logged } = engineOf(t, appOf(impatient, { received }));
+      const { engine, place, logged } = engineOf(t, appOf(tryingOnce, { received }));
       await engine.start();
       await place();
       assert.equal("stack" in (await logged("order failed")).fields, hasStack);
@@ -410,7 +410,7 @@ describe("a failed attempt", () => {
         throw error;
       };
       for (const received of [throws, async () => throws()]) {
-        const { engine, place, until } = engineOf(t, appOf(impatient, { received }));
+        const { engine, place, until } = engineOf(t, appOf(tryingOnce, { received }));
         await engine.start();
         const order = await until((await place()).id, isFailed);
         assert.equal(order.failure?.code, "handler_failed");
@@ -437,7 +437,7 @@ describe("a failed attempt", () => {
 
   test("counts as the first after an operator's retry, under the same idempotency key", async (t) => {
     const received = controlled();
-    const { engine, place, until } = engineOf(t, appOf(impatient, { received: received.handler }));
+    const { engine, place, until } = engineOf(t, appOf(tryingOnce, { received: received.handler }));
     await engine.start();
     const { id } = await place();
     (await received.call(1)).fail(new Error("down"));

@@ -125,7 +125,7 @@ export function contextOf(parts: Partial<EngineContext> & Pick<EngineContext, "b
     log: keptLog().log,
     actor: { ...actor, requestId: null, messageId: null },
     observer: noObserver,
-    commitPatienceSeconds: Number.POSITIVE_INFINITY,
+    commitRetrySeconds: Number.POSITIVE_INFINITY,
     ...parts,
   };
 }

@@ -22,7 +22,7 @@ export interface FunctionHost {
 }
 
 /** Longer than a process takes to start, so a starting process does not count as a busy one that makes no progress. */
-const patienceMilliseconds = 1_000;
+const growAfterMilliseconds = 1_000;
 
 /**
  * Creates the processes of one function. Each process runs one invocation at a time. If all are busy, another one
@@ -36,7 +36,7 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost) {
   const idle: FunctionProcess[] = [];
   let busy = 0;
   let limit = availableParallelism();
-  let patience: NodeJS.Timeout | undefined;
+  let growTimer: NodeJS.Timeout | undefined;
   let changed = Promise.withResolvers<void>();
   let closing = false;
 
@@ -48,8 +48,8 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost) {
     return started;
   };
   const wakeAll = (): void => {
-    clearTimeout(patience);
-    patience = undefined;
+    clearTimeout(growTimer);
+    growTimer = undefined;
     changed.resolve();
     changed = Promise.withResolvers();
   };
@@ -59,7 +59,7 @@ export function createFunctionPool(plan: FunctionResource, host: FunctionHost) {
   };
   /** Resolves when an invocation has ended, the limit has grown or the pool closes. */
   const change = (): Promise<void> => {
-    if (limit < processesMax) patience ??= setTimeout(grow, patienceMilliseconds);
+    if (limit < processesMax) growTimer ??= setTimeout(grow, growAfterMilliseconds);
     return changed.promise;
   };
   return {

@@ -56,7 +56,7 @@ it("an order whose messages reach several processes at once is tried again once 
     Array.from({ length: copies + 1 }, async () => {
       const options = { workflow: workflow.name, delivery: "standard", clock, leaseSeconds } as const;
       const backend = await aws({ stage: "copies", ...stack, shards: 1 })(options);
-      const engine = createEngine({ app, backend, clock, random: () => 0.5, log, actor, commitPatienceSeconds: 0 });
+      const engine = createEngine({ app, backend, clock, random: () => 0.5, log, actor, commitRetrySeconds: 0 });
       return { backend, engine, attempt: await engine.openAttempts() };
     }),
   );

@@ -51,7 +51,7 @@ async function worker(t: TestContext, mode: DeliveryMode) {
   });
   const log = { info: () => {}, warn: () => {}, error: (fields: object) => assert.fail(JSON.stringify(fields)) };
   const actor = { runtime: "node", name: "test" } as const;
-  const engine = createEngine({ app, backend, clock, random: seeded(5), log, actor, commitPatienceSeconds: 0 });
+  const engine = createEngine({ app, backend, clock, random: seeded(5), log, actor, commitRetrySeconds: 0 });
   const attempt = await engine.openAttempts();
   t.after(async () => {
     await engine.stop();
