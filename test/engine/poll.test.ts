@@ -340,13 +340,13 @@ describe("stopping a poll", () => {
   });
 
   test("still attempts the deliveries that a receive under way brings", async (t) => {
-    const brought = Promise.withResolvers<Delivery[]>();
+    const received = Promise.withResolvers<Delivery[]>();
     const { place, nth, stop, settled } = polling(t, {
-      around: (backend) => ({ ...backend, receive: () => brought.promise }),
+      around: (backend) => ({ ...backend, receive: () => received.promise }),
     });
     const [orderId = ""] = await place();
     const stopping = stop();
-    brought.resolve([{ orderId, status: "received", visit: 0, receipt: "r", redelivered: false, messageId: null }]);
+    received.resolve([{ orderId, status: "received", visit: 0, receipt: "r", redelivered: false, messageId: null }]);
     (await nth(1)).settle(done);
     await stopping;
     assert.deepEqual(settled, [[orderId, "done"]]);
