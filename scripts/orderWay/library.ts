@@ -65,7 +65,7 @@ let above: Called[] = [];
 let below: Called[] = [];
 
 /** Parts what is passed above the port from what is passed below it: the port's `place`, until it answers. */
-function watched(factory: Factory): Factory {
+function recorded(factory: Factory): Factory {
   return async (options) => {
     const { onBatch } = options;
     // The backend tells the engine of its transactions. What the engine does with that lies above the port.
@@ -88,7 +88,7 @@ function watched(factory: Factory): Factory {
 const { default: app }: { default: App } = await load(join(checkout, appFile));
 const { createCauce }: { createCauce(options: object): Promise<Cauce> } = await load(resolve("cauce"));
 const { factory, close } = await openStore(app);
-const cauce = await createCauce({ apps: app, backend: watched(factory) });
+const cauce = await createCauce({ apps: app, backend: recorded(factory) });
 
 async function place(): Promise<Placing> {
   await takeAll();

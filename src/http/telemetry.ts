@@ -13,7 +13,7 @@ import { ok, ownRoute, type Route } from "./routes.ts";
 const eventReadersMax = 100;
 
 /** The routes that tell what happened: `/events` as it happens, `/stats` by the minute, `/metrics` in all. */
-export function telemetryRoutes(engines: readonly Engine[], observation: Telemetry, clock: Clock): Route[] {
+export function telemetryRoutes(engines: readonly Engine[], telemetry: Telemetry, clock: Clock): Route[] {
   let metrics: Promise<Metrics> | undefined;
   let eventReaders = 0;
   return [
@@ -27,7 +27,7 @@ export function telemetryRoutes(engines: readonly Engine[], observation: Telemet
         return problem("too_many_readers", detail);
       }
       const stream = eventStream({
-        events: observation.events,
+        events: telemetry.events,
         filter,
         lastEventId: request.headers.get("last-event-id"),
         clock,
@@ -40,12 +40,12 @@ export function telemetryRoutes(engines: readonly Engine[], observation: Telemet
     }),
     ownRoute("/stats", (request) => {
       const { minutes } = checkQuery(statsQuery, request.url);
-      return ok(JSON.stringify({ minutes: statsOf(observation, minutes) }));
+      return ok(JSON.stringify({ minutes: statsOf(telemetry, minutes) }));
     }),
     ownRoute("/metrics", async (request) => {
       checkQuery(noFields, request.url);
       // The first scrape loads the metrics' library.
-      metrics ??= createMetrics(engines, observation);
+      metrics ??= createMetrics(engines, telemetry);
       const { contentType, text } = await metrics;
       return new Response(await text(), { headers: { "Content-Type": contentType } });
     }),

@@ -8,7 +8,7 @@ const message = "the store is closed";
 const refused = { name: "CauceError", code: "closed", message };
 
 /** Makes a backend whose `get` ends when the test says so, and notes the calls. */
-function watched() {
+function openRecording() {
   const asked: string[] = [];
   const reads = Promise.withResolvers<undefined>();
   const backend: Backend = {
@@ -23,7 +23,7 @@ function watched() {
 }
 
 test("a guarded call reaches the backend unchanged, and returns the backend's own promise", () => {
-  const { backend, asked, reads } = watched();
+  const { backend, asked, reads } = openRecording();
   const { get, limits } = guarded(backend, message);
   assert.equal(get("a"), reads.promise);
   assert.deepEqual(asked, ["get a"]);
@@ -31,7 +31,7 @@ test("a guarded call reaches the backend unchanged, and returns the backend's ow
 });
 
 test("a guarded backend refuses each call after its close, also of a method that the port does not have", async () => {
-  const { backend, asked } = watched();
+  const { backend, asked } = openRecording();
   const more = { ...backend, acceptFromEventSource: async () => void asked.push("acceptFromEventSource") };
   const closed = guarded(more, message);
   const closing = closed.close();
@@ -42,7 +42,7 @@ test("a guarded backend refuses each call after its close, also of a method that
 });
 
 test("a guarded backend that is closed twice is closed once", async () => {
-  const { backend, asked } = watched();
+  const { backend, asked } = openRecording();
   const { close } = guarded(backend, message);
   assert.equal(close(), close());
   await close();
@@ -51,7 +51,7 @@ test("a guarded backend that is closed twice is closed once", async () => {
 
 test("a guarded backend keeps each call under way until it has ended, whether it resolves or rejects", async () => {
   for (const end of ["resolve", "reject"] as const) {
-    const { backend, reads } = watched();
+    const { backend, reads } = openRecording();
     const underWay = new Set<Promise<unknown>>();
     const { get } = guarded(backend, message, underWay);
     const read = get("a");

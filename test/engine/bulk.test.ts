@@ -30,7 +30,7 @@ async function storing(t: TestContext, count: number) {
   const queries: ListQuery[] = [];
   const reads: string[] = [];
   const acted: string[] = [];
-  const watched = {
+  const recording = {
     list: (query: ListQuery) => {
       queries.push(query);
       return backend.list(query);
@@ -48,13 +48,13 @@ async function storing(t: TestContext, count: number) {
   const toTheEnd = async (filter: Parameters<typeof eachMatching>[1], step: BulkStep): Promise<BulkResult[]> => {
     const results: BulkResult[] = [];
     for (let cursor: string | undefined; ; ) {
-      const result = await eachMatching(watched, filter, { ...step, cursor }, act);
+      const result = await eachMatching(recording, filter, { ...step, cursor }, act);
       results.push(result);
       if (result.nextCursor === null) return results;
       cursor = result.nextCursor;
     }
   };
-  return { backend: watched, orders, queries, reads, acted, act, toTheEnd, ids: orders.map(({ id }) => id) };
+  return { backend: recording, orders, queries, reads, acted, act, toTheEnd, ids: orders.map(({ id }) => id) };
 }
 
 const countsOf = (results: readonly BulkResult[]) => results.map(({ done, matched }) => [done, matched]);

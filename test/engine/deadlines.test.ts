@@ -7,7 +7,7 @@ import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { appOf, controlled, engineOf, isFailed, isIn, quiet, workflowOf } from "./support.ts";
 
 describe("deadlines", () => {
-  function watched() {
+  function openDeadlines() {
     const clock = fakeClock(0);
     const deadlines = createDeadlines(clock);
     const expired: [string, number][] = [];
@@ -22,7 +22,7 @@ describe("deadlines", () => {
   }
 
   test("one timer serves all deadlines, and each expires at its time", () => {
-    const { clock, deadlines, expired, add } = watched();
+    const { clock, deadlines, expired, add } = openDeadlines();
     add("a");
     clock.advance(1);
     add("b1");
@@ -42,7 +42,7 @@ describe("deadlines", () => {
   });
 
   test("a removed deadline does not expire, and the others still do", () => {
-    const { clock, deadlines, expired, add } = watched();
+    const { clock, deadlines, expired, add } = openDeadlines();
     const first = add("first");
     clock.advance(4);
     add("second");
@@ -59,7 +59,7 @@ describe("deadlines", () => {
   });
 
   test("after the close no deadline expires, and no timer is left", () => {
-    const { clock, deadlines, expired, add } = watched();
+    const { clock, deadlines, expired, add } = openDeadlines();
     add("a");
     deadlines.close();
     assert.equal(clock.timers, 0);

@@ -100,7 +100,7 @@ test("a pause, a change and a removal show that the store takes writes; a remova
     ...right,
     keep: (note) => (full ? Promise.reject(new CauceError("store_full", "no")) : right.keep(note)),
   };
-  const { healthChecked: watched, takesWrites } = createStoreHealth(backend, clock);
+  const { healthChecked, takesWrites } = createStoreHealth(backend, clock);
   const by = { ...actor, requestId: null, messageId: null };
   const order = {
     kind: "final",
@@ -110,16 +110,16 @@ test("a pause, a change and a removal show that the store takes writes; a remova
     expiresAt: null,
     extrasJson: null,
   } as const;
-  const placed = await watched.place({ ...order, status: "done", by, key: null });
+  const placed = await healthChecked.place({ ...order, status: "done", by, key: null });
   assert.ok(placed.outcome === "placed");
   const writes: (() => Promise<unknown>)[] = [
-    () => watched.keep({ is: "paused", status: "open", paused: true }),
-    () => watched.remove({ id: placed.order.id }),
+    () => healthChecked.keep({ is: "paused", status: "open", paused: true }),
+    () => healthChecked.remove({ id: placed.order.id }),
   ];
   for (const write of writes) {
     full = true;
-    await assert.rejects(watched.keep({ is: "probe" }), { code: "store_full" });
-    await watched.remove({ id: "none" });
+    await assert.rejects(healthChecked.keep({ is: "probe" }), { code: "store_full" });
+    await healthChecked.remove({ id: "none" });
     // The probe is refused: no write has succeeded yet.
     assert.equal(await takesWrites(), false);
     full = write !== writes[0];

@@ -98,9 +98,9 @@ export async function serving(
   };
   const log = { info: write("info"), warn: write("warn"), error: write("error") };
   const backends = [orders, claims].map((app) => ({ app, backend: memory({ clock }) }));
-  const observation = createTelemetry({ clock, stream: "s" });
+  const telemetry = createTelemetry({ clock, stream: "s" });
   const engines: Engine[] = backends.map(({ app, backend }) => {
-    const observer = observation.observerOf(app.workflow.name, []);
+    const observer = telemetry.observerOf(app.workflow.name, []);
     return createEngine({
       app,
       backend,
@@ -117,8 +117,15 @@ export async function serving(
     assert.equal(clock.timers, 0);
   });
   const { basePath = "" } = options;
-  const telemetry = telemetryRoutes(engines, observation, clock);
-  const app = createApp({ auth: undefined, ready: () => true, ...options, bound: boundOf(engines), log, telemetry });
+  const routes = telemetryRoutes(engines, telemetry, clock);
+  const app = createApp({
+    auth: undefined,
+    ready: () => true,
+    ...options,
+    bound: boundOf(engines),
+    log,
+    telemetry: routes,
+  });
 
   const request = async (method: string, path: string, { json, body, headers, env }: RequestOptions = {}) => {
     const sent = json === undefined ? body : JSON.stringify(json);
@@ -131,7 +138,7 @@ export async function serving(
   return {
     app,
     clock,
-    observation,
+    telemetry,
     engines,
     lines,
     request,

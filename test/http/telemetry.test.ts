@@ -68,12 +68,12 @@ test("events tell of placings and transitions as they are committed", async (t) 
 });
 
 test("a reader of events that does not read costs nothing, and is told how many events it missed", async (t) => {
-  const { request, place, observation } = await serving(t);
+  const { request, place, telemetry } = await serving(t);
   const slow = reading(await request("GET", "/events?workflow=claims"));
   await slow.next();
   const order = await place("claims", { text: "wet" });
   for (let n = 0; n < 20_000; n++) {
-    observation.events.placed("claims", { ...order, entry: { at: 0 } } as never);
+    telemetry.events.placed("claims", { ...order, entry: { at: 0 } } as never);
   }
   assert.deepEqual(await slow.next(), { event: "gap", data: `{"missed":${20_001 - 16_384}}` });
   const { id } = await slow.transition();
@@ -82,7 +82,7 @@ test("a reader of events that does not read costs nothing, and is told how many 
 });
 
 test("a quiet stream of events sends a sign of life, ends with the server, and leaves no timer when its reader leaves", async (t) => {
-  const { request, observation, clock } = await serving(t);
+  const { request, telemetry, clock } = await serving(t);
   const quiet = reading(await request("GET", "/events"));
   await quiet.next();
   const timers = clock.timers;
@@ -99,12 +99,12 @@ test("a quiet stream of events sends a sign of life, ends with the server, and l
   assert.equal(await never, undefined);
   assert.equal(clock.timers, before);
   const last = quiet.next();
-  observation.events.end();
+  telemetry.events.end();
   assert.equal(await last, undefined);
 });
 
 test("100 readers may read events at once, and one more is refused until one of them leaves", async (t) => {
-  const { request, observation } = await serving(t);
+  const { request, telemetry } = await serving(t);
   // A request without a reader does not count as a reader.
   for (let n = 0; n < 150; n++) assert.equal((await request(n % 2 ? "HEAD" : "GET", "/events")).status, 200);
   const readers = [];
@@ -121,7 +121,7 @@ test("100 readers may read events at once, and one more is refused until one of 
   await next.next();
   await problemOf(await request("GET", "/events"), 503, "too_many_readers");
   const ends = [...readers, next].map((reader) => reader.next());
-  observation.events.end();
+  telemetry.events.end();
   assert.deepEqual([...new Set(await Promise.all(ends))], [undefined]);
   assert.equal((await request("GET", "/events")).status, 200);
 });
@@ -154,8 +154,8 @@ test("statistics have each workflow's minutes", async (t) => {
 });
 
 test("metrics have the text format of Prometheus", async (t) => {
-  const { request, place, start, logged, clock, observation } = await serving(t);
-  observation.onBatchOf("claims")(3, 1.5);
+  const { request, place, start, logged, clock, telemetry } = await serving(t);
+  telemetry.onBatchOf("claims")(3, 1.5);
   await start();
   const failed = logged("order failed");
   await place("orders", { customerId: "BAD-1" });
@@ -196,7 +196,7 @@ test("metrics have the text format of Prometheus", async (t) => {
 });
 
 test("a scrape reads each store once, and its measurement of the event loop ends at the close", async (t) => {
-  const { request, engines, observation } = await serving(t);
+  const { request, engines, telemetry } = await serving(t);
   const reads = engines.map((engine) => t.mock.method(engine, "queues"));
   const disable = t.mock.method(Object.getPrototypeOf(monitorEventLoopDelay()), "disable");
   await request("GET", "/metrics");
@@ -206,12 +206,12 @@ test("a scrape reads each store once, and its measurement of the event loop ends
     [2, 2],
   );
   assert.equal(disable.mock.callCount(), 0);
-  observation.close();
-  observation.close();
+  telemetry.close();
+  telemetry.close();
   assert.equal(disable.mock.callCount(), 1);
   // The first scrape of all may come after the close.
   const late = await serving(t);
-  late.observation.close();
+  late.telemetry.close();
   assert.equal((await late.request("GET", "/metrics")).status, 200);
   assert.equal(disable.mock.callCount(), 2);
 });

@@ -122,18 +122,18 @@ async function functions(
   return { app, counts, stage, call, place, get, receive, settle, handle, processing, sweep, sources };
 }
 
-/** Collects the figures that functions write from now on, without CloudWatch's directives. */
-function figuresOf(t: TestContext): Record<string, unknown>[] {
-  const figures: Record<string, unknown>[] = [];
+/** Collects the metrics that functions write from now on, without CloudWatch's directives. */
+function metricsOf(t: TestContext): Record<string, unknown>[] {
+  const metrics: Record<string, unknown>[] = [];
   const { stdout } = process;
   const write = stdout.write.bind(stdout) as (...given: unknown[]) => boolean;
   t.mock.method(stdout, "write", (...given: unknown[]) => {
     if (!String(given[0]).startsWith('{"_aws"')) return write(...given);
     const { _aws, stage, ...members } = JSON.parse(String(given[0]));
-    figures.push(members);
+    metrics.push(members);
     return true;
   });
-  return figures;
+  return metrics;
 }
 
 describe("the Lambda functions", () => {
@@ -279,7 +279,7 @@ describe("the Lambda functions", () => {
       if (does === "fail") throw new Error("down");
       if (does === "refuse") throw new PermanentError("never");
     });
-    const figures = figuresOf(t);
+    const metrics = metricsOf(t);
     const key = { "idempotency-key": "k-1" };
     for (const data of [{ customer: "a" }, { customer: "a" }, {}]) await call("POST", "/parcels", data, key);
     const type = { "content-type": "application/x-ndjson" };
@@ -292,7 +292,7 @@ describe("the Lambda functions", () => {
     await call("POST", "/parcels/batch", lines.map((line) => JSON.stringify(line)).join("\n"), type);
     await call("GET", "/parcels");
     const workflow = "parcels";
-    assert.deepEqual(figures.splice(0), [
+    assert.deepEqual(metrics.splice(0), [
       { workflow, OrdersPlaced: 1 },
       { workflow, OrdersRepeated: 1 },
       { workflow, OrdersRefused: 1 },
@@ -301,9 +301,9 @@ describe("the Lambda functions", () => {
 
     const event = await receive("received", 3);
     await processing(event, invocation(1_000));
-    assert.deepEqual(figures.splice(0), [{ workflow, status: "received", MessagesNotDone: 3 }]);
+    assert.deepEqual(metrics.splice(0), [{ workflow, status: "received", MessagesNotDone: 3 }]);
     await processing(event, invocation());
-    const [{ AttemptMilliseconds, ...counts } = {}, ...more] = figures;
+    const [{ AttemptMilliseconds, ...counts } = {}, ...more] = metrics;
     assert.deepEqual(counts, {
       ...{ workflow, status: "received" },
       ...{ AttemptsMoved: 1, AttemptsRetried: 1, AttemptsFailed: 1 },
@@ -312,14 +312,14 @@ describe("the Lambda functions", () => {
     assert.deepEqual(more, []);
   });
 
-  it("write no figures where CAUCE_METRICS is false", async (t) => {
+  it("write no metrics where CAUCE_METRICS is false", async (t) => {
     process.env.CAUCE_METRICS = "false";
     t.after(() => delete process.env.CAUCE_METRICS);
     const { place, handle } = await functions(t, "standard");
-    const figures = figuresOf(t);
+    const metrics = metricsOf(t);
     await place({ customer: "a" });
     await handle("received", 1);
-    assert.deepEqual(figures, []);
+    assert.deepEqual(metrics, []);
   });
 
   it("answer 503 while the store cannot be opened, and try again with the next request", async (t) => {

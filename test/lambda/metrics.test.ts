@@ -93,7 +93,7 @@ describe("a line of metrics", () => {
 });
 
 describe("the metrics of a function", () => {
-  const figures = (metrics: boolean) => {
+  const openMetrics = (metrics: boolean) => {
     const lines: string[] = [];
     return {
       ...createFunctionMetrics(
@@ -106,7 +106,7 @@ describe("the metrics of a function", () => {
   };
 
   it("add counts up and keep each duration, in a line for each status and workflow", () => {
-    const { add, write, lines } = figures(true);
+    const { add, write, lines } = openMetrics(true);
     // Other fields of the object are no dimensions.
     const paid = { workflow: "orders", status: "paid", timeoutSeconds: 30 };
     add("AttemptsMoved", 1, paid);
@@ -128,7 +128,7 @@ describe("the metrics of a function", () => {
   });
 
   it("are written once, and a count of 0 is not written", () => {
-    const { add, write, lines } = figures(true);
+    const { add, write, lines } = openMetrics(true);
     add("OrdersPlaced", 1, { workflow: "orders" });
     write();
     write();
@@ -138,7 +138,7 @@ describe("the metrics of a function", () => {
   });
 
   it("are not written where they are switched off", () => {
-    const { add, write, lines } = figures(false);
+    const { add, write, lines } = openMetrics(false);
     add("OrdersPlaced", 1, { workflow: "orders" });
     write();
     assert.deepEqual(lines, []);

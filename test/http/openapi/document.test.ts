@@ -18,12 +18,12 @@ import { assertValid, checkerOf, documentOf, operationsOf, referenceTo } from ".
 const anyNames = (route: string) => route.replace(/\{\w+\}|:\w+/g, "{}").replace(" /orders", " /{workflow}");
 
 test("every route of the server is described with its role, and no other", async (t) => {
-  const { engines, clock, observation } = await serving(t);
+  const { engines, clock, telemetry } = await serving(t);
   const [engine] = engines;
   assert.ok(engine);
   const all = boundOf([engine]);
   const body = { required: async () => ({}), optional: async () => ({}) };
-  const telemetry = telemetryRoutes([engine], observation, clock);
+  const routes = telemetryRoutes([engine], telemetry, clock);
   const served = new Map(
     [
       ...all.flatMap((each) =>
@@ -31,7 +31,7 @@ test("every route of the server is described with its role, and no other", async
       ),
       ...allWorkflowsRoutes(all, { body }),
       ...healthRoutes(() => true),
-      ...telemetry,
+      ...routes,
       ...referenceRoutes({ bound: all, basePath: "", secured: true }),
     ].map(({ method, path, access }) => [anyNames(`${method} ${path}`), access ?? "none"]),
   );
@@ -40,7 +40,7 @@ test("every route of the server is described with its role, and no other", async
   assert.deepEqual(described, served);
 
   const log = { info() {}, warn() {}, error() {} };
-  const app = createApp({ bound: all, auth: undefined, log, telemetry, ready: () => true });
+  const app = createApp({ bound: all, auth: undefined, log, telemetry: routes, ready: () => true });
   assert.deepEqual(
     new Set(app.routes.map(({ method, path }) => anyNames(`${method} ${path}`))),
     new Set(served.keys()),
