@@ -47,9 +47,9 @@ function readOptions(args: string[]): Options | "help" {
   return { busy, times, list: values.list, files: positionals };
 }
 
-function wholeNumber(flag: string, value: string, least: number): number {
-  if (/^\d{1,3}$/.test(value) && Number(value) >= least) return Number(value);
-  throw new Error(`${flag} is "${value}"; give a whole number from ${least} to 999`);
+function wholeNumber(flag: string, value: string, min: number): number {
+  if (/^\d{1,3}$/.test(value) && Number(value) >= min) return Number(value);
+  throw new Error(`${flag} is "${value}"; give a whole number from ${min} to 999`);
 }
 
 async function run({ busy, times, list, files }: Options): Promise<number> {

@@ -41,9 +41,13 @@ function named(pattern: RegExp): { name: string; page: string }[] {
   );
 }
 
-function assertKnown(found: readonly { name: string; page: string }[], known: Iterable<string>, least: number): void {
+function assertKnown(
+  found: readonly { name: string; page: string }[],
+  known: Iterable<string>,
+  countMin: number,
+): void {
   const all = new Set(known);
-  assert.ok(found.length >= least, `the docs name ${found.length}, and should name at least ${least}`);
+  assert.ok(found.length >= countMin, `the docs name ${found.length}, and should name at least ${countMin}`);
   assert.deepEqual(
     found.filter(({ name }) => !all.has(name)),
     [],

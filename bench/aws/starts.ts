@@ -7,8 +7,8 @@ export interface Start {
   readonly processorMilliseconds: number;
 }
 
-const ratioMost = 1.25;
-const moreMost = 0.02;
+const ratioMax = 1.25;
+const differenceMax = 0.02;
 
 /** The ratio to the clients alone, as the median over turns, since a slow machine is slow for both. */
 export function ratioOf(starts: readonly Start[], clients: readonly Start[], part: keyof Start): number {
@@ -21,12 +21,12 @@ export function ratioOf(starts: readonly Start[], clients: readonly Start[], par
  * given.
  */
 export function startFault(ratio: number, against?: number): string | undefined {
-  if (!(ratio <= ratioMost)) {
-    return `the request function takes ${ratio} times the processor time of the clients alone to start; the bound is ${ratioMost}`;
+  if (!(ratio <= ratioMax)) {
+    return `the request function takes ${ratio} times the processor time of the clients alone to start; the bound is ${ratioMax}`;
   }
   // Rounded, since 1.22 less 1.2 is a little more than 0.02.
-  if (against !== undefined && !(Number((ratio - against).toFixed(3)) <= moreMost)) {
-    return `the request function takes ${ratio} times the processor time of the clients alone to start, ${against} times in the other checkout; at most ${moreMost} more is allowed`;
+  if (against !== undefined && !(Number((ratio - against).toFixed(3)) <= differenceMax)) {
+    return `the request function takes ${ratio} times the processor time of the clients alone to start, ${against} times in the other checkout; at most ${differenceMax} more is allowed`;
   }
   return undefined;
 }

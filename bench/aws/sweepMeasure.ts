@@ -30,7 +30,7 @@ export interface MeasuredSweep {
 
 const shards = 8;
 const placedAtOnce = 50;
-const triesMost = 20;
+const triesMax = 20;
 
 /** Sweeps queued orders that no worker takes again and again over simulated hours, on emulators. */
 export async function measureSweep(options: {
@@ -62,7 +62,7 @@ export async function measureSweep(options: {
         await engine.maintain("sweep", () => true);
         return;
       } catch (error) {
-        if ((error as { code?: string }).code !== "store_unavailable" || tries === triesMost) throw error;
+        if ((error as { code?: string }).code !== "store_unavailable" || tries === triesMax) throw error;
       }
     }
   };

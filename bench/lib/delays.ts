@@ -8,8 +8,8 @@ interface Page {
   readonly items: readonly { readonly results: { readonly lateMilliseconds: number } }[];
 }
 
-const shortestSeconds = 0.1;
-const longestSeconds = 2;
+const delaySecondsMin = 0.1;
+const delaySecondsMax = 2;
 const gapMilliseconds = 20;
 
 /**
@@ -22,12 +22,12 @@ export async function delayErrors(bench: Bench, orders: number): Promise<number[
     await startCauce(bench, { app: "bench/delayApp.ts", directory }),
     async (server) => {
       for (let order = 0; order < orders; order++) {
-        const delaySeconds = shortestSeconds + Math.random() * (longestSeconds - shortestSeconds);
+        const delaySeconds = delaySecondsMin + Math.random() * (delaySecondsMax - delaySecondsMin);
         const { status, body } = await server.client.post("/delays", { delaySeconds });
         if (status !== 202) throw new Error(`POST /delays answered ${status}: ${body.slice(0, 300)}`);
         await sleep(gapMilliseconds);
       }
-      await drained(server, 0, 5 * longestSeconds);
+      await drained(server, 0, 5 * delaySecondsMax);
       return getJson<Page>(server.client, "/delays?status=done&limit=1000");
     },
   );

@@ -162,9 +162,9 @@ async function measureQueued(bench: Bench, generator: LoadGenerator, queued: num
     const { startMilliseconds } = server;
     const memory = watchMemory(server.pid);
     await sleep(workingAloneMilliseconds);
-    const workingMegabytes = memory.most();
+    const workingMegabytes = memory.megabytesMax();
     const { completedPerSecond } = await loadWindow(server, generator, { ...pace, drain: false });
-    const measured = { startMilliseconds, workingMegabytes, rssMegabytes: memory.most(), completedPerSecond };
+    const measured = { startMilliseconds, workingMegabytes, rssMegabytes: memory.megabytesMax(), completedPerSecond };
     memory.end();
     bench.progress(
       [

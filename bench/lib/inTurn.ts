@@ -11,7 +11,7 @@ const measures = {
 type Measure = keyof typeof measures;
 export type Measured = Pick<Summary, Measure>;
 
-const worseMost = 0.05;
+const worseMax = 0.05;
 
 /** One measure of two checkouts, run in turn. */
 export interface Compared {
@@ -33,7 +33,7 @@ export function compared(a: readonly Measured[], b: readonly Measured[]): Compar
     const more = (median(ofB) - middle) / middle;
     const worse = measures[measure].worse === "more" ? more : -more;
     const spread = (Math.max(...ofA) - Math.min(...ofA)) / middle;
-    return { measure, a: ofA, b: ofB, worse, spread, holds: worse <= worseMost || worse < spread };
+    return { measure, a: ofA, b: ofB, worse, spread, holds: worse <= worseMax || worse < spread };
   });
 }
 

@@ -6,13 +6,14 @@ const everyMilliseconds = 100;
 /** Watches how much of a process lies in memory, once it has settled. */
 export function watchMemory(pid: number) {
   const from = performance.now() + settledAfterMilliseconds;
-  let most = Number.NaN;
+  let megabytesMax = Number.NaN;
   const timer = setInterval(() => {
-    if (performance.now() >= from) most = Math.max(Number.isNaN(most) ? 0 : most, residentMegabytes(pid));
+    if (performance.now() >= from)
+      megabytesMax = Math.max(Number.isNaN(megabytesMax) ? 0 : megabytesMax, residentMegabytes(pid));
   }, everyMilliseconds);
   return {
     /** The most seen until now, in megabytes. */
-    most: () => most,
+    megabytesMax: () => megabytesMax,
     end: () => clearInterval(timer),
   };
 }

@@ -8,7 +8,7 @@ export function customerId(number: number): string {
 
 /** Builds a plain order that no handler rejects, reviews or fails. `orders.lua` builds the same for wrk. */
 export function sampleOrder() {
-  const whole = (least: number, most: number) => least + Math.floor(Math.random() * (most - least + 1));
+  const whole = (min: number, max: number) => min + Math.floor(Math.random() * (max - min + 1));
   return {
     customerId: customerId(whole(1, customers)),
     currency: whole(1, 2) === 1 ? "EUR" : "USD",

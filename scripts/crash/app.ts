@@ -15,7 +15,7 @@ export const handlerLogVariable = "CRASH_HANDLER_LOG";
 
 // Kills use up attempts too, and none may be the last: the test shows that an order moves on in spite of kills.
 const retry = { attempts: 1_000, baseSeconds: 0.02, maxSeconds: 0.1 };
-const longestHandlerMilliseconds = 12;
+const handlerMillisecondsMax = 12;
 
 const crash = defineWorkflow({
   name: workflowName,
@@ -33,7 +33,7 @@ const crash = defineWorkflow({
 /** Lasts long enough that a kill finds handlers which have begun and not ended. */
 async function work({ visit }: Order, context: HandlerContext & { runs: HandlerLog }) {
   context.runs.ran(context);
-  await delay(Math.random() * longestHandlerMilliseconds);
+  await delay(Math.random() * handlerMillisecondsMax);
   return { [`visit${visit}`]: context.attempt };
 }
 

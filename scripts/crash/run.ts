@@ -32,8 +32,8 @@ export interface CrashReport extends Verdict {
 
 const clients = 8;
 const startingShare = 0.2;
-const longestStartMilliseconds = 700;
-const longestLifeMilliseconds = 500;
+const startMillisecondsMax = 700;
+const lifeMillisecondsMax = 500;
 const lastAcknowledgements = 50;
 const stuckMilliseconds = 60_000;
 
@@ -97,7 +97,7 @@ async function killAndJudge(directory: string, keeper: Keeper, options: CrashOpt
 /** Waits for a random moment: of five kills one comes while the server starts, the others once it has acknowledged. */
 async function killMoment(random: () => number, load: Load): Promise<string> {
   const starting = random() < startingShare;
-  const milliseconds = Math.round(random() * (starting ? longestStartMilliseconds : longestLifeMilliseconds));
+  const milliseconds = Math.round(random() * (starting ? startMillisecondsMax : lifeMillisecondsMax));
   if (!starting) await load.more(1);
   await delay(milliseconds);
   return `${milliseconds} ms after ${starting ? "its start" : "its first acknowledgement"}`;

@@ -83,7 +83,7 @@ function countPlacings(
     batch === undefined || statusCode !== 200
       ? [statusCode]
       : [...body.matchAll(/^\{"line":\d+,"status":(\d{3})/gm)].map(([, status]) => Number(status));
-  const count = (least: number, most: number) => statuses.filter((each) => each >= least && each <= most).length;
+  const count = (min: number, max: number) => statuses.filter((each) => each >= min && each <= max).length;
   metrics.add("OrdersPlaced", count(202, 202), { workflow });
   metrics.add("OrdersRepeated", count(200, 200), { workflow });
   metrics.add("OrdersRefused", count(400, 499), { workflow });

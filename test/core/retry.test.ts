@@ -50,12 +50,15 @@ describe("retryDelaySeconds", () => {
     for (let run = 0; run < 200; run++) {
       const policy = { attempts: 5, baseSeconds: 0.001 + random() * 1_000, maxSeconds: 0.001 + random() * 100_000 };
       const attempts = 1 + Math.floor(random() * 60);
-      const most = Math.min(policy.maxSeconds, policy.baseSeconds * 2 ** (attempts - 1));
+      const delayMax = Math.min(policy.maxSeconds, policy.baseSeconds * 2 ** (attempts - 1));
       const quarters = new Set<number>();
       for (let draw = 0; draw < 100; draw++) {
         const delay = retryDelaySeconds(policy, attempts, random);
-        assert.ok(delay >= 0 && delay < most, `${delay} of ${most}, ${JSON.stringify(policy)}, ${attempts} attempts`);
-        quarters.add(Math.floor((delay / most) * 4));
+        assert.ok(
+          delay >= 0 && delay < delayMax,
+          `${delay} of ${delayMax}, ${JSON.stringify(policy)}, ${attempts} attempts`,
+        );
+        quarters.add(Math.floor((delay / delayMax) * 4));
       }
       assert.deepEqual([...quarters].sort(), [0, 1, 2, 3]);
     }

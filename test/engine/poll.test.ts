@@ -360,9 +360,9 @@ test("a thousand orders through two statuses never run more handlers of one stat
     done: final,
   });
   const running = { received: 0, priced: 0 };
-  const most = { received: 0, priced: 0 };
+  const runningMax = { received: 0, priced: 0 };
   const handlerOf = (status: keyof typeof running, to: string) => async () => {
-    most[status] = Math.max(most[status], ++running[status]);
+    runningMax[status] = Math.max(runningMax[status], ++running[status]);
     await new Promise(setImmediate);
     running[status]--;
     return to;
@@ -372,5 +372,5 @@ test("a thousand orders through two statuses never run more handlers of one stat
   await engine.start();
   const orders = await Promise.all(Array.from({ length: 1_000 }, () => place()));
   for (const { id } of orders) await until(id, isIn("done"));
-  assert.deepEqual(most, { received: 7, priced: 1 });
+  assert.deepEqual(runningMax, { received: 7, priced: 1 });
 });

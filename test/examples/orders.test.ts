@@ -97,10 +97,10 @@ describe("examples/orders", () => {
 
   it("retries fast enough that a FLAKY order succeeds within 5 s and a DOWN order fails within 30 s", () => {
     const policy = retryOf(orders.statuses.approved);
-    const longest = Array.from({ length: policy.attempts - 1 }, (_, i) => retryDelaySeconds(policy, i + 1, () => 1));
+    const delaysMax = Array.from({ length: policy.attempts - 1 }, (_, i) => retryDelaySeconds(policy, i + 1, () => 1));
     const sum = (delays: number[]) => delays.reduce((total, delay) => total + delay, 0);
-    assert.ok(sum(longest.slice(0, 2)) <= 5);
-    assert.ok(sum(longest) <= 30);
+    assert.ok(sum(delaysMax.slice(0, 2)) <= 5);
+    assert.ok(sum(delaysMax) <= 30);
   });
 });
 

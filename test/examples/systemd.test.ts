@@ -65,10 +65,10 @@ describe("examples/systemd", () => {
 
   it("has a unit that waits for every handler, and starts the command line", () => {
     const unit = settingsOf(textOf("cauce.service"));
-    const longest = Object.values(orders.workflow.statuses).map((status) =>
+    const timeouts = Object.values(orders.workflow.statuses).map((status) =>
       "timeoutSeconds" in status ? status.timeoutSeconds : 0,
     );
-    assert.ok(Number(unit.get("Service.TimeoutStopSec")) >= Math.max(...longest) + 15);
+    assert.ok(Number(unit.get("Service.TimeoutStopSec")) >= Math.max(...timeouts) + 15);
     assert.match(unit.get("Service.ExecStart") ?? "", / node_modules\/cauce\/bin\/cauce\.js start orders\.app\.ts$/);
     assert.equal(unit.get("Service.RestartPreventExitStatus"), "2");
   });

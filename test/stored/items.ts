@@ -4,7 +4,7 @@ import { type AttributeValue, BatchWriteItemCommand, type DynamoDBClient, ScanCo
 type Item = Record<string, AttributeValue>;
 
 /** The largest number of items in one BatchWriteItem. */
-const writesMost = 25;
+const writesMax = 25;
 
 /** Reads every item of a table, in the order of their keys. */
 export async function scan(dynamo: DynamoDBClient, table: string): Promise<Item[]> {
@@ -22,8 +22,8 @@ export async function scan(dynamo: DynamoDBClient, table: string): Promise<Item[
 }
 
 export async function load(dynamo: DynamoDBClient, table: string, items: readonly Item[]): Promise<void> {
-  for (let at = 0; at < items.length; at += writesMost) {
-    const requests = items.slice(at, at + writesMost).map((Item) => ({ PutRequest: { Item } }));
+  for (let at = 0; at < items.length; at += writesMax) {
+    const requests = items.slice(at, at + writesMax).map((Item) => ({ PutRequest: { Item } }));
     await dynamo.send(new BatchWriteItemCommand({ RequestItems: { [table]: requests } }));
   }
 }

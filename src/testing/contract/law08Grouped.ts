@@ -121,10 +121,10 @@ export const grouped: readonly Case[] = [
     await trial.receiveNothing("received");
   }),
   fifo("groups whose keys look alike, or odd, are groups of their own", async (trial) => {
-    const longest = "g".repeat(trial.backend.limits.groupBytesMax);
+    const longestGroup = "g".repeat(trial.backend.limits.groupBytesMax);
     const keys = [
       ...["a", "A", " a", "a ", "a\u0000", "á", "a\u0301", "", " ", "0", "00", "null", "undefined"],
-      ...["__proto__", "constructor", "a:b", "a#b", "a/b", "a%b", "a_b", "'; --", '"', "👩‍👩‍👧", longest],
+      ...["__proto__", "constructor", "a:b", "a#b", "a/b", "a%b", "a_b", "'; --", '"', "👩‍👩‍👧", longestGroup],
     ];
     const heads = await placeEach(trial, keys);
     const followers = await placeEach(trial, keys);

@@ -37,11 +37,11 @@ test("lines are answered in their order however they are cut, and each line answ
         const whole = Buffer.concat(sent.flatMap((bytes, n) => (n === 0 ? [bytes] : [Buffer.from("\n"), bytes])));
         const body = ended ? Buffer.concat([whole, Buffer.from("\n")]) : whole;
         // Pieces of one byte would make the nested lines take too long.
-        const least = Math.ceil(body.length / 2_000);
+        const sizeMin = Math.ceil(body.length / 2_000);
         const response = await request("POST", "/orders/batch", {
           body: pieces(
             body,
-            sizes.map((size) => size + least),
+            sizes.map((size) => size + sizeMin),
           ),
           headers,
         });

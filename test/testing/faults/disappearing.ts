@@ -40,10 +40,10 @@ export const disappearing: readonly Fault[] = [
     law: 7,
     name: "failures are counted and never uncounted",
     wrap: (right) => {
-      let most: FailureGroup[] = [];
+      let largest: FailureGroup[] = [];
       return withCounts(right, ({ failures: found }) => {
-        if (found.length >= most.length && (found[0]?.count ?? 0) >= (most[0]?.count ?? 0)) most = found;
-        return { failures: most };
+        if (found.length >= largest.length && (found[0]?.count ?? 0) >= (largest[0]?.count ?? 0)) largest = found;
+        return { failures: largest };
       });
     },
   },

@@ -285,8 +285,8 @@ describe("the sweep", { concurrency: 3 }, () => {
         dueSeconds = now + secondsAfter(messages, lost);
       }
       // The times double nine times at most. The shortest lease reaches the ninth doubling within the day.
-      const most = Math.min(9, Math.log2(daySeconds / lost + 1)) + daySeconds / (lost * 2 ** 9);
-      assert.ok(messages <= most, `${messages} messages with ${lost} s`);
+      const messagesMax = Math.min(9, Math.log2(daySeconds / lost + 1)) + daySeconds / (lost * 2 ** 9);
+      assert.ok(messages <= messagesMax, `${messages} messages with ${lost} s`);
       assert.ok(messages >= 1 || lost > daySeconds / 2, "it gave up");
     }
   });
