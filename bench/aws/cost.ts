@@ -15,7 +15,7 @@ function usageOf(measured: Measured): Usage {
   const { processingInvocations, snsCalls, sqsCalls } = measured;
   return {
     httpRequests: 1,
-    intakeInvocations: 1,
+    requestInvocations: 1,
     processingInvocations,
     writeUnits: measured.tableUnits + measured.indexUnits,
     readUnits: measured.readUnits,

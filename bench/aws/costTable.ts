@@ -51,7 +51,7 @@ export function computeOrder({ dataBytes, statuses, batch }: Shape): Computed {
   const invocations = statuses / batch;
   return {
     httpRequests: 1,
-    intakeInvocations: 1,
+    requestInvocations: 1,
     processingInvocations: invocations,
     writeUnits: written + indexed + partUnits,
     readUnits: read + (apart ? statuses * readUnits(itemBytes(part)) : 0),

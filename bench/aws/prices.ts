@@ -13,7 +13,7 @@ export const prices = {
 /** Assumed and not measured: the functions' memory, and how long they take. */
 export const assumed = {
   memoryGigabytes: 0.25,
-  intakeSeconds: 0.03,
+  requestSeconds: 0.03,
   transitionBatchSeconds: 0.05,
 } as const;
 
@@ -37,7 +37,7 @@ export const monthly = {
 /** How much one order takes of everything that has a price. */
 export interface Usage {
   readonly httpRequests: number;
-  readonly intakeInvocations: number;
+  readonly requestInvocations: number;
   readonly processingInvocations: number;
   readonly writeUnits: number;
   readonly readUnits: number;
@@ -47,13 +47,13 @@ export interface Usage {
 
 /** Dollars for a million orders, by service. */
 export function dollarsPerMillion(usage: Usage): Readonly<Record<string, number>> {
-  const { intakeInvocations, processingInvocations } = usage;
+  const { requestInvocations, processingInvocations } = usage;
   const gigabyteSeconds =
     assumed.memoryGigabytes *
-    (intakeInvocations * assumed.intakeSeconds + processingInvocations * assumed.transitionBatchSeconds);
+    (requestInvocations * assumed.requestSeconds + processingInvocations * assumed.transitionBatchSeconds);
   return {
     "HTTP API": usage.httpRequests * prices.httpApiPerMillion,
-    "Lambda requests": (intakeInvocations + processingInvocations) * prices.lambdaRequestsPerMillion,
+    "Lambda requests": (requestInvocations + processingInvocations) * prices.lambdaRequestsPerMillion,
     "Lambda time": gigabyteSeconds * 1_000_000 * prices.lambdaGigabyteSecond,
     "DynamoDB writes": usage.writeUnits * prices.writeUnitsPerMillion,
     "DynamoDB reads": usage.readUnits * prices.readUnitsPerMillion,

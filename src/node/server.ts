@@ -54,12 +54,12 @@ export async function listen(
     { ...limits, headersTimeout },
     getRequestListener(listener, { errorHandler: addressProblem }),
   );
-  server.on("clientError", answerUnreadable);
+  server.on("clientError", respondMalformed);
   // Without these two listeners, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, and neither
   // answer has a body.
   server.on("connect", (_request, socket) => {
     socket.on("error", () => {});
-    answerUnreadable({ code: "CONNECT" }, socket);
+    respondMalformed({ code: "CONNECT" }, socket);
   });
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   await new Promise<void>((resolve, reject) => {
@@ -250,7 +250,7 @@ function createBodies({ seconds }: { seconds: number }) {
  * Answers bytes that Node could not read as a request (`clientError` of its server), and closes the connection. Node's
  * own answer has no body, and clients branch on the code of a problem.
  */
-function answerUnreadable(error: { readonly code?: string | undefined }, stream: Duplex): void {
+function respondMalformed(error: { readonly code?: string | undefined }, stream: Duplex): void {
   const socket = stream as Socket & { _httpMessage?: { headersSent: boolean } | null };
   // Once an answer has begun, bytes that follow belong to no request that could be answered.
   if (!socket.writable || error.code === "ECONNRESET" || socket._httpMessage?.headersSent) {

@@ -56,7 +56,7 @@ describe("DynamoDB's units", () => {
 
   it("have their prices", () => {
     const usage = {
-      ...{ httpRequests: 1, intakeInvocations: 1, processingInvocations: 0.3 },
+      ...{ httpRequests: 1, requestInvocations: 1, processingInvocations: 0.3 },
       ...{ writeUnits: 9, readUnits: 3, snsRequests: 1.2, sqsRequests: 0.6 },
     };
     const total = Object.values(dollarsPerMillion(usage)).reduce((sum, each) => sum + each, 0);

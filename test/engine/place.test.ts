@@ -16,7 +16,7 @@ const statuses = { received: { to: ["done"] }, done: final } as const;
 const data = z.object({ customerId: z.string(), amount: z.number().min(1).default(5) });
 const plain = workflowOf(statuses, { data });
 
-interface Intake {
+interface Setup {
   readonly place: Engine["place"];
   readonly backend: Backend;
   /** The orders that reached the store. */
@@ -25,7 +25,7 @@ interface Intake {
   readonly clock: ReturnType<typeof fakeClock>;
 }
 
-function intakeOf(workflow: AnyWorkflow = plain, limits: Partial<Limits> = {}): Intake {
+function setupOf(workflow: AnyWorkflow = plain, limits: Partial<Limits> = {}): Setup {
   const clock = fakeClock();
   const inner = memory({ clock });
   const sent: NewOrder[] = [];
@@ -47,7 +47,7 @@ function intakeOf(workflow: AnyWorkflow = plain, limits: Partial<Limits> = {}): 
 
 describe("an order that is placed", () => {
   test("is stored as the schema gives it, in the initial status", async () => {
-    const { place, backend, clock } = intakeOf();
+    const { place, backend, clock } = setupOf();
     const { placed, order } = taken(await place({ customerId: "c-1", extra: true }));
     assert.equal(placed, true);
     assert.deepEqual(await backend.get(order.id), order);
@@ -60,7 +60,7 @@ describe("an order that is placed", () => {
   });
 
   test("keeps its caller's request id, which no other order gets", async () => {
-    const { place } = intakeOf();
+    const { place } = setupOf();
     const named = taken(await place({ customerId: "c-1" }, { requestId: "r-1" }));
     const unnamed = taken(await place({ customerId: "c-1" }));
     assert.deepEqual([named.order.entry.by.requestId, unnamed.order.entry.by.requestId], ["r-1", null]);
@@ -71,7 +71,7 @@ describe("an order that is placed", () => {
       parked: { to: ["done"], waits: true, expires: { afterSeconds: 0.0005, to: "done" } },
       done: final,
     });
-    const { place, expiries, clock } = intakeOf(waiting);
+    const { place, expiries, clock } = setupOf(waiting);
     const { order } = taken(await place({ n: 1 }, { idempotencyKey: "k" }));
     taken(await place({ n: 1 }, { idempotencyKey: "k" }));
     assert.deepEqual([order.kind, order.expiresAt, expiries], ["waiting", clock.now() + 1, [clock.now() + 1]]);
@@ -79,7 +79,7 @@ describe("an order that is placed", () => {
 
   test("joins the group that the workflow names from its data, or none", async () => {
     const groups: unknown[] = ["c-1", "", null, undefined];
-    const { place } = intakeOf(workflowOf(statuses, { group: () => groups.shift() as string }));
+    const { place } = setupOf(workflowOf(statuses, { group: () => groups.shift() as string }));
     const joined = [];
     for (let n = 0; n < 4; n++) joined.push(taken(await place({})).order.group);
     assert.deepEqual(joined, ["c-1", "", null, null]);
@@ -109,7 +109,7 @@ describe("an order that is refused before anything is written", () => {
   ];
   for (const [what, body, workflow, paths] of invalid) {
     test(`has ${what}, and is refused with invalid_data`, async () => {
-      const { place, sent } = intakeOf(workflow);
+      const { place, sent } = setupOf(workflow);
       const refusal = refused(await place(body, { idempotencyKey: "k" }), "invalid_data");
       assert.deepEqual(
         refusal.faults?.map(({ path }) => path),
@@ -132,7 +132,7 @@ describe("an order that is refused before anything is written", () => {
       ],
       [() => 7 as unknown as string, /workflow "orders": group gave number .*must give a text/, undefined],
     ] as const) {
-      const { place, sent } = intakeOf(workflowOf(statuses, { group }));
+      const { place, sent } = setupOf(workflowOf(statuses, { group }));
       await assert.rejects(place({}, { idempotencyKey: "k" }), (error: Error) => {
         assert.equal(error.cause, cause);
         return cauceError("workflow_invalid", message)(error);
@@ -143,7 +143,7 @@ describe("an order that is refused before anything is written", () => {
 
   test("has data or a group that the backend cannot hold, counted in bytes, and the message names the limit", async () => {
     const workflow = workflowOf(statuses, { group: (body) => (body as { g?: string }).g });
-    const { place, sent } = intakeOf(workflow, { dataBytesMax: 20, groupBytesMax: 4 });
+    const { place, sent } = setupOf(workflow, { dataBytesMax: 20, groupBytesMax: 4 });
     const big = refused(await place({ a: "€€€€€" }), "limit_exceeded");
     assert.match(big.message, /20 bytes/);
     const long = refused(await place({ g: "€€" }), "limit_exceeded");
@@ -163,7 +163,7 @@ describe("an order that is refused before anything is written", () => {
   });
 
   test("is refused as the definition's fault where the schema has an asynchronous check", async () => {
-    const { place, sent } = intakeOf(workflowOf(statuses, { data: z.unknown().refine(async () => true) }));
+    const { place, sent } = setupOf(workflowOf(statuses, { data: z.unknown().refine(async () => true) }));
     await assert.rejects(place({}), cauceError("schema_unsupported", /"orders".*asynchronous/));
     assert.deepEqual(sent, []);
   });
@@ -171,7 +171,7 @@ describe("an order that is refused before anything is written", () => {
 
 describe("an idempotency key", () => {
   test("gives the same order for the same content, however its JSON is ordered", async () => {
-    const { place, backend } = intakeOf();
+    const { place, backend } = setupOf();
     const first = taken(await place({ customerId: "c-1", amount: 2 }, { idempotencyKey: "k" }));
     const again = taken(await place({ amount: 2, customerId: "c-1" }, { idempotencyKey: "k" }));
     assert.deepEqual([first.placed, again.placed, again.order], [true, false, first.order]);
@@ -181,7 +181,7 @@ describe("an idempotency key", () => {
   });
 
   test("gives a conflict that names the order for other content, and the content is the body as it came", async () => {
-    const { place, backend } = intakeOf();
+    const { place, backend } = setupOf();
     const first = taken(await place({ customerId: "c-1" }, { idempotencyKey: "k" }));
     const others = [{ customerId: "c-2" }, { customerId: "c-1", amount: 5 }, { customerId: "c-1", extra: null }];
     for (const body of others) {
@@ -192,14 +192,14 @@ describe("an idempotency key", () => {
   });
 
   test("is stored as hashes, and never as it came", async () => {
-    const { place, sent } = intakeOf();
+    const { place, sent } = setupOf();
     taken(await place({ customerId: "c-1" }, { idempotencyKey: "secret" }));
     assert.match(sent[0]?.key?.keyHash ?? "", /^[0-9a-f]{64}$/);
     assert.match(sent[0]?.key?.contentHash ?? "", /^[0-9a-f]{64}$/);
   });
 
   test("places one order where it is used many times at once", async () => {
-    const { place, backend } = intakeOf();
+    const { place, backend } = setupOf();
     const results = await Promise.all(
       Array.from({ length: 20 }, () => place({ customerId: "c-1" }, { idempotencyKey: "k" })),
     );
@@ -209,7 +209,7 @@ describe("an idempotency key", () => {
   });
 
   test("is refused with content that has no canonical JSON, which is stored without a key", async () => {
-    const { place } = intakeOf();
+    const { place } = setupOf();
     const body = { customerId: "\ud800" };
     refused(await place(body, { idempotencyKey: "k" }), "invalid_data");
     assert.equal(taken(await place(body)).order.dataJson, '{"customerId":"\\ud800","amount":5}');
@@ -217,7 +217,7 @@ describe("an idempotency key", () => {
 });
 
 test("placing rejects where the store takes no writes, and the caller is not told that the order is stored", async () => {
-  const { backend, clock } = intakeOf();
+  const { backend, clock } = setupOf();
   for (const code of ["store_full", "store_unavailable"] as const) {
     const full: Backend = { ...backend, place: () => Promise.reject(new CauceError(code, "the disk is full")) };
     const place = createPlace(contextOf({ workflow: plain, backend: full, clock }));

@@ -72,23 +72,23 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       onFault: () => void afterFault(channel.roundTrip),
     });
     /** Sends an operation of numbers for which nothing waits. After a fault it is sent again. */
-    const operate = (...fields: number[]): void => {
-      channel.send({ is: "other", resolve() {}, reject: () => void afterFault(() => operate(...fields)) }, fields);
+    const send = (...fields: number[]): void => {
+      channel.send({ is: "other", resolve() {}, reject: () => void afterFault(() => send(...fields)) }, fields);
     };
     const leases = createLeases({
       clock,
       grant: channel.grant,
       roundTrip: channel.roundTrip,
-      onLeaseEnd: (seq, visit) => operate(op.leaseEnded, seq, visit),
+      onLeaseEnd: (seq, visit) => send(op.leaseEnded, seq, visit),
     });
     /** Gives back what was leased and never handed out: no handler began it. */
     const giveBackSpare = (status?: string): void => {
-      for (const { seq, delivery } of leases.takeSpare(status)) operate(op.giveBack, seq, delivery.visit);
+      for (const { seq, delivery } of leases.takeSpare(status)) send(op.giveBack, seq, delivery.visit);
     };
     let cancelPromotion: (() => void) | undefined;
     const promoteAt = (at: number | null): void => {
       cancelPromotion?.();
-      cancelPromotion = at === null || closing.signal.aborted ? undefined : clock.at(at, () => operate(op.promote));
+      cancelPromotion = at === null || closing.signal.aborted ? undefined : clock.at(at, () => send(op.promote));
     };
     writer.onResult(channel.receive);
     writer.onEnd(channel.end);
