@@ -33,8 +33,8 @@ export function openApiDocument({ workflows, operations, basePath, secured, vers
   const names = workflows.map(({ name }) => name);
   const own = workflows.map((each) => putWorkflowSchemas(components, each, operations));
   const routes = [
-    ...own.flatMap((each) => workflowRoutes(operations, each)),
-    ...allWorkflowsRoutes(operations, components),
+    ...own.flatMap((each) => describeWorkflowRoutes(operations, each)),
+    ...describeAllWorkflowsRoutes(operations, components),
     ...serverRoutes(names),
   ];
   const responses: Record<string, object> = {};
@@ -181,14 +181,14 @@ const location = {
 };
 
 /** Describes the routes of one workflow. The batch's stands beside placing. */
-function workflowRoutes(operations: readonly Operation[], workflow: WorkflowSchemas): RouteDescription[] {
+function describeWorkflowRoutes(operations: readonly Operation[], workflow: WorkflowSchemas): RouteDescription[] {
   return operations
     .filter(({ scope }) => scope === undefined)
     .flatMap((each) => [routeOf(each, workflow), ...(each.name === "place" ? [batchOf(workflow)] : [])]);
 }
 
 /** Describes the routes that answer for all workflows at once. */
-function allWorkflowsRoutes(operations: readonly Operation[], components: Components): RouteDescription[] {
+function describeAllWorkflowsRoutes(operations: readonly Operation[], components: Components): RouteDescription[] {
   return operations
     .filter(({ scope }) => scope === "server")
     .map((operation) => {
