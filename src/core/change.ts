@@ -62,7 +62,7 @@ export function transition(order: StoredOrder, to: string, context: DecideContex
   const target = statusOf(workflow, to) as StatusDefinition;
   const kind = kindOf(target);
   if (kind !== "final" && !parts.unlimited && order.visit + 1 > workflow.visitsMax) {
-    const message = `the order has parts ${order.visit} transitions and visitsMax is ${workflow.visitsMax}; look for a loop through "${to}"`;
+    const message = `the order has made ${order.visit} transitions and visitsMax is ${workflow.visitsMax}; look for a loop through "${to}"`;
     return markFailed(order, "visits_exceeded", message, context, withError({ ...order, attempts }, error ?? message));
   }
   const ended: Visit = { ...order.entry, error, status: order.status, visit: order.visit, attempts };
