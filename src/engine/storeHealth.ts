@@ -93,7 +93,7 @@ export async function commitAgain(
   delivery: Delivery,
   error: unknown,
 ): Promise<"committed" | "stale" | undefined> {
-  const until = change.after.updatedAt + commitRetrySeconds * 1_000;
+  const until = clock.now() + commitRetrySeconds * 1_000;
   for (let refusal = error, tries = 0; ; tries++) {
     if (!isPassing(refusal) || stopping.aborted || clock.now() >= until) {
       log.error({ orderId: change.before.id, error: textOf(refusal) }, "change not committed; the delivery comes back");
