@@ -20,13 +20,12 @@ export async function sweep(path: string, settings: Settings<"sweep">, json: boo
   void signalled().then((signal) => stopping.abort(signal));
   const { signal } = stopping;
   const { delivery, retentionDays } = settings;
-  const { workflows, close } = await openWorkflows({ apps, backend: store, delivery, log, retentionDays });
   let done: Readonly<Record<ChoreName, number>>;
   try {
+    const { workflows, close } = await openWorkflows({ apps, backend: store, delivery, log, retentionDays });
     const engines = workflows.map(({ engine }) => engine);
-    done = await maintainOnce(engines, () => !signal.aborted, { signal });
+    done = await maintainOnce(engines, () => !signal.aborted, { signal }).finally(() => close().catch(() => {}));
   } finally {
-    await close().catch(() => {});
     await log.close();
   }
   const swept = done.sweep;
