@@ -3,14 +3,13 @@ import { dirname, join, posix, relative, resolve, sep } from "node:path";
 import { findImports, parseSource } from "./syntax.ts";
 
 /** Why a test file is slow, or needs more than Node. */
-export type Need = "emulator" | "browser" | "walk" | "packing" | "compiling" | "killing";
+export type Need = "emulator" | "browser" | "walk" | "packing" | "killing";
 
 export const needs: Readonly<Record<Need, string>> = {
   emulator: "starts an AWS emulator",
   browser: "opens a browser",
   walk: "runs the commands that a page of the docs shows",
   packing: "packs or installs a package with npm",
-  compiling: "runs the TypeScript compiler",
   killing: "kills servers, or fills or breaks their stores",
 };
 
@@ -33,8 +32,6 @@ const commandFiles = ["bin/cauce.js", "src/cli/main.ts"];
 const emulating = /"emulate",\s*(?:\.\.\.)?(?:\w|"[^"]*\.app\.[jt]s"|"--\w)/;
 /** Matches the words of a command line that packs or installs, and a call of the function of src that packs. */
 const packing = /"npm",\s*"(?:pack|install|ci)"|"npx",\s|\bpackCheckout\(/;
-/** Matches a path of TypeScript's compiler. */
-const compiling = /"(?:[\w/]*\/)?typescript\/(?:package\.json|bin\/tsc)"/;
 /** Matches the module that starts servers for tests that kill them. */
 const killedServers = /^scripts\/crash\/server\.ts$/;
 /** Matches a module that gives pages of the docs to other modules. */
@@ -79,10 +76,6 @@ const finders: Readonly<Record<Need, (ways: Ways, graph: Graph) => readonly stri
     const [, words] = [...ways].find(([path]) => graph.get(path)?.packs) ?? [];
     return words === undefined ? undefined : [...words, "npm"];
   },
-  compiling(ways, graph) {
-    const [, words] = [...ways].find(([path]) => graph.get(path)?.compiles) ?? [];
-    return words === undefined ? undefined : [...words, "typescript"];
-  },
   killing: (ways) => [...ways].find(([path]) => killedServers.test(path))?.[1],
   /** A file runs the commands of pages if it leads to a module that reads pages and, without src, to one that starts processes. */
   walk(ways, graph) {
@@ -100,8 +93,6 @@ interface Module {
   readonly emulates: boolean;
   /** Whether the module packs or installs a package. */
   readonly packs: boolean;
-  /** Whether the module names the file of TypeScript's compiler. */
-  readonly compiles: boolean;
   /** Whether the module gives pages of the docs to other modules. */
   readonly readsPages: boolean;
 }
@@ -125,7 +116,6 @@ function graphOf(root: string, files: readonly string[]): Map<string, Module> {
       leadsTo,
       emulates: !isSource && emulating.test(text),
       packs: !isSource && packing.test(text),
-      compiles: !isSource && compiling.test(text),
       readsPages: readingPages.test(text),
     });
     pending.push(...leadsTo.filter((next) => /\.[cm]?[jt]s$/.test(next) && existsSync(join(root, next))));

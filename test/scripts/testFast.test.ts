@@ -8,11 +8,10 @@ import { findTestFiles, type Need } from "../../scripts/testFiles.ts";
 import { checkoutWith } from "./support.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const allNeeds: readonly Need[] = ["emulator", "browser", "walk", "packing", "compiling", "killing"];
-// The words are made, since as literals they would make this file one that packs, compiles or kills servers.
+const allNeeds: readonly Need[] = ["emulator", "browser", "walk", "packing", "killing"];
+// The words are made, since as literals they would make this file one that packs or kills servers.
 const npm = JSON.stringify("npm");
 const pack = "packCheckout";
-const compiler = JSON.stringify(["typescript", "package.json"].join("/"));
 const server = ["scripts", "crash/server.ts"].join("/");
 
 /** What one test file needs, and the way there; undefined where it is kept. */
@@ -61,11 +60,6 @@ describe("findTestFiles for test:fast", () => {
       "packing: test/one.test.ts npm",
     ],
     [
-      "runs the compiler",
-      `import "node:child_process"; run(import.meta.resolve(${compiler}));`,
-      "compiling: test/one.test.ts typescript",
-    ],
-    [
       "kills servers",
       `import { startServer } from "../${server}"; startServer();`,
       `killing: test/one.test.ts ${server}`,
@@ -98,9 +92,13 @@ describe("findTestFiles for test:fast", () => {
     assert.equal(needOf("test/http/docsPage/browser.test.ts"), "browser");
     assert.equal(needOf("test/docs/walk.test.ts"), "walk");
     assert.equal(needOf("test/package.test.ts"), "packing");
-    assert.equal(needOf("test/types.test.ts"), "compiling");
     assert.equal(needOf("test/scripts/crash.test.ts"), "killing");
-    for (const file of ["test/docs.test.ts", "test/backend/sqlite.test.ts", "test/scripts/testFast.test.ts"]) {
+    for (const file of [
+      "test/types.test.ts",
+      "test/docs.test.ts",
+      "test/backend/sqlite.test.ts",
+      "test/scripts/testFast.test.ts",
+    ]) {
       assert.ok(kept.includes(file), `${file} needs ${needOf(file)}`);
     }
   });
