@@ -7,7 +7,7 @@ import type { CallOptions, FailedFilter, KeyedOptions, PageQuery, Transition, Wo
 import type { BackendFactory, DeliveryMode, Depth, FailureGroup } from "./backend/port.ts";
 import { type Clock, type Random, systemClock } from "./core/clock.ts";
 import { CauceError } from "./core/errors.ts";
-import type { App, Log } from "./core/handlers.ts";
+import { type App, isApp, type Log } from "./core/handlers.ts";
 import type { Actor, Order } from "./core/order.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
 import type { Engine, StartOptions } from "./engine/engine.ts";
@@ -166,7 +166,7 @@ export async function openCauce(
 function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "start" | "drain" | "close"> {
   const libraries = new Map(bound.map((own) => [own.engine.workflow.name, createLibrary(own)]));
   const libraryOf = (which: string | AnyWorkflow | App): Library => {
-    const name = typeof which === "string" ? which : "workflow" in which ? which.workflow.name : which.name;
+    const name = typeof which === "string" ? which : isApp(which) ? which.workflow.name : which.name;
     const library = libraries.get(name);
     if (library !== undefined) return library;
     const names = [...libraries.keys()].join(", ");

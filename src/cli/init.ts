@@ -7,6 +7,7 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { CauceError } from "../core/errors.ts";
+import { messageOf } from "../core/reasons.ts";
 import { description, oneLine, systemCode } from "./output.ts";
 
 // Like the package's description, the folder lies two floors up from here, in the sources and in `dist` alike.
@@ -229,10 +230,9 @@ export async function packCheckout(checkout: string, directory: string): Promise
     await run("npm", pack, [], { cwd: staged, shell: true });
     return join(directory, `${name}-${version}.tgz`);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CauceError(
       "package_not_packed",
-      `Cauce could not be packed from ${checkout}, and nothing was written: ${reason}; npm pack has to work there`,
+      `Cauce could not be packed from ${checkout}, and nothing was written: ${messageOf(cause)}; npm pack has to work there`,
       { cause },
     );
   }

@@ -3,9 +3,10 @@ import { existsSync, statSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { CauceError } from "../core/errors.ts";
-import type { App } from "../core/handlers.ts";
+import { type App, isApp } from "../core/handlers.ts";
+import { isError, messageOf } from "../core/reasons.ts";
 import { onProcess } from "../node/server.ts";
-import { isCauceError, oneLine, systemCode } from "./output.ts";
+import { oneLine, systemCode } from "./output.ts";
 
 const whatToExport = "its default export must be what implement(…) returned, or an array of those";
 
@@ -29,7 +30,7 @@ export async function loadApp(path: string): Promise<App[]> {
   try {
     module = await importEnding(pathToFileURL(file).href);
   } catch (error) {
-    if (isCauceError(error)) throw error;
+    if (error instanceof CauceError) throw error;
     return error === neverLoads ? refuse(neverLoads) : refuse(explain(error), error);
   }
   if (module.default === undefined) return refuse(`it has no default export; ${whatToExport}`);
@@ -55,8 +56,8 @@ async function importEnding(url: string): Promise<{ readonly default?: unknown }
 
 /** Says in one line why an import failed and what to do; with the file and line, if they are known. */
 function explain(error: unknown): string {
-  if (!(error instanceof Error)) return `it threw ${describe(error)} while loading; correct it`;
-  const message = oneLine(error.message).replaceAll(`${process.cwd()}/`, "");
+  if (!isError(error)) return `it threw ${describe(error)} while loading; correct it`;
+  const message = oneLine(messageOf(error)).replaceAll(`${process.cwd()}/`, "");
   const code = systemCode(error);
   if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") {
     return `an import is missing: ${message}; correct the import, or install what it names`;
@@ -67,7 +68,7 @@ function explain(error: unknown): string {
   if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {
     return `${message}${at}; Node only strips types, so write it in JavaScript's own syntax`;
   }
-  if (error instanceof SyntaxError) {
+  if (error.name === "SyntaxError") {
     const kind = message.includes("does not provide an export") ? "wrong import" : "syntax error";
     const fix = where === undefined ? '"node --check" names the line, in it or a module that it imports' : "correct it";
     return `${kind}${at}: ${message}; ${fix}`;
@@ -87,11 +88,6 @@ function locationOf(error: Error): string | undefined {
   const file = found[1].startsWith("file:") ? fileURLToPath(found[1]) : found[1];
   const fromHere = relative(process.cwd(), file);
   return `${fromHere.startsWith("..") ? file : fromHere}:${found[2]}`;
-}
-
-function isApp(value: unknown): value is App {
-  const app = value as Partial<App> | null | undefined;
-  return typeof app?.workflow?.name === "string" && typeof app.handlers === "object";
 }
 
 function describe(value: unknown): string {

@@ -7,6 +7,7 @@ import { isatty } from "node:tty";
 import { styleText } from "node:util";
 import { type Command, CommanderError, Option } from "commander";
 import { CauceError } from "../core/errors.ts";
+import { textOf } from "../core/reasons.ts";
 import { cauceVariables, type Flags, readSettings } from "../node/readSettings.ts";
 import { type CommandKind, rowsOf, type Setting, type Settings } from "../node/settings.ts";
 
@@ -79,7 +80,7 @@ export function report(error: unknown, output: Output): number {
     }
     return exitCodes.usage;
   }
-  if (isCauceError(error)) {
+  if (error instanceof CauceError) {
     // The server's message says how HTTP takes the key. On the command line the key is a flag.
     const how = error.code === "unauthorized" ? "; --key or CAUCE_API_KEY takes the key" : "";
     output.err(`${error.code}: ${oneLine(error.message)}${how}\n`);
@@ -87,7 +88,7 @@ export function report(error: unknown, output: Output): number {
     if (error.code === "interrupted") return 128 + constants.signals[error.cause as NodeJS.Signals];
     return error.code === "setting_invalid" ? exitCodes.usage : exitCodes.failure;
   }
-  output.err(`internal_error: ${oneLine(String(error))}\n`);
+  output.err(`internal_error: ${oneLine(textOf(error))}\n`);
   return exitCodes.failure;
 }
 
@@ -98,7 +99,7 @@ export function wrongUsage(message: string): CauceError {
 
 /** The operating system's code of an error, such as `ENOENT`; else the error as text. */
 export function systemCode(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? String(error);
+  return (error as NodeJS.ErrnoException).code ?? textOf(error);
 }
 
 /**
@@ -123,11 +124,6 @@ export function readFlagFile(flag: string, file: string): string {
   } catch (error) {
     throw wrongUsage(`${flag} ${file} cannot be read (${systemCode(error)}); check the path and its rights`);
   }
-}
-
-/** Whether an error is Cauce's. An app may have installed a Cauce of its own, with an error class of its own. */
-export function isCauceError(error: unknown): error is CauceError {
-  return error instanceof Error && error.name === "CauceError" && "code" in error;
 }
 
 /** A message on one line, without control characters: what a server quotes may contain any. */

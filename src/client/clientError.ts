@@ -1,7 +1,12 @@
 import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
+import { markErrors } from "../core/marks.ts";
 
 /** The error of a client's call that did not succeed. Programs branch on `code`. */
 export class ClientError extends CauceError {
+  static {
+    markErrors(ClientError, "ClientError");
+  }
+
   /** The HTTP status of the response. Undefined: no response came. */
   readonly status: number | undefined;
 

@@ -1,5 +1,6 @@
 import type { Clock, Random } from "../core/clock.ts";
 import { type ErrorCode, retryDelaySeconds } from "../core/errors.ts";
+import { messageOf, reasonsBehind } from "../core/reasons.ts";
 import { ClientError, isPassing, responseError } from "./clientError.ts";
 
 export interface ConnectionOptions {
@@ -143,12 +144,10 @@ function lostError(url: string, cause: unknown, tries: number): ClientError {
   );
 }
 
-/** Finds why `fetch` failed. Node's says only "fetch failed" and hides the reason in the cause; browsers tell none. */
+/** Tells why `fetch` failed. Node's says only "fetch failed" and hides the code in the cause; browsers tell none. */
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause as { code?: unknown; message?: unknown } | undefined;
-  const reason = cause?.code ?? cause?.message ?? error.message;
-  return String(reason === "" ? error.name : reason);
+  const { code } = Object(reasonsBehind(error)[0]) as { code?: unknown };
+  return typeof code === "string" ? code : messageOf(error);
 }
 
 /** Reads the seconds that `Retry-After` asks for, as a number or as a date. */

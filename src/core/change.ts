@@ -1,7 +1,9 @@
 import type { Random } from "./clock.ts";
 import type { ErrorCode, Fault } from "./errors.ts";
 import { cutError, fingerprintOf } from "./fingerprint.ts";
+import { isPlainObject, jsonFault } from "./json.ts";
 import { type Actor, appendPast, exceedsBytes, type Failure, type StoredOrder, type Visit } from "./order.ts";
+import { messageOf } from "./reasons.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "./workflow.ts";
 
 /** One change of an order: the only thing that a backend writes of an order after its placing. */
@@ -126,6 +128,8 @@ export function mergeResults(
 ): { resultsJson: string } | { faults: Fault[] } {
   if (results === undefined) return { resultsJson: order.resultsJson };
   const refuse = (message: string) => ({ faults: [{ path: "", message }] });
+  const fault = jsonFault(results);
+  if (fault !== undefined) return { faults: [fault] };
   if (!isPlainObject(results)) return refuse("results must be an object of plain keys and values");
   let resultsJson: string;
   try {
@@ -134,10 +138,12 @@ export function mergeResults(
       const parsed = workflow.results.safeParse(merged);
       if (!parsed.success) return { faults: faultsOf(parsed.error) };
       merged = parsed.data;
+      const made = jsonFault(merged);
+      if (made !== undefined) return { faults: [made] };
     }
     resultsJson = JSON.stringify(merged);
   } catch (cause) {
-    return refuse(`results cannot be taken: ${cause instanceof Error ? cause.message : String(cause)}`);
+    return refuse(`results cannot be taken: ${messageOf(cause)}`);
   }
   if (!resultsJson?.startsWith("{")) return refuse("results must be an object as JSON");
   if (exceedsBytes(resultsJson, resultsBytesMax)) {
@@ -150,12 +156,6 @@ export function mergeResults(
 function withoutUndefined(results: object): object {
   if (!Object.values(results).includes(undefined)) return results;
   return Object.fromEntries(Object.entries(results).filter(([, value]) => value !== undefined));
-}
-
-function isPlainObject(value: unknown): value is object {
-  if (value === null || typeof value !== "object") return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 export function describeFaults(status: string, faults: readonly Fault[]): string {

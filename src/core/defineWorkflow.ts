@@ -1,5 +1,7 @@
 import * as z from "zod";
 import { CauceError, delaySecondsMax } from "./errors.ts";
+import { workflowMark } from "./marks.ts";
+import { messageOf } from "./reasons.ts";
 import type { StatusDefinition, Statuses, Workflow, WorkflowOptions } from "./workflow.ts";
 
 /**
@@ -14,6 +16,7 @@ export function defineWorkflow<
   checkWorkflow(options as unknown as Definition);
   for (const status of Object.values(options.statuses)) Object.freeze(status);
   return Object.freeze({
+    [workflowMark]: true,
     name: options.name,
     data: options.data,
     results: options.results,
@@ -168,8 +171,9 @@ function checkSeconds(field: string, value: unknown, secondsMax: number, refuse:
 }
 
 function checkSchema(where: string, field: string, schema: z.ZodType): void {
-  if (typeof (schema as { safeParse?: unknown } | undefined)?.safeParse !== "function") {
-    throw new CauceError("workflow_invalid", `${where}: ${field} must be a zod schema`);
+  const { safeParse, _zod } = Object(schema) as Partial<z.ZodType>;
+  if (typeof safeParse !== "function" || _zod === undefined) {
+    throw new CauceError("workflow_invalid", `${where}: ${field} must be a zod schema, of zod 4`);
   }
   if (isPlain(schema)) return;
   try {
@@ -181,10 +185,9 @@ function checkSchema(where: string, field: string, schema: z.ZodType): void {
       },
     });
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new CauceError(
       "schema_unsupported",
-      `${where}: ${field} has no JSON Schema (${reason}); use types that JSON has, such as z.iso.datetime() for a date`,
+      `${where}: ${field} has no JSON Schema (${messageOf(cause)}); use types that JSON has, such as z.iso.datetime() for a date`,
       { cause },
     );
   }
@@ -202,6 +205,19 @@ export function isPlain(schema: z.core.$ZodType, seen = new Set<z.core.$ZodType>
   if (def === undefined || toJSONSchema !== undefined || !hasPlainMeta(schema)) return false;
   const inner = innerOf(def as z.core.$ZodTypes["_zod"]["def"]);
   return inner?.every((each) => isPlain(each, seen)) ?? false;
+}
+
+/**
+ * Whether a schema surely gives JSON for what `JSON.parse` gave: it passes values on and makes none. A check of the
+ * user's own may put another value in place of the one that it is given.
+ */
+export function passesJsonOn(schema: z.core.$ZodType, seen = new Set<z.core.$ZodType>()): boolean {
+  if (seen.has(schema)) return true;
+  seen.add(schema);
+  const def = schema._zod.def as z.core.$ZodTypes["_zod"]["def"];
+  const checks: readonly string[] = def.checks?.map((each) => each._zod.def.check) ?? [];
+  if (checks.includes("custom") || checks.includes("overwrite")) return false;
+  return innerOf(def)?.every((each) => passesJsonOn(each, seen)) ?? false;
 }
 
 /** The kinds of schema that have no parts and always a JSON Schema. */

@@ -1,4 +1,5 @@
 import type { Random } from "./clock.ts";
+import { markErrors } from "./marks.ts";
 
 /** When a failed attempt is tried again: exponential backoff with full jitter. */
 export interface RetryPolicy {
@@ -119,8 +120,15 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
-/** An error or a refusal, with a stable `code`. Its message is one line: what is wrong, where; what to do. */
+/**
+ * An error or a refusal, with a stable `code`. Its message is one line: what is wrong, where; what to do. `instanceof`
+ * knows the errors of every copy of the package.
+ */
 export class CauceError extends Error {
+  static {
+    markErrors(CauceError, "CauceError");
+  }
+
   readonly code: ErrorCode;
   /** The path and message of each fault, for `invalid_data` and `invalid_results`. */
   readonly faults: readonly Fault[] | undefined;
@@ -141,6 +149,10 @@ export interface Fault {
 
 /** Thrown by a handler: trying again cannot help. The order's attempts count as used up at once. */
 export class PermanentError extends Error {
+  static {
+    markErrors(PermanentError, "PermanentError");
+  }
+
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "PermanentError";
@@ -152,6 +164,10 @@ export class PermanentError extends Error {
  * still counts.
  */
 export class RetryError extends Error {
+  static {
+    markErrors(RetryError, "RetryError");
+  }
+
   readonly delaySeconds: number;
 
   constructor(options: { delaySeconds: number; message?: string; cause?: unknown }) {

@@ -1,10 +1,12 @@
 import { CauceError } from "./errors.ts";
+import { appMark, isMarked } from "./marks.ts";
 import type { Order } from "./order.ts";
 import {
   type AnyWorkflow,
   type DataOf,
   type FinalStatus,
   handledStatuses,
+  isWorkflow,
   type ResultsOf,
   type StatusName,
   statusOf,
@@ -89,6 +91,11 @@ export interface ImplementOptions<W extends AnyWorkflow, Resources extends objec
   readonly handlers: Handlers<NoInfer<W>, NoInfer<Resources>>;
 }
 
+/** Whether a value is what `implement` returned, of whichever copy of the package. */
+export function isApp(value: unknown): value is App {
+  return isMarked(value, appMark);
+}
+
 /** Joins a workflow and its handlers. Throws `app_invalid` where they do not fit; the message names the status. */
 export function implement<W extends AnyWorkflow, Resources extends object = Record<never, never>>(
   workflow: W,
@@ -97,9 +104,7 @@ export function implement<W extends AnyWorkflow, Resources extends object = Reco
   const refuse = (what: string): never => {
     throw new CauceError("app_invalid", `workflow "${workflow?.name}": ${what}`);
   };
-  if (typeof workflow?.name !== "string" || typeof workflow.statuses !== "object") {
-    refuse("the first argument must be what defineWorkflow returned");
-  }
+  if (!isWorkflow(workflow)) refuse("the first argument must be what defineWorkflow returned");
   if (options === null || typeof options !== "object") {
     refuse("the second argument must be { handlers }, with one handler for each handled status");
   }
@@ -128,6 +133,7 @@ export function implement<W extends AnyWorkflow, Resources extends object = Reco
     refuse(`status "${name}" is ${status?.final ? "final" : "waiting"} and takes no handler; remove handlers.${name}`);
   }
   return Object.freeze({
+    [appMark]: true,
     workflow,
     handlers,
     resources: options.resources,

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { defaultRetry, type Fault, type RetryPolicy } from "./errors.ts";
+import { isMarked, workflowMark } from "./marks.ts";
 import type { StatusKind } from "./order.ts";
 
 /** A status whose handler moves the order on. */
@@ -111,6 +112,11 @@ export interface WorkflowOptions<S extends Statuses<S>, Data extends z.ZodType, 
   /** Transitions after which an order is marked failed with `visits_exceeded`, since it loops. Default 100. */
   readonly visitsMax?: number;
   readonly statuses: S;
+}
+
+/** Whether a value is what `defineWorkflow` returned, of whichever copy of the package. */
+export function isWorkflow(value: unknown): value is AnyWorkflow {
+  return isMarked(value, workflowMark);
 }
 
 /** Gives the faults that zod found in data. */

@@ -2,8 +2,8 @@ import type { Delivery, Verdict } from "../backend/port.ts";
 import { type Change, type Decision, decide, isLive, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
 import { type Actor, attemptNumber, type StoredOrder } from "../core/order.ts";
+import { textOf } from "../core/reasons.ts";
 import { decideContext, type EndedAttempt } from "./context.ts";
-import { textOf } from "./log.ts";
 import { runHandler, type StatusContext } from "./runHandler.ts";
 import { commitAgain } from "./storeHealth.ts";
 
@@ -87,7 +87,7 @@ export function createAttempt(context: StatusContext): RunAttempt {
       ready = readyOrder(await backend.get(delivery.orderId), delivery, clock.now());
     } catch (error) {
       // No handler has run, so this was no attempt. The delivery comes back in 1 s, well before its lease runs out.
-      log.warn({ orderId: delivery.orderId, error: String(error) }, "order not read; trying again");
+      log.warn({ orderId: delivery.orderId, error: textOf(error) }, "order not read; trying again");
       ready = again(clock.now() + notYetMilliseconds);
     }
     if (delivery.redelivered && !("verdict" in ready)) ready = await recordLost(by, ready, delivery);

@@ -1,4 +1,6 @@
+import { inspect } from "node:util";
 import type { Log } from "../core/handlers.ts";
+import { isError, messageOf, reasonsBehind } from "../core/reasons.ts";
 
 /**
  * Makes a log that writes one JSON line to standard error for each warning and error, and drops the rest. It takes
@@ -16,41 +18,41 @@ export function jsonLog(put: (line: string) => void): Log {
   return { info: write("info"), warn: write("warn"), error: write("error") };
 }
 
-const stackCharactersMax = 8_192;
+const stacksMax = 20;
+const stackCharactersMax = 4_096;
+const traceCharactersMax = 16_384;
 
 /**
- * Gives the stack of an error and of its causes, for a log; undefined for what is no `Error`. Never throws, also where
- * the error's getters do.
+ * Gives the stack of an error and of everything behind it, down its `cause` and `errors`, for a log; undefined for what
+ * is no error. Never throws, also where the error's getters do.
  */
 export function stackTraceOf(error: unknown): string | undefined {
-  try {
-    const stacks: string[] = [];
-    // An error may be its own cause.
-    for (let each = error; each instanceof Error && stacks.length < 5; each = each.cause) {
-      stacks.push(String(each.stack ?? each.name));
-    }
-    return stacks.length === 0 ? undefined : stacks.join("\ncaused by: ").slice(0, stackCharactersMax);
-  } catch {
-    return undefined;
+  if (!isError(error)) return undefined;
+  // An error may be its own cause.
+  const all = new Set<unknown>([error]);
+  for (const each of all) {
+    for (const reason of reasonsBehind(each)) if (all.size < stacksMax) all.add(reason);
   }
+  const stacks = [...all].map(stackOf).filter((stack) => stack !== undefined);
+  return stacks.length === 0 ? undefined : stacks.join("\ncaused by: ").slice(0, traceCharactersMax);
 }
 
-/** Gives the text of what was thrown. Never throws, also where the value cannot be made text. */
-export function textOf(error: unknown): string {
+function stackOf(error: unknown): string | undefined {
   try {
-    return String(error);
+    const stack = isError(error) ? String(error.stack ?? error.name) : inspect(error);
+    return stack.slice(0, stackCharactersMax);
   } catch {
-    return "something that has no description";
+    return undefined;
   }
 }
 
 function lineOf(head: object, fields: object): string {
   try {
     return JSON.stringify({ ...head, ...fields }, (_key, value: unknown) => {
-      if (value instanceof Error) return value.stack ?? String(value);
+      if (isError(value)) return stackTraceOf(value);
       return typeof value === "bigint" ? String(value) : value;
     });
   } catch (error) {
-    return JSON.stringify({ ...head, fields: `not written: ${error instanceof Error ? error.message : typeof error}` });
+    return JSON.stringify({ ...head, fields: `not written: ${messageOf(error)}` });
   }
 }

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import type { BackendFactoryOptions, DeliveryMode, LocatedBackend } from "../backend/port.ts";
 import { type Clock, type Random, systemClock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
-import type { App } from "../core/handlers.ts";
+import { type App, isApp } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { leasesOf } from "../core/workflow.ts";
 import type { Observer } from "./context.ts";
@@ -73,9 +73,9 @@ export async function ended<T>(work: readonly Promise<T>[]): Promise<T[]> {
 /** Throws `app_invalid` for no app, for what is no app, and for two apps with one workflow name. */
 function refuseTwins(apps: readonly App[]): void {
   if (apps.length === 0) throw new CauceError("app_invalid", "apps is empty; give what implement returned");
-  const names = apps.map((app) => app?.workflow?.name);
+  if (!apps.every(isApp)) throw new CauceError("app_invalid", "apps must hold what implement returned");
+  const names = apps.map((app) => app.workflow.name);
   for (const [index, name] of names.entries()) {
-    if (name === undefined) throw new CauceError("app_invalid", "apps must hold what implement returned");
     if (names.indexOf(name) !== index)
       throw new CauceError("app_invalid", `two apps have the workflow name "${name}"; give each its own`);
   }

@@ -4,6 +4,7 @@ import { decide, type Outcome } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import { type Filter, matches } from "../core/filter.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
+import { messageOf } from "../core/reasons.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import { commitChange, decideContext, type EngineContext } from "./context.ts";
 import type { Call, Engine, Refusal, Transition } from "./engine.ts";
@@ -46,7 +47,7 @@ export function createOperatorActions(
         try {
           key = keyOf(call.idempotencyKey, request);
         } catch (error) {
-          const message = `the request cannot be taken: ${error instanceof Error ? error.message : String(error)}`;
+          const message = `the request cannot be taken: ${messageOf(error)}`;
           return Promise.resolve({ refused: "invalid_results", message, faults: [{ path: "", message }] });
         }
       }

@@ -1,10 +1,12 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
-import { $ZodAsyncError } from "zod/v4/core";
 import { refuseSize } from "../backend/newOrder.ts";
 import type { Backend, NewOrder } from "../backend/port.ts";
 import { expiryOf } from "../core/change.ts";
+import { passesJsonOn } from "../core/defineWorkflow.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
+import { jsonFault } from "../core/json.ts";
+import { isError, messageOf } from "../core/reasons.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
 import type { EngineContext } from "./context.ts";
 import type { Call, Engine, Refusal } from "./engine.ts";
@@ -12,13 +14,14 @@ import type { Call, Engine, Refusal } from "./engine.ts";
 /** Makes what places orders: it checks an order, stores it, and only then answers. */
 export function createPlace({ workflow, backend, clock, actor, observer }: EngineContext): Engine["place"] {
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
+  const schemaPassesJsonOn = passesJsonOn(workflow.data);
   const kind = kindOf(initial);
 
   // Not async, which would cost every placing one more promise.
   return (body, call = {}) => {
     let accepted: ReturnType<typeof accept>;
     try {
-      accepted = accept(workflow, backend, body, call);
+      accepted = accept(workflow, backend, body, call, schemaPassesJsonOn);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -54,7 +57,8 @@ function accept(
   workflow: AnyWorkflow,
   backend: Backend,
   body: unknown,
-  { idempotencyKey }: Partial<Call>,
+  { idempotencyKey, who }: Partial<Call>,
+  schemaPassesJsonOn: boolean,
 ): Pick<NewOrder, "dataJson" | "group" | "extrasJson" | "key"> | Refusal {
   let dataJson: string;
   let group: string | null = null;
@@ -64,21 +68,22 @@ function accept(
   try {
     const parsed = workflow.data.safeParse(body);
     if (!parsed.success) return invalidData(faultsOf(parsed.error));
-    // `JSON.stringify` gives undefined for undefined and for functions, though its type says text.
-    const json: string | undefined = JSON.stringify(parsed.data);
-    if (json === undefined) return invalidData([{ path: "", message: "must be a value that JSON has" }]);
-    dataJson = json;
+    // Over HTTP a body is what `JSON.parse` gave.
+    const isJson = who !== undefined && who.kind !== "process";
+    const fault = isJson ? undefined : jsonFault(body);
+    if (fault !== undefined) return wordlessData(fault);
+    if (!isJson || !schemaPassesJsonOn) refuseMade(workflow, jsonFault(parsed.data));
+    dataJson = JSON.stringify(parsed.data);
     if (workflow.group !== undefined) group = groupOf(workflow, workflow.group, parsed.data);
     if (idempotencyKey !== undefined) key = keyOf(idempotencyKey, body);
   } catch (error) {
-    if (error instanceof $ZodAsyncError) {
+    if (isAsyncCheck(error)) {
       const message = `workflow "${workflow.name}": the schema of data has an asynchronous check; checks must be synchronous`;
       throw new CauceError("schema_unsupported", message, { cause: error });
     }
     if (error instanceof CauceError) throw error;
     // The data is at fault: it is nested so deep that the stack ends, or holds text that has no UTF-8.
-    const reason = error instanceof Error ? error.message : String(error);
-    return invalidData([{ path: "", message: `cannot be taken: ${reason}` }]);
+    return invalidData([{ path: "", message: `cannot be taken: ${messageOf(error)}` }]);
   }
   const tooLarge = refuseSize({ dataJson, group, extrasJson }, backend.limits);
   if (tooLarge !== undefined) return { refused: tooLarge.code, message: tooLarge.message };
@@ -97,10 +102,32 @@ function groupOf(workflow: AnyWorkflow, group: (data: never) => unknown, data: u
   try {
     found = group(data as never) ?? null;
   } catch (cause) {
-    return refuse(`threw for data that fits the schema: ${cause instanceof Error ? cause.message : cause}`, cause);
+    return refuse(`threw for data that fits the schema: ${messageOf(cause)}`, cause);
   }
   if (found === null || typeof found === "string") return found;
   return refuse(`gave ${typeof found} for data that fits the schema; it must give a text, or undefined for no group`);
+}
+
+/** Throws `schema_unsupported` for a value that the schema made of JSON, and that JSON has no word for. */
+function refuseMade({ name }: AnyWorkflow, fault: Fault | undefined): void {
+  if (fault === undefined) return;
+  const { path, message } = fault;
+  const what = `workflow "${name}": the schema of data gives a value whose "${path}" ${message}`;
+  throw new CauceError("schema_unsupported", `${what}; use types that JSON has`, { faults: [fault] });
+}
+
+/**
+ * Whether zod refuses to run an asynchronous check. Each copy of zod has an error class of its own for that, which has
+ * no mark but its name, and its words where a bundler has shortened the name.
+ */
+function isAsyncCheck(error: unknown): boolean {
+  if (!isError(error)) return false;
+  return error.constructor?.name === "$ZodAsyncError" || error.message.includes("Promise during synchronous parse");
+}
+
+function wordlessData(fault: Fault): Refusal {
+  const message = `the data cannot be kept as JSON: ${fault.path || "the whole"} ${fault.message}`;
+  return { refused: "invalid_data", message, faults: [fault] };
 }
 
 function invalidData(faults: readonly Fault[]): Refusal {

@@ -1,10 +1,10 @@
 import type { Delivery } from "../backend/port.ts";
 import { sleep } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
+import { textOf } from "../core/reasons.ts";
 import { type AnyWorkflow, handledStatuses, leaseSecondsOf, statusOf } from "../core/workflow.ts";
 import type { RunAttempt } from "./attempt.ts";
 import type { StartOptions } from "./engine.ts";
-import { textOf } from "./log.ts";
 import type { StatusContext } from "./runHandler.ts";
 
 const retrySeconds = 1;

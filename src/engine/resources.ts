@@ -1,8 +1,8 @@
 import { CauceError } from "../core/errors.ts";
 import type { AnyHandler, App, HandlerContext, LazyHandler } from "../core/handlers.ts";
+import { textOf } from "../core/reasons.ts";
 import { handledStatus, handledStatuses } from "../core/workflow.ts";
 import type { EngineContext } from "./context.ts";
-import { textOf } from "./log.ts";
 import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
 
 type Closable = { [Symbol.asyncDispose]?: unknown; [Symbol.dispose]?: unknown; close?: unknown };

@@ -4,6 +4,7 @@ import type { Outcome } from "../core/decide.ts";
 import { CauceError, delaySecondsMax, PermanentError, RetryError } from "../core/errors.ts";
 import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handlers.ts";
 import { attemptNumber, type StoredOrder } from "../core/order.ts";
+import { isError, messageOf } from "../core/reasons.ts";
 import { type HandledStatus, timeoutSecondsOf } from "../core/workflow.ts";
 import type { EngineContext } from "./context.ts";
 import { stackTraceOf } from "./log.ts";
@@ -114,7 +115,7 @@ function outcomeOf(returned: unknown, status: string): Outcome {
 /** Gives the outcome of a handler that threw. Never throws. */
 function failureOf(error: unknown, code = "handler_failed"): Outcome {
   try {
-    const failed = { kind: "failed", code, message: messageOf(error), stack: stackTraceOf(error) } as const;
+    const failed = { kind: "failed", code, message: failureMessageOf(error), stack: stackTraceOf(error) } as const;
     if (error instanceof PermanentError) return { ...failed, permanent: true };
     // `RetryError` has checked the delay. Where the handler changed it since, the retry policy decides.
     if (error instanceof RetryError && isDelay(error.delaySeconds)) {
@@ -130,8 +131,8 @@ function isDelay(seconds: unknown): seconds is number {
   return typeof seconds === "number" && seconds >= 0 && seconds <= delaySecondsMax;
 }
 
-function messageOf(error: unknown): string {
-  if (error instanceof Error) return `${error.message || error.name}`;
+function failureMessageOf(error: unknown): string {
+  if (isError(error)) return messageOf(error);
   // A text stays as it is: `inspect` would quote it, and a fingerprint leaves out what is quoted.
   return typeof error === "string" && error !== "" ? error : inspect(error);
 }

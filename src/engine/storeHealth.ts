@@ -2,7 +2,7 @@ import type { Backend, Delivery, Placed, Removal } from "../backend/port.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
-import { textOf } from "./log.ts";
+import { textOf } from "../core/reasons.ts";
 import type { StatusContext } from "./runHandler.ts";
 
 /** Whether the store takes writes, as far as the last ones have shown. */

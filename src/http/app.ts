@@ -8,6 +8,7 @@ import { batchWire, type Wire } from "../api/orders.ts";
 import { reservedNames } from "../core/defineWorkflow.ts";
 import { CauceError, type ErrorCode } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
+import { messageOf } from "../core/reasons.ts";
 import { stackTraceOf } from "../engine/log.ts";
 import { type Auth, createGuard, type Guard, open } from "./auth.ts";
 import { bodyBytesMaxDefault, createBodyReader, type ServerBindings } from "./body.ts";
@@ -159,8 +160,6 @@ function createMissingWorkflow(bound: readonly BoundWorkflow[]): (path: string) 
     return name === undefined || reservedNames.has(name) || names.has(name) ? undefined : name;
   };
 }
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** Logs a store's fault when it begins and when it ends: a full disk refuses up to 20,000 requests a second. */
 function createStoreFaultLog(log: Log) {

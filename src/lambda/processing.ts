@@ -1,5 +1,6 @@
 import { type AwsBackend, type Lease, resourceNames } from "../backend/aws/index.ts";
 import type { App, Log } from "../core/handlers.ts";
+import { textOf } from "../core/reasons.ts";
 import { handledStatus, handledStatuses, timeoutSecondsOf } from "../core/workflow.ts";
 import type { RunAttempt } from "../engine/attempt.ts";
 import { noObserver, type Observer } from "../engine/context.ts";
@@ -138,7 +139,7 @@ async function serve(
   const left = new Set(idsOf(records));
   const begun = new Set<Lease>();
   const notSettled = (error: unknown): void => {
-    log.error({ workflow, status, error: String(error) }, "delivery not settled; it comes again");
+    log.error({ workflow, status, error: textOf(error) }, "delivery not settled; it comes again");
   };
 
   /** Tries a delivery. True where its message is done, so that the event source deletes it. */
@@ -174,7 +175,7 @@ async function serve(
     try {
       await backend.giveBack(lease);
     } catch (error) {
-      const fields = { orderId: lease.orderId, error: String(error) };
+      const fields = { orderId: lease.orderId, error: textOf(error) };
       log.warn(fields, "message not given back; it comes when its time is up");
     }
   };

@@ -1,6 +1,7 @@
 import { requestBytesMax } from "../backend/aws/quotas.ts";
 import { type Cauce, openCauce } from "../cauce.ts";
 import type { App } from "../core/handlers.ts";
+import { textOf } from "../core/reasons.ts";
 import { errorFields, errorProblem, httpStatusOf, problem } from "../http/problem.ts";
 import { backendOnAws } from "../node/awsResources.ts";
 import { functionName } from "../node/readSettings.ts";
@@ -51,7 +52,7 @@ export function requestHandler(apps: App | readonly App[]): (event: HttpEvent) =
     } catch (error) {
       // A store that cannot be reached is no fault of the function: the client is told to call again.
       if (httpStatusOf[errorFields(error).code] !== 503) throw error;
-      log.error({ error: String(error) }, "the store is not open; the next request tries again");
+      log.error({ error: textOf(error) }, "the store is not open; the next request tries again");
       return errorProblem(error).response;
     }
     const request = requestOf(event);

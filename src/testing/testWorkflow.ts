@@ -1,3 +1,4 @@
+import { isDate } from "node:util/types";
 import type { z } from "zod";
 import { aroundsOf, bindOperations } from "../api/around.ts";
 import { createLibrary } from "../api/library.ts";
@@ -9,7 +10,7 @@ import type { DeliveryMode } from "../backend/port.ts";
 import type { Random } from "../core/clock.ts";
 import type { Change } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
-import type { App, Log } from "../core/handlers.ts";
+import { type App, isApp, type Log } from "../core/handlers.ts";
 import { attemptNumber, type Order } from "../core/order.ts";
 import { type AnyWorkflow, handledStatus, type StatusName, timeoutSecondsOf } from "../core/workflow.ts";
 import { type EndedAttempt, noObserver, type Observer } from "../engine/context.ts";
@@ -107,7 +108,7 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
   testOptions: TestWorkflowOptions<NoInfer<Resources>> = {},
 ): Promise<WorkflowTest<W>> {
   checkOptions(testOptions);
-  if (typeof app?.workflow?.name !== "string") {
+  if (!isApp(app)) {
     throw new CauceError("app_invalid", "testWorkflow: the first argument must be what implement returned");
   }
   const {
@@ -242,7 +243,7 @@ function checkOptions({ startAt, patienceSeconds, ...rest }: TestWorkflowOptions
   };
   const unknown = Object.keys(rest).find((key) => !options.includes(key));
   if (unknown !== undefined) refuse(`there is no option "${unknown}"; it takes ${options.join(", ")}`);
-  if (startAt !== undefined && !(startAt instanceof Date && Number.isFinite(startAt.getTime()))) {
+  if (startAt !== undefined && !(isDate(startAt) && Number.isFinite(startAt.getTime()))) {
     refuse("startAt must be a Date");
   }
   if (patienceSeconds !== undefined && !(patienceSeconds > 0 && patienceSeconds <= 86_400)) {

@@ -103,7 +103,7 @@ describe("an order that is refused before anything is written", () => {
       "a bigint in its data where the schema takes anything",
       { n: 1n },
       workflowOf(statuses, { data: z.unknown() }),
-      [""],
+      ["n"],
     ],
     ["data that is nested too deep", nested(50_000), workflowOf(statuses, { data: z.unknown() }), [""]],
   ];

@@ -2,16 +2,20 @@ import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
+import { messageOf } from "../../core/reasons.ts";
 
 /** Makes a directory, and the directories above it, where they are missing. Throws `store_unreadable`. */
 export function makeDirectory(folder: string): void {
   try {
     makeFrom(folder);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CauceError("store_unreadable", `${folder} cannot be made a directory (${reason}); give another one`, {
-      cause,
-    });
+    throw new CauceError(
+      "store_unreadable",
+      `${folder} cannot be made a directory (${messageOf(cause)}); give another one`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -82,7 +86,7 @@ export function storeFault(error: unknown, file: string): CauceError {
   const errcode = (error as { errcode?: number }).errcode;
   const known = errcode === undefined ? undefined : codes[errcode & 0xff];
   const [code, what] = known ?? (["store_unavailable", "failed"] as const);
-  return new CauceError(code, `${file} ${what} (${error instanceof Error ? error.message : String(error)})`, {
+  return new CauceError(code, `${file} ${what} (${messageOf(error)})`, {
     cause: error,
   });
 }

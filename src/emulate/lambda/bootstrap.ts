@@ -8,6 +8,7 @@ import { enableCompileCache, flushCompileCache } from "node:module";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { pathToFileURL } from "node:url";
+import { isError } from "../../core/reasons.ts";
 
 const [api = "", directory = "", handlerName = ""] = process.argv.slice(2);
 const [host = "", root = ""] = api.split(/(?=\/)/);
@@ -54,7 +55,7 @@ async function serve(handler: Handler): Promise<void> {
 }
 
 function errorBody(error: unknown): object {
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  const { name, message, stack } = isError(error) ? error : new Error(String(error));
   return { errorType: name, errorMessage: message, trace: (stack ?? "").split("\n") };
 }
 

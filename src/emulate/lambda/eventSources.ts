@@ -1,5 +1,6 @@
 import type { Message, SQSClient } from "@aws-sdk/client-sqs";
 import { batchMax } from "../../backend/aws/quotas.ts";
+import { textOf } from "../../core/reasons.ts";
 import type { Peers } from "../services/emulators.ts";
 import { type AwsProxy, inProcess } from "../services/proxy.ts";
 import { nameOfArn, region } from "../template/references.ts";
@@ -69,12 +70,12 @@ export function startEventSource(options: EventSourceOptions): EventSource {
         const records = await gather();
         if (records.length === 0) continue;
         const delivery = deliver(records)
-          .catch((error: unknown) => tell(`messages are not deleted and come again: ${String(error)}`))
+          .catch((error: unknown) => tell(`messages are not deleted and come again: ${textOf(error)}`))
           .finally(() => running.delete(delivery));
         running.add(delivery);
       } catch (error) {
         if (signal.aborted) return;
-        tell(`${queue} cannot be received from: ${String(error)}`);
+        tell(`${queue} cannot be received from: ${textOf(error)}`);
         await new Promise((resolve) => setTimeout(resolve, retryMilliseconds));
       }
     }

@@ -1,4 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
+import { textOf } from "../../core/reasons.ts";
 import type { Chaos } from "../chaos.ts";
 import { region } from "../template/references.ts";
 import type { Stack, SubscriptionResource } from "../template/stack.ts";
@@ -48,7 +49,7 @@ export async function provision(
   const subscribeAt = async (time: number, subscription: SubscriptionResource, source: string): Promise<void> => {
     await new Promise<void>((resolve) => open.defer(clock.at(time, resolve)));
     await subscribe(subscription).catch((error: unknown) =>
-      onLine(source, `${subscription.id} cannot be made: ${String(error)}`),
+      onLine(source, `${subscription.id} cannot be made: ${textOf(error)}`),
     );
   };
   const make = async ({ name, tables, topics, queues, subscriptions }: Stack): Promise<void> => {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CauceError } from "../../core/errors.ts";
+import { textOf } from "../../core/reasons.ts";
 import type { Value } from "./intrinsics.ts";
 
 /** The template of a synthesized stack, and the folders of its functions' code. */
@@ -45,7 +46,7 @@ function readTemplate(directory: string, name: string): Template {
     try {
       return JSON.parse(readFileSync(join(directory, file), "utf8"));
     } catch (cause) {
-      throw new CauceError("template_invalid", `${join(directory, file)} cannot be read: ${String(cause)}`, { cause });
+      throw new CauceError("template_invalid", `${join(directory, file)} cannot be read: ${textOf(cause)}`, { cause });
     }
   };
   const { Resources = {}, Parameters = {} } = read(`${name}${templateEnd}`) as {

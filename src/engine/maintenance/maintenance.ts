@@ -1,4 +1,5 @@
 import { sleep } from "../../core/clock.ts";
+import { textOf } from "../../core/reasons.ts";
 import type { EngineContext } from "../context.ts";
 
 /** Every chore, in the order in which a workflow's chores run. */
@@ -108,7 +109,7 @@ function createLoop({ workflow, clock, log }: EngineContext, chore: Chore, stopp
         if (nextAt !== null) notice(nextAt);
         if (errors.length > 0) throw errors[0];
       } catch (error) {
-        log.error({ workflow: workflow.name, error: String(error) }, chore.failed);
+        log.error({ workflow: workflow.name, error: textOf(error) }, chore.failed);
         notice(clock.now() + chore.retrySeconds * 1_000);
       }
     } while (again && !signal.aborted);
