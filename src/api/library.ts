@@ -1,4 +1,5 @@
 import { CauceError } from "../core/errors.ts";
+import { describeJsonFault, jsonFault } from "../core/json.ts";
 import type { Who } from "../engine/engine.ts";
 import { refusalError } from "../engine/operatorActions.ts";
 import { type BoundWorkflow, isRefusal } from "./around.ts";
@@ -49,10 +50,17 @@ function checked(operation: Operation, input: unknown): unknown {
   const fields = operation.input ?? noFields;
   const field = pathFieldOf(operation);
   // Only an input that is left out means `{}`. A filter that is null must not mean every order.
-  if (field === undefined) return checkBody(fields, input === undefined ? {} : input);
+  if (field === undefined) return checkBody(fields, input === undefined ? {} : keptByJson(input));
   const { [field]: inPath, ...rest } = Object(input) as Record<string, unknown>;
   if (typeof inPath !== "string") throw new CauceError("invalid_request", `the field "${field}" must be text`);
-  return { ...checkBody(fields, rest), [field]: inPath };
+  return { ...checkBody(fields, keptByJson(rest)), [field]: inPath };
+}
+
+/** Refuses what JSON would lose of an input: a `Map` as the filter of a retry is no filter. The engine checks results. */
+function keptByJson(input: unknown): unknown {
+  const fault = jsonFault(input);
+  if (fault === undefined || /^results(\.|$)/.test(fault.path)) return input;
+  throw new CauceError("invalid_request", describeJsonFault("the request", fault), { faults: [fault] });
 }
 
 function checkKey(idempotencyKey: unknown): void {

@@ -1,6 +1,8 @@
 import { type Orders, ordersOver, pathFieldOf, reservedIdsOf, type Wires, wire } from "../api/orders.ts";
 import type { CallOptions, KeyedOptions, OrdersQuery, Queue, WorkflowOf } from "../api/types.ts";
+import type { ErrorCode, Fault } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
+import { describeJsonFault, jsonFault } from "../core/json.ts";
 import type { Order } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import { ClientError } from "./clientError.ts";
@@ -57,6 +59,7 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
     }
     const { method, scope, takes, keyed, gives, repeat, doneOnceRefusedWith } = own;
     const { url, rest } = placed(name, input);
+    if (method === "POST") refuseLost(rest, takes === "data");
     const response = await connection.send({
       method,
       url: method === "POST" ? url : url + queryOf({ ...Object(rest) }),
@@ -95,6 +98,19 @@ export function clientOver(options: ClientOptions, wires: Wires): Client<AnyWork
 
 /** One workflow's part of the response of an operation of the scope `server`. */
 type Row = { readonly workflow: string } & Readonly<Record<string, unknown>>;
+
+/** Refuses a body of which `JSON.stringify` would send null, `{}` or nothing, with the library's code and path. */
+function refuseLost(body: unknown, isData: boolean): void {
+  const fault = jsonFault(body);
+  if (fault === undefined) return;
+  const [, path] = isData ? [] : (/^results\.?(.*)$/.exec(fault.path) ?? []);
+  const [code, what, found]: [ErrorCode, string, Fault] = isData
+    ? ["invalid_data", "the data", fault]
+    : path !== undefined
+      ? ["invalid_results", "the results", { ...fault, path }]
+      : ["invalid_request", "the request", fault];
+  throw new ClientError(code, describeJsonFault(what, found), { faults: [found] });
+}
 
 function orderIn(url: string, { status, json }: ClientResponse): Order {
   const order = json as Order | undefined;

@@ -3,6 +3,7 @@
  * which a store must find orders (a group, a Region, a search field) is a column or a key of its own, and no extra.
  */
 import { CauceError } from "./errors.ts";
+import { describeJsonFault, jsonFault } from "./json.ts";
 
 /** Something that was done to an order from outside: an entry of its audit. */
 export interface Act {
@@ -103,21 +104,26 @@ export function withAct(extras: Extras, { at, what, who, reason }: Act): Extras 
 
 /**
  * Adds the value of a step, as JSON keeps it: undefined becomes null. Where there is no room, the oldest acts are
- * omitted. Refuses with `limit_exceeded` a value that would leave no room for an act.
+ * omitted. Refuses with `limit_exceeded` a value that would leave no room for an act, and with `invalid_results` a value
+ * that JSON would lose.
  */
 export function withStep(
   extras: Extras,
   name: string,
   value: unknown,
-): { readonly extras: Extras } | { readonly refused: "limit_exceeded"; readonly message: string } {
+): { readonly extras: Extras } | { readonly refused: "limit_exceeded" | "invalid_results"; readonly message: string } {
+  const shownName = JSON.stringify(cut(name, 100));
+  const fault = value === undefined ? undefined : jsonFault(value);
+  if (fault !== undefined) {
+    return { refused: "invalid_results", message: describeJsonFault(`the value of step ${shownName}`, fault) };
+  }
   const json: string | undefined = JSON.stringify(value);
   const steps = { ...extras.steps, [name]: JSON.parse(json ?? "null") as unknown };
   const { acts: _, actsOmitted: __, ...others } = extras;
   const bytesMax = extrasBytesMax - actRoomBytes;
   const bytes = bytesOf({ ...others, steps });
   if (bytes > bytesMax) {
-    const step = JSON.stringify(cut(name, 100));
-    const what = `with step ${step} the order's extras would take ${bytes} bytes, and may take ${bytesMax}`;
+    const what = `with step ${shownName} the order's extras would take ${bytes} bytes, and may take ${bytesMax}`;
     return { refused: "limit_exceeded", message: `${what}; keep less, such as the key of what is stored elsewhere` };
   }
   return { extras: withoutOldest({ ...extras, steps }) };

@@ -17,6 +17,11 @@ export function jsonFault(value: unknown): Fault | undefined {
   }
 }
 
+/** Says in a sentence what JSON would lose, where, and what to do. */
+export function describeJsonFault(what: string, { path, message }: Fault): string {
+  return `${what} cannot be kept as JSON: ${path || "the whole"} ${message}; give what JSON has, or leave it out`;
+}
+
 /** Whether a value is an object literal, of this realm or of another. */
 export function isPlainObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && isPlain(value);
@@ -108,7 +113,7 @@ function faultInKind(value: object, names: readonly string[]): string | undefine
   if (kind === "Number" && !Number.isFinite(value.valueOf())) return wordless(String(value));
   // A kind of the platform without members, such as URLSearchParams or a generator, keeps its content elsewhere.
   const isClosed = closedKinds.has(kind) || (names.length === 0 && !openKinds.test(kind));
-  return isClosed ? wordless(`a ${kind}`) : undefined;
+  return isClosed ? wordless(`${/^[AEIO]/.test(kind) ? "an" : "a"} ${kind}`) : undefined;
 }
 
 /** A class of the user, boxed values, and lists of numbers, which may be empty. */

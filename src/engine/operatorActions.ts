@@ -3,6 +3,7 @@ import { readNumbers, writeNumbers } from "../core/cursor.ts";
 import { decide, type Outcome } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import { type Filter, matches } from "../core/filter.ts";
+import { describeJsonFault, jsonFault } from "../core/json.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
 import { messageOf } from "../core/reasons.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
@@ -42,6 +43,11 @@ export function createOperatorActions(
 
   return {
     transition(id, request, call) {
+      const fault = request.results === undefined ? undefined : jsonFault(request.results);
+      if (fault !== undefined) {
+        const message = describeJsonFault("the results", fault);
+        return Promise.resolve({ refused: "invalid_results", message, faults: [fault] });
+      }
       let key: RequestKey | undefined;
       if (call?.idempotencyKey !== undefined) {
         try {

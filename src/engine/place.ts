@@ -5,7 +5,7 @@ import type { Backend, NewOrder } from "../backend/port.ts";
 import { expiryOf } from "../core/change.ts";
 import { passesJsonOn } from "../core/defineWorkflow.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
-import { jsonFault } from "../core/json.ts";
+import { describeJsonFault, jsonFault } from "../core/json.ts";
 import { isError, messageOf } from "../core/reasons.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
 import type { EngineContext } from "./context.ts";
@@ -71,7 +71,9 @@ function accept(
     // Over HTTP a body is what `JSON.parse` gave.
     const isJson = who !== undefined && who.kind !== "process";
     const fault = isJson ? undefined : jsonFault(body);
-    if (fault !== undefined) return wordlessData(fault);
+    if (fault !== undefined) {
+      return { refused: "invalid_data", message: describeJsonFault("the data", fault), faults: [fault] };
+    }
     if (!isJson || !schemaPassesJsonOn) refuseMade(workflow, jsonFault(parsed.data));
     dataJson = JSON.stringify(parsed.data);
     if (workflow.group !== undefined) group = groupOf(workflow, workflow.group, parsed.data);
@@ -123,11 +125,6 @@ function refuseMade({ name }: AnyWorkflow, fault: Fault | undefined): void {
 function isAsyncCheck(error: unknown): boolean {
   if (!isError(error)) return false;
   return error.constructor?.name === "$ZodAsyncError" || error.message.includes("Promise during synchronous parse");
-}
-
-function wordlessData(fault: Fault): Refusal {
-  const message = `the data cannot be kept as JSON: ${fault.path || "the whole"} ${fault.message}`;
-  return { refused: "invalid_data", message, faults: [fault] };
 }
 
 function invalidData(faults: readonly Fault[]): Refusal {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Change, type DecideContext, type Decision, decide, type Outcome } from "../core/decide.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { fingerprintOf } from "../core/fingerprint.ts";
+import { describeJsonFault, jsonFault } from "../core/json.ts";
 import type { Actor, Entry, Failure, StoredOrder, Visit } from "../core/order.ts";
 import { type AnyWorkflow, type DataOf, kindOf, type ResultsOf, type StatusName, statusOf } from "../core/workflow.ts";
 
@@ -137,8 +138,8 @@ function fill(partial: GivenOrder, { workflow, now, by }: DecideContext): Stored
     version: visit + 1,
     attempts: 0,
     attempting: false,
-    dataJson: JSON.stringify(data ?? {}),
-    resultsJson: JSON.stringify(results ?? {}),
+    dataJson: jsonOf("data", data ?? {}),
+    resultsJson: jsonOf("results", results ?? {}),
     group: null,
     createdAt: now,
     updatedAt: now,
@@ -154,6 +155,12 @@ function fill(partial: GivenOrder, { workflow, now, by }: DecideContext): Stored
     if (!Object.hasOwn(defaults, key)) throw new TypeError(`given: an order has no field "${key}"`);
   }
   return { ...defaults, ...fields };
+}
+
+function jsonOf(what: string, value: unknown): string {
+  const fault = jsonFault(value);
+  if (fault !== undefined) throw new TypeError(describeJsonFault(`given: ${what}`, fault));
+  return JSON.stringify(value);
 }
 
 /** Compares all given fields at once, so that the assertion's diff shows every difference. */

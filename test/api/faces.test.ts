@@ -4,6 +4,7 @@ import type { Orders } from "../../src/api/orders.ts";
 import { memory } from "../../src/backend/memory/memory.ts";
 import { createCauce } from "../../src/cauce.ts";
 import { createClient } from "../../src/client/index.ts";
+import type { CauceError } from "../../src/core/errors.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { testWorkflow } from "../../src/testing/testWorkflow.ts";
 import { parcels, parcelsApp } from "../client/support.ts";
@@ -47,6 +48,38 @@ for (const [name, open] of Object.entries(faces)) {
       assert.deepEqual(await orders.get(order.id), order);
       assert.equal(await orders.get("none"), undefined);
       assert.deepEqual(await orders.list({ status: "received", limit: 5 }), { items: [order], nextCursor: null });
+    });
+
+    it("refuse what JSON would lose, with its path, with a key or without", async (t) => {
+      const orders = await open(t);
+      const { order } = await orders.place({ to: "Ada" });
+      const faulty = (code: string, path: string) => (error: CauceError) => {
+        assert.deepEqual([error.code, error.faults?.map((fault) => fault.path)], [code, [path]]);
+        return true;
+      };
+      for (const idempotencyKey of [undefined, "k"]) {
+        for (const [value, path] of [
+          [Number.NaN, "extra.0"],
+          [new Map([["a", 1]]), "extra.0"],
+          [Promise.resolve(1), "extra.0"],
+          [() => 1, "extra.0"],
+          [1n, "extra.0"],
+          [undefined, "extra.0"],
+        ]) {
+          const data = { to: "Ada", extra: [value] } as never;
+          await assert.rejects(orders.place(data, { idempotencyKey }), faulty("invalid_data", path as string));
+          const request = { to: "held", results: { label: [value] } } as never;
+          const moving = orders.transition(order.id, request, { idempotencyKey });
+          await assert.rejects(moving, faulty("invalid_results", "label.0"));
+        }
+      }
+      // As `{}` the filter would start every failed order again.
+      for (const filter of [new Map([["status", "received"]]), Promise.resolve({}), { status: () => "received" }]) {
+        await assert.rejects(orders.retryMany(filter as never), { code: "invalid_request" });
+      }
+      assert.deepEqual(await orders.get(order.id), order);
+      const dated = { to: "Ada", at: new Date(0), note: undefined } as never;
+      assert.equal((await orders.place(dated)).placed, true);
     });
 
     it("refuse with the codes of the API", async (t) => {

@@ -211,6 +211,23 @@ describe("decide: a handler returned", () => {
       .then({ status: "a", failure: { code: "invalid_results" } });
   });
 
+  it("results that JSON would lose are refused with their path, in a list too", () => {
+    const by = given(free).order.entry.by;
+    const freely: DecideContext = { workflow: free, now: 0, random: () => 0.5, by };
+    const faulty = (path: string) => (message: string) => message.includes(`: ${path}: is `);
+    for (const [results, path] of [
+      [{ fee: { rate: Number.POSITIVE_INFINITY } }, "fee.rate"],
+      [{ receipt: Promise.resolve("r-1") }, "receipt"],
+      [{ lines: [undefined] }, "lines.0"],
+    ] as const) {
+      const decision = decide(given(free).order, moved("b", results), freely);
+      assert.ok("change" in decision && faulty(path)(decision.change.after.failure?.message ?? ""));
+    }
+    given(free)
+      .when(moved("b", { at: new Date(0), none: undefined }))
+      .then({ results: { at: "1970-01-01T00:00:00.000Z" } });
+  });
+
   it("a Map is no object of results", () => {
     given(free)
       .when(moved("b", new Map([["a", 1]])))

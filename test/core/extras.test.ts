@@ -43,6 +43,12 @@ const anyEntry: fc.Arbitrary<Entry> = fc.oneof(
 );
 
 describe("an order's extras", () => {
+  it("refuse the value of a step of which JSON would lose a part", () => {
+    const refusal = withStep({}, "charge", { paid: [{ at: new Date("no") }] });
+    assert.ok("refused" in refusal && refusal.refused === "invalid_results");
+    assert.match(refusal.message, /^the value of step "charge" cannot be kept as JSON: paid\.0\.at is an invalid date/);
+  });
+
   it("never take more than 8,192 bytes, refuse no act, keep the newest, and count the acts that went", () => {
     fc.assert(
       fc.property(fc.array(anyEntry, { maxLength: 40, size: "max" }), (entries) => {

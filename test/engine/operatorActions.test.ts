@@ -131,6 +131,27 @@ describe("a transition", () => {
     assert.deepEqual(await get(order.id), order);
   });
 
+  for (const idempotencyKey of [undefined, "k"]) {
+    const how = idempotencyKey === undefined ? "without a key" : "with a key";
+    test(`is refused with the path of what JSON has no word for in its results, ${how}`, async (t) => {
+      const { engine, place, get } = reviewing(t);
+      const order = await place();
+      for (const [results, path] of [
+        [{ amount: 1, detail: { rate: Number.NaN } }, "detail.rate"],
+        [{ reviewer: Promise.resolve("ana") }, "reviewer"],
+        [{ seen: [new Set()] }, "seen.0"],
+      ] as const) {
+        const asked = engine.transition(order.id, { to: "approved", results }, { idempotencyKey });
+        const refusal = refused(await asked, "invalid_results");
+        assert.deepEqual(
+          refusal.faults?.map((fault) => fault.path),
+          [path],
+        );
+      }
+      assert.deepEqual(await get(order.id), order);
+    });
+  }
+
   test("moves the order only at its `expectedVersion`", async (t) => {
     const { engine, place } = reviewing(t);
     const { id, version } = await place();

@@ -120,6 +120,56 @@ describe("an order that is refused before anything is written", () => {
     });
   }
 
+  for (const idempotencyKey of [undefined, "k"]) {
+    const how = idempotencyKey === undefined ? "without a key" : "with a key";
+    test(`holds what JSON has no word for, and is refused with its path ${how}`, async () => {
+      const { place, sent } = setupOf(workflowOf(statuses, { data: z.looseObject({}) }));
+      for (const [value, path] of [
+        [{ items: [{ price: Number.NaN }] }, "items.0.price"],
+        [{ tags: new Map([["a", 1]]) }, "tags"],
+        [{ receipt: Promise.resolve("r-1") }, "receipt"],
+        [{ format: () => "x" }, "format"],
+        [{ lines: [undefined] }, "lines.0"],
+      ] as const) {
+        const refusal = refused(await place(value, { idempotencyKey, who: { kind: "process" } }), "invalid_data");
+        assert.deepEqual(
+          refusal.faults?.map((fault) => fault.path),
+          [path],
+        );
+        assert.match(refusal.message, new RegExp(`^the data cannot be kept as JSON: ${path} is `));
+      }
+      assert.deepEqual(sent, []);
+    });
+
+    test(`is stored as JSON takes it where members are undefined, have a toJSON or are of a class, ${how}`, async () => {
+      class Money {
+        amount = 5;
+      }
+      const { place } = setupOf(workflowOf(statuses, { data: z.looseObject({}) }));
+      const data = { note: undefined, at: new Date(0), price: new Money() };
+      const { order } = taken(await place(data, { idempotencyKey }));
+      assert.equal(order.dataJson, '{"at":"1970-01-01T00:00:00.000Z","price":{"amount":5}}');
+    });
+  }
+
+  test("is refused as the app's fault where the schema makes what JSON has no word for, over HTTP too", async () => {
+    const fault = (path: string) => cauceError("schema_unsupported", new RegExp(`"${path}" is a Map.*use types`));
+    const made = workflowOf(statuses, { data: z.object({ tags: z.any().default(new Map()) }) });
+    const put = workflowOf(statuses, {
+      data: z.object({ tags: z.unknown().overwrite(() => new Map()) }),
+    });
+    for (const [workflow, body] of [
+      [made, {}],
+      [put, { tags: 1 }],
+    ] as const) {
+      const { place, sent } = setupOf(workflow);
+      for (const kind of ["open", "process"] as const) {
+        await assert.rejects(place(body, { who: { kind } }), fault("tags"));
+      }
+      assert.deepEqual(sent, []);
+    }
+  });
+
   test("is refused as the app's fault where its group throws or is no text", async () => {
     const thrown = new Error("no customer");
     for (const [group, message, cause] of [

@@ -24,6 +24,12 @@ const orders = defineWorkflow({
 const down: Outcome = { kind: "failed", code: "handler_failed", message: "down" };
 
 describe("given", () => {
+  it("refuses data and results that no order can hold", () => {
+    const lost = { name: "TypeError", message: /^given: (data|results) cannot be kept as JSON: customerId is NaN/ };
+    assert.throws(() => given(orders, { data: { customerId: Number.NaN as never } }), lost);
+    assert.throws(() => given(orders, { results: { customerId: Number.NaN } as never }), lost);
+  });
+
   it("fills an order in the initial status, placed now", () => {
     const { order } = given(orders, {}, { now: 5_000 });
     assert.deepEqual(order, {
