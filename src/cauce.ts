@@ -10,6 +10,7 @@ import { CauceError } from "./core/errors.ts";
 import { type App, isApp, type Log } from "./core/handlers.ts";
 import type { Actor, Order } from "./core/order.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
+import { logFault } from "./engine/callbacks.ts";
 import type { Engine, StartOptions } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
 import { ended, openWorkflows } from "./engine/open.ts";
@@ -42,7 +43,10 @@ export interface CauceOptions {
   readonly clock?: Clock | undefined;
   /** Default: `Math.random`. */
   readonly random?: Random | undefined;
-  /** Default: warnings and errors as JSON lines on standard error. */
+  /**
+   * Default: warnings and errors as JSON lines on standard error. A log that throws, or whose promise rejects, fails no
+   * order: its failures are counted in `/metrics`, and the first is told on standard error.
+   */
   readonly log?: Log | undefined;
   /** Names this process in the history of orders. Default: runtime `node` and the host's name. */
   readonly actor?: Pick<Actor, "runtime" | "name"> | undefined;
@@ -136,19 +140,21 @@ export async function openCauce(
   parts?: typeof telemetryParts,
   operations: readonly Operation[] = allOperations,
 ): Promise<Cauce> {
-  const { clock = systemClock(), log = standardErrorLog(), delivery = "standard" } = options;
+  const { clock = systemClock(), delivery = "standard" } = options;
   const { auth, basePath, bodyBytesMax } = options;
   const telemetry = parts?.createTelemetry({ clock, stream: Date.now().toString(36) });
   const opened = await openWorkflows({
     ...options,
     delivery,
     clock,
-    log,
+    log: options.log ?? standardErrorLog(),
+    onFailedCallback: telemetry?.callbackFailed,
     onBatchOf: telemetry?.onBatchOf,
     observerOf:
       telemetry &&
       (async (workflow, store) => telemetry.observerOf(workflow, (await store.counts({ depths: true })).depths)),
   });
+  const { log } = opened;
   const engines = opened.workflows.map(({ engine }) => engine);
   const bound = engines.map((engine) => bindOperations(engine, operations, aroundsOf({ log })));
   const { isReady, ...lifecycle } = createLifecycle(engines, telemetry, opened.close);
@@ -262,6 +268,8 @@ function checkOptions(options: CauceOptions): void {
   if (typeof options.backend !== "function") {
     refuse("backend must be what sqlite({ directory }) returned, or memory");
   }
+  const fault = logFault(options.log);
+  if (fault !== undefined) refuse(fault);
   for (const name of ofSettings) {
     // An empty base path is none.
     if (name !== "basePath" || options.basePath !== "") checkOption("createCauce", name, options[name]);

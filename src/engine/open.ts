@@ -2,9 +2,10 @@ import { hostname } from "node:os";
 import type { BackendFactoryOptions, DeliveryMode, LocatedBackend } from "../backend/port.ts";
 import { type Clock, type Random, systemClock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
-import { type App, isApp } from "../core/handlers.ts";
+import { type App, isApp, type Log } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { leasesOf } from "../core/workflow.ts";
+import { type Callback, guardCallbacks } from "./callbacks.ts";
 import type { Observer } from "./context.ts";
 import { createEngine, type EngineOptions } from "./createEngine.ts";
 import type { Engine } from "./engine.ts";
@@ -24,6 +25,8 @@ interface OpenOptions<B extends LocatedBackend>
   readonly actor?: Pick<Actor, "runtime" | "name"> | undefined;
   /** Gives the observer of a workflow. Default: none. */
   readonly observerOf?: ((workflow: string, backend: B) => Observer | Promise<Observer>) | undefined;
+  /** Hears of each call of the log or of an observer that failed. */
+  readonly onFailedCallback?: ((callback: Callback) => void) | undefined;
   /** Gives what is told of each transaction of a workflow's store, by backends that have transactions. */
   readonly onBatchOf?: ((workflow: string) => BackendFactoryOptions["onBatch"]) | undefined;
 }
@@ -31,6 +34,8 @@ interface OpenOptions<B extends LocatedBackend>
 export interface OpenWorkflows<B extends LocatedBackend> {
   /** In the order of the apps. */
   readonly workflows: readonly { readonly engine: Engine; readonly backend: B }[];
+  /** The log that was given, guarded: it never throws. */
+  readonly log: Log;
   /** Closes every store, and stops no engine. Rejects with the first error once all have ended. */
   close(): Promise<void>;
 }
@@ -43,21 +48,24 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
   const { clock = systemClock(), random = Math.random, actor = { runtime: "node", name: hostname() } } = options;
   const apps = [options.apps].flat() as readonly App[];
   refuseTwins(apps);
+  const guard = guardCallbacks(options.log, options.onFailedCallback);
+  const { log } = guard;
   const backends: B[] = [];
   const openOne = async (app: App) => {
     const { name } = app.workflow;
     const leaseSeconds = leasesOf(app.workflow);
-    const onBatch = options.onBatchOf?.(name);
+    const onBatch = guard.onBatch(options.onBatchOf?.(name));
     const backend = await options.backend({ workflow: name, delivery: options.delivery, clock, onBatch, leaseSeconds });
     backends.push(backend);
-    const observer = await options.observerOf?.(name, backend);
-    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer }), backend };
+    const given = await options.observerOf?.(name, backend);
+    const observer = given && guard.observer(given);
+    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer, log }), backend };
   };
   const close = async (): Promise<void> => {
     await ended(backends.map((backend) => backend.close()));
   };
   try {
-    return { workflows: await ended(apps.map(openOne)), close };
+    return { workflows: await ended(apps.map(openOne)), log, close };
   } catch (error) {
     await close().catch(() => {});
     throw error;

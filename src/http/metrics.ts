@@ -161,6 +161,10 @@ function addProcessMetrics({ counter, gauge }: Add, telemetry: Telemetry): void 
     lag.reset();
     return found;
   });
+  const failedHelp = "Calls of the log or of an observer that threw; no order failed for one.";
+  counter("cauce_failed_callbacks_total", failedHelp, ["callback"], function* () {
+    for (const [callback, count] of telemetry.failedCallbacks) yield [{ callback }, count];
+  });
   gauge("process_resident_memory_bytes", "Memory that the process holds.", [], () => [[{}, process.memoryUsage.rss()]]);
   counter("process_cpu_seconds_total", "Processor time that the process took.", [], () => {
     const { user, system } = process.cpuUsage();

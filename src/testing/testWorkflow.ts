@@ -13,6 +13,7 @@ import { CauceError } from "../core/errors.ts";
 import { type App, isApp, type Log } from "../core/handlers.ts";
 import { attemptNumber, type Order } from "../core/order.ts";
 import { type AnyWorkflow, handledStatus, type StatusName, timeoutSecondsOf } from "../core/workflow.ts";
+import { logFault } from "../engine/callbacks.ts";
 import { type EndedAttempt, noObserver, type Observer } from "../engine/context.ts";
 import { openWorkflows } from "../engine/open.ts";
 import { type AtRest, createAtRest } from "./atRest.ts";
@@ -143,7 +144,7 @@ export async function testWorkflow<W extends AnyWorkflow, Resources extends obje
     throw error;
   }
   const time = createTime(clock, atRest);
-  const { orders } = createLibrary(bindOperations(engine, operations, aroundsOf({ log })));
+  const { orders } = createLibrary(bindOperations(engine, operations, aroundsOf(opened)));
   const get = async (id: string) => (await orders.call("get", { id })) as OrderOf<W>;
   /** Gives the order of a call, once everything that the call set off is at rest. */
   const settled = async (id: string): Promise<OrderOf<W>> => {
@@ -237,12 +238,14 @@ function notAtRest(workflow: AnyWorkflow, { id, status }: Order, patienceSeconds
 }
 
 /** Checks the options, for users of plain JavaScript: a misspelt option must not be ignored. */
-function checkOptions({ startAt, patienceSeconds, ...rest }: TestWorkflowOptions): void {
+function checkOptions({ startAt, patienceSeconds, log, ...rest }: TestWorkflowOptions): void {
   const refuse = (what: string): never => {
     throw new CauceError("setting_invalid", `testWorkflow: ${what}`);
   };
   const unknown = Object.keys(rest).find((key) => !options.includes(key));
   if (unknown !== undefined) refuse(`there is no option "${unknown}"; it takes ${options.join(", ")}`);
+  const fault = logFault(log);
+  if (fault !== undefined) refuse(fault);
   if (startAt !== undefined && !(isDate(startAt) && Number.isFinite(startAt.getTime()))) {
     refuse("startAt must be a Date");
   }

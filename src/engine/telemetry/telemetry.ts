@@ -2,6 +2,7 @@ import type { Depth } from "../../backend/port.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Change } from "../../core/decide.ts";
 import type { StoredOrder } from "../../core/order.ts";
+import type { Callback } from "../callbacks.ts";
 import type { Observer } from "../context.ts";
 import { createHistogram, createMeter, type Histogram, type Meter, observe } from "./meter.ts";
 
@@ -19,6 +20,9 @@ export interface Telemetry {
   readonly stores: ReadonlyMap<string, StoreTotals>;
   /** Makes the observer of one workflow's engine. `depths`: the orders that the store holds already. */
   observerOf(workflow: string, depths: readonly Depth[]): Observer;
+  /** How many calls of each callback have failed, such as those of a log that throws. */
+  readonly failedCallbacks: ReadonlyMap<Callback, number>;
+  callbackFailed(callback: Callback): void;
   /** Makes what one workflow's store calls for each transaction. */
   onBatchOf(workflow: string): (operations: number, milliseconds: number) => void;
   /** Calls back when the telemetry closes, so that a reader can close what it opened. */
@@ -34,6 +38,7 @@ export function createTelemetry({ clock, stream }: { clock: Clock; stream: strin
   const events = createEvents({ window: eventWindow, stream });
   const meters = new Map<string, Meter>();
   const stores = new Map<string, StoreTotals>();
+  const failedCallbacks = new Map<Callback, number>();
   const closing = new Set<() => void>();
   let closed = false;
   return {
@@ -55,6 +60,10 @@ export function createTelemetry({ clock, stream }: { clock: Clock; stream: strin
         },
         removed: meter.removed,
       };
+    },
+    failedCallbacks,
+    callbackFailed(callback) {
+      failedCallbacks.set(callback, (failedCallbacks.get(callback) ?? 0) + 1);
     },
     onBatchOf(workflow) {
       const totals = { milliseconds: createHistogram(), operations: createHistogram() };
