@@ -1,7 +1,7 @@
 import type { BackendFactoryOptions } from "../backend/port.ts";
-import { guarded } from "../core/guarded.ts";
 import type { Log } from "../core/handlers.ts";
 import { textOf } from "../core/reasons.ts";
+import { unfailing } from "../core/unfailing.ts";
 import type { Observer } from "./context.ts";
 import { stackTraceOf, standardErrorLog } from "./log.ts";
 
@@ -33,19 +33,19 @@ export function guardCallbacks(log: Log, onFailed: (callback: Callback) => void 
     };
   const logFailed = failing("log", standardErrorLog());
   const guardedLog: Log = {
-    info: guarded((fields, message) => log.info(fields, message), logFailed),
-    warn: guarded((fields, message) => log.warn(fields, message), logFailed),
-    error: guarded((fields, message) => log.error(fields, message), logFailed),
+    info: unfailing((fields, message) => log.info(fields, message), logFailed),
+    warn: unfailing((fields, message) => log.warn(fields, message), logFailed),
+    error: unfailing((fields, message) => log.error(fields, message), logFailed),
   };
   const observerFailed = failing("observer", guardedLog);
   return {
     log: guardedLog,
     observer: (observer) => ({
-      placed: guarded((order) => observer.placed(order), observerFailed) as Observer["placed"],
-      changed: guarded((change, attempt) => observer.changed(change, attempt), observerFailed),
-      removed: guarded((count) => observer.removed(count), observerFailed) as Observer["removed"],
+      placed: unfailing((order) => observer.placed(order), observerFailed) as Observer["placed"],
+      changed: unfailing((change, attempt) => observer.changed(change, attempt), observerFailed),
+      removed: unfailing((count) => observer.removed(count), observerFailed) as Observer["removed"],
     }),
-    onBatch: (onBatch) => onBatch && guarded(onBatch, failing("onBatch", guardedLog)),
+    onBatch: (onBatch) => onBatch && unfailing(onBatch, failing("onBatch", guardedLog)),
   };
 }
 

@@ -1,5 +1,7 @@
 import type { Message } from "@aws-sdk/client-sqs";
 import { CauceError } from "../../core/errors.ts";
+import { messageOf } from "../../core/reasons.ts";
+import { unfailing } from "../../core/unfailing.ts";
 import { guarded } from "../guard.ts";
 import type { BackendFactoryOptions, Delivery, Limits, LocatedBackend } from "../port.ts";
 import { destroyClients } from "./clients.ts";
@@ -33,12 +35,15 @@ export interface AwsBackend extends LocatedBackend {
  * Rejects with `store_missing`, `store_denied`, `store_unavailable`, and with `limit_exceeded` for a lease of over 12 hours.
  */
 export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) => Promise<AwsBackend> {
-  const { sweepSeconds = 60, pollSeconds = 5 } = options;
+  const { sweepSeconds = 60, pollSeconds = 5, onWarning } = options;
+  // A callback that throws must not fail the write that it is told of.
+  const warned = (error: unknown) => process.emitWarning(`onWarning of aws(…) failed: ${messageOf(error)}`);
+  const own = { ...options, onWarning: onWarning && unfailing(onWarning, warned) };
   return async (factory) => {
     const { workflow, leaseSeconds = {} } = factory;
     refuseLeases(workflow, leaseSeconds);
     const limits = limitsOf(sweepSeconds);
-    const context = openQueues(await openTableContext(options, factory), options);
+    const context = openQueues(await openTableContext(own, factory), own);
     const { clients, meta, names } = context;
     const orders = createOrders(context, limits);
     const receiver = createReceiver(context, pollSeconds);

@@ -11,9 +11,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import type { Clock } from "../../core/clock.ts";
 import { CauceError } from "../../core/errors.ts";
-import { guarded } from "../../core/guarded.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { messageOf } from "../../core/reasons.ts";
 import type { BackendFactoryOptions, DeliveryMode } from "../port.ts";
 import {
   type Clients,
@@ -61,11 +59,9 @@ export interface TableContext {
 
 /** Opens the clients and the table. Rejects with `store_missing`, `store_denied`, `store_unavailable`. */
 export async function openTableContext(
-  { stage = "dev", shards = 8, onWarning = () => {} }: AwsOptions,
+  { stage = "dev", shards = 8, onWarning: warn = () => {} }: AwsOptions,
   { workflow, delivery: mode, clock, leaseSeconds = {} }: BackendFactoryOptions,
 ): Promise<TableContext> {
-  // A callback that throws must not fail the write that it is told of.
-  const warn = guarded(onWarning, (error) => process.emitWarning(`onWarning of aws(…) failed: ${messageOf(error)}`));
   const clients = openClients();
   const names = resourceNames(workflow, stage, mode);
   const table = openTable(clients.dynamo, names.table);
