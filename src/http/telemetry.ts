@@ -134,7 +134,7 @@ function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
         resolve(happened);
       };
       const forgetEvent = events.onNext(() => end(true));
-      const forgetTime = clock.at(clock.now() + silenceMilliseconds, () => end(false));
+      const forgetTime = clock.after(silenceMilliseconds, () => end(false));
       forget = () => {
         forgetEvent();
         forgetTime();
