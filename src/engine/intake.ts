@@ -74,7 +74,7 @@ export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOpt
   let characters = 0;
   let refused = 0;
   let overloaded = false;
-  let sampledAt = clock.now();
+  let sampledAt = clock.monotonic();
   let decidedAt = sampledAt;
   let lastLane: Lane = "bulk";
   let cancelAlarm: (() => void) | undefined;
@@ -104,7 +104,7 @@ export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOpt
   };
 
   const look = () => {
-    const now = clock.now();
+    const now = clock.monotonic();
     if (now - sampledAt < sampleMilliseconds) return;
     sampledAt = now;
     for (const each of watched) sample(each);
@@ -121,7 +121,7 @@ export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOpt
   const refuseLate = () => {
     cancelAlarm = undefined;
     look();
-    const lateSince = clock.now() - waitSecondsMax * 1_000;
+    const lateSince = clock.monotonic() - waitSecondsMax * 1_000;
     for (const lane of Object.values(lanes)) {
       while (overloaded && (lane.first?.since ?? Number.POSITIVE_INFINITY) <= lateSince) {
         refused++;
@@ -132,9 +132,9 @@ export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOpt
   };
   const arm = () => {
     const first = Math.min(...Object.values(lanes).map((lane) => lane.first?.since ?? Number.POSITIVE_INFINITY));
-    const left = first + waitSecondsMax * 1_000 - clock.now();
+    const left = first + waitSecondsMax * 1_000 - clock.monotonic();
     // One that is late and not refused is looked at again with the next decision.
-    cancelAlarm = clock.at(clock.now() + Math.max(left, decideMilliseconds), refuseLate);
+    cancelAlarm = clock.after(Math.max(left, decideMilliseconds), refuseLate);
   };
 
   return {
@@ -145,7 +145,7 @@ export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOpt
         return undefined;
       }
       return new Promise((end) => {
-        lanes[lane].push({ since: clock.now(), end });
+        lanes[lane].push({ since: clock.monotonic(), end });
         if (cancelAlarm === undefined) arm();
       });
     },
@@ -186,7 +186,7 @@ function sample(each: Watched): void {
   each.handling += each.slots.handling;
 }
 
-const busyShareMin = 0.9;
+const busyShareMin = 0.7;
 const usedShareMin = 0.9;
 // A handler that waits for the network for some milliseconds holds its slot for about as long as the thread makes the
 // commit wait. Above this share it is the handlers that orders wait for.
