@@ -67,63 +67,34 @@ interface IntakeOptions {
  */
 export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOptions): Intake {
   const lanes = { single: createLine<Waiting>(), bulk: createLine<Waiting>() };
-  const watched = new Set<Watched>();
-  let width = widthMax;
+  const gate = createWidth(clock, busyShare);
   let placing = 0;
-  let peak = 0;
   let characters = 0;
   let refused = 0;
-  let overloaded = false;
-  let sampledAt = clock.monotonic();
-  let decidedAt = sampledAt;
   let lastLane: Lane = "bulk";
   let cancelAlarm: (() => void) | undefined;
 
-  const hasRoom = () => placing < width && (characters < charactersMax || placing === 0);
-  const letIn = () => {
-    placing++;
-    if (placing > peak) peak = placing;
-  };
+  const hasRoom = () => placing < gate.width && (characters < charactersMax || placing === 0);
   const waiting = () => lanes.single.length + lanes.bulk.length;
 
-  /** Gives who is let in next: the lanes by turns, so that a program that places thousands leaves room for the others. */
-  const nextLane = (): Lane => {
-    const other: Lane = lastLane === "single" ? "bulk" : "single";
-    return lanes[other].length > 0 ? other : lastLane;
-  };
   const letWaitingIn = () => {
     while (waiting() > 0 && hasRoom()) {
-      lastLane = nextLane();
-      letIn();
+      const other: Lane = lastLane === "single" ? "bulk" : "single";
+      if (lanes[other].length > 0) lastLane = other;
+      placing++;
       lanes[lastLane].shift()?.end(true);
     }
-    if (waiting() === 0) {
-      cancelAlarm?.();
-      cancelAlarm = undefined;
-    }
+    if (waiting() > 0) return;
+    cancelAlarm?.();
+    cancelAlarm = undefined;
   };
-
-  const look = () => {
-    const now = clock.monotonic();
-    if (now - sampledAt < sampleMilliseconds) return;
-    sampledAt = now;
-    for (const each of watched) sample(each);
-    if (now - decidedAt < decideMilliseconds) return;
-    decidedAt = now;
-    // Ask in any case: the share is that since the last call.
-    const isBusy = busyShare() >= busyShareMin;
-    overloaded = [...watched].map(takeStarved).some(Boolean) && isBusy;
-    width = nextWidth(width, { peak, overloaded });
-    peak = placing;
-    letWaitingIn();
-  };
-
   const refuseLate = () => {
     cancelAlarm = undefined;
-    look();
+    gate.look(placing);
+    letWaitingIn();
     const lateSince = clock.monotonic() - waitSecondsMax * 1_000;
     for (const lane of Object.values(lanes)) {
-      while (overloaded && (lane.first?.since ?? Number.POSITIVE_INFINITY) <= lateSince) {
+      while (gate.overloaded && (lane.first?.since ?? Number.POSITIVE_INFINITY) <= lateSince) {
         refused++;
         lane.shift()?.end(false);
       }
@@ -133,15 +104,15 @@ export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOpt
   const arm = () => {
     const first = Math.min(...Object.values(lanes).map((lane) => lane.first?.since ?? Number.POSITIVE_INFINITY));
     const left = first + waitSecondsMax * 1_000 - clock.monotonic();
-    // One that is late and not refused is looked at again with the next decision.
+    // A placing that is late and not refused is looked at again with the next decision.
     cancelAlarm = clock.after(Math.max(left, decideMilliseconds), refuseLate);
   };
 
   return {
     enter(lane) {
-      look();
+      gate.look(placing);
       if (waiting() === 0 && hasRoom()) {
-        letIn();
+        placing++;
         return undefined;
       }
       return new Promise((end) => {
@@ -153,17 +124,53 @@ export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOpt
       characters += more;
     },
     left(fewer) {
+      gate.look(placing);
       placing--;
       characters -= fewer;
-      look();
       if (waiting() > 0) letWaitingIn();
     },
-    watch(slots) {
+    watch: gate.watch,
+    state: () => ({ width: gate.width, placing, waiting: waiting(), refused }),
+  };
+}
+
+/** Decides how many placings are let in at once. */
+function createWidth(clock: Clock, busyShare: () => number) {
+  const watched = new Set<Watched>();
+  let width = widthMax;
+  let peak = 0;
+  let overloaded = false;
+  let sampledAt = clock.monotonic();
+  let decidedAt = sampledAt;
+
+  return {
+    get width() {
+      return width;
+    },
+    /** Whether deliveries waited for the thread when it was decided last. */
+    get overloaded() {
+      return overloaded;
+    },
+    watch(slots: Slots): () => void {
       const each: Watched = { slots, samples: 0, used: 0, handling: 0 };
       watched.add(each);
       return () => watched.delete(each);
     },
-    state: () => ({ width, placing, waiting: waiting(), refused }),
+    /** Looks at the slots, and decides again every `decideMilliseconds`. `placing`: how many placings are in. */
+    look(placing: number): void {
+      if (placing > peak) peak = placing;
+      const now = clock.monotonic();
+      if (now - sampledAt < sampleMilliseconds) return;
+      sampledAt = now;
+      for (const each of watched) sample(each);
+      if (now - decidedAt < decideMilliseconds) return;
+      decidedAt = now;
+      // Ask in any case: the share is that since the last call.
+      const isBusy = busyShare() >= busyShareMin;
+      overloaded = [...watched].map(takeStarved).some(Boolean) && isBusy;
+      width = nextWidth(width, { peak, overloaded });
+      peak = placing;
+    },
   };
 }
 
