@@ -9,9 +9,10 @@ import { type Callback, guardCallbacks } from "./callbacks.ts";
 import type { Observer } from "./context.ts";
 import { createEngine, type EngineOptions } from "./createEngine.ts";
 import type { Engine } from "./engine.ts";
+import { createIntake, type Intake } from "./intake.ts";
 
 interface OpenOptions<B extends LocatedBackend>
-  extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor"> {
+  extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor" | "intake"> {
   /** What `implement` returned, one or several with different workflow names. */
   readonly apps: App | readonly App[];
   /** Called once for each workflow. */
@@ -36,6 +37,8 @@ export interface OpenWorkflows<B extends LocatedBackend> {
   readonly workflows: readonly { readonly engine: Engine; readonly backend: B }[];
   /** The log that was given, guarded: it never throws. */
   readonly log: Log;
+  /** The gate that the placings of all these workflows pass. */
+  readonly intake: Intake;
   /** Closes every store, and stops no engine. Rejects with the first error once all have ended. */
   close(): Promise<void>;
 }
@@ -50,6 +53,7 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
   refuseTwins(apps);
   const guard = guardCallbacks(options.log, options.onFailedCallback);
   const { log } = guard;
+  const intake = createIntake({ clock });
   const backends: B[] = [];
   const openOne = async (app: App) => {
     const { name } = app.workflow;
@@ -59,13 +63,13 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
     backends.push(backend);
     const given = await options.observerOf?.(name, backend);
     const observer = given && guard.observer(given);
-    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer, log }), backend };
+    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer, log, intake }), backend };
   };
   const close = async (): Promise<void> => {
     await ended(backends.map((backend) => backend.close()));
   };
   try {
-    return { workflows: await ended(apps.map(openOne)), log, close };
+    return { workflows: await ended(apps.map(openOne)), log, intake, close };
   } catch (error) {
     await close().catch(() => {});
     throw error;
