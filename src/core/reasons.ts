@@ -12,6 +12,11 @@ export function isError(value: unknown): value is Error {
   }
 }
 
+/** Whether a value is a `TypeError`, of this realm or of another. */
+export function isTypeError(value: unknown): value is TypeError {
+  return isError(value) && read(value, "name") === "TypeError";
+}
+
 /**
  * Gives the message of what was thrown, with the first reason down its `cause` and `errors`: "fetch failed: connect
  * ECONNREFUSED 127.0.0.1:443". A `CauceError` tells its reason itself.

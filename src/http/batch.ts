@@ -2,6 +2,7 @@ import { isRefusal, type Run } from "../api/around.ts";
 import { idempotencyKeyPattern } from "../api/fields.ts";
 import { CauceError } from "../core/errors.ts";
 import { exceedsBytes, type StoredOrder } from "../core/order.ts";
+import { isTypeError } from "../core/reasons.ts";
 import type { Who } from "../engine/engine.ts";
 import { notUtf8, parseText, tooLarge } from "./body.ts";
 import { errorFields, httpStatusOf, oneLine, type ProblemFields, refusalFields } from "./problem.ts";
@@ -174,7 +175,7 @@ async function chunkOf(reader: ReadableStreamDefaultReader<Uint8Array>): Promise
     const { done, value } = await reader.read();
     return done ? "ended" : value;
   } catch (error) {
-    if (error instanceof TypeError) throw error;
+    if (isTypeError(error)) throw error;
     return "gone";
   }
 }

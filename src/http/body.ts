@@ -1,4 +1,5 @@
 import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
+import { isTypeError } from "../core/reasons.ts";
 
 /** What the server underneath may offer for a request, besides the `Request`. */
 export interface ServerBindings {
@@ -86,7 +87,7 @@ async function read(request: Request, { readBody }: ServerBindings, bytesMax: nu
     return bytes;
   } catch (cause) {
     // A TypeError means that code before Cauce has read the body already. That is a fault of the wiring, not of the client.
-    if (cause instanceof CauceError || cause instanceof TypeError) throw cause;
+    if (cause instanceof CauceError || isTypeError(cause)) throw cause;
     throw new CauceError("invalid_request", "the body ended before all of it came; send it again", { cause });
   }
 }

@@ -1,5 +1,6 @@
 import { pino } from "pino";
 import type { Log } from "../core/handlers.ts";
+import { stackTraceOf } from "../engine/log.ts";
 import { onProcess } from "./server.ts";
 import type { LogLevel } from "./settings.ts";
 
@@ -47,7 +48,13 @@ export function openLog({ level, to = standardError }: { level: LogLevel; to?: n
     return lastTime;
   };
   const logger = pino(
-    { level, base: null, messageKey: "message", timestamp, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base: null,
+      messageKey: "message",
+      timestamp,
+      formatters: { level: (label) => ({ level: label }), log: withStacks },
+    },
     lines,
   );
   let flushing: NodeJS.Timeout | undefined;
@@ -87,6 +94,15 @@ export function openLog({ level, to = standardError }: { level: LogLevel; to?: n
       flushNow();
     },
   };
+}
+
+/** Puts the stacks of an error and of its causes in the place of each error. pino writes `err` so by itself, and else `{}`. */
+function withStacks(fields: Record<string, unknown>): Record<string, unknown> {
+  const texts = Object.entries(fields).map(([key, value]) => [
+    key,
+    key === "err" ? value : (stackTraceOf(value) ?? value),
+  ]);
+  return Object.fromEntries(texts);
 }
 
 /**

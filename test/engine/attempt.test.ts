@@ -280,6 +280,21 @@ describe("a failed attempt", () => {
     assert.doesNotMatch(JSON.stringify(changes), /attempt\.test\.ts|caused by/);
   });
 
+  test("has the first reason in its message and fingerprint, and all reasons in the log", async (t) => {
+    const reasons = [new Error("connect ECONNREFUSED 127.0.0.1:443"), new Error("connect ETIMEDOUT 127.0.0.2:443")];
+    const received: AnyHandler = () => {
+      throw new TypeError("fetch failed", { cause: new AggregateError(reasons) });
+    };
+    const { engine, place, until, logged } = engineOf(t, appOf(tryingOnce, { received }));
+    await engine.start();
+    const { failure } = await until((await place()).id, isFailed);
+    assert.equal(failure?.message, "fetch failed: connect ECONNREFUSED 127.0.0.1:443");
+    assert.equal(failure?.fingerprint, "fetch failed: connect ECONNREFUSED …");
+    const { stack } = (await logged("order failed")).fields;
+    assert.match(String(stack), /^TypeError: fetch failed\n[\s\S]*\ncaused by: AggregateError\b[\s\S]*/);
+    for (const { message } of reasons) assert.match(String(stack), new RegExp(`\ncaused by: Error: ${message}\n`));
+  });
+
   test("logs no stack where the thrown value is no Error, and survives a hostile value", async (t) => {
     const circular = new Error("round");
     circular.cause = circular;

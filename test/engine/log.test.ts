@@ -30,6 +30,12 @@ test("the log takes values that JSON cannot hold, since no attempt may fail for 
   circular.self = circular;
   log.error({ error: new TypeError("no such customer"), amount: 5n }, "one");
   log.warn({ circular }, "two");
+  const causes = new AggregateError([new Error("first"), new Error("second")]);
+  log.error({ error: new TypeError("fetch failed", { cause: causes }) }, "three");
+  const three = JSON.parse(lines[2] ?? "").error;
+  for (const reason of ["AggregateError", "Error: first\n", "Error: second\n"]) {
+    assert.ok(three.includes(`\ncaused by: ${reason}`), three);
+  }
   const [one, two] = lines.map((line) => JSON.parse(line));
   assert.match(one.error, /^TypeError: no such customer\n {4}at /);
   assert.equal(one.amount, "5");

@@ -40,6 +40,20 @@ test("a log line has its level, time and fields, also where JSON cannot hold a f
   assert.equal(end, "");
 });
 
+test("a log line has the stack of an error and of all behind it, whatever the field is named", async (t) => {
+  const { log, text } = logging(t, "info");
+  const cause = new AggregateError([new Error("first"), new Error("second")]);
+  log.warn({ error: new TypeError("fetch failed", { cause }) }, "not charged");
+  log.warn({ err: new TypeError("fetch failed", { cause }) }, "not charged");
+  await log.close();
+  const [line, byPino] = text().split("\n");
+  const { error } = JSON.parse(line ?? "");
+  assert.match(error, /^TypeError: fetch failed\n {4}at /);
+  for (const reason of ["AggregateError", "Error: first\n", "Error: second\n"])
+    assert.ok(error.includes(`caused by: ${reason}`));
+  assert.equal(JSON.parse(byPino ?? "").err.type, "TypeError");
+});
+
 test("log lines are JSON in the order in which they were written, whatever their fields and messages", async (t) => {
   const { log, text } = logging(t, "info");
   const fields = [
