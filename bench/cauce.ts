@@ -23,10 +23,6 @@ export interface CauceServerOptions {
   readonly delivery?: "standard" | "fifo";
   /** Default `info`, as shipped. */
   readonly logLevel?: "info" | "silent";
-  /** Further words of the command line. */
-  readonly flags?: readonly string[];
-  /** Further words for Node. */
-  readonly nodeFlags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -36,7 +32,7 @@ export interface CauceServer extends Server {
 }
 
 export async function startCauce(bench: Bench, options: CauceServerOptions): Promise<CauceServer> {
-  const { directory, delivery = "standard", logLevel = "info", flags = [], nodeFlags = [], env } = options;
+  const { directory, delivery = "standard", logLevel = "info", env } = options;
   const { checkout = here, app = "examples/orders/orders.app.ts" } = options;
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
@@ -46,12 +42,10 @@ export async function startCauce(bench: Bench, options: CauceServerOptions): Pro
     [
       "--conditions=source",
       "--max-semi-space-size=16",
-      ...nodeFlags,
       join(checkout.directory, "bin/cauce.js"),
       "start",
       join(checkout.directory, app),
       ...["--port", String(port), "--data", directory, "--delivery", delivery, "--log-level", logLevel],
-      ...flags,
     ],
     { log: `${directory}.log`, env },
   );

@@ -6,7 +6,7 @@ const restart = defineWorkflow({
   name: "restart",
   data: z.object({ number: z.int() }),
   initial: "works",
-  statuses: { works: { to: ["done"] }, done: final },
+  statuses: { works: { to: ["done"], concurrency: 10_000 }, done: final },
 });
 
 /** The variable that says how long the handler takes. */

@@ -40,8 +40,7 @@ Examples:
   npm run bench -- --against b025ead --all --json
 `;
 
-const inHand = 10_000;
-const handlerMilliseconds = 300;
+const restarted = { inHand: 10_000, handlerMilliseconds: 300, freshSeconds: 10 };
 const letters = ["a", "b", "c"];
 
 interface Options {
@@ -134,7 +133,7 @@ async function measure(bench: Bench, options: Options): Promise<number> {
   for (const orders of stored) figures.push(...(await measureStored(growth, orders)));
   if (stored.length > 0) figures.push(...(await measureQueues(growth, Math.max(...stored))));
   if (options.crashed) {
-    const restart = await part(parts, "a restart", () => measureRestart(bench, { inHand, handlerMilliseconds }));
+    const restart = await part(parts, "a restart", () => measureRestart(bench, restarted));
     figures.push(...(restart ?? missing("freshAfterKillSeconds", "allAfterKillSeconds")));
   }
   const profile = options.profile

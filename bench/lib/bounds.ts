@@ -123,13 +123,13 @@ export const bounds = {
   delayErrorP99Milliseconds: { figure: "delay error p99, ms", how: "delays of 0.1 to 2 s", most: 100, digits: 0 },
   freshAfterKillSeconds: {
     figure: "slowest fresh order after a SIGKILL, s",
-    how: "10,000 orders in hand, handler of 300 ms",
+    how: "handler of 300 ms",
     most: 3,
     digits: 2,
   },
   allAfterKillSeconds: {
     figure: "all orders final after a SIGKILL, s",
-    how: "10,000 orders in hand, handler of 300 ms, from the next start on",
+    how: "handler of 300 ms, from the next start on",
     most: 60,
     digits: 1,
   },
@@ -161,18 +161,19 @@ export function holds({ name, value }: Figure): boolean {
   return value >= (least ?? Number.NEGATIVE_INFINITY) && value <= (most ?? Number.POSITIVE_INFINITY);
 }
 
-/** The rows of the table: what was measured and how, the value, the bound, the aim, and `ok` or `below`. */
+/** The rows of the table: the figure, its value, its bound, its aim, `ok` or `below`, and how it was measured. */
 export function boundRows(figures: readonly Figure[]): string[][] {
   return figures.map((figure) => {
     const { figure: what, how, least, most, aim, digits }: Bound = bounds[figure.name];
     const bound = [least === undefined ? [] : `≥ ${least}`, most === undefined ? [] : `≤ ${most}`].flat().join(", ");
     const { value, detail } = figure;
     return [
-      `${what} (${detail === undefined ? how : `${how}; ${detail}`})`,
+      what,
       Number.isFinite(value) ? value.toFixed(digits) : "–",
       bound || "–",
       aim ?? "–",
       bound === "" ? "–" : holds(figure) ? "ok" : "below",
+      detail === undefined ? how : `${how}; ${detail}`,
     ];
   });
 }

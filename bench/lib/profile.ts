@@ -39,9 +39,9 @@ export async function measureProfile(bench: Bench, generator: LoadGenerator, pac
     await sendBatch(server, chunks, chunksSent / 4);
     return () => sendBatch(server, chunks, chunksSent);
   };
-  const cauce = async (nodeFlags: readonly string[]) =>
-    startCauce(bench, { directory: await bench.directory("profile"), nodeFlags });
-  const bareFront = await profiled(bench, (flags) => startBareFront(bench, flags), load);
+  const cauce = async (env: Readonly<Record<string, string>>) =>
+    startCauce(bench, { directory: await bench.directory("profile"), env });
+  const bareFront = await profiled(bench, (env) => startBareFront(bench, env), load);
   const cauceFront = await profiled(bench, cauce, load);
   const intake = await profiled(bench, cauce, batch);
   return [
@@ -68,12 +68,13 @@ type Work = () => Promise<number>;
 
 async function profiled(
   bench: Bench,
-  start: (nodeFlags: readonly string[]) => Promise<Server>,
+  start: (env: Readonly<Record<string, string>>) => Promise<Server>,
   warmUp: (server: Server) => Promise<Work>,
 ): Promise<Profiled> {
   const directory = await bench.directory("cpuprofiles");
-  const flags = ["--cpu-prof", "--cpu-prof-dir", directory];
-  const { orders, span } = await withServer(await start(flags), async (server) => {
+  // A thread takes these options from the environment, and not from the command line.
+  const env = { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir="${directory}"` };
+  const { orders, span } = await withServer(await start(env), async (server) => {
     const work = await warmUp(server);
     const from = monotonicMicroseconds();
     const orders = await work();

@@ -23,7 +23,9 @@ export function report({ rows, results, figures, faults, generator, pace, root }
   return [
     machine(generator, pace, root),
     ...(rows.length === 0 ? [] : [rowTable(rows, results)]),
-    table(["figure", "value", "bound", "aim", ""], boundRows(figures)),
+    ...(figures.length === 0
+      ? []
+      : [table(["figure", "value", "bound", "aim", "", "how"], boundRows(figures), [0, 5])]),
     ...(faults.length === 0 ? [] : [faults.map((fault) => `- does not count: ${fault}`).join("\n")]),
   ].join("\n\n");
 }

@@ -7,16 +7,16 @@ import { type Client, getJson } from "./client.ts";
 import type { Server } from "./server.ts";
 
 export interface RestartOptions {
-  /** Orders in hand when the server is killed. At most 10,000, which is the most that a server handles at once. */
+  /** Orders in hand when the server is killed, at most 10,000: the concurrency of the app. */
   readonly inHand: number;
   readonly handlerMilliseconds: number;
+  /** How long fresh orders are placed at least. */
+  readonly freshSeconds: number;
 }
 
 /** Orders that are still open then end the measurement, past every bound. */
 const giveUpSeconds = 2 * bounds.allAfterKillSeconds.most;
 const freshEveryMilliseconds = 250;
-/** How long fresh orders are placed at least. */
-const freshSeconds = 10;
 const hangSeconds = 30;
 const pollMilliseconds = 20;
 const inHandWithinMilliseconds = 60_000;
@@ -27,13 +27,13 @@ const linesAtOnce = 1_000;
  * server had in hand. Gives the longest time from placing a fresh order to its end, and the time from the start to the
  * end of all orders. A measurement that is given up gives the times until then, which are past the bounds.
  */
-export async function measureRestart(bench: Bench, { inHand, handlerMilliseconds }: RestartOptions): Promise<Figure[]> {
+export async function measureRestart(bench: Bench, options: RestartOptions): Promise<Figure[]> {
+  const { inHand, handlerMilliseconds, freshSeconds } = options;
   const directory = await bench.directory("restart");
   const start = (milliseconds: number) =>
     startCauce(bench, {
       app: "bench/restartApp.ts",
       directory,
-      flags: ["--concurrency", String(inHand)],
       env: { [handlerMillisecondsVariable]: String(milliseconds) },
     });
   // Handlers that do not end hold every order in hand at the moment of the kill.
@@ -44,7 +44,8 @@ export async function measureRestart(bench: Bench, { inHand, handlerMilliseconds
   } finally {
     await killed.kill();
   }
-  bench.progress(`killed with ${shown(inHand, 0)} orders in hand`);
+  const held = `${shown(inHand, 0)} orders in hand`;
+  bench.progress(`killed with ${held}`);
 
   const spawnedAt = performance.now();
   const server = await start(handlerMilliseconds);
@@ -52,14 +53,21 @@ export async function measureRestart(bench: Bench, { inHand, handlerMilliseconds
     const hangs = sleep((giveUpSeconds + hangSeconds) * 1_000, undefined, { ref: false }).then(() => {
       throw new Error("the server does not answer after the kill");
     });
-    const { fresh, slowest, all, left } = await Promise.race([watchRestart(server, spawnedAt), hangs]);
+    const { fresh, slowest, all, left } = await Promise.race([
+      watchRestart(server, { spawnedAt, freshSeconds }),
+      hangs,
+    ]);
     const open = left === 0 ? "" : `, given up with ${shown(left, 0)} orders open`;
     bench.progress(
       `after the kill: the slowest of ${fresh} fresh orders took ${shown(slowest, 2)} s, all ${shown(all, 1)} s${open}`,
     );
     return [
-      { name: "freshAfterKillSeconds", value: slowest, detail: `${fresh} fresh orders` },
-      { name: "allAfterKillSeconds", value: all, detail: `ready in ${shown(server.startMilliseconds, 0)} ms${open}` },
+      { name: "freshAfterKillSeconds", value: slowest, detail: `${held}, ${fresh} fresh orders` },
+      {
+        name: "allAfterKillSeconds",
+        value: all,
+        detail: `${held}, ready in ${shown(server.startMilliseconds, 0)} ms${open}`,
+      },
     ];
   } finally {
     // The orders that are left would hold up a drain.
@@ -109,7 +117,10 @@ interface Fresh {
  * Places fresh orders until the orders that were in hand have ended, and for `freshSeconds` at least. An order that is
  * open when it is given up counts with its age.
  */
-async function watchRestart({ client }: Server, spawnedAt: number) {
+async function watchRestart(
+  { client }: Server,
+  { spawnedAt, freshSeconds }: { spawnedAt: number; freshSeconds: number },
+) {
   const passed = () => (performance.now() - spawnedAt) / 1_000;
   const seconds: number[] = [];
   let unfinished: Fresh[] = [];

@@ -58,8 +58,10 @@ export function rowsOf(bench: Bench, base: Checkout | undefined): Row[] {
   ];
 }
 
-export async function startBareFront(bench: Bench, nodeFlags: readonly string[] = []): Promise<Server> {
-  const { child, url, startMilliseconds } = await startScript(bench, "bareFront.ts", [], nodeFlags);
+type Env = Readonly<Record<string, string>>;
+
+export async function startBareFront(bench: Bench, env: Env = {}): Promise<Server> {
+  const { child, url, startMilliseconds } = await startScript(bench, "bareFront.ts", [], env);
   const client = openClient(url);
   return {
     url,
@@ -98,12 +100,12 @@ async function startBullmq(bench: Bench, directory: string): Promise<Server> {
   };
 }
 
-async function startScript(bench: Bench, script: string, args: readonly string[], nodeFlags: readonly string[] = []) {
+async function startScript(bench: Bench, script: string, args: readonly string[], env: Env = {}) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const spawnedAt = performance.now();
   const path = join(repository, "bench", script);
-  const words = ["--conditions=source", ...nodeFlags, path, String(port), ...args];
-  const child = await bench.children.start(process.execPath, words);
+  const words = ["--conditions=source", path, String(port), ...args];
+  const child = await bench.children.start(process.execPath, words, { env });
   return { child, url, startMilliseconds: await ready(child, url, spawnedAt) };
 }
