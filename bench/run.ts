@@ -5,6 +5,7 @@ import { measureBatch } from "./lib/batch.ts";
 import { type Bench, openBench, repository } from "./lib/bench.ts";
 import { bounds, type Figure, holds } from "./lib/bounds.ts";
 import { installed, openCheckout } from "./lib/checkout.ts";
+import { isInstalled } from "./lib/children.ts";
 import { compareRows, type Pace, rowFigures } from "./lib/compare.ts";
 import { measureQueues, measureStored } from "./lib/growth.ts";
 import { loadGenerator } from "./lib/load.ts";
@@ -98,8 +99,8 @@ function wholeNumber(flag: string, value: string): number {
 }
 
 /** Installs the peers, which live in a package of their own, so that `npm ci` does not install them. */
-async function installPeers(bench: Bench): Promise<void> {
-  if (installed(join(repository, "bench"))) return;
+async function installPeers(bench: Bench, only: readonly string[]): Promise<void> {
+  if ((!only.includes("c") && isInstalled("wrk")) || installed(join(repository, "bench"))) return;
   bench.progress("installing what Cauce is compared with (npm --prefix bench install) …");
   await bench.children.run("npm", [
     "--prefix",
@@ -113,8 +114,8 @@ async function installPeers(bench: Bench): Promise<void> {
 
 async function measure(bench: Bench, options: Options): Promise<number> {
   const { only, pace, json, stored } = options;
-  await installPeers(bench);
   const base = options.against === undefined ? undefined : await openCheckout(bench, options.against);
+  await installPeers(bench, only);
   const generator = loadGenerator(bench);
   bench.progress(`load by ${generator.name}; data in ${bench.root}`);
   const rows = rowsOf(bench, base).filter(({ letter }) => only.includes(letter === "d" ? "b" : letter));
