@@ -24,7 +24,7 @@ has each figure with its bound. The exit code is 1 if a figure lies outside its 
   --against WHAT  also measure another Cauce in turn with this one: a commit of this repository, of
                   which a worktree is made and installed once, or the directory of a checkout
   --quick         short rounds: under 120 s in all, without --against
-  --seconds N     length of each load window (default 10, with --quick 4)
+  --seconds N     length of each load window (default 10, with --quick 3)
   --only a,b,c    only these rows, with b also batches; none for no row
   --stored N      also measure Cauce with N orders stored (such as 1000000), and with up to a
                   million queued; may be given twice; from 10000000 on this checkout alone
@@ -79,7 +79,7 @@ function readOptions(args: string[]): Options | "help" {
   const only = values.only === "none" ? [] : values.only.split(",");
   const unknown = only.find((letter) => !letters.includes(letter));
   if (unknown !== undefined) throw new Error(`--only names the row "${unknown}"; give some of ${letters}, or none`);
-  const seconds = values.seconds === undefined ? (quick ? 4 : 10) : wholeNumber("--seconds", values.seconds);
+  const seconds = values.seconds === undefined ? (quick ? 3 : 10) : wholeNumber("--seconds", values.seconds);
   return {
     json,
     against,

@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import { startCauce } from "../cauce.ts";
 import type { Bench } from "./bench.ts";
-import { type Figure, quotient } from "./bounds.ts";
+import { type Figure, ratio } from "./bounds.ts";
 import { type Checkout, here } from "./checkout.ts";
 import { getJson } from "./client.ts";
 import { sampleOrder } from "./sampleOrders.ts";
@@ -72,18 +72,15 @@ export async function measureBatch(
   const working = await batchRound(bench, { keyed: false, checkout: here, lines, paused: false });
   bench.progress(`batch while handlers work: ${perSecond(working)}`);
   const of = (keyed: boolean, checkout: Checkout | undefined) => {
-    const kind = kinds.find((each) => each.keyed === keyed && each.checkout === checkout);
-    return kind === undefined ? undefined : median(kind.rates);
+    return kinds.find((each) => each.keyed === keyed && each.checkout === checkout)?.rates;
   };
   return [false, true].flatMap((keyed): Figure[] => {
-    const [rate = Number.NaN, before] = [of(keyed, here), of(keyed, base)];
+    const [rates = [], before] = [of(keyed, here), of(keyed, base)];
     return [
       keyed
-        ? { name: "keyedBatchPerSecond", value: rate }
-        : { name: "batchPerSecond", value: rate, detail: `${perSecond(working)} while handlers work` },
-      ...(before === undefined
-        ? []
-        : [quotient(keyed ? "keyedBatchRatioToBase" : "batchRatioToBase", rate, before, 0)]),
+        ? { name: "keyedBatchPerSecond", value: median(rates) }
+        : { name: "batchPerSecond", value: median(rates), detail: `${perSecond(working)} while handlers work` },
+      ...(before === undefined ? [] : [ratio(keyed ? "keyedBatchRatioToBase" : "batchRatioToBase", rates, before)]),
     ];
   });
 }

@@ -1,5 +1,7 @@
 /** What a run must reach: each figure with its bound and its aim, as data, and the table that a run ends with. */
 
+import { median } from "./statistics.ts";
+
 /** A figure of the benchmark. */
 export interface Bound {
   /** What the figure is, with its unit. */
@@ -35,15 +37,15 @@ export const bounds = {
   },
   ratioToBase: {
     figure: "completed/s at 64 connections / the other checkout",
-    how: "medians, in turn",
+    how: "in turn",
     least: 1,
     aim: "≥ 1.15",
     digits: 2,
   },
-  ratioToBullmq: { figure: "Cauce / BullMQ", how: "medians at 64 connections, in turn", least: 5, digits: 2 },
+  ratioToBullmq: { figure: "Cauce / BullMQ", how: "at 64 connections, in turn", least: 5, digits: 2 },
   ratioToBareFront: {
     figure: "Cauce / bare front",
-    how: "medians at 64 connections, in turn",
+    how: "at 64 connections, in turn",
     aim: "≥ 0.85",
     digits: 2,
   },
@@ -56,14 +58,14 @@ export const bounds = {
   },
   batchRatioToBase: {
     figure: "batch intake without keys / the other checkout",
-    how: "medians on empty stores, the first status paused, in turn",
+    how: "on empty stores, the first status paused, in turn",
     least: 1.35,
     aim: "≥ 1.5",
     digits: 2,
   },
   keyedBatchRatioToBase: {
     figure: "batch intake with a key a line / the other checkout",
-    how: "medians on empty stores, the first status paused, in turn",
+    how: "on empty stores, the first status paused, in turn",
     least: 2.3,
     aim: "≥ 2.8",
     digits: 2,
@@ -78,13 +80,13 @@ export const bounds = {
   },
   ratioObserved: {
     figure: "rate with a log, a scrape a second and a reader of events / without",
-    how: "medians, in turn",
+    how: "in turn",
     digits: 2,
   },
-  ratioStored: { figure: "rate with orders stored / empty", how: "medians, in turn", least: 0.85, digits: 2 },
+  ratioStored: { figure: "rate with orders stored / empty", how: "in turn", least: 0.85, digits: 2 },
   ratioStoredMany: {
     figure: "rate with ten million stored or more / empty",
-    how: "medians, in turn",
+    how: "in turn",
     least: 0.95,
     digits: 2,
   },
@@ -119,7 +121,7 @@ export const bounds = {
     most: 250,
     digits: 0,
   },
-  ratioFifoHeld: { figure: "FIFO rate with a group held / none", how: "medians, in turn", least: 0.85, digits: 2 },
+  ratioFifoHeld: { figure: "FIFO rate with a group held / none", how: "in turn", least: 0.85, digits: 2 },
   delayErrorP99Milliseconds: { figure: "delay error p99, ms", how: "delays of 0.1 to 2 s", most: 100, digits: 0 },
   freshAfterKillSeconds: {
     figure: "slowest fresh order after a SIGKILL, s",
@@ -145,9 +147,13 @@ export interface Figure {
   readonly detail?: string;
 }
 
-/** A figure that is one value over another, with both in its detail. */
-export function quotient(name: FigureName, upper: number, lower: number, digits: number): Figure {
-  return { name, value: upper / lower, detail: `${shown(upper, digits)} / ${shown(lower, digits)}` };
+/**
+ * Compares what was measured in turns: the median of each turn's own ratio, since a machine that is slow for a while is
+ * slow for both. The detail has the medians.
+ */
+export function ratio(name: FigureName, upper: readonly number[], lower: readonly number[], digits = 0): Figure {
+  const value = median(upper.map((each, turn) => each / (lower[turn] ?? Number.NaN)));
+  return { name, value, detail: `${shown(median(upper), digits)} / ${shown(median(lower), digits)}` };
 }
 
 export function shown(value: number, digits: number): string {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Bench } from "./bench.ts";
-import { type Figure, type FigureName, quotient, shown } from "./bounds.ts";
+import { type Figure, type FigureName, ratio, shown } from "./bounds.ts";
 import { idleLatencies } from "./idle.ts";
 import type { LoadGenerator } from "./load.ts";
-import { loadWindow, unfinishedSeconds, type Window } from "./round.ts";
+import { faultOf, loadWindow, unfinishedSeconds, type Window } from "./round.ts";
 import type { Row, RowLetter } from "./rows.ts";
 import { withServer } from "./server.ts";
 import { median, percentile } from "./statistics.ts";
@@ -77,7 +77,8 @@ export async function compareRows(
     idleP99Milliseconds: percentile(idle, 0.99),
     faults: loads.flatMap(({ connections, windows }) =>
       windows.flatMap((window) => {
-        const fault = faultOf(row, window);
+        // A peer that takes in more than it processes gives no rate. The bounds judge Cauce for the same.
+        const fault = row.letter === "c" ? faultOf(window) : window.fault;
         return fault === undefined ? [] : [`${row.name}, ${connections} connections: ${fault}`];
       }),
     ),
@@ -90,12 +91,6 @@ function rotated<T>(items: readonly T[], by: number): T[] {
   return [...items.slice(first), ...items.slice(0, first)];
 }
 
-/** A peer that takes in more than it processes gives no rate to compare with. The bounds judge Cauce for the same. */
-function faultOf({ letter }: Row, window: Window): string | undefined {
-  if (letter !== "c" || unfinishedSeconds(window) <= 1) return window.fault;
-  return window.fault ?? `${window.unfinished} unfinished is more than one second's intake`;
-}
-
 /** The figures that compare the rows. A row that did not run gives none. */
 export function rowFigures(results: readonly RowResult[]): Figure[] {
   const of = (letter: RowLetter) => results.find(({ row }) => row.letter === letter);
@@ -104,10 +99,10 @@ export function rowFigures(results: readonly RowResult[]): Figure[] {
   if (cauce === undefined || first === undefined) return [];
   const beside = (name: FigureName, row: RowResult | undefined): Figure[] => {
     const other = row?.loads[0];
-    return other === undefined ? [] : [quotient(name, first.completedPerSecond, other.completedPerSecond, 0)];
+    return other === undefined ? [] : [ratio(name, ratesOf(first), ratesOf(other))];
   };
   const idle = (name: FigureName, row: RowResult | undefined): Figure[] =>
-    row === undefined ? [] : [quotient(name, cauce.idleP50Milliseconds, row.idleP50Milliseconds, 2)];
+    row === undefined ? [] : [ratio(name, [cauce.idleP50Milliseconds], [row.idleP50Milliseconds], 2)];
   const best = Math.max(...cauce.loads.map(({ completedPerSecond }) => completedPerSecond));
   const [, at256, at1024] = cauce.loads.map(({ completedPerSecond }) => completedPerSecond);
   const unfinished = cauce.loads.map(({ windows }) => Math.max(...windows.map(unfinishedSeconds)));
@@ -115,8 +110,8 @@ export function rowFigures(results: readonly RowResult[]): Figure[] {
     ...beside("ratioToBareFront", bare),
     ...beside("ratioToBullmq", bullmq),
     ...beside("ratioToBase", base),
-    quotient("ratioAt256", at256 ?? Number.NaN, best, 0),
-    quotient("ratioAt1024", at1024 ?? Number.NaN, best, 0),
+    ratio("ratioAt256", [at256 ?? Number.NaN], [best]),
+    ratio("ratioAt1024", [at1024 ?? Number.NaN], [best]),
     {
       name: "unfinishedSeconds",
       value: Math.max(...unfinished),
@@ -127,6 +122,10 @@ export function rowFigures(results: readonly RowResult[]): Figure[] {
     ...idle("idleRatioToBullmq", bullmq),
     ...idle("idleRatioToBase", base),
   ];
+}
+
+function ratesOf({ windows }: RowLoad): number[] {
+  return windows.map(({ completedPerSecond }) => completedPerSecond);
 }
 
 export function describe(

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startCauce } from "../cauce.ts";
 import type { Bench } from "./bench.ts";
-import { type Figure, type FigureName, quotient, shown } from "./bounds.ts";
+import { type Figure, type FigureName, ratio, shown } from "./bounds.ts";
 import { type Checkout, here } from "./checkout.ts";
 import { describe, type Pace } from "./compare.ts";
 import { delayErrors } from "./delays.ts";
@@ -11,7 +11,7 @@ import { type ListUnderLoad, listsUnderLoad } from "./lists.ts";
 import type { LoadGenerator } from "./load.ts";
 import { watchMemory } from "./memory.ts";
 import { missing, type Parts, part } from "./part.ts";
-import { loadWindow } from "./round.ts";
+import { faultOf, loadWindow } from "./round.ts";
 import { type Server, withServer } from "./server.ts";
 import { median, percentile } from "./statistics.ts";
 
@@ -23,10 +23,10 @@ export interface Growth extends Parts {
   readonly base: Checkout | undefined;
 }
 
-/** Orders completed a second, as medians, on two kinds of server. */
+/** Orders completed a second on two kinds of server, turn by turn. */
 interface Rates {
-  readonly before: number;
-  readonly after: number;
+  readonly before: readonly number[];
+  readonly after: readonly number[];
 }
 
 /** From this many stored on, the rate has a bound of its own, and this checkout is measured alone. */
@@ -79,14 +79,14 @@ export async function measureStored(growth: Growth, stored: number): Promise<Fig
   const lists = await part(growth, "lists", async () => {
     const stores = [{ checkout: here, directory: full }];
     if (base !== undefined) stores.push({ checkout: base, directory: await fill(base) });
-    const perSecond = Math.round((rates?.before ?? Number.NaN) / 2);
+    const perSecond = Math.round(median(rates?.before ?? []) / 2);
     if (!(perSecond > 0)) throw new Error("the rate of an empty store is not known");
     return listsInTurn(growth, stores, { perSecond, rounds: pace.rounds });
   });
   const [p99 = Number.NaN, baseP99 = Number.NaN] = (lists ?? []).map(({ latencies }) => percentile(latencies, 0.99));
   const placed = (lists ?? []).map(({ placedPerSecond }) => shown(median(placedPerSecond), 0)).join(" and ");
   figures.push({ name: "listP99Milliseconds", value: p99, detail: `${what}, ${placed} placed/s` });
-  if (base !== undefined) figures.push(quotient("listRatioToBase", p99, baseP99, 2));
+  if (base !== undefined) figures.push(ratio("listRatioToBase", [p99], [baseP99], 2));
   return figures;
 }
 
@@ -127,7 +127,7 @@ export async function measureQueues(growth: Growth, orders: number): Promise<Fig
 
 function rateFigure(name: FigureName, rates: Rates | undefined, what: string): Figure {
   if (rates === undefined) return { name, value: Number.NaN, detail: what };
-  const { detail, ...figure } = quotient(name, rates.after, rates.before, 0);
+  const { detail, ...figure } = ratio(name, rates.after, rates.before);
   return { ...figure, detail: `${what}, ${detail} completed/s` };
 }
 
@@ -165,11 +165,12 @@ async function inTurn({ bench, generator, pace, faults }: Growth, kinds: readonl
     for (const { name, start, rates } of runs) {
       const window = await withServer(await start(), (server) => loadWindow(server, generator, pace));
       rates.push(window.completedPerSecond);
-      if (window.fault !== undefined) faults.push(`${name}: ${window.fault}`);
+      const fault = faultOf(window);
+      if (fault !== undefined) faults.push(`${name}: ${fault}`);
       bench.progress(`round ${round}/${pace.rounds}  ${name}: ${describe(window)}`);
     }
   }
-  const [before = Number.NaN, after = Number.NaN] = runs.map(({ rates }) => median(rates));
+  const [before = [], after = []] = runs.map(({ rates }) => rates);
   return { before, after };
 }
 

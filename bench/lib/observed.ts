@@ -7,7 +7,7 @@ import { createTelemetry } from "../../src/engine/telemetry/telemetry.ts";
 import { given } from "../../src/testing/given.ts";
 import { startCauce } from "../cauce.ts";
 import type { Bench } from "./bench.ts";
-import { type Figure, quotient, shown } from "./bounds.ts";
+import { type Figure, ratio, shown } from "./bounds.ts";
 import type { Pace } from "./compare.ts";
 import type { LoadGenerator } from "./load.ts";
 import { loadWindow } from "./round.ts";
@@ -52,7 +52,7 @@ export async function measureObserved(bench: Bench, generator: LoadGenerator, pa
       value: (microseconds * unobserved) / 1e6,
       detail: `${shown(microseconds, 2)} µs at ${shown(unobserved, 0)} completed/s`,
     },
-    quotient("ratioObserved", median(withAll), unobserved, 0),
+    ratio("ratioObserved", withAll, without),
   ];
 }
 

@@ -11,7 +11,7 @@ export interface Window {
   /** Requests that the server refused since it was overloaded. */
   readonly overloaded: number;
   readonly p99Milliseconds: number;
-  /** Why the window does not count, if it does not. */
+  /** Why the window does not count on any server, if it does not. */
   readonly fault: string | undefined;
 }
 
@@ -53,6 +53,12 @@ export async function loadWindow(
     p99Milliseconds: load.p99Milliseconds,
     fault: load.broken > 0 ? `${load.broken} requests were refused or broke` : undefined,
   };
+}
+
+/** Gives why a window does not count of a server that must keep up with its intake, if it does not. */
+export function faultOf(window: Window): string | undefined {
+  if (window.fault !== undefined || unfinishedSeconds(window) <= 1) return window.fault;
+  return `${window.unfinished} unfinished is more than one second's intake`;
 }
 
 /** Gives how many seconds of intake the orders are that were unfinished when the window ended. */
