@@ -32,3 +32,6 @@ app.post("/orders", async (c) => {
 });
 
 serve({ fetch: app.fetch, hostname: "127.0.0.1", port: Number(process.argv[2]) });
+
+// Node writes a profile only if it ends by itself.
+process.once("SIGTERM", () => process.exit());

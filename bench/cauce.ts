@@ -3,7 +3,8 @@
  * alone.
  */
 import { join } from "node:path";
-import { type Bench, freePort, repository } from "./lib/bench.ts";
+import { type Bench, freePort } from "./lib/bench.ts";
+import { type Checkout, here } from "./lib/checkout.ts";
 import { getJson, openClient } from "./lib/client.ts";
 import { ready, type Server } from "./lib/server.ts";
 
@@ -15,15 +16,24 @@ interface Queues {
 
 export interface CauceServerOptions {
   readonly directory: string;
-  /** The app's module, from the repository's root. Default: the example. */
+  /** The checkout whose server runs. Default: this one. */
+  readonly checkout?: Checkout;
+  /** The app's module, from the checkout's root. Default: the example. */
   readonly app?: string;
   readonly delivery?: "standard" | "fifo";
   /** Default `info`, as shipped. */
   readonly logLevel?: "info" | "silent";
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-export async function startCauce(bench: Bench, options: CauceServerOptions): Promise<Server> {
-  const { directory, app = "examples/orders/orders.app.ts", delivery = "standard", logLevel = "info" } = options;
+export interface CauceServer extends Server {
+  /** Kills the server with SIGKILL. */
+  kill(): Promise<void>;
+}
+
+export async function startCauce(bench: Bench, options: CauceServerOptions): Promise<CauceServer> {
+  const { directory, delivery = "standard", logLevel = "info", env } = options;
+  const { checkout = here, app = "examples/orders/orders.app.ts" } = options;
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const spawnedAt = performance.now();
@@ -32,12 +42,12 @@ export async function startCauce(bench: Bench, options: CauceServerOptions): Pro
     [
       "--conditions=source",
       "--max-semi-space-size=16",
-      join(repository, "bin/cauce.js"),
+      join(checkout.directory, "bin/cauce.js"),
       "start",
-      join(repository, app),
+      join(checkout.directory, app),
       ...["--port", String(port), "--data", directory, "--delivery", delivery, "--log-level", logLevel],
     ],
-    { log: `${directory}.log` },
+    { log: `${directory}.log`, env },
   );
   const startMilliseconds = await ready(child, url, spawnedAt);
   const client = openClient(url);
@@ -51,6 +61,10 @@ export async function startCauce(bench: Bench, options: CauceServerOptions): Pro
       return workflows
         .flatMap(({ queues }) => queues)
         .reduce((sum, { waiting, inFlight, delayed, failed }) => sum + waiting + inFlight + delayed + failed, 0);
+    },
+    async kill() {
+      client.close();
+      await child.kill();
     },
     async stop() {
       client.close();

@@ -47,6 +47,7 @@ declare module "autocannon" {
     readonly method: "POST";
     readonly headers: Record<string, string>;
     readonly body: string;
+    onResponse(status: number, body: string): void;
   }
 
   interface Result {
@@ -64,6 +65,7 @@ declare module "autocannon" {
     url: string;
     connections: number;
     duration: number;
+    overallRate?: number;
     setupClient: (client: { setRequests(requests: readonly Request[]): void }) => void;
   }): Promise<Result>;
 }

@@ -66,9 +66,9 @@ const faultsShown = 20;
 function describe({ seed, delivery }: Options, report: CrashReport): string {
   const { kills, acknowledged, stored, unanswered, lost, appliedTwice, handlerRepeats, repeatsAfterDeath } = report;
   const lines = [
-    `${kills} kills, ${delivery} delivery, seed ${seed}`,
-    `${acknowledged} orders acknowledged, ${lost} lost; ${stored} stored (${unanswered} without a key had no answer)`,
-    `${appliedTwice} applied twice; ${handlerRepeats} handler repeats, ${repeatsAfterDeath} of them in handlers that never throw`,
+    `${kills} kills: ${acknowledged} orders acknowledged, ${lost} lost, ${appliedTwice} applied twice`,
+    `${delivery} delivery, seed ${seed}; ${stored} stored (${unanswered} without a key had no answer)`,
+    `${handlerRepeats} handler repeats, ${repeatsAfterDeath} of them in handlers that never throw`,
   ];
   if (delivery === "fifo" && report.faults.length === 0) lines.push("each group's orders passed every status in order");
   const { faults } = report;

@@ -176,7 +176,7 @@ describe("names in the docs", () => {
     const program = createProgram([], { out: () => {}, err: () => {} });
     const everywhere = ["--help", "--version"];
     const scripts = [
-      ...["bench/run.ts", "bench/inTurn.ts", "bench/aws/init.ts", "bench/aws/emulate.ts"],
+      ...["bench/run.ts", "bench/aws/init.ts", "bench/aws/emulate.ts"],
       ...[
         "scripts/crash.ts",
         "scripts/chaosAws.ts",

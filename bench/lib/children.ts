@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 
 export interface Child {
@@ -11,6 +11,15 @@ export interface Child {
   lastOutput(): string;
   /** Asks the process to end, and kills it after 15 s. Resolves when it has ended. */
   stop(): Promise<void>;
+  /** Kills the process with SIGKILL. Resolves when it has ended. */
+  kill(): Promise<void>;
+}
+
+interface ChildOptions {
+  /** A file for standard error, for a process that writes a lot there. Reading the output would cost the benchmark. */
+  readonly log?: string;
+  /** Variables beside those of this process. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
 }
 
 export type Children = ReturnType<typeof createChildren>;
@@ -36,14 +45,13 @@ export function createChildren() {
   };
 
   return {
-    /**
-     * `log`: a file for standard error, for a process that writes a lot there. Reading the output would cost the
-     * benchmark.
-     */
-    async start(command: string, args: readonly string[], { log }: { log?: string } = {}): Promise<Child> {
+    async start(command: string, args: readonly string[], { log, env }: ChildOptions = {}): Promise<Child> {
       if (closed) throw new Error("the bench is ending and starts nothing more");
       const file = log === undefined ? undefined : openSync(log, "a");
-      const child = spawn(command, args, { stdio: ["ignore", "pipe", file ?? "pipe"] });
+      const child = spawn(command, args, {
+        stdio: ["ignore", "pipe", file ?? "pipe"],
+        env: { ...process.env, ...env },
+      });
       if (file !== undefined) closeSync(file);
       let standardOutput = "";
       let output = "";
@@ -78,6 +86,10 @@ export function createChildren() {
         stop: async () => {
           await stop(child, ended);
         },
+        kill: async () => {
+          child.kill("SIGKILL");
+          await ended;
+        },
       };
     },
 
@@ -97,4 +109,8 @@ export function createChildren() {
       process.off("exit", killAll);
     },
   };
+}
+
+export function isInstalled(command: string): boolean {
+  return spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined;
 }

@@ -10,12 +10,10 @@ export type Client = ReturnType<typeof openClient>;
 /** Keeps one connection to a server. Every row is observed in the same way, so that observing costs each the same. */
 export function openClient(url: string) {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const send = (method: string, path: string, body?: string) =>
+  const send = (method: string, path: string, body?: string, type = "application/json") =>
     new Promise<ClientResponse>((resolve, reject) => {
       const headers =
-        body === undefined
-          ? {}
-          : { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) };
+        body === undefined ? {} : { "content-type": type, "content-length": String(Buffer.byteLength(body)) };
       const sent = request(url + path, { method, agent, headers }, (response) => {
         let text = "";
         response.setEncoding("utf8");
@@ -31,6 +29,8 @@ export function openClient(url: string) {
   return {
     get: (path: string) => send("GET", path),
     post: (path: string, value: unknown) => send("POST", path, JSON.stringify(value)),
+    postLines: (path: string, lines: readonly unknown[]) =>
+      send("POST", path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""), "application/x-ndjson"),
     close: () => agent.destroy(),
   };
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Bench } from "./bench.ts";
+import { type Figure, type FigureName, ratio, shown } from "./bounds.ts";
 import { idleLatencies } from "./idle.ts";
 import type { LoadGenerator } from "./load.ts";
-import { loadWindow, type Window } from "./round.ts";
-import type { Row } from "./rows.ts";
+import { faultOf, loadWindow, unfinishedSeconds, type Window } from "./round.ts";
+import type { Row, RowLetter } from "./rows.ts";
 import { withServer } from "./server.ts";
 import { median, percentile } from "./statistics.ts";
 
@@ -18,11 +19,17 @@ export interface Pace {
 /** A row over all its rounds. */
 export interface RowResult {
   readonly row: Row;
-  readonly windows: readonly Window[];
-  readonly completedPerSecond: number;
+  /** By the row's numbers of connections, in their order. */
+  readonly loads: readonly RowLoad[];
   readonly idleP50Milliseconds: number;
   readonly idleP99Milliseconds: number;
   readonly faults: readonly string[];
+}
+
+export interface RowLoad {
+  readonly connections: number;
+  readonly windows: readonly Window[];
+  readonly completedPerSecond: number;
 }
 
 const restMilliseconds = 500;
@@ -36,14 +43,21 @@ export async function compareRows(
 ): Promise<RowResult[]> {
   const runs = rows
     .filter(({ missing }) => missing === undefined)
-    .map((row) => ({ row, windows: [] as Window[], idle: [] as number[] }));
+    .map((row) => ({
+      row,
+      loads: row.connections.map((connections) => ({ connections, windows: [] as Window[] })),
+      idle: [] as number[],
+    }));
   for (let round = 1; round <= pace.rounds; round++) {
-    for (const { row, windows, idle } of runs) {
+    for (const { row, loads, idle } of runs) {
       const step = `round ${round}/${pace.rounds}  ${row.name}`;
       await withServer(await row.start(await bench.directory(row.letter)), async (server) => {
-        const window = await loadWindow(server, generator, pace);
-        windows.push(window);
-        bench.progress(`${step}: ${describe(window, row)}`);
+        for (const [nth, { connections, windows }] of rotated(loads, round - 1).entries()) {
+          const warmUpSeconds = nth === 0 ? pace.warmUpSeconds : 0;
+          const window = await loadWindow(server, generator, { warmUpSeconds, seconds: pace.seconds, connections });
+          windows.push(window);
+          bench.progress(`${step}, ${connections} connections: ${describe(window, row)}`);
+        }
         if (!row.processes) return;
         await sleep(restMilliseconds);
         const latencies = await idleLatencies(server, pace.idleOrders);
@@ -52,20 +66,74 @@ export async function compareRows(
       });
     }
   }
-  return runs.map(({ row, windows, idle }) => ({
+  return runs.map(({ row, loads, idle }) => ({
     row,
-    windows,
-    completedPerSecond: median(windows.map((window) => window.completedPerSecond)),
+    loads: loads.map(({ connections, windows }) => ({
+      connections,
+      windows,
+      completedPerSecond: median(windows.map(({ completedPerSecond }) => completedPerSecond)),
+    })),
     idleP50Milliseconds: percentile(idle, 0.5),
     idleP99Milliseconds: percentile(idle, 0.99),
-    faults: windows.flatMap(({ fault }) => (fault === undefined ? [] : [`${row.name}: ${fault}`])),
+    faults: loads.flatMap(({ connections, windows }) =>
+      windows.flatMap((window) => {
+        // A peer that takes in more than it processes gives no rate. The bounds judge Cauce for the same.
+        const fault = row.letter === "c" ? faultOf(window) : window.fault;
+        return fault === undefined ? [] : [`${row.name}, ${connections} connections: ${fault}`];
+      }),
+    ),
   }));
 }
 
+/** Begins at another item each time, so that no number of connections always meets the emptiest store. */
+function rotated<T>(items: readonly T[], by: number): T[] {
+  const first = by % items.length;
+  return [...items.slice(first), ...items.slice(0, first)];
+}
+
+/** The figures that compare the rows. A row that did not run gives none. */
+export function rowFigures(results: readonly RowResult[]): Figure[] {
+  const of = (letter: RowLetter) => results.find(({ row }) => row.letter === letter);
+  const [bare, cauce, bullmq, base] = [of("a"), of("b"), of("c"), of("d")];
+  const first = cauce?.loads[0];
+  if (cauce === undefined || first === undefined) return [];
+  const beside = (name: FigureName, row: RowResult | undefined): Figure[] => {
+    const other = row?.loads[0];
+    return other === undefined ? [] : [ratio(name, ratesOf(first), ratesOf(other))];
+  };
+  const idle = (name: FigureName, row: RowResult | undefined): Figure[] =>
+    row === undefined ? [] : [ratio(name, [cauce.idleP50Milliseconds], [row.idleP50Milliseconds], 2)];
+  const best = Math.max(...cauce.loads.map(({ completedPerSecond }) => completedPerSecond));
+  const [, at256, at1024] = cauce.loads.map(({ completedPerSecond }) => completedPerSecond);
+  const unfinished = cauce.loads.map(({ windows }) => Math.max(...windows.map(unfinishedSeconds)));
+  return [
+    ...beside("ratioToBareFront", bare),
+    ...beside("ratioToBullmq", bullmq),
+    ...beside("ratioToBase", base),
+    ratio("ratioAt256", [at256 ?? Number.NaN], [best]),
+    ratio("ratioAt1024", [at1024 ?? Number.NaN], [best]),
+    {
+      name: "unfinishedSeconds",
+      value: Math.max(...unfinished),
+      detail: cauce.loads
+        .map(({ connections }, nth) => `${connections}: ${shown(unfinished[nth] ?? Number.NaN, 2)}`)
+        .join(", "),
+    },
+    ...idle("idleRatioToBullmq", bullmq),
+    ...idle("idleRatioToBase", base),
+  ];
+}
+
+function ratesOf({ windows }: RowLoad): number[] {
+  return windows.map(({ completedPerSecond }) => completedPerSecond);
+}
+
 export function describe(
-  { completedPerSecond, unfinished, fault }: Window,
+  { completedPerSecond, unfinished, overloaded, fault }: Window,
   { processes } = { processes: true },
 ): string {
   const rate = `${Math.round(completedPerSecond).toLocaleString("en")} ${processes ? "completed" : "answered"}/s`;
-  return `${rate}${processes ? `, ${unfinished} unfinished` : ""}${fault === undefined ? "" : `  [${fault}]`}`;
+  const refused = overloaded === 0 ? "" : `, ${overloaded} answered 503 overloaded`;
+  const open = processes ? `, ${unfinished} unfinished` : "";
+  return `${rate}${open}${refused}${fault === undefined ? "" : `  [${fault}]`}`;
 }

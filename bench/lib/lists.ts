@@ -1,4 +1,6 @@
 import { type Client, getJson } from "./client.ts";
+import type { Pace } from "./compare.ts";
+import { connections, type LoadGenerator } from "./load.ts";
 import { customerId, customers } from "./sampleOrders.ts";
 import type { Server } from "./server.ts";
 
@@ -10,11 +12,38 @@ interface Page {
 const stepOrders = 1_000;
 const depthsSteps = 300;
 
+/** Milliseconds of list pages, and the orders placed a second beside them. */
+export interface ListUnderLoad {
+  readonly latencies: readonly number[];
+  readonly placedPerSecond: readonly number[];
+}
+
+/** Reads lists, one request after another, while orders are placed at a given rate. */
+export async function listsUnderLoad(
+  server: Server,
+  generator: LoadGenerator,
+  { perSecond, pace: { seconds, warmUpSeconds } }: { perSecond: number; pace: Pace },
+): Promise<ListUnderLoad> {
+  const nextList = await createLists(server.client);
+  await generator.run(server.url, { seconds: warmUpSeconds, connections, perSecond });
+  const latencies: number[] = [];
+  let isOver = false;
+  const placing = generator.run(server.url, { seconds, connections, perSecond }).finally(() => {
+    isOver = true;
+  });
+  // A list may fail before the placings end. The failure of either is awaited below.
+  placing.catch(() => {});
+  while (!isOver) latencies.push(await nextList());
+  const { accepted, seconds: took, broken } = await placing;
+  if (broken > 0) throw new Error(`${broken} placings were refused or broke`);
+  return { latencies, placedPerSecond: [accepted / took] };
+}
+
 /**
- * Measures the milliseconds of GET /orders?limit=50, one request after another: without a filter, by status, by group,
- * and each of the first two at cursors down to 300,000 orders deep.
+ * Makes GET /orders?limit=50 in turn: without a filter, by status, by group, failed ones, and the first two at cursors
+ * down to 300,000 orders deep. Each call gives the milliseconds of one request.
  */
-export async function listLatencies({ client }: Server, requests: number): Promise<number[]> {
+async function createLists(client: Client): Promise<() => Promise<number>> {
   const cursors = {
     "": await deepCursors(client, ""),
     "&status=shipped": await deepCursors(client, "&status=shipped"),
@@ -34,15 +63,15 @@ export async function listLatencies({ client }: Server, requests: number): Promi
     () => deep(""),
     () => deep("&status=shipped"),
   ];
-  const latencies: number[] = [];
-  for (let request = 0; request < requests; request++) {
-    const query = kinds[request % kinds.length]?.() ?? "";
+  let request = 0;
+  return async () => {
+    const query = kinds[request++ % kinds.length]?.() ?? "";
     const sentAt = performance.now();
     const { status, body } = await client.get(`/orders?limit=50${query}`);
-    latencies.push(performance.now() - sentAt);
+    const took = performance.now() - sentAt;
     if (status !== 200) throw new Error(`GET /orders?limit=50${query} answered ${status}: ${body.slice(0, 300)}`);
-  }
-  return latencies;
+    return took;
+  };
 }
 
 async function deepCursors(client: Client, filter: string): Promise<string[]> {

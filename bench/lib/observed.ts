@@ -7,20 +7,13 @@ import { createTelemetry } from "../../src/engine/telemetry/telemetry.ts";
 import { given } from "../../src/testing/given.ts";
 import { startCauce } from "../cauce.ts";
 import type { Bench } from "./bench.ts";
+import { type Figure, ratio, shown } from "./bounds.ts";
 import type { Pace } from "./compare.ts";
 import type { LoadGenerator } from "./load.ts";
 import { loadWindow } from "./round.ts";
 import type { Server } from "./server.ts";
 import { withServer } from "./server.ts";
 import { median } from "./statistics.ts";
-
-export interface ObservedResult {
-  /** What counting costs an order with three hops, in microseconds: counters, minutes, and events with a reader. */
-  readonly microseconds: number;
-  /** Orders completed a second: without a log and without a reader, and with both and a scrape a second. */
-  readonly unobserved: number;
-  readonly observed: number;
-}
 
 const countedOrders = 200_000;
 
@@ -29,7 +22,7 @@ const countedOrders = 200_000;
  * order takes at full load. The log, a scrape of `/metrics` each second and a reader of `/events` are measured as
  * rates, with and without them, in turn.
  */
-export async function measureObserved(bench: Bench, generator: LoadGenerator, pace: Pace): Promise<ObservedResult> {
+export async function measureObserved(bench: Bench, generator: LoadGenerator, pace: Pace): Promise<Figure[]> {
   const microseconds = countingMicroseconds();
   bench.progress(`counting costs ${microseconds.toFixed(2)} µs an order`);
   const without: number[] = [];
@@ -52,7 +45,15 @@ export async function measureObserved(bench: Bench, generator: LoadGenerator, pa
       bench.progress(`observed ${round}/${pace.rounds}, log ${logLevel}: ${Math.round(rate)} completed/s`);
     }
   }
-  return { microseconds, unobserved: median(without), observed: median(withAll) };
+  const unobserved = median(without);
+  return [
+    {
+      name: "countingShare",
+      value: (microseconds * unobserved) / 1e6,
+      detail: `${shown(microseconds, 2)} µs at ${shown(unobserved, 0)} completed/s`,
+    },
+    ratio("ratioObserved", withAll, without),
+  ];
 }
 
 /** Scrapes each second and reads all events, until it is stopped. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LoadGenerator } from "./load.ts";
+import { type LoadGenerator, connections as usualConnections } from "./load.ts";
 import { drained, type Server } from "./server.ts";
 
 /** What one load window on one server gave. */
@@ -8,9 +8,20 @@ export interface Window {
   readonly acceptedPerSecond: number;
   /** Orders that were accepted and not final when the window ended. */
   readonly unfinished: number;
+  /** Requests that the server refused since it was overloaded. */
+  readonly overloaded: number;
   readonly p99Milliseconds: number;
-  /** Why the window does not count, if it does not. */
+  /** Why the window does not count on any server, if it does not. */
   readonly fault: string | undefined;
+}
+
+export interface WindowOptions {
+  /** 0 for a server that is warm. */
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  readonly connections?: number;
+  /** Whether the window waits for all orders to end, before and after. Default true. */
+  readonly drain?: boolean;
 }
 
 const settleMilliseconds = 300;
@@ -23,30 +34,34 @@ const settleMilliseconds = 300;
 export async function loadWindow(
   server: Server,
   generator: LoadGenerator,
-  { warmUpSeconds, seconds, drain = true }: { warmUpSeconds: number; seconds: number; drain?: boolean },
+  { warmUpSeconds, seconds, connections = usualConnections, drain = true }: WindowOptions,
 ): Promise<Window> {
   const openAtFirst = await server.open();
-  await generator.run(server.url, warmUpSeconds);
+  if (warmUpSeconds > 0) await generator.run(server.url, { seconds: warmUpSeconds, connections });
   if (drain) await drained(server, openAtFirst);
   await sleep(settleMilliseconds);
   const openBefore = await server.open();
-  const load = await generator.run(server.url, seconds);
+  const load = await generator.run(server.url, { seconds, connections });
   const openAfter = await server.open();
   if (drain) await drained(server, openAtFirst);
 
-  const unfinished = Math.max(0, openAfter - openBefore);
-  const acceptedPerSecond = load.accepted / load.seconds;
   return {
     completedPerSecond: (load.accepted - (openAfter - openBefore)) / load.seconds,
-    acceptedPerSecond,
-    unfinished,
+    acceptedPerSecond: load.accepted / load.seconds,
+    unfinished: Math.max(0, openAfter - openBefore),
+    overloaded: load.overloaded,
     p99Milliseconds: load.p99Milliseconds,
-    fault: faultOf(load.refused, unfinished, acceptedPerSecond),
+    fault: load.broken > 0 ? `${load.broken} requests were refused or broke` : undefined,
   };
 }
 
-function faultOf(refused: number, unfinished: number, acceptedPerSecond: number): string | undefined {
-  if (refused > 0) return `${refused} requests were refused or broke`;
-  if (unfinished > acceptedPerSecond) return `${unfinished} unfinished is more than one second's intake`;
-  return undefined;
+/** Gives why a window does not count of a server that must keep up with its intake, if it does not. */
+export function faultOf(window: Window): string | undefined {
+  if (window.fault !== undefined || unfinishedSeconds(window) <= 1) return window.fault;
+  return `${window.unfinished} unfinished is more than one second's intake`;
+}
+
+/** Gives how many seconds of intake the orders are that were unfinished when the window ended. */
+export function unfinishedSeconds({ unfinished, acceptedPerSecond }: Window): number {
+  return unfinished === 0 ? 0 : unfinished / acceptedPerSecond;
 }

@@ -1,13 +1,20 @@
-import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { startCauce } from "../cauce.ts";
 import { type Bench, freePort, repository } from "./bench.ts";
+import { type Checkout, here } from "./checkout.ts";
+import { isInstalled } from "./children.ts";
 import { getJson, openClient } from "./client.ts";
+import { connections } from "./load.ts";
 import { ready, type Server } from "./server.ts";
 
+/** A bare front, this checkout, BullMQ, and another checkout. */
+export type RowLetter = "a" | "b" | "c" | "d";
+
 export interface Row {
-  readonly letter: "a" | "b" | "c";
+  readonly letter: RowLetter;
   readonly name: string;
+  /** The numbers of connections at which the row is measured. */
+  readonly connections: readonly number[];
   /** Whether the server stores and processes the orders that it takes in. */
   readonly processes: boolean;
   /** Why the row cannot run on this machine. */
@@ -15,25 +22,33 @@ export interface Row {
   start(directory: string): Promise<Server>;
 }
 
-export function rowsOf(bench: Bench): Row[] {
+const cauceConnections = [connections, 256, 1_024];
+
+/** Gives the rows in the order in which they run. `base` is the checkout to measure beside this one. */
+export function rowsOf(bench: Bench, base: Checkout | undefined): Row[] {
+  const cauce = (letter: RowLetter, checkout: Checkout): Row => ({
+    letter,
+    name: checkout.name,
+    connections: cauceConnections,
+    processes: true,
+    missing: undefined,
+    start: (directory) => startCauce(bench, { directory, checkout }),
+  });
   return [
     {
       letter: "a",
       name: "bare front (stores nothing)",
+      connections: [connections],
       processes: false,
       missing: undefined,
       start: () => startBareFront(bench),
     },
-    {
-      letter: "b",
-      name: "Cauce",
-      processes: true,
-      missing: undefined,
-      start: (directory) => startCauce(bench, { directory }),
-    },
+    cauce("b", here),
+    ...(base === undefined ? [] : [cauce("d", base)]),
     {
       letter: "c",
       name: "BullMQ on Redis (appendfsync always)",
+      connections: [connections],
       processes: true,
       missing: isInstalled("redis-server")
         ? undefined
@@ -43,12 +58,10 @@ export function rowsOf(bench: Bench): Row[] {
   ];
 }
 
-export function isInstalled(command: string): boolean {
-  return spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined;
-}
+type Env = Readonly<Record<string, string>>;
 
-async function startBareFront(bench: Bench): Promise<Server> {
-  const { child, url, startMilliseconds } = await startScript(bench, "bareFront.ts", []);
+export async function startBareFront(bench: Bench, env: Env = {}): Promise<Server> {
+  const { child, url, startMilliseconds } = await startScript(bench, "bareFront.ts", [], env);
   const client = openClient(url);
   return {
     url,
@@ -87,11 +100,12 @@ async function startBullmq(bench: Bench, directory: string): Promise<Server> {
   };
 }
 
-async function startScript(bench: Bench, script: string, args: readonly string[]) {
+async function startScript(bench: Bench, script: string, args: readonly string[], env: Env = {}) {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const spawnedAt = performance.now();
   const path = join(repository, "bench", script);
-  const child = await bench.children.start(process.execPath, ["--conditions=source", path, String(port), ...args]);
+  const words = ["--conditions=source", path, String(port), ...args];
+  const child = await bench.children.start(process.execPath, words, { env });
   return { child, url, startMilliseconds: await ready(child, url, spawnedAt) };
 }

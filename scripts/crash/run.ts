@@ -80,8 +80,10 @@ async function killAndJudge(directory: string, keeper: Keeper, options: CrashOpt
   keeper.start(server);
   await load.more(lastAcknowledgements);
   await load.stop();
+  progress("sending every acknowledged order with a key once more");
   await load.repeat();
   const { url } = await keeper.address();
+  progress("waiting for every order to end");
   const unfinished = await finished(url);
   const { acknowledgements } = load;
   progress(`asking for what was acknowledged with ${acknowledgements.length} answers`);

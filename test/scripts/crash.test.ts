@@ -28,6 +28,7 @@ describe("npm run crash", { concurrency: 2 }, () => {
       const { stdout, stderr, code } = await runScript(t, ["--kills", "3", "--delivery", delivery, "--json"]);
       const said = `${stderr}${stdout}`;
       const last = String(stdout.trimEnd().split("\n").at(-1));
+      assert.match(stdout, /^3 kills: \d+ orders acknowledged, 0 lost, 0 applied twice$/m, said);
       assert.match(last, /^\{"kills":3,"acknowledged":\d+,"lost":0,"appliedTwice":0,"handlerRepeats":\d+\}$/, said);
       // Each kill, except those during a start, comes after acknowledgements, and more follow the last kill.
       assert.ok((JSON.parse(last) as { acknowledged: number }).acknowledged >= 40, said);
