@@ -27,6 +27,9 @@ interface Remains {
   readonly bytes: readonly (readonly [name: string, bytes: Uint8Array])[];
 }
 
+/** Stands for a status that cannot be read. No status has this name. */
+export const unreadableStatus = "?";
+
 /** Makes the order that a store gives in the place of one that it cannot read. */
 export function unreadableOrder(remains: Remains): StoredOrder {
   const { id, status, kind, visit, version, attempts, group, createdAt, expiresAt, isFailed } = remains;
@@ -34,7 +37,7 @@ export function unreadableOrder(remains: Remains): StoredOrder {
   const unreadable = describe(remains);
   return {
     id,
-    status: status ?? "?",
+    status: status ?? unreadableStatus,
     kind: kind ?? "handled",
     visit: visit ?? 0,
     version: version ?? 0,

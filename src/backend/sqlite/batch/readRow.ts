@@ -6,7 +6,7 @@ import { jsonOf } from "../../../core/cursor.ts";
 import type { Actor, Entry, Failure, StatusKind, StoredOrder, Visit } from "../../../core/order.ts";
 import { namePattern } from "../../../core/workflow.ts";
 import { seqOf, standInIdOf } from "../../newOrder.ts";
-import { isFailure, isSoundNumber, unreadableOrder } from "../../unreadable.ts";
+import { isFailure, isSoundNumber, unreadableOrder, unreadableStatus } from "../../unreadable.ts";
 import { detached } from "./codec.ts";
 import {
   type QueuedRow,
@@ -88,9 +88,9 @@ export function numberIn(cell: Cell): number {
   return isSoundNumber(cell) ? cell : 0;
 }
 
-/** A text that a column should hold; `?` where the column holds something else. */
-export function textIn(cell: Cell): string {
-  return typeof cell === "string" ? cell : "?";
+/** The status in a column, or what stands for one. */
+export function statusIn(cell: Cell): string {
+  return typeof cell === "string" && namePattern.test(cell) ? cell : unreadableStatus;
 }
 
 /**

@@ -7,7 +7,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Decoder } from "../batch/codec.ts";
 import { op } from "../batch/protocol.ts";
-import { numberIn, textIn } from "../batch/readRow.ts";
+import { numberIn, statusIn } from "../batch/readRow.ts";
 import { type QueuedRow, queued, type ReadRow, read, selected, withData } from "../batch/row.ts";
 import { bucket, kindNumber, query, queueState } from "../schema.ts";
 import {
@@ -207,7 +207,7 @@ function leaseCrashSuspect(writer: QueueWriter): void {
   crashSuspects.mayBe = false;
   for (const row of writer.statements.crashSuspects.iterate()) {
     crashSuspects.mayBe = true;
-    const queue = queueOf(writer, textIn(row[queued.at.status]));
+    const queue = queueOf(writer, statusIn(row[queued.at.status]));
     if (!isAsked(queue)) continue;
     crashSuspects.onTrial = { seq: row[queued.at.seq], at: now };
     crashSuspects.blockOthers = true;

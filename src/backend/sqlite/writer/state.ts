@@ -2,7 +2,7 @@
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
 import { createEncoder } from "../batch/codec.ts";
 import { type BatchResult, unreadable } from "../batch/protocol.ts";
-import { numberIn, textIn, unsoundOrder } from "../batch/readRow.ts";
+import { numberIn, statusIn, unsoundOrder } from "../batch/readRow.ts";
 import { bytesBySeq, columnSet, encodeStored, type QueuedRow, type ReadRow, type RowOf, read } from "../batch/row.ts";
 import { blockSize, query, queueState } from "../schema.ts";
 import { createSlotMap } from "../slotMap.ts";
@@ -64,7 +64,7 @@ export type CurrentRow = RowOf<typeof current>;
 
 export function queuedOf(writer: State, row: CurrentRow): Queued {
   const { [at.seq]: seq, [at.lane]: group } = row;
-  const queue = queueOf(writer, textIn(row[at.status]));
+  const queue = queueOf(writer, statusIn(row[at.status]));
   const [visit, version] = [numberIn(row[at.visit]), numberIn(row[at.version])];
   return { seq, queue, group, visit, position: numberIn(row[at.position]), version };
 }

@@ -1,11 +1,12 @@
 /** Lets go of orders whose rows cannot be read: they are counted as failed, and their rows stay as they are. */
 import type { DatabaseSync } from "node:sqlite";
+import { unreadableStatus } from "../../unreadable.ts";
 import type { Decoder } from "../batch/codec.ts";
 import type { Unsuccessful } from "../batch/protocol.ts";
 import { isRowOf, numberIn, orderOfRead } from "../batch/readRow.ts";
 import { kindNumber } from "../schema.ts";
 import { type CommitWriter, leave } from "./commit.ts";
-import { bucketOf, surfaceNext } from "./queue.ts";
+import { bucketOf, endLease, surfaceNext } from "./queue.ts";
 import { type CurrentRow, count, current, type Queued, queuedOf, type Writer } from "./state.ts";
 
 const { at } = current;
@@ -30,7 +31,10 @@ export function isUnreadable({ statements }: UnreadableWriter, seq: number): boo
 /** Takes an order out of its queue, or out of the orders that wait or have failed. Its group goes on after that. */
 export function leaveQueue(writer: UnreadableWriter, row: CurrentRow): Queued {
   const order = queuedOf(writer, row);
-  leave(writer, { order, lease: writer.leases.get(order.seq), row });
+  const lease = writer.leases.get(order.seq);
+  // Where the status cannot be read, the order was counted under another one.
+  if (order.queue.status !== unreadableStatus || row[at.fingerprint] !== null) leave(writer, { order, lease, row });
+  else if (lease !== undefined) endLease(writer, lease);
   return order;
 }
 
