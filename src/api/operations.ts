@@ -179,7 +179,8 @@ const stored = operation<{ id: string }, Whereabouts & { readonly id: string; re
 
 const remove = operation<{ id: string }, undefined>("remove", wire.remove, {
   summary: "Erase an order",
-  description: "For erasure requests. Only orders in a final status are removed.",
+  description:
+    "For erasure requests. Only orders in a final status are removed, and orders that cannot be read (`order_unreadable`).",
   answers: { 204: "The order is gone." },
   shown: undefined,
   errors: ["order_not_found", "order_not_final", ...unwritable],
@@ -218,6 +219,7 @@ const transition = operation<z.output<ReturnType<typeof transitionInput>> & { id
       "order_not_found",
       "transition_not_allowed",
       "being_handled",
+      "order_unreadable",
       "stale",
       "idempotency_conflict",
       "invalid_results",
@@ -250,6 +252,7 @@ const retry = operation<{ id: string }, StoredOrder>("retry", wire.retry, {
     "not_failed",
     "stale",
     "transition_not_allowed",
+    "order_unreadable",
     ...unwritable,
   ],
   command: {

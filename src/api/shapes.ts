@@ -111,7 +111,9 @@ export function orderShape(workflow: string, statuses: readonly string[], data: 
     visit: count().describe("How many transitions the order has made."),
     version: count().describe("Counts every committed change of the order."),
     attempts: count().describe("Attempts used in this visit."),
-    data,
+    data: z
+      .union([data, z.null()])
+      .describe("Null only where the order cannot be read: its failure has the code `order_unreadable`."),
     results,
     group: z.string().nullable().describe("Orders of one group keep their order in FIFO delivery."),
     createdAt: time(),

@@ -95,6 +95,12 @@ export function firstSeqOf(milliseconds: number): number {
   return Math.max(0, (Math.floor(milliseconds) - epochMilliseconds) * perMillisecond);
 }
 
+/** Makes an id of this key for an order whose own id cannot be read: `seqOf` gives the key again. */
+export function standInIdOf(seq: number): string {
+  const time = (epochMilliseconds + Math.floor(seq / perMillisecond)).toString(16).padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-${(0x7000 + (seq % perMillisecond)).toString(16)}-8000-000000000000`;
+}
+
 const idPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Reads the key from an id; undefined for a string that is no id of this backend. */

@@ -7,7 +7,12 @@ import type { Change } from "../core/decide.ts";
 import type { Filter } from "../core/filter.ts";
 import type { Actor, StatusKind, StoredOrder } from "../core/order.ts";
 
-/** A store with queues. Once the backend is closed, every call but `close` rejects with `closed`. */
+/**
+ * A store with queues. Once the backend is closed, every call but `close` rejects with `closed`.
+ *
+ * An order that the store holds and cannot read stops no other. `get`, `list` and `sweep` give it with `unreadable`, its
+ * queue delivers it, and `commit` marks it failed.
+ */
 export interface Backend {
   /** What this backend can hold. A workflow that asks for more is refused when it is opened; nothing is clamped. */
   readonly limits: Limits;
@@ -40,6 +45,9 @@ export interface Backend {
    * delivery ends in the same step, and the caller settles nothing. The delivery is off the queue; where the change says
    * `again`, it comes again at the order's `notBefore`; where the change says `keep`, it stays leased. Any other delivery
    * of `before` that this backend has leased ends in the same way. A change that is `stale` leaves every delivery alone.
+   *
+   * A change whose `after` is `unreadable` only marks the order failed, with its failure, and ends its delivery. What is
+   * stored of the order stays as it is, its version included. `stale`: the order can be read now, is final, or is marked.
    */
   commit(change: Change, delivery?: Delivery): Promise<"committed" | "stale">;
 
@@ -60,7 +68,7 @@ export interface Backend {
 
   /**
    * Looks through up to `limit` orders that should have moved, the oldest first. Queues the deliveries that were lost,
-   * and gives the waits that expired, for the caller to move. Harmless when repeated. An order whose delivery cannot be
+   * and gives the waits that expired, for the caller to move, with the orders due that cannot be read. Harmless when repeated. An order whose delivery cannot be
    * queued keeps no other order waiting. Rejects with `invalid_cursor`.
    */
   sweep(query: { limit: number; cursor?: string | undefined }): Promise<Swept>;
@@ -76,7 +84,7 @@ export interface Backend {
 
   /**
    * Erases final orders, each with its data, history and idempotency key in one atomic step.
-   * By `id`: one order. An order that is not final is left as it is, and the answer is `not_final`. Where there is no such
+   * By `id`: one order. An order that is neither final nor unreadable is left as it is, and the answer is `not_final`. Where there is no such
    * order, 0 are removed.
    * By `before`: the orders whose last change lies before that time, the oldest first. One call looks at about `limit`
    * orders, so that no other call waits long. Go on with `nextCursor` until it is null. Rejects with `store_full`, `store_unavailable`, `closed` or `invalid_cursor`.

@@ -97,8 +97,12 @@ export function markFailed(
   context: DecideContext,
   used: StoredOrder = withError(before, message),
 ): Decision {
-  const failure: Failure = { code, message: cutError(message), fingerprint: fingerprintOf(message), at: context.now };
+  const failure = failureOf(code, message, context.now);
   return changed(before, { ...used, attempting: false, notBefore: null, expiresAt: null, failure }, "end", context);
+}
+
+export function failureOf(code: string, message: string, at: number): Failure {
+  return { code, message: cutError(message), fingerprint: fingerprintOf(message), at };
 }
 
 /** Makes a change within the visit. */

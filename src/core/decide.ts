@@ -5,6 +5,7 @@ import {
   type Decision,
   describeFaults,
   expiryOf,
+  failureOf,
   markFailed,
   mergeResults,
   transition,
@@ -52,10 +53,13 @@ export type Outcome =
   /** An operator wants a failed order started again. */
   | { readonly kind: "retried" }
   /** Its status is not in the workflow. */
-  | { readonly kind: "unknown" };
+  | { readonly kind: "unknown" }
+  /** The store found that it cannot read the order. */
+  | { readonly kind: "unreadable" };
 
 /** Decides what an outcome changes in an order. Pure: the same arguments give the same decision. */
 export function decide(order: StoredOrder, outcome: Outcome, context: DecideContext): Decision {
+  if (order.unreadable !== undefined) return unreadable(order, order.unreadable, outcome, context);
   const status = statusOf(context.workflow, order.status);
   switch (outcome.kind) {
     case "moved":
@@ -72,7 +76,21 @@ export function decide(order: StoredOrder, outcome: Outcome, context: DecideCont
       return retried(order, status, context);
     case "unknown":
       return unknown(order, context);
+    case "unreadable":
+      return { refused: "stale", message: "the order can be read" };
   }
+}
+
+/**
+ * Marks an order failed that the store cannot read, whatever happened to it: of such an order nothing else is written. A
+ * final order needs no mark, since nothing waits for it.
+ */
+function unreadable(order: StoredOrder, message: string, { kind }: Outcome, context: DecideContext): Decision {
+  if (kind === "requested" || kind === "retried") return { refused: "order_unreadable", message };
+  if (order.failure !== null || order.kind === "final")
+    return { refused: "stale", message: "the order is marked already" };
+  const failure = failureOf("order_unreadable", message, context.now);
+  return { change: { before: order, after: { ...order, failure }, ended: null, delivery: "end" } };
 }
 
 function moved(

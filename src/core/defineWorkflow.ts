@@ -2,7 +2,7 @@ import * as z from "zod";
 import { CauceError, delaySecondsMax } from "./errors.ts";
 import { workflowMark } from "./marks.ts";
 import { messageOf } from "./reasons.ts";
-import type { StatusDefinition, Statuses, Workflow, WorkflowOptions } from "./workflow.ts";
+import { namePattern, type StatusDefinition, type Statuses, type Workflow, type WorkflowOptions } from "./workflow.ts";
 
 /**
  * Checks a workflow and returns it. Throws `workflow_invalid` (naming the status and the fix) or
@@ -27,7 +27,6 @@ export function defineWorkflow<
   });
 }
 
-const namePattern = /^[a-z][A-Za-z0-9]{0,39}$/;
 /** The first segments of the server's own routes: no workflow has one of these as its name. */
 export const reservedNames: ReadonlySet<string> = new Set([
   "healthz",

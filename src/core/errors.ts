@@ -69,6 +69,7 @@ export const errorCodes = {
   attempt_timed_out: "The handler did not end within `timeoutSeconds`.",
   worker_lost: "The process that ran the handler ended before the handler did.",
   unknown_status: "The order stands in a status that the definition does not know.",
+  order_unreadable: "The store holds the order in a form that cannot be read; the message says where and what.",
   visits_exceeded: "The order made more transitions than `visitsMax` allows.",
   // The store
   limit_exceeded: "The backend cannot hold what was asked of it; the message names the limit.",

@@ -101,6 +101,11 @@ export interface StoredOrder {
   readonly pastOmitted: number;
   /** What `writeExtras` gave; null where there is none. A store keeps the text and never looks into it. */
   readonly extrasJson: string | null;
+  /**
+   * Why the store cannot read the order; left out for every other order. `id` is the order's. The other fields hold what
+   * can be read, and `dataJson`, `resultsJson`, `entry` and `past` nothing of the order.
+   */
+  readonly unreadable?: string;
 }
 
 /** Gives the current visit. */
@@ -135,6 +140,7 @@ export interface Order<Data = unknown, Results = Record<string, unknown>, Status
   readonly visit: number;
   readonly version: number;
   readonly attempts: number;
+  /** Null where the failure's code is `order_unreadable`, whatever the schema says. */
   readonly data: Data;
   readonly results: Results;
   readonly group: string | null;

@@ -3,6 +3,9 @@ import { defaultRetry, type Fault, type RetryPolicy } from "./errors.ts";
 import { isMarked, workflowMark } from "./marks.ts";
 import type { StatusKind } from "./order.ts";
 
+/** The names that workflows and statuses may have. */
+export const namePattern = /^[a-z][A-Za-z0-9]{0,39}$/;
+
 /** A status whose handler moves the order on. */
 export interface HandledStatus<Name extends string = string> {
   /** The statuses that may follow; at least one. */

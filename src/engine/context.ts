@@ -33,9 +33,15 @@ export function decideContext({ workflow, backend, clock, random }: EngineContex
 }
 
 /** Commits a change that no attempt made. */
-export async function commitChange({ backend, observer }: EngineContext, change: Change) {
+export async function commitChange({ backend, observer, log }: EngineContext, change: Change) {
   const committed = await backend.commit(change);
-  if (committed === "committed") observer.changed(change, undefined);
+  if (committed === "committed") {
+    observer.changed(change, undefined);
+    const { id, status, failure, unreadable } = change.after;
+    if (unreadable !== undefined) {
+      log.error({ orderId: id, status, code: failure?.code, error: unreadable }, "order failed");
+    }
+  }
   return committed;
 }
 
@@ -43,6 +49,24 @@ export async function commitChange({ backend, observer }: EngineContext, change:
 export async function applyOutcome(context: EngineContext, order: StoredOrder, outcome: Outcome): Promise<void> {
   const decision = decide(order, outcome, decideContext(context, context.actor));
   if ("change" in decision) await commitChange(context, decision.change);
+}
+
+/**
+ * Marks those of the orders failed that a read found unreadable. The read goes on where the store refuses that, and
+ * the next read tries again.
+ */
+export async function markUnreadable(context: EngineContext, orders: readonly StoredOrder[]): Promise<void> {
+  for (const order of orders) {
+    if (order.unreadable === undefined) continue;
+    try {
+      await applyOutcome(context, order, { kind: "unreadable" });
+    } catch (error) {
+      context.log.warn(
+        { orderId: order.id, error: String(error) },
+        "unreadable order not marked failed; the next read tries again",
+      );
+    }
+  }
 }
 
 /** What an observer and the log learn of an attempt, beside its change. */

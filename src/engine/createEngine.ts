@@ -4,7 +4,7 @@ import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, retryOf, statusesOf } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
-import { type EngineContext, noObserver, type Observer, withExpiries } from "./context.ts";
+import { type EngineContext, markUnreadable, noObserver, type Observer, withExpiries } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { createMaintenance, type Maintenance } from "./maintenance/maintenance.ts";
@@ -60,9 +60,17 @@ export function createEngine(options: EngineOptions): Engine {
     workflow,
     takesWrites,
     place: createPlace(context),
-    get: backend.get,
+    async get(id) {
+      const order = await backend.get(id);
+      if (order?.unreadable !== undefined) await markUnreadable(context, [order]);
+      return order;
+    },
     where: options.backend.where,
-    list: backend.list,
+    async list(query) {
+      const page = await backend.list(query);
+      await markUnreadable(context, page.items);
+      return page;
+    },
     failures: async () => (await backend.counts({ failures: true })).failures,
     ...createOperatorActions(context),
     ...createQueues(context),

@@ -51,6 +51,7 @@ export interface Engine extends Maintained {
     data: unknown,
     call?: Partial<Call>,
   ): Promise<{ readonly placed: boolean; readonly order: StoredOrder } | Refusal>;
+  /** Reads an order, and marks it failed where it cannot be read. As `list` does. */
   get(id: string): Promise<StoredOrder | undefined>;
   /** Where the store keeps the order of an id. */
   where(id: string): Whereabouts;
@@ -58,21 +59,24 @@ export interface Engine extends Maintained {
   /**
    * Moves a waiting or failed order. `moved` is false for a repeat of a request with the same idempotency key.
    * Refuses with `order_not_found`, `transition_not_allowed`, `being_handled`, `stale`, `invalid_results`,
-   * `idempotency_conflict`.
+   * `idempotency_conflict`, `order_unreadable`.
    */
   transition(
     id: string,
     request: Transition<AnyWorkflow>,
     call?: Partial<Call>,
   ): Promise<{ readonly moved: boolean; readonly order: StoredOrder } | Refusal>;
-  /** Starts one failed order again. Refuses with `order_not_found`, `not_failed`, `transition_not_allowed`, `stale`. */
+  /**
+   * Starts one failed order again. Refuses with `order_not_found`, `not_failed`, `transition_not_allowed`, `stale`,
+   * `order_unreadable`.
+   */
   retry(id: string, call?: Partial<Call>): Promise<{ readonly order: StoredOrder } | Refusal>;
   /** Starts failed orders again, at most `limit` a call. Go on with `nextCursor`. Rejects with `invalid_cursor`. */
   retryMany(
     filter: FailedFilter<AnyWorkflow>,
     call?: Partial<Call>,
   ): Promise<{ readonly retried: number; readonly nextCursor: string | null }>;
-  /** Erases a final order, and resolves to undefined then. Refuses with `order_not_found`, `order_not_final`. */
+  /** Erases a final order, or one that cannot be read, and resolves to undefined then. Refuses with `order_not_found`, `order_not_final`. */
   remove(id: string, call?: Partial<Call>): Promise<Refusal | undefined>;
   failures(): Promise<FailureGroup[]>;
   /**

@@ -7,7 +7,7 @@ import { describeJsonFault, jsonFault } from "../core/json.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
 import { messageOf } from "../core/reasons.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
-import { commitChange, decideContext, type EngineContext } from "./context.ts";
+import { commitChange, decideContext, type EngineContext, markUnreadable } from "./context.ts";
 import type { Call, Engine, Refusal, Transition } from "./engine.ts";
 import { keyOf, type RequestKey } from "./place.ts";
 
@@ -28,6 +28,7 @@ export function createOperatorActions(
     for (let tries = 0; tries < triesWhenStale; tries++) {
       const order = await backend.get(id);
       if (order === undefined) return orderNotFound(id, workflow.name);
+      await markUnreadable(context, [order]);
       const outcome = outcomeOf(order);
       if (outcome === "repeated") return { moved: false, order };
       if ("refused" in outcome) return outcome;

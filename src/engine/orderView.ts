@@ -1,3 +1,4 @@
+import { failureOf as failureOfMessage } from "../core/change.ts";
 import { type ShownExtraFields, type ShownExtras, showExtras, shownExtraFields } from "../core/extras.ts";
 import {
   type Actor,
@@ -27,12 +28,20 @@ function entryOf(visit: Visit): HistoryEntry {
   };
 }
 
-function failureOf(failure: Failure | null): Order["failure"] {
-  return failure === null ? null : { ...failure, at: iso(failure.at) };
+function failureOf({ failure, unreadable, updatedAt }: StoredOrder): Order["failure"] {
+  // An order may have failed before it became unreadable, and a final one is never marked.
+  const shown = unreadable === undefined ? failure : unreadableFailure(failure, unreadable, updatedAt);
+  return shown === null ? null : { ...shown, at: iso(shown.at) };
+}
+
+function unreadableFailure(failure: Failure | null, message: string, updatedAt: number): Failure {
+  const own = failureOfMessage("order_unreadable", message, failure?.at ?? updatedAt);
+  return failure === null ? own : { ...own, fingerprint: failure.fingerprint };
 }
 
 /** Shows the visits, the current one last. */
 function historyOf(order: StoredOrder): HistoryEntry[] {
+  if (order.unreadable !== undefined) return [];
   return [...order.past.map(entryOf), entryOf(currentVisit(order))];
 }
 
@@ -54,7 +63,7 @@ export function orderOf(order: StoredOrder, workflow: string, fields: ShownExtra
     updatedAt: iso(order.updatedAt),
     notBefore: isoOrNull(order.notBefore),
     expiresAt: isoOrNull(order.expiresAt),
-    failure: failureOf(order.failure),
+    failure: failureOf(order),
     history: historyOf(order),
     historyOmitted: order.pastOmitted,
     ...showExtras(order.extrasJson, fields),
@@ -80,6 +89,7 @@ export function createOrderJson(
     milliseconds === null ? "null" : `"${time(milliseconds)}"`;
 
   return (order) => {
+    if (order.unreadable !== undefined) return JSON.stringify(orderOf(order, workflow, fields));
     let past = "";
     for (const visit of order.past) past += `${visitJson(visit)},`;
     const current = visitJson(currentVisit(order));
@@ -88,7 +98,7 @@ export function createOrderJson(
       `"version":${order.version},"attempts":${order.attempts},"data":${order.dataJson},"results":${order.resultsJson},` +
       `"group":${json(order.group)},"createdAt":"${time(order.createdAt)}",` +
       `"updatedAt":"${time(order.updatedAt)}","notBefore":${timeJson(order.notBefore)},"expiresAt":${timeJson(order.expiresAt)},` +
-      `"failure":${json(failureOf(order.failure))},` +
+      `"failure":${json(failureOf(order))},` +
       `"history":[${past}${current}],"historyOmitted":${order.pastOmitted}` +
       (areShown ? `,${JSON.stringify(showExtras(order.extrasJson, fields)).slice(1)}` : "}")
     );
@@ -189,7 +199,7 @@ class HandlerOrder implements Omit<Order, keyof ShownExtras> {
     return null;
   }
   get failure(): Order["failure"] {
-    return failureOf(this.#stored.failure);
+    return failureOf(this.#stored);
   }
 
   /** Gives the whole order, for `JSON.stringify`. */

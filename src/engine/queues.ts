@@ -57,7 +57,7 @@ export function refuseStranded(
   const fixes = new Set<string>();
   for (const depth of depths) {
     const live = depth.waiting + depth.inFlight + depth.delayed;
-    if (live === 0) continue;
+    if (live <= 0) continue;
     const status = statusOf(workflow, depth.status);
     const count = `${live}${depth.atLeast ? " or more" : ""} ${live === 1 ? "order stands" : "orders stand"}`;
     if (status === undefined) {

@@ -26,6 +26,7 @@ export interface StatusContext extends EngineContext {
  * outcome. A handler that answers without a promise has its outcome at once.
  */
 export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Promise<Outcome> {
+  if (order.unreadable !== undefined) return { kind: "unreadable" };
   const { status, definition, clock } = own;
   const timeoutSeconds = timeoutSecondsOf(definition);
   const at = clock.now() + timeoutSeconds * 1_000;

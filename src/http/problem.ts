@@ -28,6 +28,7 @@ export const httpStatusOf = {
   being_handled: 409,
   stale: 409,
   order_not_final: 409,
+  order_unreadable: 409,
   not_failed: 409,
   invalid_results: 422,
   limit_exceeded: 422,

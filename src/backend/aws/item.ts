@@ -2,6 +2,7 @@ import { hash, randomBytes } from "node:crypto";
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import type { Actor, Entry, Failure, StatusKind, StoredOrder, Visit } from "../../core/order.ts";
 import type { NewOrder } from "../port.ts";
+import { isSoundNumber, unreadableStatus } from "../unreadable.ts";
 
 export type Item = Record<string, AttributeValue>;
 
@@ -85,7 +86,12 @@ export interface Seen {
 }
 
 const kinds: Readonly<Record<StatusKind, string>> = { handled: "h", waiting: "w", final: "f" };
-const kindOf: Readonly<Record<string, StatusKind>> = { h: "handled", w: "waiting", f: "final" };
+const kindsByLetter: Readonly<Record<string, StatusKind>> = { h: "handled", w: "waiting", f: "final" };
+
+/** Decodes a kind; undefined for a text that is none. */
+export function kindOf(letter: string | null): StatusKind | undefined {
+  return letter !== null && Object.hasOwn(kindsByLetter, letter) ? kindsByLetter[letter] : undefined;
+}
 
 const a = attributes;
 
@@ -181,7 +187,7 @@ export function largeFieldNames(
 }
 
 /** The texts of an order's large fields; undefined for a field that stands in the order's own item. */
-interface LargeFields {
+export interface LargeFields {
   readonly data?: string | undefined;
   readonly results?: string | undefined;
   readonly extras?: string | undefined;
@@ -207,7 +213,10 @@ export function decodeOrder(item: Item, large: LargeFields): StoredOrder {
   };
 }
 
-/** An entry of the index, by which lists, the sweep and the counts find orders. */
+/**
+ * An entry of the index, by which lists, the sweep and the counts find orders. Where an attribute cannot be read, its
+ * field has a value that stands for none.
+ */
 export interface IndexEntry extends Pick<StoredOrder, "id" | "status" | "kind" | "visit" | "updatedAt" | "notBefore"> {
   readonly sort: string;
   readonly due: number | null;
@@ -218,7 +227,7 @@ export function decodeIndexEntry(item: Item): IndexEntry {
   return {
     ...indexedOf(item),
     sort: textOf(item, "so") as string,
-    due: numberOf(item, a.due),
+    due: soundNumberOf(item, a.due),
     failure: failureOf(item),
   };
 }
@@ -227,20 +236,19 @@ export function decodeIndexEntry(item: Item): IndexEntry {
 function indexedOf(item: Item) {
   return {
     id: textOf(item, "id") as string,
-    status: textOf(item, a.status) as string,
-    kind: kindOf[textOf(item, a.kind) as string] as StatusKind,
-    visit: numberOf(item, a.visit) as number,
-    updatedAt: numberOf(item, a.updatedAt) as number,
-    notBefore: numberOf(item, a.notBefore),
+    status: textOf(item, a.status) ?? unreadableStatus,
+    kind: kindOf(textOf(item, a.kind)) ?? "handled",
+    visit: soundNumberOf(item, a.visit) ?? 0,
+    updatedAt: soundNumberOf(item, a.updatedAt) ?? 0,
+    notBefore: soundNumberOf(item, a.notBefore),
   };
 }
 
 /** Reads what the index, too, holds of a failure. */
 function failureOf(item: Item): Omit<Failure, "code"> | null {
-  const at = numberOf(item, a.failureAt);
-  if (at === null) return null;
-  const fingerprint = textOf(item, a.failureFingerprint) as string;
-  return { message: textOf(item, a.failureMessage) as string, fingerprint, at };
+  if (item[a.failureAt] === undefined) return null;
+  const fingerprint = textOf(item, a.failureFingerprint) ?? "";
+  return { message: textOf(item, a.failureMessage) ?? "", fingerprint, at: soundNumberOf(item, a.failureAt) ?? 0 };
 }
 
 /** Draws the name of one write. */
@@ -257,13 +265,19 @@ export function numberOf(item: Item, name: string): number | null {
   return text === undefined ? null : Number(text);
 }
 
+/** A number that a date can hold; null for any other value. */
+export function soundNumberOf(item: Item, name: string): number | null {
+  const value = numberOf(item, name);
+  return isSoundNumber(value) ? value : null;
+}
+
 export function hexOf(item: Item, name: string): string | null {
   const bytes = item[name]?.B;
   return bytes === undefined ? null : Buffer.from(bytes).toString("hex");
 }
 
 /** The sort key of an order in the index: by the time of placing, then by id. It never changes. */
-function sortOf({ createdAt, id }: Pick<StoredOrder, "createdAt" | "id">): string {
+export function sortOf({ createdAt, id }: Pick<StoredOrder, "createdAt" | "id">): string {
   return `${sortBefore(createdAt)}${id}`;
 }
 

@@ -15,7 +15,6 @@ import { CauceError } from "../../core/errors.ts";
 import { exceedsBytes, type StoredOrder } from "../../core/order.ts";
 import {
   attributes as a,
-  decodeOrder,
   type Item,
   idPattern,
   largeFieldNames,
@@ -27,6 +26,7 @@ import {
   textOf,
   timeToLiveAttribute,
 } from "./item.ts";
+import { orderOfItem, unreadableItem } from "./readItem.ts";
 import { type ItemKey, orderKey, type TableContext } from "./table.ts";
 
 /** The part of the backend that large fields need. */
@@ -58,30 +58,56 @@ export async function readItem({ table }: Pick<Context, "table">, id: string): P
   return item?.[a.removed] === undefined ? item : undefined;
 }
 
-/** Reads an order with its large fields. Rejects with `store_unavailable` where the order changed during five reads. */
+/**
+ * Reads an order with its large fields. Rejects with `store_unavailable` where the order changed during five reads.
+ *
+ * A part that is gone may have been replaced since the item was read. Where the item still names the part when it is read
+ * again, the part is lost: a part is written before the item names it, and erased after the item names another or is gone.
+ */
 export async function readOrder(context: Pick<Context, "table">, id: string): Promise<StoredOrder | undefined> {
+  let gone: readonly string[] = [];
   for (let reads = 0; reads < readsMax; reads++) {
     const item = await readItem(context, id);
     if (item === undefined) return undefined;
-    const order = await orderOf(context, item);
-    if (order !== undefined) return order;
-    // Another write replaced a part between the two reads.
+    const lost = partNames.filter((name) => gone.includes(textOf(item, a[name]) ?? ""));
+    if (lost.length > 0)
+      return unreadableItem(
+        item,
+        lost.map((name) => a[name]),
+      );
+    const read = await readParts(context, item);
+    if ("order" in read) return read.order;
+    gone = read.gone;
   }
   throw new CauceError("store_unavailable", `order ${id} changed while it was read ${readsMax} times; try again`);
 }
 
 /** Reads what an order's item does not hold itself; undefined when a later write has replaced one of its parts. */
-export async function orderOf({ table }: Pick<Context, "table">, item: Item): Promise<StoredOrder | undefined> {
+export async function orderOf(context: Pick<Context, "table">, item: Item): Promise<StoredOrder | undefined> {
+  const read = await readParts(context, item);
+  return "order" in read ? read.order : undefined;
+}
+
+const partNames = ["dataPart", "resultsPart", "extrasPart"] as const;
+
+/** Reads the parts of an item: gives its order, or the names of the parts that are gone. */
+async function readParts(
+  { table }: Pick<Context, "table">,
+  item: Item,
+): Promise<{ readonly order: StoredOrder } | { readonly gone: readonly string[] }> {
   const id = textOf(item, "id") as string;
-  const { dataPart, resultsPart, extrasPart } = largeFieldNames(item);
+  const parts = partNames.map((name) => textOf(item, a[name]));
   const [data, results, extras] = await Promise.all(
-    [dataPart, resultsPart, extrasPart].map(async (part) => {
+    parts.map(async (part) => {
       // Undefined for a field in the order's own item, null for a part that is gone.
       return part === null ? undefined : textOf((await table.read({ id, part })) ?? {}, "te");
     }),
   );
-  if (data === null || results === null || extras === null) return undefined;
-  return decodeOrder(item, { data, results, extras });
+  if (data !== null && results !== null && extras !== null) {
+    return { order: orderOfItem(item, { data, results, extras }) };
+  }
+  const texts = [data, results, extras];
+  return { gone: parts.filter((part, index) => part !== null && texts[index] === null) as string[] };
 }
 
 /**

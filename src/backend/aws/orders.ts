@@ -20,6 +20,7 @@ import {
   type Seen,
   settingAll,
   sortBefore,
+  sortOf,
   sortPattern,
   textOf,
   uuidOf,
@@ -139,6 +140,7 @@ async function commit(context: AwsContext, change: Change, nonce: string): Promi
   const { clock, table, meta, topic } = context;
   const { before, after, delivery } = change;
   if (!idPattern.test(after.id)) return "stale";
+  if (after.unreadable !== undefined) return markUnreadable(context, after);
   if (after.kind === "final") await meta.noteFinal(after.status);
   const announced = delivery === "enter" ? await topic.expect() : undefined;
   try {
@@ -161,6 +163,49 @@ async function commit(context: AwsContext, change: Change, nonce: string): Promi
   if (delivery === "again") await putOffVisit(context, before, after.notBefore ?? clock.now());
   else if (delivery !== "keep") await consumeVisit(context, before);
   return "committed";
+}
+
+/**
+ * Marks an order failed whose item cannot be read, and sets no other attribute of it. `stale` where the item can be read
+ * now, has changed since it was read, or is marked.
+ */
+async function markUnreadable(context: AwsContext, { id, failure }: StoredOrder): Promise<"committed" | "stale"> {
+  const { table, meta } = context;
+  const item = await readItem(context, id);
+  const order = await readOrder(context, id);
+  if (item === undefined || failure === null || order?.unreadable === undefined || order.failure !== null)
+    return "stale";
+  const same = sameWrite(item);
+  const update = settingAll({
+    ix: { S: meta.partitionOf({ ...order, failure }) },
+    // Lists find an order by its sort key, which may be missing.
+    so: item.so ?? { S: sortOf(order) },
+    [a.failureFingerprint]: { S: failure.fingerprint },
+    [a.failureMessage]: { S: failure.message },
+    [a.failureAt]: { N: String(failure.at) },
+    [a.failureCode]: { S: failure.code },
+    ...{ [a.due]: undefined, [a.swept]: undefined, [a.sweptBy]: undefined },
+  });
+  const marked = await table.update(orderKey(id), {
+    ...update,
+    ConditionExpression: `${same.ConditionExpression} AND attribute_not_exists(#${a.failureAt})`,
+    ExpressionAttributeNames: { ...update.ExpressionAttributeNames, ...same.ExpressionAttributeNames },
+    ExpressionAttributeValues: { ...update.ExpressionAttributeValues, ...same.ExpressionAttributeValues },
+  });
+  // Where the answer was lost, the SDK has asked again, and found the mark.
+  if (marked === undefined && numberOf((await readItem(context, id)) ?? {}, a.failureAt) !== failure.at) return "stale";
+  await consumeVisit(context, order);
+  return "committed";
+}
+
+/** A condition that holds while the item is as its last write left it. Every write but marks names itself. */
+function sameWrite(item: Item) {
+  const nonce = item[a.nonce];
+  return {
+    ConditionExpression: nonce === undefined ? "attribute_not_exists(#no)" : "#no = :no",
+    ExpressionAttributeNames: { "#no": a.nonce },
+    ...(nonce === undefined ? {} : { ExpressionAttributeValues: { ":no": nonce } }),
+  };
 }
 
 function marksOf(context: TableContext, order: StoredOrder, nonce: string, seen: Seen | null, written: Written) {
@@ -217,7 +262,7 @@ export async function remove(
   const removed = await Promise.all(
     old.map(async ({ id }) => {
       const item = await readItem(context, id);
-      const isOld = item?.[a.kind]?.S === "f" && (numberOf(item, a.updatedAt) as number) < before;
+      const isOld = item?.[a.kind]?.S === "f" && (numberOf(item, a.updatedAt) ?? before) < before;
       return isOld && removeItem(context, item);
     }),
   );
@@ -230,14 +275,15 @@ async function removeOne(context: TableContext, id: string): Promise<Removal | "
   for (;;) {
     const item = await readItem(context, id);
     if (item === undefined) return { removed: 0, nextCursor: null };
-    if (item[a.kind]?.S !== "f" || item[a.failureAt] !== undefined) return "not_final";
+    const isFinal = item[a.kind]?.S === "f" && item[a.failureAt] === undefined;
+    if (!isFinal && (await readOrder(context, id))?.unreadable === undefined) return "not_final";
     if (await removeItem(context, item)) return { removed: 1, nextCursor: null };
     // The order changed or was removed since it was read: look again.
   }
 }
 
 /**
- * Removes a final order; false where it has changed since `item` was read.
+ * Removes an order; false where it has changed since `item` was read.
  *
  *   note the large fields ─ the order's item ─ the large fields ─ the notes
  *   dies before the item           the order stands, and the sweep erases the notes
@@ -247,11 +293,7 @@ async function removeOne(context: TableContext, id: string): Promise<Removal | "
 async function removeItem(context: TableContext, item: Item): Promise<boolean> {
   const { table } = context;
   const id = textOf(item, "id") as string;
-  const condition = {
-    ConditionExpression: "#ki = :final AND #ve = :version AND attribute_not_exists(#fa)",
-    ExpressionAttributeNames: { "#ki": a.kind, "#ve": a.version, "#fa": a.failureAt },
-    ExpressionAttributeValues: { ":final": { S: "f" }, ":version": { N: String(numberOf(item, a.version)) } },
-  };
+  const condition = sameWrite(item);
   const eraseLargeFields = await releaseLargeFields(context, item);
   const gone =
     item[a.keyHash] === undefined

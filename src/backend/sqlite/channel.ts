@@ -4,17 +4,19 @@ import { CauceError, type ErrorCode } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { NewOrder, Placed, Removal } from "../port.ts";
 import { createDecoder, createEncoder, type FieldValue } from "./batch/codec.ts";
-import type {
-  Batch,
-  BatchResult,
-  Opened,
-  Request,
-  StoreFault,
-  StoreState,
-  Unsuccessful,
-  WriterData,
+import {
+  type Batch,
+  type BatchResult,
+  type Opened,
+  type Request,
+  type StoreFault,
+  type StoreState,
+  type Unsuccessful,
+  unreadable,
+  type WriterData,
 } from "./batch/protocol.ts";
-import { decodeStored, orderOfRow, stored } from "./batch/row.ts";
+import { orderOfRow } from "./batch/readRow.ts";
+import { decodeStored, stored } from "./batch/row.ts";
 import type { WorkflowLeases } from "./deliveries.ts";
 import { redelivery } from "./schema.ts";
 
@@ -292,6 +294,9 @@ export function handOut(
     if (index === null) {
       const row = decodeStored(from);
       leases.add(orderOfRow(row), row[stored.at.seq], row[stored.at.redelivered] !== redelivery.no);
+    } else if (index === unreadable) {
+      const [seq, redelivered] = [from.number(), from.number()];
+      leases.add(JSON.parse(from.text()) as StoredOrder, seq, redelivered !== redelivery.no);
     } else {
       // Only a placing and a commit are leased at once.
       const { order, seq } = operations[index] as Extract<PendingOperation, { seq: number }>;

@@ -3,17 +3,17 @@ import { readNumbers, writeNumbers } from "../../core/cursor.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { seqOf } from "../newOrder.ts";
 import type { Depth, FailureGroup, ListQuery, OrderPage, Swept } from "../port.ts";
-import { orderOfRow, type StoredRow, selected, stored } from "./batch/row.ts";
+import { type BytesOf, isRowOf, numberIn, orderOfRead } from "./batch/readRow.ts";
+import { bytesBySeq, type ReadRow, read, selected, withData } from "./batch/row.ts";
 import { bucket, type Query, query, queueState } from "./schema.ts";
 
 type SqlRow = readonly SQLOutputValue[];
 /** Runs a statement, which is prepared once, and gives its rows. */
 type Rows = <Row extends SqlRow>(sql: string, ...parameters: readonly SQLInputValue[]) => Row[];
 
-const { at } = stored;
+const { at } = read;
 const from = "FROM orders o";
-const joined = "CROSS JOIN order_data d ON d.seq = o.seq";
-const bySeq = `SELECT ${selected(stored)} ${from} ${joined} WHERE o.seq = ?`;
+const bySeq = `SELECT ${selected(read)} ${from} ${withData} WHERE o.seq = ?`;
 const blocksAtOnceMax = 64;
 
 export type Reader = ReturnType<typeof openReader>;
@@ -31,21 +31,32 @@ export function openReader(file: string) {
     return statement.all(...parameters) as readonly SqlRow[] as Row[];
   };
 
+  const bytesOf: BytesOf = (seq) => rows(bytesBySeq, seq)[0];
+  const orderOf = (row: ReadRow): StoredOrder => orderOfRead(row, bytesOf);
+
   return {
     get(id: string): StoredOrder | undefined {
       const seq = seqOf(id);
-      const [row] = seq === undefined ? [] : rows<StoredRow>(bySeq, seq);
-      return row?.[at.id] === id ? orderOfRow(row) : undefined;
+      const [row] = seq === undefined ? [] : rows<ReadRow>(bySeq, seq);
+      if (row === undefined || seq === undefined || !isRowOf(id, row[at.id], seq)) return undefined;
+      const order = orderOfRead(row, bytesOf);
+      return order.unreadable === undefined ? order : { ...order, id };
     },
-    list: (asked: ListQuery) => list(rows, asked),
-    sweep: (asked: { limit: number; cursor?: string | undefined }, now: number) => sweep(rows, asked, now),
+    list: (asked: ListQuery): OrderPage => {
+      const { page, nextCursor } = list(rows, asked);
+      return { items: page.map(orderOf), nextCursor };
+    },
+    sweep: (asked: { limit: number; cursor?: string | undefined }, now: number): Swept => {
+      const { found, ...swept } = sweep(rows, asked, now);
+      return { ...swept, expired: found.map(orderOf) };
+    },
     depths: (spareOf: (status: string) => number) => depths(rows, spareOf),
     failures: () => failures(rows),
     close: () => db.close(),
   };
 }
 
-function list(rows: Rows, asked: ListQuery): OrderPage {
+function list(rows: Rows, asked: ListQuery): { readonly page: readonly ReadRow[]; readonly nextCursor: string | null } {
   const { limit, group, cursor } = asked;
   const before =
     cursor === undefined ? Number.MAX_SAFE_INTEGER : (readNumbers(cursor, "a list", "after", 1)[0] as number);
@@ -53,19 +64,19 @@ function list(rows: Rows, asked: ListQuery): OrderPage {
   const found =
     group === undefined
       ? rowsOf(rows, asked, before, limit + 1)
-      : seqsOfGroup(rows, asked, group, before, limit + 1).flatMap((seq) => rows<StoredRow>(bySeq, seq));
+      : seqsOfGroup(rows, asked, group, before, limit + 1).flatMap((seq) => rows<ReadRow>(bySeq, seq));
   const page = found.slice(0, limit);
   const last = page.at(-1);
   const nextCursor = found.length > limit && last !== undefined ? writeNumbers("after", last[at.seq]) : null;
-  return { items: page.map(orderOfRow), nextCursor };
+  return { page, nextCursor };
 }
 
 /** Newest first by the integer key, along the one index that fits; the join's order is fixed, since there are no statistics. */
-function rowsOf(rows: Rows, asked: ListQuery, before: number, limit: number): StoredRow[] {
+function rowsOf(rows: Rows, asked: ListQuery, before: number, limit: number): ReadRow[] {
   const { status, failed, fingerprint } = asked;
   const { conditions, parameters } = filtersOf(asked, before);
   const select = (index: string, also = "") =>
-    `SELECT ${selected(stored)} ${from} ${index} ${joined} WHERE ${also}${conditions}`;
+    `SELECT ${selected(read)} ${from} ${index} ${withData} WHERE ${also}${conditions}`;
   const newestFirst = "ORDER BY o.seq DESC LIMIT ?";
   if (status !== undefined && failed !== true && fingerprint === undefined) {
     // One statement, so one moment: an order that is leased meanwhile is neither missed nor met twice.
@@ -124,22 +135,24 @@ function filtersOf({ status, failed, fingerprint }: ListQuery, before: number) {
 }
 
 /** Finds waits that expired. A delivery is written with its order, so none is ever lost. */
-function sweep(rows: Rows, asked: { limit: number; cursor?: string | undefined }, now: number): Swept {
+function sweep(rows: Rows, asked: { limit: number; cursor?: string | undefined }, now: number) {
   const { limit, cursor } = asked;
   const [expiresAt = 0, seq = 0] = cursor === undefined ? [] : readNumbers(cursor, "a sweep", "after", 2);
-  const found = rows<StoredRow>(
-    `SELECT ${selected(stored)} ${from} INDEXED BY orders_expiry ${joined}
-     WHERE o.expires_at <= ? AND (o.expires_at, o.seq) > (?, ?) ORDER BY o.expires_at, o.seq LIMIT ?`,
+  // A failed order has an expiry only where it could not be read, and is left as it is.
+  const found = rows<ReadRow>(
+    `SELECT ${selected(read)} ${from} INDEXED BY orders_expiry ${withData}
+     WHERE o.expires_at <= ? AND o.fingerprint IS NULL AND (o.expires_at, o.seq) > (?, ?) ORDER BY o.expires_at, o.seq LIMIT ?`,
     ...[now, expiresAt, seq, limit],
   );
   const last = found.length === limit ? found.at(-1) : undefined;
+  // SQLite sorts numbers before text and blobs, so the least is a number unless none is left.
   const [next] = rows<[number | null]>("SELECT min(expires_at) FROM orders WHERE expires_at > ?", now);
   return {
-    expired: found.map(orderOfRow),
+    found,
     redelivered: 0,
     failed: [],
     nextCursor: last === undefined ? null : writeNumbers("after", last[at.expires_at] ?? 0, last[at.seq]),
-    nextAt: next?.[0] ?? null,
+    nextAt: typeof next?.[0] === "number" ? next[0] : null,
   };
 }
 
@@ -169,7 +182,7 @@ function depths(rows: Rows, spareOf: (status: string) => number): Depth[] {
     const [oldest] = n(queueState.ready) === 0 ? [] : rows<[number]>(oldestReady, status);
     const depthsOf: Depth[] = [];
     if (isPaused || Object.values(handled).some((count) => count > 0)) {
-      const oldestWaitingAt = oldest?.[0] ?? null;
+      const oldestWaitingAt = oldest === undefined ? null : numberIn(oldest[0]);
       depthsOf.push({ status, kind: "handled", ...handled, oldestWaitingAt, paused: isPaused, atLeast: false });
     }
     if (Object.values(waiting).some((count) => count > 0)) {

@@ -17,13 +17,54 @@ export interface Query<Row> {
   iterate(...parameters: readonly SQLInputValue[]): Iterable<Row>;
 }
 
-/** Prepares a statement that gives rows. */
+/** Prepares a statement that gives rows. A number too large for JavaScript comes as a bigint, which no column should be. */
 export function query<Row extends readonly SQLOutputValue[]>(db: DatabaseSync, sql: string): Query<Row> {
   const statement = db.prepare(sql);
   statement.setReturnArrays(true);
   // Node's types know rows as objects alone.
-  const rows: Query<unknown> = statement;
-  return rows as Query<Row>;
+  const plain = statement as Query<unknown> as Query<Row>;
+  const [get, all, iterate] = [plain.get.bind(plain), plain.all.bind(plain), plain.iterate.bind(plain)];
+  /** Reads the rows with bigints, after Node has refused one of their numbers. One such row must not keep back the others. */
+  const large = (error: unknown, parameters: readonly SQLInputValue[]): Row[] => {
+    if ((error as { code?: string }).code !== "ERR_OUT_OF_RANGE") throw error;
+    statement.setReadBigInts(true);
+    try {
+      return all(...parameters).map((row) => row.map(numberOrBigint) as readonly SQLOutputValue[] as Row);
+    } finally {
+      statement.setReadBigInts(false);
+    }
+  };
+  return Object.assign(plain, {
+    get(...parameters: readonly SQLInputValue[]) {
+      try {
+        return get(...parameters);
+      } catch (error) {
+        return large(error, parameters)[0];
+      }
+    },
+    all(...parameters: readonly SQLInputValue[]) {
+      try {
+        return all(...parameters);
+      } catch (error) {
+        return large(error, parameters);
+      }
+    },
+    *iterate(...parameters: readonly SQLInputValue[]) {
+      let given = 0;
+      try {
+        for (const row of iterate(...parameters)) {
+          given++;
+          yield row;
+        }
+      } catch (error) {
+        yield* large(error, parameters).slice(given);
+      }
+    },
+  });
+}
+
+function numberOrBigint(value: SQLOutputValue): SQLOutputValue {
+  return typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }
 
 /**

@@ -1,7 +1,9 @@
 import { join, resolve } from "node:path";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { readNumbers } from "../../core/cursor.ts";
+import type { Change } from "../../core/decide.ts";
 import { CauceError } from "../../core/errors.ts";
+import type { StoredOrder } from "../../core/order.ts";
 import { guarded } from "../guard.ts";
 import { createIds, firstSeqOf, type Ids, refuseSize, seqOf, storedOrder } from "../newOrder.ts";
 import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../port.ts";
@@ -173,6 +175,21 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
   const remove = (...fields: readonly FieldValue[]): ReturnType<Backend["remove"]> =>
     new Promise((resolve, reject) => channel.send({ is: "remove", resolve, reject }, fields));
 
+  const markUnreadable = (
+    { after }: Change,
+    seq: number,
+    leased: StoredOrder | undefined,
+  ): ReturnType<Backend["commit"]> => {
+    const { id, failure } = after;
+    // An order in hand is carried on from its copy here, which can be read.
+    if (failure === null || (leased !== undefined && leased.unreadable === undefined)) return Promise.resolve("stale");
+    return new Promise((resolve, reject) => {
+      const pending = { is: "commit", order: after, seq, isKept: false, resolve, reject } as const;
+      const { message, fingerprint, at } = failure;
+      channel.send(pending, [op.markUnreadable, seq, id, at, fingerprint, message, JSON.stringify(failure)]);
+    });
+  };
+
   return {
     limits,
 
@@ -197,6 +214,7 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
       const lease = leases.get(id);
       const seq = lease === undefined ? seqOf(id) : lease.seq;
       if (seq === undefined) return Promise.resolve("stale");
+      if (change.after.unreadable !== undefined) return markUnreadable(change, seq, lease?.order);
       return new Promise((resolve, reject) => {
         encodeCommit(encoder, json, seq, lease === undefined ? id : null, change);
         const { after: order, delivery } = change;

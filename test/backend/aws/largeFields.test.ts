@@ -360,4 +360,20 @@ describe("an order's parts, its items for large fields", { concurrency: 8 }, () 
     await eraseLargeFields();
     assert.deepEqual([(await largeFieldsOf(order.id)).length, await notes()], [0, 0]);
   });
+
+  it("make an order unreadable where one is lost that the order names, and not where one was replaced", async (t) => {
+    const { placed, commit, get, list, remove, table, orderOf } = await ordersOf(t);
+    const order = await placed({ dataJson: large("d") });
+    await commit(withResults(order, large("r2")));
+    const item = (await table.read({ id: order.id, part: orderPart })) ?? {};
+    await commit(withResults({ ...order, resultsJson: large("r2"), version: 2 }, large("r3")));
+    assert.equal(await orderOf(item), undefined, "the read of an item whose results were replaced since");
+    assert.equal((await get(order.id))?.unreadable, undefined);
+    await table.erase({ id: order.id, part: textOf(item, "dp") ?? "" });
+    const read = await get(order.id);
+    assert.match(read?.unreadable ?? "", /cannot be read: dp; the SHA-256/);
+    assert.deepEqual([read?.dataJson, read?.version, read?.failure], ["null", 3, null]);
+    assert.deepEqual((await list({ limit: 5 })).items, [read]);
+    assert.deepEqual(await remove({ id: order.id }), { removed: 1, nextCursor: null });
+  });
 });

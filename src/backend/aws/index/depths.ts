@@ -1,5 +1,7 @@
 import type { Clock } from "../../../core/clock.ts";
+import { jsonOf } from "../../../core/cursor.ts";
 import type { Backend, Counts, DeliveryMode, Depth, FailureGroup } from "../../port.ts";
+import { unreadableStatus } from "../../unreadable.ts";
 import { destroyClients } from "../clients.ts";
 import type { IndexEntry } from "../item.ts";
 import type { AwsContext, QueueCounts } from "../queue/queue.ts";
@@ -104,7 +106,7 @@ interface CountedRows {
 /** The counts that the last full pass of a sweep kept; undefined where they are few enough to count, or too old. */
 async function readKept({ table, clock }: TableContext, fewMax: number): Promise<CountedRows | undefined> {
   const item = await table.read(metaKey("counts"));
-  const rows = decodeRows(JSON.parse(item?.rows?.S ?? "[]")) ?? [];
+  const rows = decodeRows(jsonOf(item?.rows?.S ?? "[]")) ?? [];
   const orders = rows.reduce((sum, { open, delayed, failed }) => sum + open + delayed + failed, 0);
   if (orders <= fewMax || Number(item?.at?.N) < clock.now() - keptMilliseconds) return undefined;
   return { rows, all: item?.all?.BOOL === true };
@@ -207,6 +209,8 @@ export function countInto(rows: readonly DepthRow[], entries: readonly IndexEntr
   for (const row of rows) all.set(`${row.kind} ${row.status}`, { ...row });
   for (const entry of entries) {
     const { status, notBefore, updatedAt, failure } = entry;
+    // An order whose status cannot be read stands in none until it is marked failed.
+    if (status === unreadableStatus && failure === null) continue;
     const kind = entry.kind === "waiting" ? "waiting" : "handled";
     const key = `${kind} ${status}`;
     const row = all.get(key) ?? { ...emptyRow(kind, status) };

@@ -130,11 +130,12 @@ async function seeTo(
   entries: readonly IndexEntry[],
 ): Promise<Pick<Swept, "expired" | "redelivered" | "failed">> {
   const due = await readDue(context, entries);
-  const lost = due.filter(({ kind }) => kind !== "waiting");
+  const isForCaller = ({ kind, unreadable }: StoredOrder) => kind === "waiting" || unreadable !== undefined;
+  const lost = due.filter((order) => !isForCaller(order));
   const settled = await Promise.allSettled(lost.map((order) => redeliver(context, order, "kept")));
   const failed = settled.filter((each) => each.status === "rejected");
   return {
-    expired: due.filter(({ kind }) => kind === "waiting"),
+    expired: due.filter(isForCaller),
     redelivered: lost.length - failed.length,
     failed: failed.map(({ reason }) => reason as unknown),
   };

@@ -29,10 +29,15 @@ export const op = {
   placeWithExtras: 14,
   transitionWithExtras: 15,
   changeWithExtras: 16,
+  /** Marks an order failed whose row cannot be read. */
+  markUnreadable: 17,
 } as const;
 
 /** What becomes of the delivery of a change, as a number. */
 export const deliveryCode = { enter: 0, again: 1, keep: 2, end: 3 } as const;
+
+/** Begins the delivery of an order whose row has columns that a batch cannot carry. */
+export const unreadable = -1;
 
 /** One batch: one transaction. */
 export interface Batch {
@@ -52,7 +57,8 @@ export interface BatchResult {
   readonly unsuccessful: readonly (Unsuccessful & { readonly index: number })[];
   /**
    * What was leased, in the order of leasing. Each delivery begins with the index of the operation whose order the front
-   * has; or with null, and then the order's columns follow.
+   * has; or with null, and then the order's columns follow; or with `unreadable`, and then what stands for the order
+   * follows: its key, why it is delivered again, and the order as JSON.
    */
   readonly deliveries: Packed;
   /** When the writer should be woken next; null for never. Undefined where it did not change. */

@@ -1,6 +1,6 @@
 /** An order as rows of `orders` and `order_data`, and on its way there and back: each column stands here once. */
 import type { Change } from "../../../core/decide.ts";
-import type { Actor, Entry, Failure, StatusKind, StoredOrder, Visit } from "../../../core/order.ts";
+import type { Actor, Entry, StoredOrder, Visit } from "../../../core/order.ts";
 import type { NewOrder } from "../../port.ts";
 import { kindNumber } from "../schema.ts";
 import { type Decoder, detached, type Encoder, type FieldValue } from "./codec.ts";
@@ -47,7 +47,7 @@ export function columnSet<const Columns extends readonly Column[]>(columns: Colu
 /** The values of a set's columns. */
 export type RowOf<Set extends { readonly decode: (from: Decoder) => unknown }> = ReturnType<Set["decode"]>;
 
-const storedColumns = [
+export const storedColumns = [
   ["id", "text"],
   ["status", "text"],
   ["kind", "number"],
@@ -75,8 +75,14 @@ const storedColumns = [
 export const stored = columnSet(storedColumns);
 export type StoredRow = RowOf<typeof stored>;
 
-/** A stored row that is queued, with its position and its group. */
-export const queued = columnSet([...storedColumns, ["position", "number"], ["lane", "textOrNull"]]);
+/** What a statement reads beside the stored columns. It stays on the side that reads. */
+const readColumns = [...storedColumns, ["fingerprint", "textOrNull"], ["is_json", "numberOrNull"]] as const;
+/** A stored row as a statement gives it: `readRow.ts` checks it. */
+export const read = columnSet(readColumns);
+export type ReadRow = RowOf<typeof read>;
+
+/** A row that is queued, with its position and its group. */
+export const queued = columnSet([...readColumns, ["position", "number"], ["lane", "textOrNull"]]);
 export type QueuedRow = RowOf<typeof queued>;
 
 const placedColumns = [
@@ -129,10 +135,24 @@ export const change = columnSet([...transitionColumns, ...otherColumns]);
 /** What a transition sets of the columns that only `change` has. */
 export const plainValues = otherColumns.map(([, , , plain]) => plain);
 
+// SQLite checks JSON in a third of the time in which JavaScript parses it. Neither is done on the way of an order that
+// is leased at once, since the front has its text.
+const elsewhere: Readonly<Record<string, string>> = {
+  data: "d.data",
+  is_json: "json_valid(d.data) AND json_valid(o.results)",
+};
+
 /** The columns for a SELECT in which `orders` is `o` and `order_data` is `d`. */
 export function selected({ names }: { readonly names: readonly string[] }): string {
-  return names.map((name) => (name === "data" ? "d.data" : `o.${name}`)).join(", ");
+  return names.map((name) => elsewhere[name] ?? `o.${name}`).join(", ");
 }
+
+/** A SELECT of the stored columns of one key as bytes, whatever they hold. */
+export const bytesBySeq = `SELECT ${storedColumns.map(([name]) => `CAST(${elsewhere[name] ?? `o.${name}`} AS BLOB)`)}
+  FROM orders o LEFT JOIN order_data d ON d.seq = o.seq WHERE o.seq = ?`;
+
+/** Joins the data of each order, and keeps an order whose data is gone. */
+export const withData = "LEFT JOIN order_data d ON d.seq = o.seq";
 
 const placedValues = placedColumns.map(([, , of]) => of);
 const transitionValues = transitionColumns.map(([, , of]) => of);
@@ -190,7 +210,7 @@ function pastOf(change: Change, json: EntryWriter): string {
 }
 
 /** Writes the columns of `stored`, for `decodeStored` to read. */
-export function encodeStored(to: Encoder, row: StoredRow | QueuedRow): void {
+export function encodeStored(to: Encoder, row: StoredRow | ReadRow | QueuedRow): void {
   for (let index = 0; index < storedColumns.length; index++) to.value(row[index] as FieldValue);
 }
 
@@ -200,56 +220,18 @@ export function decodeStored(from: Decoder): StoredRow {
   return row;
 }
 
-const kinds: readonly StatusKind[] = ["handled", "waiting", "final"];
-
-export function orderOfRow(row: StoredRow): StoredOrder {
-  const { at } = stored;
-  const { [at.group_key]: group, [at.failure]: failure, [at.past]: past } = row;
-  return {
-    id: row[at.id],
-    status: row[at.status],
-    kind: kinds[row[at.kind]] as StatusKind,
-    visit: row[at.visit],
-    version: row[at.version],
-    attempts: row[at.attempts],
-    attempting: row[at.attempting] === 1,
-    dataJson: row[at.data],
-    resultsJson: row[at.results],
-    group: group === null ? null : detached(group),
-    createdAt: row[at.created_at],
-    updatedAt: row[at.updated_at],
-    notBefore: row[at.not_before],
-    expiresAt: row[at.expires_at],
-    failure: failure === null ? null : (JSON.parse(failure) as Failure),
-    entry: entryOf(JSON.parse(row[at.entry]) as StoredEntry),
-    past: past === "" ? [] : (JSON.parse(`[${past}]`) as StoredVisit[]).map(visitOf),
-    pastOmitted: row[at.past_omitted],
-    extrasJson: row[at.extras],
-  };
-}
-
 /**
  * How entries and visits lie in the store: as arrays, without the nulls at their end. A row is rewritten by every
  * transition and carries its past, so its length counts: as objects with keys they made rows of over twice the size.
  */
-type StoredActor = [runtime: Actor["runtime"], name: string, requestId?: string | null, messageId?: string | null];
-type StoredEntry = [at: number, by: StoredActor, reason?: string | null, error?: string | null, key?: string];
-type StoredVisit = [status: string, visit: number, attempts: number, ...entry: StoredEntry];
-
-function entryOf([
-  at,
-  [runtime, name, requestId = null, messageId = null],
-  reason = null,
-  error = null,
-  key,
-]: StoredEntry): Entry {
-  const by: Actor = { runtime, name, requestId, messageId };
-  return key === undefined ? { at, reason, error, by } : { at, reason, error, by, key };
-}
-
-function visitOf([status, visit, attempts, ...entry]: StoredVisit): Visit {
-  return { ...entryOf(entry), status, visit, attempts };
-}
+export type StoredActor = [
+  runtime: Actor["runtime"],
+  name: string,
+  requestId?: string | null,
+  messageId?: string | null,
+];
+export type StoredEntry = [at: number, by: StoredActor, reason?: string | null, error?: string | null, key?: string];
+export type StoredVisit = [status: string, visit: number, attempts: number, ...entry: StoredEntry];
 
 function storedActor({ runtime, name, requestId, messageId }: Actor): StoredActor {
   if (messageId !== null) return [runtime, name, requestId, messageId];

@@ -18,7 +18,7 @@ import { count, current, queuedOf, queueOf, type Writer } from "./state.ts";
 
 const { at } = change;
 
-type CommitWriter = Writer<QueueStatements & ReturnType<typeof commitStatements>>;
+export type CommitWriter = Writer<QueueStatements & ReturnType<typeof commitStatements>>;
 export const commitStatements = (db: DatabaseSync) => {
   const update = (names: readonly string[], past: string, also = ""): StatementSync => {
     const special: Readonly<Record<string, string>> = { past, results: "coalesce(?, results)" };
@@ -43,7 +43,7 @@ export const commitStatements = (db: DatabaseSync) => {
 };
 
 type Commit = ReturnType<typeof decodeCommit>;
-type Found = NonNullable<ReturnType<typeof find>>;
+export type Found = NonNullable<ReturnType<typeof find>>;
 
 /**
  * Commits a change: compare-and-set on the version. The writer is alone, so nothing comes between reading the version and
@@ -104,7 +104,7 @@ function keptSlot({ order, lease, row }: Found, version: number): QueueSlot {
 }
 
 /** Takes an order out of the queue or the bucket in which it is, and out of its group of failures. */
-function leave(writer: CommitWriter, { order, lease, row }: Found): void {
+export function leave(writer: CommitWriter, { order, lease, row }: Found): void {
   if (lease !== undefined) endLease(writer, lease);
   if (row === undefined || lease !== undefined) return;
   const { [current.at.queue]: queue, [current.at.kind]: kind, [current.at.fingerprint]: fingerprint } = row;

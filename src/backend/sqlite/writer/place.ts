@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../../core/errors.ts";
 import type { Decoder } from "../batch/codec.ts";
 import { op, type Unsuccessful } from "../batch/protocol.ts";
+import { idIn } from "../batch/readRow.ts";
 import { placed } from "../batch/row.ts";
 import { kindNumber, query } from "../schema.ts";
 import { bucketOf, join, type QueueStatements, unqueued } from "./queue.ts";
@@ -11,9 +12,9 @@ const given = ["seq", ...placed.names, "block", "queue", "position", "lane"];
 
 type PlaceWriter = Writer<QueueStatements & ReturnType<typeof placeStatements>>;
 export const placeStatements = (db: DatabaseSync) => ({
-  findKey: query<[id: string, contentHash: string]>(
+  findKey: query<[id: string, contentHash: string, seq: number]>(
     db,
-    "SELECT o.id, lower(hex(k.content_hash)) FROM keys k JOIN orders o ON o.seq = k.seq WHERE k.key_hash = unhex(?)",
+    "SELECT o.id, lower(hex(k.content_hash)), k.seq FROM keys k JOIN orders o ON o.seq = k.seq WHERE k.key_hash = unhex(?)",
   ),
   insertKey: db.prepare("INSERT INTO keys VALUES (unhex(?), unhex(?), ?)"),
   insertOrder: db.prepare(
@@ -33,7 +34,8 @@ export function place(writer: PlaceWriter, from: Decoder, index: number, code: n
   const contentHash = from.text();
   const extras = code === op.placeWithExtras ? from.text() : null;
   if (keyHash !== null) {
-    const [orderId, knownHash] = statements.findKey.get(keyHash) ?? [];
+    const [knownId, knownHash, knownSeq = 0] = statements.findKey.get(keyHash) ?? [];
+    const orderId = knownId === undefined ? undefined : idIn(knownId, knownSeq);
     if (orderId !== undefined) return { is: knownHash === contentHash ? "repeated" : "conflict", orderId };
   }
   // The front gives keys in the order of placing. That is what lists and cursors rely on.

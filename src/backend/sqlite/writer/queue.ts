@@ -7,7 +7,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Decoder } from "../batch/codec.ts";
 import { op } from "../batch/protocol.ts";
-import { type QueuedRow, queued, type StoredRow, selected, stored } from "../batch/row.ts";
+import { numberIn, statusIn } from "../batch/readRow.ts";
+import { type QueuedRow, queued, type ReadRow, read, selected, withData } from "../batch/row.ts";
 import { bucket, kindNumber, query, queueState } from "../schema.ts";
 import {
   type CurrentRow,
@@ -34,7 +35,7 @@ export interface QueueSlot {
 
 export const unqueued: QueueSlot = { queue: null, position: null, group: null, due: null };
 
-const joined = "FROM orders o JOIN order_data d ON d.seq = o.seq";
+const joined = `FROM orders o ${withData}`;
 
 const { at } = current;
 
@@ -44,7 +45,7 @@ export const queueStatements = (db: DatabaseSync) => ({
   setSlot: db.prepare("UPDATE orders SET queue = ?, position = ?, lane = ?, due = ?, redelivered = ? WHERE seq = ?"),
   setQueue: db.prepare("UPDATE orders SET queue = ? WHERE seq = ?"),
   selectCurrent: query<CurrentRow>(db, `SELECT ${current.names} FROM orders WHERE seq = ?`),
-  selectStored: query<StoredRow>(db, `SELECT ${selected(stored)} ${joined} WHERE o.seq = ?`),
+  selectStored: query<ReadRow>(db, `SELECT ${selected(read)} ${joined} WHERE o.seq = ?`),
   groupBusy: query<[1]>(db, "SELECT 1 FROM orders WHERE status = ? AND lane = ? AND seq <> ? LIMIT 1"),
   groupHead: query<CurrentRow>(
     db,
@@ -63,7 +64,7 @@ export const queueStatements = (db: DatabaseSync) => ({
   ),
   crashSuspects: query<QueuedRow>(
     db,
-    `SELECT ${selected(queued)} FROM orders o INDEXED BY orders_suspect JOIN order_data d ON d.seq = o.seq
+    `SELECT ${selected(queued)} FROM orders o INDEXED BY orders_suspect ${withData}
      WHERE o.redelivered = 2 AND o.queue = 1 ORDER BY o.position`,
   ),
   // A statement of its own, and not a column of others: nearly every order is placed and changed without extras.
@@ -186,7 +187,7 @@ export function leaseReady(writer: QueueWriter): void {
 
 function leaseRow(writer: QueueWriter, queue: StatusQueue, row: QueuedRow): void {
   const { [queued.at.seq]: seq, [queued.at.lane]: group, [queued.at.position]: position } = row;
-  const { [queued.at.visit]: visit, [queued.at.version]: version } = row;
+  const [visit, version] = [numberIn(row[queued.at.visit]), numberIn(row[queued.at.version])];
   writer.statements.setQueue.run(queueState.leased, seq);
   count(writer, queue, queueState.ready, -1);
   count(writer, queue, queueState.leased, 1);
@@ -206,7 +207,7 @@ function leaseCrashSuspect(writer: QueueWriter): void {
   crashSuspects.mayBe = false;
   for (const row of writer.statements.crashSuspects.iterate()) {
     crashSuspects.mayBe = true;
-    const queue = queueOf(writer, row[queued.at.status]);
+    const queue = queueOf(writer, statusIn(row[queued.at.status]));
     if (!isAsked(queue)) continue;
     crashSuspects.onTrial = { seq: row[queued.at.seq], at: now };
     crashSuspects.blockOthers = true;

@@ -1,12 +1,17 @@
-/** Erases final orders. They are not counted, no queue holds them and none is leased, so just their rows have to go. */
+/**
+ * Erases final orders, which are not counted, which no queue holds and of which none is leased: just their rows have to
+ * go. An order that cannot be read may stand anywhere.
+ */
 import type { DatabaseSync } from "node:sqlite";
 import type { Decoder } from "../batch/codec.ts";
 import type { Unsuccessful } from "../batch/protocol.ts";
+import { isRowOf } from "../batch/readRow.ts";
 import { kindNumber, query } from "../schema.ts";
-import type { QueueStatements } from "./queue.ts";
+import { surfaceNext } from "./queue.ts";
 import { current, type Writer } from "./state.ts";
+import { isUnreadable, leaveQueue, type UnreadableWriter } from "./unreadable.ts";
 
-type RemoveWriter = Writer<QueueStatements & ReturnType<typeof removeStatements>>;
+type RemoveWriter = UnreadableWriter & Writer<ReturnType<typeof removeStatements>>;
 export const removeStatements = (db: DatabaseSync) => ({
   selectPage: query<[seq: number, kind: number, updatedAt: number]>(
     db,
@@ -29,14 +34,18 @@ function erase({ statements, lastSeq }: RemoveWriter, seq: number): void {
   statements.removeOrder.run(seq);
 }
 
-/** Erases one order, if it is final: `not_final` for any other, `not_found` for none. */
+/** Erases one order, if it is final or cannot be read: `not_final` for any other, `not_found` for none. */
 export function remove(writer: RemoveWriter, from: Decoder): Unsuccessful | undefined {
   const seq = from.number();
   const id = from.text();
   const row = writer.statements.selectCurrent.get(seq);
-  if (row?.[current.at.id] !== id) return { is: "not_found" };
-  if (row[current.at.kind] !== kindNumber.final) return { is: "not_final" };
-  erase(writer, seq);
+  if (row === undefined || !isRowOf(id, row[current.at.id], seq)) return { is: "not_found" };
+  if (row[current.at.kind] !== kindNumber.final) {
+    if (!isUnreadable(writer, seq)) return { is: "not_final" };
+    const order = leaveQueue(writer, row);
+    erase(writer, seq);
+    surfaceNext(writer, order);
+  } else erase(writer, seq);
   return undefined;
 }
 

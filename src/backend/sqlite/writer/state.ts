@@ -1,8 +1,9 @@
 /** What the writer knows between batches, so that it reads no row again: how it is read at the start, and written. */
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
 import { createEncoder } from "../batch/codec.ts";
-import type { BatchResult } from "../batch/protocol.ts";
-import { columnSet, encodeStored, type QueuedRow, type RowOf, type StoredRow } from "../batch/row.ts";
+import { type BatchResult, unreadable } from "../batch/protocol.ts";
+import { numberIn, statusIn, unsoundOrder } from "../batch/readRow.ts";
+import { bytesBySeq, columnSet, encodeStored, type QueuedRow, type ReadRow, type RowOf, read } from "../batch/row.ts";
 import { blockSize, query, queueState } from "../schema.ts";
 import { createSlotMap } from "../slotMap.ts";
 
@@ -40,7 +41,7 @@ export interface LeasedRow extends Queued {
   /** The row has no delay, failure, expiry, attempt or group, so that the next transition need not reset any. */
   plain: boolean;
   /** What the front gets once the batch is committed: an operation's index, or a row. Undefined from then on. */
-  source: number | StoredRow | QueuedRow | undefined;
+  source: number | ReadRow | QueuedRow | undefined;
 }
 
 /** What the writer reads of an order whose lease it does not know. */
@@ -62,12 +63,16 @@ export const current = columnSet([
 export type CurrentRow = RowOf<typeof current>;
 
 export function queuedOf(writer: State, row: CurrentRow): Queued {
-  const { [at.seq]: seq, [at.lane]: group, [at.visit]: visit, [at.version]: version } = row;
-  return { seq, queue: queueOf(writer, row[at.status]), group, visit, position: row[at.position] ?? 0, version };
+  const { [at.seq]: seq, [at.lane]: group } = row;
+  const queue = queueOf(writer, statusIn(row[at.status]));
+  const [visit, version] = [numberIn(row[at.visit]), numberIn(row[at.version])];
+  return { seq, queue, group, visit, position: numberIn(row[at.position]), version };
 }
 
 const { at } = current;
 const buckets = 8;
+/** SQLite sorts text and blobs behind every number, so that a damaged column would be the last. */
+const largest = Number.MAX_SAFE_INTEGER;
 /** Most handlers that end their process do so at once. A suspect that lasts longer no longer blocks the others. */
 export const trialMilliseconds = 250;
 
@@ -83,15 +88,19 @@ export const stateStatements = (db: DatabaseSync) => ({
   // `queue <> 2` is what the index says of itself; SQLite takes it for these rows only where it reads the same words.
   lastPosition: query<[position: number | null]>(
     db,
-    "SELECT max(position) FROM orders WHERE queue = ? AND queue <> 2 AND status = ?",
+    `SELECT max(position) FROM orders WHERE queue = ? AND queue <> 2 AND status = ? AND position <= ${largest}`,
   ),
   crashSuspectCount: query<[count: number]>(
     db,
     "SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1",
   ),
   // Says what the index of groups says of itself; without that SQLite reads every order.
-  lastBlock: query<[block: number | null]>(db, "SELECT max(block) FROM orders WHERE block IS NOT NULL"),
+  lastBlock: query<[block: number | null]>(
+    db,
+    `SELECT max(block) FROM orders WHERE block IS NOT NULL AND block <= ${largest}`,
+  ),
   blockCount: query<[count: number]>(db, "SELECT count(*) FROM orders INDEXED BY orders_group WHERE block = ?"),
+  selectBytes: query<SQLOutputValue[]>(db, bytesBySeq),
   nextDue: query<[due: number | null]>(db, "SELECT min(due) FROM orders WHERE queue = 3 AND due IS NOT NULL"),
   lastSeq: query<[seq: number | null]>(db, "SELECT max(seq) FROM orders"),
   lastRemoved: query<[seq: number]>(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_removed'"),
@@ -161,7 +170,7 @@ export function load(writer: Writer<StateStatements>): void {
   writer.blockOrders = numberOf(statements.blockCount.get(writer.block));
 }
 
-const numberOf = (row: readonly [number | null] | undefined): number => row?.[0] ?? 0;
+const numberOf = (row: readonly [number | null] | undefined): number => numberIn(row?.[0] ?? null);
 
 export function queueOf({ queues }: State, status: string): StatusQueue {
   let queue = queues.get(status);
@@ -201,10 +210,24 @@ export function flush(writer: Writer<StateStatements>): Pick<BatchResult, "deliv
   }
   for (const { source } of begun) {
     if (source === undefined) continue;
-    deliveries.number(typeof source === "number" ? source : null);
-    if (typeof source !== "number") encodeStored(deliveries, source);
+    if (typeof source === "number") deliveries.number(source);
+    else putRow(writer, source);
   }
   return { deliveries: deliveries.take(), nextDelayed: wakeChanged ? nextDelayed(writer) : undefined };
+}
+
+/** Writes a row that was leased: its columns, or what stands for a row that cannot be read. */
+function putRow({ statements, deliveries }: Writer<StateStatements>, row: ReadRow | QueuedRow): void {
+  const order = unsoundOrder(row, (seq) => statements.selectBytes.get(seq));
+  if (order === undefined) {
+    deliveries.number(null);
+    encodeStored(deliveries, row);
+    return;
+  }
+  deliveries.number(unreadable);
+  deliveries.number(row[read.at.seq]);
+  deliveries.number(row[read.at.redelivered]);
+  deliveries.text(JSON.stringify(order));
 }
 
 /** Ends a batch that is committed. */
@@ -227,7 +250,8 @@ export function rollBack(writer: Writer<StateStatements>): void {
 
 /** When the writer should be woken next: a delivery is due, or the suspect on trial has shown itself harmless. */
 export function nextDelayed({ statements, crashSuspects }: Writer<StateStatements>): number | null {
-  const due = statements.nextDue.get()?.[0] ?? null;
+  const [next] = statements.nextDue.get() ?? [];
+  const due = typeof next === "number" ? next : null;
   const { onTrial } = crashSuspects;
   return onTrial === undefined ? due : Math.min(due ?? Number.POSITIVE_INFINITY, onTrial.at + trialMilliseconds);
 }

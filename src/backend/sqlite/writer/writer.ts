@@ -19,6 +19,7 @@ import {
   stateStatements,
   type Writer,
 } from "./state.ts";
+import { markUnreadable, unreadableStatements } from "./unreadable.ts";
 
 // A batch dirties the same few pages again and again; a checkpoint copies each once, so fewer checkpoints cost less.
 const checkpointPages = 8_192;
@@ -65,6 +66,7 @@ const prepareStatements = (db: DatabaseSync) => ({
   ...placeStatements(db),
   ...commitStatements(db),
   ...removeStatements(db),
+  ...unreadableStatements(db),
 });
 
 /** Applies a batch in one transaction that is on the disk when this returns; rolled back, its result has `fault`. */
@@ -117,6 +119,7 @@ const verbs: Readonly<Record<OperationCode, Verb>> = {
   [op.transitionWithExtras]: commit,
   [op.change]: commit,
   [op.changeWithExtras]: commit,
+  [op.markUnreadable]: markUnreadable,
   [op.settleDone]: settleDone,
   [op.settleAgain]: settleAgain,
   [op.leaseEnded]: leaseEnded,

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it, type TestContext } from "node:test";
+import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { GetQueueAttributesCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { redeliver, secondsAfter } from "../../../../src/backend/aws/index/sweep.ts";
 import { aws } from "../../../../src/backend/aws/index.ts";
+import { attributes as a, settingAll } from "../../../../src/backend/aws/item.ts";
 import { createLeases } from "../../../../src/backend/aws/queue/inFlight.ts";
 import type { AwsContext, SqsQueue } from "../../../../src/backend/aws/queue/queue.ts";
-import type { Backend } from "../../../../src/backend/port.ts";
+import { orderKey } from "../../../../src/backend/aws/table.ts";
+import type { Backend, Swept } from "../../../../src/backend/port.ts";
+import type { Change } from "../../../../src/core/decide.ts";
 import type { CauceError } from "../../../../src/core/errors.ts";
 import type { StoredOrder } from "../../../../src/core/order.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
@@ -294,5 +298,72 @@ describe("the sweep", { concurrency: 3 }, () => {
   it("never gives an order up: the time between two messages grows to about a day and no further", () => {
     assert.equal(secondsAfter(100, 210) / daySeconds, (210 * 512) / daySeconds);
     assert.ok(secondsAfter(100, 210) < 2 * daySeconds);
+  });
+
+  it("marks an order failed whose item cannot be read, in hand or waiting, and moves the others", async (t) => {
+    const { backend, clock, place, table } = await sweeping(t);
+    const [lost, other] = await place(2);
+    const waits = { status: "review", kind: "waiting", expiresAt: clock.now() + 1_000 } as const;
+    const placed = await Promise.all([waits, waits].map((fields) => backend.place(newOrder(clock, fields))));
+    const [bad, due] = placed.flatMap((each) => ("order" in each ? [each.order] : []));
+    assert.ok(lost && other && bad && due);
+    const set = (id: string, name: string, value: AttributeValue | undefined) =>
+      table.update(orderKey(id), settingAll({ [a.omitted]: { N: "0" }, [name]: value }));
+    await set(bad.id, a.data, { S: "{" });
+    await set(lost.id, a.history, { BOOL: true });
+    clock.advance(lostSeconds);
+    const swept: Swept = await backend.sweep({ limit: 10 });
+    assert.deepEqual(swept.expired.map(({ id }) => id).sort(), [lost, bad, due].map(({ id }) => id).sort());
+    assert.equal(swept.redelivered, 1);
+    for (const order of swept.expired.filter(({ unreadable }) => unreadable !== undefined)) {
+      const failure = { code: "order_unreadable", message: "m", fingerprint: "f", at: clock.now() };
+      const change: Change = { before: order, after: { ...order, failure }, ended: null, delivery: "end" };
+      const before = await table.read(orderKey(order.id));
+      assert.equal(await backend.commit(change), "committed");
+      assert.equal(await backend.commit({ ...change }), "stale", "a second mark");
+      const { ix, fp, fm, fa, fc, ...kept } = (await table.read(orderKey(order.id))) ?? {};
+      const { ix: _, du: __, ...was } = before ?? {};
+      assert.deepEqual(kept, was);
+      const read = await backend.get(order.id);
+      assert.deepEqual([read?.failure, read?.dataJson, read?.version], [failure, "null", order.version]);
+    }
+    const failed = await backend.list({ limit: 10, failed: true });
+    assert.deepEqual(failed.items.map(({ id }) => id).sort(), [lost.id, bad.id].sort());
+    assert.deepEqual(
+      (await backend.counts({ failures: true })).failures.map(({ count }) => count),
+      [1, 1],
+    );
+    assert.deepEqual(
+      (await backend.sweep({ limit: 10 })).expired.map(({ id }) => id),
+      [due.id],
+    );
+
+    await set(bad.id, a.data, { S: '{"n":1}' });
+    const repaired = await backend.get(bad.id);
+    assert.deepEqual([repaired?.dataJson, repaired?.failure?.code], ['{"n":1}', "order_unreadable"]);
+    assert.equal(await backend.remove({ id: bad.id }), "not_final");
+    assert.deepEqual(await backend.remove({ id: lost.id }), { removed: 1, nextCursor: null });
+    assert.equal(await backend.get(lost.id), undefined);
+  });
+
+  it("counts and sweeps beside items without the attributes by which it sorts them", async (t) => {
+    const { backend, clock, place, table } = await sweeping(t, { shards: 1 });
+    const [bad, other] = await place(2);
+    assert.ok(bad && other);
+    const gone = { [a.status]: undefined, [a.kind]: undefined, [a.updatedAt]: undefined, [a.version]: undefined };
+    await table.update(orderKey(bad.id), settingAll({ [a.omitted]: { N: "0" }, ...gone }));
+    clock.advance(lostSeconds);
+    const { expired, redelivered, failed } = await backend.sweep({ limit: 10 });
+    assert.deepEqual([expired.map(({ id }) => id), redelivered, failed], [[bad.id], 1, []]);
+    assert.deepEqual(
+      (await backend.list({ limit: 10 })).items.map(({ id }) => id),
+      [other.id, bad.id],
+    );
+    const { depths } = await backend.counts({ depths: true });
+    assert.deepEqual(
+      depths.map(({ status }) => status),
+      ["received"],
+    );
+    assert.deepEqual(await backend.remove({ id: bad.id }), { removed: 1, nextCursor: null });
   });
 });
