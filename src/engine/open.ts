@@ -48,7 +48,9 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
     const { name } = app.workflow;
     const leaseSeconds = leasesOf(app.workflow);
     const onBatch = options.onBatchOf?.(name);
-    const backend = await options.backend({ workflow: name, delivery: options.delivery, clock, onBatch, leaseSeconds });
+    const onOpening = (step: string, seconds: number) => options.log.info({ workflow: name, step, seconds }, "opening");
+    const { delivery } = options;
+    const backend = await options.backend({ workflow: name, delivery, clock, onBatch, onOpening, leaseSeconds });
     backends.push(backend);
     const observer = await options.observerOf?.(name, backend);
     return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer }), backend };
