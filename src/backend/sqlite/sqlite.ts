@@ -53,9 +53,9 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     };
     const closing = new AbortController();
     const opened = new AbortController();
-    const startedAt = clock.now();
+    const startedAt = clock.monotonic();
     let step: string | undefined;
-    const tell = () => step && onOpening?.(`${file} ${step}`, Math.round((clock.now() - startedAt) / 1_000));
+    const tell = () => step && onOpening?.(`${file} ${step}`, Math.round((clock.monotonic() - startedAt) / 1_000));
     void tellWhile(clock, opened.signal, tell);
     const onStep = (next: string) => void (step = next);
     const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }, onStep)
