@@ -45,9 +45,10 @@ export interface CauceOptions {
   readonly random?: Random | undefined;
   /**
    * Default: warnings and errors as JSON lines on standard error. A log that throws, or whose promise rejects, fails no
-   * order: its failures are counted in `/metrics`, and the first is told on standard error.
+   * order: its failures are counted in `/metrics`, and the first is told on standard error. A log may count the lines that
+   * it could not write: what its `dropped` gives is `cauce_lines_dropped_total` in `/metrics`.
    */
-  readonly log?: Log | undefined;
+  readonly log?: (Log & { dropped?(): number }) | undefined;
   /** Names this process in the history of orders. Default: runtime `node` and the host's name. */
   readonly actor?: Pick<Actor, "runtime" | "name"> | undefined;
   /**
@@ -60,6 +61,11 @@ export interface CauceOptions {
    * number from 1 to 36,500. Default: they stay.
    */
   readonly retentionDays?: number | undefined;
+  /**
+   * How long the resources of the apps may take to open at `start`, in seconds. A whole number from 1 to 86,400. Default
+   * 60.
+   */
+  readonly startSeconds?: number | undefined;
 }
 
 /**
@@ -101,7 +107,8 @@ export interface Cauce {
   /**
    * Starts processing. Until then no handler runs. Harmless when called again. Rejects with `orders_stranded`,
    * `app_invalid`, or `resources_failed`, whose `cause` is what the app threw. Then nothing processes, every resource
-   * that was opened is closed, and it may be called again. Rejects with `closed` after `drain` or `close`.
+   * that was opened is closed, and it may be called again. Rejects with `closed` after `drain` or `close`. From the first
+   * call until processing has begun, `/readyz` answers 503, and orders are taken.
    *
    * Several processes over one store (`cauce/aws`) may share the work. This process polls `statuses` alone, and leaves
    * a workflow alone that handles none of them. A status that no workflow handles gives `status_not_found` or
@@ -110,7 +117,8 @@ export interface Cauce {
   start(options?: StartOptions): Promise<void>;
   /**
    * Ends processing: receives nothing more, and resolves when the attempts under way have ended and the resources are
-   * closed. Placing goes on until `close`. Harmless when called again.
+   * closed. Resources that do not close within 10 s are given up, and those that still open are closed when they have
+   * opened. The log says what is waited for. Placing goes on until `close`. Harmless when called again.
    */
   drain(): Promise<void>;
   /** Drains, then closes the store. Nothing is left open. Harmless when called again. */
@@ -141,13 +149,15 @@ export async function openCauce(
   operations: readonly Operation[] = allOperations,
 ): Promise<Cauce> {
   const { clock = systemClock(), delivery = "standard" } = options;
+  const given: NonNullable<CauceOptions["log"]> = options.log ?? standardErrorLog();
   const { auth, basePath, bodyBytesMax } = options;
-  const telemetry = parts?.createTelemetry({ clock, stream: Date.now().toString(36) });
+  const linesDropped = given.dropped && (() => given.dropped?.() ?? 0);
+  const telemetry = parts?.createTelemetry({ clock, stream: Date.now().toString(36), linesDropped });
   const opened = await openWorkflows({
     ...options,
     delivery,
     clock,
-    log: options.log ?? standardErrorLog(),
+    log: given,
     onFailedCallback: telemetry?.callbackFailed,
     onBatchOf: telemetry?.onBatchOf,
     observerOf:
@@ -207,7 +217,9 @@ function createLifecycle(
   telemetry: Telemetry | undefined,
   closeStores: () => Promise<void>,
 ): Pick<Cauce, "start" | "drain" | "close"> & { isReady(): boolean } {
-  let state: "ready" | "draining" | "closed" = "ready";
+  let state: "open" | "draining" | "closed" = "open";
+  // A Cauce that is never asked to process only takes orders, and is ready for that.
+  let processing: "not asked for" | "asked for" | "begun" = "not asked for";
   let starting: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
 
@@ -221,6 +233,7 @@ function createLifecycle(
         return sweeps || own.length > 0 ? [engine.start({ statuses: own, sweeps })] : [];
       });
       await ended(wanted);
+      processing = "begun";
     } catch (error) {
       // All workflows start, or none does.
       await stopAll();
@@ -230,7 +243,7 @@ function createLifecycle(
   };
   const stopAll = () => ended(engines.map((engine) => engine.stop()));
   const drain = async (): Promise<void> => {
-    if (state === "ready") state = "draining";
+    if (state === "open") state = "draining";
     await stopAll();
     telemetry?.events.end();
   };
@@ -245,10 +258,11 @@ function createLifecycle(
   };
 
   return {
-    isReady: () => state === "ready",
+    isReady: () => state === "open" && processing !== "asked for",
     async start(options = {}) {
       checkStartOptions(options);
-      if (state !== "ready") throw new CauceError("closed", "drain or close was called; create a new Cauce to start");
+      if (state !== "open") throw new CauceError("closed", "drain or close was called; create a new Cauce to start");
+      if (starting === undefined) processing = "asked for";
       await (starting ??= startAll(options));
     },
     drain,

@@ -339,7 +339,7 @@ describe("createCauce", () => {
     }
   });
 
-  test("gives every backend its workflow, the delivery, the clock, the leases and the callback for batches", async (t) => {
+  test("gives every backend its workflow, the delivery, the clock, the leases and the callbacks", async (t) => {
     const told: unknown[] = [];
     const { clock } = await opened(t, {
       delivery: "fifo",
@@ -349,10 +349,14 @@ describe("createCauce", () => {
       },
     });
     assert.deepEqual(
-      told.map((options) => ({ ...(options as object), onBatch: undefined })),
+      told.map((options) => {
+        const { onBatch, onOpening, ...others } = options as Record<string, unknown>;
+        assert.deepEqual([typeof onBatch, typeof onOpening], ["function", "function"]);
+        return others;
+      }),
       [
-        { workflow: "orders", delivery: "fifo", clock, onBatch: undefined, leaseSeconds: { received: 180 } },
-        { workflow: "claims", delivery: "fifo", clock, onBatch: undefined, leaseSeconds: { filed: 180 } },
+        { workflow: "orders", delivery: "fifo", clock, leaseSeconds: { received: 180 } },
+        { workflow: "claims", delivery: "fifo", clock, leaseSeconds: { filed: 180 } },
       ],
     );
   });

@@ -276,6 +276,8 @@ export interface BackendFactoryOptions {
   readonly clock: Clock;
   /** Called by a backend with transactions, for each: how many operations it held, and how long it took to be on disk. */
   readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;
+  /** Called each few seconds while a store takes long to open: what it does, and for how long so far. */
+  readonly onOpening?: ((step: string, seconds: number) => void) | undefined;
   /** For how long the deliveries of each handled status are leased, in seconds. */
   readonly leaseSeconds?: Readonly<Record<string, number>> | undefined;
 }

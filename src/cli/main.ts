@@ -1,6 +1,8 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { Command, Option } from "commander";
 import type { Operation } from "../api/operation.ts";
 import { operations as allOperations } from "../api/operations.ts";
+import { CauceError } from "../core/errors.ts";
 import { givenFrom } from "../node/readSettings.ts";
 import { addBackupCommand } from "./backup.ts";
 import { addEmulateCommand, addStackCommands } from "./deploy/command.ts";
@@ -24,6 +26,8 @@ import { addOrderCommands } from "./remote/commands.ts";
 import { addVerifyCommand } from "./verify/command.ts";
 import { watch } from "./watch.ts";
 
+const interruptedMilliseconds = 1_000;
+
 /** Runs one command and resolves to its exit code: 0 done, 1 a failure, 2 wrong usage. */
 export async function main(args: readonly string[], output: Output = processOutput()): Promise<number> {
   try {
@@ -34,8 +38,10 @@ export async function main(args: readonly string[], output: Output = processOutp
     return exitCodes.done;
   } catch (error) {
     const exitCode = report(error, output);
-    // The process ends with this exit code, and would lose what a full pipe has not yet let through.
-    await output.taken?.();
+    // The process ends with this exit code, and would lose what a full pipe has not yet let through. A reader that does
+    // not read at all must not keep a command that was told to end.
+    const wasTold = error instanceof CauceError && error.code === "interrupted";
+    await Promise.race([output.taken?.(), ...(wasTold ? [delay(interruptedMilliseconds)] : [])]);
     return exitCode;
   }
 }

@@ -10,6 +10,7 @@ import { CauceError } from "../core/errors.ts";
 import { textOf } from "../core/reasons.ts";
 import { cauceVariables, type Flags, readSettings } from "../node/readSettings.ts";
 import { type CommandKind, rowsOf, type Setting, type Settings } from "../node/settings.ts";
+import { dropWhatIsNotTaken } from "../node/standardStreams.ts";
 
 /** Where a command writes, and whom it can ask. */
 export interface Output {
@@ -19,6 +20,11 @@ export interface Output {
   readonly closed?: AbortSignal;
   /** Resolves once the reader has taken all that was written, or is gone. A pipe that is full holds the rest back. */
   readonly taken?: () => Promise<void>;
+  /**
+   * For a command that serves until it is stopped: from now on, what is not taken is dropped, and `taken` waits for a
+   * second at most. Gives how many lines were dropped so far.
+   */
+  readonly serve?: () => () => number;
   /** Standard output is a terminal, on which a table can be drawn again in its place. */
   readonly terminal?: boolean;
   readonly colours?: boolean;
@@ -28,17 +34,27 @@ export interface Output {
   readonly input?: () => Promise<string>;
 }
 
+// For a reader that is behind. One that does not read at all must not keep a server from its end.
+const servedMilliseconds = 1_000;
+
 /** Makes the output of a process: its standard streams. */
 export function processOutput(): Output {
   const closing = new AbortController();
+  let serving: ReturnType<typeof dropWhatIsNotTaken> | undefined;
   // The reader may have seen enough. Without a listener its end would be an exception, with a stack for a message.
-  process.stdout.on("error", (error) => closing.abort(error));
+  process.stdout.on("error", (error) => serving ?? closing.abort(error));
   process.stderr.on("error", () => {});
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     closed: closing.signal,
-    taken: async () => void (await Promise.all([taken(process.stdout), taken(process.stderr)])),
+    async taken() {
+      await (serving?.settled(servedMilliseconds) ?? Promise.all([taken(process.stdout), taken(process.stderr)]));
+    },
+    serve() {
+      serving ??= dropWhatIsNotTaken();
+      return serving.dropped;
+    },
     terminal: isatty(1),
     // styleText knows NO_COLOR, FORCE_COLOR and what is no terminal.
     colours: styleText("bold", "x", { stream: process.stdout }) !== "x",

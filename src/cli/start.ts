@@ -1,5 +1,6 @@
 import { BlockList, isIPv6 } from "node:net";
 import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { BackendFactory } from "../backend/port.ts";
 import { type Cauce, createCauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
@@ -7,7 +8,7 @@ import type { App, Log } from "../core/handlers.ts";
 import { sampleData } from "../core/sample.ts";
 import { problem } from "../http/problem.ts";
 import { openLog } from "../node/log.ts";
-import { type Fetch, listen, run, signalled } from "../node/server.ts";
+import { endBySignal, type Fetch, listen, run, signalled, unlessStopped } from "../node/server.ts";
 import type { Settings } from "../node/settings.ts";
 import { watchedByParent } from "../node/watched.ts";
 import { awsRows, awsStore } from "./awsStore.ts";
@@ -20,15 +21,16 @@ const counts = ["/metrics", "/stats"];
 
 /**
  * Loads the app, opens its store, binds the port and then processes until a signal. Resolves once everything has
- * drained. Rejects with the code of the step that failed, and leaves nothing running.
+ * drained. A signal ends it at any point. Rejects with the code of the step that failed, and leaves nothing running.
  */
 export async function start(
   path: string,
   settings: Settings<"start">,
   { output, watched }: { readonly output: Output; readonly watched: boolean },
 ): Promise<void> {
-  const { host, port, role, delivery, basePath, bodyBytesMax, unknownStatuses, retentionDays } = settings;
-  const drainAsked = watched ? watchedByParent() : undefined;
+  const stop = watched ? watchedByParent() : signalled();
+  const outputDropped = output.serve?.();
+  const { host, port, role, basePath, bodyBytesMax, unknownStatuses, retentionDays, startSeconds } = settings;
   const auth = readKeys(settings);
   if (auth === undefined && role !== "work" && !isLoopback(host)) {
     throw new CauceError(
@@ -36,18 +38,29 @@ export async function start(
       `a server on ${host} can be reached from outside; make a key with "cauce keys create --role operate --file FILE" and give it with --keys FILE, or bind 127.0.0.1`,
     );
   }
-  const apps = await loadApp(path);
-  const log = openLog({ level: settings.logLevel });
-  const failures: Promise<never>[] = [];
-  const { backend, rows } = await openStore(apps, settings, log, failures);
-  const options = { delivery, basePath, bodyBytesMax, unknownStatuses, retentionDays };
-  const cauce = await createCauce({ apps, backend, auth, log, ...options });
+  const apps = await unlessStopped(loadApp(path), stop);
+  if (apps === undefined) return output.out(stoppedEarly);
+  const ownLog = openLog({ level: settings.logLevel });
+  const log = { ...ownLog, dropped: () => ownLog.dropped() + (outputDropped?.() ?? 0) };
+  const open = async () => {
+    const { backend, rows, failures } = await openStore(apps, settings, log);
+    const options = { basePath, bodyBytesMax, unknownStatuses, retentionDays, startSeconds };
+    const cauce = await createCauce({ apps, backend, auth, log, delivery: settings.delivery, ...options });
+    return { cauce, rows, failures };
+  };
+  const opening = open();
+  const opened = await unlessStopped(opening, stop);
+  if (opened === undefined) {
+    await giveUp(opening, (await stop) ?? "SIGTERM", log);
+    return output.out(stoppedEarly);
+  }
+  const { cauce, rows, failures } = opened;
   const { start, fetch } = partsOf(settings, cauce, auth !== undefined || isLoopback(host));
   await run(
     { ...cauce, start },
     {
       listen: () => listen(fetch, { host, port }),
-      stopped: Promise.race([drainAsked ?? signalled(), ...failures]),
+      stopped: Promise.race([stop, ...failures]),
       onReady(bound) {
         const keys = auth?.keys.length ?? 0;
         output.out(announce({ ...settings, version: description().version, apps, port: bound, store: rows, keys }));
@@ -59,20 +72,45 @@ export async function start(
   output.out("Drained.\n");
 }
 
-/** Opens the chosen store, with its rows for the announcement. `failures` gets a promise that rejects if a SQLite file fails. */
-async function openStore(
-  apps: readonly App[],
-  settings: Settings<"start">,
-  log: Log,
-  failures: Promise<never>[],
-): Promise<{ readonly backend: BackendFactory; readonly rows: readonly Row[] }> {
+const stoppedEarly = "Stopped before it processed anything.\n";
+const openingMilliseconds = 1_000;
+
+/**
+ * Closes the stores that are being opened. An opening that does not end soon migrates a store, or waits for another
+ * program, and cannot be stopped: the signal ends the process then. The store undoes at the next start what had not ended.
+ */
+async function giveUp(
+  opening: Promise<{ readonly cauce: Cauce }>,
+  signal: "SIGTERM" | "SIGINT",
+  log: { close(): Promise<void> },
+): Promise<void> {
+  const closed = opening.then(
+    ({ cauce }) => cauce.close().then(() => true),
+    () => true,
+  );
+  const inTime = await Promise.race([closed, delay(openingMilliseconds, false)]);
+  await log.close();
+  if (!inTime) endBySignal(signal);
+}
+
+interface ChosenStore {
+  readonly backend: BackendFactory;
+  /** For the announcement. */
+  readonly rows: readonly Row[];
+  /** Once the backend is open: a promise for each SQLite file, which rejects if the file fails. */
+  readonly failures: readonly Promise<never>[];
+}
+
+/** Opens the chosen store. */
+async function openStore(apps: readonly App[], settings: Settings<"start">, log: Log): Promise<ChosenStore> {
   if (settings.backend === "aws") {
     const rows: Row[] = [...awsRows(apps, settings, settings.status), ["role", settings.role]];
-    return { backend: await awsStore(apps, settings, log), rows };
+    return { backend: await awsStore(apps, settings, log), rows, failures: [] };
   }
   const { sqlite } = await import("../backend/sqlite/index.ts");
   const directory = resolve(settings.data);
   const open = sqlite({ directory });
+  const failures: Promise<never>[] = [];
   return {
     async backend(options) {
       const opened = await open(options);
@@ -80,6 +118,7 @@ async function openStore(
       return opened;
     },
     rows: [["data", directory]],
+    failures,
   };
 }
 

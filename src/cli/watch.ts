@@ -19,6 +19,7 @@ const sourceFile = /\.([cm]?[jt]s|json)$/;
  * has stopped both processes.
  */
 export async function watch(app: string, args: readonly string[], output: Output): Promise<void> {
+  output.serve?.();
   const files = watchedFiles(resolve(app));
   const stopped = signalled().then(() => "stopped" as const);
   try {

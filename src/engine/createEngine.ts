@@ -2,6 +2,7 @@ import type { Backend, LocatedBackend } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
+import { tellWhile } from "../core/wait.ts";
 import { type AnyWorkflow, retryOf, statusesOf } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
 import { type EngineContext, markUnreadable, noObserver, type Observer, withExpiries } from "./context.ts";
@@ -32,6 +33,8 @@ export interface EngineOptions extends Pick<EngineContext, "clock" | "random" | 
   readonly commitRetrySeconds?: number | undefined;
   /** How many days after their last change final orders are removed. Default: never. */
   readonly retentionDays?: number | undefined;
+  /** How long the resources may take to open, in seconds. Default 60. */
+  readonly startSeconds?: number | undefined;
   /** The gate that this engine shares with others. Default: its own. */
   readonly intake?: Intake | undefined;
 }
@@ -74,7 +77,7 @@ export function createEngine(options: EngineOptions): Engine {
     failures: async () => (await backend.counts({ failures: true })).failures,
     ...createOperatorActions(context),
     ...createQueues(context),
-    ...createProcessing(context, app, maintenance, options.unknownStatuses ?? "refuse"),
+    ...createProcessing(context, maintenance, options),
     maintain: maintenance.once,
   };
 }
@@ -82,11 +85,10 @@ export function createEngine(options: EngineOptions): Engine {
 /** Starts and ends the processing of a workflow: by polls, or by a caller that has the deliveries. */
 function createProcessing(
   context: EngineContext,
-  app: App,
   maintenance: Maintenance,
-  unknownStatuses: "refuse" | "fail",
+  { app, unknownStatuses = "refuse", startSeconds }: Pick<EngineOptions, "app" | "unknownStatuses" | "startSeconds">,
 ): Pick<Engine, "start" | "openAttempts" | "stop"> {
-  const { workflow, backend } = context;
+  const { workflow, backend, clock } = context;
   let stopping = new AbortController();
   let stopPolls: (() => Promise<void>)[] = [];
   let handling: Handling | undefined;
@@ -99,8 +101,10 @@ function createProcessing(
     const { signal } = stopping;
     const { depths } = await backend.counts({ depths: true });
     const stranded = refuseStranded(workflow, depths, unknownStatuses);
-    handling = await openHandling(context, app, signal, wanted);
-    await failUnknown(context, stranded);
+    if (signal.aborted) return;
+    handling = await openHandling(context, app, { stopping: signal, statuses: wanted, startSeconds });
+    if (handling === undefined) return;
+    await failUnknown(context, stranded, signal);
     if (signal.aborted) return;
     stopPolls = handling.contexts.map((own) => startPoll(own, createAttempt(own)));
     // Stop it explicitly: even a sweep that was never started arms a timer for every waiting order.
@@ -108,7 +112,10 @@ function createProcessing(
   };
 
   const end = async () => {
+    const drained = new AbortController();
+    if (handling !== undefined) void tellWhile(clock, drained.signal, handling.tellRunning);
     await Promise.all(stopPolls.map((stop) => stop()));
+    drained.abort();
     stopPolls = [];
     const closing = handling?.close();
     handling = undefined;
@@ -127,7 +134,8 @@ function createProcessing(
 
     async openAttempts() {
       stopping = new AbortController();
-      handling = await openHandling(context, app, stopping.signal);
+      handling = await openHandling(context, app, { stopping: stopping.signal, startSeconds });
+      if (handling === undefined) throw new CauceError("closed", `the engine of "${workflow.name}" is stopped`);
       const attempts = new Map(handling.contexts.map((own) => [own.status, createAttempt(own)]));
       return (delivery, onHandlerEnd, requestId) => {
         const attempt = attempts.get(delivery.status);

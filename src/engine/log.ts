@@ -1,13 +1,31 @@
 import { inspect } from "node:util";
 import type { Log } from "../core/handlers.ts";
 import { isError, messageOf, reasonsBehind } from "../core/reasons.ts";
+import { createLines, type Lines, streamSink } from "./lines.ts";
+
+/** A log that knows how many of its lines could not be written. */
+export interface CountingLog extends Log {
+  dropped(): number;
+}
 
 /**
  * Makes a log that writes one JSON line to standard error for each warning and error, and drops the rest. It takes
- * every field: one that JSON cannot hold must not fail the attempt that logs it.
+ * every field: one that JSON cannot hold must not fail the attempt that logs it. A line that cannot be written is dropped
+ * and counted: it ends neither the process nor the attempt.
  */
-export function standardErrorLog(): Log {
-  return { ...jsonLog((line) => process.stderr.write(line)), info: () => {} };
+export function standardErrorLog(): CountingLog {
+  let lines: Lines | undefined;
+  const write = (line: string): void => {
+    // Not before there is a line: Node opens the stream when it is first named.
+    lines ??= createLines(streamSink(process.stderr), tellDropped);
+    lines.write(line);
+  };
+  return { ...jsonLog(write), info: () => {}, dropped: () => lines?.dropped() ?? 0 };
+}
+
+/** Writes the line that says how many lines are missing before it. */
+export function tellDropped(lines: number): string {
+  return `${lineOf({ level: "warn", time: new Date().toISOString(), message: "log lines dropped" }, { lines })}\n`;
 }
 
 /** Makes a log that hands each line to `put` as JSON. It takes every field. */

@@ -59,7 +59,9 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
     const { name } = app.workflow;
     const leaseSeconds = leasesOf(app.workflow);
     const onBatch = guard.onBatch(options.onBatchOf?.(name));
-    const backend = await options.backend({ workflow: name, delivery: options.delivery, clock, onBatch, leaseSeconds });
+    const onOpening = (step: string, seconds: number) => log.info({ workflow: name, step, seconds }, "opening");
+    const { delivery } = options;
+    const backend = await options.backend({ workflow: name, delivery, clock, onBatch, onOpening, leaseSeconds });
     backends.push(backend);
     const given = await options.observerOf?.(name, backend);
     const observer = given && guard.observer(given);

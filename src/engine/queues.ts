@@ -79,7 +79,11 @@ export function refuseStranded(
 }
 
 /** Marks every open order of these statuses failed, with `unknown_status`. */
-export async function failUnknown(context: EngineContext, statuses: readonly string[]): Promise<void> {
+export async function failUnknown(
+  context: EngineContext,
+  statuses: readonly string[],
+  stopping: AbortSignal,
+): Promise<void> {
   const { backend, log } = context;
   for (const status of statuses) {
     let cursor: string | undefined;
@@ -90,7 +94,7 @@ export async function failUnknown(context: EngineContext, statuses: readonly str
       await Promise.all(live.map((order) => applyOutcome(context, order, { kind: "unknown" })));
       marked += live.length;
       cursor = page.nextCursor ?? undefined;
-    } while (cursor !== undefined);
+    } while (cursor !== undefined && !stopping.aborted);
     log.error({ status, marked }, "orders marked failed: their status is not in the workflow");
   }
 }

@@ -1,6 +1,7 @@
 import { CauceError } from "../core/errors.ts";
 import type { AnyHandler, App, HandlerContext, LazyHandler } from "../core/handlers.ts";
 import { textOf } from "../core/reasons.ts";
+import { late, within } from "../core/wait.ts";
 import { handledStatus, handledStatuses } from "../core/workflow.ts";
 import type { EngineContext } from "./context.ts";
 import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
@@ -14,19 +15,36 @@ const taken: readonly string[] = ["signal", "idempotencyKey", "attempt", "log"] 
 export interface Handling {
   /** What the attempts of each handled status share. */
   readonly contexts: readonly StatusContext[];
-  /** Ends the deadlines of the attempts, and closes the resources. Never rejects. */
+  /** Logs, for each status, how many handlers run and for how long at most. */
+  tellRunning(): void;
+  /** Ends the deadlines of the attempts, and closes the resources, for which they have 10 s. Never rejects. */
   close(): Promise<void>;
 }
 
-/** Opens an app's resources for the handlers of `statuses`, by default all. Rejects as `openResources` does. */
+/** How long resources may take to open, in seconds, where nothing else is said. */
+export const startSecondsDefault = 60;
+const closeSeconds = 10;
+
+interface HandlingOptions {
+  /** Aborts when the engine stops. The opening ends with it. */
+  readonly stopping: AbortSignal;
+  /** Default: all that the workflow handles. */
+  readonly statuses?: readonly string[] | undefined;
+  readonly startSeconds?: number | undefined;
+}
+
+/**
+ * Opens an app's resources for its handlers. Undefined: the engine stopped first. Rejects as `openResources` does, and
+ * with `resources_failed` for resources that do not open in time.
+ */
 export async function openHandling(
   context: EngineContext,
   app: App,
-  stopping: AbortSignal,
-  statuses: readonly string[] = handledStatuses(context.workflow),
-): Promise<Handling> {
+  { stopping, statuses = handledStatuses(context.workflow), startSeconds = startSecondsDefault }: HandlingOptions,
+): Promise<Handling | undefined> {
   const { workflow, clock, log } = context;
-  const resources = await openResources(app);
+  const resources = await openInTime(context, app, stopping, startSeconds);
+  if (resources === undefined) return undefined;
   const contexts = statuses.map((status) => ({
     ...context,
     status,
@@ -38,16 +56,59 @@ export async function openHandling(
   }));
   return {
     contexts,
-    async close() {
-      for (const { deadlines } of contexts) deadlines.close();
-      try {
-        await releaseResources(app, resources);
-      } catch (error) {
-        // The caller of `stop` can do nothing about it, and must still close the store.
-        log.error({ workflow: workflow.name, error: textOf(error) }, "resources not closed");
+    tellRunning() {
+      for (const { status, deadlines } of contexts) {
+        const { running, secondsMax } = deadlines.left();
+        if (running === 0) continue;
+        log.info({ workflow: workflow.name, status, running, secondsMax }, "waiting for handlers to end");
       }
     },
+    async close() {
+      for (const { deadlines } of contexts) deadlines.close();
+      await closeInTime(context, app, resources);
+    },
   };
+}
+
+/** Opens the resources, or gives undefined when the engine stops first. What opens later than that is closed at once. */
+async function openInTime(
+  context: EngineContext,
+  app: App,
+  stopping: AbortSignal,
+  seconds: number,
+): Promise<object | undefined> {
+  const { clock, log } = context;
+  const workflow = app.workflow.name;
+  const opening = openResources(app);
+  const tell = () => log.info({ workflow, seconds }, "waiting for the resources to open");
+  const resources = await within(opening, { clock, seconds, signal: stopping, tell });
+  if (resources !== late) return resources;
+  opening.then(
+    (opened) => closeInTime(context, app, opened),
+    (error) => log.error({ workflow, error: textOf(error) }, "resources not opened"),
+  );
+  if (stopping.aborted) return undefined;
+  throw new CauceError(
+    "resources_failed",
+    `workflow "${workflow}": its \`resources\` did not open within ${seconds} s; see that what it opens can be reached, or give it more time with startSeconds (--start-seconds)`,
+  );
+}
+
+/** Closes the resources, and goes on without those that do not close in time. Never rejects. */
+async function closeInTime({ clock, log }: EngineContext, app: App, resources: object): Promise<void> {
+  const workflow = app.workflow.name;
+  let resource = "";
+  const closing = releaseResources(app, resources, (name) => {
+    resource = name;
+  });
+  const tell = () => log.info({ workflow, resource, seconds: closeSeconds }, "waiting for a resource to close");
+  // The caller of `stop` can do nothing about a failure, and must still close the store.
+  try {
+    if ((await within(closing, { clock, seconds: closeSeconds, tell })) !== late) return;
+    log.error({ workflow, resource, error: `it did not close within ${closeSeconds} s` }, "resources not closed");
+  } catch (error) {
+    log.error({ workflow, error: textOf(error) }, "resources not closed");
+  }
 }
 
 /**
@@ -74,16 +135,25 @@ export async function openResources(app: App): Promise<object> {
   );
 }
 
-/** Closes what `resources` opened: by `release`, else each resource by its own method, the last first. */
-export async function releaseResources(app: App, resources: object): Promise<void> {
+/**
+ * Closes what `resources` opened: by `release`, else each resource by its own method, the last first. `onClosing` is told
+ * what is closed next.
+ */
+export async function releaseResources(
+  app: App,
+  resources: object,
+  onClosing: (name: string) => void = () => {},
+): Promise<void> {
   if (app.release !== undefined) {
+    onClosing("release");
     await app.release(resources as never);
     return;
   }
   const faults: unknown[] = [];
-  for (const resource of Object.values(resources).reverse() as (Closable | null | undefined)[]) {
+  for (const [name, resource] of Object.entries(resources).reverse() as [string, Closable | null | undefined][]) {
     const close = resource?.[Symbol.asyncDispose] ?? resource?.[Symbol.dispose] ?? resource?.close;
     if (typeof close !== "function") continue;
+    onClosing(name);
     try {
       await close.call(resource);
     } catch (error) {

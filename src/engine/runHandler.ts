@@ -225,6 +225,13 @@ export function createDeadlines(clock: Clock) {
       if (cancel === undefined) arm(deadline.at);
     },
     remove,
+    /** How many attempts are running, and in how many seconds the last of them must have ended. */
+    left(): { running: number; secondsMax: number } {
+      let running = 0;
+      for (let each = ends.later as AttemptDeadline; each !== ends; each = each.later as AttemptDeadline) running++;
+      const latest = ends.earlier as AttemptDeadline;
+      return { running, secondsMax: running === 0 ? 0 : Math.ceil((latest.at - clock.now()) / 1_000) };
+    },
     close(): void {
       cancel?.();
       cancel = undefined;

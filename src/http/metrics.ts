@@ -179,6 +179,9 @@ function addProcessMetrics({ counter, gauge }: Add, telemetry: Telemetry): void 
   counter("cauce_failed_callbacks_total", failedHelp, ["callback"], function* () {
     for (const [callback, count] of telemetry.failedCallbacks) yield [{ callback }, count];
   });
+  const { linesDropped } = telemetry;
+  const droppedHelp = "Lines that the log, standard output or standard error did not take.";
+  if (linesDropped) counter("cauce_lines_dropped_total", droppedHelp, [], () => [[{}, linesDropped()]]);
   gauge("process_resident_memory_bytes", "Memory that the process holds.", [], () => [[{}, process.memoryUsage.rss()]]);
   counter("process_cpu_seconds_total", "Processor time that the process took.", [], () => {
     const { user, system } = process.cpuUsage();

@@ -1,34 +1,36 @@
+import { fstatSync, write as writeDescriptor, writeSync } from "node:fs";
+import { isatty } from "node:tty";
 import { pino } from "pino";
 import type { Log } from "../core/handlers.ts";
-import { stackTraceOf } from "../engine/log.ts";
+import { createLines, type Sink, streamSink } from "../engine/lines.ts";
+import { type CountingLog, stackTraceOf, tellDropped } from "../engine/log.ts";
 import { onProcess } from "./server.ts";
 import type { LogLevel } from "./settings.ts";
 
-interface OpenLog extends Log {
-  /** Resolves once everything is written, in its order. */
+interface OpenLog extends CountingLog {
+  /** Resolves once every line is written or dropped; at the latest after a second. */
   close(): Promise<void>;
 }
 
 // Lines are written in large pieces: a write for each of 30,000 lines a second would cost more than making the lines.
 const pieceCharacters = 65_536;
 const flushMilliseconds = 50;
+// For a reader that is behind. One that does not read at all must not hold up the end of the process.
+const closeMilliseconds = 1_000;
 
 const standardError = 2;
 
-/** Writes JSON lines to a file descriptor, by pino. Default: standard error. A line is on its way within 50 ms, and at once when the process ends. */
+/**
+ * Writes JSON lines to a file descriptor. Default: standard error. A line is on its way within 50 ms, and at once when
+ * the process ends. A line that cannot be written is dropped and counted; a log throws nothing and waits for nothing.
+ */
 export function openLog({ level, to = standardError }: { level: LogLevel; to?: number }): OpenLog {
-  const destination = pino.destination({
-    dest: to,
-    sync: false,
-    minLength: pieceCharacters,
-    maxWrite: 4 * pieceCharacters,
-  });
-  // The piece is gathered here. The destination would count the bytes of all that it holds again for each line, which
-  // takes longer than making the line.
+  const sink = sinkOf(to);
+  const { write: writeLines, dropped, settled } = createLines(sink, tellDropped);
   let piece = "";
   const writePiece = (): void => {
     if (piece === "") return;
-    destination.write(piece);
+    writeLines(piece);
     piece = "";
   };
   const lines = {
@@ -62,16 +64,12 @@ export function openLog({ level, to = standardError }: { level: LogLevel; to?: n
     flushing ??= setTimeout(() => {
       flushing = undefined;
       writePiece();
-      destination.flush();
     }, flushMilliseconds);
   };
-  const flushNow = (): void => {
-    clearTimeout(flushing);
-    flushing = undefined;
+  const forgetExit = onProcess("exit", () => {
     writePiece();
-    destination.flushSync();
-  };
-  const forgetExit = onProcess("exit", flushNow);
+    sink.atExit();
+  });
   const write = (name: "info" | "warn" | "error"): Log["info"] => {
     if (!logger.isLevelEnabled(name)) return () => {};
     return (fields, message) => {
@@ -85,13 +83,66 @@ export function openLog({ level, to = standardError }: { level: LogLevel; to?: n
     info: write("info"),
     warn: write("warn"),
     error: write("error"),
+    dropped,
     async close() {
-      forgetExit();
+      clearTimeout(flushing);
       writePiece();
-      // What a thread is writing ends first: the rest would come before it, or in the middle of a line. A write that
-      // failed ends the wait too.
-      await new Promise<void>((resolve) => destination.flush(() => resolve()));
-      flushNow();
+      await settled(closeMilliseconds);
+      forgetExit();
+    },
+  };
+}
+
+interface LogSink extends Sink {
+  /** Writes now what waits, as far as that needs no wait. */
+  atExit(): void;
+}
+
+/**
+ * Chooses how a descriptor is written. A file takes each write, or refuses it, so a thread of Node's pool writes it and
+ * this one goes on. A pipe or a terminal may take nothing for ever, and a thread that waits there would keep the process
+ * from its end. Node's own stream writes to those when they are ready and waits in no thread.
+ */
+function sinkOf(descriptor: number): LogSink {
+  const kind = fstatSync(descriptor);
+  const isPlain = kind.isFile() || (kind.isCharacterDevice() && !isatty(descriptor));
+  if (isPlain || descriptor !== standardError) return fileSink(descriptor);
+  return { ...streamSink(process.stderr), atExit() {} };
+}
+
+/** Makes the sink of a file: one write at a time, each until all of it is written or a write fails. */
+function fileSink(descriptor: number): LogSink {
+  const queue: { rest: Uint8Array; readonly done: (error?: Error | null) => void }[] = [];
+  let waiting = 0;
+  const writeNext = (): void => {
+    const [next] = queue;
+    if (next === undefined) return;
+    writeDescriptor(descriptor, next.rest, (error, written) => {
+      waiting -= error === null ? written : next.rest.length;
+      next.rest = next.rest.subarray(written);
+      if (error === null && next.rest.length > 0) return writeNext();
+      queue.shift();
+      next.done(error);
+      writeNext();
+    });
+  };
+  return {
+    put(chunk, done) {
+      const rest = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
+      waiting += rest.length;
+      queue.push({ rest, done });
+      if (queue.length === 1) writeNext();
+    },
+    waiting: () => waiting,
+    atExit() {
+      // The pool still ends what it has begun, which is the first.
+      for (const { rest, done } of queue.splice(1)) {
+        try {
+          writeSync(descriptor, rest);
+        } catch (error) {
+          done(error as Error);
+        }
+      }
     },
   };
 }

@@ -95,7 +95,8 @@ async function lastResponse(given: Response | Promise<Response>): Promise<Respon
 /**
  * Serves and processes until `stopped` resolves, then drains: the port closes and `/readyz` turns 503, requests and
  * handlers under way finish (each handler within its own time), and the store closes. The port is bound before processing
- * starts. If a step fails, nothing is left running.
+ * starts. `stopped` may resolve at any time, also before the port is bound or while resources open. If a step fails,
+ * nothing is left running.
  */
 export async function run(
   cauce: Pick<Cauce, "start" | "drain" | "close">,
@@ -106,12 +107,24 @@ export async function run(
     onDrain(): void;
   },
 ): Promise<void> {
+  const { stopped } = options;
   let listener: Listener | undefined;
   try {
-    listener = await options.listen();
-    await cauce.start();
-    options.onReady(listener.port);
-    await options.stopped;
+    const listening = options.listen();
+    listener = await unlessStopped(listening, stopped);
+    if (listener === undefined)
+      void listening.then(
+        (tooLate) => tooLate.close(),
+        () => {},
+      );
+    else if (
+      await unlessStopped(
+        cauce.start().then(() => true),
+        stopped,
+      )
+    )
+      options.onReady(listener.port);
+    await stopped;
     options.onDrain();
   } finally {
     const closed = listener?.close();
@@ -123,12 +136,17 @@ export async function run(
   }
 }
 
+/** Resolves as `work` does; or to undefined if `stopped` resolves first. Then the work goes on, and its end is ignored. */
+export async function unlessStopped<T>(work: Promise<T>, stopped: Promise<unknown>): Promise<T | undefined> {
+  return Promise.race([stopped.then(() => undefined), work]);
+}
+
 /**
  * Resolves at the first SIGTERM or SIGINT, to its name. A second signal ends the process at once with exit code 128 plus
  * the signal's number, as shells count it. Ctrl+C under npm comes twice within about a millisecond, from the terminal and
- * from npm, and counts as one signal.
+ * from npm, and counts as one signal. Once `until` aborts, a signal ends the process by itself.
  */
-export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
+export function signalled(until?: AbortSignal): Promise<"SIGTERM" | "SIGINT"> {
   return new Promise((resolve) => {
     let isOver = false;
     const onSignal = (signal: "SIGTERM" | "SIGINT") => {
@@ -143,9 +161,22 @@ export function signalled(): Promise<"SIGTERM" | "SIGINT"> {
       setTimeout(() => setImmediate(end), sameSignalMilliseconds).unref();
       resolve(signal);
     };
-    process.on("SIGTERM", onSignal);
-    process.on("SIGINT", onSignal);
+    for (const name of ["SIGTERM", "SIGINT"] as const) {
+      process.on(name, onSignal);
+      until?.addEventListener("abort", () => process.off(name, onSignal));
+    }
   });
+}
+
+/**
+ * Ends this process at once, as a signal does that is not heard. `process.exit` would wait for the threads of the process,
+ * and a thread that migrates a store hears nothing until its statement has ended.
+ */
+export function endBySignal(signal: "SIGTERM" | "SIGINT"): never {
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+  // The system keeps such a signal from the first process of a container, which ends when its threads do.
+  process.exit(128 + constants.signals[signal]);
 }
 
 /**

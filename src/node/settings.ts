@@ -3,6 +3,7 @@
  * help of the command line, the settings of functions and their environment, the checks of `createCauce`, and
  * docs/reference/settings.md follow from this table.
  */
+import { startSecondsDefault } from "../engine/resources.ts";
 import { bodyBytesMaxDefault } from "../http/body.ts";
 
 /** What a process of a deployment does. Each function and each pod has one duty. */
@@ -40,7 +41,7 @@ export interface Setting {
   readonly variable: string;
   readonly takes: Takes;
   /** Of a number. */
-  readonly unit?: "bytes" | "days";
+  readonly unit?: "bytes" | "days" | "seconds";
   /** As text, parsed like any other value. */
   readonly default?: string;
   readonly readers: readonly SettingReader[];
@@ -239,6 +240,15 @@ export const settings = {
       "What to do with orders in statuses that the definition no longer has: `refuse` to start, or `fail` the orders, for an operator to move.",
   },
   retentionDays,
+  startSeconds: {
+    flag: "--start-seconds <seconds>",
+    variable: "CAUCE_START_SECONDS",
+    takes: { from: 1, to: 86_400 },
+    unit: "seconds",
+    default: String(startSecondsDefault),
+    readers: ["start", "createCauce"],
+    meaning: "How long the app's `resources` may take to open. A migration of the store may take longer.",
+  },
   logLevel: {
     flag: "--log-level <level>",
     variable: "CAUCE_LOG_LEVEL",

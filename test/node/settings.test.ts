@@ -43,6 +43,7 @@ describe("the settings of cauce start", () => {
       keysFile: undefined,
       keys: undefined,
       bodyBytesMax: 262_144,
+      startSeconds: 60,
       basePath: undefined,
       unknownStatuses: "refuse",
       retentionDays: undefined,

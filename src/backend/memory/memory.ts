@@ -131,9 +131,11 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
   };
 }
 
+const known: readonly string[] = ["workflow", "clock", "delivery", "onBatch", "onOpening", "leaseSeconds"];
+
 function checkOptions(options: MemoryOptions): void {
   for (const key of Object.keys(options)) {
-    if (key !== "workflow" && key !== "clock" && key !== "delivery" && key !== "onBatch" && key !== "leaseSeconds") {
+    if (!known.includes(key)) {
       throw new CauceError("setting_invalid", `memory() has no option "${key}"; it takes workflow, clock and delivery`);
     }
   }

@@ -8,6 +8,7 @@ import {
   type Batch,
   type BatchResult,
   type Opened,
+  type OpeningMessage,
   type Request,
   type StoreFault,
   type StoreState,
@@ -167,8 +168,14 @@ const faultError = ({ code, message }: StoreFault) => new CauceError(code as Err
 
 type WriterWorker = Awaited<ReturnType<typeof startWriter>>;
 
-/** Starts the writer's thread and waits until it has opened the store. Rejects with what kept it from that. */
-export async function startWriter(data: Omit<WriterData, "port" | "answered">) {
+/**
+ * Starts the writer's thread and waits until it has opened the store. `onStep` is told what the opening is at. Rejects
+ * with what kept the thread from that.
+ */
+export async function startWriter(
+  data: Omit<WriterData, "port" | "answered">,
+  onStep: (step: string) => void = () => {},
+) {
   const { port1: port, port2 } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const worker = new Worker(new URL(import.meta.resolve("#sqliteWriter")), {
@@ -180,7 +187,7 @@ export async function startWriter(data: Omit<WriterData, "port" | "answered">) {
     execArgv: conditionsOf(process.execArgv),
   });
   const opened = await new Promise<Opened>((resolve, reject) => {
-    worker.once("message", resolve);
+    worker.on("message", (message: OpeningMessage) => ("step" in message ? onStep(message.step) : resolve(message)));
     worker.once("error", reject);
   });
   if ("fault" in opened) {

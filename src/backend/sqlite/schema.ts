@@ -149,7 +149,12 @@ export const schemaVersion = migrations.length;
 export const blockSize = 4_096;
 
 /** Migrates the database to this schema. Throws `store_too_new`, or `store_mismatch` for the data of another workflow. */
-export function migrate(db: DatabaseSync, file: string, workflow: string): void {
+export function migrate(
+  db: DatabaseSync,
+  file: string,
+  workflow: string,
+  onStep: (step: string) => void = () => {},
+): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   if (version > schemaVersion) {
     throw new CauceError(
@@ -159,6 +164,7 @@ export function migrate(db: DatabaseSync, file: string, workflow: string): void 
   }
   for (const [index, sql] of migrations.entries()) {
     if (index < version) continue;
+    if (version > 0) onStep(`migrates to schema ${index + 1}`);
     db.exec("BEGIN IMMEDIATE");
     db.exec(sql);
     db.exec(`PRAGMA user_version = ${index + 1}`);
@@ -186,10 +192,11 @@ function writeMeta(db: DatabaseSync, name: string, value: string): void {
  * Switches a store to the other delivery, once, at the first start after the setting changed. For FIFO every queued order
  * joins its group, and all of a group but the head are parked. For standard the groups dissolve.
  */
-export function switchDelivery(db: DatabaseSync, fifo: boolean): void {
+export function switchDelivery(db: DatabaseSync, fifo: boolean, onStep: (step: string) => void = () => {}): void {
   const wanted = fifo ? "fifo" : "standard";
   const stored = readMeta(db, "delivery");
   if (stored === wanted) return;
+  if (stored !== undefined) onStep(`changes to ${wanted} delivery`);
   db.exec("BEGIN IMMEDIATE");
   try {
     if (stored !== undefined) {

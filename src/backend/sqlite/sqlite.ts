@@ -4,6 +4,7 @@ import { readNumbers } from "../../core/cursor.ts";
 import type { Change } from "../../core/decide.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
+import { tellWhile } from "../../core/wait.ts";
 import { guarded } from "../guard.ts";
 import { createIds, firstSeqOf, type Ids, refuseSize, seqOf, storedOrder } from "../newOrder.ts";
 import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../port.ts";
@@ -43,7 +44,7 @@ const retryAfterFaultSeconds = 1;
  * Rejects with `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`.
  */
 export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOptions) => Promise<SqliteBackend> {
-  return async ({ workflow, delivery, clock, onBatch }) => {
+  return async ({ workflow, delivery, clock, onBatch, onOpening }) => {
     const folder = resolve(directory);
     const file = join(folder, `${workflow}.db`);
     makeDirectory(folder);
@@ -53,7 +54,15 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       throw storeFault(error, file);
     };
     const closing = new AbortController();
-    const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }).catch(faulty);
+    const opened = new AbortController();
+    const startedAt = clock.monotonic();
+    let step: string | undefined;
+    const tell = () => step && onOpening?.(`${file} ${step}`, Math.round((clock.monotonic() - startedAt) / 1_000));
+    void tellWhile(clock, opened.signal, tell);
+    const onStep = (next: string) => void (step = next);
+    const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }, onStep)
+      .finally(() => opened.abort())
+      .catch(faulty);
 
     const afterFault = async (again: () => unknown): Promise<void> => {
       await sleep(clock, retryAfterFaultSeconds, closing.signal);

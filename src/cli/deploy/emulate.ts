@@ -5,7 +5,7 @@ import type { App } from "../../core/handlers.ts";
 import { createChaos, seeded } from "../../emulate/chaos.ts";
 import { type Emulation, emulate } from "../../emulate/emulate.ts";
 import { loadPeers } from "../../emulate/services/emulators.ts";
-import { signalled } from "../../node/server.ts";
+import { signalled, unlessStopped } from "../../node/server.ts";
 import type { Settings } from "../../node/settings.ts";
 import { inTemporaryDirectory, makeDirectory } from "../init.ts";
 import { loadApp } from "../loadApp.ts";
@@ -33,28 +33,41 @@ export async function emulateApp(
   if (settings.compute !== "lambda") {
     throw new CauceError("setting_invalid", "cauce emulate runs functions; leave out --compute kubernetes");
   }
+  const stopped = signalled();
+  output.serve?.();
+  await inTemporaryDirectory("cauce-emulate-", async (outDirectory) => {
+    const begun = await unlessStopped(begin(path, settings, flags, { output, outDirectory }), stopped);
+    // What was begun ends with the process: functions and bundlers are processes that end when this one does.
+    if (begun === undefined) return output.out("\nStopped before it ran.\n");
+    output.out(announcement(begun.apps, begun.emulation, flags));
+    await stopped;
+    output.out("\nStopping.\n");
+    await begun.emulation.close();
+  });
+}
+
+/** Loads the app, synthesizes its stacks and runs them. */
+async function begin(
+  path: string,
+  settings: Settings<"stack">,
+  { port, data, seed }: EmulateFlags,
+  { output, outDirectory }: { readonly output: Output; readonly outDirectory: string },
+): Promise<{ readonly apps: readonly App[]; readonly emulation: Emulation }> {
   const apps = await loadApp(path);
   // Missing packages are reported before the bundling, which takes seconds.
   await loadPeers();
-  if (flags.data !== undefined) makeDirectory(flags.data);
-  const stopped = signalled();
-  await inTemporaryDirectory("cauce-emulate-", async (outDirectory) => {
-    const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output, checks: false });
-    const { port, data, seed } = flags;
-    const emulation = await emulate({
-      assembly: directory,
-      stackNames: stacks.map(({ name }) => name),
-      port,
-      data: data === undefined ? undefined : resolve(data),
-      clock: systemClock(),
-      onLine: (source, line) => output.err(`${source}  ${line}\n`),
-      chaos: seed === undefined ? undefined : createChaos(seeded(seed)),
-    });
-    output.out(announcement(apps, emulation, flags));
-    await stopped;
-    output.out("\nStopping.\n");
-    await emulation.close();
+  if (data !== undefined) makeDirectory(data);
+  const { directory, stacks } = await assemble({ apps, path, settings, outDirectory, output, checks: false });
+  const emulation = await emulate({
+    assembly: directory,
+    stackNames: stacks.map(({ name }) => name),
+    port,
+    data: data === undefined ? undefined : resolve(data),
+    clock: systemClock(),
+    onLine: (source, line) => output.err(`${source}  ${line}\n`),
+    chaos: seed === undefined ? undefined : createChaos(seeded(seed)),
   });
+  return { apps, emulation };
 }
 
 /** Says what runs, by name, and what to try. */

@@ -67,10 +67,12 @@ and 143 a signal interrupted it.`,
         import("../../node/server.ts"),
       ]);
       const stopping = new AbortController();
-      void signalled().then((signal) => stopping.abort(signal));
+      const ended = new AbortController();
+      void signalled(ended.signal).then((signal) => stopping.abort(signal));
       const terminal = process.stderr.isTTY ? process.stderr : undefined;
       const surroundings = { output, terminal, stdin: process.stdin, stop: stopping.signal };
-      await importFile({ ...flags, file, target, format }, surroundings);
+      // What is left is to wait for the reader of the output, which a signal ends as it ends any program.
+      await importFile({ ...flags, file, target, format }, surroundings).finally(() => ended.abort());
     });
 }
 

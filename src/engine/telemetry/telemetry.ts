@@ -18,6 +18,8 @@ export interface Telemetry {
   readonly events: Events;
   readonly meters: ReadonlyMap<string, Meter>;
   readonly stores: ReadonlyMap<string, StoreTotals>;
+  /** How many lines of the log could not be written; undefined for a log that does not count them. */
+  readonly linesDropped: (() => number) | undefined;
   /** Makes the observer of one workflow's engine. `depths`: the orders that the store holds already. */
   observerOf(workflow: string, depths: readonly Depth[]): Observer;
   /** How many calls of each callback have failed, such as those of a log that throws. */
@@ -34,7 +36,12 @@ export interface Telemetry {
 // At full load a reader that reconnects within about a second misses nothing; with few orders, within a day.
 const eventWindow = 16_384;
 
-export function createTelemetry({ clock, stream }: { clock: Clock; stream: string }): Telemetry {
+interface TelemetryOptions extends Partial<Pick<Telemetry, "linesDropped">> {
+  readonly clock: Clock;
+  readonly stream: string;
+}
+
+export function createTelemetry({ clock, stream, linesDropped }: TelemetryOptions): Telemetry {
   const events = createEvents({ window: eventWindow, stream });
   const meters = new Map<string, Meter>();
   const stores = new Map<string, StoreTotals>();
@@ -46,6 +53,7 @@ export function createTelemetry({ clock, stream }: { clock: Clock; stream: strin
     events,
     meters,
     stores,
+    linesDropped,
     observerOf(workflow, depths) {
       const meter = createMeter({ clock, depths });
       meters.set(workflow, meter);

@@ -91,8 +91,9 @@ export interface WriterData {
   readonly answered: Int32Array;
 }
 
-/** The writer's first message: how the store stands, or why it could not be opened. */
+/** The writer's first messages: what the opening is at, then how the store stands or why it could not be opened. */
 export type Opened = StoreState | { readonly fault: StoreFault };
+export type OpeningMessage = Opened | { readonly step: string };
 
 export interface StoreState {
   /** The last key that was given to an order, which may have been removed since. */

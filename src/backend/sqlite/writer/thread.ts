@@ -1,6 +1,6 @@
 /** The writer's thread: one batch in, one transaction, one result out, in order. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import type { Opened, Request, WriterData } from "../batch/protocol.ts";
+import type { OpeningMessage, Request, WriterData } from "../batch/protocol.ts";
 import { storeFault } from "../storeFiles.ts";
 import { openWriter } from "./writer.ts";
 
@@ -9,7 +9,10 @@ if (parentPort !== null) run(parentPort, workerData as WriterData);
 function run(parent: MessagePort, data: WriterData): void {
   const { port, answered } = data;
   try {
-    const { apply, close, state } = openWriter(data);
+    const { apply, close, state } = openWriter({
+      ...data,
+      onStep: (step) => parent.postMessage({ step } satisfies OpeningMessage),
+    });
     port.on("message", (request: Request) => {
       if (request === "close") {
         port.close();
@@ -20,9 +23,9 @@ function run(parent: MessagePort, data: WriterData): void {
       Atomics.add(answered, 0, 1);
       Atomics.notify(answered, 0);
     });
-    parent.postMessage(state satisfies Opened);
+    parent.postMessage(state satisfies OpeningMessage);
   } catch (error) {
     const { code, message } = storeFault(error, data.file);
-    parent.postMessage({ fault: { code, message } } satisfies Opened);
+    parent.postMessage({ fault: { code, message } } satisfies OpeningMessage);
   }
 }

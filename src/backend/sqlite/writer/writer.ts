@@ -26,13 +26,21 @@ const checkpointPages = 8_192;
 // All writing is at the ends of tables and indexes, so a few pages serve.
 const cacheKibibytes = 8_192;
 
+interface OpenWriterOptions {
+  readonly file: string;
+  readonly workflow: string;
+  readonly fifo: boolean;
+  /** Told before each step that may take long. */
+  readonly onStep?: ((step: string) => void) | undefined;
+}
+
 /** Opens the store for writing: durable on return of every commit, migrated, and with nothing leased. */
-export function openWriter({ file, workflow, fifo }: { file: string; workflow: string; fifo: boolean }) {
+export function openWriter({ file, workflow, fifo, onStep = () => {} }: OpenWriterOptions) {
   const db = new DatabaseSync(file, { timeout: 5_000 });
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
       PRAGMA cache_size = -${cacheKibibytes}; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
-    migrate(db, file, workflow);
+    migrate(db, file, workflow, onStep);
     // This process owns the store, so the process that had leased these orders has ended. They are delivered again at
     // once, and their attempt counts.
     db.exec(`BEGIN IMMEDIATE;
@@ -41,7 +49,7 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
         ON CONFLICT DO UPDATE SET count = count + excluded.count;
       UPDATE counts SET count = 0 WHERE bucket = ${queueState.leased};
       COMMIT`);
-    switchDelivery(db, fifo);
+    switchDelivery(db, fifo, onStep);
     const statements = prepareStatements(db);
     const writer = { ...createState(fifo), statements };
     load(writer);

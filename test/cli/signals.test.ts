@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, it, type TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { waitFor } from "../examples/support.ts";
+import { atEnd, cauce, heldApp, post, temporaryDirectory, tinyAppSource } from "./support.ts";
+
+/** Writes a small app whose `resources` are this source. */
+function appWith(t: TestContext, resources: string): string {
+  const file = join(temporaryDirectory(t), "app.ts");
+  writeFileSync(file, tinyAppSource().replace("{ handlers:", `{ resources: ${resources}, handlers:`));
+  return file;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
+  return port;
+}
+
+/** Resolves to the first answer of a server that is about to listen. */
+async function firstAnswer(url: string): Promise<Response> {
+  for (;;) {
+    try {
+      return await fetch(url);
+    } catch {
+      await delay(20);
+    }
+  }
+}
+
+const neverOpens = `async () => {
+  console.log("opening");
+  setInterval(() => {}, 1_000);
+  return new Promise(() => {});
+}`;
+
+describe("a signal ends cauce start", { concurrency: 4 }, () => {
+  it("while the app's module loads, with 0", async (t) => {
+    const file = join(temporaryDirectory(t), "app.mjs");
+    writeFileSync(file, 'setInterval(() => {}, 1_000);\nconsole.log("loading");\nawait new Promise(() => {});\n');
+    const server = cauce(t, ["start", file, "--port", "0", "--data", temporaryDirectory(t)]);
+    await server.wrote(/loading/);
+    server.kill("SIGTERM");
+    const { code, stdout } = await server.ended;
+    assert.equal(code, 0);
+    assert.match(stdout, /^Stopped before it processed anything\.$/m);
+  });
+
+  it("while the store migrates, as it ends any program, and the next start migrates it", async (t) => {
+    const data = temporaryDirectory(t);
+    const db = new DatabaseSync(join(data, "tiny.db"));
+    db.exec(readFileSync(new URL("../backend/sqlite/schema1.sql", import.meta.url), "utf8"));
+    db.exec("UPDATE meta SET value = 'tiny' WHERE name = 'workflow'; DELETE FROM orders; DELETE FROM counts;");
+    db.exec("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE");
+    atEnd(t, () => db.isOpen && db.close());
+    const app = appWith(t, "() => ({})");
+    const server = cauce(t, ["start", app, "--port", "0", "--data", data]);
+    await server.wrote(/"step":"\S+tiny\.db migrates to schema 2","seconds":\d+,"message":"opening"/);
+    server.kill("SIGTERM");
+    const { code, signal } = await server.ended;
+    assert.deepEqual([code, signal], [null, "SIGTERM"]);
+    db.close();
+
+    const again = cauce(t, ["start", app, "--port", "0", "--data", data]);
+    await again.address();
+  });
+
+  it("while resources open, with 0; until then it takes orders and is not ready", async (t) => {
+    const data = temporaryDirectory(t);
+    const port = await freePort();
+    const address = `http://127.0.0.1:${port}`;
+    const args = ["--port", String(port), "--data", data];
+    const server = cauce(t, ["start", appWith(t, neverOpens), ...args]);
+    await server.wrote(/opening/);
+    assert.equal((await firstAnswer(`${address}/readyz`)).status, 503);
+    const placed = await post(`${address}/tiny`, { name: "a" });
+    assert.equal(placed.status, 202);
+    const { id } = (await placed.json()) as { id: string };
+    await server.wrote(/"seconds":60,"message":"waiting for the resources to open"/);
+    server.kill("SIGTERM");
+    const { code, stdout } = await server.ended;
+    assert.equal(code, 0);
+    assert.match(stdout, /Drained\.\n$/);
+    assert.doesNotMatch(stdout, /listens on/);
+
+    const again = cauce(t, ["start", appWith(t, "() => ({})"), ...args]);
+    await again.address();
+    await waitFor(new URL(`${address}/tiny/${id}`), ({ status }) => status === "done");
+    assert.equal((await fetch(`${address}/readyz`)).status, 200);
+  });
+
+  it("while the resources do not close, with 0 after ten seconds, and names what it waits for", async (t) => {
+    const app = appWith(t, '() => ({ first: {}, "db": { close: () => new Promise(() => {}) } })');
+    const server = cauce(t, ["start", app, "--port", "0", "--data", temporaryDirectory(t)]);
+    await server.address();
+    server.kill("SIGTERM");
+    await server.wrote(/"resource":"db","seconds":10,"message":"waiting for a resource to close"/);
+    const { code, stdout, stderr } = await server.ended;
+    assert.equal(code, 0);
+    assert.match(stdout, /Drained\.\n$/);
+    assert.match(stderr, /"resource":"db","error":"it did not close within 10 s","message":"resources not closed"/);
+  });
+});
+
+it("cauce start says which handlers it waits for, and for how long at most", async (t) => {
+  // It takes the handler's request, and never answers.
+  const silent = createServer().listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const asked = once(silent, "connection");
+  atEnd(t, () => silent.close());
+  const server = cauce(t, ["start", heldApp, "--port", "0", "--data", temporaryDirectory(t)]);
+  const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
+  await post(`${await server.address()}/held`, { url });
+  const [socket] = await asked;
+  server.kill("SIGTERM");
+  const line =
+    /\{[^\n]+"workflow":"held","status":"(\w+)","running":1,"secondsMax":(\d+),"message":"waiting for handlers to end"/;
+  const [, , seconds] = await server.wrote(line);
+  assert.ok(Number(seconds) > 0, String(seconds));
+  socket.destroy();
+});
+
+it("cauce start gives up resources that take longer than --start-seconds to open", async (t) => {
+  const data = temporaryDirectory(t);
+  const app = appWith(t, neverOpens);
+  const server = cauce(t, ["start", app, "--port", "0", "--data", data, "--start-seconds", "1"]);
+  const { code, stderr } = await server.ended;
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^resources_failed: workflow "tiny": its `resources` did not open within 1 s; see that .*--start-seconds/m,
+  );
+  const again = cauce(t, ["start", appWith(t, "() => ({})"), "--port", "0", "--data", data]);
+  await again.address();
+});
