@@ -45,7 +45,11 @@ export async function provision(
       new peers.sns.SubscribeCommand({ TopicArn: topicArn, Protocol: protocol, Endpoint: endpoint, Attributes }),
     );
   };
-  const subscribeAfter = async (milliseconds: number, subscription: SubscriptionResource, source: string): Promise<void> => {
+  const subscribeAfter = async (
+    milliseconds: number,
+    subscription: SubscriptionResource,
+    source: string,
+  ): Promise<void> => {
     await new Promise<void>((resolve) => open.defer(clock.after(milliseconds, resolve)));
     await subscribe(subscription).catch((error: unknown) =>
       onLine(source, `${subscription.id} cannot be made: ${String(error)}`),

@@ -107,7 +107,8 @@ function createLoop({ workflow, clock, log }: EngineContext, chore: Chore, stopp
   const repeat = (seconds: number): void => {
     cancelInterval?.();
     cancelInterval = undefined;
-    if (!stopping().aborted && seconds < Number.POSITIVE_INFINITY) cancelInterval = clock.after(seconds * 1_000, onTime);
+    if (!stopping().aborted && seconds < Number.POSITIVE_INFINITY)
+      cancelInterval = clock.after(seconds * 1_000, onTime);
   };
   const runWhileDue = async (): Promise<void> => {
     const signal = stopping();
