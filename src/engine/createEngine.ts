@@ -1,8 +1,10 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Backend, LocatedBackend } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { type AnyWorkflow, retryOf, statusesOf } from "../core/workflow.ts";
+import { type AppCode, refuseInside } from "./appCode.ts";
 import { createAttempt } from "./attempt.ts";
 import { type EngineContext, noObserver, type Observer, withExpiries } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
@@ -29,6 +31,8 @@ export interface EngineOptions extends Pick<EngineContext, "clock" | "random" | 
    * Default: until the engine stops.
    */
   readonly commitRetrySeconds?: number | undefined;
+  /** Shared by the engines of one process that end together. Default: one of its own. */
+  readonly appCode?: AppCode | undefined;
   /** How many days after their last change final orders are removed. Default: never. */
   readonly retentionDays?: number | undefined;
 }
@@ -48,6 +52,7 @@ export function createEngine(options: EngineOptions): Engine {
     actor: { ...options.actor, requestId: null, messageId: null },
     // A backend with `sweepSeconds` is swept at intervals, so no single order has to wake the sweep.
     observer: backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? withExpiries(observer, onExpiry) : observer,
+    appCode: options.appCode ?? new AsyncLocalStorage(),
     commitRetrySeconds: options.commitRetrySeconds ?? Number.POSITIVE_INFINITY,
   };
   const retention = retentionDays === undefined ? [] : [createRetention(context, retentionDays)];
@@ -74,7 +79,7 @@ function createProcessing(
   maintenance: Maintenance,
   unknownStatuses: "refuse" | "fail",
 ): Pick<Engine, "start" | "openAttempts" | "stop"> {
-  const { workflow, backend } = context;
+  const { workflow, backend, appCode } = context;
   let stopping = new AbortController();
   let stopPolls: (() => Promise<void>)[] = [];
   let handling: Handling | undefined;
@@ -104,13 +109,13 @@ function createProcessing(
   };
 
   return {
-    start(options = {}) {
-      started ??= begin(options).catch(async (error) => {
+    async start(options = {}) {
+      refuseInside(appCode, "start");
+      await (started ??= begin(options).catch(async (error) => {
         await end();
         started = undefined;
         throw error;
-      });
-      return started;
+      }));
     },
 
     async openAttempts() {
@@ -124,15 +129,15 @@ function createProcessing(
       };
     },
 
-    stop() {
-      stopped ??= (async () => {
+    async stop() {
+      refuseInside(appCode, "stop");
+      await (stopped ??= (async () => {
         stopping.abort();
         await Promise.all([maintenance.stop(), started?.catch(() => {})]);
         await end();
         started = undefined;
         stopped = undefined;
-      })();
-      return stopped;
+      })());
     },
   };
 }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { hostname } from "node:os";
 import type { BackendFactoryOptions, DeliveryMode, LocatedBackend } from "../backend/port.ts";
 import { type Clock, type Random, systemClock } from "../core/clock.ts";
@@ -5,12 +6,13 @@ import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { leasesOf } from "../core/workflow.ts";
+import type { AppCode } from "./appCode.ts";
 import type { Observer } from "./context.ts";
 import { createEngine, type EngineOptions } from "./createEngine.ts";
 import type { Engine } from "./engine.ts";
 
 interface OpenOptions<B extends LocatedBackend>
-  extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor"> {
+  extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor" | "appCode"> {
   /** What `implement` returned, one or several with different workflow names. */
   readonly apps: App | readonly App[];
   /** Called once for each workflow. */
@@ -31,6 +33,8 @@ interface OpenOptions<B extends LocatedBackend>
 export interface OpenWorkflows<B extends LocatedBackend> {
   /** In the order of the apps. */
   readonly workflows: readonly { readonly engine: Engine; readonly backend: B }[];
+  /** Knows which code of the apps a call or a rejection comes from. */
+  readonly appCode: AppCode;
   /** Closes every store, and stops no engine. Rejects with the first error once all have ended. */
   close(): Promise<void>;
 }
@@ -44,6 +48,7 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
   const apps = [options.apps].flat() as readonly App[];
   refuseTwins(apps);
   const backends: B[] = [];
+  const appCode: AppCode = new AsyncLocalStorage();
   const openOne = async (app: App) => {
     const { name } = app.workflow;
     const leaseSeconds = leasesOf(app.workflow);
@@ -51,13 +56,13 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
     const backend = await options.backend({ workflow: name, delivery: options.delivery, clock, onBatch, leaseSeconds });
     backends.push(backend);
     const observer = await options.observerOf?.(name, backend);
-    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer }), backend };
+    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer, appCode }), backend };
   };
   const close = async (): Promise<void> => {
     await ended(backends.map((backend) => backend.close()));
   };
   try {
-    return { workflows: await ended(apps.map(openOne)), close };
+    return { workflows: await ended(apps.map(openOne)), appCode, close };
   } catch (error) {
     await close().catch(() => {});
     throw error;

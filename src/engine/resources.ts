@@ -1,8 +1,10 @@
 import { CauceError } from "../core/errors.ts";
 import type { AnyHandler, App, HandlerContext, LazyHandler } from "../core/handlers.ts";
 import { handledStatus, handledStatuses } from "../core/workflow.ts";
+import { runAppCode } from "./appCode.ts";
 import type { EngineContext } from "./context.ts";
 import { textOf } from "./log.ts";
+import { createLoopWatch } from "./loopWatch.ts";
 import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
 
 type Closable = { [Symbol.asyncDispose]?: unknown; [Symbol.dispose]?: unknown; close?: unknown };
@@ -25,8 +27,12 @@ export async function openHandling(
   stopping: AbortSignal,
   statuses: readonly string[] = handledStatuses(context.workflow),
 ): Promise<Handling> {
-  const { workflow, clock, log } = context;
-  const resources = await openResources(app);
+  const { workflow, clock, log, observer } = context;
+  const resources = await runAppCode(context.appCode, "resources", () => openResources(app));
+  const watch = createLoopWatch(clock, (blocked, milliseconds) => {
+    log.warn({ workflow: workflow.name, statuses: blocked, milliseconds }, "the event loop was blocked");
+    for (const status of blocked) observer.blocked(status);
+  });
   const contexts = statuses.map((status) => ({
     ...context,
     status,
@@ -34,14 +40,17 @@ export async function openHandling(
     handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
     resources,
     deadlines: createDeadlines(clock),
+    watch,
+    activity: watch.add(status),
     stopping,
   }));
   return {
     contexts,
     async close() {
       for (const { deadlines } of contexts) deadlines.close();
+      watch.close();
       try {
-        await releaseResources(app, resources);
+        await runAppCode(context.appCode, "release", () => releaseResources(app, resources));
       } catch (error) {
         // The caller of `stop` can do nothing about it, and must still close the store.
         log.error({ workflow: workflow.name, error: textOf(error) }, "resources not closed");

@@ -12,7 +12,7 @@ describe("deadlines", () => {
     const deadlines = createDeadlines(clock);
     const expired: [string, number][] = [];
     const add = (name: string, afterSeconds = 10): AttemptDeadline => {
-      const at = clock.now() + afterSeconds * 1_000;
+      const at = clock.monotonic() + afterSeconds * 1_000;
       const expire = () => void expired.push([name, clock.now()]);
       const deadline: AttemptDeadline = { at, expire, earlier: undefined, later: undefined };
       deadlines.add(deadline);

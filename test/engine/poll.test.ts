@@ -5,6 +5,7 @@ import type { Backend, Delivery, ReceiveOptions, Verdict } from "../../src/backe
 import { CauceError } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
 import type { RunAttempt, Settlement } from "../../src/engine/attempt.ts";
+import { createLoopWatch } from "../../src/engine/loopWatch.ts";
 import { startPoll } from "../../src/engine/poll.ts";
 import { createDeadlines } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
@@ -59,6 +60,8 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
         handler: assert.fail,
         resources: {},
         deadlines: createDeadlines(clock),
+        watch: createLoopWatch(clock, () => {}),
+        activity: { status: "received", running: 0, endedAt: 0 },
       },
       stopping: new AbortController().signal,
     },

@@ -21,6 +21,10 @@ export interface Telemetry {
   observerOf(workflow: string, depths: readonly Depth[]): Observer;
   /** Makes what one workflow's store calls for each transaction. */
   onBatchOf(workflow: string): (operations: number, milliseconds: number) => void;
+  /** Rejections that were left unhandled and that no handler made. */
+  readonly rejections: number;
+  /** Counts one of `rejections`. */
+  rejected(): void;
   /** Calls back when the telemetry closes, so that a reader can close what it opened. */
   onClose(callback: () => void): void;
   /** Ends the stream of events, and calls back those of `onClose`. Harmless when called again. */
@@ -36,6 +40,7 @@ export function createTelemetry({ clock, stream }: { clock: Clock; stream: strin
   const stores = new Map<string, StoreTotals>();
   const closing = new Set<() => void>();
   let closed = false;
+  let rejections = 0;
   return {
     now: clock.now,
     events,
@@ -54,6 +59,8 @@ export function createTelemetry({ clock, stream }: { clock: Clock; stream: strin
           events.changed(workflow, change);
         },
         removed: meter.removed,
+        rejected: meter.rejected,
+        blocked: meter.blocked,
       };
     },
     onBatchOf(workflow) {
@@ -63,6 +70,12 @@ export function createTelemetry({ clock, stream }: { clock: Clock; stream: strin
         observe(totals.milliseconds, milliseconds);
         observe(totals.operations, operations);
       };
+    },
+    get rejections() {
+      return rejections;
+    },
+    rejected() {
+      rejections++;
     },
     onClose(callback) {
       if (closed) callback();
