@@ -6,6 +6,7 @@ import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { sampleData } from "../core/sample.ts";
 import { problem } from "../http/problem.ts";
+import { hearFaults } from "../node/faults.ts";
 import { openLog } from "../node/log.ts";
 import { type Fetch, listen, run, signalled } from "../node/server.ts";
 import type { Settings } from "../node/settings.ts";
@@ -43,6 +44,8 @@ export async function start(
   const options = { delivery, basePath, bodyBytesMax, unknownStatuses, retentionDays };
   const cauce = await createCauce({ apps, backend, auth, log, ...options });
   const { start, fetch } = partsOf(settings, cauce, auth !== undefined || isLoopback(host));
+  const faults = hearFaults(cauce, log);
+  failures.push(faults.uncaught);
   await run(
     { ...cauce, start },
     {
@@ -54,7 +57,7 @@ export async function start(
       },
       onDrain: () => output.out("\nDraining: no new requests; finishing those under way, and the handlers.\n"),
     },
-  );
+  ).finally(faults.close);
   await log.close();
   output.out("Drained.\n");
 }
