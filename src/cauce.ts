@@ -4,16 +4,17 @@ import type { Operation } from "./api/operation.ts";
 import { operations as allOperations } from "./api/operations.ts";
 import type { Orders } from "./api/orders.ts";
 import type { CallOptions, FailedFilter, KeyedOptions, PageQuery, Transition, WorkflowOf } from "./api/types.ts";
-import type { BackendFactory, DeliveryMode, Depth, FailureGroup } from "./backend/port.ts";
+import type { BackendFactory, DeliveryMode, Depth, FailureGroup, LocatedBackend } from "./backend/port.ts";
 import { type Clock, type Random, systemClock } from "./core/clock.ts";
 import { CauceError } from "./core/errors.ts";
 import { type App, isApp, type Log } from "./core/handlers.ts";
 import type { Actor, Order } from "./core/order.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
+import { refuseInside, takeRejection } from "./engine/appCode.ts";
 import { logFault } from "./engine/callbacks.ts";
 import type { Engine, StartOptions } from "./engine/engine.ts";
 import { standardErrorLog } from "./engine/log.ts";
-import { ended, openWorkflows } from "./engine/open.ts";
+import { ended, type OpenWorkflows, openWorkflows } from "./engine/open.ts";
 import { checkStartOptions, polledStatuses } from "./engine/poll.ts";
 import { createTelemetry, type Telemetry } from "./engine/telemetry/telemetry.ts";
 import { createApp } from "./http/app.ts";
@@ -118,10 +119,17 @@ export interface Cauce {
   /**
    * Ends processing: receives nothing more, and resolves when the attempts under way have ended and the resources are
    * closed. Resources that do not close within 10 s are given up, and those that still open are closed when they have
-   * opened. The log says what is waited for. Placing goes on until `close`. Harmless when called again.
+   * opened. The log says what is waited for. Placing goes on until `close`. Harmless when called again. Rejects with
+   * `waits_for_itself` in a handler, in `resources` and in `release`, for which it would wait.
    */
   drain(): Promise<void>;
-  /** Drains, then closes the store. Nothing is left open. Harmless when called again. */
+  /**
+   * Takes a rejection that nothing handled, for a listener of `unhandledRejection`: Cauce listens to nothing of its host.
+   * Where a handler left it, it is logged and counted, an attempt that still runs fails with `handler_failed`, and this
+   * returns true. Any other is only counted, and what becomes of it is left to the host.
+   */
+  takeRejection(reason: unknown): boolean;
+  /** Drains, then closes the store. Nothing is left open. Harmless when called again. Rejects as `drain` does. */
   close(): Promise<void>;
 }
 
@@ -167,7 +175,7 @@ export async function openCauce(
   const { log } = opened;
   const engines = opened.workflows.map(({ engine }) => engine);
   const bound = engines.map((engine) => bindOperations(engine, operations, aroundsOf({ log })));
-  const { isReady, ...lifecycle } = createLifecycle(engines, telemetry, opened.close);
+  const { isReady, ...lifecycle } = createLifecycle(engines, telemetry, opened);
   try {
     const routes =
       telemetry && parts ? parts.telemetryRoutes(engines, telemetry, clock, opened.intake) : noTelemetryRoutes();
@@ -180,7 +188,7 @@ export async function openCauce(
 }
 
 /** Makes the calls of the library from the operations of each workflow. */
-function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "start" | "drain" | "close"> {
+function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | keyof Lifecycle> {
   const libraries = new Map(bound.map((own) => [own.engine.workflow.name, createLibrary(own)]));
   const libraryOf = (which: string | AnyWorkflow | App): Library => {
     const name = typeof which === "string" ? which : isApp(which) ? which.workflow.name : which.name;
@@ -211,12 +219,14 @@ function createCalls(bound: readonly BoundWorkflow[]): Omit<Cauce, "fetch" | "st
   };
 }
 
+type Lifecycle = Pick<Cauce, "start" | "drain" | "close" | "takeRejection">;
+
 /** Makes what starts and ends all engines together. */
 function createLifecycle(
   engines: readonly Engine[],
   telemetry: Telemetry | undefined,
-  closeStores: () => Promise<void>,
-): Pick<Cauce, "start" | "drain" | "close"> & { isReady(): boolean } {
+  { appCode, close: closeStores }: Pick<OpenWorkflows<LocatedBackend>, "appCode" | "close">,
+): Lifecycle & { isReady(): boolean } {
   let state: "open" | "draining" | "closed" = "open";
   // A Cauce that is never asked to process only takes orders, and is ready for that.
   let processing: "not asked for" | "asked for" | "begun" = "not asked for";
@@ -261,12 +271,24 @@ function createLifecycle(
     isReady: () => state === "open" && processing !== "asked for",
     async start(options = {}) {
       checkStartOptions(options);
+      refuseInside(appCode, "start");
       if (state !== "open") throw new CauceError("closed", "drain or close was called; create a new Cauce to start");
       if (starting === undefined) processing = "asked for";
       await (starting ??= startAll(options));
     },
-    drain,
-    close: () => (closing ??= closeAll()),
+    async drain() {
+      refuseInside(appCode, "drain");
+      await drain();
+    },
+    async close() {
+      refuseInside(appCode, "close");
+      await (closing ??= closeAll());
+    },
+    takeRejection(reason) {
+      const taken = takeRejection(appCode, reason);
+      if (!taken) telemetry?.rejected();
+      return taken;
+    },
   };
 }
 

@@ -7,6 +7,7 @@ import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { sampleData } from "../core/sample.ts";
 import { problem } from "../http/problem.ts";
+import { hearFaults } from "../node/faults.ts";
 import { openLog } from "../node/log.ts";
 import { endBySignal, type Fetch, listen, run, signalled, unlessStopped } from "../node/server.ts";
 import type { Settings } from "../node/settings.ts";
@@ -56,18 +57,19 @@ export async function start(
   }
   const { cauce, rows, failures } = opened;
   const { start, fetch } = partsOf(settings, cauce, auth !== undefined || isLoopback(host));
+  const faults = hearFaults(cauce, log);
   await run(
     { ...cauce, start },
     {
       listen: () => listen(fetch, { host, port }),
-      stopped: Promise.race([stop, ...failures]),
+      stopped: Promise.race([stop, ...failures, faults.uncaught]),
       onReady(bound) {
         const keys = auth?.keys.length ?? 0;
         output.out(announce({ ...settings, version: description().version, apps, port: bound, store: rows, keys }));
       },
       onDrain: () => output.out("\nDraining: no new requests; finishing those under way, and the handlers.\n"),
     },
-  );
+  ).finally(faults.close);
   await log.close();
   output.out("Drained.\n");
 }

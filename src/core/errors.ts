@@ -84,6 +84,7 @@ export const errorCodes = {
   data_in_use: "Another process owns the data directory.",
   orders_stranded: "The definition no longer knows statuses in which orders stand.",
   closed: "Cauce is closing and takes nothing more.",
+  waits_for_itself: "The call would wait for the code of the app that made it: a handler, `resources` or `release`.",
   // Starting
   resources_failed: "The app's `resources` threw; the message names the workflow and says why.",
   node_too_old: "The Node.js that runs is older than Cauce needs.",

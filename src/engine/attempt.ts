@@ -95,10 +95,10 @@ export function createAttempt(context: StatusContext): RunAttempt {
       onHandlerEnd();
       return ready;
     }
-    const startedAt = clock.now();
-    const running = runHandler(ready, context);
+    const startedAt = clock.monotonic();
+    const running = runHandler(ready, context, startedAt);
     const outcome = running instanceof Promise ? await running : running;
-    const milliseconds = clock.now() - startedAt;
+    const milliseconds = Math.round(clock.monotonic() - startedAt);
     onHandlerEnd();
     const { change, exhaustedBy } = decideBy(by, ready, outcome);
     // The backend's promise is awaited here: a helper around it would cost each order one more promise.

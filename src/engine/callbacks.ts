@@ -44,6 +44,8 @@ export function guardCallbacks(log: Log, onFailed: (callback: Callback) => void 
       placed: unfailing((order) => observer.placed(order), observerFailed) as Observer["placed"],
       changed: unfailing((change, attempt) => observer.changed(change, attempt), observerFailed),
       removed: unfailing((count) => observer.removed(count), observerFailed) as Observer["removed"],
+      rejected: unfailing((status) => observer.rejected(status), observerFailed) as Observer["rejected"],
+      blocked: unfailing((status) => observer.blocked(status), observerFailed) as Observer["blocked"],
     }),
     onBatch: (onBatch) => onBatch && unfailing(onBatch, failing("onBatch", guardedLog)),
   };

@@ -4,6 +4,7 @@ import { type Change, type DecideContext, decide, type Outcome } from "../core/d
 import type { Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
+import type { AppCode } from "./appCode.ts";
 import type { Intake } from "./intake.ts";
 
 /** What the parts of one workflow's engine share. */
@@ -21,6 +22,7 @@ export interface EngineContext {
   readonly actor: Actor;
   /** Told of every order that is stored, every change that is committed and every order that is removed. */
   readonly observer: Observer;
+  readonly appCode: AppCode;
   /** How long a handler's outcome waits for a store that takes no writes, in seconds. Then the delivery comes back. */
   readonly commitRetrySeconds: number;
   /** The gate that placings pass, for all workflows of this process. */
@@ -91,13 +93,18 @@ export interface Observer {
   changed(change: Change, attempt: EndedAttempt | undefined): void;
   /** `count` orders were removed. */
   removed(count: number): void;
+  /** A handler of the status left a rejection unhandled. */
+  rejected(status: string): void;
+  /** The event loop was blocked for a second or more while handlers of the status ran. */
+  blocked(status: string): void;
 }
 
-export const noObserver: Observer = { placed() {}, changed() {}, removed() {} };
+export const noObserver: Observer = { placed() {}, changed() {}, removed() {}, rejected() {}, blocked() {} };
 
 /** Adds `onExpiry` to an observer: it gets the time at which a placed or changed order expires. */
 export function withExpiries(observer: Observer, onExpiry: (expiresAt: number) => void): Observer {
   return {
+    ...observer,
     placed(order) {
       observer.placed(order);
       if (order.expiresAt !== null) onExpiry(order.expiresAt);
@@ -106,6 +113,5 @@ export function withExpiries(observer: Observer, onExpiry: (expiresAt: number) =
       observer.changed(change, attempt);
       if (change.after.expiresAt !== null) onExpiry(change.after.expiresAt);
     },
-    removed: observer.removed,
   };
 }

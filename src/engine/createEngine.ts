@@ -1,9 +1,11 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Backend, LocatedBackend } from "../backend/port.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { tellWhile } from "../core/wait.ts";
 import { type AnyWorkflow, retryOf, statusesOf } from "../core/workflow.ts";
+import { type AppCode, refuseInside } from "./appCode.ts";
 import { createAttempt } from "./attempt.ts";
 import { type EngineContext, markUnreadable, noObserver, type Observer, withExpiries } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
@@ -31,6 +33,8 @@ export interface EngineOptions extends Pick<EngineContext, "clock" | "random" | 
    * Default: until the engine stops.
    */
   readonly commitRetrySeconds?: number | undefined;
+  /** Shared by the engines of one process that end together. Default: one of its own. */
+  readonly appCode?: AppCode | undefined;
   /** How many days after their last change final orders are removed. Default: never. */
   readonly retentionDays?: number | undefined;
   /** How long the resources may take to open, in seconds. Default 60. */
@@ -54,6 +58,7 @@ export function createEngine(options: EngineOptions): Engine {
     actor: { ...options.actor, requestId: null, messageId: null },
     // A backend with `sweepSeconds` is swept at intervals, so no single order has to wake the sweep.
     observer: backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? withExpiries(observer, onExpiry) : observer,
+    appCode: options.appCode ?? new AsyncLocalStorage(),
     commitRetrySeconds: options.commitRetrySeconds ?? Number.POSITIVE_INFINITY,
     intake: options.intake ?? createIntake({ clock }),
   };
@@ -88,7 +93,7 @@ function createProcessing(
   maintenance: Maintenance,
   { app, unknownStatuses = "refuse", startSeconds }: Pick<EngineOptions, "app" | "unknownStatuses" | "startSeconds">,
 ): Pick<Engine, "start" | "openAttempts" | "stop"> {
-  const { workflow, backend, clock } = context;
+  const { workflow, backend, clock, appCode } = context;
   let stopping = new AbortController();
   let stopPolls: (() => Promise<void>)[] = [];
   let handling: Handling | undefined;
@@ -123,13 +128,13 @@ function createProcessing(
   };
 
   return {
-    start(options = {}) {
-      started ??= begin(options).catch(async (error) => {
+    async start(options = {}) {
+      refuseInside(appCode, "start");
+      await (started ??= begin(options).catch(async (error) => {
         await end();
         started = undefined;
         throw error;
-      });
-      return started;
+      }));
     },
 
     async openAttempts() {
@@ -144,15 +149,15 @@ function createProcessing(
       };
     },
 
-    stop() {
-      stopped ??= (async () => {
+    async stop() {
+      refuseInside(appCode, "stop");
+      await (stopped ??= (async () => {
         stopping.abort();
         await Promise.all([maintenance.stop(), started?.catch(() => {})]);
         await end();
         started = undefined;
         stopped = undefined;
-      })();
-      return stopped;
+      })());
     },
   };
 }

@@ -4,10 +4,10 @@ import type { Clock } from "../core/clock.ts";
 /** The slots of one status: how many handlers may run at once, and what holds the slots now. */
 export interface Slots {
   readonly all: number;
-  /** Slots that a delivery holds, from its lease until its outcome is committed. */
-  used: number;
-  /** Those of `used` whose handler has not ended. */
-  handling: number;
+  /** Counts the slots that a delivery holds, from the call of its handler until its outcome is committed. */
+  used(): number;
+  /** Counts those of `used` whose handler has not ended. */
+  handling(): number;
 }
 
 export interface IntakeState {
@@ -189,8 +189,8 @@ interface Watched {
 
 function sample(each: Watched): void {
   each.samples++;
-  each.used += each.slots.used;
-  each.handling += each.slots.handling;
+  each.used += each.slots.used();
+  each.handling += each.slots.handling();
 }
 
 const busyShareMin = 0.7;

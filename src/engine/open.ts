@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { hostname } from "node:os";
 import type { BackendFactoryOptions, DeliveryMode, LocatedBackend } from "../backend/port.ts";
 import { type Clock, type Random, systemClock } from "../core/clock.ts";
@@ -5,6 +6,7 @@ import { CauceError } from "../core/errors.ts";
 import { type App, isApp, type Log } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { leasesOf } from "../core/workflow.ts";
+import type { AppCode } from "./appCode.ts";
 import { type Callback, guardCallbacks } from "./callbacks.ts";
 import type { Observer } from "./context.ts";
 import { createEngine, type EngineOptions } from "./createEngine.ts";
@@ -12,7 +14,7 @@ import type { Engine } from "./engine.ts";
 import { createIntake, type Intake } from "./intake.ts";
 
 interface OpenOptions<B extends LocatedBackend>
-  extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor" | "intake"> {
+  extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor" | "intake" | "appCode"> {
   /** What `implement` returned, one or several with different workflow names. */
   readonly apps: App | readonly App[];
   /** Called once for each workflow. */
@@ -39,6 +41,8 @@ export interface OpenWorkflows<B extends LocatedBackend> {
   readonly log: Log;
   /** The gate that the placings of all these workflows pass. */
   readonly intake: Intake;
+  /** Knows which code of the apps a call or a rejection comes from. */
+  readonly appCode: AppCode;
   /** Closes every store, and stops no engine. Rejects with the first error once all have ended. */
   close(): Promise<void>;
 }
@@ -55,6 +59,7 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
   const { log } = guard;
   const intake = createIntake({ clock });
   const backends: B[] = [];
+  const appCode: AppCode = new AsyncLocalStorage();
   const openOne = async (app: App) => {
     const { name } = app.workflow;
     const leaseSeconds = leasesOf(app.workflow);
@@ -65,13 +70,14 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
     backends.push(backend);
     const given = await options.observerOf?.(name, backend);
     const observer = given && guard.observer(given);
-    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer, log, intake }), backend };
+    const shared = { clock, random, actor, log, intake, appCode };
+    return { engine: createEngine({ ...options, ...shared, app, backend, observer }), backend };
   };
   const close = async (): Promise<void> => {
     await ended(backends.map((backend) => backend.close()));
   };
   try {
-    return { workflows: await ended(apps.map(openOne)), log, intake, close };
+    return { workflows: await ended(apps.map(openOne)), log, intake, appCode, close };
   } catch (error) {
     await close().catch(() => {});
     throw error;

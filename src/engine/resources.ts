@@ -3,7 +3,9 @@ import type { AnyHandler, App, HandlerContext, LazyHandler } from "../core/handl
 import { textOf } from "../core/reasons.ts";
 import { late, within } from "../core/wait.ts";
 import { handledStatus, handledStatuses } from "../core/workflow.ts";
+import { runAppCode } from "./appCode.ts";
 import type { EngineContext } from "./context.ts";
+import { createLoopWatch } from "./loopWatch.ts";
 import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
 
 type Closable = { [Symbol.asyncDispose]?: unknown; [Symbol.dispose]?: unknown; close?: unknown };
@@ -42,9 +44,13 @@ export async function openHandling(
   app: App,
   { stopping, statuses = handledStatuses(context.workflow), startSeconds = startSecondsDefault }: HandlingOptions,
 ): Promise<Handling | undefined> {
-  const { workflow, clock, log } = context;
+  const { workflow, clock, log, observer } = context;
   const resources = await openInTime(context, app, stopping, startSeconds);
   if (resources === undefined) return undefined;
+  const watch = createLoopWatch(clock, (blocked, milliseconds) => {
+    log.warn({ workflow: workflow.name, statuses: blocked, milliseconds }, "the event loop was blocked");
+    for (const status of blocked) observer.blocked(status);
+  });
   const contexts = statuses.map((status) => ({
     ...context,
     status,
@@ -52,6 +58,8 @@ export async function openHandling(
     handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
     resources,
     deadlines: createDeadlines(clock),
+    watch,
+    activity: watch.add(status),
     stopping,
   }));
   return {
@@ -65,6 +73,7 @@ export async function openHandling(
     },
     async close() {
       for (const { deadlines } of contexts) deadlines.close();
+      watch.close();
       await closeInTime(context, app, resources);
     },
   };
@@ -79,7 +88,7 @@ async function openInTime(
 ): Promise<object | undefined> {
   const { clock, log } = context;
   const workflow = app.workflow.name;
-  const opening = openResources(app);
+  const opening = runAppCode(context.appCode, "resources", () => openResources(app));
   const tell = () => log.info({ workflow, seconds }, "waiting for the resources to open");
   const resources = await within(opening, { clock, seconds, signal: stopping, tell });
   if (resources !== late) return resources;
@@ -95,12 +104,14 @@ async function openInTime(
 }
 
 /** Closes the resources, and goes on without those that do not close in time. Never rejects. */
-async function closeInTime({ clock, log }: EngineContext, app: App, resources: object): Promise<void> {
+async function closeInTime({ clock, log, appCode }: EngineContext, app: App, resources: object): Promise<void> {
   const workflow = app.workflow.name;
   let resource = "";
-  const closing = releaseResources(app, resources, (name) => {
-    resource = name;
-  });
+  const closing = runAppCode(appCode, "release", () =>
+    releaseResources(app, resources, (name) => {
+      resource = name;
+    }),
+  );
   const tell = () => log.info({ workflow, resource, seconds: closeSeconds }, "waiting for a resource to close");
   // The caller of `stop` can do nothing about a failure, and must still close the store.
   try {

@@ -1,13 +1,15 @@
 import { inspect } from "node:util";
-import type { Clock } from "../core/clock.ts";
+import { atMonotonic, type Clock } from "../core/clock.ts";
 import type { Outcome } from "../core/decide.ts";
 import { CauceError, delaySecondsMax, PermanentError, RetryError } from "../core/errors.ts";
 import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handlers.ts";
 import { attemptNumber, type StoredOrder } from "../core/order.ts";
 import { isError, messageOf } from "../core/reasons.ts";
 import { type HandledStatus, timeoutSecondsOf } from "../core/workflow.ts";
+import type { AppRun } from "./appCode.ts";
 import type { EngineContext } from "./context.ts";
 import { stackTraceOf } from "./log.ts";
+import { type Activity, blockMilliseconds, type LoopWatch } from "./loopWatch.ts";
 import { handlerOrder } from "./orderView.ts";
 
 /** What the attempts of one handled status share. */
@@ -17,23 +19,67 @@ export interface StatusContext extends EngineContext {
   readonly handler: () => AnyHandler | Promise<AnyHandler>;
   readonly resources: object;
   readonly deadlines: ReturnType<typeof createDeadlines>;
+  readonly watch: LoopWatch;
+  readonly activity: Activity;
   /** Aborts when the engine stops. */
   readonly stopping: AbortSignal;
 }
 
 /**
- * Runs the handler until it ends or its time is up. Never throws and never rejects: everything that happens is an
- * outcome. A handler that answers without a promise has its outcome at once.
+ * Runs the handler until it ends, its time is up, or a rejection of it is left unhandled. `startedAt`: now, by
+ * `clock.monotonic()`. Never throws and never rejects: everything that happens is an outcome. A handler that answers
+ * without a promise has its outcome at once.
  */
-export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Promise<Outcome> {
+export function runHandler(order: StoredOrder, own: StatusContext, startedAt: number): Outcome | Promise<Outcome> {
   if (order.unreadable !== undefined) return { kind: "unreadable" };
-  const { status, definition, clock } = own;
-  const timeoutSeconds = timeoutSecondsOf(definition);
-  const at = clock.now() + timeoutSeconds * 1_000;
+  const { definition, activity, watch } = own;
   const controller = new AbortController();
-  const context = contextOf(order, controller.signal, own);
+  const { id: orderId, visit } = order;
+  const run: AppRun = { is: "handler", own, orderId, visit, isRunning: true, fail: undefined };
+  const running = own.appCode.run(run, callHandler, order, contextOf(order, controller.signal, own), own);
+  tellBlock(order, own, startedAt);
+  if (!isPromise(running)) {
+    run.isRunning = false;
+    return running;
+  }
 
-  const outcomeOfCall = (handler: AnyHandler): Outcome | Promise<Outcome> => {
+  const timeoutSeconds = timeoutSecondsOf(definition);
+  return new Promise((resolve) => {
+    const end = (outcome: Outcome): void => {
+      if (!run.isRunning) return;
+      run.isRunning = false;
+      run.fail = undefined;
+      own.deadlines.remove(deadline);
+      watch.end(activity);
+      resolve(outcome);
+    };
+    const deadline: AttemptDeadline = {
+      at: startedAt + timeoutSeconds * 1_000,
+      earlier: undefined,
+      later: undefined,
+      expire() {
+        controller.abort(new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError"));
+        end(timedOut(own));
+      },
+    };
+    run.fail = (reason) => {
+      controller.abort(reason);
+      end(failureOf(reason));
+    };
+    own.deadlines.add(deadline);
+    watch.begin(activity);
+    void running.then(end);
+  });
+}
+
+/** Calls the handler, once its module is loaded. */
+function callHandler(
+  order: StoredOrder,
+  context: ReturnType<typeof contextOf>,
+  own: StatusContext,
+): Outcome | PromiseLike<Outcome> {
+  const { status } = own;
+  const outcomeOfCall = (handler: AnyHandler): Outcome | PromiseLike<Outcome> => {
     try {
       const returned = handler(handlerOrder(order, own.workflow.name), context);
       if (!isPromise(returned)) return outcomeOf(returned, status);
@@ -42,34 +88,23 @@ export function runHandler(order: StoredOrder, own: StatusContext): Outcome | Pr
       return failureOf(error);
     }
   };
-
   const handler = own.handler();
-  const running =
-    typeof handler === "function"
-      ? outcomeOfCall(handler)
-      : handler.then(
-          // Time may be up before the module has loaded. Its handler must not run once the attempt has ended.
-          (loaded) => (controller.signal.aborted ? timedOut(own) : outcomeOfCall(loaded)),
-          (error) => failureOf(error, error instanceof CauceError ? error.code : "handler_failed"),
-        );
-  if (!isPromise(running)) return running;
+  if (typeof handler === "function") return outcomeOfCall(handler);
+  return handler.then(
+    // Time may be up before the module has loaded. Its handler must not run once the attempt has ended.
+    (loaded) => (context.signal.aborted ? timedOut(own) : outcomeOfCall(loaded)),
+    (error) => failureOf(error, error instanceof CauceError ? error.code : "handler_failed"),
+  );
+}
 
-  return new Promise((resolve) => {
-    const deadline: AttemptDeadline = {
-      at,
-      earlier: undefined,
-      later: undefined,
-      expire() {
-        controller.abort(new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError"));
-        resolve(timedOut(own));
-      },
-    };
-    own.deadlines.add(deadline);
-    void running.then((outcome) => {
-      own.deadlines.remove(deadline);
-      resolve(outcome);
-    });
-  });
+/** Names a handler whose call blocked the event loop: no other handler, request or timer went on meanwhile. */
+function tellBlock({ id: orderId, visit }: StoredOrder, own: StatusContext, startedAt: number): void {
+  const milliseconds = Math.round(own.clock.monotonic() - startedAt);
+  if (milliseconds < blockMilliseconds) return;
+  const { status, log, observer, watch } = own;
+  watch.told(milliseconds);
+  log.warn({ orderId, status, visit, milliseconds }, "a handler blocked the event loop");
+  observer.blocked(status);
 }
 
 function timedOut({ status, definition }: StatusContext): Outcome {
@@ -169,11 +204,27 @@ export function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): StatusC
 
 /** The time by which an attempt must have ended. */
 export interface AttemptDeadline {
+  /** By `clock.monotonic()`. */
   readonly at: number;
   expire(): void;
   /** The neighbours in the list; undefined for a deadline that is in none. */
   earlier: AttemptDeadline | undefined;
   later: AttemptDeadline | undefined;
+}
+
+// An answer may take more than one turn: of a child process, its output and its end are two events.
+const lateTurns = 4;
+
+/** Calls back after so many turns of the event loop, in each of which it reads what has arrived. The function cancels. */
+function afterTurns(turns: number, callback: () => void): () => void {
+  let left = turns;
+  let immediate: NodeJS.Immediate;
+  const turn = (): void => {
+    if (left-- === 0) callback();
+    else immediate = setImmediate(turn);
+  };
+  turn();
+  return () => clearImmediate(immediate);
 }
 
 /**
@@ -186,6 +237,7 @@ export interface AttemptDeadline {
 export function createDeadlines(clock: Clock) {
   const ends: AttemptDeadline = { at: Number.POSITIVE_INFINITY, expire() {}, earlier: undefined, later: undefined };
   ends.earlier = ends.later = ends;
+  const setTimer = atMonotonic(clock);
   let cancel: (() => void) | undefined;
 
   /** Harmless for a deadline that is not in the list. */
@@ -199,20 +251,25 @@ export function createDeadlines(clock: Clock) {
   };
 
   const arm = (at: number) => {
-    cancel = clock.at(at, () => {
-      cancel = undefined;
-      const now = clock.now();
-      for (;;) {
-        const next = ends.later as AttemptDeadline;
-        if (next === ends) return;
-        if (next.at > now) {
-          arm(next.at);
-          return;
-        }
-        remove(next);
-        next.expire();
-      }
+    cancel = setTimer(at, () => {
+      const now = clock.monotonic();
+      // A timer that is late tells that the event loop was blocked. The answers that came meanwhile are read first.
+      if (now > at) cancel = afterTurns(lateTurns, () => expireUntil(now));
+      else expireUntil(now);
     });
+  };
+  const expireUntil = (now: number): void => {
+    cancel = undefined;
+    for (;;) {
+      const next = ends.later as AttemptDeadline;
+      if (next === ends) return;
+      if (next.at > now) {
+        arm(next.at);
+        return;
+      }
+      remove(next);
+      next.expire();
+    }
   };
 
   return {

@@ -78,7 +78,8 @@ function createAdd({ Counter, Gauge }: typeof import("prom-client"), registry: R
   };
 }
 
-function addOrderMetrics({ counter, histogram }: Add, { meters }: Telemetry): void {
+function addOrderMetrics({ counter, histogram }: Add, telemetry: Telemetry): void {
+  const { meters } = telemetry;
   function* statuses() {
     for (const [workflow, { totals }] of meters) {
       for (const [status, each] of totals.statuses) yield { workflow, status, each };
@@ -103,6 +104,18 @@ function addOrderMetrics({ counter, histogram }: Add, { meters }: Telemetry): vo
         if (count > 0) yield [{ workflow, status, outcome }, count];
       }
     }
+  });
+  const rejectionsHelp =
+    "Rejections that were left unhandled, by the status of the handler; without one where no handler made it.";
+  counter("cauce_unhandled_rejections_total", rejectionsHelp, ["workflow", "status"], function* () {
+    for (const { workflow, status, each } of statuses()) {
+      if (each.rejections > 0) yield [{ workflow, status }, each.rejections];
+    }
+    yield [{}, telemetry.rejections];
+  });
+  const blocksHelp = "How often the event loop was blocked for a second or more while handlers of the status ran.";
+  counter("cauce_event_loop_blocks_total", blocksHelp, ["workflow", "status"], function* () {
+    for (const { workflow, status, each } of statuses()) if (each.blocks > 0) yield [{ workflow, status }, each.blocks];
   });
   const timeHelp = "How long orders stood in a status that they left.";
   histogram("cauce_time_in_status_seconds", timeHelp, timeBuckets, function* () {

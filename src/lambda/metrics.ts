@@ -13,13 +13,15 @@ export const units = {
   AttemptMilliseconds: "Milliseconds",
   MessagesNotDone: "Count",
   OrdersSwept: "Count",
+  UnhandledRejections: "Count",
+  EventLoopBlocks: "Count",
 } as const;
 
 export type Metric = keyof typeof units;
 
-/** What a metric is of: a workflow, or one status of a workflow. */
+/** What a metric is of: the whole function, a workflow, or one status of a workflow. */
 interface Subject {
-  readonly workflow: string;
+  readonly workflow?: string;
   readonly status?: string;
 }
 
@@ -42,8 +44,12 @@ export function createFunctionMetrics(
   return {
     add(metric, value, { workflow, status }) {
       if (value === 0 && units[metric] === "Count") return;
-      const key = `${workflow} ${status ?? ""}`;
-      const dimensions = { stage, workflow, ...(status === undefined ? {} : { status }) };
+      const key = `${workflow ?? ""} ${status ?? ""}`;
+      const dimensions = {
+        stage,
+        ...(workflow === undefined ? {} : { workflow }),
+        ...(status === undefined ? {} : { status }),
+      };
       const { values } = kept.get(key) ?? { values: new Map<Metric, number[]>() };
       kept.set(key, { dimensions, values });
       const before = values.get(metric) ?? [];

@@ -2,6 +2,7 @@ import { type AwsBackend, type Lease, resourceNames } from "../backend/aws/index
 import type { App, Log } from "../core/handlers.ts";
 import { textOf } from "../core/reasons.ts";
 import { handledStatus, handledStatuses, timeoutSecondsOf } from "../core/workflow.ts";
+import type { AppCode } from "../engine/appCode.ts";
 import type { RunAttempt } from "../engine/attempt.ts";
 import { noObserver, type Observer } from "../engine/context.ts";
 import type { FunctionSettings } from "../node/settings.ts";
@@ -56,8 +57,12 @@ const afterMilliseconds = 1_000;
 export function processingHandler(
   apps: App | readonly App[],
 ): (event: SqsEvent, invocation: Invocation) => Promise<SqsAnswer> {
-  const { settings, log, metrics } = startFunction();
-  const open = openOnce(() => openProcessors(apps, settings, log, metrics));
+  const { settings, log, metrics, rejections } = startFunction();
+  const open = openOnce(async () => {
+    const { processors, appCode } = await openProcessors(apps, settings, log, metrics);
+    rejections.appCode = appCode;
+    return processors;
+  });
   return async ({ Records }, invocation) => {
     const processors = await open();
     const byQueue = Map.groupBy(Records, ({ eventSourceARN }) => eventSourceARN);
@@ -79,9 +84,9 @@ async function openProcessors(
   settings: FunctionSettings,
   log: Log,
   metrics: FunctionMetrics,
-): Promise<ReadonlyMap<string, StatusProcessor>> {
+): Promise<{ readonly processors: ReadonlyMap<string, StatusProcessor>; readonly appCode: AppCode }> {
   const processors = new Map<string, StatusProcessor>();
-  const { workflows } = await openOnAws(apps, settings, log, (workflow) => attemptObserver(workflow, metrics));
+  const { workflows, appCode } = await openOnAws(apps, settings, log, (workflow) => attemptObserver(workflow, metrics));
   for (const { engine, backend } of workflows) {
     const { workflow } = engine;
     const names = resourceNames(workflow.name, settings.stage, settings.delivery);
@@ -93,7 +98,7 @@ async function openProcessors(
       });
     }
   }
-  return processors;
+  return { processors, appCode };
 }
 
 const metricOf = { moved: "AttemptsMoved", retried: "AttemptsRetried", failed: "AttemptsFailed" } as const;
@@ -107,6 +112,8 @@ function attemptObserver(workflow: string, metrics: FunctionMetrics): Observer {
       metrics.add(metricOf[attempt.outcome], 1, { workflow, status });
       metrics.add("AttemptMilliseconds", attempt.milliseconds, { workflow, status });
     },
+    rejected: (status) => metrics.add("UnhandledRejections", 1, { workflow, status }),
+    blocked: (status) => metrics.add("EventLoopBlocks", 1, { workflow, status }),
   };
 }
 

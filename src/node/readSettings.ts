@@ -30,6 +30,11 @@ export function functionName(): string {
   return process.env.AWS_LAMBDA_FUNCTION_NAME ?? "function";
 }
 
+/** Whether Lambda's own runtime, or one in its place, runs this process. */
+export function isOnLambda(): boolean {
+  return process.env.AWS_LAMBDA_RUNTIME_API !== undefined;
+}
+
 /** Finds the directory from which a command was given. `npm run cauce` runs commands in the package's folder instead. */
 export function givenFrom(): string {
   const { npm_lifecycle_event: script, INIT_CWD: directory } = process.env;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { systemClock } from "../../src/core/clock.ts";
+import { createAlarm, sleep, systemClock } from "../../src/core/clock.ts";
 
 const hour = 3_600_000;
 const day = 24 * hour;
@@ -139,5 +139,82 @@ describe("systemClock", () => {
     const cancel = systemClock().at(Date.now() + day, () => {});
     assert.equal(timers(), before, "an unreferenced timer is no active resource");
     cancel();
+  });
+});
+
+describe("what lasts", () => {
+  /** The machine's clock over a time that the test lets pass, and a time of day that the test steps besides. */
+  function steppedClock(t: TestContext) {
+    const { clock, pass, live } = movedClock(t);
+    let passed = 0;
+    let stepped = 0;
+    const mocked = Date.now;
+    t.mock.method(performance, "now", () => 70_000 + passed);
+    t.mock.method(Date, "now", () => mocked() + stepped);
+    const go = (milliseconds: number) => {
+      passed += milliseconds;
+      pass(milliseconds);
+    };
+    const step = (milliseconds: number) => {
+      stepped += milliseconds;
+    };
+    return { clock, live, go, step };
+  }
+
+  it("takes its time where the time of day is set back or forward", (t) => {
+    for (const milliseconds of [-10_000, 3_600_000]) {
+      const { clock, go, step, live } = steppedClock(t);
+      const calls: number[] = [];
+      const startedAt = clock.monotonic();
+      clock.after(1_000, () => calls.push(clock.monotonic() - startedAt));
+      go(400);
+      step(milliseconds);
+      go(599);
+      assert.deepEqual(calls, []);
+      go(1);
+      assert.deepEqual([calls, live.size], [[1_000], 0]);
+      t.mock.restoreAll();
+      t.mock.timers.reset();
+    }
+  });
+
+  it("may be further off than a timer reaches, and can be cancelled", (t) => {
+    const { clock, go, live } = steppedClock(t);
+    let calls = 0;
+    clock.after(30 * day, () => calls++);
+    const cancel = clock.after(31 * day, () => calls++);
+    for (let passed = 0; passed < 30 * day; passed += hour) {
+      assert.equal(calls, 0);
+      go(hour);
+    }
+    assert.equal(calls, 1);
+    cancel();
+    assert.equal(live.size, 0);
+  });
+
+  it("is slept through whatever the time of day", async (t) => {
+    const { clock, go, step } = steppedClock(t);
+    let isOver = false;
+    const sleeping = sleep(clock, 5, new AbortController().signal).then(() => {
+      isOver = true;
+    });
+    step(-3_600_000);
+    go(4_999);
+    await Promise.resolve();
+    assert.equal(isOver, false);
+    go(1);
+    await sleeping;
+  });
+
+  it("keeps an alarm at the earliest of its times", (t) => {
+    const { clock, go } = steppedClock(t);
+    let rings = 0;
+    const alarm = createAlarm(clock.at, () => rings++);
+    alarm.setAt(clock.now() + 2_000);
+    alarm.setAt(clock.now() + 1_000);
+    go(1_000);
+    assert.equal(rings, 1);
+    go(2_000);
+    assert.equal(rings, 1);
   });
 });

@@ -91,7 +91,7 @@ test("an observer that throws fails no placing and no change, and is told of onc
   const fail = () => {
     throw new Error("no counter");
   };
-  const observer: Observer = { placed: fail, changed: fail, removed: fail };
+  const observer: Observer = { placed: fail, changed: fail, removed: fail, rejected: fail, blocked: fail };
   const failed: string[] = [];
   let onBatch: ((operations: number, milliseconds: number) => void) | undefined;
   const parked = workflowOf({ parked: { to: ["done"], waits: true }, done: final });

@@ -12,7 +12,7 @@ describe("deadlines", () => {
     const deadlines = createDeadlines(clock);
     const expired: [string, number][] = [];
     const add = (name: string, afterSeconds = 10): AttemptDeadline => {
-      const at = clock.now() + afterSeconds * 1_000;
+      const at = clock.monotonic() + afterSeconds * 1_000;
       const expire = () => void expired.push([name, clock.now()]);
       const deadline: AttemptDeadline = { at, expire, earlier: undefined, later: undefined };
       deadlines.add(deadline);
@@ -208,4 +208,40 @@ describe("an attempt that reaches its timeoutSeconds", () => {
     await quiet();
     assert.equal(signal.aborted, false);
   });
+});
+
+test("an attempt keeps its timeoutSeconds where the time of day is set back or forward meanwhile", async (t) => {
+  const workflow = workflowOf({
+    received: { to: ["done"], timeoutSeconds: 1, retry: { attempts: 1 } },
+    done: final,
+  });
+  for (const seconds of [-10, 3_600]) {
+    const received = controlled();
+    const { engine, place, until, clock } = engineOf(t, appOf(workflow, { received: received.handler }));
+    await engine.start();
+    const { id } = await place();
+    const { signal } = (await received.call(1)).context;
+    clock.step(seconds);
+    clock.advance(0.999);
+    await quiet();
+    assert.equal(signal.aborted, false);
+    clock.advance(0.001);
+    assert.equal(signal.aborted, true);
+    assert.equal((await until(id, isFailed)).failure?.code, "attempt_timed_out");
+  }
+});
+
+test("the milliseconds of an attempt are those that passed, whatever the time of day", async (t) => {
+  const workflow = workflowOf({ received: { to: ["done"] }, done: final });
+  const received = controlled();
+  const { engine, place, until, clock, of } = engineOf(t, appOf(workflow, { received: received.handler }));
+  await engine.start();
+  const { id } = await place();
+  const call = await received.call(1);
+  clock.step(-3_600);
+  clock.advance(2);
+  call.answer("done");
+  await until(id, isIn("done"));
+  await quiet();
+  assert.equal(of("attempt done")[0]?.fields.milliseconds, 2_000);
 });

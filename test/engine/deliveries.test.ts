@@ -8,6 +8,7 @@ import type { AnyHandler } from "../../src/core/handlers.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { final, handledStatus } from "../../src/core/workflow.ts";
 import { createAttempt } from "../../src/engine/attempt.ts";
+import { createLoopWatch } from "../../src/engine/loopWatch.ts";
 import { createDeadlines } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { copyStore, openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
@@ -45,6 +46,7 @@ function attempting(
   const inner = memory({ clock });
   const backend = around(inner);
   const deadlines = createDeadlines(clock);
+  const watch = createLoopWatch(clock, () => {});
   const kept = keptLog();
   const events: string[] = [];
   const committedFor: (Delivery | undefined)[] = [];
@@ -67,6 +69,8 @@ function attempting(
     handler: () => handler,
     resources: {},
     deadlines,
+    watch,
+    activity: watch.add("received"),
     stopping: new AbortController().signal,
   });
   return {
@@ -98,6 +102,7 @@ function attempting(
     },
     async close() {
       deadlines.close();
+      watch.close();
       await inner.close();
       assert.equal(clock.timers, 0);
     },

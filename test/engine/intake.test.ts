@@ -5,7 +5,6 @@ import {
   type Intake,
   type Lane,
   nextWidth,
-  type Slots,
   waitSecondsMax,
   widthMax,
   widthMin,
@@ -17,8 +16,8 @@ function gate(busy = 1) {
   const clock = fakeClock();
   const thread = { busy };
   const intake = createIntake({ clock, busyShare: () => thread.busy });
-  const slots: Slots = { all: 100, used: 0, handling: 0 };
-  intake.watch(slots);
+  const slots = { used: 0, handling: 0 };
+  intake.watch({ all: 100, used: () => slots.used, handling: () => slots.handling });
   return { clock, thread, intake, slots };
 }
 
@@ -141,7 +140,7 @@ test("those that wait are let in in their order, thousands of them", async () =>
 test("a status that is no longer polled holds nothing back", () => {
   const clock = fakeClock();
   const intake = createIntake({ clock, busyShare: () => 1 });
-  const unwatch = intake.watch({ all: 1, used: 1, handling: 0 });
+  const unwatch = intake.watch({ all: 1, used: () => 1, handling: () => 0 });
   pass(intake, clock, 100);
   assert.ok(intake.state().width < widthMax);
   unwatch();

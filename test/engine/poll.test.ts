@@ -5,6 +5,7 @@ import type { Backend, Delivery, ReceiveOptions, Verdict } from "../../src/backe
 import { CauceError } from "../../src/core/errors.ts";
 import { final } from "../../src/core/workflow.ts";
 import type { RunAttempt, Settlement } from "../../src/engine/attempt.ts";
+import { createLoopWatch } from "../../src/engine/loopWatch.ts";
 import { startPoll } from "../../src/engine/poll.ts";
 import { createDeadlines } from "../../src/engine/runHandler.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
@@ -59,6 +60,8 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
         handler: assert.fail,
         resources: {},
         deadlines: createDeadlines(clock),
+        watch: createLoopWatch(clock, () => {}),
+        activity: { status: "received", running: 0, endedAt: 0 },
       },
       stopping: new AbortController().signal,
     },
@@ -135,18 +138,58 @@ describe("a poll", () => {
     }
   });
 
-  test("fills a slot as soon as its handler has ended, while the outcome is being committed", async (t) => {
-    const { place, nth, attempted } = polling(t, { concurrency: 1 });
+  test("receives ahead while an outcome is being committed, and fills the slot once that has ended", async (t) => {
+    const { place, nth, attempted, receives } = polling(t, { concurrency: 1 });
     await place(2);
     const first = await nth(1);
     await quiet();
-    assert.equal(attempted.length, 1);
-    first.handled();
-    await nth(2);
+    assert.deepEqual([attempted.length, receives.length], [1, 1]);
     first.handled();
     await quiet();
-    assert.equal(attempted.length, 2);
-    first.settle(done);
+    assert.deepEqual([attempted.length, receives.length], [1, 2], "the next is here, and its handler has not begun");
+    first.settle({ ...done, consumed: true });
+    await nth(2);
+  });
+
+  test("gives back what it received ahead where the store keeps an outcome waiting, and goes on afterwards", async (t) => {
+    const { place, nth, attempted, receives, settled, settledCount, clock } = polling(t, { concurrency: 1 });
+    const ids = await place(3);
+    const first = await nth(1);
+    first.handled();
+    await quiet();
+    assert.equal(receives.length, 2);
+    clock.advance(1);
+    await settledCount(1);
+    assert.deepEqual(settled, [[ids[1], "again"]]);
+    clock.advance(30);
+    await quiet();
+    assert.deepEqual(
+      [attempted.length, receives.length],
+      [1, 2],
+      "neither begun nor received while nothing is committed",
+    );
+    first.settle({ ...done, consumed: true });
+    const next = (await nth(2)).delivery;
+    assert.deepEqual([next.orderId, next.redelivered], [ids[1], false], "no attempt counts of what was only held");
+  });
+
+  test("keeps a redelivered delivery that it received ahead, until there is a slot", async (t) => {
+    const { place, nth, attempted, settled, clock } = polling(t, { concurrency: 1 });
+    const [lost, other] = await place(2);
+    const first = await nth(1);
+    clock.advance(30);
+    first.settle(undefined);
+    const second = await nth(2);
+    assert.equal(second.delivery.orderId, other);
+    clock.advance(30);
+    second.handled();
+    await quiet();
+    clock.advance(10);
+    await quiet();
+    assert.deepEqual([attempted.length, settled], [2, []]);
+    second.settle({ ...done, consumed: true });
+    const again = await nth(3);
+    assert.deepEqual([again.delivery.orderId, again.delivery.redelivered], [lost, true]);
   });
 
   test("frees a slot once, however often its handler reports its end", async (t) => {
@@ -373,4 +416,35 @@ test("a thousand orders through two statuses never run more handlers of one stat
   const orders = await Promise.all(Array.from({ length: 1_000 }, () => place()));
   for (const { id } of orders) await until(id, isIn("done"));
   assert.deepEqual(runningMax, { received: 7, priced: 1 });
+});
+
+test("no more handlers run than `concurrency` while the store takes no commits, and all orders end once it does", async (t) => {
+  const workflow = workflowOf({ received: { to: ["done"], concurrency: 2 }, done: final });
+  let runs = 0;
+  let refuses = true;
+  const app = appOf(workflow, {
+    received: () => {
+      runs++;
+      return "done";
+    },
+  });
+  const { engine, place, until, clock, logged } = engineOf(t, app, {
+    around: (backend) => ({
+      ...backend,
+      commit: (change, delivery) =>
+        refuses ? Promise.reject(new CauceError("store_full", "the disk is full")) : backend.commit(change, delivery),
+    }),
+  });
+  await engine.start();
+  const orders = await Promise.all(Array.from({ length: 20 }, () => place()));
+  await logged("the store takes no writes; trying again", 2);
+  for (let second = 0; second < 30; second++) {
+    clock.advance(1);
+    await quiet();
+  }
+  assert.equal(runs, 2);
+  refuses = false;
+  clock.advance(1);
+  for (const { id } of orders) await until(id, isIn("done"));
+  assert.equal(runs, 20);
 });

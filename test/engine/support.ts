@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { TestContext } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { z } from "zod";
@@ -11,6 +12,7 @@ import { CauceError, type ErrorCode } from "../../src/core/errors.ts";
 import { type AnyHandler, type App, implement, type LazyHandler, type Log } from "../../src/core/handlers.ts";
 import type { Order, StoredOrder } from "../../src/core/order.ts";
 import { type AnyWorkflow, final, type StatusDefinition } from "../../src/core/workflow.ts";
+import type { AppCode } from "../../src/engine/appCode.ts";
 import type { EngineContext } from "../../src/engine/context.ts";
 import { noObserver } from "../../src/engine/context.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
@@ -126,6 +128,7 @@ export function contextOf(parts: Partial<EngineContext> & Pick<EngineContext, "b
     log: keptLog().log,
     actor: { ...actor, requestId: null, messageId: null },
     observer: noObserver,
+    appCode: new AsyncLocalStorage(),
     commitRetrySeconds: Number.POSITIVE_INFINITY,
     intake: createIntake({ clock: parts.clock }),
     ...parts,
@@ -149,6 +152,7 @@ export interface Options {
   readonly unknownStatuses?: "refuse" | "fail";
   /** An opened backend, which stays open. Default: a memory backend of its own, closed at the end. */
   readonly backend?: LocatedBackend;
+  readonly appCode?: AppCode;
   /** Wraps the backend. */
   readonly around?: (backend: LocatedBackend) => LocatedBackend;
 }
@@ -191,7 +195,10 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
       return committed;
     },
   };
-  const engine = createEngine({ app, backend, clock, random, log: kept.log, actor, unknownStatuses });
+  const engine = createEngine({
+    ...{ app, backend, clock, random, log: kept.log, actor, unknownStatuses },
+    appCode: options.appCode,
+  });
   atEnd(t, async () => {
     await engine.stop();
     if (own === undefined) return;

@@ -114,3 +114,21 @@ test("nextAt is the time of the next callback that was not cancelled", () => {
   clock.advance(1);
   assert.equal(clock.nextAt, null);
 });
+
+test("a step sets the time of day alone: what `after` waits for does not notice, and what `at` waits for does", async () => {
+  const clock = fakeClock(100_000);
+  const rung: string[] = [];
+  const monotonic = clock.monotonic();
+  clock.after(2_000, () => rung.push("after"));
+  clock.at(102_000, () => rung.push("at"));
+  clock.step(-10);
+  assert.deepEqual([clock.now(), clock.monotonic()], [90_000, monotonic]);
+  assert.equal(clock.nextAt, 92_000);
+  clock.advance(2);
+  assert.deepEqual(rung, ["after"]);
+  clock.step(20);
+  assert.deepEqual([rung, clock.now(), clock.monotonic()], [["after"], 112_000, monotonic + 2_000]);
+  await turn();
+  assert.deepEqual([rung, clock.timers], [["after", "at"], 0]);
+  assert.throws(() => clock.step(Number.NaN), RangeError);
+});

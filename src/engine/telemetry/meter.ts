@@ -21,6 +21,10 @@ interface StatusCounts {
 interface StatusTotals extends StatusCounts {
   /** Orders that stand in the status now. */
   depth: number;
+  /** Rejections that handlers of the status left unhandled. */
+  rejections: number;
+  /** How often the event loop was blocked while handlers of the status ran. */
+  blocks: number;
   /** Transitions from here, by the status that they lead to. */
   readonly to: Map<string, number>;
 }
@@ -78,7 +82,7 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
   const statusOf = (status: string): Current => {
     let found = current.get(status);
     if (found === undefined) {
-      found = { ...noCounts(), totals: { ...noCounts(), depth: 0, to: new Map() } };
+      found = { ...noCounts(), totals: { ...noCounts(), depth: 0, rejections: 0, blocks: 0, to: new Map() } };
       current.set(status, found);
       statuses.set(status, found.totals);
     }
@@ -143,6 +147,14 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
 
     removed(count) {
       totals.removed += count;
+    },
+
+    rejected(status) {
+      statusOf(status).totals.rejections++;
+    },
+
+    blocked(status) {
+      statusOf(status).totals.blocks++;
     },
 
     minutes(count) {

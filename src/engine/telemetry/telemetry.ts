@@ -27,6 +27,10 @@ export interface Telemetry {
   callbackFailed(callback: Callback): void;
   /** Makes what one workflow's store calls for each transaction. */
   onBatchOf(workflow: string): (operations: number, milliseconds: number) => void;
+  /** Rejections that were left unhandled and that no handler made. */
+  readonly rejections: number;
+  /** Counts one of `rejections`. */
+  rejected(): void;
   /** Calls back when the telemetry closes, so that a reader can close what it opened. */
   onClose(callback: () => void): void;
   /** Ends the stream of events, and calls back those of `onClose`. Harmless when called again. */
@@ -48,6 +52,7 @@ export function createTelemetry({ clock, stream, linesDropped }: TelemetryOption
   const failedCallbacks = new Map<Callback, number>();
   const closing = new Set<() => void>();
   let closed = false;
+  let rejections = 0;
   return {
     now: clock.now,
     events,
@@ -67,6 +72,8 @@ export function createTelemetry({ clock, stream, linesDropped }: TelemetryOption
           events.changed(workflow, change);
         },
         removed: meter.removed,
+        rejected: meter.rejected,
+        blocked: meter.blocked,
       };
     },
     failedCallbacks,
@@ -80,6 +87,12 @@ export function createTelemetry({ clock, stream, linesDropped }: TelemetryOption
         observe(totals.milliseconds, milliseconds);
         observe(totals.operations, operations);
       };
+    },
+    get rejections() {
+      return rejections;
+    },
+    rejected() {
+      rejections++;
     },
     onClose(callback) {
       if (closed) callback();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
+import { memory } from "../../../src/backend/memory/memory.ts";
 import type { Backend } from "../../../src/backend/port.ts";
 import { decide, type Outcome } from "../../../src/core/decide.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
@@ -148,4 +149,44 @@ test("a delivery that a close gives back stays redelivered: the attempt whose pr
   }
   const [delivery] = await (await open(copy.directory)).receive(at("received"));
   assert.equal(delivery?.redelivered, true);
+});
+
+test("a lease ends after its time where the time of day is set back or forward, on memory too", async (t) => {
+  const { clock, backend, settled } = await opened(t);
+  const inMemory = memory({ clock });
+  t.after(() => inMemory.close());
+  for (const store of [backend, inMemory]) {
+    for (const seconds of [-600, 600]) {
+      await placeOne(store);
+      const [first] = await store.receive(at("received"));
+      clock.step(seconds);
+      clock.advance(59);
+      await settled();
+      assert.deepEqual(await store.receive(at("received")), []);
+      clock.advance(1);
+      await settled();
+      const [again] = await store.receive(at("received"));
+      assert.deepEqual([again?.orderId, again?.redelivered], [first?.orderId, true]);
+      assert.ok(again);
+      await store.settle(again, { verdict: "done" });
+    }
+  }
+});
+
+test("a receive waits for its seconds where the time of day is set back, on memory too", async (t) => {
+  const { clock, backend } = await opened(t);
+  const inMemory = memory({ clock });
+  t.after(() => inMemory.close());
+  for (const store of [backend, inMemory]) {
+    let ended = false;
+    const receiving = store.receive(at("received", 20)).then(() => {
+      ended = true;
+    });
+    clock.step(-600);
+    clock.advance(19);
+    await Promise.resolve();
+    assert.equal(ended, false);
+    clock.advance(1);
+    await receiving;
+  }
 });

@@ -156,3 +156,18 @@ describe("the chores of several workflows, once", () => {
     assert.deepEqual([done, seen], [{ sweep: 2, retention: 0 }, ["sweep orders"]]);
   });
 });
+
+test("a chore keeps its interval and its pause after a fault where the time of day is set back", async (t) => {
+  const { maintenance, runs, clock } = maintaining(t, {
+    sweep: { run: async () => ran({ againSeconds: 60 }) },
+    retention: { run: async () => ran({ errors: [new Error("no")] }), retrySeconds: 7 },
+  });
+  await maintenance.start();
+  clock.step(-3_600);
+  clock.advance(7);
+  await quiet();
+  assert.deepEqual(runs, ["sweep", "retention", "retention"]);
+  clock.advance(53);
+  await quiet();
+  assert.equal(runs.filter((name) => name === "sweep").length, 2);
+});

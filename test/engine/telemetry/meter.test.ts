@@ -110,3 +110,21 @@ test("the meter keeps one day, however long the minutes are not read", () => {
   assert.equal(minutes[0]?.placed, 0);
   assert.equal(meter.totals.placed, 2);
 });
+
+test("where the time of day is set back, the minute ends and another begins at that time", () => {
+  const { clock, meter, place } = metering();
+  place();
+  clock.step(-3_600);
+  place();
+  clock.advance(60);
+  place();
+  const minutes = meter.minutes(60);
+  assert.deepEqual(
+    minutes.map(({ at, placed }) => [(at - Date.UTC(2026, 10, 24, 12)) / minute, placed]),
+    [
+      [0, 1],
+      [-60, 1],
+      [-59, 1],
+    ],
+  );
+});

@@ -134,3 +134,38 @@ describe("a removed order", () => {
     }
   });
 });
+
+describe("a time of day that was set forward and back", () => {
+  it("leaves ids in the order of placing, and removes by age late and never early", async () => {
+    const { directory, remove } = temporaryDirectory();
+    const clock = fakeClock();
+    const backend = await openSqlite(directory, { clock });
+    try {
+      const day = 86_400;
+      const place = async () => {
+        const order = await placeOne(backend, { createdAt: clock.now() });
+        return change(backend, order, { status: "done", kind: "final", updatedAt: clock.now() });
+      };
+      const removeOlder = () => backend.remove({ before: clock.now() - day * 1_000, limit: 10 });
+      const before = await place();
+      clock.step(10 * day);
+      const ahead = await place();
+      clock.step(-10 * day);
+      const after = await place();
+      assert.deepEqual([before.id, ahead.id, after.id].toSorted(), [before.id, ahead.id, after.id]);
+      assert.ok(after.updatedAt < ahead.updatedAt);
+
+      clock.advance(2 * day);
+      assert.deepEqual(await removeOlder(), { removed: 1, nextCursor: null });
+      assert.deepEqual(
+        [before, ahead, after].map(({ id }) => id).filter((id) => id !== before.id),
+        (await backend.list({ limit: 10 })).items.map(({ id }) => id).toReversed(),
+      );
+      clock.advance(10 * day);
+      assert.deepEqual(await removeOlder(), { removed: 2, nextCursor: null });
+    } finally {
+      await backend.close();
+      remove();
+    }
+  });
+});
