@@ -7,8 +7,15 @@ import { createIds, firstSeqOf, type Ids, refuseSize, seqOf, storedOrder } from 
 import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../port.ts";
 import type { FieldValue } from "./batch/codec.ts";
 import { op, type Unsuccessful } from "./batch/protocol.ts";
-import { createEntryWriter, encodeCommit, encodePlace } from "./batch/row.ts";
-import { type Channel, createChannel, handOut, type PendingOperation, startWriter, tellResults } from "./channel.ts";
+import {
+  type Channel,
+  createChannel,
+  createOperationEncoder,
+  handOut,
+  type PendingOperation,
+  startWriter,
+  tellResults,
+} from "./channel.ts";
 import { createLeases, type WorkflowLeases } from "./deliveries.ts";
 import { openReader, type Reader } from "./reads.ts";
 import { lockData, makeDirectory, storeFault } from "./storeFiles.ts";
@@ -60,6 +67,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     const channel = createChannel<PendingOperation>({
       ...writer,
       now: clock.now,
+      encode: createOperationEncoder(),
       onResult(operations, result) {
         tellResults(operations, result, leases, (unsuccessful, newOrder) =>
           placedBefore(unsuccessful, newOrder, backend),
@@ -73,7 +81,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     });
     /** Sends an operation of numbers for which nothing waits. After a fault it is sent again. */
     const send = (...fields: number[]): void => {
-      channel.send({ is: "other", resolve() {}, reject: () => void afterFault(() => send(...fields)) }, fields);
+      channel.send({ is: "other", fields, resolve() {}, reject: () => void afterFault(() => send(...fields)) });
     };
     const leases = createLeases({
       clock,
@@ -158,8 +166,6 @@ interface PortOptions {
 /** The port, over the writer's thread for what changes and this thread's own connection for what is read. */
 function createPort(options: PortOptions): Omit<Backend, "close"> {
   const { file, clock, channel, leases, reader, ids, giveBackSpare } = options;
-  const { encoder } = channel;
-  const json = createEntryWriter();
 
   const read = async <T>(how: () => T): Promise<T> => {
     try {
@@ -169,9 +175,9 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
     }
   };
   const write = (...fields: readonly FieldValue[]): Promise<void> =>
-    new Promise<void>((resolve, reject) => channel.send({ is: "other", resolve, reject }, fields));
+    new Promise<void>((resolve, reject) => channel.send({ is: "other", fields, resolve, reject }));
   const remove = (...fields: readonly FieldValue[]): ReturnType<Backend["remove"]> =>
-    new Promise((resolve, reject) => channel.send({ is: "remove", resolve, reject }, fields));
+    new Promise((resolve, reject) => channel.send({ is: "remove", fields, resolve, reject }));
 
   return {
     limits,
@@ -187,20 +193,18 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
       const { seq, id } = ids.next(newOrder.createdAt);
       const order = storedOrder(newOrder, id);
       return new Promise((resolve, reject) => {
-        encodePlace(encoder, json, seq, order, newOrder.key);
-        channel.sent({ is: "place", newOrder, order, seq, resolve, reject });
+        channel.send({ is: "place", newOrder, order, seq, resolve, reject });
       });
     },
 
     commit(change) {
-      const { id } = change.before;
-      const lease = leases.get(id);
-      const seq = lease === undefined ? seqOf(id) : lease.seq;
+      const { id: orderId } = change.before;
+      const lease = leases.get(orderId);
+      const seq = lease === undefined ? seqOf(orderId) : lease.seq;
       if (seq === undefined) return Promise.resolve("stale");
+      const id = lease === undefined ? orderId : null;
       return new Promise((resolve, reject) => {
-        encodeCommit(encoder, json, seq, lease === undefined ? id : null, change);
-        const { after: order, delivery } = change;
-        channel.sent({ is: "commit", order, seq, isKept: delivery === "keep", resolve, reject });
+        channel.send({ is: "commit", change, seq, id, resolve, reject });
       });
     },
 
@@ -210,16 +214,14 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
       const { visit } = delivery;
       const found = leases.get(delivery.orderId);
       const lease = found?.delivery.receipt === delivery.receipt ? found : undefined;
-      const written: Promise<void>[] = [];
-      if (verdict.verdict === "superseded") {
-        // In one batch with what follows, and before it, so that the two have one fate.
-        const laterSeq = seqOf(verdict.by.id);
-        if (laterSeq !== undefined) written.push(write(op.redeliver, laterSeq, verdict.by.visit));
-      }
-      if (lease !== undefined && verdict.verdict === "again") {
-        written.push(write(op.settleAgain, lease.seq, visit, Math.ceil(verdict.notBefore)));
-      } else if (lease !== undefined) written.push(write(op.settleDone, lease.seq, visit));
-      await Promise.all(written);
+      const laterSeq = verdict.verdict === "superseded" ? seqOf(verdict.by.id) : undefined;
+      if (verdict.verdict === "superseded" && laterSeq !== undefined) {
+        const later = [laterSeq, verdict.by.visit];
+        if (lease === undefined) await write(op.redeliver, ...later);
+        else await write(op.supersede, ...later, lease.seq, visit);
+      } else if (lease !== undefined && verdict.verdict === "again") {
+        await write(op.settleAgain, lease.seq, visit, Math.ceil(verdict.notBefore));
+      } else if (lease !== undefined) await write(op.settleDone, lease.seq, visit);
       // Leased until it is written: where the store refuses, the lease is what brings the delivery back.
       if (lease !== undefined) leases.settled(lease);
     },

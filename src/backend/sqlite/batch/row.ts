@@ -194,6 +194,16 @@ export function encodeStored(to: Encoder, row: StoredRow | QueuedRow): void {
   for (let index = 0; index < storedColumns.length; index++) to.value(row[index] as FieldValue);
 }
 
+/** How many characters a row adds to a batch. */
+export function textLengthOf(row: StoredRow | QueuedRow): number {
+  let length = 0;
+  for (let index = 0; index < storedColumns.length; index++) {
+    const value = row[index] as FieldValue;
+    if (typeof value === "string") length += value.length;
+  }
+  return length;
+}
+
 export function decodeStored(from: Decoder): StoredRow {
   const row = stored.decode(from);
   row[stored.at.id] = detached(row[stored.at.id]);
@@ -212,7 +222,7 @@ export function orderOfRow(row: StoredRow): StoredOrder {
     visit: row[at.visit],
     version: row[at.version],
     attempts: row[at.attempts],
-    attempting: row[at.attempting] === 1,
+    attempting: row[at.attempting] !== 0,
     dataJson: row[at.data],
     resultsJson: row[at.results],
     group: group === null ? null : detached(group),

@@ -1,10 +1,11 @@
 /** What the writer knows between batches, so that it reads no row again: how it is read at the start, and written. */
 import type { DatabaseSync } from "node:sqlite";
 import { createEncoder } from "../batch/codec.ts";
-import type { BatchResult } from "../batch/protocol.ts";
+import type { BatchLimits, BatchResult } from "../batch/protocol.ts";
 import { columnSet, encodeStored, type QueuedRow, type RowOf, type StoredRow } from "../batch/row.ts";
-import { blockSize, query, queueState } from "../schema.ts";
+import { attempting, blockSize, query, queueState, redelivery } from "../schema.ts";
 import { createSlotMap } from "../slotMap.ts";
+import { createCrashSuspects, loadCrashSuspects } from "./suspects.ts";
 
 /** The writer, with the statements that a function needs of it. */
 export interface Writer<Statements> extends State {
@@ -55,6 +56,7 @@ export const current = columnSet([
   ["position", "numberOrNull"],
   ["lane", "textOrNull"],
   ["due", "numberOrNull"],
+  ["attempting", "number"],
   ["redelivered", "number"],
   ["fingerprint", "textOrNull"],
   ["group_key", "textOrNull"],
@@ -68,9 +70,6 @@ export function queuedOf(writer: State, row: CurrentRow): Queued {
 
 const { at } = current;
 const buckets = 8;
-/** Most handlers that end their process do so at once. A suspect that lasts longer no longer blocks the others. */
-export const trialMilliseconds = 250;
-
 export type StateStatements = ReturnType<typeof stateStatements>;
 export const stateStatements = (db: DatabaseSync) => ({
   selectCounts: query<[status: string, bucket: number, count: number]>(db, "SELECT status, bucket, count FROM counts"),
@@ -89,6 +88,7 @@ export const stateStatements = (db: DatabaseSync) => ({
     db,
     "SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1",
   ),
+  deaths: query<[deaths: number]>(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'deaths'"),
   // Says what the index of groups says of itself; without that SQLite reads every order.
   lastBlock: query<[block: number | null]>(db, "SELECT max(block) FROM orders WHERE block IS NOT NULL"),
   blockCount: query<[count: number]>(db, "SELECT count(*) FROM orders INDEXED BY orders_group WHERE block = ?"),
@@ -97,7 +97,7 @@ export const stateStatements = (db: DatabaseSync) => ({
   lastRemoved: query<[seq: number]>(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_removed'"),
 });
 
-export function createState(fifo: boolean) {
+export function createState(fifo: boolean, limits: BatchLimits) {
   return {
     fifo,
     /** The time of the batch, in milliseconds since 1970. */
@@ -117,18 +117,10 @@ export function createState(fifo: boolean) {
     blockOrders: 0,
     /** Whether the time of the next wake-up may have changed in this batch. */
     wakeChanged: false,
-    /**
-     * Orders that were leased when the process died. One of them may have ended the process. They are leased alone, one
-     * after another, so that the next death names its culprit and costs the others no attempt. Which orders they are, the
-     * rows say.
-     */
-    crashSuspects: {
-      mayBe: false,
-      /** The suspect that was leased last, and when. */
-      onTrial: undefined as { readonly seq: number; readonly at: number } | undefined,
-      /** While a suspect is on trial, nothing else is leased. */
-      blockOthers: false,
-    },
+    crashSuspects: createCrashSuspects(),
+    limits,
+    /** The characters of the rows that go out with this batch. */
+    textLength: 0,
     deliveries: createEncoder(),
   };
 }
@@ -136,6 +128,7 @@ export function createState(fifo: boolean) {
 /** Reads how the store stands. What was asked for is known here alone, so it stays. */
 export function load(writer: Writer<StateStatements>): void {
   const { statements, queues, leases, crashSuspects } = writer;
+  const tried: number[] = [];
   for (const queue of queues.values()) {
     queue.paused = false;
     queue.counts.fill(0);
@@ -146,6 +139,7 @@ export function load(writer: Writer<StateStatements>): void {
   for (const row of statements.leasedRows.all()) {
     const order = queuedOf(writer, row);
     leases.set(order.seq, { ...order, plain: false, source: undefined });
+    if (row[at.redelivered] === redelivery.processDied || row[at.attempting] !== attempting.no) tried.push(order.seq);
     writer.position = Math.max(writer.position, order.position);
   }
   for (const status of queues.keys()) {
@@ -153,9 +147,8 @@ export function load(writer: Writer<StateStatements>): void {
       writer.position = Math.max(writer.position, numberOf(statements.lastPosition.get(state, status)));
     }
   }
-  crashSuspects.onTrial = undefined;
-  crashSuspects.mayBe = numberOf(statements.crashSuspectCount.get()) > 0;
-  crashSuspects.blockOthers = crashSuspects.mayBe;
+  const mayBe = numberOf(statements.crashSuspectCount.get()) > 0;
+  loadCrashSuspects(crashSuspects, mayBe, numberOf(statements.deaths.get()), tried);
   writer.lastSeq = Math.max(numberOf(statements.lastSeq.get()), numberOf(statements.lastRemoved.get()));
   writer.block = Math.max(1, numberOf(statements.lastBlock.get()));
   writer.blockOrders = numberOf(statements.blockCount.get(writer.block));
@@ -207,12 +200,18 @@ export function flush(writer: Writer<StateStatements>): Pick<BatchResult, "deliv
   return { deliveries: deliveries.take(), nextDelayed: wakeChanged ? nextDelayed(writer) : undefined };
 }
 
+/** Whether more rows may go out with this batch. Those that may not stay ready, for the next one. */
+export function hasRoom({ textLength, limits }: State): boolean {
+  return textLength < limits.textLengthMax;
+}
+
 /** Ends a batch that is committed. */
 export function endBatch(writer: State): void {
   for (const queue of writer.changed) queue.changedBuckets = 0;
   for (const lease of writer.begun) lease.source = undefined;
   writer.changed = [];
   writer.begun = [];
+  writer.textLength = 0;
   writer.wakeChanged = false;
 }
 
@@ -225,9 +224,9 @@ export function rollBack(writer: Writer<StateStatements>): void {
   writer.wakeChanged = true;
 }
 
-/** When the writer should be woken next: a delivery is due, or the suspect on trial has shown itself harmless. */
+/** When the writer should be woken next: a delivery is due, or the suspects on trial have shown themselves harmless. */
 export function nextDelayed({ statements, crashSuspects }: Writer<StateStatements>): number | null {
   const due = statements.nextDue.get()?.[0] ?? null;
-  const { onTrial } = crashSuspects;
-  return onTrial === undefined ? due : Math.min(due ?? Number.POSITIVE_INFINITY, onTrial.at + trialMilliseconds);
+  const { group, until } = crashSuspects;
+  return group.size === 0 ? due : Math.min(due ?? Number.POSITIVE_INFINITY, until);
 }
