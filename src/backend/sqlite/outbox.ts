@@ -55,7 +55,8 @@ export function createOutbox<Operation extends Rejectable>(options: OutboxOption
   return {
     isEmpty: () => next.operations.length === 0 && next.trips.length === 0,
     add(operation: Operation): void {
-      if (waiting.length > 0 || isFull()) waiting.push({ operation });
+      // `take` fills the next batch with what waits. So while anything waits, the batch is full.
+      if (isFull()) waiting.push({ operation });
       else write(operation);
     },
     /** Adds what is called once everything added until now has been answered. */
