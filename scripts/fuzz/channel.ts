@@ -46,7 +46,11 @@ function encode(encoder: Encoder, { fields, failsAfter }: Sent): void {
 const writesOf = (fields: readonly FieldValue[]): number => 1 + 2 * fields.length;
 
 function decode(from: Decoder): FieldValue[] {
-  return Array.from({ length: from.number() }, () => (from.number() === 1 ? from.textOrNull() : from.numberOrNull()));
+  const fields: FieldValue[] = [];
+  for (let left = from.number(); left > 0 && !from.done(); left--) {
+    fields.push(from.number() === 1 ? from.textOrNull() : from.numberOrNull());
+  }
+  return fields;
 }
 
 export const channelProperty = fc.asyncProperty(
@@ -56,14 +60,21 @@ export const channelProperty = fc.asyncProperty(
   async (limits, answersAtOnce, steps) => {
     const posted: Batch[] = [];
     let countMax = 0;
+    const faults: unknown[] = [];
     const sent: Sent[] = [];
     const written: FieldValue[][] = [];
     const write = (isFault: boolean): BatchResult | undefined => {
       const batch = posted.shift();
       if (batch === undefined) return undefined;
-      const from = createDecoder(batch.ops);
-      const all = Array.from({ length: batch.count }, () => decode(from));
-      from.checkEnd();
+      const all: FieldValue[][] = [];
+      try {
+        const from = createDecoder(batch.ops);
+        for (let index = 0; index < batch.count; index++) all.push(decode(from));
+        from.checkEnd();
+      } catch (error) {
+        // Thrown here, it would reach the event loop and not the property.
+        faults.push(error);
+      }
       const nothing = { unsuccessful: [], deliveries: { numbers: new Float64Array(), text: "" }, milliseconds: 0 };
       if (isFault) return { ...nothing, fault: { code: "store_full", message: "made to be full" } };
       written.push(...all);
@@ -113,6 +124,7 @@ export const channelProperty = fc.asyncProperty(
       await take({ is: "turn" });
       await take({ is: "answer", isFault: false });
     }
+    assert.deepEqual(faults, []);
     assert.ok(countMax <= limits.operationsMax);
     assert.deepEqual(
       await Promise.all(trips),

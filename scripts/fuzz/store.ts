@@ -56,7 +56,6 @@ function openStore(limits: { operationsMax: number; textLengthMax: number }, fif
     limits,
     encode: (to, operation) => encodeOperation(failingAfter(to, failing.get(operation)), operation),
     post(batch: Batch) {
-      assert.ok(batch.count <= limits.operationsMax);
       setImmediate(() => channel.receive(writer.apply(batch)));
     },
     resultWithin: () => undefined,
