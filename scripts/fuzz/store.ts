@@ -51,6 +51,8 @@ function openStore(limits: { operationsMax: number; textLengthMax: number }, fif
   const writer = openWriter({ file, workflow: "orders", fifo, limits });
   const clock = fakeClock();
   const encodeOperation = createOperationEncoder();
+  const faulted = Promise.withResolvers<never>();
+  faulted.promise.catch(() => {});
   const failing = new Map<PendingOperation, number>();
   const channel = createChannel<PendingOperation>({
     limits,
@@ -64,7 +66,7 @@ function openStore(limits: { operationsMax: number; textLengthMax: number }, fif
       tellResults(operations, result, leases, async ({ is }) => assert.fail(is));
       handOut(operations, result, leases);
     },
-    onFault() {},
+    onFault: () => faulted.reject(new Error("a batch was rolled back")),
   });
   const leases = createLeases({
     clock,
@@ -84,6 +86,8 @@ function openStore(limits: { operationsMax: number; textLengthMax: number }, fif
     clock,
     leases,
     send,
+    /** Rejects when the writer refuses a batch. */
+    faulted: faulted.promise,
     async close() {
       leases.close();
       await channel.settled();
@@ -117,54 +121,7 @@ export const storeProperty = fc.asyncProperty(
   async (limits, fifo, placings) => {
     const store = openStore(limits, fifo);
     try {
-      const now = store.clock.now();
-      const wanted: { readonly each: Placing; readonly order: StoredOrder }[] = [];
-      const placed: Promise<StoredOrder | undefined>[] = [];
-      for (const each of placings) {
-        const newOrder = newOrderOf(each, now);
-        const { seq, id } = store.ids.next(now);
-        const order = storedOrder(newOrder, id);
-        wanted.push({ each, order });
-        const sent = store.send((settle) => ({ is: "place", newOrder, seq, order, ...settle }), each.failsAfter);
-        const check = ({ code }: CauceError) =>
-          void assert.deepEqual([code, each.failsAfter === undefined], [failure, false]);
-        placed.push(sent.then(() => order, check));
-        if (each.turns) await turn();
-      }
-      const outcomes = await Promise.all(placed);
-      const stored = outcomes.filter((order) => order !== undefined);
-      for (const [index, { order }] of wanted.entries()) {
-        assert.deepEqual(store.reader.get(order.id), outcomes[index]);
-      }
-
-      // Every order is leased once, and taken on; in FIFO delivery the head of each group first.
-      const seen: string[] = [];
-      while (seen.length < stored.length) {
-        const options = { status: "received", max: 4, leaseSeconds: 60, waitSeconds: Number.POSITIVE_INFINITY };
-        const deliveries = await store.leases.receive(options);
-        const commits = deliveries.map(async ({ orderId, redelivered }) => {
-          seen.push(orderId);
-          assert.equal(redelivered, false);
-          const order = stored.find(({ id }) => id === orderId);
-          const { each } = wanted.find((one) => one.order === order) ?? assert.fail("leased, and never placed");
-          assert.ok(order !== undefined);
-          assert.deepEqual(store.leases.get(orderId)?.order, order);
-          const change = changeOf(order, { kind: "moved", to: "done", results: each.results }, now);
-          const seq = seqOf(orderId) ?? assert.fail("no id");
-          const commit = (failsAfter: number | undefined) =>
-            store.send<"committed" | "stale">(
-              (settle) => ({ is: "commit", change, seq, id: null, ...settle }),
-              failsAfter,
-            );
-          // A commit that cannot be written leaves the order as it is, and the next one is the first.
-          const committed = await commit(each.changeFailsAfter).catch(() => commit(undefined));
-          assert.equal(committed, "committed");
-          assert.deepEqual(store.reader.get(orderId), change.after);
-        });
-        await Promise.all(commits);
-        await turn();
-      }
-      assert.equal(new Set(seen).size, stored.length);
+      await Promise.race([placeAndTakeOn(store, placings), store.faulted]);
     } finally {
       await store.close();
     }
@@ -174,4 +131,55 @@ export const storeProperty = fc.asyncProperty(
 function changeOf(order: StoredOrder, outcome: Outcome, now: number): Change {
   const decision = decide(order, outcome, { workflow: contractWorkflow, now, random: () => 0.5, by });
   return "change" in decision ? decision.change : assert.fail(decision.message);
+}
+
+type Store = ReturnType<typeof openStore>;
+
+/** Places the orders, some of which cannot be written, and takes each of the others on once it is leased. */
+async function placeAndTakeOn(store: Store, placings: readonly Placing[]): Promise<void> {
+  const now = store.clock.now();
+  const wanted: { readonly each: Placing; readonly order: StoredOrder }[] = [];
+  const placed: Promise<StoredOrder | undefined>[] = [];
+  for (const each of placings) {
+    const newOrder = newOrderOf(each, now);
+    const { seq, id } = store.ids.next(now);
+    const order = storedOrder(newOrder, id);
+    wanted.push({ each, order });
+    const sent = store.send((settle) => ({ is: "place", newOrder, seq, order, ...settle }), each.failsAfter);
+    const check = ({ code }: CauceError) =>
+      void assert.deepEqual([code, each.failsAfter === undefined], [failure, false]);
+    placed.push(sent.then(() => order, check));
+    if (each.turns) await turn();
+  }
+  const outcomes = await Promise.all(placed);
+  const stored = outcomes.filter((order) => order !== undefined);
+  for (const [index, { order }] of wanted.entries()) {
+    assert.deepEqual(store.reader.get(order.id), outcomes[index]);
+  }
+
+  // Every order is leased once, and taken on; in FIFO delivery the head of each group first.
+  const seen: string[] = [];
+  while (seen.length < stored.length) {
+    const options = { status: "received", max: 4, leaseSeconds: 60, waitSeconds: Number.POSITIVE_INFINITY };
+    const deliveries = await store.leases.receive(options);
+    const commits = deliveries.map(async ({ orderId, redelivered }) => {
+      seen.push(orderId);
+      assert.equal(redelivered, false);
+      const order = stored.find(({ id }) => id === orderId);
+      const { each } = wanted.find((one) => one.order === order) ?? assert.fail("leased, and never placed");
+      assert.ok(order !== undefined);
+      assert.deepEqual(store.leases.get(orderId)?.order, order);
+      const change = changeOf(order, { kind: "moved", to: "done", results: each.results }, now);
+      const seq = seqOf(orderId) ?? assert.fail("no id");
+      const commit = (failsAfter: number | undefined) =>
+        store.send<"committed" | "stale">((settle) => ({ is: "commit", change, seq, id: null, ...settle }), failsAfter);
+      // A commit that cannot be written leaves the order as it is, and the next one is the first.
+      const committed = await commit(each.changeFailsAfter).catch(() => commit(undefined));
+      assert.equal(committed, "committed");
+      assert.deepEqual(store.reader.get(orderId), change.after);
+    });
+    await Promise.all(commits);
+    await turn();
+  }
+  assert.equal(new Set(seen).size, stored.length);
 }
