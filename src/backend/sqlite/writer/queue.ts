@@ -230,7 +230,7 @@ function leaseCrashSuspects(writer: QueueWriter): void {
     else crashSuspects.group.clear();
   }
   crashSuspects.blockOthers = isApart(crashSuspects) && crashSuspects.group.size > 0;
-  if (!areCleared(crashSuspects)) return;
+  if (!areCleared(crashSuspects, (status) => queueOf(writer, status).paused)) return;
   statements.suspectsCleared.run();
   crashSuspects.deaths = 0;
 }

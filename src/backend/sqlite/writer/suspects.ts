@@ -89,9 +89,11 @@ export function beginTrial(suspects: CrashSuspects, group: readonly number[], no
   suspects.groupMax *= 2;
 }
 
-/** Whether every suspect that could be tried has ended well, in this life of the process. */
-export function areCleared({ deaths, mayBe, groupMax, tried }: CrashSuspects): boolean {
-  return deaths > 0 && tried.size === 0 && (groupMax > 1 || !mayBe);
+/** Whether every suspect has been tried and has ended well, but for those of paused statuses. */
+export function areCleared(suspects: CrashSuspects, isPaused: (status: string) => boolean): boolean {
+  const { deaths, mayBe, unasked, groupMax, tried } = suspects;
+  if (deaths === 0 || tried.size > 0) return false;
+  return !mayBe || (groupMax > 1 && unasked !== undefined && unasked.every(isPaused));
 }
 
 export function endSuspect({ group, tried }: CrashSuspects, seq: number): void {
