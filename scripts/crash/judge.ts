@@ -89,16 +89,22 @@ function differs(row: StoredRow, order: Order | undefined): string | undefined {
   return stored === answered ? undefined : `is stored as ${stored} and answered as ${answered}`;
 }
 
-/** Checks that each attempt ran once at most, and that the attempt ran which moved the order by its history. */
+/**
+ * Checks that no process ran an attempt twice, and that the attempt ran which moved the order by its history. A later
+ * process may run an attempt again: that of a suspect which was tried beside others when the process died.
+ */
 function findRunFaults(rows: readonly StoredRow[], runs: readonly Run[]): string[] {
   const known = new Set(rows.map(({ id }) => id));
   const ran = new Set<string>();
   const faults: string[] = [];
-  for (const { id, visit, attempt } of runs) {
+  const ranInLife = new Set<string>();
+  for (const { id, visit, attempt, life } of runs) {
     const name = `attempt ${attempt} of ${id}:${visit}`;
-    if (ran.has(name)) faults.push(`${name} ran twice`);
+    const nameInLife = `${name} in life ${life}`;
+    if (ranInLife.has(nameInLife)) faults.push(`${name} ran twice in one process`);
     if (!known.has(id)) faults.push(`${name} ran and there is no such order`);
     ran.add(name);
+    ranInLife.add(nameInLife);
   }
   for (const { id, history } of rows) {
     for (const { visit, attempts } of history.slice(0, -1)) {

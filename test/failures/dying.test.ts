@@ -25,9 +25,12 @@ function dyingServer(t: TestContext, env: Record<string, string> = {}) {
     directory: join(directory, "data"),
     env: { ...env, [runsVariable]: runs },
   };
+  /** Gives the runs of one order, or of all for an empty path. */
+  const runsOf = (path: string) => readRuns(runs).filter(({ id }) => path === "" || path.endsWith(id));
   return {
     options,
-    attemptsOf: (path: string) => readRuns(runs).flatMap((run) => (path.endsWith(run.id) ? run.attempt : [])),
+    runsOf,
+    attemptsOf: (path: string) => runsOf(path).map(({ attempt }) => attempt),
   };
 }
 
@@ -118,4 +121,62 @@ describe("a handler that ends its process", { concurrency: 2 }, () => {
     }
     await stop(server);
   });
+
+  for (const delivery of ["standard", "fifo"] as const) {
+    it(`is found among all that were out when the process was killed, ${delivery} delivery`, async (t) => {
+      const { options, runsOf } = dyingServer(t);
+      const server = { ...options, delivery };
+      const held = await gate(t);
+      const first = serve(t, server);
+      const firstUrl = await first.address;
+      const heads: string[] = [];
+      for (let n = 0; n < 30; n++) {
+        const does = n === 10 ? "exit" : "wait";
+        heads.push(await place(firstUrl, "together", { does, url: held.url, group: `group ${n}` }));
+      }
+      await held.asked(heads.length);
+      first.kill("SIGKILL");
+      await first.ended;
+
+      // All suspects wait at the gate, and a fresh order ends nevertheless.
+      const second = serve(t, server);
+      const secondUrl = await second.address;
+      const followers: string[] = [];
+      for (let n = 0; n < 3; n++) {
+        followers.push(await place(secondUrl, "together", { does: "nothing", group: `group ${n}` }));
+      }
+      const fresh = await place(secondUrl, "together", { does: "nothing" });
+      await waitFor(secondUrl, fresh, ({ status }) => status === "done");
+      held.open();
+      const secondEnd = await second.ended;
+
+      const [deadly = ""] = heads.splice(10, 1);
+      const others = [...heads, ...followers];
+      const {
+        server: last,
+        url,
+        ends,
+      } = await superviseUntil(t, server, async (alive) => {
+        await waitFor(alive, deadly, ({ failure }) => failure !== null);
+        for (const path of others) await waitFor(alive, path, ({ status }) => status === "done");
+      });
+      exits(secondEnd);
+      for (const end of ends) exits(end);
+      const { failure, attempts } = await getOrder(url, deadly);
+      assert.deepEqual([failure?.code, attempts], ["worker_lost", 3]);
+      // A death in each group that has it, which halve, and one for each attempt that it has left.
+      assert.ok(ends.length <= 5, `${ends.length} more deaths`);
+      // Only the kill cost the others an attempt.
+      const runs = others.flatMap(runsOf);
+      assert.ok(runs.every(({ attempt }) => attempt <= 2));
+      if (delivery === "fifo") {
+        const order = runsOf("").map(({ id }) => id);
+        for (const [n, follower] of followers.entries()) {
+          const isOf = (path: string) => (id: string) => path.endsWith(id);
+          assert.ok(order.findLastIndex(isOf(heads[n] ?? "")) < order.findIndex(isOf(follower)), `group ${n}`);
+        }
+      }
+      await stop(last);
+    });
+  }
 });

@@ -75,7 +75,7 @@ describe("judge", () => {
     history
       .slice(0, -1)
       .flatMap(({ visit, attempts }) =>
-        Array.from({ length: attempts }, (_, index) => ({ id, visit, attempt: index + 1 })),
+        Array.from({ length: attempts }, (_, index) => ({ id, visit, attempt: index + 1, life: 1 })),
       );
   const acknowledgementOf = ({ id, ref, group }: StoredRow) => ({
     id,
@@ -143,9 +143,14 @@ describe("judge", () => {
     counts(0, 1, evidence([a, { ...b, ref: a.ref }]));
   });
 
-  it("finds an attempt that ran twice, that never ran, or whose order is missing", () => {
+  it("finds an attempt that one process ran twice, that never ran, or whose order is missing", () => {
     const [run] = runsOf(a) as [Run];
     counts(0, 0, evidence([a], { runs: [...runsOf(a), run] }));
+    // A later process may run it again.
+    assert.deepEqual(
+      judge(evidence([a], { runs: [run, ...runsOf(a).map((each) => ({ ...each, life: 2 }))] })).faults,
+      [],
+    );
     counts(0, 0, evidence([a], { runs: runsOf(a).slice(1) }));
     counts(0, 0, evidence([a], { runs: [...runsOf(a), { ...run, id: "z" }] }));
   });

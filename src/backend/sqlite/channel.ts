@@ -1,9 +1,10 @@
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { writeNumbers } from "../../core/cursor.ts";
+import type { Change } from "../../core/decide.ts";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { NewOrder, Placed, Removal } from "../port.ts";
-import { createDecoder, createEncoder, type FieldValue } from "./batch/codec.ts";
+import { createDecoder, type Encoder, type FieldValue } from "./batch/codec.ts";
 import {
   type Batch,
   type BatchResult,
@@ -17,9 +18,10 @@ import {
   type WriterData,
 } from "./batch/protocol.ts";
 import { orderOfRow } from "./batch/readRow.ts";
-import { decodeStored, stored } from "./batch/row.ts";
+import { createEntryWriter, decodeStored, encodeCommit, encodePlace, stored } from "./batch/row.ts";
 import type { WorkflowLeases } from "./deliveries.ts";
-import { redelivery } from "./schema.ts";
+import { createOutbox, type OutboxOptions, type Pending, type Rejectable, rejectAll } from "./outbox.ts";
+import { isAttemptLost } from "./schema.ts";
 
 // One batch is written, one waits for that, and one more is there while this thread is still at the results: measured.
 const batchesOnTheWayMax = 3;
@@ -30,7 +32,7 @@ const fewOperations = 2;
 const holdMilliseconds = 2;
 const batchesUnheld = 20;
 
-interface ChannelOptions<Operation> extends Pick<WriterWorker, "post" | "resultWithin"> {
+interface ChannelOptions<Operation> extends Pick<WriterWorker, "post" | "resultWithin">, OutboxOptions<Operation> {
   readonly now: () => number;
   /** Called with the result of each batch and its operations, both in the order of sending. */
   readonly onResult: (operations: readonly Operation[], result: BatchResult) => void;
@@ -38,40 +40,30 @@ interface ChannelOptions<Operation> extends Pick<WriterWorker, "post" | "resultW
   readonly onFault: () => void;
 }
 
-/** The operations of one batch, and what waits for the batch itself. */
-interface Pending<Operation> {
-  readonly operations: Operation[];
-  readonly trips: (() => void)[];
-}
-
 export type Channel<Operation extends Rejectable> = ReturnType<typeof createChannel<Operation>>;
 
-interface Rejectable {
-  reject(error: CauceError): void;
-}
-
-/** Makes the way to the writer's thread. Operations that come while a batch is being written make the next batch. */
+/** Makes the way to the writer's thread. Operations that come while a batch is being written make the next batches. */
 export function createChannel<Operation extends Rejectable>(options: ChannelOptions<Operation>) {
   const { post, resultWithin, now, onResult, onFault } = options;
-  const encoder = createEncoder();
+  const outbox = createOutbox(options);
   const onTheWay: Pending<Operation>[] = [];
-  let next: Pending<Operation> = { operations: [], trips: [] };
   let grants: (string | number)[] = [];
   let scheduled = false;
   let lastCount = 0;
   const hold = createHold(resultWithin);
   let ended: CauceError | undefined;
 
-  const isIdle = () => encoder.empty && grants.length === 0 && next.trips.length === 0;
+  const isIdle = () => grants.length === 0 && outbox.isEmpty();
   const flush = () => {
     scheduled = false;
     if (onTheWay.length >= batchesOnTheWayMax || isIdle()) return;
-    post({ ops: encoder.take(), grants, now: now() });
-    const count = next.operations.length;
+    const { ops, batch } = outbox.take();
+    const count = batch.operations.length;
+    post({ ops, count, grants, now: now() });
     if (count > 0) lastCount = count;
-    onTheWay.push(next);
-    next = { operations: [], trips: [] };
+    onTheWay.push(batch);
     grants = [];
+    if (!outbox.isEmpty()) schedule();
     const result = onTheWay.length === 1 && count > 0 && count <= fewOperations ? hold() : undefined;
     if (result !== undefined) receive(result);
   };
@@ -95,36 +87,29 @@ export function createChannel<Operation extends Rejectable>(options: ChannelOpti
       onFault();
     } else onResult(batch.operations, result);
     for (const trip of batch.trips) trip();
+    // An empty batch has the writer lease what this one had no room for.
+    if (result.more) void roundTrip();
     schedule();
   };
-  /** Sends a batch soon, with or without operations, and resolves once the batch has been answered. */
+  /** Sends a batch soon, with or without operations, and resolves once everything sent until now has been answered. */
   const roundTrip = (): Promise<void> => {
     if (ended !== undefined) return Promise.resolve();
     return new Promise((resolve) => {
-      next.trips.push(resolve);
+      outbox.addTrip(resolve);
       schedule();
     });
   };
 
-  const sent = (operation: Operation): void => {
-    if (ended === undefined) {
-      next.operations.push(operation);
-      schedule();
-    } else {
-      encoder.take();
-      operation.reject(ended);
-    }
-  };
-
   return {
-    /** Write one operation here, then call `sent`. */
-    encoder,
-    sent,
     receive,
     roundTrip,
-    send(operation: Operation, fields: readonly FieldValue[]): void {
-      for (const field of fields) encoder.value(field);
-      sent(operation);
+    send(operation: Operation): void {
+      if (ended !== undefined) {
+        operation.reject(ended);
+        return;
+      }
+      outbox.add(operation);
+      schedule();
     },
     /** Tells the writer that it may lease so many more, or fewer, deliveries of a status. */
     grant(status: string, more: number): void {
@@ -134,18 +119,14 @@ export function createChannel<Operation extends Rejectable>(options: ChannelOpti
     },
     /** Resolves when everything sent has been answered. */
     async settled(): Promise<void> {
-      while (ended === undefined && (!encoder.empty || onTheWay.length > 0)) await roundTrip();
+      while (ended === undefined && (!outbox.isEmpty() || onTheWay.length > 0)) await roundTrip();
     },
     /** The writer is gone: rejects what waits, and whatever is sent from now on. */
     end(reason: CauceError): void {
       if (ended !== undefined) return;
       ended = reason;
-      for (const { operations, trips } of [...onTheWay.splice(0), next]) {
-        for (const each of operations) each.reject(reason);
-        for (const trip of trips) trip();
-      }
-      next = { operations: [], trips: [] };
-      encoder.take();
+      for (const batch of onTheWay.splice(0)) rejectAll(batch, reason);
+      outbox.end(reason);
     },
   };
 }
@@ -247,16 +228,37 @@ export type PendingOperation = { readonly reject: (error: CauceError) => void } 
     }
   | {
       readonly is: "commit";
-      /** As it stands after. */
-      readonly order: StoredOrder;
+      readonly change: Change;
       readonly seq: number;
-      /** Its delivery stays leased. */
-      readonly isKept: boolean;
+      /** Null where this side has leased the order, and so knows that `seq` is the order's. */
+      readonly id: string | null;
       readonly resolve: (committed: "committed" | "stale") => void;
     }
-  | { readonly is: "remove"; readonly resolve: (removal: Removal | "not_final") => void }
-  | { readonly is: "other"; readonly resolve: () => void }
+  | {
+      /** Marks an order failed whose row cannot be read. */
+      readonly is: "mark";
+      readonly fields: readonly FieldValue[];
+      /** As it stands after. */
+      readonly order: StoredOrder;
+      readonly resolve: (committed: "committed" | "stale") => void;
+    }
+  | {
+      readonly is: "remove";
+      readonly fields: readonly FieldValue[];
+      readonly resolve: (removal: Removal | "not_final") => void;
+    }
+  | { readonly is: "other"; readonly fields: readonly FieldValue[]; readonly resolve: () => void }
 );
+
+/** Makes what writes an operation for the writer, from its record. */
+export function createOperationEncoder(): (to: Encoder, operation: PendingOperation) => void {
+  const json = createEntryWriter();
+  return (to, operation) => {
+    if (operation.is === "place") encodePlace(to, json, operation.seq, operation.order, operation.newOrder.key);
+    else if (operation.is === "commit") encodeCommit(to, json, operation.seq, operation.id, operation.change);
+    else for (const field of operation.fields) to.value(field);
+  };
+}
 
 /** Tells every operation of a batch what came of it. */
 export function tellResults(
@@ -270,11 +272,15 @@ export function tellResults(
     const operation = operations[index] as PendingOperation;
     const other = byIndex?.get(index);
     if (operation.is === "commit") {
-      if (other === undefined) leases.committed(operation.order, operation.isKept);
+      const { after, delivery } = operation.change;
+      if (other === undefined) leases.committed(after, delivery === "keep");
       operation.resolve(other === undefined ? "committed" : "stale");
     } else if (operation.is === "place") {
       const { newOrder, order } = operation;
       operation.resolve(other === undefined ? { outcome: "placed", order } : placedBefore(other, newOrder));
+    } else if (operation.is === "mark") {
+      if (other === undefined) leases.committed(operation.order, false);
+      operation.resolve(other === undefined ? "committed" : "stale");
     } else if (operation.is === "remove") operation.resolve(removalOf(other));
     else operation.resolve();
   }
@@ -300,15 +306,20 @@ export function handOut(
     const index = from.numberOrNull();
     if (index === null) {
       const row = decodeStored(from);
-      leases.add(orderOfRow(row), row[stored.at.seq], row[stored.at.redelivered] !== redelivery.no);
+      leases.add(
+        orderOfRow(row),
+        row[stored.at.seq],
+        isAttemptLost(row[stored.at.redelivered], row[stored.at.attempting]),
+      );
     } else if (index === unreadable) {
-      const [seq, redelivered] = [from.number(), from.number()];
-      leases.add(JSON.parse(from.text()) as StoredOrder, seq, redelivered !== redelivery.no);
+      const [seq, redelivered, attempting] = [from.number(), from.number(), from.number()];
+      leases.add(JSON.parse(from.text()) as StoredOrder, seq, isAttemptLost(redelivered, attempting));
     } else {
       // Only a placing and a commit are leased at once.
-      const { order, seq } = operations[index] as Extract<PendingOperation, { seq: number }>;
-      leases.add(order, seq, false);
+      const operation = operations[index] as Extract<PendingOperation, { seq: number }>;
+      leases.add(operation.is === "commit" ? operation.change.after : operation.order, operation.seq, false);
     }
   }
+  from.checkEnd();
   leases.distribute();
 }

@@ -5,6 +5,17 @@ import { CauceError } from "../../core/errors.ts";
 export const queueState = { ready: 1, leased: 2, delayed: 3, parked: 4 } as const;
 /** `redelivered`: why an order is delivered again. */
 export const redelivery = { no: 0, leaseEnded: 1, processDied: 2 } as const;
+/**
+ * `attempting`: whether the last attempt was recorded before it ran and has no outcome yet. Of such an attempt a death of
+ * the process tells only where the order was alone, with no other order out beside it.
+ */
+export const attempting = { no: 0, yes: 1, diedAlone: 2 } as const;
+
+/** Whether a delivery that comes again counts as a lost attempt. */
+export function isAttemptLost(redelivered: number, attempt: number): boolean {
+  return redelivered === redelivery.processDied ? attempt !== attempting.yes : redelivered !== redelivery.no;
+}
+
 /** Buckets of `counts` besides the queue's states. */
 export const bucket = { waiting: 5, failedHandled: 6, failedWaiting: 7 } as const;
 export const kindNumber = { handled: 0, waiting: 1, final: 2 } as const;

@@ -10,8 +10,15 @@ import { createIds, firstSeqOf, type Ids, refuseSize, seqOf, storedOrder } from 
 import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../port.ts";
 import type { FieldValue } from "./batch/codec.ts";
 import { op, type Unsuccessful } from "./batch/protocol.ts";
-import { createEntryWriter, encodeCommit, encodePlace } from "./batch/row.ts";
-import { type Channel, createChannel, handOut, type PendingOperation, startWriter, tellResults } from "./channel.ts";
+import {
+  type Channel,
+  createChannel,
+  createOperationEncoder,
+  handOut,
+  type PendingOperation,
+  startWriter,
+  tellResults,
+} from "./channel.ts";
 import { createLeases, type WorkflowLeases } from "./deliveries.ts";
 import { openReader, type Reader } from "./reads.ts";
 import { lockData, makeDirectory, storeFault } from "./storeFiles.ts";
@@ -71,6 +78,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     const channel = createChannel<PendingOperation>({
       ...writer,
       now: clock.now,
+      encode: createOperationEncoder(),
       onResult(operations, result) {
         tellResults(operations, result, leases, (unsuccessful, newOrder) =>
           placedBefore(unsuccessful, newOrder, backend),
@@ -84,7 +92,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     });
     /** Sends an operation of numbers for which nothing waits. After a fault it is sent again. */
     const send = (...fields: number[]): void => {
-      channel.send({ is: "other", resolve() {}, reject: () => void afterFault(() => send(...fields)) }, fields);
+      channel.send({ is: "other", fields, resolve() {}, reject: () => void afterFault(() => send(...fields)) });
     };
     const leases = createLeases({
       clock,
@@ -169,8 +177,6 @@ interface PortOptions {
 /** The port, over the writer's thread for what changes and this thread's own connection for what is read. */
 function createPort(options: PortOptions): Omit<Backend, "close"> {
   const { file, clock, channel, leases, reader, ids, giveBackSpare } = options;
-  const { encoder } = channel;
-  const json = createEntryWriter();
 
   const read = async <T>(how: () => T): Promise<T> => {
     try {
@@ -180,9 +186,9 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
     }
   };
   const write = (...fields: readonly FieldValue[]): Promise<void> =>
-    new Promise<void>((resolve, reject) => channel.send({ is: "other", resolve, reject }, fields));
+    new Promise<void>((resolve, reject) => channel.send({ is: "other", fields, resolve, reject }));
   const remove = (...fields: readonly FieldValue[]): ReturnType<Backend["remove"]> =>
-    new Promise((resolve, reject) => channel.send({ is: "remove", resolve, reject }, fields));
+    new Promise((resolve, reject) => channel.send({ is: "remove", fields, resolve, reject }));
 
   const markUnreadable = (
     { after }: Change,
@@ -193,9 +199,9 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
     // An order in hand is carried on from its copy here, which can be read.
     if (failure === null || (leased !== undefined && leased.unreadable === undefined)) return Promise.resolve("stale");
     return new Promise((resolve, reject) => {
-      const pending = { is: "commit", order: after, seq, isKept: false, resolve, reject } as const;
       const { message, fingerprint, at } = failure;
-      channel.send(pending, [op.markUnreadable, seq, id, at, fingerprint, message, JSON.stringify(failure)]);
+      const fields = [op.markUnreadable, seq, id, at, fingerprint, message, JSON.stringify(failure)];
+      channel.send({ is: "mark", fields, order: after, resolve, reject });
     });
   };
 
@@ -213,21 +219,19 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
       const { seq, id } = ids.next(newOrder.createdAt);
       const order = storedOrder(newOrder, id);
       return new Promise((resolve, reject) => {
-        encodePlace(encoder, json, seq, order, newOrder.key);
-        channel.sent({ is: "place", newOrder, order, seq, resolve, reject });
+        channel.send({ is: "place", newOrder, order, seq, resolve, reject });
       });
     },
 
     commit(change) {
-      const { id } = change.before;
-      const lease = leases.get(id);
-      const seq = lease === undefined ? seqOf(id) : lease.seq;
+      const { id: orderId } = change.before;
+      const lease = leases.get(orderId);
+      const seq = lease === undefined ? seqOf(orderId) : lease.seq;
       if (seq === undefined) return Promise.resolve("stale");
       if (change.after.unreadable !== undefined) return markUnreadable(change, seq, lease?.order);
+      const id = lease === undefined ? orderId : null;
       return new Promise((resolve, reject) => {
-        encodeCommit(encoder, json, seq, lease === undefined ? id : null, change);
-        const { after: order, delivery } = change;
-        channel.sent({ is: "commit", order, seq, isKept: delivery === "keep", resolve, reject });
+        channel.send({ is: "commit", change, seq, id, resolve, reject });
       });
     },
 
@@ -237,16 +241,14 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
       const { visit } = delivery;
       const found = leases.get(delivery.orderId);
       const lease = found?.delivery.receipt === delivery.receipt ? found : undefined;
-      const written: Promise<void>[] = [];
-      if (verdict.verdict === "superseded") {
-        // In one batch with what follows, and before it, so that the two have one fate.
-        const laterSeq = seqOf(verdict.by.id);
-        if (laterSeq !== undefined) written.push(write(op.redeliver, laterSeq, verdict.by.visit));
-      }
-      if (lease !== undefined && verdict.verdict === "again") {
-        written.push(write(op.settleAgain, lease.seq, visit, Math.ceil(verdict.notBefore)));
-      } else if (lease !== undefined) written.push(write(op.settleDone, lease.seq, visit));
-      await Promise.all(written);
+      const laterSeq = verdict.verdict === "superseded" ? seqOf(verdict.by.id) : undefined;
+      if (verdict.verdict === "superseded" && laterSeq !== undefined) {
+        const later = [laterSeq, verdict.by.visit];
+        if (lease === undefined) await write(op.redeliver, ...later);
+        else await write(op.supersede, ...later, lease.seq, visit);
+      } else if (lease !== undefined && verdict.verdict === "again") {
+        await write(op.settleAgain, lease.seq, visit, Math.ceil(verdict.notBefore));
+      } else if (lease !== undefined) await write(op.settleDone, lease.seq, visit);
       // Leased until it is written: where the store refuses, the lease is what brings the delivery back.
       if (lease !== undefined) leases.settled(lease);
     },

@@ -20,14 +20,12 @@ function opened({ answersAtOnce }: { answersAtOnce: boolean }) {
       return answersAtOnce ? answer : undefined;
     },
     now: () => 0,
+    encode: (to, { n }) => to.number(n),
     onResult: (operations) => void answered.push(...operations.map(({ n }) => n)),
     onFault() {},
   });
   const send = (...numbers: number[]) => {
-    for (const n of numbers) {
-      channel.encoder.number(n);
-      channel.sent({ n, reject: () => assert.fail("rejected") });
-    }
+    for (const n of numbers) channel.send({ n, reject: () => assert.fail("rejected") });
   };
   return { channel, batches, waits, answered, send };
 }
@@ -91,10 +89,7 @@ describe("the channel to the writer", () => {
     const failures: number[] = [];
     const { channel, batches } = opened({ answersAtOnce: false });
     for (let n = 0; n < 5; n++) {
-      for (let k = 0; k < 3; k++) {
-        channel.encoder.number(n);
-        channel.sent({ n, reject: () => void failures.push(n) });
-      }
+      for (let k = 0; k < 3; k++) channel.send({ n, reject: () => void failures.push(n) });
       await turn();
     }
     assert.equal(batches.length, 3);

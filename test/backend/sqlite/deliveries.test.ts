@@ -6,7 +6,7 @@ import { memory } from "../../../src/backend/memory/memory.ts";
 import type { Backend } from "../../../src/backend/port.ts";
 import { decide, type Outcome } from "../../../src/core/decide.ts";
 import type { StoredOrder } from "../../../src/core/order.ts";
-import { contractWorkflow, movedTo } from "../../../src/testing/contract/orders.ts";
+import { contractWorkflow, movedTo, redelivered } from "../../../src/testing/contract/orders.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { copyStore, newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts";
 
@@ -131,6 +131,126 @@ test("orders that were leased at a crash hold up no other status while no receiv
   // The last order is still tried alone.
   const [last] = await after.receive(at("received"));
   assert.equal(last?.redelivered, true);
+});
+
+/** Leaves that many orders out, as a killed process does, and opens what it left. */
+async function afterDeath(t: TestContext, count: number) {
+  const before = await opened(t);
+  const orders: StoredOrder[] = [];
+  for (let n = 0; n < count; n++) orders.push(await placeOne(before.backend));
+  assert.equal((await before.backend.receive(at("received", 0, count))).length, count);
+  let { directory } = before;
+  const die = () => {
+    const copy = temporaryDirectory();
+    t.after(copy.remove);
+    copyStore(directory, copy.directory);
+    directory = copy.directory;
+    return before.open(directory);
+  };
+  return { ...before, orders, die };
+}
+
+const idsOf = (deliveries: readonly { readonly orderId: string }[]) => deliveries.map(({ orderId }) => orderId);
+
+test("orders that were out at a crash are tried in groups that grow while none dies, and begin at 1 again", async (t) => {
+  const { clock, orders, die, settled } = await afterDeath(t, 40);
+  const ids = orders.map(({ id }) => id);
+  const groups = async (backend: Backend, count: number) => {
+    const sizes: number[] = [];
+    for (let n = 0; n < count; n++) {
+      const group = await backend.receive(at("received", 60, 100));
+      assert.deepEqual(idsOf(group), ids.slice(sizes.reduce((sum, size) => sum + size, 0)).slice(0, group.length));
+      sizes.push(group.length);
+      clock.advance(0.25);
+    }
+    return sizes;
+  };
+  assert.deepEqual(await groups(await die(), 5), [1, 2, 4, 8, 16]);
+  assert.deepEqual(await groups(await die(), 3), [1, 2, 4]);
+  // After the third death in a row, each group is on trial twice as long.
+  const again = await die();
+  assert.equal((await again.receive(at("received", 60, 100))).length, 1);
+  const next = again.receive(at("received", 60, 100));
+  clock.advance(0.25);
+  await settled();
+  clock.advance(0.25);
+  assert.equal((await next).length, 2);
+});
+
+test("a group that has ended is followed at once by the next", async (t) => {
+  const { orders, die, change } = await afterDeath(t, 7);
+  const backend = await die();
+  let left = orders;
+  for (const size of [1, 2, 4]) {
+    const group = await backend.receive(at("received", 60, 100));
+    assert.equal(group.length, size);
+    for (const order of left.slice(0, size)) await backend.commit(change(order, movedTo("done")));
+    left = left.slice(size);
+  }
+  assert.deepEqual(left, []);
+});
+
+test("a fresh order does not wait for suspects, and after a second death in a row runs apart from them", async (t) => {
+  const { clock, orders, die, change } = await afterDeath(t, 3);
+  const first = await die();
+  const fresh = await placeOne(first);
+  assert.deepEqual(idsOf(await first.receive(at("received", 60, 100))), [orders[0]?.id, fresh.id]);
+  const second = await die();
+  const newest = await placeOne(second);
+  const suspects = [...orders, fresh];
+  const received: string[] = [];
+  for (const size of [1, 2]) {
+    const group = idsOf(await second.receive(at("received", 60, 100)));
+    assert.equal(group.length, size);
+    received.push(...group);
+    for (const order of suspects) {
+      if (group.includes(order.id)) await second.commit(change(order, movedTo("done")));
+    }
+  }
+  received.push(...idsOf(await second.receive(at("received", 60, 100))));
+  assert.deepEqual(received, idsOf(suspects.map(({ id }) => ({ orderId: id }))));
+  const last = second.receive(at("received", 60, 100));
+  clock.advance(0.25);
+  assert.deepEqual(idsOf(await last), [newest.id]);
+});
+
+test("an attempt that was recorded is lost again only where its order was out alone when the process died", async (t) => {
+  const { clock, orders, die, change } = await afterDeath(t, 2);
+  const [a, b] = orders as [StoredOrder, StoredOrder];
+  const take = async (backend: Backend) =>
+    new Map((await backend.receive(at("received", 60, 100))).map(({ orderId, redelivered }) => [orderId, redelivered]));
+  const first = await die();
+  assert.deepEqual(await take(first), new Map([[a.id, true]]));
+  const begun = change(a, redelivered);
+  assert.equal(await first.commit(begun), "committed");
+  clock.advance(0.25);
+  assert.deepEqual(await take(first), new Map([[b.id, true]]));
+  // Two were out: neither is charged again. The other was not recorded yet.
+  const second = await die();
+  assert.deepEqual(await take(second), new Map([[a.id, false]]));
+  // One was out, and dies again before anything is recorded.
+  const third = await die();
+  assert.deepEqual(await take(third), new Map([[a.id, true]]));
+  const fourth = await die();
+  assert.deepEqual(await take(fourth), new Map([[a.id, true]]));
+  assert.deepEqual((await fourth.get(a.id))?.attempting, true);
+  assert.equal(await fourth.commit(change(begun.after, redelivered)), "committed");
+  const fifth = await die();
+  assert.deepEqual(await take(fifth), new Map([[a.id, true]]));
+});
+
+test("once all suspects have ended well, the next death is a first one", async (t) => {
+  const { orders, die, change } = await afterDeath(t, 1);
+  const [order] = orders as [StoredOrder];
+  await die();
+  const second = await die();
+  await second.receive(at("received", 60, 100));
+  await second.commit(change(order, movedTo("done")));
+  await placeOne(second);
+  await second.receive(at("received", 60, 100));
+  const third = await die();
+  await placeOne(third);
+  assert.equal((await third.receive(at("received", 60, 100))).length, 2, "side by side");
 });
 
 test("a delivery that a close gives back stays redelivered: the attempt whose process died still counts", async (t) => {

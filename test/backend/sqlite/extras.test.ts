@@ -150,7 +150,7 @@ test("a commit that leaves an order's extras unchanged runs no statement for the
   const apply = (encode: (to: ReturnType<typeof createEncoder>) => void, grants: (string | number)[] = []) => {
     const encoder = createEncoder();
     encode(encoder);
-    const { fault, unsuccessful } = writer.apply({ ops: encoder.take(), grants, now: newOrder.createdAt });
+    const { fault, unsuccessful } = writer.apply({ ops: encoder.take(), count: 1, grants, now: newOrder.createdAt });
     assert.deepEqual([fault, unsuccessful], [undefined, []]);
     return ran.splice(0).filter((name) => !around.includes(name));
   };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { constants } from "node:buffer";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -124,17 +125,20 @@ function writing(t: TestContext) {
   const now = Date.UTC(2026, 10, 24);
   const json = createEntryWriter();
   const ids = createIds(writer.state.lastSeq);
+  const placings = (count: number, next = ids.next) => {
+    const encoder = createEncoder();
+    for (let n = 0; n < count; n++) {
+      const { seq, id } = next(now);
+      const order = storedOrder({ ...newOrder, dataJson: JSON.stringify("x".repeat(2_000)) }, id);
+      encodePlace(encoder, json, seq, order, null);
+    }
+    return encoder.take();
+  };
   return {
     writer,
-    batch(count: number, grants: (string | number)[] = [], next = ids.next) {
-      const encoder = createEncoder();
-      for (let n = 0; n < count; n++) {
-        const { seq, id } = next(now);
-        const order = storedOrder({ ...newOrder, dataJson: JSON.stringify("x".repeat(2_000)) }, id);
-        encodePlace(encoder, json, seq, order, null);
-      }
-      return writer.apply({ ops: encoder.take(), grants, now });
-    },
+    placings,
+    batch: (count: number, grants: (string | number)[] = [], next = ids.next) =>
+      writer.apply({ ops: placings(count, next), count, grants, now }),
     /** How many orders were leased: those that just came are told by their operation's index, others as a row. */
     leasedIn({ deliveries }: BatchResult) {
       const from = createDecoder(deliveries);
@@ -226,18 +230,16 @@ test("queued orders survive a change of the delivery, in both directions", async
   await fifo.close();
 
   const back = await openSqlite(directory, { clock, delivery: "standard" });
-  // Two orders were leased when the store closed. They come one at a time, before the others.
+  // Two orders were leased when the store closed. They are tried one after the other, and hold up no other order.
   const all = await back.receive(receiveAll);
-  for (let n = 0; n < 2; n++) {
-    clock.advance(0.25);
-    all.push(...(await back.receive({ ...receiveAll, waitSeconds: 60 })));
-  }
+  clock.advance(0.25);
+  all.push(...(await back.receive({ ...receiveAll, waitSeconds: 60 })));
   assert.deepEqual(
     all.map((delivery) => [delivery.orderId, delivery.redelivered]),
     [
       [ids[2], true],
-      [ids[3], true],
       [ids[1], false],
+      [ids[3], true],
     ],
   );
   clock.advance(61);
@@ -264,6 +266,64 @@ test("orders that no receiver asked for stay on the disk: a backlog is leased no
   );
   db.close();
   await backend.close();
+});
+
+test("far more than one batch holds, placed at once, is stored as it was placed, in order", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const backend = await openSqlite(directory, { clock: fakeClock() });
+  // Together more characters than a string of this JavaScript engine can have.
+  const large = JSON.stringify("x".repeat(16_777_214));
+  const data = Array.from({ length: 33 }, (_, n) => [large, JSON.stringify({ n })]).flat();
+  assert.ok(data.reduce((sum, { length }) => sum + length, 0) > constants.MAX_STRING_LENGTH);
+  const placed = await Promise.allSettled(data.map((dataJson) => placeOne(backend, { dataJson })));
+  const ids = placed.map((each) => (each.status === "fulfilled" ? each.value.id : String(each.reason)));
+  assert.deepEqual(ids, [...ids].sort());
+  for (const [index, id] of ids.entries()) {
+    // Told by its index: a report of the data itself would be as long.
+    assert.ok((await backend.get(id))?.dataJson === data[index], `order ${index}: ${id}`);
+  }
+  const { items } = await backend.list({ limit: 1 });
+  assert.equal(items[0]?.id, ids.at(-1));
+  await backend.close();
+});
+
+test("large orders go out a few at a time, and the others without that anything else happens", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const backend = await openSqlite(directory, { clock: fakeClock() });
+  const dataJson = JSON.stringify("x".repeat(8_000_000));
+  const ids: string[] = [];
+  for (let n = 0; n < 5; n++) ids.push((await placeOne(backend, { dataJson })).id);
+  const leased: string[][] = [];
+  while (leased.flat().length < ids.length) {
+    const max = ids.length - leased.flat().length;
+    const deliveries = await backend.receive({ ...receiveAll, max, waitSeconds: Number.POSITIVE_INFINITY });
+    leased.push(deliveries.map(({ orderId }) => orderId));
+  }
+  assert.deepEqual(leased.flat(), ids);
+  assert.ok(
+    leased.every(({ length }) => length <= 3),
+    leased.map(({ length }) => length).join(),
+  );
+  await backend.close();
+});
+
+test("a batch that does not fit its operations is refused whole", (t) => {
+  const { writer, placings, batch, count } = writing(t);
+  batch(2);
+  const ops = placings(3);
+  for (const wrong of [
+    { ops, count: 2 },
+    { ops: { ...ops, text: `${ops.text}x` }, count: 3 },
+    { ops: { ...ops, numbers: ops.numbers.subarray(1) }, count: 3 },
+  ]) {
+    const { fault } = writer.apply({ ...wrong, grants: [], now: Date.UTC(2026, 10, 24) });
+    assert.equal(fault?.code, "internal_error");
+    assert.equal(count(), 2);
+  }
+  assert.equal(batch(1).fault, undefined);
+  assert.equal(count(), 3);
 });
 
 test("a close leaves a store that needs no repair", async (t) => {

@@ -7,8 +7,9 @@ export const runsVariable = "DYING_RUNS";
 
 const data = z.object({
   does: z.enum(["nothing", "wait", "exit", "allocate"]),
-  /** The URL whose answer a waiting handler waits for. */
+  /** The URL whose answer the handler waits for first. */
   url: z.url().optional(),
+  group: z.string().optional(),
 });
 
 function dying<Name extends string>(name: Name, open: { readonly attempts: number; readonly concurrency?: number }) {
@@ -17,6 +18,7 @@ function dying<Name extends string>(name: Name, open: { readonly attempts: numbe
   return defineWorkflow({
     name,
     data,
+    group: ({ group }) => group,
     initial: "open",
     statuses: { open: { to: ["done"], retry, ...concurrency }, done: final },
   });
@@ -24,12 +26,12 @@ function dying<Name extends string>(name: Name, open: { readonly attempts: numbe
 
 /** Does what an order asks for. The process does not survive `exit` and `allocate`. */
 async function run(order: z.output<typeof data>, { signal }: HandlerContext): Promise<"done"> {
+  if (order.url !== undefined) await (await fetch(order.url, { signal })).text();
   if (order.does === "exit") process.exit(9);
   if (order.does === "allocate") {
     const kept: object[][] = [];
     for (;;) kept.push(Array.from({ length: 100_000 }, (_, index) => ({ index })));
   }
-  if (order.url !== undefined) await (await fetch(order.url, { signal })).text();
   return "done";
 }
 

@@ -1,3 +1,5 @@
+import { CauceError } from "../../../core/errors.ts";
+
 /**
  * Operations on their way to the writer: all numbers in one Float64Array and all text in one string, with each
  * string's length among the numbers. Handing that over is two copies of memory. An array with as many fields costs a
@@ -19,6 +21,8 @@ export function createEncoder() {
   let numbers = new Float64Array(4_096);
   let used = 0;
   let text = "";
+  let markedUsed = 0;
+  let markedText = "";
 
   const number = (value: number | null): void => {
     if (used === numbers.length) {
@@ -38,15 +42,26 @@ export function createEncoder() {
     text: put,
     /** Writes a number or a text, by its type. */
     value: (value: FieldValue): void => (typeof value === "string" ? put(value) : number(value)),
+    /** Says that an operation begins here. */
+    mark(): void {
+      markedUsed = used;
+      markedText = text;
+    },
+    /** Takes back what was written since the mark: an operation is written whole or not at all. */
+    rewind(): void {
+      used = markedUsed;
+      text = markedText;
+    },
+    /** How many characters the text has by now. */
+    textLength: (): number => text.length,
     /** Gives everything written since the last time, and starts again. */
     take(): Packed {
       const packed = { numbers: numbers.slice(0, used), text };
       used = 0;
       text = "";
+      markedUsed = 0;
+      markedText = "";
       return packed;
-    },
-    get empty(): boolean {
-      return used === 0;
     },
   };
 }
@@ -69,6 +84,12 @@ export function createDecoder({ numbers, text }: Packed) {
   return {
     // Not a getter: one in a literal keeps all that the decoder sees alive (decision 0007).
     done: (): boolean => at >= numbers.length,
+    /** Throws unless all numbers and all text have been read, and no more: what was read may be shifted. */
+    checkEnd(): void {
+      if (at === numbers.length && textAt === text.length) return;
+      const read = `${at} of ${numbers.length} numbers and ${textAt} of ${text.length} characters were read`;
+      throw new CauceError("internal_error", `a batch does not fit its operations: ${read}; report this`);
+    },
     number: next,
     numberOrNull(): number | null {
       const value = next();

@@ -29,8 +29,10 @@ export const op = {
   placeWithExtras: 14,
   transitionWithExtras: 15,
   changeWithExtras: 16,
+  /** Queues a later visit and then takes the delivery of an earlier one off its queue. One operation, so one fate. */
+  supersede: 17,
   /** Marks an order failed whose row cannot be read. */
-  markUnreadable: 17,
+  markUnreadable: 18,
 } as const;
 
 /** What becomes of the delivery of a change, as a number. */
@@ -38,10 +40,24 @@ export const deliveryCode = { enter: 0, again: 1, keep: 2, end: 3 } as const;
 
 /** Begins the delivery of an order whose row has columns that a batch cannot carry. */
 export const unreadable = -1;
+/**
+ * How large a batch may grow, in both directions: once it has reached one of these, nothing more joins it. One order adds
+ * its data and its results at most, 32 MiB, so a batch stays far below the 536,870,888 characters of a string. A batch is
+ * one transaction, and all of it waits for the last of it: with 1 KB of data a full batch takes about half a second.
+ */
+export const batchLimits: BatchLimits = { operationsMax: 4_096, textLengthMax: 16_777_216 };
+
+export interface BatchLimits {
+  readonly operationsMax: number;
+  /** In UTF-16 code units, which is what a string counts. */
+  readonly textLengthMax: number;
+}
 
 /** One batch: one transaction. */
 export interface Batch {
   readonly ops: Packed;
+  /** How many operations `ops` holds. */
+  readonly count: number;
   /** Status and how many more deliveries it may get, by turns. */
   readonly grants: readonly (string | number)[];
   /** Milliseconds since 1970, by the injected clock. */
@@ -61,6 +77,8 @@ export interface BatchResult {
    * follows: its key, why it is delivered again, and the order as JSON.
    */
   readonly deliveries: Packed;
+  /** The batch was full: more could be leased at once, by another batch. */
+  readonly more?: boolean;
   /** When the writer should be woken next; null for never. Undefined where it did not change. */
   readonly nextDelayed?: number | null | undefined;
   /** How long the transaction took. */

@@ -57,7 +57,7 @@ export function orderOfRow(row: StoredRow | ReadRow | QueuedRow): StoredOrder {
     visit: row[at.visit],
     version: row[at.version],
     attempts: row[at.attempts],
-    attempting: row[at.attempting] === 1,
+    attempting: row[at.attempting] !== 0,
     dataJson: row[at.data],
     resultsJson: row[at.results],
     group: group === null ? null : detached(group),

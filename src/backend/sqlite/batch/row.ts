@@ -214,6 +214,16 @@ export function encodeStored(to: Encoder, row: StoredRow | ReadRow | QueuedRow):
   for (let index = 0; index < storedColumns.length; index++) to.value(row[index] as FieldValue);
 }
 
+/** How many characters a row adds to a batch. */
+export function textLengthOf(row: ReadRow | QueuedRow): number {
+  let length = 0;
+  for (let index = 0; index < storedColumns.length; index++) {
+    const value = row[index] as FieldValue;
+    if (typeof value === "string") length += value.length;
+  }
+  return length;
+}
+
 export function decodeStored(from: Decoder): StoredRow {
   const row = stored.decode(from);
   row[stored.at.id] = detached(row[stored.at.id]);

@@ -8,21 +8,22 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Decoder } from "../batch/codec.ts";
 import { op } from "../batch/protocol.ts";
 import { numberIn, statusIn } from "../batch/readRow.ts";
-import { type QueuedRow, queued, type ReadRow, read, selected, withData } from "../batch/row.ts";
-import { bucket, kindNumber, query, queueState } from "../schema.ts";
+import { type QueuedRow, queued, type ReadRow, read, selected, textLengthOf, withData } from "../batch/row.ts";
+import { bucket, kindNumber, query, queueState, redelivery } from "../schema.ts";
 import {
   type CurrentRow,
   count,
   current,
+  hasRoom,
   type LeasedRow,
   type Queued,
   queuedOf,
   queueOf,
   type StateStatements,
   type StatusQueue,
-  trialMilliseconds,
   type Writer,
 } from "./state.ts";
+import { addSuspect, areCleared, beginTrial, endSuspect, isApart, isOnTrial } from "./suspects.ts";
 
 /** Where an order is in its queue, as columns. */
 export interface QueueSlot {
@@ -62,11 +63,17 @@ export const queueStatements = (db: DatabaseSync) => ({
     `SELECT ${selected(queued)} ${joined}
      WHERE o.queue = 1 AND o.queue <> 2 AND o.status = ? ORDER BY o.position LIMIT ?`,
   ),
+  readyFresh: query<QueuedRow>(
+    db,
+    `SELECT ${selected(queued)} ${joined}
+     WHERE o.queue = 1 AND o.queue <> 2 AND o.status = ? AND o.redelivered <> 2 ORDER BY o.position LIMIT ?`,
+  ),
   crashSuspects: query<QueuedRow>(
     db,
     `SELECT ${selected(queued)} FROM orders o INDEXED BY orders_suspect ${withData}
      WHERE o.redelivered = 2 AND o.queue = 1 ORDER BY o.position`,
   ),
+  suspectsCleared: db.prepare("DELETE FROM meta WHERE name = 'deaths'"),
   // A statement of its own, and not a column of others: nearly every order is placed and changed without extras.
   setExtras: db.prepare("UPDATE orders SET extras = ? WHERE seq = ?"),
   pause: db.prepare("INSERT INTO paused VALUES (?) ON CONFLICT DO NOTHING"),
@@ -78,11 +85,12 @@ const readyIn = ({ counts }: StatusQueue): number => counts[queueState.ready] as
 
 /** Whether the next row of this queue that becomes due may be leased at once. */
 function isWanted(writer: QueueWriter, queue: StatusQueue): boolean {
-  return !writer.crashSuspects.blockOthers && isAsked(queue) && readyIn(queue) === 0;
+  return !writer.crashSuspects.blockOthers && isAsked(queue) && readyIn(queue) === 0 && hasRoom(writer);
 }
 
 function beginLease(writer: QueueWriter, lease: LeasedRow): void {
   lease.queue.demand--;
+  if (typeof lease.source === "object") writer.textLength += textLengthOf(lease.source);
   writer.leases.set(lease.seq, lease);
   writer.begun.push(lease);
 }
@@ -96,8 +104,7 @@ export function endLease(writer: QueueWriter, lease: LeasedRow): void {
     queue.demand++;
   }
   writer.leases.delete(seq);
-  const { crashSuspects } = writer;
-  if (crashSuspects.onTrial?.seq === seq) crashSuspects.onTrial = undefined;
+  endSuspect(writer.crashSuspects, seq);
 }
 
 /**
@@ -139,6 +146,7 @@ export function surface(writer: QueueWriter, order: Queued, redelivered: number)
   const state = isLeased ? queueState.leased : queueState.ready;
   statements.setSlot.run(state, position, group, null, redelivered, seq);
   count(writer, queue, state, 1);
+  if (redelivered === redelivery.processDied) addSuspect(writer.crashSuspects);
   if (!isLeased) return;
   const source = statements.selectStored.get(seq);
   beginLease(writer, { seq, queue, group, visit, position, version, plain: false, source });
@@ -175,14 +183,29 @@ export function hasLeasable({ queues }: QueueWriter): boolean {
   return false;
 }
 
-/** Leases ready rows, the oldest first, as many as the front has asked for. */
+/** Leases ready rows, the oldest first, as many as the front has asked for and as have room in one batch. */
 export function leaseReady(writer: QueueWriter): void {
-  leaseCrashSuspect(writer);
-  if (writer.crashSuspects.blockOthers) return;
+  const { crashSuspects, statements } = writer;
+  leaseCrashSuspects(writer);
+  if (crashSuspects.blockOthers) return;
+  const ready = crashSuspects.mayBe ? statements.readyFresh : statements.ready;
   for (const queue of writer.queues.values()) {
     if (!isAsked(queue) || readyIn(queue) === 0) continue;
-    for (const row of writer.statements.ready.all(queue.status, queue.demand)) leaseRow(writer, queue, row);
+    for (const row of withinRoom(writer, ready.iterate(queue.status, queue.demand))) leaseRow(writer, queue, row);
   }
+}
+
+/** Reads rows while they have room. To lease one takes it out of the index that is read, so that is left for later. */
+function withinRoom({ textLength, limits }: QueueWriter, rows: Iterable<QueuedRow>): QueuedRow[] {
+  const read: QueuedRow[] = [];
+  let length = textLength;
+  if (length >= limits.textLengthMax) return read;
+  for (const row of rows) {
+    read.push(row);
+    length += textLengthOf(row);
+    if (length >= limits.textLengthMax) break;
+  }
+  return read;
 }
 
 function leaseRow(writer: QueueWriter, queue: StatusQueue, row: QueuedRow): void {
@@ -195,26 +218,44 @@ function leaseRow(writer: QueueWriter, queue: StatusQueue, row: QueuedRow): void
 }
 
 /**
- * Leases the next crash suspect that the front has asked for, unless the suspect before is still on trial. A suspect that
- * the front has not asked for blocks no other order: its status may be paused, busy, or gone.
+ * Leases the next group of crash suspects, unless the group before is still on trial. A suspect that the front has not
+ * asked for blocks no other order: its status may be paused, busy, or gone.
  */
-function leaseCrashSuspect(writer: QueueWriter): void {
-  const { crashSuspects, now } = writer;
-  const { onTrial } = crashSuspects;
-  crashSuspects.blockOthers = onTrial !== undefined && now < onTrial.at + trialMilliseconds;
-  if (!crashSuspects.mayBe || crashSuspects.blockOthers) return;
-  crashSuspects.onTrial = undefined;
-  crashSuspects.mayBe = false;
-  for (const row of writer.statements.crashSuspects.iterate()) {
-    crashSuspects.mayBe = true;
-    const queue = queueOf(writer, statusIn(row[queued.at.status]));
-    if (!isAsked(queue)) continue;
-    crashSuspects.onTrial = { seq: row[queued.at.seq], at: now };
-    crashSuspects.blockOthers = true;
-    leaseRow(writer, queue, row);
-    writer.wakeChanged = true;
-    return;
+function leaseCrashSuspects(writer: QueueWriter): void {
+  const { crashSuspects, statements, now } = writer;
+  if (crashSuspects.deaths === 0 && !crashSuspects.mayBe) return;
+  if (!isOnTrial(crashSuspects, now)) {
+    const group = leaseGroup(writer);
+    writer.wakeChanged ||= group.length + crashSuspects.group.size > 0;
+    if (group.length > 0) beginTrial(crashSuspects, group, now);
+    else crashSuspects.group.clear();
   }
+  crashSuspects.blockOthers = isApart(crashSuspects) && crashSuspects.group.size > 0;
+  if (!areCleared(crashSuspects, (status) => queueOf(writer, status).paused)) return;
+  statements.suspectsCleared.run();
+  crashSuspects.deaths = 0;
+}
+
+function leaseGroup(writer: QueueWriter): number[] {
+  const { crashSuspects, statements } = writer;
+  const group: number[] = [];
+  if (!crashSuspects.mayBe || crashSuspects.unasked?.every((status) => !isAsked(queueOf(writer, status)))) return group;
+  const unasked = new Set<string>();
+  // To lease a row changes nothing of the index that is read here.
+  for (const row of statements.crashSuspects.iterate()) {
+    const queue = queueOf(writer, statusIn(row[queued.at.status]));
+    if (group.length === crashSuspects.groupMax || !hasRoom(writer)) {
+      crashSuspects.unasked = undefined;
+      return group;
+    }
+    if (isAsked(queue)) {
+      leaseRow(writer, queue, row);
+      group.push(row[queued.at.seq]);
+    } else unasked.add(queue.status);
+  }
+  crashSuspects.mayBe = unasked.size > 0;
+  crashSuspects.unasked = [...unasked];
+  return group;
 }
 
 /** Pauses or resumes a status. Nothing of a paused status is leased; what is leased already stays so. */

@@ -1,6 +1,6 @@
 /** What ends a lease without changing the order, and what queues a delivery again. */
 import type { Decoder } from "../batch/codec.ts";
-import { kindNumber, redelivery } from "../schema.ts";
+import { isAttemptLost, kindNumber, redelivery } from "../schema.ts";
 import { endLease, join, putBack, type QueueWriter, surface, surfaceNext } from "./queue.ts";
 import { current, type LeasedRow } from "./state.ts";
 
@@ -18,6 +18,11 @@ function redeliveredOf(writer: QueueWriter, { seq }: LeasedRow): number {
   return writer.statements.selectCurrent.get(seq)?.[at.redelivered] ?? redelivery.no;
 }
 
+function isLost(writer: QueueWriter, { seq }: LeasedRow): boolean {
+  const row = writer.statements.selectCurrent.get(seq);
+  return row !== undefined && isAttemptLost(row[at.redelivered], row[at.attempting]);
+}
+
 /** Takes a delivery off its queue. */
 export function settleDone(writer: QueueWriter, from: Decoder): undefined {
   const lease = endLeaseOf(writer, from);
@@ -31,7 +36,7 @@ export function settleAgain(writer: QueueWriter, from: Decoder): undefined {
   const lease = endLeaseOf(writer, from);
   const due = from.number();
   if (lease === undefined) return;
-  const redelivered = Math.min(redeliveredOf(writer, lease), redelivery.leaseEnded);
+  const redelivered = isLost(writer, lease) ? redelivery.leaseEnded : redelivery.no;
   if (due <= writer.now) surface(writer, lease, redelivered);
   else {
     const { queue, position, group } = putBack(writer, lease, due);
@@ -63,4 +68,10 @@ export function redeliver(writer: QueueWriter, from: Decoder): undefined {
   const order = { seq, status, group: fifo ? groupKey : null, visit, version, plain: false };
   const { queue, position, group } = join(writer, order, undefined);
   statements.setSlot.run(queue, position, group, null, redelivery.no, seq);
+}
+
+/** Queues the delivery of a later visit, and then takes the delivery of an earlier one off its queue. */
+export function supersede(writer: QueueWriter, from: Decoder): undefined {
+  redeliver(writer, from);
+  settleDone(writer, from);
 }

@@ -1,11 +1,12 @@
 /** What the writer knows between batches, so that it reads no row again: how it is read at the start, and written. */
 import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
 import { createEncoder } from "../batch/codec.ts";
-import { type BatchResult, unreadable } from "../batch/protocol.ts";
+import { type BatchLimits, type BatchResult, unreadable } from "../batch/protocol.ts";
 import { numberIn, statusIn, unsoundOrder } from "../batch/readRow.ts";
 import { bytesBySeq, columnSet, encodeStored, type QueuedRow, type ReadRow, type RowOf, read } from "../batch/row.ts";
-import { blockSize, query, queueState } from "../schema.ts";
+import { attempting, blockSize, query, queueState, redelivery } from "../schema.ts";
 import { createSlotMap } from "../slotMap.ts";
+import { createCrashSuspects, loadCrashSuspects } from "./suspects.ts";
 
 /** The writer, with the statements that a function needs of it. */
 export interface Writer<Statements> extends State {
@@ -56,6 +57,7 @@ export const current = columnSet([
   ["position", "numberOrNull"],
   ["lane", "textOrNull"],
   ["due", "numberOrNull"],
+  ["attempting", "number"],
   ["redelivered", "number"],
   ["fingerprint", "textOrNull"],
   ["group_key", "textOrNull"],
@@ -73,8 +75,6 @@ const { at } = current;
 const buckets = 8;
 /** SQLite sorts text and blobs behind every number, so that a damaged column would be the last. */
 const largest = Number.MAX_SAFE_INTEGER;
-/** Most handlers that end their process do so at once. A suspect that lasts longer no longer blocks the others. */
-export const trialMilliseconds = 250;
 
 export type StateStatements = ReturnType<typeof stateStatements>;
 export const stateStatements = (db: DatabaseSync) => ({
@@ -94,6 +94,7 @@ export const stateStatements = (db: DatabaseSync) => ({
     db,
     "SELECT count(*) FROM orders INDEXED BY orders_suspect WHERE redelivered = 2 AND queue = 1",
   ),
+  deaths: query<[deaths: number]>(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'deaths'"),
   // Says what the index of groups says of itself; without that SQLite reads every order.
   lastBlock: query<[block: number | null]>(
     db,
@@ -106,7 +107,7 @@ export const stateStatements = (db: DatabaseSync) => ({
   lastRemoved: query<[seq: number]>(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_removed'"),
 });
 
-export function createState(fifo: boolean) {
+export function createState(fifo: boolean, limits: BatchLimits) {
   return {
     fifo,
     /** The time of the batch, in milliseconds since 1970. */
@@ -126,18 +127,10 @@ export function createState(fifo: boolean) {
     blockOrders: 0,
     /** Whether the time of the next wake-up may have changed in this batch. */
     wakeChanged: false,
-    /**
-     * Orders that were leased when the process died. One of them may have ended the process. They are leased alone, one
-     * after another, so that the next death names its culprit and costs the others no attempt. Which orders they are, the
-     * rows say.
-     */
-    crashSuspects: {
-      mayBe: false,
-      /** The suspect that was leased last, and when. */
-      onTrial: undefined as { readonly seq: number; readonly at: number } | undefined,
-      /** While a suspect is on trial, nothing else is leased. */
-      blockOthers: false,
-    },
+    crashSuspects: createCrashSuspects(),
+    limits,
+    /** The characters of the rows that go out with this batch. */
+    textLength: 0,
     deliveries: createEncoder(),
   };
 }
@@ -145,6 +138,7 @@ export function createState(fifo: boolean) {
 /** Reads how the store stands. What was asked for is known here alone, so it stays. */
 export function load(writer: Writer<StateStatements>): void {
   const { statements, queues, leases, crashSuspects } = writer;
+  const tried: number[] = [];
   for (const queue of queues.values()) {
     queue.paused = false;
     queue.counts.fill(0);
@@ -155,6 +149,7 @@ export function load(writer: Writer<StateStatements>): void {
   for (const row of statements.leasedRows.all()) {
     const order = queuedOf(writer, row);
     leases.set(order.seq, { ...order, plain: false, source: undefined });
+    if (row[at.redelivered] === redelivery.processDied || row[at.attempting] !== attempting.no) tried.push(order.seq);
     writer.position = Math.max(writer.position, order.position);
   }
   for (const status of queues.keys()) {
@@ -162,9 +157,8 @@ export function load(writer: Writer<StateStatements>): void {
       writer.position = Math.max(writer.position, numberOf(statements.lastPosition.get(state, status)));
     }
   }
-  crashSuspects.onTrial = undefined;
-  crashSuspects.mayBe = numberOf(statements.crashSuspectCount.get()) > 0;
-  crashSuspects.blockOthers = crashSuspects.mayBe;
+  const mayBe = numberOf(statements.crashSuspectCount.get()) > 0;
+  loadCrashSuspects(crashSuspects, mayBe, numberOf(statements.deaths.get()), tried);
   writer.lastSeq = Math.max(numberOf(statements.lastSeq.get()), numberOf(statements.lastRemoved.get()));
   writer.block = Math.max(1, numberOf(statements.lastBlock.get()));
   writer.blockOrders = numberOf(statements.blockCount.get(writer.block));
@@ -226,8 +220,14 @@ function putRow({ statements, deliveries }: Writer<StateStatements>, row: ReadRo
   }
   deliveries.number(unreadable);
   deliveries.number(row[read.at.seq]);
-  deliveries.number(row[read.at.redelivered]);
+  deliveries.number(numberIn(row[read.at.redelivered]));
+  deliveries.number(numberIn(row[read.at.attempting]));
   deliveries.text(JSON.stringify(order));
+}
+
+/** Whether more rows may go out with this batch. Those that may not stay ready, for the next one. */
+export function hasRoom({ textLength, limits }: State): boolean {
+  return textLength < limits.textLengthMax;
 }
 
 /** Ends a batch that is committed. */
@@ -236,6 +236,7 @@ export function endBatch(writer: State): void {
   for (const lease of writer.begun) lease.source = undefined;
   writer.changed = [];
   writer.begun = [];
+  writer.textLength = 0;
   writer.wakeChanged = false;
 }
 
@@ -248,10 +249,10 @@ export function rollBack(writer: Writer<StateStatements>): void {
   writer.wakeChanged = true;
 }
 
-/** When the writer should be woken next: a delivery is due, or the suspect on trial has shown itself harmless. */
+/** When the writer should be woken next: a delivery is due, or the suspects on trial have shown themselves harmless. */
 export function nextDelayed({ statements, crashSuspects }: Writer<StateStatements>): number | null {
   const [next] = statements.nextDue.get() ?? [];
   const due = typeof next === "number" ? next : null;
-  const { onTrial } = crashSuspects;
-  return onTrial === undefined ? due : Math.min(due ?? Number.POSITIVE_INFINITY, onTrial.at + trialMilliseconds);
+  const { group, until } = crashSuspects;
+  return group.size === 0 ? due : Math.min(due ?? Number.POSITIVE_INFINITY, until);
 }

@@ -1,17 +1,27 @@
 import { DatabaseSync } from "node:sqlite";
 import { createDecoder, type Decoder } from "../batch/codec.ts";
-import { type Batch, type BatchResult, op, type StoreState, type Unsuccessful } from "../batch/protocol.ts";
-import { migrate, queueState, redelivery, switchDelivery } from "../schema.ts";
+import {
+  type Batch,
+  type BatchLimits,
+  type BatchResult,
+  batchLimits,
+  op,
+  type StoreState,
+  type Unsuccessful,
+  type WriterData,
+} from "../batch/protocol.ts";
+import { migrate, switchDelivery } from "../schema.ts";
 import { storeFault } from "../storeFiles.ts";
 import { commit, commitStatements } from "./commit.ts";
 import { place, placeStatements } from "./place.ts";
 import { hasLeasable, leaseReady, promote, queueStatements, setPaused } from "./queue.ts";
 import { remove, removeOld, removeStatements } from "./remove.ts";
-import { giveBack, leaseEnded, redeliver, settleAgain, settleDone } from "./settle.ts";
+import { giveBack, leaseEnded, redeliver, settleAgain, settleDone, supersede } from "./settle.ts";
 import {
   createState,
   endBatch,
   flush,
+  hasRoom,
   load,
   nextDelayed,
   queueOf,
@@ -19,6 +29,7 @@ import {
   stateStatements,
   type Writer,
 } from "./state.ts";
+import { queueCrashSuspects } from "./suspects.ts";
 import { markUnreadable, unreadableStatements } from "./unreadable.ts";
 
 // A batch dirties the same few pages again and again; a checkpoint copies each once, so fewer checkpoints cost less.
@@ -26,32 +37,23 @@ const checkpointPages = 8_192;
 // All writing is at the ends of tables and indexes, so a few pages serve.
 const cacheKibibytes = 8_192;
 
-interface OpenWriterOptions {
-  readonly file: string;
-  readonly workflow: string;
-  readonly fifo: boolean;
+interface OpenWriterOptions extends Pick<WriterData, "file" | "workflow" | "fifo"> {
+  readonly limits?: BatchLimits;
   /** Told before each step that may take long. */
   readonly onStep?: ((step: string) => void) | undefined;
 }
 
 /** Opens the store for writing: durable on return of every commit, migrated, and with nothing leased. */
-export function openWriter({ file, workflow, fifo, onStep = () => {} }: OpenWriterOptions) {
+export function openWriter({ file, workflow, fifo, limits = batchLimits, onStep = () => {} }: OpenWriterOptions) {
   const db = new DatabaseSync(file, { timeout: 5_000 });
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
       PRAGMA cache_size = -${cacheKibibytes}; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
     migrate(db, file, workflow, onStep);
-    // This process owns the store, so the process that had leased these orders has ended. They are delivered again at
-    // once, and their attempt counts.
-    db.exec(`BEGIN IMMEDIATE;
-      UPDATE orders INDEXED BY orders_claimed SET queue = ${queueState.ready}, redelivered = ${redelivery.processDied} WHERE queue = ${queueState.leased};
-      INSERT INTO counts SELECT status, ${queueState.ready}, count FROM counts WHERE bucket = ${queueState.leased} AND count > 0
-        ON CONFLICT DO UPDATE SET count = count + excluded.count;
-      UPDATE counts SET count = 0 WHERE bucket = ${queueState.leased};
-      COMMIT`);
+    queueCrashSuspects(db);
     switchDelivery(db, fifo, onStep);
     const statements = prepareStatements(db);
-    const writer = { ...createState(fifo), statements };
+    const writer = { ...createState(fifo, limits), statements };
     load(writer);
     const state: StoreState = { lastSeq: writer.lastSeq, nextDelayed: nextDelayed(writer) };
     // The connection and its statements are for tests.
@@ -80,7 +82,7 @@ const prepareStatements = (db: DatabaseSync) => ({
 /** Applies a batch in one transaction that is on the disk when this returns; rolled back, its result has `fault`. */
 function applyBatch(
   writer: Writer<Statements>,
-  { ops, grants, now }: Batch,
+  { ops, count, grants, now }: Batch,
   db: DatabaseSync,
   file: string,
 ): BatchResult {
@@ -89,22 +91,27 @@ function applyBatch(
   for (let at = 0; at < grants.length; at += 2) {
     queueOf(writer, grants[at] as string).demand += grants[at + 1] as number;
   }
-  if (ops.numbers.length === 0 && !hasLeasable(writer)) return nothing;
+  if (count === 0 && !hasLeasable(writer)) return nothing;
   const startedAt = performance.now();
   try {
     statements.begin.run();
     const from = createDecoder(ops);
     const unsuccessful: (Unsuccessful & { readonly index: number })[] = [];
-    for (let index = 0; !from.done(); index++) {
-      const code = from.number() as OperationCode;
-      const each = verbs[code](writer, from, index, code);
+    for (let index = 0; index < count; index++) {
+      const code = from.number();
+      const verb = verbs[code as OperationCode] as Verb | undefined;
+      // Without a verb the rest cannot be read, which `checkEnd` tells.
+      if (verb === undefined) break;
+      const each = verb(writer, from, index, code);
       if (each !== undefined) unsuccessful.push({ ...each, index });
     }
+    from.checkEnd();
     leaseReady(writer);
+    const more = !hasRoom(writer) && hasLeasable(writer);
     const out = flush(writer);
     statements.commit.run();
     endBatch(writer);
-    return { unsuccessful, ...out, milliseconds: performance.now() - startedAt };
+    return { unsuccessful, ...out, more, milliseconds: performance.now() - startedAt };
   } catch (error) {
     const { code, message } = storeFault(error, file);
     if (db.isTransaction) db.exec("ROLLBACK");
@@ -133,6 +140,7 @@ const verbs: Readonly<Record<OperationCode, Verb>> = {
   [op.leaseEnded]: leaseEnded,
   [op.giveBack]: giveBack,
   [op.redeliver]: redeliver,
+  [op.supersede]: supersede,
   [op.promote]: promote,
   [op.pause]: setPaused,
   [op.resume]: setPaused,
