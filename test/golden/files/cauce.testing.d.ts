@@ -39,6 +39,7 @@ export interface ExpectedChange<W extends AnyWorkflow = AnyWorkflow> extends Par
 
 export interface FakeClock extends Clock {
     advance(seconds: number): void;
+    step(seconds: number): void;
     readonly timers: number;
     readonly nextAt: number | null;
 }
@@ -212,7 +213,9 @@ interface Change {
 
 interface Clock {
     now(): number;
+    monotonic(): number;
     at(atMilliseconds: number, callback: () => void): () => void;
+    after(milliseconds: number, callback: () => void): () => void;
 }
 
 interface Counts {
@@ -697,6 +700,7 @@ const errorCodes: {
     readonly data_in_use: "Another process owns the data directory.";
     readonly orders_stranded: "The definition no longer knows statuses in which orders stand.";
     readonly closed: "Cauce is closing and takes nothing more.";
+    readonly waits_for_itself: "The call would wait for the code of the app that made it: a handler, `resources` or `release`.";
     readonly resources_failed: "The app's `resources` threw; the message names the workflow and says why.";
     readonly node_too_old: "The Node.js that runs is older than Cauce needs.";
     readonly app_not_loadable: "The module of the app cannot be loaded or exports no app.";
