@@ -676,3 +676,47 @@ test("Cauce's fetch refuses bodies larger than bodyBytesMax", async (t) => {
   assert.equal((await cauce.fetch(post("/orders", { to: "done" }))).status, 202);
   assert.equal((await cauce.fetch(post("/orders", { to: "d".repeat(20) }))).status, 413);
 });
+
+describe("a call that would wait for its own caller", () => {
+  for (const call of ["drain", "close"] as const) {
+    test(`${call} is refused at once in a handler, and the process goes on`, async (t) => {
+      const refused = Promise.withResolvers<unknown>();
+      const handler: AnyHandler = async () => {
+        await cauce[call]().catch(refused.resolve);
+        return "done";
+      };
+      const { cauce } = await opened(t, { apps: appOf(ordersWorkflow, { received: handler }) });
+      await cauce.start();
+      const { order } = await cauce.place("orders", {});
+      cauceError(
+        "waits_for_itself",
+        new RegExp(`^${call} was called in the handler of "received"`),
+      )(await refused.promise);
+      assert.equal((await cauce.fetch(new Request("http://a/readyz"))).status, 200, "nothing drains");
+      while ((await cauce.get("orders", order.id))?.status !== "done") await turn();
+    });
+  }
+
+  test("close is refused in `resources` of another workflow too, and start with it", async (t) => {
+    const app = appOf(ordersWorkflow, { received }, { resources: () => cauce.close() });
+    const { cauce } = await opened(t, { apps: [app, claims] });
+    await assert.rejects(cauce.start(), cauceError("resources_failed", /close was called in `resources`/));
+  });
+
+  test("close is refused in `release`, which the log tells, and the close that runs it ends", async (t) => {
+    const { cauce, of } = await opened(t, {
+      apps: appOf(ordersWorkflow, { received }, { resources: () => ({}), release: () => cauce.close() }),
+    });
+    await cauce.start();
+    await cauce.close();
+    assert.match(String(of("resources not closed")[0]?.fields.error), /close was called in `release`/);
+  });
+});
+
+test("a rejection of no handler is left to the host, and counted", async (t) => {
+  const { cauce, of } = await opened(t);
+  assert.equal(cauce.takeRejection(new Error("of the host")), false);
+  const metrics = await (await cauce.fetch(new Request("http://a/metrics"))).text();
+  assert.match(metrics, /^cauce_unhandled_rejections_total 1$/m);
+  assert.deepEqual(of("a handler left a rejection unhandled"), []);
+});

@@ -11,6 +11,15 @@ export async function openLoans(directory: string): Promise<Cauce> {
 }
 // #endregion
 
+// #region rejections
+/** Lets a rejection that a handler left unhandled fail its attempt, and leaves others to Node. */
+export function hearRejections(cauce: Cauce): void {
+  process.on("unhandledRejection", (reason) => {
+    if (!cauce.takeRejection(reason)) throw reason;
+  });
+}
+// #endregion
+
 // #region place
 export async function apply(cauce: Cauce, application: { formId: string; applicantId: string; email: string }) {
   const { formId, ...applicant } = application;

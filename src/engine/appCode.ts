@@ -1,9 +1,9 @@
 /** Knows which code of the app a call or a rejection comes from. */
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { CauceError } from "../core/errors.ts";
+import type { Log } from "../core/handlers.ts";
 import { textOf } from "../core/reasons.ts";
 import { stackTraceOf } from "./log.ts";
-import type { StatusContext } from "./runHandler.ts";
 
 /** Holds the run whose code is at work, also in what that code awaits, calls back and leaves behind. */
 export type AppCode = AsyncLocalStorage<AppRun>;
@@ -15,12 +15,18 @@ export type AppCode = AsyncLocalStorage<AppRun>;
 export interface AppRun {
   readonly is: "handler" | "resources" | "release";
   /** What the attempts of the handler's status share; undefined for `resources` and `release`. */
-  readonly own: StatusContext | undefined;
+  readonly own: Own | undefined;
   readonly orderId: string;
   readonly visit: number;
   isRunning: boolean;
   /** Fails the attempt with what was thrown; undefined where its outcome is there. */
   fail: ((reason: unknown) => void) | undefined;
+}
+
+interface Own {
+  readonly status: string;
+  readonly log: Log;
+  readonly observer: { rejected(status: string): void };
 }
 
 /** Runs `resources` or `release`. */

@@ -5,6 +5,7 @@ import { textOf } from "../core/reasons.ts";
 import { type AnyWorkflow, handledStatuses, leaseSecondsOf, statusOf } from "../core/workflow.ts";
 import type { RunAttempt } from "./attempt.ts";
 import type { StartOptions } from "./engine.ts";
+import type { Slots } from "./intake.ts";
 import type { StatusContext } from "./runHandler.ts";
 
 const retrySeconds = 1;
@@ -12,115 +13,22 @@ const retrySeconds = 1;
 const aheadSeconds = 1;
 
 /**
- * Receives the deliveries of one status and keeps at most `concurrency` of them in hand: a slot is free again once its
- * outcome is committed or given up. The returned function ends that: it receives no more, and resolves once every attempt
- * under way has been committed.
- *
- * A slot is `ending` from the end of its handler until then. The poll receives ahead for such slots, so that a store
- * leases the next orders in the transaction that commits the ones before:
- *
- *   handler ─ commit ─┐ slot is free ─ handler ─ commit
- *            receive ─┘
+ * Receives the deliveries of one status and keeps at most `concurrency` of them in hand. The returned function ends that:
+ * it receives no more, and resolves once every attempt under way has been committed.
  */
 export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promise<void> {
   const { status, definition, backend, clock, log, intake } = own;
   const leaseSeconds = leaseSecondsOf(definition);
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
-  let unsettled = 0;
-  let onAllSettled: (() => void) | undefined;
-  const all = definition.concurrency ?? backend.limits.concurrency.default;
-  let free = all;
-  let ending = 0;
-  const unwatch = intake.watch({ all, used: () => all - free, handling: () => all - free - ending });
-  /** Received ahead, until a slot is free. */
-  const waiting: Delivery[] = [];
-  /** False while the store keeps outcomes waiting: then nothing is received ahead. */
-  let isAhead = true;
-  let onSlot: (() => void) | undefined;
-  const slotChanged = () =>
-    new Promise<void>((resolve) => {
-      onSlot = resolve;
-    });
-
-  const handle = async (delivery: Delivery): Promise<void> => {
-    let isEnding = false;
-    const onHandlerEnd = () => {
-      if (isEnding) return;
-      isEnding = true;
-      ending++;
-      onSlot?.();
-    };
-    try {
-      const settlement = await attempt(delivery, onHandlerEnd);
-      if (settlement !== undefined && !settlement.consumed) await backend.settle(delivery, settlement);
-    } catch (error) {
-      notSettled(delivery, error);
-    } finally {
-      if (isEnding) ending--;
-      free++;
-      isAhead = true;
-      begin();
-      onSlot?.();
-      settledOne();
-    }
-  };
-  const settledOne = (): void => {
-    unsettled--;
-    if (unsettled === 0) onAllSettled?.();
-  };
-  /** The delivery is not settled, so it comes back when its lease runs out. */
-  const notSettled = ({ orderId, visit }: Delivery, error: unknown): void => {
-    log.error({ orderId, status, visit, error: textOf(error) }, "delivery not settled");
-  };
-
-  /** Begins the waiting deliveries that have a slot. */
-  const begin = (): void => {
-    while (free > 0) {
-      const delivery = waiting.shift();
-      if (delivery === undefined) return;
-      free--;
-      unsettled++;
-      void handle(delivery);
-    }
-  };
-
-  /**
-   * Gives the store the deliveries back whose slot did not become free in time, or that a stop found without a slot. A
-   * redelivered one stays: given back, it would come as one that no worker lost.
-   */
-  const giveBack = (): void => {
-    for (const delivery of waiting.splice(0)) {
-      if (delivery.redelivered) waiting.push(delivery);
-      else {
-        unsettled++;
-        void backend
-          .settle(delivery, { verdict: "again", notBefore: clock.now() })
-          .catch((error: unknown) => notSettled(delivery, error))
-          .finally(settledOne);
-      }
-    }
-  };
-
-  /** Resolves once every waiting delivery has begun or is given back. */
-  const allBegun = async (): Promise<void> => {
-    let isLate = false;
-    const cancel = clock.after(aheadSeconds * 1_000, () => {
-      isLate = true;
-      onSlot?.();
-    });
-    while (waiting.length > 0 && !isLate && !stopping.signal.aborted) await slotChanged();
-    cancel();
-    if (waiting.length === 0) return;
-    isAhead = false;
-    giveBack();
-  };
+  const slots = createSlots(own, attempt, stopping.signal);
+  const unwatch = intake.watch(slots.counts);
 
   const loop = async () => {
     while (!stopping.signal.aborted) {
-      const max = free + (isAhead ? ending : 0) - waiting.length;
+      const max = slots.wanted();
       if (max <= 0) {
-        await slotChanged();
+        await slots.changed();
         // Slots change together, such as those of one transaction. After this tick the receive asks for all of them.
         await tick();
         continue;
@@ -134,28 +42,155 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
         await sleep(clock, retrySeconds, stopping.signal);
         continue;
       }
-      waiting.push(...deliveries);
-      begin();
+      slots.add(deliveries);
       // Handlers that answer without waiting have ended before this tick, since a tick comes after all microtasks. So the
       // next receive asks for all of their slots, and still in the same turn of the event loop.
       await tick();
-      if (waiting.length > 0) await allBegun();
+      await slots.allBegun();
     }
   };
 
   const ended = loop();
   const end = async (): Promise<void> => {
     stopping.abort();
-    onSlot?.();
+    slots.wake();
     await ended;
     unwatch();
-    if (unsettled === 0) return;
-    await new Promise<void>((resolve) => {
-      onAllSettled = resolve;
-    });
+    await slots.allSettled();
   };
   let stopped: Promise<void> | undefined;
   return () => (stopped ??= end());
+}
+
+/**
+ * The slots of one status. A slot is free again once its outcome is committed or given up. From the end of its handler
+ * until then it is `ending`. The poll receives ahead for such slots, so that a store leases the next orders in the
+ * transaction that commits the ones before:
+ *
+ *   handler ─ commit ─┐ slot is free ─ handler ─ commit
+ *            receive ─┘
+ */
+function createSlots(own: StatusContext, attempt: RunAttempt, stopping: AbortSignal) {
+  const { definition, backend, clock } = own;
+  const all = definition.concurrency ?? backend.limits.concurrency.default;
+  let free = all;
+  let ending = 0;
+  const unsettled = createCount();
+  /** Received ahead, until a slot is free. */
+  const waiting: Delivery[] = [];
+  /** False while the store keeps outcomes waiting: then nothing is received ahead. */
+  let isAhead = true;
+  let onChange: (() => void) | undefined;
+
+  const wake = (): void => onChange?.();
+  const changed = () =>
+    new Promise<void>((resolve) => {
+      onChange = resolve;
+    });
+
+  const handle = async (delivery: Delivery): Promise<void> => {
+    let isEnding = false;
+    const onHandlerEnd = () => {
+      if (isEnding) return;
+      isEnding = true;
+      ending++;
+      wake();
+    };
+    try {
+      const settlement = await attempt(delivery, onHandlerEnd);
+      if (settlement !== undefined && !settlement.consumed) await backend.settle(delivery, settlement);
+    } catch (error) {
+      notSettled(own, delivery, error);
+    } finally {
+      if (isEnding) ending--;
+      free++;
+      isAhead = true;
+      begin();
+      wake();
+      unsettled.less();
+    }
+  };
+
+  /** Begins the waiting deliveries that have a slot. */
+  const begin = (): void => {
+    while (free > 0) {
+      const delivery = waiting.shift();
+      if (delivery === undefined) return;
+      free--;
+      unsettled.more();
+      void handle(delivery);
+    }
+  };
+
+  /**
+   * Gives the store the deliveries back that have no slot. A redelivered one stays: given back, it would come as one that
+   * no worker lost.
+   */
+  const giveBack = (): void => {
+    isAhead = false;
+    for (const delivery of waiting.splice(0)) {
+      if (delivery.redelivered) waiting.push(delivery);
+      else {
+        unsettled.more();
+        void backend
+          .settle(delivery, { verdict: "again", notBefore: clock.now() })
+          .catch((error: unknown) => notSettled(own, delivery, error))
+          .finally(unsettled.less);
+      }
+    }
+  };
+
+  return {
+    counts: { all, used: () => all - free, handling: () => all - free - ending } satisfies Slots,
+    /** How many deliveries to receive. */
+    wanted: (): number => free + (isAhead ? ending : 0) - waiting.length,
+    changed,
+    wake,
+    add(deliveries: readonly Delivery[]): void {
+      waiting.push(...deliveries);
+      begin();
+    },
+    /** Resolves once what was received ahead has begun, or is given back since no slot became free in time. */
+    async allBegun(): Promise<void> {
+      if (waiting.length === 0) return;
+      let isLate = false;
+      const cancel = clock.after(aheadSeconds * 1_000, () => {
+        isLate = true;
+        wake();
+      });
+      while (waiting.length > 0 && !isLate && !stopping.aborted) await changed();
+      cancel();
+      if (waiting.length > 0) giveBack();
+    },
+    allSettled: unsettled.none,
+  };
+}
+
+/** Logs that a delivery is not settled: it comes back when its lease runs out. */
+function notSettled({ log, status }: StatusContext, { orderId, visit }: Delivery, error: unknown): void {
+  log.error({ orderId, status, visit, error: textOf(error) }, "delivery not settled");
+}
+
+/** Counts what is under way. */
+function createCount() {
+  let count = 0;
+  let onNone: (() => void) | undefined;
+  return {
+    more(): void {
+      count++;
+    },
+    less(): void {
+      count--;
+      if (count === 0) onNone?.();
+    },
+    /** Resolves once nothing is under way. */
+    async none(): Promise<void> {
+      if (count === 0) return;
+      await new Promise<void>((resolve) => {
+        onNone = resolve;
+      });
+    },
+  };
 }
 
 /** Resolves after all microtasks, in this turn of the event loop. */

@@ -287,7 +287,7 @@ export function createDeadlines(clock: Clock) {
       let running = 0;
       for (let each = ends.later as AttemptDeadline; each !== ends; each = each.later as AttemptDeadline) running++;
       const latest = ends.earlier as AttemptDeadline;
-      return { running, secondsMax: running === 0 ? 0 : Math.ceil((latest.at - clock.now()) / 1_000) };
+      return { running, secondsMax: running === 0 ? 0 : Math.ceil((latest.at - clock.monotonic()) / 1_000) };
     },
     close(): void {
       cancel?.();

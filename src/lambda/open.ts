@@ -1,14 +1,14 @@
 import type { AwsBackend } from "../backend/aws/index.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
-import { textOf } from "../core/reasons.ts";
 import { type AppCode, takeRejection } from "../engine/appCode.ts";
 import type { Observer } from "../engine/context.ts";
-import { jsonLog, stackTraceOf } from "../engine/log.ts";
+import { jsonLog } from "../engine/log.ts";
 import { type OpenWorkflows, openWorkflows } from "../engine/open.ts";
 import { type Auth, parseKeys } from "../http/auth.ts";
 import { backendOnAws } from "../node/awsResources.ts";
-import { functionName, isOnLambda, readFunctionSettings } from "../node/readSettings.ts";
+import { forgetRuntimeListeners, hearRejections } from "../node/faults.ts";
+import { functionName, readFunctionSettings } from "../node/readSettings.ts";
 import type { FunctionSettings } from "../node/settings.ts";
 import { createFunctionMetrics, type FunctionMetrics } from "./metrics.ts";
 
@@ -24,21 +24,19 @@ export function startFunction() {
   const settings = readFunctionSettings();
   const log = jsonLog(put);
   const metrics = createFunctionMetrics(settings, put);
-  return { settings, log, metrics, rejections: hearRejections(log, metrics) };
+  return { settings, log, metrics, rejections: hear(log, metrics) };
 }
 
-/** Hears of rejections that nothing handled. Each is logged and counted, and ends nothing. */
-function hearRejections(log: Log, metrics: FunctionMetrics): { appCode: AppCode | undefined } {
+/** Hears of rejections that nothing handled: each is counted and logged, and ends nothing. */
+function hear(log: Log, metrics: FunctionMetrics): { appCode: AppCode | undefined } {
   // `appCode` is given once the workflows are open: then a handler's rejection fails its attempt.
-  const rejections: ReturnType<typeof hearRejections> = { appCode: undefined };
-  // The listener of Lambda's runtime would end the function, and every order in hand with it.
-  if (isOnLambda()) process.removeAllListeners("unhandledRejection");
-  process.on("unhandledRejection", (reason) => {
-    if (rejections.appCode !== undefined && takeRejection(rejections.appCode, reason)) return;
-    const fields = { error: textOf(reason), stack: stackTraceOf(reason) };
-    log.error(fields, "a rejection was left unhandled; no handler made it");
+  const rejections: ReturnType<typeof hear> = { appCode: undefined };
+  forgetRuntimeListeners();
+  hearRejections((reason) => {
+    if (rejections.appCode !== undefined && takeRejection(rejections.appCode, reason)) return true;
     metrics.add("UnhandledRejections", 1, {});
-  });
+    return false;
+  }, log);
   return rejections;
 }
 

@@ -4,6 +4,7 @@ import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import { textOf } from "../core/reasons.ts";
 import { stackTraceOf } from "../engine/log.ts";
+import { isOnLambda } from "./readSettings.ts";
 
 const drainMillisecondsMax = 10_000;
 
@@ -16,25 +17,39 @@ export function hearFaults({ takeRejection }: Pick<Cauce, "takeRejection">, log:
   // The process may have begun to end for another reason, and then waits for this promise no more.
   uncaught.catch(() => {});
   let late: NodeJS.Timeout | undefined;
-  const onRejection = (reason: unknown): void => {
-    if (!takeRejection(reason)) log.error(fieldsOf(reason), "a rejection was left unhandled; no handler made it");
-  };
+  const forgetRejections = hearRejections(takeRejection, log);
   const onException = (error: unknown): void => {
     log.error(fieldsOf(error), "uncaught exception; the process drains for at most 10 s and ends");
     late ??= setTimeout(() => process.exit(1), drainMillisecondsMax);
     const message = `an exception was not caught (${textOf(error)}); the log has where it was thrown`;
     reject(new CauceError("internal_error", message, { cause: error }));
   };
-  process.on("unhandledRejection", onRejection);
   process.on("uncaughtException", onException);
   return {
     uncaught,
     close(): void {
       clearTimeout(late);
-      process.off("unhandledRejection", onRejection);
+      forgetRejections();
       process.off("uncaughtException", onException);
     },
   };
+}
+
+/**
+ * Hears of rejections that nothing handled, and logs those that `take` does not: they are of no handler. The returned
+ * function ends that.
+ */
+export function hearRejections(take: (reason: unknown) => boolean, log: Log): () => void {
+  const onRejection = (reason: unknown): void => {
+    if (!take(reason)) log.error(fieldsOf(reason), "a rejection was left unhandled; no handler made it");
+  };
+  process.on("unhandledRejection", onRejection);
+  return () => process.off("unhandledRejection", onRejection);
+}
+
+/** Takes the listeners off that Lambda's runtime has: at a rejection they end the function, and every order in hand. */
+export function forgetRuntimeListeners(): void {
+  if (isOnLambda()) process.removeAllListeners("unhandledRejection");
 }
 
 function fieldsOf(error: unknown): Record<string, unknown> {

@@ -43,6 +43,8 @@ interface Step {
 async function functions(t: TestContext, delivery: DeliveryMode) {
   // Date alone: the SDK's timers and the emulators' go on.
   t.mock.timers.enable({ apis: ["Date"], now: Date.UTC(2026, 10, 24) });
+  // What lasts follows the time that passes, which goes with the date here.
+  t.mock.method(performance, "now", () => Date.now());
   fixRandom(t);
   t.mock.method(Math, "random", () => 0.5);
   const wire = await startWire(t);
