@@ -147,6 +147,7 @@ export interface Options {
   readonly random?: Random;
   readonly delivery?: DeliveryMode;
   readonly unknownStatuses?: "refuse" | "fail";
+  readonly startSeconds?: number;
   /** An opened backend, which stays open. Default: a memory backend of its own, closed at the end. */
   readonly backend?: LocatedBackend;
   /** Wraps the backend. */
@@ -174,6 +175,7 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
     random = () => 0.5,
     unknownStatuses = "refuse",
     around = (backend) => backend,
+    startSeconds,
   } = options;
   const kept = keptLog();
   const own = options.backend === undefined ? memory({ clock, delivery: options.delivery }) : undefined;
@@ -191,7 +193,7 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
       return committed;
     },
   };
-  const engine = createEngine({ app, backend, clock, random, log: kept.log, actor, unknownStatuses });
+  const engine = createEngine({ app, backend, clock, random, log: kept.log, actor, unknownStatuses, startSeconds });
   atEnd(t, async () => {
     await engine.stop();
     if (own === undefined) return;
