@@ -41,10 +41,32 @@ const neverOpens = `async () => {
   return new Promise(() => {});
 }`;
 
+/** Writes a module that prints a line and never ends loading. */
+function loadingApp(t: TestContext): string {
+  const file = join(temporaryDirectory(t), "app.mjs");
+  writeFileSync(file, 'setInterval(() => {}, 1_000);\nconsole.log("loading");\nawait new Promise(() => {});\n');
+  return file;
+}
+
+describe("a signal ends, while the app's module loads,", { concurrency: 2 }, () => {
+  for (const [signal, exit, args] of [
+    ["SIGTERM", 143, ["sweep", "--backend", "aws"]],
+    ["SIGINT", 130, ["sweep", "--backend", "aws"]],
+    ["SIGTERM", 0, ["emulate", "--public", "--port", "0"]],
+  ] as const) {
+    const [command, ...flags] = args;
+    it(`cauce ${command} with ${exit} at ${signal}`, async (t) => {
+      const running = cauce(t, [command, loadingApp(t), ...flags], { env: { AWS_REGION: "eu-west-1" } });
+      await running.wrote(/loading/);
+      running.kill(signal);
+      assert.equal((await running.ended).code, exit);
+    });
+  }
+});
+
 describe("a signal ends cauce start", { concurrency: 4 }, () => {
   it("while the app's module loads, with 0", async (t) => {
-    const file = join(temporaryDirectory(t), "app.mjs");
-    writeFileSync(file, 'setInterval(() => {}, 1_000);\nconsole.log("loading");\nawait new Promise(() => {});\n');
+    const file = loadingApp(t);
     const server = cauce(t, ["start", file, "--port", "0", "--data", temporaryDirectory(t)]);
     await server.wrote(/loading/);
     server.kill("SIGTERM");

@@ -92,10 +92,13 @@ export interface CauceOptions {
     readonly bodyBytesMax?: number | undefined;
     readonly clock?: Clock | undefined;
     readonly random?: Random | undefined;
-    readonly log?: Log | undefined;
+    readonly log?: (Log & {
+        dropped?(): number;
+    }) | undefined;
     readonly actor?: Pick<Actor, "runtime" | "name"> | undefined;
     readonly unknownStatuses?: "refuse" | "fail" | undefined;
     readonly retentionDays?: number | undefined;
+    readonly startSeconds?: number | undefined;
 }
 
 export interface Clock {
@@ -376,7 +379,7 @@ export const errorCodes: {
     readonly data_in_use: "Another process owns the data directory.";
     readonly orders_stranded: "The definition no longer knows statuses in which orders stand.";
     readonly closed: "Cauce is closing and takes nothing more.";
-    readonly resources_failed: "The app's `resources` threw; the message names the workflow and says why.";
+    readonly resources_failed: "The app's `resources` threw, or did not open within `startSeconds`; the message names the workflow and says why.";
     readonly node_too_old: "The Node.js that runs is older than Cauce needs.";
     readonly app_not_loadable: "The module of the app cannot be loaded or exports no app.";
     readonly setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.";
@@ -433,6 +436,7 @@ interface BackendFactoryOptions {
     readonly delivery: DeliveryMode;
     readonly clock: Clock;
     readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;
+    readonly onOpening?: ((step: string, seconds: number) => void) | undefined;
     readonly leaseSeconds?: Readonly<Record<string, number>> | undefined;
 }
 
