@@ -479,6 +479,30 @@ describe("starting a Cauce", () => {
   });
 });
 
+test("a Cauce is ready where it only takes orders, and not while a start is under way or has failed", async (t) => {
+  const opening = Promise.withResolvers<void>();
+  const fails = { yes: true };
+  const { cauce } = await opened(t, { apps: noted([], "claims", { opens: opening.promise, fails }) });
+  const ready = async () => (await cauce.fetch(new Request("http://localhost/readyz"))).status;
+  assert.equal(await ready(), 200);
+  const starting = cauce.start();
+  assert.equal(await ready(), 503);
+  assert.equal((await cauce.fetch(post("/claims", {}))).status, 202);
+  opening.resolve();
+  await assert.rejects(starting, cauceError("resources_failed"));
+  assert.equal(await ready(), 503);
+  fails.yes = false;
+  await cauce.start();
+  assert.equal(await ready(), 200);
+});
+
+test("the metrics of a Cauce count the lines that its log could not write", async (t) => {
+  const { log } = keptLog();
+  const { cauce } = await opened(t, { log: { ...log, dropped: () => 7 } });
+  const text = await (await cauce.fetch(new Request("http://localhost/metrics"))).text();
+  assert.match(text, /^cauce_lines_dropped_total 7$/m);
+});
+
 describe("ending a Cauce", () => {
   test("lets handlers in hand finish and still takes orders while it drains, and refuses orders once closed", async (t) => {
     const filed = controlled();

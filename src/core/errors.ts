@@ -86,7 +86,8 @@ export const errorCodes = {
   closed: "Cauce is closing and takes nothing more.",
   waits_for_itself: "The call would wait for the code of the app that made it: a handler, `resources` or `release`.",
   // Starting
-  resources_failed: "The app's `resources` threw; the message names the workflow and says why.",
+  resources_failed:
+    "The app's `resources` threw, or did not open within `startSeconds`; the message names the workflow and says why.",
   node_too_old: "The Node.js that runs is older than Cauce needs.",
   app_not_loadable: "The module of the app cannot be loaded or exports no app.",
   setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.",

@@ -16,8 +16,8 @@ export interface Lines {
   write(chunk: Chunk, done?: () => void): void;
   /** How many lines were dropped so far. */
   dropped(): number;
-  /** Resolves once every chunk is written or dropped, or after `millisecondsMax`. */
-  settled(millisecondsMax: number): Promise<void>;
+  /** Resolves once every chunk is written or dropped, or after `millisecondsMax`. Default: however long that takes. */
+  settled(millisecondsMax?: number): Promise<void>;
 }
 
 // More than a second of what a busy server logs. A reader that is away for longer does not cost the process its memory.
@@ -68,7 +68,7 @@ export function createLines(sink: Sink, tellDropped: (lines: number) => string):
     settled(millisecondsMax) {
       if (underWay === 0) return Promise.resolve();
       return new Promise((resolve) => {
-        const late = setTimeout(resolve, millisecondsMax);
+        const late = millisecondsMax === undefined ? undefined : setTimeout(resolve, millisecondsMax);
         onSettled = () => {
           clearTimeout(late);
           resolve();

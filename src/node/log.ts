@@ -8,7 +8,7 @@ import { onProcess } from "./server.ts";
 import type { LogLevel } from "./settings.ts";
 
 interface OpenLog extends CountingLog {
-  /** Resolves once every line is written or dropped; at the latest after a second. */
+  /** Resolves once every line is written or dropped; for a pipe or a terminal at the latest after a second. */
   close(): Promise<void>;
 }
 
@@ -87,7 +87,7 @@ export function openLog({ level, to = standardError }: { level: LogLevel; to?: n
     async close() {
       clearTimeout(flushing);
       writePiece();
-      await settled(closeMilliseconds);
+      await settled(sink.closeMilliseconds);
       forgetExit();
     },
   };
@@ -96,6 +96,8 @@ export function openLog({ level, to = standardError }: { level: LogLevel; to?: n
 interface LogSink extends Sink {
   /** Writes now what waits, as far as that needs no wait. */
   atExit(): void;
+  /** How long a close waits at most. Undefined: every write ends by itself. */
+  readonly closeMilliseconds?: number;
 }
 
 /**
@@ -107,7 +109,7 @@ function sinkOf(descriptor: number): LogSink {
   const kind = fstatSync(descriptor);
   const isPlain = kind.isFile() || (kind.isCharacterDevice() && !isatty(descriptor));
   if (isPlain || descriptor !== standardError) return fileSink(descriptor);
-  return { ...streamSink(process.stderr), atExit() {} };
+  return { ...streamSink(process.stderr), atExit() {}, closeMilliseconds };
 }
 
 /** Makes the sink of a file: one write at a time, each until all of it is written or a write fails. */

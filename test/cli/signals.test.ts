@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -35,16 +35,44 @@ async function firstAnswer(url: string): Promise<Response> {
   }
 }
 
+function change(file: string, sql: string): void {
+  const db = new DatabaseSync(file);
+  db.exec(sql);
+  db.close();
+}
+
 const neverOpens = `async () => {
   console.log("opening");
   setInterval(() => {}, 1_000);
   return new Promise(() => {});
 }`;
 
+/** Writes a module that prints a line and never ends loading. */
+function loadingApp(t: TestContext): string {
+  const file = join(temporaryDirectory(t), "app.mjs");
+  writeFileSync(file, 'setInterval(() => {}, 1_000);\nconsole.log("loading");\nawait new Promise(() => {});\n');
+  return file;
+}
+
+describe("a signal ends, while the app's module loads,", { concurrency: 2 }, () => {
+  for (const [signal, exit, args] of [
+    ["SIGTERM", 143, ["sweep", "--backend", "aws"]],
+    ["SIGINT", 130, ["sweep", "--backend", "aws"]],
+    ["SIGTERM", 0, ["emulate", "--public", "--port", "0"]],
+  ] as const) {
+    const [command, ...flags] = args;
+    it(`cauce ${command} with ${exit} at ${signal}`, async (t) => {
+      const running = cauce(t, [command, loadingApp(t), ...flags], { env: { AWS_REGION: "eu-west-1" } });
+      await running.wrote(/loading/);
+      running.kill(signal);
+      assert.equal((await running.ended).code, exit);
+    });
+  }
+});
+
 describe("a signal ends cauce start", { concurrency: 4 }, () => {
   it("while the app's module loads, with 0", async (t) => {
-    const file = join(temporaryDirectory(t), "app.mjs");
-    writeFileSync(file, 'setInterval(() => {}, 1_000);\nconsole.log("loading");\nawait new Promise(() => {});\n');
+    const file = loadingApp(t);
     const server = cauce(t, ["start", file, "--port", "0", "--data", temporaryDirectory(t)]);
     await server.wrote(/loading/);
     server.kill("SIGTERM");
@@ -53,23 +81,32 @@ describe("a signal ends cauce start", { concurrency: 4 }, () => {
     assert.match(stdout, /^Stopped before it processed anything\.$/m);
   });
 
-  it("while the store migrates, as it ends any program, and the next start migrates it", async (t) => {
+  it("while the store changes its delivery, as it ends any program, and the next start changes it", async (t) => {
     const data = temporaryDirectory(t);
-    const db = new DatabaseSync(join(data, "tiny.db"));
-    db.exec(readFileSync(new URL("../backend/sqlite/schema1.sql", import.meta.url), "utf8"));
-    db.exec("UPDATE meta SET value = 'tiny' WHERE name = 'workflow'; DELETE FROM orders; DELETE FROM counts;");
-    db.exec("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE");
-    atEnd(t, () => db.isOpen && db.close());
-    const app = appWith(t, "() => ({})");
-    const server = cauce(t, ["start", app, "--port", "0", "--data", data]);
-    await server.wrote(/"step":"\S+tiny\.db migrates to schema 2","seconds":\d+,"message":"opening"/);
+    const args = ["start", appWith(t, "() => ({})"), "--port", "0", "--data", data];
+    const first = cauce(t, args);
+    const placed = await post(`${await first.address()}/tiny`, { name: "a" });
+    const { id } = (await placed.json()) as { id: string };
+    first.kill("SIGTERM");
+    await first.ended;
+    const file = join(data, "tiny.db");
+    change(
+      file,
+      `CREATE TABLE many AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 10000) SELECT x FROM n;
+      CREATE TRIGGER slow BEFORE UPDATE ON meta WHEN NEW.name = 'delivery' BEGIN
+        SELECT count(*) FROM many a, many b, many c;
+      END`,
+    );
+    const server = cauce(t, [...args, "--delivery", "fifo"]);
+    await server.wrote(/"step":"\S+tiny\.db changes to fifo delivery","seconds":\d+,"message":"opening"/);
     server.kill("SIGTERM");
     const { code, signal } = await server.ended;
     assert.deepEqual([code, signal], [null, "SIGTERM"]);
-    db.close();
 
-    const again = cauce(t, ["start", app, "--port", "0", "--data", data]);
-    await again.address();
+    change(file, "DROP TRIGGER slow; DROP TABLE many");
+    const again = cauce(t, [...args, "--delivery", "fifo"]);
+    const address = await again.address();
+    await waitFor(new URL(`${address}/tiny/${id}`), ({ status }) => status === "done");
   });
 
   it("while resources open, with 0; until then it takes orders and is not ready", async (t) => {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import type { App } from "../../src/core/handlers.ts";
 import { final } from "../../src/core/workflow.ts";
 import { openResources, releaseResources } from "../../src/engine/resources.ts";
-import { type AppParts, appOf, cauceError, workflowOf } from "./support.ts";
+import { type AppParts, appOf, cauceError, engineOf, quiet, workflowOf } from "./support.ts";
 
 const workflow = workflowOf({ parked: { to: ["done"], waits: true }, done: final });
 const withParts = (parts: AppParts): App => appOf(workflow, {}, parts);
@@ -99,5 +99,60 @@ describe("closing resources", () => {
       return true;
     });
     assert.deepEqual(closed, ["first"]);
+  });
+});
+
+describe("the time of resources", () => {
+  const handled = workflowOf({ received: { to: ["done"] }, done: final });
+  const engineWith = (t: TestContext, parts: AppParts, options = {}) =>
+    engineOf(t, appOf(handled, { received: () => "done" }, parts), options);
+
+  test("a stop gives up resources that do not open, and closes them when they do", async (t) => {
+    const opening = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    const resources = async () => {
+      await opening.promise;
+      return { db: { close: () => closed.resolve() } };
+    };
+    const { engine, clock } = engineWith(t, { resources });
+    const starting = engine.start();
+    await quiet();
+    await engine.stop();
+    await starting;
+    assert.equal(clock.timers, 0);
+    opening.resolve();
+    await closed.promise;
+  });
+
+  test("resources that do not open in time fail the start, which may be tried again", async (t) => {
+    let opens: Promise<object> = new Promise(() => {});
+    const { engine, clock, of } = engineWith(t, { resources: () => opens }, { startSeconds: 30 });
+    const failed = assert.rejects(engine.start(), cauceError("resources_failed", /did not open within 30 s; see that/));
+    await quiet();
+    for (let seconds = 0; seconds < 30; seconds++) {
+      clock.advance(1);
+      await quiet();
+    }
+    await failed;
+    const [line] = of("waiting for the resources to open");
+    assert.deepEqual(line?.fields, { workflow: "orders", seconds: 30 });
+    opens = Promise.resolve({});
+    await engine.start();
+  });
+
+  test("resources that do not close in time are named in the log, and the stop goes on", async (t) => {
+    const resources = () => ({ mail: { close: () => {} }, db: { close: () => new Promise(() => {}) } });
+    const { engine, clock, of } = engineWith(t, { resources });
+    await engine.start();
+    const stopping = engine.stop();
+    for (let seconds = 0; seconds < 10; seconds++) {
+      await quiet();
+      clock.advance(1);
+    }
+    await stopping;
+    const waits = of("waiting for a resource to close").map(({ fields }) => fields.resource);
+    assert.deepEqual(waits, ["db", "db"]);
+    assert.equal(of("resources not closed")[0]?.fields.resource, "db");
+    assert.equal(clock.timers, 0);
   });
 });

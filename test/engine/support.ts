@@ -150,6 +150,7 @@ export interface Options {
   readonly random?: Random;
   readonly delivery?: DeliveryMode;
   readonly unknownStatuses?: "refuse" | "fail";
+  readonly startSeconds?: number;
   /** An opened backend, which stays open. Default: a memory backend of its own, closed at the end. */
   readonly backend?: LocatedBackend;
   readonly appCode?: AppCode;
@@ -178,6 +179,7 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
     random = () => 0.5,
     unknownStatuses = "refuse",
     around = (backend) => backend,
+    startSeconds,
   } = options;
   const kept = keptLog();
   const own = options.backend === undefined ? memory({ clock, delivery: options.delivery }) : undefined;
@@ -196,7 +198,7 @@ export function engineOf(t: TestContext, app: App, options: Options = {}) {
     },
   };
   const engine = createEngine({
-    ...{ app, backend, clock, random, log: kept.log, actor, unknownStatuses },
+    ...{ app, backend, clock, random, log: kept.log, actor, unknownStatuses, startSeconds },
     appCode: options.appCode,
   });
   atEnd(t, async () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { pbkdf2 } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -113,6 +113,17 @@ test("a log whose reader has left closes", async () => {
   child.stderr.destroy();
   child.stderr.once("close", () => child.stdin.end());
   assert.deepEqual(await once(child, "exit"), [7, null]);
+});
+
+test("a log whose disk is full closes, and has counted its lines", {
+  skip: process.platform === "linux" ? false : "only Linux has /dev/full",
+}, async () => {
+  const full = openSync("/dev/full", "w");
+  const log = openLog({ level: "info", to: full });
+  for (let n = 0; n < 1_000; n++) log.info({ n, padding: "x".repeat(200) }, "many");
+  await log.close();
+  closeSync(full);
+  assert.equal(log.dropped(), 1_000);
 });
 
 test("a log writes the lines of its level and of the levels above", async (t) => {

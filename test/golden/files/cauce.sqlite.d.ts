@@ -47,6 +47,7 @@ interface BackendFactoryOptions {
     readonly delivery: DeliveryMode;
     readonly clock: Clock;
     readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;
+    readonly onOpening?: ((step: string, seconds: number) => void) | undefined;
     readonly leaseSeconds?: Readonly<Record<string, number>> | undefined;
 }
 
