@@ -178,7 +178,11 @@ export interface Delivery {
   readonly visit: number;
   /** Names this delivery to the backend that made it. */
   readonly receipt: string;
-  /** The delivery was leased before and not settled: its worker died, or held it longer than the lease. */
+  /**
+   * The delivery was leased before and not settled: its worker died, or held it longer than the lease. The attempt counts
+   * as lost. Where many were out when a process died, a backend may say so of those alone that it holds to be lost by
+   * their own doing, if it has said so once of each.
+   */
   readonly redelivered: boolean;
   /**
    * The earlier lease may never have reached a handler (a throttled function, a message put back with its group). Unless

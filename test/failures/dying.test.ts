@@ -34,6 +34,12 @@ function dyingServer(t: TestContext, env: Record<string, string> = {}) {
   };
 }
 
+async function setPaused(url: string, isPaused: boolean): Promise<void> {
+  const verb = isPaused ? "pause" : "resume";
+  const response = await fetch(`${url}/together/queues/open/${verb}`, { method: "POST" });
+  assert.ok(response.ok, await response.text());
+}
+
 interface Case {
   readonly workflow: "queued" | "once";
   readonly does: "exit" | "allocate";
@@ -135,18 +141,22 @@ describe("a handler that ends its process", { concurrency: 2 }, () => {
         heads.push(await place(firstUrl, "together", { does, url: held.url, group: `group ${n}` }));
       }
       await held.asked(heads.length);
+      await setPaused(firstUrl, true);
+      const followers: string[] = [];
+      for (let n = 0; n < 3; n++) {
+        followers.push(await place(firstUrl, "together", { does: "nothing", group: `group ${n}` }));
+      }
+      const fresh = await place(firstUrl, "together", { does: "nothing" });
       first.kill("SIGKILL");
       await first.ended;
 
-      // All suspects wait at the gate, and a fresh order ends nevertheless.
+      // All suspects wait at the gate. A fresh order ends nevertheless, beside the first of them.
       const second = serve(t, server);
       const secondUrl = await second.address;
-      const followers: string[] = [];
-      for (let n = 0; n < 3; n++) {
-        followers.push(await place(secondUrl, "together", { does: "nothing", group: `group ${n}` }));
-      }
-      const fresh = await place(secondUrl, "together", { does: "nothing" });
+      await setPaused(secondUrl, false);
       await waitFor(secondUrl, fresh, ({ status }) => status === "done");
+      const begun = runsOf("").slice(heads.length);
+      assert.ok(begun.findIndex(({ id }) => fresh.endsWith(id)) <= (delivery === "fifo" ? 1 : 1 + followers.length));
       held.open();
       const secondEnd = await second.ended;
 
