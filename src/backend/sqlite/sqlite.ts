@@ -146,6 +146,22 @@ async function placedBefore(unsuccessful: Unsuccessful, newOrder: NewOrder, back
   return backend.place(newOrder);
 }
 
+/** Marks an order failed whose row cannot be read. An order in hand is carried on from its copy here, which can be read. */
+async function markUnreadable(
+  channel: Channel<PendingOperation>,
+  { after: order }: Change,
+  seq: number,
+  leased: StoredOrder | undefined,
+): Promise<"committed" | "stale"> {
+  const { id, failure } = order;
+  if (failure === null || (leased !== undefined && leased.unreadable === undefined)) return "stale";
+  const { message, fingerprint, at } = failure;
+  const fields = [op.markUnreadable, seq, id, at, fingerprint, message, JSON.stringify(failure)];
+  return new Promise((resolve, reject) => {
+    channel.send({ is: "commit", order, seq, isKept: false, resolve, reject }, fields);
+  });
+}
+
 interface PortOptions {
   readonly file: string;
   readonly clock: Clock;
@@ -175,21 +191,6 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
   const remove = (...fields: readonly FieldValue[]): ReturnType<Backend["remove"]> =>
     new Promise((resolve, reject) => channel.send({ is: "remove", resolve, reject }, fields));
 
-  const markUnreadable = (
-    { after }: Change,
-    seq: number,
-    leased: StoredOrder | undefined,
-  ): ReturnType<Backend["commit"]> => {
-    const { id, failure } = after;
-    // An order in hand is carried on from its copy here, which can be read.
-    if (failure === null || (leased !== undefined && leased.unreadable === undefined)) return Promise.resolve("stale");
-    return new Promise((resolve, reject) => {
-      const pending = { is: "commit", order: after, seq, isKept: false, resolve, reject } as const;
-      const { message, fingerprint, at } = failure;
-      channel.send(pending, [op.markUnreadable, seq, id, at, fingerprint, message, JSON.stringify(failure)]);
-    });
-  };
-
   return {
     limits,
 
@@ -214,7 +215,7 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
       const lease = leases.get(id);
       const seq = lease === undefined ? seqOf(id) : lease.seq;
       if (seq === undefined) return Promise.resolve("stale");
-      if (change.after.unreadable !== undefined) return markUnreadable(change, seq, lease?.order);
+      if (change.after.unreadable !== undefined) return markUnreadable(channel, change, seq, lease?.order);
       return new Promise((resolve, reject) => {
         encodeCommit(encoder, json, seq, lease === undefined ? id : null, change);
         const { after: order, delivery } = change;
