@@ -179,8 +179,7 @@ const stored = operation<{ id: string }, Whereabouts & { readonly id: string; re
 
 const remove = operation<{ id: string }, undefined>("remove", wire.remove, {
   summary: "Erase an order",
-  description:
-    "For erasure requests. Only orders in a final status are removed, and orders that cannot be read (`order_unreadable`).",
+  description: "For erasure requests. Only orders in a final status are removed, and orders that cannot be read.",
   answers: { 204: "The order is gone." },
   shown: undefined,
   errors: ["order_not_found", "order_not_final", ...unwritable],

@@ -119,10 +119,13 @@ export interface Orders<W extends AnyWorkflow = AnyWorkflow> {
   ): Promise<{ items: readonly OrderOf<W>[]; nextCursor: string | null }>;
   /**
    * Moves a waiting or failed order. Rejects with `order_not_found`, `transition_not_allowed`, `being_handled`,
-   * `stale`, `invalid_results`, `idempotency_conflict`.
+   * `stale`, `invalid_results`, `idempotency_conflict`, `order_unreadable`.
    */
   transition(id: string, transition: Transition<W>, options?: KeyedOptions): Promise<OrderOf<W>>;
-  /** Starts a failed order again. Rejects with `order_not_found`, `not_failed`, `stale`, `transition_not_allowed`. */
+  /**
+   * Starts a failed order again. Rejects with `order_not_found`, `not_failed`, `stale`, `transition_not_allowed`,
+   * `order_unreadable`.
+   */
   retry(id: string, options?: CallOptions): Promise<OrderOf<W>>;
   /** Tells where an order is stored. It needs a key of the role `operate`. Rejects with `order_not_found`. */
   stored(id: string, options?: CallOptions): Promise<Stored>;
@@ -136,7 +139,7 @@ export interface Orders<W extends AnyWorkflow = AnyWorkflow> {
   pause(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
   /** Takes the handling of a status up again. Rejects with `status_not_found`, `status_not_handled`. */
   resume(status: StatusName<W>, options?: CallOptions): Promise<Queue<StatusName<W>>>;
-  /** Erases a final order. Rejects with `order_not_found`, `order_not_final`. */
+  /** Erases a final order, or one that cannot be read. Rejects with `order_not_found`, `order_not_final`. */
   remove(id: string, options?: CallOptions): Promise<void>;
   /**
    * Calls any operation by its name. `input` holds the fields of path, query or body; `place` takes the data. Resolves to

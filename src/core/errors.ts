@@ -61,6 +61,7 @@ export const errorCodes = {
   being_handled: "The order is in a handled status and its handler will move it.",
   stale: "The order changed in the meantime; read it again.",
   order_not_final: "Only orders in a final status are removed.",
+  order_unreadable: "The order's row or item cannot be read.",
   not_failed: "Only failed orders can be retried.",
   invalid_results: "The results do not fit the workflow's results schema.",
   invalid_transition: "A handler returned a status that its status does not list in `to`.",
@@ -69,7 +70,6 @@ export const errorCodes = {
   attempt_timed_out: "The handler did not end within `timeoutSeconds`.",
   worker_lost: "The process that ran the handler ended before the handler did.",
   unknown_status: "The order stands in a status that the definition does not know.",
-  order_unreadable: "The store holds the order in a form that cannot be read; the message says where and what.",
   visits_exceeded: "The order made more transitions than `visitsMax` allows.",
   // The store
   limit_exceeded: "The backend cannot hold what was asked of it; the message names the limit.",

@@ -163,6 +163,22 @@ async function placedBefore(unsuccessful: Unsuccessful, newOrder: NewOrder, back
   return backend.place(newOrder);
 }
 
+/** Marks an order failed whose row cannot be read. An order in hand is carried on from its copy here, which can be read. */
+async function markUnreadable(
+  channel: Channel<PendingOperation>,
+  { after: order }: Change,
+  seq: number,
+  leased: StoredOrder | undefined,
+): Promise<"committed" | "stale"> {
+  const { id, failure } = order;
+  if (failure === null || (leased !== undefined && leased.unreadable === undefined)) return "stale";
+  const { message, fingerprint, at } = failure;
+  const fields = [op.markUnreadable, seq, id, at, fingerprint, message, JSON.stringify(failure)];
+  return new Promise((resolve, reject) => {
+    channel.send({ is: "commit", order, seq, isKept: false, resolve, reject }, fields);
+  });
+}
+
 interface PortOptions {
   readonly file: string;
   readonly clock: Clock;
@@ -190,6 +206,7 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
   const remove = (...fields: readonly FieldValue[]): ReturnType<Backend["remove"]> =>
     new Promise((resolve, reject) => channel.send({ is: "remove", fields, resolve, reject }));
 
+<<<<<<< HEAD
   const markUnreadable = (
     { after }: Change,
     seq: number,
@@ -205,6 +222,8 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
     });
   };
 
+=======
+>>>>>>> unreadable
   return {
     limits,
 
@@ -228,8 +247,12 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
       const lease = leases.get(orderId);
       const seq = lease === undefined ? seqOf(orderId) : lease.seq;
       if (seq === undefined) return Promise.resolve("stale");
+<<<<<<< HEAD
       if (change.after.unreadable !== undefined) return markUnreadable(change, seq, lease?.order);
       const id = lease === undefined ? orderId : null;
+=======
+      if (change.after.unreadable !== undefined) return markUnreadable(channel, change, seq, lease?.order);
+>>>>>>> unreadable
       return new Promise((resolve, reject) => {
         channel.send({ is: "commit", change, seq, id, resolve, reject });
       });

@@ -357,6 +357,7 @@ export const errorCodes: {
     readonly being_handled: "The order is in a handled status and its handler will move it.";
     readonly stale: "The order changed in the meantime; read it again.";
     readonly order_not_final: "Only orders in a final status are removed.";
+    readonly order_unreadable: "The order's row or item cannot be read.";
     readonly not_failed: "Only failed orders can be retried.";
     readonly invalid_results: "The results do not fit the workflow's results schema.";
     readonly invalid_transition: "A handler returned a status that its status does not list in `to`.";
@@ -661,6 +662,7 @@ interface StoredOrder {
     readonly past: readonly Visit[];
     readonly pastOmitted: number;
     readonly extrasJson: string | null;
+    readonly unreadable?: string;
 }
 
 interface Swept {

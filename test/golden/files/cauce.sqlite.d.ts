@@ -233,6 +233,7 @@ interface StoredOrder {
     readonly past: readonly Visit[];
     readonly pastOmitted: number;
     readonly extrasJson: string | null;
+    readonly unreadable?: string;
 }
 
 interface Swept {
