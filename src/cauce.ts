@@ -116,7 +116,7 @@ export interface Cauce {
 /**
  * Opens the stores of the apps, and makes a Cauce over them. Reads no environment and touches no signal.
  * Rejects with `app_invalid`, `setting_invalid`, `limit_exceeded`, `keys_invalid`, `data_in_use`, `store_unreadable`,
- * `store_corrupt`, `store_too_new`, `store_mismatch`.
+ * `store_corrupt`, `store_too_new`, `store_mismatch`, `store_log_foreign`.
  */
 export async function createCauce(options: CauceOptions): Promise<Cauce> {
   checkOptions(options);

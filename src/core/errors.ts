@@ -76,6 +76,7 @@ export const errorCodes = {
   store_corrupt: "The database file is damaged or is no database.",
   store_too_new: "The database was written by a newer version of Cauce.",
   store_mismatch: "The database belongs to another workflow.",
+  store_log_foreign: "A log beside the database belongs to another file; the message names the fix.",
   store_denied: "The store's service does not allow it: credentials or permissions are missing.",
   store_missing: "A table, topic or queue of the store is not there.",
   data_in_use: "Another process owns the data directory.",

@@ -38,7 +38,8 @@ const retryAfterFaultSeconds = 1;
 
 /**
  * The embedded backend: one SQLite file for each workflow, written by a thread of its own, owned by one process.
- * Rejects with `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`.
+ * Rejects with `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`,
+ * `store_log_foreign`.
  */
 export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOptions) => Promise<SqliteBackend> {
   return async ({ workflow, delivery, clock, onBatch }) => {

@@ -25,6 +25,25 @@ test("the writer's connection syncs every commit of its write-ahead log", (t) =>
   assert.equal(pragma("synchronous"), 2, "2 is FULL: WAL mode with NORMAL does not sync commits");
 });
 
+test("the log shrinks once a long reader has gone", (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const file = join(directory, "orders.db");
+  const { db, close } = openWriter({ file, workflow: "orders", fifo: false });
+  t.after(close);
+  const logBytes = () => statSync(`${file}-wal`).size;
+  db.exec("CREATE TABLE filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob(16000000))");
+  const rewrite = () => db.exec("UPDATE filler SET bytes = randomblob(16000000)");
+  const reader = new DatabaseSync(file, { readOnly: true });
+  reader.exec("BEGIN");
+  reader.prepare("SELECT count(*) FROM filler").get();
+  for (let n = 0; n < 8; n++) rewrite();
+  assert.ok(logBytes() > 100_000_000, "the reader keeps the log from beginning again");
+  reader.close();
+  for (let n = 0; n < 2; n++) rewrite();
+  assert.ok(logBytes() <= 67_108_864, String(logBytes()));
+});
+
 test("no statement of the writer reads every order, whatever is stored", (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);

@@ -368,6 +368,7 @@ export const errorCodes: {
     readonly store_corrupt: "The database file is damaged or is no database.";
     readonly store_too_new: "The database was written by a newer version of Cauce.";
     readonly store_mismatch: "The database belongs to another workflow.";
+    readonly store_log_foreign: "A log beside the database belongs to another file; the message names the fix.";
     readonly store_denied: "The store's service does not allow it: credentials or permissions are missing.";
     readonly store_missing: "A table, topic or queue of the store is not there.";
     readonly data_in_use: "Another process owns the data directory.";

@@ -1,6 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
+import { CauceError } from "../../../core/errors.ts";
 import { createDecoder, type Decoder } from "../batch/codec.ts";
 import { type Batch, type BatchResult, op, type StoreState, type Unsuccessful } from "../batch/protocol.ts";
+import { refuseForeignLog } from "../restored.ts";
 import { migrate, queueState, redelivery, switchDelivery } from "../schema.ts";
 import { storeFault } from "../storeFiles.ts";
 import { commit, commitStatements } from "./commit.ts";
@@ -24,13 +26,19 @@ import {
 const checkpointPages = 8_192;
 // All writing is at the ends of tables and indexes, so a few pages serve.
 const cacheKibibytes = 8_192;
+// While a reader stays, the log cannot begin again and grows. Once the reader has gone, the log
+// shrinks to this: twice what lies between two checkpoints, so that the log of a busy store keeps its length.
+const logBytesMax = 67_108_864;
 
 /** Opens the store for writing: durable on return of every commit, migrated, and with nothing leased. */
 export function openWriter({ file, workflow, fifo }: { file: string; workflow: string; fifo: boolean }) {
+  refuseForeignLog(file);
   const db = new DatabaseSync(file, { timeout: 5_000 });
   try {
-    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
-      PRAGMA cache_size = -${cacheKibibytes}; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
+    writeToLog(db, file);
+    db.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
+      PRAGMA journal_size_limit = ${logBytesMax}; PRAGMA cache_size = -${cacheKibibytes};
+      PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
     migrate(db, file, workflow);
     // This process owns the store, so the process that had leased these orders has ended. They are delivered again at
     // once, and their attempt counts.
@@ -52,6 +60,21 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
     db.close();
     throw error;
   }
+}
+
+/**
+ * Switches the store to a write-ahead log. SQLite writes that into the header of a new store and of a backup that was put
+ * back, with a rollback journal. Throws `store_unreadable` where the file system cannot have such a log.
+ */
+function writeToLog(db: DatabaseSync, file: string): void {
+  // EXTRA syncs the directory, too, before the switch ends. Were the journal there again after a power failure, it would
+  // undo the header while commits stand in the log.
+  db.exec("PRAGMA synchronous = EXTRA");
+  if (db.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode === "wal") return;
+  throw new CauceError(
+    "store_unreadable",
+    `${file} cannot have a write-ahead log, since its file system gives processes no shared memory; give a directory on a local disk`,
+  );
 }
 
 type Statements = ReturnType<typeof prepareStatements>;
