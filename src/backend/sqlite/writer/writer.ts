@@ -26,8 +26,8 @@ import {
 const checkpointPages = 8_192;
 // All writing is at the ends of tables and indexes, so a few pages serve.
 const cacheKibibytes = 8_192;
-// While a reader stays, the log cannot begin again and grows. Once the reader has gone, the log
-// shrinks to this: twice what lies between two checkpoints, so that the log of a busy store keeps its length.
+// While a reader stays, the log cannot begin again and grows. Once the reader has gone, the log shrinks to this: twice
+// what lies between two checkpoints, so that the log of a busy store keeps its length.
 const logBytesMax = 67_108_864;
 
 /** Opens the store for writing: durable on return of every commit, migrated, and with nothing leased. */
