@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { $ZodAsyncError } from "zod/v4/core";
-import { refuseSize } from "../backend/newOrder.ts";
+import { refuseContent } from "../backend/newOrder.ts";
 import type { Backend, NewOrder } from "../backend/port.ts";
 import { expiryOf } from "../core/change.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
@@ -80,8 +80,8 @@ function accept(
     const reason = error instanceof Error ? error.message : String(error);
     return invalidData([{ path: "", message: `cannot be taken: ${reason}` }]);
   }
-  const tooLarge = refuseSize({ dataJson, group, extrasJson }, backend.limits);
-  if (tooLarge !== undefined) return { refused: tooLarge.code, message: tooLarge.message };
+  const error = refuseContent({ dataJson, group, extrasJson }, backend.limits);
+  if (error !== undefined) return { refused: error.code, message: error.message, faults: error.faults };
   return { dataJson, group, extrasJson, key };
 }
 

@@ -4,7 +4,7 @@ import { CauceError } from "../../core/errors.ts";
 import { matches } from "../../core/filter.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { guarded } from "../guard.ts";
-import { createIds, refuseSize, storedOrder } from "../newOrder.ts";
+import { createIds, refuseContent, storedOrder } from "../newOrder.ts";
 import type {
   Backend,
   DeliveryMode,
@@ -146,7 +146,7 @@ function checkOptions(options: MemoryOptions): void {
 function place(store: Store, newOrder: NewOrder): Placed {
   const { clock, ids, queues, placed, byKey } = store;
   const { key } = newOrder;
-  const refused = refuseSize(newOrder, limits);
+  const refused = refuseContent(newOrder, limits);
   if (refused !== undefined) throw refused;
   const earlier = key === null ? undefined : byKey.get(key.keyHash);
   if (earlier !== undefined) {

@@ -3,7 +3,7 @@ import { type Clock, sleep } from "../../core/clock.ts";
 import { readNumbers } from "../../core/cursor.ts";
 import { CauceError } from "../../core/errors.ts";
 import { guarded } from "../guard.ts";
-import { createIds, firstSeqOf, type Ids, refuseSize, seqOf, storedOrder } from "../newOrder.ts";
+import { createIds, firstSeqOf, type Ids, refuseContent, seqOf, storedOrder } from "../newOrder.ts";
 import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../port.ts";
 import type { FieldValue } from "./batch/codec.ts";
 import { op, type Unsuccessful } from "./batch/protocol.ts";
@@ -183,7 +183,7 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
     },
 
     place(newOrder) {
-      const refused = refuseSize(newOrder, limits);
+      const refused = refuseContent(newOrder, limits);
       if (refused !== undefined) return Promise.reject(refused);
       const { seq, id } = ids.next(newOrder.createdAt);
       const order = storedOrder(newOrder, id);

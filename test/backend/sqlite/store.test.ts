@@ -8,6 +8,7 @@ import { createIds, storedOrder } from "../../../src/backend/newOrder.ts";
 import { createDecoder, createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
 import type { BatchResult } from "../../../src/backend/sqlite/batch/protocol.ts";
 import { createEntryWriter, decodeStored, encodePlace } from "../../../src/backend/sqlite/batch/row.ts";
+import { openReader } from "../../../src/backend/sqlite/reads.ts";
 import { schemaVersion } from "../../../src/backend/sqlite/schema.ts";
 import { openWriter } from "../../../src/backend/sqlite/writer/writer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
@@ -213,6 +214,19 @@ test("a key that is not later than every key before is refused: lists and cursor
   assert.equal(count(), 3);
 });
 
+test("an order that is leased for a receive that has ended waits, and counts among the oldest", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const backend = await openSqlite(directory, { clock: fakeClock() });
+  t.after(() => backend.close());
+  await placeOne(backend);
+  await backend.receive(receiveAll);
+  const reader = openReader(join(directory, "orders.db"));
+  t.after(() => reader.close());
+  const [depth] = reader.depths(() => [{ order: { updatedAt: 7 } }]);
+  assert.deepEqual([depth?.waiting, depth?.inFlight, depth?.oldestWaitingAt], [1, 0, 7]);
+});
+
 test("queued orders survive a change of the delivery, in both directions", async (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
@@ -236,7 +250,7 @@ test("queued orders survive a change of the delivery, in both directions", async
       inFlight: 3,
       delayed: 0,
       failed: 0,
-      oldestWaitingAt: null,
+      oldestWaitingAt: newOrder.createdAt,
       paused: false,
       atLeast: false,
     },
