@@ -30,7 +30,10 @@ export interface CauceOptions {
    * `memory` from `cauce/testing`.
    */
   readonly backend: BackendFactory;
-  /** `fifo` keeps the order of each group, one at a time within a status. Default `standard`. */
+  /**
+   * `fifo` keeps the order of each group, one at a time within a status. Default: the delivery that the store has;
+   * `standard` for a new store, on AWS and in memory.
+   */
   readonly delivery?: DeliveryMode | undefined;
   /** API keys. Default: everything is open, which suits only a server that no other machine can reach. */
   readonly auth?: Auth | undefined;
@@ -136,12 +139,11 @@ export async function openCauce(
   parts?: typeof telemetryParts,
   operations: readonly Operation[] = allOperations,
 ): Promise<Cauce> {
-  const { clock = systemClock(), log = standardErrorLog(), delivery = "standard" } = options;
+  const { clock = systemClock(), log = standardErrorLog() } = options;
   const { auth, basePath, bodyBytesMax } = options;
   const telemetry = parts?.createTelemetry({ clock, stream: Date.now().toString(36) });
   const opened = await openWorkflows({
     ...options,
-    delivery,
     clock,
     log,
     onBatchOf: telemetry?.onBatchOf,

@@ -1,6 +1,6 @@
 import { BlockList, isIPv6 } from "node:net";
 import { resolve } from "node:path";
-import type { BackendFactory } from "../backend/port.ts";
+import type { BackendFactory, DeliveryMode } from "../backend/port.ts";
 import { type Cauce, createCauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
@@ -39,7 +39,14 @@ export async function start(
   const apps = await loadApp(path);
   const log = openLog({ level: settings.logLevel });
   const failures: Promise<never>[] = [];
-  const { backend, rows } = await openStore(apps, settings, log, failures);
+  const { backend: open, rows } = await openStore(apps, settings, log, failures);
+  // The store tells its delivery where no setting does.
+  const deliveries = new Map<string, DeliveryMode>();
+  const backend: BackendFactory = async (given) => {
+    const opened = await open(given);
+    deliveries.set(given.workflow, opened.delivery);
+    return opened;
+  };
   const options = { delivery, basePath, bodyBytesMax, unknownStatuses, retentionDays };
   const cauce = await createCauce({ apps, backend, auth, log, ...options });
   const { start, fetch } = partsOf(settings, cauce, auth !== undefined || isLoopback(host));
@@ -50,7 +57,8 @@ export async function start(
       stopped: Promise.race([drainAsked ?? signalled(), ...failures]),
       onReady(bound) {
         const keys = auth?.keys.length ?? 0;
-        output.out(announce({ ...settings, version: description().version, apps, port: bound, store: rows, keys }));
+        const told = { delivery: deliveryOf(deliveries), store: rows, keys };
+        output.out(announce({ ...settings, ...told, version: description().version, apps, port: bound }));
       },
       onDrain: () => output.out("\nDraining: no new requests; finishing those under way, and the handlers.\n"),
     },
@@ -113,11 +121,18 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || loopback.check(host, isIPv6(host) ? "ipv6" : "ipv4");
 }
 
+/** Names the delivery of all workflows; where they differ, that of each. */
+export function deliveryOf(deliveries: ReadonlyMap<string, DeliveryMode>): string {
+  const modes = new Set(deliveries.values());
+  return modes.size === 1 ? [...modes].join() : [...deliveries].map((each) => each.join(" ")).join(", ");
+}
+
 /** One line of the announcement. */
 type Row = readonly [name: string, value: string];
 
-export interface Announcement extends Pick<Settings<"start">, "host" | "port" | "basePath" | "delivery" | "role"> {
+export interface Announcement extends Pick<Settings<"start">, "host" | "port" | "basePath" | "role"> {
   readonly version: string;
+  readonly delivery: string;
   readonly apps: readonly App[];
   /** Where the orders are. */
   readonly store: readonly Row[];

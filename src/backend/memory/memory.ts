@@ -73,7 +73,8 @@ function createStore(clock: Clock, delivery: DeliveryMode) {
  */
 export function memory(options: MemoryOptions = {}): LocatedBackend {
   checkOptions(options);
-  const store = createStore(options.clock ?? systemClock(), options.delivery ?? "standard");
+  const { delivery = "standard" } = options;
+  const store = createStore(options.clock ?? systemClock(), delivery);
   const { queues, failures, byId } = store;
 
   const backend: Backend = {
@@ -127,6 +128,7 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
   };
   return {
     ...guarded(backend, "the memory backend is closed; open a new one"),
+    delivery,
     where: (id) => ({ store: "memory", file: null, table: null, key: { id } }),
   };
 }

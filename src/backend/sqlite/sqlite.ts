@@ -52,7 +52,11 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       throw storeFault(error, file);
     };
     const closing = new AbortController();
-    const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }).catch(faulty);
+    const writer = await startWriter({
+      file,
+      workflow,
+      fifo: delivery === undefined ? undefined : delivery === "fifo",
+    }).catch(faulty);
 
     const afterFault = async (again: () => unknown): Promise<void> => {
       await sleep(clock, retryAfterFaultSeconds, closing.signal);
@@ -126,6 +130,8 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     return {
       ...backend,
       failed,
+      delivery: writer.state.fifo ? "fifo" : "standard",
+      requeued: writer.state.requeued,
       where(id) {
         const seq = seqOf(id);
         return { store: "sqlite", file, table: "orders", key: seq === undefined ? { id } : { seq } };

@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
 import { createIds, storedOrder } from "../../../src/backend/newOrder.ts";
+import type { DeliveryMode } from "../../../src/backend/port.ts";
 import { createDecoder, createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
 import type { BatchResult } from "../../../src/backend/sqlite/batch/protocol.ts";
 import { createEntryWriter, decodeStored, encodePlace } from "../../../src/backend/sqlite/batch/row.ts";
 import { openReader } from "../../../src/backend/sqlite/reads.ts";
 import { schemaVersion } from "../../../src/backend/sqlite/schema.ts";
+import { sqlite } from "../../../src/backend/sqlite/sqlite.ts";
 import { openWriter } from "../../../src/backend/sqlite/writer/writer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts";
@@ -225,6 +227,22 @@ test("an order that is leased for a receive that has ended waits, and counts amo
   t.after(() => reader.close());
   const [depth] = reader.depths(() => [{ order: { updatedAt: 7 } }]);
   assert.deepEqual([depth?.waiting, depth?.inFlight, depth?.oldestWaitingAt], [1, 0, 7]);
+});
+
+test("a store that is opened without a delivery keeps its own, and one that names the other says what it queued again", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const open = async (delivery?: DeliveryMode, groups: readonly (string | null)[] = []) => {
+    const opened = await sqlite({ directory })({ workflow: "orders", clock: fakeClock(), delivery });
+    for (const group of groups) await placeOne(opened, { group });
+    await opened.close();
+    return [opened.delivery, opened.requeued];
+  };
+  assert.deepEqual(await open(undefined, ["a", "a", "b", null]), ["standard", null]);
+  assert.deepEqual(await open("fifo"), ["fifo", 3]);
+  assert.deepEqual(await open(), ["fifo", null]);
+  assert.deepEqual(await open("standard"), ["standard", 3]);
+  assert.deepEqual(await open(), ["standard", null]);
 });
 
 test("queued orders survive a change of the delivery, in both directions", async (t) => {

@@ -178,6 +178,8 @@ export interface KeyedOptions extends CallOptions {
 }
 
 export interface LocatedBackend extends Backend {
+    readonly delivery: DeliveryMode;
+    readonly requeued?: number | null | undefined;
     where(id: string): Whereabouts;
 }
 
@@ -428,7 +430,7 @@ type AnyHandler = (order: Order, context: HandlerContext & Record<string, unknow
 
 interface BackendFactoryOptions {
     readonly workflow: string;
-    readonly delivery: DeliveryMode;
+    readonly delivery?: DeliveryMode | undefined;
     readonly clock: Clock;
     readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;
     readonly leaseSeconds?: Readonly<Record<string, number>> | undefined;

@@ -388,6 +388,8 @@ interface ListQuery extends Omit<Filter, "ids"> {
 }
 
 interface LocatedBackend extends Backend {
+    readonly delivery: DeliveryMode;
+    readonly requeued?: number | null | undefined;
     where(id: string): Whereabouts;
 }
 

@@ -1,7 +1,14 @@
 import { DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../../core/errors.ts";
 import { createDecoder, type Decoder } from "../batch/codec.ts";
-import { type Batch, type BatchResult, op, type StoreState, type Unsuccessful } from "../batch/protocol.ts";
+import {
+  type Batch,
+  type BatchResult,
+  op,
+  type StoreState,
+  type Unsuccessful,
+  type WriterData,
+} from "../batch/protocol.ts";
 import { refuseForeignLog } from "../restored.ts";
 import { migrate, queueState, redelivery, switchDelivery } from "../schema.ts";
 import { storeFault } from "../storeFiles.ts";
@@ -30,8 +37,10 @@ const cacheKibibytes = 8_192;
 // what lies between two checkpoints, so that the log of a busy store keeps its length.
 const logBytesMax = 67_108_864;
 
+type OpenOptions = Pick<WriterData, "file" | "workflow" | "fifo">;
+
 /** Opens the store for writing: durable on return of every commit, migrated, and with nothing leased. */
-export function openWriter({ file, workflow, fifo }: { file: string; workflow: string; fifo: boolean }) {
+export function openWriter({ file, workflow, fifo: wish }: OpenOptions) {
   refuseForeignLog(file);
   const db = new DatabaseSync(file, { timeout: 5_000 });
   try {
@@ -48,11 +57,11 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
         ON CONFLICT DO UPDATE SET count = count + excluded.count;
       UPDATE counts SET count = 0 WHERE bucket = ${queueState.leased};
       COMMIT`);
-    switchDelivery(db, fifo);
+    const { fifo, requeued } = switchDelivery(db, wish);
     const statements = prepareStatements(db);
     const writer = { ...createState(fifo), statements };
     load(writer);
-    const state: StoreState = { lastSeq: writer.lastSeq, nextDelayed: nextDelayed(writer) };
+    const state: StoreState = { lastSeq: writer.lastSeq, nextDelayed: nextDelayed(writer), fifo, requeued };
     // The connection and its statements are for tests.
     const apply = (batch: Batch) => applyBatch(writer, batch, db, file);
     return { db, statements, state, apply, close: () => db.close() };
