@@ -84,6 +84,7 @@ export const errorCodes = {
   closed: "Cauce is closing and takes nothing more.",
   // Starting
   resources_failed: "The app's `resources` threw; the message names the workflow and says why.",
+  writer_missing: "The module of the store's writing thread is missing, as in a bundle.",
   node_too_old: "The Node.js that runs is older than Cauce needs.",
   app_not_loadable: "The module of the app cannot be loaded or exports no app.",
   setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.",

@@ -351,6 +351,7 @@ const errorCodes: {
     readonly orders_stranded: "The definition no longer knows statuses in which orders stand.";
     readonly closed: "Cauce is closing and takes nothing more.";
     readonly resources_failed: "The app's `resources` threw; the message names the workflow and says why.";
+    readonly writer_missing: "The module of the store's writing thread is missing, as in a bundle.";
     readonly node_too_old: "The Node.js that runs is older than Cauce needs.";
     readonly app_not_loadable: "The module of the app cannot be loaded or exports no app.";
     readonly setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.";
