@@ -32,7 +32,10 @@ export interface CauceOptions {
    * `memory` from `cauce/testing`.
    */
   readonly backend: BackendFactory;
-  /** `fifo` keeps the order of each group, one at a time within a status. Default `standard`. */
+  /**
+   * `fifo` keeps the order of each group, one at a time within a status. Default: the delivery that the store has;
+   * `standard` for a new store, on AWS and in memory.
+   */
   readonly delivery?: DeliveryMode | undefined;
   /** API keys. Default: everything is open, which suits only a server that no other machine can reach. */
   readonly auth?: Auth | undefined;
@@ -136,7 +139,7 @@ export interface Cauce {
 /**
  * Opens the stores of the apps, and makes a Cauce over them. Reads no environment and touches no signal.
  * Rejects with `app_invalid`, `setting_invalid`, `limit_exceeded`, `keys_invalid`, `data_in_use`, `store_unreadable`,
- * `store_corrupt`, `store_too_new`, `store_mismatch`.
+ * `store_corrupt`, `store_too_new`, `store_mismatch`, `store_log_foreign`.
  */
 export async function createCauce(options: CauceOptions): Promise<Cauce> {
   checkOptions(options);
@@ -156,14 +159,13 @@ export async function openCauce(
   parts?: typeof telemetryParts,
   operations: readonly Operation[] = allOperations,
 ): Promise<Cauce> {
-  const { clock = systemClock(), delivery = "standard" } = options;
+  const { clock = systemClock() } = options;
   const given: NonNullable<CauceOptions["log"]> = options.log ?? standardErrorLog();
   const { auth, basePath, bodyBytesMax } = options;
   const linesDropped = given.dropped && (() => given.dropped?.() ?? 0);
   const telemetry = parts?.createTelemetry({ clock, stream: Date.now().toString(36), linesDropped });
   const opened = await openWorkflows({
     ...options,
-    delivery,
     clock,
     log: given,
     onFailedCallback: telemetry?.callbackFailed,

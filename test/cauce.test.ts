@@ -201,6 +201,8 @@ describe("the library", () => {
     const { order } = await cauce.place("orders", {});
     const wrong: [string, () => Promise<unknown>][] = [
       ["an empty key", () => cauce.place("orders", {}, { idempotencyKey: "" })],
+      ["a key with half of a surrogate pair", () => cauce.place("orders", {}, { idempotencyKey: "k\ud800" })],
+      ["a group with half of a surrogate pair", () => cauce.list("orders", { group: "\udc00" })],
       ["a key of 256", () => cauce.place("orders", {}, { idempotencyKey: "k".repeat(256) })],
       [
         "a key that is no text",

@@ -22,7 +22,12 @@ export function isEnterableStatus(schema: z.core.$ZodType): boolean {
 }
 const entersStatus = "x-enters-status";
 export const text = (lengthMax: number) =>
-  z.string("must be text").min(1, "must not be empty").max(lengthMax, `must have at most ${lengthMax} characters`);
+  z
+    .string("must be text")
+    .min(1, "must not be empty")
+    .max(lengthMax, `must have at most ${lengthMax} characters`)
+    // Stores keep text as UTF-8, where every lone surrogate is U+FFFD: it would find what has another.
+    .refine((value) => value.isWellFormed(), "has half of a surrogate pair, which no UTF-8 can hold");
 export const wholeNumber = (max: number) => {
   const message = `must be a whole number from 1 to ${max}`;
   return z.int(message).min(1, "must be at least 1").max(max, `must be at most ${max}`);

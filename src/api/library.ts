@@ -68,4 +68,7 @@ function checkKey(idempotencyKey: unknown): void {
   if (typeof idempotencyKey !== "string" || idempotencyKey === "" || idempotencyKey.length > 255) {
     throw new CauceError("invalid_request", "idempotencyKey must be a text of 1 to 255 characters");
   }
+  // A key is hashed as UTF-8, where every lone surrogate is U+FFFD: two keys would be one.
+  if (!idempotencyKey.isWellFormed())
+    throw new CauceError("invalid_request", "idempotencyKey has half of a surrogate pair, which no UTF-8 can hold");
 }

@@ -30,16 +30,27 @@ export function storedOrder(order: NewOrder, id: string): StoredOrder {
   };
 }
 
-/** Makes the `limit_exceeded` for data, a group key or extras of more bytes than the backend holds; else undefined. */
-export function refuseSize(
+/**
+ * Makes the `limit_exceeded` for data, a group key or extras of more bytes than the backend holds; else undefined.
+ * Makes the `invalid_data` for a group key that has no UTF-8: stores keep text as UTF-8, where lone surrogates all become
+ * U+FFFD, and two groups would become one. JSON escapes lone surrogates, so the data may hold them.
+ */
+export function refuseContent(
   { dataJson, group, extrasJson }: Pick<NewOrder, "dataJson" | "group" | "extrasJson">,
   { dataBytesMax, groupBytesMax }: Pick<Limits, "dataBytesMax" | "groupBytesMax">,
 ): CauceError | undefined {
   return (
+    illFormed(group) ??
     tooLarge("the data takes", dataJson, dataBytesMax) ??
     tooLarge("the group key takes", group, groupBytesMax) ??
     tooLarge("the extras take", extrasJson, extrasBytesMax)
   );
+}
+
+function illFormed(group: string | null): CauceError | undefined {
+  if (group === null || group.isWellFormed()) return undefined;
+  const message = "has half of a surrogate pair, which no UTF-8 can hold";
+  return new CauceError("invalid_data", `the group key ${message}`, { faults: [{ path: "group", message }] });
 }
 
 function tooLarge(what: string, text: string | null, bytesMax: number): CauceError | undefined {

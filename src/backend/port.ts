@@ -95,8 +95,14 @@ export interface Backend {
   close(): Promise<void>;
 }
 
-/** What a factory opens: a backend, and where its store keeps an order. */
+/** What a factory opens: a backend, its delivery, and where its store keeps an order. */
 export interface LocatedBackend extends Backend {
+  readonly delivery: DeliveryMode;
+  /**
+   * How many orders the opening queued again, since the store had the other delivery. Null or left out: it had this one,
+   * or is new.
+   */
+  readonly requeued?: number | null | undefined;
   /**
    * Says where the order of an id is kept, whether or not there is such an order: what an operator looks up with the
    * store's own tools. Asks the store for nothing, so it answers after `close`, too.
@@ -276,7 +282,8 @@ export interface FailureGroup {
 /** What a factory is told. */
 export interface BackendFactoryOptions {
   readonly workflow: string;
-  readonly delivery: DeliveryMode;
+  /** Undefined: the delivery that the store has; `standard` for a new store, and for a store that cannot tell. */
+  readonly delivery?: DeliveryMode | undefined;
   readonly clock: Clock;
   /** Called by a backend with transactions, for each: how many operations it held, and how long it took to be on disk. */
   readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;

@@ -31,8 +31,8 @@ async function backup(file: string, { force, ...given }: Record<string, unknown>
   const { orders } = await copying.finally(progress.clear);
   output.out(`${file} holds ${orders.toLocaleString("en-US")} orders of "${workflow}".
 
-To restore it: stop the server, put the file into its data directory as
-${workflow}.db, with no ${workflow}.db-wal or ${workflow}.db-shm beside it, and start the server.
+To restore it: stop the server, delete ${workflow}.db-wal, ${workflow}.db-shm and ${workflow}.db-journal
+in its data directory where they exist, put the file there as ${workflow}.db, and start the server.
 `);
 }
 

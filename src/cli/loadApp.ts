@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { defaultExportOf } from "../core/defaultExport.ts";
 import { CauceError } from "../core/errors.ts";
 import { type App, isApp } from "../core/handlers.ts";
 import { isError, messageOf } from "../core/reasons.ts";
@@ -26,15 +27,15 @@ export async function loadApp(path: string): Promise<App[]> {
   if (!existsSync(file)) refuse("there is no such file; give the path of the module that exports the app");
   if (statSync(file).isDirectory()) refuse("this is a directory; give the path of the module in it");
 
-  let module: { readonly default?: unknown };
+  let exported: unknown;
   try {
-    module = await importEnding(pathToFileURL(file).href);
+    exported = defaultExportOf(await importEnding(pathToFileURL(file).href));
   } catch (error) {
     if (error instanceof CauceError) throw error;
     return error === neverLoads ? refuse(neverLoads) : refuse(explain(error), error);
   }
-  if (module.default === undefined) return refuse(`it has no default export; ${whatToExport}`);
-  const apps = [module.default].flat();
+  if (exported === undefined) return refuse(`it has no default export; ${whatToExport}`);
+  const apps = [exported].flat();
   if (apps.length === 0) refuse("its default export is an empty array; put what implement(…) returned into it");
   for (const [index, app] of apps.entries()) {
     if (isApp(app)) continue;
@@ -62,7 +63,7 @@ function explain(error: unknown): string {
   if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") {
     return `an import is missing: ${message}; correct the import, or install what it names`;
   }
-  if (code === "ERR_UNKNOWN_FILE_EXTENSION") return `${message}; an app is a .ts, .mts, .js or .mjs module`;
+  if (code === "ERR_UNKNOWN_FILE_EXTENSION") return `${message}; an app is a .ts, .mts, .js, .mjs or .cjs module`;
   const where = locationOf(error);
   const at = where === undefined ? "" : ` at ${where}`;
   if (code === "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX") {

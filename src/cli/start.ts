@@ -1,7 +1,7 @@
 import { BlockList, isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { BackendFactory } from "../backend/port.ts";
+import type { BackendFactory, DeliveryMode } from "../backend/port.ts";
 import { type Cauce, createCauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
@@ -43,10 +43,18 @@ export async function start(
   if (apps === undefined) return output.out(stoppedEarly);
   const ownLog = openLog({ level: settings.logLevel });
   const log = { ...ownLog, dropped: () => ownLog.dropped() + (outputDropped?.() ?? 0) };
+  // The store tells its delivery where no setting does.
+  const deliveries = new Map<string, DeliveryMode>();
   const open = async () => {
-    const { backend, rows, failures } = await openStore(apps, settings, log);
-    const options = { basePath, bodyBytesMax, unknownStatuses, retentionDays, startSeconds };
-    const cauce = await createCauce({ apps, backend, auth, log, delivery: settings.delivery, ...options });
+    const { backend: openOne, rows, failures } = await openStore(apps, settings, log);
+    const backend: BackendFactory = async (given) => {
+      const opened = await openOne(given);
+      deliveries.set(given.workflow, opened.delivery);
+      return opened;
+    };
+    const { delivery } = settings;
+    const options = { delivery, basePath, bodyBytesMax, unknownStatuses, retentionDays, startSeconds };
+    const cauce = await createCauce({ apps, backend, auth, log, ...options });
     return { cauce, rows, failures };
   };
   const opening = open();
@@ -65,7 +73,8 @@ export async function start(
       stopped: Promise.race([stop, ...failures, faults.uncaught]),
       onReady(bound) {
         const keys = auth?.keys.length ?? 0;
-        output.out(announce({ ...settings, version: description().version, apps, port: bound, store: rows, keys }));
+        const told = { delivery: deliveryOf(deliveries), store: rows, keys };
+        output.out(announce({ ...settings, ...told, version: description().version, apps, port: bound }));
       },
       onDrain: () => output.out("\nDraining: no new requests; finishing those under way, and the handlers.\n"),
     },
@@ -154,11 +163,18 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || loopback.check(host, isIPv6(host) ? "ipv6" : "ipv4");
 }
 
+/** Names the delivery of all workflows; where they differ, that of each. */
+export function deliveryOf(deliveries: ReadonlyMap<string, DeliveryMode>): string {
+  const modes = new Set(deliveries.values());
+  return modes.size === 1 ? [...modes].join() : [...deliveries].map((each) => each.join(" ")).join(", ");
+}
+
 /** One line of the announcement. */
 type Row = readonly [name: string, value: string];
 
-export interface Announcement extends Pick<Settings<"start">, "host" | "port" | "basePath" | "delivery" | "role"> {
+export interface Announcement extends Pick<Settings<"start">, "host" | "port" | "basePath" | "role"> {
   readonly version: string;
+  readonly delivery: string;
   readonly apps: readonly App[];
   /** Where the orders are. */
   readonly store: readonly Row[];

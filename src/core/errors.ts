@@ -79,6 +79,7 @@ export const errorCodes = {
   store_corrupt: "The database file is damaged or is no database.",
   store_too_new: "The database was written by a newer version of Cauce.",
   store_mismatch: "The database belongs to another workflow.",
+  store_log_foreign: "A log beside the database belongs to another file; the message names the fix.",
   store_denied: "The store's service does not allow it: credentials or permissions are missing.",
   store_missing: "A table, topic or queue of the store is not there.",
   data_in_use: "Another process owns the data directory.",
@@ -88,6 +89,7 @@ export const errorCodes = {
   // Starting
   resources_failed:
     "The app's `resources` threw, or did not open within `startSeconds`; the message names the workflow and says why.",
+  writer_missing: "The module of the store's writing thread is missing, as in a bundle.",
   node_too_old: "The Node.js that runs is older than Cauce needs.",
   app_not_loadable: "The module of the app cannot be loaded or exports no app.",
   setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.",

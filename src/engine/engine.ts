@@ -10,7 +10,7 @@ import type { Maintained } from "./maintenance/maintenance.ts";
 export interface Refusal {
   readonly refused: ErrorCode;
   readonly message: string;
-  readonly faults?: readonly Fault[];
+  readonly faults?: readonly Fault[] | undefined;
 }
 
 export interface Transition<W extends AnyWorkflow> {

@@ -19,7 +19,8 @@ interface OpenOptions<B extends LocatedBackend>
   readonly apps: App | readonly App[];
   /** Called once for each workflow. */
   readonly backend: (options: BackendFactoryOptions) => B | Promise<B>;
-  readonly delivery: DeliveryMode;
+  /** Default: the delivery that the store has; `standard` for a new store. */
+  readonly delivery?: DeliveryMode | undefined;
   /** Default: the machine's clock. */
   readonly clock?: Clock | undefined;
   /** Default: `Math.random`. */
@@ -68,6 +69,7 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
     const { delivery } = options;
     const backend = await options.backend({ workflow: name, delivery, clock, onBatch, onOpening, leaseSeconds });
     backends.push(backend);
+    tellDelivery(app, backend, log);
     const given = await options.observerOf?.(name, backend);
     const observer = given && guard.observer(given);
     const shared = { clock, random, actor, log, intake, appCode };
@@ -81,6 +83,23 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
   } catch (error) {
     await close().catch(() => {});
     throw error;
+  }
+}
+
+/** Says when a workflow changed its delivery, and when its delivery does nothing for it. */
+function tellDelivery({ workflow }: App, { delivery, requeued }: LocatedBackend, log: EngineOptions["log"]): void {
+  if (requeued !== undefined && requeued !== null) {
+    const before = delivery === "fifo" ? "standard" : "fifo";
+    log?.warn(
+      { workflow: workflow.name, delivery, before, orders: requeued },
+      "the store changed to the other delivery, and queued the orders that have a group again",
+    );
+  }
+  if (delivery === "fifo" && workflow.group === undefined) {
+    log?.warn(
+      { workflow: workflow.name, delivery },
+      "fifo delivery keeps the order of each group, and the workflow has no groups; give it `group`, or standard delivery",
+    );
   }
 }
 

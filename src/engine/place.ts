@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
-import { refuseSize } from "../backend/newOrder.ts";
+import { refuseContent } from "../backend/newOrder.ts";
 import type { Backend, NewOrder } from "../backend/port.ts";
 import { expiryOf } from "../core/change.ts";
 import { passesJsonOn } from "../core/defineWorkflow.ts";
@@ -111,8 +111,8 @@ function accept(
     // The data is at fault: it is nested so deep that the stack ends, or holds text that has no UTF-8.
     return invalidData([{ path: "", message: `cannot be taken: ${messageOf(error)}` }]);
   }
-  const tooLarge = refuseSize({ dataJson, group, extrasJson }, backend.limits);
-  if (tooLarge !== undefined) return { refused: tooLarge.code, message: tooLarge.message };
+  const error = refuseContent({ dataJson, group, extrasJson }, backend.limits);
+  if (error !== undefined) return { refused: error.code, message: error.message, faults: error.faults };
   return { dataJson, group, extrasJson, key };
 }
 

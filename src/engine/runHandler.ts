@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { atMonotonic, type Clock } from "../core/clock.ts";
 import type { Outcome } from "../core/decide.ts";
+import { defaultExportOf } from "../core/defaultExport.ts";
 import { CauceError, delaySecondsMax, PermanentError, RetryError } from "../core/errors.ts";
 import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handlers.ts";
 import { attemptNumber, type StoredOrder } from "../core/order.ts";
@@ -188,11 +189,12 @@ export function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): StatusC
   let loading: Promise<AnyHandler> | undefined;
   const load = async () => {
     const module = await handler.lazy();
-    if (typeof module?.default !== "function") {
+    const exported = defaultExportOf(module);
+    if (typeof exported !== "function") {
       const message = "a lazy handler's module has no function as its default export; add `export default`";
       throw new CauceError("app_invalid", message);
     }
-    loaded = module.default;
+    loaded = exported as AnyHandler;
     return loaded;
   };
   // After a load that failed, the next attempt loads again.

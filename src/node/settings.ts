@@ -98,9 +98,9 @@ const delivery = {
   flag: "--delivery <mode>",
   variable: "CAUCE_DELIVERY",
   takes: { oneOf: ["standard", "fifo"] },
-  default: "standard",
   readers: ["start", "sweep", "stack", "serve", "work", "maintain", "createCauce"],
-  meaning: "`standard`, or `fifo` to handle the orders of a group one after another.",
+  meaning:
+    "`standard`, or `fifo` to handle orders of a group one after another. Without it: the store's; for a new store and on AWS `standard`.",
 } as const satisfies Setting;
 
 const keys = {

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { defineWorkflow, final, implement } from "cauce";
 import { z } from "zod";
 import ordersApp from "../../examples/orders/orders.app.ts";
-import { type Announcement, announce } from "../../src/cli/start.ts";
+import { type Announcement, announce, deliveryOf } from "../../src/cli/start.ts";
 import { sampleData } from "../../src/core/sample.ts";
 
 const announcement: Announcement = {
@@ -29,6 +29,12 @@ const claims = implement(
 );
 
 describe("announce", () => {
+  it("names the delivery once where all workflows have one, and else that of each", () => {
+    assert.equal(deliveryOf(new Map([["orders", "fifo"]])), "fifo");
+    const [orders, claims] = [["orders", "fifo"] as const, ["claims", "standard"] as const];
+    assert.equal(deliveryOf(new Map([orders, claims])), "orders fifo, claims standard");
+  });
+
   it("prints the server's address, the data's place and commands to try, in aligned columns", () => {
     assert.equal(
       announce(announcement),

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { transformSync } from "esbuild";
 import { loadApp } from "../../src/cli/loadApp.ts";
 import { main } from "../../src/cli/main.ts";
+import { linkPackages } from "../backend/sqlite/support.ts";
 import { ordersApp, temporaryDirectory, tinyAppSource } from "./support.ts";
 
 /** Runs a command on an app, and gives its stderr and exit code. */
@@ -23,6 +25,23 @@ describe("loadApp", () => {
     const source = `import tiny from "./tiny.ts"; import orders from "${orders}"; export default [tiny, orders];`;
     writeFileSync(join(directory, "both.ts"), source);
     assert.deepEqual(await names(join(directory, "both.ts")), ["tiny", "orders"]);
+  });
+
+  it("gives the app of a CommonJS build, whether TypeScript or esbuild made it", async (t) => {
+    const directory = temporaryDirectory(t);
+    linkPackages(directory);
+    const source = tinyAppSource()
+      .replace(/from "\S*\/zod\/\S*"/, 'from "zod"')
+      .replace(/from "file:\S+"/, 'from "cauce"');
+    writeFileSync(join(directory, "bundled.cjs"), transformSync(source, { format: "cjs", platform: "node" }).code);
+    const imports = 'const { defineWorkflow, final, implement } = require("cauce"); const { z } = require("zod");';
+    const body = source.replaceAll(/import .*;/g, "").replace("export default", "exports.default =");
+    const mark = 'Object.defineProperty(exports, "__esModule", { value: true });';
+    writeFileSync(join(directory, "compiled.cjs"), `"use strict"; ${mark} ${imports} ${body}`);
+    for (const name of ["bundled.cjs", "compiled.cjs"]) {
+      const [app, ...others] = await loadApp(join(directory, name));
+      assert.deepEqual([app?.workflow.name, others], ["tiny", []]);
+    }
   });
 
   for (const [what, source, says] of [

@@ -89,6 +89,21 @@ describe("cauce start", { concurrency: 4 }, () => {
     assert.equal((await server.ended).code, 0);
   });
 
+  it("takes the delivery that the store has where none is named", async (t) => {
+    const data = temporaryDirectory(t);
+    for (const [flags, delivery] of [
+      [["--delivery", "fifo"], "fifo"],
+      [[], "fifo"],
+      [["--delivery", "standard"], "standard"],
+      [[], "standard"],
+    ] as const) {
+      const server = cauce(t, ["start", ordersApp, "--port", "0", "--data", data, ...flags]);
+      await server.wrote(new RegExp(`delivery +${delivery}\n`));
+      server.kill("SIGTERM");
+      assert.equal((await server.ended).code, 0);
+    }
+  });
+
   it("lets a running handler finish at SIGTERM, and takes no new requests meanwhile", async (t) => {
     const data = temporaryDirectory(t);
     const held = await gate(t);

@@ -1,9 +1,13 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { PermanentError, RetryError } from "../../src/core/errors.ts";
 import type { AnyHandler } from "../../src/core/handlers.ts";
 import { final } from "../../src/core/workflow.ts";
+import { temporaryDirectory } from "../backend/sqlite/support.ts";
 import { appOf, controlled, engineOf, isFailed, isIn, pathOf, quiet, resultsOf, workflowOf } from "./support.ts";
 
 const one = workflowOf({
@@ -563,6 +567,23 @@ describe("a lazy handler", () => {
     for (const { id } of orders) await until(id, isIn("done"));
     await until((await place()).id, isIn("done"));
     assert.equal(loads, 1);
+  });
+
+  test("is found in a CommonJS build of its module", async (t) => {
+    const { directory, remove } = temporaryDirectory();
+    t.after(remove);
+    const file = join(directory, "received.cjs");
+    const mark = 'Object.defineProperty(exports, "__esModule", { value: true });';
+    writeFileSync(file, `${mark} exports.default = () => "done";`);
+    const { engine, place, until } = engineOf(
+      t,
+      appOf(
+        one,
+        lazily(() => import(pathToFileURL(file).href)),
+      ),
+    );
+    await engine.start();
+    await until((await place()).id, isIn("done"));
   });
 
   test("fails the attempt where its module does not load, and the next attempt loads the module again", async (t) => {

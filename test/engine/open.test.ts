@@ -54,6 +54,21 @@ describe("opening workflows", () => {
     assert.deepEqual(events, ["open orders", "open claims", "close orders", "close claims"]);
   });
 
+  test("says that a store changed its delivery, and that FIFO does nothing without groups, once for a workflow", async (t) => {
+    const { lines, log } = keptLog();
+    const grouped = appOf(workflowOf(statuses, { name: "claims", group: () => "g" }), { received: () => "done" });
+    const { backend } = noted((inner, workflow) => ({ ...inner, requeued: workflow === "claims" ? 7 : null }));
+    const { close } = await openWorkflows({ apps: [orders, grouped], backend, ...parts(t), log });
+    await close();
+    assert.deepEqual(
+      lines.map(({ level, fields }) => [level, fields]),
+      [
+        ["warn", { workflow: "orders", delivery: "fifo" }],
+        ["warn", { workflow: "claims", delivery: "fifo", before: "standard", orders: 7 }],
+      ],
+    );
+  });
+
   test("takes one app alone, and gives its workflow an observer and a callback for batches", async (t) => {
     const { backend } = noted();
     const placed: string[] = [];

@@ -216,6 +216,14 @@ describe("an order that is refused before anything is written", () => {
     );
   });
 
+  test("has a group key with half of a surrogate pair, which every store would take for another's", async () => {
+    const workflow = workflowOf(statuses, { group: (body) => (body as { g?: string }).g });
+    const { place, sent } = setupOf(workflow);
+    const { faults } = refused(await place({ g: "a\ud800" }), "invalid_data");
+    assert.deepEqual(faults, [{ path: "group", message: "has half of a surrogate pair, which no UTF-8 can hold" }]);
+    assert.deepEqual(sent, []);
+  });
+
   test("is refused as the definition's fault where the schema has an asynchronous check", async () => {
     const { place, sent } = setupOf(workflowOf(statuses, { data: z.unknown().refine(async () => true) }));
     await assert.rejects(place({}), cauceError("schema_unsupported", /"orders".*asynchronous/));

@@ -7,7 +7,7 @@ import { readFunctionSettings } from "../../src/node/readSettings.ts";
 describe("a function's settings", () => {
   it("have defaults, except for the access", () => {
     const settings = readFunctionSettings({});
-    assert.deepEqual([settings.stage, settings.delivery, settings.public], ["dev", "standard", false]);
+    assert.deepEqual([settings.stage, settings.delivery, settings.public], ["dev", undefined, false]);
     assert.equal(settings.metrics, true);
     assert.throws(() => lambdaAuth(settings), { code: "keys_required" });
     assert.equal(settings.retentionDays, undefined);

@@ -39,7 +39,7 @@ describe("the settings of cauce start", () => {
       port: 3_000,
       host: "127.0.0.1",
       data: "./cauce-data",
-      delivery: "standard",
+      delivery: undefined,
       keysFile: undefined,
       keys: undefined,
       bodyBytesMax: 262_144,
@@ -163,7 +163,7 @@ describe("the settings of cauce sweep", () => {
       stage: "test",
       topicArn: undefined,
       queueUrlBase: undefined,
-      delivery: "standard",
+      delivery: undefined,
       retentionDays: undefined,
       logLevel: "info",
     });

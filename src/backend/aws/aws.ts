@@ -49,7 +49,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     const receiver = createReceiver(context, pollSeconds);
     const depths = createDepths(context);
     const underWay = new Set<Promise<unknown>>();
-    const backend: Omit<AwsBackend, "where"> = {
+    const backend: Omit<AwsBackend, "where" | "delivery"> = {
       limits,
       place: orders.place,
       get: (id) => readOrder(context, id),
@@ -81,6 +81,7 @@ export function aws(options: AwsOptions = {}): (factory: BackendFactoryOptions) 
     };
     return {
       ...guarded(backend, `the backend of "${workflow}" is closed; open a new one`, underWay),
+      delivery: context.mode,
       where: (id) => ({ store: "dynamodb", file: null, table: names.table, key: { ...orderKey(id) } }),
     };
   };

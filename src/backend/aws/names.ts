@@ -7,7 +7,7 @@ export interface ResourceNames {
   queue(status: string): string;
 }
 
-export function resourceNames(workflow: string, stage: string, mode: DeliveryMode): ResourceNames {
+export function resourceNames(workflow: string, stage: string, mode: DeliveryMode = "standard"): ResourceNames {
   const suffix = mode === "fifo" ? ".fifo" : "";
   return {
     table: `${workflow}-table-${stage}`,

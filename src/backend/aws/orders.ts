@@ -3,7 +3,7 @@ import { readCursor, writeCursor } from "../../core/cursor.ts";
 import type { Change } from "../../core/decide.ts";
 import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
-import { createIds, refuseSize, storedOrder } from "../newOrder.ts";
+import { createIds, refuseContent, storedOrder } from "../newOrder.ts";
 import type { Backend, Limits, NewOrder, OldOrders, Placed, Removal } from "../port.ts";
 import { queryIndex } from "./index/query.ts";
 import {
@@ -48,7 +48,7 @@ export function createOrders(
 
   return {
     async place(newOrder) {
-      const refused = refuseSize(newOrder, limits);
+      const refused = refuseContent(newOrder, limits);
       if (refused !== undefined) throw refused;
       const { key, createdAt } = newOrder;
       if (key === null) {

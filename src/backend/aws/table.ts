@@ -60,7 +60,7 @@ export interface TableContext {
 /** Opens the clients and the table. Rejects with `store_missing`, `store_denied`, `store_unavailable`. */
 export async function openTableContext(
   { stage = "dev", shards = 8, onWarning: warn = () => {} }: AwsOptions,
-  { workflow, delivery: mode, clock, leaseSeconds = {} }: BackendFactoryOptions,
+  { workflow, delivery: mode = "standard", clock, leaseSeconds = {} }: BackendFactoryOptions,
 ): Promise<TableContext> {
   const clients = openClients();
   const names = resourceNames(workflow, stage, mode);

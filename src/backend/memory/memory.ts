@@ -4,7 +4,7 @@ import { CauceError } from "../../core/errors.ts";
 import { matches } from "../../core/filter.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { guarded } from "../guard.ts";
-import { createIds, refuseSize, storedOrder } from "../newOrder.ts";
+import { createIds, refuseContent, storedOrder } from "../newOrder.ts";
 import type {
   Backend,
   DeliveryMode,
@@ -73,7 +73,8 @@ function createStore(clock: Clock, delivery: DeliveryMode) {
  */
 export function memory(options: MemoryOptions = {}): LocatedBackend {
   checkOptions(options);
-  const store = createStore(options.clock ?? systemClock(), options.delivery ?? "standard");
+  const { delivery = "standard" } = options;
+  const store = createStore(options.clock ?? systemClock(), delivery);
   const { queues, failures, byId } = store;
 
   const backend: Backend = {
@@ -127,6 +128,7 @@ export function memory(options: MemoryOptions = {}): LocatedBackend {
   };
   return {
     ...guarded(backend, "the memory backend is closed; open a new one"),
+    delivery,
     where: (id) => ({ store: "memory", file: null, table: null, key: { id } }),
   };
 }
@@ -148,7 +150,7 @@ function checkOptions(options: MemoryOptions): void {
 function place(store: Store, newOrder: NewOrder): Placed {
   const { clock, ids, queues, placed, byKey } = store;
   const { key } = newOrder;
-  const refused = refuseSize(newOrder, limits);
+  const refused = refuseContent(newOrder, limits);
   if (refused !== undefined) throw refused;
   const earlier = key === null ? undefined : byKey.get(key.keyHash);
   if (earlier !== undefined) {

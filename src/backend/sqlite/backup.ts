@@ -2,6 +2,7 @@ import { closeSync, existsSync, fsyncSync, openSync, readdirSync, realpathSync, 
 import { basename, dirname, join, resolve } from "node:path";
 import { backup, DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../core/errors.ts";
+import { refuseForeignLog } from "./restored.ts";
 import { readMeta } from "./schema.ts";
 import { storeFault } from "./storeFiles.ts";
 
@@ -21,8 +22,8 @@ const pagesAtOnce = 2_048;
 /**
  * Copies a workflow's store as it is at this moment, while its server runs and writes. Gives how many orders the copy
  * holds. The copy is checked and on the disk before it gets its name. Rejects with `store_unreadable`, `store_corrupt`,
- * `store_mismatch`, `store_full`, `store_unavailable`, or with `setting_invalid` where the copy would take a store's
- * place; then it leaves nothing behind.
+ * `store_mismatch`, `store_log_foreign`, `store_full`, `store_unavailable`, or with `setting_invalid` where the copy
+ * would take a store's place; then it leaves nothing behind.
  */
 export async function backupStore({ directory, workflow, to, onProgress }: BackupOptions): Promise<{ orders: number }> {
   const file = join(resolve(directory), `${workflow}.db`);
@@ -31,6 +32,7 @@ export async function backupStore({ directory, workflow, to, onProgress }: Backu
   }
   const target = resolve(to);
   refuseStore(target, directory);
+  refuseForeignLog(file);
   const partial = join(dirname(target), `.${basename(target)}.${process.pid}.partial`);
   removeAbandoned(target);
   try {
@@ -103,7 +105,10 @@ async function copy(file: string, partial: string, onProgress: BackupOptions["on
   }
 }
 
-/** Checks that the copy is whole and of this workflow, and makes it one file that needs no log beside it. */
+/**
+ * Checks that the copy is whole and of this workflow, and makes it one file that needs no log beside it. That is in its
+ * header, so `refuseForeignLog` knows the copy where it is put back.
+ */
 function check(partial: string, workflow: string): number {
   const db = new DatabaseSync(partial);
   try {

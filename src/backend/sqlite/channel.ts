@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { writeNumbers } from "../../core/cursor.ts";
 import type { Change } from "../../core/decide.ts";
@@ -149,6 +150,22 @@ const faultError = ({ code, message }: StoreFault) => new CauceError(code as Err
 
 type WriterWorker = Awaited<ReturnType<typeof startWriter>>;
 
+/** Finds the module of the writer's thread. Throws `writer_missing`: a bundle has no module beside it. */
+function findThread(): URL {
+  let cause: unknown;
+  try {
+    const url = new URL(import.meta.resolve("#sqliteWriter"));
+    if (existsSync(url)) return url;
+  } catch (error) {
+    cause = error;
+  }
+  throw new CauceError(
+    "writer_missing",
+    "the module of the store's writing thread is missing, as when Cauce is bundled into a program; keep the package out of the bundle (with esbuild: --external:cauce), and install it where the program runs",
+    { cause },
+  );
+}
+
 /**
  * Starts the writer's thread and waits until it has opened the store. `onStep` is told what the opening is at. Rejects
  * with what kept the thread from that.
@@ -159,7 +176,7 @@ export async function startWriter(
 ) {
   const { port1: port, port2 } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const worker = new Worker(new URL(import.meta.resolve("#sqliteWriter")), {
+  const worker = new Worker(findThread(), {
     workerData: { ...data, port: port2, answered } satisfies WriterData,
     transferList: [port2],
     // Batches come and go; a larger young generation would only keep more of their garbage.

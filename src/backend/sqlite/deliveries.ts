@@ -116,8 +116,8 @@ export function createLeases(options: LeasesOptions) {
       return receiveLater(line, asked, () => ask(line), options);
     },
 
-    /** How many leased deliveries no receive has been given yet. */
-    spareOf: (status: string): number => lines.get(status)?.spare.length ?? 0,
+    /** The leased deliveries that no receive has been given yet. */
+    spareOf: (status: string): readonly Lease[] => lines.get(status)?.spare ?? [],
 
     /** Takes what was leased and never handed out: of one status, or of all. */
     takeSpare(status?: string): Lease[] {

@@ -50,7 +50,7 @@ export function openReader(file: string) {
       const { found, ...swept } = sweep(rows, asked, now);
       return { ...swept, expired: found.map(orderOf) };
     },
-    depths: (spareOf: (status: string) => number) => depths(rows, spareOf),
+    depths: (spareOf: SpareOf) => depths(rows, spareOf),
     failures: () => failures(rows),
     close: () => db.close(),
   };
@@ -156,8 +156,10 @@ function sweep(rows: Rows, asked: { limit: number; cursor?: string | undefined }
   };
 }
 
-/** `spareOf` tells how many deliveries of a status are leased for receives that have ended: they are still waiting. */
-function depths(rows: Rows, spareOf: (status: string) => number): Depth[] {
+/** Gives the deliveries of a status that are leased for receives that have ended: they are still waiting. */
+type SpareOf = (status: string) => readonly { readonly order: Pick<StoredOrder, "updatedAt"> }[];
+
+function depths(rows: Rows, spareOf: SpareOf): Depth[] {
   const counts = new Map<string, number[]>();
   const paused = new Set(rows<[string]>("SELECT status FROM paused").map(([status]) => status));
   for (const [status, of, count] of rows<[string, number, number]>("SELECT status, bucket, count FROM counts")) {
@@ -166,23 +168,28 @@ function depths(rows: Rows, spareOf: (status: string) => number): Depth[] {
     counts.set(status, row);
   }
   for (const status of paused) if (!counts.has(status)) counts.set(status, []);
-  const oldestReady =
-    "SELECT updated_at FROM orders WHERE queue = 1 AND queue <> 2 AND status = ? ORDER BY position LIMIT 1";
+  const firstOf = (queue: number) =>
+    `SELECT * FROM (SELECT updated_at FROM orders WHERE queue = ${queue} AND queue <> 2 AND status = ? ORDER BY position LIMIT 1)`;
+  const firsts = `${firstOf(queueState.ready)} UNION ALL ${firstOf(queueState.parked)}`;
   return [...counts].flatMap(([status, row]): Depth[] => {
     const n = (of: number) => row[of] ?? 0;
     const spare = spareOf(status);
+    const queued = n(queueState.ready) + n(queueState.parked);
     const handled = {
-      waiting: n(queueState.ready) + n(queueState.parked) + spare,
-      inFlight: n(queueState.leased) - spare,
+      waiting: queued + spare.length,
+      inFlight: n(queueState.leased) - spare.length,
       delayed: n(queueState.delayed),
       failed: n(bucket.failedHandled),
     };
     const waiting = { waiting: n(bucket.waiting), inFlight: 0, delayed: 0, failed: n(bucket.failedWaiting) };
     const isPaused = paused.has(status);
-    const [oldest] = n(queueState.ready) === 0 ? [] : rows<[number]>(oldestReady, status);
+    const waitingSince = [
+      ...(queued === 0 ? [] : rows<[number]>(firsts, status, status)).map(([updatedAt]) => updatedAt),
+      ...spare.map(({ order }) => order.updatedAt),
+    ];
     const depthsOf: Depth[] = [];
     if (isPaused || Object.values(handled).some((count) => count > 0)) {
-      const oldestWaitingAt = oldest === undefined ? null : numberIn(oldest[0]);
+      const oldestWaitingAt = waitingSince.length === 0 ? null : Math.min(...waitingSince.map(numberIn));
       depthsOf.push({ status, kind: "handled", ...handled, oldestWaitingAt, paused: isPaused, atLeast: false });
     }
     if (Object.values(waiting).some((count) => count > 0)) {

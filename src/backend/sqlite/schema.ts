@@ -200,22 +200,34 @@ function writeMeta(db: DatabaseSync, name: string, value: string): void {
 }
 
 /**
- * Switches a store to the other delivery, once, at the first start after the setting changed. For FIFO every queued order
- * joins its group, and all of a group but the head are parked. For standard the groups dissolve.
+ * Switches a store to the delivery that is asked for, once, at the first start after the setting changed. For FIFO every
+ * queued order joins its group, and all of a group but the head are parked. For standard the groups dissolve. Without a
+ * wish the store keeps its delivery. Gives the delivery that holds, and how many orders were queued again; null for none
+ * where nothing was switched.
  */
-export function switchDelivery(db: DatabaseSync, fifo: boolean, onStep: (step: string) => void = () => {}): void {
-  const wanted = fifo ? "fifo" : "standard";
+export function switchDelivery(
+  db: DatabaseSync,
+  wish: boolean | undefined,
+  onStep: (step: string) => void = () => {},
+): { readonly fifo: boolean; readonly requeued: number | null } {
   const stored = readMeta(db, "delivery");
-  if (stored === wanted) return;
+  const fifo = wish ?? stored === "fifo";
+  const wanted = fifo ? "fifo" : "standard";
+  if (stored === wanted) return { fifo, requeued: null };
   if (stored !== undefined) onStep(`changes to ${wanted} delivery`);
   db.exec("BEGIN IMMEDIATE");
   try {
+    let requeued: number | null = null;
     if (stored !== undefined) {
+      const inGroups = db.prepare("SELECT count(*) AS n FROM orders INDEXED BY orders_lane WHERE lane IS NOT NULL");
+      const before = inGroups.get()?.n as number;
       db.exec(fifo ? intoGroups : outOfGroups);
       db.exec(recount);
+      requeued = fifo ? (inGroups.get()?.n as number) : before;
     }
     writeMeta(db, "delivery", wanted);
     db.exec("COMMIT");
+    return { fifo, requeued };
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK");
     throw error;

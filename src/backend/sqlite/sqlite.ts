@@ -6,7 +6,7 @@ import { CauceError } from "../../core/errors.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import { tellWhile } from "../../core/wait.ts";
 import { guarded } from "../guard.ts";
-import { createIds, firstSeqOf, type Ids, refuseSize, seqOf, storedOrder } from "../newOrder.ts";
+import { createIds, firstSeqOf, type Ids, refuseContent, seqOf, storedOrder } from "../newOrder.ts";
 import type { Backend, BackendFactoryOptions, Limits, LocatedBackend, NewOrder, Placed } from "../port.ts";
 import type { FieldValue } from "./batch/codec.ts";
 import { op, type Unsuccessful } from "./batch/protocol.ts";
@@ -48,7 +48,8 @@ const retryAfterFaultSeconds = 1;
 
 /**
  * The embedded backend: one SQLite file for each workflow, written by a thread of its own, owned by one process.
- * Rejects with `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`.
+ * Rejects with `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`,
+ * `store_log_foreign`.
  */
 export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOptions) => Promise<SqliteBackend> {
   return async ({ workflow, delivery, clock, onBatch, onOpening }) => {
@@ -61,15 +62,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       throw storeFault(error, file);
     };
     const closing = new AbortController();
-    const opened = new AbortController();
-    const startedAt = clock.monotonic();
-    let step: string | undefined;
-    const tell = () => step && onOpening?.(`${file} ${step}`, Math.round((clock.monotonic() - startedAt) / 1_000));
-    void tellWhile(clock, opened.signal, tell);
-    const onStep = (next: string) => void (step = next);
-    const writer = await startWriter({ file, workflow, fifo: delivery === "fifo" }, onStep)
-      .finally(() => opened.abort())
-      .catch(faulty);
+    const writer = await openWriter(file, { workflow, delivery, clock, onOpening }).catch(faulty);
 
     const afterFault = async (again: () => unknown): Promise<void> => {
       await sleep(clock, retryAfterFaultSeconds, closing.signal);
@@ -144,12 +137,27 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
     return {
       ...backend,
       failed,
+      delivery: writer.state.fifo ? "fifo" : "standard",
+      requeued: writer.state.requeued,
       where(id) {
         const seq = seqOf(id);
         return { store: "sqlite", file, table: "orders", key: seq === undefined ? { id } : { seq } };
       },
     };
   };
+}
+
+/** Starts the writer, and tells what its opening is at for as long as that takes. */
+async function openWriter(file: string, given: Omit<BackendFactoryOptions, "onBatch" | "leaseSeconds">) {
+  const { workflow, delivery, clock, onOpening } = given;
+  const opened = new AbortController();
+  const startedAt = clock.monotonic();
+  let step: string | undefined;
+  const tell = () => step && onOpening?.(`${file} ${step}`, Math.round((clock.monotonic() - startedAt) / 1_000));
+  void tellWhile(clock, opened.signal, tell);
+  const onStep = (next: string) => void (step = next);
+  const fifo = delivery === undefined ? undefined : delivery === "fifo";
+  return startWriter({ file, workflow, fifo }, onStep).finally(() => opened.abort());
 }
 
 /** What is answered to a placing whose key is known. */
@@ -175,7 +183,7 @@ async function markUnreadable(
   const { message, fingerprint, at } = failure;
   const fields = [op.markUnreadable, seq, id, at, fingerprint, message, JSON.stringify(failure)];
   return new Promise((resolve, reject) => {
-    channel.send({ is: "commit", order, seq, isKept: false, resolve, reject }, fields);
+    channel.send({ is: "mark", fields, order, resolve, reject });
   });
 }
 
@@ -206,24 +214,6 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
   const remove = (...fields: readonly FieldValue[]): ReturnType<Backend["remove"]> =>
     new Promise((resolve, reject) => channel.send({ is: "remove", fields, resolve, reject }));
 
-<<<<<<< HEAD
-  const markUnreadable = (
-    { after }: Change,
-    seq: number,
-    leased: StoredOrder | undefined,
-  ): ReturnType<Backend["commit"]> => {
-    const { id, failure } = after;
-    // An order in hand is carried on from its copy here, which can be read.
-    if (failure === null || (leased !== undefined && leased.unreadable === undefined)) return Promise.resolve("stale");
-    return new Promise((resolve, reject) => {
-      const { message, fingerprint, at } = failure;
-      const fields = [op.markUnreadable, seq, id, at, fingerprint, message, JSON.stringify(failure)];
-      channel.send({ is: "mark", fields, order: after, resolve, reject });
-    });
-  };
-
-=======
->>>>>>> unreadable
   return {
     limits,
 
@@ -233,7 +223,7 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
     },
 
     place(newOrder) {
-      const refused = refuseSize(newOrder, limits);
+      const refused = refuseContent(newOrder, limits);
       if (refused !== undefined) return Promise.reject(refused);
       const { seq, id } = ids.next(newOrder.createdAt);
       const order = storedOrder(newOrder, id);
@@ -247,12 +237,8 @@ function createPort(options: PortOptions): Omit<Backend, "close"> {
       const lease = leases.get(orderId);
       const seq = lease === undefined ? seqOf(orderId) : lease.seq;
       if (seq === undefined) return Promise.resolve("stale");
-<<<<<<< HEAD
-      if (change.after.unreadable !== undefined) return markUnreadable(change, seq, lease?.order);
-      const id = lease === undefined ? orderId : null;
-=======
       if (change.after.unreadable !== undefined) return markUnreadable(channel, change, seq, lease?.order);
->>>>>>> unreadable
+      const id = lease === undefined ? orderId : null;
       return new Promise((resolve, reject) => {
         channel.send({ is: "commit", change, seq, id, resolve, reject });
       });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Depth } from "../../backend/port.ts";
 import { expired as expiry, failedAttempt, failedForGood, movedTo, requested, retried } from "./orders.ts";
-import { afterCrash, assertOf, both, type Case, idsOf, pagesOf, type Trial } from "./trial.ts";
+import { afterCrash, assertOf, both, type Case, fifo, idsOf, pagesOf, type Trial } from "./trial.ts";
 
 /** 7. Nothing disappears. */
 export const nothingDisappears: readonly Case[] = [
@@ -145,6 +145,18 @@ export const nothingDisappears: readonly Case[] = [
     await trial.eventually("the first that was placed", async () => (await oldest()) === first.updatedAt);
     await trial.receive("received", 2);
     await trial.eventually("no oldest order, once all are in flight", async () => (await oldest()) === null);
+  }),
+  fifo("the depths say how long a group has waited behind an order in flight", async (trial) => {
+    const first = await trial.place({ group: "a" });
+    await trial.receiveOne("received");
+    await trial.pass(2);
+    const second = await trial.place({ group: "a" });
+    await trial.place({ group: "a" });
+    // A store that counts from time to time may still give the time of the order in flight.
+    await trial.eventually("the oldest of the orders that wait", async () => {
+      const depth = (await trial.depths()).find(({ status }) => status === "received");
+      return [first.updatedAt, second.updatedAt].includes(depth?.oldestWaitingAt ?? Number.NaN);
+    });
   }),
   afterCrash("failed orders and their counts outlive a crash", async (trial) => {
     const failed = await trial.handle(await trial.place(), failedForGood("down"));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { ErrorCode } from "../../core/errors.ts";
 import { extrasBytesMax } from "../../core/extras.ts";
 import type { OrderOptions } from "./orders.ts";
 import { both, type Case, isRefused, type Trial } from "./trial.ts";
@@ -31,14 +32,20 @@ export const limited: readonly Case[] = [
     assert.equal((await trial.get(order.id)).group, group);
     assert.deepEqual(await trial.list({ group }, 1), [order]);
   }),
+  both("a group key with half of a surrogate pair is refused, and nothing is stored", async (trial) => {
+    // UTF-8 has one character for all of them, so that a store would take two groups for one.
+    for (const group of ["\ud800", "a\udfff", "\udc00\ud800"]) await refuses(trial, { group }, "invalid_data");
+    const pair = await trial.place({ group: "\ud83d\ude00" });
+    assert.deepEqual(await trial.list({ group: "\ud83d\ude00" }, 1), [pair]);
+  }),
   both("extras that are too large are refused, and nothing is stored", async (trial) => {
     await refuses(trial, { extrasJson: `"${"x".repeat(extrasBytesMax - 1)}"` });
     await refuses(trial, { extrasJson: `"${"漢".repeat(Math.ceil(extrasBytesMax / 3))}"` });
   }),
 ];
 
-async function refuses(trial: Trial, options: OrderOptions): Promise<void> {
-  await isRefused("limit_exceeded", trial.offer({ ...options, key: "k" }), "a placing past a limit");
+async function refuses(trial: Trial, options: OrderOptions, code: ErrorCode = "limit_exceeded"): Promise<void> {
+  await isRefused(code, trial.offer({ ...options, key: "k" }), "a placing past a limit");
   await trial.list({}, 0);
   await trial.receiveNothing("received");
 }

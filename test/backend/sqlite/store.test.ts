@@ -6,10 +6,13 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
 import { createIds, storedOrder } from "../../../src/backend/newOrder.ts";
+import type { DeliveryMode } from "../../../src/backend/port.ts";
 import { createDecoder, createEncoder } from "../../../src/backend/sqlite/batch/codec.ts";
 import type { BatchResult } from "../../../src/backend/sqlite/batch/protocol.ts";
 import { createEntryWriter, decodeStored, encodePlace } from "../../../src/backend/sqlite/batch/row.ts";
+import { openReader } from "../../../src/backend/sqlite/reads.ts";
 import { schemaVersion } from "../../../src/backend/sqlite/schema.ts";
+import { sqlite } from "../../../src/backend/sqlite/sqlite.ts";
 import { openWriter } from "../../../src/backend/sqlite/writer/writer.ts";
 import { fakeClock } from "../../../src/testing/fakeClock.ts";
 import { newOrder, openSqlite, placeOne, temporaryDirectory } from "./support.ts";
@@ -24,6 +27,25 @@ test("the writer's connection syncs every commit of its write-ahead log", (t) =>
   const pragma = (name: string) => Object.values(writer.db.prepare(`PRAGMA ${name}`).get() ?? {})[0];
   assert.equal(pragma("journal_mode"), "wal");
   assert.equal(pragma("synchronous"), 2, "2 is FULL: WAL mode with NORMAL does not sync commits");
+});
+
+test("the log shrinks once a long reader has gone", (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const file = join(directory, "orders.db");
+  const { db, close } = openWriter({ file, workflow: "orders", fifo: false });
+  t.after(close);
+  const logBytes = () => statSync(`${file}-wal`).size;
+  db.exec("CREATE TABLE filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob(16000000))");
+  const rewrite = () => db.exec("UPDATE filler SET bytes = randomblob(16000000)");
+  const reader = new DatabaseSync(file, { readOnly: true });
+  reader.exec("BEGIN");
+  reader.prepare("SELECT count(*) FROM filler").get();
+  for (let n = 0; n < 8; n++) rewrite();
+  assert.ok(logBytes() > 100_000_000, "the reader keeps the log from beginning again");
+  reader.close();
+  for (let n = 0; n < 2; n++) rewrite();
+  assert.ok(logBytes() <= 67_108_864, String(logBytes()));
 });
 
 test("no statement of the writer reads every order, whatever is stored", (t) => {
@@ -198,6 +220,35 @@ test("a key that is not later than every key before is refused: lists and cursor
   assert.equal(count(), 3);
 });
 
+test("an order that is leased for a receive that has ended waits, and counts among the oldest", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const backend = await openSqlite(directory, { clock: fakeClock() });
+  t.after(() => backend.close());
+  await placeOne(backend);
+  await backend.receive(receiveAll);
+  const reader = openReader(join(directory, "orders.db"));
+  t.after(() => reader.close());
+  const [depth] = reader.depths(() => [{ order: { updatedAt: 7 } }]);
+  assert.deepEqual([depth?.waiting, depth?.inFlight, depth?.oldestWaitingAt], [1, 0, 7]);
+});
+
+test("a store that is opened without a delivery keeps its own, and one that names the other says what it queued again", async (t) => {
+  const { directory, remove } = temporaryDirectory();
+  t.after(remove);
+  const open = async (delivery?: DeliveryMode, groups: readonly (string | null)[] = []) => {
+    const opened = await sqlite({ directory })({ workflow: "orders", clock: fakeClock(), delivery });
+    for (const group of groups) await placeOne(opened, { group });
+    await opened.close();
+    return [opened.delivery, opened.requeued];
+  };
+  assert.deepEqual(await open(undefined, ["a", "a", "b", null]), ["standard", null]);
+  assert.deepEqual(await open("fifo"), ["fifo", 3]);
+  assert.deepEqual(await open(), ["fifo", null]);
+  assert.deepEqual(await open("standard"), ["standard", 3]);
+  assert.deepEqual(await open(), ["standard", null]);
+});
+
 test("queued orders survive a change of the delivery, in both directions", async (t) => {
   const { directory, remove } = temporaryDirectory();
   t.after(remove);
@@ -221,7 +272,7 @@ test("queued orders survive a change of the delivery, in both directions", async
       inFlight: 3,
       delayed: 0,
       failed: 0,
-      oldestWaitingAt: null,
+      oldestWaitingAt: newOrder.createdAt,
       paused: false,
       atLeast: false,
     },

@@ -1,6 +1,7 @@
-import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { DeliveryMode, LocatedBackend, NewOrder } from "../../../src/backend/port.ts";
 import { sqlite } from "../../../src/backend/sqlite/index.ts";
 import type { Clock } from "../../../src/core/clock.ts";
@@ -9,6 +10,14 @@ import type { OpenedBackend } from "../../../src/testing/backendContract.ts";
 export function temporaryDirectory(): { directory: string; remove(): void } {
   const directory = mkdtempSync(join(tmpdir(), "cauce-"));
   return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
+}
+
+/** Installs this checkout and zod in a directory, as links. */
+export function linkPackages(directory: string): void {
+  const root = fileURLToPath(new URL("../../../", import.meta.url));
+  mkdirSync(join(directory, "node_modules"));
+  symlinkSync(root, join(directory, "node_modules", "cauce"));
+  symlinkSync(join(root, "node_modules", "zod"), join(directory, "node_modules", "zod"));
 }
 
 export async function openSqlite(

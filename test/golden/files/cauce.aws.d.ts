@@ -36,7 +36,7 @@ export interface ResourceNames {
 
 export function aws(options?: AwsOptions): (factory: BackendFactoryOptions) => Promise<AwsBackend>;
 
-export function resourceNames(workflow: string, stage: string, mode: DeliveryMode): ResourceNames;
+export function resourceNames(workflow: string, stage: string, mode?: DeliveryMode): ResourceNames;
 
 // What these are made of:
 
@@ -72,7 +72,7 @@ interface Backend {
 
 interface BackendFactoryOptions {
     readonly workflow: string;
-    readonly delivery: DeliveryMode;
+    readonly delivery?: DeliveryMode | undefined;
     readonly clock: Clock;
     readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;
     readonly onOpening?: ((step: string, seconds: number) => void) | undefined;
@@ -174,6 +174,8 @@ interface ListQuery extends Omit<Filter, "ids"> {
 }
 
 interface LocatedBackend extends Backend {
+    readonly delivery: DeliveryMode;
+    readonly requeued?: number | null | undefined;
     where(id: string): Whereabouts;
 }
 

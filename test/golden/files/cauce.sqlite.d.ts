@@ -44,7 +44,7 @@ interface Backend {
 
 interface BackendFactoryOptions {
     readonly workflow: string;
-    readonly delivery: DeliveryMode;
+    readonly delivery?: DeliveryMode | undefined;
     readonly clock: Clock;
     readonly onBatch?: ((operations: number, milliseconds: number) => void) | undefined;
     readonly onOpening?: ((step: string, seconds: number) => void) | undefined;
@@ -146,6 +146,8 @@ interface ListQuery extends Omit<Filter, "ids"> {
 }
 
 interface LocatedBackend extends Backend {
+    readonly delivery: DeliveryMode;
+    readonly requeued?: number | null | undefined;
     where(id: string): Whereabouts;
 }
 

@@ -391,6 +391,8 @@ interface ListQuery extends Omit<Filter, "ids"> {
 }
 
 interface LocatedBackend extends Backend {
+    readonly delivery: DeliveryMode;
+    readonly requeued?: number | null | undefined;
     where(id: string): Whereabouts;
 }
 
@@ -701,6 +703,7 @@ const errorCodes: {
     readonly store_corrupt: "The database file is damaged or is no database.";
     readonly store_too_new: "The database was written by a newer version of Cauce.";
     readonly store_mismatch: "The database belongs to another workflow.";
+    readonly store_log_foreign: "A log beside the database belongs to another file; the message names the fix.";
     readonly store_denied: "The store's service does not allow it: credentials or permissions are missing.";
     readonly store_missing: "A table, topic or queue of the store is not there.";
     readonly data_in_use: "Another process owns the data directory.";
@@ -708,6 +711,7 @@ const errorCodes: {
     readonly closed: "Cauce is closing and takes nothing more.";
     readonly waits_for_itself: "The call would wait for the code of the app that made it: a handler, `resources` or `release`.";
     readonly resources_failed: "The app's `resources` threw; the message names the workflow and says why.";
+    readonly writer_missing: "The module of the store's writing thread is missing, as in a bundle.";
     readonly node_too_old: "The Node.js that runs is older than Cauce needs.";
     readonly app_not_loadable: "The module of the app cannot be loaded or exports no app.";
     readonly setting_invalid: "A flag or variable is unknown, or lacks a value that it takes.";

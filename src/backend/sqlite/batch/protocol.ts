@@ -102,7 +102,8 @@ export interface StoreFault {
 export interface WriterData {
   readonly file: string;
   readonly workflow: string;
-  readonly fifo: boolean;
+  /** Undefined: the delivery that the store has. */
+  readonly fifo: boolean | undefined;
   /** Batches come in here, and results go out. */
   readonly port: MessagePort;
   /** One number: how many batches have been answered. The front may wait for it. */
@@ -117,4 +118,7 @@ export interface StoreState {
   /** The last key that was given to an order, which may have been removed since. */
   readonly lastSeq: number;
   readonly nextDelayed: number | null;
+  readonly fifo: boolean;
+  /** How many orders were queued again for the other delivery; null where the store kept its own. */
+  readonly requeued: number | null;
 }

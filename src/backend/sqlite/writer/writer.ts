@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import { CauceError } from "../../../core/errors.ts";
 import { createDecoder, type Decoder } from "../batch/codec.ts";
 import {
   type Batch,
@@ -10,6 +11,7 @@ import {
   type Unsuccessful,
   type WriterData,
 } from "../batch/protocol.ts";
+import { refuseForeignLog } from "../restored.ts";
 import { migrate, switchDelivery } from "../schema.ts";
 import { storeFault } from "../storeFiles.ts";
 import { commit, commitStatements } from "./commit.ts";
@@ -36,6 +38,9 @@ import { markUnreadable, unreadableStatements } from "./unreadable.ts";
 const checkpointPages = 8_192;
 // All writing is at the ends of tables and indexes, so a few pages serve.
 const cacheKibibytes = 8_192;
+// While a reader stays, the log cannot begin again and grows. Once the reader has gone, the log shrinks to this: twice
+// what lies between two checkpoints, so that the log of a busy store keeps its length.
+const logBytesMax = 67_108_864;
 
 interface OpenWriterOptions extends Pick<WriterData, "file" | "workflow" | "fifo"> {
   readonly limits?: BatchLimits;
@@ -44,18 +49,21 @@ interface OpenWriterOptions extends Pick<WriterData, "file" | "workflow" | "fifo
 }
 
 /** Opens the store for writing: durable on return of every commit, migrated, and with nothing leased. */
-export function openWriter({ file, workflow, fifo, limits = batchLimits, onStep = () => {} }: OpenWriterOptions) {
+export function openWriter({ file, workflow, fifo: wish, limits = batchLimits, onStep = () => {} }: OpenWriterOptions) {
+  refuseForeignLog(file);
   const db = new DatabaseSync(file, { timeout: 5_000 });
   try {
-    db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
-      PRAGMA cache_size = -${cacheKibibytes}; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
+    writeToLog(db, file);
+    db.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
+      PRAGMA journal_size_limit = ${logBytesMax}; PRAGMA cache_size = -${cacheKibibytes};
+      PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
     migrate(db, file, workflow, onStep);
     queueCrashSuspects(db);
-    switchDelivery(db, fifo, onStep);
+    const { fifo, requeued } = switchDelivery(db, wish, onStep);
     const statements = prepareStatements(db);
     const writer = { ...createState(fifo, limits), statements };
     load(writer);
-    const state: StoreState = { lastSeq: writer.lastSeq, nextDelayed: nextDelayed(writer) };
+    const state: StoreState = { lastSeq: writer.lastSeq, nextDelayed: nextDelayed(writer), fifo, requeued };
     // The connection and its statements are for tests.
     const apply = (batch: Batch) => applyBatch(writer, batch, db, file);
     return { db, statements, state, apply, close: () => db.close() };
@@ -63,6 +71,21 @@ export function openWriter({ file, workflow, fifo, limits = batchLimits, onStep 
     db.close();
     throw error;
   }
+}
+
+/**
+ * Switches the store to a write-ahead log. SQLite writes that into the header of a new store and of a backup that was put
+ * back, with a rollback journal. Throws `store_unreadable` where the file system cannot have such a log.
+ */
+function writeToLog(db: DatabaseSync, file: string): void {
+  // EXTRA syncs the directory, too, before the switch ends. Were the journal there again after a power failure, it would
+  // undo the header while commits stand in the log.
+  db.exec("PRAGMA synchronous = EXTRA");
+  if (db.prepare("PRAGMA journal_mode = WAL").get()?.journal_mode === "wal") return;
+  throw new CauceError(
+    "store_unreadable",
+    `${file} cannot have a write-ahead log, since its file system gives processes no shared memory; give a directory on a local disk`,
+  );
 }
 
 type Statements = ReturnType<typeof prepareStatements>;
