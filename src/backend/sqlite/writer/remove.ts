@@ -3,10 +3,12 @@ import type { DatabaseSync } from "node:sqlite";
 import type { Decoder } from "../batch/codec.ts";
 import type { Unsuccessful } from "../batch/protocol.ts";
 import { kindNumber, query } from "../schema.ts";
+import { type keyStatements, removeKey } from "./keys.ts";
 import type { QueueStatements } from "./queue.ts";
 import { current, type Writer } from "./state.ts";
 
-type RemoveWriter = Writer<QueueStatements & ReturnType<typeof removeStatements>>;
+type RemoveStatements = QueueStatements & ReturnType<typeof keyStatements> & ReturnType<typeof removeStatements>;
+type RemoveWriter = Writer<RemoveStatements>;
 export const removeStatements = (db: DatabaseSync) => ({
   selectPage: query<[seq: number, kind: number, updatedAt: number]>(
     db,
@@ -15,16 +17,16 @@ export const removeStatements = (db: DatabaseSync) => ({
   setLastRemoved: db.prepare(
     "INSERT INTO meta VALUES ('last_removed', CAST(? AS INTEGER)) ON CONFLICT DO UPDATE SET value = excluded.value",
   ),
-  removeKey: db.prepare("DELETE FROM keys WHERE key_hash = (SELECT key_hash FROM order_data WHERE seq = ?)"),
   removeData: db.prepare("DELETE FROM order_data WHERE seq = ?"),
   removeOrder: db.prepare("DELETE FROM orders WHERE seq = ?"),
 });
 
-function erase({ statements, lastSeq }: RemoveWriter, seq: number): void {
+function erase(writer: RemoveWriter, seq: number): void {
+  const { statements, lastSeq } = writer;
   // A start reads the last key from the rows. Without this note, an order that is placed after the start could get the
   // key of an order that is gone.
   if (seq === lastSeq) statements.setLastRemoved.run(seq);
-  statements.removeKey.run(seq);
+  removeKey(writer, seq);
   statements.removeData.run(seq);
   statements.removeOrder.run(seq);
 }

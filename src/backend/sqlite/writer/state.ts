@@ -2,9 +2,10 @@
 import type { DatabaseSync } from "node:sqlite";
 import { createEncoder } from "../batch/codec.ts";
 import type { BatchResult } from "../batch/protocol.ts";
-import { columnSet, encodeStored, type QueuedRow, type RowOf, type StoredRow } from "../batch/row.ts";
+import { columnSet, encodeStored, type placed, type QueuedRow, type RowOf, type StoredRow } from "../batch/row.ts";
 import { blockSize, query, queueState } from "../schema.ts";
 import { createSlotMap } from "../slotMap.ts";
+import { createRecentKeys, type RecentKeys } from "./recentKeys.ts";
 
 /** The writer, with the statements that a function needs of it. */
 export interface Writer<Statements> extends State {
@@ -43,6 +44,18 @@ export interface LeasedRow extends Queued {
   source: number | StoredRow | QueuedRow | undefined;
 }
 
+/** A placing that is read from the batch and not stored yet. */
+export interface Placing {
+  /** The index of its operation in the batch. */
+  readonly index: number;
+  readonly seq: number;
+  readonly values: RowOf<typeof placed>;
+  readonly dataJson: string;
+  readonly keyHash: string | null;
+  readonly contentHash: string;
+  readonly extrasJson: string | null;
+}
+
 /** What the writer reads of an order whose lease it does not know. */
 export const current = columnSet([
   ["seq", "number"],
@@ -68,6 +81,8 @@ export function queuedOf(writer: State, row: CurrentRow): Queued {
 
 const { at } = current;
 const buckets = 8;
+/** Enough that a page of the index takes many keys at once, few enough to read at a start: a tenth of a second. */
+export const recentKeysMax = 65_536;
 /** Most handlers that end their process do so at once. A suspect that lasts longer no longer blocks the others. */
 export const trialMilliseconds = 250;
 
@@ -115,6 +130,20 @@ export function createState(fifo: boolean) {
     /** The block of the last order with a group, and how many orders are in the block. */
     block: 1,
     blockOrders: 0,
+    /** The placings that came one after another, up to the operation that is read. They are stored together. */
+    placings: [] as Placing[],
+    keys: {
+      /** The keys that came last. */
+      recent: createRecentKeys(recentKeysMax),
+      /** The recent keys of before, on their way into `key_index`. */
+      merging: undefined as RecentKeys | undefined,
+      /** How many slots of `merging` are in the index. */
+      mergedSlots: 0,
+      /** How many keys were placed since the last move into the index. */
+      placed: 0,
+      /** This batch changed these tables or the index. */
+      changed: false,
+    },
     /** Whether the time of the next wake-up may have changed in this batch. */
     wakeChanged: false,
     /**
@@ -213,6 +242,8 @@ export function endBatch(writer: State): void {
   for (const lease of writer.begun) lease.source = undefined;
   writer.changed = [];
   writer.begun = [];
+  writer.placings = [];
+  writer.keys.changed = false;
   writer.wakeChanged = false;
 }
 

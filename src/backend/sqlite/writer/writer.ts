@@ -4,7 +4,8 @@ import { type Batch, type BatchResult, op, type StoreState, type Unsuccessful } 
 import { migrate, queueState, redelivery, switchDelivery } from "../schema.ts";
 import { storeFault } from "../storeFiles.ts";
 import { commit, commitStatements } from "./commit.ts";
-import { place, placeStatements } from "./place.ts";
+import { keyStatements, loadKeys, mergeKeys } from "./keys.ts";
+import { place, placeStatements, storePlacings } from "./place.ts";
 import { hasLeasable, leaseReady, promote, queueStatements, setPaused } from "./queue.ts";
 import { remove, removeOld, removeStatements } from "./remove.ts";
 import { giveBack, leaseEnded, redeliver, settleAgain, settleDone } from "./settle.ts";
@@ -44,6 +45,7 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
     const statements = prepareStatements(db);
     const writer = { ...createState(fifo), statements };
     load(writer);
+    loadKeys(writer);
     const state: StoreState = { lastSeq: writer.lastSeq, nextDelayed: nextDelayed(writer) };
     // The connection and its statements are for tests.
     const apply = (batch: Batch) => applyBatch(writer, batch, db, file);
@@ -62,6 +64,7 @@ const prepareStatements = (db: DatabaseSync) => ({
   probe: db.prepare("INSERT INTO meta VALUES ('probed', ?) ON CONFLICT DO UPDATE SET value = excluded.value"),
   ...stateStatements(db),
   ...queueStatements(db),
+  ...keyStatements(db),
   ...placeStatements(db),
   ...commitStatements(db),
   ...removeStatements(db),
@@ -87,9 +90,12 @@ function applyBatch(
     const unsuccessful: (Unsuccessful & { readonly index: number })[] = [];
     for (let index = 0; !from.done(); index++) {
       const code = from.number() as OperationCode;
+      if (code !== op.place && code !== op.placeWithExtras) storePlacings(writer, unsuccessful);
       const each = verbs[code](writer, from, index, code);
       if (each !== undefined) unsuccessful.push({ ...each, index });
     }
+    storePlacings(writer, unsuccessful);
+    mergeKeys(writer);
     leaseReady(writer);
     const out = flush(writer);
     statements.commit.run();
@@ -98,7 +104,9 @@ function applyBatch(
   } catch (error) {
     const { code, message } = storeFault(error, file);
     if (db.isTransaction) db.exec("ROLLBACK");
+    const { changed } = writer.keys;
     rollBack(writer);
+    if (changed) loadKeys(writer);
     return { ...nothing, fault: { code, message } };
   }
 }
