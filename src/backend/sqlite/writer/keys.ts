@@ -45,8 +45,8 @@ export function loadKeys({ statements, keys }: KeyWriter): void {
 /** Gives the orders whose keys begin like this key. For nearly every new key there is none. */
 export function seqsOfKey({ statements, keys }: KeyWriter, keyHash: string): number[] {
   const prefix = prefixOf(keyHash);
-  const seqs = statements.indexedSeqs.all(prefix).map(([seq]) => seq);
-  seqs.push(...keys.recent.find(prefix), ...(keys.merging?.find(prefix) ?? []));
+  const seqs = keys.recent.find(prefix).concat(keys.merging?.find(prefix) ?? []);
+  for (const [seq] of statements.indexedSeqs.all(prefix)) seqs.push(seq);
   return seqs;
 }
 

@@ -1,4 +1,4 @@
-import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../../core/errors.ts";
 import type { Decoder } from "../batch/codec.ts";
 import { op, type Unsuccessful } from "../batch/protocol.ts";
@@ -38,14 +38,12 @@ export function place(writer: PlaceWriter, from: Decoder, index: number, code: n
 
 /** Stores the orders that were read, each with its first delivery, but none whose idempotency key is known. */
 export function storePlacings(writer: PlaceWriter, unsuccessful: (Unsuccessful & { readonly index: number })[]): void {
-  const { placings, statements, fifo } = writer;
+  const { placings, rows, statements, fifo } = writer;
   if (placings.length === 0) return;
-  writer.placings = [];
-  const rows = createRows(statements);
   for (const { index, seq, values, dataJson, keyHash, contentHash, extrasJson } of placings) {
     if (keyHash !== null) {
       const seqs = seqsOfKey(writer, keyHash);
-      if (seqs.length > 0) rows.write();
+      if (seqs.length > 0) writeRows(writer);
       const [orderId, knownHash] = findKey(writer, keyHash, seqs) ?? [];
       if (orderId !== undefined) {
         unsuccessful.push({ is: knownHash === contentHash ? "repeated" : "conflict", orderId, index });
@@ -59,7 +57,10 @@ export function storePlacings(writer: PlaceWriter, unsuccessful: (Unsuccessful &
     let slot = unqueued;
     if (kind === kindNumber.handled) {
       const order = { seq, status, group: fifo ? group : null, visit: 0, version: 1, plain: true };
-      if (order.group !== null) rows.beforeGroup(order.group);
+      if (order.group !== null) {
+        if (rows.groups.has(order.group)) writeRows(writer);
+        rows.groups.add(order.group);
+      }
       slot = join(writer, order, index);
     } else count(writer, queueOf(writer, status), bucketOf(kind, false), 1);
     const block = group === null ? null : nextBlock(writer);
@@ -72,37 +73,21 @@ export function storePlacings(writer: PlaceWriter, unsuccessful: (Unsuccessful &
     }
     if (extrasJson !== null) rows.extras.push([extrasJson, seq]);
   }
-  rows.write();
+  writeRows(writer);
+  placings.length = 0;
 }
 
-/** Collects rows, to insert many at a time. They must be written before anything looks for them. */
-function createRows(statements: PlaceStatements) {
-  const orders: SQLInputValue[] = [];
-  const data: SQLInputValue[] = [];
-  const keys: SQLInputValue[] = [];
-  const extras: [extrasJson: string, seq: number][] = [];
-  /** The groups of the orders, where they must queue behind each other. */
-  let groups: Set<string> | undefined;
-
-  const write = (): void => {
-    if (orders.length === 0) return;
-    statements.insertOrders.run(orders.splice(0));
-    if (data.length > 0) statements.insertData.run(data.splice(0));
-    if (keys.length > 0) statements.insertKeys.run(keys.splice(0));
-    for (const [extrasJson, seq] of extras.splice(0)) statements.setExtras.run(extrasJson, seq);
-    groups = undefined;
-  };
-  return {
-    orders,
-    data,
-    keys,
-    extras,
-    write,
-    /** Called before an order joins its group, which looks for the orders before it. */
-    beforeGroup(group: string): void {
-      if (groups?.has(group)) write();
-      groups ??= new Set();
-      groups.add(group);
-    },
-  };
+/**
+ * Inserts the rows that were collected, many at a time. Before anything looks for an order of this batch in its tables,
+ * the rows must be written.
+ */
+function writeRows({ statements, rows }: PlaceWriter): void {
+  const { orders, data, keys, extras, groups } = rows;
+  if (orders.length === 0) return;
+  statements.insertOrders.run(orders);
+  if (data.length > 0) statements.insertData.run(data);
+  if (keys.length > 0) statements.insertKeys.run(keys);
+  for (const [extrasJson, seq] of extras) statements.setExtras.run(extrasJson, seq);
+  for (const list of [orders, data, keys, extras]) list.length = 0;
+  groups.clear();
 }

@@ -1,5 +1,5 @@
 /** What the writer knows between batches, so that it reads no row again: how it is read at the start, and written. */
-import type { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue } from "node:sqlite";
 import { createEncoder } from "../batch/codec.ts";
 import type { BatchResult } from "../batch/protocol.ts";
 import { columnSet, encodeStored, type placed, type QueuedRow, type RowOf, type StoredRow } from "../batch/row.ts";
@@ -112,6 +112,16 @@ export const stateStatements = (db: DatabaseSync) => ({
   lastRemoved: query<[seq: number]>(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_removed'"),
 });
 
+/** The rows of placings that are not written yet, each list with the values of its rows one after another. */
+const createRows = () => ({
+  orders: [] as SQLInputValue[],
+  data: [] as SQLInputValue[],
+  keys: [] as SQLInputValue[],
+  extras: [] as [extrasJson: string, seq: number][],
+  /** The groups of the orders, where they must queue behind each other. */
+  groups: new Set<string>(),
+});
+
 export function createState(fifo: boolean) {
   return {
     fifo,
@@ -132,6 +142,7 @@ export function createState(fifo: boolean) {
     blockOrders: 0,
     /** The placings that came one after another, up to the operation that is read. They are stored together. */
     placings: [] as Placing[],
+    rows: createRows(),
     keys: {
       /** The keys that came last. */
       recent: createRecentKeys(recentKeysMax),
@@ -242,13 +253,14 @@ export function endBatch(writer: State): void {
   for (const lease of writer.begun) lease.source = undefined;
   writer.changed = [];
   writer.begun = [];
-  writer.placings = [];
   writer.keys.changed = false;
   writer.wakeChanged = false;
 }
 
 /** Forgets what was rolled back. What was leased is asked for again. */
 export function rollBack(writer: Writer<StateStatements>): void {
+  writer.placings = [];
+  writer.rows = createRows();
   for (const { queue, source } of writer.begun) if (source !== undefined) queue.demand++;
   writer.deliveries.take();
   endBatch(writer);
