@@ -70,6 +70,7 @@ export function addKey(writer: KeyWriter, keyHash: string, seq: number): void {
     if (keys.merging !== undefined) merge(writer, keys.merging.slots);
     keys.merging = keys.recent;
     keys.mergedSlots = 0;
+    keys.placed = 0;
     keys.recent = createRecentKeys(recentKeysMax);
   }
   keys.recent.add(prefixOf(keyHash), seq);

@@ -150,7 +150,7 @@ export function createState(fifo: boolean) {
       merging: undefined as RecentKeys | undefined,
       /** How many slots of `merging` are in the index. */
       mergedSlots: 0,
-      /** How many keys were placed since the last move into the index. */
+      /** How many keys were placed since keys were last moved into the index. */
       placed: 0,
       /** This batch changed these tables or the index. */
       changed: false,

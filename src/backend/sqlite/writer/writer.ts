@@ -31,8 +31,10 @@ export function openWriter({ file, workflow, fifo }: { file: string; workflow: s
   const db = new DatabaseSync(file, { timeout: 5_000 });
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
-      PRAGMA cache_size = -${cacheKibibytes}; PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
+      PRAGMA cache_size = -${cacheKibibytes}; PRAGMA secure_delete = ON;`);
+    // Before `temp_store`: a migration may sort more than memory holds.
     migrate(db, file, workflow);
+    db.exec("PRAGMA temp_store = MEMORY");
     // This process owns the store, so the process that had leased these orders has ended. They are delivered again at
     // once, and their attempt counts.
     db.exec(`BEGIN IMMEDIATE;
