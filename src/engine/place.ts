@@ -1,5 +1,4 @@
 import { hash } from "node:crypto";
-import canonicalize from "canonicalize";
 import { refuseContent } from "../backend/newOrder.ts";
 import type { Backend, NewOrder } from "../backend/port.ts";
 import { expiryOf } from "../core/change.ts";
@@ -8,6 +7,7 @@ import { CauceError, type Fault } from "../core/errors.ts";
 import { describeJsonFault, jsonFault } from "../core/json.ts";
 import { isError, messageOf } from "../core/reasons.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
+import { canonicalJson } from "./canonicalJson.ts";
 import type { EngineContext } from "./context.ts";
 import type { Call, Engine, Refusal } from "./engine.ts";
 import { waitSecondsMax } from "./intake.ts";
@@ -166,5 +166,5 @@ export type RequestKey = NonNullable<NewOrder["key"]>;
 
 /** Hashes an idempotency key, and the canonical JSON (RFC 8785) of the content that came with it. */
 export function keyOf(idempotencyKey: string, content: unknown): RequestKey {
-  return { keyHash: hash("sha256", idempotencyKey), contentHash: hash("sha256", canonicalize(content) ?? "") };
+  return { keyHash: hash("sha256", idempotencyKey), contentHash: hash("sha256", canonicalJson(content)) };
 }

@@ -78,6 +78,45 @@ function numberOrBigint(value: SQLOutputValue): SQLOutputValue {
   return typeof value === "bigint" && Number.isSafeInteger(Number(value)) ? Number(value) : value;
 }
 
+/** Inserts rows, whose values stand one after another. */
+export interface Insert {
+  readonly sourceSQL: string;
+  run(values: readonly SQLInputValue[]): void;
+}
+
+const rowsAtOnce = [32, 8, 1];
+
+/** Prepares an insert of any number of rows by few statements: one row at a time takes twice as long. */
+export function insert(db: DatabaseSync, into: string, row: string): Insert {
+  const width = row.split("?").length - 1;
+  const sourceSQL = `INSERT ${into} VALUES ${row}`;
+  const sizes = rowsAtOnce.map((rows) => ({
+    count: rows * width,
+    statement: db.prepare(`INSERT ${into} VALUES ${new Array(rows).fill(row).join(", ")}`),
+  }));
+  return {
+    sourceSQL,
+    run(values) {
+      let at = 0;
+      for (const { count, statement } of sizes) {
+        if (count === values.length) return void statement.run(...values);
+        for (; at + count <= values.length; at += count) statement.run(...values.slice(at, at + count));
+      }
+    },
+  };
+}
+
+const prefixDigits = 13;
+export const prefixBits = prefixDigits * 4;
+
+/**
+ * Gives the first 52 bits of a hash in hex, by which `key_index` finds a key. A number of JavaScript holds them exactly.
+ * Stores hold prefixes, so this never changes.
+ */
+export function prefixOf(keyHash: string): number {
+  return Number.parseInt(keyHash.slice(0, prefixDigits), 16);
+}
+
 /**
  * The schema, as migrations: each has the number of its place in the list, and is applied forward only, in one
  * transaction with its number. A migration that has been released is never edited, its comments included.
@@ -152,6 +191,19 @@ const migrations: readonly string[] = [
   -- that exist as they are.
   ALTER TABLE orders ADD COLUMN extras TEXT;
   `,
+  `
+  -- A key is random, so an index of whole keys was written all over by every placing. Now \`keys\` grows at its end like
+  -- \`order_data\`, and \`key_index\` leads from the first 52 bits of a key to its orders: more than one where keys begin
+  -- alike. Keys reach the index many at a time, in its order; \`keys_indexed\` in \`meta\` is the last order up to which the
+  -- index has every key. \`key_hash\` in \`order_data\` is not read any more.
+  ALTER TABLE keys RENAME TO keys_before;
+  CREATE TABLE keys (seq INTEGER PRIMARY KEY, key_hash BLOB NOT NULL, content_hash BLOB NOT NULL);
+  CREATE TABLE key_index (prefix INTEGER, seq INTEGER, PRIMARY KEY (prefix, seq)) WITHOUT ROWID;
+  INSERT INTO key_index SELECT key_prefix(hex(key_hash)), seq FROM keys_before ORDER BY key_hash;
+  INSERT INTO keys SELECT seq, key_hash, content_hash FROM keys_before ORDER BY seq;
+  DROP TABLE keys_before;
+  INSERT INTO meta SELECT 'keys_indexed', coalesce(max(seq), 0) FROM keys;
+  `,
 ];
 
 export const schemaVersion = migrations.length;
@@ -173,6 +225,7 @@ export function migrate(
       `${file} has schema ${version} and this Cauce knows up to ${schemaVersion}; run the newer Cauce that wrote it`,
     );
   }
+  db.function("key_prefix", { deterministic: true }, (keyHash) => prefixOf(String(keyHash)));
   for (const [index, sql] of migrations.entries()) {
     if (index < version) continue;
     if (version > 0) onStep(`migrates to schema ${index + 1}`);

@@ -72,7 +72,7 @@ describe("a store with the schema from before extras", () => {
     await backend.close();
     const migrated = new DatabaseSync(file, { readOnly: true });
     t.after(() => migrated.close());
-    assert.equal(migrated.prepare("PRAGMA user_version").get()?.user_version, 2);
+    assert.equal(migrated.prepare("PRAGMA user_version").get()?.user_version, 3);
     assert.equal(migrated.prepare("PRAGMA integrity_check").get()?.integrity_check, "ok");
   });
 });
@@ -165,7 +165,7 @@ test("a commit that leaves an order's extras unchanged runs no statement for the
     const asked = ["received", 1, "priced", 1];
     assert.deepEqual(
       apply((to) => encodePlace(to, json, seq, order, null), asked),
-      ["insertOrder", "insertData", ...(extras === null ? [] : ["setExtras"])],
+      ["insertOrders", "insertData", ...(extras === null ? [] : ["setExtras"])],
     );
     const afterTransition = apply((to) => encodeCommit(to, json, seq, null, transition(order, changed)));
     assert.deepEqual(afterTransition, [...more, "transitionLeased"]);

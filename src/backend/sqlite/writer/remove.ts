@@ -7,11 +7,12 @@ import type { Decoder } from "../batch/codec.ts";
 import type { Unsuccessful } from "../batch/protocol.ts";
 import { isRowOf } from "../batch/readRow.ts";
 import { kindNumber, query } from "../schema.ts";
+import { type keyStatements, removeKey } from "./keys.ts";
 import { surfaceNext } from "./queue.ts";
 import { current, type Writer } from "./state.ts";
 import { isUnreadable, leaveQueue, type UnreadableWriter } from "./unreadable.ts";
 
-type RemoveWriter = UnreadableWriter & Writer<ReturnType<typeof removeStatements>>;
+type RemoveWriter = UnreadableWriter & Writer<ReturnType<typeof keyStatements> & ReturnType<typeof removeStatements>>;
 export const removeStatements = (db: DatabaseSync) => ({
   selectPage: query<[seq: number, kind: number, updatedAt: number]>(
     db,
@@ -20,16 +21,16 @@ export const removeStatements = (db: DatabaseSync) => ({
   setLastRemoved: db.prepare(
     "INSERT INTO meta VALUES ('last_removed', CAST(? AS INTEGER)) ON CONFLICT DO UPDATE SET value = excluded.value",
   ),
-  removeKey: db.prepare("DELETE FROM keys WHERE key_hash = (SELECT key_hash FROM order_data WHERE seq = ?)"),
   removeData: db.prepare("DELETE FROM order_data WHERE seq = ?"),
   removeOrder: db.prepare("DELETE FROM orders WHERE seq = ?"),
 });
 
-function erase({ statements, lastSeq }: RemoveWriter, seq: number): void {
+function erase(writer: RemoveWriter, seq: number): void {
+  const { statements, lastSeq } = writer;
   // A start reads the last key from the rows. Without this note, an order that is placed after the start could get the
   // key of an order that is gone.
   if (seq === lastSeq) statements.setLastRemoved.run(seq);
-  statements.removeKey.run(seq);
+  removeKey(writer, seq);
   statements.removeData.run(seq);
   statements.removeOrder.run(seq);
 }

@@ -1,11 +1,21 @@
 /** What the writer knows between batches, so that it reads no row again: how it is read at the start, and written. */
-import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite";
 import { createEncoder } from "../batch/codec.ts";
 import { type BatchLimits, type BatchResult, unreadable } from "../batch/protocol.ts";
 import { numberIn, statusIn, unsoundOrder } from "../batch/readRow.ts";
-import { bytesBySeq, columnSet, encodeStored, type QueuedRow, type ReadRow, type RowOf, read } from "../batch/row.ts";
+import {
+  bytesBySeq,
+  columnSet,
+  encodeStored,
+  type placed,
+  type QueuedRow,
+  type ReadRow,
+  type RowOf,
+  read,
+} from "../batch/row.ts";
 import { attempting, blockSize, query, queueState, redelivery } from "../schema.ts";
 import { createSlotMap } from "../slotMap.ts";
+import { createRecentKeys, type RecentKeys } from "./recentKeys.ts";
 import { createCrashSuspects, loadCrashSuspects } from "./suspects.ts";
 
 /** The writer, with the statements that a function needs of it. */
@@ -45,6 +55,18 @@ export interface LeasedRow extends Queued {
   source: number | ReadRow | QueuedRow | undefined;
 }
 
+/** A placing that is read from the batch and not stored yet. */
+export interface Placing {
+  /** The index of its operation in the batch. */
+  readonly index: number;
+  readonly seq: number;
+  readonly values: RowOf<typeof placed>;
+  readonly dataJson: string;
+  readonly keyHash: string | null;
+  readonly contentHash: string;
+  readonly extrasJson: string | null;
+}
+
 /** What the writer reads of an order whose lease it does not know. */
 export const current = columnSet([
   ["seq", "number"],
@@ -75,6 +97,8 @@ const { at } = current;
 const buckets = 8;
 /** SQLite sorts text and blobs behind every number, so that a damaged column would be the last. */
 const largest = Number.MAX_SAFE_INTEGER;
+/** Enough that a page of the index takes many keys at once, few enough to read at a start: a tenth of a second. */
+export const recentKeysMax = 65_536;
 
 export type StateStatements = ReturnType<typeof stateStatements>;
 export const stateStatements = (db: DatabaseSync) => ({
@@ -107,6 +131,16 @@ export const stateStatements = (db: DatabaseSync) => ({
   lastRemoved: query<[seq: number]>(db, "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_removed'"),
 });
 
+/** The rows of placings that are not written yet, each list with the values of its rows one after another. */
+const createRows = () => ({
+  orders: [] as SQLInputValue[],
+  data: [] as SQLInputValue[],
+  keys: [] as SQLInputValue[],
+  extras: [] as [extrasJson: string, seq: number][],
+  /** The groups of the orders, where they must queue behind each other. */
+  groups: new Set<string>(),
+});
+
 export function createState(fifo: boolean, limits: BatchLimits) {
   return {
     fifo,
@@ -125,6 +159,21 @@ export function createState(fifo: boolean, limits: BatchLimits) {
     /** The block of the last order with a group, and how many orders are in the block. */
     block: 1,
     blockOrders: 0,
+    /** The placings that came one after another, up to the operation that is read. They are stored together. */
+    placings: [] as Placing[],
+    rows: createRows(),
+    keys: {
+      /** The keys that came last. */
+      recent: createRecentKeys(recentKeysMax),
+      /** The recent keys of before, on their way into `key_index`. */
+      merging: undefined as RecentKeys | undefined,
+      /** How many slots of `merging` are in the index. */
+      mergedSlots: 0,
+      /** How many keys were placed since keys were last moved into the index. */
+      placed: 0,
+      /** This batch changed these tables or the index. */
+      changed: false,
+    },
     /** Whether the time of the next wake-up may have changed in this batch. */
     wakeChanged: false,
     crashSuspects: createCrashSuspects(),
@@ -237,11 +286,14 @@ export function endBatch(writer: State): void {
   writer.changed = [];
   writer.begun = [];
   writer.textLength = 0;
+  writer.keys.changed = false;
   writer.wakeChanged = false;
 }
 
 /** Forgets what was rolled back. What was leased is asked for again. */
 export function rollBack(writer: Writer<StateStatements>): void {
+  writer.placings = [];
+  writer.rows = createRows();
   for (const { queue, source } of writer.begun) if (source !== undefined) queue.demand++;
   writer.deliveries.take();
   endBatch(writer);

@@ -15,7 +15,8 @@ import { refuseForeignLog } from "../restored.ts";
 import { migrate, switchDelivery } from "../schema.ts";
 import { storeFault } from "../storeFiles.ts";
 import { commit, commitStatements } from "./commit.ts";
-import { place, placeStatements } from "./place.ts";
+import { keyStatements, loadKeys, mergeKeys } from "./keys.ts";
+import { place, placeStatements, storePlacings } from "./place.ts";
 import { hasLeasable, leaseReady, promote, queueStatements, setPaused } from "./queue.ts";
 import { remove, removeOld, removeStatements } from "./remove.ts";
 import { giveBack, leaseEnded, redeliver, settleAgain, settleDone, supersede } from "./settle.ts";
@@ -55,14 +56,16 @@ export function openWriter({ file, workflow, fifo: wish, limits = batchLimits, o
   try {
     writeToLog(db, file);
     db.exec(`PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = ${checkpointPages};
-      PRAGMA journal_size_limit = ${logBytesMax}; PRAGMA cache_size = -${cacheKibibytes};
-      PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;`);
+      PRAGMA journal_size_limit = ${logBytesMax}; PRAGMA cache_size = -${cacheKibibytes}; PRAGMA secure_delete = ON;`);
+    // Before `temp_store`: a migration may sort more than memory holds.
     migrate(db, file, workflow, onStep);
+    db.exec("PRAGMA temp_store = MEMORY");
     queueCrashSuspects(db);
     const { fifo, requeued } = switchDelivery(db, wish, onStep);
     const statements = prepareStatements(db);
     const writer = { ...createState(fifo, limits), statements };
     load(writer);
+    loadKeys(writer);
     const state: StoreState = { lastSeq: writer.lastSeq, nextDelayed: nextDelayed(writer), fifo, requeued };
     // The connection and its statements are for tests.
     const apply = (batch: Batch) => applyBatch(writer, batch, db, file);
@@ -96,6 +99,7 @@ const prepareStatements = (db: DatabaseSync) => ({
   probe: db.prepare("INSERT INTO meta VALUES ('probed', ?) ON CONFLICT DO UPDATE SET value = excluded.value"),
   ...stateStatements(db),
   ...queueStatements(db),
+  ...keyStatements(db),
   ...placeStatements(db),
   ...commitStatements(db),
   ...removeStatements(db),
@@ -125,10 +129,13 @@ function applyBatch(
       const verb = verbs[code as OperationCode] as Verb | undefined;
       // Without a verb the rest cannot be read, which `checkEnd` tells.
       if (verb === undefined) break;
+      if (code !== op.place && code !== op.placeWithExtras) storePlacings(writer, unsuccessful);
       const each = verb(writer, from, index, code);
       if (each !== undefined) unsuccessful.push({ ...each, index });
     }
     from.checkEnd();
+    storePlacings(writer, unsuccessful);
+    mergeKeys(writer);
     leaseReady(writer);
     const more = !hasRoom(writer) && hasLeasable(writer);
     const out = flush(writer);
@@ -138,7 +145,9 @@ function applyBatch(
   } catch (error) {
     const { code, message } = storeFault(error, file);
     if (db.isTransaction) db.exec("ROLLBACK");
+    const { changed } = writer.keys;
     rollBack(writer);
+    if (changed) loadKeys(writer);
     return { ...nothing, fault: { code, message } };
   }
 }
