@@ -575,15 +575,14 @@ describe("a lazy handler", () => {
     const file = join(directory, "received.cjs");
     const mark = 'Object.defineProperty(exports, "__esModule", { value: true });';
     writeFileSync(file, `${mark} exports.default = () => "done";`);
-    const { engine, place, until } = engineOf(
-      t,
-      appOf(
-        one,
-        lazily(() => import(pathToFileURL(file).href)),
-      ),
+    const app = appOf(
+      one,
+      lazily(() => import(pathToFileURL(file).href)),
     );
+    const { engine, place, until } = engineOf(t, app, { random: () => 0 });
     await engine.start();
-    await until((await place()).id, isIn("done"));
+    const order = await until((await place()).id, (each) => isIn("done")(each) || isFailed(each));
+    assert.deepEqual([order.status, order.failure], ["done", null]);
   });
 
   test("fails the attempt where its module does not load, and the next attempt loads the module again", async (t) => {

@@ -32,6 +32,14 @@ export const closing: readonly Fault[] = [
   {
     ...standard,
     law: 11,
+    name: "a group key is kept as UTF-8, whatever it holds",
+    wrap: (right) => ({
+      place: (order) => right.place({ ...order, group: order.group?.toWellFormed() ?? null }),
+    }),
+  },
+  {
+    ...standard,
+    law: 11,
     name: "extras that are too large are cut",
     wrap: (right) => ({
       place: (order) => right.place({ ...order, extrasJson: order.extrasJson?.slice(0, 2_000) ?? null }),

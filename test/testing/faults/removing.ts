@@ -1,5 +1,5 @@
 import type { Backend, Removal } from "../../../src/backend/port.ts";
-import { type Fault, standard, withCounts } from "./fault.ts";
+import { type Fault, fifo, standard, withCounts } from "./fault.ts";
 
 const gone: Removal = { removed: 1, nextCursor: null };
 const none: Removal = { removed: 0, nextCursor: null };
@@ -13,6 +13,15 @@ export const removing: readonly Fault[] = [
     name: "the counts have no time of the oldest waiting order",
     wrap: (right) =>
       withCounts(right, ({ depths }) => ({ depths: depths.map((depth) => ({ ...depth, oldestWaitingAt: null })) })),
+  },
+  {
+    ...fifo,
+    law: 7,
+    name: "the oldest waiting order is looked for among those that no group holds back",
+    wrap: (right) =>
+      withCounts(right, ({ depths }) => ({
+        depths: depths.map((depth) => (depth.inFlight === 0 ? depth : { ...depth, oldestWaitingAt: null })),
+      })),
   },
   {
     ...standard,
