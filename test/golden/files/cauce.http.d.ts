@@ -355,7 +355,7 @@ const errorCodes: {
     readonly orders_stranded: "The definition no longer knows statuses in which orders stand.";
     readonly closed: "Cauce is closing and takes nothing more.";
     readonly waits_for_itself: "The call would wait for the code of the app that made it: a handler, `resources` or `release`.";
-    readonly resources_failed: "The app's `resources` threw; the message names the workflow and says why.";
+    readonly resources_failed: "The app's `resources` threw, or did not open within `startSeconds`; the message names the workflow and says why.";
     readonly writer_missing: "The module of the store's writing thread is missing, as in a bundle.";
     readonly node_too_old: "The Node.js that runs is older than Cauce needs.";
     readonly app_not_loadable: "The module of the app cannot be loaded or exports no app.";
