@@ -11,7 +11,7 @@ import type { HttpAnswer } from "../../src/lambda/index.ts";
 import { createStack, startEmulators } from "../backend/aws/emulators.ts";
 
 /** The largest size of each function's bundle in bytes, some room above today's. */
-const bytesMax = { request: 820_000, processing: 760_000, sweep: 760_000 };
+const bytesMax = { request: 850_000, processing: 790_000, sweep: 790_000 };
 
 it("each function's bundle stays under its size and holds one language of zod", async (t) => {
   const { of, remove } = await bundles(functions);
