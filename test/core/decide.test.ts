@@ -1032,6 +1032,62 @@ describe("decide: every outcome of every order", () => {
   }
 });
 
+describe("decide: the store cannot read an order", () => {
+  const unreadable = "row 7 of the table cannot be read";
+  const context: DecideContext = {
+    ...{ workflow: orders, now: 50_000, random: () => 0.5 },
+    by: { runtime: "node", name: "test", requestId: null, messageId: null },
+  };
+  const order: StoredOrder = { ...given(orders).order, unreadable };
+  const outcomes: readonly Outcome[] = [
+    { kind: "unreadable" },
+    { kind: "expired" },
+    { kind: "redelivered" },
+    { kind: "unknown" },
+    { kind: "moved", to: "paid" },
+    down,
+  ];
+
+  it("marks it failed whatever happened, and changes nothing else", () => {
+    for (const kind of ["handled", "waiting"] as const) {
+      for (const outcome of outcomes) {
+        const decision = decide({ ...order, kind }, outcome, context);
+        assert.ok("change" in decision, outcome.kind);
+        const { before, after, ended, delivery } = decision.change;
+        const { failure, ...kept } = after;
+        const { failure: none, ...was } = before;
+        assert.deepEqual([none, kept, ended, delivery], [null, was, null, "end"]);
+        assert.deepEqual([failure?.code, failure?.message, failure?.at], ["order_unreadable", unreadable, 50_000]);
+      }
+    }
+  });
+
+  it("marks none that is final or has failed", () => {
+    const failure = { code: "handler_failed", message: "down", fingerprint: "down", at: 1 };
+    for (const each of [
+      { ...order, kind: "final" as const },
+      { ...order, failure },
+    ]) {
+      for (const outcome of outcomes)
+        assert.equal((decide(each, outcome, context) as { refused: string }).refused, "stale");
+    }
+  });
+
+  it("refuses what an operator asks for, failed or not", () => {
+    const failure = { code: "order_unreadable", message: "m", fingerprint: "m", at: 1 };
+    for (const each of [order, { ...order, failure }]) {
+      for (const outcome of [{ kind: "retried" }, { kind: "requested", to: "paid" }] as const) {
+        assert.deepEqual(decide(each, outcome, context), { refused: "order_unreadable", message: unreadable });
+      }
+    }
+  });
+
+  it("leaves an order alone that can be read", () => {
+    const decision = decide(given(orders).order, { kind: "unreadable" }, context);
+    assert.equal((decision as { refused: string }).refused, "stale");
+  });
+});
+
 /** Freezes a value with all its parts, so that a decision that writes to its arguments throws. */
 function deepFreeze<T extends object>(value: T): T {
   for (const part of Object.values(value)) if (typeof part === "object" && part !== null) deepFreeze(part);

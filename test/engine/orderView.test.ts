@@ -186,3 +186,17 @@ describe("an order as JSON", () => {
     });
   }
 });
+
+test("an order that cannot be read is shown without data and history, with what cannot be read as its failure", () => {
+  const unreadable = 'row 7 of "orders" cannot be read: data; and what to do';
+  const order: StoredOrder = { ...placed, status: 'a"b', dataJson: "null", unreadable };
+  const shown = orderOf(order, "orders");
+  assert.deepEqual([shown.data, shown.results, shown.history], [null, {}, []]);
+  const { code, message, fingerprint, at: failedAt } = shown.failure ?? {};
+  assert.deepEqual([code, message, failedAt], ["order_unreadable", unreadable, new Date(at).toISOString()]);
+  const failure = { code: "handler_failed", message: "down", fingerprint: "down", at: at + 1 };
+  const failed = orderOf({ ...order, failure }, "orders").failure;
+  assert.deepEqual([failed?.code, failed?.message, failed?.fingerprint], ["order_unreadable", unreadable, "down"]);
+  assert.notEqual(fingerprint, "");
+  assert.deepEqual(JSON.parse(createOrderJson("orders")(order)), JSON.parse(JSON.stringify(shown)));
+});
