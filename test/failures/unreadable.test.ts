@@ -61,7 +61,10 @@ describe("a server whose rows another program damaged", () => {
           .map((line) => (JSON.parse(line) as { id: string }).id);
       assert.deepEqual(of(listed.stdout).sort(), ids.toSorted());
       assert.equal((await run(url, ["failures"])).stdout.trim().split("\n").length, 1 + damages.length);
-      assert.match(await (await fetch(`${url}/metrics`)).text(), /^cauce_queue_depth\{workflow="filling",status="open",state="failed"\} 4$/m);
+      assert.match(
+        await (await fetch(`${url}/metrics`)).text(),
+        /^cauce_queue_depth\{workflow="filling",status="open",state="failed"\} 4$/m,
+      );
       const refused = await fetch(`${url}${paths[0]}/retry`, { method: "POST" });
       assert.deepEqual([refused.status, ((await refused.json()) as { code: string }).code], [409, "order_unreadable"]);
       if (start === 1) {
@@ -70,7 +73,7 @@ describe("a server whose rows another program damaged", () => {
         assert.equal((await getOrder(url, good)).status, "done");
       }
       const { stderr } = await stop(server);
-      const lines = stderr.split("\n").filter((line) => line.includes("order_unreadable"));
+      const lines = stderr.split("\n").filter((line) => line.includes('"code":"order_unreadable"'));
       assert.equal(lines.length, start === 0 ? damages.length : 0, stderr);
     }
   });

@@ -79,6 +79,7 @@ const damages: readonly (readonly [what: string, column: string, sql: string])[]
   ["an entry without its parts", "entry", set("entry", "'[1]'")],
   ["an entry at no time", "entry", set("entry", `'[9e99,["node","a"]]'`)],
   ["an entry by no actor", "entry", set("entry", `'[1,{"name":"a"}]'`)],
+  ["an entry by no known runtime", "entry", set("entry", `'[1,["no\\"de","a"]]'`)],
   ["an entry that is a blob", "entry", set("entry", "x'00'")],
   ["a past that is no JSON", "past", set("past", "']['")],
   ["a past of another shape", "past", set("past", `'["received"]'`)],

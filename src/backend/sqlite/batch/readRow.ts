@@ -230,11 +230,13 @@ function entryOf(stored: unknown): Entry | undefined {
   return key === undefined ? { at, reason, error, by } : { at, reason, error, by, key };
 }
 
+const runtimes: ReadonlySet<unknown> = new Set<Actor["runtime"]>(["node", "lambda", "pod"]);
+
 function actorOf(stored: unknown): Actor | undefined {
   if (!Array.isArray(stored)) return undefined;
   const [runtime, name, requestId = null, messageId = null] = stored as unknown as StoredActor;
   const isRead =
-    typeof runtime === "string" && typeof name === "string" && isTextOrNull(requestId) && isTextOrNull(messageId);
+    runtimes.has(runtime) && typeof name === "string" && isTextOrNull(requestId) && isTextOrNull(messageId);
   return isRead ? { runtime, name, requestId, messageId } : undefined;
 }
 
