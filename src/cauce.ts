@@ -153,7 +153,8 @@ export async function openCauce(
   const bound = engines.map((engine) => bindOperations(engine, operations, aroundsOf({ log })));
   const { isReady, ...lifecycle } = createLifecycle(engines, telemetry, opened.close);
   try {
-    const routes = telemetry && parts ? parts.telemetryRoutes(engines, telemetry, clock) : noTelemetryRoutes();
+    const routes =
+      telemetry && parts ? parts.telemetryRoutes(engines, telemetry, clock, opened.intake) : noTelemetryRoutes();
     const { fetch } = createApp({ bound, auth, basePath, bodyBytesMax, log, telemetry: routes, ready: isReady });
     return { fetch, ...createCalls(bound), ...lifecycle };
   } catch (error) {

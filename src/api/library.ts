@@ -29,7 +29,7 @@ export function createLibrary({ engine, operations }: BoundWorkflow): Library {
     signal?.throwIfAborted();
     const { operation, run: runBound } = bound(name);
     if (operation.keyed) checkKey(idempotencyKey);
-    const result = await runBound(checked(operation, input), { who: inProcess, requestId, idempotencyKey });
+    const result = await runBound(checked(operation, input), { who: inProcess, requestId, idempotencyKey, bulk: true });
     if (isRefusal(result)) throw refusalError(result);
     return result;
   };

@@ -58,7 +58,15 @@ const place = operation<unknown, { readonly placed: boolean; readonly order: Sto
   status: ({ placed }) => (placed ? 202 : 200),
   located: ({ order }) => order.id,
   shown: asPlaced,
-  errors: [...badBody, "invalid_request", "idempotency_conflict", "invalid_data", "limit_exceeded", ...unwritable],
+  errors: [
+    ...badBody,
+    "invalid_request",
+    "idempotency_conflict",
+    "invalid_data",
+    "limit_exceeded",
+    "overloaded",
+    ...unwritable,
+  ],
   command: {
     says: "Places an order.",
     examples: [

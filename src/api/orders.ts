@@ -106,7 +106,8 @@ export function reservedIdsOf(wires: Wires): ReadonlySet<string> {
 export interface Orders<W extends AnyWorkflow = AnyWorkflow> {
   /**
    * Places an order. The order is stored once this resolves. `placed` is false for a repeat of an idempotency key. Rejects
-   * with `invalid_data`, `idempotency_conflict`, `limit_exceeded`, `body_too_large`, `store_full`, `store_unavailable`.
+   * with `invalid_data`, `idempotency_conflict`, `limit_exceeded`, `body_too_large`, `overloaded`, `store_full`,
+   * `store_unavailable`.
    */
   place(data: InputOf<W>, options?: KeyedOptions): Promise<{ placed: boolean; order: OrderOf<W> }>;
   /** Reads an order. Undefined: no order has this id. */

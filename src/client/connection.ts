@@ -161,14 +161,16 @@ function secondsOf(retryAfter: string | null, now: number): number {
 
 /** The machine's clock over the standard timers, which browsers have too. A pending call keeps a process alive. */
 function standardClock(): Clock {
+  const after: Clock["after"] = (milliseconds, callback) => {
+    // setTimeout overflows at 2^31 ms (24.8 days) and fires at once.
+    const timer = setTimeout(callback, Math.min(Math.max(0, milliseconds), 2 ** 31 - 1));
+    return () => clearTimeout(timer);
+  };
   return {
     now: Date.now,
-    at(atMilliseconds, callback) {
-      // setTimeout overflows at 2^31 ms (24.8 days) and fires at once.
-      const left = Math.min(Math.max(0, atMilliseconds - Date.now()), 2 ** 31 - 1);
-      const timer = setTimeout(callback, left);
-      return () => clearTimeout(timer);
-    },
+    monotonic: () => performance.now(),
+    at: (atMilliseconds, callback) => after(atMilliseconds - Date.now(), callback),
+    after,
   };
 }
 
@@ -180,7 +182,7 @@ export function sleep(clock: Clock, seconds: number, signal: AbortSignal | undef
       cancel();
       reject(signal?.reason);
     };
-    const cancel = clock.at(clock.now() + seconds * 1_000, () => {
+    const cancel = clock.after(seconds * 1_000, () => {
       signal?.removeEventListener("abort", onAbort);
       resolve();
     });
@@ -200,7 +202,7 @@ interface Deadline {
 /** Starts a limit of `seconds` from now. */
 export function deadline(clock: Clock, seconds: number, signal: AbortSignal | undefined): Deadline {
   const own = new AbortController();
-  const clear = clock.at(clock.now() + seconds * 1_000, () => own.abort());
+  const clear = clock.after(seconds * 1_000, () => own.abort());
   return {
     signal: signal === undefined ? own.signal : AbortSignal.any([signal, own.signal]),
     get passed() {

@@ -1,9 +1,13 @@
 /** The time. Every part is given its clock, so that a test can move the time of all of them. */
 export interface Clock {
-  /** Milliseconds since 1970 in UTC. */
+  /** Milliseconds since 1970 in UTC: the time of day, which the machine may set back or forward. */
   now(): number;
-  /** Calls back once at `atMilliseconds` or soon after, however far ahead. The returned function cancels. */
+  /** Milliseconds that have passed since some moment. They only grow, whatever happens to the time of day. */
+  monotonic(): number;
+  /** Calls back once when `now()` is at `atMilliseconds` or soon after, however far ahead. The function cancels. */
   at(atMilliseconds: number, callback: () => void): () => void;
+  /** Calls back once after `milliseconds` have passed, however many. The returned function cancels. */
+  after(milliseconds: number, callback: () => void): () => void;
 }
 
 /** A number in [0, 1), injected for jitter. */
@@ -15,21 +19,25 @@ const timerMillisecondsMax = 3_600_000;
 
 /** Gives the machine's clock. Its timers sleep at most an hour at a time and do not keep the process alive. */
 export function systemClock(): Clock {
+  const monotonic = () => performance.now();
   return {
     now: Date.now,
-    at(atMilliseconds, callback) {
-      let timer: NodeJS.Timeout;
-      const arm = () => {
-        const left = Math.max(0, atMilliseconds - Date.now());
-        timer = setTimeout(check, Math.min(left, timerMillisecondsMax));
-        timer.unref();
-      };
-      // A timer counts elapsed time. The calendar may have been set back meanwhile.
-      const check = () => (Date.now() < atMilliseconds ? arm() : callback());
-      arm();
-      return () => clearTimeout(timer);
-    },
+    monotonic,
+    at: (atMilliseconds, callback) => timer(() => Date.now(), atMilliseconds, callback),
+    after: (milliseconds, callback) => timer(monotonic, monotonic() + milliseconds, callback),
   };
+}
+
+/** Calls back once `time` says `until`. A timer counts the time that passes, and the time of day may be set meanwhile. */
+function timer(time: () => number, until: number, callback: () => void): () => void {
+  let timeout: NodeJS.Timeout;
+  const arm = () => {
+    timeout = setTimeout(check, Math.min(Math.max(0, until - time()), timerMillisecondsMax));
+    timeout.unref();
+  };
+  const check = () => (time() < until ? arm() : callback());
+  arm();
+  return () => clearTimeout(timeout);
 }
 
 /** Resolves after `seconds`, or as soon as `signal` aborts. */
@@ -41,13 +49,21 @@ export function sleep(clock: Clock, seconds: number, signal: AbortSignal): Promi
       signal.removeEventListener("abort", end);
       resolve();
     };
-    const cancel = clock.at(clock.now() + seconds * 1_000, end);
+    const cancel = clock.after(seconds * 1_000, end);
     signal.addEventListener("abort", end, { once: true });
   });
 }
 
+/** Sets a timer for a time of `now()`, as `Clock.at` does, or for a time of `monotonic()`: see `atMonotonic`. */
+export type SetTimer = Clock["at"];
+
+/** Makes what calls back when `clock.monotonic()` is at a time or soon after. */
+export function atMonotonic(clock: Clock): SetTimer {
+  return (time, callback) => clock.after(time - clock.monotonic(), callback);
+}
+
 /** An alarm that rings at the earliest of the times that it was set to, and forgets the later ones. */
-export function createAlarm(clock: Clock, ring: () => void) {
+export function createAlarm(setTimer: SetTimer, ring: () => void) {
   let at = Number.POSITIVE_INFINITY;
   let cancel: (() => void) | undefined;
   return {
@@ -55,7 +71,7 @@ export function createAlarm(clock: Clock, ring: () => void) {
       if (time >= at) return;
       cancel?.();
       at = time;
-      cancel = clock.at(time, () => {
+      cancel = setTimer(time, () => {
         at = Number.POSITIVE_INFINITY;
         ring();
       });

@@ -52,6 +52,7 @@ export const errorCodes = {
   order_not_found: "No order has that id.",
   status_not_found: "The workflow has no such status.",
   status_not_handled: "The status has no handler, so there is nothing to pause.",
+  overloaded: "More orders come in than this process can process; nothing was stored.",
   too_many_readers: "As many readers of events are connected as the server has room for.",
   not_available_here: "The platform that serves this cannot answer the route.",
   // A change of an order

@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { Clock } from "../core/clock.ts";
+import { atMonotonic, type Clock } from "../core/clock.ts";
 import type { Chaos } from "./chaos.ts";
 import { type EventSource, startEventSource } from "./lambda/eventSources.ts";
 import { createFunctionPool, type FunctionHost } from "./lambda/functionPool.ts";
@@ -137,12 +137,13 @@ async function startFunctions(
 /** Calls `invoke` every `everySeconds`, also while an earlier call is running. Returns the function that ends it. */
 export function startSchedule(clock: Clock, everySeconds: number, invoke: () => void): () => void {
   let cancel = () => {};
-  const arm = (at: number): void => {
-    cancel = clock.at(at, () => {
+  const setTimer = atMonotonic(clock);
+  const arm = (time: number): void => {
+    cancel = setTimer(time, () => {
       invoke();
-      arm(at + everySeconds * 1_000);
+      arm(time + everySeconds * 1_000);
     });
   };
-  arm(clock.now() + everySeconds * 1_000);
+  arm(clock.monotonic() + everySeconds * 1_000);
   return () => cancel();
 }

@@ -4,6 +4,7 @@ import { type Change, type DecideContext, decide, type Outcome } from "../core/d
 import type { Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
+import type { Intake } from "./intake.ts";
 
 /** What the parts of one workflow's engine share. */
 export interface EngineContext {
@@ -22,6 +23,8 @@ export interface EngineContext {
   readonly observer: Observer;
   /** How long a handler's outcome waits for a store that takes no writes, in seconds. Then the delivery comes back. */
   readonly commitRetrySeconds: number;
+  /** The gate that placings pass, for all workflows of this process. */
+  readonly intake: Intake;
 }
 
 /** What a decision depends on besides the order and the outcome. */

@@ -6,6 +6,7 @@ import { type AnyWorkflow, retryOf, statusesOf } from "../core/workflow.ts";
 import { createAttempt } from "./attempt.ts";
 import { type EngineContext, noObserver, type Observer, withExpiries } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
+import { createIntake, type Intake } from "./intake.ts";
 import { createMaintenance, type Maintenance } from "./maintenance/maintenance.ts";
 import { createRetention } from "./maintenance/retention.ts";
 import { createSweep } from "./maintenance/sweep.ts";
@@ -31,6 +32,8 @@ export interface EngineOptions extends Pick<EngineContext, "clock" | "random" | 
   readonly commitRetrySeconds?: number | undefined;
   /** How many days after their last change final orders are removed. Default: never. */
   readonly retentionDays?: number | undefined;
+  /** The gate that this engine shares with others. Default: its own. */
+  readonly intake?: Intake | undefined;
 }
 
 /**
@@ -49,6 +52,7 @@ export function createEngine(options: EngineOptions): Engine {
     // A backend with `sweepSeconds` is swept at intervals, so no single order has to wake the sweep.
     observer: backend.limits.sweepSeconds === Number.POSITIVE_INFINITY ? withExpiries(observer, onExpiry) : observer,
     commitRetrySeconds: options.commitRetrySeconds ?? Number.POSITIVE_INFINITY,
+    intake: options.intake ?? createIntake({ clock }),
   };
   const retention = retentionDays === undefined ? [] : [createRetention(context, retentionDays)];
   const maintenance = createMaintenance(context, [createSweep(context), ...retention]);

@@ -44,7 +44,7 @@ export interface StartOptions {
 export interface Engine extends Maintained {
   readonly workflow: AnyWorkflow;
   /**
-   * Refuses with `invalid_data`, `idempotency_conflict`, `limit_exceeded`. Rejects with `store_full`,
+   * Refuses with `invalid_data`, `idempotency_conflict`, `limit_exceeded`, `overloaded`. Rejects with `store_full`,
    * `store_unavailable`, `closed`.
    */
   place(
@@ -121,4 +121,6 @@ export interface Call {
   readonly requestId?: string | null | undefined;
   /** 1 to 255 characters. As long as the order exists, the same key and content give the same order. */
   readonly idempotencyKey?: string | undefined;
+  /** The caller may hand over thousands of orders at once. Where placings are held back, those of others go in between. */
+  readonly bulk?: boolean | undefined;
 }

@@ -8,9 +8,10 @@ import { leasesOf } from "../core/workflow.ts";
 import type { Observer } from "./context.ts";
 import { createEngine, type EngineOptions } from "./createEngine.ts";
 import type { Engine } from "./engine.ts";
+import { createIntake, type Intake } from "./intake.ts";
 
 interface OpenOptions<B extends LocatedBackend>
-  extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor"> {
+  extends Omit<EngineOptions, "app" | "backend" | "observer" | "clock" | "random" | "actor" | "intake"> {
   /** What `implement` returned, one or several with different workflow names. */
   readonly apps: App | readonly App[];
   /** Called once for each workflow. */
@@ -31,6 +32,8 @@ interface OpenOptions<B extends LocatedBackend>
 export interface OpenWorkflows<B extends LocatedBackend> {
   /** In the order of the apps. */
   readonly workflows: readonly { readonly engine: Engine; readonly backend: B }[];
+  /** The gate that the placings of all these workflows pass. */
+  readonly intake: Intake;
   /** Closes every store, and stops no engine. Rejects with the first error once all have ended. */
   close(): Promise<void>;
 }
@@ -43,6 +46,7 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
   const { clock = systemClock(), random = Math.random, actor = { runtime: "node", name: hostname() } } = options;
   const apps = [options.apps].flat() as readonly App[];
   refuseTwins(apps);
+  const intake = createIntake({ clock });
   const backends: B[] = [];
   const openOne = async (app: App) => {
     const { name } = app.workflow;
@@ -51,13 +55,13 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
     const backend = await options.backend({ workflow: name, delivery: options.delivery, clock, onBatch, leaseSeconds });
     backends.push(backend);
     const observer = await options.observerOf?.(name, backend);
-    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer }), backend };
+    return { engine: createEngine({ ...options, app, backend, clock, random, actor, observer, intake }), backend };
   };
   const close = async (): Promise<void> => {
     await ended(backends.map((backend) => backend.close()));
   };
   try {
-    return { workflows: await ended(apps.map(openOne)), close };
+    return { workflows: await ended(apps.map(openOne)), intake, close };
   } catch (error) {
     await close().catch(() => {});
     throw error;

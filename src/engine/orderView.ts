@@ -1,5 +1,6 @@
 import { type ShownExtraFields, type ShownExtras, showExtras, shownExtraFields } from "../core/extras.ts";
 import {
+  type Actor,
   currentVisit,
   type Failure,
   type HistoryEntry,
@@ -70,20 +71,17 @@ export function createOrderJson(
   fields: ShownExtraFields = shownExtraFields,
 ): (order: StoredOrder) => string {
   const areShown = Object.keys(fields).length > 0;
-  // Under load many orders carry the same millisecond. Writing a date costs as much as the rest of the order.
-  let lastAt = Number.NaN;
-  let lastText = "";
-  const time = (milliseconds: number): string => {
-    if (milliseconds !== lastAt) {
-      lastText = iso(milliseconds);
-      lastAt = milliseconds;
-    }
-    return lastText;
-  };
+  const time = createTimeText();
+  const by = createActorJson();
+  const visitJson = (visit: Visit): string =>
+    `{"status":"${visit.status}","visit":${visit.visit},"at":"${time(visit.at)}","attempts":${visit.attempts},` +
+    `"reason":${json(visit.reason)},"error":${json(visit.error)},"by":${by(visit.by)}}`;
+  const timeJson = (milliseconds: number | null): string => (milliseconds === null ? "null" : `"${time(milliseconds)}"`);
 
   return (order) => {
-    const past = order.past.map((visit) => `${visitJson(visit, iso(visit.at))},`).join("");
-    const current = visitJson(currentVisit(order), time(order.entry.at));
+    let past = "";
+    for (const visit of order.past) past += `${visitJson(visit)},`;
+    const current = visitJson(currentVisit(order));
     return (
       `{"id":"${order.id}","workflow":"${workflow}","status":"${order.status}","visit":${order.visit},` +
       `"version":${order.version},"attempts":${order.attempts},"data":${order.dataJson},"results":${order.resultsJson},` +
@@ -96,15 +94,36 @@ export function createOrderJson(
   };
 }
 
-function timeJson(milliseconds: number | null): string {
-  return milliseconds === null ? "null" : `"${iso(milliseconds)}"`;
+/**
+ * Makes what writes times as `iso` does. An order has a time for each of its visits, and a date costs as much to write
+ * as the rest of a visit. Nearly all times of a page are of one minute or a few, so the text of the last minute is kept.
+ */
+function createTimeText(): (milliseconds: number) => string {
+  let minuteAt = Number.NaN;
+  let minuteText = "";
+  return (milliseconds) => {
+    const within = milliseconds - minuteAt;
+    if (!(within >= 0 && within < 60_000)) {
+      minuteAt = Math.floor(milliseconds / 60_000) * 60_000;
+      // Up to the colon before the seconds.
+      minuteText = iso(minuteAt).slice(0, -7);
+    }
+    const rest = String(100_000 + Math.trunc(milliseconds - minuteAt));
+    return `${minuteText}${rest.slice(1, 3)}.${rest.slice(3)}Z`;
+  };
 }
 
-function visitJson(visit: Visit, at: string): string {
-  return (
-    `{"status":"${visit.status}","visit":${visit.visit},"at":"${at}","attempts":${visit.attempts},` +
-    `"reason":${json(visit.reason)},"error":${json(visit.error)},"by":${JSON.stringify(visit.by)}}`
-  );
+/** Makes what writes actors as JSON. Nearly all actors of a page have the name that was written last. */
+function createActorJson(): (actor: Actor) => string {
+  let last = "";
+  let lastJson = '""';
+  return ({ runtime, name, requestId, messageId }) => {
+    if (name !== last) {
+      lastJson = JSON.stringify(name);
+      last = name;
+    }
+    return `{"runtime":"${runtime}","name":${lastJson},"requestId":${json(requestId)},"messageId":${json(messageId)}}`;
+  };
 }
 
 /** As `JSON.stringify`, which takes longer for null. */

@@ -8,22 +8,29 @@ import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } f
 import { canonicalJson } from "./canonicalJson.ts";
 import type { EngineContext } from "./context.ts";
 import type { Call, Engine, Refusal } from "./engine.ts";
+import { waitSecondsMax } from "./intake.ts";
 
 /** Makes what places orders: it checks an order, stores it, and only then answers. */
-export function createPlace({ workflow, backend, clock, actor, observer }: EngineContext): Engine["place"] {
+export function createPlace({ workflow, backend, clock, actor, observer, intake }: EngineContext): Engine["place"] {
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
   const kind = kindOf(initial);
 
-  // Not async, which would cost every placing one more promise.
-  return (body, call = {}) => {
+  /** Places what the gate has let in. */
+  const placeNow: Engine["place"] = (body, call = {}) => {
     let accepted: ReturnType<typeof accept>;
     try {
       accepted = accept(workflow, backend, body, call);
     } catch (error) {
+      intake.left(0);
       return Promise.reject(error);
     }
-    if ("refused" in accepted) return Promise.resolve(accepted);
+    if ("refused" in accepted) {
+      intake.left(0);
+      return Promise.resolve(accepted);
+    }
     const now = clock.now();
+    const { length } = accepted.dataJson;
+    intake.took(length);
     const placing = backend.place({
       status: workflow.initial,
       kind,
@@ -35,7 +42,12 @@ export function createPlace({ workflow, backend, clock, actor, observer }: Engin
       by: call.requestId ? { ...actor, requestId: call.requestId } : actor,
       key: accepted.key,
     });
+    const refused = (error: unknown): never => {
+      intake.left(length);
+      throw error;
+    };
     return placing.then((result) => {
+      intake.left(length);
       if (result.outcome === "conflict") {
         return {
           refused: "idempotency_conflict",
@@ -45,9 +57,21 @@ export function createPlace({ workflow, backend, clock, actor, observer }: Engin
       const placed = result.outcome === "placed";
       if (placed) observer.placed(result.order);
       return { placed, order: result.order };
-    });
+    }, refused);
+  };
+
+  // Not async, which would cost every placing one more promise.
+  return (body, call = {}) => {
+    const entering = intake.enter(call.bulk ? "bulk" : "single");
+    if (entering === undefined) return placeNow(body, call);
+    return entering.then((isIn) => (isIn ? placeNow(body, call) : overloaded));
   };
 }
+
+const overloaded: Refusal = {
+  refused: "overloaded",
+  message: `more orders come in than this process can process, and this one waited ${waitSecondsMax} s; nothing was stored, so place it again later`,
+};
 
 /** Checks everything that can be refused before anything is written. */
 function accept(

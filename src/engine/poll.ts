@@ -4,6 +4,7 @@ import { CauceError } from "../core/errors.ts";
 import { type AnyWorkflow, handledStatuses, leaseSecondsOf, statusOf } from "../core/workflow.ts";
 import type { RunAttempt } from "./attempt.ts";
 import type { StartOptions } from "./engine.ts";
+import type { Slots } from "./intake.ts";
 import { textOf } from "./log.ts";
 import type { StatusContext } from "./runHandler.ts";
 
@@ -14,13 +15,16 @@ const retrySeconds = 1;
  * that: it receives no more, and resolves once every attempt under way has been committed.
  */
 export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promise<void> {
-  const { status, definition, backend, clock, log } = own;
+  const { status, definition, backend, clock, log, intake } = own;
   const leaseSeconds = leaseSecondsOf(definition);
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
   let unsettled = 0;
   let onAllSettled: (() => void) | undefined;
-  let free = definition.concurrency ?? backend.limits.concurrency.default;
+  const all = definition.concurrency ?? backend.limits.concurrency.default;
+  let free = all;
+  const slots: Slots = { all, used: 0, handling: 0 };
+  const unwatch = intake.watch(slots);
   let onFree: (() => void) | undefined;
 
   const handle = async (delivery: Delivery): Promise<void> => {
@@ -28,6 +32,7 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
     const release = () => {
       if (released) return;
       released = true;
+      slots.handling--;
       free++;
       onFree?.();
     };
@@ -42,6 +47,7 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
       );
     } finally {
       release();
+      slots.used--;
       unsettled--;
       if (unsettled === 0) onAllSettled?.();
     }
@@ -67,6 +73,8 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
       }
       for (const delivery of deliveries) {
         free--;
+        slots.used++;
+        slots.handling++;
         unsettled++;
         void handle(delivery);
       }
@@ -81,6 +89,7 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
     stopping.abort();
     onFree?.();
     await ended;
+    unwatch();
     if (unsettled === 0) return;
     await new Promise<void>((resolve) => {
       onAllSettled = resolve;

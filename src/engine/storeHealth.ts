@@ -32,7 +32,7 @@ export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
     } catch {
       // The store is as faulty as before.
     } finally {
-      probedAt = clock.now();
+      probedAt = clock.monotonic();
       probing = undefined;
     }
   };
@@ -72,8 +72,7 @@ export function createStoreHealth(backend: Backend, clock: Clock): StoreHealth {
     },
     async takesWrites({ probes } = { probes: true }) {
       if (!faulty || !probes) return !faulty;
-      // `abs`, since a clock that is set back must not delay the next probe.
-      if (Math.abs(clock.now() - probedAt) >= probeEveryMilliseconds) probing ??= probe();
+      if (clock.monotonic() - probedAt >= probeEveryMilliseconds) probing ??= probe();
       await probing;
       return !faulty;
     },
@@ -93,9 +92,9 @@ export async function commitAgain(
   delivery: Delivery,
   error: unknown,
 ): Promise<"committed" | "stale" | undefined> {
-  const until = clock.now() + commitRetrySeconds * 1_000;
+  const until = clock.monotonic() + commitRetrySeconds * 1_000;
   for (let refusal = error, tries = 0; ; tries++) {
-    if (!isPassing(refusal) || stopping.aborted || clock.now() >= until) {
+    if (!isPassing(refusal) || stopping.aborted || clock.monotonic() >= until) {
       log.error({ orderId: change.before.id, error: textOf(refusal) }, "change not committed; the delivery comes back");
       return undefined;
     }

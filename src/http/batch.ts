@@ -49,7 +49,7 @@ async function resultLine({ number, text }: Line, options: BatchOptions): Promis
     if (typeof text !== "string") throw text;
     const { data, idempotencyKey } = envelopeOf(parseText(text, "invalid_data"));
     const { who, requestId } = options;
-    const result = await options.place(data, { who, idempotencyKey, requestId });
+    const result = await options.place(data, { who, idempotencyKey, requestId, bulk: true });
     if (isRefusal(result)) return refused(number, refusalFields(result));
     options.onDone();
     const { placed, order } = result as { readonly placed: boolean; readonly order: StoredOrder };

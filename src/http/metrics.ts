@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Registry } from "prom-client";
 import type { Engine } from "../engine/engine.ts";
+import { type Intake, widthMax } from "../engine/intake.ts";
 import { cumulative, type Histogram } from "../engine/telemetry/meter.ts";
 import type { Telemetry } from "../engine/telemetry/telemetry.ts";
 
@@ -20,12 +21,17 @@ const operationBuckets = { factor: 1, from: 1, to: 2 ** 12 };
  * The metrics of `GET /metrics`. The way of an order only counts plain numbers (`engine/telemetry/meter.ts`). The first
  * scrape loads prom-client, and each scrape hands it those numbers, so a scrape pays for them and orders do not.
  */
-export async function createMetrics(engines: readonly Engine[], telemetry: Telemetry): Promise<Metrics> {
+export async function createMetrics(
+  engines: readonly Engine[],
+  telemetry: Telemetry,
+  intake: Pick<Intake, "state">,
+): Promise<Metrics> {
   const library = await import("prom-client");
   const registry = new library.Registry();
   const add = createAdd(library, registry);
   addOrderMetrics(add, telemetry);
   addStoreMetrics(add, telemetry);
+  addIntakeMetrics(add, intake);
   const readQueues = addQueueMetrics(add, engines, telemetry);
   addProcessMetrics(add, telemetry);
   return {
@@ -115,6 +121,14 @@ function addStoreMetrics({ histogram }: Add, { stores }: Telemetry): void {
   histogram("cauce_store_batch_operations", batchHelp, operationBuckets, function* () {
     for (const [workflow, { operations }] of stores) yield [{ workflow }, operations];
   });
+}
+
+function addIntakeMetrics({ counter, gauge }: Add, { state }: Pick<Intake, "state">): void {
+  const widthHelp = `How many placings are let in at once: ${widthMax}, and fewer while deliveries wait for this process's thread.`;
+  gauge("cauce_intake_width", widthHelp, [], () => [[{}, state().width]]);
+  gauge("cauce_intake_waiting", "Placings that wait to be let in.", [], () => [[{}, state().waiting]]);
+  const refusedHelp = "Placings that waited for too long and were refused with `overloaded`.";
+  counter("cauce_intake_refused_total", refusedHelp, [], () => [[{}, state().refused]]);
 }
 
 /** Adds the gauges of the queues. A scrape calls what this returns, so that it reads the stores once for both gauges. */

@@ -21,6 +21,7 @@ export const httpStatusOf = {
   order_not_found: 404,
   status_not_found: 404,
   status_not_handled: 409,
+  overloaded: 503,
   too_many_readers: 503,
   not_available_here: 501,
   transition_not_allowed: 409,
@@ -58,6 +59,7 @@ const retryAfterSeconds: Partial<Record<HttpErrorCode, number>> = {
   store_corrupt: 30,
   closed: 5,
   too_many_readers: 10,
+  overloaded: 2,
 };
 
 interface ProblemOptions {

@@ -2,6 +2,7 @@ import { checkQuery, noFields } from "../api/fields.ts";
 import type { Clock } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import type { Engine } from "../engine/engine.ts";
+import type { Intake } from "../engine/intake.ts";
 import type { Events, Telemetry, TransitionEvent } from "../engine/telemetry/telemetry.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { problem } from "./problem.ts";
@@ -13,7 +14,12 @@ import { ok, ownRoute, type Route } from "./routes.ts";
 const eventReadersMax = 100;
 
 /** The routes that tell what happened: `/events` as it happens, `/stats` by the minute, `/metrics` in all. */
-export function telemetryRoutes(engines: readonly Engine[], telemetry: Telemetry, clock: Clock): Route[] {
+export function telemetryRoutes(
+  engines: readonly Engine[],
+  telemetry: Telemetry,
+  clock: Clock,
+  intake: Pick<Intake, "state">,
+): Route[] {
   let metrics: Promise<Metrics> | undefined;
   let eventReaders = 0;
   return [
@@ -45,7 +51,7 @@ export function telemetryRoutes(engines: readonly Engine[], telemetry: Telemetry
     ownRoute("/metrics", async (request) => {
       checkQuery(noFields, request.url);
       // The first scrape loads the metrics' library.
-      metrics ??= createMetrics(engines, telemetry);
+      metrics ??= createMetrics(engines, telemetry, intake);
       const { contentType, text } = await metrics;
       return new Response(await text(), { headers: { "Content-Type": contentType } });
     }),
@@ -128,7 +134,7 @@ function eventStream(options: EventStreamOptions): ReadableStream<Uint8Array> {
         resolve(happened);
       };
       const forgetEvent = events.onNext(() => end(true));
-      const forgetTime = clock.at(clock.now() + silenceMilliseconds, () => end(false));
+      const forgetTime = clock.after(silenceMilliseconds, () => end(false));
       forget = () => {
         forgetEvent();
         forgetTime();

@@ -1,5 +1,5 @@
 import type { Delivery, LocatedBackend } from "../backend/port.ts";
-import type { Clock } from "../core/clock.ts";
+import type { Clock, SetTimer } from "../core/clock.ts";
 import { type AnyWorkflow, handledStatus, handledStatuses } from "../core/workflow.ts";
 import type { FakeClock } from "./fakeClock.ts";
 
@@ -71,6 +71,20 @@ export function createAtRest(
     look();
   };
 
+  /** Makes a timer look when it has rung or is cancelled. */
+  const looking =
+    (set: SetTimer): SetTimer =>
+    (time, callback) => {
+      const cancel = set(time, () => {
+        callback();
+        look();
+      });
+      return () => {
+        cancel();
+        look();
+      };
+    };
+
   return {
     leases,
 
@@ -100,16 +114,9 @@ export function createAtRest(
 
     clock: {
       now: clock.now,
-      at(atMilliseconds, callback) {
-        const cancel = clock.at(atMilliseconds, () => {
-          callback();
-          look();
-        });
-        return () => {
-          cancel();
-          look();
-        };
-      },
+      monotonic: clock.monotonic,
+      at: looking(clock.at),
+      after: looking(clock.after),
     },
 
     rest: () => until(isAtRest),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { DeliveryMode, LocatedBackend } from "../backend/port.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
+import { type Clock, type SetTimer, systemClock } from "../core/clock.ts";
 import { laws } from "./contract/laws.ts";
 import { type Case, createTrial, type Survives } from "./contract/trial.ts";
 import { fakeClock } from "./fakeClock.ts";
@@ -121,15 +121,12 @@ async function runCase(each: Case, options: BackendUnderTest & { readonly delive
 
 function countingTimers(clock: Clock): Clock & { readonly timers: number } {
   const set = new Set<object>();
-  return {
-    now: clock.now,
-    get timers() {
-      return set.size;
-    },
-    at(atMilliseconds, callback) {
+  const counted =
+    (setTimer: SetTimer): SetTimer =>
+    (time, callback) => {
       const timer = {};
       set.add(timer);
-      const cancel = clock.at(atMilliseconds, () => {
+      const cancel = setTimer(time, () => {
         set.delete(timer);
         callback();
       });
@@ -137,6 +134,14 @@ function countingTimers(clock: Clock): Clock & { readonly timers: number } {
         set.delete(timer);
         cancel();
       };
+    };
+  return {
+    now: clock.now,
+    monotonic: clock.monotonic,
+    get timers() {
+      return set.size;
     },
+    at: counted(clock.at),
+    after: counted(clock.after),
   };
 }

@@ -57,7 +57,7 @@ test("memory refuses an option that it does not know", () => {
 
 test("ids are UUIDs of version 7 that sort in the order of the placings, also when the clock stands still or goes back", async () => {
   let now = Date.UTC(2026, 10, 24);
-  const backend = memory({ clock: { now: () => now, at: () => () => {} } });
+  const backend = memory({ clock: { ...fakeClock(), now: () => now } });
   const ids: string[] = [];
   for (let n = 0; n < 10_000; n++) {
     if (n === 6_000) now -= 3_600_000;

@@ -165,6 +165,14 @@ describe("the extras that an order shows", () => {
 });
 
 describe("an order as JSON", () => {
+  test("has every time as a date has it, in whatever order the times come", () => {
+    const json = createOrderJson("orders");
+    const around = [0, 59_999, 60_000, at, at - 1, at + 59_999, at + 60_000, at - 86_400_000, 253_402_300_799_999, at];
+    for (const updatedAt of [...around, ...around.toReversed()]) {
+      assert.match(json({ ...placed, updatedAt }), new RegExp(`"updatedAt":"${new Date(updatedAt).toISOString()}"`));
+    }
+  });
+
   const orders: [string, StoredOrder][] = [
     ["that is new", placed],
     ["with everything, and awkward text", full],

@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
 import { z } from "zod";
 import { memory } from "../../src/backend/memory/memory.ts";
 import type { Backend, Limits, NewOrder } from "../../src/backend/port.ts";
+import { type Clock, systemClock } from "../../src/core/clock.ts";
 import { CauceError } from "../../src/core/errors.ts";
 import type { StoredOrder } from "../../src/core/order.ts";
 import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
 import { noObserver } from "../../src/engine/context.ts";
+import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
+import { createIntake } from "../../src/engine/intake.ts";
 import { createPlace } from "../../src/engine/place.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
-import { actor, cauceError, contextOf, refused, taken, workflowOf } from "./support.ts";
+import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
+import { actor, appOf, cauceError, contextOf, controlled, keptLog, refused, taken, workflowOf } from "./support.ts";
 
 const statuses = { received: { to: ["done"] }, done: final } as const;
 const data = z.object({ customerId: z.string(), amount: z.number().min(1).default(5) });
@@ -232,4 +236,75 @@ function nested(levels: number): unknown {
   let value: unknown = 1;
   for (let level = 0; level < levels; level++) value = [value];
   return value;
+}
+
+describe("orders that come in faster than the process can process them", () => {
+  const instant = workflowOf({ received: { to: ["done"], concurrency: 2 }, done: final });
+
+  test("wait, are refused with `overloaded` after their time, and leave nothing in the store", async (t) => {
+    // The overload is real: a handler keeps the thread for most of the time, and more orders are ready than slots.
+    const clock = systemClock();
+    const intake = createIntake({ clock });
+    const received = () => {
+      const until = performance.now() + 50;
+      while (performance.now() < until);
+      return "done";
+    };
+    const { backend } = await openStoreOn(t, clock);
+    const app = appOf(instant, { received });
+    const engine = createEngine({ app, backend, clock, random: Math.random, log: keptLog().log, actor, intake });
+    t.after(() => engine.stop());
+    await engine.start();
+    const answers = await Promise.all(
+      Array.from({ length: 40_000 }, (_, n) => engine.place({ n }, { bulk: true, idempotencyKey: `k-${n}` })),
+    );
+    const refusals = answers.flatMap((answer) => ("refused" in answer ? [answer.refused] : []));
+    assert.ok(refusals.length > 0, "nothing was refused");
+    assert.deepEqual(new Set(refusals), new Set(["overloaded"]));
+    assert.equal(intake.state().refused, refusals.length);
+    assert.equal(await stored(engine), answers.length - refusals.length);
+  });
+
+  test("are all taken where it is their handlers that are slow, and wait in the store", async (t) => {
+    const clock = systemClock();
+    const intake = createIntake({ clock });
+    const slow = controlled();
+    const { backend } = await openStoreOn(t, clock);
+    const app = appOf(workflowOf({ received: { to: ["done"], concurrency: 10 }, done: final }), {
+      received: slow.handler,
+    });
+    const engine = createEngine({ app, backend, clock, random: Math.random, log: keptLog().log, actor, intake });
+    t.after(async () => {
+      for (const call of slow.calls) call.answer("done");
+      await engine.stop();
+    });
+    await engine.start();
+    const placings = Array.from({ length: 20_000 }, (_, n) => engine.place({ n }, { bulk: true }));
+    for (const answer of await Promise.all(placings)) taken(answer);
+    assert.equal(slow.calls.length, 10);
+    assert.equal(await stored(engine), 20_000);
+    assert.deepEqual(intake.state().refused, 0);
+  });
+});
+
+/** How many orders the store holds. */
+async function stored(engine: Engine): Promise<number> {
+  let count = 0;
+  let cursor: string | undefined;
+  do {
+    const page = await engine.list({ limit: 1_000, cursor });
+    count += page.items.length;
+    cursor = page.nextCursor ?? undefined;
+  } while (cursor !== undefined);
+  return count;
+}
+
+async function openStoreOn(t: TestContext, clock: Clock) {
+  const { directory, remove } = temporaryDirectory();
+  const backend = await openSqlite(directory, { clock });
+  t.after(async () => {
+    await backend.close();
+    remove();
+  });
+  return { backend };
 }

@@ -15,6 +15,7 @@ import type { EngineContext } from "../../src/engine/context.ts";
 import { noObserver } from "../../src/engine/context.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine, Call as EngineCall, Refusal } from "../../src/engine/engine.ts";
+import { createIntake } from "../../src/engine/intake.ts";
 import { type FakeClock, fakeClock } from "../../src/testing/fakeClock.ts";
 import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
 
@@ -126,6 +127,7 @@ export function contextOf(parts: Partial<EngineContext> & Pick<EngineContext, "b
     actor: { ...actor, requestId: null, messageId: null },
     observer: noObserver,
     commitRetrySeconds: Number.POSITIVE_INFINITY,
+    intake: createIntake({ clock: parts.clock }),
     ...parts,
   };
 }

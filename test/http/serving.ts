@@ -11,6 +11,7 @@ import type { Order } from "../../src/core/order.ts";
 import { final } from "../../src/core/workflow.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
+import { createIntake } from "../../src/engine/intake.ts";
 import { createTelemetry } from "../../src/engine/telemetry/telemetry.ts";
 import { createApp, type HttpAppOptions } from "../../src/http/app.ts";
 import type { ServerBindings } from "../../src/http/body.ts";
@@ -80,7 +81,7 @@ export function boundOf(engines: readonly Engine[]): BoundWorkflow[] {
 /** Makes the parts of an app that a test does not use. */
 export function parts() {
   const clock = fakeClock();
-  return { telemetry: telemetryRoutes([], createTelemetry({ clock, stream: "s" }), clock) };
+  return { telemetry: telemetryRoutes([], createTelemetry({ clock, stream: "s" }), clock, createIntake({ clock })) };
 }
 
 /** Makes the HTTP app over two engines on memory backends, whose clock stands still. Closes them when the test ends. */
@@ -99,6 +100,7 @@ export async function serving(
   const log = { info: write("info"), warn: write("warn"), error: write("error") };
   const backends = [orders, claims].map((app) => ({ app, backend: memory({ clock }) }));
   const telemetry = createTelemetry({ clock, stream: "s" });
+  const intake = createIntake({ clock });
   const engines: Engine[] = backends.map(({ app, backend }) => {
     const observer = telemetry.observerOf(app.workflow.name, []);
     return createEngine({
@@ -109,6 +111,7 @@ export async function serving(
       log,
       actor: { runtime: "node", name: "test" },
       observer,
+      intake,
     });
   });
   t.after(async () => {
@@ -117,7 +120,7 @@ export async function serving(
     assert.equal(clock.timers, 0);
   });
   const { basePath = "" } = options;
-  const routes = telemetryRoutes(engines, telemetry, clock);
+  const routes = telemetryRoutes(engines, telemetry, clock, intake);
   const app = createApp({
     auth: undefined,
     ready: () => true,

@@ -199,11 +199,11 @@ export async function openTableMeta(table: Table, clock: Clock, shardsMin: numbe
   let finals = new Set<string>();
   let paused = new Set<string>();
   let changes = 0;
-  let readAt = 0;
+  let readAt = Number.NEGATIVE_INFINITY;
   let reading: Promise<void> | undefined;
 
   const read = async (): Promise<void> => {
-    const at = clock.now();
+    const at = clock.monotonic();
     const changesBefore = changes;
     const [index, pauses] = await Promise.all([table.read(metaKey("index")), table.read(metaKey("pauses"))]);
     shards = Math.max(shards, Number(index?.shards?.N ?? 0));
@@ -213,7 +213,7 @@ export async function openTableMeta(table: Table, clock: Clock, shardsMin: numbe
     readAt = at;
   };
   const refresh = (): Promise<void> => {
-    if (clock.now() - readAt < freshMilliseconds) return Promise.resolve();
+    if (clock.monotonic() - readAt < freshMilliseconds) return Promise.resolve();
     reading ??= read().finally(() => {
       reading = undefined;
     });

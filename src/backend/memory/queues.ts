@@ -1,5 +1,5 @@
 /** The queues of the statuses, in memory: functions over one `Queues` value. */
-import { type Clock, createAlarm } from "../../core/clock.ts";
+import { atMonotonic, type Clock, createAlarm, type SetTimer } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Delivery, DeliveryMode, ReceiveOptions, Verdict } from "../port.ts";
 
@@ -12,7 +12,7 @@ interface Queued {
   /** Given when the order entered the queue. A delivery that comes again keeps it. */
   readonly position: number;
   state: "due" | "delayed" | "inFlight" | "gone";
-  /** Delayed: when it is due. In flight: when its lease runs out. */
+  /** Delayed: when it is due, by `clock.now()`. In flight: when its lease runs out, by `clock.monotonic()`. */
   until: number;
   receipt: string;
   redelivered: boolean;
@@ -39,6 +39,19 @@ interface Queue {
   readonly receivers: Set<Receiver>;
 }
 
+/** The times at which orders in one state become due, and times that no longer count: see `lasts`. */
+interface Times {
+  readonly state: "delayed" | "inFlight";
+  now(): number;
+  readonly heap: Heap<Timed>;
+  readonly alarm: ReturnType<typeof createAlarm>;
+}
+
+interface Timed {
+  readonly at: number;
+  readonly queued: Queued;
+}
+
 type Queues = ReturnType<typeof createQueues>;
 
 export function createQueues(clock: Clock, delivery: DeliveryMode) {
@@ -49,13 +62,18 @@ export function createQueues(clock: Clock, delivery: DeliveryMode) {
     byOrder: new Map<string, Queued>(),
     /** The statuses of which nothing is handed out. */
     paused: new Set<string>(),
-    /** When orders are due and leases run out, and times that no longer count: see `lasts`. */
-    times: heap<{ readonly at: number; readonly queued: Queued }>((a, b) => a.at < b.at),
-    alarm: createAlarm(clock, () => wake(queues)),
+    /** When delayed orders are due. */
+    delays: createTimes("delayed", clock.now, clock.at, () => wake(queues)),
+    /** When leases run out. */
+    leases: createTimes("inFlight", clock.monotonic, atMonotonic(clock), () => wake(queues)),
     positions: 0,
     receipts: 0,
   };
   return queues;
+}
+
+function createTimes(state: Times["state"], now: () => number, setTimer: SetTimer, ring: () => void): Times {
+  return { state, now, heap: heap((a: Timed, b: Timed) => a.at < b.at), alarm: createAlarm(setTimer, ring) };
 }
 
 /** Puts an order at the end of the queue of its status, and takes it out of the queue in which it was. */
@@ -92,8 +110,8 @@ export function setPaused(queues: Queues, status: string, isPaused: boolean): vo
 }
 
 /** Ends the receives that wait, with nothing, and cancels every timer. */
-export function close({ alarm, byStatus }: Queues): void {
-  alarm.cancel();
+export function close({ delays, leases, byStatus }: Queues): void {
+  for (const { alarm } of [delays, leases]) alarm.cancel();
   for (const { receivers } of byStatus.values()) for (const receiver of receivers) receiver.end([]);
 }
 
@@ -119,7 +137,7 @@ export async function receive(queues: Queues, options: ReceiveOptions): Promise<
   wake(queues);
   const queue = queueOf(queues, options.status);
   const taken = take(queues, queue, options);
-  setAlarm(queues);
+  setAlarm(queues.leases);
   if (taken.length > 0 || waitSeconds <= 0) return taken;
   return new Promise((resolve) => {
     let cancel = () => {};
@@ -137,7 +155,7 @@ export async function receive(queues: Queues, options: ReceiveOptions): Promise<
       wake(queues);
       receiver.end([]);
     };
-    if (waitSeconds < Number.POSITIVE_INFINITY) cancel = clock.at(clock.now() + waitSeconds * 1_000, onTimeout);
+    if (waitSeconds < Number.POSITIVE_INFINITY) cancel = clock.after(waitSeconds * 1_000, onTimeout);
     signal?.addEventListener("abort", onAbort);
     queue.receivers.add(receiver);
   });
@@ -185,13 +203,13 @@ function delay(queues: Queues, queued: Queued, notBefore: number): void {
   else {
     queued.state = "delayed";
     queued.redelivered = false;
-    keepUntil(queues, queued, notBefore);
+    keepUntil(queues.delays, queued, notBefore);
   }
 }
 
-function keepUntil({ times }: Queues, queued: Queued, at: number): void {
+function keepUntil({ heap }: Times, queued: Queued, at: number): void {
   queued.until = at;
-  times.push({ at, queued });
+  heap.push({ at, queued });
 }
 
 function makeDue(queued: Queued, redelivered: boolean): void {
@@ -218,14 +236,14 @@ function take(queues: Queues, queue: Queue, { max, leaseSeconds }: ReceiveOption
     if (queued.state !== "due") continue;
     queued.state = "inFlight";
     queued.receipt = `${++queues.receipts}`;
-    keepUntil(queues, queued, queues.clock.now() + leaseSeconds * 1_000);
+    keepUntil(queues.leases, queued, queues.clock.monotonic() + leaseSeconds * 1_000);
     const { orderId, visit, receipt, redelivered } = queued;
     taken.push({ orderId, status: queue.status, visit, receipt, redelivered, messageId: null });
   }
   return taken;
 }
 
-/** Hands what is due to the receives that wait, and sets the alarm for what is not. */
+/** Hands what is due to the receives that wait, and sets the alarms for what is not. */
 function serve(queues: Queues): void {
   for (const queue of queues.byStatus.values()) {
     for (const receiver of queue.receivers) {
@@ -234,25 +252,29 @@ function serve(queues: Queues): void {
       receiver.end(taken);
     }
   }
-  setAlarm(queues);
+  setAlarm(queues.delays);
+  setAlarm(queues.leases);
 }
 
 /** Makes due what is due by now, and hands it out. */
 function wake(queues: Queues): void {
-  const { times } = queues;
-  const now = queues.clock.now();
-  for (let next = times.peek(); next !== undefined && next.at <= now; next = times.peek()) {
-    times.pop();
-    if (lasts(next)) makeDue(next.queued, next.queued.state === "inFlight");
+  for (const times of [queues.delays, queues.leases]) {
+    const { heap, state } = times;
+    const now = times.now();
+    for (let next = heap.peek(); next !== undefined && next.at <= now; next = heap.peek()) {
+      heap.pop();
+      if (lasts(next, times)) makeDue(next.queued, state === "inFlight");
+    }
   }
   serve(queues);
 }
 
-function setAlarm({ times, alarm }: Queues): void {
-  let next = times.peek();
-  while (next !== undefined && !lasts(next)) {
-    times.pop();
-    next = times.peek();
+function setAlarm(times: Times): void {
+  const { heap, alarm } = times;
+  let next = heap.peek();
+  while (next !== undefined && !lasts(next, times)) {
+    heap.pop();
+    next = heap.peek();
   }
   if (next === undefined) alarm.cancel();
   // An alarm that is early is left to ring: it sets the next one, and no commit has to replace a timer.
@@ -264,8 +286,8 @@ function isEarlier(a: Queued, b: Queued): boolean {
 }
 
 /** False for a time that no longer counts: the delivery was settled, or waits for another time. */
-function lasts({ at, queued }: { readonly at: number; readonly queued: Queued }): boolean {
-  return queued.until === at && (queued.state === "delayed" || queued.state === "inFlight");
+function lasts({ at, queued }: Timed, { state }: Times): boolean {
+  return queued.until === at && queued.state === state;
 }
 
 type Heap<T> = ReturnType<typeof heap<T>>;

@@ -1,5 +1,5 @@
 /** Deliveries on this side of the writer: who waits for them, which are leased, and until when. */
-import { type Clock, createAlarm } from "../../core/clock.ts";
+import { atMonotonic, type Clock, createAlarm } from "../../core/clock.ts";
 import type { StoredOrder } from "../../core/order.ts";
 import type { Delivery, ReceiveOptions } from "../port.ts";
 import { createSlotMap, type SlotMap } from "./slotMap.ts";
@@ -9,7 +9,7 @@ interface Lease {
   readonly delivery: Delivery;
   readonly seq: number;
   order: StoredOrder;
-  /** When the lease ends, in milliseconds since 1970; undefined until a receive is given the delivery. */
+  /** When the lease ends, by `clock.monotonic()`; undefined until a receive is given the delivery. */
   until: number | undefined;
 }
 
@@ -53,9 +53,9 @@ export function createLeases(options: LeasesOptions) {
     line.asked = wanted;
   };
 
-  const leaseAlarm = createAlarm(clock, () => leaseAlarm.setAt(endLate(leases, options)));
+  const leaseAlarm = createAlarm(atMonotonic(clock), () => leaseAlarm.setAt(endLate(leases, options)));
   const handOut = (line: Line, { max, leaseSeconds }: Pick<ReceiveOptions, "max" | "leaseSeconds">): Delivery[] => {
-    const until = clock.now() + leaseSeconds * 1_000;
+    const until = clock.monotonic() + leaseSeconds * 1_000;
     leaseAlarm.setAt(until);
     return line.spare.splice(0, max).map((lease) => {
       lease.until = until;
@@ -150,7 +150,7 @@ function lineOf(lines: Map<string, Line>, status: string): Line {
 
 /** Ends the leases that are over. Gives the time at which the next one ends; Infinity where none will. */
 function endLate(leases: SlotMap<string, Lease>, { clock, onLeaseEnd }: LeasesOptions): number {
-  const now = clock.now();
+  const now = clock.monotonic();
   let next = Number.POSITIVE_INFINITY;
   for (const { delivery, seq, until } of leases.values()) {
     if (until === undefined) continue;
@@ -192,6 +192,6 @@ function receiveLater(
     receivers.push(receiver);
     ask();
     if (waitSeconds === 0) void roundTrip().then(giveUp);
-    else if (waitSeconds < Number.POSITIVE_INFINITY) cancel = clock.at(clock.now() + waitSeconds * 1_000, giveUp);
+    else if (waitSeconds < Number.POSITIVE_INFINITY) cancel = clock.after(waitSeconds * 1_000, giveUp);
   });
 }

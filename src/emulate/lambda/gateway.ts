@@ -29,7 +29,7 @@ export async function startGateway({ api, port, clock, invoke }: GatewayOptions)
       api.routes.find(({ key }) => key === "$default");
     if (route === undefined) return message(outgoing, 404, "Not Found");
     const late = Promise.withResolvers<undefined>();
-    const cancel = clock.at(clock.now() + httpApiSecondsMax * 1_000, () => late.resolve(undefined));
+    const cancel = clock.after(httpApiSecondsMax * 1_000, () => late.resolve(undefined));
     const event = makeEvent(incoming, body, route.key, api);
     const result = await Promise.race([invoke(route.function, event), late.promise]);
     cancel();

@@ -45,8 +45,8 @@ export async function provision(
       new peers.sns.SubscribeCommand({ TopicArn: topicArn, Protocol: protocol, Endpoint: endpoint, Attributes }),
     );
   };
-  const subscribeAt = async (time: number, subscription: SubscriptionResource, source: string): Promise<void> => {
-    await new Promise<void>((resolve) => open.defer(clock.at(time, resolve)));
+  const subscribeAfter = async (milliseconds: number, subscription: SubscriptionResource, source: string): Promise<void> => {
+    await new Promise<void>((resolve) => open.defer(clock.after(milliseconds, resolve)));
     await subscribe(subscription).catch((error: unknown) =>
       onLine(source, `${subscription.id} cannot be made: ${String(error)}`),
     );
@@ -70,7 +70,7 @@ export async function provision(
     for (const subscription of subscriptions) {
       const milliseconds = chaos?.subscriptionDelayMilliseconds();
       if (milliseconds === undefined) await subscribe(subscription);
-      else late.push(subscribeAt(clock.now() + milliseconds, subscription, name));
+      else late.push(subscribeAfter(milliseconds, subscription, name));
     }
   };
   for (const stack of stacks) await make(stack);

@@ -29,8 +29,10 @@ interface Turn {
 export interface Ran {
   /** How many orders the run moved, queued or removed. */
   readonly done: number;
-  /** When the chore is due next, in milliseconds since 1970; null where nothing is known to become due. */
+  /** When an order is due next, in milliseconds since 1970; null where none is known to become due. */
   readonly nextAt: number | null;
+  /** After how long the chore runs again at the latest; Infinity where only `nextAt` counts. */
+  readonly againSeconds: number;
   /** Why single orders that were due could not be handled. */
   readonly errors: readonly unknown[];
 }
@@ -46,7 +48,7 @@ export interface Maintenance {
   stop(): Promise<void>;
 }
 
-/** Makes what runs the chores of one workflow when they are due. Each chore has one timer, for the earliest time. */
+/** Makes what runs the chores of one workflow when they are due. Each chore has a timer for what is due, and one for its interval. */
 export function createMaintenance(context: EngineContext, chores: readonly Chore[]): Maintenance {
   let stopping = new AbortController();
   const loops = chores.map((chore) => createLoop(context, chore, () => stopping.signal));
@@ -79,24 +81,33 @@ export function createMaintenance(context: EngineContext, chores: readonly Chore
 /** Runs one chore at the times that it names and that are noticed. */
 function createLoop({ workflow, clock, log }: EngineContext, chore: Chore, stopping: () => AbortSignal) {
   let dueAt = Number.POSITIVE_INFINITY;
-  let cancel: (() => void) | undefined;
+  let cancelDue: (() => void) | undefined;
+  // An interval counts the time that passes: where the time of day is set back, no sweep may be put off for hours.
+  let cancelInterval: (() => void) | undefined;
   let running: Promise<void> | undefined;
   /** Something became due, and the run under way may have passed it already. */
   let again = false;
 
   const unset = (): void => {
-    cancel?.();
-    cancel = undefined;
+    cancelDue?.();
+    cancelInterval?.();
+    cancelDue = cancelInterval = undefined;
     dueAt = Number.POSITIVE_INFINITY;
+  };
+  const onTime = (): void => {
+    unset();
+    void run();
   };
   const notice = (at: number): void => {
     if (stopping().aborted || at >= dueAt) return;
-    unset();
+    cancelDue?.();
     dueAt = at;
-    cancel = clock.at(at, () => {
-      unset();
-      void run();
-    });
+    cancelDue = clock.at(at, onTime);
+  };
+  const repeat = (seconds: number): void => {
+    cancelInterval?.();
+    cancelInterval = undefined;
+    if (!stopping().aborted && seconds < Number.POSITIVE_INFINITY) cancelInterval = clock.after(seconds * 1_000, onTime);
   };
   const runWhileDue = async (): Promise<void> => {
     const signal = stopping();
@@ -104,12 +115,13 @@ function createLoop({ workflow, clock, log }: EngineContext, chore: Chore, stopp
     do {
       again = false;
       try {
-        const { nextAt, errors } = await chore.run(turn);
+        const { nextAt, againSeconds, errors } = await chore.run(turn);
         if (nextAt !== null) notice(nextAt);
         if (errors.length > 0) throw errors[0];
+        repeat(againSeconds);
       } catch (error) {
         log.error({ workflow: workflow.name, error: String(error) }, chore.failed);
-        notice(clock.now() + chore.retrySeconds * 1_000);
+        repeat(chore.retrySeconds);
       }
     } while (again && !signal.aborted);
     // Cleared in the turn in which `again` was read, so a later `run` starts a new run instead of being lost.

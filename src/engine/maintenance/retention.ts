@@ -35,7 +35,7 @@ export function createRetention({ workflow, backend, clock, log, observer }: Eng
       } finally {
         if (done > 0) log.info({ workflow: workflow.name, removed: done, retentionDays: days }, "old orders removed");
       }
-      return { done, nextAt: clock.now() + everySeconds * 1_000, errors: [] };
+      return { done, nextAt: null, againSeconds: everySeconds, errors: [] };
     },
   };
 }

@@ -8,7 +8,7 @@ const pageSize = 200;
  * orders within its own `sweep`, which reads every open one (docs/decisions/0015).
  */
 export function createSweep(context: EngineContext): Chore {
-  const { backend, clock } = context;
+  const { backend } = context;
   return {
     name: "sweep",
     startWaits: true,
@@ -37,8 +37,8 @@ export function createSweep(context: EngineContext): Chore {
       } catch (error) {
         errors.push(error);
       }
-      dueAt = Math.min(dueAt, clock.now() + backend.limits.sweepSeconds * 1_000);
-      return { done, nextAt: dueAt === Number.POSITIVE_INFINITY ? null : dueAt, errors };
+      const nextAt = dueAt === Number.POSITIVE_INFINITY ? null : dueAt;
+      return { done, nextAt, againSeconds: backend.limits.sweepSeconds, errors };
     },
   };
 }

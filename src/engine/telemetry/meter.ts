@@ -90,7 +90,8 @@ export function createMeter({ clock, depths }: { clock: Clock; depths: readonly 
 
   /** Ends the minutes that are over at `now`. */
   const roll = (now: number): void => {
-    if (now < minute.at + minuteMilliseconds) return;
+    // Where the time of day was set back, a new minute begins: the one that ran would else last until then.
+    if (now < minute.at + minuteMilliseconds && now >= minute.at - minuteMilliseconds) return;
     past.push(summaryOf(minute, current));
     for (const each of current.values()) Object.assign(each, noCounts());
     const next = minuteOf(now);

@@ -124,7 +124,7 @@ function createWaits({ clock, advance, patienceSeconds }: TrialOptions) {
 
   async function pass(seconds: number): Promise<void> {
     if (advance) advance(seconds);
-    else await new Promise<void>((resolve) => clock.at(clock.now() + seconds * 1_000, resolve));
+    else await new Promise<void>((resolve) => clock.after(seconds * 1_000, resolve));
   }
 
   /** Starts the patience. The result says whether there is still time. */

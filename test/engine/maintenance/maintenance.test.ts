@@ -36,7 +36,7 @@ function maintaining(t: TestContext, parts: Partial<Record<ChoreName, Partial<Ch
   return { ...kept, clock, runs, maintenance };
 }
 
-const ran = (parts: Partial<Ran> = {}): Ran => ({ done: 0, nextAt: null, errors: [], ...parts });
+const ran = (parts: Partial<Ran> = {}): Ran => ({ done: 0, nextAt: null, againSeconds: Number.POSITIVE_INFINITY, errors: [], ...parts });
 
 describe("maintenance", () => {
   test("starts its chores one after the other, and waits for those that a start waits for alone", async (t) => {

@@ -87,7 +87,9 @@ interface Change {
 
 interface Clock {
     now(): number;
+    monotonic(): number;
     at(atMilliseconds: number, callback: () => void): () => void;
+    after(milliseconds: number, callback: () => void): () => void;
 }
 
 interface Counts {

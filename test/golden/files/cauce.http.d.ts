@@ -150,7 +150,9 @@ class CauceError extends Error {
 
 interface Clock {
     now(): number;
+    monotonic(): number;
     at(atMilliseconds: number, callback: () => void): () => void;
+    after(milliseconds: number, callback: () => void): () => void;
 }
 
 interface ConnectionOptions {
@@ -323,6 +325,7 @@ const errorCodes: {
     readonly order_not_found: "No order has that id.";
     readonly status_not_found: "The workflow has no such status.";
     readonly status_not_handled: "The status has no handler, so there is nothing to pause.";
+    readonly overloaded: "More orders come in than this process can process; nothing was stored.";
     readonly too_many_readers: "As many readers of events are connected as the server has room for.";
     readonly not_available_here: "The platform that serves this cannot answer the route.";
     readonly transition_not_allowed: "The order may not move to that status from where it stands.";

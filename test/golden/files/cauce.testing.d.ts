@@ -39,6 +39,7 @@ export interface ExpectedChange<W extends AnyWorkflow = AnyWorkflow> extends Par
 
 export interface FakeClock extends Clock {
     advance(seconds: number): void;
+    step(seconds: number): void;
     readonly timers: number;
     readonly nextAt: number | null;
 }
@@ -212,7 +213,9 @@ interface Change {
 
 interface Clock {
     now(): number;
+    monotonic(): number;
     at(atMilliseconds: number, callback: () => void): () => void;
+    after(milliseconds: number, callback: () => void): () => void;
 }
 
 interface Counts {
@@ -671,6 +674,7 @@ const errorCodes: {
     readonly order_not_found: "No order has that id.";
     readonly status_not_found: "The workflow has no such status.";
     readonly status_not_handled: "The status has no handler, so there is nothing to pause.";
+    readonly overloaded: "More orders come in than this process can process; nothing was stored.";
     readonly too_many_readers: "As many readers of events are connected as the server has room for.";
     readonly not_available_here: "The platform that serves this cannot answer the route.";
     readonly transition_not_allowed: "The order may not move to that status from where it stands.";

@@ -6,6 +6,7 @@ import { operations } from "../../../src/api/operations.ts";
 import { defineWorkflow } from "../../../src/core/defineWorkflow.ts";
 import type { ShownExtraFields } from "../../../src/core/extras.ts";
 import { type AnyWorkflow, final } from "../../../src/core/workflow.ts";
+import { createIntake } from "../../../src/engine/intake.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { createComponents } from "../../../src/http/openapi/components.ts";
 import { referenceRoutes } from "../../../src/http/openapi/routes.ts";
@@ -23,7 +24,7 @@ test("every route of the server is described with its role, and no other", async
   assert.ok(engine);
   const all = boundOf([engine]);
   const body = { required: async () => ({}), optional: async () => ({}) };
-  const routes = telemetryRoutes([engine], telemetry, clock);
+  const routes = telemetryRoutes([engine], telemetry, clock, createIntake({ clock }));
   const served = new Map(
     [
       ...all.flatMap((each) =>

@@ -49,9 +49,9 @@ export function createDepths(context: AwsContext, { fewMax = pageMax, countMax =
   };
 
   const depthsNow = (): Promise<Depth[]> => {
-    if (known === undefined || clock.now() - known.at >= freshMilliseconds) {
+    if (known === undefined || clock.monotonic() - known.at >= freshMilliseconds) {
       const depths = count();
-      known = { at: clock.now(), depths };
+      known = { at: clock.monotonic(), depths };
       // After a count that failed, the next call counts again at once.
       depths.catch(() => {
         known = undefined;

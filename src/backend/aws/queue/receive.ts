@@ -51,11 +51,11 @@ export function createReceiver(context: AwsContext, pollSeconds: number) {
   return {
     async receive(asked: ReceiveOptions): Promise<Lease[]> {
       const { status, max, leaseSeconds, waitSeconds, signal } = asked;
-      const until = clock.now() + waitSeconds * 1_000;
+      const until = clock.monotonic() + waitSeconds * 1_000;
       const queue = await queueOf(status);
       for (;;) {
         if (closed || signal?.aborted) return [];
-        const leftSeconds = (until - clock.now()) / 1_000;
+        const leftSeconds = (until - clock.monotonic()) / 1_000;
         if ((await meta.paused()).has(status)) {
           if (leftSeconds <= 0) return [];
           const wakes = signal === undefined ? woken.signal : AbortSignal.any([woken.signal, signal]);
@@ -78,7 +78,7 @@ export function createReceiver(context: AwsContext, pollSeconds: number) {
         }
         // An earlier receive, which asked for more, may have made the call.
         spare.keep(status, taken.splice(max));
-        if (taken.length > 0 || until - clock.now() < 1_000) return taken;
+        if (taken.length > 0 || until - clock.monotonic() < 1_000) return taken;
       }
     },
     /** A status was resumed in this process: receives that sleep look again. */
