@@ -1,4 +1,4 @@
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 PRAGMA journal_mode = wal;
 PRAGMA encoding = UTF-8;
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -31,7 +31,6 @@ CREATE TABLE orders (
     results      TEXT    NOT NULL
   , extras TEXT);
 CREATE TABLE order_data (seq INTEGER PRIMARY KEY, data TEXT NOT NULL, key_hash BLOB);
-CREATE TABLE keys (key_hash BLOB PRIMARY KEY, content_hash BLOB NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX orders_claimed    ON orders (queue)                      WHERE queue = 2;
 CREATE INDEX orders_status  ON orders (status, seq)                WHERE queue IS NOT 2;
 CREATE INDEX orders_group   ON orders (block, group_key, seq)      WHERE block IS NOT NULL;
@@ -53,5 +52,8 @@ CREATE TABLE failure_groups (
     count INTEGER NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
     PRIMARY KEY (status, fingerprint)
   ) WITHOUT ROWID;
+CREATE TABLE keys (seq INTEGER PRIMARY KEY, key_hash BLOB NOT NULL, content_hash BLOB NOT NULL);
+CREATE TABLE key_index (prefix INTEGER, seq INTEGER, PRIMARY KEY (prefix, seq)) WITHOUT ROWID;
 INSERT INTO meta VALUES ('delivery', 'fifo');
+INSERT INTO meta VALUES ('keys_indexed', '0');
 INSERT INTO meta VALUES ('workflow', 'orders');

@@ -3,12 +3,13 @@ import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { describe, it, type TestContext } from "node:test";
+import { describe, it, type TestContext, test } from "node:test";
 import { createIds, storedOrder } from "../../../../src/backend/newOrder.ts";
 import type { LocatedBackend } from "../../../../src/backend/port.ts";
 import { createEncoder } from "../../../../src/backend/sqlite/batch/codec.ts";
 import { op, type StoreFault } from "../../../../src/backend/sqlite/batch/protocol.ts";
 import { createEntryWriter, encodePlace } from "../../../../src/backend/sqlite/batch/row.ts";
+import { prefixOf } from "../../../../src/backend/sqlite/schema.ts";
 import { recentKeysMax } from "../../../../src/backend/sqlite/writer/state.ts";
 import { openWriter } from "../../../../src/backend/sqlite/writer/writer.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
@@ -136,6 +137,29 @@ describe("keys whose hashes begin with the same 8 bytes", () => {
       assert.deepEqual(conflict, { outcome: "conflict", orderId: id });
     }
   });
+});
+
+test("a migrated store finds each of its keys, whatever its first bytes are", (t) => {
+  const directory = folder(t);
+  const old = new DatabaseSync(join(directory, "orders.db"));
+  old.exec(readFileSync(new URL("../schema1.sql", import.meta.url), "utf8"));
+  const keys = ["0".repeat(64), "f".repeat(64), ...keysFrom(0, 2_000)];
+  const insert = old.prepare("INSERT INTO keys VALUES (unhex(?), unhex(?), ?)");
+  old.exec("BEGIN; DELETE FROM keys");
+  for (const [index, keyHash] of keys.entries()) insert.run(keyHash, content, index + 1);
+  old.exec("COMMIT");
+  old.close();
+  const { db } = placing(t, directory);
+  const prefixes = db.prepare("SELECT prefix FROM key_index ORDER BY seq").all();
+  assert.deepEqual(
+    prefixes.map(({ prefix }) => prefix),
+    keys.map(prefixOf),
+  );
+  const rows = db.prepare("SELECT seq, lower(hex(key_hash)) AS key, lower(hex(content_hash)) AS of FROM keys").all();
+  assert.deepEqual(
+    rows.map((row) => ({ ...row })),
+    keys.map((key, index) => ({ seq: index + 1, key, of: content })),
+  );
 });
 
 describe("keys on their way into the index", () => {
