@@ -10,7 +10,7 @@ export interface Slots {
   handling(): number;
 }
 
-export interface IntakeState {
+interface IntakeState {
   /** How many placings are let in at once. */
   readonly width: number;
   /** Placings that are let in and not yet stored or refused. */

@@ -79,7 +79,7 @@ function numberOrBigint(value: SQLOutputValue): SQLOutputValue {
 }
 
 /** Inserts rows, whose values stand one after another. */
-export interface Insert {
+interface Insert {
   readonly sourceSQL: string;
   run(values: readonly SQLInputValue[]): void;
 }
@@ -212,12 +212,7 @@ export const schemaVersion = migrations.length;
 export const blockSize = 4_096;
 
 /** Migrates the database to this schema. Throws `store_too_new`, or `store_mismatch` for the data of another workflow. */
-export function migrate(
-  db: DatabaseSync,
-  file: string,
-  workflow: string,
-  onStep: (step: string) => void = () => {},
-): void {
+export function migrate(db: DatabaseSync, file: string, workflow: string, onStep: (step: string) => void): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   if (version > schemaVersion) {
     throw new CauceError(
@@ -261,7 +256,7 @@ function writeMeta(db: DatabaseSync, name: string, value: string): void {
 export function switchDelivery(
   db: DatabaseSync,
   wish: boolean | undefined,
-  onStep: (step: string) => void = () => {},
+  onStep: (step: string) => void,
 ): { readonly fifo: boolean; readonly requeued: number | null } {
   const stored = readMeta(db, "delivery");
   const fifo = wish ?? stored === "fifo";

@@ -49,7 +49,7 @@ const retryAfterFaultSeconds = 1;
 /**
  * The embedded backend: one SQLite file for each workflow, written by a thread of its own, owned by one process.
  * Rejects with `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`,
- * `store_log_foreign`.
+ * `store_log_foreign`, `writer_missing`.
  */
 export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOptions) => Promise<SqliteBackend> {
   return async ({ workflow, delivery, clock, onBatch, onOpening }) => {
