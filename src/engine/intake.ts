@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 /** The slots of one status: how many handlers may run at once, and what holds the slots now. */
 export interface Slots {
   readonly all: number;
-  /** Counts the slots that a delivery holds, from the call of its handler until its outcome is committed. */
+  /** Counts the slots that a delivery holds, from the beginning of its attempt until the outcome is committed. */
   used(): number;
   /** Counts those of `used` whose handler has not ended. */
   handling(): number;

@@ -88,7 +88,7 @@ export function createChannel<Operation extends Rejectable>(options: ChannelOpti
       onFault();
     } else onResult(batch.operations, result);
     for (const trip of batch.trips) trip();
-    // An empty batch has the writer lease what this one had no room for.
+    // An empty batch makes the writer lease what this one had no room for.
     if (result.more) void roundTrip();
     schedule();
   };

@@ -6,8 +6,8 @@ export const queueState = { ready: 1, leased: 2, delayed: 3, parked: 4 } as cons
 /** `redelivered`: why an order is delivered again. */
 export const redelivery = { no: 0, leaseEnded: 1, processDied: 2 } as const;
 /**
- * `attempting`: whether the last attempt was recorded before it ran and has no outcome yet. Of such an attempt a death of
- * the process tells only where the order was alone, with no other order out beside it.
+ * `attempting`: whether the last attempt was recorded before it ran and has no outcome yet. If the process dies then, the
+ * attempt counts as lost only where no other order was out: `diedAlone`.
  */
 export const attempting = { no: 0, yes: 1, diedAlone: 2 } as const;
 
