@@ -111,8 +111,9 @@ export interface Cauce {
   /**
    * Starts processing. Until then no handler runs. Harmless when called again. Rejects with `orders_stranded`,
    * `app_invalid`, or `resources_failed`, whose `cause` is what the app threw. Then nothing processes, every resource
-   * that was opened is closed, and it may be called again. Rejects with `closed` after `drain` or `close`. From the first
-   * call until processing has begun, `/readyz` answers 503, and orders are taken.
+   * that was opened is closed, and it may be called again. Rejects with `closed` after `drain` or `close`, and with
+   * `waits_for_itself` in `resources`, for which it would wait. From the first call until processing has begun,
+   * `/readyz` answers 503, and orders are taken.
    *
    * Several processes over one store (`cauce/aws`) may share the work. This process polls `statuses` alone, and leaves
    * a workflow alone that handles none of them. A status that no workflow handles gives `status_not_found` or
@@ -139,7 +140,7 @@ export interface Cauce {
 /**
  * Opens the stores of the apps, and makes a Cauce over them. Reads no environment and touches no signal.
  * Rejects with `app_invalid`, `setting_invalid`, `limit_exceeded`, `keys_invalid`, `data_in_use`, `store_unreadable`,
- * `store_corrupt`, `store_too_new`, `store_mismatch`, `store_log_foreign`.
+ * `store_corrupt`, `store_too_new`, `store_mismatch`, `store_log_foreign`, `writer_missing`.
  */
 export async function createCauce(options: CauceOptions): Promise<Cauce> {
   checkOptions(options);

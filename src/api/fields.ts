@@ -26,7 +26,7 @@ export const text = (lengthMax: number) =>
     .string("must be text")
     .min(1, "must not be empty")
     .max(lengthMax, `must have at most ${lengthMax} characters`)
-    // Stores keep text as UTF-8, where every lone surrogate is U+FFFD: it would find what has another.
+    // Stores keep text as UTF-8, where every lone surrogate becomes U+FFFD: it would find orders with another one.
     .refine((value) => value.isWellFormed(), "has half of a surrogate pair, which no UTF-8 can hold");
 export const wholeNumber = (max: number) => {
   const message = `must be a whole number from 1 to ${max}`;

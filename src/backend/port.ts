@@ -68,8 +68,8 @@ export interface Backend {
 
   /**
    * Looks through up to `limit` orders that should have moved, the oldest first. Queues the deliveries that were lost,
-   * and gives the waits that expired, for the caller to move, with the orders due that cannot be read. Harmless when repeated. An order whose delivery cannot be
-   * queued keeps no other order waiting. Rejects with `invalid_cursor`.
+   * and gives the waits that expired, for the caller to move, with the orders due that cannot be read. Harmless when
+   * repeated. An order whose delivery cannot be queued keeps no other order waiting. Rejects with `invalid_cursor`.
    */
   sweep(query: { limit: number; cursor?: string | undefined }): Promise<Swept>;
 
@@ -84,10 +84,11 @@ export interface Backend {
 
   /**
    * Erases final orders, each with its data, history and idempotency key in one atomic step.
-   * By `id`: one order. An order that is neither final nor unreadable is left as it is, and the answer is `not_final`. Where there is no such
-   * order, 0 are removed.
+   * By `id`: one order. An order that is neither final nor unreadable is left as it is, and the answer is `not_final`.
+   * Where there is no such order, 0 are removed.
    * By `before`: the orders whose last change lies before that time, the oldest first. One call looks at about `limit`
-   * orders, so that no other call waits long. Go on with `nextCursor` until it is null. Rejects with `store_full`, `store_unavailable`, `closed` or `invalid_cursor`.
+   * orders, so that no other call waits long. Go on with `nextCursor` until it is null. Rejects with `store_full`,
+   * `store_unavailable`, `closed` or `invalid_cursor`.
    */
   remove(which: { readonly id: string } | OldOrders): Promise<Removal | "not_final">;
 
@@ -186,8 +187,8 @@ export interface Delivery {
   readonly receipt: string;
   /**
    * The delivery was leased before and not settled: its worker died, or held it longer than the lease. The attempt counts
-   * as lost. Where many were out when a process died, a backend may say so of those alone that it holds to be lost by
-   * their own doing, if it has said so once of each.
+   * as lost. When a process dies with many deliveries out, a backend says so of each of them the first time. After further
+   * deaths it may say so only of a delivery that was out alone.
    */
   readonly redelivered: boolean;
   /**

@@ -8,6 +8,7 @@ import { styleText } from "node:util";
 import { type Command, CommanderError, Option } from "commander";
 import { CauceError } from "../core/errors.ts";
 import { textOf } from "../core/reasons.ts";
+import { settleMillisecondsMax } from "../engine/lines.ts";
 import { cauceVariables, type Flags, readSettings } from "../node/readSettings.ts";
 import { type CommandKind, rowsOf, type Setting, type Settings } from "../node/settings.ts";
 import { dropWhatIsNotTaken } from "../node/standardStreams.ts";
@@ -34,9 +35,6 @@ export interface Output {
   readonly input?: () => Promise<string>;
 }
 
-// For a reader that is behind. One that does not read at all must not keep a server from its end.
-const servedMilliseconds = 1_000;
-
 /** Makes the output of a process: its standard streams. */
 export function processOutput(): Output {
   const closing = new AbortController();
@@ -49,7 +47,7 @@ export function processOutput(): Output {
     err: (text) => void process.stderr.write(text),
     closed: closing.signal,
     async taken() {
-      await (serving?.settled(servedMilliseconds) ?? Promise.all([taken(process.stdout), taken(process.stderr)]));
+      await (serving?.settled(settleMillisecondsMax) ?? Promise.all([taken(process.stdout), taken(process.stderr)]));
     },
     serve() {
       serving ??= dropWhatIsNotTaken();

@@ -9,7 +9,7 @@ import { stackTraceOf, standardErrorLog } from "./log.ts";
 export type Callback = "log" | "observer" | "onBatch";
 
 /** The log and the observers of an engine's work, none of which throws. */
-export interface GuardedCallbacks {
+interface GuardedCallbacks {
   readonly log: Log;
   observer(observer: Observer): Observer;
   onBatch(onBatch: BackendFactoryOptions["onBatch"]): BackendFactoryOptions["onBatch"];

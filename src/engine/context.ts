@@ -3,6 +3,7 @@ import type { Clock, Random } from "../core/clock.ts";
 import { type Change, type DecideContext, decide, type Outcome } from "../core/decide.ts";
 import type { Log } from "../core/handlers.ts";
 import type { Actor, StoredOrder } from "../core/order.ts";
+import { textOf } from "../core/reasons.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
 import type { AppCode } from "./appCode.ts";
 import type { Intake } from "./intake.ts";
@@ -63,10 +64,8 @@ export async function markUnreadable(context: EngineContext, orders: readonly St
     try {
       await applyOutcome(context, order, { kind: "unreadable" });
     } catch (error) {
-      context.log.warn(
-        { orderId: order.id, error: String(error) },
-        "unreadable order not marked failed; the next read tries again",
-      );
+      const fields = { orderId: order.id, error: textOf(error) };
+      context.log.warn(fields, "unreadable order not marked failed; the next read tries again");
     }
   }
 }

@@ -76,7 +76,10 @@ export interface Engine extends Maintained {
     filter: FailedFilter<AnyWorkflow>,
     call?: Partial<Call>,
   ): Promise<{ readonly retried: number; readonly nextCursor: string | null }>;
-  /** Erases a final order, or one that cannot be read, and resolves to undefined then. Refuses with `order_not_found`, `order_not_final`. */
+  /**
+   * Erases a final order, or one that cannot be read, and resolves to undefined then. Refuses with `order_not_found`,
+   * `order_not_final`.
+   */
   remove(id: string, call?: Partial<Call>): Promise<Refusal | undefined>;
   failures(): Promise<FailureGroup[]>;
   /**

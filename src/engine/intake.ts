@@ -4,13 +4,13 @@ import type { Clock } from "../core/clock.ts";
 /** The slots of one status: how many handlers may run at once, and what holds the slots now. */
 export interface Slots {
   readonly all: number;
-  /** Counts the slots that a delivery holds, from the call of its handler until its outcome is committed. */
+  /** Counts the slots that a delivery holds, from the beginning of its attempt until the outcome is committed. */
   used(): number;
   /** Counts those of `used` whose handler has not ended. */
   handling(): number;
 }
 
-export interface IntakeState {
+interface IntakeState {
   /** How many placings are let in at once. */
   readonly width: number;
   /** Placings that are let in and not yet stored or refused. */

@@ -20,6 +20,9 @@ export interface Lines {
   settled(millisecondsMax?: number): Promise<void>;
 }
 
+/** How long the end of a process waits for a reader that is behind. One that does not read at all must not hold it up. */
+export const settleMillisecondsMax = 1_000;
+
 // More than a second of what a busy server logs. A reader that is away for longer does not cost the process its memory.
 const waitingMax = 8_388_608;
 

@@ -2,7 +2,7 @@ import { fstatSync, write as writeDescriptor, writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import { pino } from "pino";
 import type { Log } from "../core/handlers.ts";
-import { createLines, type Sink, streamSink } from "../engine/lines.ts";
+import { createLines, type Sink, settleMillisecondsMax, streamSink } from "../engine/lines.ts";
 import { type CountingLog, stackTraceOf, tellDropped } from "../engine/log.ts";
 import { onProcess } from "./server.ts";
 import type { LogLevel } from "./settings.ts";
@@ -15,8 +15,6 @@ interface OpenLog extends CountingLog {
 // Lines are written in large pieces: a write for each of 30,000 lines a second would cost more than making the lines.
 const pieceCharacters = 65_536;
 const flushMilliseconds = 50;
-// For a reader that is behind. One that does not read at all must not hold up the end of the process.
-const closeMilliseconds = 1_000;
 
 const standardError = 2;
 
@@ -109,7 +107,7 @@ function sinkOf(descriptor: number): LogSink {
   const kind = fstatSync(descriptor);
   const isPlain = kind.isFile() || (kind.isCharacterDevice() && !isatty(descriptor));
   if (isPlain || descriptor !== standardError) return fileSink(descriptor);
-  return { ...streamSink(process.stderr), atExit() {}, closeMilliseconds };
+  return { ...streamSink(process.stderr), atExit() {}, closeMilliseconds: settleMillisecondsMax };
 }
 
 /** Makes the sink of a file: one write at a time, each until all of it is written or a write fails. */

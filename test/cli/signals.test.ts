@@ -7,21 +7,13 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { waitFor } from "../examples/support.ts";
-import { atEnd, cauce, heldApp, post, temporaryDirectory, tinyAppSource } from "./support.ts";
+import { atEnd, cauce, freePort, heldApp, post, temporaryDirectory, tinyAppSource } from "./support.ts";
 
 /** Writes a small app whose `resources` are this source. */
 function appWith(t: TestContext, resources: string): string {
   const file = join(temporaryDirectory(t), "app.ts");
   writeFileSync(file, tinyAppSource().replace("{ handlers:", `{ resources: ${resources}, handlers:`));
   return file;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await once(server.close(), "close");
-  return port;
 }
 
 /** Resolves to the first answer of a server that is about to listen. */

@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { it, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { atEnd, cauce, type Process, temporaryDirectory } from "../cli/support.ts";
+import { atEnd, cauce, freePort, type Process, temporaryDirectory } from "../cli/support.ts";
 import { run } from "../package/support.ts";
 import { readPage, root } from "./markdown.ts";
 import { applyDiff } from "./patch.ts";
@@ -167,13 +165,4 @@ async function listen(t: TestContext, url: string): Promise<() => string> {
     return done;
   });
   return () => text;
-}
-
-/** Finds a free port beforehand, since the server keeps its address over restarts. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, type StdioOptions, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, openSync, readSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { atEnd, post, temporaryDirectory, tinyAppSource } from "../cli/support.ts";
+import { atEnd, freePort, post, temporaryDirectory, tinyAppSource } from "../cli/support.ts";
 import { waitFor } from "../examples/support.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -40,14 +39,6 @@ async function readAll(end: number): Promise<string> {
     }
   }
   return text;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  await once(server.close(), "close");
-  return port;
 }
 
 /** Runs `cauce start` with these streams. `fileKibibytes` is the size that no file of the process may pass. */

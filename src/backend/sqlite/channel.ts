@@ -88,7 +88,7 @@ export function createChannel<Operation extends Rejectable>(options: ChannelOpti
       onFault();
     } else onResult(batch.operations, result);
     for (const trip of batch.trips) trip();
-    // An empty batch has the writer lease what this one had no room for.
+    // An empty batch makes the writer lease what this one had no room for.
     if (result.more) void roundTrip();
     schedule();
   };
@@ -170,10 +170,7 @@ function findThread(): URL {
  * Starts the writer's thread and waits until it has opened the store. `onStep` is told what the opening is at. Rejects
  * with what kept the thread from that.
  */
-export async function startWriter(
-  data: Omit<WriterData, "port" | "answered">,
-  onStep: (step: string) => void = () => {},
-) {
+export async function startWriter(data: Omit<WriterData, "port" | "answered">, onStep: (step: string) => void) {
   const { port1: port, port2 } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   const worker = new Worker(findThread(), {

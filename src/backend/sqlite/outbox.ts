@@ -1,4 +1,5 @@
 import { CauceError } from "../../core/errors.ts";
+import { textOf } from "../../core/reasons.ts";
 import { createEncoder, type Encoder, type Packed } from "./batch/codec.ts";
 import { type BatchLimits, batchLimits } from "./batch/protocol.ts";
 
@@ -36,7 +37,7 @@ export function createOutbox<Operation extends Rejectable>(options: OutboxOption
       encode(encoder, operation);
     } catch (cause) {
       encoder.rewind();
-      const message = `an operation cannot be written for the store: ${String(cause)}; nothing of it is stored`;
+      const message = `an operation cannot be written for the store: ${textOf(cause)}; nothing of it is stored`;
       operation.reject(new CauceError("internal_error", message, { cause }));
       return;
     }

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { CauceError } from "../../core/errors.ts";
+import { messageOf } from "../../core/reasons.ts";
 
 // SQLite's file format (sqlite.org/fileformat2.html, sections 1.3 and 3): the header of a database and of a rollback
 // journal. Numbers are big-endian.
@@ -61,8 +62,7 @@ function openToRead(path: string): number {
   try {
     return openSync(path, "r");
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `${path} cannot be read (${reason}); give the process permission to the directory and its files`;
+    const message = `${path} cannot be read (${messageOf(cause)}); give the process permission to the directory and its files`;
     throw new CauceError("store_unreadable", message, { cause });
   }
 }

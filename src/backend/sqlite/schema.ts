@@ -6,8 +6,8 @@ export const queueState = { ready: 1, leased: 2, delayed: 3, parked: 4 } as cons
 /** `redelivered`: why an order is delivered again. */
 export const redelivery = { no: 0, leaseEnded: 1, processDied: 2 } as const;
 /**
- * `attempting`: whether the last attempt was recorded before it ran and has no outcome yet. Of such an attempt a death of
- * the process tells only where the order was alone, with no other order out beside it.
+ * `attempting`: whether the last attempt was recorded before it ran and has no outcome yet. If the process dies then, the
+ * attempt counts as lost only where no other order was out: `diedAlone`.
  */
 export const attempting = { no: 0, yes: 1, diedAlone: 2 } as const;
 
@@ -79,7 +79,7 @@ function numberOrBigint(value: SQLOutputValue): SQLOutputValue {
 }
 
 /** Inserts rows, whose values stand one after another. */
-export interface Insert {
+interface Insert {
   readonly sourceSQL: string;
   run(values: readonly SQLInputValue[]): void;
 }
@@ -212,12 +212,7 @@ export const schemaVersion = migrations.length;
 export const blockSize = 4_096;
 
 /** Migrates the database to this schema. Throws `store_too_new`, or `store_mismatch` for the data of another workflow. */
-export function migrate(
-  db: DatabaseSync,
-  file: string,
-  workflow: string,
-  onStep: (step: string) => void = () => {},
-): void {
+export function migrate(db: DatabaseSync, file: string, workflow: string, onStep: (step: string) => void): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   if (version > schemaVersion) {
     throw new CauceError(
@@ -260,7 +255,7 @@ function writeMeta(db: DatabaseSync, name: string, value: string): void {
 export function switchDelivery(
   db: DatabaseSync,
   wish: boolean | undefined,
-  onStep: (step: string) => void = () => {},
+  onStep: (step: string) => void,
 ): { readonly fifo: boolean; readonly requeued: number | null } {
   const stored = readMeta(db, "delivery");
   const fifo = wish ?? stored === "fifo";

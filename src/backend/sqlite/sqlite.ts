@@ -49,7 +49,7 @@ const retryAfterFaultSeconds = 1;
 /**
  * The embedded backend: one SQLite file for each workflow, written by a thread of its own, owned by one process.
  * Rejects with `data_in_use`, `store_unreadable`, `store_corrupt`, `store_too_new`, `store_mismatch`,
- * `store_log_foreign`.
+ * `store_log_foreign`, `writer_missing`.
  */
 export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOptions) => Promise<SqliteBackend> {
   return async ({ workflow, delivery, clock, onBatch, onOpening }) => {
@@ -62,7 +62,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       throw storeFault(error, file);
     };
     const closing = new AbortController();
-    const writer = await openWriter(file, { workflow, delivery, clock, onOpening }).catch(faulty);
+    const writer = await openThread(file, { workflow, delivery, clock, onOpening }).catch(faulty);
 
     const afterFault = async (again: () => unknown): Promise<void> => {
       await sleep(clock, retryAfterFaultSeconds, closing.signal);
@@ -147,8 +147,8 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
   };
 }
 
-/** Starts the writer, and tells what its opening is at for as long as that takes. */
-async function openWriter(file: string, given: Omit<BackendFactoryOptions, "onBatch" | "leaseSeconds">) {
+/** Starts the writer's thread, and tells what its opening is at for as long as that takes. */
+async function openThread(file: string, given: Omit<BackendFactoryOptions, "onBatch" | "leaseSeconds">) {
   const { workflow, delivery, clock, onOpening } = given;
   const opened = new AbortController();
   const startedAt = clock.monotonic();
@@ -171,7 +171,7 @@ async function placedBefore(unsuccessful: Unsuccessful, newOrder: NewOrder, back
   return backend.place(newOrder);
 }
 
-/** Marks an order failed whose row cannot be read. An order in hand is carried on from its copy here, which can be read. */
+/** Marks an order failed whose row cannot be read. A leased order goes on from its copy in memory, which can be read. */
 async function markUnreadable(
   channel: Channel<PendingOperation>,
   { after: order }: Change,

@@ -49,7 +49,10 @@ export interface Maintenance {
   stop(): Promise<void>;
 }
 
-/** Makes what runs the chores of one workflow when they are due. Each chore has a timer for what is due, and one for its interval. */
+/**
+ * Makes what runs the chores of one workflow when they are due. Each chore has a timer for what is due, and one for its
+ * interval.
+ */
 export function createMaintenance(context: EngineContext, chores: readonly Chore[]): Maintenance {
   let stopping = new AbortController();
   const loops = chores.map((chore) => createLoop(context, chore, () => stopping.signal));

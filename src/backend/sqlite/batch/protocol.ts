@@ -40,6 +40,7 @@ export const deliveryCode = { enter: 0, again: 1, keep: 2, end: 3 } as const;
 
 /** Begins the delivery of an order whose row has columns that a batch cannot carry. */
 export const unreadable = -1;
+
 /**
  * How large a batch may grow, in both directions: once it has reached one of these, nothing more joins it. One order adds
  * its data and its results at most, 32 MiB, so a batch stays far below the 536,870,888 characters of a string. A batch is

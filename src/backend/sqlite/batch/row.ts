@@ -147,12 +147,12 @@ export function selected({ names }: { readonly names: readonly string[] }): stri
   return names.map((name) => elsewhere[name] ?? `o.${name}`).join(", ");
 }
 
-/** A SELECT of the stored columns of one key as bytes, whatever they hold. */
-export const bytesBySeq = `SELECT ${storedColumns.map(([name]) => `CAST(${elsewhere[name] ?? `o.${name}`} AS BLOB)`)}
-  FROM orders o LEFT JOIN order_data d ON d.seq = o.seq WHERE o.seq = ?`;
-
 /** Joins the data of each order, and keeps an order whose data is gone. */
 export const withData = "LEFT JOIN order_data d ON d.seq = o.seq";
+
+/** A SELECT of the stored columns of one key as bytes, whatever they hold. */
+export const bytesBySeq = `SELECT ${storedColumns.map(([name]) => `CAST(${elsewhere[name] ?? `o.${name}`} AS BLOB)`)}
+  FROM orders o ${withData} WHERE o.seq = ?`;
 
 const placedValues = placedColumns.map(([, , of]) => of);
 const transitionValues = transitionColumns.map(([, , of]) => of);

@@ -95,7 +95,7 @@ export function queuedOf(writer: State, row: CurrentRow): Queued {
 
 const { at } = current;
 const buckets = 8;
-/** SQLite sorts text and blobs behind every number, so that a damaged column would be the last. */
+/** The largest position or block. SQLite sorts text and blobs after every number, so `max` would find a damaged column. */
 const largest = Number.MAX_SAFE_INTEGER;
 /** Enough that a page of the index takes many keys at once, few enough to read at a start: a tenth of a second. */
 export const recentKeysMax = 65_536;

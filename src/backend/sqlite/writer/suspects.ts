@@ -1,8 +1,8 @@
 /**
  * Crash suspects: orders that were out when the process died. One of them may have ended the process, and nothing on the
  * disk tells which. They are leased in groups of 1, 2, 4, … orders, each group once the one before has shown itself
- * harmless. A handler that ends its process so comes to be out alone, and then a death of the process names it (decision
- * 0029).
+ * harmless. So the order of a handler that ends its process is soon out alone, and the next death of the process names it
+ * (decision 0029).
  */
 import type { DatabaseSync } from "node:sqlite";
 import { attempting, queueState, redelivery } from "../schema.ts";
@@ -12,8 +12,9 @@ const trialMilliseconds = 250;
 const doublingsMax = 20;
 
 /**
- * Makes ready what the process before had leased: this process owns the store, so that one has ended. The rows keep what
- * the next start must know: which orders are suspects, whether one was out alone, and how often this happened in a row.
+ * Makes ready what the process before had leased. One process owns the store, so the process before has ended. The rows
+ * keep what the next start must know: which orders are suspects, whether one was out alone, and how often this happened
+ * in a row.
  */
 export function queueCrashSuspects(db: DatabaseSync): void {
   const leased = (columns: string) =>
@@ -45,7 +46,7 @@ export function createCrashSuspects() {
     groupMax: 1,
     /** The orders of the last group that are still out. */
     group: new Set<number>(),
-    /** How long the last group is on trial. A group that lasts longer no longer blocks others. */
+    /** When the trial of the last group ends, in milliseconds since 1970. A group that lasts longer blocks no others. */
     until: 0,
     /** Every order that was tried and is still out. */
     tried: new Set<number>(),
