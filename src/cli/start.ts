@@ -6,6 +6,7 @@ import { type Cauce, createCauce } from "../cauce.ts";
 import { CauceError } from "../core/errors.ts";
 import type { App, Log } from "../core/handlers.ts";
 import { sampleData } from "../core/sample.ts";
+import type { CountingLog } from "../engine/log.ts";
 import { problem } from "../http/problem.ts";
 import { hearFaults } from "../node/faults.ts";
 import { openLog } from "../node/log.ts";
@@ -31,7 +32,7 @@ export async function start(
 ): Promise<void> {
   const stop = watched ? watchedByParent() : signalled();
   const outputDropped = output.serve?.();
-  const { host, port, role, basePath, bodyBytesMax, unknownStatuses, retentionDays, startSeconds } = settings;
+  const { host, role } = settings;
   const auth = readKeys(settings);
   if (auth === undefined && role !== "work" && !isLoopback(host)) {
     throw new CauceError(
@@ -39,10 +40,40 @@ export async function start(
       `a server on ${host} can be reached from outside; make a key with "cauce keys create --role operate --file FILE" and give it with --keys FILE, or bind 127.0.0.1`,
     );
   }
-  const apps = await unlessStopped(loadApp(path), stop);
-  if (apps === undefined) return output.out(stoppedEarly);
   const ownLog = openLog({ level: settings.logLevel });
   const log = { ...ownLog, dropped: () => ownLog.dropped() + (outputDropped?.() ?? 0) };
+  // The app's code runs from its loading on. Until its store is open, a rejection is logged and counted nowhere.
+  let served: Cauce | undefined;
+  const faults = hearFaults({ takeRejection: (reason) => served?.takeRejection(reason) ?? false }, log);
+  const onOpen = (cauce: Cauce) => {
+    served = cauce;
+  };
+  try {
+    output.out(await serve(path, settings, { output, log, auth, stop, uncaught: faults.uncaught, onOpen }));
+  } finally {
+    faults.close();
+  }
+}
+
+interface Serving {
+  readonly output: Output;
+  readonly log: CountingLog & { close(): Promise<void> };
+  readonly auth: ReturnType<typeof readKeys>;
+  readonly stop: ReturnType<typeof signalled | typeof watchedByParent>;
+  readonly uncaught: Promise<never>;
+  readonly onOpen: (cauce: Cauce) => void;
+}
+
+/** Serves until `stop` resolves, and resolves to what is said at the end. */
+async function serve(
+  path: string,
+  settings: Settings<"start">,
+  { output, log, auth, stop, uncaught, onOpen }: Serving,
+): Promise<string> {
+  const { host, port, basePath, bodyBytesMax, unknownStatuses, retentionDays, startSeconds } = settings;
+  const stopped = Promise.race([stop, uncaught]);
+  const apps = await unlessStopped(loadApp(path), stopped);
+  if (apps === undefined) return stoppedEarly;
   // The store tells its delivery where no setting does.
   const deliveries = new Map<string, DeliveryMode>();
   const open = async () => {
@@ -58,19 +89,24 @@ export async function start(
     return { cauce, rows, failures };
   };
   const opening = open();
-  const opened = await unlessStopped(opening, stop);
+  const opened = await unlessStopped(opening, stopped).catch(async (error) => {
+    await closedSoon(opening);
+    throw error;
+  });
   if (opened === undefined) {
-    await giveUp(opening, (await stop) ?? "SIGTERM", log);
-    return output.out(stoppedEarly);
+    const inTime = await closedSoon(opening);
+    await log.close();
+    if (!inTime) endBySignal((await stop) ?? "SIGTERM");
+    return stoppedEarly;
   }
   const { cauce, rows, failures } = opened;
+  onOpen(cauce);
   const { start, fetch } = partsOf(settings, cauce, auth !== undefined || isLoopback(host));
-  const faults = hearFaults(cauce, log);
   await run(
     { ...cauce, start },
     {
       listen: () => listen(fetch, { host, port }),
-      stopped: Promise.race([stop, ...failures, faults.uncaught]),
+      stopped: Promise.race([stopped, ...failures]),
       onReady(bound) {
         const keys = auth?.keys.length ?? 0;
         const told = { delivery: deliveryOf(deliveries), store: rows, keys };
@@ -78,30 +114,25 @@ export async function start(
       },
       onDrain: () => output.out("\nDraining: no new requests; finishing those under way, and the handlers.\n"),
     },
-  ).finally(faults.close);
+  );
   await log.close();
-  output.out("Drained.\n");
+  return "Drained.\n";
 }
 
 const stoppedEarly = "Stopped before it processed anything.\n";
 const openingMilliseconds = 1_000;
 
 /**
- * Closes the stores that are being opened. An opening that does not end soon migrates a store, or waits for another
- * program, and cannot be stopped: the signal ends the process then. The store undoes at the next start what had not ended.
+ * Closes the stores that are being opened, and says whether that ended soon. An opening that does not migrates a store, or
+ * waits for another program, and cannot be stopped: a signal ends the process then. The store undoes at the next start
+ * what had not ended.
  */
-async function giveUp(
-  opening: Promise<{ readonly cauce: Cauce }>,
-  signal: "SIGTERM" | "SIGINT",
-  log: { close(): Promise<void> },
-): Promise<void> {
+function closedSoon(opening: Promise<{ readonly cauce: Cauce }>): Promise<boolean> {
   const closed = opening.then(
     ({ cauce }) => cauce.close().then(() => true),
     () => true,
   );
-  const inTime = await Promise.race([closed, delay(openingMilliseconds, false)]);
-  await log.close();
-  if (!inTime) endBySignal(signal);
+  return Promise.race([closed, delay(openingMilliseconds, false)]);
 }
 
 interface ChosenStore {

@@ -1,8 +1,10 @@
 import type { Clock } from "../core/clock.ts";
 
-const everyMilliseconds = 1_000;
-/** A shorter block of the event loop is not told. */
+const everyMilliseconds = 250;
+/** From this time on every block of the event loop is told. */
 export const blockMilliseconds = 1_000;
+// A block begins up to one turn of the timer before the timer is due, and the timer is late by that much less.
+const lateMilliseconds = blockMilliseconds - everyMilliseconds;
 
 /** How many handlers of one status run. */
 export interface Activity {
@@ -30,7 +32,7 @@ export function createLoopWatch(clock: Clock, onBlock: (statuses: readonly strin
     cancel = clock.after(everyMilliseconds, () => {
       cancel = undefined;
       const milliseconds = Math.round(clock.monotonic() - dueAt - toldMilliseconds);
-      if (milliseconds >= blockMilliseconds) {
+      if (milliseconds >= lateMilliseconds) {
         // A handler that blocked and then ended did so after the timer was due.
         const busy = activities.filter(({ running, endedAt }) => running > 0 || endedAt > dueAt);
         if (busy.length > 0)

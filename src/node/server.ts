@@ -45,9 +45,21 @@ export async function listen(
   const { host, port } = options;
   const bodies = createBodies({ seconds: options.bodySeconds ?? bodySeconds });
   let closing = false;
+  const latest = new WeakMap<Socket, IncomingMessage>();
+  // Asked when the answer is there, since the request may have come before the closing. A client that is not told that
+  // its connection closes sends its next request into one that is closed as idle before that request is read. An answer
+  // with more requests behind it on its connection is not the last.
+  const perhapsLast = (response: Response, incoming: IncomingMessage) => {
+    if (closing && latest.get(incoming.socket) === incoming) response.headers.set("connection", "close");
+    return response;
+  };
   const listener = (request: Request, env: { incoming: unknown }) => {
-    const response = fetch(request, bodies.bindingsOf(env.incoming as IncomingMessage));
-    return closing ? lastResponse(response) : response;
+    const incoming = env.incoming as IncomingMessage;
+    latest.set(incoming.socket, incoming);
+    const response = fetch(request, bodies.bindingsOf(incoming));
+    return response instanceof Promise
+      ? response.then((given) => perhapsLast(given, incoming))
+      : perhapsLast(response, incoming);
   };
   const headersTimeout = (options.headersSeconds ?? headersSeconds) * 1_000;
   const server = createServer(
@@ -83,13 +95,6 @@ export async function listen(
     },
     abort: () => server.closeAllConnections(),
   };
-}
-
-/** Gives a response that closes the connection after it. A client that never pauses would otherwise keep it open. */
-async function lastResponse(given: Response | Promise<Response>): Promise<Response> {
-  const response = await given;
-  response.headers.set("connection", "close");
-  return response;
 }
 
 /**

@@ -153,6 +153,32 @@ describe("the watch over the event loop", () => {
     assert.equal(clock.timers, 0);
   });
 
+  test("tells a block of a second that begins just after its timer was set, and none of half a second", (t) => {
+    let late = 0;
+    let ring = () => {};
+    let period = 0;
+    const fake = fakeClock();
+    const clock = {
+      ...fake,
+      monotonic: () => fake.monotonic() + late,
+      after: (milliseconds: number, callback: () => void) => {
+        period = milliseconds;
+        ring = callback;
+        return () => {};
+      },
+    };
+    const told: number[] = [];
+    const watch = createLoopWatch(clock, (_statuses, milliseconds) => void told.push(milliseconds));
+    atEnd(t, async () => watch.close());
+    watch.begin(watch.add("received"));
+    late += 1_000;
+    ring();
+    assert.deepEqual(told, [1_000 - period]);
+    late += period + 500;
+    ring();
+    assert.equal(told.length, 1);
+  });
+
   test("names the statuses whose handlers ran during the block, and not those that had ended before", () => {
     let late = 0;
     let ring = () => {};
@@ -174,7 +200,7 @@ describe("the watch over the event loop", () => {
     late = 4_000;
     watch.end(during);
     ring();
-    assert.deepEqual(told, [[["during", "running"], 3_000]]);
+    assert.deepEqual(told, [[["during", "running"], 3_750]]);
     watch.end(running);
     late = 60_000;
     ring();

@@ -67,6 +67,26 @@ describe("an error that nothing handled", { concurrency: 2 }, () => {
     assert.match(stderr, /^internal_error: an exception was not caught \(Error: out of a timer\)/m);
   });
 
+  it("is logged where it comes while the app loads, and ends cauce start in one line where it is an exception", async (t) => {
+    const directory = temporaryDirectory(t);
+    const starting = (name: string, source: string) => {
+      const file = join(directory, name);
+      writeFileSync(file, `${source}\nawait new Promise((resolve) => setTimeout(resolve, 300));\n${tinyAppSource()}`);
+      return cauce(t, ["start", file, "--port", "0", "--data", join(directory, "data")]);
+    };
+    const thrown = await starting("throws.ts", 'setTimeout(() => { throw new Error("out of a timer"); });').ended;
+    assert.equal(thrown.code, 1, thrown.stderr);
+    assert.match(thrown.stderr, /^internal_error: an exception was not caught \(Error: out of a timer\)/m);
+    assert.equal(thrown.stderr.trimEnd().split("\n").length, 2, thrown.stderr);
+
+    const rejecting = starting("rejects.ts", 'void Promise.reject(new Error("of the module"));');
+    await rejecting.address();
+    rejecting.kill("SIGTERM");
+    const { code, stderr } = await rejecting.ended;
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /"error":"Error: of the module".*a rejection was left unhandled; no handler made it/);
+  });
+
   it("ends cauce start after 10 s where a handler does not end", async (t) => {
     const { server, place } = await serving(t);
     await place("hangs");

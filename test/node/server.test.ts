@@ -145,6 +145,27 @@ describe("listen", () => {
     const connections = [...answers.matchAll(/^connection: (\S+)\r$/gim)].map(([, value]) => value);
     assert.deepEqual(connections, ["keep-alive", "close"]);
   });
+
+  it("tells a client in an answer that its connection closes, though the request came before the closing", async (t) => {
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const listener = await listen(
+      async () => {
+        asked.resolve();
+        await answer.promise;
+        return new Response("ok");
+      },
+      { host, port: 0 },
+    );
+    const agent = new Agent({ keepAlive: true });
+    t.after(() => agent.destroy());
+    const response = ask(agent, listener.port);
+    await asked.promise;
+    const closed = listener.close();
+    answer.resolve();
+    assert.equal((await response).headers.connection, "close");
+    await closed;
+  });
 });
 
 describe("signalled", () => {
