@@ -82,13 +82,7 @@ function createSlots(own: StatusContext, attempt: RunAttempt, stopping: AbortSig
   const waiting: { readonly delivery: Delivery; readonly until: number }[] = [];
   /** False while the store keeps outcomes waiting: then nothing is received ahead. */
   let isAhead = true;
-  let onChange: (() => void) | undefined;
-
-  const wake = (): void => onChange?.();
-  const changed = () =>
-    new Promise<void>((resolve) => {
-      onChange = resolve;
-    });
+  const { wake, changed } = createBell();
 
   const handle = async (delivery: Delivery): Promise<void> => {
     let isEnding = false;
@@ -178,6 +172,18 @@ function createSlots(own: StatusContext, attempt: RunAttempt, stopping: AbortSig
 /** Logs that a delivery is not settled: it comes back when its lease runs out. */
 function notSettled({ log, status }: StatusContext, { orderId, visit }: Delivery, error: unknown): void {
   log.error({ orderId, status, visit, error: textOf(error) }, "delivery not settled");
+}
+
+function createBell() {
+  let onWake: (() => void) | undefined;
+  return {
+    wake: (): void => onWake?.(),
+    /** Resolves at the next `wake`. */
+    changed: () =>
+      new Promise<void>((resolve) => {
+        onWake = resolve;
+      }),
+  };
 }
 
 /** Counts what is under way. */
