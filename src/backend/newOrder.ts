@@ -68,12 +68,13 @@ function tooLarge(what: string, text: string | null, bytesMax: number): CauceErr
 const epochMilliseconds = Date.UTC(2026, 0, 1);
 const perMillisecond = 4_096;
 const poolBytes = 4_096;
+const randomDigits = 16;
 
 export type Ids = ReturnType<typeof createIds>;
 
 export function createIds(lastSeq: number) {
   let last = lastSeq;
-  let pool = randomBytes(poolBytes);
+  let pool = randomBytes(poolBytes).toString("hex");
   let used = 0;
   let milliseconds = -1;
   let time = "";
@@ -89,12 +90,12 @@ export function createIds(lastSeq: number) {
         time = milliseconds.toString(16).padStart(12, "0");
         time = `${time.slice(0, 8)}-${time.slice(8)}`;
       }
-      if (used === poolBytes) {
-        pool = randomBytes(poolBytes);
+      if (used === pool.length) {
+        pool = randomBytes(poolBytes).toString("hex");
         used = 0;
       }
       const version = (0x7000 + (last % perMillisecond)).toString(16);
-      const random = pool.toString("hex", used, (used += 8));
+      const random = pool.slice(used, (used += randomDigits));
       const variant = "89ab"[random.charCodeAt(0) & 3];
       return { seq: last, id: `${time}-${version}-${variant}${random.slice(1, 4)}-${random.slice(4)}` };
     },

@@ -18,6 +18,13 @@ export function createPlace({ workflow, backend, clock, actor, observer, intake 
   const schemaPassesJsonOn = passesJsonOn(workflow.data);
   const kind = kindOf(initial);
 
+  // The lines of a batch have one request id. One object for all of them is written as JSON once.
+  let last = actor;
+  const actorOf = (requestId: string) => {
+    if (last.requestId !== requestId) last = { ...actor, requestId };
+    return last;
+  };
+
   /** Places what the gate has let in. Whatever comes of it, the gate is told once that the placing has left. */
   const placeNow: Engine["place"] = (body, call = {}) => {
     let length = 0;
@@ -39,7 +46,7 @@ export function createPlace({ workflow, backend, clock, actor, observer, intake 
         createdAt: now,
         expiresAt: expiryOf(initial, now),
         extrasJson: accepted.extrasJson,
-        by: call.requestId ? { ...actor, requestId: call.requestId } : actor,
+        by: call.requestId ? actorOf(call.requestId) : actor,
         key: accepted.key,
       });
     } catch (error) {

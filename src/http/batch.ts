@@ -74,9 +74,12 @@ function envelopeOf(value: unknown): { data: unknown; idempotencyKey: string | u
   if (value === null || typeof value !== "object" || Array.isArray(value)) {
     throw new CauceError("invalid_request", `${shape}, not ${Array.isArray(value) ? "a list" : typeof value}`);
   }
-  const { data, idempotencyKey, ...others } = value as Record<string, unknown>;
-  const [other] = Object.keys(others);
-  if (other !== undefined) throw new CauceError("invalid_request", `${shape}; it has "${other}" too`);
+  for (const name of Object.keys(value)) {
+    if (name !== "data" && name !== "idempotencyKey") {
+      throw new CauceError("invalid_request", `${shape}; it has "${name}" too`);
+    }
+  }
+  const { data, idempotencyKey } = value as Record<string, unknown>;
   if (data === undefined) throw new CauceError("invalid_request", `${shape}; it has no "data"`);
   if (idempotencyKey === undefined) return { data, idempotencyKey };
   if (typeof idempotencyKey !== "string" || !idempotencyKeyPattern.test(idempotencyKey)) {

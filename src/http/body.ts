@@ -180,9 +180,24 @@ function mayBeUnstorable(text: string): boolean {
     text.includes("\\u") ||
     text.includes("__proto__") ||
     /[eE]\+?\d{3}/.test(text) ||
-    (text.length > 200 && /\d{24}/.test(text))
+    (text.length > 200 && hasDigits(text, 24))
   );
 }
+
+/** Whether the text has so many digits in a row. Looks at one character of `count`, and beside it where that is a digit. */
+function hasDigits(text: string, count: number): boolean {
+  for (let at = count - 1; at < text.length; at += count) {
+    let first = at;
+    while (isDigit(text.charCodeAt(first))) first--;
+    if (first === at) continue;
+    let end = at + 1;
+    while (isDigit(text.charCodeAt(end))) end++;
+    if (end - first > count) return true;
+  }
+  return false;
+}
+
+const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
 
 /**
  * Finds a value that could not be stored unchanged. UTF-8 has no half of a surrogate pair, schemas drop `__proto__`

@@ -195,11 +195,11 @@ const migrations: readonly string[] = [
   -- A key is random, so an index of whole keys was written all over by every placing. Now \`keys\` grows at its end like
   -- \`order_data\`, and \`key_index\` leads from the first 52 bits of a key to its orders: more than one where keys begin
   -- alike. Keys reach the index many at a time, in its order; \`keys_indexed\` in \`meta\` is the last order up to which the
-  -- index has every key. \`key_hash\` in \`order_data\` is not read any more.
+  -- index has every key. JSON5 has numbers in hex, which CAST does not read. \`key_hash\` in \`order_data\` is not read any more.
   ALTER TABLE keys RENAME TO keys_before;
   CREATE TABLE keys (seq INTEGER PRIMARY KEY, key_hash BLOB NOT NULL, content_hash BLOB NOT NULL);
   CREATE TABLE key_index (prefix INTEGER, seq INTEGER, PRIMARY KEY (prefix, seq)) WITHOUT ROWID;
-  INSERT INTO key_index SELECT key_prefix(hex(key_hash)), seq FROM keys_before ORDER BY key_hash;
+  INSERT INTO key_index SELECT json_extract('0x' || substr(hex(key_hash), 1, 13), '$'), seq FROM keys_before ORDER BY key_hash;
   INSERT INTO keys SELECT seq, key_hash, content_hash FROM keys_before ORDER BY seq;
   DROP TABLE keys_before;
   INSERT INTO meta SELECT 'keys_indexed', coalesce(max(seq), 0) FROM keys;
@@ -225,7 +225,6 @@ export function migrate(
       `${file} has schema ${version} and this Cauce knows up to ${schemaVersion}; run the newer Cauce that wrote it`,
     );
   }
-  db.function("key_prefix", { deterministic: true }, (keyHash) => prefixOf(String(keyHash)));
   for (const [index, sql] of migrations.entries()) {
     if (index < version) continue;
     if (version > 0) onStep(`migrates to schema ${index + 1}`);

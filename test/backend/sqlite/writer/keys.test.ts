@@ -3,11 +3,13 @@ import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { describe, it, type TestContext } from "node:test";
+import { describe, it, type TestContext, test } from "node:test";
 import { createIds, storedOrder } from "../../../../src/backend/newOrder.ts";
 import type { LocatedBackend } from "../../../../src/backend/port.ts";
 import { createEncoder } from "../../../../src/backend/sqlite/batch/codec.ts";
+import { op, type StoreFault } from "../../../../src/backend/sqlite/batch/protocol.ts";
 import { createEntryWriter, encodePlace } from "../../../../src/backend/sqlite/batch/row.ts";
+import { prefixOf } from "../../../../src/backend/sqlite/schema.ts";
 import { recentKeysMax } from "../../../../src/backend/sqlite/writer/state.ts";
 import { openWriter } from "../../../../src/backend/sqlite/writer/writer.ts";
 import { fakeClock } from "../../../../src/testing/fakeClock.ts";
@@ -48,6 +50,18 @@ function placing(t: TestContext, directory: string) {
   };
 }
 
+/** Applies a batch whose commit fails. */
+function failing(
+  { statements }: ReturnType<typeof openWriter>,
+  apply: () => { readonly fault?: StoreFault | undefined },
+) {
+  const { commit } = statements;
+  const run = commit.run.bind(commit);
+  Object.assign(commit, { run: () => assert.fail("no room for the log") });
+  assert.match(apply().fault?.message ?? "", /no room for the log/);
+  Object.assign(commit, { run });
+}
+
 const keyOf = (n: number) => hash("sha256", String(n));
 const keysFrom = (from: number, count: number) => Array.from({ length: count }, (_, n) => keyOf(from + n));
 
@@ -64,6 +78,7 @@ describe("keys whose hashes begin with the same 8 bytes", () => {
   it("stay orders of their own, and a repeat of each finds its own, in one batch, later and after a start", async (t) => {
     const directory = folder(t);
     let backend = await openSqlite(directory, { clock: fakeClock() });
+    t.after(() => backend.close());
     const place = (keyHash: string) => backend.place({ ...newOrder, key: { keyHash, contentHash: content } });
     const placed = await Promise.all([...alike, ...alike].map(place));
     assert.deepEqual(
@@ -77,7 +92,6 @@ describe("keys whose hashes begin with the same 8 bytes", () => {
     await backend.close();
     backend = await openSqlite(directory, { clock: fakeClock() });
     await assertKept(backend, ids);
-    await backend.close();
   });
 
   it("are found in the index, and the removal of one frees its key and no other", async (t) => {
@@ -94,14 +108,24 @@ describe("keys whose hashes begin with the same 8 bytes", () => {
       old.prepare("UPDATE order_data SET key_hash = unhex(?) WHERE seq = ?").run(alike[index] as string, seq);
     }
     old.close();
+    const [first, second, third] = orders;
+    assert.ok(first && second && third);
     const backend = await openSqlite(directory, { clock: fakeClock() });
+    t.after(() => backend.close());
     await assertKept(
       backend,
       orders.map(({ id }) => id),
     );
-    const [first, second, third] = orders;
-    assert.ok(first && second && third);
     assert.deepEqual(await backend.remove({ id: second.id }), { removed: 1, nextCursor: null });
+    const read = new DatabaseSync(join(directory, "orders.db"), { readOnly: true });
+    t.after(() => read.close());
+    assert.deepEqual(
+      read
+        .prepare("SELECT seq FROM key_index ORDER BY seq")
+        .all()
+        .map(({ seq }) => seq),
+      [first.seq, third.seq],
+    );
     const placed = await backend.place({
       ...newOrder,
       key: { keyHash: alike[1] as string, contentHash: "e".repeat(64) },
@@ -114,8 +138,30 @@ describe("keys whose hashes begin with the same 8 bytes", () => {
       });
       assert.deepEqual(conflict, { outcome: "conflict", orderId: id });
     }
-    await backend.close();
   });
+});
+
+test("a migrated store finds each of its keys, whatever its first bytes are", (t) => {
+  const directory = folder(t);
+  const old = new DatabaseSync(join(directory, "orders.db"));
+  old.exec(readFileSync(new URL("../schema1.sql", import.meta.url), "utf8"));
+  const keys = ["0".repeat(64), "f".repeat(64), ...keysFrom(0, 2_000)];
+  const insert = old.prepare("INSERT INTO keys VALUES (unhex(?), unhex(?), ?)");
+  old.exec("BEGIN; DELETE FROM keys");
+  for (const [index, keyHash] of keys.entries()) insert.run(keyHash, content, index + 1);
+  old.exec("COMMIT");
+  old.close();
+  const { db } = placing(t, directory);
+  const prefixes = db.prepare("SELECT prefix FROM key_index ORDER BY seq").all();
+  assert.deepEqual(
+    prefixes.map(({ prefix }) => prefix),
+    keys.map(prefixOf),
+  );
+  const rows = db.prepare("SELECT seq, lower(hex(key_hash)) AS key, lower(hex(content_hash)) AS of FROM keys").all();
+  assert.deepEqual(
+    rows.map((row) => ({ ...row })),
+    keys.map((key, index) => ({ seq: index + 1, key, of: content })),
+  );
 });
 
 describe("keys on their way into the index", () => {
@@ -129,6 +175,8 @@ describe("keys on their way into the index", () => {
     assert.equal(writer.keysIndexed(), 0);
     const some = Array.from({ length: 500 }, (_, n) => keyOf(n * 131));
     const repeated = some.map((_, index) => `${index} repeated`);
+    assert.deepEqual(writer.place(some).outcomes, repeated);
+    failing(writer, () => writer.place(keysFrom(500_000, 40_000)));
     assert.deepEqual(writer.place(some).outcomes, repeated);
 
     const copy = folder(t);
@@ -151,13 +199,25 @@ describe("keys on their way into the index", () => {
   it("are forgotten with a batch that fails, and those of before are not", (t) => {
     const writer = placing(t, folder(t));
     assert.deepEqual(writer.place(alike.slice(0, 1)).outcomes, []);
-    const { commit } = writer.statements;
-    const run = commit.run.bind(commit);
-    Object.assign(commit, { run: () => assert.fail("no room for the log") });
-    assert.match(writer.place(alike.slice(1)).fault?.message ?? "", /no room for the log/);
-    Object.assign(commit, { run });
+    failing(writer, () => writer.place(alike.slice(1)));
     assert.deepEqual(["orders", "order_data", "keys"].map(writer.count), [1, 1, 1]);
     assert.deepEqual(writer.place(alike).outcomes, ["0 repeated"]);
     assert.deepEqual(writer.place(alike).outcomes, ["0 repeated", "1 repeated", "2 repeated"]);
+  });
+
+  it("stay with an order whose removal fails", (t) => {
+    const writer = placing(t, folder(t));
+    writer.place(alike);
+    const remove = () => {
+      const encoder = createEncoder();
+      for (const value of [op.removeOld, 0, Number.MAX_SAFE_INTEGER, newOrder.createdAt + 1, 10]) encoder.number(value);
+      return writer.apply({ ops: encoder.take(), count: 1, grants: [], now: newOrder.createdAt });
+    };
+    writer.db.exec("UPDATE orders SET kind = 2, queue = NULL, position = NULL");
+    failing(writer, remove);
+    assert.deepEqual(writer.place(alike).outcomes, ["0 repeated", "1 repeated", "2 repeated"]);
+    assert.equal(remove().fault, undefined);
+    assert.deepEqual(["orders", "order_data", "keys"].map(writer.count), [0, 0, 0]);
+    assert.deepEqual(writer.place(alike).outcomes, []);
   });
 });
