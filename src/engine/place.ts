@@ -25,33 +25,34 @@ export function createPlace({ workflow, backend, clock, actor, observer, intake 
     return last;
   };
 
-  /** Places what the gate has let in. */
+  /** Places what the gate has let in. Whatever comes of it, the gate is told once that the placing has left. */
   const placeNow: Engine["place"] = (body, call = {}) => {
-    let accepted: ReturnType<typeof accept>;
+    let length = 0;
+    let placing: ReturnType<Backend["place"]>;
     try {
-      accepted = accept(workflow, backend, body, call, schemaPassesJsonOn);
+      const accepted = accept(workflow, backend, body, call, schemaPassesJsonOn);
+      if ("refused" in accepted) {
+        intake.left(0);
+        return Promise.resolve(accepted);
+      }
+      const now = clock.now();
+      length = accepted.dataJson.length;
+      intake.took(length);
+      placing = backend.place({
+        status: workflow.initial,
+        kind,
+        dataJson: accepted.dataJson,
+        group: accepted.group,
+        createdAt: now,
+        expiresAt: expiryOf(initial, now),
+        extrasJson: accepted.extrasJson,
+        by: call.requestId ? actorOf(call.requestId) : actor,
+        key: accepted.key,
+      });
     } catch (error) {
-      intake.left(0);
+      intake.left(length);
       return Promise.reject(error);
     }
-    if ("refused" in accepted) {
-      intake.left(0);
-      return Promise.resolve(accepted);
-    }
-    const now = clock.now();
-    const { length } = accepted.dataJson;
-    intake.took(length);
-    const placing = backend.place({
-      status: workflow.initial,
-      kind,
-      dataJson: accepted.dataJson,
-      group: accepted.group,
-      createdAt: now,
-      expiresAt: expiryOf(initial, now),
-      extrasJson: accepted.extrasJson,
-      by: call.requestId ? actorOf(call.requestId) : actor,
-      key: accepted.key,
-    });
     const refused = (error: unknown): never => {
       intake.left(length);
       throw error;

@@ -2,7 +2,7 @@ import type { Delivery } from "../backend/port.ts";
 import { sleep } from "../core/clock.ts";
 import { CauceError } from "../core/errors.ts";
 import { textOf } from "../core/reasons.ts";
-import { type AnyWorkflow, handledStatuses, leaseSecondsOf, statusOf } from "../core/workflow.ts";
+import { type AnyWorkflow, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { RunAttempt } from "./attempt.ts";
 import type { StartOptions } from "./engine.ts";
 import type { Slots } from "./intake.ts";
@@ -72,21 +72,17 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
  */
 function createSlots(own: StatusContext, attempt: RunAttempt, stopping: AbortSignal) {
   const { definition, backend, clock } = own;
+  // Past this, a handler that begins could outlast the lease.
+  const waitMilliseconds = (leaseSecondsOf(definition) - timeoutSecondsOf(definition)) * 1_000;
   const all = definition.concurrency ?? backend.limits.concurrency.default;
   let free = all;
   let ending = 0;
   const unsettled = createCount();
-  /** Received ahead, until a slot is free. */
-  const waiting: Delivery[] = [];
+  /** Received ahead, until a slot is free, each with the time until which its handler may begin. */
+  const waiting: { readonly delivery: Delivery; readonly until: number }[] = [];
   /** False while the store keeps outcomes waiting: then nothing is received ahead. */
   let isAhead = true;
-  let onChange: (() => void) | undefined;
-
-  const wake = (): void => onChange?.();
-  const changed = () =>
-    new Promise<void>((resolve) => {
-      onChange = resolve;
-    });
+  const { wake, changed } = createBell();
 
   const handle = async (delivery: Delivery): Promise<void> => {
     let isEnding = false;
@@ -111,25 +107,30 @@ function createSlots(own: StatusContext, attempt: RunAttempt, stopping: AbortSig
     }
   };
 
-  /** Begins the waiting deliveries that have a slot. */
+  const start = (delivery: Delivery): void => {
+    free--;
+    unsettled.more();
+    void handle(delivery);
+  };
+
+  /** Begins the waiting deliveries that have a slot. One that has waited too long is left to its lease. */
   const begin = (): void => {
     while (free > 0) {
-      const delivery = waiting.shift();
-      if (delivery === undefined) return;
-      free--;
-      unsettled.more();
-      void handle(delivery);
+      const next = waiting.shift();
+      if (next === undefined) return;
+      if (clock.monotonic() < next.until) start(next.delivery);
     }
   };
 
   /**
-   * Gives the store the deliveries back that have no slot. A redelivered one stays: given back, it would come as one that
-   * no worker lost.
+   * Gives the store the deliveries back that have no slot. A redelivered one stays, as long as its lease allows: given
+   * back, it would come as one that no worker lost.
    */
   const giveBack = (): void => {
     isAhead = false;
-    for (const delivery of waiting.splice(0)) {
-      if (delivery.redelivered) waiting.push(delivery);
+    for (const each of waiting.splice(0)) {
+      const { delivery } = each;
+      if (delivery.redelivered) waiting.push(each);
       else {
         unsettled.more();
         void backend
@@ -147,8 +148,10 @@ function createSlots(own: StatusContext, attempt: RunAttempt, stopping: AbortSig
     changed,
     wake,
     add(deliveries: readonly Delivery[]): void {
-      waiting.push(...deliveries);
-      begin();
+      for (const delivery of deliveries) {
+        if (free > 0) start(delivery);
+        else waiting.push({ delivery, until: clock.monotonic() + waitMilliseconds });
+      }
     },
     /** Resolves once what was received ahead has begun, or is given back since no slot became free in time. */
     async allBegun(): Promise<void> {
@@ -169,6 +172,18 @@ function createSlots(own: StatusContext, attempt: RunAttempt, stopping: AbortSig
 /** Logs that a delivery is not settled: it comes back when its lease runs out. */
 function notSettled({ log, status }: StatusContext, { orderId, visit }: Delivery, error: unknown): void {
   log.error({ orderId, status, visit, error: textOf(error) }, "delivery not settled");
+}
+
+function createBell() {
+  let onWake: (() => void) | undefined;
+  return {
+    wake: (): void => onWake?.(),
+    /** Resolves at the next `wake`. */
+    changed: () =>
+      new Promise<void>((resolve) => {
+        onWake = resolve;
+      }),
+  };
 }
 
 /** Counts what is under way. */

@@ -10,7 +10,7 @@ import { type AnyWorkflow, final } from "../../src/core/workflow.ts";
 import { noObserver } from "../../src/engine/context.ts";
 import { createEngine } from "../../src/engine/createEngine.ts";
 import type { Engine } from "../../src/engine/engine.ts";
-import { createIntake } from "../../src/engine/intake.ts";
+import { createIntake, type Intake } from "../../src/engine/intake.ts";
 import { createPlace } from "../../src/engine/place.ts";
 import { fakeClock } from "../../src/testing/fakeClock.ts";
 import { openSqlite, temporaryDirectory } from "../backend/sqlite/support.ts";
@@ -343,6 +343,42 @@ describe("orders that come in faster than the process can process them", () => {
     assert.equal(await stored(engine), 20_000);
     assert.deepEqual(intake.state().refused, 0);
   });
+
+  const limits = memory().limits;
+  const away = new CauceError("store_unavailable", "the store is away");
+  const stores: Record<string, Partial<Backend>> = {
+    "the store takes": {},
+    "the store refuses": { place: () => Promise.reject(away) },
+    "a store's code throws for": {
+      place() {
+        throw away;
+      },
+    },
+    "is too large": { limits: { ...limits, dataBytesMax: 1 } },
+  };
+  for (const [what, parts] of Object.entries(stores)) {
+    test(`leaves the gate once, with as much data as it took: one that ${what}`, async () => {
+      const clock = fakeClock();
+      const gate = createIntake({ clock });
+      let characters = 0;
+      const intake: Intake = {
+        ...gate,
+        took(more) {
+          characters += more;
+          gate.took(more);
+        },
+        left(fewer) {
+          characters -= fewer;
+          gate.left(fewer);
+        },
+      };
+      const place = createPlace(
+        contextOf({ workflow: plain, backend: { ...memory({ clock }), ...parts }, clock, intake }),
+      );
+      await Promise.allSettled([place({ customerId: "c-1" }), place({ customerId: 1 })]);
+      assert.deepEqual([gate.state().placing, characters], [0, 0]);
+    });
+  }
 });
 
 /** How many orders the store holds. */

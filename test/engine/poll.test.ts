@@ -192,6 +192,28 @@ describe("a poll", () => {
     assert.deepEqual([again.delivery.orderId, again.delivery.redelivered], [lost, true]);
   });
 
+  test("leaves a redelivered delivery to its lease where its handler could outlast it", async (t) => {
+    const { place, nth, clock } = polling(t, { concurrency: 1 });
+    const [lost, other] = await place(2);
+    (await nth(1)).settle(undefined);
+    const second = await nth(2);
+    clock.advance(59);
+    await quiet();
+    clock.advance(1);
+    second.handled();
+    await quiet();
+    // Leased for 60 s, of which a handler may take 10.
+    clock.advance(50);
+    second.settle(undefined);
+    const third = await nth(3);
+    assert.deepEqual([third.delivery.orderId, third.delivery.redelivered], [other, true]);
+    third.settle(done);
+    await quiet();
+    clock.advance(10);
+    const again = await nth(4);
+    assert.deepEqual([again.delivery.orderId, again.delivery.redelivered], [lost, true]);
+  });
+
   test("frees a slot once, however often its handler reports its end", async (t) => {
     const { place, nth, attempted } = polling(t, { concurrency: 1 });
     await place(4);

@@ -253,6 +253,22 @@ test("once all suspects have ended well, the next death is a first one", async (
   assert.equal((await third.receive(at("received", 60, 100))).length, 2, "side by side");
 });
 
+test("a suspect of a status that the process does not handle keeps no death on record", async (t) => {
+  const { backend, orders, die, change } = await afterDeath(t, 1);
+  const [order] = orders as [StoredOrder];
+  await placeOne(backend, { status: "priced" });
+  await backend.receive(at("priced"));
+  await die();
+  const second = await die();
+  await second.receive(at("received", 60, 100));
+  await second.commit(change(order, movedTo("done")));
+  await placeOne(second);
+  await second.receive(at("received", 60, 100));
+  const third = await die();
+  await placeOne(third);
+  assert.equal((await third.receive(at("received", 60, 100))).length, 2, "side by side, as after a first death");
+});
+
 test("a delivery that a close gives back stays redelivered: the attempt whose process died still counts", async (t) => {
   const { directory, backend, open } = await opened(t);
   await placeOne(backend);

@@ -231,7 +231,11 @@ function leaseCrashSuspects(writer: QueueWriter): void {
     else crashSuspects.group.clear();
   }
   crashSuspects.blockOthers = isApart(crashSuspects) && crashSuspects.group.size > 0;
-  if (!areCleared(crashSuspects, (status) => queueOf(writer, status).paused)) return;
+  const isLeft = (status: string): boolean => {
+    const { paused, isHandled } = queueOf(writer, status);
+    return paused || !isHandled;
+  };
+  if (!areCleared(crashSuspects, isLeft)) return;
   statements.suspectsCleared.run();
   crashSuspects.deaths = 0;
 }

@@ -30,6 +30,8 @@ export interface StatusQueue {
   readonly status: string;
   /** How many more deliveries the front has asked for. */
   demand: number;
+  /** The front has asked for deliveries since the store was opened: this process handles the status. */
+  isHandled: boolean;
   paused: boolean;
   /** How many orders are in each bucket. The states of the queue are the first buckets. */
   readonly counts: number[];
@@ -218,7 +220,8 @@ const numberOf = (row: readonly [number | null] | undefined): number => numberIn
 export function queueOf({ queues }: State, status: string): StatusQueue {
   let queue = queues.get(status);
   if (queue === undefined) {
-    queue = { status, demand: 0, paused: false, counts: new Array<number>(buckets).fill(0), changedBuckets: 0 };
+    const counts = new Array<number>(buckets).fill(0);
+    queue = { status, demand: 0, isHandled: false, paused: false, counts, changedBuckets: 0 };
     queues.set(status, queue);
   }
   return queue;

@@ -90,11 +90,11 @@ export function beginTrial(suspects: CrashSuspects, group: readonly number[], no
   suspects.groupMax *= 2;
 }
 
-/** Whether every suspect has been tried and has ended well, but for those of paused statuses. */
-export function areCleared(suspects: CrashSuspects, isPaused: (status: string) => boolean): boolean {
+/** Whether every suspect has been tried and has ended well, but for those of statuses that `isLeft` says wait anyway. */
+export function areCleared(suspects: CrashSuspects, isLeft: (status: string) => boolean): boolean {
   const { deaths, mayBe, unasked, groupMax, tried } = suspects;
   if (deaths === 0 || tried.size > 0) return false;
-  return !mayBe || (groupMax > 1 && unasked !== undefined && unasked.every(isPaused));
+  return !mayBe || (groupMax > 1 && unasked !== undefined && unasked.every(isLeft));
 }
 
 export function endSuspect({ group, tried }: CrashSuspects, seq: number): void {

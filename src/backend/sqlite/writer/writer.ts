@@ -116,7 +116,9 @@ function applyBatch(
   const { statements } = writer;
   writer.now = now;
   for (let at = 0; at < grants.length; at += 2) {
-    queueOf(writer, grants[at] as string).demand += grants[at + 1] as number;
+    const queue = queueOf(writer, grants[at] as string);
+    queue.demand += grants[at + 1] as number;
+    queue.isHandled = true;
   }
   if (count === 0 && !hasLeasable(writer)) return nothing;
   const startedAt = performance.now();
