@@ -696,7 +696,7 @@ describe("switching the delivery", () => {
     const behind = await place(first);
     await reaches(first, behind, "packed");
     await first.close();
-    const second = await start(app(base, {}, group));
+    const second = await start(app(base, {}, group), { delivery: "standard" });
     await reaches(second, behind, "sent");
     assert.equal((await get(second, head)).status, "packed");
     clock.advance(3_600);
