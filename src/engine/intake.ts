@@ -1,12 +1,12 @@
 import { performance } from "node:perf_hooks";
 import type { Clock } from "../core/clock.ts";
 
-/** The slots of one status: how many handlers may run at once, and what holds the slots now. */
+/** The slots of one status: how many handlers may run at once, and whether more orders are ready than slots. */
 export interface Slots {
   readonly all: number;
-  /** Counts the slots that a delivery holds, from the beginning of its attempt until the outcome is committed. */
-  used(): number;
-  /** Counts those of `used` whose handler has not ended. */
+  /** Whether the store had a delivery for every slot that the last receive asked for. */
+  isFull(): boolean;
+  /** Counts the slots whose handler runs. */
   handling(): number;
 }
 
@@ -63,7 +63,8 @@ interface IntakeOptions {
  * Makes the gate. Intake and processing share one thread. Where clients place faster than the thread can process, each
  * turn of the event loop would bring more placings than the slots of a status can take on, and the thread would store
  * orders in place of ending them. So the gate becomes narrower while two things hold at once: the thread is busy, and the
- * slots of a status are used up by deliveries whose handlers have ended. Orders that wait for handlers hold nothing back.
+ * store has more deliveries of a status than slots, though handlers do not hold them. Orders that wait for their handlers
+ * hold nothing back.
  */
 export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOptions): Intake {
   const lanes = { single: createLine<Waiting>(), bulk: createLine<Waiting>() };
@@ -152,7 +153,7 @@ function createWidth(clock: Clock, busyShare: () => number) {
       return overloaded;
     },
     watch(slots: Slots): () => void {
-      const each: Watched = { slots, samples: 0, used: 0, handling: 0 };
+      const each: Watched = { slots, samples: 0, full: 0, handling: 0 };
       watched.add(each);
       return () => watched.delete(each);
     },
@@ -183,27 +184,27 @@ interface Waiting {
 interface Watched {
   readonly slots: Slots;
   samples: number;
-  used: number;
+  full: number;
   handling: number;
 }
 
 function sample(each: Watched): void {
   each.samples++;
-  each.used += each.slots.used();
+  if (each.slots.isFull()) each.full++;
   each.handling += each.slots.handling();
 }
 
 const busyShareMin = 0.7;
-const usedShareMin = 0.9;
+const fullShareMin = 0.5;
 // A handler that waits for the network for some milliseconds holds its slot for about as long as the thread makes the
 // commit wait. Above this share it is the handlers that orders wait for.
 const handlingShareMax = 0.75;
 
 /** Whether deliveries of the status could run but for the thread; and begins to count again. */
 function takeStarved(each: Watched): boolean {
-  const { slots, samples, used, handling } = each;
-  each.samples = each.used = each.handling = 0;
-  return samples > 0 && used >= usedShareMin * samples * slots.all && handling < handlingShareMax * used;
+  const { slots, samples, full, handling } = each;
+  each.samples = each.full = each.handling = 0;
+  return full > fullShareMin * samples && handling < handlingShareMax * samples * slots.all;
 }
 
 /**

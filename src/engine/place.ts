@@ -13,7 +13,9 @@ import type { Call, Engine, Refusal } from "./engine.ts";
 import { waitSecondsMax } from "./intake.ts";
 
 /** Makes what places orders: it checks an order, stores it, and only then answers. */
-export function createPlace({ workflow, backend, clock, actor, observer, intake }: EngineContext): Engine["place"] {
+export function createPlace(context: EngineContext): Engine["place"] {
+  const { workflow, backend, clock, actor, observer, intake } = context;
+  const tellOverload = createOverloadLog(context);
   const initial = statusOf(workflow, workflow.initial) as StatusDefinition;
   const schemaPassesJsonOn = passesJsonOn(workflow.data);
   const kind = kindOf(initial);
@@ -75,7 +77,25 @@ export function createPlace({ workflow, backend, clock, actor, observer, intake 
   return (body, call = {}) => {
     const entering = intake.enter(call.bulk ? "bulk" : "single");
     if (entering === undefined) return placeNow(body, call);
-    return entering.then((isIn) => (isIn ? placeNow(body, call) : overloaded));
+    return entering.then((isIn) => {
+      if (isIn) return placeNow(body, call);
+      tellOverload();
+      return overloaded;
+    });
+  };
+}
+
+const tellEveryMilliseconds = 60_000;
+
+/** Makes what logs that placings are refused: at the first, and then once a minute at most. */
+function createOverloadLog({ workflow, clock, log, intake }: EngineContext): () => void {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = clock.monotonic();
+    if (now - toldAt < tellEveryMilliseconds) return;
+    toldAt = now;
+    const { waiting, refused } = intake.state();
+    log.warn({ workflow: workflow.name, waiting, refused }, "more orders come in than are processed; some are refused");
   };
 }
 

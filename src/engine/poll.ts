@@ -5,7 +5,6 @@ import { textOf } from "../core/reasons.ts";
 import { type AnyWorkflow, handledStatuses, leaseSecondsOf, statusOf, timeoutSecondsOf } from "../core/workflow.ts";
 import type { RunAttempt } from "./attempt.ts";
 import type { StartOptions } from "./engine.ts";
-import type { Slots } from "./intake.ts";
 import type { StatusContext } from "./runHandler.ts";
 
 const retrySeconds = 1;
@@ -22,7 +21,8 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
   const stopping = new AbortController();
   const waitSeconds = backend.limits.longestWaitSeconds;
   const slots = createSlots(own, attempt, stopping.signal);
-  const unwatch = intake.watch(slots.counts);
+  let isFull = false;
+  const unwatch = intake.watch({ ...slots.counts, isFull: () => isFull });
 
   const loop = async () => {
     while (!stopping.signal.aborted) {
@@ -42,6 +42,7 @@ export function startPoll(own: StatusContext, attempt: RunAttempt): () => Promis
         await sleep(clock, retrySeconds, stopping.signal);
         continue;
       }
+      isFull = deliveries.length >= max;
       slots.add(deliveries);
       // Handlers that answer without waiting have ended before this tick, since a tick comes after all microtasks. So the
       // next receive asks for all of their slots, and still in the same turn of the event loop.
@@ -142,7 +143,7 @@ function createSlots(own: StatusContext, attempt: RunAttempt, stopping: AbortSig
   };
 
   return {
-    counts: { all, used: () => all - free, handling: () => all - free - ending } satisfies Slots,
+    counts: { all, handling: () => all - free - ending },
     /** How many deliveries to receive. */
     wanted: (): number => free + (isAhead ? ending : 0) - waiting.length,
     changed,

@@ -16,8 +16,8 @@ function gate(busy = 1) {
   const clock = fakeClock();
   const thread = { busy };
   const intake = createIntake({ clock, busyShare: () => thread.busy });
-  const slots = { used: 0, handling: 0 };
-  intake.watch({ all: 100, used: () => slots.used, handling: () => slots.handling });
+  const slots = { isFull: false, handling: 0 };
+  intake.watch({ all: 100, isFull: () => slots.isFull, handling: () => slots.handling });
   return { clock, thread, intake, slots };
 }
 
@@ -50,9 +50,9 @@ test("the data of the placings that are in is bounded, and the largest order alw
   assert.equal(await second, true);
 });
 
-test("the gate becomes narrower while the thread is busy and slots are used up by what is being committed", () => {
+test("the gate becomes narrower while the thread is busy and more orders are ready than slots", () => {
   const { clock, intake, slots } = gate();
-  slots.used = 100;
+  slots.isFull = true;
   for (let n = 0; n < 500; n++) intake.enter("single");
   pass(intake, clock, 60);
   assert.equal(intake.state().width, Math.floor(501 * 0.8));
@@ -60,14 +60,14 @@ test("the gate becomes narrower while the thread is busy and slots are used up b
   assert.equal(intake.state().width, widthMin);
 });
 
-for (const [what, busy, used, handling] of [
-  ["the thread has time left", 0.5, 100, 0],
-  ["a slot is free", 1, 80, 0],
-  ["the slots are used up by handlers", 1, 100, 90],
+for (const [what, busy, isFull, handling] of [
+  ["the thread has time left", 0.5, true, 0],
+  ["the store has no delivery for a slot", 1, false, 0],
+  ["the slots are used up by handlers", 1, true, 90],
 ] as const) {
   test(`the gate stays wide where ${what}, however many orders wait`, () => {
     const { clock, intake, slots } = gate(busy);
-    Object.assign(slots, { used, handling });
+    Object.assign(slots, { isFull, handling });
     pass(intake, clock, 2_000);
     assert.equal(intake.state().width, widthMax);
   });
@@ -75,17 +75,17 @@ for (const [what, busy, used, handling] of [
 
 test("the gate becomes wide again once deliveries no longer wait, also where nothing else is placed", async () => {
   const { clock, intake, slots } = gate();
-  slots.used = 100;
+  slots.isFull = true;
   pass(intake, clock, 2_000);
   assert.equal(intake.state().width, widthMin);
-  slots.used = 10;
+  slots.isFull = false;
   pass(intake, clock, 5_000);
   assert.equal(intake.state().width, widthMax);
 });
 
 test("a placing that waited for its time is refused while the process is overloaded, the oldest first", async () => {
   const { clock, intake, slots } = gate();
-  slots.used = 100;
+  slots.isFull = true;
   pass(intake, clock, 2_000);
   for (let n = 0; n < widthMin; n++) intake.enter("single");
   const first = intake.enter("single");
@@ -101,7 +101,7 @@ test("a placing that waited for its time is refused while the process is overloa
 
 test("a placing that waits where nothing waits for the thread is never refused", async () => {
   const { clock, intake, slots } = gate();
-  Object.assign(slots, { used: 100, handling: 100 });
+  Object.assign(slots, { isFull: true, handling: 100 });
   for (let n = 0; n < widthMax; n++) intake.enter("single");
   const waiting = intake.enter("single");
   clock.advance(600);
@@ -140,7 +140,7 @@ test("those that wait are let in in their order, thousands of them", async () =>
 test("a status that is no longer polled holds nothing back", () => {
   const clock = fakeClock();
   const intake = createIntake({ clock, busyShare: () => 1 });
-  const unwatch = intake.watch({ all: 1, used: () => 1, handling: () => 0 });
+  const unwatch = intake.watch({ all: 1, isFull: () => true, handling: () => 0 });
   pass(intake, clock, 100);
   assert.ok(intake.state().width < widthMax);
   unwatch();

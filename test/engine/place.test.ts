@@ -310,7 +310,8 @@ describe("orders that come in faster than the process can process them", () => {
     };
     const { backend } = await openStoreOn(t, clock);
     const app = appOf(instant, { received });
-    const engine = createEngine({ app, backend, clock, random: Math.random, log: keptLog().log, actor, intake });
+    const kept = keptLog();
+    const engine = createEngine({ app, backend, clock, random: Math.random, log: kept.log, actor, intake });
     t.after(() => engine.stop());
     await engine.start();
     const answers = await Promise.all(
@@ -320,6 +321,7 @@ describe("orders that come in faster than the process can process them", () => {
     assert.ok(refusals.length > 0, "nothing was refused");
     assert.deepEqual(new Set(refusals), new Set(["overloaded"]));
     assert.equal(intake.state().refused, refusals.length);
+    assert.equal(kept.of("more orders come in than are processed; some are refused").length, 1);
     assert.equal(await stored(engine), answers.length - refusals.length);
   });
 
