@@ -79,7 +79,7 @@ function numberOrBigint(value: SQLOutputValue): SQLOutputValue {
 }
 
 /** Inserts rows, whose values stand one after another. */
-interface Insert {
+export interface Insert {
   readonly sourceSQL: string;
   run(values: readonly SQLInputValue[]): void;
 }
