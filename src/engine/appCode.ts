@@ -1,5 +1,5 @@
 /** Knows which code of the app a call or a rejection comes from. */
-import type { AsyncLocalStorage } from "node:async_hooks";
+import { type AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { CauceError } from "../core/errors.ts";
 import type { Log } from "../core/handlers.ts";
 import { textOf } from "../core/reasons.ts";
@@ -19,14 +19,37 @@ export interface AppRun {
   readonly orderId: string;
   readonly visit: number;
   isRunning: boolean;
-  /** Fails the attempt with what was thrown; undefined where its outcome is there. */
-  fail: ((reason: unknown) => void) | undefined;
+  /** Fails the attempt with what was thrown, unless its outcome is there. Undefined for `resources` and `release`. */
+  readonly fail: ((run: never, reason: unknown) => void) | undefined;
 }
 
 interface Own {
   readonly status: string;
   readonly log: Log;
   readonly observer: { rejected(status: string): void };
+}
+
+/** Calls code of the app as a run. */
+export type Enter = <A, B, C, T>(run: AppRun, code: (a: A, b: B, c: C) => T, a: A, b: B, c: C) => T;
+
+/** Enters runs from whatever context the caller has, such as that of one call of a function. */
+export function enterFromCaller(appCode: AppCode): Enter {
+  return (run, code, a, b, c) => appCode.run(run, code, a, b, c);
+}
+
+/**
+ * Enters runs from the context of this call, for callers that all have that one, as a poll has. `AsyncLocalStorage.run`
+ * makes a context to enter and another to leave. This makes one, and takes a fifth of the time.
+ */
+export function enterFromHere(appCode: AppCode): Enter {
+  const here = new AsyncResource("cauce.handler");
+  const enter: Enter = (run, code, a, b, c) => {
+    appCode.enterWith(run);
+    return code(a, b, c);
+  };
+  // `runInAsyncScope` goes back to the caller's context, also where the code throws.
+  return (run, code, a, b, c) =>
+    here.runInAsyncScope(enter<typeof a, typeof b, typeof c, ReturnType<typeof code>>, undefined, run, code, a, b, c);
 }
 
 /** Runs `resources` or `release`. */
@@ -60,11 +83,11 @@ export function refuseInside(appCode: AppCode, call: "start" | "drain" | "close"
 export function takeRejection(appCode: AppCode, reason: unknown): boolean {
   const run = appCode.getStore();
   if (run?.own === undefined) return false;
-  const { orderId, visit, fail } = run;
+  const { orderId, visit } = run;
   const { status, log, observer } = run.own;
   const fields = { orderId, status, visit, error: textOf(reason), stack: stackTraceOf(reason) };
   log.error(fields, "a handler left a rejection unhandled");
   observer.rejected(status);
-  fail?.(reason);
+  run.fail?.(run as never, reason);
   return true;
 }

@@ -5,7 +5,7 @@ import type { App } from "../core/handlers.ts";
 import type { Actor } from "../core/order.ts";
 import { tellWhile } from "../core/wait.ts";
 import { type AnyWorkflow, retryOf, statusesOf } from "../core/workflow.ts";
-import { type AppCode, refuseInside } from "./appCode.ts";
+import { type AppCode, enterFromCaller, enterFromHere, refuseInside } from "./appCode.ts";
 import { createAttempt } from "./attempt.ts";
 import { type EngineContext, markUnreadable, noObserver, type Observer, withExpiries } from "./context.ts";
 import type { Engine, StartOptions } from "./engine.ts";
@@ -107,7 +107,12 @@ function createProcessing(
     const { depths } = await backend.counts({ depths: true });
     const stranded = refuseStranded(workflow, depths, unknownStatuses);
     if (signal.aborted) return;
-    handling = await openHandling(context, app, { stopping: signal, statuses: wanted, startSeconds });
+    handling = await openHandling(context, app, {
+      stopping: signal,
+      enter: enterFromHere(appCode),
+      statuses: wanted,
+      startSeconds,
+    });
     if (handling === undefined) return;
     await failUnknown(context, stranded, signal);
     if (signal.aborted) return;
@@ -139,7 +144,11 @@ function createProcessing(
 
     async openAttempts() {
       stopping = new AbortController();
-      handling = await openHandling(context, app, { stopping: stopping.signal, startSeconds });
+      handling = await openHandling(context, app, {
+        stopping: stopping.signal,
+        enter: enterFromCaller(appCode),
+        startSeconds,
+      });
       if (handling === undefined) throw new CauceError("closed", `the engine of "${workflow.name}" is stopped`);
       const attempts = new Map(handling.contexts.map((own) => [own.status, createAttempt(own)]));
       return (delivery, onHandlerEnd, requestId) => {

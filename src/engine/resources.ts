@@ -3,7 +3,7 @@ import type { AnyHandler, App, HandlerContext, LazyHandler } from "../core/handl
 import { textOf } from "../core/reasons.ts";
 import { late, within } from "../core/wait.ts";
 import { handledStatus, handledStatuses } from "../core/workflow.ts";
-import { runAppCode } from "./appCode.ts";
+import { type Enter, runAppCode } from "./appCode.ts";
 import type { EngineContext } from "./context.ts";
 import { createLoopWatch } from "./loopWatch.ts";
 import { createDeadlines, loaderOf, type StatusContext } from "./runHandler.ts";
@@ -30,6 +30,8 @@ const closeSeconds = 10;
 interface HandlingOptions {
   /** Aborts when the engine stops. The opening ends with it. */
   readonly stopping: AbortSignal;
+  /** Calls the handlers. */
+  readonly enter: Enter;
   /** Default: all that the workflow handles. */
   readonly statuses?: readonly string[] | undefined;
   readonly startSeconds?: number | undefined;
@@ -42,7 +44,12 @@ interface HandlingOptions {
 export async function openHandling(
   context: EngineContext,
   app: App,
-  { stopping, statuses = handledStatuses(context.workflow), startSeconds = startSecondsDefault }: HandlingOptions,
+  {
+    stopping,
+    enter,
+    statuses = handledStatuses(context.workflow),
+    startSeconds = startSecondsDefault,
+  }: HandlingOptions,
 ): Promise<Handling | undefined> {
   const { workflow, clock, log, observer } = context;
   const resources = await openInTime(context, app, stopping, startSeconds);
@@ -57,6 +64,7 @@ export async function openHandling(
     definition: handledStatus(workflow, status),
     handler: loaderOf(app.handlers[status] as AnyHandler | LazyHandler<AnyHandler>),
     resources,
+    enter,
     deadlines: createDeadlines(clock),
     watch,
     activity: watch.add(status),

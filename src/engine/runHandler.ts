@@ -7,7 +7,7 @@ import type { AnyHandler, HandlerContext, LazyHandler, Log } from "../core/handl
 import { attemptNumber, type StoredOrder } from "../core/order.ts";
 import { isError, messageOf } from "../core/reasons.ts";
 import { type HandledStatus, timeoutSecondsOf } from "../core/workflow.ts";
-import type { AppRun } from "./appCode.ts";
+import type { AppRun, Enter } from "./appCode.ts";
 import type { EngineContext } from "./context.ts";
 import { stackTraceOf } from "./log.ts";
 import { type Activity, blockMilliseconds, type LoopWatch } from "./loopWatch.ts";
@@ -19,11 +19,24 @@ export interface StatusContext extends EngineContext {
   readonly definition: HandledStatus;
   readonly handler: () => AnyHandler | Promise<AnyHandler>;
   readonly resources: object;
+  readonly enter: Enter;
   readonly deadlines: ReturnType<typeof createDeadlines>;
   readonly watch: LoopWatch;
   readonly activity: Activity;
   /** Aborts when the engine stops. */
   readonly stopping: AbortSignal;
+}
+
+/**
+ * One call of a handler. Closures for each attempt would live as long as the objects that they hold together, and were
+ * seen to survive into the old generation; so what ends a run are functions that are given the run.
+ */
+interface HandlerRun extends AppRun, AttemptDeadline {
+  readonly own: StatusContext;
+  /** Undefined once the run has ended. */
+  controller: AbortController | undefined;
+  /** Undefined while the handler is called, and once the run has ended. */
+  resolve: ((outcome: Outcome) => void) | undefined;
 }
 
 /**
@@ -33,44 +46,55 @@ export interface StatusContext extends EngineContext {
  */
 export function runHandler(order: StoredOrder, own: StatusContext, startedAt: number): Outcome | Promise<Outcome> {
   if (order.unreadable !== undefined) return { kind: "unreadable" };
-  const { definition, activity, watch } = own;
   const controller = new AbortController();
-  const { id: orderId, visit } = order;
-  const run: AppRun = { is: "handler", own, orderId, visit, isRunning: true, fail: undefined };
-  const running = own.appCode.run(run, callHandler, order, contextOf(order, controller.signal, own), own);
+  const run: HandlerRun = {
+    is: "handler",
+    own,
+    orderId: order.id,
+    visit: order.visit,
+    isRunning: true,
+    fail: failRun,
+    at: startedAt + timeoutSecondsOf(own.definition) * 1_000,
+    expire: expireRun,
+    earlier: undefined,
+    later: undefined,
+    controller,
+    resolve: undefined,
+  };
+  const running = own.enter(run, callHandler, order, contextOf(order, controller.signal, own), own);
   tellBlock(order, own, startedAt);
   if (!isPromise(running)) {
     run.isRunning = false;
+    run.controller = undefined;
     return running;
   }
-
-  const timeoutSeconds = timeoutSecondsOf(definition);
   return new Promise((resolve) => {
-    const end = (outcome: Outcome): void => {
-      if (!run.isRunning) return;
-      run.isRunning = false;
-      run.fail = undefined;
-      own.deadlines.remove(deadline);
-      watch.end(activity);
-      resolve(outcome);
-    };
-    const deadline: AttemptDeadline = {
-      at: startedAt + timeoutSeconds * 1_000,
-      earlier: undefined,
-      later: undefined,
-      expire() {
-        controller.abort(new DOMException(`timeoutSeconds is ${timeoutSeconds}`, "TimeoutError"));
-        end(timedOut(own));
-      },
-    };
-    run.fail = (reason) => {
-      controller.abort(reason);
-      end(failureOf(reason));
-    };
-    own.deadlines.add(deadline);
-    watch.begin(activity);
-    void running.then(end);
+    run.resolve = resolve;
+    own.deadlines.add(run);
+    own.watch.begin(own.activity);
+    void running.then((outcome) => endRun(run, outcome));
   });
+}
+
+function endRun(run: HandlerRun, outcome: Outcome): void {
+  if (!run.isRunning) return;
+  const { own, resolve } = run;
+  run.isRunning = false;
+  run.controller = run.resolve = undefined;
+  own.deadlines.remove(run);
+  own.watch.end(own.activity);
+  resolve?.(outcome);
+}
+
+function failRun(run: HandlerRun, reason: unknown): void {
+  run.controller?.abort(reason);
+  endRun(run, failureOf(reason));
+}
+
+function expireRun(run: HandlerRun): void {
+  const seconds = timeoutSecondsOf(run.own.definition);
+  run.controller?.abort(new DOMException(`timeoutSeconds is ${seconds}`, "TimeoutError"));
+  endRun(run, timedOut(run.own));
 }
 
 /** Calls the handler, once its module is loaded. */
@@ -208,7 +232,8 @@ export function loaderOf(handler: AnyHandler | LazyHandler<AnyHandler>): StatusC
 export interface AttemptDeadline {
   /** By `clock.monotonic()`. */
   readonly at: number;
-  expire(): void;
+  /** Called with this deadline once its time is up. */
+  readonly expire: (deadline: never) => void;
   /** The neighbours in the list; undefined for a deadline that is in none. */
   earlier: AttemptDeadline | undefined;
   later: AttemptDeadline | undefined;
@@ -270,7 +295,7 @@ export function createDeadlines(clock: Clock) {
         return;
       }
       remove(next);
-      next.expire();
+      next.expire(next as never);
     }
   };
 

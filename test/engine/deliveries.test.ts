@@ -68,6 +68,7 @@ function attempting(
     definition: handledStatus(workflow, "received"),
     handler: () => handler,
     resources: {},
+    enter: (_, code, ...args) => code(...args),
     deadlines,
     watch,
     activity: watch.add("received"),

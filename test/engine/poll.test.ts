@@ -59,6 +59,7 @@ function polling(t: TestContext, options: { concurrency?: number; around?: (back
         definition: { to: ["done"], concurrency, timeoutSeconds: 10 },
         handler: assert.fail,
         resources: {},
+        enter: (_, code, ...args) => code(...args),
         deadlines: createDeadlines(clock),
         watch: createLoopWatch(clock, () => {}),
         activity: { status: "received", running: 0, endedAt: 0 },

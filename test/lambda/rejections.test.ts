@@ -42,7 +42,7 @@ describe("a rejection that nothing handled, in a function", () => {
       rejections.appCode = new AsyncLocalStorage();
       const observer = { rejected: (status) => metrics.add("UnhandledRejections", 1, { workflow: "orders", status }) };
       const fail = (reason) => log.info({}, "failed with " + reason.message);
-      rejections.appCode.enterWith({ own: { status: "paid", log, observer }, orderId: "o-1", visit: 2, isRunning: true, fail });`);
+      rejections.appCode.enterWith({ own: { status: "paid", log, observer }, orderId: "o-1", visit: 2, isRunning: true, fail: (_, reason) => fail(reason) });`);
     assert.deepEqual(
       lines.slice(0, 2).map(({ message }) => message),
       ["a handler left a rejection unhandled", "failed with forgotten"],
