@@ -125,7 +125,8 @@ export function createIntake({ clock, busyShare = createBusyShare() }: IntakeOpt
       characters += more;
     },
     left(fewer) {
-      gate.look(placing);
+      // Where placings wait, none enters, and this is the only look.
+      if (waiting() > 0) gate.look(placing);
       placing--;
       characters -= fewer;
       if (waiting() > 0) letWaitingIn();

@@ -346,6 +346,31 @@ describe("orders that come in faster than the process can process them", () => {
     assert.deepEqual(intake.state().refused, 0);
   });
 
+  test("wait while reads pass: a read is answered before the placings that stand at the gate", async (t) => {
+    const clock = fakeClock();
+    const intake = createIntake({ clock, busyShare: () => 1 });
+    intake.watch({ all: 2, isFull: () => true, handling: () => 0 });
+    for (let passed = 0; passed < 2_000; passed += 5) {
+      clock.advance(0.005);
+      if (intake.enter("single") === undefined) intake.left(0);
+    }
+    const { width } = intake.state();
+    const { backend } = await openStoreOn(t, systemClock());
+    const app = appOf(instant, { received: () => "done" });
+    const engine = createEngine({ app, backend, clock, random: Math.random, log: keptLog().log, actor, intake });
+    // The store has these under way, and the gate is full, for as long as this turn of the event loop lasts.
+    const placings = Array.from({ length: width + 50 }, (_, n) => engine.place({ n }));
+    assert.deepEqual(intake.state(), { width, placing: width, waiting: 50, refused: 0 });
+    const answered: string[] = [];
+    for (const placing of placings.slice(width)) void placing.then(() => answered.push("placing"));
+    await Promise.all([
+      engine.list({ limit: 1 }).then(() => answered.push("list")),
+      engine.failures().then(() => answered.push("failures")),
+    ]);
+    assert.deepEqual(answered.sort(), ["failures", "list"]);
+    for (const answer of await Promise.all(placings)) taken(answer);
+  });
+
   const limits = memory().limits;
   const away = new CauceError("store_unavailable", "the store is away");
   const stores: Record<string, Partial<Backend>> = {
