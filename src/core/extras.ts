@@ -3,7 +3,7 @@
  * which a store must find orders (a group, a Region, a search field) is a column or a key of its own, and no extra.
  */
 import { CauceError } from "./errors.ts";
-import { describeJsonFault, jsonFault } from "./json.ts";
+import { describeJsonFault, jsonFault, utf8BytesOf } from "./json.ts";
 
 /** Something that was done to an order from outside: an entry of its audit. */
 export interface Act {
@@ -161,9 +161,4 @@ function cut(text: string, bytesMax: number): string {
 
 function jsonBytesOf(text: string): number {
   return utf8BytesOf(JSON.stringify(text)) - 2;
-}
-
-/** Without Node's `Buffer`, since the typed client imports these types and must compile for a browser. */
-function utf8BytesOf(text: string): number {
-  return new TextEncoder().encode(text).byteLength;
 }

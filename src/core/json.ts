@@ -22,6 +22,11 @@ export function describeJsonFault(what: string, { path, message }: Fault): strin
   return `${what} cannot be kept as JSON: ${path || "the whole"} ${message}; give what JSON has, or leave it out`;
 }
 
+/** Without Node's `Buffer`, since the typed client imports what uses this and must compile for a browser. */
+export function utf8BytesOf(text: string): number {
+  return new TextEncoder().encode(text).byteLength;
+}
+
 /** Whether a value is an object literal, of this realm or of another. */
 export function isPlainObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && isPlain(value);

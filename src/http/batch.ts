@@ -5,7 +5,7 @@ import { exceedsBytes, type StoredOrder } from "../core/order.ts";
 import { isTypeError } from "../core/reasons.ts";
 import type { Who } from "../engine/engine.ts";
 import { notUtf8, parseText, tooLarge } from "./body.ts";
-import { errorFields, httpStatusOf, oneLine, type ProblemFields, refusalFields } from "./problem.ts";
+import { errorFields, httpStatusOf, refusalFields, refusedLine } from "./problem.ts";
 
 interface BatchOptions {
   /** Runs the operation `place`. */
@@ -51,7 +51,7 @@ async function resultLine({ number, text }: Line, options: BatchOptions): Promis
     const { data, idempotencyKey } = envelopeOf(parseText(text, "invalid_data"));
     const { who, requestId } = options;
     const result = await options.place(data, { who, idempotencyKey, requestId, bulk: true });
-    if (isRefusal(result)) return refused(number, refusalFields(result));
+    if (isRefusal(result)) return refusedLine(number, refusalFields(result));
     options.onDone();
     const { placed, order } = result as { readonly placed: boolean; readonly order: StoredOrder };
     const { id, status, visit, version } = order;
@@ -60,12 +60,8 @@ async function resultLine({ number, text }: Line, options: BatchOptions): Promis
   } catch (error) {
     const fields = errorFields(error);
     if (httpStatusOf[fields.code] >= 500) options.onError(error);
-    return refused(number, fields);
+    return refusedLine(number, fields);
   }
-}
-
-function refused(line: number, { code, detail, errors }: ProblemFields): string {
-  return `${JSON.stringify({ line, status: httpStatusOf[code], problem: { code, detail: oneLine(detail), errors } })}\n`;
 }
 
 const shape = 'a line must be {"data": …} with an optional "idempotencyKey"';

@@ -1,5 +1,7 @@
 import { STATUS_CODES } from "node:http";
+import { boundFaults, cutText, detailCharactersMax } from "../core/boundFaults.ts";
 import { CauceError, type ErrorCode, errorCodes, type Fault } from "../core/errors.ts";
+import { utf8BytesOf } from "../core/json.ts";
 import type { Refusal } from "../engine/engine.ts";
 
 /** The HTTP status of each code that a client can meet. A code that is missing here stays in the process: in a log, or in an order's history. */
@@ -69,14 +71,31 @@ interface ProblemOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
+// The largest answer to a refused request, and the largest line of a batch's answer.
+const problemBytesMax = 65_536;
+const lineBytesMax = 4_096;
+
 /** The fields of a problem. `type` is about:blank, so `title` is the status's phrase. Programs branch on `code`. */
 export function problemBody(code: HttpErrorCode, detail: string, errors?: readonly Fault[]) {
   const status = httpStatusOf[code];
-  return { type: "about:blank", title: STATUS_CODES[status], status, detail: oneLine(detail), code, errors };
+  const fields = { type: "about:blank", title: STATUS_CODES[status], status, detail: shownDetail(detail), code };
+  return { ...fields, ...boundFaults(errors, problemBytesMax - utf8BytesOf(JSON.stringify(fields))) };
+}
+
+/** The line of a batch's answer whose order was refused. */
+export function refusedLine(line: number, { code, detail, errors }: ProblemFields): string {
+  const problem = { code, detail: shownDetail(detail) };
+  const answer = { line, status: httpStatusOf[code], problem };
+  const shown = boundFaults(errors, lineBytesMax - utf8BytesOf(JSON.stringify(answer)) - 1);
+  return `${JSON.stringify({ ...answer, problem: { ...problem, ...shown } })}\n`;
+}
+
+function shownDetail(detail: string): string {
+  return oneLine(cutText(detail, detailCharactersMax));
 }
 
 /** Replaces line ends and other control characters by spaces: a detail may quote what the client sent. */
-export function oneLine(text: string): string {
+function oneLine(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
 }
 

@@ -235,3 +235,15 @@ test("a body that breaks off is the client's fault, and a body that was read bef
   sent.body?.getReader();
   await problemOf(await app.fetch(sent), 500, "internal_error");
 });
+
+test("a body with a fault in each item gets a short answer, in a transition too", async (t) => {
+  const { request } = await serving(t);
+  const wide = JSON.stringify(Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`k${n}`, 1])));
+  for (const path of ["/orders/retry", "/orders/01a20da9-e704-7019-90d8-495bca9553e4/transitions"]) {
+    const response = await request("POST", path, { body: wide, headers: json });
+    const text = await response.text();
+    assert.equal(response.status, 400, text.slice(0, 200));
+    assert.ok(text.length <= 65_536, `${path}: ${text.length} characters`);
+    assert.ok(JSON.parse(text).errorsOmitted > 19_000);
+  }
+});

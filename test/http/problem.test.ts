@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { CauceError, errorCodes } from "../../src/core/errors.ts";
-import { errorProblem, httpStatusOf, problem, refusalProblem } from "../../src/http/problem.ts";
+import { errorProblem, httpStatusOf, problem, refusalProblem, refusedLine } from "../../src/http/problem.ts";
 import { problemOf } from "./serving.ts";
 
 test("the reference has every code that a client can meet, with its status and meaning", () => {
@@ -51,4 +51,22 @@ test("an error keeps its message when the client is at fault, and loses it when 
 
 test("a refusal that no client may meet is thrown", () => {
   assert.throws(() => refusalProblem({ refused: "worker_lost", message: "no" }), { code: "worker_lost" });
+});
+
+// Each text is as long in bytes as its characters allow.
+const long = "\u{10ffff}".repeat(100_000);
+const errors = Array.from({ length: 120_000 }, (_, n) => ({ path: `${n}.${long}`, message: long }));
+
+test("a problem takes 64 KiB at most, whatever it tells of", async () => {
+  const text = await problem("invalid_data", long, { errors }).text();
+  assert.ok(Buffer.byteLength(text) <= 65_536, `${Buffer.byteLength(text)} bytes`);
+  const told = JSON.parse(text);
+  assert.equal(told.errors.length + told.errorsOmitted, errors.length);
+});
+
+test("a refused line of a batch takes 4 KiB at most, whatever it tells of", () => {
+  const text = refusedLine(1_000_000, { code: "invalid_data", detail: long, errors });
+  assert.ok(Buffer.byteLength(text) <= 4_096, `${Buffer.byteLength(text)} bytes`);
+  const { problem: told } = JSON.parse(text);
+  assert.equal(told.errors.length + told.errorsOmitted, errors.length);
 });

@@ -1,6 +1,7 @@
 /** Reads an import's input into rows: each line of JSON or CSV, with what is sent for it. */
 import { isUtf8 } from "node:buffer";
 import { parse } from "csv-parse";
+import { boundFaults, cutText, detailCharactersMax } from "../../core/boundFaults.ts";
 import { CauceError, type ErrorCode, type Fault } from "../../core/errors.ts";
 import { systemCode } from "../output.ts";
 import { type Beginning, type Input, readChunks } from "./files.ts";
@@ -9,6 +10,9 @@ import type { Row } from "./sender.ts";
 
 /** How the input is read: lines of JSON that are data, lines that are envelopes, or CSV. */
 export type Format = { readonly kind: "data" | "envelopes" } | CsvFormat;
+
+// As much of a refused line as the server tells of one.
+const refusedBytesMax = 3_000;
 
 interface CsvFormat {
   readonly kind: "csv";
@@ -186,7 +190,10 @@ type Sent = Pick<Row, "body" | "result">;
 const notUtf8 = "the line is not UTF-8; save the file as UTF-8";
 
 function refused(code: ErrorCode, detail: string, errors?: readonly Fault[]): Sent {
-  return { body: "", result: { code, detail, errors } };
+  return {
+    body: "",
+    result: { code, detail: cutText(detail, detailCharactersMax), ...boundFaults(errors, refusedBytesMax) },
+  };
 }
 
 /** Puts JSON that is known to be one value into an envelope. */

@@ -160,6 +160,7 @@ const fault = later(() =>
     message: z.string().describe("What is wrong there."),
   }),
 );
+const faultsLeft = () => z.int().min(1).optional().describe("How many faults are not among `errors`.");
 const problem = later(() =>
   z
     .object({
@@ -168,7 +169,11 @@ const problem = later(() =>
       status: z.int().min(400).max(599),
       detail: z.string().describe("For people: what is wrong, where and what to do, on one line."),
       code: z.enum(codes).describe("Stable: branch on it, not on the texts."),
-      errors: z.array(fault()).optional().describe("Each fault, where data, results, a query or a body are refused."),
+      errors: z
+        .array(fault())
+        .optional()
+        .describe("The faults, where data, results, a query or a body are refused: the first 100 at most."),
+      errorsOmitted: faultsLeft(),
     })
     .describe("An error (RFC 9457)."),
 );
@@ -179,7 +184,14 @@ const batchResult = later(() =>
       line: z.int().min(1).describe("The line's number in the body; blank lines count."),
       status: z.int().describe("What the order alone would have been answered."),
       order: z.object({ id: z.string(), status: status(), visit: count(), version: count() }).optional(),
-      problem: z.object({ code: z.enum(codes), detail: z.string(), errors: z.array(fault()).optional() }).optional(),
+      problem: z
+        .object({
+          code: z.enum(codes),
+          detail: z.string(),
+          errors: z.array(fault()).optional(),
+          errorsOmitted: faultsLeft(),
+        })
+        .optional(),
     })
     .describe("202 and 200 come with `order`, anything else with `problem`."),
 );
