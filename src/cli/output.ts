@@ -134,7 +134,8 @@ export function parseJson(text: string, where: string, code: "invalid_json" | "s
  */
 export function readFlagFile(flag: string, file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    // Some editors put a byte order mark before the text.
+    return readFileSync(file, "utf8").replace(/^\ufeff/, "");
   } catch (error) {
     throw wrongUsage(`${flag} ${file} cannot be read (${systemCode(error)}); check the path and its rights`);
   }

@@ -48,7 +48,7 @@ export async function* resultLines(
 async function resultLine({ number, text }: Line, options: BatchOptions): Promise<string> {
   try {
     if (typeof text !== "string") throw text;
-    const { data, idempotencyKey } = envelopeOf(parseText(text, "invalid_data"));
+    const { data, idempotencyKey } = envelopeOf(parseText(text, "invalid_data", "data"));
     const { who, requestId } = options;
     const result = await options.place(data, { who, idempotencyKey, requestId, bulk: true });
     if (isRefusal(result)) return refusedLine(number, refusalFields(result));
@@ -116,7 +116,8 @@ async function* linesOf(body: ReadableStream<Uint8Array>, bytesMax: number): Asy
       bytes > bytesMax ? tooLarge(bytesMax) : decode(startedBytes === 0 ? rest : Buffer.concat([...started, rest]));
     started = [];
     startedBytes = 0;
-    return text;
+    // Some editors put a byte order mark before the first line.
+    return number === 0 && typeof text === "string" ? text.replace(/^\ufeff/, "") : text;
   };
   const keep = (rest: Uint8Array): void => {
     startedBytes += rest.byteLength;

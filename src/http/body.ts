@@ -119,8 +119,11 @@ export function notUtf8(): CauceError {
   return new CauceError("invalid_json", "the body is not valid UTF-8; send JSON encoded as UTF-8");
 }
 
-/** Parses JSON text. Throws `invalid_json`, or `faultCode` for a value that JSON allows and Cauce refuses. */
-export function parseText(text: string, faultCode: ErrorCode): unknown {
+/**
+ * Parses JSON text. Throws `invalid_json`, or `faultCode` for a value that JSON allows and Cauce refuses. `above`: what is
+ * left out of the fault's path, since paths are relative to an order's data.
+ */
+export function parseText(text: string, faultCode: ErrorCode, above = ""): unknown {
   if (text.length > depthMax * 2 && isDeeper(text, depthMax)) {
     throw fault(faultCode, { path: "", message: `is nested more than ${depthMax} levels deep` });
   }
@@ -134,9 +137,14 @@ export function parseText(text: string, faultCode: ErrorCode): unknown {
   }
   if (mayBeUnstorable(text)) {
     const found = findUnstorable(value, "");
-    if (found !== undefined) throw fault(faultCode, found);
+    if (found !== undefined) throw fault(faultCode, { ...found, path: below(above, found.path) });
   }
   return value;
+}
+
+function below(above: string, path: string): string {
+  if (path === above) return "";
+  return path.startsWith(`${above}.`) ? path.slice(above.length + 1) : path;
 }
 
 function fault(code: ErrorCode, found: Fault): CauceError {

@@ -61,6 +61,7 @@ function operationRoute({ operation, run }: BoundOperation, workflow: string, op
     access: role,
     async handle(request, { parameter, server, who }) {
       const call = callOf(request.headers, who, keyed === true);
+      if (method !== "GET") refuseUnheard(request.headers, keyed === true, unheard);
       const input = await read(request, server);
       const result = await run(field === undefined ? input : { ...Object(input), [field]: parameter }, call);
       if (isRefusal(result)) return refusalProblem(result);
@@ -75,6 +76,28 @@ function operationRoute({ operation, run }: BoundOperation, workflow: string, op
 }
 
 const json = { "Content-Type": "application/json" };
+
+/** What to do instead of sending a header that a route does not heed. */
+interface Unheard {
+  readonly idempotencyKey: string;
+  readonly ifMatch: string;
+}
+
+const unheard: Unheard = {
+  idempotencyKey: "send the request without it, since repeating it does nothing more",
+  ifMatch: "send the request without it; a transition takes expectedVersion in its body",
+};
+
+/**
+ * Throws `invalid_request` for a header by which a client wants safety that this route would not give: to pass over it
+ * in silence would place an order twice, or move one that has changed.
+ */
+function refuseUnheard(headers: Headers, keyed: boolean, { idempotencyKey, ifMatch }: Unheard): void {
+  if (!keyed && headers.has("idempotency-key")) {
+    throw new CauceError("invalid_request", `this route takes no Idempotency-Key; ${idempotencyKey}`);
+  }
+  if (headers.has("if-match")) throw new CauceError("invalid_request", `this route takes no If-Match; ${ifMatch}`);
+}
 
 /** Makes the function that reads an operation's input from a request's query or body. */
 function inputReader(
@@ -97,6 +120,10 @@ function batchRoute({ run }: BoundOperation, workflow: string, { bodyBytesMax, o
     access: role,
     handle(request, { server, who }) {
       checkLinesType(request.headers);
+      refuseUnheard(request.headers, false, {
+        idempotencyKey: "give each line an idempotencyKey of its own",
+        ifMatch: "send the lines without it",
+      });
       const requestId = requestIdOf(request.headers);
       const headers = { "Content-Type": linesType };
       if (request.body === null) return new Response("", { headers });
@@ -129,6 +156,7 @@ export function allWorkflowsRoutes(bound: readonly BoundWorkflow[], { body }: Pi
         access: role,
         async handle(request, { server, who }) {
           const call = callOf(request.headers, who, keyed === true);
+          if (method !== "GET") refuseUnheard(request.headers, keyed === true, unheard);
           const input = await read(request, server);
           const results = await Promise.all(rows.map(({ run }) => run(input, call)));
           const refused = results.find(isRefusal);

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, maxHeaderSize } from "node:http";
+import { createServer, type IncomingMessage, maxHeaderSize, type RequestListener } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { constants } from "node:os";
 import type { Duplex } from "node:stream";
@@ -64,7 +64,7 @@ export async function listen(
   const headersTimeout = (options.headersSeconds ?? headersSeconds) * 1_000;
   const server = createServer(
     { ...limits, headersTimeout },
-    getRequestListener(listener, { errorHandler: addressProblem }),
+    withHost(getRequestListener(listener, { errorHandler: addressProblem })),
   );
   server.on("clientError", respondMalformed);
   // Without these two listeners, Node hangs up on a CONNECT and refuses an unknown `Expect` with a 417, and neither
@@ -94,6 +94,14 @@ export async function listen(
       bodies.close();
     },
     abort: () => server.closeAllConnections(),
+  };
+}
+
+/** Gives a request of HTTP/1.0 a Host, which that version does not ask for. Some health checks send such requests. */
+function withHost(listener: RequestListener): RequestListener {
+  return (incoming, outgoing) => {
+    if (incoming.httpVersion === "1.0" && incoming.headers.host === undefined) incoming.headers.host = "localhost";
+    listener(incoming, outgoing);
   };
 }
 

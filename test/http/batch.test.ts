@@ -155,3 +155,33 @@ test("a broken body ends the answers after the lines that came", async (t) => {
   );
   assert.deepEqual(logged, []);
 });
+
+test("a byte order mark before the first line is left out", async (t) => {
+  const { request } = await serving(t);
+  for (const body of [`\ufeff${lineOf("c-1")}\n${lineOf("c-2")}\n`, `\ufeff${lineOf("c-3")}`]) {
+    const answers = await answersIn(await request("POST", "/orders/batch", { body, headers: lines }));
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([202]));
+  }
+  const body = `${lineOf("c-4")}\n\ufeff${lineOf("c-5")}\n`;
+  const [, second] = await answersIn(await request("POST", "/orders/batch", { body, headers: lines }));
+  assert.equal(second?.problem?.code, "invalid_json");
+});
+
+test("what is wrong in a line is told by its path in the data", async (t) => {
+  const { request } = await serving(t);
+  const body = ['{"data":{"a":"\\ud800"}}', '{"data":{"customerId":7}}', '{"data":"\\ud800"}'].join("\n");
+  const answers = await answersIn(await request("POST", "/orders/batch", { body, headers: lines }));
+  const paths = answers.map(({ problem }) => (problem?.errors?.[0] as { path: string } | undefined)?.path);
+  assert.deepEqual(paths, ["a", "customerId", ""]);
+});
+
+test("an Idempotency-Key for a whole batch is refused, with the way that works", async (t) => {
+  const { request } = await serving(t);
+  const headers = { ...lines, "idempotency-key": "whole" };
+  const response = await request("POST", "/orders/batch", { body: lineOf("c-1"), headers });
+  assert.match(
+    (await problemOf(response, 400, "invalid_request")).detail,
+    /give each line an idempotencyKey of its own/,
+  );
+  assert.deepEqual(await jsonOf(await request("GET", "/orders")), { items: [], nextCursor: null });
+});

@@ -247,3 +247,22 @@ test("a body with a fault in each item gets a short answer, in a transition too"
     assert.ok(JSON.parse(text).errorsOmitted > 19_000);
   }
 });
+
+test("a header that would make a request safe, and that its route does not heed, is refused", async (t) => {
+  const { request } = await serving(t);
+  const id = "01a20da9-e704-7019-90d8-495bca9553e4";
+  const matching = await request("POST", `/orders/${id}/transitions`, {
+    body: '{"to":"done"}',
+    headers: { ...json, "if-match": '"3"' },
+  });
+  assert.match((await problemOf(matching, 400, "invalid_request")).detail, /takes expectedVersion in its body/);
+  const keyed = await request("POST", `/orders/${id}/retry`, { headers: { "idempotency-key": "k" } });
+  assert.match((await problemOf(keyed, 400, "invalid_request")).detail, /takes no Idempotency-Key/);
+});
+
+test("the last of two members with one name counts", async (t) => {
+  const { request } = await serving(t);
+  const body = '{"customerId":"first","customerId":"last"}';
+  const placed = await jsonOf<{ data: unknown }>(await request("POST", "/orders", { body, headers: json }), 202);
+  assert.deepEqual(placed.data, { customerId: "last" });
+});

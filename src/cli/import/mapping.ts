@@ -88,9 +88,14 @@ function readPart(part: Cell | Group, cells: readonly string[], faults: Fault[])
   return filled.sort(([a], [b]) => Number(a) - Number(b)).map(([, value]) => value);
 }
 
+const booleans: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["false", false],
+]);
+
 /** The value of a cell's text; undefined if the text is not of the type. */
 function parseCell(text: string, type: Exclude<CellType, "string">): unknown {
-  if (type === "boolean") return { true: true, false: false }[text.toLowerCase()];
+  if (type === "boolean") return booleans.get(text.toLowerCase());
   if (type === "number") {
     const number = Number(text);
     // Spreadsheets write 1,5 and 0x1F too. An integer past 2^53 would be stored as another number.

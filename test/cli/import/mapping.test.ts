@@ -36,6 +36,9 @@ describe("a mapping", () => {
       { path: "b", message: '"yes" is not of the type boolean' },
       { path: "j", message: '"{" is not of the type json' },
     ]);
+    for (const name of ["constructor", "__proto__", "toString"]) {
+      assert.equal(dataOf(["", name, ""]).faults[0]?.path, "b", name);
+    }
     for (const cell of ["0x1F", "1e999", "12345678901234567890", "Infinity", "1 000"]) {
       assert.equal(dataOf([cell, "", ""]).faults.length, 1, cell);
     }

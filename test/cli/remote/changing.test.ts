@@ -28,7 +28,8 @@ describe("cauce place", () => {
   it("takes data as an argument, from a file and from standard input", async (t) => {
     const { url, cauce } = await served(t);
     const file = join(temporaryDirectory(t), "parcel.json");
-    writeFileSync(file, '{"to":"Bo"}\n');
+    // Some editors put a byte order mark before the text.
+    writeFileSync(file, '\ufeff{"to":"Bo"}\n');
     const input = async () => '{"to":"Cy"}';
     for (const args of [['{"to":"Ada"}'], ["--file", file], ["-"]]) {
       const { exit, stdout, stderr } = await run(url, ["place", ...args], { input });
