@@ -104,6 +104,8 @@ export interface LocatedBackend extends Backend {
    * or is new.
    */
   readonly requeued?: number | null | undefined;
+  /** The file of the store, where other users of the machine may read it. */
+  readonly openToOthers?: string | undefined;
   /**
    * Says where the order of an id is kept, whether or not there is such an order: what an operator looks up with the
    * store's own tools. Asks the store for nothing, so it answers after `close`, too.

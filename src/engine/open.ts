@@ -69,7 +69,7 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
     const { delivery } = options;
     const backend = await options.backend({ workflow: name, delivery, clock, onBatch, onOpening, leaseSeconds });
     backends.push(backend);
-    tellDelivery(app, backend, log);
+    tellOpened(app, backend, log);
     const given = await options.observerOf?.(name, backend);
     const observer = given && guard.observer(given);
     const shared = { clock, random, actor, log, intake, appCode };
@@ -86,8 +86,12 @@ export async function openWorkflows<B extends LocatedBackend>(options: OpenOptio
   }
 }
 
-/** Says when a workflow changed its delivery, and when its delivery does nothing for it. */
-function tellDelivery({ workflow }: App, { delivery, requeued }: LocatedBackend, log: EngineOptions["log"]): void {
+/** Says when a store can be read by others, when it changed its delivery, and when its delivery does nothing for it. */
+function tellOpened({ workflow }: App, backend: LocatedBackend, log: EngineOptions["log"]): void {
+  const { delivery, requeued, openToOthers: path } = backend;
+  if (path !== undefined) {
+    log?.warn({ workflow: workflow.name, path }, "other users of this machine may read the orders; chmod go= the file");
+  }
   if (requeued !== undefined && requeued !== null) {
     const before = delivery === "fifo" ? "standard" : "fifo";
     log?.warn(

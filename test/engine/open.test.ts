@@ -69,6 +69,17 @@ describe("opening workflows", () => {
     );
   });
 
+  test("says that other users of the machine may read a store", async (t) => {
+    const kept = keptLog();
+    const { backend } = noted((inner) => ({ ...inner, openToOthers: "/data/orders.db" }));
+    const { close } = await openWorkflows({ apps: orders, backend, ...parts(t), log: kept.log });
+    await close();
+    assert.deepEqual(
+      kept.of("other users of this machine may read the orders; chmod go= the file").map(({ fields }) => fields),
+      [{ workflow: "orders", path: "/data/orders.db" }],
+    );
+  });
+
   test("takes one app alone, and gives its workflow an observer and a callback for batches", async (t) => {
     const { backend } = noted();
     const placed: string[] = [];

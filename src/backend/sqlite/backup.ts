@@ -4,7 +4,7 @@ import { backup, DatabaseSync } from "node:sqlite";
 import { CauceError } from "../../core/errors.ts";
 import { refuseForeignLog } from "./restored.ts";
 import { readMeta } from "./schema.ts";
-import { storeFault } from "./storeFiles.ts";
+import { makeFile, storeFault } from "./storeFiles.ts";
 
 interface BackupOptions {
   /** The directory that holds the data. */
@@ -36,6 +36,7 @@ export async function backupStore({ directory, workflow, to, onProgress }: Backu
   const partial = join(dirname(target), `.${basename(target)}.${process.pid}.partial`);
   removeAbandoned(target);
   try {
+    makeFile(partial);
     await copy(file, partial, onProgress);
     const orders = check(partial, workflow);
     sync(partial);

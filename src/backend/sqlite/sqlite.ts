@@ -21,7 +21,7 @@ import {
 } from "./channel.ts";
 import { createLeases, type WorkflowLeases } from "./deliveries.ts";
 import { openReader, type Reader } from "./reads.ts";
-import { lockData, makeDirectory, storeFault } from "./storeFiles.ts";
+import { isOpenToOthers, lockData, makeDirectory, makeFile, storeFault } from "./storeFiles.ts";
 
 export interface SqliteOptions {
   /** Where the data lies: a database file for each workflow. Made if it is missing. */
@@ -62,6 +62,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       throw storeFault(error, file);
     };
     const closing = new AbortController();
+    makeFile(file);
     const writer = await openThread(file, { workflow, delivery, clock, onOpening }).catch(faulty);
 
     const afterFault = async (again: () => unknown): Promise<void> => {
@@ -139,6 +140,7 @@ export function sqlite({ directory }: SqliteOptions): (options: BackendFactoryOp
       failed,
       delivery: writer.state.fifo ? "fifo" : "standard",
       requeued: writer.state.requeued,
+      openToOthers: isOpenToOthers(file) ? file : undefined,
       where(id) {
         const seq = seqOf(id);
         return { store: "sqlite", file, table: "orders", key: seq === undefined ? { id } : { seq } };

@@ -1,10 +1,15 @@
-import { mkdirSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { CauceError, type ErrorCode } from "../../core/errors.ts";
 import { messageOf } from "../../core/reasons.ts";
 
-/** Makes a directory, and the directories above it, where they are missing. Throws `store_unreadable`. */
+const ownerOnly = { directory: 0o700, file: 0o600 } as const;
+
+/**
+ * Makes a directory, and the directories above it, where they are missing. No other user may look into what it makes:
+ * orders hold personal data. Throws `store_unreadable`.
+ */
 export function makeDirectory(folder: string): void {
   try {
     makeFrom(folder);
@@ -36,12 +41,34 @@ function makeFrom(folder: string): void {
 
 function makeOne(folder: string): void {
   try {
-    mkdirSync(folder);
+    mkdirSync(folder, ownerOnly.directory);
   } catch (error) {
     // The directory may exist already, in a place where nothing can be made.
     if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) throw error;
   }
 }
+
+/**
+ * Makes a file that no other user may read, where it is missing. SQLite gives the files beside it the same mode. It does
+ * not open a file that is there: closing that would end the locks that this process has on it.
+ */
+export function makeFile(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", ownerOnly.file));
+  } catch {
+    // It is there, or cannot be made. SQLite opens it next, and its error says what is wrong.
+  }
+}
+
+/** Whether other users of the machine may read the file: its mode and that of its directory let them. Not on Windows. */
+export function isOpenToOthers(file: string): boolean {
+  if (process.platform === "win32") return false;
+  const [mode, above] = [file, dirname(file)].map((path) => statSync(path, { throwIfNoEntry: false })?.mode ?? 0);
+  return isGroupAllowed(mode, above) || isWorldAllowed(mode, above);
+}
+
+const isGroupAllowed = (mode = 0, above = 0): boolean => (mode & 0o040) !== 0 && (above & 0o010) !== 0;
+const isWorldAllowed = (mode = 0, above = 0): boolean => (mode & 0o004) !== 0 && (above & 0o001) !== 0;
 
 const busy = 5;
 
@@ -51,6 +78,7 @@ const busy = 5;
  */
 export function lockData(file: string, directory: string): { release(): void } {
   let db: DatabaseSync | undefined;
+  makeFile(file);
   try {
     db = new DatabaseSync(file, { timeout: 0 });
     db.exec("BEGIN EXCLUSIVE");

@@ -161,13 +161,16 @@ function readProgress(path: string, restart: boolean): Progress | undefined {
   );
 }
 
+// Refused lines hold what orders hold.
+const ownerOnly = 0o600;
+
 /**
  * Replaces the progress in one step: a process that dies meanwhile leaves the earlier progress.
  * @throws `import_unreadable`
  */
 export function writeProgress(path: string, progress: Progress): void {
   writing(path, "--progress", () => {
-    fs.writeFileSync(`${path}.next`, `${JSON.stringify(progress, undefined, 2)}\n`);
+    fs.writeFileSync(`${path}.next`, `${JSON.stringify(progress, undefined, 2)}\n`, { mode: ownerOnly });
     fs.renameSync(`${path}.next`, path);
   });
 }
@@ -199,7 +202,7 @@ export function openRefused(path: string, delimiter: string, keptBytes: number) 
   const attempt = <T>(work: () => T): T => writing(path, "--refused", work);
   const open = (): number => {
     // Not "a": what a run that died wrote past its progress is written again.
-    const opened = fs.openSync(path, bytes === 0 ? "w" : "r+");
+    const opened = fs.openSync(path, bytes === 0 ? "w" : "r+", ownerOnly);
     if (!isSpecial) fs.ftruncateSync(opened, bytes);
     return opened;
   };
