@@ -7,6 +7,7 @@ import { isatty } from "node:tty";
 import { styleText } from "node:util";
 import { type Command, CommanderError, Option } from "commander";
 import { CauceError } from "../core/errors.ts";
+import { hasInexactNumber, parseArmed } from "../core/numbers.ts";
 import { textOf } from "../core/reasons.ts";
 import { settleMillisecondsMax } from "../engine/lines.ts";
 import { cauceVariables, type Flags, readSettings } from "../node/readSettings.ts";
@@ -118,14 +119,18 @@ export function systemCode(error: unknown): string {
 
 /**
  * Parses JSON that was typed or read from `where`.
- * @throws `code` for a text that is no JSON.
+ * @throws `code` for a text that is no JSON, or has a number that a double cannot hold.
  */
 export function parseJson(text: string, where: string, code: "invalid_json" | "setting_invalid"): unknown {
+  let value: unknown;
   try {
-    return JSON.parse(text);
+    value = JSON.parse(text);
   } catch (error) {
     throw new CauceError(code, `${where} is not JSON: ${(error as Error).message}`);
   }
+  // Reading the first such number throws its path.
+  if (hasInexactNumber(text)) JSON.stringify(parseArmed(text, code, (path) => path));
+  return value;
 }
 
 /**

@@ -1,10 +1,11 @@
 /** What JSON has no word for: `JSON.stringify` makes null, `{}` or nothing of it, and an order would lose it. */
-import type { Fault } from "./errors.ts";
+import { CauceError, type Fault } from "./errors.ts";
 import { messageOf } from "./reasons.ts";
 
 /**
  * Finds the first part of a value that JSON would lose. It reads a value as `JSON.stringify` does: a `toJSON` is called,
- * an object of a class has its own members, and a member that is undefined is left out. Never throws.
+ * an object of a class has its own members, and a member that is undefined is left out. Throws nothing but what reading
+ * a number of `parseArmed` throws.
  */
 export function jsonFault(value: unknown): Fault | undefined {
   const look: Look = { above: [], path: [] };
@@ -12,6 +13,8 @@ export function jsonFault(value: unknown): Fault | undefined {
     const message = faultIn(value, "", false, look);
     return message === undefined ? undefined : { path: look.path.reverse().join("."), message };
   } catch (error) {
+    // A number of a body that a double cannot hold.
+    if (error instanceof CauceError) throw error;
     // A getter or a `toJSON` threw, or the value is nested so deep that the stack ended.
     return { path: "", message: `cannot be read: ${messageOf(error)}` };
   }

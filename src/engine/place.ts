@@ -5,6 +5,7 @@ import { expiryOf } from "../core/change.ts";
 import { passesJsonOn } from "../core/defineWorkflow.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
 import { describeJsonFault, jsonFault } from "../core/json.ts";
+import { releaseNumbers } from "../core/numbers.ts";
 import { isError, messageOf } from "../core/reasons.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
 import { canonicalJson } from "./canonicalJson.ts";
@@ -129,7 +130,10 @@ function accept(
     if (!isJson || !schemaPassesJsonOn) refuseMade(workflow, jsonFault(parsed.data));
     dataJson = JSON.stringify(parsed.data);
     if (workflow.group !== undefined) group = groupOf(workflow, workflow.group, parsed.data);
-    if (idempotencyKey !== undefined) key = keyOf(idempotencyKey, body);
+    if (idempotencyKey !== undefined) {
+      releaseNumbers(body);
+      key = keyOf(idempotencyKey, body);
+    }
   } catch (error) {
     if (isAsyncCheck(error)) {
       const message = `workflow "${workflow.name}": the schema of data has an asynchronous check; checks must be synchronous`;

@@ -1,4 +1,5 @@
 import { CauceError, type ErrorCode, type Fault } from "../core/errors.ts";
+import { endOfString, hasInexactNumber, parseArmed } from "../core/numbers.ts";
 import { isTypeError } from "../core/reasons.ts";
 
 /** What the server underneath may offer for a request, besides the `Request`. */
@@ -121,7 +122,8 @@ export function notUtf8(): CauceError {
 
 /**
  * Parses JSON text. Throws `invalid_json`, or `faultCode` for a value that JSON allows and Cauce refuses. `above`: what is
- * left out of the fault's path, since paths are relative to an order's data.
+ * left out of the fault's path, since paths are relative to an order's data. A number that a double cannot hold throws
+ * `faultCode` once it is read.
  */
 export function parseText(text: string, faultCode: ErrorCode, above = ""): unknown {
   if (text.length > depthMax * 2 && isDeeper(text, depthMax)) {
@@ -139,7 +141,7 @@ export function parseText(text: string, faultCode: ErrorCode, above = ""): unkno
     const found = findUnstorable(value, "");
     if (found !== undefined) throw fault(faultCode, { ...found, path: below(above, found.path) });
   }
-  return value;
+  return hasInexactNumber(text) ? parseArmed(text, faultCode, (path) => below(above, path)) : value;
 }
 
 function below(above: string, path: string): string {
@@ -168,57 +170,23 @@ function isDeeper(text: string, levelsMax: number): boolean {
   return false;
 }
 
-/** The index of the quote that ends the string which begins at `start`. Without such a quote: the text's length. */
-function endOfString(text: string, start: number): number {
-  for (let index = start + 1; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    if (code === 0x5c) index++;
-    else if (code === 0x22) return index;
-  }
-  return text.length;
-}
-
 /**
  * Whether `findUnstorable` must look at the text; almost no text needs it. Half a surrogate pair can only be written with
- * an escape. A number that becomes infinite has an exponent of at least three digits, or more
- * than 200 digits.
+ * an escape.
  */
 function mayBeUnstorable(text: string): boolean {
-  return (
-    text.includes("\\u") ||
-    text.includes("__proto__") ||
-    /[eE]\+?\d{3}/.test(text) ||
-    (text.length > 200 && hasDigits(text, 24))
-  );
+  return text.includes("\\u") || text.includes("__proto__");
 }
-
-/** Whether the text has so many digits in a row. Looks at one character of `count`, and beside it where that is a digit. */
-function hasDigits(text: string, count: number): boolean {
-  for (let at = count - 1; at < text.length; at += count) {
-    let first = at;
-    while (isDigit(text.charCodeAt(first))) first--;
-    if (first === at) continue;
-    let end = at + 1;
-    while (isDigit(text.charCodeAt(end))) end++;
-    if (end - first > count) return true;
-  }
-  return false;
-}
-
-const isDigit = (code: number): boolean => code >= 0x30 && code <= 0x39;
 
 /**
- * Finds a value that could not be stored unchanged. UTF-8 has no half of a surrogate pair, schemas drop `__proto__`
- * without an error, and JSON.stringify writes null for an infinite number.
+ * Finds a value that could not be stored unchanged. UTF-8 has no half of a surrogate pair, and schemas drop `__proto__`
+ * without an error.
  */
 function findUnstorable(value: unknown, path: string): Fault | undefined {
   if (typeof value === "string") {
     return value.isWellFormed()
       ? undefined
       : { path, message: "has half of a surrogate pair, which no UTF-8 can hold" };
-  }
-  if (typeof value === "number" && !Number.isFinite(value)) {
-    return { path, message: "is a number too large to be stored; send it as a string" };
   }
   if (value === null || typeof value !== "object") return undefined;
   for (const [key, inner] of Object.entries(value)) {

@@ -87,33 +87,55 @@ test("__proto__ is refused as a key, however it is written, and taken as text", 
   assert.equal((Object.prototype as { admin?: unknown }).admin, undefined);
 });
 
-test("numbers that JavaScript's numbers cannot hold are refused, whatever the schema says", async (t) => {
+test("numbers that JavaScript's numbers cannot hold are refused with their path, wherever the schema takes them", async (t) => {
   const { request } = await serving(t);
   const digits = "9".repeat(400);
+  let placed = 0;
+  const place = (body: string, key?: string) =>
+    request("POST", "/orders", { body, headers: { ...json, ...(key && { "idempotency-key": key }) } });
   for (const number of [
-    "1e999",
-    "-1E+309",
-    digits,
-    `-${digits}`,
-    `${digits}e0`,
-    `${"9".repeat(250)}.5e99`,
-    "0.1e0400",
+    ...["1e999", "-1E+309", digits, `-${digits}`, `${digits}e0`, `${"9".repeat(250)}.5e99`, "0.1e0400"],
+    ...["9007199254740993", "-9007199254740993", "9007199254740993.00", "820982911946154508", "1e-400", "1e23"],
   ]) {
-    for (const field of ["total", "extra"]) {
-      const body = `{"customerId":"c","${field}":${number}}`;
-      const { errors } = await problemOf(
-        await request("POST", "/orders", { body, headers: json }),
-        422,
-        "invalid_data",
-      );
+    for (const [body, path] of [
+      [`{"customerId":"c","total":${number}}`, "total"],
+      [`{"customerId":"c","extra":{"ids":["x",{"id":${number}}]}}`, "extra.ids.1.id"],
+    ] as const) {
+      for (const key of [undefined, "k"]) {
+        const { errors, detail } = await problemOf(await place(body, key), 422, "invalid_data");
+        assert.deepEqual(
+          errors?.map((fault) => fault.path),
+          [path],
+        );
+        assert.match(detail, /send it as a string$/);
+      }
+      const results = await request("POST", "/orders/01a20da9-e704-7019-90d8-495bca9553e4/transitions", {
+        body: `{"to":"shipped","results":{"total":${number}}}`,
+        headers: json,
+      });
+      const refused = await problemOf(results, 400, "invalid_request");
       assert.deepEqual(
-        errors?.map((fault) => fault.path),
-        [field],
+        refused.errors?.map((fault) => fault.path),
+        ["results.total"],
       );
+      const lines = await request("POST", "/orders/batch", {
+        body: `{"data":${body}}\n`,
+        headers: { "content-type": "application/x-ndjson" },
+      });
+      const { problem } = JSON.parse(await lines.text());
+      assert.deepEqual([problem.code, problem.errors[0].path], ["invalid_data", path]);
+    }
+    // The schema drops it, so nothing of it is stored.
+    const dropped = `{"customerId":"c","unknown":[${number}]}`;
+    for (const key of [undefined, `k-${++placed}`]) {
+      assert.deepEqual((await jsonOf<{ data: unknown }>(await place(dropped, key), 202)).data, { customerId: "c" });
     }
   }
-  const taken = await request("POST", "/orders", { body: '{"customerId":"c","extra":["1e999",1e300]}', headers: json });
-  assert.deepEqual((await jsonOf<{ data: unknown }>(taken, 202)).data, { customerId: "c", extra: ["1e999", 1e300] });
+  const taken = await place('{"customerId":"c","extra":["1e999",1e21,0.1,9007199254740992,1.5e-7]}');
+  assert.deepEqual((await jsonOf<{ data: unknown }>(taken, 202)).data, {
+    customerId: "c",
+    extra: ["1e999", 1e21, 0.1, 9007199254740992, 1.5e-7],
+  });
 });
 
 test("nesting is taken up to the limit, and refused past it", async (t) => {

@@ -1,5 +1,6 @@
 /** The mapping of a CSV file: where the cells of each column go in an order's data, and as which type. */
 import type { Fault } from "../../core/errors.ts";
+import { hasInexactNumber, inexactMessage, isInexact } from "../../core/numbers.ts";
 import { parseJson, wrongUsage } from "../output.ts";
 
 const types = ["string", "number", "boolean", "json"] as const;
@@ -75,7 +76,10 @@ function readPart(part: Cell | Group, cells: readonly string[], faults: Fault[])
     const cell = cells[index] ?? "";
     if (cell === "" || type === "string") return cell || undefined;
     const value = parseCell(cell.trim(), type);
-    if (value === undefined) faults.push({ path, message: `"${cell.slice(0, 100)}" is not of the type ${type}` });
+    if (value === undefined) {
+      const why = hasInexactNumber(cell) ? inexactMessage : `is not of the type ${type}`;
+      faults.push({ path, message: `"${cell.slice(0, 100)}" ${why}` });
+    }
     return value;
   }
   const filled: [name: string, value: unknown][] = [];
@@ -97,13 +101,12 @@ const booleans: ReadonlyMap<string, boolean> = new Map([
 function parseCell(text: string, type: Exclude<CellType, "string">): unknown {
   if (type === "boolean") return booleans.get(text.toLowerCase());
   if (type === "number") {
-    const number = Number(text);
-    // Spreadsheets write 1,5 and 0x1F too. An integer past 2^53 would be stored as another number.
-    const isExact = Number.isFinite(number) && (!/^[+-]?\d+$/.test(text) || Number.isSafeInteger(number));
-    return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && isExact ? number : undefined;
+    // Spreadsheets write 1,5 and 0x1F too. A number that a double cannot hold would be stored as another.
+    return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && !isInexact(text) ? Number(text) : undefined;
   }
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return hasInexactNumber(text) ? undefined : value;
   } catch {
     return undefined;
   }

@@ -36,6 +36,16 @@ describe("a mapping", () => {
       { path: "b", message: '"yes" is not of the type boolean' },
       { path: "j", message: '"{" is not of the type json' },
     ]);
+    for (const [column, cell] of [
+      [0, "9007199254740993.00"],
+      [0, "1e-400"],
+      [2, '{"id":[9007199254740993]}'],
+      [2, "1e999"],
+    ] as const) {
+      const cells = ["", "", ""].with(column, cell);
+      const message = `"${cell}" is a number that would be stored as another; send it as a string`;
+      assert.equal(dataOf(cells).faults[0]?.message, message);
+    }
     for (const name of ["constructor", "__proto__", "toString"]) {
       assert.equal(dataOf(["", name, ""]).faults[0]?.path, "b", name);
     }
