@@ -78,7 +78,7 @@ describe("what Cauce makes", { skip: process.platform === "win32" }, () => {
     const file = join(directory, "orders.db");
     await (await openSqlite(directory, { clock: systemClock() })).close();
     chmodSync(file, 0o644);
-    // Nobody else reaches the file below a directory that is closed to them.
+    // Other users do not reach the file below a directory that is closed to them.
     for (const [mode, expected] of [
       [0o700, undefined],
       [0o755, file],

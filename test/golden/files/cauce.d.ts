@@ -186,6 +186,7 @@ export interface KeyedOptions extends CallOptions {
 export interface LocatedBackend extends Backend {
     readonly delivery: DeliveryMode;
     readonly requeued?: number | null | undefined;
+    readonly openToOthers?: string | undefined;
     where(id: string): Whereabouts;
 }
 

@@ -148,6 +148,7 @@ interface ListQuery extends Omit<Filter, "ids"> {
 interface LocatedBackend extends Backend {
     readonly delivery: DeliveryMode;
     readonly requeued?: number | null | undefined;
+    readonly openToOthers?: string | undefined;
     where(id: string): Whereabouts;
 }
 
