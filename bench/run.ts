@@ -11,6 +11,7 @@ import { measureQueues, measureStored } from "./lib/growth.ts";
 import { loadGenerator } from "./lib/load.ts";
 import { measureObserved } from "./lib/observed.ts";
 import { missing, part } from "./lib/part.ts";
+import { measureProcessorTime } from "./lib/processorTime.ts";
 import { measureProfile } from "./lib/profile.ts";
 import { report } from "./lib/report.ts";
 import { measureRestart } from "./lib/restart.ts";
@@ -30,6 +31,8 @@ has each figure with its bound. The exit code is 1 if a figure lies outside its 
                   million queued; may be given twice; from 10000000 on this checkout alone
   --crashed       also measure how a server goes on that was killed with 10,000 orders in hand
   --observed      also measure what counting, logging, scraping and reading events cost
+  --pairs N       also measure the processor time of an order and of a batch's line, in N pairs of
+                  fresh servers of both checkouts (9 is a good number); needs --against
   --all           --crashed, --observed, --stored 1000000 and --stored 10000000
   --profile       also print where the time of an order and of a batch's line goes, by function
   --json          one last line of JSON: the figures with their bounds
@@ -39,6 +42,7 @@ Examples:
   npm run bench -- --quick
   npm run bench -- --against b025ead
   npm run bench -- --against b025ead --all --json
+  npm run bench -- --only none --against 9e42a57 --pairs 9
 `;
 
 const restarted = { inHand: 10_000, handlerMilliseconds: 300, freshSeconds: 10 };
@@ -52,6 +56,8 @@ interface Options {
   readonly observed: boolean;
   readonly crashed: boolean;
   readonly profile: boolean;
+  /** 0: the processor time is not measured. */
+  readonly pairs: number;
   readonly pace: Pace;
   readonly batchLines: number;
 }
@@ -71,6 +77,7 @@ function readOptions(args: string[]): Options | "help" {
       against: { type: "string" },
       only: { type: "string", default: letters.join() },
       seconds: { type: "string" },
+      pairs: { type: "string" },
       stored: { type: "string", multiple: true, default: [] },
     },
   });
@@ -79,6 +86,7 @@ function readOptions(args: string[]): Options | "help" {
   const only = values.only === "none" ? [] : values.only.split(",");
   const unknown = only.find((letter) => !letters.includes(letter));
   if (unknown !== undefined) throw new Error(`--only names the row "${unknown}"; give some of ${letters}, or none`);
+  if (values.pairs !== undefined && against === undefined) throw new Error("--pairs needs --against");
   const seconds = values.seconds === undefined ? (quick ? 3 : 10) : wholeNumber("--seconds", values.seconds);
   return {
     json,
@@ -88,6 +96,7 @@ function readOptions(args: string[]): Options | "help" {
     observed: values.observed || all,
     crashed: values.crashed || all,
     profile,
+    pairs: values.pairs === undefined ? 0 : wholeNumber("--pairs", values.pairs),
     pace: { rounds: quick ? 2 : 3, seconds, warmUpSeconds: quick ? 2 : 4, idleOrders: quick ? 70 : 200 },
     batchLines: seconds * 20_000,
   };
@@ -136,6 +145,11 @@ async function measure(bench: Bench, options: Options): Promise<number> {
   if (options.crashed) {
     const restart = await part(parts, "a restart", () => measureRestart(bench, restarted));
     figures.push(...(restart ?? missing("freshAfterKillSeconds", "allAfterKillSeconds")));
+  }
+  if (options.pairs > 0 && base !== undefined) {
+    const pairs = { pairs: options.pairs, base };
+    const times = await part(parts, "processor time", () => measureProcessorTime(bench, generator, pairs));
+    figures.push(...(times ?? missing("postProcessorRatioToBase", "lineProcessorRatioToBase")));
   }
   const profile = options.profile
     ? await part(parts, "a profile", () => measureProfile(bench, generator, pace))

@@ -70,6 +70,18 @@ export const bounds = {
     aim: "≥ 2.8",
     digits: 2,
   },
+  postProcessorRatioToBase: {
+    figure: "processor time of an order / the other checkout",
+    how: "POST at 64 connections, pairs of fresh servers in turn, µs",
+    most: 1.02,
+    digits: 3,
+  },
+  lineProcessorRatioToBase: {
+    figure: "processor time of a batch's line / the other checkout",
+    how: "no keys, the first status paused, pairs of fresh servers in turn, µs",
+    most: 1.02,
+    digits: 3,
+  },
   batchPerSecond: { figure: "batch intake without keys, orders/s", how: "median", aim: "≥ 50000", digits: 0 },
   keyedBatchPerSecond: { figure: "batch intake with a key a line, orders/s", how: "median", digits: 0 },
   countingShare: {

@@ -21,6 +21,7 @@ describe("npm run bench", () => {
       ["--only", "d"],
       ["--stored", "0"],
       ["--seconds", "x"],
+      ["--pairs", "9"],
       ["--agianst", "b025ead"],
     ]) {
       const { stdout, stderr, code } = await runBench(args);
