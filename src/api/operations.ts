@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import type { Depth, FailureGroup, OrderPage, Whereabouts } from "../backend/port.ts";
+import { isPlainObject } from "../core/json.ts";
 import type { StoredOrder } from "../core/order.ts";
 import { orderNotFound } from "../engine/operatorActions.ts";
 import { isRefusal } from "./around.ts";
@@ -187,12 +188,20 @@ const remove = operation<{ id: string }, undefined>("remove", wire.remove, {
   run: (engine, { id }, call) => engine.remove(id, call),
 });
 
+/** An object of any members. Not a record, which would read them: the workflow's own schema says which are taken. */
+const members = () =>
+  z
+    .unknown()
+    .refine(isPlainObject, "must be an object")
+    .meta({ type: "object", propertyNames: { type: "string" }, additionalProperties: {} }) as z.ZodType<
+    Record<string, unknown>
+  >;
+
 const transitionInput = later(() =>
   z.strictObject({
     to: enterableStatus().describe("The status to move the order to."),
     reason: text(500).optional().describe("Why, kept in the history."),
-    results: z
-      .record(z.string(), z.unknown(), "must be an object")
+    results: members()
       .optional()
       .describe("Results to add: merged key by key; the whole must fit the workflow's schema of results."),
     expectedVersion: z

@@ -1,7 +1,8 @@
 import type { Random } from "./clock.ts";
-import type { ErrorCode, Fault } from "./errors.ts";
+import { CauceError, type ErrorCode, type Fault } from "./errors.ts";
 import { cutError, fingerprintOf } from "./fingerprint.ts";
 import { isPlainObject, jsonFault } from "./json.ts";
+import { isArmed } from "./numbers.ts";
 import { type Actor, appendPast, exceedsBytes, type Failure, type StoredOrder, type Visit } from "./order.ts";
 import { messageOf } from "./reasons.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "./workflow.ts";
@@ -132,12 +133,12 @@ export function mergeResults(
 ): { resultsJson: string } | { faults: Fault[] } {
   if (results === undefined) return { resultsJson: order.resultsJson };
   const refuse = (message: string) => ({ faults: [{ path: "", message }] });
-  const fault = jsonFault(results);
+  const fault = isArmed(results) ? undefined : jsonFault(results);
   if (fault !== undefined) return { faults: [fault] };
   if (!isPlainObject(results)) return refuse("results must be an object of plain keys and values");
   let resultsJson: string;
   try {
-    let merged: unknown = { ...JSON.parse(order.resultsJson), ...withoutUndefined(results) };
+    let merged: unknown = merge(JSON.parse(order.resultsJson), results);
     if (workflow.results !== undefined) {
       const parsed = workflow.results.safeParse(merged);
       if (!parsed.success) return { faults: faultsOf(parsed.error) };
@@ -147,6 +148,8 @@ export function mergeResults(
     }
     resultsJson = JSON.stringify(merged);
   } catch (cause) {
+    // Reading a number that no double can hold throws, where the schema takes the number.
+    if (cause instanceof CauceError) throw cause;
     return refuse(`results cannot be taken: ${messageOf(cause)}`);
   }
   if (!resultsJson?.startsWith("{")) return refuse("results must be an object as JSON");
@@ -154,6 +157,12 @@ export function mergeResults(
     return refuse(`results take more than the ${resultsBytesMax} bytes that the store holds`);
   }
   return { resultsJson };
+}
+
+function merge(earlier: object, results: object): object {
+  if (!isArmed(results)) return { ...earlier, ...withoutUndefined(results) };
+  // A member of these may throw where it is read, and the schema may drop the member.
+  return Object.defineProperties(earlier, Object.getOwnPropertyDescriptors(results));
 }
 
 /** Leaves undefined values out, so that none replaces an earlier result. */

@@ -72,7 +72,11 @@ interface Found {
   readonly source: string;
 }
 
-const release = Symbol("cauce.releaseNumbers");
+const armed = Symbol("cauce.armNumbers");
+
+interface Armed {
+  readonly [armed]?: (armed: boolean) => void;
+}
 
 /**
  * Parses JSON text in which `hasInexactNumber`. Reading such a number from the value throws `code`, with its path. So it
@@ -97,7 +101,7 @@ export function parseArmed(text: string, code: ErrorCode, path: (path: string) =
     });
   };
   if (typeof value !== "object" || value === null) return found.length > 0 ? fail("") : value;
-  let isArmed = true;
+  let throws = true;
   const places = pathsOf(value, new Set(found.map(({ holder }) => holder)));
   for (const { holder, key, value: number, source } of found) {
     // Of two members with one name the last one counts, and it may be another value.
@@ -109,25 +113,36 @@ export function parseArmed(text: string, code: ErrorCode, path: (path: string) =
       enumerable: true,
       configurable: true,
       // Canonical JSON has no infinite number, and is made of the whole body.
-      get: () => (isArmed ? fail(where) : Number.isFinite(number) ? number : source),
+      get: () => (throws ? fail(where) : Number.isFinite(number) ? number : source),
     });
   }
-  const disarm = () => {
-    isArmed = false;
+  const arm = (armed: boolean) => {
+    throws = armed;
   };
   // In an envelope the data is one level down.
   for (const each of [
     value,
     ...Object.entries(Object.getOwnPropertyDescriptors(value)).map(([, { value: own }]) => own),
   ]) {
-    if (typeof each === "object" && each !== null) Object.defineProperty(each, release, { value: disarm });
+    if (typeof each === "object" && each !== null) Object.defineProperty(each, armed, { value: arm });
   }
   return value;
 }
 
-/** Lets the numbers be read from now on: the schema has taken the data, and none of them is part of it. */
-export function releaseNumbers(value: unknown): void {
-  if (typeof value === "object" && value !== null) (value as { [release]?: () => void })[release]?.();
+/** Whether `parseArmed` made the value, or the value around it. */
+export function isArmed(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, armed);
+}
+
+/** Gives what `read` gives, which may read every number of a value that `parseArmed` made. */
+export function readReleased<T>(value: unknown, read: () => T): T {
+  const arm = typeof value === "object" && value !== null ? (value as Armed)[armed] : undefined;
+  arm?.(false);
+  try {
+    return read();
+  } finally {
+    arm?.(true);
+  }
 }
 
 /** Finds the paths of some of the objects below a value. */

@@ -4,6 +4,7 @@ import { decide, type Outcome } from "../core/decide.ts";
 import { CauceError } from "../core/errors.ts";
 import { type Filter, matches } from "../core/filter.ts";
 import { describeJsonFault, jsonFault } from "../core/json.ts";
+import { isArmed, readReleased } from "../core/numbers.ts";
 import { currentVisit, type StoredOrder } from "../core/order.ts";
 import { messageOf } from "../core/reasons.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
@@ -44,15 +45,17 @@ export function createOperatorActions(
 
   return {
     transition(id, request, call) {
-      const fault = request.results === undefined ? undefined : jsonFault(request.results);
+      const { results } = request;
+      const fault = results === undefined || isArmed(results) ? undefined : jsonFault(results);
       if (fault !== undefined) {
         const message = describeJsonFault("the results", fault);
         return Promise.resolve({ refused: "invalid_results", message, faults: [fault] });
       }
       let key: RequestKey | undefined;
-      if (call?.idempotencyKey !== undefined) {
+      const idempotencyKey = call?.idempotencyKey;
+      if (idempotencyKey !== undefined) {
         try {
-          key = keyOf(call.idempotencyKey, request);
+          key = readReleased(results, () => keyOf(idempotencyKey, request));
         } catch (error) {
           const message = `the request cannot be taken: ${messageOf(error)}`;
           return Promise.resolve({ refused: "invalid_results", message, faults: [{ path: "", message }] });

@@ -5,7 +5,7 @@ import { expiryOf } from "../core/change.ts";
 import { passesJsonOn } from "../core/defineWorkflow.ts";
 import { CauceError, type Fault } from "../core/errors.ts";
 import { describeJsonFault, jsonFault } from "../core/json.ts";
-import { releaseNumbers } from "../core/numbers.ts";
+import { readReleased } from "../core/numbers.ts";
 import { isError, messageOf } from "../core/reasons.ts";
 import { type AnyWorkflow, faultsOf, kindOf, type StatusDefinition, statusOf } from "../core/workflow.ts";
 import { canonicalJson } from "./canonicalJson.ts";
@@ -130,10 +130,7 @@ function accept(
     if (!isJson || !schemaPassesJsonOn) refuseMade(workflow, jsonFault(parsed.data));
     dataJson = JSON.stringify(parsed.data);
     if (workflow.group !== undefined) group = groupOf(workflow, workflow.group, parsed.data);
-    if (idempotencyKey !== undefined) {
-      releaseNumbers(body);
-      key = keyOf(idempotencyKey, body);
-    }
+    if (idempotencyKey !== undefined) key = keyOf(idempotencyKey, body);
   } catch (error) {
     if (isAsyncCheck(error)) {
       const message = `workflow "${workflow.name}": the schema of data has an asynchronous check; checks must be synchronous`;
@@ -198,5 +195,7 @@ export type RequestKey = NonNullable<NewOrder["key"]>;
 
 /** Hashes an idempotency key, and the canonical JSON (RFC 8785) of the content that came with it. */
 export function keyOf(idempotencyKey: string, content: unknown): RequestKey {
-  return { keyHash: hash("sha256", idempotencyKey), contentHash: hash("sha256", canonicalJson(content)) };
+  // The content is hashed whole, also a number in a member that the schema drops.
+  const contentHash = readReleased(content, () => hash("sha256", canonicalJson(content)));
+  return { keyHash: hash("sha256", idempotencyKey), contentHash };
 }
