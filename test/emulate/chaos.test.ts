@@ -18,7 +18,7 @@ describe("an emulated stack with chaos", { concurrency: true }, () => {
       const outDirectory = temporary();
       await synthesize({ app, module, access: "public", delivery, outDirectory, checks: false });
       const { placed, lost, stuck, appliedTwice, outOfOrder, faults, struck } = await chaosRun({
-        ...{ assembly: outDirectory, workflow: app.workflow, orders: 60, seed: 5, patienceSeconds: limitSeconds },
+        ...{ assembly: outDirectory, workflow: app.workflow, orders: 24, seed: 5, patienceSeconds: limitSeconds },
         // A call that fails on every try costs a lease and 30 s.
         shares: { ...defaultShares, failAlways: 0.001 },
         dataOf: (note, index) => ({ note, group: `g-${index % 12}` }),
@@ -28,7 +28,7 @@ describe("an emulated stack with chaos", { concurrency: true }, () => {
       });
       assert.deepEqual(
         { placed, lost, stuck, appliedTwice, outOfOrder, faults },
-        { placed: 60, lost: 0, stuck: 0, appliedTwice: 0, outOfOrder: 0, faults: [] },
+        { placed: 24, lost: 0, stuck: 0, appliedTwice: 0, outOfOrder: 0, faults: [] },
       );
       // With so few invocations, chaos may kill no process. functions.test.ts shows that processes are killed.
       const { twice, later, killed: _killed, ...always } = struck;

@@ -199,17 +199,18 @@ const sweep: readonly Cell[] = [
 export const cells = { place, attempt, commit, settle, redeliver, sweep };
 
 /**
- * Gives the cells of one delivery. With `FAULTS=all` (`npm run faults:aws`) each row has every fault. Else each row has
- * one fault, and another fault in the other delivery.
+ * Gives the cells of one delivery. With `FAULTS=all` (`npm run faults:aws`) each row has every fault. Else a row has one
+ * fault, in the delivery that is its own or in the one of the two whose turn it is.
  */
 export function cellsOf(rows: readonly Cell[], delivery: DeliveryMode) {
-  const shift = delivery === "fifo" ? faults.length / 2 : 0;
-  return rows
-    .filter(({ only = delivery }) => only === delivery)
-    .flatMap((cell, row) => {
-      const chosen = process.env.FAULTS === "all" ? faults : [faults[(row + shift) % faults.length] as Fault];
-      return chosen.map((fault) => ({ cell, fault, name: `${delivery} · ${cell.name} · ${fault}` }));
-    });
+  const all = process.env.FAULTS === "all";
+  const turn = delivery === "fifo" ? 1 : 0;
+  return rows.flatMap((cell, row) => {
+    if (cell.only === undefined ? !all && row % 2 !== turn : cell.only !== delivery) return [];
+    // Rows of the same delivery are two apart, and still meet every fault.
+    const chosen = all ? faults : [faults[Math.floor(row / 2) % faults.length] as Fault];
+    return chosen.map((fault) => ({ cell, fault, name: `${delivery} · ${cell.name} · ${fault}` }));
+  });
 }
 
 /** The rows of a table of cells, and the function that runs one cell. */
